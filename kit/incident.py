@@ -1,0 +1,425 @@
+"""The incident file, validated; every path resolved.
+
+The file is YAML (see ``README.md`` for every key). Relative paths start at its folder. A key that is
+not known, a wrong type or a missing path is an :class:`~kit.errors.IncidentError` that names the key
+and the line.
+"""
+
+import datetime
+import difflib
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional, Union
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from .errors import IncidentError, RunBroke
+
+_MOST_NODES = 100_000  # after aliases are followed: a file that explodes is refused
+_STEP_KINDS = ("import", "call", "code", "command", "serve")
+
+
+def _as_text(value: Any) -> Any:
+    """YAML reads ``PORT: 8080`` as a number and ``due: 2025-12-01`` as a date; here both are text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (int, float, datetime.date)) else value
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+Texts = Annotated[list[str], BeforeValidator(_as_list)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Step(_Part):
+    """One startup step: ``kind`` is import, call, code, command or serve; ``text`` what it runs."""
+
+    kind: Literal["import", "call", "code", "command", "serve"]
+    text: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_key(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _STEP_KINDS:
+            kind, text = next(iter(value.items()))
+            return {"kind": kind, "text": text}
+        raise ValueError(f"a step is one of {', '.join(_STEP_KINDS)}, as in '- import: app.main'")
+
+    @model_validator(mode="after")
+    def _form(self) -> "Step":
+        if self.kind == "import" and not re.fullmatch(r"\w+(\.\w+)*", self.text):
+            raise ValueError(f"import takes a module's dotted name, not {self.text!r}")
+        if self.kind == "call" and not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", self.text):
+            raise ValueError(f"call takes module:function, not {self.text!r}")
+        return self
+
+    @property
+    def in_process(self) -> bool:
+        """Does it run in the interpreter that neighbouring steps share?"""
+        return self.kind in ("import", "call", "code")
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+class App(_Part):
+    """Where the application is and what runs it."""
+
+    root: Optional[str] = None
+    repository: Optional[str] = None
+    revision: str = "HEAD"
+    subdir: str = "."
+    workdir: str = "."
+    path: list[str] = ["."]
+    python: Optional[str] = None
+    env: dict[str, Text] = {}
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "App":
+        if (self.root is None) == (self.repository is None):
+            raise ValueError("give either root (a folder) or repository (a git repository)")
+        return self
+
+    @field_validator("workdir", "subdir")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        if Path(value).is_absolute() or ".." in Path(value).parts:
+            raise ValueError(f"{value!r} must lie inside the application's root")
+        return value
+
+
+class Expect(_Part):
+    """How the incident looks when it reproduces; both must hold where both are given."""
+
+    error: Optional[str] = None
+    table: Optional[str] = None
+
+
+class Hypothesis(_Part):
+    """What somebody believed."""
+
+    claim: str
+    kind: Optional[str] = None
+
+
+class Fix(_Part):
+    """A change that is said to help: patches for ``git apply``, in order."""
+
+    patches: Texts = Field(min_length=1)
+    claim: Optional[str] = None
+
+
+class Http(_Part):
+    """One request to the served application and the answer that must come."""
+
+    method: str = "GET"
+    path: str
+    status: int = 200
+    headers: dict[str, Text] = {}
+    body: Optional[str] = None
+
+
+class Check(_Part):
+    """What must be true after a fix: one of migrations, mappers, clean_start, command, http."""
+
+    migrations: Optional[str] = None
+    mappers: Optional[bool] = None
+    clean_start: Optional[bool] = None
+    command: Optional[str] = None
+    http: Optional[Http] = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Check":
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a check is one of {', '.join(type(self).model_fields)}")
+        return self
+
+    @property
+    def kind(self) -> str:
+        return next(name for name in type(self).model_fields if getattr(self, name) is not None)
+
+    def __str__(self) -> str:
+        if self.http is not None:
+            origin = self.http.headers.get("Origin")
+            return f"http: {self.http.method} {self.http.path} → {self.http.status}" + (
+                f" (Origin {origin})" if origin else ""
+            )
+        value = getattr(self, self.kind)
+        return self.kind if value is True else f"{self.kind}: {value}"
+
+
+class Event(_Part):
+    """A line of the postmortem's timeline."""
+
+    at: Text
+    what: str
+
+
+class Action(_Part):
+    """What is to be done, by whom and until when."""
+
+    what: str
+    owner: Optional[str] = None
+    due: Optional[Text] = None
+
+
+class Postmortem(_Part):
+    """What only people know. What is left out is named as missing, never made up."""
+
+    summary: Optional[str] = None
+    impact: Optional[str] = None
+    detection: Optional[str] = None
+    timeline: list[Event] = []
+    actions: list[Action] = []
+    went_well: Texts = []
+    went_wrong: Texts = []
+    lucky: Texts = []
+    surprised: Texts = []
+
+    @property
+    def missing(self) -> list[str]:
+        return [name for name in type(self).model_fields if not getattr(self, name)]
+
+
+class Limits(_Part):
+    """What one startup step may use before it is ended."""
+
+    seconds: float = Field(default=60, gt=0, strict=False)
+    memory_mb: int = Field(default=4096, gt=0)
+    disk_mb: int = Field(default=1024, gt=0)
+    output_mb: int = Field(default=16, gt=0)
+
+
+class Incident(_Part):
+    """An incident file's content; ``file`` is where it was read, the start of its relative paths."""
+
+    title: str
+    app: App
+    database: Literal["sqlite", "postgresql"] = "sqlite"
+    database_env: str = "DATABASE_URL"
+    prepare: list[Step] = []
+    startup: list[Step] = Field(min_length=1)
+    expect: Expect = Expect()
+    log: Optional[str] = None
+    hypotheses: list[Hypothesis] = []
+    fixes: dict[str, Fix] = {}
+    checks: list[Check] = []
+    postmortem: Postmortem = Postmortem()
+    limits: Limits = Limits()
+    file: Path = Path("incident.yaml")
+
+    @property
+    def folder(self) -> Path:
+        return self.file.parent
+
+    def resolve(self, path: str) -> Path:
+        """A path of the incident file, made absolute from the file's folder."""
+        return (self.folder / Path(path).expanduser()).absolute()
+
+    @property
+    def python(self) -> str:
+        """The interpreter that runs the application, as an absolute path."""
+        return find_interpreter(self)
+
+
+def find_interpreter(incident: Incident) -> str:
+    """The application's interpreter; the kit's own where none is named.
+
+    :raises RunBroke: there is no such program
+    """
+    named = incident.app.python
+    if named is None:
+        return sys.executable
+    if "/" in named:
+        path = incident.resolve(named)
+        found = str(path) if shutil.which(str(path)) else None
+    else:
+        found = shutil.which(named)
+    if found is None:
+        raise RunBroke(
+            f"{incident.file}: app.python: there is no interpreter {named!r}. "
+            "It is looked up on PATH, or, with a slash in it, from the incident file's folder. "
+            "Name the python of the application's own environment, as in '.venv/bin/python'."
+        )
+    return _behind(found)
+
+
+@cache
+def _behind(program: str) -> str:
+    """The interpreter that a program is: version managers put scripts in its place."""
+    try:
+        asked = [program, "-c", "import sys; print(sys.executable); sys.exit(sys.version_info < (3, 8))"]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RunBroke(f"app.python: {program} does not run: {error}") from None
+    if done.returncode or not done.stdout.strip():
+        raise RunBroke(
+            f"app.python: {program} is not a Python 3.8 or later that runs: "
+            f"{(done.stderr.strip().splitlines() or ['exit code %d' % done.returncode])[-1]}"
+        )
+    return done.stdout.strip()
+
+
+def load(path: Union[str, Path]) -> Incident:
+    """Read and validate an incident file.
+
+    :param path: the file, or a folder that holds ``incident.yaml``
+    :raises IncidentError: with the key and the line of everything that is wrong
+    """
+    file = Path(path).expanduser()
+    if file.is_dir():
+        file = file / "incident.yaml"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise IncidentError(
+            f"{file}: there is no such incident file. Give the path of an incident.yaml, or of its folder."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise IncidentError(f"{file}: cannot be read as UTF-8 text: {error}") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_explosion(node, file)
+        _refuse_duplicates(node, file)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise IncidentError(f"{file}{line}: not valid YAML: {problem}") from None
+    except RecursionError:
+        raise IncidentError(f"{file}: nested too deeply for an incident file") from None
+    if not isinstance(data, dict):
+        raise IncidentError(f"{file}:1: an incident file is a mapping with title, app and startup")
+    if "file" in data:
+        raise IncidentError(f"{file}:{_line(node, ('file',))}: file: unknown key")
+    try:
+        incident = Incident.model_validate({**data, "file": file.absolute()})
+    except ValidationError as error:
+        problems = sorted(_problem(found, node, file) for found in error.errors())
+        raise IncidentError("\n".join(text for _, text in dict.fromkeys(problems))) from None
+    _check_paths(incident, node)
+    return incident
+
+
+def _refuse_explosion(node, file) -> None:
+    count, todo = 0, [node]
+    while todo:
+        count += 1
+        if count > _MOST_NODES:
+            raise IncidentError(f"{file}: aliases make this file larger than {_MOST_NODES} values; write it out plainly")
+        current = todo.pop()
+        if isinstance(current, yaml.MappingNode):
+            todo += [part for pair in current.value for part in pair]
+        elif isinstance(current, yaml.SequenceNode):
+            todo += current.value
+
+
+def _refuse_duplicates(node, file) -> None:
+    todo = [node]
+    while todo:
+        current = todo.pop()
+        if isinstance(current, yaml.MappingNode):
+            seen = {}
+            for key, value in current.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                    raise IncidentError(
+                        f"{file}:{key.start_mark.line + 1}: {key.value}: this key stands here a second time "
+                        f"(first in line {seen[key.value]})"
+                    )
+                if isinstance(key, yaml.ScalarNode):
+                    seen[key.value] = key.start_mark.line + 1
+                todo.append(value)
+        elif isinstance(current, yaml.SequenceNode):
+            todo += current.value
+
+
+def _line(node, where) -> int:
+    """The line of the innermost part of ``where`` that the file has."""
+    line = 1
+    for part in where:
+        following = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value == str(part):
+                    line, following = key.start_mark.line + 1, value
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            following = node.value[part]
+            line = following.start_mark.line + 1
+        if following is None:
+            break
+        node = following
+    return line
+
+
+def _problem(found, node, file) -> tuple[int, str]:
+    where, kind = found["loc"], found["type"]
+    name = ".".join(map(str, where)) or "the file"
+    line = _line(node, where)
+    if kind == "extra_forbidden":
+        known = _known_keys(where)
+        near = difflib.get_close_matches(str(where[-1]), known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        text = f"unknown key; {hint}"
+    elif kind == "missing":
+        text = "required, but not there"
+    elif kind == "value_error":
+        text = str(found["ctx"]["error"])
+    else:
+        shown = repr(found["input"])
+        text = f"{found['msg'][:1].lower()}{found['msg'][1:]}, not {shown if len(shown) < 80 else type(found['input']).__name__}"
+    return line, f"{file}:{line}: {name}: {text}"
+
+
+def _known_keys(where) -> list[str]:
+    parts = {"app": App, "expect": Expect, "postmortem": Postmortem, "limits": Limits}
+    lists = {"hypotheses": Hypothesis, "fixes": Fix, "checks": Check, "timeline": Event, "actions": Action}
+    model = Incident
+    for part in where[:-1]:
+        model = parts.get(part) or lists.get(part) or (Http if part == "http" else model)
+    return [name for name in model.model_fields if name != "file"]
+
+
+def _check_paths(incident: Incident, node) -> None:
+    problems = []
+
+    def need(where, path, kind):
+        there = path.is_dir() if kind == "folder" else path.is_file()
+        if not there:
+            name = ".".join(map(str, where))
+            problems.append(f"{incident.file}:{_line(node, where)}: {name}: there is no {kind} {path}")
+        return there
+
+    app = incident.app
+    if app.root is not None and need(("app", "root"), incident.resolve(app.root), "folder"):
+        need(("app", "workdir"), incident.resolve(app.root) / app.workdir, "folder")
+    if app.repository is not None:
+        need(("app", "repository"), incident.resolve(app.repository), "folder")
+    if incident.log is not None:
+        need(("log",), incident.resolve(incident.log), "file")
+    for name, fix in incident.fixes.items():
+        for number, patch in enumerate(fix.patches):
+            need(("fixes", name, "patches", number), incident.resolve(patch), "file")
+    if problems:
+        raise IncidentError("\n".join(problems))

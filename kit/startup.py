@@ -1,0 +1,314 @@
+"""Runs an incident's startup in child processes with the probe, within limits, and gives its trace."""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+
+from .errors import RunBroke
+from .incident import Incident, Limits, Step
+from .trace import Ended, Trace, read_trace
+from .workspace import Workspace, workspace
+
+_POLL = 0.02  # seconds
+_SHELL = set("|&;<>()$`*?~#\n")
+_DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
+_SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
+
+
+@dataclass
+class _Process:
+    """One process of the startup under its supervisor."""
+
+    steps: list[tuple[int, Step]]
+    folder: Path  # its part of the trace, and what it printed
+    supervisor: subprocess.Popen
+    started: float
+    port: Optional[int] = None
+    answer: Optional[dict] = field(default=None)
+
+    def ended(self) -> bool:
+        if self.answer is None and self.supervisor.poll() is not None:
+            text = self.supervisor.stdout.read()
+            self.answer = json.loads(text) if text else {"status": None, "error": "its supervisor was killed", "left": 0}
+        return self.answer is not None
+
+    def finish(self, *, kill: bool = False) -> None:
+        """Ask for the end by SIGINT, or kill at once; returns when nothing of it is left."""
+        if not self.ended():
+            try:
+                if not kill:
+                    self.supervisor.stdin.write(b"end\n")
+                    self.supervisor.stdin.flush()
+                    while not self.ended():
+                        time.sleep(_POLL)
+                self.supervisor.stdin.close()
+            except OSError:
+                pass
+            self.supervisor.wait()
+            self.ended()
+
+    def printed(self) -> int:
+        return sum(path.stat().st_size for path in self.folder.glob("std*"))
+
+
+def reproduce(
+    incident: Incident,
+    *,
+    patches: Sequence[Path] = (),
+    judge: bool = False,
+    while_up: Optional[Callable[[Workspace, Optional[int]], None]] = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Trace:
+    """Run the startup once, in a workspace of its own, and give what was seen.
+
+    :param patches: applied to the copy before it starts
+    :param judge: when a process has ended its work, ask in a forked copy of it whether its mappers configure
+    :param while_up: called with the workspace and the served port (or None) after the last step, while
+        what ``serve`` started is still up; also called when a step failed
+    :raises IncidentError: a patch does not apply
+    :raises RunBroke: before anything could run (no interpreter, no space); a run that breaks later
+        gives a trace whose ``broke`` says why
+    """
+    with workspace(incident, patches) as space:
+        return run_startup(incident, space, judge=judge, while_up=while_up, progress=progress)
+
+
+def run_startup(incident: Incident, space: Workspace, *, judge=False, while_up=None, progress=lambda text: None) -> Trace:
+    """As :func:`reproduce`, in a workspace that is already there."""
+    for number, step in enumerate(incident.prepare, 1):
+        progress(f"prepare {number}: {step}")
+        prepared = _run_steps(incident, space, [(number, step)], "prepare", False)
+        if prepared.why or not prepared.ok:
+            raise RunBroke(
+                f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "
+                "Steps under 'prepare' are not judged and must succeed. Its last lines:\n" + _tail(prepared.folder)
+            )
+    ended: list[Ended] = []
+    up: list[_Process] = []
+    port = None
+    try:
+        for group in _groups(incident.startup):
+            progress("; ".join(f"step {number}: {step}" for number, step in group))
+            if group[0][1].kind == "serve":
+                process, outcome = _serve(incident, space, group, judge)
+                if outcome is None:
+                    up.append(process)
+                    port = process.port
+                    continue
+            else:
+                outcome = _run_steps(incident, space, group, "startup", judge)
+            ended.append(outcome)
+            if outcome.why or not outcome.ok:
+                break
+        if while_up is not None:
+            while_up(space, port)
+    finally:
+        for process in up:
+            died = process.ended()
+            process.finish()
+            ended.append(_outcome(process, ok=not died, why="the server ended while it was asked" if died else None))
+    return read_trace(incident, space, sorted(ended, key=lambda one: one.steps[0][0]))
+
+
+def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
+    """Numbered steps; consecutive import, call and code steps share one interpreter."""
+    groups: list[list[tuple[int, Step]]] = []
+    for number, step in enumerate(steps, 1):
+        if step.in_process and groups and groups[-1][-1][1].in_process:
+            groups[-1].append((number, step))
+        else:
+            groups.append([(number, step)])
+    return groups
+
+
+def _run_steps(incident: Incident, space: Workspace, group, phase: str, judge: bool) -> Ended:
+    limits = incident.limits
+    process = start(space, group, limits, phase=phase, judge=judge)
+    allowed = limits.seconds * len(group)
+    free = shutil.disk_usage(space.folder).free
+    quiet_since = None
+    while not process.ended():
+        time.sleep(_POLL)
+        why = _beyond(process, allowed, limits, space, free)
+        if why:
+            process.finish(kill=True)
+            return _outcome(process, ok=False, why=why)
+        if (process.folder / "finished").exists():
+            # All steps are done; threads of the application may keep the interpreter for ever.
+            quiet_since = quiet_since or time.monotonic()
+            if time.monotonic() - quiet_since > 2:
+                process.finish(kill=True)
+                return _outcome(process, ok=True, why=None)
+    return _outcome(process, ok=None, why=None)
+
+
+def _serve(incident: Incident, space: Workspace, group, judge: bool) -> tuple[_Process, Optional[Ended]]:
+    """Start a server and wait until it answers; an outcome only if it did not come up."""
+    limits = incident.limits
+    process = start(space, group, limits, judge=judge)
+    free = shutil.disk_usage(space.folder).free
+    while not process.ended():
+        if answers(process.port):
+            return process, None
+        why = _beyond(process, limits.seconds, limits, space, free)
+        if why:
+            process.finish(kill=True)
+            return process, _outcome(process, ok=False, why=f"no answer on its port; {why}")
+        time.sleep(_POLL)
+    return process, _outcome(process, ok=False, why=None)
+
+
+def _beyond(process: _Process, seconds: float, limits: Limits, space: Workspace, free: int) -> Optional[str]:
+    """Which limit is passed, in words; None while none is."""
+    if time.monotonic() - process.started > seconds:
+        return f"still running after {seconds:g} seconds (limits.seconds)"
+    if process.printed() > limits.output_mb << 20:
+        return f"printed more than {limits.output_mb} MB (limits.output_mb)"
+    # Walking the workspace costs more than asking the disk: only when enough is gone from the disk.
+    gone = free - shutil.disk_usage(space.folder).free
+    if gone > limits.disk_mb << 20 and _size(space.folder) > limits.disk_mb << 20:
+        return f"wrote more than {limits.disk_mb} MB (limits.disk_mb)"
+    return None
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
+            except OSError:
+                pass
+    return total
+
+
+def _outcome(process: _Process, *, ok: Optional[bool], why: Optional[str]) -> Ended:
+    answer = process.answer
+    status = answer["status"]
+    code = None if status is None else os.waitstatus_to_exitcode(status)
+    if answer["error"]:
+        why = f"cannot be started: {answer['error']}"
+    elif ok is None and code is not None and code < 0:
+        why = f"ended by {signal.Signals(-code).name}"
+    if ok is None:
+        ok = code == 0
+    return Ended(process.steps, process.folder, ok, why, code, process.port)
+
+
+def start(space: Workspace, group, limits: Limits, *, phase="startup", judge=False, traced=True) -> _Process:
+    """Start the process of one group of steps.
+
+    :raises RunBroke: its command is not there
+    """
+    folder = space.folder / "trace" / f"{phase}-{group[0][0]}"
+    folder.mkdir(parents=True)
+    environment = dict(space.environment)
+    if traced:
+        environment["INCIDENT_TRACE"] = str(folder)
+    if judge:
+        environment["INCIDENT_JUDGE"] = "1"
+    step, port = group[0][1], None
+    if step.in_process:
+        environment["INCIDENT_STEPS"] = repr([(number, one.kind, one.text) for number, one in group])
+        argv = [space.python, "-c", _DRIVER]
+    else:
+        if step.kind == "serve":
+            port = free_port()
+            environment["PORT"] = str(port)
+        argv = command_line(step.text.replace("{port}", str(port)).replace("{database_url}", space.database_url), space)
+    resources = {"RLIMIT_CORE": 0, "RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_FSIZE": limits.disk_mb << 20}
+    config = {
+        "argv": argv,
+        "cwd": str(space.workdir),
+        "env": environment,
+        "stdout": str(folder / "stdout"),
+        "stderr": str(folder / "stderr"),
+        "limits": resources,
+    }
+    supervisor = subprocess.Popen(
+        [sys.executable, "-I", "-S", _SUPERVISOR],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl+C in a terminal reaches the kit, which then ends the run in order
+    )
+    supervisor.stdin.write((json.dumps(config) + "\n").encode())
+    supervisor.stdin.flush()
+    return _Process(list(group), folder, supervisor, time.monotonic(), port)
+
+
+def command_line(text: str, space: Workspace) -> list[str]:
+    """A command as its words; through a shell only where it uses one.
+
+    :raises RunBroke: there is no such program
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise RunBroke(f"command {text!r}: {error}") from None
+    if not words:
+        raise RunBroke("a command is empty")
+    if _SHELL & set(text) or "=" in words[0]:
+        return ["/bin/sh", "-c", text]
+    if words[0] in ("python", "python3"):
+        return [space.python, *words[1:]]
+    program = shutil.which(words[0], path=space.environment["PATH"]) if "/" not in words[0] else words[0]
+    if program is None:
+        raise RunBroke(
+            f"command {text!r}: there is no program {words[0]!r} beside {Path(space.python).name} of the application's "
+            "environment nor on the system's path. Install it there, or name another interpreter in app.python."
+        )
+    return [program, *words[1:]]
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(port: Optional[int]) -> bool:
+    """Does a server answer on this loopback port? Any answer counts, and so does silence on an open line.
+
+    A connection alone proves little: some servers listen before they have loaded the application.
+    """
+    if port is None:
+        return False
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.2):
+            pass
+    except OSError:
+        return False
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://127.0.0.1:{port}/", timeout=10):
+            return True
+    except urllib.error.HTTPError as answer:
+        answer.close()
+        return True
+    except (TimeoutError, ValueError):
+        return True
+    except urllib.error.URLError as error:
+        return not isinstance(error.reason, ConnectionRefusedError)
+    except OSError:
+        return True
+
+
+def _tail(folder: Path, lines: int = 8) -> str:
+    text = "".join((folder / name).read_text("utf-8", "replace") for name in ("stdout", "stderr") if (folder / name).exists())
+    return "\n".join("    " + line for line in text.strip().splitlines()[-lines:])
+
+
