@@ -357,7 +357,7 @@ _edges = set()
 def _is_app(filename):
     known = _app_files.get(filename)
     if known is None:
-        path = os.path.abspath(filename)
+        path = "" if filename.startswith("<") else os.path.abspath(filename)
         known = path.startswith(_roots) and "/site-packages/" not in path and "/dist-packages/" not in path
         _app_files[filename] = known
     return known
@@ -369,7 +369,10 @@ class _AtImport:
     __slots__ = ()
 
     def __get__(self, door, owner=None):
-        frame = sys._getframe(1)
+        try:
+            frame = sys._getframe(1)
+        except ValueError:  # asked by the interpreter itself, as for `python -m`
+            return _plain_import
         filename = frame.f_code.co_filename
         if _app_files.get(filename) is not False and _is_app(filename):
             _see_import(frame)

@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from .errors import RunBroke
 from .incident import Incident, Limits, Step
@@ -135,38 +135,49 @@ def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
 
 def _run_steps(incident: Incident, space: Workspace, group, phase: str, judge: bool) -> Ended:
     limits = incident.limits
-    process = start(space, group, limits, phase=phase, judge=judge)
-    allowed = limits.seconds * len(group)
+    process = _start_steps(space, group, limits, phase=phase, judge=judge)
+    return _wait(process, limits.seconds * len(group), limits, space)
+
+
+def _wait(process: _Process, seconds: float, limits: Limits, space: Workspace) -> Ended:
+    """Wait for a process to end by itself, or end it at a limit."""
     free = shutil.disk_usage(space.folder).free
     quiet_since = None
-    while not process.ended():
-        time.sleep(_POLL)
-        why = _beyond(process, allowed, limits, space, free)
-        if why:
-            process.finish(kill=True)
-            return _outcome(process, ok=False, why=why)
-        if (process.folder / "finished").exists():
-            # All steps are done; threads of the application may keep the interpreter for ever.
-            quiet_since = quiet_since or time.monotonic()
-            if time.monotonic() - quiet_since > 2:
+    try:
+        while not process.ended():
+            time.sleep(_POLL)
+            why = _beyond(process, seconds, limits, space, free)
+            if why:
                 process.finish(kill=True)
-                return _outcome(process, ok=True, why=None)
+                return _outcome(process, ok=False, why=why)
+            if (process.folder / "finished").exists():
+                # All steps are done; threads of the application may keep the interpreter for ever.
+                quiet_since = quiet_since or time.monotonic()
+                if time.monotonic() - quiet_since > 2:
+                    process.finish(kill=True)
+                    return _outcome(process, ok=True, why=None)
+    finally:
+        process.finish(kill=True)  # also when the kit itself is interrupted
     return _outcome(process, ok=None, why=None)
 
 
 def _serve(incident: Incident, space: Workspace, group, judge: bool) -> tuple[_Process, Optional[Ended]]:
     """Start a server and wait until it answers; an outcome only if it did not come up."""
     limits = incident.limits
-    process = start(space, group, limits, judge=judge)
+    process = _start_steps(space, group, limits, judge=judge)
     free = shutil.disk_usage(space.folder).free
-    while not process.ended():
-        if answers(process.port):
-            return process, None
-        why = _beyond(process, limits.seconds, limits, space, free)
-        if why:
-            process.finish(kill=True)
-            return process, _outcome(process, ok=False, why=f"no answer on its port; {why}")
-        time.sleep(_POLL)
+    try:
+        while not process.ended():
+            if answers(process.port):
+                return process, None
+            why = _beyond(process, limits.seconds, limits, space, free)
+            if why:
+                process.finish(kill=True)
+                return process, _outcome(process, ok=False, why=f"no answer on its port; {why}")
+            time.sleep(_POLL)
+    except BaseException:
+        process.finish(kill=True)
+        raise
     return process, _outcome(process, ok=False, why=None)
 
 
@@ -207,16 +218,10 @@ def _outcome(process: _Process, *, ok: Optional[bool], why: Optional[str]) -> En
     return Ended(process.steps, process.folder, ok, why, code, process.port)
 
 
-def start(space: Workspace, group, limits: Limits, *, phase="startup", judge=False, traced=True) -> _Process:
-    """Start the process of one group of steps.
-
-    :raises RunBroke: its command is not there
-    """
+def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", judge=False) -> _Process:
+    """Start the traced process of one group of steps."""
     folder = space.folder / "trace" / f"{phase}-{group[0][0]}"
-    folder.mkdir(parents=True)
-    environment = dict(space.environment)
-    if traced:
-        environment["INCIDENT_TRACE"] = str(folder)
+    environment = {**space.environment, "INCIDENT_TRACE": str(folder)}
     if judge:
         environment["INCIDENT_JUDGE"] = "1"
     step, port = group[0][1], None
@@ -228,6 +233,14 @@ def start(space: Workspace, group, limits: Limits, *, phase="startup", judge=Fal
             port = free_port()
             environment["PORT"] = str(port)
         argv = command_line(step.text.replace("{port}", str(port)).replace("{database_url}", space.database_url), space)
+    process = _start(argv, environment, folder, space, limits)
+    process.steps, process.port = list(group), port
+    return process
+
+
+def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Workspace, limits: Limits) -> _Process:
+    """Start one process under a supervisor of its own."""
+    folder.mkdir(parents=True)
     resources = {"RLIMIT_CORE": 0, "RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_FSIZE": limits.disk_mb << 20}
     config = {
         "argv": argv,
@@ -246,7 +259,25 @@ def start(space: Workspace, group, limits: Limits, *, phase="startup", judge=Fal
     )
     supervisor.stdin.write((json.dumps(config) + "\n").encode())
     supervisor.stdin.flush()
-    return _Process(list(group), folder, supervisor, time.monotonic(), port)
+    return _Process([], folder, supervisor, time.monotonic())
+
+
+class Ran(NamedTuple):
+    """A command that ran to its end, or past a limit: ``why`` says which."""
+
+    ok: bool
+    why: Optional[str]
+    code: Optional[int]
+    stdout: str
+    stderr: str
+
+
+def run(argv: list[str], space: Workspace, limits: Limits, name: str) -> Ran:
+    """Run one command in the workspace, within limits, not traced."""
+    process = _start(argv, dict(space.environment), space.folder / "runs" / name, space, limits)
+    outcome = _wait(process, limits.seconds, limits, space)
+    texts = [(process.folder / stream).read_text("utf-8", "replace") for stream in ("stdout", "stderr")]
+    return Ran(outcome.ok, outcome.why, outcome.code, *texts)
 
 
 def command_line(text: str, space: Workspace) -> list[str]:

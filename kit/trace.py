@@ -85,7 +85,7 @@ class Import:
     chain: tuple[Frame, ...]  # every frame from the step to that statement
     within: Optional[int]  # number of the import that it happened in
     began: int  # nanoseconds, one clock for all processes
-    ended: Optional[int]  # None: the process ended first, or its end was out of sight
+    ended: Optional[int]  # None: the process ended first, or no loader executed it and its end was out of sight
     error: Optional[Error]
     again: bool  # executed into a namespace that was in use: a reload
 
@@ -310,6 +310,7 @@ class _Reader:
         self.reals: dict[str, str] = {}
         self.imports: list[Import] = []
         self.open: dict[tuple[int, int], int] = {}  # (process, body) -> index in imports
+        self.seen_by_frame: dict[tuple, int] = {}
         self.edges: list[Edge] = []
         self.metadata: dict[tuple[int, int], Metadata] = {}
         self.registrations: list[Registration] = []
@@ -470,12 +471,50 @@ class _Reader:
         own = self.frames(event.get("via"))
         return (self.imports[outer].chain if outer is not None else ()) + own
 
-    def within(self, process: int, event: dict) -> Optional[int]:
+    def within(self, process: int, event: dict, step: str, at: int) -> Optional[int]:
+        """The number of the innermost import that an event happened in.
+
+        A body that no standard loader executes (a script, ``python -m``, ``exec`` of a file's code) gives
+        no event of its own: it is known by its frame, from the first thing that happens in it.
+        """
         index = self.open.get((process, event.get("b") or 0))
-        return None if index is None else self.imports[index].number
+        number = None if index is None else self.imports[index].number
+        outer = () if index is None else self.imports[index].chain
+        own = self.frames(event.get("via"))
+        for position, frame in enumerate(own):
+            its_own = position == 0 and index is not None and frame.module == self.imports[index].module
+            if frame.function != "<module>" or not frame.application or its_own:
+                continue
+            before = outer + own[:position]
+            key = (process, number, before, frame.file, frame.module)
+            if key not in self.seen_by_frame:
+                self.seen_by_frame[key] = len(self.imports) + 1
+                raw = event["via"][position][0]
+                self.imports.append(
+                    Import(
+                        number=len(self.imports) + 1,
+                        process=process,
+                        step=step,
+                        thread=event.get("th"),
+                        module=str(frame.module),
+                        file=frame.file,
+                        real=self.real(raw),
+                        application=True,
+                        by=_importer(before),
+                        chain=before,
+                        within=number,
+                        began=at,
+                        ended=None,
+                        error=None,
+                        again=False,
+                    )
+                )
+            number = self.seen_by_frame[key]
+        return number
 
     def see_exec(self, event: dict, process: int, step: str, at: int) -> None:
         chain = self.chain(process, event)
+        within = self.within(process, event, step, at)
         file, application = self.path(event.get("f")) if event.get("f") else (None, False)
         self.open[process, event["n"]] = len(self.imports)
         self.imports.append(
@@ -490,7 +529,7 @@ class _Reader:
                 application=application,
                 by=_importer(chain),
                 chain=chain,
-                within=self.within(process, event),
+                within=within,
                 began=at,
                 ended=None,
                 error=None,
@@ -527,7 +566,7 @@ class _Reader:
                 site=Site(frame.file, frame.line, frame.module, event.get("cls")),
                 frame=frame,
                 chain=chain,
-                within=self.within(process, event),
+                within=self.within(process, event, step, at),
                 class_=event.get("cls"),
                 class_module=event.get("mod"),
                 named=event.get("named"),

@@ -1,0 +1,142 @@
+"""The command line: ``python -m kit COMMAND INCIDENT [--json] [-o FILE]``.
+
+Exit codes: 0 done, and for postmortem and verify: it reproduces without the fix, and a fix is verified ·
+1 it reproduces, and no fix is verified · 2 the call or the incident file is wrong · 3 it does not
+reproduce · 4 the run broke; what was seen until then is kept and shown.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Optional
+
+from .errors import IncidentError, KitError
+from .incident import Incident, load
+from .trace import Trace, application_frames
+
+
+def main(arguments: Optional[list[str]] = None) -> int:
+    """Run one command; its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KitError as error:
+        print(f"kit: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("kit: interrupted; every process of the run has been ended", file=sys.stderr)
+        return 4
+    except BrokenPipeError:  # the reader of our output went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 4
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m kit", description="Makes a postmortem executable.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, run, help):
+        one = commands.add_parser(name, help=help, description=help)
+        one.add_argument("incident", help="the incident.yaml, or its folder")
+        one.add_argument("--json", action="store_true", help="print the result as JSON")
+        one.add_argument("-o", dest="output", metavar="FILE", help="write the result to FILE")
+        one.set_defaults(run=run)
+        return one
+
+    command("reproduce", _reproduce, "run the startup once, traced, and say what was registered where")
+    command("verify", _verify, "try each fix against each check, with the control").add_argument(
+        "--fix", action="append", metavar="NAME", help="only this fix (may be given several times)"
+    )
+    command("postmortem", _postmortem, "run the postmortem notebook; writes .ipynb, .html and .json side by side")
+    return parser
+
+
+def _reproduce(options) -> int:
+    from .report import reproduce_report
+    from .startup import reproduce
+    from .verify import shows_incident
+
+    incident = load(options.incident)
+    trace = reproduce(incident, progress=_say)
+    reproduced = shows_incident(incident, trace)
+    _give(options, reproduce_report(incident, trace, reproduced), _told(incident, trace, reproduced))
+    return _code(trace, reproduced)
+
+
+def _verify(options) -> int:
+    from .report import verify_report
+    from .verify import verify
+
+    incident = load(options.incident)
+    unknown = set(options.fix or ()) - set(incident.fixes)
+    if unknown:
+        raise IncidentError(f"--fix {unknown.pop()}: {incident.file} has the fixes {', '.join(incident.fixes) or '(none)'}")
+    verification = verify(incident, only=options.fix, progress=_say)
+    lines = [f"control: {'reproduces' if verification.reproduced else 'does not reproduce'}"]
+    for one in verification.fixes:
+        lines.append(f"{one.name}: {one.verdict}: {one.because}")
+        lines += [f"    {_word(check.ok)}  {check.check}: {check.seen}" for check in one.checks]
+    lines.append(f"verified: {', '.join(verification.verified) or 'no fix'}")
+    _give(options, verify_report(incident, verification), lines)
+    return _code(verification.control.trace, verification.reproduced) or (0 if verification.verified else 1)
+
+
+def _postmortem(options) -> int:
+    from .postmortem import publish
+
+    incident = load(options.incident)
+    published = publish(incident, Path(options.output) if options.output else None, progress=_say)
+    report = published.report
+    lines = [f"page: {published.html}", f"verdict: {published.verdict}"]
+    lines += [f"missing, only people know it: {', '.join(report['missing'])}"] if report["missing"] else []
+    print(json.dumps(report, indent=2) if options.json else "\n".join(lines))
+    return published.code
+
+
+def _code(trace: Trace, reproduced: bool) -> int:
+    return 4 if trace.broke else 0 if reproduced else 3
+
+
+def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
+    """What ``reproduce`` says in words."""
+    lines = [f"{incident.title}: {'reproduced' if reproduced else 'not reproduced'}"]
+    for step in trace.steps:
+        lines.append(f"  step {step.number}  {_word(step.ok)}  {step}" + (f"\n      {step.error}" if step.error else ""))
+    for one in trace.conflicts:
+        lines.append(f"  table {one.table}, on the metadata made at {one.metadata.label}")
+        for which, each in (("first ", one.first), ("second", one.second)):
+            if each is not None:
+                way = " → ".join(str(frame) for frame in application_frames(each.chain)[:-1])
+                lines.append(f"    {which} {each.site} {each.site.name or ''} by {way or 'the step itself'}")
+    lines += [f"  swallowed at {one.site}: {one.error}" for one in trace.swallowed]
+    lines += [f"  the run broke: {trace.broke}"] if trace.broke else []
+    lines += [f"  not recorded: {text}" for text in trace.lost]
+    return lines
+
+
+def _word(ok: Optional[bool]) -> str:
+    return {True: "holds", False: "fails", None: "not asked"}[ok]
+
+
+def _say(text: str) -> None:
+    print(f"kit: {text}", file=sys.stderr, flush=True)
+
+
+def _give(options, report: dict, lines: list[str]) -> None:
+    text = json.dumps(report, indent=2, ensure_ascii=False) if options.json or options.output else "\n".join(lines)
+    if options.output:
+        target = Path(options.output)
+        try:
+            target.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise IncidentError(f"-o {target}: cannot be written: {error.strerror}") from None
+        if not options.json:
+            print("\n".join(lines))
+    if options.json or not options.output:
+        print(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

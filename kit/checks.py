@@ -1,0 +1,183 @@
+"""What must be true after a fix: each check, run for real against one startup."""
+
+import http.client
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from .incident import Check, Http, Incident
+from .redact import redact
+from .startup import command_line, run
+from .trace import Trace
+from .workspace import Workspace
+
+_CHILD = Path(__file__).with_name("alembic_child.py")
+_MOST = 5  # sentences shown of a long list
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check: ``ok`` is None where it could not be asked; ``seen`` is what was there."""
+
+    check: str
+    ok: Optional[bool]
+    seen: str
+    tables: tuple[str, ...] = ()  # what a failed check is about, where that is known
+    kind: str = ""
+
+
+class Asker:
+    """Asks what has to be asked while the application is up; what needs the trace comes after."""
+
+    def __init__(self, incident: Incident):
+        self.incident = incident
+        self.answers: dict[int, CheckResult] = {}
+        self.migrated: Optional[dict] = None  # what alembic_child.py found
+
+    def __call__(self, space: Workspace, port: Optional[int]) -> None:
+        for number, check in enumerate(self.incident.checks):
+            if check.http is not None:
+                self.answers[number] = _ask_http(check, check.http, port)
+            elif check.command is not None:
+                self.answers[number] = _ask_command(check, space, self.incident, f"check-{number}")
+            elif check.migrations is not None:
+                self.answers[number] = self._ask_alembic(check, space, f"check-{number}")
+
+    def _ask_alembic(self, check: Check, space: Workspace, name: str) -> CheckResult:
+        answer = space.folder / f"{name}.json"
+        argv = [space.python, str(_CHILD), check.migrations, str(answer)]
+        ran = run(argv, space, self.incident.limits, name)
+        if not answer.exists():
+            seen = ran.why or _last(ran.stderr) or f"exit code {ran.code}"
+            return CheckResult(str(check), False, redact(f"Alembic could not compare: {seen}"), kind="migrations")
+        found = json.loads(answer.read_text("utf-8"))
+        self.migrated = found
+        problems = []
+        if found["current"] != found["heads"]:
+            at = ", ".join(found["current"]) or "no revision"
+            problems.append(f"the database is at {at}, head is {', '.join(found['heads'])}")
+        problems += found["differences"]
+        if not problems:
+            return CheckResult(str(check), True, f"at head {', '.join(found['heads'])}; models and schema agree", kind="migrations")
+        return CheckResult(str(check), False, _listed(problems), tuple(sorted(set(found["differing"]))), "migrations")
+
+
+def answer_checks(incident: Incident, trace: Trace, asker: Asker, tables: Sequence[str]) -> tuple[CheckResult, ...]:
+    """Every check of the incident, in its order, with those that the trace decides.
+
+    :param tables: what the incident is about: two classes for one of these are wrong on any metadata
+    """
+    results = []
+    for number, check in enumerate(incident.checks):
+        if number in asker.answers:
+            result = asker.answers[number]
+            if check.migrations is not None:
+                result = with_unseen_models(result, trace, asker.migrated)
+        elif check.mappers:
+            result = judge_mappers(trace, tables)
+        elif check.clean_start:
+            result = judge_start(trace)
+        elif check.mappers is False or check.clean_start is False:
+            continue
+        else:
+            result = CheckResult(str(check), None, "the startup did not get far enough to be asked", kind=check.kind)
+        results.append(result)
+    return tuple(results)
+
+
+def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
+    """Every step succeeded and nothing was swallowed; ``known`` errors are passed over."""
+    known = set(known)
+    failed = [f"step {step.number} ({step}): {step.error or 'did not run'}" for step in trace.steps if not step.ok]
+    failed += [f"swallowed at {one.site}: {one.error}" for one in trace.swallowed if str(one.error) not in known]
+    seen = _listed(failed) if failed else "every step succeeded, nothing was swallowed"
+    return CheckResult("clean_start", not failed, seen, kind="clean_start")
+
+
+def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
+    """Every mapper configures, and no table has two mapped classes that do not inherit from each other."""
+    if not trace.judged:
+        if not any(one.module == "sqlalchemy.orm" for one in trace.imports):
+            return CheckResult("mappers", True, "no process loaded sqlalchemy.orm: there is nothing to configure", kind="mappers")
+        return CheckResult("mappers", None, "the processes ended before their mappers could be tried", kind="mappers")
+    problems, about, count = [], set(), 0
+    for judged in trace.judged:
+        if judged["error"] is not None:
+            problems.append(f"configure_mappers(): {judged['error']}")
+        by_table: dict = {}
+        for one in judged["mappers"] or ():
+            count += 1
+            if not one["ok"]:
+                problems.append(f"class {one['mod']}.{one['cls']} is not mapped")
+            if one.get("orphans"):
+                problems.append(
+                    f"{one['mod']}.{one['cls']} maps columns that table {one['table']} replaced: {', '.join(one['orphans'])}"
+                )
+                about.add(one["table"])
+            if one.get("table") and not one.get("inherits"):
+                by_table.setdefault(one["table"], []).append(one)
+        for table, classes in sorted(by_table.items()):
+            one_metadata = len({c["i"] for c in classes}) < len(classes)
+            if len(classes) > 1 and (one_metadata or table in tables):
+                names = " and ".join(f"{c['mod']}.{c['cls']}" for c in classes)
+                problems.append(f"{len(classes)} mapped classes for table {table}: {names}")
+                about.add(table)
+    problems = list(dict.fromkeys(problems))
+    seen = _listed(problems) if problems else f"{count} mapped classes configure, one a table"
+    return CheckResult("mappers", not problems, seen, tuple(sorted(about)), "mappers")
+
+
+def with_unseen_models(result: CheckResult, trace: Trace, migrated: Optional[dict]) -> CheckResult:
+    """The migrations check, with what Alembic cannot see: classes whose table in the database lacks their columns."""
+    if migrated is None:
+        return result
+    problems, about = [], set()
+    for judged in trace.judged:
+        for one in judged["mappers"] or ():
+            there = migrated["database"].get(one.get("table"))
+            lacking = sorted(set(one.get("columns", ())) - set(there)) if there is not None else []
+            if lacking and migrated["models"].get(one["table"]) != one["columns"]:
+                problems.append(
+                    f"{one['mod']}.{one['cls']} maps table {one['table']}, which has no column {', '.join(lacking)} in the database"
+                )
+                about.add(one["table"])
+    if not problems:
+        return result
+    problems = sorted(set(problems))
+    before = [] if result.ok else [result.seen]
+    return CheckResult(result.check, False, _listed(before + problems), tuple(sorted({*result.tables, *about})), result.kind)
+
+
+def _ask_http(check: Check, request: Http, port: Optional[int]) -> CheckResult:
+    if port is None:
+        return CheckResult(str(check), False, "no server is up", kind="http")
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(request.method, request.path, body=request.body, headers=request.headers)
+        answer = connection.getresponse()
+        body = answer.read(2000).decode("utf-8", "replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        return CheckResult(str(check), False, f"no answer: {type(error).__name__}: {error}", kind="http")
+    finally:
+        connection.close()
+    seen = f"{answer.status} {answer.reason}" + (f": {body[:160]}" if body else "")
+    return CheckResult(str(check), answer.status == request.status, redact(seen), kind="http")
+
+
+def _ask_command(check: Check, space: Workspace, incident: Incident, name: str) -> CheckResult:
+    ran = run(command_line(check.command, space), space, incident.limits, name)
+    seen = ran.why or (f"exit code {ran.code}" + ("" if ran.ok else f": {_last(ran.stderr) or _last(ran.stdout)}"))
+    return CheckResult(str(check), ran.ok, redact(seen), kind="command")
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:400] if lines else ""
+
+
+def _listed(sentences: Sequence[str]) -> str:
+    """Sentences in one line; the end of a long list as a count."""
+    more = len(sentences) - _MOST
+    return "; ".join(sentences[:_MOST]) + (f"; and {more} more" if more > 0 else "")

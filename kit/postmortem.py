@@ -1,0 +1,124 @@
+"""The postmortem of an incident: its notebook executed, its page and its JSON, side by side."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from .errors import RunBroke
+from .incident import Incident
+
+NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "postmortem.ipynb"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was written, and the exit code that the verdict stands for."""
+
+    notebook: Path
+    html: Path
+    json: Path
+    report: dict[str, Any]
+    code: int
+
+    @property
+    def verdict(self) -> str:
+        verified = ", ".join(self.report["verify"]["verified"])
+        return {
+            0: f"reproduced; verified: {verified}",
+            1: "reproduced; no fix is verified",
+            3: "not reproduced",
+        }.get(self.code, f"the run broke: {self.report.get('broke')}")
+
+
+def publish(
+    incident: Incident, output: Optional[Path] = None, *, progress: Callable[[str], None] = lambda text: None
+) -> Published:
+    """Execute the postmortem notebook with this incident; write ``.ipynb``, ``.html`` and ``.json`` side by side.
+
+    :param output: where to; its suffix does not count. Default: ``results/<incident>/postmortem``
+    :raises RunBroke: the notebook could not be executed to its end; what it shows until then is kept and named
+    """
+    import papermill
+    from papermill.exceptions import PapermillException
+    from traitlets.config import Config
+
+    from .page import write_page
+
+    name = incident.folder.name if incident.file.name == "incident.yaml" else incident.file.stem
+    base = (output.with_suffix("") if output else Path("results") / name / "postmortem").absolute()
+    base.parent.mkdir(parents=True, exist_ok=True)
+    notebook, html, report = (base.with_suffix(suffix) for suffix in (".ipynb", ".html", ".json"))
+    for path in (html, report):  # what an earlier run proved is not what this one does
+        path.unlink(missing_ok=True)
+    progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
+    with tempfile.TemporaryDirectory(prefix="incident-") as scratch:
+        executed, answer = Path(scratch) / "postmortem.ipynb", Path(scratch) / "result.json"
+        failure = None
+        try:
+            papermill.execute_notebook(
+                str(NOTEBOOK),
+                str(executed),
+                parameters={"incident": str(incident.file), "result": str(answer)},
+                cwd=str(NOTEBOOK.parent),
+                kernel_name="python3",
+                progress_bar=False,
+                log_output=False,
+                # Over a socket file: the kernel listens on no port, and says nothing about that.
+                config=Config({"KernelManager": {"transport": "ipc"}}),
+            )
+        except PapermillException as error:
+            failure = str(error).strip().splitlines()[-1]
+        if executed.exists():
+            _without_paths(executed)
+            shutil.copyfile(executed, notebook)
+            progress("writing the page")
+            write_page(notebook, html, title=incident.title)
+        if failure or not answer.exists():
+            raise RunBroke(
+                f"{NOTEBOOK.name}: the notebook did not come to its end: {failure or 'no result was written'}. "
+                f"What it shows until then: {html if html.exists() else 'nothing'}"
+            )
+        found = json.loads(answer.read_text("utf-8"))
+        _write(report, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+    return Published(notebook, html, report, found, exit_code(found))
+
+
+def exit_code(report: dict[str, Any]) -> int:
+    """The command line's exit code for a postmortem's report."""
+    if report["broke"]:
+        return 4
+    if not report["reproduced"]:
+        return 3
+    return 0 if report["verify"]["verified"] else 1
+
+
+def _without_paths(notebook: Path) -> None:
+    """Take out what papermill notes of this machine: the parameters stay in their cell, by their file's name."""
+    content = json.loads(notebook.read_text("utf-8"))
+    kept = content["metadata"].get("papermill", {})
+    for key in ("input_path", "output_path", "parameters", "environment_variables"):
+        kept.pop(key, None)
+    for cell in content["cells"]:
+        if "injected-parameters" in cell["metadata"].get("tags", []):
+            cell["source"] = [
+                line if "=" not in line else f"{line.split('=')[0]}= {_shown(line.split('=', 1)[1])}\n"
+                for line in "".join(cell["source"]).splitlines()
+            ]
+    _write(notebook, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _shown(value: str) -> str:
+    path = value.strip().strip("\"'")
+    return repr("/".join(Path(path).parts[-2:]) if os.path.isabs(path) else path)
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)

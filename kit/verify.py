@@ -1,0 +1,189 @@
+"""Fixes × checks, with the control: which fix cures, which only hides."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
+from .incident import Incident
+from .startup import reproduce
+from .trace import Conflict, Trace, application_frames
+
+VERDICTS = ("cures", "hides", "does-not-cure", "breaks")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One build of the application, started and checked; ``patches`` are file names, in order."""
+
+    name: str
+    patches: tuple[str, ...]
+    trace: Trace
+    checks: tuple[CheckResult, ...]
+    reproduced: bool
+
+
+@dataclass(frozen=True)
+class FixResult:
+    """A fix and what running it showed; ``because`` is the reason for the verdict in a sentence."""
+
+    name: str
+    claim: Optional[str]
+    patches: tuple[str, ...]
+    verdict: str
+    because: str
+    checks: tuple[CheckResult, ...]
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The control, which must reproduce, and every fix; ``fixes`` is empty where the control does not."""
+
+    control: Attempt
+    reproduced: bool
+    fixes: tuple[FixResult, ...]
+    verified: tuple[str, ...]
+
+
+def verify(
+    incident: Incident,
+    *,
+    only: Optional[Sequence[str]] = None,
+    executor: Optional[Executor] = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Verification:
+    """Start the build as it is and with each fix, side by side, and judge each by what was seen.
+
+    :param only: names of fixes to try; all of them by default
+    :param executor: where the startups run; by default threads, one a core
+    :raises IncidentError: a patch does not apply
+    :raises RunBroke: a startup could not begin
+    """
+    names = list(incident.fixes) if only is None else list(only)
+    pool = executor or ThreadPoolExecutor(max_workers=os.cpu_count() or 2)
+    attempts: dict[Optional[str], Attempt] = {}
+    try:
+        futures = {pool.submit(attempt, incident, name): name for name in [None, *names]}
+        for future in as_completed(futures):
+            name = futures[future]
+            one = attempts[name] = future.result()
+            if name is None:
+                progress("control: " + ("the incident reproduces" if one.reproduced else "the incident does not reproduce"))
+                if not one.reproduced:
+                    break
+            else:
+                progress(f"{name}: tried, {sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold")
+    finally:
+        for future in futures:
+            future.cancel()
+        if executor is None:
+            pool.shutdown(wait=True)
+    control = attempts[None]
+    if not control.reproduced:
+        return Verification(control, False, (), ())
+    fixes = tuple(_result(incident, name, attempts[name], control) for name in names)
+    return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
+
+
+def attempt(incident: Incident, fix: Optional[str] = None) -> Attempt:
+    """Start one build, the broken one or one with a fix, and ask every check."""
+    patches = [] if fix is None else incident.fixes[fix].patches
+    asker = Asker(incident)
+    trace = reproduce(incident, patches=[incident.resolve(p) for p in patches], judge=True, while_up=asker)
+    checks = answer_checks(incident, trace, asker, incident_tables(incident, trace))
+    return Attempt(fix or "control", tuple(Path(p).name for p in patches), trace, checks, shows_incident(incident, trace))
+
+
+def shows_incident(incident: Incident, trace: Trace) -> bool:
+    """Does the trace show what ``expect`` says? Without ``expect``: did anything go wrong?"""
+    error, table = incident.expect.error, incident.expect.table
+    if error is None and table is None:
+        return bool(trace.conflicts or trace.swallowed or any(step.ok is False for step in trace.steps))
+    conflicts = [one for one in trace.conflicts if table in (None, one.table)]
+    if table is not None and not conflicts and not any(table in text for text in _texts(trace)):
+        changed = ("extended", "kept")
+        if error is not None or not any(r.table == table and r.outcome in changed for r in trace.registrations):
+            return False
+    return error is None or any(error in text for text in _texts(trace, conflicts))
+
+
+def _texts(trace: Trace, conflicts: Sequence[Conflict] = ()) -> list[str]:
+    """Every text in which an error may show: exceptions, what they came from, and what was printed."""
+    texts = [one.error for one in conflicts]
+    for error in trace.errors:
+        texts += [str(error), *(text for _, _, text in error.links)]
+    return texts + [step.error or "" for step in trace.steps] + [step.output for step in trace.steps]
+
+
+def incident_tables(incident: Incident, trace: Trace) -> tuple[str, ...]:
+    """The tables that the incident is about."""
+    named = {incident.expect.table} if incident.expect.table else set()
+    return tuple(sorted(named | {one.table for one in trace.conflicts}))
+
+
+def _result(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
+    checks = (_gone(incident, tried), *tried.checks, *_implied(incident, tried, control))
+    verdict, because = _judge(tried, control, checks)
+    return FixResult(name, incident.fixes[name].claim, tried.patches, verdict, because, checks, tried.trace)
+
+
+def _gone(incident: Incident, tried: Attempt) -> CheckResult:
+    shown = incident.expect.error or "the incident"
+    where = [f"{one.error} at {one.second.site}" for one in tried.trace.conflicts]
+    seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"gone: {shown}"
+    return CheckResult("incident's error gone", not tried.reproduced, seen, kind="gone")
+
+
+def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
+    """What no fix may leave behind, also where the incident file does not ask for it."""
+    asked = {check.kind for check in incident.checks}
+    implied = []
+    if "mappers" not in asked:
+        implied.append(judge_mappers(tried.trace, incident_tables(incident, control.trace)))
+    if "clean_start" not in asked:
+        # What was swallowed before and has nothing to do with the incident stays allowed.
+        known = [str(one.error) for one in control.trace.swallowed] if not tried.reproduced else []
+        implied.append(judge_start(tried.trace, known))
+    return tuple(one for one in implied if one.ok is not None) + _merged(tried, incident_tables(incident, control.trace))
+
+
+def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
+    """A table of the incident that two definitions share now: its columns are merged, or one set is dropped."""
+    for one in tried.trace.registrations:
+        if one.table in tables and one.outcome in ("extended", "kept"):
+            first = tried.trace.holder(one)
+            if first and first.outcome != "reflected" and first.site != one.site:
+                what = "adds its columns to" if one.outcome == "extended" else "is ignored in favour of"
+                seen = f"table {one.table}: the definition at {one.site} {what} the one at {first.site}"
+                return (CheckResult("one definition a table", False, seen, (one.table,), "definitions"),)
+    return ()
+
+
+def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult]) -> tuple[str, str]:
+    """The verdict, by what design calls cures, hides, does-not-cure and breaks."""
+    trace = tried.trace
+    if tried.reproduced:
+        through = ""
+        if trace.conflicts:
+            second = trace.conflicts[0].second
+            through = f", at {second.site} by " + " → ".join(str(f) for f in application_frames(second.chain)[:-1])
+        return "does-not-cure", f"the same error is raised{through}"
+    if trace.broke and not control.trace.broke:
+        return "breaks", f"the run broke: {trace.broke}"
+    before = {one.check: one for one in control.checks}
+    broken = [f"{c.check}: {c.seen}" for c in checks if c.ok is False and before.get(c.check) and before[c.check].ok]
+    worked = {step.number for step in control.trace.steps if step.ok}
+    broken += [f"step {step.number} ({step}): {step.error}" for step in trace.steps if step.number in worked and not step.ok]
+    if broken:
+        return "breaks", "what worked no longer does: " + broken[0]
+    failed = [one for one in checks if not one.ok]
+    if not failed:
+        return "cures", f"the error is gone, and all {len(checks)} checks hold"
+    start = judge_start(trace)
+    if not start.ok and any(one.kind == "clean_start" for one in failed):
+        return "does-not-cure", f"the error is gone, and the next one stands behind it: {start.seen}"
+    return "hides", "the error is gone and the start is clean, but " + "; ".join(f"{c.check}: {c.seen}" for c in failed[:2])

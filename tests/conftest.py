@@ -1,0 +1,104 @@
+"""What the tests share: small applications written on the spot, and the command line."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[1]
+sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
+
+
+class Said(NamedTuple):
+    """What a command line said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def kit():
+    """Runs ``python -m kit`` as a user does."""
+
+    def call(*words, cwd=PROJECT, env=None, timeout=180) -> Said:
+        done = subprocess.run(
+            [sys.executable, "-m", "kit", *map(str, words)],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(PROJECT), **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+@pytest.fixture
+def write_incident(tmp_path):
+    """Writes an application and its incident file; ``files`` are paths to source texts.
+
+    Returns the incident file. What is not given: one import of ``service.main``.
+    """
+
+    def write(files: dict[str, str], folder="case", **incident) -> Path:
+        root = tmp_path / folder / "app"
+        for name, text in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text))
+        content = {"title": "An incident", "app": {"root": "app"}, "startup": [{"import": "service.main"}]}
+        app = {**content["app"], **incident.pop("app", {})}
+        file = tmp_path / folder / "incident.yaml"
+        file.write_text(yaml.safe_dump({**content, **incident, "app": app}, sort_keys=False))
+        return file
+
+    return write
+
+
+DUPLICATE = {
+    "service/__init__.py": "",
+    "service/db.py": """
+        from sqlalchemy.orm import declarative_base
+        Base = declarative_base()
+    """,
+    "service/billing.py": """
+        from sqlalchemy import Column, Integer
+        from service.db import Base
+
+        class Invoice(Base):
+            __tablename__ = "invoices"
+            id = Column(Integer, primary_key=True)
+    """,
+    "service/legacy.py": """
+        from sqlalchemy import Column, Integer, String
+        from service.db import Base
+
+        class OldInvoice(Base):
+            __tablename__ = "invoices"
+            id = Column(String, primary_key=True)
+            total = Column(Integer)
+    """,
+    "service/main.py": """
+        from service import billing
+        from service import legacy
+    """,
+}
+
+
+@pytest.fixture
+def duplicate() -> dict[str, str]:
+    """A service in which two files define the table ``invoices``: billing.py:5 and legacy.py:5."""
+    return dict(DUPLICATE)
