@@ -10,14 +10,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Optional
 
 from .errors import IncidentError, KitError
 from .incident import Incident, load
 from .trace import Trace, application_frames
 
 
-def main(arguments: Optional[list[str]] = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code."""
     options = _parser().parse_args(arguments)
     try:
@@ -72,7 +71,9 @@ def _verify(options) -> int:
     incident = load(options.incident)
     unknown = set(options.fix or ()) - set(incident.fixes)
     if unknown:
-        raise IncidentError(f"--fix {unknown.pop()}: {incident.file} has the fixes {', '.join(incident.fixes) or '(none)'}")
+        raise IncidentError(
+            f"--fix {unknown.pop()}: {incident.file} has the fixes {', '.join(incident.fixes) or '(none)'}"
+        )
     verification = verify(incident, only=options.fix, progress=_say)
     lines = [f"control: {'reproduces' if verification.reproduced else 'does not reproduce'}"]
     for one in verification.fixes:
@@ -103,7 +104,9 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
     """What ``reproduce`` says in words."""
     lines = [f"{incident.title}: {'reproduced' if reproduced else 'not reproduced'}"]
     for step in trace.steps:
-        lines.append(f"  step {step.number}  {_word(step.ok)}  {step}" + (f"\n      {step.error}" if step.error else ""))
+        lines.append(
+            f"  step {step.number}  {_word(step.ok)}  {step}" + (f"\n      {step.error}" if step.error else "")
+        )
     for one in trace.conflicts:
         lines.append(f"  table {one.table}, on the metadata made at {one.metadata.label}")
         for which, each in (("first ", one.first), ("second", one.second)):
@@ -116,7 +119,7 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
     return lines
 
 
-def _word(ok: Optional[bool]) -> str:
+def _word(ok: bool | None) -> str:
     return {True: "holds", False: "fails", None: "not asked"}[ok]
 
 

@@ -23,7 +23,14 @@ def look(config_file):
 
     config = Config(config_file)
     script = ScriptDirectory.from_config(config)
-    found = {"current": [], "heads": sorted(script.get_heads()), "differences": [], "differing": [], "models": {}, "database": {}}
+    found = {
+        "current": [],
+        "heads": sorted(script.get_heads()),
+        "differences": [],
+        "differing": [],
+        "models": {},
+        "database": {},
+    }
 
     def ask(revision, context):
         found["current"] += sorted(context.get_current_heads())

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 from .incident import Check, Http, Incident
 from .redact import redact
@@ -22,7 +21,7 @@ class CheckResult:
     """One check: ``ok`` is None where it could not be asked; ``seen`` is what was there."""
 
     check: str
-    ok: Optional[bool]
+    ok: bool | None
     seen: str
     tables: tuple[str, ...] = ()  # what a failed check is about, where that is known
     kind: str = ""
@@ -34,9 +33,9 @@ class Asker:
     def __init__(self, incident: Incident):
         self.incident = incident
         self.answers: dict[int, CheckResult] = {}
-        self.migrated: Optional[dict] = None  # what alembic_child.py found
+        self.migrated: dict | None = None  # what alembic_child.py found
 
-    def __call__(self, space: Workspace, port: Optional[int]) -> None:
+    def __call__(self, space: Workspace, port: int | None) -> None:
         for number, check in enumerate(self.incident.checks):
             if check.http is not None:
                 self.answers[number] = _ask_http(check, check.http, port)
@@ -60,7 +59,9 @@ class Asker:
             problems.append(f"the database is at {at}, head is {', '.join(found['heads'])}")
         problems += found["differences"]
         if not problems:
-            return CheckResult(str(check), True, f"at head {', '.join(found['heads'])}; models and schema agree", kind="migrations")
+            return CheckResult(
+                str(check), True, f"at head {', '.join(found['heads'])}; models and schema agree", kind="migrations"
+            )
         return CheckResult(str(check), False, _listed(problems), tuple(sorted(set(found["differing"]))), "migrations")
 
 
@@ -100,7 +101,9 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
     """Every mapper configures, and no table has two mapped classes that do not inherit from each other."""
     if not trace.judged:
         if not any(one.module == "sqlalchemy.orm" for one in trace.imports):
-            return CheckResult("mappers", True, "no process loaded sqlalchemy.orm: there is nothing to configure", kind="mappers")
+            return CheckResult(
+                "mappers", True, "no process loaded sqlalchemy.orm: there is nothing to configure", kind="mappers"
+            )
         return CheckResult("mappers", None, "the processes ended before their mappers could be tried", kind="mappers")
     problems, about, count = [], set(), 0
     for judged in trace.judged:
@@ -129,7 +132,7 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
     return CheckResult("mappers", not problems, seen, tuple(sorted(about)), "mappers")
 
 
-def with_unseen_models(result: CheckResult, trace: Trace, migrated: Optional[dict]) -> CheckResult:
+def with_unseen_models(result: CheckResult, trace: Trace, migrated: dict | None) -> CheckResult:
     """The migrations check, with what Alembic cannot see: classes whose table in the database lacks their columns."""
     if migrated is None:
         return result
@@ -147,10 +150,12 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Optional[dic
         return result
     problems = sorted(set(problems))
     before = [] if result.ok else [result.seen]
-    return CheckResult(result.check, False, _listed(before + problems), tuple(sorted({*result.tables, *about})), result.kind)
+    return CheckResult(
+        result.check, False, _listed(before + problems), tuple(sorted({*result.tables, *about})), result.kind
+    )
 
 
-def _ask_http(check: Check, request: Http, port: Optional[int]) -> CheckResult:
+def _ask_http(check: Check, request: Http, port: int | None) -> CheckResult:
     if port is None:
         return CheckResult(str(check), False, "no server is up", kind="http")
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional, Union
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -85,13 +85,13 @@ class Step(_Part):
 class App(_Part):
     """Where the application is and what runs it."""
 
-    root: Optional[str] = None
-    repository: Optional[str] = None
+    root: str | None = None
+    repository: str | None = None
     revision: str = "HEAD"
     subdir: str = "."
     workdir: str = "."
     path: list[str] = ["."]
-    python: Optional[str] = None
+    python: str | None = None
     env: dict[str, Text] = {}
 
     @model_validator(mode="after")
@@ -111,22 +111,22 @@ class App(_Part):
 class Expect(_Part):
     """How the incident looks when it reproduces; both must hold where both are given."""
 
-    error: Optional[str] = None
-    table: Optional[str] = None
+    error: str | None = None
+    table: str | None = None
 
 
 class Hypothesis(_Part):
     """What somebody believed."""
 
     claim: str
-    kind: Optional[str] = None
+    kind: str | None = None
 
 
 class Fix(_Part):
     """A change that is said to help: patches for ``git apply``, in order."""
 
     patches: Texts = Field(min_length=1)
-    claim: Optional[str] = None
+    claim: str | None = None
 
 
 class Http(_Part):
@@ -136,17 +136,17 @@ class Http(_Part):
     path: str
     status: int = 200
     headers: dict[str, Text] = {}
-    body: Optional[str] = None
+    body: str | None = None
 
 
 class Check(_Part):
     """What must be true after a fix: one of migrations, mappers, clean_start, command, http."""
 
-    migrations: Optional[str] = None
-    mappers: Optional[bool] = None
-    clean_start: Optional[bool] = None
-    command: Optional[str] = None
-    http: Optional[Http] = None
+    migrations: str | None = None
+    mappers: bool | None = None
+    clean_start: bool | None = None
+    command: str | None = None
+    http: Http | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Check":
@@ -180,16 +180,16 @@ class Action(_Part):
     """What is to be done, by whom and until when."""
 
     what: str
-    owner: Optional[str] = None
-    due: Optional[Text] = None
+    owner: str | None = None
+    due: Text | None = None
 
 
 class Postmortem(_Part):
     """What only people know. What is left out is named as missing, never made up."""
 
-    summary: Optional[str] = None
-    impact: Optional[str] = None
-    detection: Optional[str] = None
+    summary: str | None = None
+    impact: str | None = None
+    detection: str | None = None
     timeline: list[Event] = []
     actions: list[Action] = []
     went_well: Texts = []
@@ -221,7 +221,7 @@ class Incident(_Part):
     prepare: list[Step] = []
     startup: list[Step] = Field(min_length=1)
     expect: Expect = Expect()
-    log: Optional[str] = None
+    log: str | None = None
     hypotheses: list[Hypothesis] = []
     fixes: dict[str, Fix] = {}
     checks: list[Check] = []
@@ -276,12 +276,12 @@ def _behind(program: str) -> str:
     if done.returncode or not done.stdout.strip():
         raise RunBroke(
             f"app.python: {program} is not a Python 3.8 or later that runs: "
-            f"{(done.stderr.strip().splitlines() or ['exit code %d' % done.returncode])[-1]}"
+            f"{(done.stderr.strip().splitlines() or [f'exit code {done.returncode}'])[-1]}"
         )
     return done.stdout.strip()
 
 
-def load(path: Union[str, Path]) -> Incident:
+def load(path: str | Path) -> Incident:
     """Read and validate an incident file.
 
     :param path: the file, or a folder that holds ``incident.yaml``
@@ -328,7 +328,9 @@ def _refuse_explosion(node, file) -> None:
     while todo:
         count += 1
         if count > _MOST_NODES:
-            raise IncidentError(f"{file}: aliases make this file larger than {_MOST_NODES} values; write it out plainly")
+            raise IncidentError(
+                f"{file}: aliases make this file larger than {_MOST_NODES} values; write it out plainly"
+            )
         current = todo.pop()
         if isinstance(current, yaml.MappingNode):
             todo += [part for pair in current.value for part in pair]

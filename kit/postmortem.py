@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from .errors import RunBroke
 from .incident import Incident
@@ -36,7 +36,7 @@ class Published:
 
 
 def publish(
-    incident: Incident, output: Optional[Path] = None, *, progress: Callable[[str], None] = lambda text: None
+    incident: Incident, output: Path | None = None, *, progress: Callable[[str], None] = lambda text: None
 ) -> Published:
     """Execute the postmortem notebook with this incident; write ``.ipynb``, ``.html`` and ``.json`` side by side.
 

@@ -23,7 +23,8 @@ step     a startup step of this process begins; ``stepped``: it ended, with ``er
 exec     a module's body begins: ``n`` its number, ``b`` the body it runs in, ``via`` the frames
          between them, ``again`` true if its namespace was in use before (a reload)
 done     body ``n`` ended, with ``error`` or null
-edge     an import by a module of the application, also one answered from ``sys.modules``
+edge     an import by a module of the application, also one answered from ``sys.modules``; from a
+         body that did not begin with ``exec`` (a script, ``runpy``), with its frames
 metadata a ``MetaData`` came to be; ``cleared``: one was emptied
 table    ``Table(...)`` reached a ``MetaData``: ``outcome`` registered, rejected, extended, kept or
          reflected; ``gone``: a table was taken out again (its columns failed, or by ``remove``)
@@ -404,15 +405,17 @@ def _see_import(frame):
         index |= raw[back + 1] << shift
         shift, back = shift + 8, back - 2
     package = frame.f_globals.get("__package__")
-    _emit(
-        "edge",
-        m=module,
-        f=code.co_filename,
-        l=frame.f_lineno,
-        fn=code.co_name,
-        to=code.co_names[index],
-        p=package if isinstance(package, str) else None,
-    )
+    event = {
+        "m": module,
+        "f": code.co_filename,
+        "l": frame.f_lineno,
+        "fn": code.co_name,
+        "to": code.co_names[index],
+        "p": package if isinstance(package, str) else None,
+    }
+    if code.co_name == "<module>" and (frame.f_back is None or frame.f_back.f_code is not _door_code):
+        event["b"], event["via"] = _walk(frame)  # a body that no loader executes: this may be all that shows it
+    _emit("edge", **event)
 
 
 def _open_import_door():
@@ -508,7 +511,11 @@ def _defining(frame):
                     value = frame.f_locals.get(name)
                     value = value if isinstance(value, type) else getattr(value, "cls", None)
                     if isinstance(value, type) and not str(value.__module__).startswith("sqlalchemy."):
-                        if "registry" in frame.f_code.co_varnames or "dict_" in frame.f_code.co_varnames or name == "self":
+                        if (
+                            "registry" in frame.f_code.co_varnames
+                            or "dict_" in frame.f_code.co_varnames
+                            or name == "self"
+                        ):
                             mapped = value
                             break
         elif not _is_class_hook(frame, mapped):
@@ -756,7 +763,9 @@ def _mappers():
                 key = getattr(table, "key", None)
                 held = metadata is not None and metadata.tables.get(key) is table
                 columns = getattr(table, "c", ())
-                orphans = [c.key for c in mapper.columns if getattr(c, "table", None) is table and c not in set(columns)]
+                orphans = [
+                    c.key for c in mapper.columns if getattr(c, "table", None) is table and c not in set(columns)
+                ]
                 entry.update(
                     table=None if key is None else _text(key),
                     i=None if metadata is None else _number_of(metadata),
@@ -765,7 +774,9 @@ def _mappers():
                     held=held,
                     columns=sorted(_text(c.name) for c in columns),
                     orphans=sorted(map(_text, orphans)),
-                    bind=_text(getattr(class_, "__bind_key__", None)) if getattr(class_, "__bind_key__", None) else None,
+                    bind=_text(getattr(class_, "__bind_key__", None))
+                    if getattr(class_, "__bind_key__", None)
+                    else None,
                 )
             found.append(entry)
     found.sort(key=lambda e: (e.get("table") or "", e["mod"], e["cls"]))
@@ -863,10 +874,13 @@ def _begin():
     )
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_after_fork)
-    import atexit
-
     if steps is None:
+        known = "atexit" in sys.modules
+        import atexit
+
         atexit.register(_at_exit)
+        if not known and sys.version_info >= (3, 10):  # before, what is registered belongs to the module
+            del sys.modules["atexit"]
     else:
         _steps = eval(steps, {"__builtins__": {}})  # a literal of the runner's own making
         sys._incident_steps = _run_steps

@@ -4,7 +4,7 @@
 startup step to the site, which comes last · ``registration {table, metadata, site, chain, outcome}``.
 """
 
-from typing import Any, Optional
+from typing import Any
 
 from .incident import Incident
 from .trace import Frame, Registration, Trace, application_frames
@@ -23,7 +23,12 @@ def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict
         "incident": incident.title,
         "reproduced": reproduced,
         "steps": [
-            {"step": str(one), "ok": one.ok, "error": one.error, "seconds": None if one.seconds is None else round(one.seconds, 3)}
+            {
+                "step": str(one),
+                "ok": one.ok,
+                "error": one.error,
+                "seconds": None if one.seconds is None else round(one.seconds, 3),
+            }
             for one in trace.steps
         ],
         "registrations": [registration(one) for one in trace.registrations if one.application],
@@ -53,7 +58,11 @@ def verify_report(incident: Incident, verification: Verification) -> dict[str, A
     return {
         "schema": SCHEMA,
         "incident": incident.title,
-        "control": {"reproduced": verification.reproduced, "checks": _checks(control.checks), "broke": control.trace.broke},
+        "control": {
+            "reproduced": verification.reproduced,
+            "checks": _checks(control.checks),
+            "broke": control.trace.broke,
+        },
         "fixes": [
             {
                 "name": one.name,
@@ -93,8 +102,12 @@ def chain(frames) -> list[dict[str, Any]]:
     return [{"file": f.file, "line": f.line, "module": f.module} for f in application_frames(frames)]
 
 
-def site(frame: Optional[Frame]) -> Optional[dict[str, Any]]:
-    return None if frame is None else {"file": frame.file, "line": frame.line, "module": frame.module, "name": frame.function}
+def site(frame: Frame | None) -> dict[str, Any] | None:
+    return (
+        None
+        if frame is None
+        else {"file": frame.file, "line": frame.line, "module": frame.module, "name": frame.function}
+    )
 
 
 def _checks(results) -> list[dict[str, Any]]:

@@ -14,11 +14,12 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from .errors import RunBroke
 from .incident import Incident, Limits, Step
-from .trace import Ended, Trace, read_trace
+from .reader import Ended, read_trace
+from .trace import Trace
 from .workspace import Workspace, workspace
 
 _POLL = 0.02  # seconds
@@ -35,13 +36,15 @@ class _Process:
     folder: Path  # its part of the trace, and what it printed
     supervisor: subprocess.Popen
     started: float
-    port: Optional[int] = None
-    answer: Optional[dict] = field(default=None)
+    port: int | None = None
+    answer: dict | None = field(default=None)
 
     def ended(self) -> bool:
         if self.answer is None and self.supervisor.poll() is not None:
             text = self.supervisor.stdout.read()
-            self.answer = json.loads(text) if text else {"status": None, "error": "its supervisor was killed", "left": 0}
+            self.answer = (
+                json.loads(text) if text else {"status": None, "error": "its supervisor was killed", "left": 0}
+            )
         return self.answer is not None
 
     def finish(self, *, kill: bool = False) -> None:
@@ -68,7 +71,7 @@ def reproduce(
     *,
     patches: Sequence[Path] = (),
     judge: bool = False,
-    while_up: Optional[Callable[[Workspace, Optional[int]], None]] = None,
+    while_up: Callable[[Workspace, int | None], None] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Trace:
     """Run the startup once, in a workspace of its own, and give what was seen.
@@ -85,7 +88,9 @@ def reproduce(
         return run_startup(incident, space, judge=judge, while_up=while_up, progress=progress)
 
 
-def run_startup(incident: Incident, space: Workspace, *, judge=False, while_up=None, progress=lambda text: None) -> Trace:
+def run_startup(
+    incident: Incident, space: Workspace, *, judge=False, while_up=None, progress=lambda text: None
+) -> Trace:
     """As :func:`reproduce`, in a workspace that is already there."""
     for number, step in enumerate(incident.prepare, 1):
         progress(f"prepare {number}: {step}")
@@ -161,7 +166,7 @@ def _wait(process: _Process, seconds: float, limits: Limits, space: Workspace) -
     return _outcome(process, ok=None, why=None)
 
 
-def _serve(incident: Incident, space: Workspace, group, judge: bool) -> tuple[_Process, Optional[Ended]]:
+def _serve(incident: Incident, space: Workspace, group, judge: bool) -> tuple[_Process, Ended | None]:
     """Start a server and wait until it answers; an outcome only if it did not come up."""
     limits = incident.limits
     process = _start_steps(space, group, limits, judge=judge)
@@ -181,7 +186,7 @@ def _serve(incident: Incident, space: Workspace, group, judge: bool) -> tuple[_P
     return process, _outcome(process, ok=False, why=None)
 
 
-def _beyond(process: _Process, seconds: float, limits: Limits, space: Workspace, free: int) -> Optional[str]:
+def _beyond(process: _Process, seconds: float, limits: Limits, space: Workspace, free: int) -> str | None:
     """Which limit is passed, in words; None while none is."""
     if time.monotonic() - process.started > seconds:
         return f"still running after {seconds:g} seconds (limits.seconds)"
@@ -205,7 +210,7 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _outcome(process: _Process, *, ok: Optional[bool], why: Optional[str]) -> Ended:
+def _outcome(process: _Process, *, ok: bool | None, why: str | None) -> Ended:
     answer = process.answer
     status = answer["status"]
     code = None if status is None else os.waitstatus_to_exitcode(status)
@@ -266,8 +271,8 @@ class Ran(NamedTuple):
     """A command that ran to its end, or past a limit: ``why`` says which."""
 
     ok: bool
-    why: Optional[str]
-    code: Optional[int]
+    why: str | None
+    code: int | None
     stdout: str
     stderr: str
 
@@ -311,7 +316,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def answers(port: Optional[int]) -> bool:
+def answers(port: int | None) -> bool:
     """Does a server answer on this loopback port? Any answer counts, and so does silence on an open line.
 
     A connection alone proves little: some servers listen before they have loaded the application.
@@ -339,7 +344,7 @@ def answers(port: Optional[int]) -> bool:
 
 
 def _tail(folder: Path, lines: int = 8) -> str:
-    text = "".join((folder / name).read_text("utf-8", "replace") for name in ("stdout", "stderr") if (folder / name).exists())
+    text = "".join(
+        (folder / name).read_text("utf-8", "replace") for name in ("stdout", "stderr") if (folder / name).exists()
+    )
     return "\n".join("    " + line for line in text.strip().splitlines()[-lines:])
-
-

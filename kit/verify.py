@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
 from .incident import Incident
@@ -13,6 +12,8 @@ from .startup import reproduce
 from .trace import Conflict, Trace, application_frames
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks")
+# Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
+_STATE = ("mappers", "migrations", "definitions")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class FixResult:
     """A fix and what running it showed; ``because`` is the reason for the verdict in a sentence."""
 
     name: str
-    claim: Optional[str]
+    claim: str | None
     patches: tuple[str, ...]
     verdict: str
     because: str
@@ -52,8 +53,8 @@ class Verification:
 def verify(
     incident: Incident,
     *,
-    only: Optional[Sequence[str]] = None,
-    executor: Optional[Executor] = None,
+    only: Sequence[str] | None = None,
+    executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Verification:
     """Start the build as it is and with each fix, side by side, and judge each by what was seen.
@@ -65,14 +66,16 @@ def verify(
     """
     names = list(incident.fixes) if only is None else list(only)
     pool = executor or ThreadPoolExecutor(max_workers=os.cpu_count() or 2)
-    attempts: dict[Optional[str], Attempt] = {}
+    attempts: dict[str | None, Attempt] = {}
     try:
         futures = {pool.submit(attempt, incident, name): name for name in [None, *names]}
         for future in as_completed(futures):
             name = futures[future]
             one = attempts[name] = future.result()
             if name is None:
-                progress("control: " + ("the incident reproduces" if one.reproduced else "the incident does not reproduce"))
+                progress(
+                    "control: " + ("the incident reproduces" if one.reproduced else "the incident does not reproduce")
+                )
                 if not one.reproduced:
                     break
             else:
@@ -89,13 +92,15 @@ def verify(
     return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
 
 
-def attempt(incident: Incident, fix: Optional[str] = None) -> Attempt:
+def attempt(incident: Incident, fix: str | None = None) -> Attempt:
     """Start one build, the broken one or one with a fix, and ask every check."""
     patches = [] if fix is None else incident.fixes[fix].patches
     asker = Asker(incident)
     trace = reproduce(incident, patches=[incident.resolve(p) for p in patches], judge=True, while_up=asker)
     checks = answer_checks(incident, trace, asker, incident_tables(incident, trace))
-    return Attempt(fix or "control", tuple(Path(p).name for p in patches), trace, checks, shows_incident(incident, trace))
+    return Attempt(
+        fix or "control", tuple(Path(p).name for p in patches), trace, checks, shows_incident(incident, trace)
+    )
 
 
 def shows_incident(incident: Incident, trace: Trace) -> bool:
@@ -127,7 +132,7 @@ def incident_tables(incident: Incident, trace: Trace) -> tuple[str, ...]:
 
 def _result(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
     checks = (_gone(incident, tried), *tried.checks, *_implied(incident, tried, control))
-    verdict, because = _judge(tried, control, checks)
+    verdict, because = _judge(tried, control, checks, incident_tables(incident, control.trace))
     return FixResult(name, incident.fixes[name].claim, tried.patches, verdict, because, checks, tried.trace)
 
 
@@ -148,7 +153,9 @@ def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
         # What was swallowed before and has nothing to do with the incident stays allowed.
         known = [str(one.error) for one in control.trace.swallowed] if not tried.reproduced else []
         implied.append(judge_start(tried.trace, known))
-    return tuple(one for one in implied if one.ok is not None) + _merged(tried, incident_tables(incident, control.trace))
+    return tuple(one for one in implied if one.ok is not None) + _merged(
+        tried, incident_tables(incident, control.trace)
+    )
 
 
 def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
@@ -163,8 +170,13 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
     return ()
 
 
-def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult]) -> tuple[str, str]:
-    """The verdict, by what design calls cures, hides, does-not-cure and breaks."""
+def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tables: Sequence[str]) -> tuple[str, str]:
+    """The verdict and its reason.
+
+    ``does-not-cure``: the error is still there, or the next one stands behind it. ``breaks``: something
+    that worked no longer does. ``hides``: the error is gone and the state is wrong. ``cures``: the error
+    is gone and every check holds.
+    """
     trace = tried.trace
     if tried.reproduced:
         through = ""
@@ -174,16 +186,23 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult]) -> t
         return "does-not-cure", f"the same error is raised{through}"
     if trace.broke and not control.trace.broke:
         return "breaks", f"the run broke: {trace.broke}"
-    before = {one.check: one for one in control.checks}
-    broken = [f"{c.check}: {c.seen}" for c in checks if c.ok is False and before.get(c.check) and before[c.check].ok]
+    before = {one.check: one.ok for one in control.checks}
+    broken = [f"{c.check}: {c.seen}" for c in checks if c.ok is False and before.get(c.check) and c.kind not in _STATE]
     worked = {step.number for step in control.trace.steps if step.ok}
-    broken += [f"step {step.number} ({step}): {step.error}" for step in trace.steps if step.number in worked and not step.ok]
+    broken += [
+        f"step {step.number} ({step}): {step.error}" for step in trace.steps if step.number in worked and not step.ok
+    ]
     if broken:
         return "breaks", "what worked no longer does: " + broken[0]
     failed = [one for one in checks if not one.ok]
     if not failed:
         return "cures", f"the error is gone, and all {len(checks)} checks hold"
+    wrong = [f"{c.check}: {c.seen}" for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
+    if wrong:
+        return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong)
     start = judge_start(trace)
     if not start.ok and any(one.kind == "clean_start" for one in failed):
         return "does-not-cure", f"the error is gone, and the next one stands behind it: {start.seen}"
-    return "hides", "the error is gone and the start is clean, but " + "; ".join(f"{c.check}: {c.seen}" for c in failed[:2])
+    return "hides", "the error is gone and the start is clean, but " + "; ".join(
+        f"{c.check}: {c.seen}" for c in failed[:2]
+    )

@@ -17,7 +17,18 @@ from .errors import IncidentError, RunBroke
 from .incident import Incident
 
 # Never needed to start an application, often large: version control, caches, other environments.
-_LEFT_BEHIND = {".git", ".hg", ".svn", "__pycache__", "node_modules", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+_LEFT_BEHIND = {
+    ".git",
+    ".hg",
+    ".svn",
+    "__pycache__",
+    "node_modules",
+    ".tox",
+    ".nox",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+}
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -51,7 +62,9 @@ def workspace(incident: Incident, patches: Sequence[Path] = ()) -> Iterator[Work
     folder = Path(tempfile.mkdtemp(prefix="incident-")).resolve()
     try:
         root = folder / "app"
-        left = _check_out(incident, root) if incident.app.repository else _copy(incident.resolve(incident.app.root), root)
+        left = (
+            _check_out(incident, root) if incident.app.repository else _copy(incident.resolve(incident.app.root), root)
+        )
         for patch in patches:
             apply(patch, root)
         for name in ("home", "tmp", "probe", "scratch"):
@@ -60,9 +73,13 @@ def workspace(incident: Incident, patches: Sequence[Path] = ()) -> Iterator[Work
         url = f"sqlite:///{folder / 'scratch' / 'scratch.db'}"
         workdir = root / incident.app.workdir
         if not workdir.is_dir():
-            raise IncidentError(f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application")
+            raise IncidentError(
+                f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application"
+            )
         python = incident.python
-        yield Workspace(folder, root, workdir, python, _environment(incident, folder, root, python, url), url, tuple(left))
+        yield Workspace(
+            folder, root, workdir, python, _environment(incident, folder, root, python, url), url, tuple(left)
+        )
     except OSError as error:
         raise RunBroke(f"the workspace could not be made: {error}") from None
     finally:
@@ -77,7 +94,11 @@ def apply(patch: Path, root: Path) -> None:
     # Without a ceiling git would take a repository that happens to lie above, and skip every file.
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_CONFIG_NOSYSTEM": "1"}
     done = subprocess.run(
-        ["git", "apply", "--whitespace=nowarn", "-p1", str(patch)], cwd=root, env=environment, capture_output=True, text=True
+        ["git", "apply", "--whitespace=nowarn", "-p1", str(patch)],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         said = "; ".join(line.removeprefix("error: ") for line in done.stderr.strip().splitlines()) or "no reason given"

@@ -49,9 +49,10 @@ def environment(python: str, *packages: str) -> str:
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             subprocess.run([python, "-m", "venv", folder], check=True, capture_output=True)
-            pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            done = subprocess.run([*pip, *packages], capture_output=True, text=True)
-            assert done.returncode == 0, done.stderr
+            if packages:
+                pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+                done = subprocess.run([*pip, *packages], capture_output=True, text=True)
+                assert done.returncode == 0, done.stderr
             (folder / "complete").touch()
     return str(folder / "bin" / "python")
 

@@ -1,0 +1,35 @@
+# `make` alone lists what there is. People and CI call the same targets.
+PYTHON ?= python3
+INCIDENT ?= notebooks/incidents/energy_events/incident.yaml
+ENV := .venv
+RUN := $(ENV)/bin/python
+STAMP := $(ENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help postmortem test lab lint clean
+
+help:  ## list what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	@echo "installing into $(ENV), once"
+	@$(PYTHON) -m venv $(ENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+postmortem: $(STAMP)  ## run the bundled incident, or INCIDENT=path/to/incident.yaml, to its page
+	@$(RUN) -m kit postmortem $(INCIDENT)
+
+test: $(STAMP)  ## pass the tests
+	@$(RUN) -m pytest -q -n 4 --dist loadgroup tests
+
+lab: $(STAMP)  ## open the notebooks in JupyterLab
+	@cd notebooks && ../$(ENV)/bin/jupyter lab
+
+lint: $(STAMP)  ## what ruff says
+	@$(RUN) -m ruff check kit tests
+	@$(RUN) -m ruff format --check kit tests
+
+clean:  ## remove what the targets made
+	rm -rf $(ENV) .environments results .pytest_cache .ruff_cache

@@ -1,0 +1,569 @@
+"""Reads what the probe wrote of a run into a :class:`~kit.trace.Trace`."""
+
+import ast
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .incident import Incident, Step
+from .redact import redact
+from .trace import Edge, Error, Frame, Import, Metadata, Registration, Site, StepResult, Swallowed, Trace
+from .workspace import Workspace
+
+# The folder that a library is installed in says where a machine keeps things, not what went wrong.
+_INSTALLED = re.compile(r"/[^\s\"':]*/(?:site-packages|dist-packages|lib(?=/python3\.\d+/))/")
+
+
+class Ended(NamedTuple):
+    """What the runner knows of a process that ended: whether it succeeded, and why it broke if it did."""
+
+    steps: Sequence[tuple[int, Step]]
+    folder: Path
+    ok: bool
+    why: str | None
+    code: int | None
+    port: int | None
+
+
+def read_events(folder: Path) -> Iterator[dict]:
+    """Every whole event under ``folder``, in order of time; torn and foreign lines are passed over."""
+    found = []
+    for path in sorted(Path(folder).glob("**/*.jsonl*")):
+        data = path.read_bytes()
+        for order, line in enumerate(data.split(b"\n")):
+            line = line.strip(b"\0")
+            if not line:
+                continue
+            try:
+                event = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(event, dict) and isinstance(event.get("k"), str):
+                event["file"] = str(path)
+                stamp = event.get("t")
+                found.append((stamp if isinstance(stamp, int) else 0, str(path), order, event))
+    found.sort(key=lambda entry: entry[:3])
+    return (entry[3] for entry in found)
+
+
+def read_trace(incident: Incident, space: Workspace, ended: Sequence[Ended]) -> Trace:
+    """Read what the probe left of a run; the workspace must still be there."""
+    return _Reader(incident, space, ended).trace()
+
+
+class _Reader:
+    """Collects one trace; exists only while it is read."""
+
+    def __init__(self, incident: Incident, space: Workspace, ended: Sequence[Ended]):
+        self.incident, self.space, self.ended = incident, space, ended
+        self.roots = tuple(dict.fromkeys((str(space.root) + os.sep, os.path.realpath(space.root) + os.sep)))
+        self.paths: dict[str, tuple[str, bool]] = {}
+        self.reals: dict[str, str] = {}
+        self.imports: list[Import] = []
+        self.open: dict[tuple[int, int], int] = {}  # (process, body) -> index in imports
+        self.seen_by_frame: dict[tuple, int] = {}
+        self.edges: list[Edge] = []
+        self.metadata: dict[tuple[int, int], Metadata] = {}
+        self.registrations: list[Registration] = []
+        self.cleared: list[dict] = []
+        self.judged: list[dict] = []
+        self.lost: list[str] = []
+        self.processes: list[dict] = []
+        self.libraries: dict[str, str] = {}
+        self.stepped: dict[int, tuple[int | None, int | None, Error | None]] = {}
+        self.uncaught: dict[int, Error | None] = {}
+
+    # -- paths and frames
+
+    def path(self, name: str | None) -> tuple[str, bool]:
+        """A file as it is shown, and whether it is the application's."""
+        known = self.paths.get(name)
+        if known is None:
+            known = self.paths[name] = self._path(name)
+        return known
+
+    def _path(self, name: str | None) -> tuple[str, bool]:
+        if not name:
+            return "?", False
+        full = name if os.path.isabs(name) or name.startswith("<") else os.path.join(self.space.workdir, name)
+        full = os.path.normpath(full) if not full.startswith("<") else full
+        for root in self.roots:
+            if full.startswith(root):
+                below = full[len(root) :].replace(os.sep, "/")
+                return below, not re.search(r"(^|/)(site|dist)-packages/", below)
+        for mark in ("/site-packages/", "/dist-packages/"):
+            if mark in full:
+                return full.rsplit(mark, 1)[1], False
+        library = re.search(r"/lib/(python3\.\d+/.*)$", full)
+        if library:
+            return library.group(1), False
+        return (full if full.startswith("<") else redact(full)), False
+
+    def real(self, name: str | None) -> str | None:
+        if not name:
+            return None
+        if name not in self.reals:
+            self.reals[name] = self.path(os.path.realpath(os.path.join(self.space.workdir, name)))[0]
+        return self.reals[name]
+
+    def frames(self, raw) -> tuple[Frame, ...]:
+        found = []
+        for entry in raw or ():
+            try:
+                name, line, function, module = entry
+                file, application = self.path(name)
+                found.append(Frame(file, int(line), str(function), module, application))
+            except (TypeError, ValueError):
+                continue
+        return tuple(found)
+
+    def error(self, raw) -> Error | None:
+        if not isinstance(raw, dict):
+            return None
+        return Error(
+            str(raw.get("type")),
+            self.text(raw.get("text")),
+            self.frames(raw.get("frames")),
+            tuple(tuple(link) for link in raw.get("links", ())),
+            raw.get("name"),
+        )
+
+    def text(self, raw) -> str:
+        """Text of the application: paths of the workspace taken back to the application's root, secrets masked."""
+        text = str(raw)
+        for root in self.roots:
+            text = text.replace(root, "")
+        text = _INSTALLED.sub("", text.replace(str(self.space.folder), "<workspace>"))
+        return redact(text)
+
+    # -- events
+
+    def trace(self) -> Trace:
+        for outcome in self.ended:
+            label = f"step {outcome.steps[0][0]}"
+            for event in read_events(outcome.folder):
+                self.see(event, label, outcome)
+        self.edges.sort(key=lambda edge: edge.at)
+        self.imports.sort(key=lambda one: one.number)
+        steps = self.steps()
+        sources = self.sources()
+        registrations = tuple(replace(one, site=self.named(one, sources)) for one in self.registrations)
+        broke = next((self.text(self.why(outcome)) for outcome in self.ended if self.why(outcome)), None)
+        return Trace(
+            steps=steps,
+            imports=tuple(self.imports),
+            edges=tuple(self.edges),
+            metadata=tuple(self.metadata.values()),
+            registrations=registrations,
+            cleared=tuple(self.cleared),
+            swallowed=tuple(self.swallowed(steps, registrations)),
+            judged=tuple(self.judged),
+            refused=(),
+            broke=broke,
+            lost=tuple(self.lost),
+            provenance=self.provenance(),
+            sources=sources,
+        )
+
+    def see(self, event: dict, step: str, outcome: Ended) -> None:
+        kind, at = event["k"], event.get("t", 0)
+        process = self.process(event, outcome)
+        try:
+            if kind == "exec":
+                self.see_exec(event, process, step, at)
+            elif kind == "done":
+                index = self.open.get((process, event["n"]))
+                if index is not None:
+                    self.imports[index] = replace(self.imports[index], ended=at, error=self.error(event.get("error")))
+            elif kind == "edge":
+                file, _ = self.path(event["f"])
+                if "via" in event:
+                    self.within(process, event, step, at)
+                self.edges.append(
+                    Edge(
+                        process,
+                        event.get("m"),
+                        file,
+                        event["l"],
+                        event["fn"],
+                        event["to"],
+                        event.get("p"),
+                        bool(event.get("dyn")),
+                        at,
+                    )
+                )
+            elif kind == "metadata":
+                self.see_metadata(event, process)
+            elif kind == "table":
+                self.see_table(event, process, step, at)
+            elif kind == "gone":
+                self.see_gone(event, process)
+            elif kind == "cleared":
+                metadata = self.metadata.get((process, event["i"]))
+                chain = self.chain(process, event)
+                self.cleared.append({"metadata": metadata.label if metadata else None, "chain": chain, "at": at})
+            elif kind == "step":
+                self.stepped[event["s"]] = (at, None, None)
+            elif kind == "stepped":
+                began = self.stepped.get(event["s"], (None,))[0]
+                self.stepped[event["s"]] = (began, at, self.error(event.get("error")))
+            elif kind == "exit":
+                self.uncaught[process] = self.error(event.get("uncaught"))
+            elif kind == "judged":
+                self.judged.append(
+                    {
+                        "step": step,
+                        "process": process,
+                        "error": self.error(event.get("error")),
+                        "mappers": event.get("mappers"),
+                    }
+                )
+            elif kind == "library":
+                self.libraries.setdefault(str(event["name"]), str(event["version"]))
+            elif kind == "lost":
+                self.lost.append(self.text(event.get("why")))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            self.lost.append(f"an event of kind {kind} was not in order")
+
+    def process(self, event: dict, outcome: Ended) -> int:
+        """A process's number; each trace file is one process."""
+        for number, known in enumerate(self.processes):
+            if known["file"] == event["file"]:
+                return number
+        self.processes.append({"outcome": outcome, **event})
+        return len(self.processes) - 1
+
+    def chain(self, process: int, event: dict) -> tuple[Frame, ...]:
+        """Every frame from the step to an event: those of the body it is in, then its own."""
+        outer = self.open.get((process, event.get("b") or 0))
+        own = self.frames(event.get("via"))
+        return (self.imports[outer].chain if outer is not None else ()) + own
+
+    def within(self, process: int, event: dict, step: str, at: int) -> int | None:
+        """The number of the innermost import that an event happened in.
+
+        A body that no standard loader executes (a script, ``python -m``, ``exec`` of a file's code) gives
+        no event of its own: it is known by its frame, from the first thing that happens in it.
+        """
+        index = self.open.get((process, event.get("b") or 0))
+        number = None if index is None else self.imports[index].number
+        outer = () if index is None else self.imports[index].chain
+        own = self.frames(event.get("via"))
+        for position, frame in enumerate(own):
+            its_own = position == 0 and index is not None and frame.module == self.imports[index].module
+            if frame.function != "<module>" or not frame.application or its_own:
+                continue
+            before = outer + own[:position]
+            key = (process, number, before, frame.file, frame.module)
+            if key not in self.seen_by_frame:
+                self.seen_by_frame[key] = len(self.imports) + 1
+                raw = event["via"][position][0]
+                self.imports.append(
+                    Import(
+                        number=len(self.imports) + 1,
+                        process=process,
+                        step=step,
+                        thread=event.get("th"),
+                        module=str(frame.module),
+                        file=frame.file,
+                        real=self.real(raw),
+                        application=True,
+                        by=_importer(before),
+                        chain=before,
+                        within=number,
+                        began=at,
+                        ended=None,
+                        error=None,
+                        again=False,
+                    )
+                )
+            number = self.seen_by_frame[key]
+        return number
+
+    def see_exec(self, event: dict, process: int, step: str, at: int) -> None:
+        chain = self.chain(process, event)
+        within = self.within(process, event, step, at)
+        file, application = self.path(event.get("f")) if event.get("f") else (None, False)
+        self.open[process, event["n"]] = len(self.imports)
+        self.imports.append(
+            Import(
+                number=len(self.imports) + 1,
+                process=process,
+                step=step,
+                thread=event.get("th"),
+                module=str(event["m"]),
+                file=file,
+                real=self.real(event.get("f")),
+                application=application,
+                by=_importer(chain),
+                chain=chain,
+                within=within,
+                began=at,
+                ended=None,
+                error=None,
+                again=bool(event.get("again")),
+            )
+        )
+
+    def see_metadata(self, event: dict, process: int) -> None:
+        chain = self.chain(process, event)
+        site = next((f for f in reversed(chain) if not f.file.startswith("sqlalchemy/")), None)
+        base = str(site) if site else "unknown place"
+        same = sum(1 for m in self.metadata.values() if m.process == process and m.label.split("#")[0] == base)
+        application = bool(site) and not site.file.startswith("alembic/") or bool(site and site.application)
+        label = base if not same else f"{base}#{same + 1}"
+        self.metadata[process, event["i"]] = Metadata(process, event["i"], label, site, chain, application)
+
+    def see_table(self, event: dict, process: int, step: str, at: int) -> None:
+        metadata = self.metadata.get((process, event["i"]))
+        if metadata is None:  # forked: made before this process was
+            metadata = self.metadata[process, event["i"]] = next(
+                (m for (_, number), m in self.metadata.items() if number == event["i"]),
+                Metadata(process, event["i"], "unknown place", None, (), True),
+            )
+        chain = self.chain(process, event)
+        frame = chain[-1] if chain else Frame("?", 0, "?", None, False)
+        self.registrations.append(
+            Registration(
+                table=str(event["table"]),
+                process=process,
+                step=step,
+                thread=event.get("th"),
+                metadata=metadata,
+                outcome=str(event["outcome"]),
+                site=Site(frame.file, frame.line, frame.module, event.get("cls")),
+                frame=frame,
+                chain=chain,
+                within=self.within(process, event, step, at),
+                class_=event.get("cls"),
+                class_module=event.get("mod"),
+                named=event.get("named"),
+                columns=event.get("cols", 0),
+                at=at,
+                existing=tuple(event.get("existing") or ()),
+                new=tuple(event.get("new") or ()),
+                mapped=event.get("mapped"),
+                application=metadata.application,
+            )
+        )
+
+    def see_gone(self, event: dict, process: int) -> None:
+        for index in range(len(self.registrations) - 1, -1, -1):
+            one = self.registrations[index]
+            if (
+                one.process == process
+                and one.metadata.number == event["i"]
+                and one.table == event["table"]
+                and not one.removed
+            ):
+                self.registrations[index] = replace(one, removed=True)
+                return
+
+    # -- after the events
+
+    def why(self, outcome: Ended) -> str | None:
+        """Why a process broke, where that is not an error of the application's steps."""
+        if outcome.why:
+            return f"{outcome.steps[0][1]}: {outcome.why}"
+        if outcome.steps[0][1].in_process:
+            for number, step in outcome.steps:
+                began, ended, error = self.stepped.get(number, (None, None, None))
+                if error is not None and error.type == "MemoryError":
+                    return f"{step}: out of memory at {self.incident.limits.memory_mb} MB (limits.memory_mb)"
+                if error is not None and error.name == "sqlalchemy" and error.type == "ModuleNotFoundError":
+                    return (
+                        f"{step}: the interpreter {os.path.basename(self.space.python)} has no SQLAlchemy. "
+                        "Name the python of the application's own environment in app.python."
+                    )
+                if error is not None:
+                    return None
+                if ended is None:
+                    how = (
+                        f"ended by {signal.Signals(-outcome.code).name}"
+                        if (outcome.code or 0) < 0
+                        else f"exit code {outcome.code}"
+                    )
+                    if began is None and not any(p["outcome"] is outcome for p in self.processes):
+                        return f"{step}: the interpreter started nothing ({how}): {self.output(outcome)[-400:].strip()}"
+                    return f"{step}: the process ended in the middle of it ({how}), as os._exit() or a crash does"
+        return None
+
+    def steps(self) -> tuple[StepResult, ...]:
+        results = {}
+        for outcome in self.ended:
+            output = self.output(outcome)
+            for number, step in outcome.steps:
+                if step.in_process:
+                    began, ended, error = self.stepped.get(number, (None, None, None))
+                    seconds = None if began is None or ended is None else (ended - began) / 1e9
+                    ok = None if began is None else ended is not None and error is None
+                else:
+                    times = [p["t"] for p in self.processes if p["outcome"] is outcome]
+                    last = max(
+                        (one.ended or one.began for one in self.imports if one.step == f"step {number}"), default=None
+                    )
+                    seconds = (last - min(times)) / 1e9 if times and last else None
+                    error = next(
+                        (e for n, e in self.uncaught.items() if e and self.processes[n]["outcome"] is outcome), None
+                    )
+                    ok = outcome.ok
+                shown = None
+                if ok is False:
+                    shown = (
+                        str(error) if error else self.why(outcome) or f"exit code {outcome.code}: {_last_line(output)}"
+                    )
+                results[number] = StepResult(number, step.kind, self.text(step.text), ok, shown, seconds, error, output)
+        for number, step in enumerate(self.incident.startup, 1):
+            results.setdefault(number, StepResult(number, step.kind, self.text(step.text), None, None, None))
+        return tuple(results[number] for number in sorted(results))
+
+    def output(self, outcome: Ended) -> str:
+        """What a process printed, as text; its end if it is long."""
+        text = ""
+        for name in ("stdout", "stderr"):
+            path = outcome.folder / name
+            if path.exists():
+                with path.open("rb") as file:
+                    size = path.stat().st_size
+                    file.seek(max(0, size - 200_000))
+                    text += file.read().decode("utf-8", "replace")
+        return self.text(text)
+
+    def swallowed(self, steps, registrations) -> Iterator[Swallowed]:
+        """Exceptions that left a body of the application, or a rejected table, and were then caught for good."""
+        ended_with = {n: list(self.final_errors(n, steps)) for n in range(len(self.processes))}
+        by_number = {one.number: one for one in self.imports}
+        told: list[Error] = []
+        for one in self.imports:
+            if one.error is None or not one.application:
+                continue
+            if any(seen.links and seen.links[0] == one.error.links[0] and seen.text == one.error.text for seen in told):
+                continue
+            outer = by_number.get(one.within)
+            while outer is not None and outer.error is not None and outer.error.comes_from(one.error):
+                outer = by_number.get(outer.within)
+            if outer is None and self.failed(one.process, one.error, ended_with):
+                continue
+            if outer is not None and outer.ended is None and self.failed(one.process, one.error, ended_with):
+                continue  # the process ended inside that body, or its end was out of sight
+            told.append(one.error)
+            frames = one.error.frames
+            chain = one.chain + frames
+            site = next((f for f in reversed(chain) if f.application), None)
+            yield Swallowed(one.error, site, chain, one.ended or one.began)
+        for one in registrations:
+            if one.outcome != "rejected":
+                continue
+            phrase = f"Table '{one.table}' is already defined"
+            outer = by_number.get(one.within)
+            passed = [e for e in (outer.error if outer else None, *ended_with[one.process]) if e]
+            if any(phrase in text for error in passed for _, _, text in error.links):
+                continue
+            if outer is None and self.failed(one.process, None, ended_with):
+                continue
+            error = Error("sqlalchemy.exc.InvalidRequestError", phrase + " for this MetaData instance.")
+            yield Swallowed(error, one.frame, one.chain, one.at)
+
+    def final_errors(self, process: int, steps) -> Iterator[Error]:
+        """The exceptions that ended a process or one of its steps."""
+        outcome = self.processes[process]["outcome"]
+        for number, step in outcome.steps:
+            if step.in_process and number in self.stepped and self.stepped[number][2]:
+                yield self.stepped[number][2]
+        if self.uncaught.get(process):
+            yield self.uncaught[process]
+
+    def failed(self, process: int, error: Error | None, ended_with) -> bool:
+        """Did ``error`` end its process, as far as can be told?"""
+        finals = ended_with[process]
+        if finals:
+            return error is None or any(final.comes_from(error) for final in finals)
+        outcome = self.processes[process]["outcome"]
+        return not outcome.steps[0][1].in_process and not outcome.ok
+
+    def sources(self) -> dict[str, str]:
+        """The text of the application's files that hold a site, a link of a chain or an error."""
+        wanted = {one.frame.file for one in self.registrations}
+        for chain in [one.chain for one in self.registrations] + [i.error.frames for i in self.imports if i.error]:
+            wanted.update(frame.file for frame in chain if frame.application)
+        texts = {}
+        for name in sorted(wanted):
+            path = self.space.root / name
+            try:
+                if path.is_file() and path.stat().st_size < 2_000_000:
+                    texts[name] = path.read_text("utf-8", "replace")
+            except OSError:
+                continue
+        return texts
+
+    def named(self, one: Registration, sources: dict[str, str]) -> Site:
+        """The site with its class or variable, its line that of the ``class`` statement or the call."""
+        text = sources.get(one.site.file)
+        if text is None:
+            return one.site
+        found = _statement(text, one.site.line, one.class_)
+        return one.site if found is None else one.site._replace(line=found[0], name=found[1] or one.site.name)
+
+    def provenance(self) -> dict[str, Any]:
+        first = next((p for p in self.processes if p.get("version")), {})
+        return {
+            "python": ".".join(map(str, first.get("version", ()))) or None,
+            "implementation": first.get("implementation"),
+            "sqlalchemy": self.libraries.get("sqlalchemy"),
+            "processes": len(self.processes),
+            "database": self.incident.database,
+            "left_behind": list(self.space.left),
+        }
+
+
+def _importer(chain: Sequence[Frame]) -> Frame | None:
+    """The statement that led to an import: the application's nearest, else a library's, not the import system's."""
+    own = [frame for frame in chain if frame.application]
+    others = [frame for frame in chain if "/importlib/" not in frame.file]
+    return (own or others or [None])[-1]
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "it printed nothing"
+
+
+def _statement(text: str, line: int, class_: str | None) -> tuple[int, str | None] | None:
+    """``(line, name)`` of the class statement, or of the call that is assigned, at a line of a source."""
+    try:
+        tree = _parsed(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    best = None
+    for node in ast.walk(tree):
+        first = (
+            min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
+            if hasattr(node, "lineno")
+            else 0
+        )
+        around = isinstance(node, ast.stmt) and first <= line <= node.end_lineno
+        if around and (best is None or first >= best[0]):
+            best = (first, node)
+    if best is None:
+        return None
+    node = best[1]
+    if isinstance(node, ast.ClassDef):
+        return node.lineno, class_ or node.name
+    names = [t.id for t in getattr(node, "targets", [getattr(node, "target", None)]) if isinstance(t, ast.Name)]
+    return line, class_ or (names[0] if names else None)
+
+
+_trees: dict[str, ast.AST] = {}
+
+
+def _parsed(text: str) -> ast.AST:
+    if text not in _trees:
+        if len(_trees) > 50:
+            _trees.clear()
+        _trees[text] = ast.parse(text)
+    return _trees[text]

@@ -1,0 +1,1 @@
+"""Charging rewards: drivers earn at chargers and spend at the shops around them."""

@@ -1,0 +1,1 @@
+"""What the routes do, without HTTP: functions that take a session and values."""

@@ -1,0 +1,145 @@
+"""The command line: what it promises in words, JSON and exit codes."""
+
+import json
+
+import pytest
+
+
+def test_reproduce_says_in_words_what_was_registered_where(kit, write_incident, duplicate):
+    said = kit("reproduce", write_incident(duplicate))
+    assert said.code == 0
+    assert "first  service/billing.py:5 Invoice by service/main.py:2" in said.out
+    assert "second service/legacy.py:5 OldInvoice by service/main.py:3" in said.out
+
+
+def test_json_goes_to_a_file_and_words_to_the_terminal(kit, write_incident, duplicate, tmp_path):
+    said = kit("reproduce", write_incident(duplicate), "-o", tmp_path / "out.json")
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["conflicts"][0]["table"] == "invoices" and "reproduced" in said.out
+    assert set(report) >= {
+        "schema",
+        "incident",
+        "reproduced",
+        "steps",
+        "registrations",
+        "conflicts",
+        "swallowed",
+        "refused",
+        "provenance",
+    }
+
+
+@pytest.mark.parametrize("command", ["reproduce", "verify", "postmortem"])
+def test_a_missing_incident_file_is_exit_2(command, kit, tmp_path):
+    said = kit(command, tmp_path / "gone.yaml")
+    assert said.code == 2 and "there is no such incident file" in said.err
+
+
+def test_a_healthy_startup_does_not_reproduce_exit_3(kit, write_incident, duplicate):
+    duplicate["service/main.py"] = "from service import billing"
+    assert kit("reproduce", write_incident(duplicate)).code == 3
+    assert kit("verify", write_incident(duplicate)).code == 3
+
+
+def test_another_error_than_the_expected_one_is_no_reproduction(kit, write_incident, duplicate):
+    assert kit("reproduce", write_incident(duplicate, expect={"error": "no such table"})).code == 3
+    assert kit("reproduce", write_incident(duplicate, expect={"table": "orders"})).code == 3
+    assert (
+        kit("reproduce", write_incident(duplicate, expect={"error": "is already defined", "table": "invoices"})).code
+        == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"app": {"python": "python9.9"}}, "there is no interpreter 'python9.9'"),
+        ({"startup": [{"command": "no-such-program"}]}, "there is no program 'no-such-program'"),
+    ],
+)
+def test_a_run_that_cannot_begin_is_exit_4(changes, said, kit, write_incident, duplicate):
+    answer = kit("reproduce", write_incident(duplicate, **changes))
+    assert answer.code == 4 and said in answer.err
+
+
+def test_a_run_that_breaks_half_way_is_exit_4_and_keeps_what_was_seen(kit, write_incident, duplicate):
+    duplicate["service/legacy.py"] = "import os; os._exit(0)"
+    said = kit("reproduce", write_incident(duplicate), "--json")
+    assert said.code == 4
+    assert [one["table"] for one in said.json["registrations"]] == ["invoices"]
+    assert "in the middle of it" in said.json["broke"]
+
+
+def patch(name: str, old: str, new: str) -> str:
+    return f"--- a/{name}\n+++ b/{name}\n@@ -1,1 +1,1 @@\n-{old}\n+{new}\n"
+
+
+@pytest.fixture
+def with_fixes(write_incident, duplicate):
+    """An incident with a fix that cures, one that does nothing, and one that breaks what worked."""
+    duplicate["service/main.py"] = "from service import (billing, legacy)\n"
+    duplicate["service/tool.py"] = "import service.db\n"
+    line = "from service import (billing, legacy)"
+
+    def write(**more):
+        fixes = {
+            "cure": {"patches": ["cure.patch"]},
+            "nothing": {"patches": ["nothing.patch"]},
+            "breaking": {"patches": "breaking.patch"},
+        }
+        file = write_incident(
+            duplicate,
+            fixes=fixes,
+            expect={"error": "already defined", "table": "invoices"},
+            checks=[{"command": "python -m service.tool"}, {"clean_start": True}],
+            **more,
+        )
+        (file.parent / "cure.patch").write_text(patch("service/main.py", line, "from service import billing"))
+        (file.parent / "nothing.patch").write_text(patch("service/main.py", line, line + "  # mended"))
+        breaking = patch("service/main.py", line, "from service import billing") + patch(
+            "service/tool.py", "import service.db", "1/0"
+        )
+        (file.parent / "breaking.patch").write_text(breaking)
+        return file
+
+    return write
+
+
+def test_verify_tells_a_cure_from_no_cure_from_a_break(kit, with_fixes):
+    said = kit("verify", with_fixes(), "--json")
+    report = said.json
+    assert said.code == 0 and report["control"]["reproduced"] is True
+    assert {one["name"]: one["verdict"] for one in report["fixes"]} == {
+        "cure": "cures",
+        "nothing": "does-not-cure",
+        "breaking": "breaks",
+    }
+    assert report["verified"] == ["cure"]
+    assert {"check", "ok", "seen"} <= set(report["fixes"][0]["checks"][0])
+
+
+def test_verify_without_a_fix_that_cures_is_exit_1(kit, with_fixes):
+    assert kit("verify", with_fixes(), "--fix", "nothing").code == 1
+
+
+def test_an_unknown_fix_is_exit_2_and_names_those_there_are(kit, with_fixes):
+    said = kit("verify", with_fixes(), "--fix", "magic")
+    assert said.code == 2 and "cure, nothing, breaking" in said.err
+
+
+def test_a_patch_that_does_not_apply_is_exit_2(kit, with_fixes):
+    file = with_fixes()
+    (file.parent / "cure.patch").write_text(patch("service/main.py", "something else", "new"))
+    said = kit("verify", file)
+    assert said.code == 2 and "cure.patch: the patch does not apply" in said.err
+
+
+def test_no_secret_of_a_url_is_shown(kit, write_incident, duplicate):
+    duplicate["service/legacy.py"] = "raise RuntimeError('postgresql://admin:hunter2@db.example.com/prod is down')"
+    said = kit("reproduce", write_incident(duplicate), "--json")
+    assert "hunter2" not in said.out and "admin:***@db.example.com" in said.out
+
+
+def test_no_path_of_this_machine_is_shown(kit, write_incident, duplicate, tmp_path):
+    said = kit("reproduce", write_incident(duplicate), "--json")
+    assert str(tmp_path) not in said.out and "/site-packages/" not in said.out and "incident-" not in said.out

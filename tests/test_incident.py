@@ -1,0 +1,112 @@
+"""The incident file: every mistake is named with its key and line."""
+
+import pytest
+
+from kit.errors import IncidentError, RunBroke
+from kit.incident import find_interpreter, load
+
+GOOD = """\
+title: An incident
+app:
+  root: app
+startup:
+  - import: service.main
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str, **files: str):
+        (tmp_path / "app").mkdir(exist_ok=True)
+        for name, content in files.items():
+            (tmp_path / name).write_text(content)
+        (tmp_path / "incident.yaml").write_text(text)
+        return tmp_path / "incident.yaml"
+
+    return write
+
+
+def test_the_shortest_file_has_the_promised_defaults(written):
+    incident = load(written(GOOD))
+    assert (incident.database, incident.database_env) == ("sqlite", "DATABASE_URL")
+    assert (incident.app.workdir, incident.app.path) == (".", ["."])
+    assert str(incident.startup[0]) == "import: service.main"
+
+
+def test_a_folder_stands_for_the_incident_yaml_in_it(written):
+    assert load(written(GOOD).parent).title == "An incident"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD.replace("root: app", "rot: app"), ["incident.yaml:3: app.rot: unknown key; did you mean 'root'?"]),
+        (GOOD.replace("title: An incident\n", ""), ["title: required, but not there"]),
+        (GOOD + "database: oracle\n", [":6: database:", "'sqlite' or 'postgresql'"]),
+        (GOOD.replace("import: service.main", "import: [a]"), [":5: startup.0"]),
+        (GOOD.replace("import:", "impotr:"), [":5: startup.0:", "a step is one of import, call"]),
+        (GOOD + "  - call: service.main\n", [":6: startup.1:", "module:function"]),
+        (GOOD + "limits:\n  seconds: fast\n", [":7: limits.seconds:"]),
+        (
+            GOOD + "fixes:\n  one:\n    patches: [gone.patch]\n",
+            [":8: fixes.one.patches.0: there is no file", "gone.patch"],
+        ),
+        (GOOD.replace("root: app", "root: elsewhere"), [":3: app.root: there is no folder"]),
+        (GOOD + "checks:\n  - mappers: true\n    clean_start: true\n", [":7: checks.0: a check is one of"]),
+        (GOOD + "checks:\n  - http: {path: /, stauts: 200}\n", ["stauts: unknown key; did you mean 'status'?"]),
+        (GOOD + "title: Again\n", [":6: title: this key stands here a second time (first in line 1)"]),
+        ("title: [\n", [":2: not valid YAML"]),
+        ("- a\n- b\n", [":1: an incident file is a mapping"]),
+        (GOOD.replace("root: app", "root: app\n  workdir: ../.."), [":4: app.workdir:", "must lie inside"]),
+        (GOOD.replace("root: app", "env: {A: b}"), [":2: app: give either root"]),
+        (GOOD + "file: /etc/passwd\n", [":6: file: unknown key"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(written, text, said):
+    with pytest.raises(IncidentError) as error:
+        load(written(text))
+    for part in said:
+        assert part in str(error.value)
+    assert error.value.exit_code == 2
+
+
+def test_every_mistake_is_named_at_once(written):
+    with pytest.raises(IncidentError) as error:
+        load(written(GOOD.replace("title:", "tilte:") + "databas: sqlite\n"))
+    assert len(str(error.value).splitlines()) == 3  # two unknown keys, one missing
+
+
+def test_aliases_that_explode_are_refused(written):
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+    bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9))
+    with pytest.raises(IncidentError, match="aliases make this file larger"):
+        load(written(bomb))
+
+
+def test_yaml_makes_no_objects(written):
+    with pytest.raises(IncidentError, match="not valid YAML"):
+        load(written(GOOD + "log: !!python/object/apply:os.system ['true']\n"))
+
+
+def test_dates_and_numbers_are_text_where_text_is_asked(written):
+    incident = load(
+        written(
+            GOOD.replace("root: app", "root: app\n  env: {PORT: 8080, DEBUG: true}")
+            + "postmortem:\n  timeline:\n    - {at: 2025-11-26 14:04, what: It came}\n  actions:\n    - {what: Mend, due: 2025-12-01}\n"
+        )
+    )
+    assert incident.app.env == {"PORT": "8080", "DEBUG": "true"}
+    assert incident.postmortem.actions[0].due == "2025-12-01"
+    assert "impact" in incident.postmortem.missing
+
+
+def test_a_missing_interpreter_is_a_broken_run_that_says_where_it_looked(written):
+    incident = load(written(GOOD.replace("root: app", "root: app\n  python: python9.9")))
+    with pytest.raises(RunBroke, match="there is no interpreter 'python9.9'"):
+        find_interpreter(incident)
+
+
+def test_a_program_that_is_no_python_is_said_to_be_none(written):
+    incident = load(written(GOOD.replace("root: app", "root: app\n  python: /bin/false")))
+    with pytest.raises(RunBroke, match="is not a Python 3.8 or later that runs"):
+        find_interpreter(incident)

@@ -1,0 +1,302 @@
+"""The probe: what it sees, and that the application does not see it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import PROJECT
+from environments import interpreters, sqlalchemy_environment
+
+from kit.incident import load
+from kit.reader import read_events
+from kit.startup import reproduce
+from kit.trace import application_frames
+
+# Each interpreter of this machine, and each line of SQLAlchemy that runs on it.
+PAIRS = [
+    (version, line)
+    for version in sorted(interpreters())
+    for line in ("1.4", "2.0", "2.1")
+    if (line != "2.1" or version >= (3, 11)) and (line != "1.4" or version <= (3, 13))
+]
+
+
+def named(pair) -> str:
+    return f"python{pair[0][0]}.{pair[0][1]}-sqlalchemy{pair[1]}"
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=named)
+def test_each_interpreter_and_sqlalchemy_shows_both_sites_and_chains(pair, write_incident, duplicate):
+    python = sqlalchemy_environment(*pair)
+    trace = reproduce(load(write_incident(duplicate, app={"python": python})))
+    (conflict,) = trace.conflicts
+    assert trace.provenance["sqlalchemy"].startswith(pair[1])
+    assert trace.provenance["python"].startswith(f"{pair[0][0]}.{pair[0][1]}.")
+    assert (str(conflict.first.site), conflict.first.site.name) == ("service/billing.py:5", "Invoice")
+    assert (str(conflict.second.site), conflict.second.site.name) == ("service/legacy.py:5", "OldInvoice")
+    assert [str(f) for f in application_frames(conflict.first.chain)] == ["service/main.py:2", "service/billing.py:5"]
+    assert [str(f) for f in application_frames(conflict.second.chain)] == ["service/main.py:3", "service/legacy.py:5"]
+    assert [c["name"] for c in conflict.second.existing] == ["id"]
+    assert [c["name"] for c in conflict.second.new] == ["id", "total"]
+    assert conflict.metadata.label == "service/db.py:3"
+    assert not trace.lost
+
+
+# Prints what an application can see of its own startup.
+SELF_PORTRAIT = {
+    "service/__init__.py": "",
+    "service/warns.py": """
+        import warnings
+        warnings.warn("from the import", stacklevel=2)
+    """,
+    "service/fails.py": "import service.broken",
+    "service/broken.py": "raise ValueError('half way')",
+    "service/main.py": """
+        import importlib
+        import sys
+        import traceback
+        import warnings
+        warnings.simplefilter("always")
+        print("\\n".join(sorted(sys.modules)))
+        print([entry for entry in sys.path if "app" in entry.split("/")])
+        import service.warns
+        for load in ("import service.fails", "importlib.import_module('service.fails')", "import no_such_module"):
+            try:
+                exec(load)
+            except Exception:
+                traceback.print_exc()
+        spec = importlib.util.spec_from_file_location("by_path", service.warns.__file__.replace("warns", "broken"))
+        module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except ValueError:
+            traceback.print_exc()
+        print(type(importlib.import_module), "sitecustomize" in sys.modules)
+    """,
+}
+
+
+@pytest.mark.parametrize("version", sorted(interpreters()), ids=str)
+def test_the_application_sees_what_it_sees_without_the_probe(version, write_incident):
+    python = interpreters()[version]
+    files = {
+        name: text.replace("import importlib\n", "import importlib.util\n") for name, text in SELF_PORTRAIT.items()
+    }
+    file = write_incident(files, app={"python": python}, startup=[{"command": "python -c 'import service.main'"}])
+    trace = reproduce(load(file))
+    root = file.parent / "app"
+    plain = subprocess.run(
+        [python, "-c", "import service.main"],
+        cwd=root,
+        env={
+            "PYTHONPATH": str(root),
+            "PATH": os.environ["PATH"],
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "LC_ALL": "C.UTF-8",
+            "HOME": "/",
+        },
+        capture_output=True,
+        text=True,
+    )
+    expected = (plain.stdout + plain.stderr).replace(f"{root}/", "").replace(str(root), "<workspace>/app")
+    shown = trace.steps[0].output
+    if version < (3, 10):  # there, taking atexit out again would lose what is registered with it
+        expected, shown = expected.replace("atexit\n", ""), shown.replace("atexit\n", "")
+    assert plain.returncode == 0 and "half way" in expected and "from the import" in expected
+    assert _without_libraries(shown) == _without_libraries(expected)
+
+
+def _without_libraries(text: str) -> list[str]:
+    """Folders of the interpreter are shortened in a trace; they are not what is compared."""
+    import re
+
+    return [re.sub(r"(?<=\")\S*/?(?=python3\.\d+/)", "", line) for line in text.splitlines()]
+
+
+def test_an_environments_own_sitecustomize_still_runs(write_incident):
+    files = {
+        "service/__init__.py": "",
+        "service/main.py": "import sys; assert sys.from_sitecustomize == 1 and 'sitecustomize' in sys.modules",
+        "lib/sitecustomize.py": "import sys; sys.from_sitecustomize = 1",
+    }
+    trace = reproduce(load(write_incident(files, app={"path": [".", "lib"]})))
+    assert trace.steps[0].ok, trace.steps[0].error
+
+
+def test_every_way_to_execute_a_module_is_seen_in_order(write_incident):
+    files = {
+        "service/__init__.py": "",
+        "service/plain.py": "x = 1",
+        "service/half.py": "import service.plain\nraise RuntimeError('half')",
+        "service/task.py": "import service.plain",
+        "service/script.py": "import service.plain",
+        "spaces/inner.py": "",
+        "service/main.py": """
+            import importlib, importlib.util, runpy, threading
+            import service.plain
+            try:
+                import service.half
+            except RuntimeError:
+                pass
+            importlib.reload(service.plain)
+            spec = importlib.util.spec_from_file_location("task_by_path", service.plain.__file__.replace("plain", "task"))
+            spec.loader.exec_module(importlib.util.module_from_spec(spec))
+            runpy.run_path(service.plain.__file__.replace("plain", "script"))
+            importlib.import_module("service.plain")
+            import spaces.inner
+            thread = threading.Thread(target=lambda: __import__("service.task"), name="loader")
+            thread.start()
+            thread.join()
+        """,
+    }
+    trace = reproduce(load(write_incident(files)))
+    assert trace.steps[0].ok, trace.steps[0].error
+    seen = [
+        (one.module, one.error.text if one.error else None, one.again, one.thread)
+        for one in trace.imports
+        if one.application
+    ]
+    assert seen == [
+        ("service", None, False, None),
+        ("service.main", None, False, None),
+        ("service.plain", None, False, None),
+        ("service.half", "half", False, None),
+        ("service.plain", None, True, None),
+        ("task_by_path", None, False, None),
+        ("<run_path>", None, False, None),
+        ("spaces.inner", None, False, None),
+        ("service.task", None, False, "loader"),
+    ]
+    (swallowed,) = trace.swallowed
+    assert (str(swallowed.error), str(swallowed.site)) == ("RuntimeError: half", "service/half.py:2")
+    edges = [(edge.importer, edge.line, edge.imported, edge.by_call) for edge in trace.edges]
+    assert ("service.half", 1, "service.plain", False) in edges  # answered from sys.modules
+    assert ("service.main", 12, "service.plain", True) in edges  # by import_module, likewise
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "os._exit(0)",
+        "os.kill(os.getpid(), 9)",
+        "ctypes.string_at(0)",
+        "os.abort()",
+        "os.closerange(3, 99); os._exit(1)",
+    ],
+)
+def test_the_trace_holds_every_event_until_a_process_dies(end, write_incident, duplicate):
+    duplicate["service/legacy.py"] = "from service.late import late"
+    duplicate["service/late.py"] = f"import ctypes, os\n{end}"
+    trace = reproduce(load(write_incident(duplicate)))
+    assert trace.broke and "in the middle of it" in trace.broke or "ended by" in trace.broke
+    assert [one.table for one in trace.registrations] == ["invoices"]
+    assert trace.imports[-1].module == "ctypes" or "service.late" in [one.module for one in trace.imports]
+    assert trace.edges[-1].imported in ("os", "_ctypes", "ctypes")
+
+
+def test_a_forked_process_writes_a_trace_of_its_own(write_incident, duplicate):
+    duplicate["service/main.py"] = """
+        import os
+        from service import billing
+        pid = os.fork()
+        if pid == 0:
+            try:
+                from service import legacy
+            finally:
+                os._exit(0)
+        os.waitpid(pid, 0)
+    """
+    trace = reproduce(load(write_incident(duplicate)))
+    first, second = [one for one in trace.registrations if one.table == "invoices"]
+    assert (first.outcome, second.outcome) == ("registered", "rejected")
+    assert first.process != second.process
+
+
+def test_alembics_env_and_revisions_are_modules_of_the_trace(write_incident, duplicate):
+    pytest.importorskip("alembic")
+    duplicate["service/main.py"] = """
+        import os
+        from alembic import command
+        from alembic.config import Config
+        config = Config()
+        config.set_main_option("script_location", "migrations")
+        command.upgrade(config, "head")
+    """
+    duplicate["migrations/script.py.mako"] = ""
+    duplicate["migrations/env.py"] = """
+        import os
+        from alembic import context
+        from sqlalchemy import create_engine
+        from service.billing import Base
+        with create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+            context.configure(connection=connection, target_metadata=Base.metadata)
+            with context.begin_transaction():
+                context.run_migrations()
+    """
+    duplicate["migrations/versions/001_first.py"] = """
+        import sqlalchemy as sa
+        from alembic import op
+        revision, down_revision = "001", None
+
+        def upgrade():
+            op.create_table("invoices", sa.Column("id", sa.Integer, primary_key=True))
+    """
+    trace = reproduce(load(write_incident(duplicate)))
+    assert trace.steps[0].ok, trace.steps[0].error
+    by_name = {one.module: one for one in trace.imports if one.application}
+    assert str(by_name["env_py"].by) == "service/main.py:7"
+    assert "001_first_py" in by_name
+    # Alembic's own MetaData for each operation is not the application's.
+    assert [r.table for r in trace.registrations if r.application] == ["invoices"]
+
+
+def test_a_table_is_told_apart_by_what_became_of_it(write_incident):
+    files = {
+        "service/__init__.py": "",
+        "service/main.py": """
+            from sqlalchemy import Column, Integer, MetaData, Table, create_engine
+            metadata = MetaData()
+            first = Table("a", metadata, Column("id", Integer))
+            Table("a", metadata)
+            second = Table("a", metadata, Column("more", Integer), extend_existing=True)
+            third = Table("a", metadata, Column("other", Integer), keep_existing=True)
+            try:
+                Table("a", metadata, Column("id", Integer))
+            except Exception:
+                pass
+            try:
+                Table("b", metadata, object())
+            except Exception:
+                pass
+            engine = create_engine("sqlite://")
+            with engine.begin() as connection:
+                connection.exec_driver_sql("create table c (id integer)")
+                Table("c", metadata, autoload_with=connection)
+            metadata.clear()
+        """,
+    }
+    trace = reproduce(load(write_incident(files)))
+    assert trace.steps[0].ok, trace.steps[0].error
+    seen = [(one.table, one.outcome, one.site.line, one.site.name, one.removed) for one in trace.registrations]
+    assert seen == [
+        ("a", "registered", 4, "first", False),
+        ("a", "extended", 6, "second", False),
+        ("a", "kept", 7, "third", False),
+        ("a", "rejected", 9, None, False),
+        ("b", "registered", 13, None, True),
+        ("c", "reflected", 19, None, False),
+    ]
+    assert len(trace.cleared) == 1 and str(trace.cleared[0]["chain"][-1]) == "service/main.py:20"
+
+
+def test_the_reader_passes_over_torn_and_foreign_lines(tmp_path):
+    whole = b'{"k":"step","t":1,"s":1}\n'
+    (tmp_path / "1-1.jsonl").write_bytes(whole + b"\0\0\0" + b'{"k":"st\n[1]\n\xff\xfe\n' + whole + b'{"k":"torn"')
+    assert [event["k"] for event in read_events(tmp_path)] == ["step", "step"]
+
+
+def test_the_probe_needs_only_the_standard_library():
+    source = (PROJECT / "kit" / "probe.py").read_text()
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,249 @@
+"""Running a startup: what goes wrong ends in order, is said plainly, and leaves nothing behind."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from environments import environment, interpreters
+
+from kit.errors import IncidentError, RunBroke
+from kit.incident import load
+from kit.startup import reproduce
+
+LIMITS = {"seconds": 3, "disk_mb": 30, "output_mb": 1}
+
+
+def started(write_incident, source: str, **incident):
+    """The trace of a service whose main module is ``source``."""
+    incident.setdefault("limits", LIMITS)
+    return reproduce(load(write_incident({"service/__init__.py": "", "service/main.py": source}, **incident)))
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("import time\ntime.sleep(60)", "still running after 3 seconds (limits.seconds)"),
+        ("import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()", "still running after 3 seconds"),
+        ("import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\ntime.sleep(60)", "still running"),
+        ("while True: print('x' * 9999)", "printed more than 1 MB (limits.output_mb)"),
+        ("import os\nos._exit(0)", "the process ended in the middle of it (exit code 0)"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "ended by SIGKILL"),
+        ("x = bytearray(900 << 20)", "out of memory at 700 MB (limits.memory_mb)"),
+        ("for n in range(99):\n    open(f'big{n}', 'wb').write(os.urandom(5 << 20)) if n else __import__('os')", None),
+    ],
+)  # fmt: skip
+def test_a_run_that_breaks_says_why_and_keeps_what_was_seen(source, why, write_incident):
+    source = "import os\n" + source
+    trace = started(write_incident, source, limits={**LIMITS, "memory_mb": 700})
+    assert why is None or why in trace.broke
+    assert [one.module for one in trace.imports if one.application] == ["service", "service.main"]
+
+
+def test_a_startup_that_fills_the_disk_is_ended(write_incident):
+    trace = started(
+        write_incident,
+        "for n in range(999):\n    open(f'big{n}', 'wb').write(bytes(range(256)) * (4 << 10))\n    __import__('time').sleep(0.01)",
+    )
+    assert "wrote more than 30 MB (limits.disk_mb)" in trace.broke
+
+
+def test_binary_output_is_kept_as_text(write_incident):
+    trace = started(write_incident, "import sys\nsys.stdout.buffer.write(bytes(range(256)))")
+    assert trace.steps[0].ok and "\ufffd" in trace.steps[0].output
+
+
+def test_a_daemon_that_the_application_leaves_is_gone_afterwards(write_incident, tmp_path):
+    source = f"""
+        import os, time
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+                time.sleep(60)
+            os._exit(0)
+        time.sleep(0.5)
+    """
+    trace = started(write_incident, source)
+    assert trace.steps[0].ok
+    pid = int((tmp_path / "pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_threads_that_never_end_do_not_fail_a_startup_that_is_done(write_incident):
+    trace = started(write_incident, "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()")
+    assert trace.steps[0].ok and not trace.broke
+
+
+def test_the_workspace_is_removed_whatever_happens(write_incident, monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "work"))
+    (tmp_path / "work").mkdir()
+    started(write_incident, "import os\nos.mkdir('kept', 0o500)\nos.chmod('.', 0o500)\nos._exit(1)")
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_the_applications_own_folder_is_not_touched(write_incident):
+    file = write_incident(
+        {
+            "service/__init__.py": "",
+            "service/main.py": "open('new', 'w').write('x')\nopen('service/main.py', 'a').write('#')",
+        }
+    )
+    before = {path: path.read_bytes() for path in file.parent.rglob("*") if path.is_file()}
+    trace = reproduce(load(file))
+    assert trace.steps[0].ok
+    assert {path: path.read_bytes() for path in file.parent.rglob("*") if path.is_file()} == before
+
+
+def test_links_never_lead_back_into_the_original(write_incident, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "note.txt").write_text("mine")
+    file = write_incident(
+        {
+            "service/__init__.py": "",
+            "service/main.py": "for p in ('direct.txt', 'folder/note.txt', 'service/own.txt'):\n    open(p, 'w').write('yours')",
+            "own.txt": "mine",
+        }
+    )
+    root = file.parent / "app"
+    (root / "direct.txt").symlink_to(tmp_path / "outside" / "note.txt")
+    (root / "folder").symlink_to(tmp_path / "outside")
+    (root / "service" / "own.txt").symlink_to(root / "own.txt")
+    assert reproduce(load(file)).steps[0].ok
+    assert (tmp_path / "outside" / "note.txt").read_text() == "mine"
+    assert (root / "own.txt").read_text() == "mine"
+
+
+def test_the_environment_holds_nothing_of_the_callers(write_incident, monkeypatch):
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://prod:secret@db/prod")
+    trace = started(
+        write_incident, "import os\nprint(dict(os.environ))", app={"env": {"LEVEL": "INFO", "OTHER": "{database_url}"}}
+    )
+    assert "hunter2" not in trace.steps[0].output and "prod" not in trace.steps[0].output
+    assert "'LEVEL': 'INFO'" in trace.steps[0].output
+    assert trace.steps[0].output.count("sqlite:///") == 2
+
+
+def test_steps_share_one_interpreter_and_stop_at_the_first_failure(write_incident):
+    steps = [
+        {"import": "service.main"},
+        {"code": "import sys; sys.mark = 1"},
+        {"code": "import sys; assert sys.mark == 1"},
+        {"call": "service.main:go"},
+        {"import": "service.gone"},
+        {"code": "pass"},
+    ]
+    trace = started(write_incident, "async def go(): print('gone async')", startup=steps)
+    assert [step.ok for step in trace.steps] == [True, True, True, True, False, None]
+    assert "gone async" in trace.steps[0].output
+    assert trace.steps[4].error == "ModuleNotFoundError: No module named 'service.gone'"
+
+
+def test_prepare_runs_on_the_same_scratch_database_and_must_succeed(write_incident):
+    store = "import os, sqlite3\ndb = sqlite3.connect(os.environ['DATABASE_URL'][10:])\n"
+    files = {
+        "service/__init__.py": "",
+        "service/main.py": store + "assert db.execute('select 1 from t').fetchall() == []",
+    }
+    file = write_incident(files, prepare=[{"code": store.replace("\n", ";") + "db.execute('create table t (a)')"}])
+    assert reproduce(load(file)).steps[0].ok
+    with pytest.raises(RunBroke, match="prepare 1: code: 1/0: it failed"):
+        reproduce(load(write_incident(files, folder="other", prepare=[{"code": "1/0"}])))
+
+
+def test_an_interpreter_without_sqlalchemy_is_named(write_incident):
+    python = environment(interpreters().get((3, 11), sys.executable))
+    trace = started(write_incident, "import sqlalchemy", app={"python": python})
+    assert "has no SQLAlchemy. Name the python of the application's own environment in app.python" in trace.broke
+
+
+def test_a_command_that_is_not_there_is_named(write_incident):
+    with pytest.raises(RunBroke, match="there is no program 'no-such-program'"):
+        started(write_incident, "", startup=[{"command": "no-such-program --go"}])
+
+
+def test_a_served_application_is_asked_on_its_port_and_ended(write_incident):
+    source = """
+        import http.server, sys
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200); self.end_headers(); self.wfile.write(b"up")
+        if __name__ == "__main__":
+            http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    """
+    asked = []
+    file = write_incident(
+        {"service/__init__.py": "", "service/main.py": source}, startup=[{"serve": "python -m service.main {port}"}]
+    )
+    trace = reproduce(load(file), while_up=lambda space, port: asked.append(port))
+    assert trace.steps[0].ok and asked[0] > 0 and not trace.broke
+
+
+def test_a_patch_that_does_not_apply_names_the_patch_and_the_reason(write_incident, duplicate, tmp_path):
+    file = write_incident(duplicate)
+    patch = tmp_path / "wrong.patch"
+    patch.write_text("--- a/service/main.py\n+++ b/service/main.py\n@@ -1,1 +1,1 @@\n-nothing like it\n+new\n")
+    with pytest.raises(IncidentError, match="wrong.patch: the patch does not apply .*patch failed: service/main.py:1"):
+        reproduce(load(file), patches=[patch])
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/tmp/incident-outside.txt"])
+def test_a_patch_cannot_write_outside_the_workspace(name, write_incident, duplicate, tmp_path):
+    file = write_incident(duplicate)
+    patch = tmp_path / "evil.patch"
+    patch.write_text(f"--- /dev/null\n+++ b/{name}\n@@ -0,0 +1,1 @@\n+written\n")
+    with pytest.raises(IncidentError, match="does not apply"):
+        reproduce(load(file), patches=[patch])
+    assert not Path("/tmp/incident-outside.txt").exists()
+
+
+def test_a_commit_of_a_repository_is_started_and_the_repository_stays_as_it_is(write_incident, duplicate, tmp_path):
+    import subprocess
+
+    file = write_incident({f"backend/{name}": text for name, text in duplicate.items()})
+    repository = file.parent / "app"
+
+    def git(*words):
+        identity = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
+        return subprocess.run(
+            ["git", *identity, "-C", repository, *words], check=True, capture_output=True, text=True
+        ).stdout
+
+    git("init", "--quiet"), git("add", "."), git("commit", "--quiet", "-m", "one")
+    (repository / "backend/service/main.py").write_text("nothing = 1")
+    before = git("status", "--porcelain"), git("rev-parse", "HEAD"), (repository / ".git/index").read_bytes()
+    file.write_text(file.read_text().replace("root: app", "repository: app\n  subdir: backend"))
+    trace = reproduce(load(file))
+    assert [one.table for one in trace.conflicts] == ["invoices"]
+    assert (git("status", "--porcelain"), git("rev-parse", "HEAD"), (repository / ".git/index").read_bytes()) == before
+
+
+def test_an_interrupted_run_leaves_no_process(write_incident, tmp_path):
+    import subprocess
+
+    mark = tmp_path / "pid"
+    file = write_incident(
+        {
+            "service/__init__.py": "",
+            "service/main.py": f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)",
+        }
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-m", "kit", "reproduce", str(file)],
+        cwd=Path(__file__).parents[1],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(200):
+        if mark.exists() and mark.read_text():
+            break
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=20)
+    assert running.returncode == 4 and "interrupted" in said
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text()), 0)
