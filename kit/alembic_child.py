@@ -1,13 +1,16 @@
 """Asks Alembic about a database, in the application's own interpreter: at head, and do models and schema agree?
 
-Run as ``python alembic_child.py ALEMBIC_INI ANSWER``; needs nothing but Alembic; Python 3.8 and later.
-``ANSWER`` becomes a file of JSON::
+Run as ``python alembic_child.py look|build ALEMBIC_INI ANSWER``; needs nothing but Alembic; Python 3.8 and
+later. ``look`` runs the application's ``env.py`` as ``alembic check`` does, and migrates nothing. ``ANSWER``
+becomes a file of JSON::
 
     {"current": [revision], "heads": [revision], "differences": [sentence], "differing": [table],
      "models": {table: [column]},      what env.py hands to Alembic as target_metadata
      "database": {table: [column]}}    what the migrations made
 
-It runs the application's ``env.py`` as ``alembic check`` does; nothing is migrated.
+``build`` runs the revisions on an empty SQLite database in memory, without ``env.py``::
+
+    {"tables": {table: [column as the probe describes it]}, "stopped": what ended it early, or null}
 """
 
 import json
@@ -81,7 +84,52 @@ def describe(difference):
     return said % (kind.split("_", 1)[-1], getattr(item, "name", None) or "", table), str(table)
 
 
+def build(config_file):
+    """What the revisions make of an empty database, without running env.py: tables to their columns."""
+    from alembic.config import Config
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import create_engine, inspect
+
+    script = ScriptDirectory.from_config(Config(config_file))
+    engine = create_engine("sqlite://")
+    found = {"tables": {}, "stopped": None}
+    with engine.connect() as connection:
+        options = {"fn": lambda revision, context: script._upgrade_revs("heads", revision), "script": script}
+        context = MigrationContext.configure(connection, opts=options)
+        try:
+            with Operations.context(context):
+                context.run_migrations()
+        except Exception as error:  # a revision for another database, or one that asks env.py for something
+            found["stopped"] = "%s: %s" % (type(error).__name__, error)
+        inspector = inspect(connection)
+        for name in inspector.get_table_names():
+            keys = inspector.get_pk_constraint(name)["constrained_columns"]
+            unique = {c for u in inspector.get_unique_constraints(name) for c in u["column_names"] if len(u["column_names"]) == 1}
+            foreign = {}
+            for key in inspector.get_foreign_keys(name):
+                for column, target in zip(key["constrained_columns"], key["referred_columns"]):
+                    foreign.setdefault(column, []).append("%s.%s" % (key["referred_table"], target))
+            indexed = {c for i in inspector.get_indexes(name) for c in i["column_names"]}
+            found["tables"][name] = [
+                {
+                    "name": column["name"],
+                    "type": repr(column["type"]),
+                    "nullable": bool(column["nullable"]),
+                    "primary_key": column["name"] in keys,
+                    "unique": column["name"] in unique,
+                    "index": column["name"] in indexed,
+                    "default": None,
+                    "server_default": column.get("default"),
+                    "foreign_keys": sorted(foreign.get(column["name"], [])),
+                }
+                for column in inspector.get_columns(name)
+            ]
+    return found
+
+
 if __name__ == "__main__":
-    answer = look(sys.argv[1])
-    with open(sys.argv[2], "w") as file:
+    answer = {"look": look, "build": build}[sys.argv[1]](sys.argv[2])
+    with open(sys.argv[3], "w") as file:
         json.dump(answer, file, default=str)

@@ -1,18 +1,16 @@
 """What must be true after a fix: each check, run for real against one startup."""
 
 import http.client
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from .incident import Check, Http, Incident
+from .migrations import Migrations, last_line, look
 from .redact import redact
 from .startup import command_line, run
 from .trace import Trace
 from .workspace import Workspace
 
-_CHILD = Path(__file__).with_name("alembic_child.py")
 _MOST = 5  # sentences shown of a long list
 
 
@@ -33,7 +31,7 @@ class Asker:
     def __init__(self, incident: Incident):
         self.incident = incident
         self.answers: dict[int, CheckResult] = {}
-        self.migrated: dict | None = None  # what alembic_child.py found
+        self.migrated: Migrations | None = None
 
     def __call__(self, space: Workspace, port: int | None) -> None:
         for number, check in enumerate(self.incident.checks):
@@ -45,24 +43,18 @@ class Asker:
                 self.answers[number] = self._ask_alembic(check, space, f"check-{number}")
 
     def _ask_alembic(self, check: Check, space: Workspace, name: str) -> CheckResult:
-        answer = space.folder / f"{name}.json"
-        argv = [space.python, str(_CHILD), check.migrations, str(answer)]
-        ran = run(argv, space, self.incident.limits, name)
-        if not answer.exists():
-            seen = ran.why or _last(ran.stderr) or f"exit code {ran.code}"
-            return CheckResult(str(check), False, redact(f"Alembic could not compare: {seen}"), kind="migrations")
-        found = json.loads(answer.read_text("utf-8"))
-        self.migrated = found
+        found = self.migrated = look(self.incident, space, check.migrations, name)
+        if found.problem:
+            return CheckResult(str(check), False, found.problem, kind="migrations")
         problems = []
-        if found["current"] != found["heads"]:
-            at = ", ".join(found["current"]) or "no revision"
-            problems.append(f"the database is at {at}, head is {', '.join(found['heads'])}")
-        problems += found["differences"]
+        if found.current != found.heads:
+            at = ", ".join(found.current) or "no revision"
+            problems.append(f"the database is at {at}, head is {', '.join(found.heads)}")
+        problems += found.differences
         if not problems:
-            return CheckResult(
-                str(check), True, f"at head {', '.join(found['heads'])}; models and schema agree", kind="migrations"
-            )
-        return CheckResult(str(check), False, _listed(problems), tuple(sorted(set(found["differing"]))), "migrations")
+            seen = f"at head {', '.join(found.heads)}; models and schema agree"
+            return CheckResult(str(check), True, seen, kind="migrations")
+        return CheckResult(str(check), False, _listed(problems), tuple(sorted(set(found.differing))), "migrations")
 
 
 def answer_checks(incident: Incident, trace: Trace, asker: Asker, tables: Sequence[str]) -> tuple[CheckResult, ...]:
@@ -132,16 +124,16 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
     return CheckResult("mappers", not problems, seen, tuple(sorted(about)), "mappers")
 
 
-def with_unseen_models(result: CheckResult, trace: Trace, migrated: dict | None) -> CheckResult:
+def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations | None) -> CheckResult:
     """The migrations check, with what Alembic cannot see: classes whose table in the database lacks their columns."""
-    if migrated is None:
+    if migrated is None or migrated.problem:
         return result
     problems, about = [], set()
     for judged in trace.judged:
         for one in judged["mappers"] or ():
-            there = migrated["database"].get(one.get("table"))
+            there = migrated.database.get(one.get("table"))
             lacking = sorted(set(one.get("columns", ())) - set(there)) if there is not None else []
-            if lacking and migrated["models"].get(one["table"]) != one["columns"]:
+            if lacking and migrated.models.get(one["table"]) != one["columns"]:
                 problems.append(
                     f"{one['mod']}.{one['cls']} maps table {one['table']}, which has no column {', '.join(lacking)} in the database"
                 )
@@ -173,13 +165,8 @@ def _ask_http(check: Check, request: Http, port: int | None) -> CheckResult:
 
 def _ask_command(check: Check, space: Workspace, incident: Incident, name: str) -> CheckResult:
     ran = run(command_line(check.command, space), space, incident.limits, name)
-    seen = ran.why or (f"exit code {ran.code}" + ("" if ran.ok else f": {_last(ran.stderr) or _last(ran.stdout)}"))
+    seen = ran.why or (f"exit code {ran.code}" + ("" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}"))
     return CheckResult(str(check), ran.ok, redact(seen), kind="command")
-
-
-def _last(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:400] if lines else ""
 
 
 def _listed(sentences: Sequence[str]) -> str:

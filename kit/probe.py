@@ -21,13 +21,16 @@ every whole line is in the file whatever ends the process. Kinds of events (``k`
 process  a traced process begins: pid, parent, version, executable
 step     a startup step of this process begins; ``stepped``: it ended, with ``error`` or null
 exec     a module's body begins: ``n`` its number, ``b`` the body it runs in, ``via`` the frames
-         between them, ``again`` true if its namespace was in use before (a reload)
+         between them, ``how`` import, reload or loader (somebody called a loader), ``again`` true
+         if its namespace was in use before (a reload)
 done     body ``n`` ended, with ``error`` or null
 edge     an import by a module of the application, also one answered from ``sys.modules``; from a
          body that did not begin with ``exec`` (a script, ``runpy``), with its frames
-metadata a ``MetaData`` came to be; ``cleared``: one was emptied
+metadata a ``MetaData`` came to be; ``cleared``: one was emptied; ``created``: its ``create_all`` ran
 table    ``Table(...)`` reached a ``MetaData``: ``outcome`` registered, rejected, extended, kept or
          reflected; ``gone``: a table was taken out again (its columns failed, or by ``remove``)
+mapped   a class was mapped to a table, its mapper whole
+behind   only in a run that goes on past failures: an exception that such a run went past
 exit     the process ends in order; ``uncaught`` the exception that ended it, or null
 judged   what ``configure_mappers()`` says in a copy of this process (only where asked for)
 lost     the trace file could not grow: nothing after this was recorded
@@ -275,9 +278,20 @@ def _see_body(number, namespace, frame):
         m=name if isinstance(name, str) else str(name),
         f=_text(namespace.get("__file__")) if namespace.get("__file__") else None,
         via=via,
+        how=_how(frame),
         th=_thread_name(),
         again=any(not (isinstance(k, str) and k[:2] == "__") for k in namespace),
     )
+
+
+def _how(frame):
+    """Did the import system come for this body, ``importlib.reload``, or did somebody call the loader?"""
+    while frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+        if frame.f_code.co_name == "_find_and_load":
+            return "import"
+        frame = frame.f_back
+    reloading = frame is not None and frame.f_code.co_name == "reload" and frame.f_globals.get("__name__") == "importlib"
+    return "reload" if reloading else "loader"
 
 
 @_quietly
@@ -295,7 +309,7 @@ _DOOR = """
 def _call_with_frames_removed(f, *args, **kwds):
     if f is not _exec: return f(*args, **kwds)
     number = _begins(args[1])
-    try: result = f(*args, **kwds)
+    try: result = _run(*args, **kwds)
     except BaseException as error: _ended(number, args[1], error); raise
     _ended(number, args[1], None)
     return result
@@ -306,7 +320,8 @@ def _open_module_door():
     import _frozen_importlib as bootstrap
 
     plain = bootstrap._call_with_frames_removed
-    scope = {"_exec": exec, "_begins": _exec_begins, "_ended": _exec_ended}
+    run = _exec_going_on if _going_on else exec
+    scope = {"_exec": exec, "_run": run, "_begins": _exec_begins, "_ended": _exec_ended}
     exec(compile(_DOOR, plain.__code__.co_filename, "exec"), scope)
     door = scope["_call_with_frames_removed"]
     if sys.version_info >= (3, 10):  # every instruction reports the line of the original's return
@@ -319,6 +334,42 @@ def _open_module_door():
     global _door_code
     _door_code = door.__code__
     bootstrap._call_with_frames_removed = door
+
+
+def _exec_going_on(code, namespace):
+    """Only in a run that goes on past failures: a module of the application, statement by statement."""
+    if not _is_app(code.co_filename):
+        return exec(code, namespace)
+    import __future__ as future
+
+    import ast
+
+    mask = 0
+    for name in future.all_feature_names:
+        mask |= getattr(future, name).compiler_flag
+    with open(code.co_filename, "rb") as source:
+        tree = ast.parse(source.read(), code.co_filename)
+    for statement in tree.body:
+        part = ast.Module(body=[statement], type_ignores=[])
+        try:
+            exec(compile(part, code.co_filename, "exec", code.co_flags & mask, True), namespace)
+        except Exception as error:
+            within, via = _walk(sys._getframe(1))
+            _emit("behind", b=within, via=via, error=_error(error), bound=_bound(statement))
+    return None
+
+
+def _bound(statement):
+    """The names that a statement would have bound, had it not failed."""
+    import ast
+
+    names = [getattr(statement, "name", None)]
+    for node in ast.walk(statement):
+        if isinstance(node, ast.alias):
+            names.append((node.asname or node.name).split(".")[0])
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.append(node.id)
+    return sorted({name for name in names if name})
 
 
 def _return_line(function):
@@ -480,6 +531,8 @@ def _see_metadata(metadata):
     from _weakref import ref
 
     _metadatas = number = _metadatas + 1
+    if number == 1:
+        _watch_create_all(type(metadata))
     _metadata[id(metadata)] = (ref(metadata), number)
     within, via = _walk(sys._getframe(2))
     try:
@@ -488,6 +541,21 @@ def _see_metadata(metadata):
         schema = None
     _emit("metadata", i=number, b=within, via=via, th=_thread_name(), schema=schema)
     return number
+
+
+def _watch_create_all(metadata_class):
+    """By SQLAlchemy's own event: a method of ours around ``create_all`` would stand in its tracebacks."""
+    while metadata_class.__mro__[1].__name__ != "SchemaItem" and metadata_class.__name__ != "MetaData":
+        metadata_class = metadata_class.__mro__[1]
+
+    @_quietly
+    def created(metadata, connection):
+        _emit("created", i=_number_of(metadata), url=repr(connection.engine.url))
+
+    def before_create(target, connection, **kw):
+        created(target, connection)
+
+    sys.modules["sqlalchemy.event"].listen(metadata_class, "before_create", before_create)
 
 
 def _in_sqlalchemy(frame):
@@ -597,7 +665,7 @@ def _see_table(frame, key):
     reflecting = bool(kw.get("autoload_with") is not None or kw.get("autoload"))
     if existing is None:
         if names.get("must_exist") or names.get("mustexist"):
-            return
+            return None
         outcome = "reflected" if reflecting else "registered"
     elif kw.get("extend_existing"):
         if reflecting:
@@ -605,9 +673,9 @@ def _see_table(frame, key):
         elif args:
             outcome = "extended"
         else:
-            return
+            return None
     elif not args:
-        return  # a look-up
+        return None  # a look-up
     else:
         outcome = "kept" if kw.get("keep_existing") else "rejected"
     mapped, site = _defining(frame.f_back)
@@ -632,6 +700,7 @@ def _see_table(frame, key):
         event["new"] = _columns(columns)
         event["mapped"] = _is_mapped(existing)
     _emit("table", **event)
+    return outcome
 
 
 def _watch_schema(namespace):
@@ -642,7 +711,9 @@ def _watch_schema(namespace):
         key = plain_key(name, schema)
         frame = sys._getframe(1)
         if frame.f_code.co_name in ("_new", "__new__") and "metadata" in frame.f_locals:
-            _see_table(frame, key)
+            outcome = _see_table(frame, key)
+            if outcome == "rejected" and _going_on:
+                return key + " (set aside)"  # not taken yet: the second definition takes the first one's place
         return key
 
     namespace["_get_table_key"] = _get_table_key
@@ -699,7 +770,31 @@ def _version_near(package):
     return found
 
 
-_WATCHED = {"sqlalchemy.sql.schema": _watch_schema}
+def _watch_mappers(namespace):
+    """``_flag_new_mapper`` is the last thing that the construction of a mapper does."""
+    registry = namespace["registry"]
+    plain = registry._flag_new_mapper
+
+    @_quietly
+    def mapped(mapper):
+        table, class_ = mapper.local_table, mapper.class_
+        if getattr(table, "metadata", None) is not None and isinstance(getattr(table, "key", None), str):
+            _emit(
+                "mapped",
+                i=_number_of(table.metadata),
+                table=_text(table.key),
+                mod=_text(class_.__module__),
+                cls=_text(class_.__qualname__),
+            )
+
+    def _flag_new_mapper(self, mapper):
+        mapped(mapper)
+        return plain(self, mapper)
+
+    registry._flag_new_mapper = _flag_new_mapper
+
+
+_WATCHED = {"sqlalchemy.sql.schema": _watch_schema, "sqlalchemy.orm.decl_api": _watch_mappers}
 
 
 # ------------------------------------------------------------------------------------- judging
@@ -813,7 +908,7 @@ def _run_steps():
             if not isinstance(problem, SystemExit) or problem.code not in (0, None):
                 failed = problem
         _emit("stepped", s=number, error=_error(failed))
-        if failed is not None:
+        if failed is not None and not _going_on:
             break
     if failed is not None and not isinstance(failed, SystemExit):
         tb = failed.__traceback__
@@ -854,12 +949,13 @@ def _after_fork():
 
 
 def _begin():
-    global _file, _roots, _judging, _finished, _steps, _main_thread
+    global _file, _roots, _judging, _going_on, _finished, _steps, _main_thread
     _main_thread = _thread.get_ident()
     _file = _TraceFile(os.environ["INCIDENT_TRACE"])
     root = os.environ["INCIDENT_ROOT"]
     _roots = tuple({os.path.join(root, ""), os.path.join(os.path.realpath(root), "")})
     _judging = "INCIDENT_JUDGE" in os.environ
+    _going_on = "INCIDENT_GO_ON" in os.environ
     _finished = os.path.join(os.environ["INCIDENT_TRACE"], "finished")
     # Taken out of the environment: a process that the application starts runs no steps of its own.
     steps = os.environ.pop("INCIDENT_STEPS", None)

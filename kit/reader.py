@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from .incident import Incident, Step
 from .redact import redact
-from .trace import Edge, Error, Frame, Import, Metadata, Registration, Site, StepResult, Swallowed, Trace
+from .trace import Behind, Edge, Error, Frame, Import, Metadata, Registration, Site, StepResult, Swallowed, Trace
 from .workspace import Workspace
 
 # The folder that a library is installed in says where a machine keeps things, not what went wrong.
@@ -71,6 +71,9 @@ class _Reader:
         self.metadata: dict[tuple[int, int], Metadata] = {}
         self.registrations: list[Registration] = []
         self.cleared: list[dict] = []
+        self.created: list[dict] = []
+        self.behind: list[Behind] = []
+        self.unbound: set[str] = set()  # names that a failed statement did not bind
         self.judged: list[dict] = []
         self.lost: list[str] = []
         self.processes: list[dict] = []
@@ -161,6 +164,8 @@ class _Reader:
             metadata=tuple(self.metadata.values()),
             registrations=registrations,
             cleared=tuple(self.cleared),
+            created=tuple(self.created),
+            behind=tuple(self.behind),
             swallowed=tuple(self.swallowed(steps, registrations)),
             judged=tuple(self.judged),
             refused=(),
@@ -207,6 +212,13 @@ class _Reader:
                 metadata = self.metadata.get((process, event["i"]))
                 chain = self.chain(process, event)
                 self.cleared.append({"metadata": metadata.label if metadata else None, "chain": chain, "at": at})
+            elif kind == "created":
+                metadata = self.metadata.get((process, event["i"]))
+                self.created.append({"metadata": metadata.label if metadata else None, "url": self.text(event["url"])})
+            elif kind == "mapped":
+                self.see_mapped(event, process)
+            elif kind == "behind":
+                self.see_behind(event, process)
             elif kind == "step":
                 self.stepped[event["s"]] = (at, None, None)
             elif kind == "stepped":
@@ -307,6 +319,7 @@ class _Reader:
                 ended=None,
                 error=None,
                 again=bool(event.get("again")),
+                how=str(event.get("how", "import")),
             )
         )
 
@@ -338,6 +351,7 @@ class _Reader:
                 outcome=str(event["outcome"]),
                 site=Site(frame.file, frame.line, frame.module, event.get("cls")),
                 frame=frame,
+                real=self.real(event["via"][-1][0]) if event.get("via") else None,
                 chain=chain,
                 within=self.within(process, event, step, at),
                 class_=event.get("cls"),
@@ -351,6 +365,25 @@ class _Reader:
                 application=metadata.application,
             )
         )
+
+    def see_mapped(self, event: dict, process: int) -> None:
+        """The newest registration of that class and table: its mapper is whole."""
+        wanted = (process, event["i"], event["table"], event.get("mod"), event.get("cls"))
+        for index in range(len(self.registrations) - 1, -1, -1):
+            one = self.registrations[index]
+            same = (one.process, one.metadata.number, one.table, one.class_module, one.class_) == wanted
+            if same and one.outcome != "rejected" and not one.made_mapper:
+                self.registrations[index] = replace(one, made_mapper=True)
+                return
+
+    def see_behind(self, event: dict, process: int) -> None:
+        error = self.error(event["error"])
+        chain = self.chain(process, event) + error.frames
+        site = next((f for f in reversed(chain) if f.application), None)
+        wanted = set(re.findall(r"name '(\w+)'|import name '(\w+)'|has no attribute '(\w+)'", error.text))
+        follows = any(name in self.unbound for names in wanted for name in names if name)
+        self.unbound.update(event.get("bound") or ())
+        self.behind.append(Behind(error, site, chain, follows))
 
     def see_gone(self, event: dict, process: int) -> None:
         for index in range(len(self.registrations) - 1, -1, -1):
@@ -488,7 +521,7 @@ class _Reader:
 
     def sources(self) -> dict[str, str]:
         """The text of the application's files that hold a site, a link of a chain or an error."""
-        wanted = {one.frame.file for one in self.registrations}
+        wanted = {name for one in self.registrations for name in (one.frame.file, one.real) if name}
         for chain in [one.chain for one in self.registrations] + [i.error.frames for i in self.imports if i.error]:
             wanted.update(frame.file for frame in chain if frame.application)
         texts = {}
@@ -507,7 +540,10 @@ class _Reader:
         if text is None:
             return one.site
         found = _statement(text, one.site.line, one.class_)
-        return one.site if found is None else one.site._replace(line=found[0], name=found[1] or one.site.name)
+        site = one.site
+        if one.frame.application and one.real and one.real != site.file and not one.real.startswith(("/", "~")):
+            site = site._replace(file=one.real)  # reached through a link: the file that is really there
+        return site if found is None else site._replace(line=found[0], name=found[1] or site.name)
 
     def provenance(self) -> dict[str, Any]:
         first = next((p for p in self.processes if p.get("version")), {})

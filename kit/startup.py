@@ -71,6 +71,7 @@ def reproduce(
     *,
     patches: Sequence[Path] = (),
     judge: bool = False,
+    go_on: bool = False,
     while_up: Callable[[Workspace, int | None], None] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Trace:
@@ -78,6 +79,8 @@ def reproduce(
 
     :param patches: applied to the copy before it starts
     :param judge: when a process has ended its work, ask in a forked copy of it whether its mappers configure
+    :param go_on: go on past failures: a rejected table takes the place of the first, a module's failing statement
+        is passed over; what comes out is marked as such (``Trace.behind``) and is no picture of the real startup
     :param while_up: called with the workspace and the served port (or None) after the last step, while
         what ``serve`` started is still up; also called when a step failed
     :raises IncidentError: a patch does not apply
@@ -85,21 +88,28 @@ def reproduce(
         gives a trace whose ``broke`` says why
     """
     with workspace(incident, patches) as space:
-        return run_startup(incident, space, judge=judge, while_up=while_up, progress=progress)
+        return run_startup(incident, space, judge=judge, go_on=go_on, while_up=while_up, progress=progress)
 
 
 def run_startup(
-    incident: Incident, space: Workspace, *, judge=False, while_up=None, progress=lambda text: None
+    incident: Incident,
+    space: Workspace,
+    *,
+    judge: bool = False,
+    go_on: bool = False,
+    while_up: Callable[[Workspace, int | None], None] | None = None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Trace:
     """As :func:`reproduce`, in a workspace that is already there."""
     for number, step in enumerate(incident.prepare, 1):
         progress(f"prepare {number}: {step}")
-        prepared = _run_steps(incident, space, [(number, step)], "prepare", False)
+        prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
         if prepared.why or not prepared.ok:
             raise RunBroke(
                 f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "
                 "Steps under 'prepare' are not judged and must succeed. Its last lines:\n" + _tail(prepared.folder)
             )
+    orders = {name: "1" for name, given in (("INCIDENT_JUDGE", judge), ("INCIDENT_GO_ON", go_on)) if given}
     ended: list[Ended] = []
     up: list[_Process] = []
     port = None
@@ -107,15 +117,15 @@ def run_startup(
         for group in _groups(incident.startup):
             progress("; ".join(f"step {number}: {step}" for number, step in group))
             if group[0][1].kind == "serve":
-                process, outcome = _serve(incident, space, group, judge)
+                process, outcome = _serve(incident, space, group, orders)
                 if outcome is None:
                     up.append(process)
                     port = process.port
                     continue
             else:
-                outcome = _run_steps(incident, space, group, "startup", judge)
+                outcome = _run_steps(incident, space, group, "startup", orders)
             ended.append(outcome)
-            if outcome.why or not outcome.ok:
+            if outcome.why or not (outcome.ok or go_on):
                 break
         if while_up is not None:
             while_up(space, port)
@@ -138,9 +148,9 @@ def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
     return groups
 
 
-def _run_steps(incident: Incident, space: Workspace, group, phase: str, judge: bool) -> Ended:
+def _run_steps(incident: Incident, space: Workspace, group, phase: str, orders: dict[str, str]) -> Ended:
     limits = incident.limits
-    process = _start_steps(space, group, limits, phase=phase, judge=judge)
+    process = _start_steps(space, group, limits, phase=phase, orders=orders)
     return _wait(process, limits.seconds * len(group), limits, space)
 
 
@@ -166,10 +176,10 @@ def _wait(process: _Process, seconds: float, limits: Limits, space: Workspace) -
     return _outcome(process, ok=None, why=None)
 
 
-def _serve(incident: Incident, space: Workspace, group, judge: bool) -> tuple[_Process, Ended | None]:
+def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) -> tuple[_Process, Ended | None]:
     """Start a server and wait until it answers; an outcome only if it did not come up."""
     limits = incident.limits
-    process = _start_steps(space, group, limits, judge=judge)
+    process = _start_steps(space, group, limits, orders=orders)
     free = shutil.disk_usage(space.folder).free
     try:
         while not process.ended():
@@ -223,12 +233,10 @@ def _outcome(process: _Process, *, ok: bool | None, why: str | None) -> Ended:
     return Ended(process.steps, process.folder, ok, why, code, process.port)
 
 
-def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", judge=False) -> _Process:
+def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", orders: dict[str, str]) -> _Process:
     """Start the traced process of one group of steps."""
     folder = space.folder / "trace" / f"{phase}-{group[0][0]}"
-    environment = {**space.environment, "INCIDENT_TRACE": str(folder)}
-    if judge:
-        environment["INCIDENT_JUDGE"] = "1"
+    environment = {**space.environment, **orders, "INCIDENT_TRACE": str(folder)}
     step, port = group[0][1], None
     if step.in_process:
         environment["INCIDENT_STEPS"] = repr([(number, one.kind, one.text) for number, one in group])
@@ -275,14 +283,18 @@ class Ran(NamedTuple):
     code: int | None
     stdout: str
     stderr: str
+    ended: Ended
 
 
-def run(argv: list[str], space: Workspace, limits: Limits, name: str) -> Ran:
-    """Run one command in the workspace, within limits, not traced."""
-    process = _start(argv, dict(space.environment), space.folder / "runs" / name, space, limits)
+def run(argv: list[str], space: Workspace, limits: Limits, name: str, *, traced: bool = False) -> Ran:
+    """Run one command in the workspace, within limits; its trace is read from ``Ran.ended`` if it is traced."""
+    folder = space.folder / "runs" / name
+    environment = {**space.environment, **({"INCIDENT_TRACE": str(folder)} if traced else {})}
+    process = _start(argv, environment, folder, space, limits)
+    process.steps = [(1, Step.model_validate({"command": name}))]
     outcome = _wait(process, limits.seconds, limits, space)
-    texts = [(process.folder / stream).read_text("utf-8", "replace") for stream in ("stdout", "stderr")]
-    return Ran(outcome.ok, outcome.why, outcome.code, *texts)
+    texts = [(folder / stream).read_text("utf-8", "replace") for stream in ("stdout", "stderr")]
+    return Ran(outcome.ok, outcome.why, outcome.code, *texts, outcome)
 
 
 def command_line(text: str, space: Workspace) -> list[str]:

@@ -73,6 +73,7 @@ class Import:
     ended: int | None  # None: the process ended first, or no loader executed it and its end was out of sight
     error: Error | None
     again: bool  # executed into a namespace that was in use: a reload
+    how: str = "exec"  # import, reload, loader (somebody called one) or exec (no loader had to do with it)
 
     @property
     def seconds(self) -> float | None:
@@ -118,6 +119,7 @@ class Registration:
     outcome: str  # registered, rejected, extended, kept or reflected
     site: Site
     frame: Frame  # the site as a frame, with its function
+    real: str | None  # the site's file with links resolved
     chain: tuple[Frame, ...]  # every frame from the step to the site
     within: int | None  # number of the import that it happened in
     class_: str | None  # qualified name of the mapped class
@@ -128,6 +130,7 @@ class Registration:
     existing: tuple[dict, ...] = ()  # the columns that were there, where a second definition came
     new: tuple[dict, ...] = ()  # the columns of the second definition
     mapped: bool | None = None  # did a mapper use the table that was there?
+    made_mapper: bool = False  # did the class that came with it get its mapper?
     removed: bool = False  # taken out again: its columns failed, or by MetaData.remove
     application: bool = True
 
@@ -151,6 +154,16 @@ class Swallowed:
     site: Frame | None
     chain: tuple[Frame, ...]
     at: int
+
+
+@dataclass(frozen=True)
+class Behind:
+    """An exception that a run which goes on past failures went past; ``follows``: only for want of an earlier one."""
+
+    error: Error
+    site: Frame | None
+    chain: tuple[Frame, ...]
+    follows: bool
 
 
 @dataclass(frozen=True)
@@ -180,7 +193,9 @@ class Trace:
     metadata: tuple[Metadata, ...]
     registrations: tuple[Registration, ...]
     cleared: tuple[dict, ...]
+    created: tuple[dict, ...]  # {metadata, url}: ``create_all`` ran
     swallowed: tuple[Swallowed, ...]
+    behind: tuple[Behind, ...]
     judged: tuple[dict, ...]
     refused: tuple[dict, ...]
     broke: str | None  # why the run itself broke; None if it came to its end

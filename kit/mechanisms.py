@@ -1,0 +1,424 @@
+"""Why a table was registered twice: one function a mechanism, each with its evidence for or against.
+
+Every function takes a :class:`Pair` and gives ``(holds, sentence)``; the sentence is the fact that decided,
+with sites, whichever way it went. They look at what both executions have: real file, line, module name,
+function, thread, who executed the module and how that ended; never at names or paths of an application.
+The slugs are the field's vocabulary as the kit uses it; they are promises.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from .trace import Frame, Import, Registration, Trace
+
+_RUNNERS = re.compile(r"^(_pytest/|pytest/|nose2?/|python3\.\d+/(unittest/|doctest\.py))")
+_CELLS = re.compile(r"(^<ipython-input|ipykernel_\d+/|^<stdin>|^<python-input)")
+_VENDORED = re.compile(r"(^|/)(_?vendor(ed|s)?|third[_-]?party|extern(al)?|(site|dist)-packages)/")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A mechanism, ``undecided`` or ``none``; what says so, and for each neighbour the fact that rules it out."""
+
+    mechanism: str
+    because: tuple[str, ...]
+    against: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two registrations of one table on one metadata, in order of time."""
+
+    trace: Trace
+    first: Registration
+    second: Registration
+
+    @cached_property
+    def same_file(self) -> bool:
+        return self.first.real is not None and self.first.real == self.second.real
+
+    @cached_property
+    def same_line(self) -> bool:
+        return self.same_file and self.first.site.line == self.second.site.line
+
+    @cached_property
+    def same_name(self) -> bool:
+        return self.first.frame.module == self.second.frame.module
+
+    @cached_property
+    def first_import(self) -> Import | None:
+        return self._body(self.first)
+
+    @cached_property
+    def second_import(self) -> Import | None:
+        return self._body(self.second)
+
+    @cached_property
+    def same_execution(self) -> bool:
+        """Did one execution of one module body bring both?"""
+        return self.first_import is not None and self.first_import is self.second_import
+
+    @cached_property
+    def in_function(self) -> bool:
+        """Are both made inside a function's call, at one place?"""
+        return self.same_line and self.same_name and _in_function(self.first) and _in_function(self.second)
+
+    @cached_property
+    def one_definition(self) -> bool:
+        """Is it one statement of one file that ran twice?"""
+        return self.same_line
+
+    def _body(self, one: Registration) -> Import | None:
+        """The execution of the module that holds the site, not of one that merely called into it."""
+        found = self.trace.import_of(one.within)
+        while found is not None and found.module != one.frame.module:
+            found = self.trace.import_of(found.within)
+        if found is None:  # called later: the newest execution of that module before it
+            runs = [
+                i
+                for i in self.trace.imports
+                if (i.process, i.module) == (one.process, one.frame.module) and i.began < one.at
+            ]
+            found = runs[-1] if runs else None
+        return found
+
+
+Answer = tuple[bool, str]
+
+
+def reflected_before_declared(pair: Pair) -> Answer:
+    if pair.first.outcome == "reflected":
+        return True, f"the table was first read from the database, by reflection at {pair.first.frame}"
+    return False, f"the first definition, at {pair.first.site}, is written out and not reflected"
+
+
+def model_declared_in_migration_script(pair: Pair) -> Answer:
+    for one, body in ((pair.first, pair.first_import), (pair.second, pair.second_import)):
+        if body is not None and _by_alembic(body):
+            return True, f"{one.site} is executed by Alembic itself, as {body.module}"
+    return False, "neither definition stands in a file that Alembic executes as env.py or as a revision"
+
+
+def half_defined_class(pair: Pair) -> Answer:
+    first = pair.first
+    if first.class_ is None:
+        return False, f"the first definition, at {first.site}, is no mapped class"
+    if first.made_mapper:
+        return False, f"the class at {first.site} got its mapper"
+    later = [r for r in pair.trace.registrations if r.made_mapper]
+    if not later and not any(r.class_ and r.made_mapper for r in pair.trace.registrations):
+        whole = [r for r in pair.trace.registrations if r.class_ and r is not first and r.outcome != "rejected"]
+        if whole:  # no mapper was seen at all: this SQLAlchemy does not show them
+            return False, "whether the first class got its mapper is out of sight with this SQLAlchemy"
+    return True, f"the class at {first.site} left its table behind and never got a mapper: its mapping failed"
+
+
+def main_module_imported_again(pair: Pair) -> Answer:
+    if not pair.same_file:
+        return False, _two_files(pair)
+    for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
+        body = pair.first_import if one is pair.first else pair.second_import
+        is_main = one.frame.module in ("__main__", "__mp_main__") and other.frame.module != one.frame.module
+        if is_main and body is not None and not any(frame.application for frame in body.chain):
+            return True, (
+                f"{one.site.file} runs as {one.frame.module}, the program itself, and is imported as {other.frame.module}"
+            )
+    return False, f"the names that the file ran under are {_names(pair)}: none is the program's own"
+
+
+def half_import_retried(pair: Pair) -> Answer:
+    if not pair.same_file:
+        return False, _two_files(pair)
+    first, second = pair.first_import, pair.second_import
+    if first is None or first is second:
+        return False, "one execution of the module brought both"
+    if first.error is None or first.ended is None or first.ended > pair.second.at:
+        return False, f"the first execution of {first.module} did not fail"
+    where = next((str(f) for f in reversed(first.error.frames) if f.application), first.file)
+    return True, f"the first import of {first.module} failed after it had registered its tables: {first.error} at {where}"
+
+
+def race_in_lazy_definition(pair: Pair) -> Answer:
+    if not pair.in_function:
+        return False, _no_function(pair)
+    one, two = pair.first.thread or "the main thread", pair.second.thread or "the main thread"
+    if one != two:
+        return True, f"two threads, {one} and {two}, were in {pair.first.frame.function}() at {pair.first.site}"
+    return False, f"both calls of {pair.first.frame.function}() were made in one thread, {one}"
+
+
+def defined_inside_function_called_twice(pair: Pair) -> Answer:
+    if not pair.in_function:
+        return False, _no_function(pair)
+    if pair.first_import is not pair.second_import:
+        return False, f"the module {pair.first.frame.module} itself was executed twice"
+    if pair.first.thread != pair.second.thread:
+        return False, "the two calls were made in two threads"
+    return True, f"the definition at {pair.first.site} stands in {pair.first.frame.function}(), which was called twice"
+
+
+def runner_root_second_name(pair: Pair) -> Answer:
+    if not pair.same_file or pair.same_name:
+        return False, f"the file ran under {_names(pair)}"
+    for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
+        position = max((n for n, f in enumerate(one.chain) if _RUNNERS.match(f.file)), default=None)
+        if position is None:
+            continue
+        named = next((f for f in one.chain[position + 1 :] if f.application), None)
+        if named is not None and _top(named.module) == _top(one.frame.module) != _top(other.frame.module):
+            return True, (
+                f"the test runner named {named.file} {named.module}, by the folder that it put on sys.path; "
+                f"so {one.site.file} became {one.frame.module} beside {other.frame.module}"
+            )
+    return False, "no test runner gave the file its second name"
+
+
+def file_loaded_again_by_path(pair: Pair) -> Answer:
+    if not pair.same_file:
+        return False, _two_files(pair)
+    if pair.same_execution:
+        return False, "one execution of the file brought both"
+    first, second = pair.first_import, pair.second_import
+    if None in (first, second) or _by_alembic(first) or _by_alembic(second):
+        return False, "the file was not loaded by its path"
+    if first.how == second.how == "exec":
+        return False, "both executions are of the same kind, a script's"
+    for body in (second, first):
+        loaded = _loaded_by_path(pair.trace, body)
+        if loaded is not None:
+            by = loaded.by or "the step"
+            return True, f"{by} loads {loaded.file} by its path, as {loaded.module}, beside the import as {_other(pair, body)}"
+    return False, "the import system came for both executions; nobody loaded the file by its path"
+
+
+def script_or_cell_run_again(pair: Pair) -> Answer:
+    cells = [_CELLS.search(one.frame.file) or one.frame.function.startswith("<cell") for one in (pair.first, pair.second)]
+    if all(cells):
+        return True, f"both definitions were made in cells of one session: {pair.first.site} and {pair.second.site}"
+    first, second = pair.first_import, pair.second_import
+    if pair.same_file and not pair.same_execution and None not in (first, second) and first.how == second.how == "exec":
+        return True, f"{second.by or 'the step'} executes the script {second.file} again in the same process"
+    return False, "no script or cell was executed twice"
+
+
+def importlib_reload(pair: Pair) -> Answer:
+    if not pair.same_file or not pair.same_name or pair.same_execution:
+        return False, f"the file ran under {_names(pair)}" if pair.same_file else _two_files(pair)
+    second = pair.second_import
+    if second is None or second.how == "exec":
+        return False, "the import system did not come for the second execution"
+    if second.again:
+        return True, f"{second.by or 'the step'} reloads {second.module}, into the namespace that it had"
+    if second.how == "loader":
+        return False, "the second execution was asked of a loader"
+    if pair.first_import is not None and pair.first_import.error is None:
+        return True, f"{second.module} was taken out of sys.modules and imported again by {second.by or 'the step'}"
+    return False, f"the first execution of {second.module} failed"
+
+
+def alias_two_module_names(pair: Pair) -> Answer:
+    if not pair.same_file:
+        return False, _two_files(pair)
+    if pair.same_name:
+        return False, f"the file ran under one module name, {pair.first.frame.module}"
+    return True, (
+        f"one file, {pair.second.real}, is imported under two module names: {pair.first.frame.module} "
+        f"by {_importer(pair.first_import)}, and {pair.second.frame.module} by {_importer(pair.second_import)}"
+    )
+
+
+def module_and_package_side_by_side(pair: Pair) -> Answer:
+    for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
+        stem = (one.real or "").removesuffix(".py")
+        if (one.real or "").endswith(".py") and (other.real or "").startswith(stem + "/"):
+            return True, f"{one.real} and the package {stem}/ stand side by side, and both define the table"
+    return False, "the two files are not a module and a package of one name"
+
+
+def fork_of_library_models_on_its_base(pair: Pair) -> Answer:
+    outside = [one for one in (pair.first, pair.second) if _is_library(one.frame)]
+    if len(outside) == 1 and pair.first.metadata.site is not None and _is_library(pair.first.metadata.site):
+        return True, (
+            f"{outside[0].site} belongs to a library, whose metadata (made at {pair.first.metadata.label}) "
+            "the application's own definition uses too"
+        )
+    if len(outside) == 1:
+        return False, "the metadata is not the library's"
+    return False, "both definitions are the application's own" if not outside else "both definitions are a library's"
+
+
+def association_table_and_class(pair: Pair) -> Answer:
+    kinds = [one.class_ is not None for one in (pair.first, pair.second)]
+    if kinds[0] != kinds[1]:
+        table, class_ = (pair.first, pair.second) if kinds[1] else (pair.second, pair.first)
+        return True, f"{table.site} is a Table(), and {class_.site} maps the class {class_.class_} to the same table"
+    return False, "both are classes" if kinds[0] else "both are Table() calls"
+
+
+def computed_table_name_collision(pair: Pair) -> Answer:
+    for one in (pair.first, pair.second):
+        if one.class_ is not None and not _says_its_name(pair.trace, one):
+            return True, f"the class {one.class_} at {one.site} does not say its table's name: it is computed"
+    return False, "each definition writes out the table's name"
+
+
+def second_class_same_file(pair: Pair) -> Answer:
+    if pair.same_file and not pair.same_line:
+        return True, f"one file defines the table twice, at {pair.first.site} and at {pair.second.site}"
+    return False, _two_files(pair) if not pair.same_file else f"it is one definition, at {pair.first.site}"
+
+
+def second_class_other_file(pair: Pair) -> Answer:
+    if pair.same_file:
+        return False, f"both registrations come from one file, {pair.first.real}"
+    missing = [one for one in (pair.first, pair.second) if one.frame.application and _is_bytecode(pair.trace, one)]
+    stale = f"; {missing[0].site.file} is not there as source: stale bytecode" if missing else ""
+    return True, f"two files define the table, {pair.first.site} and {pair.second.site}{stale}"
+
+
+# In order of precedence: what asks for more special evidence comes first.
+BY_DEFINITION: tuple[tuple[str, Callable[[Pair], Answer]], ...] = (
+    ("reflected-before-declared", reflected_before_declared),
+    ("model-declared-in-migration-script", model_declared_in_migration_script),
+    ("script-or-cell-run-again", script_or_cell_run_again),
+    ("half-defined-class", half_defined_class),
+)
+ONE_DEFINITION = (
+    ("race-in-lazy-definition", race_in_lazy_definition),
+    ("defined-inside-function-called-twice", defined_inside_function_called_twice),
+    ("main-module-imported-again", main_module_imported_again),
+    ("half-import-retried", half_import_retried),
+    ("test-runner-root-second-name", runner_root_second_name),
+    ("file-loaded-again-by-path", file_loaded_again_by_path),
+    ("importlib-reload", importlib_reload),
+    ("alias-two-module-names", alias_two_module_names),
+)
+TWO_DEFINITIONS = (
+    ("module-and-package-side-by-side", module_and_package_side_by_side),
+    ("fork-of-library-models-on-its-base", fork_of_library_models_on_its_base),
+    ("association-table-and-class", association_table_and_class),
+    ("computed-table-name-collision", computed_table_name_collision),
+    ("second-class-same-table-same-file", second_class_same_file),
+    ("second-class-same-table-other-file", second_class_other_file),
+)
+
+
+def judge(pair: Pair) -> Finding:
+    """The mechanism by which the second registration came; ``undecided`` if no mechanism fits."""
+    family = ONE_DEFINITION if pair.one_definition else TWO_DEFINITIONS
+    answers = [(slug, *ask(pair)) for slug, ask in (*BY_DEFINITION, *family)]
+    holding = [(slug, sentence) for slug, holds, sentence in answers if holds]
+    known = (
+        f"table {pair.second.table} on the metadata made at {pair.second.metadata.label}: first {pair.first.site} "
+        f"by {_way(pair.first)}, second {pair.second.site} by {_way(pair.second)}"
+    )
+    against = {slug: sentence for slug, holds, sentence in answers if not holds}
+    against |= {slug: ask(pair)[1] for slug, ask in _others(family) if not ask(pair)[0]}
+    if not holding:
+        return Finding("undecided", (known, "no mechanism that the kit knows fits"), against)
+    slug, sentence = holding[0]
+    against |= {other: f"{_more_special(slug)}: {sentence}" for other, _ in holding[1:]}
+    return Finding(slug, (known, sentence), dict(sorted(against.items())))
+
+
+def _others(family) -> tuple:
+    return TWO_DEFINITIONS if family is ONE_DEFINITION else ONE_DEFINITION
+
+
+def _more_special(slug: str) -> str:
+    return f"{slug} says more"
+
+
+# ------------------------------------------------------------------------------------ facts
+
+
+def _in_function(one: Registration) -> bool:
+    if one.class_ is not None:
+        return "<locals>" in one.class_
+    return one.frame.function != "<module>"
+
+
+def _by_alembic(body: Import) -> bool:
+    """Was this module executed by Alembic, as it does with env.py and revisions?"""
+    if body.how != "loader":
+        return False
+    frames = [frame for frame in body.chain if "/importlib/" not in frame.file]
+    return bool(frames) and frames[-1].file.startswith("alembic/util/")
+
+
+def _loaded_by_path(trace: Trace, body: Import) -> Import | None:
+    """The execution that a loader, or ``exec`` of the file's code, was asked for: this one, or that of its package."""
+    current = body
+    while current is not None:
+        foreign = any(f.application for f in current.chain) or current.how == "loader"
+        if current.how != "import" and foreign and _top(current.module) == _top(body.module) and not _by_alembic(current):
+            return current
+        current = trace.import_of(current.within)
+    return None
+
+
+def _other(pair: Pair, body: Import) -> str | None:
+    return pair.first.frame.module if body is pair.second_import else pair.second.frame.module
+
+
+def _top(module: str | None) -> str:
+    return (module or "").split(".")[0]
+
+
+def _is_library(frame: Frame) -> bool:
+    return not frame.application or bool(_VENDORED.search(frame.file))
+
+
+def _is_bytecode(trace: Trace, one: Registration) -> bool:
+    bodies = [i for i in trace.imports if i.module == one.frame.module and i.file and i.file.endswith(".pyc")]
+    return bool(bodies) or one.site.file not in trace.sources
+
+
+def _says_its_name(trace: Trace, one: Registration) -> bool:
+    """Does the class statement itself bind ``__tablename__`` or ``__table__``? By its source where it is at hand."""
+    source = trace.sources.get(one.frame.file)
+    if source is not None:
+        try:
+            tree = ast.parse(source)
+        except (SyntaxError, ValueError, RecursionError):
+            tree = ast.Module([], [])
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and node.lineno == one.site.line:
+                return any(_binds(part, ("__tablename__", "__table__")) for part in node.body)
+    return bool(one.named)
+
+
+def _binds(statement: ast.stmt, names: Sequence[str]) -> bool:
+    targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+    return any(isinstance(target, ast.Name) and target.id in names for target in targets)
+
+
+def _two_files(pair: Pair) -> str:
+    return f"the definitions stand in two files, {pair.first.site.file} and {pair.second.site.file}"
+
+
+def _names(pair: Pair) -> str:
+    if pair.same_name:
+        return f"one module name, {pair.first.frame.module}"
+    return f"{pair.first.frame.module} and {pair.second.frame.module}"
+
+
+def _no_function(pair: Pair) -> str:
+    if not pair.same_line:
+        return f"the definitions stand at two places, {pair.first.site} and {pair.second.site}"
+    if not pair.same_name:
+        return f"the module ran under {_names(pair)}"
+    return f"the definition at {pair.first.site} stands at module level, in no function"
+
+
+def _importer(body: Import | None) -> str:
+    return str(body.by) if body is not None and body.by is not None else "the step"
+
+
+def _way(one: Registration) -> str:
+    from .trace import application_frames
+
+    return " → ".join(str(frame) for frame in application_frames(one.chain)[:-1]) or "the step itself"

@@ -1,0 +1,84 @@
+"""What Alembic knows of an application: its env.py's models, the database's tables, what revisions create."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from .incident import Incident
+from .reader import read_trace
+from .redact import redact
+from .startup import run
+from .trace import Trace
+from .workspace import Workspace
+
+_CHILD = str(Path(__file__).with_name("alembic_child.py"))
+
+
+@dataclass(frozen=True)
+class Migrations:
+    """One look at a database through the application's ``env.py``.
+
+    :ivar problem: why Alembic could not compare, or None
+    :ivar models: table key to column names, of what ``env.py`` hands over as ``target_metadata``
+    :ivar database: table to column names, as the startup left the database
+    :ivar trace: what was imported and registered while ``env.py`` ran
+    """
+
+    problem: str | None
+    current: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    differing: tuple[str, ...] = ()
+    models: dict[str, list[str]] | None = None
+    database: dict[str, list[str]] | None = None
+    trace: Trace | None = None
+
+
+def find_config(incident: Incident, space: Workspace) -> str | None:
+    """The ``alembic.ini`` that a check names, else the one in the working folder or right below the root."""
+    named = next((check.migrations for check in incident.checks if check.migrations), None)
+    if named is not None:
+        return named
+    for path in (space.workdir / "alembic.ini", space.root / "alembic.ini", *sorted(space.root.glob("*/alembic.ini"))):
+        if path.is_file():
+            return str(path)
+    return None
+
+
+def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrations:
+    """Compare models and database as ``alembic check`` does, in the application's interpreter, traced."""
+    answer = space.folder / f"{name}.json"
+    ran = run([space.python, _CHILD, "look", config, str(answer)], space, incident.limits, name, traced=True)
+    trace = read_trace(incident, space, [ran.ended])
+    if not answer.exists():
+        problem = ran.why or last_line(ran.stderr) or f"exit code {ran.code}"
+        return Migrations(redact(f"Alembic could not compare: {problem}"), trace=trace)
+    found = json.loads(answer.read_text("utf-8"))
+    return Migrations(
+        None,
+        tuple(found["current"]),
+        tuple(found["heads"]),
+        tuple(found["differences"]),
+        tuple(found["differing"]),
+        found["models"],
+        found["database"],
+        trace,
+    )
+
+
+def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple[dict[str, list[dict]], str | None]:
+    """The tables that the revisions create on an empty database, without ``env.py``.
+
+    :returns: table to columns, as the probe describes them; and what ended the build early, or None
+    """
+    answer = space.folder / f"{name}.json"
+    ran = run([space.python, _CHILD, "build", config, str(answer)], space, incident.limits, name)
+    if not answer.exists():
+        return {}, redact(ran.why or last_line(ran.stderr) or f"exit code {ran.code}")
+    found = json.loads(answer.read_text("utf-8"))
+    return found["tables"], redact(found["stopped"]) if found["stopped"] else None
+
+
+def last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:400] if lines else ""
