@@ -8,7 +8,7 @@ from .incident import Check, Http, Incident
 from .migrations import Migrations, last_line, look
 from .redact import redact
 from .startup import command_line, run
-from .trace import Trace
+from .trace import Trace, executed_by_alembic
 from .workspace import Workspace
 
 _MOST = 5  # sentences shown of a long list
@@ -97,6 +97,8 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
                 "mappers", True, "no process loaded sqlalchemy.orm: there is nothing to configure", kind="mappers"
             )
         return CheckResult("mappers", None, "the processes ended before their mappers could be tried", kind="mappers")
+    # What a revision declares on a base of its own is how a table once was, on purpose.
+    frozen = {one.module for one in trace.imports if executed_by_alembic(one)}
     problems, about, count = [], set(), 0
     for judged in trace.judged:
         if judged["error"] is not None:
@@ -114,14 +116,22 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
             if one.get("table") and not one.get("inherits"):
                 by_table.setdefault(one["table"], []).append(one)
         for table, classes in sorted(by_table.items()):
+            apart = [c for c in classes if c["mod"] in frozen and sum(o["i"] == c["i"] for o in classes) == 1]
+            classes = [c for c in classes if c not in apart]
             one_metadata = len({c["i"] for c in classes}) < len(classes)
-            if len(classes) > 1 and (one_metadata or table in tables):
+            if len(classes) > 1 and (one_metadata or table in tables and not _views(classes)):
                 names = " and ".join(f"{c['mod']}.{c['cls']}" for c in classes)
                 problems.append(f"{len(classes)} mapped classes for table {table}: {names}")
                 about.add(table)
     problems = list(dict.fromkeys(problems))
     seen = _listed(problems) if problems else f"{count} mapped classes configure, one a table"
     return CheckResult("mappers", not problems, seen, tuple(sorted(about)), "mappers")
+
+
+def _views(classes: Sequence[dict]) -> bool:
+    """Could these be views of one table on purpose, each on a metadata of its own: are its columns among the widest's?"""
+    widest = max((set(c["columns"]) for c in classes), key=len)
+    return all(set(c["columns"]) <= widest for c in classes)
 
 
 def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations | None) -> CheckResult:
@@ -165,7 +175,9 @@ def _ask_http(check: Check, request: Http, port: int | None) -> CheckResult:
 
 def _ask_command(check: Check, space: Workspace, incident: Incident, name: str) -> CheckResult:
     ran = run(command_line(check.command, space), space, incident.limits, name)
-    seen = ran.why or (f"exit code {ran.code}" + ("" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}"))
+    seen = ran.why or (
+        f"exit code {ran.code}" + ("" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}")
+    )
     return CheckResult(str(check), ran.ok, redact(seen), kind="command")
 
 

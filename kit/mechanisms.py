@@ -8,11 +8,11 @@ The slugs are the field's vocabulary as the kit uses it; they are promises.
 
 import ast
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .trace import Frame, Import, Registration, Trace
+from .trace import Frame, Import, Registration, Trace, application_frames, executed_by_alembic
 
 _RUNNERS = re.compile(r"^(_pytest/|pytest/|nose2?/|python3\.\d+/(unittest/|doctest\.py))")
 _CELLS = re.compile(r"(^<ipython-input|ipykernel_\d+/|^<stdin>|^<python-input)")
@@ -74,7 +74,7 @@ class Pair:
     def _body(self, one: Registration) -> Import | None:
         """The execution of the module that holds the site, not of one that merely called into it."""
         found = self.trace.import_of(one.within)
-        while found is not None and found.module != one.frame.module:
+        while found is not None and found.module != (one.frame.module or "?"):
             found = self.trace.import_of(found.within)
         if found is None:  # called later: the newest execution of that module before it
             runs = [
@@ -97,7 +97,7 @@ def reflected_before_declared(pair: Pair) -> Answer:
 
 def model_declared_in_migration_script(pair: Pair) -> Answer:
     for one, body in ((pair.first, pair.first_import), (pair.second, pair.second_import)):
-        if body is not None and _by_alembic(body):
+        if body is not None and executed_by_alembic(body):
             return True, f"{one.site} is executed by Alembic itself, as {body.module}"
     return False, "neither definition stands in a file that Alembic executes as env.py or as a revision"
 
@@ -138,13 +138,19 @@ def half_import_retried(pair: Pair) -> Answer:
     if first.error is None or first.ended is None or first.ended > pair.second.at:
         return False, f"the first execution of {first.module} did not fail"
     where = next((str(f) for f in reversed(first.error.frames) if f.application), first.file)
-    return True, f"the first import of {first.module} failed after it had registered its tables: {first.error} at {where}"
+    return (
+        True,
+        f"the first import of {first.module} failed after it had registered its tables: {first.error} at {where}",
+    )
 
 
 def race_in_lazy_definition(pair: Pair) -> Answer:
     if not pair.in_function:
         return False, _no_function(pair)
     one, two = pair.first.thread or "the main thread", pair.second.thread or "the main thread"
+    importing = [f for r in (pair.first, pair.second) for f in r.chain if f.application and f.function == "<module>"]
+    if one != two and importing:
+        return False, f"one of the two threads was there while {importing[0]} was being imported: they took turns"
     if one != two:
         return True, f"two threads, {one} and {two}, were in {pair.first.frame.function}() at {pair.first.site}"
     return False, f"both calls of {pair.first.frame.function}() were made in one thread, {one}"
@@ -155,8 +161,6 @@ def defined_inside_function_called_twice(pair: Pair) -> Answer:
         return False, _no_function(pair)
     if pair.first_import is not pair.second_import:
         return False, f"the module {pair.first.frame.module} itself was executed twice"
-    if pair.first.thread != pair.second.thread:
-        return False, "the two calls were made in two threads"
     return True, f"the definition at {pair.first.site} stands in {pair.first.frame.function}(), which was called twice"
 
 
@@ -182,7 +186,7 @@ def file_loaded_again_by_path(pair: Pair) -> Answer:
     if pair.same_execution:
         return False, "one execution of the file brought both"
     first, second = pair.first_import, pair.second_import
-    if None in (first, second) or _by_alembic(first) or _by_alembic(second):
+    if None in (first, second) or executed_by_alembic(first) or executed_by_alembic(second):
         return False, "the file was not loaded by its path"
     if first.how == second.how == "exec":
         return False, "both executions are of the same kind, a script's"
@@ -190,12 +194,17 @@ def file_loaded_again_by_path(pair: Pair) -> Answer:
         loaded = _loaded_by_path(pair.trace, body)
         if loaded is not None:
             by = loaded.by or "the step"
-            return True, f"{by} loads {loaded.file} by its path, as {loaded.module}, beside the import as {_other(pair, body)}"
+            return (
+                True,
+                f"{by} loads {loaded.file} by its path, as {loaded.module}, beside the import as {_other(pair, body)}",
+            )
     return False, "the import system came for both executions; nobody loaded the file by its path"
 
 
 def script_or_cell_run_again(pair: Pair) -> Answer:
-    cells = [_CELLS.search(one.frame.file) or one.frame.function.startswith("<cell") for one in (pair.first, pair.second)]
+    cells = [
+        _CELLS.search(one.frame.file) or one.frame.function.startswith("<cell") for one in (pair.first, pair.second)
+    ]
     if all(cells):
         return True, f"both definitions were made in cells of one session: {pair.first.site} and {pair.second.site}"
     first, second = pair.first_import, pair.second_import
@@ -210,7 +219,7 @@ def importlib_reload(pair: Pair) -> Answer:
     second = pair.second_import
     if second is None or second.how == "exec":
         return False, "the import system did not come for the second execution"
-    if second.again:
+    if second.how == "reload" or second.again and second.how == "import":
         return True, f"{second.by or 'the step'} reloads {second.module}, into the namespace that it had"
     if second.how == "loader":
         return False, "the second execution was asked of a loader"
@@ -251,10 +260,10 @@ def fork_of_library_models_on_its_base(pair: Pair) -> Answer:
 
 
 def association_table_and_class(pair: Pair) -> Answer:
-    kinds = [one.class_ is not None for one in (pair.first, pair.second)]
+    kinds = [one.class_ is not None or one.in_class for one in (pair.first, pair.second)]
     if kinds[0] != kinds[1]:
         table, class_ = (pair.first, pair.second) if kinds[1] else (pair.second, pair.first)
-        return True, f"{table.site} is a Table(), and {class_.site} maps the class {class_.class_} to the same table"
+        return True, f"{table.site} is a Table(), and {class_.site} maps the class {class_.site.name} to the same table"
     return False, "both are classes" if kinds[0] else "both are Table() calls"
 
 
@@ -283,8 +292,8 @@ def second_class_other_file(pair: Pair) -> Answer:
 BY_DEFINITION: tuple[tuple[str, Callable[[Pair], Answer]], ...] = (
     ("reflected-before-declared", reflected_before_declared),
     ("model-declared-in-migration-script", model_declared_in_migration_script),
-    ("script-or-cell-run-again", script_or_cell_run_again),
     ("half-defined-class", half_defined_class),
+    ("script-or-cell-run-again", script_or_cell_run_again),
 )
 ONE_DEFINITION = (
     ("race-in-lazy-definition", race_in_lazy_definition),
@@ -341,20 +350,17 @@ def _in_function(one: Registration) -> bool:
     return one.frame.function != "<module>"
 
 
-def _by_alembic(body: Import) -> bool:
-    """Was this module executed by Alembic, as it does with env.py and revisions?"""
-    if body.how != "loader":
-        return False
-    frames = [frame for frame in body.chain if "/importlib/" not in frame.file]
-    return bool(frames) and frames[-1].file.startswith("alembic/util/")
-
-
 def _loaded_by_path(trace: Trace, body: Import) -> Import | None:
     """The execution that a loader, or ``exec`` of the file's code, was asked for: this one, or that of its package."""
     current = body
     while current is not None:
         foreign = any(f.application for f in current.chain) or current.how == "loader"
-        if current.how != "import" and foreign and _top(current.module) == _top(body.module) and not _by_alembic(current):
+        if (
+            current.how in ("loader", "exec")
+            and foreign
+            and _top(current.module) == _top(body.module)
+            and not executed_by_alembic(current)
+        ):
             return current
         current = trace.import_of(current.within)
     return None
@@ -387,13 +393,16 @@ def _says_its_name(trace: Trace, one: Registration) -> bool:
             tree = ast.Module([], [])
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and node.lineno == one.site.line:
-                return any(_binds(part, ("__tablename__", "__table__")) for part in node.body)
+                return any(_binds_name(part) for part in node.body)
     return bool(one.named)
 
 
-def _binds(statement: ast.stmt, names: Sequence[str]) -> bool:
+def _binds_name(statement: ast.stmt) -> bool:
+    """``__tablename__ = "literal"``, or a constant's name, or ``__table__ = ...``; not an expression that computes it."""
     targets = getattr(statement, "targets", [getattr(statement, "target", None)])
-    return any(isinstance(target, ast.Name) and target.id in names for target in targets)
+    names = {target.id for target in targets if isinstance(target, ast.Name)}
+    written = isinstance(getattr(statement, "value", None), ast.Constant | ast.Name | ast.Attribute)
+    return "__table__" in names or "__tablename__" in names and written
 
 
 def _two_files(pair: Pair) -> str:
@@ -419,6 +428,4 @@ def _importer(body: Import | None) -> str:
 
 
 def _way(one: Registration) -> str:
-    from .trace import application_frames
-
     return " → ".join(str(frame) for frame in application_frames(one.chain)[:-1]) or "the step itself"

@@ -23,6 +23,7 @@ step     a startup step of this process begins; ``stepped``: it ended, with ``er
 exec     a module's body begins: ``n`` its number, ``b`` the body it runs in, ``via`` the frames
          between them, ``how`` import, reload or loader (somebody called a loader), ``again`` true
          if its namespace was in use before (a reload)
+script   the code of a file of the application is about to be executed by no standard loader
 done     body ``n`` ended, with ``error`` or null
 edge     an import by a module of the application, also one answered from ``sys.modules``; from a
          body that did not begin with ``exec`` (a script, ``runpy``), with its frames
@@ -32,7 +33,7 @@ table    ``Table(...)`` reached a ``MetaData``: ``outcome`` registered, rejected
 mapped   a class was mapped to a table, its mapper whole
 behind   only in a run that goes on past failures: an exception that such a run went past
 exit     the process ends in order; ``uncaught`` the exception that ended it, or null
-judged   what ``configure_mappers()`` says in a copy of this process (only where asked for)
+judged   what ``configure_mappers()`` says, in a copy of this process or at its end (only where asked for)
 lost     the trace file could not grow: nothing after this was recorded
 ======== ==================================================================================
 """
@@ -290,7 +291,9 @@ def _how(frame):
         if frame.f_code.co_name == "_find_and_load":
             return "import"
         frame = frame.f_back
-    reloading = frame is not None and frame.f_code.co_name == "reload" and frame.f_globals.get("__name__") == "importlib"
+    reloading = (
+        frame is not None and frame.f_code.co_name == "reload" and frame.f_globals.get("__name__") == "importlib"
+    )
     return "reload" if reloading else "loader"
 
 
@@ -334,6 +337,26 @@ def _open_module_door():
     global _door_code
     _door_code = door.__code__
     bootstrap._call_with_frames_removed = door
+
+
+@_quietly
+def _see_script(code):
+    """``exec`` of a file's code by somebody else than a standard loader: ``runpy``, a runner of scripts or cells."""
+    if code.co_name != "<module>" or not _is_app(code.co_filename):
+        return
+    try:
+        frame = sys._getframe(3)
+    except ValueError:  # the interpreter itself, as for `python script.py`
+        frame = None
+    if frame is None or frame.f_code is not _door_code:
+        within, via = _walk(frame)
+        _emit("script", b=within, via=via, f=code.co_filename, th=_thread_name())
+
+
+def _heard(event, args):
+    """Python's own audit events: they come before the act, and with no frame of ours on the stack."""
+    if event == "exec":
+        _see_script(args[0])
 
 
 def _exec_going_on(code, namespace):
@@ -800,34 +823,36 @@ _WATCHED = {"sqlalchemy.sql.schema": _watch_schema, "sqlalchemy.orm.decl_api": _
 # ------------------------------------------------------------------------------------- judging
 
 
-def _judge():
-    """Configure the mappers of this process in a forked copy of it, and write down what came out.
+def _judge(in_copy):
+    """Configure the mappers of this process, and write down what came out.
 
-    A copy, because ``configure_mappers()`` changes what it looks at and stays failed once it failed.
+    ``configure_mappers()`` changes what it looks at, and stays failed once it failed: so in a forked copy,
+    unless this process has nothing more to do.
     """
     orm = sys.modules.get("sqlalchemy.orm")
-    if orm is None or not hasattr(os, "fork"):
+    if orm is None:
         return
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        pid = os.fork()
-    if pid:
-        _wait(pid, 30)
-        return
-    try:
-        found = _mappers()
+        pid = os.fork() if in_copy and hasattr(os, "fork") else 0
+        if pid:
+            _wait(pid, 30)
+            return
         try:
-            orm.configure_mappers()
-            error = None
-        except Exception as problem:
-            error = _error(problem)
-        _emit("judged", error=error, mappers=found)
-    except BaseException as problem:
-        _emit("judged", error=_error(problem), mappers=None)
-    finally:
-        os._exit(0)
+            found = _mappers()
+            try:
+                orm.configure_mappers()
+                error = None
+            except Exception as problem:
+                error = _error(problem)
+            _emit("judged", error=error, mappers=found)
+        except BaseException as problem:
+            _emit("judged", error=_error(problem), mappers=None)
+        finally:
+            if in_copy and hasattr(os, "fork"):
+                os._exit(0)
 
 
 def _wait(pid, seconds):
@@ -921,7 +946,7 @@ def _run_steps():
         except Exception:
             pass
     if _judging:
-        _judge()
+        _judge(True)
     _emit("exit", uncaught=None, steps=True)
     code = 0 if failed is None else failed.code if isinstance(failed, SystemExit) else 1
     del failed
@@ -933,7 +958,7 @@ def _run_steps():
 def _at_exit():
     error = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     if _judging:
-        _judge()
+        _judge(False)
     _emit("exit", uncaught=_error(error) if isinstance(error, BaseException) else None)
 
 
@@ -983,6 +1008,7 @@ def _begin():
     _open_module_door()
     _open_import_door()
     _open_import_module_door()
+    sys.addaudithook(_heard)
 
 
 def _hand_over():

@@ -105,6 +105,7 @@ class _Reader:
         library = re.search(r"/lib/(python3\.\d+/.*)$", full)
         if library:
             return library.group(1), False
+        full = full.replace(str(self.space.folder), "<workspace>")
         return (full if full.startswith("<") else redact(full)), False
 
     def real(self, name: str | None) -> str | None:
@@ -155,7 +156,7 @@ class _Reader:
         self.imports.sort(key=lambda one: one.number)
         steps = self.steps()
         sources = self.sources()
-        registrations = tuple(replace(one, site=self.named(one, sources)) for one in self.registrations)
+        registrations = tuple(self.named(one, sources) for one in self.registrations)
         broke = next((self.text(self.why(outcome)) for outcome in self.ended if self.why(outcome)), None)
         return Trace(
             steps=steps,
@@ -181,6 +182,8 @@ class _Reader:
         try:
             if kind == "exec":
                 self.see_exec(event, process, step, at)
+            elif kind == "script":
+                self.see_script(event, process, step, at)
             elif kind == "done":
                 index = self.open.get((process, event["n"]))
                 if index is not None:
@@ -271,31 +274,48 @@ class _Reader:
             if frame.function != "<module>" or not frame.application or its_own:
                 continue
             before = outer + own[:position]
-            key = (process, number, before, frame.file, frame.module)
+            key = (process, number, before, frame.file)
             if key not in self.seen_by_frame:
-                self.seen_by_frame[key] = len(self.imports) + 1
-                raw = event["via"][position][0]
-                self.imports.append(
-                    Import(
-                        number=len(self.imports) + 1,
-                        process=process,
-                        step=step,
-                        thread=event.get("th"),
-                        module=str(frame.module),
-                        file=frame.file,
-                        real=self.real(raw),
-                        application=True,
-                        by=_importer(before),
-                        chain=before,
-                        within=number,
-                        began=at,
-                        ended=None,
-                        error=None,
-                        again=False,
-                    )
-                )
+                self.add_script(event, key, frame.module, event["via"][position][0], step, at)
+            elif self.imports[self.seen_by_frame[key] - 1].module == "?":  # its name shows only now
+                index = self.seen_by_frame[key] - 1
+                self.imports[index] = replace(self.imports[index], module=frame.module or "?")
             number = self.seen_by_frame[key]
         return number
+
+    def see_script(self, event: dict, process: int, step: str, at: int) -> None:
+        """A script is about to run, perhaps once more: what follows under its frame belongs to this run."""
+        within = self.within(process, event, step, at)
+        file, _ = self.path(event["f"])
+        index = self.open.get((process, event.get("b") or 0))
+        number = None if index is None else self.imports[index].number
+        key = (process, within if within is not None else number, self.chain(process, event), file)
+        self.add_script(event, key, "?", event["f"], step, at)
+
+    def add_script(self, event: dict, key: tuple, module: str | None, raw: str, step: str, at: int) -> None:
+        """An execution that no loader had to do with; its end is out of sight."""
+        process, within, before, file = key
+        self.seen_by_frame[key] = len(self.imports) + 1
+        self.imports.append(
+            Import(
+                number=len(self.imports) + 1,
+                process=process,
+                step=step,
+                thread=event.get("th"),
+                module=module or "?",
+                file=file,
+                real=self.real(raw),
+                application=True,
+                by=_importer(before),
+                chain=before,
+                within=within,
+                began=at,
+                ended=None,
+                error=None,
+                again=False,
+                how="exec",
+            )
+        )
 
     def see_exec(self, event: dict, process: int, step: str, at: int) -> None:
         chain = self.chain(process, event)
@@ -534,16 +554,16 @@ class _Reader:
                 continue
         return texts
 
-    def named(self, one: Registration, sources: dict[str, str]) -> Site:
-        """The site with its class or variable, its line that of the ``class`` statement or the call."""
+    def named(self, one: Registration, sources: dict[str, str]) -> Registration:
+        """With the site's class or variable, and its line that of the ``class`` statement or the call."""
         text = sources.get(one.site.file)
         if text is None:
-            return one.site
-        found = _statement(text, one.site.line, one.class_)
+            return one
         site = one.site
-        if one.frame.application and one.real and one.real != site.file and not one.real.startswith(("/", "~")):
+        if one.frame.application and one.real and one.real != site.file and not one.real.startswith(("/", "~", "<")):
             site = site._replace(file=one.real)  # reached through a link: the file that is really there
-        return site if found is None else site._replace(line=found[0], name=found[1] or site.name)
+        line, name, in_class = _statement(text, one.site.line, one.class_)
+        return replace(one, site=site._replace(line=line, name=name or site.name), in_class=in_class)
 
     def provenance(self) -> dict[str, Any]:
         first = next((p for p in self.processes if p.get("version")), {})
@@ -569,29 +589,27 @@ def _last_line(text: str) -> str:
     return lines[-1].strip() if lines else "it printed nothing"
 
 
-def _statement(text: str, line: int, class_: str | None) -> tuple[int, str | None] | None:
-    """``(line, name)`` of the class statement, or of the call that is assigned, at a line of a source."""
+def _statement(text: str, line: int, class_: str | None) -> tuple[int, str | None, bool]:
+    """``(line, name, does a class body hold it)`` of the class statement, or of the call that is assigned, at a line."""
     try:
         tree = _parsed(text)
     except (SyntaxError, ValueError, RecursionError):
-        return None
-    best = None
-    for node in ast.walk(tree):
-        first = (
-            min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-            if hasattr(node, "lineno")
-            else 0
-        )
-        around = isinstance(node, ast.stmt) and first <= line <= node.end_lineno
-        if around and (best is None or first >= best[0]):
-            best = (first, node)
-    if best is None:
-        return None
-    node = best[1]
+        return line, class_, False
+    around = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _first(node) <= line <= node.end_lineno]
+    if not around:
+        return line, class_, False
+    around.sort(key=_first)
+    node, outer = around[-1], around[-2] if len(around) > 1 else None
     if isinstance(node, ast.ClassDef):
-        return node.lineno, class_ or node.name
+        return node.lineno, class_ or node.name, False
+    if class_ is None and isinstance(outer, ast.ClassDef):
+        return line, outer.name, True
     names = [t.id for t in getattr(node, "targets", [getattr(node, "target", None)]) if isinstance(t, ast.Name)]
-    return line, class_ or (names[0] if names else None)
+    return line, class_ or (names[0] if names else None), False
+
+
+def _first(node: ast.stmt) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
 
 
 _trees: dict[str, ast.AST] = {}

@@ -127,6 +127,7 @@ class Registration:
     named: bool | None  # does the class itself say its table's name?
     columns: int
     at: int
+    in_class: bool = False  # a Table() that a class statement takes as its __table__
     existing: tuple[dict, ...] = ()  # the columns that were there, where a second definition came
     new: tuple[dict, ...] = ()  # the columns of the second definition
     mapped: bool | None = None  # did a mapper use the table that was there?
@@ -258,3 +259,11 @@ def application_frames(chain: Sequence[Frame]) -> tuple[Frame, ...]:
         if frame.application and not (found and (found[-1].file, found[-1].line) == (frame.file, frame.line)):
             found.append(frame)
     return tuple(found)
+
+
+def executed_by_alembic(body: Import) -> bool:
+    """Was this module executed by Alembic, as it does with ``env.py`` and revisions?"""
+    if body.how != "loader":
+        return False
+    frames = [frame for frame in body.chain if "/importlib/" not in frame.file]
+    return bool(frames) and frames[-1].file.startswith("alembic/util/")

@@ -94,13 +94,12 @@ def verify(
 
 def attempt(incident: Incident, fix: str | None = None) -> Attempt:
     """Start one build, the broken one or one with a fix, and ask every check."""
-    patches = [] if fix is None else incident.fixes[fix].patches
+    changes = [] if fix is None else incident.changes_of(fix)
     asker = Asker(incident)
-    trace = reproduce(incident, patches=[incident.resolve(p) for p in patches], judge=True, while_up=asker)
+    trace = reproduce(incident, patches=changes, judge=True, while_up=asker)
     checks = answer_checks(incident, trace, asker, incident_tables(incident, trace))
-    return Attempt(
-        fix or "control", tuple(Path(p).name for p in patches), trace, checks, shows_incident(incident, trace)
-    )
+    names = tuple(one.name if isinstance(one, Path) else f"commit {one}" for one in changes)
+    return Attempt(fix or "control", names, trace, checks, shows_incident(incident, trace))
 
 
 def shows_incident(incident: Incident, trace: Trace) -> bool:
@@ -109,9 +108,11 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
     if error is None and table is None:
         return bool(trace.conflicts or trace.swallowed or any(step.ok is False for step in trace.steps))
     conflicts = [one for one in trace.conflicts if table in (None, one.table)]
-    if table is not None and not conflicts and not any(table in text for text in _texts(trace)):
-        changed = ("extended", "kept")
-        if error is not None or not any(r.table == table and r.outcome in changed for r in trace.registrations):
+    if table is not None and not conflicts:
+        about = [one for one in trace.registrations if one.table == table]
+        if error is None and not any(one.outcome in ("extended", "kept") for one in about):
+            return False
+        if error is not None and ("is already defined" in error or not about):
             return False
     return error is None or any(error in text for text in _texts(trace, conflicts))
 
@@ -197,10 +198,10 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     failed = [one for one in checks if not one.ok]
     if not failed:
         return "cures", f"the error is gone, and all {len(checks)} checks hold"
-    wrong = [f"{c.check}: {c.seen}" for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
-    if wrong:
-        return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong)
     start = judge_start(trace)
+    wrong = [f"{c.check}: {c.seen}" for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
+    if wrong and all(step.ok for step in trace.steps):
+        return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong)
     if not start.ok and any(one.kind == "clean_start" for one in failed):
         return "does-not-cure", f"the error is gone, and the next one stands behind it: {start.seen}"
     return "hides", "the error is gone and the start is clean, but " + "; ".join(

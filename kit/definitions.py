@@ -1,0 +1,80 @@
+"""The competing definitions of a table, column by column, beside what the migrations create."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .trace import Registration
+
+# What of a column is compared; ``type`` of a foreign key column is unknown until its target is.
+ATTRIBUTES = ("type", "nullable", "primary_key", "unique", "index", "default", "server_default", "foreign_keys")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column name and how each side has it; None where a side has no such column.
+
+    A side is a dict with ``type``, ``nullable``, ``primary_key``, ``unique``, ``index``, ``default``,
+    ``server_default`` and ``foreign_keys``. ``differs`` names what is not the same in both definitions.
+    """
+
+    name: str
+    first: dict[str, Any] | None
+    second: dict[str, Any] | None
+    migrations: dict[str, Any] | None
+    differs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Two definitions of one table; ``agrees`` is the one that the migrations agree with, in words."""
+
+    table: str
+    columns: tuple[Column, ...]
+    agrees: str
+
+
+def compare(second: Registration, created: dict[str, list[dict[str, Any]]], stopped: str | None) -> Definitions:
+    """Both definitions of the table that ``second`` came to define again, and the migrations' one.
+
+    :param created: table to columns, by the revisions alone
+    :param stopped: what ended the revisions early, or None
+    """
+    first_by, second_by = ({c["name"]: c for c in side} for side in (second.existing, second.new))
+    made = created.get(second.table)
+    made_by = {c["name"]: c for c in made or ()}
+    names = dict.fromkeys([*first_by, *second_by, *made_by])
+    columns = tuple(
+        Column(
+            name,
+            first_by.get(name),
+            second_by.get(name),
+            made_by.get(name),
+            _differs(first_by.get(name), second_by.get(name)),
+        )
+        for name in names
+    )
+    return Definitions(second.table, columns, _agrees(second, set(first_by), set(second_by), made_by, created, stopped))
+
+
+def _differs(first: dict | None, second: dict | None) -> tuple[str, ...]:
+    if first is None or second is None:
+        return ("only in one",)
+    unknown = "NullType()" in (first.get("type"), second.get("type"))
+    return tuple(a for a in ATTRIBUTES if first.get(a) != second.get(a) and not (a == "type" and unknown))
+
+
+def _agrees(second: Registration, first_names, second_names, made_by, created, stopped) -> str:
+    if not made_by:
+        if not created and stopped:
+            return f"undecided: the revisions could not be run by themselves: {stopped}"
+        return "no migration creates this table" if created else "there are no migrations to compare with"
+    made = set(made_by)
+    missing = [len(made ^ names) for names in (first_names, second_names)]
+    if first_names == second_names:
+        fits = "both" if missing[0] == 0 else "neither"
+        return f"{fits}: the two have the same column names"
+    if missing[0] == missing[1]:
+        return "neither" if missing[0] else "both"
+    which = "the first" if missing[0] < missing[1] else "the second"
+    far = min(missing)
+    return which if far == 0 else f"{which} is nearer, but for {far} columns"

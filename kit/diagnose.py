@@ -1,0 +1,243 @@
+"""Why it happened: the mechanism with its evidence, the definitions, what stands behind, each hypothesis."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from .checks import judge_mappers
+from .definitions import Definitions, compare
+from .hypotheses import Tested, test_all
+from .incident import Incident
+from .mechanisms import Finding, Pair, judge
+from .migrations import Migrations, build, find_config, look
+from .relatives import FAULTS, Case, Fault, merged_pairs
+from .smallest import Smallest, reduce_startup
+from .startup import reproduce
+from .static import Named, module_name, named_tables
+from .trace import Behind, Conflict, Error, Site, Trace
+from .verify import shows_incident
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One startup, with what Alembic says of it and what its revisions create."""
+
+    trace: Trace
+    migrations: Migrations | None
+    created: dict[str, list[dict[str, Any]]]  # table to columns, by the revisions alone
+    stopped: str | None  # what ended the revisions early
+    named: tuple[Named, ...]  # tables that the sources name
+    unread: tuple[str, ...]  # sources that could not be read
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A table that the sources name and that a startup or ``env.py`` did not see.
+
+    :ivar by: startup, env.py, or both
+    :ivar remedy: the import that would bring it in
+    :ivar consequence: what autogenerate would do because of it, or None
+    """
+
+    named: Named
+    by: str
+    remedy: str
+    consequence: str | None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The mechanism of an incident, by what was run.
+
+    :ivar table, first, second: what the mechanism is about; ``second`` is None where there is one definition
+    :ivar masked: what stands behind the first failure, from a second run that went on past it
+    """
+
+    reproduced: bool
+    finding: Finding
+    table: str | None
+    first: Site | None
+    second: Site | None
+    conflict: Conflict | None
+    looked: Looked
+    beyond: Trace | None
+    masked: tuple[Behind, ...]
+    definitions: Definitions | None
+    smallest: Smallest | None
+    hypotheses: tuple[Tested, ...]
+    unseen: tuple[Unseen, ...]
+
+    @property
+    def trace(self) -> Trace:
+        return self.looked.trace
+
+
+def diagnose(
+    incident: Incident,
+    *,
+    executor: Executor | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Diagnosis:
+    """Start the application once as it is and once going on past failures, and say why what went wrong did.
+
+    :param executor: where the startups run; by default threads, one a core
+    """
+    pool = executor or ThreadPoolExecutor(max_workers=os.cpu_count() or 2)
+    try:
+        progress("starting the application, and a second time going on past failures")
+        seen, beyond = pool.submit(look_at, incident), pool.submit(reproduce, incident, go_on=True)
+        looked = seen.result()
+        reproduced = shows_incident(incident, looked.trace)
+        finding, conflict, fault = find_mechanism(incident, looked)
+        masked = stands_behind(looked.trace, beyond.result()) if finding.mechanism != "none" else ()
+        pair = (conflict.first, conflict.second) if conflict is not None and conflict.first is not None else None
+        if pair is None and fault is not None:
+            merged = merged_pairs(looked.trace, fault.table)
+            pair = (merged[0].first, merged[0].second) if merged else None
+        progress(f"{finding.mechanism}; looking for the smallest reproduction")
+        smallest = reduce_startup(incident, looked.trace, *pair, executor=pool) if pair else None
+        progress("testing the hypotheses")
+        hypotheses = test_all(incident, looked.trace, conflict, smallest)
+    finally:
+        if executor is None:
+            pool.shutdown(wait=True, cancel_futures=True)
+    if conflict is not None:
+        table, first, second = conflict.table, conflict.first.site if conflict.first else None, conflict.second.site
+    elif fault is not None:
+        table, first, second = fault.table, fault.first, fault.second
+    else:
+        table, first, second = incident.expect.table, None, None
+    return Diagnosis(
+        reproduced,
+        finding,
+        table,
+        first,
+        second,
+        conflict,
+        looked,
+        beyond.result(),
+        masked,
+        compare(pair[1], looked.created, looked.stopped) if pair else None,
+        smallest,
+        hypotheses,
+        unseen_models(incident, looked),
+    )
+
+
+def look_at(incident: Incident) -> Looked:
+    """Start the application once; while it is up, ask Alembic, where there is one."""
+    found: dict[str, Any] = {"migrations": None, "created": ({}, None), "named": ((), ())}
+
+    def ask(space, port):
+        config = find_config(incident, space)
+        if config is not None:
+            found["migrations"] = look(incident, space, config, "alembic")
+            found["created"] = build(incident, space, config, "revisions")
+        found["named"] = named_tables(space.root)
+
+    trace = reproduce(incident, judge=True, while_up=ask)
+    named, unread = found["named"]
+    return Looked(trace, found["migrations"], *found["created"], tuple(named), tuple(unread))
+
+
+def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
+    """Tables that the sources name and that no step imported, or that ``env.py`` does not see."""
+    registered = {one.table.split(".")[-1] for one in looked.trace.registrations if one.application}
+    seen = looked.migrations
+    asked = seen is not None and not seen.problem and seen.models is not None
+    handed = {key.split(".")[-1] for key in seen.models} if asked else set()
+    found = []
+    for named in looked.named:
+        lacking = [
+            who
+            for who, there in (("startup", registered), ("env.py", handed if asked else None))
+            if there is not None and named.table not in there
+        ]
+        if lacking:
+            drops = (
+                next((d for d in seen.differences if f"table {named.table}," in d and "drop" in d), None)
+                if asked
+                else None
+            )
+            remedy = f"import {module_name(named.file, incident.app.path)}"
+            failed = next((i for i in looked.trace.imports if i.file == named.file and i.error is not None), None)
+            if failed is not None:
+                remedy = f"{failed.module} was imported and failed before it: mend that first"
+            found.append(Unseen(named, " and ".join(lacking), remedy, drops))
+    return tuple(found)
+
+
+def find_mechanism(incident: Incident, looked: Looked) -> tuple[Finding, Conflict | None, Fault | None]:
+    """The mechanism that the trace shows; ``undecided`` where something is wrong and none fits, else ``none``."""
+    trace = looked.trace
+    for conflict in _in_question(incident, trace):
+        if conflict.first is not None:
+            return judge(Pair(trace, conflict.first, conflict.second)), conflict, None
+    case = Case(trace, looked.migrations, incident.expect.table)
+    for look_for in FAULTS:
+        fault = look_for(case)
+        if fault is not None:
+            against = {"second-class-same-table-other-file": "no table was rejected: " + _count(trace)}
+            return Finding(fault.mechanism, fault.because, against), None, fault
+    wrong = _what_is_wrong(incident, trace)
+    if wrong:
+        known = (*wrong, "no table was rejected, and no mechanism that the kit knows fits")
+        return Finding("undecided", known, {}), None, None
+    swallowed = [f"swallowed at {one.site}, and nothing failed for it: {one.error}" for one in trace.swallowed]
+    return (
+        Finding("none", (_count(trace), "every step succeeded and every mapper configures", *swallowed), {}),
+        None,
+        None,
+    )
+
+
+def _in_question(incident: Incident, trace: Trace) -> list[Conflict]:
+    """Conflicts, those of the incident's table first; none if another error is what the incident is about."""
+    table, error = incident.expect.table, incident.expect.error
+    conflicts = [one for one in trace.conflicts if one.second.outcome == "rejected"]
+    if error is not None and "is already defined" not in error:
+        conflicts = [one for one in conflicts if error in one.error] or conflicts
+    return sorted(conflicts, key=lambda one: (one.table != table, one.second.at))
+
+
+def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
+    wrong = [f"step {step.number} ({step}): {step.error}" for step in trace.steps if step.ok is False]
+    mappers = judge_mappers(trace, [incident.expect.table] if incident.expect.table else [])
+    if mappers.ok is False:
+        wrong.append(mappers.seen)
+    expected = incident.expect.error or incident.expect.table
+    if not wrong and expected and shows_incident(incident, trace):
+        wrong.append(f"the startup shows what the incident names: {expected}")
+    return wrong + ([trace.broke] if trace.broke else [])
+
+
+def _count(trace: Trace) -> str:
+    own = [one for one in trace.registrations if one.application and one.outcome != "rejected"]
+    labels = sorted({one.metadata.label for one in own})
+    return f"{len({(r.metadata.label, r.table) for r in own})} tables on the metadata made at {', '.join(labels) or 'no place'}"
+
+
+def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
+    """Further collisions and errors that only the run past the first failure shows, each once, by site."""
+    known = {(str(one.second.site), one.table) for one in trace.conflicts}
+    said = {str(error) for error in trace.errors}
+    found = []
+    for one in beyond.conflicts:
+        if (str(one.second.site), one.table) not in known:
+            text = f"Table '{one.table}' is already defined for this MetaData instance."
+            error = Error("sqlalchemy.exc.InvalidRequestError", text)
+            found.append(Behind(error, one.second.frame._replace(line=one.second.site.line), one.second.chain, False))
+    failed = [step.exception for step in beyond.steps if step.exception is not None]
+    candidates = [*beyond.behind, *(_of_step(error) for error in failed)]
+    found += [one for one in candidates if str(one.error) not in said]
+    unique: dict[tuple, Behind] = {}
+    for one in found:
+        unique.setdefault((str(one.site), str(one.error)), one)
+    return tuple(unique.values())
+
+
+def _of_step(error) -> Behind:
+    site = next((frame for frame in reversed(error.frames) if frame.application), None)
+    return Behind(error, site, error.frames, False)

@@ -1,0 +1,152 @@
+"""The smallest reproduction: the shortest list of imports and calls that still fails the same way."""
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from .incident import Expect, Incident, Step
+from .startup import reproduce
+from .trace import Registration, Trace
+
+_MOST_RUNS = 40
+
+
+@dataclass(frozen=True)
+class Smallest:
+    """Steps that fail as the startup does, none of which can be left out, and how to run them by hand.
+
+    Where nothing shorter was found, ``steps`` are the startup's own and ``command`` is empty; ``runs`` is what it cost.
+    """
+
+    steps: tuple[Step, ...]
+    command: str
+    runs: int
+    note: str = ""
+
+
+def reduce_startup(
+    incident: Incident, trace: Trace, first: Registration, second: Registration, executor: Executor | None = None
+) -> Smallest:
+    """Delta debugging over runs: from the modules that were imported before the second registration down to the few needed.
+
+    A run fails the same way when the same two statements register the same table, in that order.
+    """
+    pool = executor or ThreadPoolExecutor(max_workers=2)
+    runs = 0
+
+    def fails(steps: Sequence[Step]) -> bool:
+        nonlocal runs
+        runs += 1
+        return _same_failure(incident, tuple(steps), first, second)
+
+    def any_of(candidates: Sequence[Sequence[Step]]) -> Sequence[Step] | None:
+        """The first of several lists that fails, tried side by side."""
+        nonlocal runs
+        runs += len(candidates)
+        answers = list(
+            pool.map(_same_failure, *zip(*((incident, tuple(c), first, second) for c in candidates), strict=True))
+        )
+        return next((c for c, failed in zip(candidates, answers, strict=True) if failed), None)
+
+    try:
+        # What mostly suffices: the two modules, or the one that imports both.
+        guesses = _guesses(trace, first, second)
+        start = any_of(guesses) if guesses else None
+        if start is None:
+            everything = _everything(incident, trace, second)
+            start = everything if everything and fails(everything) else None
+        if start is None:
+            own = tuple(incident.startup)
+            return Smallest(own, "", runs, "no list of imports and calls in one interpreter fails the same way")
+        steps = shrink(list(start), fails, lambda: runs < _MOST_RUNS)
+        return Smallest(
+            tuple(steps), paste(incident, steps), runs, "" if runs < _MOST_RUNS else "stopped at the most runs allowed"
+        )
+    finally:
+        if executor is None:
+            pool.shutdown()
+
+
+def shrink(items: list, fails: Callable[[list], bool], may_go_on: Callable[[], bool] = lambda: True) -> list:
+    """Delta debugging (Zeller and Hildebrandt, 2002): a part of ``items`` that fails and of which no item can be left out."""
+    parts = 2
+    while len(items) > 1 and may_go_on():
+        size = max(1, len(items) // parts)
+        for start in range(0, len(items), size):
+            rest = items[:start] + items[start + size :]
+            if rest and may_go_on() and fails(rest):
+                items, parts = rest, max(parts - 1, 2)
+                break
+        else:
+            if size == 1:
+                break
+            parts = min(parts * 2, len(items))
+    return items
+
+
+def _same_failure(incident: Incident, steps: tuple[Step, ...], first: Registration, second: Registration) -> bool:
+    tried = incident.model_copy(update={"startup": list(steps), "expect": Expect(), "checks": []})
+    trace = reproduce(tried)
+    for one in trace.registrations:
+        if (one.table, one.outcome) == (second.table, second.outcome) and _place(one) == _place(second):
+            held = trace.holder(one)
+            if held is not None and _place(held) == _place(first):
+                return True
+    return False
+
+
+def _place(one: Registration) -> tuple:
+    return one.site.file, one.site.line, one.site.name
+
+
+def _importable(module: str | None) -> bool:
+    return (
+        bool(module) and bool(re.fullmatch(r"\w+(\.\w+)*", module)) and module not in ("__main__", "__mp_main__", "?")
+    )
+
+
+def _step(module: str) -> Step:
+    return Step.model_validate({"import": module})
+
+
+def _guesses(trace: Trace, first: Registration, second: Registration) -> list[list[Step]]:
+    by_path = {one.module for one in trace.imports if one.how in ("loader", "exec")}
+    names = [one.frame.module for one in (first, second)]
+    lists = []
+    if all(_importable(name) and name not in by_path for name in names):
+        lists = [[names[1]], names] if names[0] != names[1] else [[names[0]]]
+    return [[_step(name) for name in chosen] for chosen in lists]
+
+
+def _everything(incident: Incident, trace: Trace, second: Registration) -> list[Step]:
+    """Every module of the application that was imported by name before the second registration, then the startup's own steps."""
+    modules = [
+        one.module
+        for one in trace.imports
+        if one.application
+        and one.how == "import"
+        and one.process == second.process
+        and one.began < second.at
+        and _importable(one.module)
+    ]
+    own = [step for step in incident.startup if step.in_process]
+    return [_step(name) for name in dict.fromkeys(modules)] + own
+
+
+def paste(incident: Incident, steps: Sequence[Step]) -> str:
+    """One line for a shell in the application's folder."""
+    parts = []
+    for step in steps:
+        if step.kind == "import":
+            parts.append(f"import {step.text}")
+        elif step.kind == "call":
+            module, _, name = step.text.partition(":")
+            parts.append(f"import {module}; {module}.{name}()")
+        else:
+            parts.append(step.text)
+    folders = [str(Path(entry)) for entry in incident.app.path]
+    where = "" if folders == ["."] and incident.app.workdir == "." else f"PYTHONPATH={shlex.quote(':'.join(folders))} "
+    return f"{where}python -c {shlex.quote('; '.join(parts))}"

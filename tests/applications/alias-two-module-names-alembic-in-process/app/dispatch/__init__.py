@@ -1,0 +1,1 @@
+"""Dispatching of a courier service."""

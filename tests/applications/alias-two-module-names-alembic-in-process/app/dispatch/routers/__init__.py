@@ -1,0 +1,3 @@
+from dispatch.routers import jobs, riders
+
+ALL = (jobs.router, riders.router)

@@ -1,0 +1,1 @@
+"""Reports, kept apart from what they report about."""

@@ -1,0 +1,8 @@
+from sqlalchemy import create_engine
+from sqlalchemy.orm import declarative_base, sessionmaker
+
+from lending import settings
+
+Base = declarative_base()
+engine = create_engine(settings.DATABASE_URL)
+Session = sessionmaker(bind=engine)

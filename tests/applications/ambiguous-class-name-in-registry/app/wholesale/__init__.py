@@ -1,0 +1,1 @@
+"""A wholesale dealer in flowers."""

@@ -1,0 +1,3 @@
+from wholesale.customers.models import Address, Customer
+
+__all__ = ["Address", "Customer"]

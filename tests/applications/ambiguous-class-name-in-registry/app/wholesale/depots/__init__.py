@@ -1,0 +1,3 @@
+from wholesale.depots.models import Address, Depot
+
+__all__ = ["Address", "Depot"]

@@ -1,0 +1,1 @@
+"""Building permits of a district."""

@@ -1,0 +1,1 @@
+"""Newsletters of a museum."""

@@ -1,0 +1,1 @@
+"""A rowing club."""

@@ -1,0 +1,1 @@
+"""Readings of climate stations on farms."""

@@ -1,0 +1,1 @@
+"""Vans of a parcel service and what their boxes report."""

@@ -1,0 +1,5 @@
+DEPOTS = {"N": "north", "S": "south", "H": "harbour"}
+
+
+def name(code):
+    return DEPOTS.get(code, "unknown")

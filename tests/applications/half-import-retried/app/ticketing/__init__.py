@@ -1,0 +1,1 @@
+"""Ticket machines of a tramway."""

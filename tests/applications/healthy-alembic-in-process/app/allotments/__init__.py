@@ -1,0 +1,1 @@
+"""Gardens of an allotment society."""

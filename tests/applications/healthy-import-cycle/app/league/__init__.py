@@ -1,0 +1,1 @@
+"""An amateur football league."""

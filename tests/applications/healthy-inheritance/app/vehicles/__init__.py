@@ -1,0 +1,1 @@
+"""The vehicles of a fire brigade."""

@@ -1,0 +1,1 @@
+"""The library of scores of a choir."""

@@ -1,0 +1,5 @@
+from weather.reports import frost
+
+
+def show(connection):
+    return {"frost": frost.run(connection)}

@@ -1,0 +1,3 @@
+from till.db import Base, engine
+
+Base.metadata.reflect(engine, only=["articles", "sales"])

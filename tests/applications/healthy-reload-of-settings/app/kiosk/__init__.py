@@ -1,0 +1,1 @@
+"""An information kiosk in a nature reserve."""

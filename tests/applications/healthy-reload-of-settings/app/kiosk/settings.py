@@ -1,0 +1,4 @@
+import os
+
+LANGUAGE = os.environ.get("KIOSK_LANGUAGE", "en")
+IDLE_SECONDS = 90

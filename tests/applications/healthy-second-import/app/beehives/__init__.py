@@ -1,0 +1,1 @@
+"""The hives of a bee-keepers' club."""

@@ -1,0 +1,1 @@
+"""Lending tools in a neighbourhood."""

@@ -1,0 +1,1 @@
+"""Pots on the tables of a greenhouse."""

@@ -1,0 +1,1 @@
+"""The post room of a town hall."""

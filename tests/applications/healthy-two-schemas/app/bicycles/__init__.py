@@ -1,0 +1,1 @@
+"""A bicycle shop with a workshop."""

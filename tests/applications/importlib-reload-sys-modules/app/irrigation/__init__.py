@@ -1,0 +1,1 @@
+"""The irrigation of a park."""

@@ -1,0 +1,1 @@
+"""Animated films from drawings."""

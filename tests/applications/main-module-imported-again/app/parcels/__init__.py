@@ -1,0 +1,1 @@
+"""Sorting of parcels by destination."""

@@ -1,0 +1,9 @@
+from alembic import context
+
+from donations import gifts  # noqa: F401
+from donations.db import Base, engine
+
+with engine.connect() as connection:
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,1 @@
+"""Search in the letters and articles of a society."""

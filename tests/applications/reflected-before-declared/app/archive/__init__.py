@@ -1,0 +1,1 @@
+"""The holdings of a city archive."""

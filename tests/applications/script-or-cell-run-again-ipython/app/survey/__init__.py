@@ -1,0 +1,1 @@
+"""Ground water of a river valley."""

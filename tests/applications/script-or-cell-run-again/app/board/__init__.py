@@ -1,0 +1,1 @@
+"""Pages about the budget of a parish."""

@@ -1,0 +1,1 @@
+"""Observations of a network of amateur telescopes."""

@@ -1,0 +1,13 @@
+from sqlalchemy import Column, Float, Integer, String
+
+from observatory.db import Base
+
+
+class Location(Base):
+    __tablename__ = "sites"
+
+    id = Column(Integer, primary_key=True)
+    name = Column(String(60), nullable=False)
+    latitude = Column(Float)
+    longitude = Column(Float)
+    altitude_m = Column(Integer)

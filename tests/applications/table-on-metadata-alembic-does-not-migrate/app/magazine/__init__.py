@@ -1,0 +1,1 @@
+"""A magazine about railways."""

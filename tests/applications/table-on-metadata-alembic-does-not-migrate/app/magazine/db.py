@@ -1,0 +1,15 @@
+import os
+
+from sqlalchemy import create_engine
+from sqlalchemy.orm import DeclarativeBase, Session
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+engine = create_engine(os.environ.get("DATABASE_URL", "sqlite://"))
+
+
+def session():
+    return Session(engine)

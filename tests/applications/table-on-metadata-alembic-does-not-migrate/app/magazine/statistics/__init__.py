@@ -1,0 +1,3 @@
+from magazine.statistics.views import PageView
+
+__all__ = ["PageView"]

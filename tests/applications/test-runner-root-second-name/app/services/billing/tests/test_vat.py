@@ -1,0 +1,5 @@
+from ..totals import vat
+
+
+def test_vat_is_rounded():
+    assert vat(1995) == 379

@@ -1,0 +1,1 @@
+"""Which order gets which batch of a furniture maker."""

@@ -1,0 +1,249 @@
+"""Each miniature application by hand: the mechanism and both sites are right, no healthy one is accused."""
+
+import ast
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import PROJECT
+from environments import SQLALCHEMY, environment, interpreters
+
+from kit.diagnose import diagnose, find_mechanism, look_at
+from kit.incident import load
+from kit.verify import shows_incident, verify
+
+APPLICATIONS = PROJECT / "tests" / "applications"
+EXPECTED = {path.parent.name: yaml.safe_load(path.read_text()) for path in sorted(APPLICATIONS.glob("*/expected.yaml"))}
+PAIRS = [(name, line) for name, expected in EXPECTED.items() for line in expected["sqlalchemy"]]
+LIBRARIES = {
+    "1.4": ["alembic==1.16.5", "flask-sqlalchemy==3.0.5"],
+    "2.0": ["alembic==1.20.1", "flask-sqlalchemy==3.1.1", "sqlmodel==0.0.27"],
+    "2.1": ["alembic==1.20.1", "flask-sqlalchemy==3.1.1"],
+}
+COMMON = ["fastapi==0.165.0", "uvicorn==0.54.0", "flask==3.1.2", "aiosqlite==0.21.0", "greenlet", "pytest==9.2.0", "ipython==9.7.0"]  # fmt: skip
+
+
+def interpreter(line: str) -> str:
+    """An environment in which every miniature application runs, with one line of SQLAlchemy."""
+    version = max(v for v in interpreters() if v <= (3, 12))
+    return environment(interpreters()[version], SQLALCHEMY[line], *LIBRARIES[line], *COMMON)
+
+
+def incident_of(folder: Path, line: str):
+    incident = load(folder)
+    return incident.model_copy(update={"app": incident.app.model_copy(update={"python": interpreter(line)})})
+
+
+def found_in(folder: Path, line: str):
+    """The mechanism and the two sites, from one startup."""
+    incident = incident_of(folder, line)
+    looked = look_at(incident)
+    finding, conflict, fault = find_mechanism(incident, looked)
+    if conflict is not None:
+        sites = [str(conflict.first.site), str(conflict.second.site)]
+    elif fault is not None:
+        sites = [str(one) if one else None for one in (fault.first, fault.second)]
+    else:
+        sites = [None, None]
+    return incident, looked, finding, sites
+
+
+@pytest.mark.parametrize(("name", "line"), PAIRS, ids=[f"{name}-{line}" for name, line in PAIRS])
+def test_the_mechanism_and_both_sites_are_right(name, line):
+    expected = EXPECTED[name]
+    incident, looked, finding, sites = found_in(APPLICATIONS / name, line)
+    assert looked.trace.provenance["sqlalchemy"].startswith(line)
+    assert finding.mechanism == expected["mechanism"], finding
+    assert not looked.trace.lost
+    if expected["mechanism"] not in ("none", "undecided"):
+        assert sites == [expected.get("first"), expected.get("second")]
+        assert finding.because and all(finding.against.values())
+    if expected["mechanism"] != "none":
+        assert shows_incident(incident, looked.trace)
+
+
+FIXES = [
+    (name, fix)
+    for name, expected in EXPECTED.items()
+    if "2.0" in expected["sqlalchemy"]
+    for fix in expected.get("fixes") or {}
+]
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in FIXES}))
+def test_each_fix_of_an_application_gets_the_verdict_that_running_it_shows(name):
+    verification = verify(incident_of(APPLICATIONS / name, "2.0"))
+    assert verification.reproduced
+    shown = {one.name: one.verdict for one in verification.fixes}
+    assert shown == EXPECTED[name]["fixes"], {one.name: one.because for one in verification.fixes}
+
+
+def renamed(folder: Path, target: Path) -> tuple[Path, dict[str, str], dict[str, int]]:
+    """A copy of an application in which packages, classes and tables have other names and every line has moved.
+
+    Gives the copy, old to new names, and by how many lines each file moved.
+    """
+    shutil.copytree(folder, target, symlinks=True)
+    app = target / "app"
+    names = {path.name for path in app.rglob("*") if path.is_dir() and any(path.rglob("*.py"))}
+    keep = {"src", "migrations", "versions", "vendor", "tests", "alembic", "app"}
+    sources = [path for path in app.rglob("*.py") if not path.is_symlink()]
+    for path in sources:
+        tree = ast.parse(path.read_text())
+        names |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name != "Base"}
+        names |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and _is_table(tree, node)}
+    mapping = {name: ("Zq" if name[:1].isupper() else "zq_") + name for name in names - keep}
+    pattern = re.compile(
+        r"(?<![\w])(" + "|".join(map(re.escape, sorted(mapping, key=len, reverse=True))) + r")(?![\w])"
+    )
+    moved = {}
+    for path in [*sources, target / "incident.yaml", *app.rglob("*.ini")]:
+        text = pattern.sub(lambda found: mapping[found[0]], path.read_text())
+        if path.suffix == ".py" and "from __future__" not in text:
+            shift = 3 + len(path.name) % 5
+            parts = path.relative_to(app).with_suffix("").parts
+            moved["/".join(mapping.get(part, part) for part in parts) + ".py"] = shift
+            text = "# moved\n" * shift + text
+        path.write_text(text)
+    for path in sorted((p for p in app.rglob("*") if p.is_dir() or p.is_symlink()), key=lambda p: -len(p.parts)):
+        if path.is_symlink():
+            goal = pattern.sub(lambda found: mapping[found[0]], str(path.readlink()))
+            path.unlink()
+            path.symlink_to(goal)
+        if path.name in mapping:
+            path.rename(path.with_name(mapping[path.name]))
+    for path in list(app.rglob("*.py")):
+        if path.stem in mapping:
+            path.rename(path.with_stem(mapping[path.stem]))
+    shutil.rmtree(target / "fixes", ignore_errors=True)
+    content = yaml.safe_load((target / "incident.yaml").read_text())
+    content.pop("fixes", None)
+    (target / "incident.yaml").write_text(yaml.safe_dump(content))
+    return target, mapping, moved
+
+
+def _is_table(tree: ast.AST, node: ast.Constant) -> bool:
+    for parent in ast.walk(tree):
+        if (
+            isinstance(parent, ast.Assign)
+            and parent.value is node
+            and getattr(parent.targets[0], "id", "") == "__tablename__"
+        ):
+            return isinstance(node.value, str)
+    return False
+
+
+# One of each family; a name or a line that the kit had learned by heart would show here.
+SHUFFLED = [
+    "alias-two-module-names",
+    "second-class-same-table-other-file",
+    "half-import-retried",
+    "main-module-imported-again",
+    "file-loaded-again-by-path",
+    "association-table-and-class",
+    "extend-existing-merged-two-models",
+    "model-module-not-imported-by-env",
+    "healthy-two-bases",
+    "healthy-import-cycle",
+]
+
+
+@pytest.mark.parametrize("name", [name for name in SHUFFLED if name in EXPECTED])
+def test_other_names_and_other_lines_change_only_names_and_lines(name, tmp_path):
+    expected = EXPECTED[name]
+    folder, mapping, moved = renamed(APPLICATIONS / name, tmp_path / "renamed")
+    line = "2.0" if "2.0" in expected["sqlalchemy"] else expected["sqlalchemy"][0]
+    _, _, finding, sites = found_in(folder, line)
+    assert finding.mechanism == expected["mechanism"], finding
+    for site, key in zip(sites, ("first", "second"), strict=True):
+        if site is None or key not in expected:
+            continue
+        file, number = expected[key].rsplit(":", 1)
+        file = "/".join(mapping.get(part, part) for part in file.removesuffix(".py").split("/")) + ".py"
+        assert site == f"{file}:{int(number) + moved.get(file, 0)}"
+
+
+def test_diagnose_by_hand_on_an_application_says_it_all(kit):
+    folder = APPLICATIONS / "alias-two-module-names"
+    said = kit("diagnose", folder, "--json")
+    report = said.json
+    assert said.code == 0
+    assert report["mechanism"] == "alias-two-module-names" and report["because"]
+    assert "second-class-same-table-other-file" in report["against"]
+    assert report["smallest"] == ["import: lending.models", "import: src.lending.models"]
+    assert report["smallest_command"].startswith("PYTHONPATH=")
+    assert {one["kind"]: one["verdict"] for one in report["hypotheses"]}["module-imported-twice"] == "confirmed"
+    assert [one["site"]["line"] for one in report["masked"]] == [16, 24]  # the module's other tables
+
+
+def test_diagnose_of_a_healthy_application_accuses_nobody(kit):
+    said = kit("diagnose", APPLICATIONS / "healthy-import-cycle", "--json")
+    assert said.code == 0 and said.json["mechanism"] == "none" and said.json["masked"] == []
+
+
+@pytest.fixture(scope="module")
+def energy_events():
+    return diagnose(load(PROJECT / "notebooks" / "incidents" / "energy_events"))
+
+
+@pytest.mark.xdist_group("energy_events_diagnosis")
+class TestTheBundledIncident:
+    def test_its_mechanism_is_a_second_class_in_another_file(self, energy_events):
+        assert energy_events.finding.mechanism == "second-class-same-table-other-file"
+
+    def test_the_reserved_attribute_stands_behind_the_collision(self, energy_events):
+        assert [(str(one.site), one.follows) for one in energy_events.masked] == [("app/models_domain.py:126", False)]
+
+    def test_two_imports_are_enough_to_reproduce_it(self, energy_events):
+        command = "python -c 'import app.models_extra; import app.models_domain'"
+        assert energy_events.smallest.command == command
+
+    def test_the_migrations_agree_with_the_second_definition(self, energy_events):
+        assert energy_events.definitions.agrees == "the second"
+        by_name = {column.name: column for column in energy_events.definitions.columns}
+        assert "type" in by_name["id"].differs and by_name["boost_rate"].differs == ("only in one",)
+        assert by_name["slug"].migrations is not None and by_name["boost_rate"].migrations is None
+
+    def test_what_people_believed_is_refuted_with_evidence(self, energy_events):
+        people = {one.kind: one for one in energy_events.hypotheses if one.of == "people"}
+        refuted = [
+            "one-definition",
+            "module-imported-twice",
+            "circular-import",
+            "double-import",
+            "import-order",
+            "several-metadata",
+        ]
+        assert {kind: people[kind].verdict for kind in refuted} == dict.fromkeys(refuted, "refuted")
+        assert "its first table, zones, did not collide" in people["module-imported-twice"].evidence
+        assert "app/models_extra.py:259" in people["import-order"].evidence
+
+
+def test_a_claim_without_an_experiment_is_undecided_and_says_so(write_incident, duplicate):
+    hypotheses = [
+        {"claim": "It was the moon"},
+        {"claim": "There are two Base objects"},
+        {"claim": "x", "kind": "astrology"},
+    ]
+    tested = diagnose(load(write_incident(duplicate, hypotheses=hypotheses))).hypotheses
+    assert [(one.verdict, one.kind) for one in tested[:3]] == [
+        ("undecided", None),
+        ("refuted", "several-metadata"),
+        ("undecided", "astrology"),
+    ]
+    assert "no experiment for this claim" in tested[0].evidence
+
+
+def test_changing_the_order_is_confirmed_where_it_helps(write_incident, duplicate):
+    duplicate["service/legacy.py"] = """
+        from sqlalchemy import Column, Integer
+        from service.db import Base
+        if "invoices" in Base.metadata.tables:
+            class OldInvoice(Base):
+                __tablename__ = "invoices"
+                id = Column(Integer, primary_key=True)
+    """
+    tested = {one.kind: one for one in diagnose(load(write_incident(duplicate))).hypotheses}
+    assert tested["import-order"].verdict == "confirmed"
