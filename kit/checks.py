@@ -97,8 +97,7 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
                 "mappers", True, "no process loaded sqlalchemy.orm: there is nothing to configure", kind="mappers"
             )
         return CheckResult("mappers", None, "the processes ended before their mappers could be tried", kind="mappers")
-    # What a revision declares on a base of its own is how a table once was, on purpose.
-    frozen = {one.module for one in trace.imports if executed_by_alembic(one)}
+    frozen = _frozen(trace)
     problems, about, count = [], set(), 0
     for judged in trace.judged:
         if judged["error"] is not None:
@@ -128,6 +127,11 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
     return CheckResult("mappers", not problems, seen, tuple(sorted(about)), "mappers")
 
 
+def _frozen(trace: Trace) -> set[str]:
+    """Modules that Alembic executed: what a revision declares on a base of its own is how a table once was, on purpose."""
+    return {one.module for one in trace.imports if executed_by_alembic(one)}
+
+
 def _views(classes: Sequence[dict]) -> bool:
     """Could these be views of one table on purpose, each on a metadata of its own: are its columns among the widest's?"""
     widest = max((set(c["columns"]) for c in classes), key=len)
@@ -138,12 +142,12 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
     """The migrations check, with what Alembic cannot see: classes whose table in the database lacks their columns."""
     if migrated is None or migrated.problem:
         return result
-    problems, about = [], set()
+    problems, about, frozen = [], set(), _frozen(trace)
     for judged in trace.judged:
         for one in judged["mappers"] or ():
             there = migrated.database.get(one.get("table"))
             lacking = sorted(set(one.get("columns", ())) - set(there)) if there is not None else []
-            if lacking and migrated.models.get(one["table"]) != one["columns"]:
+            if lacking and one["mod"] not in frozen and migrated.models.get(one["table"]) != one["columns"]:
                 problems.append(
                     f"{one['mod']}.{one['cls']} maps table {one['table']}, which has no column {', '.join(lacking)} in the database"
                 )

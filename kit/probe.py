@@ -625,6 +625,14 @@ def _is_class_hook(frame, mapped):
     return first is mapped or issubclass(first, type) or code.co_name in ("__table_cls__", "__init_subclass__")
 
 
+def _default(default):
+    """A column's default as text; a function by its name."""
+    if default is None:
+        return None
+    value = getattr(default, "arg", default)
+    return _text("%s()" % value.__qualname__ if hasattr(value, "__qualname__") else value)[:200]
+
+
 def _columns(items):
     """Columns as values, foreign keys by name only: resolving one would change the metadata."""
     found = []
@@ -642,8 +650,8 @@ def _columns(items):
                     "primary_key": bool(item.primary_key),
                     "unique": bool(item.unique),
                     "index": bool(item.index),
-                    "default": None if default is None else _text(getattr(default, "arg", default))[:200],
-                    "server_default": None if server is None else _text(getattr(server, "arg", server))[:200],
+                    "default": _default(default),
+                    "server_default": _default(server),
                     "foreign_keys": sorted(_text(getattr(k, "_colspec", ""))[:200] for k in item.foreign_keys),
                 }
             )

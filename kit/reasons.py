@@ -1,0 +1,123 @@
+"""What a notebook shows of a diagnosis: the mechanism, the definitions, what stands behind, each hypothesis."""
+
+from .diagnose import Diagnosis
+from .hypotheses import Tested
+from .markup import Part, Shown, code, fold, items, join, para, preformatted, stack, strong, table, word
+
+_VERDICTS = {"confirmed": True, "refuted": False, "undecided": None}
+
+
+def mechanism(diagnosis: Diagnosis) -> Shown:
+    """The mechanism with its evidence, and for each neighbour the fact that rules it out."""
+    finding = diagnosis.finding
+    named = {"none": "No fault of this family", "undecided": "Undecided"}.get(finding.mechanism)
+    top = para(strong(named)) if named else para("The mechanism is ", strong(finding.mechanism), ".")
+    parts = [top, items(finding.because)]
+    if finding.against:
+        rows = [(slug, sentence) for slug, sentence in finding.against.items()]
+        ruled_out = table("Neighbours ruled out", ("mechanism", "the fact that rules it out"), rows)
+        parts.append(fold(f"{len(rows)} other mechanisms, each with the fact that rules it out", ruled_out))
+    return Shown(parts)
+
+
+def definitions(diagnosis: Diagnosis) -> Shown:
+    """The competing definitions column by column, beside what the migrations create."""
+    found = diagnosis.definitions
+    if found is None:
+        return Shown([para("There is one definition only: nothing competes.")])
+    rows, marked = [], []
+    for number, column in enumerate(found.columns):
+        differs = ", ".join(column.differs) if column.first or column.second else "only in the migrations"
+        if column.differs:
+            marked.append(number)
+        rows.append(
+            (
+                column.name,
+                *(_side(side) for side in (column.first, column.second, column.migrations)),
+                differs or "same",
+            )
+        )
+    heads = ("column", f"first, {diagnosis.first}", f"second, {diagnosis.second}", "migrations", "difference")
+    agrees = para("The migrations agree with: ", strong(found.agrees), ".")
+    return Shown([agrees, table(f"Definitions of table {found.table}", heads, rows, marked=marked)])
+
+
+def _side(side: dict | None) -> Part:
+    if side is None:
+        return join("–")
+    said = [side.get("type", "?")]
+    said += [name.replace("_", " ") for name in ("primary_key", "unique", "index") if side.get(name)]
+    said += ["nullable" if side.get("nullable") else "not null"]
+    said += [f"to {target}" for target in side.get("foreign_keys") or ()]
+    said += [
+        f"{name.replace('_', ' ')} {side[name]}" for name in ("default", "server_default") if side.get(name) is not None
+    ]
+    return join(*(code(one) if n == 0 else one for n, one in enumerate(said)), between=", ")
+
+
+def behind(diagnosis: Diagnosis) -> Shown:
+    """What the run that went on past the first failure found there, so that one round of fixing is enough."""
+    own = [one for one in diagnosis.masked if not one.follows]
+    rest = [one for one in diagnosis.masked if one.follows]
+    if not diagnosis.masked:
+        return Shown([para("Nothing: a second run that went on past the first failure met no other error.")])
+    rows = [(str(n), str(one.error), code(one.site) if one.site else "") for n, one in enumerate(own, 1)]
+    said = para(
+        "From a second run, marked as such, that went on past failures: a rejected table took the place of the first, "
+        "a failing statement of a module was passed over."
+    )
+    parts = [said, table("Behind the first failure", ("no.", "error", "raised at"), rows)] if own else [said]
+    if rest:
+        follow = items(join(str(one.error), " at ", code(one.site)) for one in rest)
+        parts.append(fold(f"{len(rest)} more, only for want of what failed earlier", follow))
+    return Shown(parts)
+
+
+def hypotheses(diagnosis: Diagnosis) -> Shown:
+    """Each hypothesis with the experiment that could refute it, the verdict and its evidence."""
+    if not diagnosis.hypotheses:
+        return Shown([para("Nobody wrote down a hypothesis, and no table was registered twice.")])
+    people = [one for one in diagnosis.hypotheses if one.of == "people"]
+    added = [one for one in diagnosis.hypotheses if one.of == "kit"]
+    parts = [_tested("What people believed", people)] if people else []
+    parts += [_tested("Further hypotheses that fit the trace", added)] if added else []
+    return Shown(parts)
+
+
+def _tested(caption: str, tested: list[Tested]) -> Part:
+    rows = [(one.claim, _verdict(one), one.evidence, one.experiment) for one in tested]
+    return table(caption, ("hypothesis", "verdict", "evidence", "experiment"), rows)
+
+
+def _verdict(one: Tested) -> Part:
+    return word(_VERDICTS[one.verdict], one.verdict, one.verdict, one.verdict)
+
+
+def smallest(diagnosis: Diagnosis) -> Shown:
+    """The shortest list of imports and calls that still fails the same way, as a command to paste."""
+    found = diagnosis.smallest
+    if found is None:
+        return Shown([para("No table was registered twice: there is nothing to shorten.")])
+    if not found.command:
+        return Shown([para(f"{found.note}; the startup itself is the shortest that is known.")])
+    count = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}, found in {found.runs} runs"
+    return Shown([stack(para(f"{count}. In the application's folder:"), preformatted(found.command))])
+
+
+def unseen(diagnosis: Diagnosis) -> Shown:
+    """Tables that the sources name and that the startup, or Alembic's ``env.py``, did not see."""
+    if not diagnosis.unseen:
+        return Shown([para("Every table that the sources name was seen.")])
+    rows = [
+        (one.named.table, code(f"{one.named.file}:{one.named.line}"), one.by, one.remedy, one.consequence or "–")
+        for one in diagnosis.unseen
+    ]
+    return Shown(
+        [
+            table(
+                "Models that nobody imported",
+                ("table", "defined at", "not seen by", "remedy", "what autogenerate would do"),
+                rows,
+            )
+        ]
+    )
