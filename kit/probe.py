@@ -474,22 +474,37 @@ def _see_import(frame):
     raw = code.co_code
     if at < 0 or raw[at] != _IMPORT_NAME:  # a direct call of __import__: its argument is out of sight
         return
-    index, shift, back = raw[at + 1], 8, at - 2
-    while back >= 0 and raw[back] == _EXTENDED_ARG:
-        index |= raw[back + 1] << shift
-        shift, back = shift + 8, back - 2
+    index, before = _argument(raw, at)
+    # The two instructions before it load the names after `from ... import` and the number of dots.
+    names, earlier = _argument(raw, before)
+    dots, _ = _argument(raw, earlier)
+    names = code.co_consts[names] if 0 <= names < len(code.co_consts) else None
+    if earlier >= 0 and raw[earlier] == raw[before]:  # a constant; from 3.14 on a small number by itself
+        dots = code.co_consts[dots] if dots < len(code.co_consts) else 0
     package = frame.f_globals.get("__package__")
     event = {
         "m": module,
         "f": code.co_filename,
         "l": frame.f_lineno,
         "fn": code.co_name,
-        "to": code.co_names[index],
+        "to": ("." * dots if isinstance(dots, int) else "") + code.co_names[index],
+        "names": names if isinstance(names, tuple) else None,
         "p": package if isinstance(package, str) else None,
     }
     if code.co_name == "<module>" and (frame.f_back is None or frame.f_back.f_code is not _door_code):
         event["b"], event["via"] = _walk(frame)  # a body that no loader executes: this may be all that shows it
     _emit("edge", **event)
+
+
+def _argument(raw, at):
+    """The argument of the instruction at an offset of bytecode, and the offset of the one before it."""
+    if at < 0:
+        return -1, -1
+    value, shift, back = raw[at + 1], 8, at - 2
+    while back >= 0 and raw[back] == _EXTENDED_ARG:
+        value |= raw[back + 1] << shift
+        shift, back = shift + 8, back - 2
+    return value, back
 
 
 def _open_import_door():

@@ -203,6 +203,7 @@ class _Reader:
                         event.get("p"),
                         bool(event.get("dyn")),
                         at,
+                        tuple(event.get("names") or ()),
                     )
                 )
             elif kind == "metadata":

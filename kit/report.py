@@ -4,11 +4,21 @@
 startup step to the site, which comes last · ``registration {table, metadata, site, chain, outcome}``.
 """
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
+from .diagnose import Diagnosis
 from .incident import Incident
+from .redact import redact
 from .trace import Frame, Registration, Trace, application_frames
 from .verify import Verification
+
+if TYPE_CHECKING:
+    from .changes import Change
+    from .frames import Differs
+    from .history import History
+    from .repository import Commit
+    from .triage import Triage
 
 SCHEMA = 1
 
@@ -79,13 +89,147 @@ def verify_report(incident: Incident, verification: Verification) -> dict[str, A
     }
 
 
-def postmortem_report(incident: Incident, trace: Trace, reproduced: bool, verification: Verification) -> dict[str, Any]:
-    """What the postmortem proves: the reproduction's keys, and those of the verification under ``verify``."""
+def postmortem_report(incident: Incident, verification: Verification, diagnosis: Diagnosis) -> dict[str, Any]:
+    """What the postmortem proves: the diagnosis's keys, and those of the verification under ``verify``."""
     return {
-        **reproduce_report(incident, trace, reproduced),
+        **diagnose_report(incident, diagnosis),
         "verify": verify_report(incident, verification),
         "missing": incident.postmortem.missing,
     }
+
+
+def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
+    """``reproduce``'s keys, and ``mechanism, because, against, definitions, masked, hypotheses, smallest``.
+
+    Beyond the contract: ``sites`` (table, first, second: what the mechanism is about), ``agrees`` (which
+    definition the migrations agree with), ``unseen`` (models that nobody imported).
+    """
+    definitions, smallest = diagnosis.definitions, diagnosis.smallest
+    return {
+        **reproduce_report(incident, diagnosis.trace, diagnosis.reproduced),
+        "mechanism": diagnosis.finding.mechanism,
+        "because": list(diagnosis.finding.because),
+        "against": diagnosis.finding.against,
+        "sites": {
+            "table": diagnosis.table,
+            "first": diagnosis.first._asdict() if diagnosis.first else None,
+            "second": diagnosis.second._asdict() if diagnosis.second else None,
+        },
+        "definitions": [asdict(column) for column in definitions.columns] if definitions else [],
+        "agrees": definitions.agrees if definitions else None,
+        "masked": [
+            {"error": str(one.error), "site": site(one.site), "follows": one.follows} for one in diagnosis.masked
+        ],
+        "hypotheses": [asdict(one) for one in diagnosis.hypotheses],
+        "smallest": [str(step) for step in smallest.steps] if smallest else [],
+        "smallest_command": smallest.command if smallest else None,
+        "unseen": [
+            {**asdict(one.named), "by": one.by, "remedy": one.remedy, "consequence": one.consequence}
+            for one in diagnosis.unseen
+        ],
+    }
+
+
+def triage_report(incident: Incident, triage: "Triage") -> dict[str, Any]:
+    """``{schema, incident, error, frames, worktree_matches, builds: [sha, newest first], deductions}``.
+
+    Beyond the contract: ``commits`` (the builds with subject and date), ``excluded`` (those that cannot have
+    made the log, and what differs there), ``tracebacks`` (all that the log holds), ``notes``.
+    """
+    return {
+        "schema": SCHEMA,
+        "incident": incident.title,
+        "error": redact(str(triage.traceback.error)),
+        "frames": [
+            {
+                "file": one.frame.file,
+                "line": one.frame.line,
+                "text": redact(one.frame.text) if one.frame.text else None,
+                "matches": one.matches,
+                "function": one.frame.function,
+                "there": redact(one.differs.there) if one.differs and one.differs.there else None,
+                "stands_at": list(one.differs.stands_at) if one.differs else [],
+            }
+            for one in triage.frames
+        ],
+        "worktree_matches": triage.worktree_matches,
+        "builds": [one.sha for one in triage.builds],
+        "commits": [_commit(one) for one in triage.builds],
+        "excluded": [
+            {
+                "side": one.side,
+                "count": one.count,
+                "nearest": _commit(one.nearest),
+                "differs": [_differs(each) for each in one.differs],
+            }
+            for one in triage.excluded
+        ],
+        "deductions": [
+            {"says": redact(one.says), "because": redact(one.because), "decided": one.decided}
+            for one in triage.deductions
+        ],
+        "tracebacks": [
+            {"error": redact(str(one.error)), "line": one.line, "times": one.times}
+            for one in sorted((triage.traceback, *triage.others), key=lambda one: one.line)
+        ],
+        "notes": list(triage.notes),
+    }
+
+
+def history_report(incident: Incident, history: "History") -> dict[str, Any]:
+    """``{schema, incident, introduced: sha or null, fixed: sha or null, runs, commits: [{sha, verdict}]}``.
+
+    Beyond the contract: ``changes`` (both commits, cut to the hunks that matter), ``because`` (how each is
+    known, or why it is not), ``between`` (commits that an undecided boundary lies among), ``searched`` (builds
+    asked for and commits searched, a boundary), ``kept`` (results that were there already), ``claims``.
+    """
+    changes = {"introduced": history.introduced, "fixed": history.fixed}
+    boundaries = {"introduced": history.when_introduced, "fixed": history.when_fixed}
+    return {
+        "schema": SCHEMA,
+        "incident": incident.title,
+        "introduced": history.when_introduced.first,
+        "fixed": history.when_fixed.first,
+        "runs": history.runs,
+        "kept": history.kept,
+        "commits": [
+            {**_commit(one.commit), "verdict": one.verdict, "because": one.because, "kept": one.kept}
+            for one in history.builds
+        ],
+        "range": {"first": history.first, "last": history.last.sha, "commits": history.commits},
+        "because": {name: one.because for name, one in boundaries.items()},
+        "between": {name: list(one.between) for name, one in boundaries.items()},
+        "searched": {name: {"runs": one.runs, "commits": one.size} for name, one in boundaries.items()},
+        "changes": {name: _change(one) for name, one in changes.items()},
+        "claims": [
+            {
+                **_commit(one.commit),
+                "verdict": one.verdict,
+                "because": one.because,
+                "message": one.says,
+                "before": one.before,
+                "after": one.after,
+            }
+            for one in history.claims
+        ],
+        "notes": list(history.notes),
+    }
+
+
+def _commit(one: "Commit") -> dict[str, Any]:
+    return {"sha": one.sha, "subject": redact(one.subject), "date": one.date}
+
+
+def _differs(one: "Differs") -> dict[str, Any]:
+    text, there = (redact(each) if each else each for each in (one.text, one.there))
+    return {"file": one.file, "line": one.line, "text": text, "there": there, "stands_at": list(one.stands_at)}
+
+
+def _change(one: "Change | None") -> dict[str, Any] | None:
+    if one is None:
+        return None
+    hunks = [{"file": hunk.file, "text": redact(hunk.text)} for hunk in one.hunks]
+    return {**_commit(one.commit), "author": one.commit.author, "files": list(one.files), "hunks": hunks}
 
 
 def registration(one: Registration) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from .trace import Trace
 from .workspace import Workspace, workspace
 
 _POLL = 0.02  # seconds
-_SHELL = set("|&;<>()$`*?~#\n")
+_SHELL = set("|&;<>$`\n")
 _DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
 _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
 

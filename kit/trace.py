@@ -82,7 +82,10 @@ class Import:
 
 @dataclass(frozen=True)
 class Edge:
-    """An import statement of the application that ran, or ``import_module`` by it; the first time of each."""
+    """An import statement of the application that ran, or ``import_module`` by it; the first time of each.
+
+    ``imported`` is as written: with its dots, and without the names after ``from ... import``.
+    """
 
     process: int
     importer: str | None
@@ -93,6 +96,7 @@ class Edge:
     package: str | None
     by_call: bool
     at: int
+    names: tuple[str, ...] = ()  # after `from ... import`
 
 
 @dataclass(frozen=True)
@@ -206,12 +210,17 @@ class Trace:
 
     @cached_property
     def conflicts(self) -> tuple[Conflict, ...]:
-        """Every rejected registration, with the one that was there first."""
-        found = []
+        """Every rejected registration, with the one that was there first; one that several processes show, once."""
+        found: dict[tuple, Conflict] = {}
         for one in self.registrations:
             if one.outcome == "rejected":
-                found.append(Conflict(one.table, one.metadata, self._error_of(one), self.holder(one), one))
-        return tuple(found)
+                first = self.holder(one)
+                ways = tuple(application_frames(r.chain) if r else None for r in (first, one))
+                found.setdefault(
+                    (one.table, one.metadata.label, ways),
+                    Conflict(one.table, one.metadata, self._error_of(one), first, one),
+                )
+        return tuple(found.values())
 
     def holder(self, second: Registration) -> Registration | None:
         """The registration that held the table when ``second`` came."""

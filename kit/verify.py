@@ -188,7 +188,7 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     if trace.broke and not control.trace.broke:
         return "breaks", f"the run broke: {trace.broke}"
     before = {one.check: one.ok for one in control.checks}
-    broken = [f"{c.check}: {c.seen}" for c in checks if c.ok is False and before.get(c.check) and c.kind not in _STATE]
+    broken = [_in_short(c) for c in checks if c.ok is False and before.get(c.check) and c.kind not in _STATE]
     worked = {step.number for step in control.trace.steps if step.ok}
     broken += [
         f"step {step.number} ({step}): {step.error}" for step in trace.steps if step.number in worked and not step.ok
@@ -199,11 +199,17 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     if not failed:
         return "cures", f"the error is gone, and all {len(checks)} checks hold"
     start = judge_start(trace)
-    wrong = [f"{c.check}: {c.seen}" for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
+    wrong = [_in_short(c) for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
     if wrong and all(step.ok for step in trace.steps):
-        return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong)
+        return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong[:2])
     if not start.ok and any(one.kind == "clean_start" for one in failed):
         return "does-not-cure", f"the error is gone, and the next one stands behind it: {start.seen}"
     return "hides", "the error is gone and the start is clean, but " + "; ".join(
         f"{c.check}: {c.seen}" for c in failed[:2]
     )
+
+
+def _in_short(check: CheckResult) -> str:
+    """A failed check in one sentence; the rest of what was seen is in the check itself."""
+    first, _, rest = check.seen.partition("; ")
+    return f"{check.check}: {first}" + (" (and more)" if rest else "")

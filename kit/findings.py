@@ -1,0 +1,396 @@
+"""What a notebook shows of a verification and of the postmortem: verdicts, claims, fixes, people's part, provenance."""
+
+import datetime
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from .checks import CheckResult
+from .hypotheses import Tested
+from .imports import import_graph
+from .incident import Incident
+from .markup import Part, Shown, code, fold, items, join, missing, para, part, patch, steady, strong, table, word
+from .trace import Trace
+from .verify import Verification, shows_incident
+
+_VERDICTS = {
+    "cures": "the error is gone, nothing new breaks, every check holds",
+    "hides": "the error is gone, but the state is wrong",
+    "does-not-cure": "the incident, or what stood behind it, is still there",
+    "breaks": "something that worked no longer does",
+}
+_ORDER = {"cures": True, "hides": False, "does-not-cure": False, "breaks": False}
+
+
+class Progress:
+    """Says in one line of the notebook what is being run; call it with a text, and at the end ``done``.
+
+    The line is replaced, not added to, and the page leaves it out.
+    """
+
+    def __init__(self):
+        self.count = 0
+        self.seconds = 0.0
+        self._began = time.monotonic()
+        self.handle: Any | None = None
+
+    def __call__(self, text: str) -> None:
+        self.count += 1
+        self._show(part(text))
+
+    def done(self) -> None:
+        """Everything has run; ``seconds`` says how long that took."""
+        self.seconds = time.monotonic() - self._began
+        self._show(part(f"Done: {self.count} runs."))
+
+    def _show(self, line: Part) -> None:
+        from IPython.display import display
+
+        shown = Shown([para(line, kind="kit-note")], place="progress")
+        if self.handle is None:
+            self.handle = display(shown, display_id=True)
+        else:
+            self.handle.update(shown)
+
+
+# ------------------------------------------------------------------------------------ the verdict
+
+
+def verdict(incident: Incident, trace: Trace, verification: Verification | None = None) -> Shown:
+    """The banner: does it reproduce, is a fix verified, and where the two definitions are."""
+    reproduced = shows_incident(incident, trace)
+    if trace.broke and not reproduced:
+        head, good = "The run broke before it could tell", None
+    elif not reproduced:
+        head, good = "It does not reproduce", False
+    elif verification is None:
+        head, good = "It reproduces", True
+    elif verification.verified:
+        names = _listed(verification.verified)
+        cure = "cures" if len(verification.verified) == 1 else "cure"
+        head, good = (
+            f"It reproduces, and {len(verification.verified)} of {len(verification.fixes)} fixes {cure} it: {names}",
+            True,
+        )
+    else:
+        head, good = f"It reproduces, and none of {len(verification.fixes)} fixes cures it", False
+    facts: list[Part] = []
+    if trace.broke:
+        facts.append(join("The run broke: ", trace.broke))
+    if trace.conflicts:
+        conflict = trace.conflicts[0]
+        facts.append(part(conflict.error))
+        for way in import_graph(trace, conflict).ways:
+            facts.append(
+                join(
+                    strong(f"{way.name.capitalize()} definition: "),
+                    code(way.site),
+                    " by ",
+                    code(" → ".join(str(stop.frame) for stop in way.stops[:-1]) or "the step itself"),
+                )
+            )
+    else:
+        facts += [part(f"step {step.number} ({step}): {step.error}") for step in trace.steps if step.ok is False]
+    if trace.swallowed:
+        facts.append(join(f"Caught and passed over: {len(trace.swallowed)}, first at ", code(trace.swallowed[0].site)))
+    if verification is not None:
+        for name in ("hides", "does-not-cure", "breaks"):
+            of = [one.name for one in verification.fixes if one.verdict == name]
+            if of:
+                facts.append(join(strong(name), f", {len(of)} fixes: {_listed(of)}"))
+    top = para(
+        strong(head), kind={True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[good]
+    )
+    return Shown([top, items(facts)], place="verdict")
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+# ------------------------------------------------------------------------------------ claims and fixes
+
+
+def claims(incident: Incident, verification: Verification, tested: Sequence[Tested] = ()) -> Shown:
+    """What was written or believed, against what running it showed.
+
+    :param tested: the hypotheses with their verdicts, from a diagnosis; without them each is undecided
+    """
+    rows: list[tuple] = []
+    for one in verification.fixes:
+        if one.claim:
+            rows.append(
+                (
+                    one.claim,
+                    join("fix ", code(one.name)),
+                    word(_ORDER[one.verdict], one.verdict, one.verdict),
+                    _shortened(steady(one.because)),
+                )
+            )
+    people = [one for one in tested if one.of == "people"]
+    for one in people:
+        held = {"confirmed": True, "refuted": False, "undecided": None}[one.verdict]
+        rows.append(
+            (one.claim, "hypothesis", word(held, one.verdict, one.verdict, one.verdict), _shortened(one.evidence))
+        )
+    for belief in incident.hypotheses if not people else ():
+        rows.append((belief.claim, "hypothesis", word(None, unknown="undecided"), "no experiment for it was run here"))
+    if not rows:
+        return Shown([para("The incident file holds no claim: neither a hypothesis nor a fix with one.")])
+    held = sum(1 for one in verification.fixes if one.claim and one.verdict == "cures")
+    counted = sum(1 for one in verification.fixes if one.claim)
+    said = para(f"{held} of {counted} claims about a fix held when it was run.")
+    return Shown(
+        [said, table("Claims against what running them showed", ("claim", "about", "verdict", "what was seen"), rows)]
+    )
+
+
+def _shortened(text: str, most: int = 170) -> Part:
+    """A sentence; of a long one the beginning, which opens to the whole."""
+    if len(text) <= most:
+        return part(text)
+    return fold(text[:most].rpartition(" ")[0] + " …", para(text))
+
+
+def matrix(verification: Verification) -> Shown:
+    """Fixes × checks, with the build as it was in the first row."""
+    before = _before(verification)
+    heads: list[str] = []
+    for checks in (*(one.checks for one in verification.fixes), before.values()):
+        heads += [one.check for one in checks if one.check not in heads]
+    rows: list[list] = [["as it was", word(None, unknown="control"), *(_cell(before.get(name)) for name in heads)]]
+    for one in verification.fixes:
+        checks = {check.check: check for check in one.checks}
+        rows.append(
+            [
+                one.name,
+                word(_ORDER[one.verdict], one.verdict, one.verdict),
+                *(_cell(checks.get(name)) for name in heads),
+            ]
+        )
+    cured = [number for number, one in enumerate(verification.fixes, 1) if one.verdict == "cures"]
+    return Shown(
+        [
+            table("Fixes and checks", ["fix", "verdict", *heads], rows, marked=cured, kind="kit-matrix"),
+            para("A dash: that check had nothing to ask there."),
+            _meanings(),
+        ]
+    )
+
+
+def _before(verification: Verification) -> dict[str, CheckResult]:
+    """The checks of the build as it was, with the one that only fixes are asked."""
+    found = {one.check: one for one in verification.control.checks}
+    gone = next((c for one in verification.fixes for c in one.checks if c.kind == "gone"), None)
+    if gone is not None:
+        seen = "the incident is there" if verification.reproduced else "the incident is not there"
+        found.setdefault(gone.check, CheckResult(gone.check, not verification.reproduced, seen))
+    return found
+
+
+def _cell(check: CheckResult | None) -> Part:
+    return part("–") if check is None else word(check.ok, "holds", "fails", "not asked")
+
+
+def _meanings() -> Part:
+    return fold(
+        "What the verdicts mean", items(join(strong(name), f": {meaning}") for name, meaning in _VERDICTS.items())
+    )
+
+
+def fixes(incident: Incident, verification: Verification) -> Shown:
+    """Each fix: its verdict, why, what every check saw, and its patches."""
+    parts = []
+    first = verification.verified[0] if verification.verified else None
+    for one in verification.fixes:
+        top = join(code(one.name), ": ", word(_ORDER[one.verdict], one.verdict, one.verdict))
+        rows = [
+            (check.check, word(check.ok, "holds", "fails", "not asked"), steady(check.seen)) for check in one.checks
+        ]
+        wrong = [number for number, check in enumerate(one.checks) if check.ok is False]
+        body = [para(steady(one.because)), para("Claimed: ", one.claim) if one.claim else None]
+        body.append(table(f"Checks of {one.name}", ("check", "state", "seen"), rows, marked=wrong))
+        body += [
+            fold(join("Patch ", code(path.rpartition("/")[2])), patch(_text_of(incident, path)))
+            for path in incident.fixes[one.name].patches
+        ]
+        parts.append(fold(top, *body, kind="kit-fix", open=one.name == first))
+    return Shown(
+        parts or [para("There is no fix to try: the incident file names none, or the control did not reproduce.")]
+    )
+
+
+def _text_of(incident: Incident, path: str) -> str:
+    try:
+        return incident.resolve(path).read_text("utf-8", "replace")
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def before_and_after(verification: Verification, name: str | None = None) -> Shown:
+    """What each check saw in the build as it was, and with a fix.
+
+    :param name: the fix; by default the smallest that cures
+    """
+    wanted = name or (
+        min(verification.verified, key=lambda n: len(_fix(verification, n).patches)) if verification.verified else None
+    )
+    if wanted is None:
+        return Shown([para("No fix cures it: there is no after to show.")])
+    fix, control = _fix(verification, wanted), verification.control
+    before = _before(verification)
+    rows = [
+        ("tables rejected", str(len(control.trace.conflicts)), str(len(fix.trace.conflicts))),
+        ("exceptions swallowed", str(len(control.trace.swallowed)), str(len(fix.trace.swallowed))),
+        (
+            "steps that succeeded",
+            *(f"{sum(s.ok is True for s in t.steps)} of {len(t.steps)}" for t in (control.trace, fix.trace)),
+        ),
+        ("tables on the application's metadata", *(str(_tables(t)) for t in (control.trace, fix.trace))),
+    ]
+    for one in fix.checks:
+        old = before.get(one.check)
+        was = join(word(old.ok, "holds", "fails", "not asked"), ": ", steady(old.seen)) if old else part("not asked")
+        rows.append((one.check, was, join(word(one.ok, "holds", "fails", "not asked"), ": ", steady(one.seen))))
+    said = para("With ", code(fix.name), f" ({', '.join(fix.patches)}): ", steady(fix.because))
+    return Shown([said, table(f"Before and after {fix.name}", ("what", "before", "after"), rows)])
+
+
+def _fix(verification: Verification, name: str):
+    return next(one for one in verification.fixes if one.name == name)
+
+
+def _tables(trace: Trace) -> int:
+    return len(
+        {
+            (r.process, r.metadata.label, r.table)
+            for r in trace.registrations
+            if r.application and r.outcome == "registered" and not r.removed
+        }
+    )
+
+
+# ------------------------------------------------------------------------------------ people's part
+
+
+def impact(incident: Incident) -> Shown:
+    """Summary, impact and detection, as people wrote them; what is missing is named."""
+    told = incident.postmortem
+    parts = []
+    for name in ("summary", "impact", "detection"):
+        parts.append(para(strong(f"{name.capitalize()}: "), getattr(told, name) or missing(f"postmortem.{name}")))
+    return Shown(parts)
+
+
+def timeline(incident: Incident) -> Shown:
+    """The timeline, in the order of the incident file."""
+    if not incident.postmortem.timeline:
+        return Shown([para(missing("postmortem.timeline"))])
+    rows = [(one.at, one.what) for one in incident.postmortem.timeline]
+    return Shown([table("Timeline", ("when", "what happened"), rows, kind="kit-cards kit-timeline")])
+
+
+def actions(incident: Incident) -> Shown:
+    """What is to be done, by whom, until when; a missing owner or date is named."""
+    if not incident.postmortem.actions:
+        return Shown([para(missing("postmortem.actions"))])
+    rows = [(one.what, one.owner or missing("owner"), one.due or missing("due")) for one in incident.postmortem.actions]
+    return Shown([table("Actions", ("action", "owner", "due"), rows)])
+
+
+def people(incident: Incident) -> Shown:
+    """What went well, what went wrong, where luck helped, what surprised; and the list of what nobody wrote yet."""
+    told = incident.postmortem
+    parts = []
+    names = {
+        "went_well": "What went well",
+        "went_wrong": "What went wrong",
+        "lucky": "Where we were lucky",
+        "surprised": "What surprised us",
+    }
+    for name, title in names.items():
+        said = getattr(told, name)
+        parts += (
+            [para(strong(title)), items(said)] if said else [para(strong(f"{title}: "), missing(f"postmortem.{name}"))]
+        )
+    if told.missing:
+        parts.append(
+            para(
+                f"Only people can add what is missing in {incident.file.name}: postmortem.",
+                ", postmortem.".join(told.missing),
+                kind="kit-note",
+            )
+        )
+    return Shown(parts)
+
+
+# ------------------------------------------------------------------------------------ provenance
+
+
+def provenance(
+    incident: Incident,
+    trace: Trace,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    took: float | None = None,
+    now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
+) -> Shown:
+    """With what this was run, and how to run it again.
+
+    :param took: seconds of the whole run. Every time stands in the last line, so that two runs of the
+        same incident give the same page but for that line.
+    """
+    seen = trace.provenance
+    app = incident.app
+    build = f"{app.repository} at {app.revision}" if app.repository else f"folder {app.root}"
+    rows: list[tuple] = [
+        ("application", build),
+        ("application's Python", f"{seen.get('implementation') or ''} {seen.get('python') or 'unknown'}".strip()),
+    ]
+    rows += [("SQLAlchemy", seen.get("sqlalchemy") or "not loaded"), ("database", str(seen.get("database")))]
+    known = ("python", "implementation", "sqlalchemy", "database")
+    for name in sorted(set(seen) - set(known)):
+        if seen[name]:
+            rows.append(
+                (
+                    name.replace("_", " "),
+                    ", ".join(map(str, seen[name])) if isinstance(seen[name], list) else str(seen[name]),
+                )
+            )
+    rows.append(("notebook's Python", platform.python_version()))
+    rows += [(name, _version(name)) for name in ("papermill", "nbconvert", "pandas", "graphviz-pure")]
+    rows += [(f"parameter {name}", code(repr(_short(value)))) for name, value in sorted((parameters or {}).items())]
+    again = os.path.relpath(incident.file, _root())
+    rows.append(
+        (
+            "run it again",
+            code(f"python -m kit postmortem {again if not again.startswith('..') else incident.file.name}"),
+        )
+    )
+    times = [f"step {step.number} {step.seconds:.2f} s" for step in trace.steps if step.seconds is not None]
+    line = (
+        f"Run at {now():%Y-%m-%d %H:%M} UTC"
+        + (f", {took:.1f} s in all" if took is not None else "")
+        + "".join(f", {one}" for one in times)
+        + "."
+    )
+    return Shown([table("Provenance", ("what", "value"), rows), para(line, kind="kit-times")])
+
+
+def _short(value: Any) -> Any:
+    """A path without the part that says where this machine keeps things."""
+    return "/".join(value.split(os.sep)[-2:]) if isinstance(value, str) and os.path.isabs(value) else value
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _root() -> str:
+    return os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

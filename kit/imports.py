@@ -1,0 +1,304 @@
+"""The import graph as it ran: which module was executed by whom, and the two ways to a conflict.
+
+Reading the sources cannot show it: a table may be reached through a call, or through a file that a
+library executes. So nodes are executions, not names: a file that ran under two names is two nodes.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .trace import Conflict, Edge, Frame, Import, Registration, Site, Trace
+
+
+@dataclass(frozen=True)
+class Module:
+    """One execution of a module of the application; ``number`` counts these, in order of beginning."""
+
+    key: int  # Import.number
+    number: int
+    process: int
+    module: str
+    file: str | None
+    by: Frame | None  # the line that led to it
+    importer: int | None  # the key of the module that this line is in
+    tables: tuple[str, ...]  # registered while its body ran
+    rejected: tuple[str, ...]
+    error: str | None
+
+
+@dataclass(frozen=True)
+class ImportEdge:
+    """Module ``importer`` asked for module ``imported`` (keys); ``first`` if that executed it."""
+
+    importer: int
+    imported: int
+    file: str
+    line: int
+    first: bool  # False: answered from sys.modules
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One stop on a way: a body being executed, and how it was reached from the stop before."""
+
+    frame: Frame
+    kind: str  # start, import, exec (a library executed the file) or call
+    by: Frame | None  # the line of the stop before
+    through: str | None  # the library that lies between, for exec and call
+    key: int | None  # the module's, for a module body
+    number: int | None
+    step: str
+
+    @property
+    def how(self) -> str:
+        """How it was reached, in words: ``import 40, wallet.py:9``."""
+        if self.kind == "start":
+            return f"start-up, {self.step}"
+        by = f"{posixpath.basename(self.by.file)}:{self.by.line}"
+        if self.kind == "call":
+            return f"call, {by}"
+        if self.kind == "exec":
+            return f"run by {self.through}, {by}"
+        return f"import {self.number}, {by}" if self.number else f"import, {by}"
+
+
+@dataclass(frozen=True)
+class Way:
+    """The application's stops from the startup step to a site."""
+
+    name: str  # first, second or only
+    stops: tuple[Stop, ...]
+    site: Site
+    outcome: str  # registered, rejected, or an error's type
+
+    @property
+    def text(self) -> str:
+        """The way as one line: ``main.py:21 → wallet.py:9 → models.py:259``."""
+        return " → ".join(str(stop.frame) for stop in self.stops) or str(self.site)
+
+
+@dataclass(frozen=True)
+class ImportGraph:
+    """Everything of the application that was executed, and the ways that the incident is about."""
+
+    modules: tuple[Module, ...]
+    edges: tuple[ImportEdge, ...]
+    ways: tuple[Way, ...]
+    table: str | None
+    cycles: tuple[tuple[int, ...], ...]  # keys of modules that import each other
+
+    def module_of(self, key: int | None) -> Module | None:
+        return next((one for one in self.modules if one.key == key), None)
+
+
+def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
+    """The graph of a trace.
+
+    :param conflict: the one whose two ways are wanted; by default the trace's first. Without any, the
+        only way is the one to the error that failed a step.
+    """
+    modules = _modules(trace)
+    edges = _edges(trace, modules)
+    conflict = conflict or (trace.conflicts[0] if trace.conflicts else None)
+    table = None
+    if conflict is not None:
+        table = conflict.table
+        ways = [
+            _way(trace, modules, one, name)
+            for name, one in (("first", conflict.first), ("second", conflict.second))
+            if one
+        ]
+    else:
+        ways = _way_to_error(trace, modules)
+    return ImportGraph(
+        modules, edges, tuple(ways), table, cycles([m.key for m in modules], [(e.importer, e.imported) for e in edges])
+    )
+
+
+def _modules(trace: Trace) -> tuple[Module, ...]:
+    registered: dict[int | None, list[Registration]] = {}
+    for one in trace.registrations:
+        if one.application:
+            registered.setdefault(one.within, []).append(one)
+    own = [one for one in trace.imports if one.application]
+    found = []
+    for number, one in enumerate(own, 1):
+        here = registered.get(one.number, ())
+        found.append(
+            Module(
+                key=one.number,
+                number=number,
+                process=one.process,
+                module=one.module,
+                file=one.file,
+                by=one.by,
+                importer=_body_of(one.by, own, one.process, one.began) if one.by and one.by.application else None,
+                tables=tuple(r.table for r in here if r.outcome in ("registered", "reflected") and not r.removed),
+                rejected=tuple(r.table for r in here if r.outcome == "rejected"),
+                error=one.error.type.rpartition(".")[2] if one.error else None,
+            )
+        )
+    return tuple(found)
+
+
+def _body_of(frame: Frame, own: Sequence[Import], process: int, before: int) -> int | None:
+    """The execution that a line belongs to: the last one of its module and file in that process."""
+    found = None
+    for one in own:
+        if one.began >= before:
+            break
+        if one.process == process and one.file == frame.file and frame.module in (None, one.module):
+            found = one.number
+    return found
+
+
+def _edges(trace: Trace, modules: Sequence[Module]) -> tuple[ImportEdge, ...]:
+    by_name: dict[tuple[int, str], list[Module]] = {}
+    by_place: dict[tuple[int, str | None, str], list[Module]] = {}
+    began = {one.number: one.began for one in trace.imports}
+    for one in modules:
+        by_name.setdefault((one.process, one.module), []).append(one)
+        by_place.setdefault((one.process, one.module, one.file), []).append(one)
+
+    def last(candidates: Iterable[Module], at: int) -> Module | None:
+        return max((m for m in candidates if began[m.key] <= at), key=lambda m: m.number, default=None)
+
+    known = {one.module for one in modules}
+    found: dict[tuple[int, int], ImportEdge] = {}
+    executed = set()  # what a statement executed itself was not answered from sys.modules
+    for one in modules:
+        if one.importer is not None and one.importer != one.key:
+            executed.add((one.importer, one.module, one.by.line))
+            found[one.importer, one.key] = ImportEdge(one.importer, one.key, one.by.file, one.by.line, True)
+    for edge in trace.edges:
+        importer = last(by_place.get((edge.process, edge.importer, edge.file), ()), edge.at)
+        if importer is None:
+            continue
+        for name in _asked_for(edge, known):
+            if (importer.key, name, edge.line) in executed:
+                continue
+            here = by_name.get((edge.process, name), ())
+            imported = last(here, edge.at) or min(here, key=lambda m: m.number, default=None)
+            if imported and imported != importer and (importer.key, imported.key) not in found:
+                found[importer.key, imported.key] = ImportEdge(importer.key, imported.key, edge.file, edge.line, False)
+    return tuple(sorted(found.values(), key=lambda e: (e.importer, e.imported)))
+
+
+def _asked_for(edge: Edge, known: set[str]) -> list[str]:
+    """The names of the modules that an import statement asks for; ``known`` are those that were executed."""
+    dots = len(edge.imported) - len(edge.imported.lstrip("."))
+    name = edge.imported[dots:]
+    if dots:
+        package = (edge.package or "").split(".")
+        above = package[: len(package) - dots + 1]
+        name = ".".join([part for part in above if part] + ([name] if name else []))
+    below = [f"{name}.{one}" for one in edge.names if f"{name}.{one}" in known]
+    # `from . import jobs` asks for `jobs`, and not for the package that the module is in.
+    return below if edge.names and len(below) == len(edge.names) else [name, *below]
+
+
+# ------------------------------------------------------------------------------------ the ways
+
+
+def _way(trace: Trace, modules: Sequence[Module], one: Registration, name: str) -> Way:
+    return Way(name, _stops(trace, modules, one.chain, one.within, one.step), one.site, one.outcome)
+
+
+def _way_to_error(trace: Trace, modules: Sequence[Module]) -> list[Way]:
+    failed = next((step for step in trace.steps if step.ok is False and step.exception), None)
+    if failed is None:
+        return []
+    frames = failed.exception.frames
+    own = [frame for frame in frames if frame.application]
+    if not own:
+        return []
+    last = own[-1]
+    within = max((m.key for m in modules if (m.file, m.module) == (last.file, last.module)), default=None)
+    site = Site(last.file, last.line, last.module, None)
+    stops = _stops(trace, modules, frames, within, f"step {failed.number}")
+    return [Way("only", stops, site, failed.exception.type.rpartition(".")[2])]
+
+
+def _stops(
+    trace: Trace, modules: Sequence[Module], chain: Sequence[Frame], within: int | None, step: str
+) -> tuple[Stop, ...]:
+    numbers = {m.key: m.number for m in modules}
+    bodies = []  # the module bodies that are open at the chain's end, outermost first
+    while within is not None:
+        one = trace.import_of(within)
+        if one is None:
+            break
+        if one.application:
+            bodies.append(one)
+        within = one.within
+    bodies.reverse()
+    # Steps that share an interpreter are told apart by the name that their own code was compiled under.
+    step = next((frame.file[1:-1] for frame in chain if re.fullmatch(r"<step \d+>", frame.file)), step)
+    stops: list[Stop] = []
+    between: list[Frame] = []
+    for frame in chain:
+        if not frame.application:
+            between.append(frame)
+            continue
+        if stops and (stops[-1].frame.file, stops[-1].frame.line) == (frame.file, frame.line):
+            continue
+        # Machinery of importing itself, and a decorator's generated code, are no library to be named.
+        outside = [f for f in between if not f.file.startswith("<") and "/importlib/" not in f.file]
+        through = re.split(r"[/.]", outside[-1].module or outside[-1].file)[0] if outside else None
+        key = None
+        if frame.function == "<module>":
+            place = next((n for n, body in enumerate(bodies) if body.file == frame.file), None)
+            if place is not None:
+                key = bodies[place].number
+                del bodies[: place + 1]
+            kind = "import" if through is None else "exec"
+        else:
+            kind = "call"
+        before = stops[-1].frame if stops else None
+        stops.append(Stop(frame, kind if before else "start", before, through, key, numbers.get(key), step))
+        between = []
+    return tuple(stops)
+
+
+# ------------------------------------------------------------------------------------ cycles
+
+
+def cycles(nodes: Sequence[int], edges: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
+    """Groups of nodes that reach each other (Tarjan's strongly connected components of two and more)."""
+    following: dict[int, list[int]] = {node: [] for node in nodes}
+    for start, end in sorted(set(edges)):
+        following[start].append(end)
+    index: dict[int, int] = {}
+    low: dict[int, int] = {}
+    stack: list[int] = []
+    on_stack: set[int] = set()
+    found = []
+    for root in nodes:
+        work = [(root, 0)] if root not in index else []
+        while work:
+            node, place = work.pop()
+            if place == 0:
+                index[node] = low[node] = len(index)
+                stack.append(node)
+                on_stack.add(node)
+            for at in range(place, len(following[node])):
+                other = following[node][at]
+                if other not in index:
+                    work += [(node, at + 1), (other, 0)]
+                    break
+                if other in on_stack:
+                    low[node] = min(low[node], index[other])
+            else:
+                if low[node] == index[node]:
+                    group = []
+                    while not group or group[-1] != node:
+                        group.append(stack.pop())
+                        on_stack.discard(group[-1])
+                    if len(group) > 1:
+                        found.append(tuple(sorted(group)))
+                if work:
+                    parent = work[-1][0]
+                    low[parent] = min(low[parent], low[node])
+    return tuple(sorted(found))

@@ -1,0 +1,214 @@
+"""The few forms that views are made of, each as HTML and as plain text at once.
+
+Text of the application comes in as ``str`` and is always escaped; only a :class:`Part` is markup. There
+is no style, script or id in it, so that it stays whole in an untrusted notebook too; colours come with
+the page's own style sheet, and every colour has its word beside it.
+"""
+
+import base64
+import html
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+_ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_MOST = 20_000  # characters of one text
+
+
+class Part(NamedTuple):
+    """A piece of a view: the same content twice."""
+
+    html: str
+    text: str
+
+
+Content = Part | str | int | None
+
+
+class Shown:
+    """What a notebook cell displays: HTML where there is HTML, plain text elsewhere.
+
+    ``place`` tells the page where it belongs: ``verdict`` goes to the top, ``progress`` is left out.
+    """
+
+    def __init__(self, parts: Iterable[Part], place: str | None = None):
+        parts = list(parts)
+        self.html = f'<div class="kit">{"".join(part.html for part in parts)}</div>'
+        self.text = "\n\n".join(part.text for part in parts if part.text)
+        self.place = place
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        return {"text/html": self.html, "text/plain": self.text}, {"kit": self.place} if self.place else {}
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def safe(text: object) -> str:
+    """Text of the application without terminal codes, control and direction characters, and not endless."""
+    line = _ODD.sub("�", _ANSI.sub("", str(text)).replace("\r\n", "\n"))
+    return line if len(line) <= _MOST else f"{line[:_MOST]}\n… {len(line) - _MOST} more characters"
+
+
+_OF_ONE_RUN = (
+    (re.compile(r"\b(127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1\]):\d{2,5}\b"), r"\1:<port>"),
+    (re.compile(r"(?i)\b(process|pid)([ =:]*\[?)\d+"), r"\1\2<number>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:?\d\d)?"), "<time>"),
+    (re.compile(r"\b0x[0-9a-f]{6,16}\b"), "0x<address>"),
+)
+
+
+def steady(text: object) -> str:
+    """Printed text without what differs from run to run: ports here, process numbers, times, addresses."""
+    shown = str(text)
+    for pattern, instead in _OF_ONE_RUN:
+        shown = pattern.sub(instead, shown)
+    return shown
+
+
+def part(content: Content) -> Part:
+    if isinstance(content, Part):
+        return content
+    text = "" if content is None else safe(content)
+    return Part(html.escape(text), text)
+
+
+def join(*contents: Content, between: str = "") -> Part:
+    parts = [part(one) for one in contents if one is not None]
+    return Part(html.escape(between).join(p.html for p in parts), between.join(p.text for p in parts))
+
+
+def stack(*contents: Content) -> Part:
+    """Blocks, one below the other."""
+    parts = [part(one) for one in contents if one is not None]
+    return Part("".join(p.html for p in parts), "\n\n".join(p.text for p in parts))
+
+
+def tag(name: str, *contents: Content, kind: str | None = None) -> Part:
+    """An element; ``kind`` is a class of the page's style sheet, never data."""
+    inner = join(*contents)
+    return Part(f"<{name}{_class(kind)}>{inner.html}</{name}>", inner.text)
+
+
+def code(text: object) -> Part:
+    return tag("code", str(text))
+
+
+def para(*contents: Content, kind: str | None = None) -> Part:
+    return tag("p", *contents, kind=kind)
+
+
+def strong(*contents: Content) -> Part:
+    return tag("strong", *contents)
+
+
+def missing(what: str) -> Part:
+    """Names what only people can add, instead of making it up."""
+    return tag("span", f"missing: {what}", kind="kit-missing")
+
+
+def word(ok: bool | None, yes: str = "ok", no: str = "failed", unknown: str = "not asked") -> Part:
+    """A judgement as a word, coloured where there is a style sheet."""
+    text = unknown if ok is None else yes if ok else no
+    return tag("strong", text, kind={True: "kit-good", False: "kit-bad", None: "kit-open"}[ok])
+
+
+def items(contents: Iterable[Content], *, ordered: bool = False) -> Part:
+    parts = [part(one) for one in contents]
+    name = "ol" if ordered else "ul"
+    marks = [f"{number}. " if ordered else "- " for number in range(1, len(parts) + 1)]
+    shown = "".join(f"<li>{one.html}</li>" for one in parts)
+    return Part(f"<{name}>{shown}</{name}>", "\n".join(mark + one.text for mark, one in zip(marks, parts, strict=True)))
+
+
+def table(
+    caption: str,
+    head: Sequence[str],
+    rows: Iterable[Sequence[Content]],
+    *,
+    marked: Iterable[int] = (),
+    kind: str = "kit-cards",
+) -> Part:
+    """A table whose first column heads its rows; ``marked`` are numbers of rows that stand out."""
+    marked = set(marked)
+    cells = [[part(one) for one in row] for row in rows]
+    # The roles and labels keep it a table for readers where a narrow screen shows its rows as cards.
+    top = "".join(f'<th scope="col" role="columnheader">{html.escape(name)}</th>' for name in head)
+    body = []
+    for number, row in enumerate(cells):
+        first, *others = row
+        inner = f'<th scope="row" role="rowheader">{first.html}</th>'
+        for name, one in zip(head[1:], others, strict=True):
+            inner += f'<td role="cell" data-label="{html.escape(name)}">{one.html}</td>'
+        body.append(f'<tr role="row"{_class("kit-marked" if number in marked else None)}>{inner}</tr>')
+    shown = (
+        f'<table role="table"{_class(kind)}><caption>{html.escape(caption)}</caption>'
+        f'<thead role="rowgroup"><tr role="row">{top}</tr></thead><tbody role="rowgroup">{"".join(body)}</tbody></table>'
+    )
+    lines = [" | ".join(head), *(" | ".join(one.text.replace("\n", " ") for one in row) for row in cells)]
+    return Part(shown, f"{caption}\n" + "\n".join(lines))
+
+
+def fold(
+    summary: Content, *contents: Content, open: bool = False, group: str | None = None, kind: str | None = None
+) -> Part:
+    """Content behind a line that opens it; of one ``group`` a browser keeps one open at a time."""
+    top, inner = part(summary), stack(*contents)
+    name = f' name="{group}"' if group else ""
+    shown = f"<details{name}{_class(kind)}{' open' if open else ''}><summary>{top.html}</summary>{inner.html}</details>"
+    return Part(shown, f"{top.text}\n{inner.text}" if open else top.text)
+
+
+def source(lines: Iterable[tuple[int, str]], *, marked: Iterable[int] = ()) -> Part:
+    """Numbered source lines; marked ones carry a ``>`` and a mark."""
+    marked, shown, text = set(marked), [], []
+    for number, line in lines:
+        line = safe(line)[:300]
+        row = f"{'>' if number in marked else ' '} {number:>4}  {line}"
+        text.append(row)
+        shown.append(f"<mark>{html.escape(row)}</mark>" if number in marked else html.escape(row))
+    joined = "\n".join(shown)
+    return Part(f'<pre class="kit-source"><code>{joined}</code></pre>', "\n".join(text))
+
+
+def preformatted(text: object) -> Part:
+    shown = safe(text)
+    return Part(f"<pre>{html.escape(shown)}</pre>", shown)
+
+
+def patch(text: str) -> Part:
+    """A patch; a line that comes or goes keeps its + or -, coloured where there is a style sheet."""
+    rows = []
+    for line in safe(text).splitlines():
+        kind = "ins" if line.startswith("+") and not line.startswith("+++") else None
+        kind = "del" if line.startswith("-") and not line.startswith("---") else kind
+        shown = html.escape(line)
+        rows.append(f"<{kind}>{shown}</{kind}>" if kind else shown)
+    joined = "\n".join(rows)
+    return Part(f'<pre class="kit-patch"><code>{joined}</code></pre>', safe(text))
+
+
+def beside(*columns: Part) -> Part:
+    """Columns side by side where there is room, else one below the other."""
+    # The style is for JupyterLab; the page has its own and takes this one out.
+    cells = "".join(f'<div class="kit-column" style="flex:1 1 24em;min-width:0">{one.html}</div>' for one in columns)
+    shown = f'<div class="kit-columns" style="display:flex;flex-wrap:wrap;gap:1em">{cells}</div>'
+    return Part(shown, "\n\n".join(one.text for one in columns))
+
+
+def figure(svg: str, alt: str, caption: Content, *, narrow: str | None = None) -> Part:
+    """A picture with its text alternative; ``narrow`` is drawn instead on a small screen."""
+    said = part(caption)
+    second = f'<source media="(max-width: 700px)" srcset="{_data_uri(narrow)}">' if narrow else ""
+    image = f'<img class="kit-picture" alt="{html.escape(safe(alt))}" src="{_data_uri(svg)}">'
+    shown = f"<figure><picture>{second}{image}</picture><figcaption>{said.html}</figcaption></figure>"
+    return Part(shown, f"[picture: {safe(alt)}]\n{said.text}")
+
+
+def _data_uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def _class(kind: str | None) -> str:
+    return f' class="{kind}"' if kind else ""

@@ -1,0 +1,52 @@
+"""What a notebook needs around the kit: to find its incident file from where it runs, and to leave its result."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from .errors import IncidentError
+from .incident import Incident, load
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def open_incident(path: str, *, result: str = "") -> Incident:
+    """Load an incident file whose path is relative to here, to the notebooks' folder or to the project.
+
+    :param result: where the result will be written; checked now, not only after the work is done
+    :raises IncidentError: it is in none of these places, it is not valid, or ``result`` cannot be written
+    """
+    check_result(result)
+    given = Path(path).expanduser()
+    tried = [given] if given.is_absolute() else [base / given for base in (Path.cwd(), ROOT / "notebooks", ROOT)]
+    found = next((one for one in tried if one.exists()), None)
+    if found is None:
+        places = ", ".join(dict.fromkeys(str(one.parent) for one in tried))
+        raise IncidentError(
+            f"incident = {path!r}: there is no such file. It was looked for in: {places}. Give the path of an incident.yaml."
+        )
+    return load(found)
+
+
+def check_result(path: str) -> None:
+    """Stop early where the result could not be written at the end.
+
+    :raises IncidentError: the folder is not there, or not to be written to
+    """
+    folder = Path(path).expanduser().absolute().parent
+    if path and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise IncidentError(
+            f"result = {path!r}: there is no folder {folder} that can be written to. Make it, or leave result empty."
+        )
+
+
+def write_result(path: str, report: dict[str, Any]) -> str:
+    """Write a report as JSON, whole or not at all; nothing where ``path`` is empty. Says what it did."""
+    if not path:
+        return "No result file was asked for."
+    target = Path(path).expanduser()
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    draft.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(draft, target)
+    return f"The result is in {target.name}."

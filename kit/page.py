@@ -1,0 +1,198 @@
+"""An executed notebook as one HTML file: readable offline, on a phone, printed, and safe to open.
+
+The page has no script and loads nothing; its Content-Security-Policy forbids both. What the notebook's
+outputs hold passes an allowlist (:mod:`kit.clean`). The same notebook gives the same bytes.
+"""
+
+import os
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from .clean import Dresser, clean_output, clean_prose, with_anchors
+from .markup import safe
+
+TEMPLATE = Path(__file__).with_name("template")
+_BROKEN_TAGS = ("papermill-error-cell-tag",)
+
+
+@dataclass
+class Cell:
+    """What the template shows of one cell; everything in it is clean HTML."""
+
+    kind: str  # prose or code
+    html: str = ""
+    label: str = ""
+    outputs: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Page:
+    """What the template shows."""
+
+    title: str
+    kind: str = ""
+    verdict: str = ""
+    trouble: str = ""
+    contents: list[tuple[str, str]] = field(default_factory=list)  # (id, text)
+    cells: list[Cell] = field(default_factory=list)
+
+
+def write_page(notebook_path: str | Path, html_path: str | Path, *, title: str) -> Path:
+    """Write the page of an executed notebook; the file is there whole or not at all.
+
+    :param title: the page's title and first heading
+    :return: where it was written
+    """
+    import nbformat
+
+    html_path = Path(html_path)
+    text = render(nbformat.read(str(notebook_path), as_version=4), title=title)
+    draft = html_path.with_name(f".{html_path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, html_path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return html_path
+
+
+def render(notebook: Any, *, title: str) -> str:
+    """The page of an executed notebook (an ``nbformat`` node, version 4), as text."""
+    return _exporter().from_notebook_node(notebook, resources={"page": read_page(notebook, title=title)})[0]
+
+
+@lru_cache(maxsize=1)
+def _exporter():
+    from nbconvert.exporters import TemplateExporter
+
+    class PageExporter(TemplateExporter):
+        """nbconvert with the template beside this file, and nothing of its own added."""
+
+        export_from_notebook = None
+        preprocessors: list = []
+        default_preprocessors: list = []
+
+    return PageExporter(
+        template_name=TEMPLATE.name,
+        extra_template_basedirs=[str(TEMPLATE.parent)],
+        template_file="index.html.j2",
+        file_extension=".html",
+    )
+
+
+def read_page(notebook: Any, *, title: str) -> Page:
+    """What the page shows of a notebook: prose, folded code, outputs; the verdict taken to the top."""
+    page = Page(title=safe(title))
+    dress, taken = Dresser(), {"contents": 1}
+    number = 0
+
+    def heading(level: int, name: str, text: str) -> None:
+        if level == 2:
+            page.contents.append((name, text))
+
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "markdown" and not any(tag in tags for tag in _BROKEN_TAGS):
+            source = cell.source
+            first = re.match(r"\s*#\s+(.+)\n*", source)
+            if first and not page.kind:
+                page.kind, source = safe(first.group(1).strip()), source[first.end() :]
+            page.cells.append(Cell("prose", with_anchors(dress(clean_prose(_markdown(source))), taken, heading)))
+        elif cell.cell_type == "code":
+            number += 1
+            shown = Cell("code", _highlighted(cell.source), _label(tags, number))
+            for output in cell.get("outputs", []):
+                place = output.get("metadata", {}).get("kit")
+                html = "" if place == "progress" else dress(_output(output, number))
+                if place == "verdict" and not page.verdict:
+                    page.verdict = html
+                elif html:
+                    shown.outputs.append(html)
+            page.cells.append(shown)
+    page.trouble = _trouble(notebook)
+    return page
+
+
+def _label(tags: list[str], number: int) -> str:
+    if "injected-parameters" in tags:
+        return f"Parameters of this run, cell {number}"
+    return f"Parameters, cell {number}" if "parameters" in tags else f"Code of cell {number}"
+
+
+def _trouble(notebook: Any) -> str:
+    """What a reader must know of a notebook that did not come to its end."""
+    number = 0
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        number += 1
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                return f"This notebook did not come to its end: cell {number} failed with {safe(output.ename)}. What follows is incomplete."
+        if (
+            cell.source.strip()
+            and cell.get("execution_count") is None
+            and cell.metadata.get("papermill", {}).get("status") != "completed"
+        ):
+            return f"This notebook was not run to its end: cell {number} has not been executed. What follows is incomplete."
+    return ""
+
+
+def _output(output: Any, number: int) -> str:
+    """One output as clean HTML."""
+    if output.output_type == "stream":
+        name = "Printed" if output.name == "stdout" else "Printed to the error stream"
+        return f'<p class="said">{name}:</p><pre>{escape(safe(output.text))}</pre>'
+    if output.output_type == "error":
+        trace = safe("\n".join(output.traceback))
+        head = escape(safe(f"{output.ename}: {output.evalue}"))
+        return (
+            f'<p class="kit-head kit-bad"><strong>Error: {head}</strong></p>'
+            f"<details><summary>Traceback of cell {number}</summary><pre>{escape(trace)}</pre></details>"
+        )
+    data = output.get("data", {})
+    if "text/html" in data:
+        return clean_output(_text(data["text/html"]))
+    if "text/markdown" in data:
+        return clean_output(_markdown(_text(data["text/markdown"])))
+    for kind in ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp"):
+        if kind in data:
+            return clean_output(_image(kind, _text(data[kind]), number))
+    if "text/plain" in data:
+        return f"<pre>{escape(safe(_text(data['text/plain'])))}</pre>"
+    return (
+        f'<p class="said">An output of cell {number} that this page cannot show: {escape(", ".join(sorted(data)))}.</p>'
+        if data
+        else ""
+    )
+
+
+def _image(kind: str, content: str, number: int) -> str:
+    from base64 import b64encode
+
+    if kind == "image/svg+xml":
+        content = b64encode(content.encode()).decode()
+    return f'<figure><img alt="Picture of cell {number}" src="data:{kind};base64,{"".join(content.split())}"></figure>'
+
+
+def _text(value: Any) -> str:
+    return "".join(value) if isinstance(value, list) else str(value)
+
+
+def _markdown(source: str) -> str:
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+
+    renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
+    return MarkdownWithMath(renderer=renderer).render(source)
+
+
+def _highlighted(source: str) -> str:
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    return highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)).rstrip("\n")

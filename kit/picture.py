@@ -1,0 +1,335 @@
+"""Pictures as SVG text: the reduced import graph, and the metadata through time.
+
+What a module or table is called is data: it gets into a picture only as escaped, shortened text, and
+every picture passes an allowlist before anybody sees it.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+from xml.sax.saxutils import escape
+
+from .reduce import Reduced
+
+FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
+_SECONDS = 10  # for one picture; the largest that is drawn takes a tenth of one
+_LABEL = 60  # characters
+_SVG = "http://www.w3.org/2000/svg"
+
+# fill and line of a box, text, and the line of an arrow
+_COLOURS = {
+    "root": ("#24292f", "#24292f", "#ffffff"),
+    "first": ("#ddf0ff", "#0550ae", "#1f2328"),
+    "second": ("#ffe9e1", "#a32400", "#1f2328"),
+    "both": ("#ffffff", "#24292f", "#1f2328"),
+    "group": ("#f6f8fa", "#8c959f", "#57606a"),
+}
+_ARROWS = {"first": "#0550ae", "second": "#a32400", "both": "#24292f", "context": "#8c959f"}
+
+
+# ------------------------------------------------------------------------------------ the import graph
+
+
+def import_picture(reduced: Reduced, *, upright: bool = False) -> str | None:
+    """The reduced graph as SVG text; None where nothing can draw it, or something was lost in drawing.
+
+    :param upright: from top to bottom, for a narrow screen, instead of from left to right
+    """
+    if not reduced.nodes:
+        return None
+    if upright:
+        reduced = _ways_only(reduced)
+    source = dot_source(reduced, upright=upright)
+    drawn = _drawn(source)
+    if drawn is None:
+        return None
+    nodes = len(reduced.nodes) + (1 if reduced.end else 0)
+    lines = len(reduced.lines) + (len(reduced.end.rows) if reduced.end else 0)
+    if (
+        len(re.findall(r'<g [^>]*class="node', drawn)) != nodes
+        or len(re.findall(r'<g [^>]*class="edge', drawn)) != lines
+    ):
+        return None
+    return clean_svg(drawn)
+
+
+def _ways_only(reduced: Reduced) -> Reduced:
+    """Without the other modules: a narrow screen has no room for them."""
+    nodes = tuple(node for node in reduced.nodes if node.role != "group")
+    lines = tuple(line for line in reduced.lines if line.role != "context")
+    return replace(reduced, nodes=nodes, lines=lines)
+
+
+def dot_source(reduced: Reduced, *, upright: bool = False) -> str:
+    """The reduced graph in Graphviz's language, in the subset that all its makes draw alike."""
+    import graphviz
+
+    graph = graphviz.Digraph(
+        "imports",
+        graph_attr={
+            "rankdir": "TB" if upright else "LR",
+            "bgcolor": "#ffffff",
+            "nodesep": "0.22",
+            "ranksep": "0.45",
+            "pad": "0.1",
+        },
+        node_attr={
+            "shape": "box",
+            "style": "rounded,filled",
+            "fontname": "Courier",
+            "fontsize": "11",
+            "height": "0.3",
+            "margin": "0.1,0.05",
+        },
+        edge_attr={"arrowsize": "0.7", "fontname": "Courier"},
+    )
+    for node in reduced.nodes:
+        fill, line, text = _COLOURS[node.role]
+        more = {"style": "rounded,filled,dashed"} if node.role == "group" else {"penwidth": "2"}
+        label = f"{_label(node.title)}\\n{_label(node.detail)}"
+        label = label.replace(", ", ",\\n") if upright else label
+        tip = _label(node.tooltip, 300)
+        graph.node(
+            node.id, label, fillcolor=fill, color=line, fontcolor=text, tooltip=tip, **{"class": node.role}, **more
+        )
+    for line in reduced.lines:
+        graph.edge(
+            line.start, line.end, tooltip=_label(line.tooltip, 300) or " ", **_arrow(line.role, line.dashed, line.count)
+        )
+    if reduced.end:
+        rows = [_record(reduced.end.title)]
+        for port, (_, way, site, outcome) in enumerate(reduced.end.rows):
+            word = {"first": "1st ", "second": "2nd "}.get(way, "")
+            rows.append(f"<p{port}> {_record(word + site)}\\l{_record(outcome)}\\l")
+        label = f"{rows[0]}\\l|" + "|".join(rows[1:])
+        label = f"{{{label}}}" if upright else label
+        graph.node(
+            "end",
+            label,
+            shape="record",
+            style="filled",
+            fillcolor="#ffffff",
+            color="#57606a",
+            fontcolor="#1f2328",
+            tooltip=" ",
+            **{"class": "end"},
+        )
+        for port, (node, way, _, _) in enumerate(reduced.end.rows):
+            role = "first" if way == "first" else "second"
+            side = "e" if upright and port else "w"
+            graph.edge(node, f"end:p{port}:{side}", tooltip=" ", **_arrow(role, False, 1))
+    return graph.source
+
+
+def _arrow(role: str, dashed: bool, count: int) -> dict[str, str]:
+    colour = _ARROWS[role]
+    if role == "context":
+        return {"color": colour, "penwidth": f"{min(1 + count / 6, 3.5):.1f}", "class": role}
+    style = {"style": "dashed"} if dashed else {}
+    if role == "second":  # two lines side by side: apart from the first way without its colour, too
+        return {
+            "color": f"{colour}:{colour}",
+            "penwidth": "1.4",
+            "weight": "20",
+            "arrowsize": "0.8",
+            "class": role,
+            **style,
+        }
+    return {"color": colour, "penwidth": "2.4", "weight": "20", "arrowsize": "0.8", "class": role, **style}
+
+
+def plain(text: object, most: int = _LABEL) -> str:
+    """Text of the application in one line: no control or direction characters, cut in the middle if long."""
+    line = re.sub(
+        r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff\ud800-\udfff]", "�", str(text)
+    )
+    return line if len(line) <= most else f"{line[: most // 2]}…{line[1 - most + most // 2 :]}"
+
+
+def _label(text: str, most: int = _LABEL) -> str:
+    import graphviz
+
+    return graphviz.escape(plain(text, most))
+
+
+def _record(text: str) -> str:
+    return re.sub(r"([{}|<> ])", r"\\\1", _label(text))
+
+
+@lru_cache(maxsize=1)
+def engine() -> str | None:
+    """The program that draws: ``graphviz-pure`` beside this interpreter or on PATH, else ``dot``, else None."""
+    beside = shutil.which("graphviz-pure", path=str(Path(sys.executable).parent))
+    return beside or shutil.which("graphviz-pure") or shutil.which("dot")
+
+
+def _drawn(source: str) -> str | None:
+    program = engine()
+    if program is None:
+        return None
+    try:
+        done = subprocess.run([program, "-Tsvg"], input=source.encode(), capture_output=True, timeout=_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else None
+
+
+# ------------------------------------------------------------------------------------ the allowlist
+
+
+def names(text: str) -> frozenset[str]:
+    """Names that are written one after the other."""
+    return frozenset(text.split())
+
+
+_ELEMENTS = names("svg g path polygon polyline rect circle ellipse line text tspan title desc")
+_ATTRIBUTES = names(
+    "class viewBox width height x y x1 y1 x2 y2 cx cy r rx ry d points transform fill stroke stroke-width "
+    "stroke-dasharray stroke-linecap stroke-linejoin fill-opacity stroke-opacity opacity font-size font-weight "
+    "text-anchor role"
+)
+
+
+def clean_svg(text: str) -> str | None:
+    """An SVG with nothing in it but shapes and text; None if it is not well-formed.
+
+    No script, style, link, image, foreign content, event attribute or id passes; a tooltip becomes a title.
+    """
+    text = re.sub(r"<!DOCTYPE\s+svg(\s+PUBLIC\s+\"[^\"<>\[\]]*\"\s+\"[^\"<>\[\]]*\")?\s*>", "", text, count=1)
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        return None
+    try:
+        root = ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError, RecursionError):
+        return None
+    if root.tag != f"{{{_SVG}}}svg":
+        return None
+    parts: list[str] = []
+    _write(root, parts, None)
+    return "".join(parts).replace("<svg", f'<svg xmlns="{_SVG}"', 1)
+
+
+def _write(element, parts: list[str], tip: str | None) -> None:
+    name = str(element.tag).rpartition("}")[2] if isinstance(element.tag, str) else ""
+    if name == "a":
+        tip = element.get("{http://www.w3.org/1999/xlink}title")
+        name = "g"
+    if name not in _ELEMENTS or not str(element.tag).startswith(f"{{{_SVG}}}"):
+        return
+    shown = []
+    for key, value in element.attrib.items():
+        if key in _ATTRIBUTES and not re.search(r"(?i)url\s*\(|javascript:|[<>]", value):
+            shown.append(f' {key}="{escape(value, {chr(34): "&quot;"})}"')
+    if name == "text":
+        shown.append(f' font-family="{FONT}"')
+    parts.append(f"<{name}{''.join(shown)}>")
+    if tip and tip.strip():
+        parts.append(f"<title>{escape(plain(tip, 400))}</title>")
+    if name in ("text", "tspan", "title", "desc") and element.text:
+        parts.append(escape(element.text))
+    for child in element:
+        # The drawing program's own titles are its node ids.
+        if not (
+            name == "g"
+            and str(child.tag).endswith("}title")
+            and re.fullmatch(r"n\d+|end|imports|.*->.*", child.text or "")
+        ):
+            _write(child, parts, None)
+            if name == "text" and child.tail:
+                parts.append(escape(child.tail))
+    parts.append(f"</{name}>")
+
+
+# ------------------------------------------------------------------------------------ metadata through time
+
+
+class Moment(NamedTuple):
+    """One application module when its execution had ended; ``tables`` is the running total."""
+
+    number: int
+    module: str
+    tables: int
+    new: int
+    rejected: Sequence[str]
+    process: int
+
+
+def metadata_picture(moments: Sequence[Moment]) -> str | None:
+    """Tables on the application's metadata over executed modules, every rejected table marked; SVG text."""
+    if not moments:
+        return None
+    left, top, wide, high = 46, 30, 840, 170
+    most = max(1, *(one.tables for one in moments))
+    step = wide / len(moments)
+    parts = [
+        f'<svg xmlns="{_SVG}" viewBox="0 0 {left + wide + 24} {top + high + 46}" width="{left + wide + 24}" height="{top + high + 46}">'
+    ]
+
+    parts.append('<rect class="ground" width="100%" height="100%" fill="#ffffff"></rect>')
+
+    def x(index: int) -> float:
+        return round(left + step * index, 1)
+
+    def y(tables: int) -> float:
+        return round(top + high - high * tables / most, 1)
+
+    def write(px: float, py: float, text: str, kind: str, anchor: str = "middle", colour: str = "#57606a") -> None:
+        shown = escape(plain(text))
+        parts.append(
+            f'<text class="{kind}" x="{px}" y="{py}" font-size="12" text-anchor="{anchor}" fill="{colour}" font-family="{FONT}">{shown}</text>'
+        )
+
+    for tables in sorted({0, most // 2, most}):
+        parts.append(
+            f'<line class="grid" x1="{left}" y1="{y(tables)}" x2="{left + wide}" y2="{y(tables)}" stroke="#d0d7de"></line>'
+        )
+        write(left - 8, y(tables) + 4, str(tables), "axis", "end")
+    write(left, top - 14, "tables on the metadata", "axis", "start")
+    write(left + wide, top + high + 36, f"{len(moments)} executed modules, in the order of their end", "axis", "end")
+    write(left, top + high + 18, "1", "axis")
+    write(left + wide, top + high + 18, str(len(moments)), "axis")
+    path, process, before = [], None, 0
+    for index, one in enumerate(moments):
+        if one.process != process:
+            path.append(f"M{x(index)} {y(one.tables - one.new)}")
+            process, before = one.process, one.tables - one.new
+        path.append(f"H{x(index + 1)}" if one.tables == before else f"H{x(index + 0.5)}V{y(one.tables)}H{x(index + 1)}")
+        before = one.tables
+    parts.append(f'<path class="first" d="{"".join(path)}" fill="none" stroke="#0550ae" stroke-width="2.4"></path>')
+    taken: list[tuple[float, float]] = []
+    for index, one in sorted(enumerate(moments), key=lambda item: (-len(item[1].rejected), -item[1].new, item[0])):
+        if not one.new and not one.rejected:
+            continue
+        px, py = x(index + 0.5), y(one.tables)
+        if one.rejected:
+            parts.append(
+                f'<path class="second" d="M{px} {py}m-6 -6l12 12m-12 0l12 -12" fill="none" stroke="#a32400" '
+                'stroke-width="3"></path>'
+            )
+            text = f"{one.module}: {', '.join(one.rejected)} rejected"
+        else:
+            parts.append(f'<circle class="first" cx="{px}" cy="{py}" r="4" fill="#0550ae"></circle>')
+            text = f"{one.module} +{one.new}"
+        text = plain(text)
+        size = len(text) * 7.3
+        anchor = "end" if px > left + wide / 2 else "start"
+        start = px - size if anchor == "end" else px
+        if start < 0 or px + (0 if anchor == "end" else size) > left + wide + 20:
+            continue
+        for at in (py - 10, py + 20):
+            if at > top + high - 4 or any(
+                abs(at - other) < 15 and start < end and start + size > begin for begin, end, other in taken
+            ):
+                continue
+            taken.append((start, start + size, at))
+            write(px, at, text, "second" if one.rejected else "label", anchor, "#a32400" if one.rejected else "#1f2328")
+            break
+    parts.append("</svg>")
+    return "".join(parts)

@@ -1,0 +1,210 @@
+"""What the picture of an import graph shows: only what lies between the startup and the two sites.
+
+A whole application's graph answers nothing; the two ways do. Other modules that lie between are
+condensed by package, and what lies elsewhere is counted.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .imports import ImportGraph, Module, Stop, Way
+from .trace import Frame
+
+_LONGEST_WAY = 14  # stops that are drawn of one way; the middle of a longer one is counted
+_MOST_GROUPS = 8
+_TOP = "top level"  # modules that are in no package
+
+
+@dataclass(frozen=True)
+class Node:
+    """What the picture draws as one box; ``role`` is root, first, second, both or group."""
+
+    id: str
+    role: str
+    title: str
+    detail: str
+    tooltip: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """What the picture draws as one arrow; ``role`` is first, second, both or context."""
+
+    start: str
+    end: str
+    role: str
+    dashed: bool  # not an import statement
+    count: int
+    tooltip: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The box at the end: the table and what came of each definition, or the error."""
+
+    title: str
+    rows: tuple[tuple[str, str, str, str], ...]  # (node id, way, site, outcome)
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """What lies between the startup and the sites; everything else is counted by package."""
+
+    nodes: tuple[Node, ...]
+    lines: tuple[Line, ...]
+    end: End | None
+    left_out: tuple[tuple[str, int], ...]  # package, modules
+    cycles: tuple[tuple[str, ...], ...]
+    modules: int  # of the application, in all
+
+
+def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
+    """The part of the graph that answers which ways lead to the two definitions, in at most ``most`` nodes."""
+    short = _Shortener(graph)
+    ways = [(way, _drawn(way)) for way in graph.ways]
+    names: dict[tuple, set[str]] = {}
+    for way, stops in ways:
+        for identity, _ in stops:
+            names.setdefault(identity, set()).add(way.name)
+    ids: dict[tuple, str] = {}
+    nodes: list[Node] = []
+    lines: dict[tuple[str, str], Line] = {}
+    rows = []
+    for way, stops in ways:
+        before = None
+        for identity, stop in stops:
+            role = "both" if len(names[identity]) > 1 else "first" if way.name == "first" else "second"
+            if identity not in ids:
+                ids[identity] = f"n{len(nodes)}"
+                nodes.append(_node(graph, short, ids[identity], role, stop))
+            if before is not None and (before, ids[identity]) not in lines:
+                left_out_stops = not isinstance(stop, Stop)
+                dashed = not left_out_stops and stop.kind in ("call", "exec")
+                tip = "" if left_out_stops else f"{stop.by} {stop.kind}"
+                lines[before, ids[identity]] = Line(before, ids[identity], role, dashed, 1, tip)
+            before = ids[identity]
+        if before is not None:
+            rows.append((before, way.name, f"{posixpath.basename(way.site.file)}:{way.site.line}", way.outcome))
+    left_out = _add_groups(graph, ids, nodes, lines, most, short)
+    modules = {m.key: m.module for m in graph.modules}
+    end = End(f"table {graph.table}" if graph.table else "error", tuple(rows)) if rows else None
+    groups = tuple(tuple(modules[key] for key in one) for one in graph.cycles)
+    return Reduced(tuple(nodes), tuple(lines.values()), end, left_out, groups, len(graph.modules))
+
+
+def _node(graph: ImportGraph, short: "_Shortener", node: str, role: str, stop: Stop | tuple[Frame, ...]) -> Node:
+    if not isinstance(stop, Stop):
+        return Node(node, role, f"{len(stop)} more stops", "see the list", ", ".join(map(str, stop)))
+    kind = "root" if stop.kind == "start" else role
+    return Node(
+        node,
+        kind,
+        short(graph.module_of(stop.key), stop.frame),
+        stop.how,
+        f"{stop.frame.module or stop.frame.file}: {stop.how}",
+    )
+
+
+def _drawn(way: Way) -> list[tuple[tuple, Stop | tuple[Frame, ...]]]:
+    """The stops, each with what identifies it; of a long way both ends, with what lies between as one."""
+    found: list[tuple[tuple, Stop | tuple[Frame, ...]]] = []
+    before: tuple = ()
+    for stop in way.stops:
+        # A body is executed once; a function may be called by each way, and is then two stops.
+        call = ("call", stop.frame.file, stop.frame.function, stop.by, before)
+        before = ("module", stop.key) if stop.key else call
+        found.append((before, stop))
+    if len(found) > _LONGEST_WAY:
+        half = (_LONGEST_WAY - 1) // 2
+        between = tuple(stop.frame for stop in way.stops[half:-half])
+        found[half:-half] = [(("between", way.name), between)]
+    return found
+
+
+def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, short) -> tuple[tuple[str, int], ...]:
+    """Draw the packages whose modules lie between the startup and a site; count the others."""
+    home: dict[int, object] = {identity[1]: node for identity, node in ids.items() if identity[0] == "module"}
+    on_way = {stop.key for way in graph.ways for stop in way.stops}
+    for way in graph.ways:  # a function that was called stands for the module that it is in
+        for identity, stop in _drawn(way):
+            if isinstance(stop, Stop) and stop.key is None:
+                for one in graph.modules:
+                    if (one.file, one.module) == (stop.frame.file, stop.frame.module):
+                        home.setdefault(one.key, ids[identity])
+    roots = {node.id for node in nodes if node.role == "root"}
+    pairs = {(e.importer, e.imported) for e in graph.edges}
+    down = _reached([key for key, node in home.items() if node in roots], pairs)
+    up = _reached([key for key, node in home.items() if node not in roots], {(end, start) for start, end in pairs})
+    between: dict[str, list[Module]] = {}
+    outside: dict[str, int] = {}
+    for one in graph.modules:
+        if one.key not in home:
+            package = one.module.rpartition(".")[0] or _TOP
+            if one.key in down and one.key in up:
+                between.setdefault(package, []).append(one)
+            else:
+                outside[package] = outside.get(package, 0) + 1
+    room = max(0, min(most - len(nodes) - 1, _MOST_GROUPS))
+    chosen = sorted(between, key=lambda package: (-len(between[package]), package))[:room]
+    for package in set(between) - set(chosen):
+        outside[package] = outside.get(package, 0) + len(between[package])
+    for package in sorted(chosen, key=lambda package: between[package][0].number):
+        members = between[package]
+        node = f"n{len(nodes)}"
+        home.update({one.key: node for one in members})
+        first, last = members[0].number, members[-1].number
+        span = f"imports {first} to {last}" if len(members) > 1 else f"import {first}"
+        listed = ", ".join(f"{one.module} (import {one.number})" for one in members[:40])
+        title = f"{short.package(package)} ({len(members)} more)" if len(members) > 1 else short(members[0], None)
+        nodes.append(Node(node, "group", title, span, listed))
+    counted: dict[tuple[str, str], int] = {}
+    for edge in graph.edges:
+        if edge.first and edge.imported in on_way:
+            continue  # that is a line of a way already
+        start, end = home.get(edge.importer), home.get(edge.imported)
+        if start and end and start != end and end not in roots and (start, end) not in lines:
+            counted[start, end] = counted.get((start, end), 0) + 1
+    for (start, end), count in sorted(counted.items(), key=lambda item: (int(item[0][0][1:]), int(item[0][1][1:]))):
+        tip = f"{count} import statement" + ("s" if count > 1 else "")
+        lines[start, end] = Line(start, end, "context", False, count, tip)
+    return tuple(sorted(outside.items()))
+
+
+def _reached(start: Iterable[int], edges: Iterable[tuple[int, int]]) -> set[int]:
+    following: dict[int, list[int]] = {}
+    for one, other in edges:
+        following.setdefault(one, []).append(other)
+    seen, todo = set(start), list(start)
+    while todo:
+        for other in following.get(todo.pop(), ()):
+            if other not in seen:
+                seen.add(other)
+                todo.append(other)
+    return seen
+
+
+class _Shortener:
+    """Names as the picture shows them: without the package that all modules share."""
+
+    def __init__(self, graph: ImportGraph):
+        tops = {m.module.partition(".")[0] for m in graph.modules if "." in m.module}
+        plain = {m.module for m in graph.modules if "." not in m.module and _named_by_file(m)}
+        self.cut = f"{next(iter(tops))}." if len(tops) == 1 and not plain - tops else ""
+
+    def __call__(self, module: Module | None, frame: Frame | None) -> str:
+        if module is None:
+            return frame.file if frame.function == "<module>" else f"{frame.function}()"
+        if not _named_by_file(module):
+            file = module.file or module.module
+            return f"{file} (__main__)" if module.module == "__main__" else file
+        return module.module.removeprefix(self.cut)
+
+    def package(self, name: str) -> str:
+        return _TOP if name == _TOP else f"{name.removeprefix(self.cut)}.*"
+
+
+def _named_by_file(module: Module) -> bool:
+    stem = re.sub(r"(/__init__)?\.py$", "", module.file or "").replace("/", ".")
+    return stem == module.module or stem.endswith("." + module.module)

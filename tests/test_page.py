@@ -1,0 +1,277 @@
+"""The page of an executed notebook: whole, offline, harmless, and the same bytes each time; and the notebooks themselves."""
+
+import base64
+import functools
+import json
+import re
+import tempfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from showing import Outline, active
+
+from kit import page
+from kit.clean import clean_output, clean_prose
+from kit.page import render, write_page
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1" onload="x()"><script>x()</script><text>hi</text></svg>'
+SVG_ADDRESS = "data:image/svg+xml;base64," + base64.b64encode(SVG.encode()).decode()
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '<img src="https://evil.example/x.png">',
+    '<a href="javascript:alert(1)">x</a>',
+    '<a href="https://evil.example">x</a>',
+    '<a href="&#106;avascript:alert(1)">x</a>',
+    "<iframe src=https://evil.example></iframe>",
+    '<meta http-equiv="refresh" content="0;url=https://evil.example">',
+    "<style>body{display:none}</style>",
+    '<link rel=stylesheet href="https://evil.example/x.css">',
+    "<svg onload=alert(1)><script>alert(1)</script></svg>",
+    "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
+    '<form action="https://evil.example"><input name=a autofocus onfocus=alert(1)></form>',
+    '<base href="https://evil.example/">',
+    "<details open ontoggle=alert(1)>x</details>",
+    '<p style="background:url(https://evil.example)">x</p>',
+    '<div class="skip verdict" id="main">x</div>',
+    "<object data=x></object><embed src=x>",
+    "</main></body><script>alert(1)</script>",
+    f'<picture><source srcset="https://evil.example/x"><img src="{SVG_ADDRESS}"></picture>',
+    f'<picture><img alt="&quot; onload=&quot;x()" src="{SVG_ADDRESS}"></picture>',
+    '<table><caption>" onfocus="alert(1)</caption><tr><td>x</table>',
+    "<noscript><p title='</noscript><img src=x onerror=alert(1)>'>",
+]
+
+
+def notebook(*cells):
+    made = new_notebook(cells=list(cells))
+    for number, cell in enumerate(made.cells):
+        cell.id = f"c{number}"
+    return made
+
+
+def ran(source: str, *outputs, number: int = 1, tags=()):
+    return new_code_cell(source, execution_count=number, outputs=list(outputs), metadata={"tags": list(tags)})
+
+
+def html(text: str, place=None):
+    return new_output("display_data", {"text/html": text, "text/plain": "x"}, metadata={"kit": place} if place else {})
+
+
+def whole():
+    return notebook(
+        new_markdown_cell("# Postmortem\n\nWhy."),
+        ran("incident = 1", tags=["parameters"]),
+        new_markdown_cell("## What is it?\n\nText.\n\n## What is it?\n\n### Deeper <b>down</b>"),
+        ran(
+            "go()",
+            html("<p>step 3 of 4</p>", "progress"),
+            html('<div class="kit"><p class="kit-head kit-good">It reproduces</p></div>', "verdict"),
+        ),
+        ran(
+            "t",
+            html(
+                "<table><thead><tr><th></th><th>a</th></tr></thead><tbody><tr><th>1</th><td>2</td></tr></tbody></table>"
+            ),
+        ),
+        ran(
+            "u",
+            html(
+                f'<figure><picture><img class="kit-picture" alt="two ways. More." src="{SVG_ADDRESS}"></picture></figure>'
+            ),
+        ),
+        ran("print()", new_output("stream", name="stderr", text="\x1b[31mred & <b>\x1b[0m")),
+        ran("v", new_output("execute_result", {"text/plain": "<Trace>"}, execution_count=1)),
+    )
+
+
+@pytest.mark.parametrize("markup", HOSTILE)
+def test_nothing_in_an_output_or_in_prose_can_act_or_load(markup):
+    text = render(
+        notebook(
+            new_markdown_cell(markup),
+            ran("1", html(markup)),
+            ran("2", new_output("display_data", {"text/markdown": markup})),
+            ran("3", new_output("display_data", {"image/svg+xml": markup})),
+            ran(markup, new_output("stream", name="stdout", text=markup)),
+            ran("4", new_output("error", ename=markup, evalue=markup, traceback=[markup])),
+        ),
+        title=markup,
+    )
+    assert active(text) == []
+    body = Outline(text.partition("</head>")[2])
+    assert not body.all("style") and not body.all("meta") and len(body.all("main")) == 1
+    assert [attrs["id"] for _, attrs in body.tags if "id" in attrs and attrs["id"] == "main"] == ["main"]
+
+
+def test_the_text_of_hostile_markup_in_code_is_kept():
+    assert "&lt;script&gt;" in render(
+        notebook(ran("'<script>'", new_output("stream", name="stdout", text="<script>"))), title="t"
+    )
+
+
+def test_what_reports_need_passes_the_allowlist():
+    kept = '<details name="kit-imports"><summary>a</summary><table><tbody><tr><th scope="row">b</th><td colspan="2"><code>c</code></td></tr></tbody></table></details>'
+    assert clean_output(kept) == kept
+    assert clean_output("<style>x {}</style><script>y</script><svg><text>z</text></svg>a") == "a"
+    assert clean_prose("<h2>a</h2>") == "<h2>a</h2>" and clean_output("<h2>a</h2>") == "<p>a</p>"
+
+
+def test_the_page_forbids_scripts_and_addresses_by_itself():
+    outline = Outline(render(whole(), title="t"))
+    policy = [m["content"] for m in outline.all("meta") if m.get("http-equiv") == "Content-Security-Policy"]
+    assert policy == [
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    ]
+    assert not re.search(r"(src|href|srcset)=\"(?!#|data:)", render(whole(), title="t"))
+    assert outline.all("html") == [{"lang": "en"}]
+
+
+def test_the_verdict_comes_first_and_progress_not_at_all():
+    text = render(whole(), title="Two definitions")
+    assert (
+        text.index("<h1>Two definitions</h1>")
+        < text.index("It reproduces")
+        < text.index('<nav aria-labelledby="contents"')
+        < text.index("<main")
+    )
+    assert text.count("It reproduces") == 1 and "step 3 of 4" not in text
+
+
+def test_contents_and_permalinks_lead_to_headings_of_their_own():
+    outline = Outline(render(whole(), title="t"))
+    ids = [attrs["id"] for _, attrs in outline.tags if "id" in attrs]
+    assert len(ids) == len(set(ids)) and {"what-is-it", "what-is-it-2", "deeper-down"} <= set(ids)
+    assert {a["href"][1:] for a in outline.all("a")} <= set(ids)
+    assert len(outline.all("h1")) == 1
+
+
+def test_code_is_folded_and_outputs_are_not():
+    text = render(whole(), title="t")
+    assert text.count('<details class="code">') == 6 and "<summary>Parameters, cell 1</summary>" in text
+
+
+def test_tables_scroll_by_keyboard_under_a_name_of_their_own():
+    text = render(
+        notebook(
+            ran("1", html("<table><caption>A</caption><tr><td>1</table><table><caption>A</caption><tr><td>1</table>"))
+        ),
+        title="t",
+    )
+    assert [a["aria-label"] for a in Outline(text).all("div") if a.get("role") == "region"] == [
+        "Table: A",
+        "Table: A, 2",
+    ]
+    assert "<th></th>" not in render(whole(), title="t")
+
+
+def test_a_picture_is_in_the_page_with_its_alternative_text():
+    text = render(whole(), title="t")
+    assert '<svg role="img" aria-label="two ways. More." viewBox="0 0 1 1"><text' in text
+    assert "<img" not in text and "xmlns" not in text
+
+
+def test_terminal_codes_are_gone():
+    text = render(whole(), title="t")
+    assert "red &amp; &lt;b&gt;" in text and "\x1b" not in text and "[31m" not in text
+
+
+def test_a_notebook_that_failed_says_so_at_the_top():
+    failed = notebook(
+        ran("x", new_output("error", ename="KeyError", evalue="'a'", traceback=["\x1b[31mTraceback\x1b[0m"])),
+        new_code_cell("later"),
+    )
+    text = render(failed, title="t")
+    assert "did not come to its end: cell 1 failed with KeyError" in text.partition("<main")[0]
+    assert "was not run to its end: cell 2" in render(notebook(ran("a"), new_code_cell("b")), title="t")
+    assert "its end" not in render(whole(), title="t")
+
+
+def test_the_same_notebook_gives_the_same_bytes(tmp_path):
+    nbformat.write(whole(), tmp_path / "n.ipynb")
+    first = write_page(tmp_path / "n.ipynb", tmp_path / "1.html", title="t").read_bytes()
+    assert first == write_page(tmp_path / "n.ipynb", tmp_path / "2.html", title="t").read_bytes()
+
+
+def test_the_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    nbformat.write(whole(), tmp_path / "n.ipynb")
+    (tmp_path / "p.html").write_text("before")
+    monkeypatch.setattr(page.os, "replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError):
+        write_page(tmp_path / "n.ipynb", tmp_path / "p.html", title="t")
+    assert (tmp_path / "p.html").read_text() == "before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["n.ipynb", "p.html"]
+
+
+# ------------------------------------------------------------------------------------ the notebooks
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_outputs_and_reads_as_prose(path):
+    made = json.loads(path.read_text("utf-8"))
+    assert (
+        set(made["metadata"]) == {"kernelspec", "language_info"} and made["metadata"]["kernelspec"]["name"] == "python3"
+    )
+    kinds = [cell["cell_type"] for cell in made["cells"]]
+    assert kinds[0] == kinds[-1] == "markdown"
+    for cell in made["cells"]:
+        assert set(cell["metadata"]) <= {"tags"}
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == [] and cell["execution_count"] is None
+            assert len(cell["source"]) <= 5
+        else:
+            for line in cell["source"]:
+                assert not line.startswith("## ") or line.strip().endswith("?"), line
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_says_what_its_parameters_are(path):
+    import papermill
+
+    found = papermill.inspect_notebook(str(path))
+    assert "incident" in found and all(one["help"] and one["inferred_type_name"] == "str" for one in found.values())
+
+
+@functools.cache
+def executed(cwd: str, incident: str) -> str:
+    """The page of reproduce.ipynb, run for real."""
+    import papermill
+    from traitlets.config import Config
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.ipynb"
+        quiet = Config({"KernelManager": {"transport": "ipc"}})
+        papermill.execute_notebook(
+            str(ROOT / "notebooks" / "reproduce.ipynb"),
+            str(out),
+            {"incident": incident},
+            cwd=cwd,
+            kernel_name="python3",
+            progress_bar=False,
+            config=quiet,
+        )
+        return write_page(out, Path(folder) / "out.html", title="t").read_text("utf-8")
+
+
+SMALL = "tests/applications/alias-two-module-names"
+
+
+def test_two_runs_differ_only_in_the_line_of_times():
+    """Also where they ran: once from the project's folder, once from the notebooks'."""
+    first, second = executed(str(ROOT), SMALL), executed(str(ROOT / "notebooks"), SMALL)
+    times = re.compile(r'<p class="kit-times">.*?</p>')
+    assert len(times.findall(first)) == 1 and times.findall(first) != times.findall(second)
+    assert times.sub("", first) == times.sub("", second)
+
+
+def test_the_page_of_a_run_is_small_and_tells_no_path_of_this_machine():
+    text = executed(str(ROOT), SMALL)
+    assert len(text.encode()) < 600_000 and active(text) == []
+    assert str(ROOT) not in text and str(Path.home()) + "/" not in text
+    assert "It reproduces" in text.partition("<main")[0] and "its end: cell" not in text

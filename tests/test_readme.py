@@ -1,0 +1,74 @@
+"""The README says what is there: its commands, its keys, its examples."""
+
+import re
+
+import yaml
+
+from conftest import PROJECT
+from kit import incident
+
+README = (PROJECT / "README.md").read_text()
+
+
+def blocks(kind: str) -> list[str]:
+    return re.findall(rf"```{kind}\n(.*?)```", README, re.S)
+
+
+def test_every_key_of_the_incident_file_is_in_its_table():
+    table = README.split("### Every key of the incident file")[1].split("## Verdicts")[0]
+    models = (
+        incident.Incident,
+        incident.App,
+        incident.Expect,
+        incident.Check,
+        incident.Http,
+        incident.Postmortem,
+        incident.Limits,
+    )
+    for model in models:
+        for name in model.model_fields:
+            if name != "file":
+                assert re.search(rf"\b{name}\b", table), f"{model.__name__}.{name} is not in the README"
+
+
+def test_the_worked_example_is_a_valid_incident_file(tmp_path):
+    head, more = blocks("yaml")
+    (tmp_path / "shop" / ".venv" / "bin").mkdir(parents=True)
+    folder = tmp_path / "kit" / "incidents" / "orders"
+    (folder / "fixes").mkdir(parents=True)
+    (folder / "fixes" / "remove-legacy.patch").write_text("")
+    (folder / "incident.yaml").write_text(head + more)
+    read = incident.load(folder)
+    assert read.expect.table == "invoices" and len(read.checks) == 5 and read.hypotheses[0].kind == "one-definition"
+
+
+def test_every_command_of_the_readme_is_one_that_the_kit_has(kit):
+    named = set(re.findall(r"python -m kit (\w+)", README)) - {"COMMAND"}
+    known = set(re.findall(r"^    (\w+) ", kit("--help").out, re.M))
+    assert named and named <= known
+    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"`?make ([a-z]+)", README)) - {"alone"} <= targets
+
+
+def test_what_the_readme_says_of_the_bundled_incident_is_what_it_prints(kit):
+    said = kit("reproduce", "notebooks/incidents/energy_events").out
+    shown = README.split("`reproduce` says on the bundled incident:")[1].split("The server came up")[0]
+    for line in shown.strip("\n").splitlines():
+        assert line.strip().split(" …")[0] in said
+
+
+def test_every_exit_code_of_the_readme_is_documented_once():
+    table = README.split("## Exit codes")[1].split("`--json`")[0]
+    assert re.findall(r"^\| (\d) \|", table, re.M) == list("01234")
+
+
+def test_requirements_are_pinned_each_with_its_reason():
+    for line in (PROJECT / "requirements.txt").read_text().splitlines():
+        if line and not line.startswith("#"):
+            assert re.fullmatch(r"[A-Za-z0-9_.\[\]-]+==\S+ +# \S.*", line), line
+
+
+def test_the_incident_files_of_the_project_are_valid():
+    for file in sorted(PROJECT.glob("**/incident.yaml")):
+        if ".venv" not in file.parts and ".environments" not in file.parts:
+            assert incident.load(file).title and yaml.safe_load(file.read_text())

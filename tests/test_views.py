@@ -1,0 +1,263 @@
+"""What the notebooks show: the same content as HTML and as text, nothing of the application as markup."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from showing import active, incident_of, known
+
+from kit import markup, picture, views
+from kit.checks import CheckResult
+from kit.errors import IncidentError
+from kit.incident import Action, Hypothesis, Postmortem
+from kit.notebook import check_result, open_incident, write_result
+from kit.verify import Attempt, FixResult, Verification
+
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e"
+
+
+def verification(reproduced: bool = True, *, seen: str = "as it should") -> Verification:
+    incident, trace = known()
+    control = Attempt("control", (), trace, (CheckResult("mappers", False, seen),), reproduced)
+    names = {"one-name": "cures", "extend-existing": "hides", "migrate-first": "does-not-cure"}
+    fixes = []
+    for name, verdict in names.items():
+        checks = (
+            CheckResult("incident's error gone", verdict != "does-not-cure", seen, kind="gone"),
+            CheckResult("mappers", None, seen),
+        )
+        fixes.append(
+            FixResult(name, f"claim of {name}", (f"{name}.patch",), verdict, f"because of {seen}", checks, trace)
+        )
+    return Verification(control, reproduced, tuple(fixes) if reproduced else (), ("one-name",) if reproduced else ())
+
+
+def every_view(incident, trace, judged) -> dict[str, markup.Shown]:
+    shown = {
+        name: getattr(views, name)(trace)
+        for name in ("steps", "metadata", "stepper", "collision", "imports", "errors", "swallowed")
+    }
+    shown |= {name: getattr(views, name)(incident) for name in ("impact", "timeline", "actions", "people")}
+    shown |= {name: getattr(views, name)(judged) for name in ("matrix", "before_and_after")}
+    shown |= {name: getattr(views, name)(incident, judged) for name in ("claims", "fixes")}
+    shown["verdict"] = views.verdict(incident, trace, judged)
+    shown["provenance"] = views.provenance(incident, trace, {"incident": "x"})
+    return shown
+
+
+def _evil():
+    """A trace and an incident in which every text that people or the application choose is hostile."""
+    incident, trace = known()
+    steps = tuple(replace(s, text=EVIL, error=EVIL, output=EVIL) for s in trace.steps)
+    imports = tuple(replace(i, module=EVIL, file=i.file and EVIL) if i.application else i for i in trace.imports)
+    registrations = tuple(replace(r, table=EVIL, class_=EVIL) for r in trace.registrations if r.application)
+    swallowed = tuple(replace(s, error=replace(s.error, text=EVIL)) for s in trace.swallowed)
+    hostile = replace(
+        trace, steps=steps, imports=imports, registrations=registrations, swallowed=swallowed, broke=EVIL, lost=(EVIL,)
+    )
+    people = Postmortem(
+        summary=EVIL, timeline=[{"at": EVIL, "what": EVIL}], actions=[{"what": EVIL, "owner": EVIL}], lucky=[EVIL]
+    )
+    return incident.model_copy(update={"title": EVIL, "postmortem": people}), hostile
+
+
+def test_no_text_of_the_application_is_markup():
+    incident, trace = _evil()
+    for name, shown in every_view(incident, trace, verification(seen=EVIL)).items():
+        assert active(shown.html) == [], name
+        assert (
+            "<script" not in shown.html
+            and "\x1b" not in shown.html + shown.text
+            and "\u202e" not in shown.html + shown.text
+        ), name
+
+
+def test_every_view_says_the_same_as_text():
+    for name, shown in every_view(*known(), verification()).items():
+        data, _ = shown._repr_mimebundle_()
+        assert set(data) == {"text/html", "text/plain"}
+        assert len(data["text/plain"]) > 10 and "<" not in data["text/plain"].replace("<module>", "").replace(
+            "<step", ""
+        ), name
+
+
+def test_views_survive_an_untrusted_notebook():
+    """JupyterLab takes ids, styles, scripts and inline SVG out of an untrusted output."""
+    for name, shown in every_view(*known(), verification()).items():
+        assert not re.search(r"<(style|script|svg)|\sid=|\sonclick=", shown.html), name
+
+
+def test_the_banner_says_in_words_how_it_stands():
+    incident, trace = known()
+    assert views.verdict(incident, trace).text.startswith("It reproduces\n")
+    assert views.verdict(incident, trace, verification()).text.startswith(
+        "It reproduces, and 1 of 3 fixes cures it: one-name\n"
+    )
+    none = replace(verification(), verified=())
+    assert "none of 3 fixes cures it" in views.verdict(incident, trace, none).text
+    healthy = replace(trace, registrations=(), steps=(), imports=(), swallowed=())
+    assert views.verdict(incident, healthy, verification(False)).text.startswith("It does not reproduce")
+    assert "The run broke" in views.verdict(incident, replace(healthy, broke="killed")).text
+
+
+def test_the_banner_names_both_definitions_and_their_ways():
+    text = views.verdict(*known(), verification()).text
+    assert (
+        "First definition: dispatch/models.py:7 by dispatch/main.py:4 → dispatch/routers/__init__.py:1 → dispatch/routers/jobs.py:5\n"
+        in text
+    )
+    assert (
+        "Second definition: dispatch/models.py:7 by dispatch/main.py:8 → dispatch/migrate.py:12 → migrations/env.py:11\n"
+        in text
+    )
+
+
+def test_the_collision_shows_both_source_lines_marked():
+    shown = views.collision(known()[1])
+    assert shown.html.count("<mark>&gt;    7  class Rider(Base):</mark>") == 2
+    assert "all 2 columns are the same" in shown.text
+
+
+def test_columns_that_differ_are_said_to_differ():
+    trace = known()[1]
+    new = ({"name": "id", "type": "String()", "primary_key": True}, {"name": "slug", "type": "String()"})
+    conflict = trace.conflicts[0]
+    conflict = replace(conflict, second=replace(conflict.second, new=new))
+    text = re.sub(r"<[^>]+>", " ", views.collision(trace, conflict).html)
+    assert "3 of 3 columns are not the same" in text
+    assert "differs" in text and "only in the first" in text and "only in the second" in text
+
+
+def test_without_a_conflict_the_collision_says_so():
+    trace = replace(known()[1], registrations=())
+    assert "No table was rejected" in views.collision(trace).text
+
+
+def test_the_ways_stand_beside_the_picture_and_without_it(monkeypatch):
+    with_picture = views.imports(known()[1])
+    assert with_picture.html.count("<ol>") == 2 and "<picture>" in with_picture.html
+    monkeypatch.setattr(picture, "engine", lambda: None)
+    without = views.imports(known()[1])
+    assert (
+        without.html.count("<ol>") == 2
+        and "<picture>" not in without.html
+        and "no program here that draws" in without.text
+    )
+
+
+def test_the_picture_says_the_same_in_its_alternative_text():
+    alt = re.search(r'alt="([^"]*)"', views.imports(known()[1]).html).group(1)
+    assert "first way: dispatch/main.py:4 →" in alt and "second way: dispatch/main.py:8 →" in alt
+
+
+def test_the_stepper_opens_the_first_wrong_import_and_only_that():
+    html = views.stepper(known()[1]).html
+    assert html.count("<details") == 10
+    opened = re.findall(r"<details[^>]* open><summary>(.*?)</summary>", html)
+    assert len(opened) == 1 and "models" in opened[0] and "first wrong" in opened[0]
+
+
+def test_a_traceback_shows_the_application_s_lines_and_folds_the_libraries():
+    text = views.errors(known()[1]).text
+    assert "4. dispatch/models.py:7 in <module>: class Rider(Base):" in text
+    assert re.search(r"All \d+ frames, \d+ of them of libraries", text)
+    assert "sqlalchemy/orm" not in text
+
+
+def test_every_cell_of_the_matrix_is_a_word():
+    shown = views.matrix(verification())
+    cells = [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", shown.html)]
+    assert set(cells) <= {"holds", "fails", "not asked", "–", "control", "cures", "hides", "does-not-cure", "breaks"}
+    assert "as it was | control | fails | fails" in shown.text
+
+
+def test_claims_stand_beside_verdicts_and_untested_ones_are_undecided():
+    incident = known()[0].model_copy(update={"hypotheses": [Hypothesis(claim="a cycle")]})
+    text = views.claims(incident, verification()).text
+    assert "claim of extend-existing | fix extend-existing | hides | because of as it should" in text
+    assert "a cycle | hypothesis | undecided" in text
+    assert "1 of 3 claims about a fix held" in text
+
+
+def test_the_fixes_show_their_patches_and_the_first_that_cures_is_open():
+    shown = views.fixes(known()[0], verification())
+    assert re.findall(r'<details class="kit-fix" open><summary><code>(.*?)</code>', shown.html) == ["one-name"]
+    assert "<ins>+" in shown.html and "<del>-" in shown.html
+
+
+def test_what_people_did_not_write_is_named_and_not_made_up():
+    incident = known()[0]
+    assert "missing: postmortem.impact" in views.impact(incident).text
+    assert "missing: postmortem.timeline" in views.timeline(incident).text
+    assert "postmortem.went_well, postmortem.went_wrong" in views.people(incident).text
+    told = incident.model_copy(update={"postmortem": Postmortem(actions=[Action(what="test it")])})
+    assert "test it | missing: owner | missing: due" in views.actions(told).text
+
+
+def test_provenance_keeps_every_time_in_its_last_line():
+    incident, trace = known()
+    first = views.provenance(incident, trace, {"incident": "/srv/secret/case/incident.yaml"}, took=3.25)
+    second = views.provenance(
+        incident, replace(trace, steps=tuple(replace(s, seconds=9.0) for s in trace.steps)), took=1.0
+    )
+    line = r'<p class="kit-times">.*?</p>'
+    assert re.findall(line, first.html) != re.findall(line, second.html)
+    assert "case/incident.yaml" in first.text and "/srv" not in first.text
+    for one in views.steps(trace), views.metadata(trace), views.imports(trace), views.errors(trace):
+        assert not re.search(r"\d\.\d+ ?s\b", one.text)
+
+
+def test_what_differs_from_run_to_run_is_not_in_what_is_shown():
+    incident, trace = known()
+    texts = []
+    for port, number, at in ((4711, 12, "2026-01-02 03:04:05,678"), (51820, 99999, "2026-02-03T04:05:06Z")):
+        printed = f"{at} Started server process [{number}] on http://127.0.0.1:{port} with <X object at 0x{number:012x}>, status 404, id 77"
+        texts.append(views.steps(replace(trace, steps=tuple(replace(s, output=printed) for s in trace.steps))).html)
+    assert texts[0] == texts[1] and "status 404, id 77" in texts[0]
+
+
+def test_showing_is_light_to_load():
+    heavy = ["graphviz", "nbconvert", "nbformat", "IPython", "papermill", "jinja2", "sqlalchemy"]
+    code = f"import sys, kit.views; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_part_of_markup_escapes_what_it_holds():
+    shown = markup.table("<c>", ("<h>", "b"), [("<x>", markup.code("<y>"))])
+    assert (
+        "<c>" not in shown.html
+        and "<h>" not in shown.html
+        and "<x>" not in shown.html
+        and "<code>&lt;y&gt;</code>" in shown.html
+    )
+    assert "\x00" not in markup.part("a\x00b").html and len(markup.part("x" * 10**6).html) < 30_000
+
+
+# ------------------------------------------------------------------------------------ around a notebook
+
+
+def test_an_incident_is_found_from_here_from_the_notebooks_and_from_the_project(tmp_path, monkeypatch):
+    name = "tests/applications/alias-two-module-names"
+    monkeypatch.chdir(tmp_path)
+    assert open_incident(name).file.exists()
+    incident_of(tmp_path / "mine", {"shop/main.py": ""})
+    assert open_incident("mine/incident.yaml").title == "made on the spot"
+    with pytest.raises(IncidentError, match="nowhere.yaml.*was looked for in"):
+        open_incident("nowhere.yaml")
+
+
+def test_the_result_is_written_whole_and_only_where_it_was_asked_for(tmp_path):
+    assert write_result("", {}) == "No result file was asked for."
+    write_result(str(tmp_path / "r.json"), {"a": "é"})
+    assert json.loads((tmp_path / "r.json").read_text("utf-8")) == {"a": "é"}
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+    check_result(str(tmp_path / "r.json"))
+    with pytest.raises(IncidentError, match="no folder"):
+        open_incident("tests/applications/alias-two-module-names", result=str(tmp_path / "no" / "r.json"))
+    with pytest.raises(IncidentError, match="no folder"):
+        check_result(str(tmp_path / "no" / "r.json"))
