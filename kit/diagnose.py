@@ -15,7 +15,7 @@ from .migrations import Migrations, build, find_config, look
 from .relatives import FAULTS, Case, Fault, merged_pairs
 from .smallest import Smallest, reduce_startup
 from .startup import reproduce
-from .static import Named, module_name, named_tables
+from .static import Named, Statement, import_statements, module_name, named_tables
 from .trace import Behind, Conflict, Error, Site, Trace
 from .verify import shows_incident
 
@@ -30,6 +30,7 @@ class Looked:
     stopped: str | None  # what ended the revisions early
     named: tuple[Named, ...]  # tables that the sources name
     unread: tuple[str, ...]  # sources that could not be read
+    statements: tuple[Statement, ...]  # the import statements of the sources
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def diagnose(
 
 def look_at(incident: Incident) -> Looked:
     """Start the application once; while it is up, ask Alembic, where there is one."""
-    found: dict[str, Any] = {"migrations": None, "created": ({}, None), "named": ((), ())}
+    found: dict[str, Any] = {"migrations": None, "created": ({}, None), "named": ((), ()), "statements": ()}
 
     def ask(space, port):
         config = find_config(incident, space)
@@ -136,10 +137,11 @@ def look_at(incident: Incident) -> Looked:
             found["migrations"] = look(incident, space, config, "alembic")
             found["created"] = build(incident, space, config, "revisions")
         found["named"] = named_tables(space.root)
+        found["statements"] = import_statements(space.root, incident.app.path)
 
     trace = reproduce(incident, judge=True, while_up=ask)
     named, unread = found["named"]
-    return Looked(trace, found["migrations"], *found["created"], tuple(named), tuple(unread))
+    return Looked(trace, found["migrations"], *found["created"], tuple(named), tuple(unread), found["statements"])
 
 
 def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:

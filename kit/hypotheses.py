@@ -114,9 +114,7 @@ def double_import(known: Known) -> Answer:
         source = known.trace.sources.get(_file_of(known.trace, importer) or "")
         if source is None:
             return "refuted", experiment, f"{importer} did not import {target} in this startup"
-        said = [
-            line for name, line in imported_names(source, importer) if name == target or name.startswith(target + ".")
-        ]
+        said = [line for name, line, _, below in imported_names(source, importer) if target in (name, *below)]
         if said:
             return (
                 "undecided",

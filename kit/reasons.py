@@ -2,8 +2,10 @@
 
 from .diagnose import Diagnosis
 from .hypotheses import Tested
+from .imports import import_graph
 from .markup import Part, Shown, code, fold, items, join, para, preformatted, stack, strong, table, word
 
+_MOST = 30  # rows of a table that could be as long as the application
 _VERDICTS = {"confirmed": True, "refuted": False, "undecided": None}
 
 
@@ -102,6 +104,48 @@ def smallest(diagnosis: Diagnosis) -> Shown:
         return Shown([para(f"{found.note}; the startup itself is the shortest that is known.")])
     count = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}, found in {found.runs} runs"
     return Shown([stack(para(f"{count}. In the application's folder:"), preformatted(found.command))])
+
+
+def static_and_run(diagnosis: Diagnosis) -> Shown:
+    """The import statements of the sources against the imports that ran: what never ran, and what no statement says."""
+    graph = import_graph(diagnosis.trace, diagnosis.conflict)
+    names = {one.key: one.module for one in graph.modules}
+    # By file, not by name: what a library executes (Alembic's env.py) runs under a name of its own.
+    ran = {(e.file, names[e.imported]) for e in graph.edges}
+    loaded = {one.file for one in graph.modules}
+    statements = diagnosis.looked.statements
+    written = {(one.file, one.imported) for one in statements}
+    never = [one for one in statements if (one.file, one.imported) not in ran]
+    never.sort(key=lambda one: (one.file not in loaded, one.file, one.line))
+    # An import of a.b executes the package a too, and says so.
+    lines = [(one.file, one.line, one.imported + ".") for one in statements]
+    unsaid = [
+        e
+        for e in graph.edges
+        if (e.file, names[e.imported]) not in written
+        and not any((e.file, e.line) == (f, n) and said.startswith(names[e.imported] + ".") for f, n, said in lines)
+    ]
+    said = para(
+        f"{len(written)} imports stand in the sources, {len(ran)} ran. {len({(s.file, s.imported) for s in never})} never ran, "
+        f"and {len(unsaid)} ran that no import statement says."
+    )
+    parts = [said]
+    if unsaid:
+        rows = [(code(f"{e.file}:{e.line}"), names[e.importer], names[e.imported]) for e in unsaid[:_MOST]]
+        parts.append(table("Ran, and no import statement says so", ("at", "importer", "executed"), rows))
+    if never:
+        rows = [
+            (
+                code(f"{s.file}:{s.line}"),
+                s.importer,
+                s.imported,
+                s.where if s.file in loaded else "a module that was not imported",
+            )
+            for s in never[:_MOST]
+        ]
+        shown = table("Stands in a source, and never ran", ("at", "importer", "imported", "where"), rows)
+        parts.append(fold(f"{len(never)} import statements that never ran, the first {min(len(never), _MOST)}", shown))
+    return Shown(parts)
 
 
 def unseen(diagnosis: Diagnosis) -> Shown:

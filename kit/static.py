@@ -18,16 +18,62 @@ class Named:
     class_: str | None
 
 
+@dataclass(frozen=True)
+class Statement:
+    """An import statement of one module of the application that asks for another."""
+
+    importer: str
+    imported: str
+    file: str
+    line: int
+    where: str  # module level, a function's name, or "TYPE_CHECKING"
+
+
+def import_statements(root: Path, folders: list[str]) -> tuple[Statement, ...]:
+    """Every import of one module of the application by another, as the sources say; sorted by file and line.
+
+    By ``ast`` and not by grimp: it needs no package without ``__init__.py`` to be named, executes nothing, goes
+    on after a file that cannot be parsed, and tells an import in a function from one at module level.
+    """
+    files = {name: path for path in _sources(root) if (name := path.relative_to(root).as_posix())}
+    modules = {module_name(file, folders): file for file in files}
+    found = []
+    for file, path in files.items():
+        importer = module_name(file, folders)
+        try:
+            source = path.read_text("utf-8", "replace")
+            names = imported_names(source, importer, package=path.name == "__init__.py")
+        except OSError:
+            continue
+        asked: dict[tuple[int, str], str] = {}
+        for name, line, where, below in names:
+            if name in modules and name != importer and not (below and any(b in modules for b in below)):
+                asked.setdefault((line, name), where)
+            for one in below:
+                if one in modules and one != importer:
+                    asked.setdefault((line, one), where)
+        found += [Statement(importer, name, file, line, where) for (line, name), where in asked.items()]
+    return tuple(sorted(found, key=lambda one: (one.file, one.line, one.imported)))
+
+
+def _sources(root: Path) -> list[Path]:
+    """The application's own sources, without tests, hidden folders and Alembic's revisions."""
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        parts = path.relative_to(root).parts[:-1]
+        if not (any(part in _SKIPPED or part.startswith(".") for part in parts) or _is_revision(path)):
+            found.append(path)
+    return found
+
+
 def named_tables(root: Path) -> tuple[list[Named], list[str]]:
     """Every table that a class's ``__tablename__`` or a ``Table("name", …)`` names in the sources below ``root``.
 
     :returns: the tables, by file and line; and the files that could not be read, each with the reason
     """
     found, unread = [], []
-    for path in sorted(root.rglob("*.py")):
+    for path in _sources(root):
         name = path.relative_to(root)
-        if any(part in _SKIPPED or part.startswith(".") for part in name.parts[:-1]) or _is_revision(path):
-            continue
         try:
             tree = ast.parse(path.read_bytes(), str(name))
         except (SyntaxError, ValueError, RecursionError, OSError) as error:
@@ -58,27 +104,43 @@ def _tables_of(tree: ast.AST) -> Iterator[tuple[str, int, str | None]]:
                 yield first.value, node.lineno, None
 
 
-def imported_names(source: str, module: str, *, package: bool = False) -> list[tuple[str, int]]:
-    """``(dotted name, line)`` of everything that a source's import statements ask for, relative ones resolved.
+def imported_names(source: str, module: str, *, package: bool = False) -> list[tuple[str, int, str, tuple[str, ...]]]:
+    """``(dotted name, line, where, names below it)`` of every import statement, relative ones resolved.
 
-    ``from a import b`` asks for ``a`` and, it may be, for ``a.b``: both are given.
+    ``from a import b`` asks for ``a`` and, it may be, for the module ``a.b``: that is a name below.
     """
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return []
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found += [(alias.name, node.lineno) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            parts = module.split(".")
-            up = node.level - (1 if package else 0)
-            base = ".".join(parts[: len(parts) - up] if node.level else []) if up >= 0 else module
-            name = ".".join(part for part in (base, node.module) if part)
-            found.append((name, node.lineno))
-            found += [(f"{name}.{alias.name}", node.lineno) for alias in node.names if alias.name != "*"]
+    found: list[tuple[str, int, str, tuple[str, ...]]] = []
+
+    def visit(node: ast.AST, where: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            inner = where
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                inner = f"{child.name}()"
+            elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+                inner = "TYPE_CHECKING"
+            elif isinstance(child, ast.Import):
+                found.extend((alias.name, child.lineno, where, ()) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                name = _absolute(child, module, package)
+                below = tuple(f"{name}.{alias.name}" for alias in child.names if alias.name != "*")
+                found.append((name, child.lineno, where, below))
+            visit(child, inner)
+
+    visit(tree, "module level")
     return found
+
+
+def _absolute(node: ast.ImportFrom, module: str, package: bool) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    up = node.level - (1 if package else 0)
+    above = parts[: max(0, len(parts) - up)]
+    return ".".join([*above, node.module] if node.module else above)
 
 
 def module_name(file: str, folders: list[str]) -> str:
