@@ -16,6 +16,7 @@ $(STAMP): requirements.txt
 	@echo "installing into $(ENV), once"
 	@$(PYTHON) -m venv $(ENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(RUN) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "incident-kit.pth").write_text("$(CURDIR)\n")'
 	@touch $@
 
 postmortem: $(STAMP)  ## run the bundled incident, or INCIDENT=path/to/incident.yaml, to its page

@@ -43,9 +43,7 @@ def publish(
     :param output: where to; its suffix does not count. Default: ``results/<incident>/postmortem``
     :raises RunBroke: the notebook could not be executed to its end; what it shows until then is kept and named
     """
-    import papermill
     from papermill.exceptions import PapermillException
-    from traitlets.config import Config
 
     from .page import write_page
 
@@ -60,18 +58,8 @@ def publish(
         executed, answer = Path(scratch) / "postmortem.ipynb", Path(scratch) / "result.json"
         failure = None
         try:
-            papermill.execute_notebook(
-                str(NOTEBOOK),
-                str(executed),
-                parameters={"incident": str(incident.file), "result": str(answer)},
-                cwd=str(NOTEBOOK.parent),
-                kernel_name="python3",
-                progress_bar=False,
-                log_output=False,
-                # Over a socket file: the kernel listens on no port, and says nothing about that.
-                config=Config({"KernelManager": {"transport": "ipc"}}),
-            )
-        except PapermillException as error:
+            execute(NOTEBOOK, executed, {"incident": str(incident.file), "result": str(answer)}, scratch=Path(scratch))
+        except (PapermillException, RuntimeError) as error:  # a cell failed; the kernel did not start, or died
             failure = str(error).strip().splitlines()[-1]
         if executed.exists():
             _without_paths(executed)
@@ -86,6 +74,30 @@ def publish(
         found = json.loads(answer.read_text("utf-8"))
         _write(report, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     return Published(notebook, html, report, found, exit_code(found))
+
+
+def execute(
+    notebook: Path, output: Path, parameters: dict[str, str], *, scratch: Path, cwd: Path | None = None
+) -> None:
+    """Run a notebook through papermill, quietly.
+
+    :param scratch: a short path of its own for this run: the kernel's sockets lie there, so that it listens on no
+        port, and two runs at once do not meet
+    :raises papermill.exceptions.PapermillException: a cell failed
+    """
+    import papermill
+    from traitlets.config import Config
+
+    papermill.execute_notebook(
+        str(notebook),
+        str(output),
+        parameters=parameters,
+        cwd=str(cwd or notebook.parent),
+        kernel_name="python3",
+        progress_bar=False,
+        log_output=False,
+        config=Config({"KernelManager": {"transport": "ipc", "ip": str(scratch / "kernel")}}),
+    )
 
 
 def exit_code(report: dict[str, Any]) -> int:

@@ -15,6 +15,7 @@ from showing import Outline, active
 from kit import page
 from kit.clean import clean_output, clean_prose
 from kit.page import render, write_page
+from kit.postmortem import execute
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -241,21 +242,10 @@ def test_a_notebook_says_what_its_parameters_are(path):
 @functools.cache
 def executed(cwd: str, incident: str) -> str:
     """The page of reproduce.ipynb, run for real."""
-    import papermill
-    from traitlets.config import Config
-
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="incident-") as folder:
         out = Path(folder) / "out.ipynb"
-        quiet = Config({"KernelManager": {"transport": "ipc"}})
-        papermill.execute_notebook(
-            str(ROOT / "notebooks" / "reproduce.ipynb"),
-            str(out),
-            {"incident": incident},
-            cwd=cwd,
-            kernel_name="python3",
-            progress_bar=False,
-            config=quiet,
-        )
+        notebook = ROOT / "notebooks" / "reproduce.ipynb"
+        execute(notebook, out, {"incident": incident}, scratch=Path(folder), cwd=Path(cwd))
         return write_page(out, Path(folder) / "out.html", title="t").read_text("utf-8")
 
 

@@ -1,0 +1,83 @@
+"""``postmortem``: three files side by side, and the exit code that the verdict stands for."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT
+
+from kit.postmortem import execute
+
+APPLICATIONS = PROJECT / "tests" / "applications"
+
+
+def made(kit, tmp_path, folder) -> tuple:
+    said = kit("postmortem", folder, "-o", tmp_path / "out" / "page.html")
+    files = {suffix: tmp_path / "out" / f"page.{suffix}" for suffix in ("html", "ipynb", "json")}
+    return said, files
+
+
+def test_a_verified_fix_is_exit_0_and_leaves_three_files(kit, tmp_path):
+    said, files = made(kit, tmp_path, APPLICATIONS / "second-class-same-table-same-file")
+    assert said.code == 0, said.err
+    assert f"page: {files['html']}" in said.out and "verdict: reproduced; verified: one-class" in said.out
+    report = json.loads(files["json"].read_text())
+    assert report["schema"] == 1 and report["reproduced"] and report["verify"]["verified"] == ["one-class"]
+    assert report["mechanism"] == "second-class-same-table-same-file"
+    page = files["html"].read_text()
+    assert len(page) < 1_000_000 and "second-class-same-table-same-file" in page
+    for path in files.values():
+        text = path.read_text()
+        assert str(tmp_path) not in text and str(PROJECT) not in text and str(Path.home()) + "/" not in text
+    assert "missing, only people know it: summary" in said.out
+
+
+def test_without_a_fix_that_cures_it_is_exit_1_and_the_page_says_so(kit, write_incident, duplicate, tmp_path):
+    said, files = made(kit, tmp_path, write_incident(duplicate))
+    assert said.code == 1 and "no fix is verified" in said.out
+    assert files["html"].exists()
+
+
+def test_what_does_not_reproduce_is_exit_3_and_an_old_page_does_not_stay(kit, write_incident, duplicate, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "page.html").write_text("it reproduces")
+    duplicate["service/main.py"] = "from service import billing"
+    said, files = made(kit, tmp_path, write_incident(duplicate))
+    assert said.code == 3 and "not reproduced" in said.out
+    assert "It does not reproduce" in files["html"].read_text()
+
+
+def test_a_run_that_breaks_is_exit_4_and_shows_what_was_seen(kit, write_incident, duplicate, tmp_path):
+    duplicate["service/legacy.py"] = "import os; os._exit(0)"
+    said, files = made(kit, tmp_path, write_incident(duplicate))
+    assert said.code == 4 and "the run broke" in said.out
+    page = files["html"].read_text()
+    assert "The run broke" in page and "service.billing" in page and "invoices" in page
+
+
+def test_an_interpreter_that_is_not_there_is_exit_4_in_one_sentence(kit, write_incident, duplicate, tmp_path):
+    said, _ = made(kit, tmp_path, write_incident(duplicate, app={"python": "python9.9"}))
+    assert said.code == 4 and "there is no interpreter 'python9.9'" in said.err
+
+
+@pytest.mark.parametrize("name", ["verify", "diagnose"])
+def test_a_notebook_serves_any_incident_by_its_parameter(name, tmp_path, write_incident, duplicate):
+    executed = tmp_path / f"{name}.ipynb"
+    with tempfile.TemporaryDirectory(prefix="incident-") as scratch:
+        parameters = {"incident": str(write_incident(duplicate))}
+        execute(PROJECT / "notebooks" / f"{name}.ipynb", executed, parameters, scratch=Path(scratch), cwd=tmp_path)
+    cells = json.loads(executed.read_text())["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert outputs and not [one for one in outputs if one["output_type"] == "error"]
+    assert not [one for one in outputs if one.get("name") == "stderr"]
+    assert any("service/legacy.py:5" in str(one.get("data")) for one in outputs)
+
+
+def test_the_incidents_own_folder_is_left_as_it_was(kit, tmp_path):
+    folder = tmp_path / "case"
+    shutil.copytree(APPLICATIONS / "metadata-is-reserved", folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    made(kit, tmp_path, folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
