@@ -45,9 +45,17 @@ def _parser() -> argparse.ArgumentParser:
         return one
 
     command("reproduce", _reproduce, "run the startup once, traced, and say what was registered where")
+    command("diagnose", _diagnose, "name the mechanism, prove it, show what stands behind it")
     command("verify", _verify, "try each fix against each check, with the control").add_argument(
         "--fix", action="append", metavar="NAME", help="only this fix (may be given several times)"
     )
+    one = command("triage", _triage, "say from a log alone which builds can have made it, and what follows from that")
+    one.add_argument("--log", metavar="FILE", help="this log, '-' for standard input (default: the incident's own)")
+    one.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
+    one = command("history", _history, "find the commit that brought the incident in, and the one that took it out")
+    one.add_argument("--from", dest="first", metavar="REVISION", help="begin after this commit")
+    one.add_argument("--to", dest="last", metavar="REVISION", help="the newest commit that is searched")
+    one.add_argument("--cache", metavar="FOLDER", help="where results of builds are kept")
     command("postmortem", _postmortem, "run the postmortem notebook; writes .ipynb, .html and .json side by side")
     return parser
 
@@ -62,6 +70,31 @@ def _reproduce(options) -> int:
     reproduced = shows_incident(incident, trace)
     _give(options, reproduce_report(incident, trace, reproduced), _told(incident, trace, reproduced))
     return _code(trace, reproduced)
+
+
+def _diagnose(options) -> int:
+    from .diagnose import diagnose
+    from .report import diagnose_report
+
+    incident = load(options.incident)
+    diagnosis = diagnose(incident, progress=_say)
+    finding, smallest = diagnosis.finding, diagnosis.smallest
+    lines = [*_told(incident, diagnosis.trace, diagnosis.reproduced), f"mechanism: {finding.mechanism}"]
+    lines += [f"  because {sentence}" for sentence in finding.because]
+    lines += [f"  not {slug}: {sentence}" for slug, sentence in finding.against.items()]
+    lines += [f"migrations agree with: {diagnosis.definitions.agrees}"] if diagnosis.definitions else []
+    lines += [
+        f"behind it: {one.error} at {one.site}" + (" (follows from an earlier one)" if one.follows else "")
+        for one in diagnosis.masked
+    ]
+    lines += [f"{one.verdict}: {one.claim}\n    {one.evidence}" for one in diagnosis.hypotheses]
+    lines += [f"smallest reproduction: {smallest.command or smallest.note}"] if smallest else []
+    for one in diagnosis.unseen:
+        lines.append(
+            f"not seen by {one.by}: table {one.named.table} at {one.named.file}:{one.named.line}; {one.remedy}"
+        )
+    _give(options, diagnose_report(incident, diagnosis), lines)
+    return 4 if diagnosis.trace.broke else 0 if diagnosis.reproduced or finding.mechanism == "none" else 3
 
 
 def _verify(options) -> int:
@@ -82,6 +115,43 @@ def _verify(options) -> int:
     lines.append(f"verified: {', '.join(verification.verified) or 'no fix'}")
     _give(options, verify_report(incident, verification), lines)
     return _code(verification.control.trace, verification.reproduced) or (0 if verification.verified else 1)
+
+
+def _triage(options) -> int:
+    from .report import triage_report
+    from .triage import triage_incident
+
+    incident = load(options.incident)
+    report = triage_report(incident, triage_incident(incident, options.log, cache=options.cache))
+    lines = [report["error"]]
+    for frame in report["frames"]:
+        word = {True: "stands", False: "differs", None: "undecided"}[frame["matches"]]
+        lines.append(f"  {word}  {frame['file']}:{frame['line']}  {frame['text'] or ''}")
+    lines += [f"{one['says']}\n    because {one['because']}" for one in report["deductions"]]
+    lines += [f"note: {note}" for note in report["notes"]]
+    _give(options, report, lines)
+    return 0
+
+
+def _history(options) -> int:
+    from .history import history_of
+    from .report import history_report
+
+    incident = load(options.incident)
+    found = history_of(incident, first=options.first, last=options.last, cache=options.cache, progress=_say)
+    report = history_report(incident, found)
+    lines = [f"{incident.title}: {found.commits} commits, {found.runs} builds run, {found.kept} known from before"]
+    for what in ("introduced", "fixed"):
+        change = report["changes"][what]
+        named = f"{change['sha'][:9]} {change['date']} {change['subject']}" if change else "undecided or nowhere"
+        lines.append(f"{what}: {named}\n    {report['because'][what]}")
+    lines += [f"claims the fix: {one['sha'][:9]} {one['subject']}: {one['verdict']}" for one in report["claims"]]
+    lines += [f"  {one['sha'][:9]}  {one['verdict']}  {one['subject']}: {one['because']}" for one in report["commits"]]
+    lines += [f"note: {note}" for note in report["notes"]]
+    _give(options, report, lines)
+    if found.introduced or found.fixed:
+        return 0
+    return 4 if found.reproduced or found.untestable_only else 3
 
 
 def _postmortem(options) -> int:

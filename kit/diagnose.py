@@ -12,11 +12,11 @@ from .hypotheses import Tested, test_all
 from .incident import Incident
 from .mechanisms import Finding, Pair, judge
 from .migrations import Migrations, build, find_config, look
-from .relatives import FAULTS, Case, Fault, merged_pairs
+from .relatives import FAULTS, Case, Fault
 from .smallest import Smallest, reduce_startup
 from .startup import reproduce
 from .static import Named, Statement, import_statements, module_name, named_tables
-from .trace import Behind, Conflict, Error, Site, Trace
+from .trace import Behind, Conflict, Error, Registration, Site, Trace
 from .verify import shows_incident
 
 
@@ -53,6 +53,7 @@ class Diagnosis:
     """The mechanism of an incident, by what was run.
 
     :ivar table, first, second: what the mechanism is about; ``second`` is None where there is one definition
+    :ivar pair: the two registrations, also where the second was not rejected but changed or shadowed the first
     :ivar masked: what stands behind the first failure, from a second run that went on past it
     """
 
@@ -65,6 +66,7 @@ class Diagnosis:
     looked: Looked
     beyond: Trace | None
     masked: tuple[Behind, ...]
+    pair: tuple[Registration, Registration] | None
     definitions: Definitions | None
     smallest: Smallest | None
     hypotheses: tuple[Tested, ...]
@@ -93,12 +95,12 @@ def diagnose(
         reproduced = shows_incident(incident, looked.trace)
         finding, conflict, fault = find_mechanism(incident, looked)
         masked = stands_behind(looked.trace, beyond.result()) if finding.mechanism != "none" else ()
-        pair = (conflict.first, conflict.second) if conflict is not None and conflict.first is not None else None
-        if pair is None and fault is not None:
-            merged = merged_pairs(looked.trace, fault.table)
-            pair = (merged[0].first, merged[0].second) if merged else None
+        pair = fault.pair if fault is not None else None
+        if conflict is not None and conflict.first is not None:
+            pair = (conflict.first, conflict.second)
+        same_table = pair is not None and pair[0].table == pair[1].table
         progress(f"{finding.mechanism}; looking for the smallest reproduction")
-        smallest = reduce_startup(incident, looked.trace, *pair, executor=pool) if pair else None
+        smallest = reduce_startup(incident, looked.trace, *pair, executor=pool) if same_table else None
         progress("testing the hypotheses")
         hypotheses = test_all(incident, looked.trace, conflict, smallest)
     finally:
@@ -120,7 +122,8 @@ def diagnose(
         looked,
         beyond.result(),
         masked,
-        compare(pair[1], looked.created, looked.stopped) if pair else None,
+        pair,
+        compare(pair[1], looked.created, looked.stopped) if same_table else None,
         smallest,
         hypotheses,
         unseen_models(incident, looked),

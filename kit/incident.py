@@ -123,10 +123,17 @@ class Hypothesis(_Part):
 
 
 class Fix(_Part):
-    """A change that is said to help: patches for ``git apply``, in order."""
+    """A change that is said to help: patches for ``git apply``, or commits of the history, in order."""
 
-    patches: Texts = Field(min_length=1)
+    patches: Texts = []
+    commits: Texts = []
     claim: str | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> "Fix":
+        if bool(self.patches) == bool(self.commits):
+            raise ValueError("a fix is given by patches (files) or by commits, one or several")
+        return self
 
 
 class Http(_Part):
@@ -222,12 +229,19 @@ class Incident(_Part):
     startup: list[Step] = Field(min_length=1)
     expect: Expect = Expect()
     log: str | None = None
+    history: str | None = None  # folder of the builds as patches, where app is a folder and no repository
     hypotheses: list[Hypothesis] = []
     fixes: dict[str, Fix] = {}
     checks: list[Check] = []
     postmortem: Postmortem = Postmortem()
     limits: Limits = Limits()
     file: Path = Path("incident.yaml")
+
+    @model_validator(mode="after")
+    def _one_history(self) -> "Incident":
+        if self.history is not None and self.app.repository is not None:
+            raise ValueError("history (a folder of patches) is for app.root; app.repository has its own history")
+        return self
 
     @property
     def folder(self) -> Path:
@@ -236,6 +250,11 @@ class Incident(_Part):
     def resolve(self, path: str) -> Path:
         """A path of the incident file, made absolute from the file's folder."""
         return (self.folder / Path(path).expanduser()).absolute()
+
+    def changes_of(self, fix: str) -> list[Path | str]:
+        """What a fix applies, in order: patch files as absolute paths, commits of the history as text."""
+        named = self.fixes[fix]
+        return [self.resolve(path) for path in named.patches] or list(named.commits)
 
     @property
     def python(self) -> str:
@@ -420,6 +439,8 @@ def _check_paths(incident: Incident, node) -> None:
         need(("app", "repository"), incident.resolve(app.repository), "folder")
     if incident.log is not None:
         need(("log",), incident.resolve(incident.log), "file")
+    if incident.history is not None:
+        need(("history",), incident.resolve(incident.history), "folder")
     for name, fix in incident.fixes.items():
         for number, patch in enumerate(fix.patches):
             need(("fixes", name, "patches", number), incident.resolve(patch), "file")

@@ -53,6 +53,7 @@ class Fault:
     table: str | None
     first: Site | None
     second: Site | None = None
+    pair: tuple[Registration, Registration] | None = None  # the two registrations, where there are two
 
 
 def metadata_is_reserved(case: Case) -> Fault | None:
@@ -73,14 +74,16 @@ def extend_existing_merged(case: Case) -> Fault | None:
             pair.one_definition
         ):  # the same statement again: what executed it twice is the mechanism, the flag only hides it
             finding = judge(pair)
-            return Fault(finding.mechanism, (*finding.because, merge), first.table, first.site, second.site)
+            because = (*finding.because, merge)
+            return Fault(finding.mechanism, because, first.table, first.site, second.site, (first, second))
         orphans = [
             f"{one['mod']}.{one['cls']} maps columns that are no longer in the table: {', '.join(one['orphans'])}"
             for judged in case.trace.judged
             for one in judged["mappers"] or ()
             if one.get("orphans") and one["table"] == first.table
         ]
-        return Fault("extend-existing-merged-two-models", (merge, *orphans), first.table, first.site, second.site)
+        slug = "extend-existing-merged-two-models"
+        return Fault(slug, (merge, *orphans), first.table, first.site, second.site, (first, second))
     return None
 
 
@@ -100,7 +103,8 @@ def ambiguous_class_name(case: Case) -> Fault | None:
                 f"two classes are named {name}, {first.site} for table {first.table} and {second.site} for table "
                 f"{second.table}; a bare string cannot say which: {error}"
             )
-            return Fault("ambiguous-class-name-in-registry", (said,), first.table, first.site, second.site)
+            slug = "ambiguous-class-name-in-registry"
+            return Fault(slug, (said,), first.table, first.site, second.site, (first, second))
     return None
 
 

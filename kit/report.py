@@ -105,8 +105,14 @@ def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
     definition the migrations agree with), ``unseen`` (models that nobody imported).
     """
     definitions, smallest = diagnosis.definitions, diagnosis.smallest
+    report = reproduce_report(incident, diagnosis.trace, diagnosis.reproduced)
+    if not report["conflicts"] and diagnosis.pair is not None:
+        first, second = diagnosis.pair  # a conflict that raised nothing
+        label = first.metadata.label
+        silent = {"error": None, "first": registration(first), "second": registration(second)}
+        report["conflicts"] = [{"table": first.table, "metadata": label, **silent}]
     return {
-        **reproduce_report(incident, diagnosis.trace, diagnosis.reproduced),
+        **report,
         "mechanism": diagnosis.finding.mechanism,
         "because": list(diagnosis.finding.because),
         "against": diagnosis.finding.against,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .errors import IncidentError, RunBroke
 from .incident import Incident
+from .repository import QUIET, git_environment
 
 # Never needed to start an application, often large: version control, caches, other environments.
 _LEFT_BEHIND = {
@@ -53,9 +54,10 @@ class Workspace:
 
 
 @contextmanager
-def workspace(incident: Incident, patches: Sequence[Path] = ()) -> Iterator[Workspace]:
+def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterator[Workspace]:
     """Copy the application, apply ``patches`` in order, make the scratch database; remove all of it at the end.
 
+    :param patches: files; a text names a commit of the application's history, whose change is applied
     :raises IncidentError: a patch does not apply
     :raises RunBroke: the interpreter is missing, or the application cannot be copied
     """
@@ -66,7 +68,7 @@ def workspace(incident: Incident, patches: Sequence[Path] = ()) -> Iterator[Work
             _check_out(incident, root) if incident.app.repository else _copy(incident.resolve(incident.app.root), root)
         )
         for patch in patches:
-            apply(patch, root)
+            apply(_written(incident, patch, folder) if isinstance(patch, str) else patch, root)
         for name in ("home", "tmp", "probe", "scratch"):
             (folder / name).mkdir()
         shutil.copyfile(Path(__file__).with_name("probe.py"), folder / "probe" / "sitecustomize.py")
@@ -106,6 +108,25 @@ def apply(patch: Path, root: Path) -> None:
             f"{patch}: the patch does not apply to this build: {said}. Paths in it count from the application's root; "
             "patches of one fix are applied in the order in which they are listed."
         )
+
+
+def _written(incident: Incident, commit: str, folder: Path) -> Path:
+    """A commit's change as a patch file, its paths counted from the application's root.
+
+    :raises IncidentError: the application has no history, or no such commit
+    """
+    from .builds import builds_of
+
+    repository = builds_of(incident)
+    if repository is None:
+        raise IncidentError(
+            f"{incident.file}: fixes: commit {commit}: {incident.app.root} is a folder without a history. "
+            "Give app.repository, history (a folder of patches), or the fix as patches."
+        )
+    sha = repository.resolve(commit)
+    path = folder / f"commit {sha[:12]}.patch"
+    path.write_text(repository.patch(sha, binary=True), encoding="utf-8", errors="surrogateescape", newline="")
+    return path
 
 
 def _environment(incident: Incident, folder: Path, root: Path, python: str, url: str) -> dict[str, str]:
@@ -188,10 +209,11 @@ def _check_out(incident: Incident, target: Path) -> list[str]:
     app = incident.app
     repository = incident.resolve(app.repository)
     index = target.with_name("index")
-    environment = {**os.environ, "GIT_INDEX_FILE": str(index), "GIT_OPTIONAL_LOCKS": "0"}
+    environment = git_environment(GIT_INDEX_FILE=str(index))
 
     def git(*words: str) -> None:
-        command = ["git", "-c", "filter.lfs.smudge=", "-c", "filter.lfs.required=false", "-C", str(repository), *words]
+        plain = ("-c", "filter.lfs.smudge=", "-c", "filter.lfs.required=false")
+        command = ["git", *QUIET, *plain, "-C", str(repository), *words]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise IncidentError(

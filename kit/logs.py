@@ -1,0 +1,360 @@
+"""Python tracebacks in a log, as values.
+
+A log is rarely only a traceback: lines carry timestamps and container names, several processes write in
+turn, a JSON field holds the whole text with its line ends escaped, pytest has a form of its own. What
+stands before a traceback's first line is learnt from it and taken off the lines that follow. The file
+is read in pieces, and lines that cannot belong to a traceback are passed over without being decoded.
+"""
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from .log_lines import json_texts, lines_that_matter, unfolded
+
+_PATIENCE = 200  # lines of others between two lines of one traceback
+_AFTERWARDS = 6  # lines after the exception, in which a chained one may follow
+_POINTED = 30  # lines between pytest's mark and the file's name
+_MOST = 500  # different tracebacks kept
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_HEADER = re.compile(r"(?P<group>Exception Group )?Traceback \(most recent call last\):?\s*$")
+_FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)(?:, in (?P<name>.+?))?\s*$')
+_REPEATED = re.compile(r"\[Previous line repeated (\d+) more times?\]\s*$")
+_ERROR = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: ?(?P<text>.*))?$")
+_WITHOUT_TEXT = re.compile(r".*\.\w+|\w*(Error|Exception|Exit|Interrupt|Iteration|Warning|Group)")
+_LEVELS = {"TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "SEVERE"}
+_PYTEST = re.compile(
+    r"(?P<file>(?:[A-Za-z]:)?[^\s:\"][^:\"]*\.pyw?):(?P<line>\d+): ?(?:in (?P<name>\S.*)|(?P<error>[\w.]*))$"
+)
+_LINKS = (
+    ("During handling of the above exception, another exception occurred:", "context"),
+    ("The above exception was the direct cause of the following exception:", "cause"),
+)
+_MEMBER = re.compile(r"\s*[+|] $")
+
+
+@dataclass(frozen=True)
+class LogFrame:
+    """One frame as the log has it; ``text`` is the source line, None where the log has none."""
+
+    file: str
+    line: int
+    function: str | None
+    text: str | None
+    repeated: int = 0
+
+
+@dataclass(frozen=True)
+class Raised:
+    """One exception with its frames, outermost first; ``link`` is how it belongs to the one before it."""
+
+    type: str | None
+    text: str | None
+    frames: tuple[LogFrame, ...]
+    link: str | None = None  # context, cause, member (of a group); None for the first
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.type, self.text) if part) or "the log ends before the exception"
+
+
+@dataclass(frozen=True)
+class Traceback:
+    """Exceptions that were printed as one, in their order; ``line`` is where in the log, ``times`` how often."""
+
+    raised: tuple[Raised, ...]
+    line: int
+    times: int = 1
+
+    @property
+    def error(self) -> Raised:
+        """The exception that ended it; of a group its own, not a member's."""
+        return next(one for one in reversed(self.raised) if one.link != "member")
+
+    @property
+    def frames(self) -> tuple[LogFrame, ...]:
+        return tuple(dict.fromkeys(frame for one in self.raised for frame in one.frames))
+
+
+@dataclass(frozen=True)
+class Log:
+    """What was found in a log: different tracebacks in the order of their first appearance."""
+
+    tracebacks: tuple[Traceback, ...]
+    lines: int
+    left_out: int = 0  # different ones beyond the number that is kept
+
+
+def read_log(source: Path | str | BinaryIO) -> Log:
+    """Every traceback of a log.
+
+    :param source: a file's path, an open binary stream, or the text itself
+    :raises OSError: the file cannot be read
+    """
+    if isinstance(source, Path):
+        with source.open("rb") as stream:
+            return _read(stream)
+    return _read(io.BytesIO(source.encode("utf-8", "surrogatepass")) if isinstance(source, str) else source)
+
+
+def _read(stream: BinaryIO) -> Log:
+    reader = _Reader()
+    stream = io.BufferedReader(stream) if isinstance(stream, io.RawIOBase) else stream
+    total = 0
+    for number, line in lines_that_matter(stream, lambda: bool(reader.open or reader.pointed)):
+        total = number
+        if line is not None:
+            reader.feed(number, line)
+    reader.close_all()
+    found = [Traceback(raised, line, times) for raised, (line, times) in reader.found.items()]
+    return Log(tuple(sorted(found, key=lambda one: one.line)), total, reader.left_out)
+
+
+@dataclass
+class _Open:
+    """A traceback that is being read."""
+
+    channel: str
+    line: int
+    shape: re.Pattern  # what stands before each of its lines
+    base: re.Pattern  # the same, without the marks of an exception group
+    group: bool
+    done: list[Raised] = field(default_factory=list)
+    frames: list[LogFrame] = field(default_factory=list)
+    error: tuple[str, str | None] | None = None
+    link: str | None = None
+    next_link: str | None = None
+    indent: int = 2  # of the last frame's line
+    wants_text: bool = False
+    sure: bool = False  # have the lines after the first shown whether they carry the prefix?
+    pytest: bool = False
+    idle: int = 0
+
+    def rest(self, line: str) -> str | None:
+        found = self.shape.match(line)
+        return line[found.end() :] if found else None
+
+    def finish_one(self) -> None:
+        if self.frames or self.error:
+            kind, text = self.error or (None, None)
+            self.done.append(Raised(kind, text, tuple(self.frames), self.link if self.done else None))
+        self.frames, self.error, self.link, self.next_link = [], None, self.next_link, None
+
+
+class _Reader:
+    def __init__(self):
+        self.open: list[_Open] = []
+        self.found: dict[tuple[Raised, ...], tuple[int, int]] = {}
+        self.left_out = 0
+        self.pointed: str | None = None  # pytest's last line with a mark, of the frame that is named below it
+        self.pointed_at = 0
+
+    # -------------------------------------------------------------------------- lines
+
+    def feed(self, number: int, line: str) -> None:
+        line = _ANSI.sub("", line)
+        if "{" in line and self._feed_json(number, line):
+            return
+        frame = _FRAME.search(line)
+        # A path may hold the letters of an escaped line end; a function's name does not.
+        parts = unfolded(line) if not frame or re.search(r"\\n|#012", frame["name"] or "") else None
+        if parts:
+            for part in parts:
+                self._line(number, part, "folded")
+            self._close(lambda one: one.channel == "folded")
+            return
+        self._line(number, line, "")
+
+    def _feed_json(self, number: int, line: str) -> bool:
+        values = json_texts(line)
+        if values is None:
+            return False
+        for where, text in values:
+            channel = f"json{where}"
+            if isinstance(text, dict):
+                self._keep((_structured(text),), number)
+                continue
+            parts = text.rstrip("\n").split("\n")
+            if len(parts) > 1:  # a field that holds the whole of it is read on its own
+                before, self.open = self.open, []
+                for part in parts:
+                    self._line(number, part.rstrip("\r"), channel)
+                self.close_all()
+                self.open = before
+            else:
+                self._line(number, parts[0], channel)
+        return True
+
+    def _line(self, number: int, line: str, channel: str) -> None:
+        header = _HEADER.search(line)
+        if header:
+            self._begin(number, line[: header.start()], bool(header["group"]), channel)
+            return
+        owner = self._owner(line, channel)
+        if owner is None:
+            frame = _FRAME.search(line)
+            located = None if frame else _PYTEST.match(line)
+            if frame:  # the log begins in the middle of a traceback
+                head = line[: frame.start()]
+                owner = self._begin(number, head.removesuffix("  "), False, channel)
+            elif located and (located["name"] or self.pointed is not None or located["error"]):
+                owner = self._begin(number, "", False, channel)
+                owner.pytest = True
+            elif line.startswith(">"):
+                self.pointed, self.pointed_at = line[1:].strip(), number
+                return
+            else:
+                if number - self.pointed_at > _POINTED:
+                    self.pointed = None
+                return
+        self._take(owner, line)
+        for one in [one for one in self.open if one is not owner and one.channel == channel]:
+            one.idle += 1
+        self._close(lambda one: one.idle > (_AFTERWARDS if one.error and not one.group else _PATIENCE))
+
+    def _begin(self, number: int, head: str, group: bool, channel: str) -> _Open:
+        shape, base = _shape(head, group), _shape(_MEMBER.sub("", head), False)
+        plain = _MEMBER.sub("", head)
+        for one in reversed(self.open):
+            chained = one.next_link and (one.shape.fullmatch(head) or one.base.fullmatch(head))
+            member = one.group and one.error is None and not one.frames and one.done
+            member = (member or (one.group and one.error)) and head != plain and one.base.fullmatch(plain)
+            if one.channel == channel and (chained or member):
+                one.next_link = one.next_link if chained else "member"
+                one.finish_one()
+                one.shape, one.group, one.idle = shape, one.group or group, 0
+                one.sure = one.wants_text = False
+                return one
+        # A second one at the same place: the one before it is over.
+        self._close(lambda one: one.channel == channel and bool(one.shape.fullmatch(head)))
+        one = _Open(channel, number, shape, base, group)
+        self.open.append(one)
+        return one
+
+    def _owner(self, line: str, channel: str) -> _Open | None:
+        """The open traceback that a line belongs to: the one whose prefix takes most of it."""
+        best, most = None, -1
+        for one in self.open:
+            if one.channel != channel:
+                continue
+            found = one.shape.match(line)
+            if not one.sure and not one.pytest:
+                # The first line of a log record carries a prefix, those that follow it often none.
+                frame = _FRAME.search(line)
+                if frame and not (found and not line[found.end() : frame.start()].strip()):
+                    head = line[: frame.start()]
+                    if head.strip():
+                        continue
+                    one.shape = one.base = re.compile(re.escape(head.removesuffix("  ")))
+                    found = one.shape.match(line)
+                one.sure = bool(frame)
+            found = found or (one.base.match(line) if any(text in line for text, _ in _LINKS) else None)
+            if found and found.end() > most:
+                best, most = one, found.end()
+        return best
+
+    # -------------------------------------------------------------------------- one traceback
+
+    def _take(self, one: _Open, line: str) -> None:
+        rest = one.rest(line)
+        rest = line if rest is None else rest
+        stripped = rest.strip()
+        link = next((kind for text, kind in _LINKS if text in rest), None)
+        if link:
+            one.next_link, one.idle = link, 0
+            return
+        if one.pytest:
+            self._take_pytest(one, rest)
+            return
+        frame = _FRAME.match(rest.lstrip())
+        one.idle += 1
+        if frame:
+            if one.error is not None:
+                one.error = None  # what was taken for the exception was another line
+            one.frames.append(LogFrame(frame["file"], int(frame["line"]), frame["name"], None))
+            one.indent, one.wants_text, one.idle = len(rest) - len(rest.lstrip()), True, 0
+            return
+        if one.frames and (repeated := _REPEATED.match(stripped)):
+            last = one.frames[-1]
+            one.frames[-1] = LogFrame(last.file, last.line, last.function, last.text, int(repeated[1]))
+            one.wants_text, one.idle = False, 0
+            return
+        if not stripped or not set(stripped) - set("~^ "):
+            return
+        indent = len(rest) - len(rest.lstrip())
+        if one.wants_text and (indent > one.indent or one.indent == 0 and not one.frames[-1].file.startswith("<")):
+            last = one.frames[-1]
+            one.frames[-1] = LogFrame(last.file, last.line, last.function, stripped)
+            one.wants_text, one.idle = False, 0
+        elif indent == 0 and one.error is None and (one.frames or one.next_link is None) and (error := _error(rest)):
+            one.error, one.wants_text, one.idle = error, False, 0
+
+    def _take_pytest(self, one: _Open, rest: str) -> None:
+        one.idle += 1
+        located = _PYTEST.match(rest)
+        if located:
+            text = self.pointed
+            one.frames.append(LogFrame(located["file"], int(located["line"]), located["name"], text))
+            one.wants_text, one.idle, self.pointed = bool(located["name"]), 0, None
+            if located["error"] and one.error is None:
+                one.error = (located["error"], None)
+        elif rest.startswith("E ") and rest[2:].strip():
+            if one.error is None or not one.error[1]:
+                one.error = _error(rest[2:].strip()) or one.error
+            one.wants_text, one.idle = False, 0
+        elif rest.startswith(">"):
+            self.pointed, one.idle = rest[1:].strip(), 0
+        elif one.wants_text and rest.startswith("    ") and set(rest.strip()) - set("~^ "):
+            last = one.frames[-1]
+            one.frames[-1] = LogFrame(last.file, last.line, last.function, rest.strip())
+            one.wants_text = False
+        elif rest.startswith(("====", "____", "----")):
+            self._close(lambda other: other is one)
+
+    # -------------------------------------------------------------------------- the end
+
+    def _close(self, which: Callable[[_Open], bool]) -> None:
+        for one in [one for one in self.open if which(one)]:
+            self.open.remove(one)
+            one.finish_one()
+            if any(raised.frames for raised in one.done):
+                self._keep(tuple(one.done), one.line)
+
+    def close_all(self) -> None:
+        self._close(lambda one: True)
+
+    def _keep(self, raised: tuple[Raised, ...], line: int) -> None:
+        if raised in self.found:
+            first, times = self.found[raised]
+            self.found[raised] = (first, times + 1)
+        elif len(self.found) < _MOST:
+            self.found[raised] = (line, 1)
+        else:
+            self.left_out += 1
+
+
+def _shape(head: str, group: bool) -> re.Pattern:
+    """What stands before a line, as a pattern: numbers in it may change from line to line."""
+    tail = ""
+    if group and head.endswith("+ "):
+        head, tail = head[:-2], r"[+|] "
+    parts = re.split(r"(\d+)", head)
+    return re.compile("".join(r"\d+" if part.isdigit() else re.escape(part) for part in parts) + tail)
+
+
+def _error(line: str) -> tuple[str, str | None] | None:
+    found = _ERROR.match(line.rstrip())
+    if not found or found["type"] in _LEVELS:
+        return None
+    if not found["text"] and not _WITHOUT_TEXT.fullmatch(found["type"]):
+        return None
+    return found["type"], found["text"] or None
+
+
+def _structured(value: dict) -> Raised:
+    """An exception whose frames the log has as values."""
+    frames = tuple(LogFrame(**frame) for frame in value["frames"])
+    return Raised(value["type"], value["text"], frames)

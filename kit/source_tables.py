@@ -1,0 +1,250 @@
+"""Which tables a source defines where, read from its text alone: nothing is imported or run.
+
+What counts is a name that stands there: ``__tablename__ = "..."``, ``Table("...", ...)``, a mixin's
+``__tablename__`` for the classes that take it. A name that is computed is said to be computed, never guessed.
+"""
+
+import ast
+import re
+import tokenize
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from io import BytesIO
+
+_TELLING = re.compile(rb"__tablename__|Table\(|table ?= ?True|\.Model\b")
+_COMPUTED = re.compile(
+    rb"def __tablename__|__tablename__\s*(:[^=\n]*)?=\s*(?![\"'\s])|Table\(\s*(?![\"'\s])|table ?= ?True|\.Model\b"
+)
+# A class on these alone is where mapped classes come from, and makes no table itself.
+_ROOTS = {"object", "ABC", "DeclarativeBase", "DeclarativeBaseNoMeta", "MappedAsDataclass"}
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A table's definition; ``table`` is None where its name is computed.
+
+    :ivar name: the class, or None for ``Table(...)`` outside of one
+    :ivar base: the classes, or the metadata, that it is defined on, as the source has them
+    :ivar always: it stands at the module's top level, in no ``if``, ``try`` or function
+    :ivar again: it allows a table that is there already (``extend_existing``, ``keep_existing``)
+    :ivar may_be: a computed name's outcome, where a library has a rule for it
+    """
+
+    file: str
+    line: int
+    name: str | None
+    table: str | None
+    base: str
+    always: bool
+    again: bool
+    may_be: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" + (f" (class {self.name})" if self.name else " (Table(...))")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Every definition of a source, by file and line; ``unread`` files are no Python that can be parsed here."""
+
+    definitions: tuple[Definition, ...]
+    unread: tuple[str, ...] = ()
+
+    def of(self, table: str) -> tuple[Definition, ...]:
+        return tuple(one for one in self.definitions if one.table == table)
+
+    def computed(self, table: str) -> tuple[Definition, ...]:
+        """Definitions whose computed name could be this one."""
+        return tuple(one for one in self.definitions if one.table is None and one.may_be in (None, table))
+
+    def in_file(self, file: str) -> tuple[Definition, ...]:
+        return tuple(one for one in self.definitions if one.file == file)
+
+
+def decoded(content: bytes) -> str:
+    """Source text as Python reads it: the file's own encoding, any kind of line end."""
+    try:
+        encoding, _ = tokenize.detect_encoding(BytesIO(content).readline)
+        text = content.decode(encoding, "replace")
+    except (SyntaxError, LookupError):
+        text = content.decode("utf-8", "replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_tables(sources: Mapping[str, bytes], table: str | None = None) -> Tables:
+    """The tables that a source defines.
+
+    :param sources: path to content, of every Python file
+    :param table: only definitions that may be of this table are wanted: other files need not be parsed
+    """
+    found: list[Definition] = []
+    classes: list[_Class] = []
+    unread: list[str] = []
+
+    def read(file: str) -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tree = ast.parse(decoded(sources[file]))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            unread.append(file)
+            return
+        reader = _Reader(file, tree)
+        found.extend(reader.tables)
+        classes.extend(reader.classes)
+
+    def telling(content: bytes) -> bool:
+        if table is None:
+            return bool(_TELLING.search(content))
+        return table.encode() in content or bool(_COMPUTED.search(content))
+
+    first = [file for file, content in sorted(sources.items()) if telling(content)]
+    for file in first:
+        read(file)
+    # Classes that take their table's name from a mixin elsewhere say nothing of it themselves.
+    names = {one.definition.name.encode() for one in classes if one.mixin and one.definition.name}
+    if names:
+        taken = re.compile(rb"class \w+\([^)]*\b(" + b"|".join(sorted(names)) + rb")\b")
+        for file in sorted(set(sources) - set(first)):
+            if taken.search(sources[file]):
+                read(file)
+    found += _classes_as_definitions(classes)
+    ordered = sorted(set(found), key=lambda one: (one.file, one.line, one.name or ""))
+    return Tables(tuple(ordered), tuple(sorted(unread)))
+
+
+@dataclass(frozen=True)
+class _Class:
+    """A class that may be mapped; ``own`` is what its body says of the table's name."""
+
+    definition: Definition
+    bases: tuple[str, ...]
+    own: str | None  # "named", "computed", or None where the body says nothing
+    abstract: bool
+    mapped: bool  # by a decorator, or by ``table=True``
+
+    @property
+    def mixin(self) -> bool:
+        """Mapped by nothing itself: what it says of a table's name holds for the classes that take it."""
+        roots = {base.rpartition(".")[2].partition("[")[0] for base in self.bases} <= _ROOTS | {"Generic"}
+        return self.own is not None and not self.mapped and (self.abstract or roots)
+
+    @property
+    def root(self) -> bool:
+        """Is a class mapped by taking this one alone?"""
+        return self.abstract or any(base.rpartition(".")[2].startswith("DeclarativeBase") for base in self.bases)
+
+
+class _Reader(ast.NodeVisitor):
+    def __init__(self, file: str, tree: ast.Module):
+        self.file = file
+        self.tables: list[Definition] = []
+        self.classes: list[_Class] = []
+        self.conditional = 0
+        self.constants = _constants(tree)
+        self.visit(tree)
+
+    def _inner(self, node) -> None:
+        self.conditional += 1
+        self.generic_visit(node)
+        self.conditional -= 1
+
+    visit_If = visit_Try = visit_TryStar = visit_For = visit_While = visit_With = visit_Match = _inner
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = _inner
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        bases = tuple(ast.unparse(one) for one in node.bases)
+        own = table = may_be = None
+        abstract = again = False
+        for statement in node.body:
+            for name, value in _assigned(statement):
+                if name == "__tablename__":
+                    table = self._constant(value)
+                    own = "named" if table is not None else "computed"
+                elif name == "__abstract__":
+                    abstract = isinstance(value, ast.Constant) and value.value is True
+                elif name == "__table_args__":
+                    again = _allows_again(value)
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and statement.name == "__tablename__":
+                own, table = "computed", None
+        keywords = {one.arg for one in node.keywords if isinstance(one.value, ast.Constant) and one.value.value is True}
+        mapped = "table" in keywords or any("mapped" in ast.unparse(one) for one in node.decorator_list)
+        if own is None and "table" in keywords:  # SQLModel's rule
+            own, may_be = "computed", node.name.lower()
+        elif own is None and any(base.rpartition(".")[2] == "Model" and "." in base for base in bases):
+            # Flask-SQLAlchemy's rule
+            own, may_be = "computed", re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", node.name).lower()
+        definition = Definition(
+            self.file, node.lineno, node.name, table, ", ".join(bases), not self.conditional, again, may_be
+        )
+        self.classes.append(_Class(definition, bases, own, abstract, mapped))
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+        if called == "Table" and len(node.args) >= 2:
+            table = self._constant(node.args[0])
+            again = any(one.arg in ("extend_existing", "keep_existing") for one in node.keywords)
+            base = ast.unparse(node.args[1])
+            self.tables.append(Definition(self.file, node.lineno, None, table, base, not self.conditional, again))
+        self.generic_visit(node)
+
+    def _constant(self, value: ast.expr) -> str | None:
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            return value.value
+        return self.constants.get(value.id) if isinstance(value, ast.Name) else None
+
+
+def _constants(tree: ast.Module) -> dict[str, str]:
+    """Names that the module gives one text at its top level and nothing else anywhere."""
+    given: dict[str, str] = {}
+    count: dict[str, int] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            count[node.id] = count.get(node.id, 0) + 1
+    for statement in tree.body:
+        for name, value in _assigned(statement):
+            if isinstance(value, ast.Constant) and isinstance(value.value, str) and count.get(name) == 1:
+                given[name] = value.value
+    return given
+
+
+def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
+    if isinstance(statement, ast.Assign):
+        return [(one.id, statement.value) for one in statement.targets if isinstance(one, ast.Name)]
+    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
+        return [(statement.target.id, statement.value)]
+    return []
+
+
+def _allows_again(value: ast.expr) -> bool:
+    words = {node.value for node in ast.walk(value) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    keywords = {node.arg for node in ast.walk(value) if isinstance(node, ast.keyword)}
+    return bool((words | keywords) & {"extend_existing", "keep_existing"})
+
+
+def _classes_as_definitions(classes: list[_Class]) -> list[Definition]:
+    """Classes that make a table: those that name one, and those that take its name from a mixin."""
+    mixins: dict[str, list[_Class]] = {}
+    for one in classes:
+        if one.mixin:
+            mixins.setdefault(one.definition.name or "", []).append(one)
+    found, used = [], set()
+    for one in classes:
+        if one.mixin or one.abstract:
+            continue
+        if one.own is not None:
+            found.append(one.definition)
+            continue
+        names = {base.rpartition(".")[2] for base in one.bases} & set(mixins)
+        taken = [mixin for name in sorted(names) for mixin in mixins[name]]
+        if taken and (one.mapped or len(one.bases) > len(names) or any(mixin.root for mixin in taken)):
+            # Mixins of one name in different files: which of them it takes is not read here.
+            tables = {mixin.definition.table for mixin in taken}
+            found.append(replace(one.definition, table=tables.pop() if len(tables) == 1 else None))
+            used |= names
+    for name in sorted(set(mixins) - used):
+        # Taken in a way that the text does not show, as by ``declarative_base(cls=...)``.
+        found += [mixin.definition for mixin in mixins[name] if mixin.own == "computed"]
+    return found
