@@ -23,7 +23,7 @@ postmortem: $(STAMP)  ## run the bundled incident, or INCIDENT=path/to/incident.
 	@$(RUN) -m kit postmortem $(INCIDENT)
 
 test: $(STAMP)  ## pass the tests
-	@$(RUN) -m pytest -q -n 4 --dist loadgroup tests
+	@$(RUN) -m pytest -q -n 4 tests
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	@cd notebooks && ../$(ENV)/bin/jupyter lab

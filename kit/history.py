@@ -119,6 +119,11 @@ def history(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def search_if_any(incident: Incident, progress: Callable[[str], None] = lambda text: None) -> History | None:
+    """As :func:`history_of`; None for an application without a history."""
+    return None if builds_of(incident) is None else history_of(incident, progress=progress)
+
+
 def history_of(
     incident: Incident,
     *,

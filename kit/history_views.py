@@ -98,11 +98,17 @@ def deductions(triage: Triage) -> Shown:
 # ------------------------------------------------------------------------------------ history
 
 
-def came_and_went(history: History) -> Shown:
-    """The banner: the commit that brought it in, the one that took it out, and what the claimed fix did."""
+def came_and_went(history: History | None, place: str | None = "verdict") -> Shown:
+    """The commit that brought it in, the one that took it out, and what the claimed fix did.
+
+    :param history: None where the application has none
+    :param place: ``verdict`` puts it at the top of the page; None leaves it where it is
+    """
+    if history is None:
+        return Shown([para("The application is a folder without a history: nothing was searched.")])
     if history.reproduced is None:
         state = "could be run to tell" if history.untestable_only else "that was run shows it"
-        return Shown([para(strong(f"No build {state}"), kind="kit-head kit-open")], place="verdict")
+        return Shown([para(strong(f"No build {state}"), kind="kit-head kit-open")], place=place)
     both = history.introduced is not None and history.fixed is not None
     kind = "kit-head kit-good" if both else "kit-head kit-open"
     head = (
@@ -119,7 +125,7 @@ def came_and_went(history: History) -> Shown:
             facts.append(join(strong("A commit that says it is the fix "), one.verdict, ": ", _named(one.commit)))
     facts.append(f"{history.runs} builds of {history.commits} commits were run, {history.kept} were known from before")
     facts += list(history.notes)
-    return Shown([para(strong(head), kind=kind), items(facts)], place="verdict")
+    return Shown([para(strong(head), kind=kind), items(facts)], place=place)
 
 
 def _boundary(text: str, change, boundary: Boundary) -> Part:

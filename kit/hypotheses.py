@@ -8,12 +8,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .errors import IncidentError
 from .imports import import_graph
 from .incident import Expect, Hypothesis, Incident
 from .smallest import Smallest
 from .startup import reproduce
 from .static import imported_names
 from .trace import Conflict, Import, Trace
+from .triage import triage_incident
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,29 @@ def import_order(known: Known) -> Answer:
     )
 
 
+def log_matches_source(known: Known) -> Answer:
+    experiment = "look whether every frame of the log stands in the newest build"
+    if known.incident.log is None:
+        return "undecided", experiment, "the incident file names no log"
+    try:
+        found = triage_incident(known.incident)
+    except IncidentError as error:
+        return "undecided", experiment, str(error)
+    after = next((one for one in found.excluded if one.side in ("after", "all")), None)
+    if after is not None and after.differs:
+        what = after.differs[0]
+        made = (
+            f"it can come from {', '.join(map(str, found.builds))}"
+            if found.builds
+            else "no build has all of its frames"
+        )
+        return "refuted", experiment, f"{what.file}:{what.line} of the log is not in {after.nearest}, nor later; {made}"
+    if found.builds or found.worktree_matches:
+        where = f"{found.builds[0]}, the newest build" if found.builds else "the application's folder"
+        return "confirmed", experiment, f"every frame of the log stands in {where}"
+    return "undecided", experiment, "the log does not tell"
+
+
 KINDS: dict[str, tuple[str, Callable[[Known], Answer]]] = {
     "several-metadata": ("There are several MetaData objects (several Base instances)", several_metadata),
     "one-definition": ("The table is defined in one place only", one_definition),
@@ -165,6 +190,7 @@ KINDS: dict[str, tuple[str, Callable[[Known], Answer]]] = {
     "circular-import": ("A circular import registers the table twice", circular_import),
     "double-import": ("Another module imports the defining module too", double_import),
     "import-order": ("The order of the imports causes it", import_order),
+    "log-matches-source": ("The log comes from the newest build", log_matches_source),
 }
 _WORDS = (
     ("circular-import", r"circular|cycle"),
@@ -172,6 +198,7 @@ _WORDS = (
     ("one-definition", r"\b(only )?one definition|defined (only )?once"),
     ("import-order", r"\border\b|before the migrations|imported before"),
     ("module-imported-twice", r"(imported|executed|registered|loaded|run) twice"),
+    ("log-matches-source", r"\blog\b.*\b(source|build|version)"),
     ("double-import", r"double import|\balso imports\b|\bimports\b.*\btoo\b"),
 )
 
@@ -184,7 +211,9 @@ def test_all(
     if conflict is not None and conflict.first is not None:
         claimed = {kind_of(h) for h in incident.hypotheses}
         claims += [
-            (Hypothesis(claim=text, kind=kind), "kit") for kind, (text, _) in KINDS.items() if kind not in claimed
+            (Hypothesis(claim=text, kind=kind), "kit")
+            for kind, (text, _) in KINDS.items()
+            if kind not in claimed and (kind != "log-matches-source" or incident.log)
         ]
     return tuple(_test(incident, trace, conflict, smallest, hypothesis, of) for hypothesis, of in claims)
 

@@ -1,7 +1,9 @@
 """What the tests share: small applications written on the spot, and the command line."""
 
+import fcntl
 import json
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -25,6 +27,23 @@ class Said(NamedTuple):
     @property
     def json(self):
         return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory, worker_id):
+    """Makes a value once for all tests, also where several workers run them side by side."""
+    base = tmp_path_factory.getbasetemp()
+    base = base if worker_id == "master" else base.parent
+
+    def get(name: str, make):
+        kept = base / f"{name}.pickle"
+        with open(base / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not kept.exists():
+                kept.write_bytes(pickle.dumps(make()))
+            return pickle.loads(kept.read_bytes())
+
+    return get
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import yaml
 from conftest import PROJECT
 from environments import SQLALCHEMY, environment, interpreters
 
+from kit import reasons
 from kit.diagnose import diagnose, find_mechanism, look_at
 from kit.incident import load
 from kit.verify import shows_incident, verify
@@ -184,11 +185,10 @@ def test_diagnose_of_a_healthy_application_accuses_nobody(kit):
 
 
 @pytest.fixture(scope="module")
-def energy_events():
-    return diagnose(load(PROJECT / "notebooks" / "incidents" / "energy_events"))
+def energy_events(once):
+    return once("diagnosis", lambda: diagnose(load(PROJECT / "notebooks" / "incidents" / "energy_events")))
 
 
-@pytest.mark.xdist_group("energy_events_diagnosis")
 class TestTheBundledIncident:
     def test_its_mechanism_is_a_second_class_in_another_file(self, energy_events):
         assert energy_events.finding.mechanism == "second-class-same-table-other-file"
@@ -247,3 +247,14 @@ def test_changing_the_order_is_confirmed_where_it_helps(write_incident, duplicat
     """
     tested = {one.kind: one for one in diagnose(load(write_incident(duplicate))).hypotheses}
     assert tested["import-order"].verdict == "confirmed"
+
+
+def test_what_stands_in_the_sources_is_set_against_what_ran(energy_events):
+    shown = repr(reasons.static_and_run(energy_events))
+    assert "app/run_migrations.py:45 | app.run_migrations | env_py" in shown  # a call that no search for imports finds
+    assert "1 ran that no import statement says" in shown
+
+
+def test_a_log_of_another_build_refutes_that_it_comes_from_the_source_at_hand(energy_events):
+    (tested,) = [one for one in energy_events.hypotheses if one.kind == "log-matches-source"]
+    assert tested.verdict == "refuted" and "of the log is not in" in tested.evidence

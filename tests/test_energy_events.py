@@ -12,9 +12,6 @@ from kit.incident import load
 from kit.startup import reproduce
 from kit.verify import verify
 
-# The fixes are run once, in one worker.
-pytestmark = pytest.mark.xdist_group("energy_events")
-
 INCIDENT = PROJECT / "notebooks" / "incidents" / "energy_events"
 
 
@@ -74,8 +71,8 @@ def test_the_two_definitions_have_the_columns_of_record():
 
 
 @pytest.fixture(scope="module")
-def verification():
-    return verify(load(INCIDENT))
+def verification(once):
+    return once("verification", lambda: verify(load(INCIDENT)))
 
 
 def test_the_control_is_broken_as_recorded(verification):

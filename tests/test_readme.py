@@ -3,8 +3,8 @@
 import re
 
 import yaml
-
 from conftest import PROJECT
+
 from kit import incident
 
 README = (PROJECT / "README.md").read_text()
