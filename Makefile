@@ -26,7 +26,7 @@ test: $(STAMP)  ## pass the tests
 	@$(RUN) -m pytest -q -n 4 tests
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
-	@cd notebooks && ../$(ENV)/bin/jupyter lab
+	@cd notebooks && ../$(ENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
 
 lint: $(STAMP)  ## what ruff says
 	@$(RUN) -m ruff check kit tests

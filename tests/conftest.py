@@ -29,6 +29,15 @@ class Said(NamedTuple):
         return json.loads(self.out)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What was not tried because this machine lacks it, in one line."""
+    from environments import interpreters
+
+    missing = [f"3.{minor}" for minor in range(8, 14) if (3, minor) not in interpreters()]
+    if missing:
+        terminalreporter.write_line(f"not tried, since this machine has no such interpreter: CPython {', '.join(missing)}")
+
+
 @pytest.fixture(scope="session")
 def once(tmp_path_factory, worker_id):
     """Makes a value once for all tests, also where several workers run them side by side."""
