@@ -8,17 +8,22 @@ reproduce · 4 the run broke; what was seen until then is kept and shown.
 import argparse
 import json
 import os
+import re
+import signal
 import sys
+import traceback
 from pathlib import Path
 
 from .errors import IncidentError, KitError
 from .incident import Incident, load
 from .trace import Trace, application_frames
+from .verify import why_not
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminated)  # as CI and `timeout` end a job: in order, like Ctrl+C
     try:
         return options.run(options)
     except KitError as error:
@@ -30,6 +35,20 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 4
+    except Exception as error:  # a fault of the kit's own; never mistaken for a verdict
+        if "KIT_TRACEBACK" in os.environ:
+            raise
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        print(
+            f"kit: a fault of the kit itself, at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {error}. "
+            "Nothing was decided. Set KIT_TRACEBACK=1 to see the whole traceback, and report it with the incident file.",
+            file=sys.stderr,
+        )
+        return 4
+
+
+def _terminated(number, frame) -> None:
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,7 +113,9 @@ def _diagnose(options) -> int:
             f"not seen by {one.by}: table {one.named.table} at {one.named.file}:{one.named.line}; {one.remedy}"
         )
     _give(options, diagnose_report(incident, diagnosis), lines)
-    return 4 if diagnosis.trace.broke else 0 if diagnosis.reproduced or finding.mechanism == "none" else 3
+    asked = incident.expect.error or incident.expect.table
+    healthy = finding.mechanism == "none" and not asked
+    return 4 if diagnosis.trace.broke else 0 if diagnosis.reproduced or healthy else 3
 
 
 def _verify(options) -> int:
@@ -109,6 +130,7 @@ def _verify(options) -> int:
         )
     verification = verify(incident, only=options.fix, progress=_say)
     lines = [f"control: {'reproduces' if verification.reproduced else 'does not reproduce'}"]
+    lines += [] if verification.reproduced else [f"    {s}" for s in why_not(incident, verification.control.trace)]
     for one in verification.fixes:
         lines.append(f"{one.name}: {one.verdict}: {one.because}")
         lines += [f"    {_word(check.ok)}  {check.check}: {check.seen}" for check in one.checks]
@@ -174,9 +196,8 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
     """What ``reproduce`` says in words."""
     lines = [f"{incident.title}: {'reproduced' if reproduced else 'not reproduced'}"]
     for step in trace.steps:
-        lines.append(
-            f"  step {step.number}  {_word(step.ok)}  {step}" + (f"\n      {step.error}" if step.error else "")
-        )
+        lines.append(f"  step {step.number}  {_word(step.ok)}  {step}")
+        lines += [f"      {said}" for said in ([step.error, *_advice(step.error)] if step.error else [])]
     for one in trace.conflicts:
         lines.append(f"  table {one.table}, on the metadata made at {one.metadata.label}")
         for which, each in (("first ", one.first), ("second", one.second)):
@@ -184,9 +205,27 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
                 way = " → ".join(str(frame) for frame in application_frames(each.chain)[:-1])
                 lines.append(f"    {which} {each.site} {each.site.name or ''} by {way or 'the step itself'}")
     lines += [f"  swallowed at {one.site}: {one.error}" for one in trace.swallowed]
+    lines += [] if reproduced else [f"  {sentence}" for sentence in why_not(incident, trace)]
     lines += [f"  the run broke: {trace.broke}"] if trace.broke else []
     lines += [f"  not recorded: {text}" for text in trace.lost]
     return lines
+
+
+def _advice(error: str) -> list[str]:
+    """What the two commonest first failures usually mean."""
+    name = re.match(r"KeyError: '([A-Z][A-Z0-9_]+)'", error)
+    if name:
+        return [
+            f"The environment starts empty: give {name[1]} in app.env, or, if it is the database's URL, "
+            f"'database_env: {name[1]}'."
+        ]
+    module = re.match(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
+    if module:
+        return [
+            f"If {module[1]} is the application's own, put the folder that holds it on app.path; if it is a library, "
+            "name the interpreter of the application's environment in app.python."
+        ]
+    return []
 
 
 def _word(ok: bool | None) -> str:

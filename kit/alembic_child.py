@@ -106,7 +106,12 @@ def build(config_file):
         inspector = inspect(connection)
         for name in inspector.get_table_names():
             keys = inspector.get_pk_constraint(name)["constrained_columns"]
-            unique = {c for u in inspector.get_unique_constraints(name) for c in u["column_names"] if len(u["column_names"]) == 1}
+            unique = {
+                c
+                for u in inspector.get_unique_constraints(name)
+                for c in u["column_names"]
+                if len(u["column_names"]) == 1
+            }
             foreign = {}
             for key in inspector.get_foreign_keys(name):
                 for column, target in zip(key["constrained_columns"], key["referred_columns"]):

@@ -98,13 +98,13 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
             )
         return CheckResult("mappers", None, "the processes ended before their mappers could be tried", kind="mappers")
     frozen = _frozen(trace)
-    problems, about, count = [], set(), 0
+    problems, about, classes_seen = [], set(), set()
     for judged in trace.judged:
         if judged["error"] is not None:
             problems.append(f"configure_mappers(): {judged['error']}")
         by_table: dict = {}
         for one in judged["mappers"] or ():
-            count += 1
+            classes_seen.add((one["mod"], one["cls"]))
             if not one["ok"]:
                 problems.append(f"class {one['mod']}.{one['cls']} is not mapped")
             if one.get("orphans"):
@@ -117,13 +117,14 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
         for table, classes in sorted(by_table.items()):
             apart = [c for c in classes if c["mod"] in frozen and sum(o["i"] == c["i"] for o in classes) == 1]
             classes = [c for c in classes if c not in apart]
-            one_metadata = len({c["i"] for c in classes}) < len(classes)
+            met = sum(1 for r in trace.registrations if r.process == judged["process"] and r.table == table) > 1
+            one_metadata = met and len({c["i"] for c in classes}) < len(classes)
             if len(classes) > 1 and (one_metadata or table in tables and not _views(classes)):
                 names = " and ".join(f"{c['mod']}.{c['cls']}" for c in classes)
                 problems.append(f"{len(classes)} mapped classes for table {table}: {names}")
                 about.add(table)
     problems = list(dict.fromkeys(problems))
-    seen = _listed(problems) if problems else f"{count} mapped classes configure, one a table"
+    seen = _listed(problems) if problems else f"{len(classes_seen)} mapped classes configure, one a table"
     return CheckResult("mappers", not problems, seen, tuple(sorted(about)), "mappers")
 
 

@@ -1,8 +1,7 @@
 """Why it happened: the mechanism with its evidence, the definitions, what stands behind, each hypothesis."""
 
-import os
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from .mechanisms import Finding, Pair, judge
 from .migrations import Migrations, build, find_config, look
 from .relatives import FAULTS, Case, Fault
 from .smallest import Smallest, reduce_startup
-from .startup import reproduce
+from .startup import pool_of, reproduce
 from .static import Named, Statement, import_statements, module_name, named_tables
 from .trace import Behind, Conflict, Error, Registration, Site, Trace
 from .verify import shows_incident
@@ -87,13 +86,14 @@ def diagnose(
 
     :param executor: where the startups run; by default threads, one a core
     """
-    pool = executor or ThreadPoolExecutor(max_workers=os.cpu_count() or 2)
-    try:
+    with pool_of(executor) as pool:
         progress("starting the application, and a second time going on past failures")
         seen, beyond = pool.submit(look_at, incident), pool.submit(reproduce, incident, go_on=True)
         looked = seen.result()
         reproduced = shows_incident(incident, looked.trace)
         finding, conflict, fault = find_mechanism(incident, looked)
+        if fault is not None and incident.expect.error is None and incident.expect.table in (None, fault.table):
+            reproduced = True  # it raises nothing, and is there
         masked = stands_behind(looked.trace, beyond.result()) if finding.mechanism != "none" else ()
         pair = fault.pair if fault is not None else None
         if conflict is not None and conflict.first is not None:
@@ -103,9 +103,6 @@ def diagnose(
         smallest = reduce_startup(incident, looked.trace, *pair, executor=pool) if same_table else None
         progress("testing the hypotheses")
         hypotheses = test_all(incident, looked.trace, conflict, smallest)
-    finally:
-        if executor is None:
-            pool.shutdown(wait=True, cancel_futures=True)
     if conflict is not None:
         table, first, second = conflict.table, conflict.first.site if conflict.first else None, conflict.second.site
     elif fault is not None:
@@ -177,15 +174,23 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
 def find_mechanism(incident: Incident, looked: Looked) -> tuple[Finding, Conflict | None, Fault | None]:
     """The mechanism that the trace shows; ``undecided`` where something is wrong and none fits, else ``none``."""
     trace = looked.trace
-    for conflict in _in_question(incident, trace):
-        if conflict.first is not None:
-            return judge(Pair(trace, conflict.first, conflict.second)), conflict, None
     case = Case(trace, looked.migrations, incident.expect.table)
-    for look_for in FAULTS:
-        fault = look_for(case)
-        if fault is not None:
-            against = {"second-class-same-table-other-file": "no table was rejected: " + _count(trace)}
-            return Finding(fault.mechanism, fault.because, against), None, fault
+    fault = next((found for look_for in FAULTS if (found := look_for(case)) is not None), None)
+    conflicts = [one for one in trace.conflicts if one.first is not None]
+    conflicts.sort(key=lambda one: (one.table != incident.expect.table, one.second.at))
+    if conflicts and not (fault is not None and _is_about_another_error(incident)):
+        conflict = conflicts[0]
+        return judge(Pair(trace, conflict.first, conflict.second)), conflict, None
+    if fault is not None:
+        against = {"second-class-same-table-other-file": "no table was rejected: " + _count(trace)}
+        return Finding(fault.mechanism, fault.because, against), None, fault
+    if trace.conflicts:
+        conflict = trace.conflicts[0]
+        known = f"table {conflict.table} was rejected at {conflict.second.site}; its first registration was not seen"
+        return Finding("undecided", (known,), {}), None, None
+    if trace.provenance.get("sqlalchemy") is None and trace.provenance.get("untraced"):
+        known = f"not traced: {', '.join(trace.provenance['untraced'])} (python -I, -E or -S, env -i, or no Python)"
+        return Finding("undecided", (known,), {}), None, None
     wrong = _what_is_wrong(incident, trace)
     if wrong:
         known = (*wrong, "no table was rejected, and no mechanism that the kit knows fits")
@@ -198,13 +203,9 @@ def find_mechanism(incident: Incident, looked: Looked) -> tuple[Finding, Conflic
     )
 
 
-def _in_question(incident: Incident, trace: Trace) -> list[Conflict]:
-    """Conflicts, those of the incident's table first; none if another error is what the incident is about."""
-    table, error = incident.expect.table, incident.expect.error
-    conflicts = [one for one in trace.conflicts if one.second.outcome == "rejected"]
-    if error is not None and "is already defined" not in error:
-        conflicts = [one for one in conflicts if error in one.error] or conflicts
-    return sorted(conflicts, key=lambda one: (one.table != table, one.second.at))
+def _is_about_another_error(incident: Incident) -> bool:
+    """Does the incident name an error that is not a table's second registration?"""
+    return incident.expect.error is not None and "already defined" not in incident.expect.error
 
 
 def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:

@@ -366,8 +366,8 @@ def provenance(
     again = os.path.relpath(incident.file, _root())
     rows.append(
         (
-            "run it again",
-            code(f"python -m kit postmortem {again if not again.startswith('..') else incident.file.name}"),
+            "run it again, in the kit's folder",
+            code(f"make postmortem INCIDENT={again if not again.startswith('..') else '…/' + incident.file.name}"),
         )
     )
     times = [f"step {step.number} {step.seconds:.2f} s" for step in trace.steps if step.seconds is not None]

@@ -88,6 +88,10 @@ def circular_import(known: Known) -> Answer:
         others = f"; {count} other group{'s' if count != 1 else ''} of modules import each other" if count else ""
         return "refuted", experiment, f"no cycle holds {' or '.join(sorted(map(str, bodies)))}{others}"
     names = " → ".join(graph.module_of(key).module for key in held[0])
+    failed = [one for real in bodies for one in _runs_of(known.trace, real, known.conflict.second.process) if one.error]
+    if any("partially initialized module" in one.error.text for one in failed):
+        said = f"a cycle holds a definition ({names}), and its first import failed for it: {failed[0].error}"
+        return "confirmed", experiment, said
     twice = [real for real in bodies if len(_runs_of(known.trace, real, known.conflict.second.process)) > 1]
     if not twice:
         return (
@@ -125,6 +129,13 @@ def double_import(known: Known) -> Answer:
             )
         return "refuted", experiment, f"{importer} does not import {target}, neither in its source nor as it ran"
     importers = sorted({f"{e.file}:{e.line}" for e in graph.edges if _name(graph, e.imported) == target})
+    runs = _runs_of(known.trace, known.conflict.second.real, known.conflict.second.process)
+    if len(runs) > 1:
+        return (
+            "undecided",
+            experiment,
+            f"{target} is imported at {', '.join(importers) or 'the step'}, and its file was executed {len(runs)} times",
+        )
     if len(importers) > 1:
         again = "an import that is answered from sys.modules registers nothing"
         return "refuted", experiment, f"{target} is imported at {', '.join(importers)}, and executed once: {again}"
@@ -134,7 +145,7 @@ def double_import(known: Known) -> Answer:
 def import_order(known: Known) -> Answer:
     experiment = "run the shortest reproduction with its imports in the other order"
     steps = known.smallest.steps if known.smallest else ()
-    if len(steps) < 2:
+    if len(set(map(str, steps))) < 2:
         return "undecided", experiment, "the shortest reproduction has no two steps that could change places"
     tried = known.incident.model_copy(update={"startup": list(reversed(steps)), "expect": Expect(), "checks": []})
     trace = reproduce(tried)

@@ -145,6 +145,13 @@ class Http(_Part):
     headers: dict[str, Text] = {}
     body: str | None = None
 
+    @field_validator("path")
+    @classmethod
+    def _from_the_root(cls, value: str) -> str:
+        if not value.startswith("/"):
+            raise ValueError(f"a path begins with a slash, as in '/{value}'")
+        return value
+
 
 class Check(_Part):
     """What must be true after a fix: one of migrations, mappers, clean_start, command, http."""
@@ -216,6 +223,7 @@ class Limits(_Part):
     memory_mb: int = Field(default=4096, gt=0)
     disk_mb: int = Field(default=1024, gt=0)
     output_mb: int = Field(default=16, gt=0)
+    processes: int = Field(default=200, gt=0)
 
 
 class Incident(_Part):
@@ -441,6 +449,9 @@ def _check_paths(incident: Incident, node) -> None:
         need(("log",), incident.resolve(incident.log), "file")
     if incident.history is not None:
         need(("history",), incident.resolve(incident.history), "folder")
+    for number, check in enumerate(incident.checks):
+        if check.migrations is not None and app.root is not None and incident.resolve(app.root).is_dir():
+            need(("checks", number, "migrations"), incident.resolve(app.root) / app.workdir / check.migrations, "file")
     for name, fix in incident.fixes.items():
         for number, patch in enumerate(fix.patches):
             need(("fixes", name, "patches", number), incident.resolve(patch), "file")

@@ -15,8 +15,9 @@ from functools import cached_property
 from .trace import Frame, Import, Registration, Trace, application_frames, executed_by_alembic
 
 _RUNNERS = re.compile(r"^(_pytest/|pytest/|nose2?/|python3\.\d+/(unittest/|doctest\.py))")
-_CELLS = re.compile(r"(^<ipython-input|ipykernel_\d+/|^<stdin>|^<python-input)")
-_VENDORED = re.compile(r"(^|/)(_?vendor(ed|s)?|third[_-]?party|extern(al)?|(site|dist)-packages)/")
+_CELLS = re.compile(r"(^<|ipykernel_\d+/)")  # code that stands in no file
+_VENDORED = re.compile(r"^(_?vendor(ed)?|third[_-]?party|extern(al)?)/|/_vendor/|(site|dist)-packages/")
+_TICK = 20_000_000  # nanoseconds: Linux knows a thread's beginning to a hundredth of a second
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,9 @@ class Pair:
 
     @cached_property
     def one_definition(self) -> bool:
-        """Is it one statement of one file that ran twice?"""
-        return self.same_line
+        """Is it one file's statement that ran twice? It may have been edited in between."""
+        bodies = (self.first_import, self.second_import)
+        return self.same_line or self.same_file and None not in bodies and bodies[0] is not bodies[1]
 
     def _body(self, one: Registration) -> Import | None:
         """The execution of the module that holds the site, not of one that merely called into it."""
@@ -77,11 +79,8 @@ class Pair:
         while found is not None and found.module != (one.frame.module or "?"):
             found = self.trace.import_of(found.within)
         if found is None:  # called later: the newest execution of that module before it
-            runs = [
-                i
-                for i in self.trace.imports
-                if (i.process, i.module) == (one.process, one.frame.module) and i.began < one.at
-            ]
+            past = {one.process: one.at, **self.trace.forked_from(one.process)}
+            runs = [i for i in self.trace.imports if i.module == one.frame.module and i.began < past.get(i.process, 0)]
             found = runs[-1] if runs else None
         return found
 
@@ -108,11 +107,11 @@ def half_defined_class(pair: Pair) -> Answer:
         return False, f"the first definition, at {first.site}, is no mapped class"
     if first.made_mapper:
         return False, f"the class at {first.site} got its mapper"
-    later = [r for r in pair.trace.registrations if r.made_mapper]
-    if not later and not any(r.class_ and r.made_mapper for r in pair.trace.registrations):
-        whole = [r for r in pair.trace.registrations if r.class_ and r is not first and r.outcome != "rejected"]
-        if whole:  # no mapper was seen at all: this SQLAlchemy does not show them
-            return False, "whether the first class got its mapper is out of sight with this SQLAlchemy"
+    if first.later:
+        return False, f"the class at {first.site} is to be mapped later, on purpose"
+    others = [r for r in pair.trace.registrations if r.class_ and r is not first and r.outcome != "rejected"]
+    if others and not any(r.made_mapper for r in others):  # this SQLAlchemy does not show them
+        return False, "whether the first class got its mapper is out of sight with this SQLAlchemy"
     return True, f"the class at {first.site} left its table behind and never got a mapper: its mapping failed"
 
 
@@ -122,7 +121,7 @@ def main_module_imported_again(pair: Pair) -> Answer:
     for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
         body = pair.first_import if one is pair.first else pair.second_import
         is_main = one.frame.module in ("__main__", "__mp_main__") and other.frame.module != one.frame.module
-        if is_main and body is not None and not any(frame.application for frame in body.chain):
+        if is_main and body is not None and _is_program(body):
             return True, (
                 f"{one.site.file} runs as {one.frame.module}, the program itself, and is imported as {other.frame.module}"
             )
@@ -148,11 +147,16 @@ def race_in_lazy_definition(pair: Pair) -> Answer:
     if not pair.in_function:
         return False, _no_function(pair)
     one, two = pair.first.thread or "the main thread", pair.second.thread or "the main thread"
-    importing = [f for r in (pair.first, pair.second) for f in r.chain if f.application and f.function == "<module>"]
-    if one != two and importing:
-        return False, f"one of the two threads was there while {importing[0]} was being imported: they took turns"
+    function = f"{pair.first.frame.function}()"
+    if one != two and pair.second.inside:
+        return True, f"two threads, {one} and {two}, were in {function} at {pair.first.site} at one time"
+    if one != two and pair.second.since is not None and pair.second.since + _TICK < pair.first.at:
+        return (
+            True,
+            f"two threads, {one} and {two}, were on their way through {function}, at {pair.first.site}, at one time",
+        )
     if one != two:
-        return True, f"two threads, {one} and {two}, were in {pair.first.frame.function}() at {pair.first.site}"
+        return False, f"two threads, {one} and {two}, called {function}; nothing shows that the calls overlapped"
     return False, f"both calls of {pair.first.frame.function}() were made in one thread, {one}"
 
 
@@ -172,6 +176,10 @@ def runner_root_second_name(pair: Pair) -> Answer:
         if position is None:
             continue
         named = next((f for f in one.chain[position + 1 :] if f.application), None)
+        if _root(one.real, one.frame.module) in _runner_roots(pair.trace) - {_root(other.real, other.frame.module)}:
+            root = _root(one.real, one.frame.module) or "."
+            said = f"the test runner put the folder {root} on sys.path, so {one.site.file} became {one.frame.module}"
+            return True, f"{said} beside {other.frame.module}"
         if named is not None and _top(named.module) == _top(one.frame.module) != _top(other.frame.module):
             return True, (
                 f"the test runner named {named.file} {named.module}, by the folder that it put on sys.path; "
@@ -260,7 +268,8 @@ def fork_of_library_models_on_its_base(pair: Pair) -> Answer:
 
 
 def association_table_and_class(pair: Pair) -> Answer:
-    kinds = [one.class_ is not None or one.in_class for one in (pair.first, pair.second)]
+    mapped = [one.class_ is not None or one.in_class == "__table__" for one in (pair.first, pair.second)]
+    kinds = [is_class or one.made_mapper for is_class, one in zip(mapped, (pair.first, pair.second), strict=True)]
     if kinds[0] != kinds[1]:
         table, class_ = (pair.first, pair.second) if kinds[1] else (pair.second, pair.first)
         return True, f"{table.site} is a Table(), and {class_.site} maps the class {class_.site.name} to the same table"
@@ -268,9 +277,14 @@ def association_table_and_class(pair: Pair) -> Answer:
 
 
 def computed_table_name_collision(pair: Pair) -> Answer:
-    for one in (pair.first, pair.second):
-        if one.class_ is not None and not _says_its_name(pair.trace, one):
+    said = [_said_name(pair.trace, one) for one in (pair.first, pair.second)]
+    if pair.same_execution and pair.same_line and said[0] not in (None, pair.first.table):
+        return True, f"one statement, {pair.first.site}, computes the table's name, by {said[0]}, and came to it twice"
+    for one, name in zip((pair.first, pair.second), said, strict=True):
+        if one.class_ is not None and name is None:
             return True, f"the class {one.class_} at {one.site} does not say its table's name: it is computed"
+    if said[0] != said[1]:
+        return True, f"the table's name is computed, by {said[0]} and by {said[1]}"
     return False, "each definition writes out the table's name"
 
 
@@ -304,6 +318,7 @@ ONE_DEFINITION = (
     ("file-loaded-again-by-path", file_loaded_again_by_path),
     ("importlib-reload", importlib_reload),
     ("alias-two-module-names", alias_two_module_names),
+    ("computed-table-name-collision", computed_table_name_collision),
 )
 TWO_DEFINITIONS = (
     ("module-and-package-side-by-side", module_and_package_side_by_side),
@@ -325,29 +340,46 @@ def judge(pair: Pair) -> Finding:
         f"by {_way(pair.first)}, second {pair.second.site} by {_way(pair.second)}"
     )
     against = {slug: sentence for slug, holds, sentence in answers if not holds}
-    against |= {slug: ask(pair)[1] for slug, ask in _others(family) if not ask(pair)[0]}
+    others = TWO_DEFINITIONS if family is ONE_DEFINITION else ONE_DEFINITION
+    against |= {slug: sentence for slug, ask in others for holds, sentence in [ask(pair)] if not holds}
     if not holding:
         return Finding("undecided", (known, "no mechanism that the kit knows fits"), against)
     slug, sentence = holding[0]
-    against |= {other: f"{_more_special(slug)}: {sentence}" for other, _ in holding[1:]}
+    against |= {other: f"{slug} says more: {sentence}" for other, _ in holding[1:]}
     return Finding(slug, (known, sentence), dict(sorted(against.items())))
-
-
-def _others(family) -> tuple:
-    return TWO_DEFINITIONS if family is ONE_DEFINITION else ONE_DEFINITION
-
-
-def _more_special(slug: str) -> str:
-    return f"{slug} says more"
 
 
 # ------------------------------------------------------------------------------------ facts
 
 
 def _in_function(one: Registration) -> bool:
-    if one.class_ is not None:
-        return "<locals>" in one.class_
-    return one.frame.function != "<module>"
+    """Is it made inside a function's call? Module level, a comprehension there and a class's body are not."""
+    if one.class_ is not None and "<locals>" in one.class_:
+        return True
+    outer = (one.class_ or "").split(".")[-2:-1]
+    return one.frame.function[:1] != "<" and one.frame.function not in outer and not one.in_class
+
+
+def _root(file: str | None, module: str | None) -> str:
+    """The folder on the path by which a file has its module name."""
+    stem = (file or "").removesuffix(".py").removesuffix("/__init__")
+    return stem.removesuffix((module or "").replace(".", "/")).rstrip("/")
+
+
+def _runner_roots(trace: Trace) -> set[str]:
+    """The folders by which a test runner named the files that it imported itself."""
+    own = [one for one in trace.imports if one.application and one.chain and _RUNNERS.match(_last(one.chain).file)]
+    return {_root(one.real, one.module) for one in own}
+
+
+def _last(chain) -> Frame:
+    return next((frame for frame in reversed(chain) if "/importlib/" not in frame.file), chain[-1])
+
+
+def _is_program(body: Import) -> bool:
+    """Was this body executed as the program itself, by Python or by ``runpy`` for a launcher?"""
+    own = [n for n, frame in enumerate(body.chain) if frame.application]
+    return not own or any("runpy" in f.file and f.function == "run_module" for f in body.chain[own[-1] :])
 
 
 def _loaded_by_path(trace: Trace, body: Import) -> Import | None:
@@ -383,26 +415,35 @@ def _is_bytecode(trace: Trace, one: Registration) -> bool:
     return bool(bodies) or one.site.file not in trace.sources
 
 
-def _says_its_name(trace: Trace, one: Registration) -> bool:
-    """Does the class statement itself bind ``__tablename__`` or ``__table__``? By its source where it is at hand."""
-    source = trace.sources.get(one.frame.file)
-    if source is not None:
-        try:
-            tree = ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError):
-            tree = ast.Module([], [])
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and node.lineno == one.site.line:
-                return any(_binds_name(part) for part in node.body)
-    return bool(one.named)
+def _said_name(trace: Trace, one: Registration) -> str | None:
+    """How the class statement says its table's name: the name, an expression's text, or None where it does not.
+
+    By its source where that is at hand. A name that stands literally anywhere in the statement, as in a decorator, counts.
+    """
+    source = trace.sources.get(one.site.file) or trace.sources.get(one.frame.file)
+    try:
+        tree = ast.parse(source) if source is not None else None
+    except (SyntaxError, ValueError, RecursionError):
+        tree = None
+    for node in ast.walk(tree) if tree is not None else ():
+        if one.class_ is None and isinstance(node, ast.Call) and node.lineno == one.site.line and node.args:
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+            if called == "Table":
+                return one.table if isinstance(node.args[0], ast.Constant) else ast.unparse(node.args[0])
+        if isinstance(node, ast.ClassDef) and node.lineno == one.site.line:
+            names = {one.table, one.table.split(".")[-1]}
+            if any(isinstance(part, ast.Constant) and part.value in names for part in ast.walk(node)):
+                return one.table
+            return next((said for part in node.body if (said := _binding(part)) is not None), None)
+    return one.table if one.named or one.class_ is None else None
 
 
-def _binds_name(statement: ast.stmt) -> bool:
-    """``__tablename__ = "literal"``, or a constant's name, or ``__table__ = ...``; not an expression that computes it."""
+def _binding(statement: ast.stmt) -> str | None:
+    """The text of what a statement binds ``__tablename__`` or ``__table__`` to, if it does; not of a function."""
     targets = getattr(statement, "targets", [getattr(statement, "target", None)])
     names = {target.id for target in targets if isinstance(target, ast.Name)}
-    written = isinstance(getattr(statement, "value", None), ast.Constant | ast.Name | ast.Attribute)
-    return "__table__" in names or "__tablename__" in names and written
+    value = getattr(statement, "value", None)
+    return ast.unparse(value) if value is not None and names & {"__tablename__", "__table__"} else None
 
 
 def _two_files(pair: Pair) -> str:

@@ -49,4 +49,4 @@ def write_result(path: str, report: dict[str, Any]) -> str:
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     draft.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(draft, target)
-    return f"The result is in {target.name}."
+    return "The result was written as JSON."

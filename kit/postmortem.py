@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import RunBroke
-from .incident import Incident
+from .incident import Incident, find_interpreter
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "postmortem.ipynb"
 
@@ -47,6 +47,7 @@ def publish(
 
     from .page import write_page
 
+    find_interpreter(incident)  # what cannot begin is said now, and not from within the notebook
     name = incident.folder.name if incident.file.name == "incident.yaml" else incident.file.stem
     base = (output.with_suffix("") if output else Path("results") / name / "postmortem").absolute()
     base.parent.mkdir(parents=True, exist_ok=True)

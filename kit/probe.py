@@ -4,7 +4,8 @@ Standard library only, one file, CPython 3.8 and later. The runner (``startup.py
 ``sitecustomize.py`` into a folder that comes first on ``PYTHONPATH``, so Python itself loads it
 before anything of the application, in every process of the startup.
 
-It observes and never changes what the application sees:
+It observes and never changes what the application sees, but for what it refuses: a connection to what this
+run did not open, with an exception of the kind that a server which is down gives.
 
 * it leaves no entry in ``sys.modules`` and none on ``sys.path``, and lets a ``sitecustomize`` of
   the application's own environment run in its place;
@@ -27,11 +28,13 @@ script   the code of a file of the application is about to be executed by no sta
 done     body ``n`` ended, with ``error`` or null
 edge     an import by a module of the application, also one answered from ``sys.modules``; from a
          body that did not begin with ``exec`` (a script, ``runpy``), with its frames
-metadata a ``MetaData`` came to be; ``cleared``: one was emptied; ``created``: its ``create_all`` ran
+metadata a ``MetaData`` came to be; ``cleared``: one was emptied; ``created``: its ``create_all`` ran, or ``table.create``
 table    ``Table(...)`` reached a ``MetaData``: ``outcome`` registered, rejected, extended, kept or
          reflected; ``gone``: a table was taken out again (its columns failed, or by ``remove``)
 mapped   a class was mapped to a table, its mapper whole
 behind   only in a run that goes on past failures: an exception that such a run went past
+guard    a guard of the probe's own is in place: its ``name``
+refused  something outside the workspace was about to be reached: ``what``, its secrets left out
 exit     the process ends in order; ``uncaught`` the exception that ended it, or null
 judged   what ``configure_mappers()`` says, in a copy of this process or at its end (only where asked for)
 lost     the trace file could not grow: nothing after this was recorded
@@ -357,6 +360,8 @@ def _heard(event, args):
     """Python's own audit events: they come before the act, and with no frame of ours on the stack."""
     if event == "exec":
         _see_script(args[0])
+    elif event in _GUARDED and _inside is not None:
+        _GUARDED[event](args)
 
 
 def _exec_going_on(code, namespace):
@@ -370,8 +375,11 @@ def _exec_going_on(code, namespace):
     mask = 0
     for name in future.all_feature_names:
         mask |= getattr(future, name).compiler_flag
-    with open(code.co_filename, "rb") as source:
-        tree = ast.parse(source.read(), code.co_filename)
+    try:
+        with open(code.co_filename, "rb") as source:
+            tree = ast.parse(source.read(), code.co_filename)
+    except (OSError, SyntaxError, ValueError, RecursionError):  # bytecode without its source: as one piece
+        return exec(code, namespace)
     for statement in tree.body:
         part = ast.Module(body=[statement], type_ignores=[])
         try:
@@ -593,7 +601,16 @@ def _watch_create_all(metadata_class):
     def before_create(target, connection, **kw):
         created(target, connection)
 
-    sys.modules["sqlalchemy.event"].listen(metadata_class, "before_create", before_create)
+    @_quietly
+    def created_alone(table, connection):
+        _emit("created", i=_number_of(table.metadata), url=repr(connection.engine.url), table=_text(table.key))
+
+    def before_create_alone(target, connection, **kw):
+        created_alone(target, connection)
+
+    event = sys.modules["sqlalchemy.event"]
+    event.listen(metadata_class, "before_create", before_create)
+    event.listen(sys.modules["sqlalchemy.sql.schema"].Table, "before_create", before_create_alone)
 
 
 def _in_sqlalchemy(frame):
@@ -607,11 +624,13 @@ def _defining(frame):
     That frame is the first one outward which is neither SQLAlchemy's nor a hook of the class
     being made (a metaclass or ``__init_subclass__`` of the application or of a library).
 
-    :returns: ``(class or None, frame or None)``
+    :returns: ``(class or None, frame or None, is it mapped only later)``
     """
     mapped = None
+    later = False  # is the class mapped on purpose only later?
     while frame is not None:
         if _in_sqlalchemy(frame) or frame.f_code.co_filename.startswith(_FROZEN):
+            later = later or "Deferred" in type(frame.f_locals.get("self")).__name__
             if mapped is None:
                 for name in ("cls", "cls_", "class_", "self"):
                     value = frame.f_locals.get(name)
@@ -625,9 +644,9 @@ def _defining(frame):
                             mapped = value
                             break
         elif not _is_class_hook(frame, mapped):
-            return mapped, frame
+            return mapped, frame, later
         frame = frame.f_back
-    return mapped, None
+    return mapped, None, later
 
 
 def _is_class_hook(frame, mapped):
@@ -701,6 +720,26 @@ def _registries():
     return () if module is None else module._mapper_registries  # _all_registries() would wait for a lock
 
 
+def _threads_beside(code):
+    """Is another thread inside this function now, and when did this thread begin (nanoseconds, or None)?"""
+    mine, inside, since = _thread.get_ident(), False, None
+    for ident, frame in sys._current_frames().items():
+        while ident != mine and frame is not None and not inside:
+            inside = frame.f_code is code
+            frame = frame.f_back
+    if mine != _main_thread and hasattr(_thread, "get_native_id"):
+        try:
+            import time
+
+            with open("/proc/self/task/%d/stat" % _thread.get_native_id(), "rb") as stat:
+                ticks = int(stat.read().rsplit(b")", 1)[1].split()[19])
+            asleep = time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+            since = int((ticks / os.sysconf("SC_CLK_TCK") - asleep) * 1e9)
+        except (OSError, ValueError, IndexError, AttributeError):
+            pass
+    return inside, since
+
+
 @_quietly
 def _see_table(frame, key):
     """``frame`` is inside ``Table.__new__``, about to decide about ``key``."""
@@ -724,7 +763,7 @@ def _see_table(frame, key):
         return None  # a look-up
     else:
         outcome = "kept" if kw.get("keep_existing") else "rejected"
-    mapped, site = _defining(frame.f_back)
+    mapped, site, later = _defining(frame.f_back)
     # From the site outward only: what SQLAlchemy does below it is the same for every table.
     within, via = _walk(site if site is not None else frame.f_back)
     columns = [item for item in _items(args) if getattr(item, "__visit_name__", None) == "column"]
@@ -739,8 +778,12 @@ def _see_table(frame, key):
         "mod": None if mapped is None else _text(getattr(mapped, "__module__", None)),
         "cols": len(columns),
     }
+    if later:
+        event["later"] = True
     if mapped is not None:
         event["named"] = "__tablename__" in vars(mapped) or "__table__" in vars(mapped)
+    if site is not None and existing is not None:
+        event["inside"], event["since"] = _threads_beside(site.f_code)
     if existing is not None:
         event["existing"] = _columns(existing.columns)
         event["new"] = _columns(columns)
@@ -843,6 +886,341 @@ def _watch_mappers(namespace):
 _WATCHED = {"sqlalchemy.sql.schema": _watch_schema, "sqlalchemy.orm.decl_api": _watch_mappers}
 
 
+# -------------------------------------------------------------------------------------- guards
+#
+# They explain: the kernel, where it can, has its own (``guard_landlock.py``, ``guard_calls.py``).
+
+_inside = None  # the workspace; None: no guards asked for
+_allowed = ()  # (host, port) that the runner allows, as text
+_scratch = None  # the scratch database as _place() gives it; None for a file in the workspace
+_opened = []  # weak references to sockets that this process bound
+_BELONGS = "A reproduction reaches its scratch database and what it opens itself, nothing else"
+
+
+def _refused(what):
+    """Write down what is about to be refused, with the way to it.
+
+    :returns: the text for the application's exception
+    """
+    _see_refused(what)
+    return "%s: refused by the incident kit. %s." % (what, _BELONGS)
+
+
+@_quietly
+def _see_refused(what):
+    within, via = _walk(sys._getframe(2))
+    if not within and not any(_is_app(frame[0]) for frame in via):
+        for frame in _waiting():
+            outer, above = _walk(frame)
+            if outer or any(_is_app(each[0]) for each in above):
+                within, via = outer, above + via
+                break
+    _emit("refused", what=_text(what), b=within, via=via, th=_thread_name())
+
+
+def _waiting():
+    """Frames that wait for this one: of the greenlets below which it runs, else of the main thread, for a library's own."""
+    greenlet = sys.modules.get("greenlet")
+    parent = greenlet.getcurrent().parent if hasattr(greenlet, "getcurrent") else None
+    while parent is not None:
+        if parent.gr_frame is not None:
+            yield parent.gr_frame
+        parent = parent.parent
+    if _thread.get_ident() != _main_thread:
+        yield sys._current_frames().get(_main_thread)
+
+
+def _number(name, otherwise):
+    return getattr(sys.modules.get("errno"), name, otherwise)
+
+
+def _on_connect(args):
+    what = _socket_target(args[0], args[1]) if args[1] is not None else None
+    if what:
+        raise ConnectionRefusedError(_number("ECONNREFUSED", 111), _refused(what))
+
+
+def _on_look_up(args):
+    what = _name_target(*args[:2])
+    if what:
+        sockets = sys.modules["_socket"]
+        raise sockets.gaierror(sockets.EAI_AGAIN, _refused(what))
+
+
+def _on_sqlite(args):
+    what = _sqlite_target(args[0])
+    if what:
+        raise PermissionError(_number("EACCES", 13), _refused(what))
+
+
+@_quietly
+def _on_bind(args):
+    from _weakref import ref
+
+    _opened[:] = [one for one in _opened if one() is not None] + [ref(args[0])]
+
+
+_GUARDED = {
+    "socket.connect": _on_connect,
+    "socket.sendto": _on_connect,
+    "socket.sendmsg": _on_connect,
+    "socket.getaddrinfo": _on_look_up,
+    "socket.gethostbyname": _on_look_up,
+    "socket.bind": _on_bind,
+    "sqlite3.connect": _on_sqlite,
+}
+
+
+@_quietly
+def _socket_target(sock, address):
+    """An address that may not be reached, in words; None for one that may."""
+    if isinstance(address, (str, bytes)):
+        return _unix_target(os.fsdecode(address))
+    if not isinstance(address, tuple) or len(address) < 2 or not isinstance(address[0], str):
+        return None  # the kernel's own, as netlink
+    host, port = address[:2]
+    if _may_reach(host, port):
+        return None
+    return "%s %s" % ("udp" if int(sock.type) & 15 == 2 else "tcp", _at(host, port))
+
+
+def _at(host, port):
+    return "%s:%s" % ("[%s]" % host if ":" in host else host, port)
+
+
+def _unix_target(path):
+    if path[:1] in ("", "\0") or not os.path.exists(path) or _is_inside(path):
+        return None
+    return "unix socket " + path
+
+
+def _is_inside(path):
+    return os.path.realpath(path).startswith(_inside)
+
+
+def _may_reach(host, port):
+    if _at(host, port) in _allowed or (host == "localhost" and _at("127.0.0.1", port) in _allowed):
+        return True
+    return _is_here(host) and _is_ours(int(port))
+
+
+def _is_here(host):
+    """Is this an address of this machine? One that a socket can be bound to."""
+    if host in ("", "localhost", "0.0.0.0", "::", "::1") or host.startswith("127."):
+        return True
+    if not _is_literal(host):
+        return False
+    sockets = sys.modules["_socket"]
+    one = sockets.socket(sockets.AF_INET6 if ":" in host else sockets.AF_INET, sockets.SOCK_DGRAM)
+    try:
+        one.bind((host, 0))
+        return True
+    except OSError:
+        return False
+    finally:
+        one.close()
+
+
+def _is_literal(host):
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+def _is_ours(port):
+    """Did a process of this run open this port? A database of the machine's own is none of it."""
+    for one in _opened:
+        try:
+            if one() is not None and one().getsockname()[1] == port:
+                return True
+        except (OSError, IndexError, TypeError):
+            continue
+    wanted, mark = set(), b"INCIDENT_INSIDE=" + os.fsencode(_inside.rstrip(os.sep)) + b"\0"
+    for name in ("tcp", "tcp6", "udp", "udp6"):
+        for line in _read("/proc/self/net/" + name).splitlines()[1:]:
+            fields = line.split()
+            if int(fields[1].rsplit(b":", 1)[1], 16) == port and (name[0] == "u" or fields[3] == b"0A"):
+                wanted.add("socket:[%s]" % fields[9].decode())
+    for pid in os.listdir("/proc") if wanted else ():
+        if pid.isdigit() and mark in _read("/proc/%s/environ" % pid):
+            try:
+                folder = "/proc/%s/fd/" % pid
+                if any(os.readlink(folder + fd) in wanted for fd in os.listdir(folder)):
+                    return True
+            except OSError:
+                continue
+    return False
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+@_quietly
+def _name_target(host, port=None):
+    """A name that only a name server knows; asking one would leave this machine."""
+    host = os.fsdecode(host) if isinstance(host, (str, bytes)) else ""
+    if not host or _is_literal(host) or host == "localhost" or host.endswith(".localhost"):
+        return None
+    known = {os.uname().nodename} if hasattr(os, "uname") else set()
+    for line in _read("/etc/hosts").decode("utf-8", "replace").splitlines():
+        known.update(line.split("#")[0].split()[1:])
+    if host in known or any(one.startswith(host + ":") for one in _allowed):
+        return None
+    return "%s (looking up its name)" % (host if port is None else _at(host, port))
+
+
+@_quietly
+def _sqlite_target(name):
+    """A database file outside the workspace that would not be opened for reading only."""
+    name = os.fsdecode(name)
+    if name.startswith("file:"):
+        name, _, query = name[5:].split("#")[0].partition("?")
+        name = "/" + name[2:].partition("/")[2] if name.startswith("//") else name
+        if {"mode=memory", "mode=ro", "immutable=1"} & set(query.split("&")):
+            return None
+    if name in ("", ":memory:") or _is_inside(name):
+        return None
+    return "sqlite:///" + os.path.realpath(name)
+
+
+# -- engines and drivers in C, which no audit event shows
+
+
+def _watch_engine(namespace):
+    """A veto on every engine but those of the scratch database, before its driver is called."""
+    global _vetoing
+    engine, event = sys.modules.get("sqlalchemy.engine"), sys.modules.get("sqlalchemy.event")
+    if _inside is None or _vetoing or engine is None or event is None:
+        return
+
+    def do_connect(dialect, connection_record, cargs, cparams):
+        what = _engine_target(dialect, cargs, cparams)
+        if what:
+            driver = getattr(dialect, "dbapi", None)  # its own class: SQLAlchemy wraps it as it would a real failure
+            raise getattr(driver, "OperationalError", ConnectionRefusedError)(_refused(what))
+
+    try:
+        event.listen(engine.Engine, "do_connect", do_connect)
+    except Exception:  # 1.3 knows the event only once sqlalchemy.events is there
+        if namespace.get("__name__") == "sqlalchemy.events":
+            raise
+        return
+    _vetoing = True
+    _emit("guard", name="engine veto")
+
+
+_vetoing = False
+
+
+@_quietly
+def _engine_target(dialect, cargs, cparams):
+    """The URL, its password masked, of an engine that may not connect; None for one that may."""
+    first = cargs[0] if cargs and isinstance(cargs[0], (str, bytes)) else None
+    if dialect.name in ("sqlite", "duckdb") and not cparams.get("host"):
+        return _sqlite_target(cparams.get("database", "") if first is None else first)
+
+    def given(*names):
+        return next((str(cparams[name]) for name in names if cparams.get(name)), "")
+
+    host, port = given("host", "hostname", "server", "unix_socket"), given("port")
+    database = given("dbname", "database", "db")
+    if _scratch is not None and (dialect.name, host, port, database) == _scratch:
+        return None
+    who = given("user", "username") + (":***" if given("password", "passwd", "pwd") else "")
+    where = (who + "@" if who else "") + host + (":" + port if port else "")
+    url = "%s+%s://%s/%s" % (dialect.name, dialect.driver, where, database)
+    return url + (" (the rest is in a connection string)" if first else "")
+
+
+def _place(url):
+    """``(dialect, host, port, database)`` of a URL; None for SQLite, whose files the workspace holds."""
+    scheme, _, rest = url.partition("://")
+    dialect = scheme.split("+")[0]
+    if not rest or dialect == "sqlite":
+        return None
+    where, _, database = rest.split("?")[0].partition("/")
+    host, _, port = where.rpartition("@")[2].partition(":")
+    return {"postgres": "postgresql"}.get(dialect, dialect), host, port, database
+
+
+class _AtDriver:
+    """Acts when Python looks up how to call a driver written in C: before the call, and off the stack."""
+
+    __slots__ = ("plain", "name", "parse", "error")
+
+    def __init__(self, plain, name, parse, error):
+        self.plain, self.name, self.parse, self.error = plain, name, parse, error
+
+    def __get__(self, door, owner=None):
+        what = self.target(sys._getframe(1).f_locals.get(self.name))
+        if what:
+            raise self.error(_refused(what))
+        return self.plain
+
+    def target(self, text):
+        return _driver_target(self.parse, text)
+
+
+@_quietly
+def _driver_target(parse, text):
+    """Where libpq would go with these words, if it may not."""
+    given = parse(text) if isinstance(text, str) else {}
+    hosts = str(given.get("hostaddr") or given.get("host") or os.environ.get("PGHOST") or "").split(",")
+    port = str(given.get("port") or os.environ.get("PGPORT") or 5432).split(",")[0]
+    for host in hosts:
+        if not host or host[0] in "/@":
+            folders = [host] if host else ["/var/run/postgresql", "/tmp"]
+            what = next(filter(None, (_unix_target("%s/.s.PGSQL.%s" % (each, port)) for each in folders)), None)
+        else:
+            what = None if _may_reach(host, port) else "postgresql://%s" % _at(host, port)
+        if what:
+            return what + ("/%s" % given["dbname"] if given.get("dbname") and "://" in what else "")
+    return None
+
+
+def _watch_driver(name, local, parser, errors):
+    """Put a door before ``name`` of the namespace, whose caller holds the connection string in ``local``."""
+
+    def watch(namespace):
+        if _inside is None or name not in namespace:
+            return
+
+        def parse(text):
+            module, _, function = parser.rpartition(".")
+            return getattr(sys.modules[module], function)(text)
+
+        def error(message):
+            return sys.modules[errors].OperationalError(message)
+
+        door = type("_DriverDoor", (), {"__call__": _AtDriver(namespace[name], local, parse, error)})
+        namespace[name] = door()
+
+    return watch
+
+
+_WATCHED.update(
+    {
+        "sqlalchemy.engine": _watch_engine,
+        "sqlalchemy.events": _watch_engine,
+        "psycopg2": _watch_driver("_connect", "dsn", "psycopg2.extensions.parse_dsn", "psycopg2"),
+        "psycopg.generators": _watch_driver("connect", "conninfo", "psycopg.conninfo.conninfo_to_dict", "psycopg"),
+    }
+)
+
+
+def _begin_guards():
+    global _inside, _allowed, _scratch
+    inside = os.environ.get("INCIDENT_INSIDE")
+    if inside:
+        _inside = os.path.join(os.path.realpath(inside), "")
+        _allowed = tuple(os.environ.get("INCIDENT_ALLOWED", "").split())
+        _scratch = _place(os.environ.get("INCIDENT_SCRATCH", ""))
+        _emit("guard", name="audit hook")
+
+
 # ------------------------------------------------------------------------------------- judging
 
 
@@ -864,12 +1242,12 @@ def _judge(in_copy):
             _wait(pid, 30)
             return
         try:
-            found = _mappers()
             try:
                 orm.configure_mappers()
                 error = None
             except Exception as problem:
                 error = _error(problem)
+            found = _mappers()  # afterwards: some classes are mapped only then
             _emit("judged", error=error, mappers=found)
         except BaseException as problem:
             _emit("judged", error=_error(problem), mappers=None)
@@ -1031,6 +1409,7 @@ def _begin():
     _open_module_door()
     _open_import_door()
     _open_import_module_door()
+    _begin_guards()
     sys.addaudithook(_heard)
 
 

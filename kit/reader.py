@@ -12,11 +12,32 @@ from typing import Any, NamedTuple
 
 from .incident import Incident, Step
 from .redact import redact
-from .trace import Behind, Edge, Error, Frame, Import, Metadata, Registration, Site, StepResult, Swallowed, Trace
+from .trace import (
+    Behind,
+    Edge,
+    Error,
+    Frame,
+    Import,
+    Metadata,
+    Registration,
+    Site,
+    StepResult,
+    Swallowed,
+    Trace,
+    application_frames,
+)
 from .workspace import Workspace
 
 # The folder that a library is installed in says where a machine keeps things, not what went wrong.
 _INSTALLED = re.compile(r"/[^\s\"':]*/(?:site-packages|dist-packages|lib(?=/python3\.\d+/))/")
+
+
+class Guards(NamedTuple):
+    """What the supervisor says of a process: guards in force, what is missing, and what the kernel refused."""
+
+    in_force: Sequence[str] = ()
+    missing: Sequence[str] = ()
+    refused: Sequence[dict] = ()
 
 
 class Ended(NamedTuple):
@@ -28,6 +49,7 @@ class Ended(NamedTuple):
     why: str | None
     code: int | None
     port: int | None
+    guards: Guards = Guards()
 
 
 def read_events(folder: Path) -> Iterator[dict]:
@@ -66,6 +88,7 @@ class _Reader:
         self.reals: dict[str, str] = {}
         self.imports: list[Import] = []
         self.open: dict[tuple[int, int], int] = {}  # (process, body) -> index in imports
+        self.forks: dict[int, tuple[int, int]] = {}
         self.seen_by_frame: dict[tuple, int] = {}
         self.edges: list[Edge] = []
         self.metadata: dict[tuple[int, int], Metadata] = {}
@@ -76,6 +99,8 @@ class _Reader:
         self.unbound: set[str] = set()  # names that a failed statement did not bind
         self.judged: list[dict] = []
         self.lost: list[str] = []
+        self.refused: list[dict] = []
+        self.listening: set[str] = set()  # guards that the probe itself put in place
         self.processes: list[dict] = []
         self.libraries: dict[str, str] = {}
         self.stepped: dict[int, tuple[int | None, int | None, Error | None]] = {}
@@ -106,6 +131,8 @@ class _Reader:
         if library:
             return library.group(1), False
         full = full.replace(str(self.space.folder), "<workspace>")
+        if not full.startswith("<"):  # a console script, say: where a machine keeps it is nobody's business
+            full = "…/" + "/".join(full.split("/")[-2:])
         return (full if full.startswith("<") else redact(full)), False
 
     def real(self, name: str | None) -> str | None:
@@ -169,10 +196,11 @@ class _Reader:
             behind=tuple(self.behind),
             swallowed=tuple(self.swallowed(steps, registrations)),
             judged=tuple(self.judged),
-            refused=(),
+            refused=tuple(self.refusals()),
             broke=broke,
             lost=tuple(self.lost),
             provenance=self.provenance(),
+            forks=self.forks,
             sources=sources,
         )
 
@@ -218,11 +246,16 @@ class _Reader:
                 self.cleared.append({"metadata": metadata.label if metadata else None, "chain": chain, "at": at})
             elif kind == "created":
                 metadata = self.metadata.get((process, event["i"]))
-                self.created.append({"metadata": metadata.label if metadata else None, "url": self.text(event["url"])})
+                label = metadata.label if metadata else None
+                self.created.append({"metadata": label, "url": self.text(event["url"]), "table": event.get("table")})
             elif kind == "mapped":
                 self.see_mapped(event, process)
             elif kind == "behind":
                 self.see_behind(event, process)
+            elif kind == "refused":
+                self.see_refused(event, process)
+            elif kind == "guard":
+                self.listening.add(str(event["name"]))
             elif kind == "step":
                 self.stepped[event["s"]] = (at, None, None)
             elif kind == "stepped":
@@ -251,12 +284,22 @@ class _Reader:
         for number, known in enumerate(self.processes):
             if known["file"] == event["file"]:
                 return number
+        if event.get("forked"):
+            parents = [n for n, known in enumerate(self.processes) if known.get("pid") == event.get("parent")]
+            if parents:
+                self.forks[len(self.processes)] = (parents[-1], event.get("t", 0))
         self.processes.append({"outcome": outcome, **event})
         return len(self.processes) - 1
 
+    def body(self, process: int, event: dict) -> int | None:
+        """The import that an event names as the body it is in; a forked process goes on in bodies of its parent."""
+        while (process, event.get("b") or 0) not in self.open and process in self.forks:
+            process = self.forks[process][0]
+        return self.open.get((process, event.get("b") or 0))
+
     def chain(self, process: int, event: dict) -> tuple[Frame, ...]:
         """Every frame from the step to an event: those of the body it is in, then its own."""
-        outer = self.open.get((process, event.get("b") or 0))
+        outer = self.body(process, event)
         own = self.frames(event.get("via"))
         return (self.imports[outer].chain if outer is not None else ()) + own
 
@@ -266,7 +309,7 @@ class _Reader:
         A body that no standard loader executes (a script, ``python -m``, ``exec`` of a file's code) gives
         no event of its own: it is known by its frame, from the first thing that happens in it.
         """
-        index = self.open.get((process, event.get("b") or 0))
+        index = self.body(process, event)
         number = None if index is None else self.imports[index].number
         outer = () if index is None else self.imports[index].chain
         own = self.frames(event.get("via"))
@@ -288,7 +331,7 @@ class _Reader:
         """A script is about to run, perhaps once more: what follows under its frame belongs to this run."""
         within = self.within(process, event, step, at)
         file, _ = self.path(event["f"])
-        index = self.open.get((process, event.get("b") or 0))
+        index = self.body(process, event)
         number = None if index is None else self.imports[index].number
         key = (process, within if within is not None else number, self.chain(process, event), file)
         self.add_script(event, key, "?", event["f"], step, at)
@@ -347,7 +390,10 @@ class _Reader:
     def see_metadata(self, event: dict, process: int) -> None:
         chain = self.chain(process, event)
         site = next((f for f in reversed(chain) if not f.file.startswith("sqlalchemy/")), None)
-        base = str(site) if site else "unknown place"
+        # By where the application says so: a Base that a helper or a library makes for it is told apart from the next.
+        module_level = [f for f in chain if f.function == "<module>" and not f.file.startswith("sqlalchemy/")]
+        named = module_level[-1] if module_level and site and site.function != "<module>" else site
+        base = str(named) if named else "unknown place"
         same = sum(1 for m in self.metadata.values() if m.process == process and m.label.split("#")[0] == base)
         application = bool(site) and not site.file.startswith("alembic/") or bool(site and site.application)
         label = base if not same else f"{base}#{same + 1}"
@@ -355,11 +401,14 @@ class _Reader:
 
     def see_table(self, event: dict, process: int, step: str, at: int) -> None:
         metadata = self.metadata.get((process, event["i"]))
-        if metadata is None:  # forked: made before this process was
-            metadata = self.metadata[process, event["i"]] = next(
-                (m for (_, number), m in self.metadata.items() if number == event["i"]),
-                Metadata(process, event["i"], "unknown place", None, (), True),
-            )
+        if metadata is None:  # made before this process was forked
+            parent = process
+            while metadata is None and parent in self.forks:
+                parent = self.forks[parent][0]
+                metadata = self.metadata.get((parent, event["i"]))
+            if metadata is None:
+                metadata = Metadata(process, event["i"], "unknown place", None, (), True)
+            self.metadata[process, event["i"]] = metadata
         chain = self.chain(process, event)
         frame = chain[-1] if chain else Frame("?", 0, "?", None, False)
         self.registrations.append(
@@ -383,19 +432,23 @@ class _Reader:
                 existing=tuple(event.get("existing") or ()),
                 new=tuple(event.get("new") or ()),
                 mapped=event.get("mapped"),
+                later=bool(event.get("later")),
+                inside=bool(event.get("inside")),
+                since=event.get("since"),
                 application=metadata.application,
             )
         )
 
     def see_mapped(self, event: dict, process: int) -> None:
-        """The newest registration of that class and table: its mapper is whole."""
-        wanted = (process, event["i"], event["table"], event.get("mod"), event.get("cls"))
-        for index in range(len(self.registrations) - 1, -1, -1):
-            one = self.registrations[index]
-            same = (one.process, one.metadata.number, one.table, one.class_module, one.class_) == wanted
-            if same and one.outcome != "rejected" and not one.made_mapper:
-                self.registrations[index] = replace(one, made_mapper=True)
-                return
+        """The newest registration of that class and table, or of that Table mapped by itself: its mapper is whole."""
+        for wanted in ((event.get("mod"), event.get("cls")), (None, None)):
+            for index in range(len(self.registrations) - 1, -1, -1):
+                one = self.registrations[index]
+                same = (one.process, one.metadata.number, one.table) == (process, event["i"], event["table"])
+                same = same and (one.class_module, one.class_) == wanted
+                if same and one.outcome != "rejected" and not one.made_mapper:
+                    self.registrations[index] = replace(one, made_mapper=True)
+                    return
 
     def see_behind(self, event: dict, process: int) -> None:
         error = self.error(event["error"])
@@ -405,6 +458,11 @@ class _Reader:
         follows = any(name in self.unbound for names in wanted for name in names if name)
         self.unbound.update(event.get("bound") or ())
         self.behind.append(Behind(error, site, chain, follows))
+
+    def see_refused(self, event: dict, process: int) -> None:
+        chain = self.chain(process, event)
+        site = next((f for f in reversed(chain) if f.application), None)
+        self.refused.append(_refusal(self.text(event["what"]), site, chain))
 
     def see_gone(self, event: dict, process: int) -> None:
         for index in range(len(self.registrations) - 1, -1, -1):
@@ -419,6 +477,20 @@ class _Reader:
                 return
 
     # -- after the events
+
+    def refusals(self) -> Iterator[dict]:
+        """What was refused, each once: with its site where the probe saw it, else with the program that tried."""
+        seen = [(None, one) for one in self.refused]
+        for outcome in self.ended:
+            for one in outcome.guards.refused:
+                seen.append((one.get("by"), _refusal(self.text(one.get("what")), None, ())))
+        known: list[dict] = []
+        for program, one in seen:
+            if program is not None:
+                one["by"] = self.text(program)
+            if one not in known:
+                known.append(one)
+                yield one
 
     def why(self, outcome: Ended) -> str | None:
         """Why a process broke, where that is not an error of the application's steps."""
@@ -438,7 +510,7 @@ class _Reader:
                     return None
                 if ended is None:
                     how = (
-                        f"ended by {signal.Signals(-outcome.code).name}"
+                        f"ended by {signal_name(-outcome.code)}"
                         if (outcome.code or 0) < 0
                         else f"exit code {outcome.code}"
                     )
@@ -573,9 +645,32 @@ class _Reader:
             "implementation": first.get("implementation"),
             "sqlalchemy": self.libraries.get("sqlalchemy"),
             "processes": len(self.processes),
+            "untraced": [str(o.steps[0][1]) for o in self.ended if not any(p["outcome"] is o for p in self.processes)],
             "database": self.incident.database,
             "left_behind": list(self.space.left),
+            "guards": ["clean environment", *self.guards(), *sorted(self.listening)],
+            "unguarded": list(dict.fromkeys(self.text(one) for each in self.ended for one in each.guards.missing)),
         }
+
+    def guards(self) -> list[str]:
+        """The kernel's guards that every process of the startup was under."""
+        each = [outcome.guards.in_force for outcome in self.ended]
+        return [str(name) for name in (each[0] if each else ()) if all(name in others for others in each)]
+
+
+def _refusal(what: str, site: Frame | None, chain: Sequence[Frame]) -> dict[str, Any]:
+    """``{what, site: {file, line, module, name} or None, chain: [{file, line, module}]}``, of the application."""
+    place = site and {"file": site.file, "line": site.line, "module": site.module, "name": site.function}
+    steps = [{"file": f.file, "line": f.line, "module": f.module} for f in application_frames(chain)]
+    return {"what": what, "site": place, "chain": steps}
+
+
+def signal_name(number: int) -> str:
+    """``SIGKILL`` for 9; a number of which there is no name, as such."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _importer(chain: Sequence[Frame]) -> Frame | None:
@@ -590,23 +685,25 @@ def _last_line(text: str) -> str:
     return lines[-1].strip() if lines else "it printed nothing"
 
 
-def _statement(text: str, line: int, class_: str | None) -> tuple[int, str | None, bool]:
-    """``(line, name, does a class body hold it)`` of the class statement, or of the call that is assigned, at a line."""
+def _statement(text: str, line: int, class_: str | None) -> tuple[int, str | None, str]:
+    """``(line, name, how a class body holds it)`` of the class statement, or of the call that is assigned, at a line."""
     try:
         tree = _parsed(text)
     except (SyntaxError, ValueError, RecursionError):
-        return line, class_, False
+        return line, class_, ""
     around = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _first(node) <= line <= node.end_lineno]
     if not around:
-        return line, class_, False
+        return line, class_, ""
     around.sort(key=_first)
     node, outer = around[-1], around[-2] if len(around) > 1 else None
     if isinstance(node, ast.ClassDef):
-        return node.lineno, class_ or node.name, False
+        return node.lineno, class_ or node.name, ""
     if class_ is None and isinstance(outer, ast.ClassDef):
-        return line, outer.name, True
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        taken = any(isinstance(t, ast.Name) and t.id == "__table__" for t in targets)
+        return line, outer.name, "__table__" if taken else "body"
     names = [t.id for t in getattr(node, "targets", [getattr(node, "target", None)]) if isinstance(t, ast.Name)]
-    return line, class_ or (names[0] if names else None), False
+    return line, class_ or (names[0] if names else None), ""
 
 
 def _first(node: ast.stmt) -> int:

@@ -103,7 +103,16 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     if not found.command:
         return Shown([para(f"{found.note}; the startup itself is the shortest that is known.")])
     count = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}, found in {found.runs} runs"
-    return Shown([stack(para(f"{count}. In the application's folder:"), preformatted(found.command))])
+    return Shown(
+        [
+            stack(
+                para(
+                    f"{count}. In the application's folder, where python is the application's own (what app.env adds is left out):"
+                ),
+                preformatted(found.command),
+            )
+        ]
+    )
 
 
 def static_and_run(diagnosis: Diagnosis) -> Shown:

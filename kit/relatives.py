@@ -10,14 +10,12 @@ from functools import cached_property
 
 from .mechanisms import Pair, judge
 from .migrations import Migrations
-from .trace import Error, Frame, Registration, Site, Trace, application_frames
+from .trace import Error, Frame, Registration, Site, Trace, application_frames, executed_by_alembic
 
 _RESERVED = re.compile(r"Attribute name 'metadata' is reserved")
 _OTHER_METADATA = "table-on-metadata-alembic-does-not-migrate"
-_FOREIGN = re.compile(r"column '(\w+)\.\w+' could not find table '(\w+)'")
-_MISSED = re.compile(
-    r"no such table: (?:\w+\.)?(\w+)|relation \"(?:\w+\.)?(\w+)\" does not exist|Table '(?:\w+\.)?(\w+)' doesn't exist"
-)
+_FOREIGN = re.compile(r"column '([\w.]+)\.\w+' could not find table '([\w.]+)'")
+_MISSED = re.compile(r"no such table: ([\w.]+)|relation \"([\w.]+)\" does not exist|Table '([\w.]+)' doesn't exist")
 _SEVERAL = re.compile(r'Multiple classes found for path "([\w.]+)"')
 
 
@@ -115,10 +113,17 @@ def unseen_by_alembic(case: Case) -> Fault | None:
         return None
     served = _served(case)
     there = {(r.table, r.real) for r in seen.trace.registrations}
-    created = {one["metadata"] for one in case.trace.created}
+    created = {one["metadata"] for one in case.trace.created if one["table"] is None}
+    alone = {(one["metadata"], one["table"]) for one in case.trace.created}
+    frozen = {one.module for one in case.trace.imports if executed_by_alembic(one)}
     for one in _wanted(case):
-        if one.table in seen.models or one.metadata.label in created:
+        label, mapped = one.metadata.label, one.class_ or one.in_class == "__table__" or one.made_mapper
+        if one.table in seen.models or label in created or (label, one.table) in alone or one.frame.module in frozen:
             continue
+        if not (mapped or one.table == case.table or any(_names(one.table, error.text) for error in case.errors)):
+            continue  # a table to read from, of which somebody else takes care
+        if one.table in (seen.database or {}) and _of(label) not in {_of(other) for other in served}:
+            continue  # it is there: something else makes it
         if (one.table, one.real) in there or (
             served and _of(one.metadata.label) not in {_of(label) for label in served}
         ):
@@ -141,17 +146,16 @@ def unseen_by_alembic(case: Case) -> Fault | None:
 
 def table_on_another_metadata(case: Case) -> Fault | None:
     """An error misses a table that is there, on a metadata that nobody creates or that a foreign key cannot see."""
-    labels = {one.metadata.label for one in case.definitions}
-    if len(labels) < 2:
+    if len({one.label for one in case.trace.metadata if one.application}) < 2:
         return None
-    created = {one["metadata"] for one in case.trace.created}
+    created = {one["metadata"] for one in case.trace.created if one["table"] is None}
     for error in case.errors:
         key = _FOREIGN.search(error.text)
         missed = _MISSED.search(error.text)
         if key is not None:
             holder, target = key.groups()
-            for one in (one for one in case.definitions if one.table == holder):
-                beside = [r for r in case.definitions if r.table == target and r.process == one.process]
+            for one in (one for one in case.definitions if _same_table(holder, one.table)):
+                beside = [r for r in case.definitions if _same_table(target, r.table) and r.process == one.process]
                 there = {r.metadata.label for r in beside}
                 if there and one.metadata.label not in there:
                     said = (
@@ -162,10 +166,10 @@ def table_on_another_metadata(case: Case) -> Fault | None:
         elif missed is not None or "is not registered with this 'SQLAlchemy' instance" in error.text:
             name = next((group for group in missed.groups() if group), None) if missed else None
             for one in _wanted(case):
-                if name in (None, one.table) and one.metadata.label not in created and created | _served(case):
+                if _same_table(name, one.table) and one.metadata.label not in created:
                     said = (
                         f"table {one.table}, defined at {one.site}, is on the metadata made at {one.metadata.label}; "
-                        f"what is created is on the one made at {', '.join(sorted(created | _served(case)))}: {error}"
+                        f"what is created is on the one made at {', '.join(sorted(created | _served(case))) or 'another place'}: {error}"
                     )
                     return Fault(_OTHER_METADATA, (said,), one.table, one.site)
     return None
@@ -216,6 +220,11 @@ def _symptom(case: Case, one: Registration) -> list[str]:
 
 def _site(frame: Frame) -> Site:
     return Site(frame.file, frame.line, frame.module, None)
+
+
+def _same_table(said: str | None, table: str) -> bool:
+    """Is the table that an error names this one? It may leave out the schema, or name the database's own."""
+    return said is None or said.split(".")[-1] == table.split(".")[-1]
 
 
 def _of(label: str) -> str:

@@ -137,7 +137,7 @@ def _everything(incident: Incident, trace: Trace, second: Registration) -> list[
 
 
 def paste(incident: Incident, steps: Sequence[Step]) -> str:
-    """One line for a shell in the application's folder."""
+    """One line for a shell in the application's folder, where ``python`` is the application's own."""
     parts = []
     for step in steps:
         if step.kind == "import":
@@ -149,4 +149,4 @@ def paste(incident: Incident, steps: Sequence[Step]) -> str:
             parts.append(step.text)
     folders = [str(Path(entry)) for entry in incident.app.path]
     where = "" if folders == ["."] and incident.app.workdir == "." else f"PYTHONPATH={shlex.quote(':'.join(folders))} "
-    return f"{where}python -c {shlex.quote('; '.join(parts))}"
+    return f"{incident.database_env}=sqlite:// {where}python -c {shlex.quote('; '.join(parts))}"

@@ -4,21 +4,24 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from .errors import RunBroke
 from .incident import Incident, Limits, Step
-from .reader import Ended, read_trace
+from .reader import Ended, Guards, read_trace, signal_name
 from .trace import Trace
 from .workspace import Workspace, workspace
 
@@ -26,6 +29,33 @@ _POLL = 0.02  # seconds
 _SHELL = set("|&;<>$`\n")
 _DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
 _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
+# What a process may write to outside its workspace: nothing that stays, but for shared memory and semaphores.
+_DEVICES = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/shm"]
+
+
+# Supervisors of runs that are under way, in whatever thread; weak, so that ended ones need no care.
+_live: weakref.WeakSet[subprocess.Popen] = weakref.WeakSet()
+_stopping = threading.Event()
+
+
+@contextmanager
+def pool_of(executor: Executor | None) -> Iterator[Executor]:
+    """The given executor, or threads of our own, one a core; interrupted, it ends every run at once."""
+    own = None if executor is not None else ThreadPoolExecutor(max_workers=os.cpu_count() or 2)
+    try:
+        yield executor or own
+    except BaseException:
+        _stopping.set()
+        for supervisor in list(_live):
+            try:
+                supervisor.stdin.close()
+            except OSError:
+                pass
+        raise
+    finally:
+        if own is not None:
+            own.shutdown(wait=True, cancel_futures=True)
+            _stopping.clear()
 
 
 @dataclass
@@ -121,6 +151,7 @@ def run_startup(
                 if outcome is None:
                     up.append(process)
                     port = process.port
+                    _served.setdefault(space.folder, []).append(port)
                     continue
             else:
                 outcome = _run_steps(incident, space, group, "startup", orders)
@@ -130,6 +161,7 @@ def run_startup(
         if while_up is not None:
             while_up(space, port)
     finally:
+        _served.pop(space.folder, None)
         for process in up:
             died = process.ended()
             process.finish()
@@ -224,13 +256,15 @@ def _outcome(process: _Process, *, ok: bool | None, why: str | None) -> Ended:
     answer = process.answer
     status = answer["status"]
     code = None if status is None else os.waitstatus_to_exitcode(status)
+    why = why or answer.get("why")
     if answer["error"]:
         why = f"cannot be started: {answer['error']}"
-    elif ok is None and code is not None and code < 0:
-        why = f"ended by {signal.Signals(-code).name}"
+    elif ok is None and not why and code is not None and code < 0:
+        why = f"ended by {signal_name(-code)}"
     if ok is None:
-        ok = code == 0
-    return Ended(process.steps, process.folder, ok, why, code, process.port)
+        ok = code == 0 and not why
+    guards = Guards(answer.get("guards", ()), answer.get("unguarded", ()), answer.get("refused", ()))
+    return Ended(process.steps, process.folder, ok, why, code, process.port, guards)
 
 
 def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", orders: dict[str, str]) -> _Process:
@@ -254,6 +288,15 @@ def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", or
 def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Workspace, limits: Limits) -> _Process:
     """Start one process under a supervisor of its own."""
     folder.mkdir(parents=True)
+    environment = {
+        **environment,
+        "INCIDENT_INSIDE": str(space.folder),
+        "INCIDENT_ALLOWED": " ".join(
+            f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in _allowed(space)
+        ),
+    }
+    if not space.database_url.startswith("sqlite:"):  # a file in the workspace needs no naming
+        environment["INCIDENT_SCRATCH"] = space.database_url
     resources = {"RLIMIT_CORE": 0, "RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_FSIZE": limits.disk_mb << 20}
     config = {
         "argv": argv,
@@ -262,7 +305,11 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
         "stdout": str(folder / "stdout"),
         "stderr": str(folder / "stderr"),
         "limits": resources,
+        "processes": limits.processes,
+        "guard": {"writable": [str(space.folder), *_DEVICES], "allowed": _allowed(space)},
     }
+    if _stopping.is_set():
+        raise RunBroke("interrupted")
     supervisor = subprocess.Popen(
         [sys.executable, "-I", "-S", _SUPERVISOR],
         stdin=subprocess.PIPE,
@@ -272,7 +319,16 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
     )
     supervisor.stdin.write((json.dumps(config) + "\n").encode())
     supervisor.stdin.flush()
+    _live.add(supervisor)
     return _Process([], folder, supervisor, time.monotonic())
+
+
+_served: dict[Path, list[int]] = {}  # workspace to the loopback ports that its servers answer on
+
+
+def _allowed(space: Workspace) -> list[tuple[str, int]]:
+    """What a process may connect to beside the ports that it opens itself: servers of the same run."""
+    return [(host, port) for port in _served.get(space.folder, ()) for host in ("127.0.0.1", "::1")]
 
 
 class Ran(NamedTuple):

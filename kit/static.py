@@ -130,7 +130,10 @@ def imported_names(source: str, module: str, *, package: bool = False) -> list[t
                 found.append((name, child.lineno, where, below))
             visit(child, inner)
 
-    visit(tree, "module level")
+    try:
+        visit(tree, "module level")
+    except RecursionError:  # an expression nested deeper than Python's own stack
+        pass
     return found
 
 

@@ -131,7 +131,10 @@ class Registration:
     named: bool | None  # does the class itself say its table's name?
     columns: int
     at: int
-    in_class: bool = False  # a Table() that a class statement takes as its __table__
+    in_class: str = ""  # of a Table(): "__table__" where a class takes it as that, "body" elsewhere in a class
+    later: bool = False  # its class is mapped on purpose only later (deferred reflection)
+    inside: bool = False  # was another thread in the same function when it was not the first?
+    since: int | None = None  # when its thread began, nanoseconds; of a second registration in a thread
     existing: tuple[dict, ...] = ()  # the columns that were there, where a second definition came
     new: tuple[dict, ...] = ()  # the columns of the second definition
     mapped: bool | None = None  # did a mapper use the table that was there?
@@ -198,7 +201,7 @@ class Trace:
     metadata: tuple[Metadata, ...]
     registrations: tuple[Registration, ...]
     cleared: tuple[dict, ...]
-    created: tuple[dict, ...]  # {metadata, url}: ``create_all`` ran
+    created: tuple[dict, ...]  # {metadata, url, table}: ``create_all`` ran, or ``create`` of one table
     swallowed: tuple[Swallowed, ...]
     behind: tuple[Behind, ...]
     judged: tuple[dict, ...]
@@ -206,6 +209,7 @@ class Trace:
     broke: str | None  # why the run itself broke; None if it came to its end
     lost: tuple[str, ...]  # what could not be recorded
     provenance: dict[str, Any]
+    forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
 
     @cached_property
@@ -228,10 +232,19 @@ class Trace:
         for one in self.registrations:
             if one.at >= second.at:
                 break
-            same = (one.process, one.metadata, one.table) == (second.process, second.metadata, second.table)
-            if same and one.outcome in ("registered", "reflected") and not one.removed:
+            here = one.process == second.process or one.at < self.forked_from(second.process).get(one.process, 0)
+            same = (one.metadata.number, one.table) == (second.metadata.number, second.table)
+            if here and same and one.outcome in ("registered", "reflected") and not one.removed:
                 first = one
         return first
+
+    def forked_from(self, process: int) -> dict[int, int]:
+        """The processes that a forked one comes from: to the time until which their past is its own."""
+        found: dict[int, int] = {}
+        while process in self.forks and process not in found:
+            process, at = self.forks[process]
+            found[process] = at
+        return found
 
     def _error_of(self, rejected: Registration) -> str:
         text = f"Table '{rejected.table}' is already defined for this MetaData instance."

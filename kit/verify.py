@@ -1,14 +1,13 @@
 """Fixes × checks, with the control: which fix cures, which only hides."""
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
 from .incident import Incident
-from .startup import reproduce
+from .startup import pool_of, reproduce
 from .trace import Conflict, Trace, application_frames
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks")
@@ -65,27 +64,14 @@ def verify(
     :raises RunBroke: a startup could not begin
     """
     names = list(incident.fixes) if only is None else list(only)
-    pool = executor or ThreadPoolExecutor(max_workers=os.cpu_count() or 2)
     attempts: dict[str | None, Attempt] = {}
-    try:
-        futures = {pool.submit(attempt, incident, name): name for name in [None, *names]}
+    with pool_of(executor) as pool:
+        control = attempts[None] = pool.submit(attempt, incident, None).result()
+        progress("control: the incident " + ("reproduces" if control.reproduced else "does not reproduce"))
+        futures = {pool.submit(attempt, incident, name): name for name in (names if control.reproduced else ())}
         for future in as_completed(futures):
-            name = futures[future]
-            one = attempts[name] = future.result()
-            if name is None:
-                progress(
-                    "control: " + ("the incident reproduces" if one.reproduced else "the incident does not reproduce")
-                )
-                if not one.reproduced:
-                    break
-            else:
-                progress(f"{name}: tried, {sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold")
-    finally:
-        for future in futures:
-            future.cancel()
-        if executor is None:
-            pool.shutdown(wait=True)
-    control = attempts[None]
+            one = attempts[futures[future]] = future.result()
+            progress(f"{one.name}: tried, {sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold")
     if not control.reproduced:
         return Verification(control, False, (), ())
     fixes = tuple(_result(incident, name, attempts[name], control) for name in names)
@@ -115,6 +101,21 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
         if error is not None and ("is already defined" in error or not about):
             return False
     return error is None or any(error in text for text in _texts(trace, conflicts))
+
+
+def why_not(incident: Incident, trace: Trace) -> list[str]:
+    """What ``expect`` asked for and the startup did not show, against what it showed; for a run that does not reproduce."""
+    error, table = incident.expect.error, incident.expect.table
+    seen = next((step.error for step in trace.steps if step.error), None)
+    seen = seen or next((str(one.error) for one in trace.swallowed), "every step succeeded, nothing was swallowed")
+    found = []
+    if error is not None and not any(error in text for text in _texts(trace)):
+        found.append(f"expect.error was not seen: {error!r}. What was seen: {seen}")
+    tables = sorted({one.table for one in trace.conflicts})
+    if table is not None and table not in tables:
+        said = f"registered a second time: {', '.join(tables)}" if tables else "no table was registered a second time"
+        found.append(f"expect.table was not seen: {table!r}. {said[0].upper()}{said[1:]}.")
+    return found
 
 
 def _texts(trace: Trace, conflicts: Sequence[Conflict] = ()) -> list[str]:

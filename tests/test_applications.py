@@ -20,8 +20,8 @@ EXPECTED = {path.parent.name: yaml.safe_load(path.read_text()) for path in sorte
 PAIRS = [(name, line) for name, expected in EXPECTED.items() for line in expected["sqlalchemy"]]
 LIBRARIES = {
     "1.4": ["alembic==1.16.5", "flask-sqlalchemy==3.0.5"],
-    "2.0": ["alembic==1.20.1", "flask-sqlalchemy==3.1.1", "sqlmodel==0.0.27"],
-    "2.1": ["alembic==1.20.1", "flask-sqlalchemy==3.1.1"],
+    "2.0": ["alembic==1.20.1", "flask-sqlalchemy==3.1.1", "sqlmodel==0.0.50"],
+    "2.1": ["alembic==1.20.1", "flask-sqlalchemy==3.1.1", "sqlmodel==0.0.50"],
 }
 COMMON = ["fastapi==0.165.0", "uvicorn==0.54.0", "flask==3.1.2", "aiosqlite==0.21.0", "greenlet", "pytest==9.2.0", "ipython==9.7.0"]  # fmt: skip
 
@@ -174,7 +174,7 @@ def test_diagnose_by_hand_on_an_application_says_it_all(kit):
     assert report["mechanism"] == "alias-two-module-names" and report["because"]
     assert "second-class-same-table-other-file" in report["against"]
     assert report["smallest"] == ["import: lending.models", "import: src.lending.models"]
-    assert report["smallest_command"].startswith("PYTHONPATH=")
+    assert report["smallest_command"].startswith("DATABASE_URL=sqlite:// PYTHONPATH=")
     assert {one["kind"]: one["verdict"] for one in report["hypotheses"]}["module-imported-twice"] == "confirmed"
     assert [one["site"]["line"] for one in report["masked"]] == [16, 24]  # the module's other tables
 
@@ -197,7 +197,7 @@ class TestTheBundledIncident:
         assert [(str(one.site), one.follows) for one in energy_events.masked] == [("app/models_domain.py:126", False)]
 
     def test_two_imports_are_enough_to_reproduce_it(self, energy_events):
-        command = "python -c 'import app.models_extra; import app.models_domain'"
+        command = "DATABASE_URL=sqlite:// python -c 'import app.models_extra; import app.models_domain'"
         assert energy_events.smallest.command == command
 
     def test_the_migrations_agree_with_the_second_definition(self, energy_events):

@@ -37,6 +37,7 @@ def test_the_worked_example_is_a_valid_incident_file(tmp_path):
     folder = tmp_path / "kit" / "incidents" / "orders"
     (folder / "fixes").mkdir(parents=True)
     (folder / "fixes" / "remove-legacy.patch").write_text("")
+    (tmp_path / "shop" / "alembic.ini").write_text("")
     (folder / "incident.yaml").write_text(head + more)
     read = incident.load(folder)
     assert read.expect.table == "invoices" and len(read.checks) == 5 and read.hypotheses[0].kind == "one-definition"
@@ -44,7 +45,7 @@ def test_the_worked_example_is_a_valid_incident_file(tmp_path):
 
 def test_every_command_of_the_readme_is_one_that_the_kit_has(kit):
     named = set(re.findall(r"python -m kit (\w+)", README)) - {"COMMAND"}
-    known = set(re.findall(r"^    (\w+) ", kit("--help").out, re.M))
+    known = set(re.findall(r"^    (\w+)\b", kit("--help").out, re.M))
     assert named and named <= known
     targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.M))
     assert set(re.findall(r"`?make ([a-z]+)", README)) - {"alone"} <= targets

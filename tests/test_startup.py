@@ -1,12 +1,15 @@
 """Running a startup: what goes wrong ends in order, is said plainly, and leaves nothing behind."""
 
 import os
+import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from conftest import PROJECT
 from environments import environment, interpreters
 
 from kit.errors import IncidentError, RunBroke
@@ -55,20 +58,20 @@ def test_binary_output_is_kept_as_text(write_incident):
     assert trace.steps[0].ok and "\ufffd" in trace.steps[0].output
 
 
-def test_a_daemon_that_the_application_leaves_is_gone_afterwards(write_incident, tmp_path):
-    source = f"""
+def test_a_daemon_that_the_application_leaves_is_gone_afterwards(write_incident):
+    source = """
         import os, time
         if os.fork() == 0:
             os.setsid()
             if os.fork() == 0:
-                open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
+                print("daemon", os.getpid(), flush=True)
                 time.sleep(60)
             os._exit(0)
         time.sleep(0.5)
     """
     trace = started(write_incident, source)
     assert trace.steps[0].ok
-    pid = int((tmp_path / "pid").read_text())
+    pid = int(re.search(r"daemon (\d+)", trace.steps[0].output)[1])
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -202,8 +205,6 @@ def test_a_patch_cannot_write_outside_the_workspace(name, write_incident, duplic
 
 
 def test_a_commit_of_a_repository_is_started_and_the_repository_stays_as_it_is(write_incident, duplicate, tmp_path):
-    import subprocess
-
     file = write_incident({f"backend/{name}": text for name, text in duplicate.items()})
     repository = file.parent / "app"
 
@@ -222,28 +223,33 @@ def test_a_commit_of_a_repository_is_started_and_the_repository_stays_as_it_is(w
     assert (git("status", "--porcelain"), git("rev-parse", "HEAD"), (repository / ".git/index").read_bytes()) == before
 
 
-def test_an_interrupted_run_leaves_no_process(write_incident, tmp_path):
-    import subprocess
-
-    mark = tmp_path / "pid"
-    file = write_incident(
-        {
-            "service/__init__.py": "",
-            "service/main.py": f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)",
-        }
-    )
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
+@pytest.mark.parametrize("command", ["reproduce", "diagnose"])
+def test_an_interrupted_run_ends_soon_and_leaves_no_process(number, command, write_incident, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "work"))
+    (tmp_path / "work").mkdir()
+    seconds = f"61.{os.getpid()}{number:d}{len(command)}"  # a command line of its own
+    source = f"import subprocess\nsubprocess.run(['sleep', '{seconds}'])"
+    file = write_incident({"service/__init__.py": "", "service/main.py": source})
     running = subprocess.Popen(
-        [sys.executable, "-m", "kit", "reproduce", str(file)],
-        cwd=Path(__file__).parents[1],
-        stderr=subprocess.PIPE,
-        text=True,
+        [sys.executable, "-m", "kit", command, str(file)], cwd=PROJECT, stderr=subprocess.PIPE, text=True
     )
-    for _ in range(200):
-        if mark.exists() and mark.read_text():
-            break
+    deadline = time.monotonic() + 30
+    while not sleeping(seconds) and time.monotonic() < deadline:
         time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
+    assert sleeping(seconds)
+    running.send_signal(number)
     _, said = running.communicate(timeout=20)
     assert running.returncode == 4 and "interrupted" in said
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(mark.read_text()), 0)
+    assert not sleeping(seconds) and list((tmp_path / "work").glob("incident-*")) == []
+
+
+def sleeping(seconds: str) -> bool:
+    """Does a process sleep for just so long?"""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes() == f"sleep\0{seconds}\0".encode():
+                return True
+        except OSError:
+            continue
+    return False

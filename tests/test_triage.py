@@ -298,7 +298,7 @@ def test_a_log_of_200_megabytes_is_streamed(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, log], cwd=PROJECT, capture_output=True, text=True, check=True)
     count, lines, megabytes, seconds = done.stdout.split()
     assert count == "1" and int(lines) == 200 * ((1 << 20) // len(line)) + 8
-    assert int(megabytes) < 150 and float(seconds) < 15
+    assert int(megabytes) < 180 and float(seconds) < 15  # the log is 200 MB; the kit itself some 120
     log.unlink()
 
 
