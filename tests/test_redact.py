@@ -93,9 +93,9 @@ def test_home_folders_are_not_named(monkeypatch):
 
 @pytest.mark.parametrize("piece", ["a", "a.", "://", "://a:", "password", "password=", "eyJ", "/", "'", "\\", "-----BEGIN PRIVATE KEY-----", "/home/"])  # fmt: skip
 def test_long_lines_take_no_long_time(piece):
-    began = time.perf_counter()
+    began = time.process_time()
     redact(piece * (1_000_000 // len(piece)))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 10  # of the processor: a rule that goes back and forth takes minutes
 
 
 def test_a_well_kept_scanner_finds_nothing_in_what_was_redacted(tmp_path):
