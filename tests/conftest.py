@@ -35,7 +35,9 @@ def pytest_terminal_summary(terminalreporter):
 
     missing = [f"3.{minor}" for minor in range(8, 14) if (3, minor) not in interpreters()]
     if missing:
-        terminalreporter.write_line(f"not tried, since this machine has no such interpreter: CPython {', '.join(missing)}")
+        terminalreporter.write_line(
+            f"not tried, since this machine has no such interpreter: CPython {', '.join(missing)}"
+        )
 
 
 @pytest.fixture(scope="session")
