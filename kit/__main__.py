@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .errors import IncidentError, KitError
 from .incident import Incident, load
+from .redact import redact, redacted
 from .trace import Trace, application_frames
 from .verify import why_not
 
@@ -40,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         where = traceback.extract_tb(error.__traceback__)[-1]
         print(
-            f"kit: a fault of the kit itself, at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {error}. "
+            f"kit: a fault of the kit itself, at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {redact(str(error))}. "
             "Nothing was decided. Set KIT_TRACEBACK=1 to see the whole traceback, and report it with the incident file.",
             file=sys.stderr,
         )
@@ -184,7 +185,7 @@ def _postmortem(options) -> int:
     report = published.report
     lines = [f"page: {published.html}", f"verdict: {published.verdict}"]
     lines += [f"missing, only people know it: {', '.join(report['missing'])}"] if report["missing"] else []
-    print(json.dumps(report, indent=2) if options.json else "\n".join(lines))
+    print(json.dumps(report, indent=2) if options.json else redact("\n".join(lines)))
     return published.code
 
 
@@ -233,11 +234,16 @@ def _word(ok: bool | None) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"kit: {text}", file=sys.stderr, flush=True)
+    print(redact(f"kit: {text}"), file=sys.stderr, flush=True)
 
 
 def _give(options, report: dict, lines: list[str]) -> None:
-    text = json.dumps(report, indent=2, ensure_ascii=False) if options.json or options.output else "\n".join(lines)
+    from .scan import refuse_secrets
+
+    report, words = redacted(report), redact("\n".join(lines))
+    text = json.dumps(report, indent=2, ensure_ascii=False) if options.json or options.output else words
+    if options.json or options.output:
+        refuse_secrets({"result.json": text})
     if options.output:
         target = Path(options.output)
         try:
@@ -245,7 +251,7 @@ def _give(options, report: dict, lines: list[str]) -> None:
         except OSError as error:
             raise IncidentError(f"-o {target}: cannot be written: {error.strerror}") from None
         if not options.json:
-            print("\n".join(lines))
+            print(words)
     if options.json or not options.output:
         print(text)
 

@@ -4,11 +4,14 @@
 
     KitError
     ├── IncidentError   the call or the incident file is wrong             exit 2
+    ├── SecretFound     what was about to be published holds a secret      exit 1
     └── RunBroke        the run could not be brought to its end            exit 4
 
 A message says what, where, what it usually means and what to do next; the command line prints it
-without a traceback.
+without a traceback. No message holds a secret, whatever it was made of.
 """
+
+from .redact import redact
 
 
 class KitError(Exception):
@@ -16,11 +19,20 @@ class KitError(Exception):
 
     exit_code = 4
 
+    def __init__(self, message: str = ""):
+        super().__init__(redact(message))
+
 
 class IncidentError(KitError):
     """The call or the incident file is wrong."""
 
     exit_code = 2
+
+
+class SecretFound(KitError):
+    """What was about to be published holds a secret; the message names the place and the kind, never the secret."""
+
+    exit_code = 1
 
 
 class RunBroke(KitError):

@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from .errors import IncidentError, RunBroke
+from .known_secrets import remember_all, says_secret
 
 _MOST_NODES = 100_000  # after aliases are followed: a file that explodes is refused
 _STEP_KINDS = ("import", "call", "code", "command", "serve")
@@ -339,6 +340,7 @@ def load(path: str | Path) -> Incident:
         raise IncidentError(f"{file}: nested too deeply for an incident file") from None
     if not isinstance(data, dict):
         raise IncidentError(f"{file}:1: an incident file is a mapping with title, app and startup")
+    remember_all(data, "")  # from here on no message, page or report holds them
     if "file" in data:
         raise IncidentError(f"{file}:{_line(node, ('file',))}: file: unknown key")
     try:
@@ -416,7 +418,7 @@ def _problem(found, node, file) -> tuple[int, str]:
     elif kind == "value_error":
         text = str(found["ctx"]["error"])
     else:
-        shown = repr(found["input"])
+        shown = "***" if any(says_secret(str(part)) for part in where) else repr(found["input"])
         text = f"{found['msg'][:1].lower()}{found['msg'][1:]}, not {shown if len(shown) < 80 else type(found['input']).__name__}"
     return line, f"{file}:{line}: {name}: {text}"
 
