@@ -218,13 +218,14 @@ class Postmortem(_Part):
 
 
 class Limits(_Part):
-    """What one startup step may use before it is ended."""
+    """What one startup step may use before it is ended, and what of data that git does not hold is copied."""
 
     seconds: float = Field(default=60, gt=0, strict=False)
     memory_mb: int = Field(default=4096, gt=0)
     disk_mb: int = Field(default=1024, gt=0)
     output_mb: int = Field(default=16, gt=0)
     processes: int = Field(default=200, gt=0)
+    copy_mb: int = Field(default=50, gt=0)
 
 
 class Incident(_Part):
