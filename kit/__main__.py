@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .errors import IncidentError, KitError
 from .incident import Incident, load
+from .markup import safe
 from .redact import redact, redacted
 from .trace import Trace, application_frames
 from .verify import why_not
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return options.run(options)
     except KitError as error:
-        print(f"kit: {error}", file=sys.stderr)
+        print(_plain(f"kit: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("kit: interrupted; every process of the run has been ended", file=sys.stderr)
@@ -185,7 +186,7 @@ def _postmortem(options) -> int:
     report = published.report
     lines = [f"page: {published.html}", f"verdict: {published.verdict}"]
     lines += [f"missing, only people know it: {', '.join(report['missing'])}"] if report["missing"] else []
-    print(json.dumps(report, indent=2) if options.json else redact("\n".join(lines)))
+    print(json.dumps(report, indent=2) if options.json else _plain("\n".join(lines)))
     return published.code
 
 
@@ -233,14 +234,19 @@ def _word(ok: bool | None) -> str:
     return {True: "holds", False: "fails", None: "not asked"}[ok]
 
 
+def _plain(text: str) -> str:
+    """Text as a terminal may show it: without secrets, and without codes that a terminal obeys."""
+    return "\n".join(map(safe, redact(text).split("\n")))
+
+
 def _say(text: str) -> None:
-    print(redact(f"kit: {text}"), file=sys.stderr, flush=True)
+    print(_plain(f"kit: {text}"), file=sys.stderr, flush=True)
 
 
 def _give(options, report: dict, lines: list[str]) -> None:
     from .scan import refuse_secrets
 
-    report, words = redacted(report), redact("\n".join(lines))
+    report, words = redacted(report), _plain("\n".join(lines))
     text = json.dumps(report, indent=2, ensure_ascii=False) if options.json or options.output else words
     if options.json or options.output:
         refuse_secrets({"result.json": text})
