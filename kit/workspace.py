@@ -17,6 +17,7 @@ from .errors import IncidentError, RunBroke
 from .incident import Incident
 from .repository import QUIET, git_environment
 
+_MOST_PATCHED = 1 << 30  # bytes of one file that a patch writes
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -62,7 +63,7 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
         shutil.copyfile(Path(__file__).with_name("probe.py"), folder / "probe" / "sitecustomize.py")
         url = f"sqlite:///{folder / 'scratch' / 'scratch.db'}"
         workdir = root / incident.app.workdir
-        if not workdir.is_dir():
+        if not workdir.is_dir() or not workdir.resolve().is_relative_to(root):
             raise IncidentError(
                 f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application"
             )
@@ -82,16 +83,14 @@ def apply(patch: Path, root: Path) -> None:
     :raises IncidentError: with what git says
     """
     # Without a ceiling git would take a repository that happens to lie above, and skip every file.
-    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_CONFIG_NOSYSTEM": "1"}
-    done = subprocess.run(
-        ["git", "apply", "--whitespace=nowarn", "-p1", str(patch)],
-        cwd=root,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    environment = git_environment(GIT_CEILING_DIRECTORIES=str(root.parent), GIT_CONFIG_NOSYSTEM="1")
+    command = ["git", *QUIET, "apply", "--whitespace=nowarn", "-p1", str(patch)]
+    # A few bytes of a binary patch may stand for any number of them.
+    limited = ["/bin/sh", "-c", f'ulimit -f {_MOST_PATCHED >> 9}; exec "$@"', "sh", *command]
+    done = subprocess.run(limited, cwd=root, env=environment, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        said = "; ".join(line.removeprefix("error: ") for line in done.stderr.strip().splitlines()) or "no reason given"
+        said = "; ".join(line.removeprefix("error: ") for line in done.stderr.strip().splitlines())
+        said = said or f"no reason given; a file may not be larger than {_MOST_PATCHED >> 20} MB"
         raise IncidentError(
             f"{patch}: the patch does not apply to this build: {said}. Paths in it count from the application's root; "
             "patches of one fix are applied in the order in which they are listed."
@@ -149,7 +148,7 @@ def _check_out(incident: Incident, target: Path) -> list[str]:
     def git(*words: str) -> None:
         plain = ("-c", "filter.lfs.smudge=", "-c", "filter.lfs.required=false")
         command = ["git", *QUIET, *plain, "-C", str(repository), *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
         if done.returncode:
             raise IncidentError(
                 f"{incident.file}: app: cannot take {app.revision}:{app.subdir} out of {app.repository}: {done.stderr.strip()}"
