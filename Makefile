@@ -33,4 +33,4 @@ lint: $(STAMP)  ## what ruff says
 	@$(RUN) -m ruff format --check kit tests
 
 clean:  ## remove what the targets made
-	rm -rf $(ENV) .environments results .pytest_cache .ruff_cache
+	rm -rf $(ENV) .environments results .pytest_cache .hypothesis .ruff_cache
