@@ -279,7 +279,9 @@ class Incident(_Part):
                 raise ValueError("database_server is for 'database: postgresql'")
             for text in (*self.app.env.values(), *(step.text for step in (*self.prepare, *self.startup))):
                 if found := _DATABASE_PARTS.search(text):
-                    raise ValueError(f"{found[0]} is for 'database: postgresql'; SQLite has a file, in {{database_url}}")
+                    raise ValueError(
+                        f"{found[0]} is for 'database: postgresql'; SQLite has a file, in {{database_url}}"
+                    )
         return self
 
     @property

@@ -183,7 +183,9 @@ def _said(error: Exception) -> str:
 def _cannot(server: Server, error: psycopg.Error) -> str:
     advice = ""
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        advice = " The role needs both: ALTER ROLE … CREATEDB CREATEROLE. Or leave the server out: the kit starts its own."
+        advice = (
+            " The role needs both: ALTER ROLE … CREATEDB CREATEROLE. Or leave the server out: the kit starts its own."
+        )
     return f"database: postgresql: {_where(server)} does not let a scratch database be made: {_said(error)}.{advice}"
 
 
@@ -191,9 +193,11 @@ def _make(keeper: psycopg.Connection, name: str, password: str) -> None:
     """The role, without any right but on its own database, and the database, closed to every other role."""
     one = sql.Identifier(name)
     hashed = keeper.pgconn.encrypt_password(password.encode(), name.encode()).decode()  # the server may log statements
-    may = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION CONNECTION LIMIT"
+    may = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT"
     keeper.execute(sql.SQL(f"CREATE ROLE {{}} {may} {_MOST_CONNECTIONS} PASSWORD {{}}").format(one, hashed))
-    keeper.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(one))  # only its member may give it a database, and take it
+    keeper.execute(
+        sql.SQL("GRANT {} TO CURRENT_USER").format(one)
+    )  # only its member may give it a database, and take it
     for again in (True, True, False):
         try:
             keeper.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(one, one))

@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
-_MOST_OPENING, _MOST_GREETING = 10_000, 1 << 20  # bytes of a message, as the server's own limit; before a session begins
+_MOST_OPENING, _MOST_GREETING = (
+    10_000,
+    1 << 20,
+)  # bytes of a message, as the server's own limit; before a session begins
 _CHUNK = 1 << 16
 _PATIENCE = 30.0  # seconds for a connection's first message
 
@@ -89,7 +92,9 @@ class Door:
             what = self._asked_for_more(code, rest)
             if what:
                 self._refuse(what)
-                writer.write(_error(f"{what}: refused by the incident kit. A reproduction reaches its scratch database"))
+                writer.write(
+                    _error(f"{what}: refused by the incident kit. A reproduction reaches its scratch database")
+                )
                 await writer.drain()
                 return
             answers, beyond = await self.way.open()
@@ -115,7 +120,10 @@ class Door:
         if code >> 16 != 3:
             return f"PostgreSQL's protocol {code >> 16}"
         words = rest.split(b"\0")
-        given = {a.decode("utf-8", "replace"): b.decode("utf-8", "replace") for a, b in zip(words[::2], words[1::2], strict=False)}
+        given = {
+            a.decode("utf-8", "replace"): b.decode("utf-8", "replace")
+            for a, b in zip(words[::2], words[1::2], strict=False)
+        }
         user = given.get("user", "")
         database = given.get("database") or user
         if (database, user) != (self.database, self.role):
@@ -172,7 +180,10 @@ def _message(code: int, rest: bytes) -> bytes:
 
 
 def _error(text: str) -> bytes:
-    body = b"".join(kind + value.encode() + b"\0" for kind, value in ((b"S", "FATAL"), (b"V", "FATAL"), (b"C", "28000"), (b"M", text)))
+    body = b"".join(
+        kind + value.encode() + b"\0"
+        for kind, value in ((b"S", "FATAL"), (b"V", "FATAL"), (b"C", "28000"), (b"M", text))
+    )
     return b"E" + struct.pack("!I", len(body) + 5) + body + b"\0"
 
 
