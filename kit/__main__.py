@@ -23,7 +23,9 @@ from .verify import why_not
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _terminated)  # as CI and `timeout` end a job: in order, like Ctrl+C
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as CI, `timeout` and a closed terminal end a job: like Ctrl+C
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _terminated)
     try:
         return options.run(options)
     except KitError as error:

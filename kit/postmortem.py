@@ -2,8 +2,6 @@
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,8 @@ from typing import Any
 
 from .errors import RunBroke
 from .incident import Incident, find_interpreter
+from .janitor import folder as temporary_folder
+from .janitor import write_whole
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "postmortem.ipynb"
 
@@ -55,16 +55,15 @@ def publish(
     for path in (html, report):  # what an earlier run proved is not what this one does
         path.unlink(missing_ok=True)
     progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
-    with tempfile.TemporaryDirectory(prefix="incident-") as scratch:
-        executed, answer = Path(scratch) / "postmortem.ipynb", Path(scratch) / "result.json"
+    with temporary_folder() as scratch:
+        executed, answer = scratch / "postmortem.ipynb", scratch / "result.json"
         failure = None
         try:
-            execute(NOTEBOOK, executed, {"incident": str(incident.file), "result": str(answer)}, scratch=Path(scratch))
+            execute(NOTEBOOK, executed, {"incident": str(incident.file), "result": str(answer)}, scratch=scratch)
         except (PapermillException, RuntimeError) as error:  # a cell failed; the kernel did not start, or died
             failure = str(error).strip().splitlines()[-1]
         if executed.exists():
-            _without_paths(executed)
-            shutil.copyfile(executed, notebook)
+            write_whole(notebook, _without_paths(executed))
             progress("writing the page")
             write_page(notebook, html, title=incident.title)
         if failure or not answer.exists():
@@ -73,7 +72,7 @@ def publish(
                 f"What it shows until then: {html if html.exists() else 'nothing'}"
             )
         found = json.loads(answer.read_text("utf-8"))
-        _write(report, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        write_whole(report, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     return Published(notebook, html, report, found, exit_code(found))
 
 
@@ -83,7 +82,7 @@ def execute(
     """Run a notebook through papermill, quietly.
 
     :param scratch: a short path of its own for this run: the kernel's sockets lie there, so that it listens on no
-        port, and two runs at once do not meet
+        port, and two runs at once do not meet; gone, it leaves nothing of the kernel's
     :raises papermill.exceptions.PapermillException: a cell failed
     """
     import papermill
@@ -97,7 +96,15 @@ def execute(
         kernel_name="python3",
         progress_bar=False,
         log_output=False,
-        config=Config({"KernelManager": {"transport": "ipc", "ip": str(scratch / "kernel")}}),
+        config=Config(
+            {
+                "KernelManager": {
+                    "transport": "ipc",
+                    "ip": str(scratch / "kernel"),
+                    "connection_file": str(scratch / "kernel.json"),
+                }
+            }
+        ),
     )
 
 
@@ -110,8 +117,8 @@ def exit_code(report: dict[str, Any]) -> int:
     return 0 if report["verify"]["verified"] else 1
 
 
-def _without_paths(notebook: Path) -> None:
-    """Take out what papermill notes of this machine: the parameters stay in their cell, by their file's name."""
+def _without_paths(notebook: Path) -> str:
+    """A notebook's text without what papermill notes of this machine: the parameters stay in their cell, by their file's name."""
     content = json.loads(notebook.read_text("utf-8"))
     kept = content["metadata"].get("papermill", {})
     for key in ("input_path", "output_path", "parameters", "environment_variables"):
@@ -122,16 +129,9 @@ def _without_paths(notebook: Path) -> None:
                 line if "=" not in line else f"{line.split('=')[0]}= {_shown(line.split('=', 1)[1])}\n"
                 for line in "".join(cell["source"]).splitlines()
             ]
-    _write(notebook, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _shown(value: str) -> str:
     path = value.strip().strip("\"'")
     return repr("/".join(Path(path).parts[-2:]) if os.path.isabs(path) else path)
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from .errors import RunBroke
 from .incident import Incident, Limits, Step
+from .janitor import end_processes_inside, forget, wait_for
 from .reader import Ended, Guards, read_trace, signal_name
 from .trace import Trace
 from .workspace import Workspace, workspace
@@ -66,16 +67,22 @@ class _Process:
     folder: Path  # its part of the trace, and what it printed
     supervisor: subprocess.Popen
     started: float
+    inside: Path  # its workspace
+    named: int  # what the janitor knows it by
     port: int | None = None
     answer: dict | None = field(default=None)
 
     def ended(self) -> bool:
         if self.answer is None and self.supervisor.poll() is not None:
+            forget(self.named)
             text = self.supervisor.stdout.read()
-            self.answer = (
-                json.loads(text) if text else {"status": None, "error": "its supervisor was killed", "left": 0}
-            )
+            self.answer = json.loads(text) if text else self.orphaned()
         return self.answer is not None
+
+    def orphaned(self) -> dict:
+        """Its supervisor was killed: what that would have ended is ended here."""
+        left = end_processes_inside(self.inside)
+        return {"status": None, "error": None, "why": "its supervisor was killed", "left": left}
 
     def finish(self, *, kill: bool = False) -> None:
         """Ask for the end by SIGINT, or kill at once; returns when nothing of it is left."""
@@ -320,7 +327,7 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
     supervisor.stdin.write((json.dumps(config) + "\n").encode())
     supervisor.stdin.flush()
     _live.add(supervisor)
-    return _Process([], folder, supervisor, time.monotonic())
+    return _Process([], folder, supervisor, time.monotonic(), space.folder, wait_for(supervisor.pid))
 
 
 _served: dict[Path, list[int]] = {}  # workspace to the loopback ports that its servers answer on
