@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import interrupt
 from .errors import RunBroke
 from .incident import Incident, find_interpreter
 from .janitor import folder as temporary_folder
@@ -35,6 +36,7 @@ class Published:
         }.get(self.code, f"the run broke: {self.report.get('broke')}")
 
 
+@interrupt.interruptible
 def publish(
     incident: Incident, output: Path | None = None, *, progress: Callable[[str], None] = lambda text: None
 ) -> Published:
@@ -52,16 +54,18 @@ def publish(
     base = (output.with_suffix("") if output else Path("results") / name / "postmortem").absolute()
     base.parent.mkdir(parents=True, exist_ok=True)
     notebook, html, report = (base.with_suffix(suffix) for suffix in (".ipynb", ".html", ".json"))
-    for path in (html, report):  # what an earlier run proved is not what this one does
+    for path in (notebook, html, report):  # what an earlier run proved is not what this one does
         path.unlink(missing_ok=True)
     progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
     with temporary_folder() as scratch:
         executed, answer = scratch / "postmortem.ipynb", scratch / "result.json"
         failure = None
         try:
-            execute(NOTEBOOK, executed, {"incident": str(incident.file), "result": str(answer)}, scratch=scratch)
+            parameters = {"incident": str(incident.file), "result": str(answer)}
+            execute(NOTEBOOK, executed, parameters, scratch=scratch, progress=progress)
         except (PapermillException, RuntimeError) as error:  # a cell failed; the kernel did not start, or died
             failure = str(error).strip().splitlines()[-1]
+        interrupt.check()
         if executed.exists():
             write_whole(notebook, _without_paths(executed))
             progress("writing the page")
@@ -77,20 +81,31 @@ def publish(
 
 
 def execute(
-    notebook: Path, output: Path, parameters: dict[str, str], *, scratch: Path, cwd: Path | None = None
+    notebook: Path,
+    output: Path,
+    parameters: dict[str, str],
+    *,
+    scratch: Path,
+    cwd: Path | None = None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Run a notebook through papermill, quietly.
 
     :param scratch: a short path of its own for this run: the kernel's sockets lie there, so that it listens on no
         port, and two runs at once do not meet; gone, it leaves nothing of the kernel's
+    :param progress: told what the notebook's own progress line says
     :raises papermill.exceptions.PapermillException: a cell failed
     """
     import papermill
     from traitlets.config import Config
 
+    from .engine import NAME
+
     papermill.execute_notebook(
         str(notebook),
         str(output),
+        engine_name=NAME,
+        progress=progress,
         parameters=parameters,
         cwd=str(cwd or notebook.parent),
         kernel_name="python3",

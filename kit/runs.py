@@ -267,4 +267,6 @@ class Runner:
         if self.kept and sha not in self.from_kept:
             self.kept.put(self._trees[sha], seen)
         verdict, _ = judge(seen, self.reference)
-        self.progress(f"{sha[:9]} {self.commits[sha].subject if sha in self.commits else ''}: {verdict}")
+        self.progress(
+            f"build {len(self.seen)}, {sha[:9]} {self.commits[sha].subject if sha in self.commits else ''}: {verdict}"
+        )

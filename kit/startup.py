@@ -7,18 +7,15 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from . import interrupt
 from .errors import RunBroke
 from .incident import Incident, Limits, Step
 from .janitor import end_processes_inside, forget, wait_for
@@ -32,31 +29,6 @@ _DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
 _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
 # What a process may write to outside its workspace: nothing that stays, but for shared memory and semaphores.
 _DEVICES = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/shm"]
-
-
-# Supervisors of runs that are under way, in whatever thread; weak, so that ended ones need no care.
-_live: weakref.WeakSet[subprocess.Popen] = weakref.WeakSet()
-_stopping = threading.Event()
-
-
-@contextmanager
-def pool_of(executor: Executor | None) -> Iterator[Executor]:
-    """The given executor, or threads of our own, one a core; interrupted, it ends every run at once."""
-    own = None if executor is not None else ThreadPoolExecutor(max_workers=os.cpu_count() or 2)
-    try:
-        yield executor or own
-    except BaseException:
-        _stopping.set()
-        for supervisor in list(_live):
-            try:
-                supervisor.stdin.close()
-            except OSError:
-                pass
-        raise
-    finally:
-        if own is not None:
-            own.shutdown(wait=True, cancel_futures=True)
-            _stopping.clear()
 
 
 @dataclass
@@ -103,6 +75,7 @@ class _Process:
         return sum(path.stat().st_size for path in self.folder.glob("std*"))
 
 
+@interrupt.interruptible
 def reproduce(
     incident: Incident,
     *,
@@ -315,8 +288,7 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
         "processes": limits.processes,
         "guard": {"writable": [str(space.folder), *_DEVICES], "allowed": _allowed(space)},
     }
-    if _stopping.is_set():
-        raise RunBroke("interrupted")
+    interrupt.check()
     supervisor = subprocess.Popen(
         [sys.executable, "-I", "-S", _SUPERVISOR],
         stdin=subprocess.PIPE,
@@ -326,8 +298,21 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
     )
     supervisor.stdin.write((json.dumps(config) + "\n").encode())
     supervisor.stdin.flush()
-    _live.add(supervisor)
-    return _Process([], folder, supervisor, time.monotonic(), space.folder, wait_for(supervisor.pid))
+    process = _Process([], folder, supervisor, time.monotonic(), space.folder, wait_for(supervisor.pid))
+    try:
+        interrupt.under_way(supervisor, _end)
+    except BaseException:
+        process.finish(kill=True)
+        raise
+    return process
+
+
+def _end(supervisor: subprocess.Popen) -> None:
+    """Let go of a supervisor: it ends all that is below it, and itself."""
+    try:
+        supervisor.stdin.close()
+    except OSError:
+        pass
 
 
 _served: dict[Path, list[int]] = {}  # workspace to the loopback ports that its servers answer on

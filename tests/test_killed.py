@@ -86,7 +86,7 @@ class Machine:
 
     def until(self, there, what: str):
         """Wait for something that a run does."""
-        end = time.monotonic() + 90
+        end = time.monotonic() + 240
         while time.monotonic() < end:
             found = there()
             if found:
