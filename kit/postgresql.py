@@ -256,8 +256,12 @@ def _tls(keeper: psycopg.Connection) -> ssl.SSLContext | None:
 
 def _drop(connection: psycopg.Connection, name: str) -> None:
     one = sql.Identifier(name)
-    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(one))
-    connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(one))
+    for catalog, column, statement in (
+        ("pg_database", "datname", "DROP DATABASE IF EXISTS {} WITH (FORCE)"),
+        ("pg_roles", "rolname", "DROP ROLE IF EXISTS {}"),
+    ):  # without the right to make one there is none to drop it either, also if it does not exist
+        if connection.execute(f"SELECT FROM {catalog} WHERE {column} = %s", [name]).fetchone() is not None:
+            connection.execute(sql.SQL(statement).format(one))
 
 
 def _drop_for_sure(server: Server, keeper: psycopg.Connection, name: str) -> None:

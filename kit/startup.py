@@ -20,6 +20,7 @@ from .errors import RunBroke
 from .incident import Incident, Limits, Step
 from .janitor import end_processes_inside, forget, wait_for
 from .reader import Ended, Guards, read_trace, signal_name
+from .redact import redact
 from .trace import Trace
 from .workspace import Workspace, workspace
 
@@ -408,4 +409,4 @@ def _tail(folder: Path, lines: int = 8) -> str:
     text = "".join(
         (folder / name).read_text("utf-8", "replace") for name in ("stdout", "stderr") if (folder / name).exists()
     )
-    return "\n".join("    " + line for line in text.strip().splitlines()[-lines:])
+    return redact("\n".join("    " + line for line in text.strip().splitlines()[-lines:]))
