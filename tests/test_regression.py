@@ -124,7 +124,7 @@ def test_it_is_python_3_8_needs_only_the_standard_library_and_says_what_to_do(ki
     imported |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert imported - set(sys.stdlib_module_names) <= {"sqlalchemy"}
     document = ast.get_docstring(tree)
-    assert "two classes define one table. " in document + " " and "What to do when it fails" in document
+    assert "two classes define one table." in document and "What to do when it fails" in document
     assert "alembic" not in target.read_text().lower()
 
 
@@ -143,13 +143,14 @@ def test_a_value_that_looks_like_a_secret_is_not_written_into_it(write_incident,
 
 
 def test_an_incident_that_a_startup_does_not_show_gets_no_guard(kit, write_incident, duplicate, tmp_path):
+    # It depends on something that differs between the kit's startup and any other: no test that cannot fail is written.
     duplicate["service/main.py"] = """
-        try:
-            raise LookupError("cart 7 is lost")
-        except LookupError:
-            pass
+        import os
+        from service import billing
+        if "INCIDENT_ROOT" in os.environ:
+            from service import legacy
     """
-    file = write_incident(duplicate, expect={"error": "cart 7 is lost"})
+    file = write_incident(duplicate)
     said = kit("guard", file, "-o", tmp_path / "test_guard.py")
     assert said.code == 1 and "the guard passes on the broken build" in said.out
     assert not (tmp_path / "test_guard.py").exists()
