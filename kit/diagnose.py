@@ -102,7 +102,7 @@ def diagnose(
         progress(f"{finding.mechanism}; looking for the smallest reproduction")
         smallest = reduce_startup(incident, looked.trace, *pair, executor=pool) if same_table else None
         progress("testing the hypotheses")
-        hypotheses = test_all(incident, looked.trace, conflict, smallest)
+        hypotheses = test_all(incident, looked.trace, conflict, smallest, executor=pool)
     if conflict is not None:
         table, first, second = conflict.table, conflict.first.site if conflict.first else None, conflict.second.site
     elif fault is not None:

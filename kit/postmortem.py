@@ -3,8 +3,10 @@
 import json
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,8 @@ def publish(
     :param output: where to; its suffix does not count. Default: ``results/<incident>/postmortem``
     :raises RunBroke: the notebook could not be executed to its end; what it shows until then is kept and named
     """
-    from papermill.exceptions import PapermillException
+    with _without_address_grammar():
+        from papermill.exceptions import PapermillException
 
     from .page import write_page
 
@@ -86,7 +89,8 @@ def execute(
         port, and two runs at once do not meet
     :raises papermill.exceptions.PapermillException: a cell failed
     """
-    import papermill
+    with _without_address_grammar():
+        import papermill
     from traitlets.config import Config
 
     papermill.execute_notebook(
@@ -99,6 +103,22 @@ def execute(
         log_output=False,
         config=Config({"KernelManager": {"transport": "ipc", "ip": str(scratch / "kernel")}}),
     )
+
+
+@contextmanager
+def _without_address_grammar() -> Iterator[None]:
+    """Import what needs jsonschema without the grammar of URLs that it would build first, for two seconds.
+
+    No schema of a notebook asks for that format (python-jsonschema/jsonschema#1521).
+    """
+    absent = "rfc3987_syntax" not in sys.modules
+    if absent:
+        sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules["rfc3987_syntax"]
 
 
 def exit_code(report: dict[str, Any]) -> int:

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,22 +42,54 @@ _stopping = threading.Event()
 
 @contextmanager
 def pool_of(executor: Executor | None) -> Iterator[Executor]:
-    """The given executor, or threads of our own, one a core; interrupted, it ends every run at once."""
-    own = None if executor is not None else ThreadPoolExecutor(max_workers=os.cpu_count() or 2)
+    """The given executor, or threads of our own, one a core; whatever ends the block early ends what runs for it.
+
+    Functions given to it are of modules, and take and give values that can be pickled: the executor's workers may be
+    processes, also on other machines (:mod:`kit.portable`). Of a given executor, what has not begun is taken back.
+    """
+    pool, stopping = _Pool(executor or ThreadPoolExecutor(max_workers=cores())), False
     try:
-        yield executor or own
-    except BaseException:
-        _stopping.set()
-        for supervisor in list(_live):
-            try:
-                supervisor.stdin.close()
-            except OSError:
-                pass
+        yield pool
+    except BaseException as error:
+        pool.cancel()
+        stopping = executor is None or isinstance(error, KeyboardInterrupt)
+        if stopping:
+            _stopping.set()
+            for supervisor in list(_live):
+                try:
+                    supervisor.stdin.close()
+                except OSError:
+                    pass
         raise
     finally:
-        if own is not None:
-            own.shutdown(wait=True, cancel_futures=True)
+        if executor is None:
+            pool.executor.shutdown(wait=True, cancel_futures=True)
+        elif stopping:
+            wait(list(pool.futures))
+        if stopping:
             _stopping.clear()
+
+
+class _Pool(Executor):
+    """Somebody's executor, and what was given to it through here."""
+
+    def __init__(self, executor: Executor):
+        self.executor = executor
+        self.futures: weakref.WeakSet[Future] = weakref.WeakSet()
+
+    def submit(self, function, /, *given, **named) -> Future:
+        future = self.executor.submit(function, *given, **named)
+        self.futures.add(future)
+        return future
+
+    def cancel(self) -> None:
+        for future in list(self.futures):
+            future.cancel()
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass

@@ -64,16 +64,19 @@ def verify(
     :raises RunBroke: a startup could not begin
     """
     names = list(incident.fixes) if only is None else list(only)
-    attempts: dict[str | None, Attempt] = {}
+    attempts: dict[str, Attempt] = {}
     with pool_of(executor) as pool:
-        control = attempts[None] = pool.submit(attempt, incident, None).result()
+        # Fixes begin beside the control, so that no core waits for it; without an incident they are taken back.
+        first = pool.submit(attempt, incident, None)
+        futures = {pool.submit(attempt, incident, name): name for name in names}
+        control = first.result()
         progress("control: the incident " + ("reproduces" if control.reproduced else "does not reproduce"))
-        futures = {pool.submit(attempt, incident, name): name for name in (names if control.reproduced else ())}
+        if not control.reproduced:
+            pool.cancel()
+            return Verification(control, False, (), ())
         for future in as_completed(futures):
             one = attempts[futures[future]] = future.result()
             progress(f"{one.name}: tried, {sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold")
-    if not control.reproduced:
-        return Verification(control, False, (), ())
     fixes = tuple(_result(incident, name, attempts[name], control) for name in names)
     return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
 
