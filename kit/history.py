@@ -17,9 +17,9 @@ from .changes import Change, Claim, change_of, claiming
 from .errors import IncidentError
 from .hints import brought, took_out
 from .incident import Incident
+from .interrupt import interruptible, pool_of
 from .repository import Commit, Repository
 from .runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Runner, Seen, judge, run_build
-from .startup import pool_of
 from .triage import triage
 
 _MOST_CLAIMS = 6  # commits that claim the fix and are run
@@ -84,6 +84,7 @@ class History:
         return bool(self.builds) and all(one.verdict == UNTESTABLE for one in self.builds)
 
 
+@interruptible
 def history(
     incident: Incident,
     repository: Repository,
@@ -117,6 +118,7 @@ def history(
         return _search(runner, seeds, repository.resolve(around) if around is not None else tip)
 
 
+@interruptible
 def search_if_any(
     incident: Incident, *, executor: Executor | None = None, progress: Callable[[str], None] = lambda text: None
 ) -> History | None:
@@ -124,6 +126,7 @@ def search_if_any(
     return None if builds_of(incident) is None else history_of(incident, executor=executor, progress=progress)
 
 
+@interruptible
 def history_of(
     incident: Incident,
     *,

@@ -220,7 +220,13 @@ _WORDS = (
 
 
 def test_all(
-    incident: Incident, trace: Trace, conflict: Conflict | None, smallest: Smallest | None, *, executor: Executor
+    incident: Incident,
+    trace: Trace,
+    conflict: Conflict | None,
+    smallest: Smallest | None,
+    *,
+    executor: Executor,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[Tested, ...]:
     """People's claims in their order, then the kinds that nobody claimed.
 
@@ -234,7 +240,10 @@ def test_all(
             for kind, (text, _) in KINDS.items()
             if kind not in claimed and (kind != "log-matches-source" or incident.log)
         ]
-    tested = [_test(incident, trace, conflict, smallest, hypothesis, of, executor) for hypothesis, of in claims]
+    tested = []
+    for number, (hypothesis, of) in enumerate(claims, 1):
+        progress(f"hypothesis {number} of {len(claims)}: {hypothesis.claim}")
+        tested.append(_test(incident, trace, conflict, smallest, hypothesis, of, executor))
     return tuple(tested)
 
 

@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from .diagnose import Diagnosis, diagnose
 from .history import History, search_if_any
 from .incident import Incident
-from .startup import pool_of
+from .interrupt import interruptible, pool_of
 from .verify import Verification, verify
 
 
@@ -21,6 +21,7 @@ class Investigation:
     history: History | None
 
 
+@interruptible
 def investigate(
     incident: Incident,
     *,
@@ -30,7 +31,6 @@ def investigate(
     """Verify, diagnose and search in one pool, so that no core waits for the end of one of them.
 
     :param executor: where the startups run; by default threads, one a core
-    :param progress: called in the caller's own thread
     :raises KitError: as the three do; the others are ended then
     """
     said: SimpleQueue = SimpleQueue()

@@ -8,20 +8,18 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from . import interrupt
 from .errors import RunBroke
 from .incident import Incident, Limits, Step
+from .janitor import end_processes_inside, forget, wait_for
 from .reader import Ended, Guards, read_trace, signal_name
 from .trace import Trace
 from .workspace import Workspace, workspace
@@ -35,63 +33,6 @@ _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
 _DEVICES = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/shm"]
 
 
-# Supervisors of runs that are under way, in whatever thread; weak, so that ended ones need no care.
-_live: weakref.WeakSet[subprocess.Popen] = weakref.WeakSet()
-_stopping = threading.Event()
-
-
-@contextmanager
-def pool_of(executor: Executor | None) -> Iterator[Executor]:
-    """The given executor, or threads of our own, one a core; whatever ends the block early ends what runs for it.
-
-    Functions given to it are of modules, and take and give values that can be pickled: the executor's workers may be
-    processes, also on other machines (:mod:`kit.portable`). Of a given executor, what has not begun is taken back.
-    """
-    pool, stopping = _Pool(executor or ThreadPoolExecutor(max_workers=cores())), False
-    try:
-        yield pool
-    except BaseException as error:
-        pool.cancel()
-        stopping = executor is None or isinstance(error, KeyboardInterrupt)
-        if stopping:
-            _stopping.set()
-            for supervisor in list(_live):
-                try:
-                    supervisor.stdin.close()
-                except OSError:
-                    pass
-        raise
-    finally:
-        if executor is None:
-            pool.executor.shutdown(wait=True, cancel_futures=True)
-        elif stopping:
-            wait(list(pool.futures))
-        if stopping:
-            _stopping.clear()
-
-
-class _Pool(Executor):
-    """Somebody's executor, and what was given to it through here."""
-
-    def __init__(self, executor: Executor):
-        self.executor = executor
-        self.futures: weakref.WeakSet[Future] = weakref.WeakSet()
-
-    def submit(self, function, /, *given, **named) -> Future:
-        future = self.executor.submit(function, *given, **named)
-        self.futures.add(future)
-        return future
-
-    def cancel(self) -> None:
-        for future in list(self.futures):
-            future.cancel()
-
-
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @dataclass
 class _Process:
     """One process of the startup under its supervisor."""
@@ -100,6 +41,8 @@ class _Process:
     folder: Path  # its part of the trace, and what it printed
     supervisor: subprocess.Popen
     started: float
+    inside: Path  # its workspace
+    named: int  # what the janitor knows it by
     port: int | None = None
     answer: dict | None = field(default=None)
 
@@ -109,10 +52,14 @@ class _Process:
         if self.answer is None and _readable(self.supervisor.stdout, wait):
             text = self.supervisor.stdout.read()
             self.supervisor.wait()
-            self.answer = (
-                json.loads(text) if text else {"status": None, "error": "its supervisor was killed", "left": 0}
-            )
+            forget(self.named)
+            self.answer = json.loads(text) if text else self.orphaned()
         return self.answer is not None
+
+    def orphaned(self) -> dict:
+        """Its supervisor was killed: what that would have ended is ended here."""
+        left = end_processes_inside(self.inside)
+        return {"status": None, "error": None, "why": "its supervisor was killed", "left": left}
 
     def finish(self, *, kill: bool = False) -> None:
         """Ask for the end by SIGINT, or kill at once; returns when nothing of it is left."""
@@ -137,6 +84,7 @@ def _readable(stream, wait: float | None) -> bool:
     return bool(poll.poll(None if wait is None else wait * 1000))
 
 
+@interrupt.interruptible
 def reproduce(
     incident: Incident,
     *,
@@ -351,8 +299,7 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
         "processes": limits.processes,
         "guard": {"writable": [str(space.folder), *_DEVICES], "allowed": _allowed(space)},
     }
-    if _stopping.is_set():
-        raise RunBroke("interrupted")
+    interrupt.check()
     supervisor = subprocess.Popen(
         [sys.executable, "-I", "-S", _SUPERVISOR],
         stdin=subprocess.PIPE,
@@ -362,8 +309,21 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
     )
     supervisor.stdin.write((json.dumps(config) + "\n").encode())
     supervisor.stdin.flush()
-    _live.add(supervisor)
-    return _Process([], folder, supervisor, time.monotonic())
+    process = _Process([], folder, supervisor, time.monotonic(), space.folder, wait_for(supervisor.pid))
+    try:
+        interrupt.under_way(supervisor, _end)
+    except BaseException:
+        process.finish(kill=True)
+        raise
+    return process
+
+
+def _end(supervisor: subprocess.Popen) -> None:
+    """Let go of a supervisor: it ends all that is below it, and itself."""
+    try:
+        supervisor.stdin.close()
+    except OSError:
+        pass
 
 
 _served: dict[Path, list[int]] = {}  # workspace to the loopback ports that its servers answer on

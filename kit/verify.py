@@ -7,7 +7,8 @@ from pathlib import Path
 
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
 from .incident import Incident
-from .startup import pool_of, reproduce
+from .interrupt import interruptible, pool_of
+from .startup import reproduce
 from .trace import Conflict, Trace, application_frames
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks")
@@ -49,6 +50,7 @@ class Verification:
     verified: tuple[str, ...]
 
 
+@interruptible
 def verify(
     incident: Incident,
     *,
@@ -67,16 +69,21 @@ def verify(
     attempts: dict[str, Attempt] = {}
     with pool_of(executor) as pool:
         # Fixes begin beside the control, so that no core waits for it; without an incident they are taken back.
+        progress("control: starting the build as it is")
         first = pool.submit(attempt, incident, None)
         futures = {pool.submit(attempt, incident, name): name for name in names}
         control = first.result()
-        progress("control: the incident " + ("reproduces" if control.reproduced else "does not reproduce"))
+        said = "the incident reproduces" if control.reproduced else "the incident does not reproduce"
+        progress(f"control: {said}" + (f"; trying {len(names)} fixes" if control.reproduced and names else ""))
         if not control.reproduced:
             pool.cancel()
             return Verification(control, False, (), ())
-        for future in as_completed(futures):
+        for number, future in enumerate(as_completed(futures), 1):
             one = attempts[futures[future]] = future.result()
-            progress(f"{one.name}: tried, {sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold")
+            held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold"
+            progress(
+                f"fix {number} of {len(names)}, {one.name}: {'the incident is still there' if one.reproduced else held}"
+            )
     fixes = tuple(_result(incident, name, attempts[name], control) for name in names)
     return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
 
