@@ -95,7 +95,7 @@ def history(
     seeds: Sequence[str] = (),
     cache: Path | None = None,
     executor: Executor | None = None,
-    run: Callable[[Incident, str, str, str], Seen] = run_build,
+    run: Callable[[Incident], Seen] = run_build,
     progress: Callable[[str], None] = lambda text: None,
 ) -> History:
     """Search the history of ``last``.
@@ -105,7 +105,7 @@ def history(
     :param seeds: commits that can have made the log, newest first: where to look first
     :param cache: folder in which results are kept by tree
     :param executor: where builds are started; by default threads, one a core
-    :param run: starts one build; called as ``run(incident, repository's folder, subdir, sha)`` in the executor
+    :param run: starts the build that an incident's ``app.revision`` names; called in the executor
     :raises IncidentError: there is no such revision
     :raises RunBroke: the interpreter is missing
     """

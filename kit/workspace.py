@@ -84,7 +84,15 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path) -> Wo
             f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application"
         )
     python = incident.python
-    return Workspace(folder, root, workdir, python, _environment(incident, folder, root, python, url), url, tuple(left))
+    return Workspace(
+        folder,
+        root,
+        workdir,
+        python,
+        _environment(incident, folder, root, python, url),
+        url,
+        (*incident._left_behind, *left),
+    )
 
 
 def apply(patch: Path, root: Path) -> None:
