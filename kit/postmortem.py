@@ -15,6 +15,7 @@ from .incident import Incident, find_interpreter
 from .janitor import folder as temporary_folder
 from .janitor import write_whole
 
+_LONGEST_SOCKET = 100  # bytes; macOS takes 103 with what ZeroMQ appends, Linux 107
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "postmortem.ipynb"
 
 
@@ -94,8 +95,8 @@ def execute(
 ) -> None:
     """Run a notebook through papermill, quietly.
 
-    :param scratch: a short path of its own for this run: the kernel's sockets lie there, so that it listens on no
-        port, and two runs at once do not meet; gone, it leaves nothing of the kernel's
+    :param scratch: a folder of its own for this run: what is the kernel's lies there, so that two runs at once do not
+        meet, and nothing is left of it
     :param progress: told what the notebook's own progress line says
     :raises papermill.exceptions.PapermillException: a cell failed
     """
@@ -115,15 +116,7 @@ def execute(
         kernel_name="python3",
         progress_bar=False,
         log_output=False,
-        config=Config(
-            {
-                "KernelManager": {
-                    "transport": "ipc",
-                    "ip": str(scratch / "kernel"),
-                    "connection_file": str(scratch / "kernel.json"),
-                }
-            }
-        ),
+        config=Config({"KernelManager": {"connection_file": str(scratch / "kernel.json"), **_transport(scratch)}}),
     )
 
 
@@ -141,6 +134,12 @@ def _without_address_grammar() -> Iterator[None]:
     finally:
         if absent:
             del sys.modules["rfc3987_syntax"]
+
+
+def _transport(scratch: Path) -> dict[str, str]:
+    """Sockets that are files, so that no port is open; a file's name may be too long for one."""
+    sockets = scratch / "kernel"
+    return {"transport": "ipc", "ip": str(sockets)} if len(os.fsencode(sockets)) < _LONGEST_SOCKET else {}
 
 
 def exit_code(report: dict[str, Any]) -> int:
