@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, as_completed
@@ -14,10 +13,11 @@ from typing import Any
 
 from .errors import IncidentError, KitError
 from .incident import load
+from .interrupt import interruptible, pool_of, under_way
+from .janitor import at_end
 from .markup import safe
 from .record import Claim, compared, read_record, write_record
 from .redact import redact
-from .startup import pool_of
 
 VERDICTS = {
     0: "still true",
@@ -28,7 +28,6 @@ VERDICTS = {
 }
 _KIT = str(Path(__file__).resolve().parents[1])
 _PASSED_OVER = {"node_modules", "__pycache__", "site-packages", "results"}
-_ending = threading.Event()  # set by an interrupt: postmortems that are under way, in whatever thread, end in order
 
 
 @dataclass(frozen=True)
@@ -111,6 +110,7 @@ def _below(folder: Path) -> list[Path]:
     return files
 
 
+@interruptible
 def check_all(
     incidents: Sequence[Found],
     output: Path,
@@ -126,22 +126,17 @@ def check_all(
     :param executor: where they run (all that is handed over can be pickled); by default threads, one a core
     """
     answers: dict[str, Checked] = {}
-    _ending.clear()
     with pool_of(executor) as pool:
-        try:
-            futures = {pool.submit(check_one, one, output, record=record): one for one in incidents}
-            for future in as_completed(futures):
-                one = futures[future]
-                try:
-                    checked = future.result()
-                except Exception as error:  # the executor's own: a worker that died
-                    said = f"it was not brought to its end: {type(error).__name__}: {error}"
-                    checked = Checked(one.name, one.name, 4, _shown(said, one))
-                answers[one.name] = checked
-                progress(f"{len(answers)} of {len(incidents)}: {one.name}: {VERDICTS[checked.code]}: {checked.says}")
-        except BaseException:
-            _ending.set()
-            raise
+        futures = {pool.submit(check_one, one, output, record=record): one for one in incidents}
+        for future in as_completed(futures):
+            one = futures[future]
+            try:
+                checked = future.result()
+            except Exception as error:  # the executor's own: a worker that died
+                said = f"it was not brought to its end: {type(error).__name__}: {error}"
+                checked = Checked(one.name, one.name, 4, _shown(said, one))
+            answers[one.name] = checked
+            progress(f"{len(answers)} of {len(incidents)}: {one.name}: {VERDICTS[checked.code]}: {checked.says}")
     return [answers[one.name] for one in incidents]
 
 
@@ -196,18 +191,14 @@ def _execute(file: Path, base: Path) -> tuple[int, dict[str, Any] | None, str]:
         start_new_session=True,  # Ctrl+C in a terminal reaches us, who then end it in order
     )
     try:
-        while True:
-            try:
-                out, said = process.communicate(timeout=0.5)
-                break
-            except subprocess.TimeoutExpired:
-                if _ending.is_set():
-                    process.terminate()
-    except BaseException:  # in the main thread of a process pool's worker
+        with at_end(["kill", "-TERM", str(process.pid)]):  # should we be killed, it still ends in order
+            under_way(process, subprocess.Popen.terminate)
+            out, said = process.communicate()
+    except BaseException:
         process.terminate()
         process.communicate()
         raise
-    said = said.rpartition("kit: ")[2].strip()
+    said = f"\n{said}".rpartition("\nkit: ")[2].strip()
     try:
         report = json.loads(out)
     except ValueError:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from .errors import IncidentError
+from .janitor import write_whole
 from .page import TEMPLATE
 from .recheck import VERDICTS, Checked, check_report, plain, worst
 
@@ -31,10 +32,8 @@ def write_files(checked: Sequence[Checked], folder: Path) -> None:
         "check.json": json.dumps(check_report(checked, folder), indent=2, ensure_ascii=False) + "\n",
     }
     for name, text in files.items():
-        draft = folder / f".{name}.{os.getpid()}"
         try:
-            draft.write_text(text, encoding="utf-8")
-            os.replace(draft, folder / name)
+            write_whole(folder / name, text)
         except OSError as error:
             raise IncidentError(f"{folder / name}: cannot be written: {error.strerror}") from None
     if os.environ.get("GITHUB_STEP_SUMMARY"):

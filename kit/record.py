@@ -8,13 +8,13 @@
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import IncidentError
 from .incident import Incident
+from .janitor import write_whole
 
 _TEXTS = ("mechanism", "table", "first", "second")
 _TABLES = ("fixes", "hypotheses")
@@ -87,10 +87,8 @@ def write_record(incident: Incident, report: dict[str, Any]) -> None:
     :raises IncidentError: it cannot be written
     """
     file = record_file(incident)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        draft.write_text(json.dumps(record_of(report), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(draft, file)
+        write_whole(file, json.dumps(record_of(report), indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise IncidentError(f"{file}: the record cannot be written: {error.strerror}") from None
 

@@ -15,9 +15,10 @@ from typing import Any
 from .diagnose import find_mechanism, look_at
 from .errors import RunBroke
 from .incident import Incident
+from .interrupt import interruptible, pool_of
 from .markup import safe
 from .redact import redact
-from .startup import pool_of, run
+from .startup import run
 from .trace import Trace, application_frames
 from .verify import verify
 from .workspace import workspace
@@ -99,6 +100,7 @@ def guard_report(incident: Incident, guard: Guard) -> dict[str, Any]:
     }
 
 
+@interruptible
 def make_guard(
     incident: Incident,
     *,
