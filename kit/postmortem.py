@@ -2,7 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +48,8 @@ def publish(
     :param output: where to; its suffix does not count. Default: ``results/<incident>/postmortem``
     :raises RunBroke: the notebook could not be executed to its end; what it shows until then is kept and named
     """
-    from papermill.exceptions import PapermillException
+    with _without_address_grammar():
+        from papermill.exceptions import PapermillException
 
     from .page import write_page
 
@@ -97,7 +100,8 @@ def execute(
     :param progress: told what the notebook's own progress line says
     :raises papermill.exceptions.PapermillException: a cell failed
     """
-    import papermill
+    with _without_address_grammar():
+        import papermill
     from traitlets.config import Config
 
     from .engine import NAME
@@ -114,6 +118,22 @@ def execute(
         log_output=False,
         config=Config({"KernelManager": {"connection_file": str(scratch / "kernel.json"), **_transport(scratch)}}),
     )
+
+
+@contextmanager
+def _without_address_grammar() -> Iterator[None]:
+    """Import what needs jsonschema without the grammar of URLs that it would build first, for two seconds.
+
+    No schema of a notebook asks for that format (python-jsonschema/jsonschema#1521).
+    """
+    absent = "rfc3987_syntax" not in sys.modules
+    if absent:
+        sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules["rfc3987_syntax"]
 
 
 def _transport(scratch: Path) -> dict[str, str]:

@@ -106,7 +106,8 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
     environment = _environment(incident, folder, root, python)
     environment |= {name: _filled(value, url, postgresql) for name, value in incident.app.env.items()}
     environment[incident.database_env] = url
-    return Workspace(folder, root, workdir, python, environment, url, tuple(left), postgresql)
+    left = (*incident._left_behind, *left)
+    return Workspace(folder, root, workdir, python, environment, url, left, postgresql)
 
 
 def _filled(text: str, url: str, postgresql: "Scratch | None") -> str:
