@@ -148,6 +148,9 @@ def _text(found: Discovery, target: Path, with_log: bool) -> str:
         for name, (text, why) in found.env.items():
             lines.append(_commented(f"    {name}: {_value(text)}", why))
     lines += _of_database(found)
+    if found.prepare:
+        lines.append("prepare:                                     # before the startup, not judged")
+        lines += [_commented(f"  - {step.kind}: {_value(step.text)}", step.why) for step in found.prepare]
     lines.append("startup:                                     # what the server does until it is up, in order")
     for step in found.startup:
         lines.append(_commented(f"  - {step.kind}: {_value(step.text)}", step.why))

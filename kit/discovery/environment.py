@@ -4,7 +4,7 @@ import ast
 import re
 
 from .deployments import Start
-from .found import Discovery
+from .found import Discovery, Planned
 from .project import Project, called, imports_of
 from .settings import Database, Variable, database_of, examples_of, stand_in, variables_of
 
@@ -93,6 +93,8 @@ def _without_url(found: Discovery, database: Database, project: Project) -> None
             "one is refused, and the page says so; registrations are seen all the same"
         )
         return
+    if _settings_file(found, project):
+        return
     plain = [(text, at) for text, at in database.literals if not re.match(r"sqlite(\+\w+)?:///(?!/)", text)]
     if plain:
         text, at = plain[0]
@@ -108,6 +110,42 @@ def _without_url(found: Discovery, database: Database, project: Project) -> None
         found.wanting.append(
             "the variable that names the database: DATABASE_URL is set, and nothing that was read asks for it"
         )
+
+
+def _settings_file(found: Discovery, project: Project) -> bool:
+    """Flask applications whose settings are a file that a variable names: one is written for the run, if so."""
+    for file in project.python:
+        text = project.text(file)
+        if "SQLALCHEMY_DATABASE_URI" not in "".join(project.text(one) for one in project.python):
+            return False
+        read = re.search(r"from_envvar\(\s*['\"](\w+)['\"]", text)
+        if not read and (by := re.search(r"from_pyfile\(\s*(\w+)\s*[,)]", text)):
+            read = re.search(rf"\b{by[1]}\s*=\s*os\.(?:environ\.get\(|environ\[|getenv\()\s*['\"](\w+)['\"]", text)
+        if not read:
+            continue
+        at = project.at(file, read[0])
+        line = "SQLALCHEMY_DATABASE_URI = '{database_url}'"
+        found.prepare.append(
+            Planned(
+                "command", f'echo "{line}" > incident-settings.py', f"{at} reads a settings file that {read[1]} names"
+            )
+        )
+        before = f'{read[1]}="$PWD/incident-settings.py" '
+        found.startup = [
+            Planned(one.kind, before + one.text, one.why) if one.kind in ("serve", "command") else one
+            for one in found.startup
+        ]
+        if found.alembic and "command" in found.alembic.check:
+            found.alembic.check["command"] = before + found.alembic.check["command"]
+        found.found.append(
+            (
+                "the database's URL",
+                "SQLALCHEMY_DATABASE_URI",
+                f"in the settings file that {read[1]} names, read at {at}",
+            )
+        )
+        return True
+    return False
 
 
 def name_metadata(found: Discovery, project: Project, sources: list[str]) -> None:

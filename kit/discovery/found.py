@@ -40,7 +40,8 @@ class Discovery:
     startup: list[Planned]
     others: list[Start]
     alembic: Alembic | None
-    env: dict[str, tuple[str, str]] = field(default_factory=dict)
+    prepare: list[Planned] = field(default_factory=list)
+    env: dict[str, tuple[str, str]] = field(default_factory=dict)  # name to value, and how it is known
     database: Database | None = None
     database_env: str | None = None
     checks: list[tuple[dict, str]] = field(default_factory=list)

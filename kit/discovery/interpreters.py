@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from .project import Project, join
+from .project import Project
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Interpreter:
 
     python: Path
     why: str
+    own: bool = False  # it was made for this project
 
     @property
     def prefix(self) -> Path:
@@ -79,42 +80,43 @@ def interpreters_of(project: Project, service: str, environment: dict[str, str])
     :param environment: the caller's variables
     """
     seen = set()
-    for folder, why in _places(project, service, environment):
+    for folder, why, own in _places(project, service, environment):
         for name in ("bin/python", "bin/python3", "python.exe", "Scripts/python.exe"):
             python = folder / name
             if python.exists() and os.access(python, os.X_OK):
                 if folder.resolve() not in seen:
                     seen.add(folder.resolve())
-                    yield Interpreter(Path(os.path.abspath(python)), why)
+                    yield Interpreter(Path(os.path.abspath(python)), why, own)
                 break
 
 
-def _places(project: Project, service: str, environment: dict[str, str]) -> Iterator[tuple[Path, str]]:
+def _places(project: Project, service: str, environment: dict[str, str]) -> Iterator[tuple[Path, str, bool]]:
+    """Folders of environments, each with how it was found and whether it is this project's own."""
     root = project.root
     home = Path(environment.get("HOME") or Path.home())
     pieces = list(dict.fromkeys([root / service, *(root / service).parents]))
     inside = [one for one in pieces if one.is_relative_to(root)]
     for folder in inside:
-        yield from _environments_in(folder, "in the application's folder")
+        yield from ((place, why, True) for place, why in _environments_in(folder, "in the application's folder"))
         written = folder / ".pdm-python"
         if written.is_file():
-            yield Path(written.read_text("utf-8", "replace").strip()).parent.parent, ".pdm-python"
+            yield Path(written.read_text("utf-8", "replace").strip()).parent.parent, ".pdm-python", True
     for folder in inside:
-        yield from _of_tools(folder, home, environment)
+        yield from ((place, why, True) for place, why in _of_tools(folder, home, environment))
     kits = Path(sys.prefix).resolve()
     active = environment.get("VIRTUAL_ENV") or environment.get("CONDA_PREFIX")
     if active and Path(active).resolve() != kits:
-        yield Path(active), "VIRTUAL_ENV, the environment that is active here"
-    yield from _environments_in(root.parent, "beside the application's folder")
+        yield Path(active), "the environment that is active here (VIRTUAL_ENV)", False
+    yield from ((place, why, False) for place, why in _environments_in(root.parent, "beside the application's folder"))
     for folder in inside:
         wanted = folder / ".python-version"
         for name in wanted.read_text("utf-8", "replace").split() if wanted.is_file() else ():
             for place in (home / ".pyenv" / "versions").glob(f"{name}*"):
-                yield place, f"{join(service, '.python-version')}, with pyenv"
+                yield place, f"{os.path.relpath(wanted, root)}, with pyenv", True
     for folder in environment.get("PATH", "").split(os.pathsep):
         place = Path(folder).parent
         if folder and place.resolve() != kits and ".pyenv/shims" not in folder:
-            yield place, "the python on PATH"
+            yield place, "the python on PATH", False
 
 
 def _environments_in(folder: Path, why: str) -> Iterator[tuple[Path, str]]:

@@ -166,7 +166,7 @@ def find_interpreter(project: Project, service: str, named: str | None, environm
             raise IncidentError(f"--python {named}: there is no such interpreter")
         return one, lacking(one)
     candidates = [one for one in interpreters_of(project, service, environment) if "sqlalchemy" in one.names]
-    candidates.sort(key=lambda one: len(lacking(one)))  # stable: of equals the likelier stays first
+    candidates.sort(key=lambda one: (not one.own, len(lacking(one))))  # stable: of equals the likelier stays first
     if candidates:
         return candidates[0], lacking(candidates[0])
     if "sqlalchemy" in kits.names and not lacking(kits):

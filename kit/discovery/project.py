@@ -58,7 +58,7 @@ class Project:
     def _aside(self, file: str) -> bool:
         path = PurePosixPath(file)
         if any(part in _ASIDE for part in path.parts[:-1]) or re.fullmatch(
-            r"(test_.*|.*_test|tests?|conftest|setup|noxfile|fabfile|tasks)\.py", path.name
+            r"(test_.*|.*_test|tests?|conftest|setup|noxfile|fabfile|(hatch_)?build(_\w+)?)\.py", path.name
         ):
             return True
         return path.parent.name == "versions" and self.has(str(path.parent.parent / "env.py"))
