@@ -150,6 +150,10 @@ def _take(words: list[str], done: Translated, program) -> None:
                 break
             done.env[assigned[1]] = assigned[2]
             words = words[1:]
+        elif name in ("sh", "bash", "ash") and len(words) > 2 and words[1] in ("-c", "-lc", "-ec", "-exc"):
+            for inner in _commands(words[2]):
+                _take(inner, done, program)
+            return
         elif name == "export":
             for word in words[1:]:
                 if (found := _ASSIGNMENT.fullmatch(word)) and "{port}" not in word:

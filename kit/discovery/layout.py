@@ -45,11 +45,14 @@ def application_of(log: Log | None, here: Path) -> Path:
 
 def _ours(path: Path) -> bool:
     """Is it the kit's own folder, or in it?"""
-    kit = Path(__file__).resolve().parents[1]
+    kit = Path(__file__).resolve().parents[2]
     return path.resolve() == kit or path.resolve().is_relative_to(kit / "kit")
 
 
 def _holds(file: Path, line: int, text: str | None) -> bool:
+    """Is it a source, of no environment, that has this line?"""
+    if file.suffix != ".py" or any((one / "pyvenv.cfg").exists() for one in file.parents):
+        return False
     try:
         lines = file.read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -229,8 +232,8 @@ def find_path(
             rest = name.split(".")
             homes = [folder for folder in known if top in known[folder] and _exists(project, folder, rest)]
             homes = [one for one in homes if not _package(project, one) or one == str(PurePosixPath(file).parent)]
-            if top in installed and not any(_of_service(one, service) for one in homes):
-                continue
+            if top in installed:  # a folder without __init__.py does not come before what is installed
+                homes = [one for one in homes if _of_service(one, service) and _regular(project, one, top)]
             homes.sort(key=lambda one: (not _of_service(one, service), one.count("/"), len(one), one))
             if homes and homes[0] not in path:
                 path.append(homes[0])
@@ -257,6 +260,10 @@ def _of_service(folder: str, service: str) -> bool:
 
 def _package(project: Project, folder: str) -> bool:
     return folder != "." and project.has(f"{folder}/__init__.py")
+
+
+def _regular(project: Project, folder: str, name: str) -> bool:
+    return project.has(join(folder, f"{name}.py")) or project.has(join(folder, f"{name}/__init__.py"))
 
 
 def _exists(project: Project, folder: str, parts: list[str]) -> bool:

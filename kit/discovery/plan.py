@@ -27,7 +27,8 @@ def plan(found: Discovery, project, programs: Programs, starts: list[Start], obj
     if program == "celery":
         chosen = next((one for one in starts if any(kind == "import" for kind, _ in one.steps)), None)
     if chosen is not None:
-        steps = [Planned(kind, text, chosen.why) for kind, text in chosen.steps]
+        steps = _with_programs(found, programs, [Planned(kind, text, chosen.why) for kind, text in chosen.steps])
+    if chosen is not None and steps:
         found.workdir = chosen.workdir if chosen.workdir and project.below(chosen.workdir) else found.workdir
         found.notes += [f"{chosen.why}: {note}" for note in chosen.notes]
         found.others = [one for one in starts if one.steps != chosen.steps]
@@ -49,9 +50,8 @@ def plan(found: Discovery, project, programs: Programs, starts: list[Start], obj
             steps = [Planned("command", found.alembic.upgrade, why), *steps]
     steps = _with_programs(found, programs, steps)
     if not steps:
-        file = next((one for one in files if one.endswith(".py")), None) or next(
-            iter(project.with_database or project.python)
-        )
+        own = [one for one in (*files, *project.with_database, *project.python) if PurePosixPath(one).name != "env.py"]
+        file = next((one for one in own if one.endswith(".py")), project.python[0])
         steps = [Planned("import", module_name(file, found.path), f"{file}: no entry point was found")]
         found.wanting.append(
             "the entry point: no Procfile, Dockerfile, script or application object was found. "
