@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .errors import IncidentError, KitError
 from .incident import Incident, load
+from .interrupt import once
 from .trace import Trace, application_frames
 from .verify import why_not
 
@@ -23,13 +24,18 @@ from .verify import why_not
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _terminated)  # as CI and `timeout` end a job: in order, like Ctrl+C
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as CI, `timeout` and a closed terminal end a job: like Ctrl+C
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _terminated)
     try:
-        return options.run(options)
+        with once():
+            return options.run(options)
     except KitError as error:
         print(f"kit: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # all is done; what still comes would only be noise
         print("kit: interrupted; every process of the run has been ended", file=sys.stderr)
         return 4
     except BrokenPipeError:  # the reader of our output went away

@@ -6,9 +6,8 @@ best, with merges taken into account. A build that cannot run for another reason
 """
 
 import math
-import os
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from .builds import builds_of, cache_folder, default_range
 from .changes import Change, Claim, change_of, claiming
 from .errors import IncidentError
 from .incident import Incident
+from .interrupt import interruptible, pool_of
 from .repository import Commit, Repository
 from .runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Runner, Seen, judge, run_build
 from .triage import triage
@@ -82,6 +82,7 @@ class History:
         return bool(self.builds) and all(one.verdict == UNTESTABLE for one in self.builds)
 
 
+@interruptible
 def history(
     incident: Incident,
     repository: Repository,
@@ -110,20 +111,18 @@ def history(
     incident.python  # noqa: B018 - a missing interpreter is said once, not of every build
     tip = repository.resolve(last)
     begin = repository.resolve(first) if first is not None else None
-    pool = executor or ThreadPoolExecutor(max_workers=os.cpu_count() or 2)
-    try:
+    with pool_of(executor) as pool:
         runner = Runner(incident, repository, tip, begin, kept, pool, run, progress)
         return _search(runner, seeds, repository.resolve(around) if around is not None else tip)
-    finally:
-        if executor is None:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
-def search_if_any(incident: Incident, progress: Callable[[str], None] = lambda text: None) -> History | None:
+@interruptible
+def search_if_any(incident: Incident, *, progress: Callable[[str], None] = lambda text: None) -> History | None:
     """As :func:`history_of`; None for an application without a history."""
     return None if builds_of(incident) is None else history_of(incident, progress=progress)
 
 
+@interruptible
 def history_of(
     incident: Incident,
     *,

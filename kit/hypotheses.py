@@ -215,7 +215,11 @@ _WORDS = (
 
 
 def test_all(
-    incident: Incident, trace: Trace, conflict: Conflict | None, smallest: Smallest | None
+    incident: Incident,
+    trace: Trace,
+    conflict: Conflict | None,
+    smallest: Smallest | None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[Tested, ...]:
     """People's claims in their order, then the kinds that nobody claimed."""
     claims = [(h, "people") for h in incident.hypotheses]
@@ -226,7 +230,11 @@ def test_all(
             for kind, (text, _) in KINDS.items()
             if kind not in claimed and (kind != "log-matches-source" or incident.log)
         ]
-    return tuple(_test(incident, trace, conflict, smallest, hypothesis, of) for hypothesis, of in claims)
+    tested = []
+    for number, (hypothesis, of) in enumerate(claims, 1):
+        progress(f"hypothesis {number} of {len(claims)}: {hypothesis.claim}")
+        tested.append(_test(incident, trace, conflict, smallest, hypothesis, of))
+    return tuple(tested)
 
 
 def kind_of(hypothesis: Hypothesis) -> str | None:

@@ -28,7 +28,12 @@ class Smallest:
 
 
 def reduce_startup(
-    incident: Incident, trace: Trace, first: Registration, second: Registration, executor: Executor | None = None
+    incident: Incident,
+    trace: Trace,
+    first: Registration,
+    second: Registration,
+    executor: Executor | None = None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Smallest:
     """Delta debugging over runs: from the modules that were imported before the second registration down to the few needed.
 
@@ -40,6 +45,7 @@ def reduce_startup(
     def fails(steps: Sequence[Step]) -> bool:
         nonlocal runs
         runs += 1
+        progress(f"smallest reproduction: run {runs}, {len(steps)} steps (at most {_MOST_RUNS} runs)")
         return _same_failure(incident, tuple(steps), first, second)
 
     def any_of(candidates: Sequence[Sequence[Step]]) -> Sequence[Step] | None:

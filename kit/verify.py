@@ -7,7 +7,8 @@ from pathlib import Path
 
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
 from .incident import Incident
-from .startup import pool_of, reproduce
+from .interrupt import interruptible, pool_of
+from .startup import reproduce
 from .trace import Conflict, Trace, application_frames
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks")
@@ -49,6 +50,7 @@ class Verification:
     verified: tuple[str, ...]
 
 
+@interruptible
 def verify(
     incident: Incident,
     *,
@@ -66,12 +68,17 @@ def verify(
     names = list(incident.fixes) if only is None else list(only)
     attempts: dict[str | None, Attempt] = {}
     with pool_of(executor) as pool:
+        progress("control: starting the build as it is")
         control = attempts[None] = pool.submit(attempt, incident, None).result()
-        progress("control: the incident " + ("reproduces" if control.reproduced else "does not reproduce"))
+        said = "the incident reproduces" if control.reproduced else "the incident does not reproduce"
+        progress(f"control: {said}" + (f"; trying {len(names)} fixes" if control.reproduced and names else ""))
         futures = {pool.submit(attempt, incident, name): name for name in (names if control.reproduced else ())}
-        for future in as_completed(futures):
+        for number, future in enumerate(as_completed(futures), 1):
             one = attempts[futures[future]] = future.result()
-            progress(f"{one.name}: tried, {sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold")
+            held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold"
+            progress(
+                f"fix {number} of {len(names)}, {one.name}: {'the incident is still there' if one.reproduced else held}"
+            )
     if not control.reproduced:
         return Verification(control, False, (), ())
     fixes = tuple(_result(incident, name, attempts[name], control) for name in names)
