@@ -97,7 +97,33 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--fix", action="append", metavar="NAME", help="try it on this fix only (may be given several times)"
     )
+    help = "write a new incident file, filled in as far as an application's sources and a log tell"
+    one = commands.add_parser("new", help=help, description=help)
+    one.add_argument("folder", help="where to, beside the application: a new folder")
+    one.add_argument(
+        "--app", metavar="PATH", help="the application's folder (default: where the log's files are, or here)"
+    )
+    one.add_argument(
+        "--startup",
+        action="append",
+        default=[],
+        metavar="STEP",
+        help="a step, as 'import app.main'; may be given several times",
+    )
+    one.add_argument("--log", metavar="FILE", help="the log as it was reported, '-' for standard input")
+    one.add_argument("--python", metavar="PATH", help="the interpreter that has the application's packages")
+    one.set_defaults(run=_new)
     return parser
+
+
+def _new(options) -> int:
+    from .new import new, told_of
+
+    file, found = new(
+        Path(options.folder), app=options.app, startup=options.startup, log=options.log, python=options.python
+    )
+    print("\n".join(told_of(file, found)))
+    return 0
 
 
 def _reproduce(options) -> int:

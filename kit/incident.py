@@ -53,6 +53,23 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _refuse_placeholders(text: str, known: tuple[str, ...]) -> None:
+    """A ``{name}`` that nothing is put in place of; the shell's ``${name}`` and what stands in single quotes are its own."""
+    for found in re.finditer(r"(?<![$\w{])\{([A-Za-z_]\w*)\}", text):
+        name = found[1]
+        near = difflib.get_close_matches(name.lower(), known, 1)
+        quoted = text[: found.start()].count("'") % 2 == 1
+        if name in known or (quoted and not near):
+            continue
+        if name == "port":
+            raise ValueError(
+                "{port} stands for the port of a server: this step must be 'serve: …' in place of 'command: …'"
+            )
+        shown = ", ".join(f"{{{one}}}" for one in known)
+        hint = f"did you mean {{{near[0]}}}?" if near else f"known here: {shown}; the shell's own is ${{{name}}}"
+        raise ValueError(f"unknown placeholder {{{name}}}; {hint}")
+
+
 class Step(_Part):
     """One startup step: ``kind`` is import, call, code, command or serve; ``text`` what it runs."""
 
@@ -73,6 +90,8 @@ class Step(_Part):
             raise ValueError(f"import takes a module's dotted name, not {self.text!r}")
         if self.kind == "call" and not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", self.text):
             raise ValueError(f"call takes module:function, not {self.text!r}")
+        if self.kind in ("command", "serve"):
+            _refuse_placeholders(self.text, ("port", "database_url") if self.kind == "serve" else ("database_url",))
         return self
 
     @property
@@ -101,6 +120,15 @@ class App(_Part):
         if (self.root is None) == (self.repository is None):
             raise ValueError("give either root (a folder) or repository (a git repository)")
         return self
+
+    @field_validator("env")
+    @classmethod
+    def _placeholders(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            for found in re.findall(r"(?<!\$)\{([A-Za-z_]\w*)\}", text):
+                if found != "database_url" and difflib.get_close_matches(found.lower(), ["database_url"], 1):
+                    raise ValueError(f"{name}: unknown placeholder {{{found}}}; did you mean {{database_url}}?")
+        return value
 
     @field_validator("workdir", "subdir")
     @classmethod
