@@ -30,6 +30,8 @@ from .errors import IncidentError, RunBroke
 from .known_secrets import remember_all, says_secret
 
 _MOST_NODES = 100_000  # after aliases are followed: a file that explodes is refused
+DATABASE_SERVER = "KIT_POSTGRES_URL"  # the variable that gives the PostgreSQL server, unless the file names another
+_DATABASE_PARTS = re.compile(r"\{database_(?:host|port|name|user|password)\}")
 _MOST_BYTES = 4 << 20
 _DEEPEST = 50  # levels of lists and mappings
 _MOST = 10**9  # of any limit: beyond it the system takes no number
@@ -55,6 +57,23 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _refuse_placeholders(text: str, known: tuple[str, ...]) -> None:
+    """A ``{name}`` that nothing is put in place of; the shell's ``${name}`` and what stands in single quotes are its own."""
+    for found in re.finditer(r"(?<![$\w{])\{([A-Za-z_]\w*)\}", text):
+        name = found[1]
+        near = difflib.get_close_matches(name.lower(), known, 1)
+        quoted = text[: found.start()].count("'") % 2 == 1
+        if name in known or (quoted and not near):
+            continue
+        if name == "port":
+            raise ValueError(
+                "{port} stands for the port of a server: this step must be 'serve: …' in place of 'command: …'"
+            )
+        shown = ", ".join(f"{{{one}}}" for one in known)
+        hint = f"did you mean {{{near[0]}}}?" if near else f"known here: {shown}; the shell's own is ${{{name}}}"
+        raise ValueError(f"unknown placeholder {{{name}}}; {hint}")
+
+
 class Step(_Part):
     """One startup step: ``kind`` is import, call, code, command or serve; ``text`` what it runs."""
 
@@ -75,6 +94,8 @@ class Step(_Part):
             raise ValueError(f"import takes a module's dotted name, not {self.text!r}")
         if self.kind == "call" and not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", self.text):
             raise ValueError(f"call takes module:function, not {self.text!r}")
+        if self.kind in ("command", "serve"):
+            _refuse_placeholders(self.text, ("port", "database_url") if self.kind == "serve" else ("database_url",))
         return self
 
     @property
@@ -106,10 +127,13 @@ class App(_Part):
 
     @field_validator("env")
     @classmethod
-    def _names(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
+    def _sound(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
             if not name or "=" in name:
                 raise ValueError(f"{name!r} is no name of a variable")
+            for found in re.findall(r"(?<!\$)\{([A-Za-z_]\w*)\}", text):
+                if found != "database_url" and difflib.get_close_matches(found.lower(), ["database_url"], 1):
+                    raise ValueError(f"{name}: unknown placeholder {{{found}}}; did you mean {{database_url}}?")
         return value
 
     @field_validator("workdir", "subdir")
@@ -246,6 +270,8 @@ class Incident(_Part):
     app: App
     database: Literal["sqlite", "postgresql"] = "sqlite"
     database_env: str = "DATABASE_URL"
+    database_driver: str | None = None
+    database_server: str | None = None
     prepare: list[Step] = []
     startup: list[Step] = Field(min_length=1)
     expect: Expect = Expect()
@@ -257,11 +283,41 @@ class Incident(_Part):
     postmortem: Postmortem = Postmortem()
     limits: Limits = Limits()
     file: Path = Path("incident.yaml")
+    _left_behind: tuple[str, ...] = ()  # of the application, when it was packed for another machine
 
     @model_validator(mode="after")
     def _one_history(self) -> "Incident":
         if self.history is not None and self.app.repository is not None:
             raise ValueError("history (a folder of patches) is for app.root; app.repository has its own history")
+        return self
+
+    @field_validator("database_server")
+    @classmethod
+    def _only_a_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z_]\w*", value):
+            raise ValueError(
+                "names the environment variable that holds the server's URL; the URL itself, with its password, "
+                f"never stands in the file. As in 'database_server: {DATABASE_SERVER}'"
+            )
+        return value
+
+    @field_validator("database_driver")
+    @classmethod
+    def _a_driver(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"\w+", value):
+            raise ValueError(f"is what stands after the + in SQLAlchemy's URL, as in 'asyncpg', not {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _a_server_has_parts(self) -> "Incident":
+        if self.database == "sqlite":
+            if self.database_server is not None:
+                raise ValueError("database_server is for 'database: postgresql'")
+            for text in (*self.app.env.values(), *(step.text for step in (*self.prepare, *self.startup))):
+                if found := _DATABASE_PARTS.search(text):
+                    raise ValueError(
+                        f"{found[0]} is for 'database: postgresql'; SQLite has a file, in {{database_url}}"
+                    )
         return self
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import IncidentError
 from .incident import Incident, load
-from .postmortem import write_whole
+from .janitor import write_whole
 from .redact import redacted
 from .scan import refuse_secrets
 
@@ -51,8 +51,7 @@ def write_result(path: str, report: dict[str, Any]) -> str:
     """
     if not path:
         return "No result file was asked for."
-    target = Path(path).expanduser()
     text = json.dumps(redacted(report), indent=2, ensure_ascii=False) + "\n"
     refuse_secrets({"result.json": text})
-    write_whole(target, text)
+    write_whole(Path(path).expanduser(), text)
     return "The result was written as JSON."

@@ -2,16 +2,21 @@
 
 import json
 import os
-import tempfile
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import interrupt
 from .errors import RunBroke
 from .incident import Incident, find_interpreter
+from .janitor import folder as temporary_folder
+from .janitor import write_whole
 from .redact import redacted
 
+_LONGEST_SOCKET = 100  # bytes; macOS takes 103 with what ZeroMQ appends, Linux 107
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "postmortem.ipynb"
 
 
@@ -35,6 +40,7 @@ class Published:
         }.get(self.code, f"the run broke: {self.report.get('broke')}")
 
 
+@interrupt.interruptible
 def publish(
     incident: Incident, output: Path | None = None, *, progress: Callable[[str], None] = lambda text: None
 ) -> Published:
@@ -44,8 +50,9 @@ def publish(
     :raises RunBroke: the notebook could not be executed to its end; what it shows until then is kept and named
     :raises SecretFound: one of the three would show a secret; none is written, and those of an earlier run are gone
     """
-    import nbformat
-    from papermill.exceptions import PapermillException
+    with _without_address_grammar():
+        import nbformat
+        from papermill.exceptions import PapermillException
 
     from .page import render
     from .scan import refuse_secrets
@@ -58,13 +65,15 @@ def publish(
     for path in (notebook, html, report):  # what an earlier run proved is not what this one does
         path.unlink(missing_ok=True)
     progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
-    with tempfile.TemporaryDirectory(prefix="incident-") as scratch:
-        executed, answer = Path(scratch) / "postmortem.ipynb", Path(scratch) / "result.json"
+    with temporary_folder() as scratch:
+        executed, answer = scratch / "postmortem.ipynb", scratch / "result.json"
         failure = None
         try:
-            execute(NOTEBOOK, executed, {"incident": str(incident.file), "result": str(answer)}, scratch=Path(scratch))
+            parameters = {"incident": str(incident.file), "result": str(answer)}
+            execute(NOTEBOOK, executed, parameters, scratch=scratch, progress=progress)
         except (PapermillException, RuntimeError) as error:  # a cell failed; the kernel did not start, or died
             failure = str(error).strip().splitlines()[-1]
+        interrupt.check()
         texts = {}
         if executed.exists():
             progress("writing the page")
@@ -86,27 +95,61 @@ def publish(
 
 
 def execute(
-    notebook: Path, output: Path, parameters: dict[str, str], *, scratch: Path, cwd: Path | None = None
+    notebook: Path,
+    output: Path,
+    parameters: dict[str, str],
+    *,
+    scratch: Path,
+    cwd: Path | None = None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Run a notebook through papermill, quietly.
 
-    :param scratch: a short path of its own for this run: the kernel's sockets lie there, so that it listens on no
-        port, and two runs at once do not meet
+    :param scratch: a folder of its own for this run: what is the kernel's lies there, so that two runs at once do not
+        meet, and nothing is left of it
+    :param progress: told what the notebook's own progress line says
     :raises papermill.exceptions.PapermillException: a cell failed
     """
-    import papermill
+    with _without_address_grammar():
+        import papermill
     from traitlets.config import Config
+
+    from .engine import NAME
 
     papermill.execute_notebook(
         str(notebook),
         str(output),
+        engine_name=NAME,
+        progress=progress,
         parameters=parameters,
         cwd=str(cwd or notebook.parent),
         kernel_name="python3",
         progress_bar=False,
         log_output=False,
-        config=Config({"KernelManager": {"transport": "ipc", "ip": str(scratch / "kernel")}}),
+        config=Config({"KernelManager": {"connection_file": str(scratch / "kernel.json"), **_transport(scratch)}}),
     )
+
+
+@contextmanager
+def _without_address_grammar() -> Iterator[None]:
+    """Import what needs jsonschema without the grammar of URLs that it would build first, for two seconds.
+
+    No schema of a notebook asks for that format (python-jsonschema/jsonschema#1521).
+    """
+    absent = "rfc3987_syntax" not in sys.modules
+    if absent:
+        sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules["rfc3987_syntax"]
+
+
+def _transport(scratch: Path) -> dict[str, str]:
+    """Sockets that are files, so that no port is open; a file's name may be too long for one."""
+    sockets = scratch / "kernel"
+    return {"transport": "ipc", "ip": str(sockets)} if len(os.fsencode(sockets)) < _LONGEST_SOCKET else {}
 
 
 def exit_code(report: dict[str, Any]) -> int:
@@ -145,13 +188,3 @@ def _joined(text: str | list[str]) -> str:
 def _shown(value: str) -> str:
     path = value.strip().strip("\"'")
     return repr("/".join(Path(path).parts[-2:]) if os.path.isabs(path) else path)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)

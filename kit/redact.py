@@ -15,6 +15,7 @@ from typing import Any
 from .known_secrets import mask
 
 _MASK = "***"
+SCRATCH_PASSWORD = "kit_scratch_"  # begins the password of every scratch database: wherever one shows, it is known
 _HOME = os.path.expanduser("~")
 # Names that many machines share say nothing about anybody.
 _SHARED = re.compile(
@@ -82,6 +83,7 @@ _TOKENS = re.compile(
     r"|SG\.[\w-]{22}\.[\w-]{43}|pypi-AgE\w{1,20}[\w-]{50,500}|npm_[A-Za-z0-9]{36}"  # SendGrid, PyPI, npm
     r"|sk-(?:[\w-]{0,100})[A-Za-z0-9_-]{20,200}|AIza[\w-]{35}|sq0csp-[\w-]{43}"  # OpenAI, Google, Square
     r"|(?:AC|SK)[a-z0-9]{32}|[0-9a-f]{32}-us[0-9]{1,2}|\d{8,10}:AA[\w-]{33})\b"  # Twilio, Mailchimp, Telegram
+    rf"|{SCRATCH_PASSWORD}[0-9a-f]{{32}}"
     r"|https://hooks\.slack\.com/services/[\w/]{20,200}"
 )
 

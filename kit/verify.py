@@ -7,8 +7,9 @@ from pathlib import Path
 
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
 from .incident import Incident
+from .interrupt import interruptible, pool_of
 from .redact import redact
-from .startup import pool_of, reproduce
+from .startup import reproduce
 from .trace import Conflict, Trace, application_frames
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks")
@@ -50,6 +51,7 @@ class Verification:
     verified: tuple[str, ...]
 
 
+@interruptible
 def verify(
     incident: Incident,
     *,
@@ -65,16 +67,28 @@ def verify(
     :raises RunBroke: a startup could not begin
     """
     names = list(incident.fixes) if only is None else list(only)
-    attempts: dict[str | None, Attempt] = {}
+    attempts: dict[str, Attempt] = {}
     with pool_of(executor) as pool:
-        control = attempts[None] = pool.submit(attempt, incident, None).result()
-        progress("control: the incident " + ("reproduces" if control.reproduced else "does not reproduce"))
-        futures = {pool.submit(attempt, incident, name): name for name in (names if control.reproduced else ())}
-        for future in as_completed(futures):
+        progress("control: starting the build as it is")
+        first = pool.submit(attempt, incident, None)
+        # In a pool of our own fixes begin beside the control, so that no core waits for it. Without an incident
+        # they are taken back; in somebody else's pool that would be others' time.
+        beside = executor is None
+        futures = {pool.submit(attempt, incident, name): name for name in (names if beside else ())}
+        control = first.result()
+        said = "the incident reproduces" if control.reproduced else "the incident does not reproduce"
+        progress(f"control: {said}" + (f"; trying {len(names)} fixes" if control.reproduced and names else ""))
+        if not control.reproduced:
+            pool.cancel()
+            return Verification(control, False, (), ())
+        if not beside:
+            futures = {pool.submit(attempt, incident, name): name for name in names}
+        for number, future in enumerate(as_completed(futures), 1):
             one = attempts[futures[future]] = future.result()
-            progress(f"{one.name}: tried, {sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold")
-    if not control.reproduced:
-        return Verification(control, False, (), ())
+            held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold"
+            progress(
+                f"fix {number} of {len(names)}, {one.name}: {'the incident is still there' if one.reproduced else held}"
+            )
     fixes = tuple(_result(incident, name, attempts[name], control) for name in names)
     return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
 

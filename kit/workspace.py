@@ -6,16 +6,20 @@ Nothing of the user's is run in place: what a startup writes, it writes here, an
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .copying import copy_tree
 from .errors import IncidentError, RunBroke
 from .incident import Incident
+from .janitor import folder as temporary_folder
 from .repository import QUIET, git_environment
+
+if TYPE_CHECKING:
+    from .postgresql import Scratch
 
 _MOST_PATCHED = 1 << 30  # bytes of one file that a patch writes
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -29,6 +33,7 @@ class Workspace:
     :ivar root: the copy of the application's root
     :ivar environment: the whole environment of the startup's processes
     :ivar database_url: the scratch database
+    :ivar postgresql: the same, where it lies on a PostgreSQL server
     :ivar left: what was not copied, relative to the application's root, each with the reason
     """
 
@@ -39,6 +44,11 @@ class Workspace:
     environment: dict[str, str]
     database_url: str
     left: tuple[str, ...] = ()
+    postgresql: "Scratch | None" = None
+
+    def filled(self, text: str) -> str:
+        """Text of the incident file, with the scratch database in place of ``{database_url}`` and its parts."""
+        return _filled(text, self.database_url, self.postgresql)
 
 
 @contextmanager
@@ -49,32 +59,53 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
     :raises IncidentError: a patch does not apply
     :raises RunBroke: the interpreter is missing, or the application cannot be copied
     """
-    folder = Path(tempfile.mkdtemp(prefix="incident-")).resolve()
-    try:
-        root = folder / "app"
-        if incident.app.repository:
-            left = _check_out(incident, root)
-        else:
-            left = copy_tree(incident.resolve(incident.app.root), root, incident.limits.copy_mb << 20)
-        for patch in patches:
-            apply(_written(incident, patch, folder) if isinstance(patch, str) else patch, root)
-        for name in ("home", "tmp", "probe", "scratch"):
-            (folder / name).mkdir()
-        shutil.copyfile(Path(__file__).with_name("probe.py"), folder / "probe" / "sitecustomize.py")
-        url = f"sqlite:///{folder / 'scratch' / 'scratch.db'}"
-        workdir = root / incident.app.workdir
-        if not workdir.is_dir() or not workdir.resolve().is_relative_to(root):
-            raise IncidentError(
-                f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application"
-            )
-        python = incident.python
-        yield Workspace(
-            folder, root, workdir, python, _environment(incident, folder, root, python, url), url, tuple(left)
+    with ExitStack() as ending:
+        try:
+            folder = ending.enter_context(temporary_folder())
+            if incident.database == "postgresql":
+                from .postgresql import scratch_database  # its driver is only loaded where it is needed
+
+                postgresql = ending.enter_context(scratch_database(incident))
+            else:
+                postgresql = None
+            space = _made(incident, patches, folder, postgresql)
+        except OSError as error:
+            raise RunBroke(f"the workspace could not be made: {error}") from None
+        yield space
+
+
+def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postgresql: "Scratch | None") -> Workspace:
+    root = folder / "app"
+    if incident.app.repository:
+        left = _check_out(incident, root)
+    else:
+        left = copy_tree(incident.resolve(incident.app.root), root, incident.limits.copy_mb << 20)
+    for patch in patches:
+        apply(_written(incident, patch, folder) if isinstance(patch, str) else patch, root)
+    for name in ("home", "tmp", "probe", "scratch"):
+        (folder / name).mkdir()
+    shutil.copyfile(Path(__file__).with_name("probe.py"), folder / "probe" / "sitecustomize.py")
+    driver = incident.database_driver
+    file = folder / "scratch" / "scratch.db"
+    url = postgresql.url(driver) if postgresql else f"sqlite{f'+{driver}' if driver else ''}:///{file}"
+    workdir = root / incident.app.workdir
+    if not workdir.is_dir() or not workdir.resolve().is_relative_to(root):
+        raise IncidentError(
+            f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application"
         )
-    except OSError as error:
-        raise RunBroke(f"the workspace could not be made: {error}") from None
-    finally:
-        _remove(folder)
+    python = incident.python
+    environment = _environment(incident, folder, root, python)
+    environment |= {name: _filled(value, url, postgresql) for name, value in incident.app.env.items()}
+    environment[incident.database_env] = url
+    left = (*incident._left_behind, *left)
+    return Workspace(folder, root, workdir, python, environment, url, left, postgresql)
+
+
+def _filled(text: str, url: str, postgresql: "Scratch | None") -> str:
+    text = text.replace("{database_url}", url)
+    for name, value in postgresql.parts.items() if postgresql else ():
+        text = text.replace(f"{{database_{name}}}", value)
+    return text
 
 
 def apply(patch: Path, root: Path) -> None:
@@ -116,10 +147,10 @@ def _written(incident: Incident, commit: str, folder: Path) -> Path:
     return path
 
 
-def _environment(incident: Incident, folder: Path, root: Path, python: str, url: str) -> dict[str, str]:
-    """A clean environment: nothing of the caller's own but what is named here."""
+def _environment(incident: Incident, folder: Path, root: Path, python: str) -> dict[str, str]:
+    """A clean environment: nothing of the caller's own."""
     path = [str(folder / "probe")] + [str((root / entry).absolute()) for entry in incident.app.path]
-    given = {
+    return {
         "PATH": f"{Path(python).parent}:{_SYSTEM_PATH}",
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
@@ -132,10 +163,6 @@ def _environment(incident: Incident, folder: Path, root: Path, python: str, url:
         "PYTHONHASHSEED": "0",  # two runs of one build walk sets in the same order
         "INCIDENT_ROOT": str(root),
     }
-    for name, value in incident.app.env.items():
-        given[name] = value.replace("{database_url}", url)
-    given[incident.database_env] = url
-    return given
 
 
 def _check_out(incident: Incident, target: Path) -> list[str]:
@@ -171,17 +198,3 @@ def _without_links_out(root: Path) -> list[str]:
                 shown = os.fsencode(path.relative_to(root)).decode("utf-8", "replace")
                 left.append(f"{shown} (a link out of the application)")
     return sorted(left)
-
-
-def _remove(folder: Path) -> None:
-    """Remove the workspace, also what the application made read-only."""
-
-    def again(function, path, _):
-        try:
-            os.chmod(os.path.dirname(path), 0o700)
-            os.chmod(path, 0o700)
-            function(path)
-        except OSError:
-            pass
-
-    shutil.rmtree(folder, onerror=again)

@@ -66,13 +66,14 @@ def once(tmp_path_factory, worker_id):
 def kit():
     """Runs ``python -m kit`` as a user does."""
 
-    def call(*words, cwd=PROJECT, env=None, timeout=180) -> Said:
+    def call(*words, cwd=PROJECT, env=None, input=None, timeout=180) -> Said:
         done = subprocess.run(
             [sys.executable, "-m", "kit", *map(str, words)],
             cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(PROJECT), **(env or {})},
             capture_output=True,
             text=True,
+            input=input,
             timeout=timeout,
         )
         assert "Traceback" not in done.stderr, done.stderr

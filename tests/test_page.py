@@ -12,7 +12,6 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from showing import Outline, active
 
-from kit import postmortem
 from kit.clean import clean_output, clean_prose
 from kit.page import render
 from kit.postmortem import execute
@@ -196,15 +195,6 @@ def test_a_notebook_that_failed_says_so_at_the_top():
 
 def test_the_same_notebook_gives_the_same_bytes():
     assert render(whole(), title="t") == render(whole(), title="t")
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    (tmp_path / "p.html").write_text("before")
-    monkeypatch.setattr(postmortem.os, "replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError):
-        postmortem.write_whole(tmp_path / "p.html", "after")
-    assert (tmp_path / "p.html").read_text() == "before"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.html"]
 
 
 # ------------------------------------------------------------------------------------ the notebooks
