@@ -184,12 +184,14 @@ def remove(path: str | Path) -> None:
 
     def again(function, failed, _):
         try:
-            os.chmod(os.path.dirname(failed), 0o700)
+            if failed != path:  # never the folder that it lies in: that is not ours
+                os.chmod(os.path.dirname(failed), 0o700)
             os.chmod(failed, 0o700)
             function(failed)
         except OSError:
             pass
 
+    path = os.fspath(path)
     try:
         os.unlink(path)
     except OSError:
@@ -215,11 +217,11 @@ def end_processes_inside(path: str | Path) -> int:
 
 
 def _processes() -> list[int]:
-    """Living processes of this user."""
+    """Living processes of this user; root's are all."""
     found = []
     for entry in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
         try:
-            if entry.isdigit() and os.stat(f"/proc/{entry}").st_uid == os.getuid():
+            if entry.isdigit() and os.getuid() in (0, os.stat(f"/proc/{entry}").st_uid):
                 with open(f"/proc/{entry}/stat", "rb") as stat:
                     if stat.read().rsplit(b")", 1)[1].split()[0] not in (b"Z", b"X"):
                         found.append(int(entry))

@@ -19,7 +19,7 @@ from .verify import incident_tables, shows_incident
 
 REPRODUCES, HEALTHY, UNTESTABLE = "reproduces", "does not reproduce", "untestable"
 # What decides a verdict: results of another version of it are not taken over.
-_DECIDES = ("probe.py", "reader.py", "runs.py", "startup.py", "trace.py", "verify.py", "workspace.py")
+_DECIDES = ("postgresql.py", "probe.py", "reader.py", "runs.py", "startup.py", "trace.py", "verify.py", "workspace.py")
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,17 @@ class Seen:
     defined: tuple[str, ...] = ()
 
 
-def run_build(incident: Incident, repository: str, subdir: str, sha: str) -> Seen:
+def at_build(incident: Incident, repository: Repository, sha: str) -> Incident:
+    """The incident with one commit of a repository as its application, and without what a startup does not need."""
+    where = {"root": None, "repository": str(repository.folder), "revision": sha, "subdir": repository.subdir}
+    app = incident.app.model_copy(update=where)
+    return incident.model_copy(update={"app": app, "history": None, "log": None, "fixes": {}})
+
+
+def run_build(incident: Incident) -> Seen:
     """Start one commit of a repository, in a workspace of its own; whatever fails there is a finding."""
-    app = incident.app.model_copy(update={"root": None, "repository": repository, "revision": sha, "subdir": subdir})
     try:
-        trace = reproduce(incident.model_copy(update={"app": app}))
+        trace = reproduce(incident)
     except IncidentError as error:
         return Seen(False, None, _short(error))
     except RunBroke as error:
@@ -165,7 +171,12 @@ class Kept:
 
 def _key_of(incident: Incident) -> str:
     """Everything but the application's files that a startup depends on."""
-    content = incident.model_dump(mode="json", include={"startup", "prepare", "expect", "database", "database_env"})
+    own = {"startup", "prepare", "expect", "database", "database_env", "database_driver", "database_server"}
+    content = incident.model_dump(mode="json", include=own)
+    if incident.database == "postgresql":
+        from .postgresql import version_for_key
+
+        content["server"] = version_for_key(incident)
     content["limits"] = incident.limits.model_dump()
     content["app"] = incident.app.model_dump(include={"workdir", "path", "env"})
     python = Path(incident.python)
@@ -255,8 +266,7 @@ class Runner:
             self.from_kept.add(sha)
         else:
             self.runs += 1
-            folder, subdir = str(self.repository.folder), self.repository.subdir
-            future = self.pool.submit(self.run, self.incident, folder, subdir, sha)
+            future = self.pool.submit(self.run, at_build(self.incident, self.repository, sha))
         self._by_tree[tree] = future
         return future
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shlex
 import shutil
 import socket
@@ -20,10 +21,12 @@ from .errors import RunBroke
 from .incident import Incident, Limits, Step
 from .janitor import end_processes_inside, forget, wait_for
 from .reader import Ended, Guards, read_trace, signal_name
+from .redact import redact
 from .trace import Trace
 from .workspace import Workspace, workspace
 
-_POLL = 0.02  # seconds
+_POLL = 0.02  # seconds between looks whether a server answers
+_LOOK = 0.1  # seconds between looks at the limits
 _SHELL = set("|&;<>$`\n")
 _DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
 _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
@@ -44,10 +47,13 @@ class _Process:
     port: int | None = None
     answer: dict | None = field(default=None)
 
-    def ended(self) -> bool:
-        if self.answer is None and self.supervisor.poll() is not None:
-            forget(self.named)
+    def ended(self, wait: float | None = 0) -> bool:
+        """Has it ended, or does it within ``wait`` seconds (None: however long that takes)?"""
+        # Its supervisor writes when all is over, and ends: until then nothing needs to be asked.
+        if self.answer is None and _readable(self.supervisor.stdout, wait):
             text = self.supervisor.stdout.read()
+            self.supervisor.wait()
+            forget(self.named)
             self.answer = json.loads(text) if text else self.orphaned()
         return self.answer is not None
 
@@ -63,16 +69,20 @@ class _Process:
                 if not kill:
                     self.supervisor.stdin.write(b"end\n")
                     self.supervisor.stdin.flush()
-                    while not self.ended():
-                        time.sleep(_POLL)
+                    self.ended(None)
                 self.supervisor.stdin.close()
             except OSError:
                 pass
-            self.supervisor.wait()
-            self.ended()
+            self.ended(None)
 
     def printed(self) -> int:
         return sum(path.stat().st_size for path in self.folder.glob("std*"))
+
+
+def _readable(stream, wait: float | None) -> bool:
+    poll = select.poll()
+    poll.register(stream, select.POLLIN | select.POLLHUP)
+    return bool(poll.poll(None if wait is None else wait * 1000))
 
 
 @interrupt.interruptible
@@ -171,8 +181,7 @@ def _wait(process: _Process, seconds: float, limits: Limits, space: Workspace) -
     free = shutil.disk_usage(space.folder).free
     quiet_since = None
     try:
-        while not process.ended():
-            time.sleep(_POLL)
+        while not process.ended(_LOOK):
             why = _beyond(process, seconds, limits, space, free)
             if why:
                 process.finish(kill=True)
@@ -193,15 +202,18 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
     limits = incident.limits
     process = _start_steps(space, group, limits, orders=orders)
     free = shutil.disk_usage(space.folder).free
+    look = 0.0
     try:
-        while not process.ended():
+        while not process.ended(_POLL):
             if answers(process.port):
                 return process, None
+            if time.monotonic() < look:
+                continue
+            look = time.monotonic() + _LOOK
             why = _beyond(process, limits.seconds, limits, space, free)
             if why:
                 process.finish(kill=True)
                 return process, _outcome(process, ok=False, why=f"no answer on its port; {why}")
-            time.sleep(_POLL)
     except BaseException:
         process.finish(kill=True)
         raise
@@ -259,7 +271,7 @@ def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", or
         if step.kind == "serve":
             port = free_port()
             environment["PORT"] = str(port)
-        argv = command_line(step.text.replace("{port}", str(port)).replace("{database_url}", space.database_url), space)
+        argv = command_line(space.filled(step.text.replace("{port}", str(port))), space)
     process = _start(argv, environment, folder, space, limits)
     process.steps, process.port = list(group), port
     return process
@@ -275,7 +287,7 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
             f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in _allowed(space)
         ),
     }
-    if not space.database_url.startswith("sqlite:"):  # a file in the workspace needs no naming
+    if space.postgresql:  # a file in the workspace needs no naming
         environment["INCIDENT_SCRATCH"] = space.database_url
     resources = {"RLIMIT_CORE": 0, "RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_FSIZE": limits.disk_mb << 20}
     config = {
@@ -319,8 +331,9 @@ _served: dict[Path, list[int]] = {}  # workspace to the loopback ports that its 
 
 
 def _allowed(space: Workspace) -> list[tuple[str, int]]:
-    """What a process may connect to beside the ports that it opens itself: servers of the same run."""
-    return [(host, port) for port in _served.get(space.folder, ()) for host in ("127.0.0.1", "::1")]
+    """What a process may connect to beside the ports that it opens itself: servers of the same run, its database."""
+    database = [("127.0.0.1", space.postgresql.port)] if space.postgresql else []
+    return database + [(host, port) for port in _served.get(space.folder, ()) for host in ("127.0.0.1", "::1")]
 
 
 class Ran(NamedTuple):
@@ -407,4 +420,4 @@ def _tail(folder: Path, lines: int = 8) -> str:
     text = "".join(
         (folder / name).read_text("utf-8", "replace") for name in ("stdout", "stderr") if (folder / name).exists()
     )
-    return "\n".join("    " + line for line in text.strip().splitlines()[-lines:])
+    return redact("\n".join("    " + line for line in text.strip().splitlines()[-lines:]))

@@ -238,7 +238,8 @@ class _Count:
         if not self.most or now < self.next:
             return False
         self.next = now + _LOOK
-        return len(_descendants()) > self.most
+        # Which of them are below this one is asked only when there are enough to matter.
+        return len(_running() - _strangers) > self.most and len(_descendants()) > self.most
 
 
 def main():

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from kit.janitor import folder, write_whole
+from kit.janitor import folder, remove, write_whole
 
 KILLS = int(os.environ.get("KILLS", "16"))
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
@@ -84,15 +84,11 @@ class Machine:
             time.sleep(0.05)
         return found + [path.name for path in (self.base / "results").iterdir() if path.name.startswith(".")]
 
-    def until(self, there, what: str):
-        """Wait for something that a run does."""
-        end = time.monotonic() + 240
-        while time.monotonic() < end:
-            found = there()
-            if found:
-                return found
+    def up(self, running: subprocess.Popen) -> None:
+        """Wait until both processes of the application are there."""
+        while len(self.processes("_incident_steps")) < 2:
+            assert running.poll() is None, running.communicate()
             time.sleep(0.02)
-        raise AssertionError(f"never came: {what}")
 
 
 @pytest.fixture
@@ -124,11 +120,6 @@ def as_json(file: Path) -> Path:
     return file
 
 
-def up(machine) -> list[int]:
-    """Processes of the application once both are there."""
-    return machine.until(lambda: len(found := machine.processes("_incident_steps")) > 1 and found, "the application")
-
-
 WHO = {
     "the kit": lambda m, kit: [kit.pid],
     "the kit's whole group": lambda m, kit: [-kit.pid],
@@ -146,7 +137,7 @@ WHO = {
 @pytest.mark.parametrize("who", WHO)
 def test_whoever_is_killed_nothing_is_left(who, waiting):
     with waiting.start("reproduce", waiting.incident) as running:
-        up(waiting)
+        waiting.up(running)
         for pid in WHO[who](waiting, running):
             (os.killpg if pid < 0 else os.kill)(abs(pid), signal.SIGKILL)
     if "janitor" in who:  # nobody is there who could clear up: the next run does
@@ -157,7 +148,7 @@ def test_whoever_is_killed_nothing_is_left(who, waiting):
 @pytest.mark.attempt("leftovers")
 def test_a_run_whose_supervisor_is_killed_says_so_and_leaves_nothing(waiting):
     with waiting.start("reproduce", waiting.incident) as running:
-        up(waiting)
+        waiting.up(running)
         for pid in waiting.processes("supervisor.py"):
             os.kill(pid, signal.SIGKILL)
         out, _ = running.communicate(timeout=90)
@@ -169,7 +160,7 @@ def test_a_run_whose_supervisor_is_killed_says_so_and_leaves_nothing(waiting):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
 def test_asked_to_end_it_ends_in_order(number, waiting):
     with waiting.start("reproduce", waiting.incident) as running:
-        up(waiting)
+        waiting.up(running)
         os.kill(running.pid, number)
         _, said = running.communicate(timeout=90)
     assert running.returncode == 4 and "interrupted" in said and "Traceback" not in said
@@ -197,7 +188,7 @@ def test_a_postmortem_killed_half_way_leaves_no_page_that_looks_whole(waiting):
     page = waiting.base / "results" / "page.html"
     page.write_text("of an earlier run")
     with waiting.start("postmortem", waiting.incident, "-o", page) as running:
-        up(waiting)
+        waiting.up(running)
         running.kill()
     assert waiting.left() == [] and list(page.parent.iterdir()) == []
 
@@ -205,7 +196,7 @@ def test_a_postmortem_killed_half_way_leaves_no_page_that_looks_whole(waiting):
 def test_two_runs_at_once_do_not_disturb_each_other(machine, waiting):
     """One of them is killed meanwhile."""
     with waiting.start("reproduce", waiting.incident) as killed:
-        up(waiting)
+        waiting.up(killed)
         with machine.start("verify", machine.incident) as running:
             time.sleep(0.5)
             killed.kill()
@@ -234,3 +225,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         write_whole(target, "second" * 10_000 + "\ud800")
     assert target.read_text() == "first" and [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_removing_what_is_not_there_does_not_touch_the_folder_around_it(tmp_path):
+    tmp_path.chmod(0o1777)
+    remove(tmp_path / "gone")
+    assert tmp_path.stat().st_mode & 0o7777 == 0o1777
