@@ -123,9 +123,6 @@ def _modules(trace: Trace) -> tuple[Module, ...]:
         if one.application:
             registered.setdefault(one.within, []).append(one)
     own = [one for one in trace.imports if one.application]
-    executions: dict[tuple[int, str | None], list[Import]] = {}
-    for one in own:
-        executions.setdefault((one.process, one.file), []).append(one)
     found = []
     for number, one in enumerate(own, 1):
         here = registered.get(one.number, ())
@@ -137,7 +134,7 @@ def _modules(trace: Trace) -> tuple[Module, ...]:
                 module=one.module,
                 file=one.file,
                 by=one.by,
-                importer=_body_of(one, executions),
+                importer=_body_of(one.by, own, one.process, one.began) if one.by and one.by.application else None,
                 tables=tuple(r.table for r in here if r.outcome in ("registered", "reflected") and not r.removed),
                 rejected=tuple(r.table for r in here if r.outcome == "rejected"),
                 error=one.error.type.rpartition(".")[2] if one.error else None,
@@ -146,18 +143,13 @@ def _modules(trace: Trace) -> tuple[Module, ...]:
     return tuple(found)
 
 
-def _body_of(asked: Import, executions: dict[tuple[int, str | None], list[Import]]) -> int | None:
-    """The execution that the line which led to an import belongs to: the last one of its module and file before it.
-
-    :param executions: of the application, by process and file
-    """
-    frame, found = asked.by, None
-    if frame is None or not frame.application:
-        return None
-    for one in executions.get((asked.process, frame.file), ()):
-        if one.began >= asked.began:
+def _body_of(frame: Frame, own: Sequence[Import], process: int, before: int) -> int | None:
+    """The execution that a line belongs to: the last one of its module and file in that process."""
+    found = None
+    for one in own:
+        if one.began >= before:
             break
-        if frame.module in (None, one.module):
+        if one.process == process and one.file == frame.file and frame.module in (None, one.module):
             found = one.number
     return found
 
