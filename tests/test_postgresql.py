@@ -187,12 +187,15 @@ def test_the_duplicate_reproduces_and_a_fix_is_verified_and_a_drift_is_found(kit
 
 
 def test_the_page_tells_which_definition_the_migrations_made_and_no_secret(kit, given, orders, tmp_path):
-    said = kit("postmortem", orders(), "-o", tmp_path / "page", "--json", env=use(given))
+    steps = [{"command": "alembic upgrade head"}, {"import": "service.main"}]
+    one = {"remove-legacy": {"patches": ["remove-legacy.patch"]}}
+    file = orders(prepare=[], startup=steps, fixes=one, checks=[{"migrations": "alembic.ini"}])
+    said = kit("postmortem", file, "-o", tmp_path / "page", "--json", env=use(given), timeout=600)
     assert said.code == 0, said.err
     report = said.json
     assert report["mechanism"] == "second-class-same-table-other-file"
-    assert report["definitions"]["agrees"] == "the first"
-    made = {one["name"]: one["migrations"] for one in report["definitions"]["columns"]}
+    assert report["agrees"] == "the first"
+    made = {one["name"]: one["migrations"] for one in report["definitions"]}
     assert made["lines"]["type"].startswith("JSONB(") and made["state"]["type"].startswith("ENUM('open', 'paid'")
     assert made["customer"]["foreign_keys"] == ["customers.id"] and made["amount"] is None
     assert (
@@ -414,11 +417,6 @@ def test_what_a_killed_run_and_its_janitor_left_goes_with_the_next_run_and_nothi
 # ------------------------------------------------------------------------- a server of the kit's own
 
 
-def own_servers(folder) -> list[str]:
-    """Folders of kits' own servers under a folder for temporary files."""
-    return [str(path) for path in folder.glob("incident-*/data")]
-
-
 def test_without_a_server_the_kit_starts_one_and_it_goes_with_the_kit_even_if_killed(kit, server, write, tmp_path):
     if find_programs() is None:
         pytest.skip("this machine has no PostgreSQL to start")
@@ -437,7 +435,7 @@ def test_without_a_server_the_kit_starts_one_and_it_goes_with_the_kit_even_if_ki
     until = time.monotonic() + 90
     while not (found := list(own.glob("incident-*/trace/startup-1/*"))) and time.monotonic() < until:
         time.sleep(0.1)
-    assert found, run.poll()
+    assert found, run.communicate(timeout=5)
     lock = next(own.glob("incident-*/data/postmaster.pid"))
     pid = int(lock.read_text().splitlines()[0])
     run.kill()
