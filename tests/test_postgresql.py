@@ -9,6 +9,7 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -417,14 +418,13 @@ def test_what_a_killed_run_and_its_janitor_left_goes_with_the_next_run_and_nothi
 # ------------------------------------------------------------------------- a server of the kit's own
 
 
-def test_without_a_server_the_kit_starts_one_and_it_goes_with_the_kit_even_if_killed(kit, server, write, tmp_path):
+def test_without_a_server_the_kit_starts_one_and_it_goes_with_the_kit_even_if_killed(kit, server, write, request):
     if find_programs() is None:
         pytest.skip("this machine has no PostgreSQL to start")
-    own = tmp_path / "own"
-    own.mkdir()
-    for folder in (own, *own.parents):  # PostgreSQL does not run as root, and its account has to get there
-        if folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 1:
-            folder.chmod(folder.stat().st_mode | 0o11)
+    # Not below tmp_path: where the kit is root another account runs the server, and pytest closes that to others.
+    own = Path(tempfile.mkdtemp())
+    own.chmod(0o711)
+    request.addfinalizer(own.rmdir)  # it is empty by then
     nothing = {"TMPDIR": str(own), "KIT_POSTGRES_URL": ""}
     said = kit("reproduce", write({"service.py": LOOKS}, startup=[{"import": "service"}]), "--json", env=nothing)
     assert said.code == 0, said.err
