@@ -105,7 +105,7 @@ def diagnose(
         smallest = (
             reduce_startup(incident, looked.trace, *pair, executor=pool, progress=progress) if same_table else None
         )
-        hypotheses = test_all(incident, looked.trace, conflict, smallest, progress)
+        hypotheses = test_all(incident, looked.trace, conflict, smallest, executor=pool, progress=progress)
     if conflict is not None:
         table, first, second = conflict.table, conflict.first.site if conflict.first else None, conflict.second.site
     elif fault is not None:
