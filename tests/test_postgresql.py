@@ -10,6 +10,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,14 +19,16 @@ import psycopg
 import pytest
 from conftest import PROJECT
 from environments import environment
+from histories import History
 from postgresql_case import FILES, FIXES
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from kit import postgresql_server
+from kit import postgresql, postgresql_server
 from kit.errors import RunBroke
 from kit.incident import load
 from kit.migrations import build, find_config
 from kit.postgresql_server import find_programs, start
+from kit.runs import Kept
 from kit.workspace import workspace
 
 PASSWORD = "kit_scratch_"  # how the password of a scratch database begins
@@ -151,6 +154,19 @@ def orders(write):
     return make
 
 
+LOOKS = """
+    import os
+    from sqlalchemy import create_engine, text
+
+    with create_engine(os.environ["DATABASE_URL"]).begin() as connection:
+        connection.execute(text("CREATE TABLE looks (id serial)"))
+        rights = "SELECT usesuper OR usecreatedb, (SELECT count(*) FROM looks) FROM pg_user WHERE usename = current_user"
+        found = connection.execute(text(rights))
+        raise RuntimeError(f"I see {found.all()} at {os.environ['DATABASE_URL']}")
+"""
+SEEN = "RuntimeError: I see [(False, 0)] at postgresql+psycopg://scratch:***@"
+
+
 def use(given, **more) -> dict[str, str]:
     return {"KIT_POSTGRES_URL": given.url, **more}
 
@@ -222,6 +238,25 @@ def test_revisions_by_themselves_run_on_an_empty_database_of_the_same_server(giv
         )
         created, stopped = build(incident, space, find_config(incident, space), "again")
         assert "division by zero" in stopped and "billing.orders" in created, "what came before the failure stays"
+
+
+def test_history_finds_the_commit_and_keeps_results_by_the_servers_version(kit, given, write, tmp_path, monkeypatch):
+    made = History(tmp_path / "shop")
+    fails = textwrap.dedent(LOOKS)
+    good = made.commit({"service.py": "import os\n"}, "Begin")
+    bad = made.commit({"service.py": fails}, "Look into the database")
+    made.commit({"README": "one\n"}, "Say what it is")
+    file = write({"x.py": ""}, startup=[{"import": "service"}], expect={"error": "I see [(False, 0)]"})
+    file.write_text(file.read_text().replace("root: app", f"repository: {made.folder}"))
+    searched = [kit("history", file, "--json", "--cache", tmp_path / "kept", env=use(given)) for _ in range(2)]
+    assert [one.code for one in searched] == [0, 0], searched[0].err
+    assert [one.json["introduced"] for one in searched] == [bad, bad] and good != bad
+    assert searched[0].json["runs"] >= 2 and searched[1].json["runs"] == 0
+    keys = set()
+    for version in ("150018", "180000"):
+        monkeypatch.setattr(postgresql, "version_for_key", lambda incident, version=version: version)
+        keys.add(Kept(tmp_path / "kept", load(file)).key)
+    assert len(keys) == 2 and given.left() == []
 
 
 # ------------------------------------------------------------------------------- what is reached
@@ -309,18 +344,6 @@ def test_every_driver_reaches_the_scratch_database_and_none_reaches_production_o
     assert given.ask(sessions) == before and given.left() == []
 
 
-LOOKS = """
-    import os
-    from sqlalchemy import create_engine, text
-
-    with create_engine(os.environ["DATABASE_URL"]).begin() as connection:
-        connection.execute(text("CREATE TABLE looks (id serial)"))
-        found = connection.execute(text("SELECT usesuper OR usecreatedb, count(*) FROM pg_user, looks WHERE usename = current_user GROUP BY 1"))
-        raise RuntimeError(f"I see {found.all()} at {os.environ['DATABASE_URL']}")
-"""
-SEEN = "RuntimeError: I see [] at postgresql+psycopg://scratch:***@"
-
-
 @pytest.mark.parametrize("way", ["unix socket", "tls", "sqlalchemy's url", "no database"])
 def test_the_server_may_be_given_in_every_way_that_libpq_takes(kit, given, write, way):
     folder = given.ask("SHOW unix_socket_directories")[0]
@@ -357,6 +380,24 @@ def test_a_startup_that_fails_and_a_patch_that_does_not_apply_leave_nothing(kit,
     file.write_text(file.read_text().replace("sys.exit", "repr"))
     said = kit("verify", file, env=use(given))
     assert said.code == 2 and "does not apply" in said.err
+    assert given.left() == []
+
+
+FILLS = """
+    import os
+    from sqlalchemy import create_engine, text
+
+    connection = create_engine(os.environ["DATABASE_URL"]).connect()
+    connection.execute(text("CREATE TABLE fills AS SELECT repeat(md5(n::text), 30) FROM generate_series(1, 100000) AS n"))
+    connection.commit()
+    connection.execute(text("SELECT pg_sleep(100)"))
+"""
+
+
+def test_a_database_that_grows_past_the_limit_ends_the_step(kit, given, write):
+    file = write({"service.py": FILLS}, startup=[{"import": "service"}], limits={"disk_mb": 50})
+    said = kit("reproduce", file, "--json", env=use(given))
+    assert said.code == 4 and "its database holds more than 50 MB (limits.disk_mb)" in said.json["steps"][0]["error"]
     assert given.left() == []
 
 
