@@ -242,7 +242,7 @@ def _open_door(server: Server, keeper: psycopg.Connection, name: str, password: 
             door.close()
             said.append(_said(error).replace(name, "…"))
     raise RunBroke(
-        f"database: postgresql: {_where(server)} does not let a new role in with its password: {'; '.join(said)}. "
+        f"database: postgresql: {_where(server)} does not let a new role in by its password ({'; '.join(said)}). "
         "Its pg_hba.conf has to allow scram-sha-256 (or md5) from where the kit runs, or give a server that does."
     )
 
