@@ -124,7 +124,8 @@ def _expect(found: Discovery, traceback: Traceback | None, log: Log | None, file
     raised = (
         next((one for one in traceback.raised if "is already defined for this" in str(one)), None) or traceback.error
     )
-    found.error, found.table = told(raised.text or raised.type or "")
+    found.error, found.table = told(raised.text or "")
+    found.error = found.error or raised.type
     found.title = found.error or found.title
     found.found.append(
         ("the error", str(raised).splitlines()[0][:160], f"the traceback in line {traceback.line} of the log")
@@ -146,4 +147,4 @@ def told(text: str) -> tuple[str | None, str | None]:
         return table[0], table[1]
     line = text.strip().splitlines()[0] if text.strip() else ""
     line = re.split(r" at 0x[0-9a-f]+|\s{2,}| \(Background on|/[\w./-]+/", line)[0].strip()
-    return (line[:160] or None), None
+    return (line[:160] if len(line) > 7 else None), None
