@@ -101,6 +101,8 @@ def test_variables_of_every_usual_reader_are_found_with_whether_they_have_a_defa
         E = env.int("ENVIRONS")
         settings = Config(".env")
         F = settings("STARLETTE", cast=bool)
+        os.environ["SET_BY_ITSELF"] = "1"
+        I = os.environ["SET_BY_ITSELF"]
         if "GUARDED" in os.environ:
             G = os.environ["GUARDED"]
         try:
@@ -112,7 +114,7 @@ def test_variables_of_every_usual_reader_are_found_with_whether_they_have_a_defa
     found = {one.name: one.required for one in variables_of(project, project.python)}
     required = {name for name, must in found.items() if must}
     assert required == {"PLAIN", "DECOUPLED", "ENVIRONS", "STARLETTE"}
-    assert set(found) == required | {"OPTIONAL", "DECOUPLED_DEFAULT", "GUARDED", "TRIED"}
+    assert set(found) == required | {"OPTIONAL", "DECOUPLED_DEFAULT", "GUARDED", "TRIED", "SET_BY_ITSELF"}
 
 
 def test_a_secret_of_an_example_file_is_never_taken_over():

@@ -15,7 +15,7 @@ from .layout import find_interpreter, find_path, of_log, service_of
 from .objects import WORKERS, Made, objects_of, routes_of
 from .plan import plan
 from .programs import Programs
-from .project import Project, join
+from .project import Project, join, naming
 
 _HEALTH = (
     "/health",
@@ -71,7 +71,7 @@ def discover(
     found = Discovery(project.root, service, service, path, interpreter, missing, [], [], None)
     found.found += [("interpreter", str(interpreter.python), interpreter.why)] if interpreter else []
     found.found += [("on the path", folder, why) for folder, why in reasons]
-    found.alembic = alembic_of(project, service, objects, path, interpreter)
+    found.alembic = alembic_of(project, service, objects, programs.names, interpreter)
     plan(found, project, programs, starts, objects, traceback, files, startup)
     fill_environment(found, project, sources, starts, environment)
     name_metadata(found, project, sources)
@@ -95,7 +95,7 @@ def _checks(found: Discovery, project: Project, objects: list[Made]) -> None:
     for one in objects:
         if (
             one.framework in WORKERS
-            or one.target(found.path).partition(":")[0] not in served
+            or one.target(naming(project, found.path)).partition(":")[0] not in served
             and len(objects) > 1
             and not one.factory
         ):
