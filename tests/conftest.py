@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 import yaml
+from attempts import Plugin, tried  # noqa: F401 (tried is a fixture)
 
 PROJECT = Path(__file__).parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
@@ -27,6 +28,10 @@ class Said(NamedTuple):
     @property
     def json(self):
         return json.loads(self.out)
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Plugin(config))
 
 
 def pytest_terminal_summary(terminalreporter):
