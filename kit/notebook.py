@@ -7,6 +7,7 @@ from typing import Any
 
 from .errors import IncidentError
 from .incident import Incident, load
+from .markup import Shown, para
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,12 +42,12 @@ def check_result(path: str) -> None:
         )
 
 
-def write_result(path: str, report: dict[str, Any]) -> str:
+def write_result(path: str, report: dict[str, Any]) -> Shown:
     """Write a report as JSON, whole or not at all; nothing where ``path`` is empty. Says what it did."""
     if not path:
-        return "No result file was asked for."
+        return Shown([para("No result file was asked for.")])
     target = Path(path).expanduser()
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     draft.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(draft, target)
-    return "The result was written as JSON."
+    return Shown([para("The result was written as JSON.")])

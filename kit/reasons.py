@@ -40,8 +40,13 @@ def definitions(diagnosis: Diagnosis) -> Shown:
             )
         )
     heads = ("column", f"first, {diagnosis.first}", f"second, {diagnosis.second}", "migrations", "difference")
-    agrees = para("The migrations agree with: ", strong(found.agrees), ".")
+    which = found.agrees.split(" ")[0] in ("both", "neither") or found.agrees.startswith("the ")
+    agrees = para("The migrations agree with: ", strong(found.agrees), ".") if which else para(_sentence(found.agrees))
     return Shown([agrees, table(f"Definitions of table {found.table}", heads, rows, marked=marked)])
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _side(side: dict | None) -> Part:
@@ -101,7 +106,7 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     if found is None:
         return Shown([para("No table was registered twice: there is nothing to shorten.")])
     if not found.command:
-        return Shown([para(f"{found.note}; the startup itself is the shortest that is known.")])
+        return Shown([para(_sentence(f"{found.note}; the startup itself is the shortest that is known"))])
     count = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}, found in {found.runs} runs"
     return Shown(
         [
