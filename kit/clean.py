@@ -56,6 +56,9 @@ _VALUES = {
 }
 
 
+_SMALLEST = 0.62  # of its own size a drawing's text can still be read
+
+
 def _kept(tag: str, name: str, value: str) -> str | None:
     if name == "class":
         return " ".join(re.findall(r"(?<!\S)(?:kit(?:-[a-z]+)*|dataframe)(?!\S)", value)) or None
@@ -139,9 +142,16 @@ class Dresser:
             if drawing is not None:
                 inline = drawing.replace(' xmlns="http://www.w3.org/2000/svg"', "", 1)
                 role = "group" if " href=" in inline else "img"
-                inline = inline.replace("<svg", f'<svg role="{role}" aria-label="{said}"', 1)
+                inline = inline.replace("<svg", f'<svg role="{role}" aria-label="{said}"{_readable(inline)}', 1)
                 shown += self._box(f"drawing {kind}", f"Picture: {said.partition('.')[0]}") + inline + "</div>"
         return shown
+
+
+def _readable(drawing: str) -> str:
+    """How wide a drawing is at most and, so that its text can be read, at least."""
+    found = re.search(r'<svg[^>]*\swidth="(\d+)(?:\.\d+)?(pt)?"', drawing)
+    wide = int(found[1]) * (4 / 3 if found[2] else 1) if found else 0
+    return f' style="width:{wide:.0f}px;min-width:{wide * _SMALLEST:.0f}px"' if wide else ""
 
 
 def _led(own: dict[str, str], name: str) -> str:

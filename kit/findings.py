@@ -145,7 +145,7 @@ def verdict(
     top = para(
         strong(head), kind={True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[good]
     )
-    return Shown([top, items(facts)], place="verdict")
+    return Shown([top, items(facts)] if facts else [top], place="verdict")
 
 
 def _passed_over(trace: Trace) -> Part:
@@ -162,7 +162,7 @@ def _shortly(text: str, most: int = 140) -> str:
 def _why(diagnosis: "Diagnosis") -> list[Part]:
     finding = diagnosis.finding
     if finding.mechanism == "none":
-        return []
+        return [part(said) for said in finding.because[:3]]
     said = [
         join(
             strong("Mechanism: "),
@@ -250,22 +250,20 @@ def matrix(verification: Verification) -> Shown:
             ]
         )
     cured = [number for number, one in enumerate(verification.fixes, 1) if one.verdict == "cures"]
+    said = ["The first row is the build as it was."]
+    said += (
+        ["A dash: that check had nothing to ask there."]
+        if any(part(c).text == "–" for row in rows for c in row)
+        else []
+    )
     return Shown(
         [
             table("Fixes and checks", ["fix", "verdict", *heads], rows, marked=cured, kind="kit-cards kit-matrix"),
             para("On a narrow screen only what does not hold is listed.", kind="kit-narrow"),
-            *(
-                [para("A dash: that check had nothing to ask there.")]
-                if any("–" in _texts(row) for row in rows)
-                else []
-            ),
+            para(" ".join(said)),
             _meanings(),
         ]
     )
-
-
-def _texts(row: Sequence) -> list[str]:
-    return [part(one).text for one in row]
 
 
 def _before(verification: Verification) -> dict[str, CheckResult]:

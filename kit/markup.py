@@ -309,7 +309,7 @@ def beside(*columns: Part) -> Part:
 def figure(svg: str, alt: str, caption: Content, *, narrow: str | None = None) -> Part:
     """A picture with its text alternative; ``narrow`` is drawn instead on a small screen."""
     said = part(caption)
-    second = f'<source media="(max-width: 700px)" srcset="{_data_uri(narrow)}">' if narrow else ""
+    second = f'<source media="(max-width: 1000px)" srcset="{_data_uri(narrow)}">' if narrow else ""
     image = f'<img class="kit-picture" alt="{html.escape(safe(alt))}" src="{_data_uri(svg)}">'
     shown = f"<figure><picture>{second}{image}</picture><figcaption>{said.html}</figcaption></figure>"
     return Part(shown, f"[picture: {safe(alt)}]\n{said.text}")

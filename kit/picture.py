@@ -147,7 +147,7 @@ def _arrow(role: str, dashed: bool, count: int) -> dict[str, str]:
         more = {"style": "dotted", "arrowhead": "empty", "constraint": "false"}
         return {"color": colour, "penwidth": "1.8", "class": role, **more}
     if role == "context":
-        return {"color": colour, "penwidth": f"{min(1 + count / 6, 3.5):.1f}", "class": role}
+        return {"color": colour, "penwidth": f"{min(1 + count / 12, 2):.1f}", "class": role}
     style = {"style": "dashed"} if dashed else {}
     if role == "second":  # two lines side by side: apart from the first way without its colour, too
         return {
@@ -277,6 +277,7 @@ class Moment(NamedTuple):
     new: int
     rejected: Sequence[str]
     process: int
+    met: Sequence[str] = ()  # tables that a further definition met without being rejected
 
 
 def metadata_picture(moments: Sequence[Moment], *, narrow: bool = False) -> str:
@@ -322,8 +323,8 @@ def metadata_picture(moments: Sequence[Moment], *, narrow: bool = False) -> str:
     parts.append(
         f'<path class="first" d="{_climb(moments, x, y)}" fill="none" stroke="#0550ae" stroke-width="2.4"></path>'
     )
-    telling = [(index, one) for index, one in enumerate(moments) if one.new or one.rejected]
-    telling.sort(key=lambda item: (-len(item[1].rejected), -item[1].new, item[0]))
+    telling = [(index, one) for index, one in enumerate(moments) if one.new or one.rejected or one.met]
+    telling.sort(key=lambda item: (-len(item[1].rejected), -len(item[1].met), -item[1].new, item[0]))
     taken: list[tuple[float, float, float]] = []
     for index, one in telling[:_MOST_MARKS]:
         px, py = x(index + 0.5), y(one.tables)
@@ -334,6 +335,12 @@ def metadata_picture(moments: Sequence[Moment], *, narrow: bool = False) -> str:
             )
             more = f" and {len(one.rejected) - 1} more" if len(one.rejected) > 1 else ""
             text = f"{one.module}: {one.rejected[0]}{more} rejected"
+        elif one.met:
+            parts.append(
+                f'<path class="second" d="M{px} {py}m0 -7l7 7l-7 7l-7 -7z" fill="#ffffff" stroke="#a32400" stroke-width="2"></path>'
+            )
+            more = f" and {len(one.met) - 1} more" if len(one.met) > 1 else ""
+            text = f"{one.module}: {one.met[0]}{more} met again"
         else:
             parts.append(f'<circle class="first" cx="{px}" cy="{py}" r="4" fill="#0550ae"></circle>')
             text = f"{one.module} +{one.new}"
@@ -342,15 +349,15 @@ def metadata_picture(moments: Sequence[Moment], *, narrow: bool = False) -> str:
         anchor = "end" if px > left + wide / 2 else "start"
         # A label that does not fit beside its mark begins where it fits.
         start = min(max(px - length if anchor == "end" else px, 2), left + wide + right - length)
-        for at in (py - 10, py + 20, py - 25, py + 35):
+        for at in (py - 10, py + 26, py - 25, py + 41):
             if (
                 start >= 0
                 and 28 <= at <= top + high - 4
                 and not any(abs(at - o) < 15 and start < end and start + length > begin for begin, end, o in taken)
             ):
                 taken.append((start, start + length, at))
-                colour = "#a32400" if one.rejected else "#1f2328"
-                write(round(start, 1), at, text, "second" if one.rejected else "label", "start", colour)
+                colour = "#a32400" if one.rejected or one.met else "#1f2328"
+                write(round(start, 1), at, text, "second" if one.rejected or one.met else "label", "start", colour)
                 break
     parts.append("</svg>")
     return "".join(parts)

@@ -66,6 +66,8 @@ def behind(diagnosis: Diagnosis) -> Shown:
     """What the run that went on past the first failure found there, so that one round of fixing is enough."""
     own = [one for one in diagnosis.masked if not one.follows]
     rest = [one for one in diagnosis.masked if one.follows]
+    if diagnosis.finding.mechanism == "none":
+        return Shown([para("No fault was found, so nothing can stand behind it.")])
     if not diagnosis.masked:
         return Shown([para("Nothing: a second run that went on past the first failure met no other error.")])
     rows = [(str(n), str(one.error), code(one.site) if one.site else "") for n, one in enumerate(own, 1)]

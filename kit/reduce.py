@@ -16,6 +16,7 @@ _LONGEST_WAY = 13  # stops that are drawn of one way; the middle of a longer one
 _MOST_GROUPS = 8
 _MOST_LISTED = 40  # modules that are named of one group
 _TOP = "top level"  # modules that are in no package
+_REST = "*"  # no package has this name
 
 
 @dataclass(frozen=True)
@@ -174,10 +175,14 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
                 between.setdefault(_package(one) if cycle is None else cycle, []).append(one)
             else:
                 outside[_package(one)] = outside.get(_package(one), 0) + 1
-    room = max(0, min(most - len(nodes) - 1, _MOST_GROUPS))
-    chosen = sorted(between, key=lambda name: (name not in on_drawn, -len(between[name]), str(name)))[:room]
-    for one in (one for name in set(between) - set(chosen) for one in between[name]):
-        outside[_package(one)] = outside.get(_package(one), 0) + 1
+    room = max(1, min(most - len(nodes) - 1, _MOST_GROUPS))
+    chosen = sorted(between, key=lambda name: (name not in on_drawn, -len(between[name]), str(name)))
+    if len(chosen) > room:  # the smallest are one group together
+        between[_REST] = sorted(
+            (one for name in chosen[room - 1 :] for one in between[name]), key=lambda one: one.number
+        )
+        title_of_rest = f"{len(chosen) - room + 1} more packages ({len(between[_REST])} modules)"
+        chosen = [*chosen[: room - 1], _REST]
     for name in sorted(chosen, key=lambda name: between[name][0].number):
         members = between[name]
         node = f"n{len(nodes)}"
@@ -185,7 +190,9 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
         first, last = members[0].number, members[-1].number
         span = f"imports {first} to {last}" if len(members) > 1 else f"import {first}"
         cycle = name if isinstance(name, int) else None
-        if len(members) == 1:
+        if name == _REST:
+            title = title_of_rest
+        elif len(members) == 1:
             title = short(members[0], None)
         elif cycle is None:
             title = f"{short.package(name)} ({len(members)} more)"

@@ -105,7 +105,15 @@ def metadata(trace: Trace) -> Shown:
         return Shown([para("No module of the application was executed.")])
     telling = [row for row in rows if row["registered"] or row["rejected"] or row["extended"] or not row["ok"]]
     moments = [
-        Moment(r["number"] or 0, r["module"], r["tables_total"], len(r["registered"]), r["rejected"], r["process"])
+        Moment(
+            r["number"] or 0,
+            r["module"],
+            r["tables_total"],
+            len(r["registered"]),
+            r["rejected"],
+            r["process"],
+            r["extended"],
+        )
         for r in rows
     ]
     last = max(row["tables_total"] for row in rows)
@@ -117,13 +125,11 @@ def metadata(trace: Trace) -> Shown:
         else "; none was rejected"
     )
     said += f" ({len(rejected) - 3} more)" if len(rejected) > 3 else ""
-    parts = []
-    if last or rejected:
-        caption = f"{said}. A dot: tables that were registered, with how many. A cross: a table that was rejected."
-        alt = f"Tables over executed modules: {said}."
-        parts.append(figure(metadata_picture(moments), alt, caption, narrow=metadata_picture(moments, narrow=True)))
-    else:
-        parts.append(para(f"{said}."))
+    met = any(row["extended"] for row in rows)
+    caption = f"{said}. A dot: tables that were registered, with how many. A cross: a table that was rejected."
+    caption += " A diamond: a table that a further definition met, and nothing was raised." if met else ""
+    alt = f"Tables over executed modules: {said}."
+    parts = [figure(metadata_picture(moments), alt, caption, narrow=metadata_picture(moments, narrow=True))]
     if telling:
         caption = f"The modules that changed the metadata or went wrong: {len(telling)} of {len(rows)}"
         parts.append(_after_table(caption, telling))
