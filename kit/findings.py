@@ -130,7 +130,7 @@ def verdict(
                 )
             )
     if not trace.conflicts:
-        failed = [step for step in trace.steps if step.ok is False]
+        failed = [step for step in trace.steps if step.ok is False and step.error != trace.broke]
         facts += [join(f"Step {s.number} (", code(s), f") failed: {s.error or 'without a word'}") for s in failed[:3]]
     if trace.swallowed:
         facts.append(_passed_over(trace))
@@ -468,7 +468,9 @@ def provenance(
     rows.append(
         (
             "run it again, in the kit's folder",
-            code(f"make postmortem INCIDENT={again if not again.startswith('..') else '…/' + incident.file.name}"),
+            code(
+                f"make postmortem INCIDENT={again if not again.startswith('..') else f'…/{incident.folder.name}/{incident.file.name}'}"
+            ),
         )
     )
     times = [f"step {step.number} {step.seconds:.2f} s" for step in trace.steps if step.seconds is not None]

@@ -240,12 +240,12 @@ def sides(caption: str, text: str, *, most: int = 160) -> Part:
     :param most: lines of it that are shown
     """
     rows, left_out = [], 0
-    for old, new in _paired(safe(text).splitlines()):
+    for kind, old, new in _paired(safe(text).splitlines()):
         if len(rows) == most:
             left_out += 1
-        elif old == new and not old.startswith(" "):
+        elif kind == "place":
             rows.append(f'<tr><th colspan="2" scope="rowgroup">{html.escape(old)}</th></tr>')
-        elif old == new:
+        elif kind == "same":
             rows.append(f'<tr class="kit-same"><td>{html.escape(old)}</td><td>{html.escape(new)}</td></tr>')
         else:
             was = f"<del>{html.escape(old)}</del>" if old else ""
@@ -260,16 +260,16 @@ def sides(caption: str, text: str, *, most: int = 160) -> Part:
     return stack(Part(shown, f"{caption}\n{safe(text)}"), rest)
 
 
-def _paired(lines: Sequence[str]) -> Iterable[tuple[str, str]]:
-    """The lines of a unified diff as pairs, before and after; a file's name and a place stand on both sides."""
+def _paired(lines: Sequence[str]) -> Iterable[tuple[str, str, str]]:
+    """The lines of a unified diff in pairs, before and after, each with its kind: place, same or changed."""
     name = ""
     gone: list[str] = []
     come: list[str] = []
     old = new = left_old = left_new = 0
 
-    def flush() -> Iterable[tuple[str, str]]:
+    def flush() -> Iterable[tuple[str, str, str]]:
         for number in range(max(len(gone), len(come))):
-            yield gone[number] if number < len(gone) else "", come[number] if number < len(come) else ""
+            yield "changed", gone[number] if number < len(gone) else "", come[number] if number < len(come) else ""
         gone.clear()
         come.clear()
 
@@ -280,7 +280,7 @@ def _paired(lines: Sequence[str]) -> Iterable[tuple[str, str]]:
             old, new = int(hunk[1]), int(hunk[3])
             left_old, left_new = (int(hunk[n]) if hunk[n] is not None else 1 for n in (2, 4))
             where = f"{name}, line {new}" + (f", in{hunk[5]}" if hunk[5].strip() else "")
-            yield where, where
+            yield "place", where, where
         elif left_old <= 0 and left_new <= 0:
             named = re.match(r"(?:---|\+\+\+) (?:[ab]/)?([^\t]+)", line)
             name = named[1] if named and named[1] != "/dev/null" else name
@@ -292,8 +292,7 @@ def _paired(lines: Sequence[str]) -> Iterable[tuple[str, str]]:
             new, left_new = new + 1, left_new - 1
         elif not line.startswith("\\"):
             yield from flush()
-            shown = f"  {old:>4}  {line[1:]}"
-            yield shown, shown
+            yield "same", f"  {old:>4}  {line[1:]}", f"  {new:>4}  {line[1:]}"
             old, new, left_old, left_new = old + 1, new + 1, left_old - 1, left_new - 1
     yield from flush()
 

@@ -26,7 +26,7 @@ def definitions(diagnosis: Diagnosis) -> Shown:
     """The competing definitions column by column, beside what the migrations create."""
     found = diagnosis.definitions
     if found is None:
-        return Shown([para("There is one definition only: nothing competes.")])
+        return Shown([para("No table is defined twice: nothing competes.")])
     rows, marked = [], []
     for number, column in enumerate(found.columns):
         differs = ", ".join(column.differs) if column.first or column.second else "only in the migrations"
@@ -68,6 +68,10 @@ def behind(diagnosis: Diagnosis) -> Shown:
     rest = [one for one in diagnosis.masked if one.follows]
     if diagnosis.finding.mechanism == "none":
         return Shown([para("No fault was found, so nothing can stand behind it.")])
+    if not diagnosis.masked and diagnosis.beyond is not None and diagnosis.beyond.broke:
+        return Shown(
+            [para("Not known: the second run, which goes on past failures, broke too: ", diagnosis.beyond.broke)]
+        )
     if not diagnosis.masked:
         return Shown([para("Nothing: a second run that went on past the first failure met no other error.")])
     rows = [(str(n), str(one.error), code(one.site) if one.site else "") for n, one in enumerate(own, 1)]

@@ -353,7 +353,13 @@ def imports(trace: Trace, conflict: Conflict | None = None) -> Shown:
     reduced = reduce(graph)
     if not graph.ways:
         executed = count(len(graph.modules), "module")
-        return Shown([para(f"No way to show: no table was defined a second time, and nothing failed. {executed} ran.")])
+        return Shown(
+            [
+                para(
+                    f"No way to show: no table was defined a second time, and no error of the application's own lines was seen. {executed} ran."
+                )
+            ]
+        )
     drawn = import_picture(reduced)
     parts = []
     if drawn:

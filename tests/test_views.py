@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from showing import active, incident_of, known
+from showing import BASE, active, incident_of, known, model
 
 from kit import markup, picture, views
 from kit.checks import CheckResult
+from kit.diagnose import diagnose
 from kit.errors import IncidentError
-from kit.incident import Action, Hypothesis, Postmortem
+from kit.incident import Action, Expect, Hypothesis, Postmortem
 from kit.notebook import check_result, open_incident, write_result
 from kit.verify import Attempt, FixResult, Verification
 
@@ -122,6 +123,31 @@ def test_the_collision_shows_both_source_lines_marked():
     assert "all 2 columns are the same" in shown.text
 
 
+def test_lines_without_an_equal_in_the_other_definition_are_marked_by_a_sign():
+    first = [(4, "class A(Base):"), (5, "    id = Column(Integer)"), (6, ""), (7, "    total = Column(Integer)")]
+    second = [(9, "class B(Base):"), (10, "  id = Column(Integer)  ")]
+    assert views._differing(first, second) == ({4, 7}, {9})
+    shown = markup.source(first, marked=[4], differing={4, 7})
+    assert "≠    7      total" in shown.text and ">    4  class A" in shown.text and "\n     5" in shown.text
+
+
+def test_a_silent_second_definition_has_its_two_ways_and_its_sites(tmp_path):
+    files = {
+        "shop/db.py": BASE,
+        "shop/one.py": model("One", "orders"),
+        "shop/two.py": model("Two", "orders") + "    __table_args__ = {'extend_existing': True}\n",
+        "shop/main.py": "import shop.one, shop.two\n",
+    }
+    diagnosis = diagnose(incident_of(tmp_path, files))
+    assert not diagnosis.trace.conflicts and diagnosis.meeting.second.outcome == "extended"
+    shown = views.imports(diagnosis.trace, diagnosis.meeting).html
+    assert all(f'id="kit-way-{name}-2"' in shown for name in ("first", "second"))
+    assert "nothing was raised" in views.collision(diagnosis.trace, diagnosis.meeting).text
+    banner = views.verdict(incident_of(tmp_path, files), diagnosis.trace, None, diagnosis).text
+    assert "Second definition: shop/two.py:5" in banner and "Mechanism: extend-existing-merged-two-models" in banner
+    assert "met again" in views.metadata(diagnosis.trace).text
+
+
 def test_columns_that_differ_are_said_to_differ():
     trace = known()[1]
     new = ({"name": "id", "type": "String()", "primary_key": True}, {"name": "slug", "type": "String()"})
@@ -188,6 +214,52 @@ def test_the_fixes_show_their_patches_and_the_first_that_cures_is_open():
     shown = views.fixes(known()[0], verification())
     assert re.findall(r'<details class="kit-fix" open><summary><code>(.*?)</code>', shown.html) == ["one-name"]
     assert "<ins>+" in shown.html and "<del>-" in shown.html
+
+
+def test_a_patch_stands_side_by_side_with_its_numbers_and_signs():
+    text = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -3,3 +3,4 @@ def f():\n x = 1\n-y = 2\n+y = 3\n+z = 4\n w = 5\n"
+    text += "--- /dev/null\n+++ b/new <b>.py\n@@ -0,0 +1 @@\n+--- a\n"
+    shown = markup.sides("Patch", text).html
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", shown.partition("<tbody>")[2])
+    assert cells == [
+        "a.py, line 3, in def f():",
+        *("     3  x = 1", "     3  x = 1"),
+        *("<del>-    4  y = 2</del>", "<ins>+    4  y = 3</ins>"),
+        *("", "<ins>+    5  z = 4</ins>"),
+        *("     5  w = 5", "     6  w = 5"),
+        "new &lt;b&gt;.py, line 1",
+        *("", "<ins>+    1  --- a</ins>"),
+    ]
+    assert "4 more lines are in the patch" in markup.sides("Patch", text, most=3).text
+
+
+def test_before_and_after_mark_what_changed_by_a_word_and_show_the_patch():
+    shown = views.before_and_after(verification(), incident=known()[0])
+    assert "incident's error gone | fails: the incident is there | holds: as it should | changed" in shown.text
+    assert "tables rejected | 1 | 1 | same" in shown.text
+    assert 'class="kit-sides"' in shown.html and "<ins>+" in shown.html
+
+
+def test_a_sentence_about_a_run_that_broke_claims_nothing():
+    incident, trace = known()
+    broke = replace(
+        trace,
+        registrations=(),
+        swallowed=(),
+        broke="killed",
+        steps=(replace(trace.steps[0], ok=False, error="killed", exception=None),),
+    )
+    assert views.verdict(incident, broke).text.count("killed") == 1
+    assert "no error of the application" in views.imports(broke).text
+
+
+def test_a_healthy_startup_is_called_healthy_only_where_nothing_was_expected():
+    incident, trace = known()
+    healthy = replace(trace, registrations=(), steps=(), swallowed=())
+    asked = views.verdict(incident, healthy, verification(False)).text
+    assert asked.startswith("It does not reproduce") and "expect.table was not seen" in asked
+    nothing = incident.model_copy(update={"expect": Expect()})
+    assert views.verdict(nothing, healthy, verification(False)).text.startswith("The startup is healthy")
 
 
 def test_what_people_did_not_write_is_named_and_not_made_up():
