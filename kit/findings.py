@@ -22,6 +22,7 @@ from .markup import (
     join,
     line_of_times,
     missing,
+    on_narrow,
     para,
     part,
     patch,
@@ -133,7 +134,7 @@ def verdict(
         failed = [step for step in trace.steps if step.ok is False and step.error != trace.broke]
         facts += [join(f"Step {s.number} (", code(s), f") failed: {s.error or 'without a word'}") for s in failed[:3]]
     if trace.swallowed:
-        facts.append(_passed_over(trace))
+        facts.append(_passed_over(trace, conflict.error if conflict is not None else None))
     if diagnosis is not None:
         facts += _why(diagnosis)
     if verification is not None:
@@ -148,11 +149,13 @@ def verdict(
     return Shown([top, items(facts)] if facts else [top], place="verdict")
 
 
-def _passed_over(trace: Trace) -> Part:
+def _passed_over(trace: Trace, said: str | None) -> Part:
     first = trace.swallowed[0]
     more = f", and {len(trace.swallowed) - 1} more" if len(trace.swallowed) > 1 else ""
     at = join(" at ", code(first.site)) if first.site else None
-    return join(strong("Swallowed: "), f"{_shortly(str(first.error))}", at, more)
+    return join(
+        strong("Swallowed: "), "that error" if str(first.error) == said else _shortly(str(first.error)), at, more
+    )
 
 
 def _shortly(text: str, most: int = 140) -> str:
@@ -259,7 +262,7 @@ def matrix(verification: Verification) -> Shown:
     return Shown(
         [
             table("Fixes and checks", ["fix", "verdict", *heads], rows, marked=cured, kind="kit-cards kit-matrix"),
-            para("On a narrow screen only what does not hold is listed.", kind="kit-narrow"),
+            on_narrow("On a narrow screen only what does not hold is listed."),
             para(" ".join(said)),
             _meanings(),
         ]

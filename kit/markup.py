@@ -105,6 +105,11 @@ def para(*contents: Content, kind: str | None = None) -> Part:
     return tag("p", *contents, kind=kind)
 
 
+def on_narrow(text: str) -> Part:
+    """A sentence that the page shows on a narrow screen only; JupyterLab and plain text never do."""
+    return Part(f'<p class="kit-narrow" style="display:none">{html.escape(text)}</p>', "")
+
+
 def strong(*contents: Content) -> Part:
     return tag("strong", *contents)
 
