@@ -9,11 +9,12 @@ from .checks import judge_mappers
 from .definitions import Definitions, compare
 from .hypotheses import Tested, test_all
 from .incident import Incident
+from .interrupt import interruptible, pool_of
 from .mechanisms import Finding, Pair, judge
 from .migrations import Migrations, build, find_config, look
 from .relatives import FAULTS, Case, Fault
 from .smallest import Smallest, reduce_startup
-from .startup import pool_of, reproduce
+from .startup import reproduce
 from .static import Named, Statement, import_statements, module_name, named_tables
 from .trace import Behind, Conflict, Error, Registration, Site, Trace
 from .verify import shows_incident
@@ -87,6 +88,7 @@ class Diagnosis:
         )
 
 
+@interruptible
 def diagnose(
     incident: Incident,
     *,
@@ -111,9 +113,10 @@ def diagnose(
             pair = (conflict.first, conflict.second)
         same_table = pair is not None and pair[0].table == pair[1].table
         progress(f"{finding.mechanism}; looking for the smallest reproduction")
-        smallest = reduce_startup(incident, looked.trace, *pair, executor=pool) if same_table else None
-        progress("testing the hypotheses")
-        hypotheses = test_all(incident, looked.trace, conflict, smallest)
+        smallest = (
+            reduce_startup(incident, looked.trace, *pair, executor=pool, progress=progress) if same_table else None
+        )
+        hypotheses = test_all(incident, looked.trace, conflict, smallest, executor=pool, progress=progress)
     if conflict is not None:
         table, first, second = conflict.table, conflict.first.site if conflict.first else None, conflict.second.site
     elif fault is not None:

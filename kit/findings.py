@@ -56,19 +56,17 @@ class Progress:
     """
 
     def __init__(self):
-        self.count = 0
         self.seconds = 0.0
         self._began = time.monotonic()
         self.handle: Any | None = None
 
     def __call__(self, text: str) -> None:
-        self.count += 1
         self._show(part(text))
 
     def done(self) -> None:
         """Everything has run; ``seconds`` says how long that took."""
         self.seconds = time.monotonic() - self._began
-        self._show(part(f"Done: {self.count} runs."))
+        self._show(part(f"Done, after {self.seconds:.0f} seconds."))
 
     def _show(self, line: Part) -> None:
         from IPython.display import display

@@ -1,21 +1,23 @@
 """Which commit brought an incident in and which took it out, by running the startup at the fewest builds.
 
 A boundary is found by halving: ``git rev-list --bisect-all`` names the commit that splits what is left
-best, with merges taken into account. A build that cannot run for another reason is passed over, as
+best, with merges taken into account; a commit that changed the ways to the incident comes before it, as long as
+no more builds are run for it. A build that cannot run for another reason is passed over, as
 ``git bisect skip`` does. Nothing of the repository is checked out or changed.
 """
 
 import math
-import os
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
 from .builds import builds_of, cache_folder, default_range
 from .changes import Change, Claim, change_of, claiming
 from .errors import IncidentError
+from .hints import brought, took_out
 from .incident import Incident
+from .interrupt import interruptible, pool_of
 from .repository import Commit, Repository
 from .runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Runner, Seen, judge, run_build
 from .triage import triage
@@ -82,6 +84,7 @@ class History:
         return bool(self.builds) and all(one.verdict == UNTESTABLE for one in self.builds)
 
 
+@interruptible
 def history(
     incident: Incident,
     repository: Repository,
@@ -92,7 +95,7 @@ def history(
     seeds: Sequence[str] = (),
     cache: Path | None = None,
     executor: Executor | None = None,
-    run: Callable[[Incident, str, str, str], Seen] = run_build,
+    run: Callable[[Incident], Seen] = run_build,
     progress: Callable[[str], None] = lambda text: None,
 ) -> History:
     """Search the history of ``last``.
@@ -102,7 +105,7 @@ def history(
     :param seeds: commits that can have made the log, newest first: where to look first
     :param cache: folder in which results are kept by tree
     :param executor: where builds are started; by default threads, one a core
-    :param run: starts one build; called as ``run(incident, repository's folder, subdir, sha)`` in the executor
+    :param run: starts the build that an incident's ``app.revision`` names; called in the executor
     :raises IncidentError: there is no such revision
     :raises RunBroke: the interpreter is missing
     """
@@ -110,20 +113,20 @@ def history(
     incident.python  # noqa: B018 - a missing interpreter is said once, not of every build
     tip = repository.resolve(last)
     begin = repository.resolve(first) if first is not None else None
-    pool = executor or ThreadPoolExecutor(max_workers=os.cpu_count() or 2)
-    try:
+    with pool_of(executor) as pool:
         runner = Runner(incident, repository, tip, begin, kept, pool, run, progress)
         return _search(runner, seeds, repository.resolve(around) if around is not None else tip)
-    finally:
-        if executor is None:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
-def search_if_any(incident: Incident, progress: Callable[[str], None] = lambda text: None) -> History | None:
+@interruptible
+def search_if_any(
+    incident: Incident, *, executor: Executor | None = None, progress: Callable[[str], None] = lambda text: None
+) -> History | None:
     """As :func:`history_of`; None for an application without a history."""
-    return None if builds_of(incident) is None else history_of(incident, progress=progress)
+    return None if builds_of(incident) is None else history_of(incident, executor=executor, progress=progress)
 
 
+@interruptible
 def history_of(
     incident: Incident,
     *,
@@ -266,6 +269,7 @@ def _introduced(runner: Runner, bad: str, seeds: Sequence[str]) -> _Search:
             says = "already reproduces" if verdict == REPRODUCES else "cannot be run"
             return Boundary(None, f"the range begins with {begin[:9]}, which {says}: begin earlier", (), spent)
     hints = list(runner.commits[seeds[-1]].parents) if seeds and bad in seeds else []
+    hints += brought(repository, runner.commits, bad, runner.seen[bad].way)
     old = [begin] if begin is not None else []
     found = yield from _first_of(runner, REPRODUCES, bad, old, hints, path=False, spent=spent)
     if found.first is None:
@@ -302,6 +306,7 @@ def _fixed(runner: Runner, bad: str, good: str | None, seeds: Sequence[str]) -> 
     if seeds and bad in seeds:
         # Those made from the newest that can have made the log, then that one: in this order both fit the bound.
         hints = [*(sha for sha, one in runner.commits.items() if seeds[0] in one.parents), seeds[0]]
+    hints += took_out(repository, runner.commits, bad, good, runner.seen[bad].way)
     found = yield from _first_of(runner, HEALTHY, good, [bad], hints, path=True, spent=spent)
     because = "it does not reproduce any more, and its parent does" if found.first else found.because
     return Boundary(found.first, because, found.between, found.runs, found.size)

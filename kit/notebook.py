@@ -7,7 +7,10 @@ from typing import Any
 
 from .errors import IncidentError
 from .incident import Incident, load
+from .janitor import write_whole
 from .markup import Shown, para
+from .redact import redacted
+from .scan import refuse_secrets
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,11 +46,13 @@ def check_result(path: str) -> None:
 
 
 def write_result(path: str, report: dict[str, Any]) -> Shown:
-    """Write a report as JSON, whole or not at all; nothing where ``path`` is empty. Says what it did."""
+    """Write a report as JSON, whole or not at all; nothing where ``path`` is empty. Says what it did.
+
+    :raises SecretFound: it would hold a secret
+    """
     if not path:
         return Shown([para("No result file was asked for.")])
-    target = Path(path).expanduser()
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    draft.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(draft, target)
+    text = json.dumps(redacted(report), indent=2, ensure_ascii=False) + "\n"
+    refuse_secrets({"result.json": text})
+    write_whole(Path(path).expanduser(), text)
     return Shown([para("The result was written as JSON.")])

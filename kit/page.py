@@ -4,7 +4,6 @@ The page has no script and loads nothing; its Content-Security-Policy forbids bo
 outputs hold passes an allowlist (:mod:`kit.clean`). The same notebook gives the same bytes.
 """
 
-import os
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -39,25 +38,6 @@ class Page:
     trouble: str = ""
     contents: list[tuple[str, str]] = field(default_factory=list)  # (id, text)
     cells: list[Cell] = field(default_factory=list)
-
-
-def write_page(notebook_path: str | Path, html_path: str | Path, *, title: str) -> Path:
-    """Write the page of an executed notebook; the file is there whole or not at all.
-
-    :param title: the page's title and first heading
-    :return: where it was written
-    """
-    import nbformat
-
-    html_path = Path(html_path)
-    text = render(nbformat.read(str(notebook_path), as_version=4), title=title)
-    draft = html_path.with_name(f".{html_path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, html_path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return html_path
 
 
 def render(notebook: Any, *, title: str) -> str:

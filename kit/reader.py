@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,6 +87,7 @@ class _Reader:
         self.roots = tuple(dict.fromkeys((str(space.root) + os.sep, os.path.realpath(space.root) + os.sep)))
         self.paths: dict[str, tuple[str, bool]] = {}
         self.reals: dict[str, str] = {}
+        self.folders: dict[str, str] = {}  # each with where it really is
         self.imports: list[Import] = []
         self.open: dict[tuple[int, int], int] = {}  # (process, body) -> index in imports
         self.forks: dict[int, tuple[int, int]] = {}
@@ -139,8 +141,18 @@ class _Reader:
         if not name:
             return None
         if name not in self.reals:
-            self.reals[name] = self.path(os.path.realpath(os.path.join(self.space.workdir, name)))[0]
+            self.reals[name] = self.path(self.resolved(os.path.join(self.space.workdir, name)))[0]
         return self.reals[name]
+
+    def resolved(self, path: str) -> str:
+        """``os.path.realpath``, asking for each folder once."""
+        folder, name = os.path.split(path)
+        if name in ("", ".", ".."):
+            return os.path.realpath(path)
+        if folder not in self.folders:
+            self.folders[folder] = os.path.realpath(folder)
+        path = os.path.join(self.folders[folder], name)
+        return os.path.realpath(path) if os.path.islink(path) else path
 
     def frames(self, raw) -> tuple[Frame, ...]:
         found = []
@@ -169,6 +181,8 @@ class _Reader:
         text = str(raw)
         for root in self.roots:
             text = text.replace(root, "")
+        if self.space.postgresql:  # named anew in every run
+            text = text.replace(self.space.postgresql.name, "scratch")
         text = _INSTALLED.sub("", text.replace(str(self.space.folder), "<workspace>"))
         return redact(text)
 
@@ -484,6 +498,8 @@ class _Reader:
         for outcome in self.ended:
             for one in outcome.guards.refused:
                 seen.append((one.get("by"), _refusal(self.text(one.get("what")), None, ())))
+        for one in self.space.postgresql.door.refused if self.space.postgresql else ():
+            seen.append((one["by"], _refusal(self.text(one["what"]), None, ())))
         known: list[dict] = []
         for program, one in seen:
             if program is not None:
@@ -647,10 +663,14 @@ class _Reader:
             "processes": len(self.processes),
             "untraced": [str(o.steps[0][1]) for o in self.ended if not any(p["outcome"] is o for p in self.processes)],
             "database": self.incident.database,
+            "database_server": self.space.postgresql.server if self.space.postgresql else None,
             "left_behind": list(self.space.left),
-            "guards": ["clean environment", *self.guards(), *sorted(self.listening)],
+            "guards": ["clean environment", *self.guards(), *sorted(self.listening), *self.doors()],
             "unguarded": list(dict.fromkeys(self.text(one) for each in self.ended for one in each.guards.missing)),
         }
+
+    def doors(self) -> list[str]:
+        return ["postgresql door"] if self.space.postgresql else []
 
     def guards(self) -> list[str]:
         """The kernel's guards that every process of the startup was under."""
@@ -685,13 +705,13 @@ def _last_line(text: str) -> str:
     return lines[-1].strip() if lines else "it printed nothing"
 
 
+@lru_cache(maxsize=4096)
 def _statement(text: str, line: int, class_: str | None) -> tuple[int, str | None, str]:
     """``(line, name, how a class body holds it)`` of the class statement, or of the call that is assigned, at a line."""
     try:
-        tree = _parsed(text)
+        around = _around(_parsed(text), line)
     except (SyntaxError, ValueError, RecursionError):
         return line, class_, ""
-    around = [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _first(node) <= line <= node.end_lineno]
     if not around:
         return line, class_, ""
     around.sort(key=_first)
@@ -706,16 +726,24 @@ def _statement(text: str, line: int, class_: str | None) -> tuple[int, str | Non
     return line, class_ or (names[0] if names else None), ""
 
 
+def _around(tree: ast.Module, line: int) -> list[ast.stmt]:
+    """The statements that hold a line, the outermost first; expressions are not looked into."""
+    found, todo = [], [tree]
+    for node in todo:
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            for child in getattr(node, name, ()):
+                if isinstance(child, ast.stmt):
+                    if not _first(child) <= line <= child.end_lineno:
+                        continue
+                    found.append(child)
+                todo.append(child)
+    return found
+
+
 def _first(node: ast.stmt) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
 
 
-_trees: dict[str, ast.AST] = {}
-
-
-def _parsed(text: str) -> ast.AST:
-    if text not in _trees:
-        if len(_trees) > 50:
-            _trees.clear()
-        _trees[text] = ast.parse(text)
-    return _trees[text]
+@lru_cache(maxsize=50)
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)

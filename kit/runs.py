@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from .errors import IncidentError, RunBroke
 from .incident import Incident
+from .janitor import write_whole
 from .redact import redact
 from .repository import Commit, Repository
 from .startup import reproduce
@@ -19,7 +19,7 @@ from .verify import incident_tables, shows_incident
 
 REPRODUCES, HEALTHY, UNTESTABLE = "reproduces", "does not reproduce", "untestable"
 # What decides a verdict: results of another version of it are not taken over.
-_DECIDES = ("probe.py", "reader.py", "runs.py", "startup.py", "trace.py", "verify.py", "workspace.py")
+_DECIDES = ("postgresql.py", "probe.py", "reader.py", "runs.py", "startup.py", "trace.py", "verify.py", "workspace.py")
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,17 @@ class Seen:
     defined: tuple[str, ...] = ()
 
 
-def run_build(incident: Incident, repository: str, subdir: str, sha: str) -> Seen:
+def at_build(incident: Incident, repository: Repository, sha: str) -> Incident:
+    """The incident with one commit of a repository as its application, and without what a startup does not need."""
+    where = {"root": None, "repository": str(repository.folder), "revision": sha, "subdir": repository.subdir}
+    app = incident.app.model_copy(update=where)
+    return incident.model_copy(update={"app": app, "history": None, "log": None, "fixes": {}})
+
+
+def run_build(incident: Incident) -> Seen:
     """Start one commit of a repository, in a workspace of its own; whatever fails there is a finding."""
-    app = incident.app.model_copy(update={"root": None, "repository": repository, "revision": sha, "subdir": subdir})
     try:
-        trace = reproduce(incident.model_copy(update={"app": app}))
+        trace = reproduce(incident)
     except IncidentError as error:
         return Seen(False, None, _short(error))
     except RunBroke as error:
@@ -154,12 +160,10 @@ class Kept:
     def put(self, tree: str, seen: Seen) -> None:
         if seen.transient:
             return
-        draft = self._path(tree).with_suffix(f".{os.getpid()}")
         try:
-            draft.write_text(json.dumps(asdict(seen)), encoding="utf-8")
-            os.replace(draft, self._path(tree))
+            write_whole(self._path(tree), json.dumps(asdict(seen)))
         except OSError:
-            draft.unlink(missing_ok=True)  # a full disk costs the next search time, and nothing else
+            pass  # a full disk costs the next search time, and nothing else
 
     def _path(self, tree: str) -> Path:
         return self.folder / f"{hashlib.sha256(f'{self.key}:{tree}'.encode()).hexdigest()[:32]}.json"
@@ -167,7 +171,12 @@ class Kept:
 
 def _key_of(incident: Incident) -> str:
     """Everything but the application's files that a startup depends on."""
-    content = incident.model_dump(mode="json", include={"startup", "prepare", "expect", "database", "database_env"})
+    own = {"startup", "prepare", "expect", "database", "database_env", "database_driver", "database_server"}
+    content = incident.model_dump(mode="json", include=own)
+    if incident.database == "postgresql":
+        from .postgresql import version_for_key
+
+        content["server"] = version_for_key(incident)
     content["limits"] = incident.limits.model_dump()
     content["app"] = incident.app.model_dump(include={"workdir", "path", "env"})
     python = Path(incident.python)
@@ -257,8 +266,7 @@ class Runner:
             self.from_kept.add(sha)
         else:
             self.runs += 1
-            folder, subdir = str(self.repository.folder), self.repository.subdir
-            future = self.pool.submit(self.run, self.incident, folder, subdir, sha)
+            future = self.pool.submit(self.run, at_build(self.incident, self.repository, sha))
         self._by_tree[tree] = future
         return future
 
@@ -269,4 +277,6 @@ class Runner:
         if self.kept and sha not in self.from_kept:
             self.kept.put(self._trees[sha], seen)
         verdict, _ = judge(seen, self.reference)
-        self.progress(f"{sha[:9]} {self.commits[sha].subject if sha in self.commits else ''}: {verdict}")
+        self.progress(
+            f"build {len(self.seen)}, {sha[:9]} {self.commits[sha].subject if sha in self.commits else ''}: {verdict}"
+        )

@@ -2,60 +2,36 @@
 
 import json
 import os
+import select
 import shlex
 import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from . import interrupt
 from .errors import RunBroke
 from .incident import Incident, Limits, Step
+from .janitor import end_processes_inside, forget, wait_for
 from .reader import Ended, Guards, read_trace, signal_name
+from .redact import redact
 from .trace import Trace
 from .workspace import Workspace, workspace
 
-_POLL = 0.02  # seconds
+_POLL = 0.02  # seconds between looks whether a server answers
+_LOOK = 0.1  # seconds between looks at the limits
 _SHELL = set("|&;<>$`\n")
 _DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
 _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
 # What a process may write to outside its workspace: nothing that stays, but for shared memory and semaphores.
 _DEVICES = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/shm"]
-
-
-# Supervisors of runs that are under way, in whatever thread; weak, so that ended ones need no care.
-_live: weakref.WeakSet[subprocess.Popen] = weakref.WeakSet()
-_stopping = threading.Event()
-
-
-@contextmanager
-def pool_of(executor: Executor | None) -> Iterator[Executor]:
-    """The given executor, or threads of our own, one a core; interrupted, it ends every run at once."""
-    own = None if executor is not None else ThreadPoolExecutor(max_workers=os.cpu_count() or 2)
-    try:
-        yield executor or own
-    except BaseException:
-        _stopping.set()
-        for supervisor in list(_live):
-            try:
-                supervisor.stdin.close()
-            except OSError:
-                pass
-        raise
-    finally:
-        if own is not None:
-            own.shutdown(wait=True, cancel_futures=True)
-            _stopping.clear()
 
 
 @dataclass
@@ -66,16 +42,25 @@ class _Process:
     folder: Path  # its part of the trace, and what it printed
     supervisor: subprocess.Popen
     started: float
+    inside: Path  # its workspace
+    named: int  # what the janitor knows it by
     port: int | None = None
     answer: dict | None = field(default=None)
 
-    def ended(self) -> bool:
-        if self.answer is None and self.supervisor.poll() is not None:
+    def ended(self, wait: float | None = 0) -> bool:
+        """Has it ended, or does it within ``wait`` seconds (None: however long that takes)?"""
+        # Its supervisor writes when all is over, and ends: until then nothing needs to be asked.
+        if self.answer is None and _readable(self.supervisor.stdout, wait):
             text = self.supervisor.stdout.read()
-            self.answer = (
-                json.loads(text) if text else {"status": None, "error": "its supervisor was killed", "left": 0}
-            )
+            self.supervisor.wait()
+            forget(self.named)
+            self.answer = json.loads(text) if text else self.orphaned()
         return self.answer is not None
+
+    def orphaned(self) -> dict:
+        """Its supervisor was killed: what that would have ended is ended here."""
+        left = end_processes_inside(self.inside)
+        return {"status": None, "error": None, "why": "its supervisor was killed", "left": left}
 
     def finish(self, *, kill: bool = False) -> None:
         """Ask for the end by SIGINT, or kill at once; returns when nothing of it is left."""
@@ -84,18 +69,23 @@ class _Process:
                 if not kill:
                     self.supervisor.stdin.write(b"end\n")
                     self.supervisor.stdin.flush()
-                    while not self.ended():
-                        time.sleep(_POLL)
+                    self.ended(None)
                 self.supervisor.stdin.close()
             except OSError:
                 pass
-            self.supervisor.wait()
-            self.ended()
+            self.ended(None)
 
     def printed(self) -> int:
         return sum(path.stat().st_size for path in self.folder.glob("std*"))
 
 
+def _readable(stream, wait: float | None) -> bool:
+    poll = select.poll()
+    poll.register(stream, select.POLLIN | select.POLLHUP)
+    return bool(poll.poll(None if wait is None else wait * 1000))
+
+
+@interrupt.interruptible
 def reproduce(
     incident: Incident,
     *,
@@ -191,8 +181,7 @@ def _wait(process: _Process, seconds: float, limits: Limits, space: Workspace) -
     free = shutil.disk_usage(space.folder).free
     quiet_since = None
     try:
-        while not process.ended():
-            time.sleep(_POLL)
+        while not process.ended(_LOOK):
             why = _beyond(process, seconds, limits, space, free)
             if why:
                 process.finish(kill=True)
@@ -213,15 +202,18 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
     limits = incident.limits
     process = _start_steps(space, group, limits, orders=orders)
     free = shutil.disk_usage(space.folder).free
+    look = 0.0
     try:
-        while not process.ended():
+        while not process.ended(_POLL):
             if answers(process.port):
                 return process, None
+            if time.monotonic() < look:
+                continue
+            look = time.monotonic() + _LOOK
             why = _beyond(process, limits.seconds, limits, space, free)
             if why:
                 process.finish(kill=True)
                 return process, _outcome(process, ok=False, why=f"no answer on its port; {why}")
-            time.sleep(_POLL)
     except BaseException:
         process.finish(kill=True)
         raise
@@ -279,7 +271,7 @@ def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", or
         if step.kind == "serve":
             port = free_port()
             environment["PORT"] = str(port)
-        argv = command_line(step.text.replace("{port}", str(port)).replace("{database_url}", space.database_url), space)
+        argv = command_line(space.filled(step.text.replace("{port}", str(port))), space)
     process = _start(argv, environment, folder, space, limits)
     process.steps, process.port = list(group), port
     return process
@@ -295,7 +287,7 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
             f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in _allowed(space)
         ),
     }
-    if not space.database_url.startswith("sqlite:"):  # a file in the workspace needs no naming
+    if space.postgresql:  # a file in the workspace needs no naming
         environment["INCIDENT_SCRATCH"] = space.database_url
     resources = {"RLIMIT_CORE": 0, "RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_FSIZE": limits.disk_mb << 20}
     config = {
@@ -308,8 +300,7 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
         "processes": limits.processes,
         "guard": {"writable": [str(space.folder), *_DEVICES], "allowed": _allowed(space)},
     }
-    if _stopping.is_set():
-        raise RunBroke("interrupted")
+    interrupt.check()
     supervisor = subprocess.Popen(
         [sys.executable, "-I", "-S", _SUPERVISOR],
         stdin=subprocess.PIPE,
@@ -319,16 +310,30 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
     )
     supervisor.stdin.write((json.dumps(config) + "\n").encode())
     supervisor.stdin.flush()
-    _live.add(supervisor)
-    return _Process([], folder, supervisor, time.monotonic())
+    process = _Process([], folder, supervisor, time.monotonic(), space.folder, wait_for(supervisor.pid))
+    try:
+        interrupt.under_way(supervisor, _end)
+    except BaseException:
+        process.finish(kill=True)
+        raise
+    return process
+
+
+def _end(supervisor: subprocess.Popen) -> None:
+    """Let go of a supervisor: it ends all that is below it, and itself."""
+    try:
+        supervisor.stdin.close()
+    except OSError:
+        pass
 
 
 _served: dict[Path, list[int]] = {}  # workspace to the loopback ports that its servers answer on
 
 
 def _allowed(space: Workspace) -> list[tuple[str, int]]:
-    """What a process may connect to beside the ports that it opens itself: servers of the same run."""
-    return [(host, port) for port in _served.get(space.folder, ()) for host in ("127.0.0.1", "::1")]
+    """What a process may connect to beside the ports that it opens itself: servers of the same run, its database."""
+    database = [("127.0.0.1", space.postgresql.port)] if space.postgresql else []
+    return database + [(host, port) for port in _served.get(space.folder, ()) for host in ("127.0.0.1", "::1")]
 
 
 class Ran(NamedTuple):
@@ -415,4 +420,4 @@ def _tail(folder: Path, lines: int = 8) -> str:
     text = "".join(
         (folder / name).read_text("utf-8", "replace") for name in ("stdout", "stderr") if (folder / name).exists()
     )
-    return "\n".join("    " + line for line in text.strip().splitlines()[-lines:])
+    return redact("\n".join("    " + line for line in text.strip().splitlines()[-lines:]))

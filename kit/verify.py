@@ -7,7 +7,9 @@ from pathlib import Path
 
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
 from .incident import Incident
-from .startup import pool_of, reproduce
+from .interrupt import interruptible, pool_of
+from .redact import redact
+from .startup import reproduce
 from .trace import Conflict, Trace, application_frames
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks")
@@ -49,6 +51,7 @@ class Verification:
     verified: tuple[str, ...]
 
 
+@interruptible
 def verify(
     incident: Incident,
     *,
@@ -64,16 +67,28 @@ def verify(
     :raises RunBroke: a startup could not begin
     """
     names = list(incident.fixes) if only is None else list(only)
-    attempts: dict[str | None, Attempt] = {}
+    attempts: dict[str, Attempt] = {}
     with pool_of(executor) as pool:
-        control = attempts[None] = pool.submit(attempt, incident, None).result()
-        progress("control: the incident " + ("reproduces" if control.reproduced else "does not reproduce"))
-        futures = {pool.submit(attempt, incident, name): name for name in (names if control.reproduced else ())}
-        for future in as_completed(futures):
+        progress("control: starting the build as it is")
+        first = pool.submit(attempt, incident, None)
+        # In a pool of our own fixes begin beside the control, so that no core waits for it. Without an incident
+        # they are taken back; in somebody else's pool that would be others' time.
+        beside = executor is None
+        futures = {pool.submit(attempt, incident, name): name for name in (names if beside else ())}
+        control = first.result()
+        said = "the incident reproduces" if control.reproduced else "the incident does not reproduce"
+        progress(f"control: {said}" + (f"; trying {len(names)} fixes" if control.reproduced and names else ""))
+        if not control.reproduced:
+            pool.cancel()
+            return Verification(control, False, (), ())
+        if not beside:
+            futures = {pool.submit(attempt, incident, name): name for name in names}
+        for number, future in enumerate(as_completed(futures), 1):
             one = attempts[futures[future]] = future.result()
-            progress(f"{one.name}: tried, {sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold")
-    if not control.reproduced:
-        return Verification(control, False, (), ())
+            held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold"
+            progress(
+                f"fix {number} of {len(names)}, {one.name}: {'the incident is still there' if one.reproduced else held}"
+            )
     fixes = tuple(_result(incident, name, attempts[name], control) for name in names)
     return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
 
@@ -90,7 +105,7 @@ def attempt(incident: Incident, fix: str | None = None) -> Attempt:
 
 def shows_incident(incident: Incident, trace: Trace) -> bool:
     """Does the trace show what ``expect`` says? Without ``expect``: did anything go wrong?"""
-    error, table = incident.expect.error, incident.expect.table
+    error, table = _expected(incident), incident.expect.table
     if error is None and table is None:
         return bool(trace.conflicts or trace.swallowed or any(step.ok is False for step in trace.steps))
     conflicts = [one for one in trace.conflicts if table in (None, one.table)]
@@ -105,7 +120,7 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
 
 def why_not(incident: Incident, trace: Trace) -> list[str]:
     """What ``expect`` asked for and the startup did not show, against what it showed; for a run that does not reproduce."""
-    error, table = incident.expect.error, incident.expect.table
+    error, table = _expected(incident), incident.expect.table
     seen = next((step.error for step in trace.steps if step.error), None)
     seen = seen or next((str(one.error) for one in trace.swallowed), "every step succeeded, nothing was swallowed")
     found = []
@@ -116,6 +131,11 @@ def why_not(incident: Incident, trace: Trace) -> list[str]:
         said = f"registered a second time: {', '.join(tables)}" if tables else "no table was registered a second time"
         found.append(f"expect.table was not seen: {table!r}. {said[0].upper()}{said[1:]}.")
     return found
+
+
+def _expected(incident: Incident) -> str | None:
+    """The error as a trace has it, its secrets masked."""
+    return None if incident.expect.error is None else redact(incident.expect.error)
 
 
 def _texts(trace: Trace, conflicts: Sequence[Conflict] = ()) -> list[str]:

@@ -1,0 +1,68 @@
+"""How papermill runs a notebook for the kit: its progress is told, and an interrupt reaches what the kernel runs."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, papermill_engines
+from papermill.log import logger
+
+from . import interrupt
+
+NAME = "kit"
+_ASK_AGAIN = 2.0  # seconds: a kernel that has not yet begun with the cell does not hear
+_MOST_ASKING = 15
+
+
+class _Client(PapermillNotebookClient):
+    """Executes the cells of one notebook in a kernel of its own."""
+
+    def __init__(self, *given, progress: Callable[[str], None], **named):
+        super().__init__(*given, **named)
+        self.progress = progress
+        self.in_cell = threading.Event()
+
+    def execute(self, **named) -> Any:
+        interrupt.under_way(self, _Client.end)
+        return super().execute(**named)
+
+    def execute_cell(self, cell: Any, cell_index: int, **named) -> Any:
+        interrupt.check()
+        self.in_cell.set()
+        try:
+            return super().execute_cell(cell, cell_index, **named)
+        finally:
+            self.in_cell.clear()
+
+    def process_message(self, message: dict, *given, **named) -> Any:
+        content = message["content"]
+        if (content.get("metadata") or {}).get("kit") == "progress":
+            self.progress(content["data"]["text/plain"])
+        return super().process_message(message, *given, **named)
+
+    def end(self) -> None:
+        """Interrupt the kernel as JupyterLab does; what it runs then ends in order. Returns at once."""
+        threading.Thread(target=self._interrupt, daemon=True).start()
+
+    def _interrupt(self) -> None:
+        for asked in range(_MOST_ASKING + 1):
+            if not self.in_cell.is_set():
+                return
+            pid = self.km.provisioner.pid
+            os.kill(pid, signal.SIGINT if asked < _MOST_ASKING else signal.SIGKILL)
+            threading.Event().wait(_ASK_AGAIN)
+
+
+class _Engine(Engine):
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man, kernel_name, *, progress=lambda text: None, start_timeout=60, config=None, **_
+    ):
+        named = {"kernel_name": kernel_name, "startup_timeout": start_timeout, "config": config, "log": logger}
+        return _Client(nb_man, progress=progress, **named).execute()
+
+
+papermill_engines.register(NAME, _Engine)
