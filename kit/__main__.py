@@ -17,6 +17,7 @@ from pathlib import Path
 from .errors import IncidentError, KitError
 from .incident import Incident, load
 from .interrupt import once
+from .markup import safe
 from .trace import Trace, application_frames
 from .verify import why_not
 
@@ -24,17 +25,19 @@ from .verify import why_not
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # half a letter is no reason to say nothing; JSON reads it back
     signal.signal(signal.SIGTERM, _terminated)  # as CI and `timeout` end a job: in order, like Ctrl+C
     try:
         with once():
             return options.run(options)
     except KitError as error:
-        print(f"kit: {error}", file=sys.stderr)
+        print(f"kit: {safe(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # all is done; what still comes would only be noise
-        print("kit: interrupted; every process of the run has been ended", file=sys.stderr)
+        print("\n" * sys.stderr.isatty() + "kit: interrupted; every process of the run has been ended", file=sys.stderr)
         return 4
     except BrokenPipeError:  # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -188,7 +191,7 @@ def _postmortem(options) -> int:
     report = published.report
     lines = [f"page: {published.html}", f"verdict: {published.verdict}"]
     lines += [f"missing, only people know it: {', '.join(report['missing'])}"] if report["missing"] else []
-    print(json.dumps(report, indent=2) if options.json else "\n".join(lines))
+    print(json.dumps(report, indent=2) if options.json else "\n".join(map(safe, lines)))
     return published.code
 
 
@@ -237,15 +240,16 @@ def _word(ok: bool | None) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"kit: {text}", file=sys.stderr, flush=True)
+    print(f"kit: {safe(text)}", file=sys.stderr, flush=True)
 
 
 def _give(options, report: dict, lines: list[str]) -> None:
+    lines = [safe(line) for line in lines]  # a terminal obeys what it is shown
     text = json.dumps(report, indent=2, ensure_ascii=False) if options.json or options.output else "\n".join(lines)
     if options.output:
         target = Path(options.output)
         try:
-            target.write_text(text + "\n", encoding="utf-8")
+            target.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise IncidentError(f"-o {target}: cannot be written: {error.strerror}") from None
         if not options.json:

@@ -47,6 +47,7 @@ def write_result(path: str, report: dict[str, Any]) -> str:
         return "No result file was asked for."
     target = Path(path).expanduser()
     draft = target.with_name(f".{target.name}.{os.getpid()}")
-    draft.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # JSON reads half a letter back
     os.replace(draft, target)
     return "The result was written as JSON."

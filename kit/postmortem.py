@@ -148,5 +148,5 @@ def _shown(value: str) -> str:
 def _write(path: Path, text: str) -> None:
     """Whole or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
+    draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # JSON reads half a letter back
     os.replace(draft, path)
