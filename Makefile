@@ -6,7 +6,7 @@ RUN := $(ENV)/bin/python
 STAMP := $(ENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help postmortem test lab lint clean
+.PHONY: help postmortem test lab lint bench clean
 
 help:  ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lab: $(STAMP)  ## open the notebooks in JupyterLab
 lint: $(STAMP)  ## what ruff says
 	@$(RUN) -m ruff check kit tests
 	@$(RUN) -m ruff format --check kit tests
+
+bench: $(STAMP)  ## measure how fast it is, or parts of it: ONLY="probe trace"
+	@$(RUN) tests/benchmarks/bench.py $(ONLY)
 
 clean:  ## remove what the targets made
 	rm -rf $(ENV) .environments results .pytest_cache .ruff_cache

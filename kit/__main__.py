@@ -27,7 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # half a letter is no reason to say nothing; JSON reads it back
-    signal.signal(signal.SIGTERM, _terminated)  # as CI and `timeout` end a job: in order, like Ctrl+C
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as CI, `timeout` and a closed terminal end a job: like Ctrl+C
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, _terminated)
     try:
         with once():
             return options.run(options)
@@ -35,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"kit: {safe(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # all is done; what still comes would only be noise
         print("\n" * sys.stderr.isatty() + "kit: interrupted; every process of the run has been ended", file=sys.stderr)
         return 4

@@ -6,13 +6,13 @@ the user's configuration, so that the same patches always give the same commit i
 
 import hashlib
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from .errors import IncidentError, RunBroke
 from .incident import Incident
+from .janitor import folder as temporary_folder
 from .repository import Repository, git_environment, open_repository
 
 _COMMITTER = {"GIT_COMMITTER_NAME": "incident history", "GIT_COMMITTER_EMAIL": "history@incident.invalid"}
@@ -101,15 +101,13 @@ def repository_of_patches(folder: Path, cache: Path) -> Repository:
     target = cache / "builds" / f"{digest.hexdigest()[:24]}.git"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix="draft-", dir=target.parent))
-        try:
-            _apply_all(patches, draft)
-            os.rename(draft / ".git", target)  # whole or not at all
-        except OSError:
-            if not target.exists():  # else somebody else was faster
-                raise
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        with temporary_folder(target.parent) as draft:
+            try:
+                _apply_all(patches, draft)
+                os.rename(draft / ".git", target)  # whole or not at all
+            except OSError:
+                if not target.exists():  # else somebody else was faster
+                    raise
     return open_repository(target, named=str(folder))
 
 

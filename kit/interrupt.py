@@ -128,7 +128,7 @@ def once() -> Iterator[None]:
             signalled = True
             before[number](number, frame)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if callable(signal.getsignal(number)):  # neither ignored nor the death of the process
             before[number] = signal.signal(number, first)
     try:

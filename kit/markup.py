@@ -15,7 +15,7 @@ _ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _MOST = 20_000  # characters of one text
 # JupyterLab sets cells flush right and keeps no class's colour; the page has its own style and takes these out.
-_CELL = ' style="text-align:left;vertical-align:top"'
+_CELL = ' style="text-align:left;vertical-align:top;overflow-wrap:anywhere"'
 _CAPTION = ' style="text-align:left;font-weight:600"'
 _STYLES = {
     "kit-marked": "background:rgba(255,200,0,.22)",
@@ -43,7 +43,8 @@ class Shown:
 
     def __init__(self, parts: Iterable[Part], place: str | None = None):
         parts = list(parts)
-        self.html = f'<div class="kit">{"".join(part.html for part in parts)}</div>'
+        # JupyterLab would set what stands between two dollar signs as a formula.
+        self.html = f'<div class="kit mathjax_ignore">{"".join(part.html for part in parts)}</div>'
         self.text = "\n\n".join(part.text for part in parts if part.text)
         self.place = place
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from .errors import IncidentError
 from .incident import Incident, load
+from .janitor import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -45,9 +46,5 @@ def write_result(path: str, report: dict[str, Any]) -> str:
     """Write a report as JSON, whole or not at all; nothing where ``path`` is empty. Says what it did."""
     if not path:
         return "No result file was asked for."
-    target = Path(path).expanduser()
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-    draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # JSON reads half a letter back
-    os.replace(draft, target)
+    write_whole(Path(path).expanduser(), json.dumps(report, indent=2, ensure_ascii=False) + "\n")
     return "The result was written as JSON."

@@ -4,7 +4,6 @@ The page has no script and loads nothing; its Content-Security-Policy forbids bo
 outputs hold passes an allowlist (:mod:`kit.clean`). The same notebook gives the same bytes.
 """
 
-import os
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .clean import Dresser, clean_output, clean_prose, with_anchors
+from .janitor import write_whole
 from .markup import safe
 
 TEMPLATE = Path(__file__).with_name("template")
@@ -51,12 +51,7 @@ def write_page(notebook_path: str | Path, html_path: str | Path, *, title: str) 
 
     html_path = Path(html_path)
     text = render(nbformat.read(str(notebook_path), as_version=4), title=title)
-    draft = html_path.with_name(f".{html_path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, html_path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(html_path, text)
     return html_path
 
 

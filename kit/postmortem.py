@@ -2,8 +2,6 @@
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,10 @@ from typing import Any
 from . import interrupt
 from .errors import RunBroke
 from .incident import Incident, find_interpreter
+from .janitor import folder as temporary_folder
+from .janitor import write_whole
 
+_LONGEST_SOCKET = 100  # bytes; macOS takes 103 with what ZeroMQ appends, Linux 107
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "postmortem.ipynb"
 
 
@@ -57,18 +58,17 @@ def publish(
     for path in (notebook, html, report):  # what an earlier run proved is not what this one does
         path.unlink(missing_ok=True)
     progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
-    with tempfile.TemporaryDirectory(prefix="incident-") as scratch:
-        executed, answer = Path(scratch) / "postmortem.ipynb", Path(scratch) / "result.json"
+    with temporary_folder() as scratch:
+        executed, answer = scratch / "postmortem.ipynb", scratch / "result.json"
         failure = None
         try:
             parameters = {"incident": str(incident.file), "result": str(answer)}
-            execute(NOTEBOOK, executed, parameters, scratch=Path(scratch), progress=progress)
+            execute(NOTEBOOK, executed, parameters, scratch=scratch, progress=progress)
         except (PapermillException, RuntimeError) as error:  # a cell failed; the kernel did not start, or died
             failure = str(error).strip().splitlines()[-1]
         interrupt.check()
         if executed.exists():
-            _without_paths(executed)
-            shutil.copyfile(executed, notebook)
+            write_whole(notebook, _without_paths(executed))
             progress("writing the page")
             write_page(notebook, html, title=incident.title)
         if failure or not answer.exists():
@@ -77,7 +77,7 @@ def publish(
                 f"What it shows until then: {html if html.exists() else 'nothing'}"
             )
         found = json.loads(answer.read_text("utf-8"))
-        _write(report, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        write_whole(report, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     return Published(notebook, html, report, found, exit_code(found))
 
 
@@ -92,8 +92,8 @@ def execute(
 ) -> None:
     """Run a notebook through papermill, quietly.
 
-    :param scratch: a short path of its own for this run: the kernel's sockets lie there, so that it listens on no
-        port, and two runs at once do not meet
+    :param scratch: a folder of its own for this run: what is the kernel's lies there, so that two runs at once do not
+        meet, and nothing is left of it
     :param progress: told what the notebook's own progress line says
     :raises papermill.exceptions.PapermillException: a cell failed
     """
@@ -112,8 +112,14 @@ def execute(
         kernel_name="python3",
         progress_bar=False,
         log_output=False,
-        config=Config({"KernelManager": {"transport": "ipc", "ip": str(scratch / "kernel")}}),
+        config=Config({"KernelManager": {"connection_file": str(scratch / "kernel.json"), **_transport(scratch)}}),
     )
+
+
+def _transport(scratch: Path) -> dict[str, str]:
+    """Sockets that are files, so that no port is open; a file's name may be too long for one."""
+    sockets = scratch / "kernel"
+    return {"transport": "ipc", "ip": str(sockets)} if len(os.fsencode(sockets)) < _LONGEST_SOCKET else {}
 
 
 def exit_code(report: dict[str, Any]) -> int:
@@ -125,8 +131,8 @@ def exit_code(report: dict[str, Any]) -> int:
     return 0 if report["verify"]["verified"] else 1
 
 
-def _without_paths(notebook: Path) -> None:
-    """Take out what papermill notes of this machine: the parameters stay in their cell, by their file's name."""
+def _without_paths(notebook: Path) -> str:
+    """A notebook's text without what papermill notes of this machine: the parameters stay in their cell, by their file's name."""
     content = json.loads(notebook.read_text("utf-8"))
     kept = content["metadata"].get("papermill", {})
     for key in ("input_path", "output_path", "parameters", "environment_variables"):
@@ -137,16 +143,9 @@ def _without_paths(notebook: Path) -> None:
                 line if "=" not in line else f"{line.split('=')[0]}= {_shown(line.split('=', 1)[1])}\n"
                 for line in "".join(cell["source"]).splitlines()
             ]
-    _write(notebook, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _shown(value: str) -> str:
     path = value.strip().strip("\"'")
     return repr("/".join(Path(path).parts[-2:]) if os.path.isabs(path) else path)
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # JSON reads half a letter back
-    os.replace(draft, path)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from .errors import IncidentError, RunBroke
 from .incident import Incident
+from .janitor import write_whole
 from .redact import redact
 from .repository import Commit, Repository
 from .startup import reproduce
@@ -154,12 +154,10 @@ class Kept:
     def put(self, tree: str, seen: Seen) -> None:
         if seen.transient:
             return
-        draft = self._path(tree).with_suffix(f".{os.getpid()}")
         try:
-            draft.write_text(json.dumps(asdict(seen)), encoding="utf-8")
-            os.replace(draft, self._path(tree))
+            write_whole(self._path(tree), json.dumps(asdict(seen)))
         except OSError:
-            draft.unlink(missing_ok=True)  # a full disk costs the next search time, and nothing else
+            pass  # a full disk costs the next search time, and nothing else
 
     def _path(self, tree: str) -> Path:
         return self.folder / f"{hashlib.sha256(f'{self.key}:{tree}'.encode()).hexdigest()[:32]}.json"

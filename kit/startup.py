@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shlex
 import shutil
 import socket
@@ -18,11 +19,13 @@ from typing import NamedTuple
 from . import interrupt
 from .errors import RunBroke
 from .incident import Incident, Limits, Step
+from .janitor import end_processes_inside, forget, wait_for
 from .reader import Ended, Guards, read_trace, signal_name
 from .trace import Trace
 from .workspace import Workspace, workspace
 
-_POLL = 0.02  # seconds
+_POLL = 0.02  # seconds between looks whether a server answers
+_LOOK = 0.1  # seconds between looks at the limits
 _SHELL = set("|&;<>$`\n")
 _DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
 _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
@@ -38,16 +41,25 @@ class _Process:
     folder: Path  # its part of the trace, and what it printed
     supervisor: subprocess.Popen
     started: float
+    inside: Path  # its workspace
+    named: int  # what the janitor knows it by
     port: int | None = None
     answer: dict | None = field(default=None)
 
-    def ended(self) -> bool:
-        if self.answer is None and self.supervisor.poll() is not None:
+    def ended(self, wait: float | None = 0) -> bool:
+        """Has it ended, or does it within ``wait`` seconds (None: however long that takes)?"""
+        # Its supervisor writes when all is over, and ends: until then nothing needs to be asked.
+        if self.answer is None and _readable(self.supervisor.stdout, wait):
             text = self.supervisor.stdout.read()
-            self.answer = (
-                json.loads(text) if text else {"status": None, "error": "its supervisor was killed", "left": 0}
-            )
+            self.supervisor.wait()
+            forget(self.named)
+            self.answer = json.loads(text) if text else self.orphaned()
         return self.answer is not None
+
+    def orphaned(self) -> dict:
+        """Its supervisor was killed: what that would have ended is ended here."""
+        left = end_processes_inside(self.inside)
+        return {"status": None, "error": None, "why": "its supervisor was killed", "left": left}
 
     def finish(self, *, kill: bool = False) -> None:
         """Ask for the end by SIGINT, or kill at once; returns when nothing of it is left."""
@@ -56,16 +68,20 @@ class _Process:
                 if not kill:
                     self.supervisor.stdin.write(b"end\n")
                     self.supervisor.stdin.flush()
-                    while not self.ended():
-                        time.sleep(_POLL)
+                    self.ended(None)
                 self.supervisor.stdin.close()
             except OSError:
                 pass
-            self.supervisor.wait()
-            self.ended()
+            self.ended(None)
 
     def printed(self) -> int:
         return sum(path.stat().st_size for path in self.folder.glob("std*"))
+
+
+def _readable(stream, wait: float | None) -> bool:
+    poll = select.poll()
+    poll.register(stream, select.POLLIN | select.POLLHUP)
+    return bool(poll.poll(None if wait is None else wait * 1000))
 
 
 @interrupt.interruptible
@@ -164,8 +180,7 @@ def _wait(process: _Process, seconds: float, limits: Limits, space: Workspace) -
     free = shutil.disk_usage(space.folder).free
     quiet_since = None
     try:
-        while not process.ended():
-            time.sleep(_POLL)
+        while not process.ended(_LOOK):
             why = _beyond(process, seconds, limits, space, free)
             if why:
                 process.finish(kill=True)
@@ -186,15 +201,18 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
     limits = incident.limits
     process = _start_steps(space, group, limits, orders=orders)
     free = shutil.disk_usage(space.folder).free
+    look = 0.0
     try:
-        while not process.ended():
+        while not process.ended(_POLL):
             if answers(process.port):
                 return process, None
+            if time.monotonic() < look:
+                continue
+            look = time.monotonic() + _LOOK
             why = _beyond(process, limits.seconds, limits, space, free)
             if why:
                 process.finish(kill=True)
                 return process, _outcome(process, ok=False, why=f"no answer on its port; {why}")
-            time.sleep(_POLL)
     except BaseException:
         process.finish(kill=True)
         raise
@@ -291,8 +309,13 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
     )
     supervisor.stdin.write((json.dumps(config) + "\n").encode())
     supervisor.stdin.flush()
-    interrupt.under_way(supervisor, _end)
-    return _Process([], folder, supervisor, time.monotonic())
+    process = _Process([], folder, supervisor, time.monotonic(), space.folder, wait_for(supervisor.pid))
+    try:
+        interrupt.under_way(supervisor, _end)
+    except BaseException:
+        process.finish(kill=True)
+        raise
+    return process
 
 
 def _end(supervisor: subprocess.Popen) -> None:

@@ -35,6 +35,13 @@ _GRACE = 5.0  # seconds between asking and killing
 _MOST_KILLING = 60.0  # seconds after which what still forks away is left
 _LOOK = 0.05  # seconds between looks at how many processes there are
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent():
+    """In the child, before ``exec``: a supervisor that is killed takes the command with it (Linux)."""
+    if _LINUX:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _become_subreaper():
@@ -87,6 +94,7 @@ def _run(config, write, go, channel):
     """In the child: everything between fork and exec; never returns."""
     try:
         os.setsid()
+        _die_with_parent()
         os.chdir(config["cwd"])
         null = os.open(os.devnull, os.O_RDONLY)
         out = os.open(config["stdout"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -230,7 +238,8 @@ class _Count:
         if not self.most or now < self.next:
             return False
         self.next = now + _LOOK
-        return len(_descendants()) > self.most
+        # Which of them are below this one is asked only when there are enough to matter.
+        return len(_running() - _strangers) > self.most and len(_descendants()) > self.most
 
 
 def main():

@@ -7,14 +7,14 @@ import os
 import shutil
 import stat
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import IncidentError, RunBroke
 from .incident import Incident
+from .janitor import folder as temporary_folder
 from .repository import QUIET, git_environment
 
 # Never needed to start an application, often large: version control, caches, other environments.
@@ -61,31 +61,30 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
     :raises IncidentError: a patch does not apply
     :raises RunBroke: the interpreter is missing, or the application cannot be copied
     """
-    folder = Path(tempfile.mkdtemp(prefix="incident-")).resolve()
-    try:
-        root = folder / "app"
-        left = (
-            _check_out(incident, root) if incident.app.repository else _copy(incident.resolve(incident.app.root), root)
+    with ExitStack() as ending:
+        try:
+            space = _made(incident, patches, ending.enter_context(temporary_folder()))
+        except OSError as error:
+            raise RunBroke(f"the workspace could not be made: {error}") from None
+        yield space
+
+
+def _made(incident: Incident, patches: Sequence[Path | str], folder: Path) -> Workspace:
+    root = folder / "app"
+    left = _check_out(incident, root) if incident.app.repository else _copy(incident.resolve(incident.app.root), root)
+    for patch in patches:
+        apply(_written(incident, patch, folder) if isinstance(patch, str) else patch, root)
+    for name in ("home", "tmp", "probe", "scratch"):
+        (folder / name).mkdir()
+    shutil.copyfile(Path(__file__).with_name("probe.py"), folder / "probe" / "sitecustomize.py")
+    url = f"sqlite:///{folder / 'scratch' / 'scratch.db'}"
+    workdir = root / incident.app.workdir
+    if not workdir.is_dir():
+        raise IncidentError(
+            f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application"
         )
-        for patch in patches:
-            apply(_written(incident, patch, folder) if isinstance(patch, str) else patch, root)
-        for name in ("home", "tmp", "probe", "scratch"):
-            (folder / name).mkdir()
-        shutil.copyfile(Path(__file__).with_name("probe.py"), folder / "probe" / "sitecustomize.py")
-        url = f"sqlite:///{folder / 'scratch' / 'scratch.db'}"
-        workdir = root / incident.app.workdir
-        if not workdir.is_dir():
-            raise IncidentError(
-                f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application"
-            )
-        python = incident.python
-        yield Workspace(
-            folder, root, workdir, python, _environment(incident, folder, root, python, url), url, tuple(left)
-        )
-    except OSError as error:
-        raise RunBroke(f"the workspace could not be made: {error}") from None
-    finally:
-        _remove(folder)
+    python = incident.python
+    return Workspace(folder, root, workdir, python, _environment(incident, folder, root, python, url), url, tuple(left))
 
 
 def apply(patch: Path, root: Path) -> None:
@@ -225,17 +224,3 @@ def _check_out(incident: Incident, target: Path) -> list[str]:
     git("read-tree", tree)
     git("--work-tree", str(target), "checkout-index", "--all", "--force", f"--prefix={target}/")
     return []
-
-
-def _remove(folder: Path) -> None:
-    """Remove the workspace, also what the application made read-only."""
-
-    def again(function, path, _):
-        try:
-            os.chmod(os.path.dirname(path), 0o700)
-            os.chmod(path, 0o700)
-            function(path)
-        except OSError:
-            pass
-
-    shutil.rmtree(folder, onerror=again)

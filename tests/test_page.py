@@ -12,7 +12,6 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from showing import Outline, active
 
-from kit import page
 from kit.clean import clean_output, clean_prose
 from kit.page import render, write_page
 from kit.postmortem import execute
@@ -203,7 +202,7 @@ def test_the_same_notebook_gives_the_same_bytes(tmp_path):
 def test_the_page_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     nbformat.write(whole(), tmp_path / "n.ipynb")
     (tmp_path / "p.html").write_text("before")
-    monkeypatch.setattr(page.os, "replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
+    monkeypatch.setattr("kit.janitor.os.replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError):
         write_page(tmp_path / "n.ipynb", tmp_path / "p.html", title="t")
     assert (tmp_path / "p.html").read_text() == "before"
