@@ -29,6 +29,8 @@ from pydantic import (
 from .errors import IncidentError, RunBroke
 
 _MOST_NODES = 100_000  # after aliases are followed: a file that explodes is refused
+DATABASE_SERVER = "KIT_POSTGRES_URL"  # the variable that gives the PostgreSQL server, unless the file names another
+_DATABASE_PARTS = re.compile(r"\{database_(?:host|port|name|user|password)\}")
 _STEP_KINDS = ("import", "call", "code", "command", "serve")
 
 
@@ -233,6 +235,8 @@ class Incident(_Part):
     app: App
     database: Literal["sqlite", "postgresql"] = "sqlite"
     database_env: str = "DATABASE_URL"
+    database_driver: str | None = None
+    database_server: str | None = None
     prepare: list[Step] = []
     startup: list[Step] = Field(min_length=1)
     expect: Expect = Expect()
@@ -249,6 +253,35 @@ class Incident(_Part):
     def _one_history(self) -> "Incident":
         if self.history is not None and self.app.repository is not None:
             raise ValueError("history (a folder of patches) is for app.root; app.repository has its own history")
+        return self
+
+    @field_validator("database_server")
+    @classmethod
+    def _only_a_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z_]\w*", value):
+            raise ValueError(
+                "names the environment variable that holds the server's URL; the URL itself, with its password, "
+                f"never stands in the file. As in 'database_server: {DATABASE_SERVER}'"
+            )
+        return value
+
+    @field_validator("database_driver")
+    @classmethod
+    def _a_driver(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"\w+", value):
+            raise ValueError(f"is what stands after the + in SQLAlchemy's URL, as in 'asyncpg', not {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _a_server_has_parts(self) -> "Incident":
+        if self.database == "sqlite":
+            if self.database_server is not None:
+                raise ValueError("database_server is for 'database: postgresql'")
+            for text in (*self.app.env.values(), *(step.text for step in (*self.prepare, *self.startup))):
+                if found := _DATABASE_PARTS.search(text):
+                    raise ValueError(
+                        f"{found[0]} is for 'database: postgresql'; SQLite has a file, in {{database_url}}"
+                    )
         return self
 
     @property

@@ -169,6 +169,8 @@ class _Reader:
         text = str(raw)
         for root in self.roots:
             text = text.replace(root, "")
+        if self.space.postgresql:  # named anew in every run
+            text = text.replace(self.space.postgresql.name, "scratch")
         text = _INSTALLED.sub("", text.replace(str(self.space.folder), "<workspace>"))
         return redact(text)
 
@@ -484,6 +486,8 @@ class _Reader:
         for outcome in self.ended:
             for one in outcome.guards.refused:
                 seen.append((one.get("by"), _refusal(self.text(one.get("what")), None, ())))
+        for one in self.space.postgresql.door.refused if self.space.postgresql else ():
+            seen.append((one["by"], _refusal(self.text(one["what"]), None, ())))
         known: list[dict] = []
         for program, one in seen:
             if program is not None:
@@ -647,10 +651,14 @@ class _Reader:
             "processes": len(self.processes),
             "untraced": [str(o.steps[0][1]) for o in self.ended if not any(p["outcome"] is o for p in self.processes)],
             "database": self.incident.database,
+            "database_server": self.space.postgresql.server if self.space.postgresql else None,
             "left_behind": list(self.space.left),
-            "guards": ["clean environment", *self.guards(), *sorted(self.listening)],
+            "guards": ["clean environment", *self.guards(), *sorted(self.listening), *self.doors()],
             "unguarded": list(dict.fromkeys(self.text(one) for each in self.ended for one in each.guards.missing)),
         }
+
+    def doors(self) -> list[str]:
+        return ["postgresql door"] if self.space.postgresql else []
 
     def guards(self) -> list[str]:
         """The kernel's guards that every process of the startup was under."""

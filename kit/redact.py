@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 _MASK = "***"
+SCRATCH_PASSWORD = "kit_scratch_"  # begins the password of every scratch database: wherever one shows, it is known
 _HOME = os.path.expanduser("~")
 _HOMES = re.compile(r"(?<![\w.])/(?:home|Users)/[^/\s'\":<>]{1,64}(?=/)|[A-Za-z]:\\Users\\[^\\\s'\"<>]{1,64}(?=\\)")
 
@@ -54,6 +55,7 @@ _TOKENS = re.compile(
     r"|SG\.[\w-]{22}\.[\w-]{43}|pypi-AgE\w{1,20}[\w-]{50,500}|npm_[A-Za-z0-9]{36}"  # SendGrid, PyPI, npm
     r"|sk-(?:[\w-]{0,100})[A-Za-z0-9_-]{20,200}|AIza[\w-]{35}|sq0csp-[\w-]{43}"  # OpenAI, Google, Square
     r"|(?:AC|SK)[a-z0-9]{32}|[0-9a-f]{32}-us[0-9]{1,2}|\d{8,10}:AA[\w-]{33})\b"  # Twilio, Mailchimp, Telegram
+    rf"|{SCRATCH_PASSWORD}[0-9a-f]{{32}}"
     r"|https://hooks\.slack\.com/services/[\w/]{20,200}"
 )
 

@@ -11,11 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import IncidentError, RunBroke
 from .incident import Incident
 from .janitor import folder as temporary_folder
 from .repository import QUIET, git_environment
+
+if TYPE_CHECKING:
+    from .postgresql import Scratch
 
 # Never needed to start an application, often large: version control, caches, other environments.
 _LEFT_BEHIND = {
@@ -41,6 +45,7 @@ class Workspace:
     :ivar root: the copy of the application's root
     :ivar environment: the whole environment of the startup's processes
     :ivar database_url: the scratch database
+    :ivar postgresql: the same, where it lies on a PostgreSQL server
     :ivar left: what was not copied, relative to the application's root, each with the reason
     """
 
@@ -51,6 +56,11 @@ class Workspace:
     environment: dict[str, str]
     database_url: str
     left: tuple[str, ...] = ()
+    postgresql: "Scratch | None" = None
+
+    def filled(self, text: str) -> str:
+        """Text of the incident file, with the scratch database in place of ``{database_url}`` and its parts."""
+        return _filled(text, self.database_url, self.postgresql)
 
 
 @contextmanager
@@ -63,13 +73,20 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
     """
     with ExitStack() as ending:
         try:
-            space = _made(incident, patches, ending.enter_context(temporary_folder()))
+            folder = ending.enter_context(temporary_folder())
+            if incident.database == "postgresql":
+                from .postgresql import scratch_database  # its driver is only loaded where it is needed
+
+                postgresql = ending.enter_context(scratch_database(incident))
+            else:
+                postgresql = None
+            space = _made(incident, patches, folder, postgresql)
         except OSError as error:
             raise RunBroke(f"the workspace could not be made: {error}") from None
         yield space
 
 
-def _made(incident: Incident, patches: Sequence[Path | str], folder: Path) -> Workspace:
+def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postgresql: "Scratch | None") -> Workspace:
     root = folder / "app"
     left = _check_out(incident, root) if incident.app.repository else _copy(incident.resolve(incident.app.root), root)
     for patch in patches:
@@ -77,14 +94,26 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path) -> Wo
     for name in ("home", "tmp", "probe", "scratch"):
         (folder / name).mkdir()
     shutil.copyfile(Path(__file__).with_name("probe.py"), folder / "probe" / "sitecustomize.py")
-    url = f"sqlite:///{folder / 'scratch' / 'scratch.db'}"
+    driver = incident.database_driver
+    file = folder / "scratch" / "scratch.db"
+    url = postgresql.url(driver) if postgresql else f"sqlite{f'+{driver}' if driver else ''}:///{file}"
     workdir = root / incident.app.workdir
     if not workdir.is_dir():
         raise IncidentError(
             f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application"
         )
     python = incident.python
-    return Workspace(folder, root, workdir, python, _environment(incident, folder, root, python, url), url, tuple(left))
+    environment = _environment(incident, folder, root, python)
+    environment |= {name: _filled(value, url, postgresql) for name, value in incident.app.env.items()}
+    environment[incident.database_env] = url
+    return Workspace(folder, root, workdir, python, environment, url, tuple(left), postgresql)
+
+
+def _filled(text: str, url: str, postgresql: "Scratch | None") -> str:
+    text = text.replace("{database_url}", url)
+    for name, value in postgresql.parts.items() if postgresql else ():
+        text = text.replace(f"{{database_{name}}}", value)
+    return text
 
 
 def apply(patch: Path, root: Path) -> None:
@@ -128,10 +157,10 @@ def _written(incident: Incident, commit: str, folder: Path) -> Path:
     return path
 
 
-def _environment(incident: Incident, folder: Path, root: Path, python: str, url: str) -> dict[str, str]:
-    """A clean environment: nothing of the caller's own but what is named here."""
+def _environment(incident: Incident, folder: Path, root: Path, python: str) -> dict[str, str]:
+    """A clean environment: nothing of the caller's own."""
     path = [str(folder / "probe")] + [str((root / entry).absolute()) for entry in incident.app.path]
-    given = {
+    return {
         "PATH": f"{Path(python).parent}:{_SYSTEM_PATH}",
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
@@ -144,10 +173,6 @@ def _environment(incident: Incident, folder: Path, root: Path, python: str, url:
         "PYTHONHASHSEED": "0",  # two runs of one build walk sets in the same order
         "INCIDENT_ROOT": str(root),
     }
-    for name, value in incident.app.env.items():
-        given[name] = value.replace("{database_url}", url)
-    given[incident.database_env] = url
-    return given
 
 
 def _copy(source: Path, target: Path) -> list[str]:
