@@ -151,3 +151,8 @@ DUPLICATE = {
 def duplicate() -> dict[str, str]:
     """A service in which two files define the table ``invoices``: billing.py:5 and legacy.py:5."""
     return dict(DUPLICATE)
+
+
+def patch(name: str, old: str, new: str) -> str:
+    """A patch that replaces the first line of a file."""
+    return f"--- a/{name}\n+++ b/{name}\n@@ -1,1 +1,1 @@\n-{old}\n+{new}\n"
