@@ -1,7 +1,7 @@
 """The few forms that views are made of, each as HTML and as plain text at once.
 
 Text of the application comes in as ``str`` and is always escaped; only a :class:`Part` is markup. There
-is no style, script or id in it, so that it stays whole in an untrusted notebook too; colours come with
+is no style sheet, script or id in it, so that it stays whole in an untrusted notebook too; colours come with
 the page's own style sheet, and every colour has its word beside it.
 """
 
@@ -16,6 +16,15 @@ from .redact import redact
 _ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _MOST = 20_000  # characters of one text
+# JupyterLab sets cells flush right and keeps no class's colour; the page has its own style and takes these out.
+_CELL = ' style="text-align:left;vertical-align:top;overflow-wrap:anywhere"'
+_CAPTION = ' style="text-align:left;font-weight:600"'
+_STYLES = {
+    "kit-marked": "background:rgba(255,200,0,.22)",
+    "kit-head kit-good": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #2da44e",
+    "kit-head kit-bad": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #cf4a22",
+    "kit-head kit-open": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #bf8700",
+}
 
 
 class Part(NamedTuple):
@@ -36,7 +45,8 @@ class Shown:
 
     def __init__(self, parts: Iterable[Part], place: str | None = None):
         parts = list(parts)
-        self.html = f'<div class="kit">{"".join(part.html for part in parts)}</div>'
+        # JupyterLab would set what stands between two dollar signs as a formula.
+        self.html = f'<div class="kit mathjax_ignore">{"".join(part.html for part in parts)}</div>'
         self.text = "\n\n".join(part.text for part in parts if part.text)
         self.place = place
 
@@ -162,16 +172,16 @@ def table(
     marked = set(marked)
     cells = [[part(one) for one in row] for row in rows]
     # The roles and labels keep it a table for readers where a narrow screen shows its rows as cards.
-    top = "".join(f'<th scope="col" role="columnheader">{breakable(name).html}</th>' for name in head)
+    top = "".join(f'<th scope="col" role="columnheader"{_CELL}>{breakable(name).html}</th>' for name in head)
     body = []
     for number, row in enumerate(cells):
         first, *others = row
-        inner = f'<th scope="row" role="rowheader">{first.html}</th>'
+        inner = f'<th scope="row" role="rowheader"{_CELL}>{first.html}</th>'
         for name, one in zip(head[1:], others, strict=True):
-            inner += f'<td role="cell" data-label="{html.escape(name)}">{one.html}</td>'
+            inner += f'<td role="cell" data-label="{html.escape(name)}"{_CELL}>{one.html}</td>'
         body.append(f'<tr role="row"{_class("kit-marked" if number in marked else None)}>{inner}</tr>')
     shown = (
-        f'<table role="table"{_class(kind)}><caption>{html.escape(caption)}</caption>'
+        f'<table role="table"{_class(kind)}><caption{_CAPTION}>{html.escape(caption)}</caption>'
         f'<thead role="rowgroup"><tr role="row">{top}</tr></thead><tbody role="rowgroup">{"".join(body)}</tbody></table>'
     )
     lines = [" | ".join(head), *(" | ".join(one.text.replace("\n", " ") for one in row) for row in cells)]
@@ -326,4 +336,5 @@ def _data_uri(svg: str) -> str:
 
 
 def _class(kind: str | None) -> str:
-    return f' class="{kind}"' if kind else ""
+    style = f' style="{_STYLES[kind]}"' if kind in _STYLES else ""
+    return f' class="{kind}"{style}' if kind else ""

@@ -6,6 +6,8 @@ import pandas
 
 from .trace import Import, Registration, Trace, application_frames
 
+pandas.set_option("display.html.use_mathjax", False)  # a table's name between dollar signs is no formula
+
 STEPS = ["number", "kind", "step", "ok", "error", "seconds"]
 IMPORTS = ["number", "step", "process", "module", "file", "imported_by", "again", "error", "seconds"]
 REGISTRATIONS = [
