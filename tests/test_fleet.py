@@ -130,7 +130,7 @@ def test_an_error_takes_back_what_a_given_executor_has_not_begun():
 
 def test_a_worker_of_a_cluster_dies_and_nothing_is_lost(tmp_path):
     """Dask: two worker processes, each with a folder and a copy of the kit of its own."""
-    files = {f"build-{number}": file for number, file in enumerate(write_service(tmp_path / "one", 3), 1)}
+    files = {f"build-{number}": file for number, file in enumerate(write_service(tmp_path / "one", 1), 1)}
     done = []
     with cluster(2) as (client, workers):
 
