@@ -17,6 +17,8 @@ from pathlib import Path
 from .errors import IncidentError, KitError
 from .incident import Incident, load
 from .interrupt import once
+from .markup import safe
+from .redact import redact, redacted
 from .trace import Trace, application_frames
 from .verify import why_not
 
@@ -31,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         with once():
             return options.run(options)
     except KitError as error:
-        print(f"kit: {error}", file=sys.stderr)
+        print(_plain(f"kit: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -46,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         where = traceback.extract_tb(error.__traceback__)[-1]
         print(
-            f"kit: a fault of the kit itself, at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {error}. "
+            f"kit: a fault of the kit itself, at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {redact(str(error))}. "
             "Nothing was decided. Set KIT_TRACEBACK=1 to see the whole traceback, and report it with the incident file.",
             file=sys.stderr,
         )
@@ -95,9 +97,38 @@ def _parser() -> argparse.ArgumentParser:
         "guard", _guard, "write a pytest file for the application's own repository, which fails if it comes back"
     )
     one.add_argument(
-        "--fix", action="append", metavar="NAME", help="try it on this fix only (may be given several times)"
+        "--fix",
+        action="append",
+        metavar="NAME",
+        help="it has to pass with this fix; default: with each verified one (may be given several times)",
     )
+    help = "write a new incident file, filled in as far as an application's sources and a log tell"
+    one = commands.add_parser("new", help=help, description=help)
+    one.add_argument("folder", help="where to, beside the application: a new folder")
+    one.add_argument(
+        "--app", metavar="PATH", help="the application's folder (default: where the log's files are, or here)"
+    )
+    one.add_argument(
+        "--startup",
+        action="append",
+        default=[],
+        metavar="STEP",
+        help="a step, as 'import app.main'; may be given several times",
+    )
+    one.add_argument("--log", metavar="FILE", help="the log as it was reported, '-' for standard input")
+    one.add_argument("--python", metavar="PATH", help="the interpreter that has the application's packages")
+    one.set_defaults(run=_new)
     return parser
+
+
+def _new(options) -> int:
+    from .new import new, told_of
+
+    file, found = new(
+        Path(options.folder), app=options.app, startup=options.startup, log=options.log, python=options.python
+    )
+    print("\n".join(told_of(file, found)))
+    return 0
 
 
 def _reproduce(options) -> int:
@@ -209,7 +240,7 @@ def _postmortem(options) -> int:
     report = published.report
     lines = [f"page: {published.html}", f"verdict: {published.verdict}"]
     lines += [f"missing, only people know it: {', '.join(report['missing'])}"] if report["missing"] else []
-    print(json.dumps(report, indent=2) if options.json else "\n".join(lines))
+    print(json.dumps(report, indent=2) if options.json else _plain("\n".join(lines)))
     return published.code
 
 
@@ -240,7 +271,7 @@ def _guard(options) -> int:
 
     incident = load(options.incident)
     _refuse_unknown(incident, options.fix)
-    guard = make_guard(incident, only=options.fix, progress=_say)
+    guard = make_guard(incident, fixes=options.fix, progress=_say)
     if options.output and guard.source is not None:
         _write(options.output, guard.source)
     if options.json:
@@ -298,16 +329,26 @@ def _word(ok: bool | None) -> str:
     return {True: "holds", False: "fails", None: "not asked"}[ok]
 
 
+def _plain(text: str) -> str:
+    """Text as a terminal may show it: without secrets, and without codes that a terminal obeys."""
+    return "\n".join(map(safe, redact(text).split("\n")))
+
+
 def _say(text: str) -> None:
-    print(f"kit: {text}", file=sys.stderr, flush=True)
+    print(_plain(f"kit: {text}"), file=sys.stderr, flush=True)
 
 
 def _give(options, report: dict, lines: list[str]) -> None:
-    text = json.dumps(report, indent=2, ensure_ascii=False) if options.json or options.output else "\n".join(lines)
+    from .scan import refuse_secrets
+
+    report, words = redacted(report), _plain("\n".join(lines))
+    text = json.dumps(report, indent=2, ensure_ascii=False) if options.json or options.output else words
+    if options.json or options.output:
+        refuse_secrets({"result.json": text})
     if options.output:
         _write(options.output, text + "\n")
         if not options.json:
-            print("\n".join(lines))
+            print(words)
     if options.json or not options.output:
         print(text)
 

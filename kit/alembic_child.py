@@ -8,12 +8,16 @@ becomes a file of JSON::
      "models": {table: [column]},      what env.py hands to Alembic as target_metadata
      "database": {table: [column]}}    what the migrations made
 
-``build`` runs the revisions on an empty SQLite database in memory, without ``env.py``::
+Tables are named as models name them, with the schema where it is not the default one.
+
+``build`` runs the revisions without ``env.py``, on an empty SQLite database in memory, or on the empty PostgreSQL
+database that ``INCIDENT_SCRATCH`` names::
 
     {"tables": {table: [column as the probe describes it]}, "stopped": what ended it early, or null}
 """
 
 import json
+import os
 import sys
 
 
@@ -41,15 +45,27 @@ def look(config_file):
         if metadata is None:
             found["differences"].append("env.py gives Alembic no target_metadata: it cannot compare")
             return []
+        tables = []
         for one in metadata if isinstance(metadata, (list, tuple)) else [metadata]:
             for key, table in one.tables.items():
+                tables.append(table)
                 found["models"][key] = sorted(str(column.name) for column in table.columns)
         inspector = inspect(context.connection)
-        for name in inspector.get_table_names():
-            found["database"][name] = sorted(column["name"] for column in inspector.get_columns(name))
+        schemas = {table.schema for table in tables if table.schema} - {inspector.default_schema_name}
+        for name, schema, key in tables_of(inspector, schemas):
+            found["database"][key] = sorted(column["name"] for column in inspector.get_columns(name, schema))
+        also = schemas if not context.opts.get("include_schemas") else set()
+        if also:
+            look_into(context, also)
         for difference in compare_metadata(context, metadata):
             for one in difference if isinstance(difference, list) else [difference]:
+                if one[0] == "remove_table" and one[1].schema in also:
+                    continue  # env.py never looks there: autogenerate would leave it
                 sentence, table = describe(one)
+                found["differences"].append(sentence)
+                found["differing"].append(table)
+        if context.dialect.name == "postgresql":
+            for sentence, table in lacking_labels(inspector, tables):
                 found["differences"].append(sentence)
                 found["differing"].append(table)
         return []
@@ -57,6 +73,44 @@ def look(config_file):
     with EnvironmentContext(config, script, fn=ask, as_sql=False, dont_mutate=True):
         script.run_env()
     return found
+
+
+def tables_of(inspector, schemas):
+    """``(name, schema, key)`` of every table in the default schema and in these."""
+    for schema in [None] + sorted(schemas):
+        for name in inspector.get_table_names(schema=schema):
+            yield name, schema, "%s.%s" % (schema, name) if schema else name
+
+
+def look_into(context, schemas):
+    """Have the comparison see these schemas too: without them their tables look as if no migration made them."""
+    filters = context.opts.get("include_name")
+
+    def include_name(name, kind, parents):
+        if kind == "schema" and name is not None and name not in schemas:
+            return False
+        return filters is None or kind == "schema" or filters(name, kind, parents)
+
+    context.opts.update(include_schemas=True, include_name=include_name)
+
+
+def lacking_labels(inspector, tables):
+    """Labels of the models' enumerated types that PostgreSQL's types do not have; Alembic does not compare them."""
+    there = {}
+    for one in inspector.get_enums(schema="*"):
+        there[one["schema"], one["name"]] = there[None, one["name"]] = one["labels"]
+    said = set()
+    for table in tables:
+        for column in table.columns:
+            kind = getattr(column.type, "item_type", column.type)
+            labels = there.get((getattr(kind, "schema", None), getattr(kind, "name", None)))
+            if labels is None or not getattr(kind, "native_enum", True) or not getattr(kind, "enums", None):
+                continue
+            lacking = [label for label in kind.enums if label not in labels]
+            if lacking and kind.name not in said:
+                said.add(kind.name)
+                sentence = "type %s (of %s.%s) has no label %s in the database, which the models name"
+                yield sentence % (kind.name, table.key, column.name, ", ".join(lacking)), table.key
 
 
 def describe(difference):
@@ -70,18 +124,26 @@ def describe(difference):
         return "the models do not name table %s, which the migrations create: autogenerate would drop it" % name, name
     if kind in ("add_column", "remove_column"):
         schema, table, column = difference[1:4]
+        table = "%s.%s" % (schema, table) if schema else table
         where = "%s.%s" % (table, column.name)
         if kind == "add_column":
             return "no migration creates column %s, which the models name" % where, table
         return "the models do not name column %s, which the migrations create" % where, table
-    if kind.startswith("modify_"):
+    if kind.startswith("modify_") and len(difference) > 6:
         schema, table, column = difference[1:4]
-        old, new = difference[5], difference[6]
+        table = "%s.%s" % (schema, table) if schema else table
+        old, new = map(plain, difference[5:7])
         return "column %s.%s: %s is %s in the database, %s in the models" % (table, column, kind[7:], old, new), table
     item = difference[1]
-    table = getattr(getattr(item, "table", None), "name", None) or "?"
+    table = getattr(getattr(item, "table", item), "key", None) or "?"
     said = "models and database do not agree on %s %s of table %s"
     return said % (kind.split("_", 1)[-1], getattr(item, "name", None) or "", table), str(table)
+
+
+def plain(value):
+    """A column's type, comment or server default as it is written, without the object that holds it."""
+    value = getattr(value, "arg", value)
+    return getattr(value, "text", value)
 
 
 def build(config_file):
@@ -90,48 +152,106 @@ def build(config_file):
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
-    from sqlalchemy import create_engine, inspect
 
     script = ScriptDirectory.from_config(Config(config_file))
-    engine = create_engine("sqlite://")
+    url = os.environ.get("INCIDENT_SCRATCH")
     found = {"tables": {}, "stopped": None}
-    with engine.connect() as connection:
+
+    def fill(connection):
+        # A failed revision leaves a transaction that nothing can be read in: each has one of its own.
         options = {"fn": lambda revision, context: script._upgrade_revs("heads", revision), "script": script}
-        context = MigrationContext.configure(connection, opts=options)
+        context = MigrationContext.configure(connection, opts=dict(options, transaction_per_migration=bool(url)))
         try:
             with Operations.context(context):
                 context.run_migrations()
         except Exception as error:  # a revision for another database, or one that asks env.py for something
             found["stopped"] = "%s: %s" % (type(error).__name__, error)
-        inspector = inspect(connection)
-        for name in inspector.get_table_names():
-            keys = inspector.get_pk_constraint(name)["constrained_columns"]
-            unique = {
-                c
-                for u in inspector.get_unique_constraints(name)
-                for c in u["column_names"]
-                if len(u["column_names"]) == 1
-            }
-            foreign = {}
-            for key in inspector.get_foreign_keys(name):
-                for column, target in zip(key["constrained_columns"], key["referred_columns"]):
-                    foreign.setdefault(column, []).append("%s.%s" % (key["referred_table"], target))
-            indexed = {c for i in inspector.get_indexes(name) for c in i["column_names"]}
-            found["tables"][name] = [
-                {
-                    "name": column["name"],
-                    "type": repr(column["type"]),
-                    "nullable": bool(column["nullable"]),
-                    "primary_key": column["name"] in keys,
-                    "unique": column["name"] in unique,
-                    "index": column["name"] in indexed,
-                    "default": None,
-                    "server_default": column.get("default"),
-                    "foreign_keys": sorted(foreign.get(column["name"], [])),
-                }
-                for column in inspector.get_columns(name)
-            ]
+            if url:
+                connection.rollback()
+        read_tables(connection, found["tables"])
+
+    connected(url or "sqlite://", fill)
     return found
+
+
+def connected(text, work):
+    """Call ``work`` with a connection, by the URL's driver or whatever driver is installed here; also an asynchronous one."""
+    from sqlalchemy.engine.url import make_url
+
+    url, problem = make_url(text), None
+    names = [url.drivername]
+    if url.get_backend_name() == "postgresql":
+        names += ["postgresql+" + driver for driver in ("psycopg2", "psycopg", "pg8000", "asyncpg")]
+    for name in names:
+        try:
+            engine, is_async = engine_of(url if name == url.drivername else url.set(drivername=name))
+        except Exception as error:  # not installed, or not known to this SQLAlchemy
+            problem = problem or error
+            continue
+        if is_async:
+            return run_async(engine, work)
+        with engine.connect() as connection:
+            return work(connection)
+    raise problem
+
+
+def engine_of(url):
+    """An engine, and whether it is an asynchronous one."""
+    if getattr(url.get_dialect(), "is_async", False):
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        return create_async_engine(url), True
+    from sqlalchemy import create_engine
+
+    return create_engine(url), False
+
+
+def run_async(engine, work):
+    import asyncio
+
+    async def run():
+        async with engine.connect() as connection:
+            return await connection.run_sync(work)
+
+    return asyncio.run(run())
+
+
+def read_tables(connection, found):
+    """Every table of the database, but for the server's own, with its columns as the probe describes a model's."""
+    from sqlalchemy import inspect
+
+    inspector = inspect(connection)
+    schemas = set()
+    if connection.dialect.name == "postgresql":
+        schemas = set(inspector.get_schema_names()) - {"information_schema", inspector.default_schema_name}
+    for name, schema, key in tables_of(inspector, schemas):
+        keys = inspector.get_pk_constraint(name, schema)["constrained_columns"]
+        unique = {
+            c
+            for u in inspector.get_unique_constraints(name, schema)
+            for c in u["column_names"]
+            if len(u["column_names"]) == 1
+        }
+        foreign = {}
+        for one in inspector.get_foreign_keys(name, schema):
+            place = one["referred_schema"] + "." if one.get("referred_schema") else ""
+            for column, target in zip(one["constrained_columns"], one["referred_columns"]):
+                foreign.setdefault(column, []).append("%s%s.%s" % (place, one["referred_table"], target))
+        indexed = {c for i in inspector.get_indexes(name, schema) for c in i["column_names"]}
+        found[key] = [
+            {
+                "name": column["name"],
+                "type": repr(column["type"]),
+                "nullable": bool(column["nullable"]),
+                "primary_key": column["name"] in keys,
+                "unique": column["name"] in unique,
+                "index": column["name"] in indexed,
+                "default": None,
+                "server_default": column.get("default"),
+                "foreign_keys": sorted(foreign.get(column["name"], [])),
+            }
+            for column in inspector.get_columns(name, schema)
+        ]
 
 
 if __name__ == "__main__":

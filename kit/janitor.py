@@ -184,12 +184,14 @@ def remove(path: str | Path) -> None:
 
     def again(function, failed, _):
         try:
-            os.chmod(os.path.dirname(failed), 0o700)
+            if failed != path:  # never the folder that it lies in: that is not ours
+                os.chmod(os.path.dirname(failed), 0o700)
             os.chmod(failed, 0o700)
             function(failed)
         except OSError:
             pass
 
+    path = os.fspath(path)
     try:
         os.unlink(path)
     except OSError:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from .redact import redact
+
 _ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _MOST = 20_000  # characters of one text
@@ -46,8 +48,8 @@ class Shown:
 
 
 def safe(text: object) -> str:
-    """Text of the application without terminal codes, control and direction characters, and not endless."""
-    line = _ODD.sub("�", _ANSI.sub("", str(text)).replace("\r\n", "\n"))
+    """Text of the application without secrets, terminal codes, control and direction characters, and not endless."""
+    line = redact(_ODD.sub("�", _ANSI.sub("", str(text)).replace("\r\n", "\n")))
     return line if len(line) <= _MOST else f"{line[:_MOST]}\n… {len(line) - _MOST} more characters"
 
 

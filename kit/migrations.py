@@ -1,7 +1,9 @@
 """What Alembic knows of an application: its env.py's models, the database's tables, what revisions create."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .incident import Incident
@@ -72,11 +74,24 @@ def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple
     :returns: table to columns, as the probe describes them; and what ended the build early, or None
     """
     answer = space.folder / f"{name}.json"
-    ran = run([space.python, _CHILD, "build", config, str(answer)], space, incident.limits, name)
+    with _emptied(incident, space) as empty:
+        ran = run([space.python, _CHILD, "build", config, str(answer)], empty, incident.limits, name)
     if not answer.exists():
         return {}, redact(ran.why or last_line(ran.stderr) or f"exit code {ran.code}")
     found = json.loads(answer.read_text("utf-8"))
     return found["tables"], redact(found["stopped"]) if found["stopped"] else None
+
+
+@contextmanager
+def _emptied(incident: Incident, space: Workspace) -> Iterator[Workspace]:
+    """The workspace with another, empty scratch database; SQLite's is made in memory."""
+    if space.postgresql is None:
+        yield space
+        return
+    from .postgresql import scratch_database
+
+    with scratch_database(incident) as other:
+        yield replace(space, database_url=other.url(incident.database_driver), postgresql=other)
 
 
 def last_line(text: str) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 from .errors import IncidentError
 from .incident import Incident, load
 from .janitor import write_whole
+from .redact import redacted
+from .scan import refuse_secrets
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -43,8 +45,13 @@ def check_result(path: str) -> None:
 
 
 def write_result(path: str, report: dict[str, Any]) -> str:
-    """Write a report as JSON, whole or not at all; nothing where ``path`` is empty. Says what it did."""
+    """Write a report as JSON, whole or not at all; nothing where ``path`` is empty. Says what it did.
+
+    :raises SecretFound: it would hold a secret
+    """
     if not path:
         return "No result file was asked for."
-    write_whole(Path(path).expanduser(), json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(redacted(report), indent=2, ensure_ascii=False) + "\n"
+    refuse_secrets({"result.json": text})
+    write_whole(Path(path).expanduser(), text)
     return "The result was written as JSON."

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+from .redact import redact
 from .reduce import Reduced
 
 FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
@@ -148,7 +149,9 @@ def _arrow(role: str, dashed: bool, count: int) -> dict[str, str]:
 def plain(text: object, most: int = _LABEL) -> str:
     """Text of the application in one line: no control or direction characters, cut in the middle if long."""
     line = re.sub(
-        r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff\ud800-\udfff]", "�", str(text)
+        r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff\ud800-\udfff]",
+        "�",
+        redact(str(text)),
     )
     return line if len(line) <= most else f"{line[: most // 2]}…{line[1 - most + most // 2 :]}"
 

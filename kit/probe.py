@@ -1127,7 +1127,8 @@ def _engine_target(dialect, cargs, cparams):
 
     host, port = given("host", "hostname", "server", "unix_socket"), given("port")
     database = given("dbname", "database", "db")
-    if _scratch is not None and (dialect.name, host, port, database) == _scratch:
+    here = "127.0.0.1" if host == "localhost" else host
+    if _scratch is not None and (dialect.name, here, port, database) == _scratch:
         return None
     who = given("user", "username") + (":***" if given("password", "passwd", "pwd") else "")
     where = (who + "@" if who else "") + host + (":" + port if port else "")
@@ -1178,6 +1179,9 @@ def _driver_target(parse, text):
             what = None if _may_reach(host, port) else "postgresql://%s" % _at(host, port)
         if what:
             return what + ("/%s" % given["dbname"] if given.get("dbname") and "://" in what else "")
+    database = str(given.get("dbname") or os.environ.get("PGDATABASE") or "")
+    if _scratch is not None and port == _scratch[2] and database and database != _scratch[3]:
+        return "postgresql://%s/%s" % (_at(host, port), database)  # behind that port is the scratch database only
     return None
 
 

@@ -33,6 +33,20 @@ from .workspace import Workspace
 _INSTALLED = re.compile(r"/[^\s\"':]*/(?:site-packages|dist-packages|lib(?=/python3\.\d+/))/")
 
 
+_NONE = type(None)
+# What an event's fields hold, where later code counts on it; an event that holds something else is not read.
+_TYPES = {
+    **dict.fromkeys(("t", "n", "i", "l", "s", "pid"), (int,)),
+    **dict.fromkeys(("b", "parent", "cols", "since"), (int, _NONE)),
+    **dict.fromkeys(("fn", "to", "what", "url", "outcome", "how", "why", "implementation"), (str,)),
+    **dict.fromkeys(("m", "f", "p", "th", "table", "cls", "mod", "name"), (str, _NONE)),
+    **dict.fromkeys(("via", "names", "bound", "existing", "new", "mappers"), (list, _NONE)),
+    **dict.fromkeys(("error", "uncaught"), (dict, _NONE)),
+    "version": (str, list),
+}
+_ITEMS = {"names": str, "bound": str, "existing": dict, "new": dict, "mappers": dict}
+
+
 class Guards(NamedTuple):
     """What the supervisor says of a process: guards in force, what is missing, and what the kernel refused."""
 
@@ -72,6 +86,19 @@ def read_events(folder: Path) -> Iterator[dict]:
                 found.append((stamp if isinstance(stamp, int) else 0, str(path), order, event))
     found.sort(key=lambda entry: entry[:3])
     return (entry[3] for entry in found)
+
+
+def _in_order(event: dict) -> bool:
+    if not isinstance(event.get("t"), int):
+        return False
+    for name, value in event.items():
+        if name in _TYPES and not isinstance(value, _TYPES[name]):
+            return False
+        if name in _ITEMS and not all(isinstance(one, _ITEMS[name]) for one in value or ()):
+            return False
+        if name in ("existing", "new") and not all(isinstance(one.get("name"), str) for one in value or ()):
+            return False
+    return True
 
 
 def read_trace(incident: Incident, space: Workspace, ended: Sequence[Ended]) -> Trace:
@@ -160,6 +187,7 @@ class _Reader:
             try:
                 name, line, function, module = entry
                 file, application = self.path(name)
+                module = module if isinstance(module, str) else None
                 found.append(Frame(file, int(line), str(function), module, application))
             except (TypeError, ValueError):
                 continue
@@ -168,19 +196,18 @@ class _Reader:
     def error(self, raw) -> Error | None:
         if not isinstance(raw, dict):
             return None
-        return Error(
-            str(raw.get("type")),
-            self.text(raw.get("text")),
-            self.frames(raw.get("frames")),
-            tuple(tuple(link) for link in raw.get("links", ())),
-            raw.get("name"),
-        )
+        kind, text = str(raw.get("type")), self.text(raw.get("text"))
+        links = [one for one in raw.get("links") or () if isinstance(one, list) and len(one) == 3]
+        shown = tuple((identity, str(name), self.text(said)) for identity, name, said in links)
+        return Error(kind, text, self.frames(raw.get("frames")), shown or ((0, kind, text),), raw.get("name"))
 
     def text(self, raw) -> str:
         """Text of the application: paths of the workspace taken back to the application's root, secrets masked."""
         text = str(raw)
         for root in self.roots:
             text = text.replace(root, "")
+        if self.space.postgresql:  # named anew in every run
+            text = text.replace(self.space.postgresql.name, "scratch")
         text = _INSTALLED.sub("", text.replace(str(self.space.folder), "<workspace>"))
         return redact(text)
 
@@ -217,7 +244,10 @@ class _Reader:
         )
 
     def see(self, event: dict, step: str, outcome: Ended) -> None:
-        kind, at = event["k"], event.get("t", 0)
+        kind, at = event["k"], event.get("t")
+        if not _in_order(event):
+            self.lost.append(f"an event of kind {self.text(kind)[:40]} was not in order")
+            return
         process = self.process(event, outcome)
         try:
             if kind == "exec":
@@ -288,8 +318,8 @@ class _Reader:
                 self.libraries.setdefault(str(event["name"]), str(event["version"]))
             elif kind == "lost":
                 self.lost.append(self.text(event.get("why")))
-        except (KeyError, TypeError, ValueError, AttributeError):
-            self.lost.append(f"an event of kind {kind} was not in order")
+        except (LookupError, TypeError, ValueError, AttributeError):
+            self.lost.append(f"an event of kind {self.text(kind)[:40]} was not in order")
 
     def process(self, event: dict, outcome: Ended) -> int:
         """A process's number; each trace file is one process."""
@@ -496,6 +526,8 @@ class _Reader:
         for outcome in self.ended:
             for one in outcome.guards.refused:
                 seen.append((one.get("by"), _refusal(self.text(one.get("what")), None, ())))
+        for one in self.space.postgresql.door.refused if self.space.postgresql else ():
+            seen.append((one["by"], _refusal(self.text(one["what"]), None, ())))
         known: list[dict] = []
         for program, one in seen:
             if program is not None:
@@ -659,10 +691,14 @@ class _Reader:
             "processes": len(self.processes),
             "untraced": [str(o.steps[0][1]) for o in self.ended if not any(p["outcome"] is o for p in self.processes)],
             "database": self.incident.database,
+            "database_server": self.space.postgresql.server if self.space.postgresql else None,
             "left_behind": list(self.space.left),
-            "guards": ["clean environment", *self.guards(), *sorted(self.listening)],
+            "guards": ["clean environment", *self.guards(), *sorted(self.listening), *self.doors()],
             "unguarded": list(dict.fromkeys(self.text(one) for each in self.ended for one in each.guards.missing)),
         }
+
+    def doors(self) -> list[str]:
+        return ["postgresql door"] if self.space.postgresql else []
 
     def guards(self) -> list[str]:
         """The kernel's guards that every process of the startup was under."""

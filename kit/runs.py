@@ -19,7 +19,7 @@ from .verify import incident_tables, shows_incident
 
 REPRODUCES, HEALTHY, UNTESTABLE = "reproduces", "does not reproduce", "untestable"
 # What decides a verdict: results of another version of it are not taken over.
-_DECIDES = ("probe.py", "reader.py", "runs.py", "startup.py", "trace.py", "verify.py", "workspace.py")
+_DECIDES = ("postgresql.py", "probe.py", "reader.py", "runs.py", "startup.py", "trace.py", "verify.py", "workspace.py")
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,12 @@ class Kept:
 
 def _key_of(incident: Incident) -> str:
     """Everything but the application's files that a startup depends on."""
-    content = incident.model_dump(mode="json", include={"startup", "prepare", "expect", "database", "database_env"})
+    own = {"startup", "prepare", "expect", "database", "database_env", "database_driver", "database_server"}
+    content = incident.model_dump(mode="json", include=own)
+    if incident.database == "postgresql":
+        from .postgresql import version_for_key
+
+        content["server"] = version_for_key(incident)
     content["limits"] = incident.limits.model_dump()
     content["app"] = incident.app.model_dump(include={"workdir", "path", "env"})
     python = Path(incident.python)

@@ -150,4 +150,6 @@ def paste(incident: Incident, steps: Sequence[Step]) -> str:
             parts.append(step.text)
     folders = [str(Path(entry)) for entry in incident.app.path]
     where = "" if folders == ["."] and incident.app.workdir == "." else f"PYTHONPATH={shlex.quote(':'.join(folders))} "
-    return f"{incident.database_env}=sqlite:// {where}python -c {shlex.quote('; '.join(parts))}"
+    driver = f"+{incident.database_driver}" if incident.database_driver else ""
+    url = f"sqlite{driver}://" if incident.database == "sqlite" else f"postgresql{driver}://localhost/scratch"
+    return f"{incident.database_env}={url} {where}python -c {shlex.quote('; '.join(parts))}"

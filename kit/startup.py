@@ -21,6 +21,7 @@ from .errors import RunBroke
 from .incident import Incident, Limits, Step
 from .janitor import end_processes_inside, forget, wait_for
 from .reader import Ended, Guards, read_trace, signal_name
+from .redact import redact
 from .trace import Trace
 from .workspace import Workspace, workspace
 
@@ -271,7 +272,7 @@ def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", or
         if step.kind == "serve":
             port = free_port()
             environment["PORT"] = str(port)
-        argv = command_line(step.text.replace("{port}", str(port)).replace("{database_url}", space.database_url), space)
+        argv = command_line(space.filled(step.text.replace("{port}", str(port))), space)
     process = _start(argv, environment, folder, space, limits)
     process.steps, process.port = list(group), port
     return process
@@ -287,7 +288,7 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
             f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in _allowed(space)
         ),
     }
-    if not space.database_url.startswith("sqlite:"):  # a file in the workspace needs no naming
+    if space.postgresql:  # a file in the workspace needs no naming
         environment["INCIDENT_SCRATCH"] = space.database_url
     resources = {"RLIMIT_CORE": 0, "RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_FSIZE": limits.disk_mb << 20}
     config = {
@@ -331,8 +332,9 @@ _served: dict[Path, list[int]] = {}  # workspace to the loopback ports that its 
 
 
 def _allowed(space: Workspace) -> list[tuple[str, int]]:
-    """What a process may connect to beside the ports that it opens itself: servers of the same run."""
-    return [(host, port) for port in _served.get(space.folder, ()) for host in ("127.0.0.1", "::1")]
+    """What a process may connect to beside the ports that it opens itself: servers of the same run, its database."""
+    database = [("127.0.0.1", space.postgresql.port)] if space.postgresql else []
+    return database + [(host, port) for port in _served.get(space.folder, ()) for host in ("127.0.0.1", "::1")]
 
 
 class Ran(NamedTuple):
@@ -420,4 +422,4 @@ def _tail(folder: Path, lines: int = 8) -> str:
     text = "".join(
         (folder / name).read_text("utf-8", "replace") for name in ("stdout", "stderr") if (folder / name).exists()
     )
-    return "\n".join("    " + line for line in text.strip().splitlines()[-lines:])
+    return redact("\n".join("    " + line for line in text.strip().splitlines()[-lines:]))

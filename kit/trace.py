@@ -7,8 +7,10 @@ DataFrames.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
+
+from .redact import redact
 
 
 class Frame(NamedTuple):
@@ -269,9 +271,15 @@ class Trace:
         return {one.number: one for one in self.imports}
 
     def excerpt(self, site, around: int = 2) -> list[tuple[int, str]]:
-        """Source lines about a site or frame: ``[(line number, text)]``, empty if the file is not at hand."""
-        lines = self.sources.get(site.file, "").splitlines()
+        """Source lines about a site or frame, to be shown: ``[(line number, text)]``, empty if the file is not at hand."""
+        lines = _quiet_lines(self.sources.get(site.file, ""))
         return [(n, lines[n - 1]) for n in range(max(1, site.line - around), min(len(lines), site.line + around) + 1)]
+
+
+@lru_cache(maxsize=64)
+def _quiet_lines(source: str) -> list[str]:
+    """Redacted as one text: what is secret over several lines is not told by one of them."""
+    return redact(source).splitlines()
 
 
 def application_frames(chain: Sequence[Frame]) -> tuple[Frame, ...]:

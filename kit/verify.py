@@ -8,6 +8,7 @@ from pathlib import Path
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
 from .incident import Incident
 from .interrupt import interruptible, pool_of
+from .redact import redact
 from .startup import reproduce
 from .trace import Conflict, Trace, application_frames
 
@@ -104,7 +105,7 @@ def attempt(incident: Incident, fix: str | None = None) -> Attempt:
 
 def shows_incident(incident: Incident, trace: Trace) -> bool:
     """Does the trace show what ``expect`` says? Without ``expect``: did anything go wrong?"""
-    error, table = incident.expect.error, incident.expect.table
+    error, table = _expected(incident), incident.expect.table
     if error is None and table is None:
         return bool(trace.conflicts or trace.swallowed or any(step.ok is False for step in trace.steps))
     conflicts = [one for one in trace.conflicts if table in (None, one.table)]
@@ -119,7 +120,7 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
 
 def why_not(incident: Incident, trace: Trace) -> list[str]:
     """What ``expect`` asked for and the startup did not show, against what it showed; for a run that does not reproduce."""
-    error, table = incident.expect.error, incident.expect.table
+    error, table = _expected(incident), incident.expect.table
     seen = next((step.error for step in trace.steps if step.error), None)
     seen = seen or next((str(one.error) for one in trace.swallowed), "every step succeeded, nothing was swallowed")
     found = []
@@ -130,6 +131,11 @@ def why_not(incident: Incident, trace: Trace) -> list[str]:
         said = f"registered a second time: {', '.join(tables)}" if tables else "no table was registered a second time"
         found.append(f"expect.table was not seen: {table!r}. {said[0].upper()}{said[1:]}.")
     return found
+
+
+def _expected(incident: Incident) -> str | None:
+    """The error as a trace has it, its secrets masked."""
+    return None if incident.expect.error is None else redact(incident.expect.error)
 
 
 def _texts(trace: Trace, conflicts: Sequence[Conflict] = ()) -> list[str]:

@@ -5,31 +5,23 @@ Nothing of the user's is run in place: what a startup writes, it writes here, an
 
 import os
 import shutil
-import stat
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from .copying import copy_tree
 from .errors import IncidentError, RunBroke
 from .incident import Incident
 from .janitor import folder as temporary_folder
 from .repository import QUIET, git_environment
 
-# Never needed to start an application, often large: version control, caches, other environments.
-_LEFT_BEHIND = {
-    ".git",
-    ".hg",
-    ".svn",
-    "__pycache__",
-    "node_modules",
-    ".tox",
-    ".nox",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-}
+if TYPE_CHECKING:
+    from .postgresql import Scratch
+
+_MOST_PATCHED = 1 << 30  # bytes of one file that a patch writes
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -41,6 +33,7 @@ class Workspace:
     :ivar root: the copy of the application's root
     :ivar environment: the whole environment of the startup's processes
     :ivar database_url: the scratch database
+    :ivar postgresql: the same, where it lies on a PostgreSQL server
     :ivar left: what was not copied, relative to the application's root, each with the reason
     """
 
@@ -51,6 +44,11 @@ class Workspace:
     environment: dict[str, str]
     database_url: str
     left: tuple[str, ...] = ()
+    postgresql: "Scratch | None" = None
+
+    def filled(self, text: str) -> str:
+        """Text of the incident file, with the scratch database in place of ``{database_url}`` and its parts."""
+        return _filled(text, self.database_url, self.postgresql)
 
 
 @contextmanager
@@ -63,36 +61,51 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
     """
     with ExitStack() as ending:
         try:
-            space = _made(incident, patches, ending.enter_context(temporary_folder()))
+            folder = ending.enter_context(temporary_folder())
+            if incident.database == "postgresql":
+                from .postgresql import scratch_database  # its driver is only loaded where it is needed
+
+                postgresql = ending.enter_context(scratch_database(incident))
+            else:
+                postgresql = None
+            space = _made(incident, patches, folder, postgresql)
         except OSError as error:
             raise RunBroke(f"the workspace could not be made: {error}") from None
         yield space
 
 
-def _made(incident: Incident, patches: Sequence[Path | str], folder: Path) -> Workspace:
+def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postgresql: "Scratch | None") -> Workspace:
     root = folder / "app"
-    left = _check_out(incident, root) if incident.app.repository else _copy(incident.resolve(incident.app.root), root)
+    if incident.app.repository:
+        left = _check_out(incident, root)
+    else:
+        left = copy_tree(incident.resolve(incident.app.root), root, incident.limits.copy_mb << 20)
     for patch in patches:
         apply(_written(incident, patch, folder) if isinstance(patch, str) else patch, root)
     for name in ("home", "tmp", "probe", "scratch"):
         (folder / name).mkdir()
     shutil.copyfile(Path(__file__).with_name("probe.py"), folder / "probe" / "sitecustomize.py")
-    url = f"sqlite:///{folder / 'scratch' / 'scratch.db'}"
+    driver = incident.database_driver
+    file = folder / "scratch" / "scratch.db"
+    url = postgresql.url(driver) if postgresql else f"sqlite{f'+{driver}' if driver else ''}:///{file}"
     workdir = root / incident.app.workdir
-    if not workdir.is_dir():
+    if not workdir.is_dir() or not workdir.resolve().is_relative_to(root):
         raise IncidentError(
             f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application"
         )
     python = incident.python
-    return Workspace(
-        folder,
-        root,
-        workdir,
-        python,
-        _environment(incident, folder, root, python, url),
-        url,
-        (*incident._left_behind, *left),
-    )
+    environment = _environment(incident, folder, root, python)
+    environment |= {name: _filled(value, url, postgresql) for name, value in incident.app.env.items()}
+    environment[incident.database_env] = url
+    left = (*incident._left_behind, *left)
+    return Workspace(folder, root, workdir, python, environment, url, left, postgresql)
+
+
+def _filled(text: str, url: str, postgresql: "Scratch | None") -> str:
+    text = text.replace("{database_url}", url)
+    for name, value in postgresql.parts.items() if postgresql else ():
+        text = text.replace(f"{{database_{name}}}", value)
+    return text
 
 
 def apply(patch: Path, root: Path) -> None:
@@ -101,16 +114,14 @@ def apply(patch: Path, root: Path) -> None:
     :raises IncidentError: with what git says
     """
     # Without a ceiling git would take a repository that happens to lie above, and skip every file.
-    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_CONFIG_NOSYSTEM": "1"}
-    done = subprocess.run(
-        ["git", "apply", "--whitespace=nowarn", "-p1", str(patch)],
-        cwd=root,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    environment = git_environment(GIT_CEILING_DIRECTORIES=str(root.parent), GIT_CONFIG_NOSYSTEM="1")
+    command = ["git", *QUIET, "apply", "--whitespace=nowarn", "-p1", str(patch)]
+    # A few bytes of a binary patch may stand for any number of them.
+    limited = ["/bin/sh", "-c", f'ulimit -f {_MOST_PATCHED >> 9}; exec "$@"', "sh", *command]
+    done = subprocess.run(limited, cwd=root, env=environment, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        said = "; ".join(line.removeprefix("error: ") for line in done.stderr.strip().splitlines()) or "no reason given"
+        said = "; ".join(line.removeprefix("error: ") for line in done.stderr.strip().splitlines())
+        said = said or f"no reason given; a file may not be larger than {_MOST_PATCHED >> 20} MB"
         raise IncidentError(
             f"{patch}: the patch does not apply to this build: {said}. Paths in it count from the application's root; "
             "patches of one fix are applied in the order in which they are listed."
@@ -136,10 +147,10 @@ def _written(incident: Incident, commit: str, folder: Path) -> Path:
     return path
 
 
-def _environment(incident: Incident, folder: Path, root: Path, python: str, url: str) -> dict[str, str]:
-    """A clean environment: nothing of the caller's own but what is named here."""
+def _environment(incident: Incident, folder: Path, root: Path, python: str) -> dict[str, str]:
+    """A clean environment: nothing of the caller's own."""
     path = [str(folder / "probe")] + [str((root / entry).absolute()) for entry in incident.app.path]
-    given = {
+    return {
         "PATH": f"{Path(python).parent}:{_SYSTEM_PATH}",
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
@@ -152,63 +163,6 @@ def _environment(incident: Incident, folder: Path, root: Path, python: str, url:
         "PYTHONHASHSEED": "0",  # two runs of one build walk sets in the same order
         "INCIDENT_ROOT": str(root),
     }
-    for name, value in incident.app.env.items():
-        given[name] = value.replace("{database_url}", url)
-    given[incident.database_env] = url
-    return given
-
-
-def _copy(source: Path, target: Path) -> list[str]:
-    """Copy a work tree; links never lead back into the original.
-
-    :returns: what was left behind, each ``path (reason)``
-    """
-    left: list[str] = []
-    source = source.resolve()
-
-    def copy_folder(folder: Path, to: Path, above: frozenset) -> None:
-        to.mkdir(parents=True, exist_ok=True)
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except PermissionError:
-            left.append(f"{folder.relative_to(source) if folder.is_relative_to(source) else folder.name} (unreadable)")
-            return
-        for entry in entries:
-            path, goal = Path(entry.path), to / entry.name
-            shown = str(path.relative_to(source)) if path.is_relative_to(source) else entry.name
-            if entry.name in _LEFT_BEHIND:
-                left.append(f"{shown} (not needed to start)")
-                continue
-            try:
-                copy_entry(path, goal, shown, above)
-            except PermissionError:
-                left.append(f"{shown} (unreadable)")
-
-    def copy_entry(path: Path, goal: Path, shown: str, above: frozenset) -> None:
-        if path.is_symlink():
-            real = path.resolve()
-            if not real.exists():
-                left.append(f"{shown} (a link to nothing)")
-                return
-            if real.is_relative_to(source):  # within the tree: the same link within the copy
-                goal.symlink_to(os.path.relpath(real, path.parent.resolve()))
-                return
-            path = real  # out of the tree: what it leads to, so that nothing is written through it
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            if path in above:
-                left.append(f"{shown} (a link in a circle)")
-            elif (path / "pyvenv.cfg").exists():
-                left.append(f"{shown} (a virtual environment)")
-            else:
-                copy_folder(path, goal, above | {path})
-        elif stat.S_ISREG(mode):
-            shutil.copy2(path, goal)
-        else:
-            left.append(f"{shown} (neither file nor folder)")
-
-    copy_folder(source, target, frozenset({source}))
-    return left
 
 
 def _check_out(incident: Incident, target: Path) -> list[str]:
@@ -221,7 +175,7 @@ def _check_out(incident: Incident, target: Path) -> list[str]:
     def git(*words: str) -> None:
         plain = ("-c", "filter.lfs.smudge=", "-c", "filter.lfs.required=false")
         command = ["git", *QUIET, *plain, "-C", str(repository), *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
         if done.returncode:
             raise IncidentError(
                 f"{incident.file}: app: cannot take {app.revision}:{app.subdir} out of {app.repository}: {done.stderr.strip()}"
@@ -231,4 +185,16 @@ def _check_out(incident: Incident, target: Path) -> list[str]:
     target.mkdir()
     git("read-tree", tree)
     git("--work-tree", str(target), "checkout-index", "--all", "--force", f"--prefix={target}/")
-    return []
+    return _without_links_out(target)
+
+
+def _without_links_out(root: Path) -> list[str]:
+    """Take out links of a commit that lead out of it: something would be written through them."""
+    left = []
+    for parent, folders, files in os.walk(root):
+        for path in (Path(parent, name) for name in [*folders, *files]):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                path.unlink()
+                shown = os.fsencode(path.relative_to(root)).decode("utf-8", "replace")
+                left.append(f"{shown} (a link out of the application)")
+    return sorted(left)

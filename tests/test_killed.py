@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from kit.janitor import folder, write_whole
+from kit.janitor import folder, remove, write_whole
 
 KILLS = int(os.environ.get("KILLS", "16"))
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
@@ -225,3 +225,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     with pytest.raises(UnicodeEncodeError):
         write_whole(target, "second" * 10_000 + "\ud800")
     assert target.read_text() == "first" and [path.name for path in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_removing_what_is_not_there_does_not_touch_the_folder_around_it(tmp_path):
+    tmp_path.chmod(0o1777)
+    remove(tmp_path / "gone")
+    assert tmp_path.stat().st_mode & 0o7777 == 0o1777
