@@ -285,7 +285,7 @@ class Incident(_Part):
     postmortem: Postmortem = Postmortem()
     limits: Limits = Limits()
     file: Path = Path("incident.yaml")
-    _left_behind: tuple[str, ...] = ()  # of the application, when it was packed for another machine
+    _packed: tuple[str, ...] | None = None  # packed for another machine, and what of the application was left behind
 
     @model_validator(mode="after")
     def _one_history(self) -> "Incident":

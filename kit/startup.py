@@ -204,7 +204,8 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
     free = shutil.disk_usage(space.folder).free
     look = 0.0
     try:
-        while not process.ended(_POLL):
+        # Asked less often the longer it takes: the wait adds at most a fiftieth.
+        while not process.ended(max(_POLL, (time.monotonic() - process.started) / 50)):
             if answers(process.port):
                 return process, None
             if time.monotonic() < look:
@@ -399,8 +400,9 @@ def answers(port: int | None) -> bool:
     if port is None:
         return False
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.2):
-            pass
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            probe.connect(("127.0.0.1", port))
     except OSError:
         return False
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
