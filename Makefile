@@ -46,4 +46,4 @@ fleet: $(STAMP)  ## verify every build of SERVICES=12 generated services on a Da
 	@$(RUN) tests/benchmarks/fleet.py --services $(SERVICES)
 
 clean:  ## remove what the targets made
-	rm -rf $(ENV) .environments results .pytest_cache .ruff_cache
+	rm -rf $(ENV) .environments results .pytest_cache .hypothesis .ruff_cache

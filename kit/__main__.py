@@ -97,7 +97,10 @@ def _parser() -> argparse.ArgumentParser:
         "guard", _guard, "write a pytest file for the application's own repository, which fails if it comes back"
     )
     one.add_argument(
-        "--fix", action="append", metavar="NAME", help="try it on this fix only (may be given several times)"
+        "--fix",
+        action="append",
+        metavar="NAME",
+        help="it has to pass with this fix; default: with each verified one (may be given several times)",
     )
     help = "write a new incident file, filled in as far as an application's sources and a log tell"
     one = commands.add_parser("new", help=help, description=help)
@@ -268,7 +271,7 @@ def _guard(options) -> int:
 
     incident = load(options.incident)
     _refuse_unknown(incident, options.fix)
-    guard = make_guard(incident, only=options.fix, progress=_say)
+    guard = make_guard(incident, fixes=options.fix, progress=_say)
     if options.output and guard.source is not None:
         _write(options.output, guard.source)
     if options.json:

@@ -226,6 +226,8 @@ def _beyond(process: _Process, seconds: float, limits: Limits, space: Workspace,
         return f"still running after {seconds:g} seconds (limits.seconds)"
     if process.printed() > limits.output_mb << 20:
         return f"printed more than {limits.output_mb} MB (limits.output_mb)"
+    if space.postgresql and space.postgresql.size() > limits.disk_mb << 20:
+        return f"its database holds more than {limits.disk_mb} MB (limits.disk_mb)"
     # Walking the workspace costs more than asking the disk: only when enough is gone from the disk.
     gone = free - shutil.disk_usage(space.folder).free
     if gone > limits.disk_mb << 20 and _size(space.folder) > limits.disk_mb << 20:

@@ -82,8 +82,7 @@ class Import:
         return None if self.ended is None else (self.ended - self.began) / 1e9
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(NamedTuple):
     """An import statement of the application that ran, or ``import_module`` by it; the first time of each.
 
     ``imported`` is as written: with its dots, and without the names after ``from ... import``.
