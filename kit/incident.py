@@ -31,6 +31,7 @@ from .known_secrets import remember_all, says_secret
 
 _MOST_NODES = 100_000  # after aliases are followed: a file that explodes is refused
 DATABASE_SERVER = "KIT_POSTGRES_URL"  # the variable that gives the PostgreSQL server, unless the file names another
+_PLACEHOLDERS = ("database_url", *(f"database_{part}" for part in ("host", "port", "name", "user", "password")))
 _DATABASE_PARTS = re.compile(r"\{database_(?:host|port|name|user|password)\}")
 _MOST_BYTES = 4 << 20
 _DEEPEST = 50  # levels of lists and mappings
@@ -95,7 +96,7 @@ class Step(_Part):
         if self.kind == "call" and not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", self.text):
             raise ValueError(f"call takes module:function, not {self.text!r}")
         if self.kind in ("command", "serve"):
-            _refuse_placeholders(self.text, ("port", "database_url") if self.kind == "serve" else ("database_url",))
+            _refuse_placeholders(self.text, (*(["port"] if self.kind == "serve" else []), *_PLACEHOLDERS))
         return self
 
     @property
@@ -132,8 +133,9 @@ class App(_Part):
             if not name or "=" in name:
                 raise ValueError(f"{name!r} is no name of a variable")
             for found in re.findall(r"(?<!\$)\{([A-Za-z_]\w*)\}", text):
-                if found != "database_url" and difflib.get_close_matches(found.lower(), ["database_url"], 1):
-                    raise ValueError(f"{name}: unknown placeholder {{{found}}}; did you mean {{database_url}}?")
+                near = difflib.get_close_matches(found.lower(), _PLACEHOLDERS, 1, 0.8)
+                if found not in _PLACEHOLDERS and near:
+                    raise ValueError(f"{name}: unknown placeholder {{{found}}}; did you mean {{{near[0]}}}?")
         return value
 
     @field_validator("workdir", "subdir")
