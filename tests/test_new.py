@@ -252,7 +252,28 @@ LAYOUTS = {
             ),
         },
         ["serve: uvicorn store.main:app --port {port}"],
-        {"database_env": "DATABASE_URL", "env": {"STORE_DATABASE_URL": "sqlite+aio{database_url}"}},
+        {"database_driver": "aiosqlite"},
+    ),
+    "a URL put together of its parts": (
+        {
+            **store(),
+            "store/db.py": """
+                import os
+                from sqlalchemy import URL, create_engine
+                from sqlalchemy.orm import DeclarativeBase
+
+                class Base(DeclarativeBase):
+                    pass
+
+                at = os.environ["POSTGRES_SERVER"], os.environ["POSTGRES_PASSWORD"]
+                url = URL.create("postgresql", os.environ["POSTGRES_USER"], at[1], at[0], database=os.environ["POSTGRES_DB"])
+            """,
+        },
+        ["serve: uvicorn store.main:app --port {port}"],
+        {
+            "database": "postgresql",
+            "env": {"POSTGRES_SERVER": "{database_host}", "POSTGRES_PASSWORD": "{database_password}", "POSTGRES_DB": "{database_name}"},
+        },
     ),
     "settings that pydantic reads": (
         {
@@ -326,8 +347,11 @@ def test_what_a_layout_says_is_found_and_what_is_written_runs(name, kit, tmp_pat
     assert incident.app.python.endswith("store-app/.venv/bin/python")
     assert incident.app.workdir == more.get("workdir", ".") and incident.app.path == more.get("path", ["."])
     assert [str(one) for one in incident.checks] == more.get("checks", [str(one) for one in incident.checks])
-    if "STORE_DATABASE_URL" in "".join(files.values()) and "database_env" not in more:
+    if "STORE_DATABASE_URL" in "".join(files.values()):
         assert incident.database_env == "STORE_DATABASE_URL"
+    assert incident.database_driver == more.get("database_driver") and incident.database == more.get(
+        "database", "sqlite"
+    )
     assert incident.database_env == more.get("database_env", incident.database_env)
     assert more.get("env", {}).items() <= incident.app.env.items()
     assert "hunter2" not in (incident.file.read_text() + said.out)
