@@ -1,12 +1,14 @@
 # `make` alone lists what there is. People and CI call the same targets.
 PYTHON ?= python3
+SERVICES ?= 12
 INCIDENT ?= notebooks/incidents/energy_events/incident.yaml
+INCIDENTS ?= notebooks/incidents
 ENV := .venv
 RUN := $(ENV)/bin/python
 STAMP := $(ENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help postmortem test lab lint bench clean
+.PHONY: help install postmortem check test lab lint bench fleet clean
 
 help:  ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,8 +21,13 @@ $(STAMP): requirements.txt
 	@$(RUN) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "incident-kit.pth").write_text("$(CURDIR)\n")'
 	@touch $@
 
+install: $(STAMP)  ## install what the kit needs into .venv
+
 postmortem: $(STAMP)  ## run the bundled incident, or INCIDENT=path/to/incident.yaml, to its page
 	@$(RUN) -m kit postmortem $(INCIDENT)
+
+check: $(STAMP)  ## say whether the bundled postmortems, or those below INCIDENTS=folder, are still true
+	@$(RUN) -m kit check $(INCIDENTS)
 
 test: $(STAMP)  ## pass the tests
 	@$(RUN) -m pytest -q -n 4 --dist loadgroup tests
@@ -35,5 +42,8 @@ lint: $(STAMP)  ## what ruff says
 bench: $(STAMP)  ## measure how fast it is, or parts of it: ONLY="probe trace"
 	@$(RUN) tests/benchmarks/bench.py $(ONLY)
 
+fleet: $(STAMP)  ## verify every build of SERVICES=12 generated services on a Dask cluster, and here: are they the same?
+	@$(RUN) tests/benchmarks/fleet.py --services $(SERVICES)
+
 clean:  ## remove what the targets made
-	rm -rf $(ENV) .environments results .pytest_cache .ruff_cache
+	rm -rf $(ENV) .environments results .pytest_cache .hypothesis .ruff_cache

@@ -1,6 +1,6 @@
 """The command line: ``python -m kit COMMAND INCIDENT [--json] [-o FILE]``.
 
-Exit codes: 0 done, and for postmortem and verify: it reproduces without the fix, and a fix is verified ·
+Exit codes: 0 done, and for postmortem, verify and check: it reproduces without the fix, and a fix is verified ·
 1 it reproduces, and no fix is verified · 2 the call or the incident file is wrong · 3 it does not
 reproduce · 4 the run broke; what was seen until then is kept and shown.
 """
@@ -18,6 +18,7 @@ from .errors import IncidentError, KitError
 from .incident import Incident, load
 from .interrupt import once
 from .markup import safe
+from .redact import redact, redacted
 from .trace import Trace, application_frames
 from .verify import why_not
 
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         with once():
             return options.run(options)
     except KitError as error:
-        print(f"kit: {safe(error)}", file=sys.stderr)
+        print(_plain(f"kit: {error}"), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -49,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         where = traceback.extract_tb(error.__traceback__)[-1]
         print(
-            f"kit: a fault of the kit itself, at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {error}. "
+            f"kit: a fault of the kit itself, at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {redact(str(error))}. "
             "Nothing was decided. Set KIT_TRACEBACK=1 to see the whole traceback, and report it with the incident file.",
             file=sys.stderr,
         )
@@ -66,7 +67,12 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name, run, help):
         one = commands.add_parser(name, help=help, description=help)
-        one.add_argument("incident", help="the incident.yaml, or its folder")
+        if name == "check":
+            one.add_argument(
+                "incidents", nargs="+", metavar="INCIDENT", help="an incident.yaml, or a folder of incidents"
+            )
+        else:
+            one.add_argument("incident", help="the incident.yaml, or its folder")
         one.add_argument("--json", action="store_true", help="print the result as JSON")
         one.add_argument("-o", dest="output", metavar="FILE", help="write the result to FILE")
         one.set_defaults(run=run)
@@ -85,7 +91,46 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--to", dest="last", metavar="REVISION", help="the newest commit that is searched")
     one.add_argument("--cache", metavar="FOLDER", help="where results of builds are kept")
     command("postmortem", _postmortem, "run the postmortem notebook; writes .ipynb, .html and .json side by side")
+    one = command("check", _check, "say of recorded postmortems, or of a folder of them, whether they are still true")
+    one.add_argument(
+        "--record", action="store_true", help="write what is proved now beside each, to hold later runs against"
+    )
+    one = command(
+        "guard", _guard, "write a pytest file for the application's own repository, which fails if it comes back"
+    )
+    one.add_argument(
+        "--fix",
+        action="append",
+        metavar="NAME",
+        help="it has to pass with this fix; default: with each verified one (may be given several times)",
+    )
+    help = "write a new incident file, filled in as far as an application's sources and a log tell"
+    one = commands.add_parser("new", help=help, description=help)
+    one.add_argument("folder", help="where to, beside the application: a new folder")
+    one.add_argument(
+        "--app", metavar="PATH", help="the application's folder (default: where the log's files are, or here)"
+    )
+    one.add_argument(
+        "--startup",
+        action="append",
+        default=[],
+        metavar="STEP",
+        help="a step, as 'import app.main'; may be given several times",
+    )
+    one.add_argument("--log", metavar="FILE", help="the log as it was reported, '-' for standard input")
+    one.add_argument("--python", metavar="PATH", help="the interpreter that has the application's packages")
+    one.set_defaults(run=_new)
     return parser
+
+
+def _new(options) -> int:
+    from .new import new, told_of
+
+    file, found = new(
+        Path(options.folder), app=options.app, startup=options.startup, log=options.log, python=options.python
+    )
+    print("\n".join(told_of(file, found)))
+    return 0
 
 
 def _reproduce(options) -> int:
@@ -132,11 +177,7 @@ def _verify(options) -> int:
     from .verify import verify
 
     incident = load(options.incident)
-    unknown = set(options.fix or ()) - set(incident.fixes)
-    if unknown:
-        raise IncidentError(
-            f"--fix {unknown.pop()}: {incident.file} has the fixes {', '.join(incident.fixes) or '(none)'}"
-        )
+    _refuse_unknown(incident, options.fix)
     verification = verify(incident, only=options.fix, progress=_say)
     lines = [f"control: {'reproduces' if verification.reproduced else 'does not reproduce'}"]
     lines += [] if verification.reproduced else [f"    {s}" for s in why_not(incident, verification.control.trace)]
@@ -146,6 +187,14 @@ def _verify(options) -> int:
     lines.append(f"verified: {', '.join(verification.verified) or 'no fix'}")
     _give(options, verify_report(incident, verification), lines)
     return _code(verification.control.trace, verification.reproduced) or (0 if verification.verified else 1)
+
+
+def _refuse_unknown(incident: Incident, fixes: list[str] | None) -> None:
+    unknown = set(fixes or ()) - set(incident.fixes)
+    if unknown:
+        raise IncidentError(
+            f"--fix {unknown.pop()}: {incident.file} has the fixes {', '.join(incident.fixes) or '(none)'}"
+        )
 
 
 def _triage(options) -> int:
@@ -193,8 +242,49 @@ def _postmortem(options) -> int:
     report = published.report
     lines = [f"page: {published.html}", f"verdict: {published.verdict}"]
     lines += [f"missing, only people know it: {', '.join(report['missing'])}"] if report["missing"] else []
-    print(json.dumps(report, indent=2) if options.json else "\n".join(map(safe, lines)))
+    print(json.dumps(report, indent=2) if options.json else _plain("\n".join(lines)))
     return published.code
+
+
+def _check(options) -> int:
+    from .recheck import VERDICTS, check_all, check_report, find_incidents, worst
+    from .recheck_files import headline, write_files
+
+    target = Path(options.output).absolute() if options.output else None
+    as_file = target is not None and target.suffix == ".json"  # the pages then go where they go by default
+    folder = Path("results/check").absolute() if target is None or as_file else target
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise IncidentError(f"-o {folder}: this folder cannot be made: {error.strerror}") from None
+    checked = check_all(find_incidents(options.incidents), folder, record=options.record, progress=_say)
+    write_files(checked, folder)
+    lines = []
+    for one in checked:
+        lines += [f"{one.name}: {VERDICTS[one.code]}: {one.says}", *(f"    {said}" for said in one.drift)]
+    lines += [f"index: {folder / 'index.html'}", f"{headline(checked)}"]
+    options.output = options.output if as_file else None
+    _give(options, check_report(checked, folder), lines)
+    return worst(checked)
+
+
+def _guard(options) -> int:
+    from .regression import guard_report, make_guard
+
+    incident = load(options.incident)
+    _refuse_unknown(incident, options.fix)
+    guard = make_guard(incident, fixes=options.fix, progress=_say)
+    if options.output and guard.source is not None:
+        _write(options.output, guard.source)
+    if options.json:
+        print(json.dumps(guard_report(incident, guard), indent=2, ensure_ascii=False))
+    elif guard.source is None:
+        print(f"no guard is written: {guard.because}")
+    elif options.output:
+        print(f"guard: {options.output}\n{guard.because}")
+    else:
+        print(guard.source, end="")
+    return guard.code
 
 
 def _code(trace: Trace, reproduced: bool) -> int:
@@ -241,23 +331,35 @@ def _word(ok: bool | None) -> str:
     return {True: "holds", False: "fails", None: "not asked"}[ok]
 
 
+def _plain(text: str) -> str:
+    """Text as a terminal may show it: without secrets, and without codes that a terminal obeys."""
+    return "\n".join(map(safe, redact(text).split("\n")))
+
+
 def _say(text: str) -> None:
-    print(f"kit: {safe(text)}", file=sys.stderr, flush=True)
+    print(_plain(f"kit: {text}"), file=sys.stderr, flush=True)
 
 
 def _give(options, report: dict, lines: list[str]) -> None:
-    lines = [safe(line) for line in lines]  # a terminal obeys what it is shown
-    text = json.dumps(report, indent=2, ensure_ascii=False) if options.json or options.output else "\n".join(lines)
+    from .scan import refuse_secrets
+
+    report, words = redacted(report), _plain("\n".join(lines))
+    text = json.dumps(report, indent=2, ensure_ascii=False) if options.json or options.output else words
+    if options.json or options.output:
+        refuse_secrets({"result.json": text})
     if options.output:
-        target = Path(options.output)
-        try:
-            target.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
-        except OSError as error:
-            raise IncidentError(f"-o {target}: cannot be written: {error.strerror}") from None
+        _write(options.output, text + "\n")
         if not options.json:
-            print("\n".join(lines))
+            print(words)
     if options.json or not options.output:
         print(text)
+
+
+def _write(target: str, text: str) -> None:
+    try:
+        Path(target).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise IncidentError(f"-o {target}: cannot be written: {error.strerror}") from None
 
 
 if __name__ == "__main__":

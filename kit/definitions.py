@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from .known_secrets import says_secret
 from .trace import Registration
 
 # What of a column is compared; ``type`` of a foreign key column is unknown until its target is.
@@ -46,14 +47,19 @@ def compare(second: Registration, created: dict[str, list[dict[str, Any]]], stop
     columns = tuple(
         Column(
             name,
-            first_by.get(name),
-            second_by.get(name),
-            made_by.get(name),
+            *(_quiet(name, side.get(name)) for side in (first_by, second_by, made_by)),
             _differs(first_by.get(name), second_by.get(name)),
         )
         for name in names
     )
     return Definitions(second.table, columns, _agrees(second, set(first_by), set(second_by), made_by, created, stopped))
+
+
+def _quiet(name: str, side: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A column as it may be shown: the default of one whose name says so is a secret."""
+    if side is None or not says_secret(name):
+        return side
+    return {**side, **{key: "***" for key in ("default", "server_default") if side.get(key)}}
 
 
 def _differs(first: dict | None, second: dict | None) -> tuple[str, ...]:

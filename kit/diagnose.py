@@ -76,6 +76,17 @@ class Diagnosis:
     def trace(self) -> Trace:
         return self.looked.trace
 
+    @property
+    def meeting(self) -> Conflict | None:
+        """The two definitions that the mechanism is about; also where the second raised nothing."""
+        if self.conflict is not None or self.pair is None:
+            return self.conflict
+        first, second = self.pair
+        met = {"extended": "changed the first", "kept": "was left out"}.get(second.outcome, "was taken as well")
+        return Conflict(
+            second.table, second.metadata, f"nothing was raised; the second definition {met}", first, second
+        )
+
 
 @interruptible
 def diagnose(
@@ -105,7 +116,7 @@ def diagnose(
         smallest = (
             reduce_startup(incident, looked.trace, *pair, executor=pool, progress=progress) if same_table else None
         )
-        hypotheses = test_all(incident, looked.trace, conflict, smallest, progress)
+        hypotheses = test_all(incident, looked.trace, conflict, smallest, executor=pool, progress=progress)
     if conflict is not None:
         table, first, second = conflict.table, conflict.first.site if conflict.first else None, conflict.second.site
     elif fault is not None:

@@ -1,7 +1,8 @@
 """Which commit brought an incident in and which took it out, by running the startup at the fewest builds.
 
 A boundary is found by halving: ``git rev-list --bisect-all`` names the commit that splits what is left
-best, with merges taken into account. A build that cannot run for another reason is passed over, as
+best, with merges taken into account; a commit that changed the ways to the incident comes before it, as long as
+no more builds are run for it. A build that cannot run for another reason is passed over, as
 ``git bisect skip`` does. Nothing of the repository is checked out or changed.
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 from .builds import builds_of, cache_folder, default_range
 from .changes import Change, Claim, change_of, claiming
 from .errors import IncidentError
+from .hints import brought, took_out
 from .incident import Incident
 from .interrupt import interruptible, pool_of
 from .repository import Commit, Repository
@@ -93,7 +95,7 @@ def history(
     seeds: Sequence[str] = (),
     cache: Path | None = None,
     executor: Executor | None = None,
-    run: Callable[[Incident, str, str, str], Seen] = run_build,
+    run: Callable[[Incident], Seen] = run_build,
     progress: Callable[[str], None] = lambda text: None,
 ) -> History:
     """Search the history of ``last``.
@@ -103,7 +105,7 @@ def history(
     :param seeds: commits that can have made the log, newest first: where to look first
     :param cache: folder in which results are kept by tree
     :param executor: where builds are started; by default threads, one a core
-    :param run: starts one build; called as ``run(incident, repository's folder, subdir, sha)`` in the executor
+    :param run: starts the build that an incident's ``app.revision`` names; called in the executor
     :raises IncidentError: there is no such revision
     :raises RunBroke: the interpreter is missing
     """
@@ -117,9 +119,11 @@ def history(
 
 
 @interruptible
-def search_if_any(incident: Incident, *, progress: Callable[[str], None] = lambda text: None) -> History | None:
+def search_if_any(
+    incident: Incident, *, executor: Executor | None = None, progress: Callable[[str], None] = lambda text: None
+) -> History | None:
     """As :func:`history_of`; None for an application without a history."""
-    return None if builds_of(incident) is None else history_of(incident, progress=progress)
+    return None if builds_of(incident) is None else history_of(incident, executor=executor, progress=progress)
 
 
 @interruptible
@@ -265,6 +269,7 @@ def _introduced(runner: Runner, bad: str, seeds: Sequence[str]) -> _Search:
             says = "already reproduces" if verdict == REPRODUCES else "cannot be run"
             return Boundary(None, f"the range begins with {begin[:9]}, which {says}: begin earlier", (), spent)
     hints = list(runner.commits[seeds[-1]].parents) if seeds and bad in seeds else []
+    hints += brought(repository, runner.commits, bad, runner.seen[bad].way)
     old = [begin] if begin is not None else []
     found = yield from _first_of(runner, REPRODUCES, bad, old, hints, path=False, spent=spent)
     if found.first is None:
@@ -301,6 +306,7 @@ def _fixed(runner: Runner, bad: str, good: str | None, seeds: Sequence[str]) -> 
     if seeds and bad in seeds:
         # Those made from the newest that can have made the log, then that one: in this order both fit the bound.
         hints = [*(sha for sha, one in runner.commits.items() if seeds[0] in one.parents), seeds[0]]
+    hints += took_out(repository, runner.commits, bad, good, runner.seen[bad].way)
     found = yield from _first_of(runner, HEALTHY, good, [bad], hints, path=True, spent=spent)
     because = "it does not reproduce any more, and its parent does" if found.first else found.because
     return Boundary(found.first, because, found.between, found.runs, found.size)

@@ -6,6 +6,7 @@ A kind is a question that an experiment answers; a claim of no kind that the kit
 
 import re
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from .errors import IncidentError
@@ -39,6 +40,10 @@ class Known:
     conflict: Conflict
     smallest: Smallest | None
     claim: str
+    pool: Executor
+
+    def start(self, incident: Incident, *, go_on: bool = False) -> Trace:
+        return self.pool.submit(reproduce, incident, go_on=go_on).result()
 
 
 Answer = tuple[str, str, str]  # verdict, experiment, evidence
@@ -148,13 +153,13 @@ def import_order(known: Known) -> Answer:
     if len(set(map(str, steps))) < 2:
         return "undecided", experiment, "the shortest reproduction has no two steps that could change places"
     tried = known.incident.model_copy(update={"startup": list(reversed(steps)), "expect": Expect(), "checks": []})
-    trace = reproduce(tried)
+    trace = known.start(tried)
     order = " then ".join(step.text for step in reversed(steps))
     again = [one for one in trace.conflicts if one.table == known.conflict.table]
     if not again and not all(step.ok for step in trace.steps):
         other = next((step.error for step in trace.steps if step.error), "another error")
         order += f" (going on past {other})"
-        trace = reproduce(tried, go_on=True)
+        trace = known.start(tried, go_on=True)
         again = [one for one in trace.conflicts if one.table == known.conflict.table]
     if again:
         return (
@@ -219,9 +224,14 @@ def test_all(
     trace: Trace,
     conflict: Conflict | None,
     smallest: Smallest | None,
+    *,
+    executor: Executor,
     progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[Tested, ...]:
-    """People's claims in their order, then the kinds that nobody claimed."""
+    """People's claims in their order, then the kinds that nobody claimed.
+
+    :param executor: where an experiment that starts something does so
+    """
     claims = [(h, "people") for h in incident.hypotheses]
     if conflict is not None and conflict.first is not None:
         claimed = {kind_of(h) for h in incident.hypotheses}
@@ -233,7 +243,7 @@ def test_all(
     tested = []
     for number, (hypothesis, of) in enumerate(claims, 1):
         progress(f"hypothesis {number} of {len(claims)}: {hypothesis.claim}")
-        tested.append(_test(incident, trace, conflict, smallest, hypothesis, of))
+        tested.append(_test(incident, trace, conflict, smallest, hypothesis, of, executor))
     return tuple(tested)
 
 
@@ -244,7 +254,7 @@ def kind_of(hypothesis: Hypothesis) -> str | None:
     return next((kind for kind, words in _WORDS if re.search(words, hypothesis.claim, re.I)), None)
 
 
-def _test(incident, trace, conflict, smallest, hypothesis: Hypothesis, of: str) -> Tested:
+def _test(incident, trace, conflict, smallest, hypothesis: Hypothesis, of: str, executor: Executor) -> Tested:
     kind = kind_of(hypothesis)
     shown = hypothesis.kind or kind
     if kind is None:
@@ -254,7 +264,9 @@ def _test(incident, trace, conflict, smallest, hypothesis: Hypothesis, of: str) 
         return Tested(
             hypothesis.claim, shown, "undecided", "none", "no table was registered a second time in this startup", of
         )
-    verdict, experiment, evidence = KINDS[kind][1](Known(incident, trace, conflict, smallest, hypothesis.claim))
+    verdict, experiment, evidence = KINDS[kind][1](
+        Known(incident, trace, conflict, smallest, hypothesis.claim, executor)
+    )
     return Tested(hypothesis.claim, shown, verdict, experiment, evidence, of)
 
 

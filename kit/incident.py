@@ -27,10 +27,15 @@ from pydantic import (
 )
 
 from .errors import IncidentError, RunBroke
+from .known_secrets import remember_all, says_secret
 
 _MOST_NODES = 100_000  # after aliases are followed: a file that explodes is refused
 DATABASE_SERVER = "KIT_POSTGRES_URL"  # the variable that gives the PostgreSQL server, unless the file names another
-_DATABASE_PARTS = re.compile(r"\{database_(?:host|port|name|user|password)\}")
+_DATABASE_PARTS = tuple(f"database_{part}" for part in ("host", "port", "name", "user", "password"))  # PostgreSQL's
+_PLACEHOLDERS = ("database_url", *_DATABASE_PARTS)
+_MOST_BYTES = 4 << 20
+_DEEPEST = 50  # levels of lists and mappings
+_MOST = 10**9  # of any limit: beyond it the system takes no number
 _STEP_KINDS = ("import", "call", "code", "command", "serve")
 
 
@@ -53,6 +58,23 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _refuse_placeholders(text: str, known: tuple[str, ...]) -> None:
+    """A ``{name}`` that nothing is put in place of; the shell's ``${name}`` and what stands in single quotes are its own."""
+    for found in re.finditer(r"(?<![$\w{])\{([A-Za-z_]\w*)\}", text):
+        name = found[1]
+        near = difflib.get_close_matches(name.lower(), known, 1)
+        quoted = text[: found.start()].count("'") % 2 == 1
+        if name in known or (quoted and not near):
+            continue
+        if name == "port":
+            raise ValueError(
+                "{port} stands for the port of a server: this step must be 'serve: …' in place of 'command: …'"
+            )
+        shown = ", ".join(f"{{{one}}}" for one in known)
+        hint = f"did you mean {{{near[0]}}}?" if near else f"known here: {shown}; the shell's own is ${{{name}}}"
+        raise ValueError(f"unknown placeholder {{{name}}}; {hint}")
+
+
 class Step(_Part):
     """One startup step: ``kind`` is import, call, code, command or serve; ``text`` what it runs."""
 
@@ -73,6 +95,8 @@ class Step(_Part):
             raise ValueError(f"import takes a module's dotted name, not {self.text!r}")
         if self.kind == "call" and not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", self.text):
             raise ValueError(f"call takes module:function, not {self.text!r}")
+        if self.kind in ("command", "serve"):
+            _refuse_placeholders(self.text, ("port", *_PLACEHOLDERS) if self.kind == "serve" else _PLACEHOLDERS)
         return self
 
     @property
@@ -101,6 +125,18 @@ class App(_Part):
         if (self.root is None) == (self.repository is None):
             raise ValueError("give either root (a folder) or repository (a git repository)")
         return self
+
+    @field_validator("env")
+    @classmethod
+    def _sound(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, text in value.items():
+            if not name or "=" in name:
+                raise ValueError(f"{name!r} is no name of a variable")
+            for found in re.findall(r"(?<!\$)\{([A-Za-z_]\w*)\}", text):
+                near = difflib.get_close_matches(found.lower(), _PLACEHOLDERS, 1)
+                if found not in _PLACEHOLDERS and near:
+                    raise ValueError(f"{name}: unknown placeholder {{{found}}}; did you mean {{{near[0]}}}?")
+        return value
 
     @field_validator("workdir", "subdir")
     @classmethod
@@ -219,13 +255,14 @@ class Postmortem(_Part):
 
 
 class Limits(_Part):
-    """What one startup step may use before it is ended."""
+    """What one startup step may use before it is ended, and what of data that git does not hold is copied."""
 
-    seconds: float = Field(default=60, gt=0, strict=False)
-    memory_mb: int = Field(default=4096, gt=0)
-    disk_mb: int = Field(default=1024, gt=0)
-    output_mb: int = Field(default=16, gt=0)
-    processes: int = Field(default=200, gt=0)
+    seconds: float = Field(default=60, gt=0, le=_MOST, strict=False)
+    memory_mb: int = Field(default=4096, gt=0, le=_MOST)
+    disk_mb: int = Field(default=1024, gt=0, le=_MOST)
+    output_mb: int = Field(default=16, gt=0, le=_MOST)
+    processes: int = Field(default=200, gt=0, le=_MOST)
+    copy_mb: int = Field(default=50, gt=0, le=_MOST)
 
 
 class Incident(_Part):
@@ -248,6 +285,7 @@ class Incident(_Part):
     postmortem: Postmortem = Postmortem()
     limits: Limits = Limits()
     file: Path = Path("incident.yaml")
+    _packed: tuple[str, ...] | None = None  # packed for another machine, and what of the application was left behind
 
     @model_validator(mode="after")
     def _one_history(self) -> "Incident":
@@ -278,10 +316,11 @@ class Incident(_Part):
             if self.database_server is not None:
                 raise ValueError("database_server is for 'database: postgresql'")
             for text in (*self.app.env.values(), *(step.text for step in (*self.prepare, *self.startup))):
-                if found := _DATABASE_PARTS.search(text):
-                    raise ValueError(
-                        f"{found[0]} is for 'database: postgresql'; SQLite has a file, in {{database_url}}"
-                    )
+                for part in _DATABASE_PARTS:
+                    if f"{{{part}}}" in text:
+                        raise ValueError(
+                            f"{{{part}}} is for 'database: postgresql'; SQLite has a file, in {{database_url}}"
+                        )
         return self
 
     @property
@@ -290,7 +329,10 @@ class Incident(_Part):
 
     def resolve(self, path: str) -> Path:
         """A path of the incident file, made absolute from the file's folder."""
-        return (self.folder / Path(path).expanduser()).absolute()
+        try:
+            return (self.folder / Path(path).expanduser()).absolute()
+        except RuntimeError:  # the home folder of somebody who is not there
+            return (self.folder / path).absolute()
 
     def changes_of(self, fix: str) -> list[Path | str]:
         """What a fix applies, in order: patch files as absolute paths, commits of the history as text."""
@@ -347,31 +389,23 @@ def load(path: str | Path) -> Incident:
     :param path: the file, or a folder that holds ``incident.yaml``
     :raises IncidentError: with the key and the line of everything that is wrong
     """
-    file = Path(path).expanduser()
-    if file.is_dir():
-        file = file / "incident.yaml"
+    file, text = _read(path)
     try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise IncidentError(
-            f"{file}: there is no such incident file. Give the path of an incident.yaml, or of its folder."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise IncidentError(f"{file}: cannot be read as UTF-8 text: {error}") from None
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_depth(text, file)
+        loader = _Loader(text)
+        node = loader.get_single_node()
         _refuse_explosion(node, file)
         _refuse_duplicates(node, file)
-        data = yaml.safe_load(text)
+        _refuse_odd_text(node, file)
+        data = None if node is None else loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error)
-        raise IncidentError(f"{file}{line}: not valid YAML: {problem}") from None
-    except RecursionError:
-        raise IncidentError(f"{file}: nested too deeply for an incident file") from None
+        raise IncidentError(f"{file}{line}: not valid YAML: {' '.join(problem.split())}") from None
     if not isinstance(data, dict):
         raise IncidentError(f"{file}:1: an incident file is a mapping with title, app and startup")
+    remember_all(data, "")  # from here on no message, page or report holds them
     if "file" in data:
         raise IncidentError(f"{file}:{_line(node, ('file',))}: file: unknown key")
     try:
@@ -381,6 +415,60 @@ def load(path: str | Path) -> Incident:
         raise IncidentError("\n".join(text for _, text in dict.fromkeys(problems))) from None
     _check_paths(incident, node)
     return incident
+
+
+def _read(path: str | Path) -> tuple[Path, str]:
+    """The incident file that a path names, and its text."""
+    try:
+        file = Path(path).expanduser()
+        file = file / "incident.yaml" if file.is_dir() else file
+        if not file.exists():
+            raise IncidentError(
+                f"{file}: there is no such incident file. Give the path of an incident.yaml, or of its folder."
+            )
+        if not file.is_file():
+            raise IncidentError(f"{file}: is no file; an incident file lies beside what it names")
+        if file.stat().st_size > _MOST_BYTES:
+            raise IncidentError(f"{file}: is larger than {_MOST_BYTES >> 20} MB, and no incident file")
+        return file, file.read_text(encoding="utf-8")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise IncidentError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only; a value that is not what its form or tag says is an error with its line."""
+
+    def construct_object(self, node, deep=False):
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError, OverflowError) as error:
+            kind = node.tag.rpartition(":")[2]
+            problem = f"this is no {kind}; what is meant as text stands in quotes"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+
+def _refuse_depth(text: str, file) -> None:
+    """Before anything follows the levels: the deeper they are, the longer that takes."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise IncidentError(f"{file}:{event.start_mark.line + 1}: nested too deeply for an incident file")
+
+
+def _refuse_odd_text(node, file) -> None:
+    """No path, command or variable can hold these, and no terminal or file takes half a character."""
+    todo = [node]
+    while todo:
+        current = todo.pop()
+        if isinstance(current, yaml.ScalarNode) and re.search("[\0\ud800-\udfff]", current.value):
+            raise IncidentError(
+                f"{file}:{current.start_mark.line + 1}: a NUL or half a character stands in this text; take it out"
+            )
+        if isinstance(current, yaml.MappingNode):
+            todo += [part for pair in current.value for part in pair]
+        elif isinstance(current, yaml.SequenceNode):
+            todo += current.value
 
 
 def _refuse_explosion(node, file) -> None:
@@ -437,7 +525,7 @@ def _line(node, where) -> int:
 
 def _problem(found, node, file) -> tuple[int, str]:
     where, kind = found["loc"], found["type"]
-    name = ".".join(map(str, where)) or "the file"
+    name = ".".join(map(str, where))[:200] or "the file"
     line = _line(node, where)
     if kind == "extra_forbidden":
         known = _known_keys(where)
@@ -449,8 +537,11 @@ def _problem(found, node, file) -> tuple[int, str]:
     elif kind == "value_error":
         text = str(found["ctx"]["error"])
     else:
-        shown = repr(found["input"])
-        text = f"{found['msg'][:1].lower()}{found['msg'][1:]}, not {shown if len(shown) < 80 else type(found['input']).__name__}"
+        secret = any(says_secret(str(part)) for part in where)
+        shown = type(found["input"]).__name__ if secret else repr(found["input"])
+        shown = shown if len(shown) < 80 else type(found["input"]).__name__
+        text = f"{found['msg'][:1].lower()}{found['msg'][1:]}, not {shown}"
+        name += " (its value)" if secret else ""  # or what follows would be taken for it, and masked
     return line, f"{file}:{line}: {name}: {text}"
 
 
@@ -467,7 +558,10 @@ def _check_paths(incident: Incident, node) -> None:
     problems = []
 
     def need(where, path, kind):
-        there = path.is_dir() if kind == "folder" else path.is_file()
+        try:
+            there = path.is_dir() if kind == "folder" else path.is_file()
+        except OSError:  # a name that is too long, a folder that may not be looked into
+            there = False
         if not there:
             name = ".".join(map(str, where))
             problems.append(f"{incident.file}:{_line(node, where)}: {name}: there is no {kind} {path}")

@@ -13,7 +13,7 @@ import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -63,19 +63,50 @@ def everything_ends() -> Iterator[None]:
             _endings -= 1
 
 
+class Pool(Executor):
+    """Somebody's executor, and what was given to it through here."""
+
+    def __init__(self, executor: Executor):
+        self.executor = executor
+        self.given: weakref.WeakSet[Future] = weakref.WeakSet()
+
+    def submit(self, function, /, *given, **named) -> Future:
+        check()
+        future = self.executor.submit(function, *given, **named)
+        self.given.add(future)
+        return future
+
+    def cancel(self) -> None:
+        """Take back what has not begun."""
+        for future in list(self.given):
+            future.cancel()
+
+
 @contextmanager
-def pool_of(executor: Executor | None) -> Iterator[Executor]:
-    """The given executor, or threads of our own, one a core; an error within ends every run at once."""
-    own = None if executor is not None else ThreadPoolExecutor(max_workers=os.cpu_count() or 2)
+def pool_of(executor: Executor | None) -> Iterator[Pool]:
+    """The given executor, or threads of our own, one a core; an error within ends what runs in those at once.
+
+    What it is given are functions of modules and values that can be pickled: its workers may be processes, and on
+    other machines (:mod:`kit.portable`). Of a given executor, an error takes back what has not begun.
+    """
+    own = None if executor is not None else ThreadPoolExecutor(max_workers=cores())
+    pool = Pool(executor or own)
+    under_way(pool, Pool.cancel)
     try:
-        yield executor or own
+        yield pool
     except BaseException:
-        with everything_ends():
-            if own is not None:
+        pool.cancel()
+        if own is not None:
+            with everything_ends():
                 own.shutdown(wait=True, cancel_futures=True)
         raise
     if own is not None:
         own.shutdown()
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def interruptible(work: Callable) -> Callable:

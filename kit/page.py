@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from .clean import Dresser, clean_output, clean_prose, with_anchors
-from .janitor import write_whole
 from .markup import safe
 
 TEMPLATE = Path(__file__).with_name("template")
@@ -39,20 +38,6 @@ class Page:
     trouble: str = ""
     contents: list[tuple[str, str]] = field(default_factory=list)  # (id, text)
     cells: list[Cell] = field(default_factory=list)
-
-
-def write_page(notebook_path: str | Path, html_path: str | Path, *, title: str) -> Path:
-    """Write the page of an executed notebook; the file is there whole or not at all.
-
-    :param title: the page's title and first heading
-    :return: where it was written
-    """
-    import nbformat
-
-    html_path = Path(html_path)
-    text = render(nbformat.read(str(notebook_path), as_version=4), title=title)
-    write_whole(html_path, text)
-    return html_path
 
 
 def render(notebook: Any, *, title: str) -> str:

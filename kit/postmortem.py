@@ -2,7 +2,9 @@
 
 import json
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from .errors import RunBroke
 from .incident import Incident, find_interpreter
 from .janitor import folder as temporary_folder
 from .janitor import write_whole
+from .redact import redacted
 
 _LONGEST_SOCKET = 100  # bytes; macOS takes 103 with what ZeroMQ appends, Linux 107
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "postmortem.ipynb"
@@ -45,10 +48,14 @@ def publish(
 
     :param output: where to; its suffix does not count. Default: ``results/<incident>/postmortem``
     :raises RunBroke: the notebook could not be executed to its end; what it shows until then is kept and named
+    :raises SecretFound: one of the three would show a secret; none is written, and those of an earlier run are gone
     """
-    from papermill.exceptions import PapermillException
+    with _without_address_grammar():
+        import nbformat
+        from papermill.exceptions import PapermillException
 
-    from .page import write_page
+    from .page import render
+    from .scan import refuse_secrets
 
     find_interpreter(incident)  # what cannot begin is said now, and not from within the notebook
     name = incident.folder.name if incident.file.name == "incident.yaml" else incident.file.stem
@@ -67,17 +74,23 @@ def publish(
         except (PapermillException, RuntimeError) as error:  # a cell failed; the kernel did not start, or died
             failure = str(error).strip().splitlines()[-1]
         interrupt.check()
+        texts = {}
         if executed.exists():
-            write_whole(notebook, _without_paths(executed))
             progress("writing the page")
-            write_page(notebook, html, title=incident.title)
-        if failure or not answer.exists():
-            raise RunBroke(
-                f"{NOTEBOOK.name}: the notebook did not come to its end: {failure or 'no result was written'}. "
-                f"What it shows until then: {html if html.exists() else 'nothing'}"
-            )
-        found = json.loads(answer.read_text("utf-8"))
-        write_whole(report, json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+            content = _made_public(json.loads(executed.read_text("utf-8")))
+            texts[notebook] = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+            texts[html] = render(nbformat.reads(texts[notebook], as_version=4), title=incident.title)
+        if not failure and answer.exists():
+            texts[report] = answer.read_text("utf-8")
+    refuse_secrets({path.name: text for path, text in texts.items()})
+    for path, text in texts.items():
+        write_whole(path, text)
+    if report not in texts:
+        raise RunBroke(
+            f"{NOTEBOOK.name}: the notebook did not come to its end: {failure or 'no result was written'}. "
+            f"What it shows until then: {html if html in texts else 'nothing'}"
+        )
+    found = json.loads(texts[report])
     return Published(notebook, html, report, found, exit_code(found))
 
 
@@ -97,7 +110,8 @@ def execute(
     :param progress: told what the notebook's own progress line says
     :raises papermill.exceptions.PapermillException: a cell failed
     """
-    import papermill
+    with _without_address_grammar():
+        import papermill
     from traitlets.config import Config
 
     from .engine import NAME
@@ -116,6 +130,22 @@ def execute(
     )
 
 
+@contextmanager
+def _without_address_grammar() -> Iterator[None]:
+    """Import what needs jsonschema without the grammar of URLs that it would build first, for two seconds.
+
+    No schema of a notebook asks for that format (python-jsonschema/jsonschema#1521).
+    """
+    absent = "rfc3987_syntax" not in sys.modules
+    if absent:
+        sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules["rfc3987_syntax"]
+
+
 def _transport(scratch: Path) -> dict[str, str]:
     """Sockets that are files, so that no port is open; a file's name may be too long for one."""
     sockets = scratch / "kernel"
@@ -131,9 +161,11 @@ def exit_code(report: dict[str, Any]) -> int:
     return 0 if report["verify"]["verified"] else 1
 
 
-def _without_paths(notebook: Path) -> str:
-    """A notebook's text without what papermill notes of this machine: the parameters stay in their cell, by their file's name."""
-    content = json.loads(notebook.read_text("utf-8"))
+def _made_public(content: dict[str, Any]) -> dict[str, Any]:
+    """An executed notebook without what papermill notes of this machine: parameters stay in their cell, by their file's name.
+
+    What is printed and what a failed cell says is text that no view has looked at: it is redacted here.
+    """
     kept = content["metadata"].get("papermill", {})
     for key in ("input_path", "output_path", "parameters", "environment_variables"):
         kept.pop(key, None)
@@ -143,7 +175,14 @@ def _without_paths(notebook: Path) -> str:
                 line if "=" not in line else f"{line.split('=')[0]}= {_shown(line.split('=', 1)[1])}\n"
                 for line in "".join(cell["source"]).splitlines()
             ]
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        for output in cell.get("outputs", []):
+            for name in {"text", "ename", "evalue", "traceback"}.intersection(output):
+                output[name] = redacted(_joined(output[name]) if name == "text" else output[name])
+    return content
+
+
+def _joined(text: str | list[str]) -> str:
+    return text if isinstance(text, str) else "".join(text)
 
 
 def _shown(value: str) -> str:

@@ -2,22 +2,44 @@
 
 The formats of tokens are those of detect-secrets 1.5.0 (a test asks it about what is left). It only finds,
 and needs a second to start; here the rules are one expression each, and every repetition is bounded, so
-that a line of a megabyte takes no longer than a megabyte of lines.
+that a line of a megabyte takes no longer than a megabyte of lines. What is known exactly
+(:mod:`kit.known_secrets`) is masked before anything is guessed.
 """
 
+import getpass
 import os
 import re
 from collections.abc import Callable
+from typing import Any
+
+from .known_secrets import mask
 
 _MASK = "***"
 SCRATCH_PASSWORD = "kit_scratch_"  # begins the password of every scratch database: wherever one shows, it is known
 _HOME = os.path.expanduser("~")
+# Names that many machines share say nothing about anybody.
+_SHARED = re.compile(
+    r"root|admin|app|user|ubuntu|debian|runner|jovyan|vagrant|docker|build|builder|node|nobody|www-data"
+)
+
+
+def _user_name() -> re.Pattern | None:
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):  # a number without a name, as in a container
+        return None
+    known = len(name) < 3 or _SHARED.fullmatch(name.lower())
+    return None if known else re.compile(rf"(?<=[/\\(]){re.escape(name)}(?=[/\\)\s:'\"]|$)")
+
+
+_USER_NAME = _user_name()
 _HOMES = re.compile(r"(?<![\w.])/(?:home|Users)/[^/\s'\":<>]{1,64}(?=/)|[A-Za-z]:\\Users\\[^\\\s'\"<>]{1,64}(?=\\)")
 
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?(?:-----)?"
     r"(?:(?!-----BEGIN)[\s\S]){0,20000}?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)"
 )
+_KEY_CUT = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?[-A-Za-z0-9+/=\\\s\"',:|]{0,20000}")
 # user:password@ of a URL. A password may hold @ and, badly written, /; a port before a path is none.
 _URL = re.compile(
     r"(?P<head>://[^\s:/@'\"]{0,200}):(?!\d{1,5}[/?#])(?!\*\*\*@)"
@@ -43,6 +65,12 @@ _NO_VALUE = re.compile(
     r"|[{$%<]"  # a placeholder
     r"|\*\*\*|\(a private key\)"
 )
+# A column, a setting or an argument whose own default is the secret.
+_DEFAULT = re.compile(
+    rf"(?P<head>{_WORDS}\w{{0,30}}['\"]?[ \t]{{0,4}}[:=,][^\n]{{0,200}}?\bdefault[ \t]?=[ \t]?(?:[\w.]{{1,40}}\()?(?P<quote>['\"]))"
+    r"(?:\\.|(?!(?P=quote))[^\n\\]){1,400}(?=(?P=quote))",
+    re.IGNORECASE,
+)
 _BEARER = re.compile(r"\b(?P<scheme>Bearer|Basic|Token|Digest)[ \t]{1,4}(?!\*\*\*)[\w.~+/=-]{4,4000}")
 _COOKIE = re.compile(
     r"\b(?P<name>(?:set-)?cookie['\"]?:[ \t]{0,4}['\"]?)(?![ \t]{0,4}['\"]?\*\*\*)[^\n'\"]{1,4000}", re.IGNORECASE
@@ -61,15 +89,33 @@ _TOKENS = re.compile(
 
 
 def redact(text: str) -> str:
-    """``text`` with secrets masked and home folders as ``~``; what was masked once stays as it is."""
-    text = _PRIVATE_KEY.sub("(a private key)", text)
+    """``text`` with secrets masked and home folders as ``~``; it keeps its lines, and what was masked once stays as it is."""
+    text = mask(text, _MASK)
+    text = _KEY_CUT.sub(_without_key, _PRIVATE_KEY.sub(_without_key, text))
     text = _URL.sub(rf"\g<head>:{_MASK}", text)
     text = _TOKENS.sub(_MASK, text)
     text = _USER.sub(_MASK, text)
     text = _BEARER.sub(rf"\g<scheme> {_MASK}", text)
     text = _COOKIE.sub(rf"\g<name>{_MASK}", text)
     text = _PAIR.sub(_masked, text)
+    text = _DEFAULT.sub(rf"\g<head>{_MASK}", text)
     return _without_homes(text)
+
+
+def redacted(value: Any) -> Any:
+    """A value of JSON with every text in it, names of keys too, redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {redact(key) if isinstance(key, str) else key: redacted(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redacted(one) for one in value]
+    return value
+
+
+def _without_key(found: re.Match) -> str:
+    """Of a key that is written over several lines every line goes, and the numbers of those below it stay."""
+    return "(a private key)" + "\n" * found[0].count("\n")
 
 
 def _masked(found: re.Match) -> str:
@@ -93,4 +139,5 @@ _BEARER_MASKED: Callable[[str], object] = re.compile(r"\w+ \*\*\*$").match
 def _without_homes(text: str) -> str:
     if len(_HOME) > 1:
         text = re.sub(re.escape(_HOME) + r"(?![\w.-])", "~", text)
-    return _HOMES.sub("~", text)
+    text = _HOMES.sub("~", text)
+    return _USER_NAME.sub("(user)", text) if _USER_NAME else text

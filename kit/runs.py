@@ -48,11 +48,17 @@ class Seen:
     defined: tuple[str, ...] = ()
 
 
-def run_build(incident: Incident, repository: str, subdir: str, sha: str) -> Seen:
+def at_build(incident: Incident, repository: Repository, sha: str) -> Incident:
+    """The incident with one commit of a repository as its application, and without what a startup does not need."""
+    where = {"root": None, "repository": str(repository.folder), "revision": sha, "subdir": repository.subdir}
+    app = incident.app.model_copy(update=where)
+    return incident.model_copy(update={"app": app, "history": None, "log": None, "fixes": {}})
+
+
+def run_build(incident: Incident) -> Seen:
     """Start one commit of a repository, in a workspace of its own; whatever fails there is a finding."""
-    app = incident.app.model_copy(update={"root": None, "repository": repository, "revision": sha, "subdir": subdir})
     try:
-        trace = reproduce(incident.model_copy(update={"app": app}))
+        trace = reproduce(incident)
     except IncidentError as error:
         return Seen(False, None, _short(error))
     except RunBroke as error:
@@ -260,8 +266,7 @@ class Runner:
             self.from_kept.add(sha)
         else:
             self.runs += 1
-            folder, subdir = str(self.repository.folder), self.repository.subdir
-            future = self.pool.submit(self.run, self.incident, folder, subdir, sha)
+            future = self.pool.submit(self.run, at_build(self.incident, self.repository, sha))
         self._by_tree[tree] = future
         return future
 

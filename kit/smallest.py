@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,48 +32,43 @@ def reduce_startup(
     trace: Trace,
     first: Registration,
     second: Registration,
-    executor: Executor | None = None,
+    *,
+    executor: Executor,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Smallest:
     """Delta debugging over runs: from the modules that were imported before the second registration down to the few needed.
 
     A run fails the same way when the same two statements register the same table, in that order.
     """
-    pool = executor or ThreadPoolExecutor(max_workers=2)
     runs = 0
 
     def fails(steps: Sequence[Step]) -> bool:
         nonlocal runs
         runs += 1
         progress(f"smallest reproduction: run {runs}, {len(steps)} steps (at most {_MOST_RUNS} runs)")
-        return _same_failure(incident, tuple(steps), first, second)
+        return executor.submit(_same_failure, incident, tuple(steps), first, second).result()
 
     def any_of(candidates: Sequence[Sequence[Step]]) -> Sequence[Step] | None:
         """The first of several lists that fails, tried side by side."""
         nonlocal runs
         runs += len(candidates)
-        answers = list(
-            pool.map(_same_failure, *zip(*((incident, tuple(c), first, second) for c in candidates), strict=True))
-        )
+        futures = [executor.submit(_same_failure, incident, tuple(c), first, second) for c in candidates]
+        answers = [one.result() for one in futures]
         return next((c for c, failed in zip(candidates, answers, strict=True) if failed), None)
 
-    try:
-        # What mostly suffices: the two modules, or the one that imports both.
-        guesses = _guesses(trace, first, second)
-        start = any_of(guesses) if guesses else None
-        if start is None:
-            everything = _everything(incident, trace, second)
-            start = everything if everything and fails(everything) else None
-        if start is None:
-            own = tuple(incident.startup)
-            return Smallest(own, "", runs, "no list of imports and calls in one interpreter fails the same way")
-        steps = shrink(list(start), fails, lambda: runs < _MOST_RUNS)
-        return Smallest(
-            tuple(steps), paste(incident, steps), runs, "" if runs < _MOST_RUNS else "stopped at the most runs allowed"
-        )
-    finally:
-        if executor is None:
-            pool.shutdown()
+    # What mostly suffices: the two modules, or the one that imports both.
+    guesses = _guesses(trace, first, second)
+    start = any_of(guesses) if guesses else None
+    if start is None:
+        everything = _everything(incident, trace, second)
+        start = everything if everything and fails(everything) else None
+    if start is None:
+        own = tuple(incident.startup)
+        return Smallest(own, "", runs, "no list of imports and calls in one interpreter fails the same way")
+    steps = shrink(list(start), fails, lambda: runs < _MOST_RUNS)
+    return Smallest(
+        tuple(steps), paste(incident, steps), runs, "" if runs < _MOST_RUNS else "stopped at the most runs allowed"
+    )
 
 
 def shrink(items: list, fails: Callable[[list], bool], may_go_on: Callable[[], bool] = lambda: True) -> list:

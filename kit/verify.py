@@ -8,12 +8,15 @@ from pathlib import Path
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
 from .incident import Incident
 from .interrupt import interruptible, pool_of
+from .redact import redact
 from .startup import reproduce
 from .trace import Conflict, Trace, application_frames
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
 _STATE = ("mappers", "migrations", "definitions")
+
+_REFUSED = "refused by the incident kit"  # in an error that the run's own guard raised: no incident of the application
 
 
 @dataclass(frozen=True)
@@ -66,21 +69,28 @@ def verify(
     :raises RunBroke: a startup could not begin
     """
     names = list(incident.fixes) if only is None else list(only)
-    attempts: dict[str | None, Attempt] = {}
+    attempts: dict[str, Attempt] = {}
     with pool_of(executor) as pool:
         progress("control: starting the build as it is")
-        control = attempts[None] = pool.submit(attempt, incident, None).result()
+        first = pool.submit(attempt, incident, None)
+        # In a pool of our own fixes begin beside the control, so that no core waits for it. Without an incident
+        # they are taken back; in somebody else's pool that would be others' time.
+        beside = executor is None
+        futures = {pool.submit(attempt, incident, name): name for name in (names if beside else ())}
+        control = first.result()
         said = "the incident reproduces" if control.reproduced else "the incident does not reproduce"
         progress(f"control: {said}" + (f"; trying {len(names)} fixes" if control.reproduced and names else ""))
-        futures = {pool.submit(attempt, incident, name): name for name in (names if control.reproduced else ())}
+        if not control.reproduced:
+            pool.cancel()
+            return Verification(control, False, (), ())
+        if not beside:
+            futures = {pool.submit(attempt, incident, name): name for name in names}
         for number, future in enumerate(as_completed(futures), 1):
             one = attempts[futures[future]] = future.result()
             held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold"
             progress(
                 f"fix {number} of {len(names)}, {one.name}: {'the incident is still there' if one.reproduced else held}"
             )
-    if not control.reproduced:
-        return Verification(control, False, (), ())
     fixes = tuple(_result(incident, name, attempts[name], control) for name in names)
     return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
 
@@ -97,9 +107,10 @@ def attempt(incident: Incident, fix: str | None = None) -> Attempt:
 
 def shows_incident(incident: Incident, trace: Trace) -> bool:
     """Does the trace show what ``expect`` says? Without ``expect``: did anything go wrong?"""
-    error, table = incident.expect.error, incident.expect.table
+    error, table = _expected(incident), incident.expect.table
     if error is None and table is None:
-        return bool(trace.conflicts or trace.swallowed or any(step.ok is False for step in trace.steps))
+        wrong = [*(one.error for one in trace.swallowed), *(step.error for step in trace.steps if step.ok is False)]
+        return bool(trace.conflicts or any(_REFUSED not in str(one) for one in wrong))
     conflicts = [one for one in trace.conflicts if table in (None, one.table)]
     if table is not None and not conflicts:
         about = [one for one in trace.registrations if one.table == table]
@@ -112,7 +123,14 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
 
 def why_not(incident: Incident, trace: Trace) -> list[str]:
     """What ``expect`` asked for and the startup did not show, against what it showed; for a run that does not reproduce."""
-    error, table = incident.expect.error, incident.expect.table
+    error, table = _expected(incident), incident.expect.table
+    refused = next((str(step.error) for step in trace.steps if step.error and _REFUSED in str(step.error)), None)
+    if refused is not None:
+        return [
+            f"The kit itself refused what the application asked for: {refused.partition(_REFUSED)[0].rstrip(': ')}. Give it the scratch "
+            "database: name the variable that it reads in database_env, or write '{database_url}' into app.env, an option of a step, "
+            "or a settings file that a step under 'prepare' writes."
+        ]
     seen = next((step.error for step in trace.steps if step.error), None)
     seen = seen or next((str(one.error) for one in trace.swallowed), "every step succeeded, nothing was swallowed")
     found = []
@@ -123,6 +141,11 @@ def why_not(incident: Incident, trace: Trace) -> list[str]:
         said = f"registered a second time: {', '.join(tables)}" if tables else "no table was registered a second time"
         found.append(f"expect.table was not seen: {table!r}. {said[0].upper()}{said[1:]}.")
     return found
+
+
+def _expected(incident: Incident) -> str | None:
+    """The error as a trace has it, its secrets masked."""
+    return None if incident.expect.error is None else redact(incident.expect.error)
 
 
 def _texts(trace: Trace, conflicts: Sequence[Conflict] = ()) -> list[str]:

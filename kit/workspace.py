@@ -5,14 +5,16 @@ Nothing of the user's is run in place: what a startup writes, it writes here, an
 
 import os
 import shutil
-import stat
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .copying import copy_tree
 from .errors import IncidentError, RunBroke
 from .incident import Incident
 from .janitor import folder as temporary_folder
@@ -21,19 +23,7 @@ from .repository import QUIET, git_environment
 if TYPE_CHECKING:
     from .postgresql import Scratch
 
-# Never needed to start an application, often large: version control, caches, other environments.
-_LEFT_BEHIND = {
-    ".git",
-    ".hg",
-    ".svn",
-    "__pycache__",
-    "node_modules",
-    ".tox",
-    ".nox",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-}
+_MOST_PATCHED = 1 << 30  # bytes of one file that a patch writes
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -88,25 +78,65 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
 
 def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postgresql: "Scratch | None") -> Workspace:
     root = folder / "app"
-    left = _check_out(incident, root) if incident.app.repository else _copy(incident.resolve(incident.app.root), root)
+    if incident.app.repository:
+        left = _check_out(incident, root)
+    else:
+        # What was packed is what is needed: nothing more stays behind.
+        most = incident.limits.copy_mb << 20 if incident._packed is None else sys.maxsize
+        left = copy_tree(incident.resolve(incident.app.root), root, most)
     for patch in patches:
         apply(_written(incident, patch, folder) if isinstance(patch, str) else patch, root)
     for name in ("home", "tmp", "probe", "scratch"):
         (folder / name).mkdir()
-    shutil.copyfile(Path(__file__).with_name("probe.py"), folder / "probe" / "sitecustomize.py")
     driver = incident.database_driver
     file = folder / "scratch" / "scratch.db"
     url = postgresql.url(driver) if postgresql else f"sqlite{f'+{driver}' if driver else ''}:///{file}"
     workdir = root / incident.app.workdir
-    if not workdir.is_dir():
+    if not workdir.is_dir() or not workdir.resolve().is_relative_to(root):
         raise IncidentError(
             f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application"
         )
     python = incident.python
+    _put_probe(folder / "probe", python)
     environment = _environment(incident, folder, root, python)
     environment |= {name: _filled(value, url, postgresql) for name, value in incident.app.env.items()}
     environment[incident.database_env] = url
-    return Workspace(folder, root, workdir, python, environment, url, tuple(left), postgresql)
+    left = (*(incident._packed or ()), *left)
+    return Workspace(folder, root, workdir, python, environment, url, left, postgresql)
+
+
+def _put_probe(folder: Path, python: str) -> None:
+    """The probe where Python looks for ``sitecustomize``, compiled once for all startups: that is most of its start."""
+    target = folder / "sitecustomize.py"
+    shutil.copyfile(Path(__file__).with_name("probe.py"), target)
+    compiled = _compiled_probe(python)
+    if compiled is not None:
+        name, content = compiled
+        (folder / "__pycache__").mkdir()
+        (folder / "__pycache__" / name).write_bytes(content)
+
+
+@lru_cache(maxsize=16)
+def _compiled_probe(python: str) -> tuple[str, bytes] | None:
+    """``(name, content)`` of the bytecode that this interpreter makes of the probe, with nothing of the application.
+
+    None if it makes none: what is wrong with it shows when it is to run the startup.
+    """
+    with temporary_folder() as folder:
+        source = folder / "sitecustomize.py"
+        shutil.copyfile(Path(__file__).with_name("probe.py"), source)
+        # Unchecked: it goes beside copies of the source, each with a time of its own.
+        compile_it = (
+            "import py_compile, sys\n"
+            "py_compile.compile(sys.argv[1], invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)"
+        )
+        try:
+            command = [python, "-I", "-S", "-c", compile_it, str(source)]
+            subprocess.run(command, env={"PATH": _SYSTEM_PATH}, capture_output=True, timeout=30)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        found = next((folder / "__pycache__").glob("sitecustomize.*.pyc"), None)
+        return None if found is None else (found.name, found.read_bytes())
 
 
 def _filled(text: str, url: str, postgresql: "Scratch | None") -> str:
@@ -122,16 +152,14 @@ def apply(patch: Path, root: Path) -> None:
     :raises IncidentError: with what git says
     """
     # Without a ceiling git would take a repository that happens to lie above, and skip every file.
-    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_CONFIG_NOSYSTEM": "1"}
-    done = subprocess.run(
-        ["git", "apply", "--whitespace=nowarn", "-p1", str(patch)],
-        cwd=root,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    environment = git_environment(GIT_CEILING_DIRECTORIES=str(root.parent), GIT_CONFIG_NOSYSTEM="1")
+    command = ["git", *QUIET, "apply", "--whitespace=nowarn", "-p1", str(patch)]
+    # A few bytes of a binary patch may stand for any number of them.
+    limited = ["/bin/sh", "-c", f'ulimit -f {_MOST_PATCHED >> 9}; exec "$@"', "sh", *command]
+    done = subprocess.run(limited, cwd=root, env=environment, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        said = "; ".join(line.removeprefix("error: ") for line in done.stderr.strip().splitlines()) or "no reason given"
+        said = "; ".join(line.removeprefix("error: ") for line in done.stderr.strip().splitlines())
+        said = said or f"no reason given; a file may not be larger than {_MOST_PATCHED >> 20} MB"
         raise IncidentError(
             f"{patch}: the patch does not apply to this build: {said}. Paths in it count from the application's root; "
             "patches of one fix are applied in the order in which they are listed."
@@ -175,59 +203,6 @@ def _environment(incident: Incident, folder: Path, root: Path, python: str) -> d
     }
 
 
-def _copy(source: Path, target: Path) -> list[str]:
-    """Copy a work tree; links never lead back into the original.
-
-    :returns: what was left behind, each ``path (reason)``
-    """
-    left: list[str] = []
-    source = source.resolve()
-
-    def copy_folder(folder: Path, to: Path, above: frozenset) -> None:
-        to.mkdir(parents=True, exist_ok=True)
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except PermissionError:
-            left.append(f"{folder.relative_to(source) if folder.is_relative_to(source) else folder.name} (unreadable)")
-            return
-        for entry in entries:
-            path, goal = Path(entry.path), to / entry.name
-            shown = str(path.relative_to(source)) if path.is_relative_to(source) else entry.name
-            if entry.name in _LEFT_BEHIND:
-                left.append(f"{shown} (not needed to start)")
-                continue
-            try:
-                copy_entry(path, goal, shown, above)
-            except PermissionError:
-                left.append(f"{shown} (unreadable)")
-
-    def copy_entry(path: Path, goal: Path, shown: str, above: frozenset) -> None:
-        if path.is_symlink():
-            real = path.resolve()
-            if not real.exists():
-                left.append(f"{shown} (a link to nothing)")
-                return
-            if real.is_relative_to(source):  # within the tree: the same link within the copy
-                goal.symlink_to(os.path.relpath(real, path.parent.resolve()))
-                return
-            path = real  # out of the tree: what it leads to, so that nothing is written through it
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            if path in above:
-                left.append(f"{shown} (a link in a circle)")
-            elif (path / "pyvenv.cfg").exists():
-                left.append(f"{shown} (a virtual environment)")
-            else:
-                copy_folder(path, goal, above | {path})
-        elif stat.S_ISREG(mode):
-            shutil.copy2(path, goal)
-        else:
-            left.append(f"{shown} (neither file nor folder)")
-
-    copy_folder(source, target, frozenset({source}))
-    return left
-
-
 def _check_out(incident: Incident, target: Path) -> list[str]:
     """The files of one commit, written through an index of our own: the repository stays as it is."""
     app = incident.app
@@ -238,7 +213,7 @@ def _check_out(incident: Incident, target: Path) -> list[str]:
     def git(*words: str) -> None:
         plain = ("-c", "filter.lfs.smudge=", "-c", "filter.lfs.required=false")
         command = ["git", *QUIET, *plain, "-C", str(repository), *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
         if done.returncode:
             raise IncidentError(
                 f"{incident.file}: app: cannot take {app.revision}:{app.subdir} out of {app.repository}: {done.stderr.strip()}"
@@ -248,4 +223,16 @@ def _check_out(incident: Incident, target: Path) -> list[str]:
     target.mkdir()
     git("read-tree", tree)
     git("--work-tree", str(target), "checkout-index", "--all", "--force", f"--prefix={target}/")
-    return []
+    return _without_links_out(target)
+
+
+def _without_links_out(root: Path) -> list[str]:
+    """Take out links of a commit that lead out of it: something would be written through them."""
+    left = []
+    for parent, folders, files in os.walk(root):
+        for path in (Path(parent, name) for name in [*folders, *files]):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                path.unlink()
+                shown = os.fsencode(path.relative_to(root)).decode("utf-8", "replace")
+                left.append(f"{shown} (a link out of the application)")
+    return sorted(left)

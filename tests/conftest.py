@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import pytest
 import yaml
+from attempts import Plugin, tried  # noqa: F401 (tried is a fixture)
 
 PROJECT = Path(__file__).parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
@@ -29,6 +30,10 @@ class Said(NamedTuple):
     @property
     def json(self):
         return json.loads(self.out)
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(Plugin(config))
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -80,13 +85,14 @@ def bundled_page(once, tmp_path_factory, worker_id):
 def kit():
     """Runs ``python -m kit`` as a user does."""
 
-    def call(*words, cwd=PROJECT, env=None, timeout=180) -> Said:
+    def call(*words, cwd=PROJECT, env=None, input=None, timeout=180) -> Said:
         done = subprocess.run(
             [sys.executable, "-m", "kit", *map(str, words)],
             cwd=cwd,
             env={**os.environ, "PYTHONPATH": str(PROJECT), **(env or {})},
             capture_output=True,
             text=True,
+            input=input,
             timeout=timeout,
         )
         assert "Traceback" not in done.stderr, done.stderr

@@ -131,6 +131,7 @@ def picture(folder: Path) -> dict:
     return found
 
 
+@pytest.mark.attempt("files", "outside the workspace")
 @need_landlock
 @pytest.mark.parametrize("attempt", CHANGES)
 def test_nothing_outside_the_workspace_is_changed(attempt, started, tmp_path):
@@ -168,6 +169,7 @@ def test_everything_inside_the_workspace_may_be_changed(started):
     assert trace.refused == ()
 
 
+@pytest.mark.attempt("files", "a signal to a process outside")
 @need_landlock
 def test_a_process_outside_cannot_be_signalled(started):
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as other:
@@ -195,6 +197,7 @@ TRIES = {
 }  # fmt: skip
 
 
+@pytest.mark.attempt("database", "by Python")
 @linux
 @pytest.mark.parametrize("attempt", TRIES)
 def test_no_connection_of_python_leaves_and_each_is_shown_with_its_site(attempt, started, listen):
@@ -215,6 +218,7 @@ BY_OTHERS = {
 }  # fmt: skip
 
 
+@pytest.mark.attempt("database", "past the probe, by")
 @linux
 @pytest.mark.parametrize("attempt", BY_OTHERS)
 def test_the_kernel_refuses_what_the_probe_does_not_see(attempt, started, listen):
@@ -232,6 +236,7 @@ DATAGRAMS = {
 }  # fmt: skip
 
 
+@pytest.mark.attempt("database", "a datagram")
 @linux
 @pytest.mark.parametrize("attempt", DATAGRAMS)
 def test_no_datagram_leaves(attempt, started, listen):
@@ -244,6 +249,7 @@ def test_no_datagram_leaves(attempt, started, listen):
     assert str(server.port) in json.dumps(trace.refused) or attempt == "C"
 
 
+@pytest.mark.attempt("database", "a UNIX socket of others")
 @linux
 @pytest.mark.parametrize("name", ["path", "abstract"])
 @pytest.mark.parametrize("how", ["python", "C"])
@@ -260,6 +266,7 @@ def test_no_unix_socket_of_others_is_reached(name, how, started, listen, tmp_pat
     assert trace.steps[0].ok is False
 
 
+@pytest.mark.attempt("database", "telemetry by name")
 @linux
 def test_a_name_is_looked_up_nowhere_and_the_lookup_is_shown(started):
     trace = started(
@@ -346,6 +353,7 @@ def stays_shut(trace, server, line: int | None, name="127.0.0.1"):
     assert "geheim" not in json.dumps(trace.refused) + trace.steps[0].output
 
 
+@pytest.mark.attempt("database", "an engine of another URL")
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_of_another_url_is_vetoed_before_any_packet(name, started, listen, drivers, tmp_path):
     server, outside = listen(), tmp_path / "prod.db"
@@ -364,6 +372,7 @@ def test_an_engine_of_another_url_is_vetoed_before_any_packet(name, started, lis
     assert len(trace.refused) == 1
 
 
+@pytest.mark.attempt("database", "an async engine of another URL")
 @pytest.mark.parametrize("name", ASYNC_ENGINES)
 def test_an_async_engine_of_another_url_is_vetoed_as_well(name, started, listen, drivers, tmp_path):
     server, outside = listen(), tmp_path / "prod.db"
@@ -399,6 +408,7 @@ DIRECT = {
 }  # fmt: skip
 
 
+@pytest.mark.attempt("database", "a driver called directly")
 @pytest.mark.parametrize("attempt", DIRECT)
 def test_a_driver_that_is_called_directly_is_refused_with_its_site(attempt, started, listen, drivers):
     server = listen()
@@ -408,6 +418,7 @@ def test_a_driver_that_is_called_directly_is_refused_with_its_site(attempt, star
     assert server.reached == [] and trace.refused[0]["site"]["line"] == 3
 
 
+@pytest.mark.attempt("database", "a database file outside")
 @pytest.mark.parametrize("name", ["sqlite3", "aiosqlite", "sqlite3, a URI", "sqlite3, through a link"])
 def test_a_database_file_outside_is_not_made(name, started, drivers, tmp_path):
     outside = tmp_path / "prod.db"
@@ -449,6 +460,7 @@ WHERE = {
 }  # fmt: skip
 
 
+@pytest.mark.attempt("database", "the URL comes from")
 @pytest.mark.parametrize("place", WHERE)
 def test_wherever_the_url_comes_from_it_is_refused(place, started, listen, drivers):
     server = listen()
@@ -462,6 +474,7 @@ def test_wherever_the_url_comes_from_it_is_refused(place, started, listen, drive
     stays_shut(trace, server, 3)
 
 
+@pytest.mark.attempt("database", "migrations, the URL in")
 @pytest.mark.parametrize("place", ["alembic.ini", "env.py"])
 def test_migrations_against_a_url_of_their_own_are_refused(place, started, listen, drivers):
     server = listen()
@@ -513,6 +526,7 @@ def test_every_interpreter_refuses_and_shows(version, started, listen, tmp_path)
     assert not (tmp_path / "prod.db").exists() and not trace.lost
 
 
+@pytest.mark.attempt("database", "SQLAlchemy")
 @pytest.mark.parametrize("line", ["1.3.24", "1.4.54", "2.0.58", "2.1.9"])
 def test_every_line_of_sqlalchemy_is_vetoed(line, started, tmp_path):
     version = (3, 9) if line < "1.5" else (3, 12)
@@ -560,6 +574,7 @@ def marked(mark: str) -> list[str]:
     return found
 
 
+@pytest.mark.attempt("limits", "the startup")
 @linux
 @pytest.mark.parametrize("name", ENDLESS)
 def test_what_does_not_end_is_ended_with_all_its_descendants(name, started, monkeypatch, tmp_path):
@@ -579,6 +594,7 @@ def test_what_does_not_end_is_ended_with_all_its_descendants(name, started, monk
     assert "service.main" in [one.module for one in trace.imports], "what was seen until then is kept"
 
 
+@pytest.mark.attempt("limits", "forks, seen from the command line")
 @linux
 def test_a_run_that_passes_a_limit_is_exit_4(kit, write_incident):
     file = write_incident(
@@ -593,6 +609,7 @@ def test_a_run_that_passes_a_limit_is_exit_4(kit, write_incident):
     assert said.json["provenance"]["guards"]
 
 
+@pytest.mark.attempt("database", "a server that answers a request")
 @linux
 def test_a_served_application_is_reached_and_reaches_nothing(write_incident, listen):
     """The kit's own requests and a later command of the run come through; the application's own do not leave."""
@@ -686,6 +703,7 @@ def test_a_guard_that_is_missing_is_said_and_fails_no_run(kernel, lesser_kernel,
         assert "nothing in the kernel holds connections" in unguarded
 
 
+@pytest.mark.attempt("database", "a connection on a lesser kernel")
 @need_landlock
 @pytest.mark.parametrize("kernel", ["no Landlock", "an early Landlock", "no copies of sockets"])
 def test_with_less_the_application_still_reaches_itself_and_nothing_else(kernel, lesser_kernel, started, listen):

@@ -22,7 +22,7 @@ from kit.errors import IncidentError
 from kit.history import history
 from kit.incident import load
 from kit.repository import open_repository
-from kit.runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Seen, judge, run_build
+from kit.runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Seen, at_build, judge, run_build
 from kit.triage import triage_incident
 from kit.verify import verify
 
@@ -216,7 +216,8 @@ class Builds:
     def __init__(self, shown=(), broken=()):
         self.shown, self.broken, self.asked = set(shown), set(broken), []
 
-    def __call__(self, incident, repository, subdir, sha):
+    def __call__(self, build):
+        sha = build.app.revision
         self.asked.append(sha)
         return NOT_ABLE if sha in self.broken else SHOWS if sha in self.shown else FINE
 
@@ -377,7 +378,7 @@ def test_renames_line_ends_and_a_folder_inside_a_repository(plain, written, tmp_
     assert (found.when_introduced.first, found.when_fixed.first) == (bad, good)
     (hunk,) = found.introduced.hunks
     assert hunk.file == "service/main.py" and "the pool is closed" in hunk.text
-    seen = run_build(incident, str(made.folder), "backend", old)
+    seen = run_build(at_build(incident, open_repository(made.folder, subdir="backend"), old))
     assert judge(seen, None)[0] == UNTESTABLE and "cannot take" in seen.blocked
     assert moved
 
@@ -388,7 +389,7 @@ def test_a_build_that_needs_a_submodule_is_untestable(pool, written, tmp_path):
     sha = whole.commit({}, "Add the library")
     before = state(whole.folder)
     incident = load(written(whole.folder, path=["lib"]))
-    seen = run_build(incident, str(whole.folder), ".", sha)
+    seen = run_build(at_build(incident, open_repository(whole.folder), sha))
     assert state(whole.folder) == before
     verdict, because = judge(seen, None)
     assert verdict == UNTESTABLE and "No module named 'service'" in because
@@ -403,7 +404,7 @@ def test_hooks_watchers_and_a_split_index_of_the_repository_stay_untouched(pool,
     git(pool.folder, "config", "core.splitIndex", "true")
     (tmp_path / "hooked").unlink(missing_ok=True)
     kept = {path: path.read_bytes() for path in (pool.folder / ".git").rglob("*") if path.is_file()}
-    seen = run_build(load(written(pool.folder)), str(pool.folder), ".", pool.ids[2])
+    seen = run_build(at_build(load(written(pool.folder)), open_repository(pool.folder), pool.ids[2]))
     assert seen.shown and not (tmp_path / "hooked").exists()
     assert kept == {path: path.read_bytes() for path in (pool.folder / ".git").rglob("*") if path.is_file()}
 
@@ -514,8 +515,9 @@ def test_both_notebooks_show_what_they_are_for(tmp_path):
     ids = [one.sha for one in reversed(repository.commits())]
     way = (("app/models_domain.py", 36), ("app/models_extra.py", 259))
 
-    def run(incident, folder, subdir, sha):
-        return Seen(sha in ids[1:4], "it shows", None, way=way if sha in ids[1:4] else ())
+    def run(build):
+        shown = build.app.revision in ids[1:4]
+        return Seen(shown, "it shows", None, way=way if shown else ())
 
     with ThreadPoolExecutor(1) as pool:
         made = history(load(INCIDENT), repository, run=run, executor=pool, seeds=ids[1:4][::-1])

@@ -59,6 +59,23 @@ def test_a_folder_stands_for_the_incident_yaml_in_it(written):
         ("- a\n- b\n", [":1: an incident file is a mapping"]),
         (GOOD.replace("root: app", "root: app\n  workdir: ../.."), [":4: app.workdir:", "must lie inside"]),
         (GOOD.replace("root: app", "env: {A: b}"), [":2: app: give either root"]),
+        (
+            GOOD + "  - serve: uvicorn a:b --port {PORT}\n",
+            [":6: startup.1: unknown placeholder {PORT}; did you mean {port}?"],
+        ),
+        (
+            GOOD + "  - serve: uvicorn a:b --port {port} --host {host}\n",
+            [":6: startup.1:", "{host}", "known here: {port}"],
+        ),
+        (
+            GOOD + "  - command: curl localhost:{port}\n",
+            [":6: startup.1: {port} stands for the port of a server", "'serve: …'"],
+        ),
+        (GOOD + "  - command: app --db {databse_url}\n", [":6: startup.1:", "did you mean {database_url}?"]),
+        (
+            GOOD.replace("root: app", "root: app\n  env: {A: '{DATABASE_URL}'}"),
+            [":4: app.env: A: unknown placeholder {DATABASE_URL}; did you mean {database_url}?"],
+        ),
         (GOOD + "file: /etc/passwd\n", [":6: file: unknown key"]),
     ],
 )
@@ -74,6 +91,19 @@ def test_every_mistake_is_named_at_once(written):
     with pytest.raises(IncidentError) as error:
         load(written(GOOD.replace("title:", "tilte:") + "databas: sqlite\n"))
     assert len(str(error.value).splitlines()) == 3  # two unknown keys, one missing
+
+
+def test_braces_that_are_the_shells_or_a_languages_own_are_no_placeholders(written):
+    steps = [
+        "serve: app --port {port} --db ${DB}",
+        "command: \"awk '{print}' x\"",
+        "command: app --json '{\"a\": 1}' {}",
+    ]
+    text = GOOD + "".join(
+        f"  - {step}\n" if not step.startswith("command: app") else f"  - command: >-\n      {step[9:]}\n"
+        for step in steps
+    )
+    assert len(load(written(text)).startup) == 4
 
 
 def test_aliases_that_explode_are_refused(written):

@@ -1,0 +1,51 @@
+"""Everything that a postmortem runs, side by side: each fix against each check, the diagnosis, the search over commits."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+from .diagnose import Diagnosis, diagnose
+from .history import History, search_if_any
+from .incident import Incident
+from .interrupt import interruptible, pool_of
+from .verify import Verification, verify
+
+
+@dataclass(frozen=True)
+class Investigation:
+    """What was run of an incident; ``history`` is None for an application without one."""
+
+    verification: Verification
+    diagnosis: Diagnosis
+    history: History | None
+
+
+@interruptible
+def investigate(
+    incident: Incident,
+    *,
+    executor: Executor | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Investigation:
+    """Verify, diagnose and search in one pool, so that no core waits for the end of one of them.
+
+    :param executor: where the startups run; by default threads, one a core
+    :raises KitError: as the three do; the others are ended then
+    """
+    said: SimpleQueue = SimpleQueue()
+    parts = (verify, diagnose, search_if_any)
+    # These threads only wait for the pool. They are left last, when the pool has ended what they wait for.
+    with ThreadPoolExecutor(max_workers=len(parts)) as threads, pool_of(executor) as pool:
+        running = [threads.submit(part, incident, executor=pool, progress=said.put) for part in parts]
+        for one in running:
+            one.add_done_callback(said.put)
+        waiting = len(running)
+        while waiting:
+            told = said.get()
+            if isinstance(told, str):
+                progress(told)
+            else:
+                told.result()
+                waiting -= 1
+        return Investigation(*(one.result() for one in running))

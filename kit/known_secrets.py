@@ -1,0 +1,148 @@
+"""Secrets that are known exactly: values of the incident file and of the environment under names that say so.
+
+What is known is masked wherever it shows and however it is written: escaped, quoted for a URL, as base64
+or hexadecimal digits. A process learns them once (:func:`remember`), so that every door of it can ask.
+"""
+
+import base64
+import html
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, quote_plus, unquote
+
+_SHORTEST = (
+    6  # a shorter value would mask half of every text; where its name stands beside it, it is masked all the same
+)
+_LONGEST = 20_000
+_LONG = 12  # from here on a value is masked also inside a longer word
+_SECRET = {
+    "PASS",
+    "PWD",
+    "AUTHORIZATION",
+    "PASSPHRASE",
+    "PASSCODE",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "KEY",
+    "COOKIE",
+    "SALT",
+    "PEPPER",
+}
+_ENDINGS = ("PASSWORD", "PASSWD", "SECRET", "SECRETS", "TOKEN", "TOKENS", "APIKEY", "PRIVATEKEY", "SECRETKEY")
+# Names that only speak of a secret: where it lies, how long it holds, which kind it is.
+_ABOUT = re.compile(
+    r"FILE|PATH|DIR|FOLDER|URL|URI|HOST|ENDPOINT|SOCK|ALGORITHM|ALG|TYPE|NAME|HEADER|PREFIX|TTL|LENGTH|EXPIRE[SD]?|EXPIRY"
+    r"|EXPIRATION|MINUTES|SECONDS|HOURS|DAYS|BACKEND|HASHER|ISSUER|AUDIENCE|SCHEME|REGION|ROUNDS|ENABLED|REQUIRED|MIN|MAX"
+    r"|SIZE|COUNT|LIMIT|VERSION|POLICY"
+)
+_NO_SECRET = re.compile(r"(PUBLIC|PRIMARY|FOREIGN|SORT|PARTITION|OLD)_?(KEY|PWD)|PWD")
+# What stands there in every tutorial tells nobody anything, and is a word of many texts.
+_COMMON = re.compile(
+    r"password|passwd|secret|change.?me|postgres|postgresql|sqlite|default|develop|development|production|testing|localhost"
+    r"|disabled|enabled|required|optional|example|dummy|placeholder|string|integer|public|private|insecure|nothing|unused"
+    r"|username|[\d.:\-]{1,9}|[*.x]+|<.*>|\$.*"
+)
+_IN_URL = re.compile(r"://[^\s:/@'\"]{0,200}:([^\s'\"]{1,400})@")
+_IN_PAIR = re.compile(r"(?i)(?:password|passwd|pwd|secret|token|api_?key)\s?=\s?['\"]?([^\s'\"&;,]{1,400})")
+
+_known: dict[str, str] = {}  # value to what it is called
+_written: dict[str, bool] = {}  # every form of every value, in lower case: may it be part of a longer word?
+_learning = threading.Lock()
+
+
+def says_secret(name: str) -> bool:
+    """Does a variable's, column's or key's name say that its value is secret?"""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
+    if _NO_SECRET.fullmatch(words):
+        return False
+    parts = [part for part in re.split(r"[^A-Z0-9]+", words) if part]
+    if not parts or _ABOUT.fullmatch(parts[-1]):
+        return False
+    return parts[-1] == "AUTH" or any(part in _SECRET or part.endswith(_ENDINGS) for part in parts)
+
+
+def secrets_in(name: str, value: str) -> Iterator[str]:
+    """What of a named value is secret: all of it where the name says so, and passwords of URLs and pairs in it."""
+    for found in [*_IN_URL.finditer(value), *_IN_PAIR.finditer(value)]:
+        yield found[1]
+        yield unquote(found[1])
+    if says_secret(name) and not (value.startswith(("/", "~/", "./")) or "://" in value):
+        yield re.sub(r"^(Bearer|Basic|Token|Digest) +", "", value)
+        yield from (line for line in value.splitlines() if len(line) >= _LONG)
+
+
+def remember(name: str, value: str) -> None:
+    """Mask what is secret of ``value`` from now on; ``name`` is what a finding calls it, never the value."""
+    own = name.rpartition(".")[2]
+    new = {one.strip(): name for one in secrets_in(own, value) if _tells(one.strip()) and one.strip() not in _known}
+    with _learning:
+        for one in new:
+            _written.update((form.lower(), len(one) >= _LONG) for form in _forms(one) if len(form) >= _SHORTEST)
+        _known.update(new)
+
+
+def remember_all(content: Any, name: str) -> None:
+    """As :func:`remember`, of every text in a value of YAML or JSON."""
+    todo = [(name, content)]
+    while todo:
+        called, one = todo.pop()
+        if isinstance(one, Mapping):
+            todo += [(f"{called}.{key}", value) for key, value in one.items()]
+        elif isinstance(one, (list, tuple)):
+            todo += [(called, value) for value in one]
+        elif isinstance(one, str) or (isinstance(one, int) and not isinstance(one, bool) and one.bit_length() < 200):
+            remember(called, str(one))
+
+
+def known() -> Mapping[str, str]:
+    """Value to the name of where it comes from."""
+    return dict(_known)
+
+
+def mask(text: str, instead: str) -> str:
+    """``text`` without the known secrets."""
+    if not _written:
+        return text
+    lowered = text.lower()  # one look for each is many times faster than one pattern of all
+    there = tuple(sorted((one for one in list(_written) if one in lowered), key=lambda one: (-len(one), one)))
+    return _pattern(there).sub(instead, text) if there else text
+
+
+@lru_cache(maxsize=256)
+def _pattern(forms: tuple[str, ...]) -> re.Pattern:
+    whole = (re.escape(one) if _written[one] else rf"(?<![a-z0-9]){re.escape(one)}(?![a-z0-9])" for one in forms)
+    return re.compile("|".join(whole), re.IGNORECASE)
+
+
+def _tells(value: str) -> bool:
+    return (
+        _SHORTEST <= len(value) <= _LONGEST
+        and not _COMMON.fullmatch(value.lower())
+        and re.sub(r"\{\w*\}", "", value)  # more than a placeholder
+    )
+
+
+def _forms(value: str) -> Iterator[str]:
+    """A value as it may be written."""
+    raw = value.encode("utf-8", "surrogatepass")
+    written = {value, unquote(value), quote(raw, safe=""), quote(raw), quote_plus(raw)}
+    written |= {html.escape(value), html.escape(value, quote=False)}
+    for _ in range(2):  # escaped, and escaped once more, as a log's JSON line in JSON
+        for one in list(written):
+            written |= {repr(one)[1:-1], json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1]}
+            written.add(repr(one.encode("utf-8", "surrogatepass"))[2:-1])
+    yield from written
+    if len(raw) >= 8:
+        yield raw.hex()
+        for before in range(3):  # wherever it stands in what was encoded
+            encoded = base64.b64encode(b"\0" * before + raw).decode().rstrip("=")
+            inner = encoded[-(-before * 8 // 6) : len(encoded) - (1 if (before + len(raw)) % 3 else 0)]
+            yield from {inner, inner.translate(str.maketrans("+/", "-_"))}
+
+
+remember_all({name: value for name, value in os.environ.items() if name not in ("PWD", "OLDPWD")}, "environment")

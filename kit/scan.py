@@ -1,0 +1,201 @@
+"""The last look at what is about to be published: is anything in it still a secret?
+
+Every door masks what it shows (:mod:`kit.redact`); this asks again, with other means: the rules of
+detect-secrets 1.5.0, the secrets that are known exactly also where they are broken over lines or hidden in
+a picture, and the folders of whoever runs it. A finding names the place and the kind, never the secret.
+"""
+
+import base64
+import binascii
+import html
+import json
+import os
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .errors import SecretFound
+from .known_secrets import known, mask
+
+# Detectors that know a form. Those of detect-secrets that go by entropy or by a word beside the value take commit
+# ids, revisions and column names for secrets; a page is full of them.
+_PLUGINS = {
+    "AWSKeyDetector",
+    "ArtifactoryDetector",
+    "AzureStorageKeyDetector",
+    "BasicAuthDetector",
+    "DiscordBotTokenDetector",
+    "GitHubTokenDetector",
+    "GitLabTokenDetector",
+    "JwtTokenDetector",
+    "MailchimpDetector",
+    "NpmDetector",
+    "OpenAIDetector",
+    "PrivateKeyDetector",
+    "PypiTokenDetector",
+    "SendGridDetector",
+    "SlackDetector",
+    "SquareOAuthDetector",
+    "StripeDetector",
+    "TelegramBotTokenDetector",
+    "TwilioKeyDetector",
+}
+_DATA = re.compile(r"data:([\w.+/-]{1,60})(?:;[\w=-]{1,40})*;base64,([A-Za-z0-9+/=\s]+)")
+_LONGEST = 5_000  # characters that a rule of detect-secrets is given at once
+_LEAST = 8  # letters and digits of a secret that is looked for across line ends and frames
+_SHOWN = 5  # findings that a message names
+
+
+def refuse_secrets(texts: dict[str, str]) -> None:
+    """Nothing where all is well.
+
+    :param texts: file name to what is about to be written under it: ``.ipynb``, ``.json``, ``.html`` or plain text
+    :raises SecretFound: with the places and kinds
+    """
+    found = list(dict.fromkeys(one for name, text in texts.items() for one in secrets_of(name, text)))
+    if found:
+        more = f"; and {len(found) - _SHOWN} more places" if len(found) > _SHOWN else ""
+        raise SecretFound(
+            f"nothing is published, since it would show a secret: {'; '.join(found[:_SHOWN])}{more}. "
+            "Most often the application prints it or has it in a message or a default: take it out there, or give the value in "
+            "app.env under a name that says so (as in API_TOKEN), so that it is masked wherever it shows."
+        )
+
+
+def secrets_of(name: str, text: str) -> Iterator[str]:
+    """Every finding in a text, as ``file, place: kind``."""
+    for place, part in _parts(name, text):
+        for kind in kinds_in(part):
+            yield f"{name}{', ' if place else ''}{place}: {kind}"
+
+
+def kinds_in(text: str) -> list[str]:
+    """The kinds of secrets in a piece of text, pictures in it decoded."""
+    todo, plain = list(_DATA.finditer(text)), _DATA.sub(" ", text)
+    kinds = [*_known_in(plain), *_forms_in(plain), *_folders_in(plain)]
+    for found in todo:
+        content = _decoded(found[2])
+        kinds += [f"{kind}, in a picture" for kind in _known_in(content)]
+        if "svg" in found[1] or found[1].startswith("text/"):
+            kinds += [f"{kind}, in a picture" for kind in [*_forms_in(content), *_folders_in(content)]]
+    return list(dict.fromkeys(kinds))
+
+
+def _known_in(text: str) -> Iterator[str]:
+    """Secrets of the incident file and the environment, whatever stands between their letters."""
+    dense, hidden = _dense(text), mask(text, "") != text
+    for value, name in known().items():
+        wanted = _dense(value)
+        sure = len(wanted) >= _LEAST and not wanted.isalpha()  # plain words may follow each other by chance
+        if sure and wanted in dense or hidden and value.lower() in text.lower():
+            hidden = False
+            yield f"the value of {name.lstrip('.')}"
+    if hidden:
+        yield "a known secret in another form"
+
+
+def _dense(text: str) -> str:
+    """Only letters and digits: a value that a frame, a line end or a colour cuts in two is whole again."""
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    return "".join(filter(str.isalnum, text)).lower()
+
+
+def _folders_in(text: str) -> Iterator[str]:
+    home = os.path.expanduser("~")
+    if len(home) > 1 and re.search(rf"(?<![\w.]){re.escape(home)}/[\w.-]", text):
+        yield "a path in the home folder of whoever runs this"
+
+
+def _forms_in(text: str) -> Iterator[str]:
+    found = set()
+    for line in text.splitlines():
+        for at in range(0, len(line), _LONGEST):
+            piece = line[max(0, at - 200) : at + _LONGEST]
+            found |= {plugin.secret_type for plugin in _detectors() if any(plugin.analyze_string(piece))}
+    return iter(sorted(found))
+
+
+@cache
+def _detectors() -> list:
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+
+    classes = get_mapping_from_secret_type_to_class().values()
+    return [one() for one in sorted(classes, key=lambda one: one.__name__) if one.__name__ in _PLUGINS]
+
+
+def _decoded(data: str) -> str:
+    try:
+        return base64.b64decode("".join(data.split()), validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return data
+
+
+# ------------------------------------------------------------------------------------ places
+
+
+def _parts(name: str, text: str) -> Iterator[tuple[str, str]]:
+    """``(place, text)`` of what a file holds."""
+    suffix = Path(name).suffix
+    if suffix == ".ipynb":
+        yield from _notebook(json.loads(text))
+    elif suffix == ".json":
+        yield from _values(json.loads(text), "")
+    elif suffix == ".html":
+        yield from _sections(text)
+    else:
+        yield "", text
+
+
+def _notebook(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    number, heading = 0, ""
+    yield from _values(content.get("metadata", {}), "metadata")
+    for cell in content["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            number += 1
+            where = f"code cell {number}"
+        else:
+            heading = next((line.lstrip("# ") for line in source.splitlines() if line.startswith("#")), heading)
+            where = "text"
+        where += f' under "{heading[:60]}"' if heading else ""
+        yield where, source
+        yield from _values({**cell.get("metadata", {}), **cell.get("attachments", {})}, f"{where}, metadata")
+        for output in cell.get("outputs", []):
+            # A list of lines is one text.
+            for key, value in {**output, **output.get("data", {})}.items():
+                if key != "data" and key != "output_type":
+                    whole = isinstance(value, list) and key != "traceback"
+                    yield from _values("".join(map(str, value)) if whole else value, f"{where}, output")
+
+
+def _values(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Every text of a JSON value with its key; texts of one list are looked at together."""
+    if isinstance(value, str):
+        yield place, value
+    elif isinstance(value, dict):
+        yield place, "\n".join(map(str, value))
+        for key, one in value.items():
+            short = re.sub(r"[^\w.<>/ -]", "", str(key))[:40]
+            yield from _values(one, f"{place}.{short}".lstrip(".") if not kinds_in(str(key)) else place)
+    elif isinstance(value, list):
+        if value and all(isinstance(one, str) for one in value):
+            yield place, "\n".join(value)
+        else:
+            for one in value:
+                yield from _values(one, place)
+
+
+_HEADING = re.compile(r"<h[12][^>]*>(.*?)</h[12]>", re.DOTALL)
+
+
+def _sections(text: str) -> Iterator[tuple[str, str]]:
+    """The page, a heading at a time: as its readers see it, and as it stands in the file."""
+    head, *rest = _HEADING.split(text)
+    sections = [("head", head), *zip(rest[::2], rest[1::2], strict=True)]
+    for heading, body in sections:
+        said = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", heading))).removesuffix(" #").strip()
+        place = f'under "{said[:60]}"' if heading is not head and said != "head" else "head"
+        yield place, html.unescape(f"{heading}\n{body}")
+        yield place, html.unescape(re.sub(r"<[^>]*>", "", f"{heading}\n{body}"))

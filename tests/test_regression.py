@@ -1,0 +1,191 @@
+"""The guard: a pytest file that fails on the broken build and passes on the fixed one, and needs nothing of the kit."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT
+from environments import interpreters, sqlalchemy_environment
+from test_applications import APPLICATIONS, EXPECTED, incident_of, interpreter
+
+from kit.incident import load
+from kit.regression import guard_report, make_guard, try_guard
+
+BROKEN = [
+    (name, [fix for fix, verdict in expected["fixes"].items() if verdict == "cures"])
+    for name, expected in EXPECTED.items()
+    if "2.0" in expected["sqlalchemy"] and "cures" in (expected.get("fixes") or {}).values()
+]
+UNGUARDED = "race-in-lazy-definition"
+
+
+@pytest.mark.parametrize(("name", "cures"), BROKEN, ids=[name for name, _ in BROKEN])
+def test_it_fails_on_the_broken_build_and_passes_with_each_cure(name, cures):
+    expected = EXPECTED[name]
+    guard = make_guard(incident_of(APPLICATIONS / name, "2.0"), fixes=cures)
+    if expected["mechanism"] == UNGUARDED:
+        assert guard.source is None and guard.code == 1 and "passes by luck" in guard.because
+        return
+    assert guard.code == 0 and guard.source, guard
+    broken, *fixed = guard.tried
+    assert not broken.passes and broken.said.startswith(("The incident is back", "The incident's error is gone"))
+    assert [one.fix for one in fixed] == cures and all(one.passes for one in fixed)
+    if expected["mechanism"] != "undecided":  # of which the kit itself knows no lines
+        for line in filter(None, (expected.get("first"), expected.get("second"))):
+            assert line in broken.said
+
+
+# One of each kind of step, with a cure: an import, a command, a server, prepared and with migrations.
+IN_PYTEST = {
+    "alias-two-module-names": "one-spelling",
+    "main-module-imported-again": "models-apart",
+    "alias-two-module-names-alembic-in-process": "one-name",
+    "model-module-not-imported-by-env": "aggregator",
+    "test-runner-root-second-name": "package-root",
+}
+
+
+def copied(name: str, fix: str | None, folder: Path) -> Path:
+    """A repository of the application's own, with its fix, and a folder for tests."""
+    shutil.copytree(APPLICATIONS / name / "app", folder, symlinks=True)
+    if fix:
+        patch = APPLICATIONS / name / "fixes" / f"{fix}.patch"
+        subprocess.run(["git", "apply", str(patch)], cwd=folder, check=True)
+    (folder / "guards").mkdir()
+    return folder
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_under_pytest_in_the_applications_own_repository_it_does_the_same_and_leaves_nothing(tmp_path):
+    roots = {}
+    for name, fix in IN_PYTEST.items():
+        guard = make_guard(incident_of(APPLICATIONS / name, "2.0"), fixes=[fix])
+        for build, applied in (("broken", None), ("fixed", fix)):
+            root = copied(name, applied, tmp_path / name / build)
+            file = root / "guards" / f"test_{build}_{name.replace('-', '_')}.py"
+            file.write_text(guard.source)
+            roots[file] = root
+    before = {root: files_of(root) for root in roots.values()}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [interpreter("2.0"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), *roots],
+        cwd=tmp_path,
+        env={**environment, "DATABASE_URL": "postgresql://admin@db.example.com/prod"},
+        capture_output=True,
+        text=True,
+    )
+    failed = {line.split("/test_")[1].split(".py")[0] for line in done.stdout.splitlines() if line.startswith("FAILED")}
+    assert failed == {f"broken_{name.replace('-', '_')}" for name in IN_PYTEST}, done.stdout
+    assert f"{len(IN_PYTEST)} failed, {len(IN_PYTEST)} passed" in done.stdout
+    assert "first  src/lending/models.py:7" in done.stdout
+    assert "second src/lending/models.py:7 by src/lending/main.py:1 -> src/lending/overdue.py:4" in done.stdout
+    assert {root: files_of(root) for root in roots.values()} == before
+
+
+OTHERS = [
+    (python, line)
+    for python, line in (((3, 8), "1.4"), ((3, 8), "2.0"), ((3, 12), "2.1"), ((3, 13), "2.0"))
+    if python in interpreters()
+]
+
+
+@pytest.mark.parametrize(("python", "line"), OTHERS, ids=[f"{a}.{b}-{line}" for (a, b), line in OTHERS])
+def test_it_runs_on_other_interpreters_and_other_sqlalchemys(python, line):
+    incident = load(APPLICATIONS / "model-declared-in-migration-script")
+    app = incident.app.model_copy(update={"python": sqlalchemy_environment(python, line)})
+    guard = make_guard(incident.model_copy(update={"app": app}), fixes=["light-table"])
+    assert guard.code == 0 and [one.passes for one in guard.tried] == [False, True], guard
+
+
+def test_of_the_bundled_incident_it_passes_with_the_whole_fix_and_not_with_a_half():
+    incident = load(PROJECT / "notebooks" / "incidents" / "energy_events")
+    guard = make_guard(incident, fixes=["full"])
+    broken, full = guard.tried
+    assert not broken.passes and full.passes
+    assert "The incident is back" in broken.said
+    assert "first  app/models_extra.py:259" in broken.said and "second app/models_domain.py:36 by" in broken.said
+    half = try_guard(incident, guard.source, guard.name, "remove-legacy")
+    assert not half.passes and half.said.startswith("The incident's error is gone, but")
+    assert "Attribute name 'metadata' is reserved" in half.said  # the next one stands behind it
+
+
+def test_it_is_python_3_8_needs_only_the_standard_library_and_says_what_to_do(kit, write_incident, duplicate, tmp_path):
+    target = tmp_path / "test_guard.py"
+    said = kit("guard", write_incident(duplicate), "-o", target)
+    assert said.code == 0 and "no fix is verified, so it has not been seen to pass" in said.out
+    tree = ast.parse(target.read_text(), feature_version=(3, 8))
+    imported = {one.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
+    imported |= {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported - set(sys.stdlib_module_names) <= {"sqlalchemy"}
+    document = ast.get_docstring(tree)
+    assert "two classes define one table." in document and "What to do when it fails" in document
+    assert "alembic" not in target.read_text().lower()
+
+
+def test_no_title_ends_the_docstring_or_becomes_code(write_incident, duplicate):
+    title = '"""; import os; os._exit(7)\n"""\\ {{ name }} {% if %} \x1b[31m \u202e'
+    guard = make_guard(load(write_incident(duplicate, title=title)))
+    tree = ast.parse(guard.source)
+    assert "import os; os._exit(7)" in ast.get_docstring(tree) and "{{ name }}" in ast.get_docstring(tree)
+    assert not [one for one in ast.walk(tree) if isinstance(one, ast.Attribute) and one.attr == "_exit"]
+
+
+def test_a_value_that_looks_like_a_secret_is_not_written_into_it(write_incident, duplicate):
+    app = {"env": {"API_TOKEN": "hunter2hunter2", "LEVEL": "info"}}
+    guard = make_guard(load(write_incident(duplicate, app=app)))
+    assert "hunter2" not in guard.source and "'LEVEL': 'info'" in guard.source and "API_TOKEN" in guard.source
+
+
+def test_an_incident_that_a_startup_does_not_show_gets_no_guard(kit, write_incident, duplicate, tmp_path):
+    # It depends on something that differs between the kit's startup and any other: no test that cannot fail is written.
+    duplicate["service/main.py"] = """
+        import os
+        from service import billing
+        if "INCIDENT_ROOT" in os.environ:
+            from service import legacy
+    """
+    file = write_incident(duplicate)
+    said = kit("guard", file, "-o", tmp_path / "test_guard.py")
+    assert said.code == 1 and "the guard passes on the broken build" in said.out
+    assert not (tmp_path / "test_guard.py").exists()
+
+
+def test_what_does_not_reproduce_is_exit_3_and_writes_nothing(kit, write_incident, duplicate, tmp_path):
+    duplicate["service/main.py"] = "from service import billing"
+    said = kit("guard", write_incident(duplicate), "-o", tmp_path / "test_guard.py", "--json")
+    assert said.code == 3 and said.json["guarded"] is False and not (tmp_path / "test_guard.py").exists()
+
+
+def test_it_says_when_it_does_not_find_the_application(write_incident, duplicate, tmp_path):
+    guard = make_guard(load(write_incident(duplicate)))
+    lost = tmp_path / "lost" / "test_guard.py"
+    lost.parent.mkdir()
+    lost.write_text(guard.source)
+    done = subprocess.run([sys.executable, str(lost)], capture_output=True, text=True)
+    assert done.returncode == 1 and "This guard did not find the application: no service/" in done.stderr
+    root = tmp_path / "case" / "app"
+    environment = {**os.environ, "INCIDENT_GUARD_ROOT": str(root)}
+    done = subprocess.run([sys.executable, str(lost)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and "The incident is back" in done.stderr
+
+
+def test_the_report_for_programs_holds_the_source_and_what_was_tried(write_incident, duplicate):
+    incident = load(write_incident(duplicate))
+    report = guard_report(incident, make_guard(incident))
+    assert (
+        report["schema"] == 1
+        and report["guarded"]
+        and report["tried"][0]
+        == {
+            "fix": None,
+            "passes": False,
+            "said": report["tried"][0]["said"],
+        }
+    )
