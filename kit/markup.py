@@ -14,6 +14,8 @@ from typing import NamedTuple
 from .redact import redact
 
 _ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
+_MARK = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_HEAPED = re.compile(f"({_MARK}{{8}}){_MARK}+")  # no letter of any language carries as many
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _MOST = 20_000  # characters of one text
 # JupyterLab sets cells flush right and keeps no class's colour; the page has its own style and takes these out.
@@ -58,8 +60,9 @@ class Shown:
 
 
 def safe(text: object) -> str:
-    """Text of the application without secrets, terminal codes, control and direction characters, and not endless."""
+    """Text of the application without secrets, terminal codes, control and direction characters, heaped marks; not endless."""
     line = redact(_ODD.sub("�", _ANSI.sub("", str(text)).replace("\r\n", "\n")))
+    line = _HEAPED.sub(r"\1�", line)
     return line if len(line) <= _MOST else f"{line[:_MOST]}\n… {len(line) - _MOST} more characters"
 
 

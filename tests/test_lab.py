@@ -64,6 +64,7 @@ def test_make_lab_opens_on_a_page_that_says_what_to_do(lab):
         assert shown.get_by_role("link", name=f"{name}.ipynb").count() == 1
     shown.get_by_role("link", name="triage.ipynb").click()
     page.wait_for_function("jupyterapp.shell.currentWidget?.context?.path === 'triage.ipynb'")
+    lab.open("triage.ipynb")  # with its kernel, which begins by itself
     lab.close_all()
 
 
