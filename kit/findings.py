@@ -90,7 +90,7 @@ def verdict(
     if trace.broke and not reproduced:
         head, good = "The run broke before it could tell", None
     elif not reproduced and not asked:
-        head, good = "The startup is healthy: every step succeeded, nothing was swallowed", True
+        head, good = "It does not reproduce: every step succeeded, and nothing was swallowed", None
     elif not reproduced:
         head, good = "It does not reproduce", False
     elif verification is None:

@@ -253,13 +253,13 @@ def test_a_sentence_about_a_run_that_broke_claims_nothing():
     assert "no error of the application" in views.imports(broke).text
 
 
-def test_a_healthy_startup_is_called_healthy_only_where_nothing_was_expected():
+def test_what_does_not_reproduce_says_what_was_expected_or_that_nothing_went_wrong():
     incident, trace = known()
     healthy = replace(trace, registrations=(), steps=(), swallowed=())
     asked = views.verdict(incident, healthy, verification(False)).text
     assert asked.startswith("It does not reproduce") and "expect.table was not seen" in asked
     nothing = incident.model_copy(update={"expect": Expect()})
-    assert views.verdict(nothing, healthy, verification(False)).text.startswith("The startup is healthy")
+    assert views.verdict(nothing, healthy, verification(False)).text.startswith("It does not reproduce: every step")
 
 
 def test_what_people_did_not_write_is_named_and_not_made_up():
