@@ -22,13 +22,13 @@ _MOST = 500  # different tracebacks kept
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _HEADER = re.compile(r"(?P<group>Exception Group )?Traceback \(most recent call last\):?\s*$")
-_FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+)(?:, in (?P<name>.+?))?\s*$')
-_REPEATED = re.compile(r"\[Previous line repeated (\d+) more times?\]\s*$")
+_FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d{1,9})(?:, in (?P<name>.+?))?\s*$')
+_REPEATED = re.compile(r"\[Previous line repeated (\d{1,9}) more times?\]\s*$")
 _ERROR = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: ?(?P<text>.*))?$")
 _WITHOUT_TEXT = re.compile(r".*\.\w+|\w*(Error|Exception|Exit|Interrupt|Iteration|Warning|Group)")
 _LEVELS = {"TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "CRITICAL", "FATAL", "SEVERE"}
 _PYTEST = re.compile(
-    r"(?P<file>(?:[A-Za-z]:)?[^\s:\"][^:\"]*\.pyw?):(?P<line>\d+): ?(?:in (?P<name>\S.*)|(?P<error>[\w.]*))$"
+    r"(?P<file>(?:[A-Za-z]:)?[^\s:\"][^:\"]*\.pyw?):(?P<line>\d{1,9}): ?(?:in (?P<name>\S.*)|(?P<error>[\w.]*))$"
 )
 _LINKS = (
     ("During handling of the above exception, another exception occurred:", "context"),

@@ -232,6 +232,8 @@ def _of_database(found: Discovery) -> list[str]:
                 "database: sqlite", f"{database.because}; or: postgresql" if database.because else "or: postgresql"
             )
         )
+    if found.database_driver:
+        lines.append(_commented(f"database_driver: {found.database_driver[0]}", found.database_driver[1]))
     if found.database_env:
         at = next((why for what, value, why in found.found if value == found.database_env), "")
         lines.append(_commented(f"database_env: {found.database_env}", at))

@@ -35,6 +35,20 @@ from .workspace import Workspace
 _INSTALLED = re.compile(r"/[^\s\"':]*/(?:site-packages|dist-packages|lib(?=/python3\.\d+/))/")
 
 
+_NONE = type(None)
+# What an event's fields hold, where later code counts on it; an event that holds something else is not read.
+_TYPES = {
+    **dict.fromkeys(("t", "n", "i", "l", "c", "s", "pid"), (int,)),
+    **dict.fromkeys(("b", "parent", "cols", "since"), (int, _NONE)),
+    **dict.fromkeys(("fn", "to", "what", "url", "outcome", "how", "why", "implementation"), (str,)),
+    **dict.fromkeys(("m", "f", "p", "th", "table", "cls", "mod", "name"), (str, _NONE)),
+    **dict.fromkeys(("via", "names", "bound", "existing", "new", "mappers"), (list, _NONE)),
+    **dict.fromkeys(("error", "uncaught"), (dict, _NONE)),
+    "version": (str, list),
+}
+_ITEMS = {"names": str, "bound": str, "existing": dict, "new": dict, "mappers": dict}
+
+
 class Guards(NamedTuple):
     """What the supervisor says of a process: guards in force, what is missing, and what the kernel refused."""
 
@@ -87,6 +101,19 @@ def _events_of(path: Path, number: int) -> Iterator[tuple[int, int, dict]]:
                 if isinstance(stamp, int) and stamp > now:
                     now = stamp
                 yield now, number, event
+
+
+def _in_order(event: dict) -> bool:
+    if not isinstance(event.get("t", 0 if event["k"] == "place" else None), int):
+        return False
+    for name, value in event.items():
+        if name in _TYPES and not isinstance(value, _TYPES[name]):
+            return False
+        if name in _ITEMS and not all(isinstance(one, _ITEMS[name]) for one in value or ()):
+            return False
+        if name in ("existing", "new") and not all(isinstance(one.get("name"), str) for one in value or ()):
+            return False
+    return True
 
 
 def read_trace(incident: Incident, space: Workspace, ended: Sequence[Ended]) -> Trace:
@@ -205,13 +232,10 @@ class _Reader:
     def error(self, process: int, raw) -> Error | None:
         if not isinstance(raw, dict):
             return None
-        return Error(
-            str(raw.get("type")),
-            self.text(raw.get("text")),
-            self.frames(process, raw.get("frames")),
-            tuple(tuple(link) for link in raw.get("links", ())),
-            raw.get("name"),
-        )
+        kind, text = str(raw.get("type")), self.text(raw.get("text"))
+        links = [one for one in raw.get("links") or () if isinstance(one, list) and len(one) == 3]
+        shown = tuple((identity, str(name), self.text(said)) for identity, name, said in links)
+        return Error(kind, text, self.frames(process, raw.get("frames")), shown or ((0, kind, text),), raw.get("name"))
 
     def text(self, raw) -> str:
         """Text of the application: paths of the workspace taken back to the application's root, secrets masked."""
@@ -249,7 +273,7 @@ class _Reader:
             judged=tuple(self.judged),
             refused=tuple(self.refusals()),
             broke=broke,
-            lost=tuple(self.lost),
+            lost=tuple(dict.fromkeys(self.lost)),
             provenance=self.provenance(),
             forks=self.forks,
             sources=sources,
@@ -257,6 +281,9 @@ class _Reader:
 
     def see(self, event: dict, step: str, outcome: Ended) -> None:
         kind, at = event["k"], event.get("t", 0)
+        if not _in_order(event):
+            self.lost.append(f"an event of kind {self.text(kind)[:40]} was not in order")
+            return
         process = self.process(event, outcome)
         try:
             if kind == "edge":
@@ -315,8 +342,8 @@ class _Reader:
                 self.libraries.setdefault(str(event["name"]), str(event["version"]))
             elif kind == "lost":
                 self.lost.append(self.text(event.get("why")))
-        except (KeyError, TypeError, ValueError, AttributeError):
-            self.lost.append(f"an event of kind {kind} was not in order")
+        except (LookupError, TypeError, ValueError, AttributeError):
+            self.lost.append(f"an event of kind {self.text(kind)[:40]} was not in order")
 
     def process(self, event: dict, outcome: Ended) -> int:
         """A process's number; each trace file is one process."""

@@ -6,6 +6,7 @@ Nothing of the user's is run in place: what a startup writes, it writes here, an
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -80,7 +81,9 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
     if incident.app.repository:
         left = _check_out(incident, root)
     else:
-        left = copy_tree(incident.resolve(incident.app.root), root, incident.limits.copy_mb << 20)
+        # What was packed is what is needed: nothing more stays behind.
+        most = incident.limits.copy_mb << 20 if incident._packed is None else sys.maxsize
+        left = copy_tree(incident.resolve(incident.app.root), root, most)
     for patch in patches:
         apply(_written(incident, patch, folder) if isinstance(patch, str) else patch, root)
     for name in ("home", "tmp", "probe", "scratch"):
@@ -98,7 +101,7 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
     environment = _environment(incident, folder, root, python)
     environment |= {name: _filled(value, url, postgresql) for name, value in incident.app.env.items()}
     environment[incident.database_env] = url
-    left = (*incident._left_behind, *left)
+    left = (*(incident._packed or ()), *left)
     return Workspace(folder, root, workdir, python, environment, url, left, postgresql)
 
 

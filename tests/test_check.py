@@ -376,9 +376,11 @@ class TestTheJobsOfTheReadme:
         subprocess.run([*git, "add", "-A"], check=True)
         subprocess.run([*git, "commit", "-qm", "kit"], check=True)
         shutil.copytree(APPLICATIONS / "second-class-same-table-same-file", mine / "incidents" / "stock")
+        file = mine / "incidents" / "stock" / "incident.yaml"
+        file.write_text(file.read_text().replace("  root: app\n", f"  root: app\n  python: {sys.executable}\n"))
         (mine / "incidents" / "wrong").mkdir()
         (mine / "incidents" / "wrong" / "incident.yaml").write_text("title: [")
-        # Our own packages are in sight, so that pip finds every requirement satisfied and asks no registry.
+        # All of it is real, but our own packages are in sight, so that pip finds every requirement satisfied and asks no registry.
         environment = {
             **os.environ,
             "INCIDENT_KIT": clone_source.as_uri(),
@@ -390,8 +392,8 @@ class TestTheJobsOfTheReadme:
         done = subprocess.run(
             [PROJECT / ".ci" / "check-postmortems.sh"], cwd=mine, env=environment, capture_output=True, text=True
         )
+        assert done.returncode == 2, done.stdout + done.stderr
         report = json.loads((mine / "postmortems" / "check.json").read_text())
-        assert done.returncode == 2, done.stderr
         assert {one["name"]: one["code"] for one in report["incidents"]} == {"stock": 0, "wrong": 2}
         assert (mine / "postmortems" / "stock" / "postmortem.html").exists()
         assert (mine / "postmortems" / "junit.xml").exists()

@@ -18,6 +18,9 @@ SMALL = (
     "sqlmodel==0.0.50",
     "uvicorn==0.54.0",
     "fastapi==0.165.0",
+    "aiosqlite==0.22.1",
+    "greenlet==3.5.6",
+    "pydantic-settings==2.16.3",
 )
 
 DB = """
@@ -241,6 +244,37 @@ LAYOUTS = {
         ["serve: SERVE_PORT={port} python serve.py"],
         {},
     ),
+    "an asynchronous engine": (
+        {
+            **store(),
+            "store/db.py": DB.replace("sqlalchemy import create_", "sqlalchemy.ext.asyncio import create_async_").replace(
+                "engine = create_", "engine = create_async_"
+            ),
+        },
+        ["serve: uvicorn store.main:app --port {port}"],
+        {"database_driver": "aiosqlite"},
+    ),
+    "a URL put together of its parts": (
+        {
+            **store(),
+            "store/db.py": """
+                import os
+                from sqlalchemy import URL, create_engine
+                from sqlalchemy.orm import DeclarativeBase
+
+                class Base(DeclarativeBase):
+                    pass
+
+                at = os.environ["POSTGRES_SERVER"], os.environ["POSTGRES_PASSWORD"]
+                url = URL.create("postgresql", os.environ["POSTGRES_USER"], at[1], at[0], database=os.environ["POSTGRES_DB"])
+            """,
+        },
+        ["serve: uvicorn store.main:app --port {port}"],
+        {
+            "database": "postgresql",
+            "env": {"POSTGRES_SERVER": "{database_host}", "POSTGRES_PASSWORD": "{database_password}", "POSTGRES_DB": "{database_name}"},
+        },
+    ),
     "settings that pydantic reads": (
         {
             **store(),
@@ -276,6 +310,7 @@ RUN = [
     "docker compose",
     "Flask-Migrate with a factory",
     "Celery",
+    "an asynchronous engine",
     "SQLModel, run as a script with a fixed port",
     "a script whose port a variable has",
 ]
@@ -295,7 +330,7 @@ def state(root: Path) -> dict:
 
 @pytest.fixture(scope="session")
 def small() -> str:
-    return environment(interpreters()[3, 11], *SMALL, "pydantic-settings==2.16.3")
+    return environment(interpreters()[3, 11], *SMALL)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -314,6 +349,9 @@ def test_what_a_layout_says_is_found_and_what_is_written_runs(name, kit, tmp_pat
     assert [str(one) for one in incident.checks] == more.get("checks", [str(one) for one in incident.checks])
     if "STORE_DATABASE_URL" in "".join(files.values()):
         assert incident.database_env == "STORE_DATABASE_URL"
+    assert incident.database_driver == more.get("database_driver") and incident.database == more.get(
+        "database", "sqlite"
+    )
     assert incident.database_env == more.get("database_env", incident.database_env)
     assert more.get("env", {}).items() <= incident.app.env.items()
     assert "hunter2" not in (incident.file.read_text() + said.out)

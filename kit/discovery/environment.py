@@ -2,6 +2,7 @@
 
 import ast
 import re
+from dataclasses import replace
 
 from .deployments import Start
 from .found import Discovery, Planned
@@ -30,20 +31,33 @@ def fill_environment(found: Discovery, project: Project, sources: list[str], sta
                 False,
             )
         ]
-    value, how = _url_for(found, project, database)
-    for number, one in enumerate(urls):
-        if not number and value == "{database_url}":
+    apart = [one for one in urls if "ASYNC" in one.name] if len(urls) > 1 else []
+    driver, how = _driver_of(found, project, database)
+    if urls and not apart and driver:
+        found.database_driver = (driver, how)
+    for number, one in enumerate([*(one for one in urls if one not in apart), *apart]):
+        if one in apart:
+            whole = "postgresql+{}://{{database_user}}:{{database_password}}@{{database_host}}:{{database_port}}/{{database_name}}"
+            value = "sqlite+aio{database_url}" if database.kind == "sqlite" else whole.format(driver or "asyncpg")
+        else:
+            value = "{database_url}"
+        if not number:
             found.database_env = one.name
-            found.found.append(("the database's URL", one.name, f"read at {one.at}"))
-        elif one.required or not number or _ranks_high(one.name):
-            found.env[one.name] = (value, f"read at {one.at}{how}")
-            found.found.append(("the database's URL", one.name, f"read at {one.at}"))
+        elif one.required or one in apart or _ranks_high(one.name):
+            found.env[one.name] = (value, f"read at {one.at}")
+        found.found.append(("the database's URL", one.name, f"read at {one.at}"))
     if any("{database_url}" in one.text for one in found.startup):
         found.found.append(("the database's URL", "an option of the command", "see startup"))
     elif not urls:
-        _without_url(found, database, project)
+        _without_url(found, database, project, variables)
+        database = found.database
     for one in variables:
-        if one in urls or one.name in ("PORT", "HOST", "HOME", "PATH", "USER", "PWD", "TMPDIR") or not one.required:
+        if (
+            one in urls
+            or one.name in found.env
+            or one.name in ("PORT", "HOST", "HOME", "PATH", "USER", "PWD", "TMPDIR")
+            or not one.required
+        ):
             continue
         example, place = examples.get(one.name, (None, ""))
         if one.name in deployed and not example:
@@ -68,30 +82,62 @@ def _ranks_high(name: str) -> bool:
     return name in ("DATABASE_URL", "SQLALCHEMY_DATABASE_URI", "SQLALCHEMY_DATABASE_URL", "DATABASE_URI", "DB_URL")
 
 
-def _url_for(found: Discovery, project: Project, database: Database) -> tuple[str, str]:
-    """What the URL's variable is given, and why, where it is not the scratch database's plainly."""
-    if database.asynchronous is None or database.kind == "postgresql":
-        return "{database_url}", ""
+def _driver_of(found: Discovery, project: Project, database: Database) -> tuple[str | None, str]:
+    """The driver that the URL must name, and why; None where the library's own default, or the application, sees to it."""
+    installed = found.python.names if found.python is not None else frozenset()
+    texts = [project.text(one) for one in project.with_database]
+    if any(re.search(r"replace\([^)]*(?:sqlite|postgres)|drivername|\.set\(\s*drivername", text) for text in texts):
+        return None, ""  # it writes the driver into the URL itself
     made = database.asynchronous
-    file = made.rpartition(":")[0]
-    texts = [project.text(one) for one in {file, *project.with_database}]
-    if any(re.search(r"replace\([^)]*sqlite|aiosqlite['\"]?\s*\)|drivername", text) for text in texts):
-        return "{database_url}", ""  # it names the driver itself
-    if found.python is not None and "aiosqlite" not in found.python.names:
-        found.wanting.append(
-            f"an asynchronous SQLite driver: {made} makes an asynchronous engine, and aiosqlite is not in the application's "
-            "environment. Put it into a copy of that environment, or write 'database: postgresql'"
+    if made is not None:
+        wanted = (
+            "aiosqlite"
+            if database.kind == "sqlite"
+            else "psycopg"
+            if "asyncpg" not in installed and "psycopg" in installed
+            else "asyncpg"
         )
-    return "sqlite+aio{database_url}", f"; {made} makes an asynchronous engine: the URL becomes sqlite+aiosqlite://"
+        if found.python is not None and wanted not in installed:
+            found.wanting.append(
+                f"an asynchronous driver: {made} makes an asynchronous engine, and {wanted} is not in the application's environment. "
+                f"Put it into a copy of that environment, or write 'database: {'postgresql' if database.kind == 'sqlite' else 'sqlite'}'"
+            )
+        return wanted, f"an asynchronous engine is made at {made}"
+    if database.kind == "postgresql" and "psycopg2" not in installed:
+        for name in ("psycopg", "pg8000"):
+            if name in installed:
+                return name, "the driver in the application's environment"
+    return None, ""
 
 
-def _without_url(found: Discovery, database: Database, project: Project) -> None:
-    if database.parts:
-        names = ", ".join(f"{one.name} ({one.at})" for one in database.parts[:4])
-        found.wanting.append(
-            f"one variable for the database's URL: it is put together from {names}. An engine on another database than the scratch "
-            "one is refused, and the page says so; registrations are seen all the same"
-        )
+_PART = (
+    ("host", "HOST|HOSTNAME|SERVER"),
+    ("port", "PORT"),
+    ("user", "USER|USERNAME"),
+    ("password", "PASS|PASSWORD"),
+    ("name", "NAME|DB|DATABASE"),
+)
+
+
+def _parts_of(database: Database) -> dict[str, tuple[str, Variable]]:
+    """Variables that hold parts of the URL: name to placeholder; empty where host and name are not among them."""
+    found = {}
+    for one in database.parts:
+        for part, endings in _PART:
+            if re.search(rf"_?(?:{endings})$", one.name):
+                found[one.name] = (f"{{database_{part}}}", one)
+                break
+    values = {value for value, _ in found.values()}
+    return found if {"{database_host}", "{database_name}"} <= values else {}
+
+
+def _without_url(found: Discovery, database: Database, project: Project, variables: list[Variable]) -> None:
+    parts = _parts_of(database)
+    if parts:
+        found.env |= {name: (value, f"read at {one.at}") for name, (value, one) in parts.items()}
+        names = ", ".join(parts)
+        found.database = replace(database, kind="postgresql", because=f"the URL is put together from {names}")
+        found.found.append(("the database's URL", f"put together from {names}", f"read from {database.parts[0].at} on"))
         return
     if _settings_file(found, project):
         return
@@ -99,9 +145,12 @@ def _without_url(found: Discovery, database: Database, project: Project) -> None
     if plain:
         text, at = plain[0]
         shown = re.sub(r"//[^@/]*@", "//***@", text)
+        files = [one for one in variables if re.search(r"(CONFIG|CONF|SETTINGS|INI)(_FILE|_PATH)?$", one.name)]
+        named = f" ({files[0].name}, read at {files[0].at}, seems to name one)" if files else ""
         found.wanting.append(
             f"a variable for the database's URL: {at} names {shown} itself. An engine on it is refused, since it is not the scratch "
-            "database; registrations are seen all the same"
+            "database; registrations are seen all the same. Where a settings file can "
+            f"name another{named}, let a step under 'prepare' write one with {{database_url}} in it, and name that file in app.env"
         )
     elif database.literals:
         text, at = database.literals[0]

@@ -44,6 +44,7 @@ class Discovery:
     env: dict[str, tuple[str, str]] = field(default_factory=dict)  # name to value, and how it is known
     database: Database | None = None
     database_env: str | None = None
+    database_driver: tuple[str, str] | None = None  # and why
     checks: list[tuple[dict, str]] = field(default_factory=list)
     error: str | None = None
     table: str | None = None
