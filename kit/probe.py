@@ -677,17 +677,15 @@ def _defining(frame):
     later = False  # is the class mapped on purpose only later?
     while frame is not None:
         if _in_sqlalchemy(frame) or frame.f_code.co_filename.startswith(_FROZEN):
-            later = later or "Deferred" in type(frame.f_locals.get("self")).__name__
+            names = frame.f_locals  # each look makes it anew
+            later = later or "Deferred" in type(names.get("self")).__name__
             if mapped is None:
                 for name in ("cls", "cls_", "class_", "self"):
-                    value = frame.f_locals.get(name)
+                    value = names.get(name)
                     value = value if isinstance(value, type) else getattr(value, "cls", None)
                     if isinstance(value, type) and not str(value.__module__).startswith("sqlalchemy."):
-                        if (
-                            "registry" in frame.f_code.co_varnames
-                            or "dict_" in frame.f_code.co_varnames
-                            or name == "self"
-                        ):
+                        arguments = () if name == "self" else frame.f_code.co_varnames
+                        if name == "self" or "registry" in arguments or "dict_" in arguments:
                             mapped = value
                             break
         elif not _is_class_hook(frame, mapped):
