@@ -133,7 +133,7 @@ def table(
     kind: str = "kit-cards",
 ) -> Part:
     """A table whose first column heads its rows; ``marked`` are numbers of rows that stand out."""
-    marked = set(marked)
+    marked, caption, head = set(marked), safe(caption), [safe(name) for name in head]
     cells = [[part(one) for one in row] for row in rows]
     # The roles and labels keep it a table for readers where a narrow screen shows its rows as cards.
     top = "".join(f'<th scope="col" role="columnheader">{html.escape(name)}</th>' for name in head)
