@@ -30,10 +30,10 @@ check: $(STAMP)  ## say whether the bundled postmortems, or those below INCIDENT
 	@$(RUN) -m kit check $(INCIDENTS)
 
 test: $(STAMP)  ## pass the tests
-	@$(RUN) -m pytest -q -n 4 tests
+	@$(RUN) -m pytest -q -n 4 --dist loadgroup tests
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
-	@cd notebooks && ../$(ENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root)
+	@cd notebooks && JUPYTER_CONFIG_PATH=$(CURDIR)/notebooks/.jupyter ../$(ENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB)
 
 lint: $(STAMP)  ## what ruff says
 	@$(RUN) -m ruff check kit tests

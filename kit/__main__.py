@@ -26,6 +26,8 @@ from .verify import why_not
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # half a letter is no reason to say nothing; JSON reads it back
     for number in (signal.SIGTERM, signal.SIGHUP):  # as CI, `timeout` and a closed terminal end a job: like Ctrl+C
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, _terminated)
@@ -38,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # all is done; what still comes would only be noise
-        print("kit: interrupted; every process of the run has been ended", file=sys.stderr)
+        print("\n" * sys.stderr.isatty() + "kit: interrupted; every process of the run has been ended", file=sys.stderr)
         return 4
     except BrokenPipeError:  # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -97,7 +99,10 @@ def _parser() -> argparse.ArgumentParser:
         "guard", _guard, "write a pytest file for the application's own repository, which fails if it comes back"
     )
     one.add_argument(
-        "--fix", action="append", metavar="NAME", help="try it on this fix only (may be given several times)"
+        "--fix",
+        action="append",
+        metavar="NAME",
+        help="it has to pass with this fix; default: with each verified one (may be given several times)",
     )
     help = "write a new incident file, filled in as far as an application's sources and a log tell"
     one = commands.add_parser("new", help=help, description=help)
@@ -268,7 +273,7 @@ def _guard(options) -> int:
 
     incident = load(options.incident)
     _refuse_unknown(incident, options.fix)
-    guard = make_guard(incident, only=options.fix, progress=_say)
+    guard = make_guard(incident, fixes=options.fix, progress=_say)
     if options.output and guard.source is not None:
         _write(options.output, guard.source)
     if options.json:

@@ -17,7 +17,7 @@ from .picture import clean_svg, names
 _TAGS = names(
     "a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure hr i img "
     "ins kbd li mark ol p picture pre q s samp small source span strong sub summary sup table tbody td tfoot "
-    "th thead tr u ul var"
+    "th thead tr u ul var wbr"
 )
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
 _WITH_CONTENT = names(
@@ -25,7 +25,7 @@ _WITH_CONTENT = names(
     "video canvas"
 )
 _ATTRIBUTES = {
-    "*": {"class"},
+    "*": {"class", "id"},
     "a": {"href"},
     "abbr": {"title"},
     "details": {"open", "name"},
@@ -41,6 +41,7 @@ _ATTRIBUTES = {
 }
 _VALUES = {
     "href": r"#[A-Za-z0-9_-]{1,80}",
+    "id": r"kit-[a-z0-9-]{1,60}",
     "src": r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]+",
     "srcset": r"data:image/svg\+xml;base64,[A-Za-z0-9+/=]+",
     "media": r"\(max-width: \d{2,4}px\)",
@@ -53,6 +54,9 @@ _VALUES = {
     "colspan": r"\d{1,3}",
     "rowspan": r"\d{1,4}",
 }
+
+
+_SMALLEST = 0.62  # of its own size a drawing's text can still be read
 
 
 def _kept(tag: str, name: str, value: str) -> str | None:
@@ -84,7 +88,7 @@ def clean_prose(html: str) -> str:
 
 
 def clean_output(html: str) -> str:
-    """HTML of an output: no script, style, frame, form, id, event attribute or address outside the page.
+    """HTML of an output: no script, style, frame, form, event attribute or address outside the page, no id but the kit's.
 
     Headings become plain text: they belong to the page's own outline.
     """
@@ -94,13 +98,24 @@ def clean_output(html: str) -> str:
 class Dresser:
     """Gives cleaned HTML what the page needs: scroll boxes with names of their own, and pictures in place.
 
-    One object a page, so that names are not given twice.
+    One object a page, so that names and ids are not given twice.
     """
 
     def __init__(self):
         self.names: dict[str, int] = {}
+        self.ids: dict[str, int] = {}
 
     def __call__(self, html: str) -> str:
+        html = self._dressed(html)
+        # An id leads to a place in its own output: a second output that has the same gets one of its own.
+        own = {name: name for name in re.findall(r'<[^>]*\sid="(kit-[a-z0-9-]+)"', html)}
+        for name in own:
+            self.ids[name] = self.ids.get(name, 0) + 1
+            own[name] += f"-again-{self.ids[name]}" if self.ids[name] > 1 else ""
+        html = re.sub(r'(<[^>]*\sid=")(kit-[a-z0-9-]+)"', lambda found: f'{found[1]}{own[found[2]]}"', html)
+        return re.sub(r'\shref="#(kit-[a-z0-9-]+)"', lambda found: _led(own, found[1]), html)
+
+    def _dressed(self, html: str) -> str:
         html = re.sub(r"<th([^>]*)>\s*</th>", "<td></td>", html)
         html = re.sub(r"<table[^>]*>(?:\s*<caption>(.*?)</caption>)?", self._table, html, flags=re.S)
         html = html.replace("</table>", "</table></div>")
@@ -126,9 +141,22 @@ class Dresser:
         for kind, drawing in (("wide" if narrow else "any", wide), ("narrow", narrow)):
             if drawing is not None:
                 inline = drawing.replace(' xmlns="http://www.w3.org/2000/svg"', "", 1)
-                inline = inline.replace("<svg", f'<svg role="img" aria-label="{said}"', 1)
+                role = "group" if " href=" in inline else "img"
+                inline = inline.replace("<svg", f'<svg role="{role}" aria-label="{said}"{_readable(inline)}', 1)
                 shown += self._box(f"drawing {kind}", f"Picture: {said.partition('.')[0]}") + inline + "</div>"
         return shown
+
+
+def _readable(drawing: str) -> str:
+    """How wide a drawing is at most and, so that its text can be read, at least."""
+    found = re.search(r'<svg[^>]*\swidth="(\d+)(?:\.\d+)?(pt)?"', drawing)
+    wide = int(found[1]) * (4 / 3 if found[2] else 1) if found else 0
+    return f' style="width:{wide:.0f}px;min-width:{wide * _SMALLEST:.0f}px"' if wide else ""
+
+
+def _led(own: dict[str, str], name: str) -> str:
+    """A link to a place, if that is there."""
+    return f' href="#{own[name]}"' if name in own else ""
 
 
 def _drawing(pattern: str, html: str) -> str | None:

@@ -76,6 +76,17 @@ class Diagnosis:
     def trace(self) -> Trace:
         return self.looked.trace
 
+    @property
+    def meeting(self) -> Conflict | None:
+        """The two definitions that the mechanism is about; also where the second raised nothing."""
+        if self.conflict is not None or self.pair is None:
+            return self.conflict
+        first, second = self.pair
+        met = {"extended": "changed the first", "kept": "was left out"}.get(second.outcome, "was taken as well")
+        return Conflict(
+            second.table, second.metadata, f"nothing was raised; the second definition {met}", first, second
+        )
+
 
 @interruptible
 def diagnose(

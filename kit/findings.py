@@ -6,15 +6,38 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .checks import CheckResult
 from .hypotheses import Tested
 from .imports import import_graph
 from .incident import Incident
-from .markup import Part, Shown, code, fold, items, join, missing, para, part, patch, steady, strong, table, word
+from .markup import (
+    Part,
+    Shown,
+    code,
+    count,
+    fold,
+    items,
+    join,
+    line_of_times,
+    missing,
+    on_narrow,
+    para,
+    part,
+    patch,
+    sides,
+    steady,
+    strong,
+    table,
+    word,
+)
+from .timeline import import_timeline
 from .trace import Trace
-from .verify import Verification, shows_incident
+from .verify import FixResult, Verification, shows_incident, why_not
+
+if TYPE_CHECKING:
+    from .diagnose import Diagnosis
 
 _VERDICTS = {
     "cures": "the error is gone, nothing new breaks, every check holds",
@@ -22,6 +45,7 @@ _VERDICTS = {
     "does-not-cure": "the incident, or what stood behind it, is still there",
     "breaks": "something that worked no longer does",
 }
+_DOES = {"hides": "Only hide it", "does-not-cure": "Do not cure it", "breaks": "Break something else"}
 _ORDER = {"cures": True, "hides": False, "does-not-cure": False, "breaks": False}
 
 
@@ -57,30 +81,44 @@ class Progress:
 # ------------------------------------------------------------------------------------ the verdict
 
 
-def verdict(incident: Incident, trace: Trace, verification: Verification | None = None) -> Shown:
-    """The banner: does it reproduce, is a fix verified, and where the two definitions are."""
-    reproduced = shows_incident(incident, trace)
+def verdict(
+    incident: Incident, trace: Trace, verification: Verification | None = None, diagnosis: "Diagnosis | None" = None
+) -> Shown:
+    """The banner: does it reproduce, is a fix verified, where the two definitions are and, with a diagnosis, why."""
+    reproduced = diagnosis.reproduced if diagnosis else shows_incident(incident, trace)
+    asked = incident.expect.error or incident.expect.table
     if trace.broke and not reproduced:
         head, good = "The run broke before it could tell", None
+    elif not reproduced and not asked:
+        head, good = "The startup is healthy: every step succeeded, nothing was swallowed", True
     elif not reproduced:
         head, good = "It does not reproduce", False
     elif verification is None:
         head, good = "It reproduces", True
+    elif not verification.reproduced:
+        head, good = "It reproduces in the diagnosis and not in the verification: no fix was tried", None
+    elif not verification.fixes:
+        head, good = "It reproduces, and there is no fix to try yet", None
     elif verification.verified:
         names = _listed(verification.verified)
         cure = "cures" if len(verification.verified) == 1 else "cure"
-        head, good = (
-            f"It reproduces, and {len(verification.verified)} of {len(verification.fixes)} fixes {cure} it: {names}",
-            True,
-        )
+        tried = len(verification.fixes)
+        of = f"{len(verification.verified)} of {tried} fixes {cure}" if tried > 1 else "the fix cures"
+        head, good = f"It reproduces, and {of} it: {names}", True
     else:
-        head, good = f"It reproduces, and none of {len(verification.fixes)} fixes cures it", False
+        tried = len(verification.fixes)
+        head, good = (
+            "It reproduces, and " + (f"none of {tried} fixes cures it" if tried > 1 else "its fix does not cure it"),
+            False,
+        )
     facts: list[Part] = []
     if trace.broke:
         facts.append(join("The run broke: ", trace.broke))
-    if trace.conflicts:
-        conflict = trace.conflicts[0]
-        facts.append(part(conflict.error))
+    if not reproduced and asked and not trace.broke:
+        facts += [part(said) for said in why_not(incident, trace)]
+    conflict = diagnosis.meeting if diagnosis else trace.conflicts[0] if trace.conflicts else None
+    if conflict is not None:
+        facts.append(join("Table ", code(conflict.table), ": ", conflict.error))
         for way in import_graph(trace, conflict).ways:
             facts.append(
                 join(
@@ -90,19 +128,60 @@ def verdict(incident: Incident, trace: Trace, verification: Verification | None 
                     code(" → ".join(str(stop.frame) for stop in way.stops[:-1]) or "the step itself"),
                 )
             )
-    else:
-        facts += [part(f"step {step.number} ({step}): {step.error}") for step in trace.steps if step.ok is False]
+    if not trace.conflicts:
+        failed = [step for step in trace.steps if step.ok is False and step.error != trace.broke]
+        facts += [join(f"Step {s.number} (", code(s), f") failed: {s.error or 'without a word'}") for s in failed[:3]]
     if trace.swallowed:
-        facts.append(join(f"Caught and passed over: {len(trace.swallowed)}, first at ", code(trace.swallowed[0].site)))
+        facts.append(_passed_over(trace, conflict.error if conflict is not None else None))
+    if diagnosis is not None:
+        facts += _why(diagnosis)
     if verification is not None:
+        facts += [join(strong(f"{one.name} cures"), ": ", one.claim) for one in _cures(verification)[:3] if one.claim]
         for name in ("hides", "does-not-cure", "breaks"):
             of = [one.name for one in verification.fixes if one.verdict == name]
             if of:
-                facts.append(join(strong(name), f", {len(of)} fixes: {_listed(of)}"))
+                facts.append(join(strong(_DOES[name]), f" ({len(of)}): {_listed(of)}"))
     top = para(
         strong(head), kind={True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[good]
     )
-    return Shown([top, items(facts)], place="verdict")
+    return Shown([top, items(facts)] if facts else [top], place="verdict")
+
+
+def _passed_over(trace: Trace, said: str | None) -> Part:
+    first = trace.swallowed[0]
+    more = f", and {len(trace.swallowed) - 1} more" if len(trace.swallowed) > 1 else ""
+    at = join(" at ", code(first.site)) if first.site else None
+    return join(
+        strong("Swallowed: "), "that error" if str(first.error) == said else _shortly(str(first.error)), at, more
+    )
+
+
+def _shortly(text: str, most: int = 140) -> str:
+    return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
+
+
+def _why(diagnosis: "Diagnosis") -> list[Part]:
+    finding = diagnosis.finding
+    if finding.mechanism == "none":
+        return [part(said) for said in finding.because[:3]]
+    said = [
+        join(
+            strong("Mechanism: "),
+            finding.mechanism,
+            ": " if finding.because else None,
+            _shortly(finding.because[-1]) if finding.because else None,
+        )
+    ]
+    own = [one for one in diagnosis.masked if not one.follows]
+    if own:
+        at = join(" at ", code(own[0].site)) if own[0].site else None
+        more = f", and {len(own) - 1} more" if len(own) > 1 else ""
+        said.append(join(strong("Behind it: "), _shortly(str(own[0].error)), at, more))
+    return said
+
+
+def _cures(verification: Verification) -> list[FixResult]:
+    return [one for one in verification.fixes if one.verdict == "cures"]
 
 
 def _listed(names: Sequence[str], most: int = 6) -> str:
@@ -140,9 +219,9 @@ def claims(incident: Incident, verification: Verification, tested: Sequence[Test
         return Shown([para("The incident file holds no claim: neither a hypothesis nor a fix with one.")])
     held = sum(1 for one in verification.fixes if one.claim and one.verdict == "cures")
     counted = sum(1 for one in verification.fixes if one.claim)
-    said = para(f"{held} of {counted} claims about a fix held when it was run.")
+    said = [para(f"{held} of {count(counted, 'claim')} about a fix held when it was run.")] if counted else []
     return Shown(
-        [said, table("Claims against what running them showed", ("claim", "about", "verdict", "what was seen"), rows)]
+        [*said, table("Claims against what running them showed", ("claim", "about", "verdict", "what was seen"), rows)]
     )
 
 
@@ -155,6 +234,8 @@ def _shortened(text: str, most: int = 170) -> Part:
 
 def matrix(verification: Verification) -> Shown:
     """Fixes × checks, with the build as it was in the first row."""
+    if not verification.fixes and not verification.control.checks:
+        return Shown([para("Neither a fix nor a check was tried: there is nothing to compare.")])
     before = _before(verification)
     heads: list[str] = []
     for checks in (*(one.checks for one in verification.fixes), before.values()):
@@ -170,10 +251,17 @@ def matrix(verification: Verification) -> Shown:
             ]
         )
     cured = [number for number, one in enumerate(verification.fixes, 1) if one.verdict == "cures"]
+    said = ["The first row is the build as it was."]
+    said += (
+        ["A dash: that check had nothing to ask there."]
+        if any(part(c).text == "–" for row in rows for c in row)
+        else []
+    )
     return Shown(
         [
-            table("Fixes and checks", ["fix", "verdict", *heads], rows, marked=cured, kind="kit-matrix"),
-            para("A dash: that check had nothing to ask there."),
+            table("Fixes and checks", ["fix", "verdict", *heads], rows, marked=cured, kind="kit-cards kit-matrix"),
+            on_narrow("On a narrow screen only what does not hold is listed."),
+            para(" ".join(said)),
             _meanings(),
         ]
     )
@@ -216,9 +304,10 @@ def fixes(incident: Incident, verification: Verification) -> Shown:
             for path in incident.fixes[one.name].patches
         ]
         parts.append(fold(top, *body, kind="kit-fix", open=one.name == first))
-    return Shown(
-        parts or [para("There is no fix to try: the incident file names none, or the control did not reproduce.")]
-    )
+    none = "There is no fix to try: the incident file names none."
+    if incident.fixes and not verification.reproduced:
+        none = "No fix was tried: the build as it was does not show the incident, so no verdict would mean anything."
+    return Shown(parts or [para(none)])
 
 
 def _text_of(incident: Incident, path: str) -> str:
@@ -228,16 +317,17 @@ def _text_of(incident: Incident, path: str) -> str:
         return f"cannot be read: {error.strerror}"
 
 
-def before_and_after(verification: Verification, name: str | None = None) -> Shown:
-    """What each check saw in the build as it was, and with a fix.
+def before_and_after(verification: Verification, name: str | None = None, *, incident: Incident | None = None) -> Shown:
+    """What each check saw in the build as it was and with a fix, and the changed lines side by side.
 
     :param name: the fix; by default the smallest that cures
+    :param incident: with it, the fix's patches are shown
     """
     wanted = name or (
         min(verification.verified, key=lambda n: len(_fix(verification, n).patches)) if verification.verified else None
     )
     if wanted is None:
-        return Shown([para("No fix cures it: there is no after to show.")])
+        return Shown([para("No fix is known to cure it: there is no after to show.")])
     fix, control = _fix(verification, wanted), verification.control
     before = _before(verification)
     rows = [
@@ -253,8 +343,22 @@ def before_and_after(verification: Verification, name: str | None = None) -> Sho
         old = before.get(one.check)
         was = join(word(old.ok, "holds", "fails", "not asked"), ": ", steady(old.seen)) if old else part("not asked")
         rows.append((one.check, was, join(word(one.ok, "holds", "fails", "not asked"), ": ", steady(one.seen))))
+    rows = [(*row, "same" if part(row[1]).text == part(row[2]).text else strong("changed")) for row in rows]
+    marked = [number for number, row in enumerate(rows) if row[3] != "same"]
     said = para("With ", code(fix.name), f" ({', '.join(fix.patches)}): ", steady(fix.because))
-    return Shown([said, table(f"Before and after {fix.name}", ("what", "before", "after"), rows)])
+    head = ("what", "before", "after", "compared")
+    patches = incident.fixes[wanted].patches if incident else ()
+    parts = [said, table(f"Before and after {fix.name}", head, rows, marked=marked)]
+    for path in patches:
+        name = path.rpartition("/")[2]
+        parts.append(
+            fold(
+                join("The lines that ", code(name), " changes, side by side"),
+                sides(f"Patch {name}, before and after", _text_of(incident, path)),
+                open=len(patches) == 1,
+            )
+        )
+    return Shown(parts)
 
 
 def _fix(verification: Verification, name: str):
@@ -338,8 +442,8 @@ def provenance(
 ) -> Shown:
     """With what this was run, and how to run it again.
 
-    :param took: seconds of the whole run. Every time stands in the last line, so that two runs of the
-        same incident give the same page but for that line.
+    :param took: seconds of the whole run. Every time stands in the last line, that of the imports in a picture
+        there, so that two runs of the same incident give the same page but for that line.
     """
     seen = trace.provenance
     app = incident.app
@@ -365,7 +469,9 @@ def provenance(
     rows.append(
         (
             "run it again, in the kit's folder",
-            code(f"make postmortem INCIDENT={again if not again.startswith('..') else '…/' + incident.file.name}"),
+            code(
+                f"make postmortem INCIDENT={again if not again.startswith('..') else f'…/{incident.folder.name}/{incident.file.name}'}"
+            ),
         )
     )
     times = [f"step {step.number} {step.seconds:.2f} s" for step in trace.steps if step.seconds is not None]
@@ -375,7 +481,7 @@ def provenance(
         + "".join(f", {one}" for one in times)
         + "."
     )
-    return Shown([table("Provenance", ("what", "value"), rows), para(line, kind="kit-times")])
+    return Shown([table("Provenance", ("what", "value"), rows), line_of_times(para(line), *import_timeline(trace))])
 
 
 def _short(value: Any) -> Any:

@@ -8,6 +8,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from .trace import Conflict, Edge, Frame, Import, Registration, Site, Trace
 
@@ -68,7 +69,7 @@ class Stop:
 class Way:
     """The application's stops from the startup step to a site."""
 
-    name: str  # first, second or only
+    name: str  # first, second or only (the way to an error)
     stops: tuple[Stop, ...]
     site: Site
     outcome: str  # registered, rejected, or an error's type
@@ -90,14 +91,18 @@ class ImportGraph:
     cycles: tuple[tuple[int, ...], ...]  # keys of modules that import each other
 
     def module_of(self, key: int | None) -> Module | None:
-        return next((one for one in self.modules if one.key == key), None)
+        return self._by_key.get(key)
+
+    @cached_property
+    def _by_key(self) -> dict[int | None, Module]:
+        return {one.key: one for one in self.modules}
 
 
 def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
     """The graph of a trace.
 
     :param conflict: the one whose two ways are wanted; by default the trace's first. Without any, the
-        only way is the one to the error that failed a step.
+        only way is the one to the error that failed a step, or else to the first that was swallowed.
     """
     modules = _modules(trace)
     edges = _edges(trace, modules)
@@ -123,6 +128,7 @@ def _modules(trace: Trace) -> tuple[Module, ...]:
         if one.application:
             registered.setdefault(one.within, []).append(one)
     own = [one for one in trace.imports if one.application]
+    bodies = _Bodies(own)
     found = []
     for number, one in enumerate(own, 1):
         here = registered.get(one.number, ())
@@ -134,7 +140,7 @@ def _modules(trace: Trace) -> tuple[Module, ...]:
                 module=one.module,
                 file=one.file,
                 by=one.by,
-                importer=_body_of(one.by, own, one.process, one.began) if one.by and one.by.application else None,
+                importer=bodies.of(one.by, one.process, one.began) if one.by and one.by.application else None,
                 tables=tuple(r.table for r in here if r.outcome in ("registered", "reflected") and not r.removed),
                 rejected=tuple(r.table for r in here if r.outcome == "rejected"),
                 error=one.error.type.rpartition(".")[2] if one.error else None,
@@ -143,15 +149,18 @@ def _modules(trace: Trace) -> tuple[Module, ...]:
     return tuple(found)
 
 
-def _body_of(frame: Frame, own: Sequence[Import], process: int, before: int) -> int | None:
-    """The execution that a line belongs to: the last one of its module and file in that process."""
-    found = None
-    for one in own:
-        if one.began >= before:
-            break
-        if one.process == process and one.file == frame.file and frame.module in (None, one.module):
-            found = one.number
-    return found
+class _Bodies:
+    """Finds the execution that a line belongs to: the last one of its module and file in that process."""
+
+    def __init__(self, own: Sequence[Import]):
+        self.at: dict[tuple, list[Import]] = {}
+        for one in own:
+            self.at.setdefault((one.process, one.file), []).append(one)
+
+    def of(self, frame: Frame, process: int, before: int) -> int | None:
+        here = self.at.get((process, frame.file), ())
+        fits = (one for one in reversed(here) if one.began < before and frame.module in (None, one.module))
+        return next((one.number for one in fits), None)
 
 
 def _edges(trace: Trace, modules: Sequence[Module]) -> tuple[ImportEdge, ...]:
@@ -207,18 +216,19 @@ def _way(trace: Trace, modules: Sequence[Module], one: Registration, name: str) 
 
 
 def _way_to_error(trace: Trace, modules: Sequence[Module]) -> list[Way]:
-    failed = next((step for step in trace.steps if step.ok is False and step.exception), None)
-    if failed is None:
-        return []
-    frames = failed.exception.frames
-    own = [frame for frame in frames if frame.application]
-    if not own:
-        return []
-    last = own[-1]
-    within = max((m.key for m in modules if (m.file, m.module) == (last.file, last.module)), default=None)
-    site = Site(last.file, last.line, last.module, None)
-    stops = _stops(trace, modules, frames, within, f"step {failed.number}")
-    return [Way("only", stops, site, failed.exception.type.rpartition(".")[2])]
+    failed = [
+        (s.exception, s.exception.frames, f"step {s.number}") for s in trace.steps if s.ok is False and s.exception
+    ]
+    for error, frames, step in [*failed, *((one.error, one.chain, "") for one in trace.swallowed)]:
+        own = [frame for frame in frames if frame.application]
+        if own:
+            last = own[-1]
+            within = max((m.key for m in modules if (m.file, m.module) == (last.file, last.module)), default=None)
+            first = next((m for m in modules if (m.file, m.module) == (own[0].file, own[0].module)), None)
+            step = step or (trace.import_of(first.key).step if first else trace.steps[0].text)
+            site = Site(last.file, last.line, last.module, None)
+            return [Way("only", _stops(trace, modules, frames, within, step), site, error.type.rpartition(".")[2])]
+    return []
 
 
 def _stops(

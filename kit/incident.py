@@ -31,7 +31,8 @@ from .known_secrets import remember_all, says_secret
 
 _MOST_NODES = 100_000  # after aliases are followed: a file that explodes is refused
 DATABASE_SERVER = "KIT_POSTGRES_URL"  # the variable that gives the PostgreSQL server, unless the file names another
-_DATABASE_PARTS = re.compile(r"\{database_(?:host|port|name|user|password)\}")
+_DATABASE_PARTS = tuple(f"database_{part}" for part in ("host", "port", "name", "user", "password"))  # PostgreSQL's
+_PLACEHOLDERS = ("database_url", *_DATABASE_PARTS)
 _MOST_BYTES = 4 << 20
 _DEEPEST = 50  # levels of lists and mappings
 _MOST = 10**9  # of any limit: beyond it the system takes no number
@@ -95,7 +96,7 @@ class Step(_Part):
         if self.kind == "call" and not re.fullmatch(r"\w+(\.\w+)*:\w+(\.\w+)*", self.text):
             raise ValueError(f"call takes module:function, not {self.text!r}")
         if self.kind in ("command", "serve"):
-            _refuse_placeholders(self.text, ("port", "database_url") if self.kind == "serve" else ("database_url",))
+            _refuse_placeholders(self.text, ("port", *_PLACEHOLDERS) if self.kind == "serve" else _PLACEHOLDERS)
         return self
 
     @property
@@ -132,8 +133,9 @@ class App(_Part):
             if not name or "=" in name:
                 raise ValueError(f"{name!r} is no name of a variable")
             for found in re.findall(r"(?<!\$)\{([A-Za-z_]\w*)\}", text):
-                if found != "database_url" and difflib.get_close_matches(found.lower(), ["database_url"], 1):
-                    raise ValueError(f"{name}: unknown placeholder {{{found}}}; did you mean {{database_url}}?")
+                near = difflib.get_close_matches(found.lower(), _PLACEHOLDERS, 1)
+                if found not in _PLACEHOLDERS and near:
+                    raise ValueError(f"{name}: unknown placeholder {{{found}}}; did you mean {{{near[0]}}}?")
         return value
 
     @field_validator("workdir", "subdir")
@@ -283,7 +285,7 @@ class Incident(_Part):
     postmortem: Postmortem = Postmortem()
     limits: Limits = Limits()
     file: Path = Path("incident.yaml")
-    _left_behind: tuple[str, ...] = ()  # of the application, when it was packed for another machine
+    _packed: tuple[str, ...] | None = None  # packed for another machine, and what of the application was left behind
 
     @model_validator(mode="after")
     def _one_history(self) -> "Incident":
@@ -314,10 +316,11 @@ class Incident(_Part):
             if self.database_server is not None:
                 raise ValueError("database_server is for 'database: postgresql'")
             for text in (*self.app.env.values(), *(step.text for step in (*self.prepare, *self.startup))):
-                if found := _DATABASE_PARTS.search(text):
-                    raise ValueError(
-                        f"{found[0]} is for 'database: postgresql'; SQLite has a file, in {{database_url}}"
-                    )
+                for part in _DATABASE_PARTS:
+                    if f"{{{part}}}" in text:
+                        raise ValueError(
+                            f"{{{part}}} is for 'database: postgresql'; SQLite has a file, in {{database_url}}"
+                        )
         return self
 
     @property

@@ -169,7 +169,7 @@ def write_whole(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     number = _ours.name(do="remove", path=str(draft.absolute()))
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # JSON reads half a letter back
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """The few forms that views are made of, each as HTML and as plain text at once.
 
 Text of the application comes in as ``str`` and is always escaped; only a :class:`Part` is markup. There
-is no style, script or id in it, so that it stays whole in an untrusted notebook too; colours come with
+is no style sheet, script or id in it, so that it stays whole in an untrusted notebook too; colours come with
 the page's own style sheet, and every colour has its word beside it.
 """
 
@@ -16,6 +16,15 @@ from .redact import redact
 _ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _MOST = 20_000  # characters of one text
+# JupyterLab sets cells flush right and keeps no class's colour; the page has its own style and takes these out.
+_CELL = ' style="text-align:left;vertical-align:top;overflow-wrap:anywhere"'
+_CAPTION = ' style="text-align:left;font-weight:600"'
+_STYLES = {
+    "kit-marked": "background:rgba(255,200,0,.22)",
+    "kit-head kit-good": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #2da44e",
+    "kit-head kit-bad": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #cf4a22",
+    "kit-head kit-open": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #bf8700",
+}
 
 
 class Part(NamedTuple):
@@ -36,7 +45,8 @@ class Shown:
 
     def __init__(self, parts: Iterable[Part], place: str | None = None):
         parts = list(parts)
-        self.html = f'<div class="kit">{"".join(part.html for part in parts)}</div>'
+        # JupyterLab would set what stands between two dollar signs as a formula.
+        self.html = f'<div class="kit mathjax_ignore">{"".join(part.html for part in parts)}</div>'
         self.text = "\n\n".join(part.text for part in parts if part.text)
         self.place = place
 
@@ -97,12 +107,28 @@ def code(text: object) -> Part:
     return tag("code", str(text))
 
 
+def breakable(text: object) -> Part:
+    """Text with long paths or addresses in it, which may break after their marks and nowhere else."""
+    shown = safe(text)
+    return Part(_joined(one for one in re.findall(r"[^/?&=_.,:\s]+[/?&=_.,:]+|[/?&=_.,:]+|[^/?&=_.,:]+", shown)), shown)
+
+
 def para(*contents: Content, kind: str | None = None) -> Part:
     return tag("p", *contents, kind=kind)
 
 
+def on_narrow(text: str) -> Part:
+    """A sentence that the page shows on a narrow screen only; JupyterLab and plain text never do."""
+    return Part(f'<p class="kit-narrow" style="display:none">{html.escape(safe(text))}</p>', "")
+
+
 def strong(*contents: Content) -> Part:
     return tag("strong", *contents)
+
+
+def count(number: int, what: str) -> str:
+    """A number with its noun: ``1 module``, ``2 modules``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def missing(what: str) -> Part:
@@ -116,11 +142,21 @@ def word(ok: bool | None, yes: str = "ok", no: str = "failed", unknown: str = "n
     return tag("strong", text, kind={True: "kit-good", False: "kit-bad", None: "kit-open"}[ok])
 
 
-def items(contents: Iterable[Content], *, ordered: bool = False) -> Part:
+def _joined(pieces: Iterable[str]) -> str:
+    shown = ""
+    for one in pieces:
+        # Not before a mark, and not where there is a space to break at.
+        shown += ("<wbr>" if shown and not shown[-1].isspace() and one[0].isalnum() else "") + html.escape(one)
+    return shown
+
+
+def items(contents: Iterable[Content], *, ordered: bool = False, places: Sequence[str] = ()) -> Part:
+    """A list; ``places`` are the ids of its items, of the kit's own making."""
     parts = [part(one) for one in contents]
     name = "ol" if ordered else "ul"
     marks = [f"{number}. " if ordered else "- " for number in range(1, len(parts) + 1)]
-    shown = "".join(f"<li>{one.html}</li>" for one in parts)
+    ids = [f' id="{one}"' for one in places] or [""] * len(parts)
+    shown = "".join(f"<li{place}>{one.html}</li>" for place, one in zip(ids, parts, strict=True))
     return Part(f"<{name}>{shown}</{name}>", "\n".join(mark + one.text for mark, one in zip(marks, parts, strict=True)))
 
 
@@ -136,16 +172,16 @@ def table(
     marked, caption, head = set(marked), safe(caption), [safe(name) for name in head]
     cells = [[part(one) for one in row] for row in rows]
     # The roles and labels keep it a table for readers where a narrow screen shows its rows as cards.
-    top = "".join(f'<th scope="col" role="columnheader">{html.escape(name)}</th>' for name in head)
+    top = "".join(f'<th scope="col" role="columnheader"{_CELL}>{breakable(name).html}</th>' for name in head)
     body = []
     for number, row in enumerate(cells):
         first, *others = row
-        inner = f'<th scope="row" role="rowheader">{first.html}</th>'
+        inner = f'<th scope="row" role="rowheader"{_CELL}>{first.html}</th>'
         for name, one in zip(head[1:], others, strict=True):
-            inner += f'<td role="cell" data-label="{html.escape(name)}">{one.html}</td>'
+            inner += f'<td role="cell" data-label="{html.escape(name)}"{_CELL}>{one.html}</td>'
         body.append(f'<tr role="row"{_class("kit-marked" if number in marked else None)}>{inner}</tr>')
     shown = (
-        f'<table role="table"{_class(kind)}><caption>{html.escape(caption)}</caption>'
+        f'<table role="table"{_class(kind)}><caption{_CAPTION}>{html.escape(caption)}</caption>'
         f'<thead role="rowgroup"><tr role="row">{top}</tr></thead><tbody role="rowgroup">{"".join(body)}</tbody></table>'
     )
     lines = [" | ".join(head), *(" | ".join(one.text.replace("\n", " ") for one in row) for row in cells)]
@@ -153,23 +189,35 @@ def table(
 
 
 def fold(
-    summary: Content, *contents: Content, open: bool = False, group: str | None = None, kind: str | None = None
+    summary: Content,
+    *contents: Content,
+    open: bool = False,
+    group: str | None = None,
+    kind: str | None = None,
+    place: str | None = None,
 ) -> Part:
     """Content behind a line that opens it; of one ``group`` a browser keeps one open at a time."""
     top, inner = part(summary), stack(*contents)
-    name = f' name="{group}"' if group else ""
+    name = (f' name="{group}"' if group else "") + (f' id="{place}"' if place else "")
     shown = f"<details{name}{_class(kind)}{' open' if open else ''}><summary>{top.html}</summary>{inner.html}</details>"
     return Part(shown, f"{top.text}\n{inner.text}" if open else top.text)
 
 
-def source(lines: Iterable[tuple[int, str]], *, marked: Iterable[int] = ()) -> Part:
-    """Numbered source lines; marked ones carry a ``>`` and a mark."""
-    marked, shown, text = set(marked), [], []
+def source(
+    lines: Iterable[tuple[int, str]], *, marked: Iterable[int] = (), differing: Iterable[int] = (), most: int = 300
+) -> Part:
+    """Numbered source lines; marked ones carry a ``>``, those that differ from another source a ``≠``.
+
+    :param most: characters of one line
+    """
+    marked, differing, shown, text = set(marked), set(differing), [], []
     for number, line in lines:
-        line = safe(line)[:300]
-        row = f"{'>' if number in marked else ' '} {number:>4}  {line}"
+        sign = ">" if number in marked else "≠" if number in differing else " "
+        row = f"{sign} {number:>4}  {plain_line(line, most)}"
         text.append(row)
-        shown.append(f"<mark>{html.escape(row)}</mark>" if number in marked else html.escape(row))
+        row = html.escape(row)
+        row = f'<em class="kit-differs">{row}</em>' if sign == "≠" else f"<mark>{row}</mark>" if sign == ">" else row
+        shown.append(row)
     joined = "\n".join(shown)
     return Part(f'<pre class="kit-source"><code>{joined}</code></pre>', "\n".join(text))
 
@@ -191,6 +239,81 @@ def patch(text: str) -> Part:
     return Part(f'<pre class="kit-patch"><code>{joined}</code></pre>', safe(text))
 
 
+def line_of_times(*contents: Content) -> Part:
+    """The one line of a page that differs between two runs; whatever it holds."""
+    inner = stack(*contents)
+    shown = re.sub(r"\s*\n\s*", " ", inner.html)
+    return Part(f'\n<div class="kit-times">{shown}</div>\n', inner.text)
+
+
+def plain_line(line: str, most: int = 300) -> str:
+    line = safe(line)
+    return line if len(line) <= most else f"{line[:most]} … {len(line) - most} more characters"
+
+
+def sides(caption: str, text: str, *, most: int = 160) -> Part:
+    """A patch as two columns, what was and what is; each changed line keeps its number and its ``-`` or ``+``.
+
+    :param most: lines of it that are shown
+    """
+    rows, left_out = [], 0
+    for kind, old, new in _paired(safe(text).splitlines()):
+        if len(rows) == most:
+            left_out += 1
+        elif kind == "place":
+            rows.append(f'<tr><th colspan="2" scope="rowgroup">{html.escape(old)}</th></tr>')
+        elif kind == "same":
+            rows.append(f'<tr class="kit-same"><td>{html.escape(old)}</td><td>{html.escape(new)}</td></tr>')
+        else:
+            was = f"<del>{html.escape(old)}</del>" if old else ""
+            now = f"<ins>{html.escape(new)}</ins>" if new else ""
+            rows.append(f"<tr><td>{was}</td><td>{now}</td></tr>")
+    # The style is for JupyterLab; the page has its own and takes this one out.
+    shown = (
+        f'<table class="kit-sides" style="white-space:pre-wrap;text-align:left"><caption>{html.escape(safe(caption))}</caption>'
+        f'<thead><tr><th scope="col">before</th><th scope="col">after</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    )
+    rest = para(f"{left_out} more lines are in the patch itself.") if left_out else None
+    return stack(Part(shown, f"{caption}\n{safe(text)}"), rest)
+
+
+def _paired(lines: Sequence[str]) -> Iterable[tuple[str, str, str]]:
+    """The lines of a unified diff in pairs, before and after, each with its kind: place, same or changed."""
+    name = ""
+    gone: list[str] = []
+    come: list[str] = []
+    old = new = left_old = left_new = 0
+
+    def flush() -> Iterable[tuple[str, str, str]]:
+        for number in range(max(len(gone), len(come))):
+            yield "changed", gone[number] if number < len(gone) else "", come[number] if number < len(come) else ""
+        gone.clear()
+        come.clear()
+
+    for line in lines:
+        hunk = re.match(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)", line)
+        if hunk and left_old <= 0 and left_new <= 0:
+            yield from flush()
+            old, new = int(hunk[1]), int(hunk[3])
+            left_old, left_new = (int(hunk[n]) if hunk[n] is not None else 1 for n in (2, 4))
+            where = f"{name}, line {new}" + (f", in{hunk[5]}" if hunk[5].strip() else "")
+            yield "place", where, where
+        elif left_old <= 0 and left_new <= 0:
+            named = re.match(r"(?:---|\+\+\+) (?:[ab]/)?([^\t]+)", line)
+            name = named[1] if named and named[1] != "/dev/null" else name
+        elif line.startswith("-"):
+            gone.append(f"- {old:>4}  {line[1:]}")
+            old, left_old = old + 1, left_old - 1
+        elif line.startswith("+"):
+            come.append(f"+ {new:>4}  {line[1:]}")
+            new, left_new = new + 1, left_new - 1
+        elif not line.startswith("\\"):
+            yield from flush()
+            yield "same", f"  {old:>4}  {line[1:]}", f"  {new:>4}  {line[1:]}"
+            old, new, left_old, left_new = old + 1, new + 1, left_old - 1, left_new - 1
+    yield from flush()
+
+
 def beside(*columns: Part) -> Part:
     """Columns side by side where there is room, else one below the other."""
     # The style is for JupyterLab; the page has its own and takes this one out.
@@ -202,7 +325,7 @@ def beside(*columns: Part) -> Part:
 def figure(svg: str, alt: str, caption: Content, *, narrow: str | None = None) -> Part:
     """A picture with its text alternative; ``narrow`` is drawn instead on a small screen."""
     said = part(caption)
-    second = f'<source media="(max-width: 700px)" srcset="{_data_uri(narrow)}">' if narrow else ""
+    second = f'<source media="(max-width: 1000px)" srcset="{_data_uri(narrow)}">' if narrow else ""
     image = f'<img class="kit-picture" alt="{html.escape(safe(alt))}" src="{_data_uri(svg)}">'
     shown = f"<figure><picture>{second}{image}</picture><figcaption>{said.html}</figcaption></figure>"
     return Part(shown, f"[picture: {safe(alt)}]\n{said.text}")
@@ -213,4 +336,5 @@ def _data_uri(svg: str) -> str:
 
 
 def _class(kind: str | None) -> str:
-    return f' class="{kind}"' if kind else ""
+    style = f' style="{_STYLES[kind]}"' if kind in _STYLES else ""
+    return f' class="{kind}"{style}' if kind else ""

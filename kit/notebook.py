@@ -8,6 +8,7 @@ from typing import Any
 from .errors import IncidentError
 from .incident import Incident, load
 from .janitor import write_whole
+from .markup import Shown, para
 from .redact import redacted
 from .scan import refuse_secrets
 
@@ -44,14 +45,14 @@ def check_result(path: str) -> None:
         )
 
 
-def write_result(path: str, report: dict[str, Any]) -> str:
+def write_result(path: str, report: dict[str, Any]) -> Shown:
     """Write a report as JSON, whole or not at all; nothing where ``path`` is empty. Says what it did.
 
     :raises SecretFound: it would hold a secret
     """
     if not path:
-        return "No result file was asked for."
+        return Shown([para("No result file was asked for.")])
     text = json.dumps(redacted(report), indent=2, ensure_ascii=False) + "\n"
     refuse_secrets({"result.json": text})
     write_whole(Path(path).expanduser(), text)
-    return "The result was written as JSON."
+    return Shown([para("The result was written as JSON.")])

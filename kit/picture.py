@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -17,11 +17,12 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from .redact import redact
-from .reduce import Reduced
+from .reduce import Node, Reduced
 
 FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 _SECONDS = 10  # for one picture; the largest that is drawn takes a tenth of one
 _LABEL = 60  # characters
+_MOST_MARKS = 200  # of the picture through time
 _SVG = "http://www.w3.org/2000/svg"
 
 # fill and line of a box, text, and the line of an arrow
@@ -32,7 +33,7 @@ _COLOURS = {
     "both": ("#ffffff", "#24292f", "#1f2328"),
     "group": ("#f6f8fa", "#8c959f", "#57606a"),
 }
-_ARROWS = {"first": "#0550ae", "second": "#a32400", "both": "#24292f", "context": "#8c959f"}
+_ARROWS = {"first": "#0550ae", "second": "#a32400", "both": "#24292f", "context": "#8c959f", "cycle": "#6639ba"}
 
 
 # ------------------------------------------------------------------------------------ the import graph
@@ -48,23 +49,24 @@ def import_picture(reduced: Reduced, *, upright: bool = False) -> str | None:
     if upright:
         reduced = _ways_only(reduced)
     source = dot_source(reduced, upright=upright)
-    drawn = _drawn(source)
-    if drawn is None:
-        return None
-    nodes = len(reduced.nodes) + (1 if reduced.end else 0)
-    lines = len(reduced.lines) + (len(reduced.end.rows) if reduced.end else 0)
-    if (
-        len(re.findall(r'<g [^>]*class="node', drawn)) != nodes
-        or len(re.findall(r'<g [^>]*class="edge', drawn)) != lines
-    ):
-        return None
-    return clean_svg(drawn)
+    asked = {
+        "node": len(reduced.nodes) + (1 if reduced.end else 0),
+        "edge": len(reduced.lines) + (len(reduced.end.rows) if reduced.end else 0),
+        "cluster": len(reduced.drawn_cycles),
+    }
+    for program in engines():
+        drawn = _drawn(program, source)
+        # Some makes lose edges without a word: what is not whole is not shown.
+        if drawn and all(len(re.findall(rf'<g [^>]*class="{what}', drawn)) == n for what, n in asked.items()):
+            return clean_svg(drawn)
+    return None
 
 
 def _ways_only(reduced: Reduced) -> Reduced:
     """Without the other modules: a narrow screen has no room for them."""
-    nodes = tuple(node for node in reduced.nodes if node.role != "group")
-    lines = tuple(line for line in reduced.lines if line.role != "context")
+    nodes = tuple(node for node in reduced.nodes if node.role != "group" or node.cycle is not None)
+    kept = {node.id for node in nodes}
+    lines = tuple(line for line in reduced.lines if line.role != "context" and {line.start, line.end} <= kept)
     return replace(reduced, nodes=nodes, lines=lines)
 
 
@@ -92,14 +94,15 @@ def dot_source(reduced: Reduced, *, upright: bool = False) -> str:
         edge_attr={"arrowsize": "0.7", "fontname": "Courier"},
     )
     for node in reduced.nodes:
-        fill, line, text = _COLOURS[node.role]
-        more = {"style": "rounded,filled,dashed"} if node.role == "group" else {"penwidth": "2"}
-        label = f"{_label(node.title)}\\n{_label(node.detail)}"
-        label = label.replace(", ", ",\\n") if upright else label
-        tip = _label(node.tooltip, 300)
-        graph.node(
-            node.id, label, fillcolor=fill, color=line, fontcolor=text, tooltip=tip, **{"class": node.role}, **more
-        )
+        if node.cycle is None:
+            _box(graph, node, upright)
+    for number in reduced.drawn_cycles:
+        with graph.subgraph(name=f"cluster_{number}") as cycle:
+            cycle.attr(label="import each other", labeljust="l", fontname="Courier", fontsize="11", margin="10")
+            cycle.attr(style="dotted", penwidth="2", color=_ARROWS["cycle"], fontcolor=_ARROWS["cycle"], tooltip=" ")
+            for node in reduced.nodes:
+                if node.cycle == number:
+                    _box(cycle, node, upright)
     for line in reduced.lines:
         graph.edge(
             line.start, line.end, tooltip=_label(line.tooltip, 300) or " ", **_arrow(line.role, line.dashed, line.count)
@@ -129,10 +132,23 @@ def dot_source(reduced: Reduced, *, upright: bool = False) -> str:
     return graph.source
 
 
+def _box(graph, node: Node, upright: bool) -> None:
+    fill, line, text = _COLOURS[node.role]
+    more = {"style": "rounded,filled,dashed"} if node.role == "group" else {"penwidth": "2"}
+    label = f"{_label(node.title)}\\n{_label(node.detail)}"
+    label = label.replace(", ", ",\\n") if upright else label
+    tip = _label(node.tooltip, 300)
+    more |= {"tooltip": tip, "class": node.role, "URL": f"#{node.link}"}
+    graph.node(node.id, label, fillcolor=fill, color=line, fontcolor=text, **more)
+
+
 def _arrow(role: str, dashed: bool, count: int) -> dict[str, str]:
     colour = _ARROWS[role]
+    if role == "cycle":
+        more = {"style": "dotted", "arrowhead": "empty", "constraint": "false"}
+        return {"color": colour, "penwidth": "1.8", "class": role, **more}
     if role == "context":
-        return {"color": colour, "penwidth": f"{min(1 + count / 6, 3.5):.1f}", "class": role}
+        return {"color": colour, "penwidth": f"{min(1 + count / 12, 2):.1f}", "class": role}
     style = {"style": "dashed"} if dashed else {}
     if role == "second":  # two lines side by side: apart from the first way without its colour, too
         return {
@@ -167,16 +183,14 @@ def _record(text: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def engine() -> str | None:
-    """The program that draws: ``graphviz-pure`` beside this interpreter or on PATH, else ``dot``, else None."""
+def engines() -> tuple[str, ...]:
+    """The programs that draw, in the order in which they are asked: ``graphviz-pure`` beside this interpreter or on PATH, ``dot``."""
     beside = shutil.which("graphviz-pure", path=str(Path(sys.executable).parent))
-    return beside or shutil.which("graphviz-pure") or shutil.which("dot")
+    found = (beside or shutil.which("graphviz-pure"), shutil.which("dot"))
+    return tuple(one for one in found if one)
 
 
-def _drawn(source: str) -> str | None:
-    program = engine()
-    if program is None:
-        return None
+def _drawn(program: str, source: str) -> str | None:
     try:
         done = subprocess.run([program, "-Tsvg"], input=source.encode(), capture_output=True, timeout=_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
@@ -192,10 +206,10 @@ def names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_ELEMENTS = names("svg g path polygon polyline rect circle ellipse line text tspan title desc")
+_ELEMENTS = names("svg g a path polygon polyline rect circle ellipse line text tspan title desc")
 _ATTRIBUTES = names(
     "class viewBox width height x y x1 y1 x2 y2 cx cy r rx ry d points transform fill stroke stroke-width "
-    "stroke-dasharray stroke-linecap stroke-linejoin fill-opacity stroke-opacity opacity font-size font-weight "
+    "stroke-dasharray paint-order stroke-linecap stroke-linejoin fill-opacity stroke-opacity opacity font-size font-weight "
     "text-anchor role"
 )
 
@@ -203,7 +217,8 @@ _ATTRIBUTES = names(
 def clean_svg(text: str) -> str | None:
     """An SVG with nothing in it but shapes and text; None if it is not well-formed.
 
-    No script, style, link, image, foreign content, event attribute or id passes; a tooltip becomes a title.
+    No script, style, image, foreign content, event attribute or id passes, and no link but one to a place of
+    the kit's own on the same page; a tooltip becomes a title.
     """
     text = re.sub(r"<!DOCTYPE\s+svg(\s+PUBLIC\s+\"[^\"<>\[\]]*\"\s+\"[^\"<>\[\]]*\")?\s*>", "", text, count=1)
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
@@ -221,12 +236,15 @@ def clean_svg(text: str) -> str | None:
 
 def _write(element, parts: list[str], tip: str | None) -> None:
     name = str(element.tag).rpartition("}")[2] if isinstance(element.tag, str) else ""
+    link = None
     if name == "a":
         tip = element.get("{http://www.w3.org/1999/xlink}title")
-        name = "g"
+        link = element.get("{http://www.w3.org/1999/xlink}href") or element.get("href") or ""
+        link = link if re.fullmatch(r"#kit-[a-z0-9-]{1,60}", link) else None
+        name = "a" if link else "g"
     if name not in _ELEMENTS or not str(element.tag).startswith(f"{{{_SVG}}}"):
         return
-    shown = []
+    shown = [f' href="{link}"'] if link else []
     for key, value in element.attrib.items():
         if key in _ATTRIBUTES and not re.search(r"(?i)url\s*\(|javascript:|[<>]", value):
             shown.append(f' {key}="{escape(value, {chr(34): "&quot;"})}"')
@@ -242,7 +260,7 @@ def _write(element, parts: list[str], tip: str | None) -> None:
         if not (
             name == "g"
             and str(child.tag).endswith("}title")
-            and re.fullmatch(r"n\d+|end|imports|.*->.*", child.text or "")
+            and re.fullmatch(r"n\d+|end|imports|cluster_\d+|.*->.*", child.text or "")
         ):
             _write(child, parts, None)
             if name == "text" and child.tail:
@@ -262,22 +280,26 @@ class Moment(NamedTuple):
     new: int
     rejected: Sequence[str]
     process: int
+    met: Sequence[str] = ()  # tables that a further definition met without being rejected
 
 
-def metadata_picture(moments: Sequence[Moment]) -> str | None:
-    """Tables on the application's metadata over executed modules, every rejected table marked; SVG text."""
-    if not moments:
-        return None
-    left, top, wide, high = 46, 30, 840, 170
+def metadata_picture(moments: Sequence[Moment], *, narrow: bool = False) -> str:
+    """Tables on the application's metadata over executed modules, every rejected table marked; SVG text.
+
+    Its size is bounded: of very many registrations the largest have a dot.
+
+    :param moments: at least one
+    :param narrow: for a small screen
+    """
+    left, top, wide, high = (30, 46, 290, 150) if narrow else (46, 46, 840, 170)
+    right = 12 if narrow else 24
     most = max(1, *(one.tables for one in moments))
     step = wide / len(moments)
-    parts = [
-        f'<svg xmlns="{_SVG}" viewBox="0 0 {left + wide + 24} {top + high + 46}" width="{left + wide + 24}" height="{top + high + 46}">'
-    ]
-
+    size = f"{left + wide + right} {top + high + 46}".split()
+    parts = [f'<svg xmlns="{_SVG}" viewBox="0 0 {" ".join(size)}" width="{size[0]}" height="{size[1]}">']
     parts.append('<rect class="ground" width="100%" height="100%" fill="#ffffff"></rect>')
 
-    def x(index: int) -> float:
+    def x(index: float) -> float:
         return round(left + step * index, 1)
 
     def y(tables: int) -> float:
@@ -286,7 +308,8 @@ def metadata_picture(moments: Sequence[Moment]) -> str | None:
     def write(px: float, py: float, text: str, kind: str, anchor: str = "middle", colour: str = "#57606a") -> None:
         shown = escape(plain(text))
         parts.append(
-            f'<text class="{kind}" x="{px}" y="{py}" font-size="12" text-anchor="{anchor}" fill="{colour}" font-family="{FONT}">{shown}</text>'
+            f'<text class="{kind}" x="{px}" y="{py}" font-size="12" text-anchor="{anchor}" fill="{colour}" '
+            f'stroke="#ffffff" stroke-width="4" paint-order="stroke" font-family="{FONT}">{shown}</text>'
         )
 
     for tables in sorted({0, most // 2, most}):
@@ -294,45 +317,65 @@ def metadata_picture(moments: Sequence[Moment]) -> str | None:
             f'<line class="grid" x1="{left}" y1="{y(tables)}" x2="{left + wide}" y2="{y(tables)}" stroke="#d0d7de"></line>'
         )
         write(left - 8, y(tables) + 4, str(tables), "axis", "end")
-    write(left, top - 14, "tables on the metadata", "axis", "start")
-    write(left + wide, top + high + 36, f"{len(moments)} executed modules, in the order of their end", "axis", "end")
+    write(4, 14, "tables on the metadata", "axis", "start")
+    said = "executed modules" if narrow else "executed modules, in the order of their end"
+    write(left + wide, top + high + 36, f"{len(moments)} {said}", "axis", "end")
     write(left, top + high + 18, "1", "axis")
-    write(left + wide, top + high + 18, str(len(moments)), "axis")
-    path, process, before = [], None, 0
-    for index, one in enumerate(moments):
-        if one.process != process:
-            path.append(f"M{x(index)} {y(one.tables - one.new)}")
-            process, before = one.process, one.tables - one.new
-        path.append(f"H{x(index + 1)}" if one.tables == before else f"H{x(index + 0.5)}V{y(one.tables)}H{x(index + 1)}")
-        before = one.tables
-    parts.append(f'<path class="first" d="{"".join(path)}" fill="none" stroke="#0550ae" stroke-width="2.4"></path>')
-    taken: list[tuple[float, float]] = []
-    for index, one in sorted(enumerate(moments), key=lambda item: (-len(item[1].rejected), -item[1].new, item[0])):
-        if not one.new and not one.rejected:
-            continue
+    if len(moments) > 1:
+        write(left + wide, top + high + 18, str(len(moments)), "axis")
+    parts.append(
+        f'<path class="first" d="{_climb(moments, x, y)}" fill="none" stroke="#0550ae" stroke-width="2.4"></path>'
+    )
+    telling = [(index, one) for index, one in enumerate(moments) if one.new or one.rejected or one.met]
+    telling.sort(key=lambda item: (-len(item[1].rejected), -len(item[1].met), -item[1].new, item[0]))
+    taken: list[tuple[float, float, float]] = []
+    for index, one in telling[:_MOST_MARKS]:
         px, py = x(index + 0.5), y(one.tables)
         if one.rejected:
             parts.append(
                 f'<path class="second" d="M{px} {py}m-6 -6l12 12m-12 0l12 -12" fill="none" stroke="#a32400" '
                 'stroke-width="3"></path>'
             )
-            text = f"{one.module}: {', '.join(one.rejected)} rejected"
+            more = f" and {len(one.rejected) - 1} more" if len(one.rejected) > 1 else ""
+            text = f"{one.module}: {one.rejected[0]}{more} rejected"
+        elif one.met:
+            parts.append(
+                f'<path class="second" d="M{px} {py}m0 -7l7 7l-7 7l-7 -7z" fill="#ffffff" stroke="#a32400" stroke-width="2"></path>'
+            )
+            more = f" and {len(one.met) - 1} more" if len(one.met) > 1 else ""
+            text = f"{one.module}: {one.met[0]}{more} met again"
         else:
             parts.append(f'<circle class="first" cx="{px}" cy="{py}" r="4" fill="#0550ae"></circle>')
             text = f"{one.module} +{one.new}"
-        text = plain(text)
-        size = len(text) * 7.3
+        text = plain(text, 38 if narrow else _LABEL)
+        length = len(text) * 7.3
         anchor = "end" if px > left + wide / 2 else "start"
-        start = px - size if anchor == "end" else px
-        if start < 0 or px + (0 if anchor == "end" else size) > left + wide + 20:
-            continue
-        for at in (py - 10, py + 20):
-            if at > top + high - 4 or any(
-                abs(at - other) < 15 and start < end and start + size > begin for begin, end, other in taken
+        # A label that does not fit beside its mark begins where it fits.
+        start = min(max(px - length if anchor == "end" else px, 2), left + wide + right - length)
+        for at in (py - 10, py + 26, py - 25, py + 41):
+            if (
+                start >= 0
+                and 28 <= at <= top + high - 4
+                and not any(abs(at - o) < 15 and start < end and start + length > begin for begin, end, o in taken)
             ):
-                continue
-            taken.append((start, start + size, at))
-            write(px, at, text, "second" if one.rejected else "label", anchor, "#a32400" if one.rejected else "#1f2328")
-            break
+                taken.append((start, start + length, at))
+                colour = "#a32400" if one.rejected or one.met else "#1f2328"
+                write(round(start, 1), at, text, "second" if one.rejected or one.met else "label", "start", colour)
+                break
     parts.append("</svg>")
     return "".join(parts)
+
+
+def _climb(moments: Sequence[Moment], x: Callable[[float], float], y: Callable[[int], float]) -> str:
+    """The line of a picture through time: a piece where the number of tables changes or a process begins."""
+    path, process, before = [], None, 0
+    for index, one in enumerate(moments):
+        if one.process != process:
+            if index:
+                path.append(f"H{x(index)}")
+            process, before = one.process, one.tables - one.new
+            path.append(f"M{x(index)} {y(before)}")
+        if one.tables != before:
+            path.append(f"H{x(index + 0.5)}V{y(one.tables)}")
+            before = one.tables
+    return "".join(path) + f"H{x(len(moments))}"

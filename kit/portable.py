@@ -19,11 +19,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .copying import copy_tree
 from .errors import IncidentError, KitError, RunBroke
 from .incident import Incident
 from .janitor import folder as temporary_folder
 from .repository import QUIET, git_environment, open_repository
-from .workspace import _copy as copy_tree
 
 _IDLE = 8  # bundles that a worker keeps for the next startup of the same application
 
@@ -127,7 +127,7 @@ def pack(incident: Incident, files: dict[str, Path]) -> tuple[bytes, tuple[str, 
                     _copy_repository(source, copy, _loose(incident), incident)
                     source = copy
                 elif app.root is not None and source == incident.resolve(app.root):
-                    left = tuple(copy_tree(source, copy))
+                    left = tuple(copy_tree(source, copy, incident.limits.copy_mb << 20))
                     source = copy
                 tar.add(source, target)
         except OSError as error:
@@ -177,7 +177,7 @@ def run_unpacked(data: bytes | None, function: Callable, given: tuple, named: di
         return function(*given, **named)
     with _unpacked(bundle.digest, data) as folder:
         incident = bundle.incident.model_copy(update={"file": folder / bundle.incident.file})
-        incident._left_behind = bundle.left
+        incident._packed = bundle.left
         try:
             return function(*(incident if isinstance(one, Bundle) else one for one in given), **named)
         except KitError as error:

@@ -57,6 +57,18 @@ class Scratch:
     door: Door = field(repr=False)
     server: str
     keeper: psycopg.Connection = field(repr=False)
+    _seen: dict[str, float] = field(default_factory=lambda: {"at": 0.0, "bytes": 0.0}, repr=False)
+
+    def size(self) -> float:
+        """Bytes on the server's disk, asked once a second at most; 0 where the server does not say."""
+        if time.monotonic() > self._seen["at"] + 1:
+            self._seen["at"] = time.monotonic()
+            try:
+                found = self.keeper.execute("SELECT pg_database_size(%s)", [self.name]).fetchone()
+                self._seen["bytes"] = found[0]
+            except psycopg.Error:
+                pass  # the application finds out by itself that the server has gone
+        return self._seen["bytes"]
 
     @property
     def port(self) -> int:
@@ -230,7 +242,7 @@ def _open_door(server: Server, keeper: psycopg.Connection, name: str, password: 
             door.close()
             said.append(_said(error).replace(name, "…"))
     raise RunBroke(
-        f"database: postgresql: {_where(server)} does not let a new role in with its password: {'; '.join(said)}. "
+        f"database: postgresql: {_where(server)} does not let a new role in by its password ({'; '.join(said)}). "
         "Its pg_hba.conf has to allow scram-sha-256 (or md5) from where the kit runs, or give a server that does."
     )
 

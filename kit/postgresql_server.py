@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import ExitStack
@@ -124,9 +125,11 @@ def start(programs: Path, held: ExitStack) -> OwnServer:
     import psycopg
 
     with ExitStack() as stack:
-        folder = stack.enter_context(janitor.folder())
+        account = _account()
+        folder = stack.enter_context(janitor.folder(_base(account)))
         stack.enter_context(janitor.at_end([sys.executable, "-c", _STOP, str(folder)]))
-        account = _account(folder)
+        if account is not None:
+            folder.chmod(0o711)  # it has to pass through
         programs = _reachable(programs, folder, account)
         password = secrets.token_hex(16)
         _initialize(programs, folder, account, password)
@@ -171,18 +174,24 @@ def _end(process: subprocess.Popen) -> None:
             process.wait()
 
 
-def _account(folder: Path) -> pwd.struct_passwd | None:
+def _account() -> pwd.struct_passwd | None:
     """Who runs the server where this process is root; None: this process's own user does."""
     if os.geteuid() != 0:
         return None
     for name in ("postgres", "nobody"):
         try:
-            found = pwd.getpwnam(name)
+            return pwd.getpwnam(name)
         except KeyError:
             continue
-        folder.chmod(0o711)  # it has to pass through
-        return found
     raise RunBroke("PostgreSQL does not run as root, and this machine has neither an account 'postgres' nor 'nobody'")
+
+
+def _base(account: pwd.struct_passwd | None) -> Path | None:
+    """Where the data lie: with other temporary files, unless these are closed to the account; then where they commonly are."""
+    if account is None:
+        return None
+    bases = [Path(place).resolve() for place in (tempfile.gettempdir(), "/tmp", "/var/tmp")]
+    return next((one for one in bases if all(each.stat().st_mode & 1 for each in (one, *one.parents))), None)
 
 
 def _reachable(programs: Path, folder: Path, account: pwd.struct_passwd | None) -> Path:

@@ -16,9 +16,11 @@ run did not open, with an exception of the kind that a server which is down give
 * it keeps no reference to an exception, a frame, a module or a ``MetaData``.
 
 An event is one line of JSON, copied by one call into a memory-mapped file, one file a process:
-every whole line is in the file whatever ends the process. Kinds of events (``k``):
+every whole line is in the file whatever ends the process. A frame is ``[place, line]``, its place
+written once; what is null or false may be left out. Kinds of events (``k``):
 
 ======== ==================================================================================
+place    a function that frames and edges name by its number ``c``: file, function, module, package
 process  a traced process begins: pid, parent, version, executable
 step     a startup step of this process begins; ``stepped``: it ended, with ``error`` or null
 exec     a module's body begins: ``n`` its number, ``b`` the body it runs in, ``via`` the frames
@@ -26,8 +28,9 @@ exec     a module's body begins: ``n`` its number, ``b`` the body it runs in, ``
          if its namespace was in use before (a reload)
 script   the code of a file of the application is about to be executed by no standard loader
 done     body ``n`` ended, with ``error`` or null
-edge     an import by a module of the application, also one answered from ``sys.modules``; from a
-         body that did not begin with ``exec`` (a script, ``runpy``), with its frames
+edge     an import by a module of the application, also one answered from ``sys.modules``: place,
+         line, what it asks for; from a body that did not begin with ``exec`` (a script, ``runpy``),
+         with its frames
 metadata a ``MetaData`` came to be; ``cleared``: one was emptied; ``created``: its ``create_all`` ran, or ``table.create``
 table    ``Table(...)`` reached a ``MetaData``: ``outcome`` registered, rejected, extended, kept or
          reflected; ``gone``: a table was taken out again (its columns failed, or by ``remove``)
@@ -159,8 +162,11 @@ _file = None
 
 
 def _emit(kind, **fields):
-    fields = {"k": kind, "t": _now(), **fields}
-    _file.write((_json(fields) + "\n").encode("ascii", "replace"))
+    _write('{"k":"%s","t":%d,%s\n' % (kind, _now(), _json(fields)[1:]))
+
+
+def _write(line):
+    _file.write(line.encode("ascii", "replace"))
 
 
 def _thread_name():
@@ -188,6 +194,8 @@ def _quietly(act):
 
 
 # ----------------------------------------------------------------------------------- frames
+#
+# Where it counts, a frame is known by its globals: ``f_code`` is an audit event, and so a call of ``_heard``, each time.
 
 
 def _text(value):
@@ -198,27 +206,39 @@ def _text(value):
     return text if len(text) <= _TEXT else text[:_TEXT] + "…"
 
 
-def _frame(frame, line=None):
-    """``[file, line, function, module]``; module from the frame's globals, not from the path."""
-    code = frame.f_code
-    name = frame.f_globals.get("__name__")
-    return [code.co_filename, line or frame.f_lineno, code.co_name, name if isinstance(name, str) else None]
+_places = {}  # (file, function, module) -> (its number, its package when it was first seen)
+_next_place = iter(range(1, 1 << 60)).__next__  # one C call: no number twice, also from several threads
+
+
+def _place_of(code, namespace):
+    """Where a frame is, but for its line; module from its globals, not from the path. Written down the first time."""
+    module = namespace.get("__name__")
+    key = (code.co_filename, code.co_name, module if isinstance(module, str) else None)
+    known = _places.get(key)
+    if known is None:
+        package = namespace.get("__package__")
+        known = (_next_place(), package if isinstance(package, str) else None)
+        _write('{"k":"place","c":%d,"f":%s,"fn":%s,"m":%s,"p":%s}\n' % (known[0], *map(_json, key), _json(known[1])))
+        _places[key] = known  # only now: what names it comes after it in the file
+    return known
 
 
 def _walk(frame):
     """Frames from the enclosing body (exclusive of the import system) to ``frame``, outermost first.
 
-    :returns: ``(number of the body this runs in or 0, [[file, line, function, module], ...])``
+    :returns: ``(number of the body this runs in or 0, [[place, line], ...])``
     """
     frames = []
     while frame is not None:
-        code = frame.f_code
-        if code is _door_code:
+        namespace = frame.f_globals
+        if namespace is _door:
             number = frame.f_locals.get("number")
             if number is not None:
                 break
-        elif frame.f_globals is not _own and not code.co_filename.startswith(_FROZEN):
-            frames.append(_frame(frame))
+        elif not (namespace is _bootstrap or namespace is _external or namespace is _own):
+            code = frame.f_code
+            if not code.co_filename.startswith(_FROZEN):
+                frames.append([_place_of(code, namespace)[0], frame.f_lineno or 0])
         frame = frame.f_back
     else:
         number = 0
@@ -235,8 +255,9 @@ def _error(error):
     tb, frames = error.__traceback__, []
     while tb is not None:
         frame = tb.tb_frame
-        if frame.f_globals is not _own and not frame.f_code.co_filename.startswith(_FROZEN):
-            frames.append(_frame(frame, tb.tb_lineno))
+        code, namespace = frame.f_code, frame.f_globals
+        if namespace is not _own and not code.co_filename.startswith(_FROZEN):
+            frames.append([_place_of(code, namespace)[0], tb.tb_lineno or 0])
         tb = tb.tb_next
     links, seen, link = [], set(), error
     while link is not None and id(link) not in seen and len(seen) < 20:
@@ -260,52 +281,61 @@ def _error(error):
 
 # ---------------------------------------------------------------------- door 1: module bodies
 
-_count = 0
+_next_body = iter(range(1, 1 << 60)).__next__
 _own = globals()
+# What a namespace holds before its body was ever executed.
+_FRESH = frozenset("__name__ __doc__ __package__ __loader__ __spec__ __path__ __file__ __cached__ __builtins__".split())
 
 
 def _exec_begins(namespace):
-    global _count
-    _count = number = _count + 1
+    number = _next_body()
     _see_body(number, namespace, sys._getframe(2))
     return number
 
 
 @_quietly
 def _see_body(number, namespace, frame):
-    name = namespace.get("__name__")
+    name, file = namespace.get("__name__"), namespace.get("__file__")
+    how, frame = _how(frame)
     within, via = _walk(frame)
-    _emit(
-        "exec",
-        n=number,
-        b=within,
-        m=name if isinstance(name, str) else str(name),
-        f=_text(namespace.get("__file__")) if namespace.get("__file__") else None,
-        via=via,
-        how=_how(frame),
-        th=_thread_name(),
-        again=any(not (isinstance(k, str) and k[:2] == "__") for k in namespace),
+    thread = _thread_name()
+    more = ""
+    if thread is not None:
+        more = ',"th":' + _json(thread)
+    if not namespace.keys() <= _FRESH and any(not (isinstance(k, str) and k[:2] == "__") for k in namespace):
+        more += ',"again":true'
+    name, file = _quote(name if isinstance(name, str) else str(name)), _quote(_text(file)) if file else "null"
+    # By hand, as with edges: these two are nearly all of a trace. A list of numbers prints as JSON does.
+    _write(
+        '{"k":"exec","t":%d,"n":%d,"b":%d,"m":%s,"f":%s,"via":%s,"how":"%s"%s}\n'
+        % (_now(), number, within, name, file, via, how, more)
     )
 
 
 def _how(frame):
-    """Did the import system come for this body, ``importlib.reload``, or did somebody call the loader?"""
-    while frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
-        if frame.f_code.co_name == "_find_and_load":
-            return "import"
+    """Did the import system come for this body, ``importlib.reload``, or did somebody call the loader?
+
+    :returns: ``import``, ``reload`` or ``loader``, and a frame that all of the application's are beyond
+    """
+    while frame is not None and (frame.f_globals is _external or frame.f_globals is _bootstrap):
+        if frame.f_globals is _bootstrap and frame.f_code.co_name == "_find_and_load":
+            return "import", frame
         frame = frame.f_back
     reloading = (
         frame is not None and frame.f_code.co_name == "reload" and frame.f_globals.get("__name__") == "importlib"
     )
-    return "reload" if reloading else "loader"
+    return "reload" if reloading else "loader", frame
 
 
 @_quietly
 def _exec_ended(number, namespace, error):
-    name = namespace.get("__name__")
-    _emit("done", n=number, error=_error(error))
-    if error is None and name in _WATCHED:
-        _WATCHED[name](namespace)  # an SQLAlchemy unlike any we know is "lost", and disturbs nothing
+    if error is not None:
+        _emit("done", n=number, error=_error(error))
+        return
+    _write('{"k":"done","t":%d,"n":%d}\n' % (_now(), number))
+    watch = _WATCHED.get(namespace.get("__name__"))
+    if watch is not None:
+        watch(namespace)  # an SQLAlchemy unlike any we know is "lost", and disturbs nothing
 
 
 # Stands in for importlib._bootstrap._call_with_frames_removed, through which every standard
@@ -323,13 +353,16 @@ def _call_with_frames_removed(f, *args, **kwds):
 
 
 def _open_module_door():
+    global _door, _bootstrap, _external
     import _frozen_importlib as bootstrap
+    import _frozen_importlib_external as external
 
     plain = bootstrap._call_with_frames_removed
     run = _exec_going_on if _going_on else exec
     scope = {"_exec": exec, "_run": run, "_begins": _exec_begins, "_ended": _exec_ended}
-    exec(compile(_DOOR, plain.__code__.co_filename, "exec"), scope)
+    exec(_DOOR, scope)  # not compile(): its first call makes all the classes of ``ast``
     door = scope["_call_with_frames_removed"]
+    door.__code__ = door.__code__.replace(co_filename=plain.__code__.co_filename)
     if sys.version_info >= (3, 10):  # every instruction reports the line of the original's return
         table = _one_line_table(door.__code__)
         door.__code__ = door.__code__.replace(co_firstlineno=_return_line(plain), co_linetable=table)
@@ -337,8 +370,7 @@ def _open_module_door():
         door.__code__ = door.__code__.replace(co_firstlineno=_return_line(plain), co_lnotab=b"")
     door.__doc__, door.__module__ = plain.__doc__, plain.__module__
     door.__qualname__ = plain.__qualname__
-    global _door_code
-    _door_code = door.__code__
+    _door, _bootstrap, _external = scope, vars(bootstrap), vars(external)
     bootstrap._call_with_frames_removed = door
 
 
@@ -351,7 +383,7 @@ def _see_script(code):
         frame = sys._getframe(3)
     except ValueError:  # the interpreter itself, as for `python script.py`
         frame = None
-    if frame is None or frame.f_code is not _door_code:
+    if frame is None or frame.f_globals is not _door:
         within, via = _walk(frame)
         _emit("script", b=within, via=via, f=code.co_filename, th=_thread_name())
 
@@ -428,21 +460,23 @@ def _one_line_table(code):
     return table
 
 
-_door_code = None
+_door = _bootstrap = _external = None  # globals: of the door, and of the import system's two halves
 
 
 # ----------------------------------------------------------------------- door 2: import edges
 
-_app_files = {}  # co_filename -> does it belong to the application?
-_edges = set()
+_files = {}  # co_filename -> False, or of a file of the application the import statements that were seen
 
 
 def _is_app(filename):
-    known = _app_files.get(filename)
-    if known is None:
-        path = "" if filename.startswith("<") else os.path.abspath(filename)
-        known = path.startswith(_roots) and "/site-packages/" not in path and "/dist-packages/" not in path
-        _app_files[filename] = known
+    known = _files.get(filename)
+    return (_file_of(filename) if known is None else known) is not False
+
+
+def _file_of(filename):
+    path = "" if filename.startswith("<") else os.path.abspath(filename)
+    application = path.startswith(_roots) and "/site-packages/" not in path and "/dist-packages/" not in path
+    known = _files[filename] = set() if application else False
     return known
 
 
@@ -454,11 +488,10 @@ class _AtImport:
     def __get__(self, door, owner=None):
         try:
             frame = sys._getframe(1)
-        except ValueError:  # asked by the interpreter itself, as for `python -m`
-            return _plain_import
-        filename = frame.f_code.co_filename
-        if _app_files.get(filename) is not False and _is_app(filename):
-            _see_import(frame)
+            if _files.get(frame.f_globals.get("__file__")) is not False:  # no module of a library
+                _see_import(frame)
+        except (ValueError, TypeError):  # asked by the interpreter itself, as for `python -m`; a strange ``__file__``
+            pass
         return _plain_import
 
 
@@ -472,14 +505,22 @@ class _ImportDoor:
 
 @_quietly
 def _see_import(frame):
-    code = frame.f_code
-    at = frame.f_lasti
-    module = frame.f_globals.get("__name__")
-    key = (code.co_filename, code.co_firstlineno, code.co_name, at, module)
-    if key in _edges:
+    code, at, namespace = frame.f_code, frame.f_lasti, frame.f_globals
+    seen = _files.get(code.co_filename)
+    if seen is None:
+        seen = _file_of(code.co_filename)
+    if seen is False:
+        file = namespace.get("__file__")
+        if isinstance(file, str) and file not in _files:
+            _file_of(file)
         return
-    _edges.add(key)
+    key = (at, code.co_firstlineno, code.co_name, namespace.get("__name__"))
+    if key in seen:
+        return
+    seen.add(key)
     raw = code.co_code
+    while at >= 0 and raw[at] == _EXTENDED_ARG:  # before 3.11 this is where a frame with many names is
+        at += 2
     if at < 0 or raw[at] != _IMPORT_NAME:  # a direct call of __import__: its argument is out of sight
         return
     index, before = _argument(raw, at)
@@ -489,19 +530,19 @@ def _see_import(frame):
     names = code.co_consts[names] if 0 <= names < len(code.co_consts) else None
     if earlier >= 0 and raw[earlier] == raw[before]:  # a constant; from 3.14 on a small number by itself
         dots = code.co_consts[dots] if dots < len(code.co_consts) else 0
-    package = frame.f_globals.get("__package__")
-    event = {
-        "m": module,
-        "f": code.co_filename,
-        "l": frame.f_lineno,
-        "fn": code.co_name,
-        "to": ("." * dots if isinstance(dots, int) else "") + code.co_names[index],
-        "names": names if isinstance(names, tuple) else None,
-        "p": package if isinstance(package, str) else None,
-    }
-    if code.co_name == "<module>" and (frame.f_back is None or frame.f_back.f_code is not _door_code):
-        event["b"], event["via"] = _walk(frame)  # a body that no loader executes: this may be all that shows it
-    _emit("edge", **event)
+    to = code.co_names[index]
+    if dots and isinstance(dots, int):
+        to = "." * dots + to
+    more = ""
+    if isinstance(names, tuple):
+        more = ',"names":' + _json(names)
+    place, package = _place_of(code, namespace)
+    now = namespace.get("__package__")
+    if now is not package and now != package:
+        more += ',"p":' + (_json(now) if isinstance(now, str) else "null")
+    if code.co_name == "<module>" and (frame.f_back is None or frame.f_back.f_globals is not _door):
+        more += ',"b":%d,"via":%s' % _walk(frame)  # a body that no loader executes: this may be all that shows it
+    _write('{"k":"edge","t":%d,"c":%d,"l":%d,"to":%s%s}\n' % (_now(), place, frame.f_lineno or 0, _quote(to), more))
 
 
 def _argument(raw, at):
@@ -519,13 +560,18 @@ def _open_import_door():
     global _plain_import, _IMPORT_NAME, _EXTENDED_ARG
     import builtins
 
-    def opcodes(source):
-        return set(compile(source, "", "exec").co_code[::2])
+    # opcode.py would be one more entry in sys.modules: ask what the compiler makes of these two instead.
+    def importing():
+        import a  # noqa: F401
 
-    # opcode.py would be one more entry in sys.modules: ask the compiler instead.
-    (_IMPORT_NAME,) = opcodes("import a") - opcodes("a = 1; b = None")
-    names = ["a%d" % i for i in range(300)]
-    (_EXTENDED_ARG,) = opcodes(";".join(names)) - opcodes("a0;a1")
+    def assigning():
+        a = 1  # noqa: F841
+        b = None  # noqa: F841
+
+    (_IMPORT_NAME,) = set(importing.__code__.co_code[::2]) - set(assigning.__code__.co_code[::2])
+    scope = {}
+    exec("def few(): a0;a1\ndef many(): " + ";".join(["a%d" % i for i in range(300)]), scope)
+    (_EXTENDED_ARG,) = set(scope["many"].__code__.co_code[::2]) - set(scope["few"].__code__.co_code[::2])
     _plain_import = builtins.__import__
     builtins.__import__ = _ImportDoor()
 
@@ -547,16 +593,17 @@ def _open_import_module_door():
 @_quietly
 def _see_import_module(name, package, level, frame):
     while frame is not None and (
-        frame.f_code.co_filename.startswith(_FROZEN) or frame.f_globals.get("__name__") == "importlib"
+        frame.f_globals is _bootstrap or frame.f_globals is _own or frame.f_globals.get("__name__") == "importlib"
     ):
         frame = frame.f_back
-    if frame is None or not isinstance(name, str) or not _is_app(frame.f_code.co_filename):
+    code = None if frame is None else frame.f_code
+    if code is None or not isinstance(name, str) or not _is_app(code.co_filename):
         return
-    file, line, function, module = _frame(frame)
-    key = (file, line, name, level)
-    if key not in _edges:
-        _edges.add(key)
-        _emit("edge", m=module, f=file, l=line, fn=function, to="." * level + name, p=package, dyn=True)
+    line, seen = frame.f_lineno or 0, _files[code.co_filename]
+    key = (line, name, level)
+    if key not in seen:
+        seen.add(key)
+        _emit("edge", c=_place_of(code, frame.f_globals)[0], l=line, to="." * level + name, p=package, dyn=True)
 
 
 # ------------------------------------------------------------------- door 3: tables, metadata
@@ -892,7 +939,7 @@ _WATCHED = {"sqlalchemy.sql.schema": _watch_schema, "sqlalchemy.orm.decl_api": _
 
 _inside = None  # the workspace; None: no guards asked for
 _allowed = ()  # (host, port) that the runner allows, as text
-_scratch = None  # the scratch database as _place() gives it; None for a file in the workspace
+_scratch = None  # the scratch database as _database() gives it; None for a file in the workspace
 _opened = []  # weak references to sockets that this process bound
 _BELONGS = "A reproduction reaches its scratch database and what it opens itself, nothing else"
 
@@ -909,13 +956,19 @@ def _refused(what):
 @_quietly
 def _see_refused(what):
     within, via = _walk(sys._getframe(2))
-    if not within and not any(_is_app(frame[0]) for frame in via):
+    if not within and not _leads_to_app(sys._getframe(2)):
         for frame in _waiting():
             outer, above = _walk(frame)
-            if outer or any(_is_app(each[0]) for each in above):
+            if outer or _leads_to_app(frame):
                 within, via = outer, above + via
                 break
     _emit("refused", what=_text(what), b=within, via=via, th=_thread_name())
+
+
+def _leads_to_app(frame):
+    while frame is not None and not _is_app(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _waiting():
@@ -1136,7 +1189,7 @@ def _engine_target(dialect, cargs, cparams):
     return url + (" (the rest is in a connection string)" if first else "")
 
 
-def _place(url):
+def _database(url):
     """``(dialect, host, port, database)`` of a URL; None for SQLite, whose files the workspace holds."""
     scheme, _, rest = url.partition("://")
     dialect = scheme.split("+")[0]
@@ -1221,7 +1274,7 @@ def _begin_guards():
     if inside:
         _inside = os.path.join(os.path.realpath(inside), "")
         _allowed = tuple(os.environ.get("INCIDENT_ALLOWED", "").split())
-        _scratch = _place(os.environ.get("INCIDENT_SCRATCH", ""))
+        _scratch = _database(os.environ.get("INCIDENT_SCRATCH", ""))
         _emit("guard", name="audit hook")
 
 
@@ -1375,6 +1428,7 @@ def _after_fork():
     _main_thread = _thread.get_ident()
     parent = os.getppid()
     _file.open()
+    _places.clear()  # they stand in the parent's file
     _emit("process", pid=os.getpid(), parent=parent, forked=True)
 
 

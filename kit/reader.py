@@ -1,10 +1,12 @@
 """Reads what the probe wrote of a run into a :class:`~kit.trace.Trace`."""
 
 import ast
+import heapq
 import json
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -36,7 +38,7 @@ _INSTALLED = re.compile(r"/[^\s\"':]*/(?:site-packages|dist-packages|lib(?=/pyth
 _NONE = type(None)
 # What an event's fields hold, where later code counts on it; an event that holds something else is not read.
 _TYPES = {
-    **dict.fromkeys(("t", "n", "i", "l", "s", "pid"), (int,)),
+    **dict.fromkeys(("t", "n", "i", "l", "c", "s", "pid"), (int,)),
     **dict.fromkeys(("b", "parent", "cols", "since"), (int, _NONE)),
     **dict.fromkeys(("fn", "to", "what", "url", "outcome", "how", "why", "implementation"), (str,)),
     **dict.fromkeys(("m", "f", "p", "th", "table", "cls", "mod", "name"), (str, _NONE)),
@@ -68,28 +70,41 @@ class Ended(NamedTuple):
 
 
 def read_events(folder: Path) -> Iterator[dict]:
-    """Every whole event under ``folder``, in order of time; torn and foreign lines are passed over."""
-    found = []
-    for path in sorted(Path(folder).glob("**/*.jsonl*")):
-        data = path.read_bytes()
-        for order, line in enumerate(data.split(b"\n")):
-            line = line.strip(b"\0")
-            if not line:
-                continue
+    """Every whole event under ``folder``, in order of time; torn and foreign lines are passed over.
+
+    One file holds one process, whose events stay in the order in which it wrote them.
+    """
+    paths = sorted(Path(folder).glob("**/*.jsonl*"))
+    return (event for _, _, event in heapq.merge(*(_events_of(path, n) for n, path in enumerate(paths)), key=_stamp))
+
+
+_decode = json.JSONDecoder().raw_decode
+
+
+def _stamp(entry: tuple[int, int, dict]) -> tuple[int, int]:
+    return entry[:2]
+
+
+def _events_of(path: Path, number: int) -> Iterator[tuple[int, int, dict]]:
+    """``(time, number, event)`` of a file; never back in time, as a thread that waited between clock and file is."""
+    name, now = str(path), 0
+    with path.open(encoding="ascii", errors="replace", newline="\n") as file:
+        for line in file:
+            line = line.strip("\0\n")
             try:
-                event = json.loads(line)
+                event, end = _decode(line)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(event, dict) and isinstance(event.get("k"), str):
-                event["file"] = str(path)
+            if end == len(line) and isinstance(event, dict) and isinstance(event.get("k"), str):
+                event["file"] = name
                 stamp = event.get("t")
-                found.append((stamp if isinstance(stamp, int) else 0, str(path), order, event))
-    found.sort(key=lambda entry: entry[:3])
-    return (entry[3] for entry in found)
+                if isinstance(stamp, int) and stamp > now:
+                    now = stamp
+                yield now, number, event
 
 
 def _in_order(event: dict) -> bool:
-    if not isinstance(event.get("t"), int):
+    if not isinstance(event.get("t", 0 if event["k"] == "place" else None), int):
         return False
     for name, value in event.items():
         if name in _TYPES and not isinstance(value, _TYPES[name]):
@@ -106,6 +121,17 @@ def read_trace(incident: Incident, space: Workspace, ended: Sequence[Ended]) -> 
     return _Reader(incident, space, ended).trace()
 
 
+class _Place(NamedTuple):
+    """What frames and edges name by a number: ``raw`` as the interpreter names the file, ``file`` as it is shown."""
+
+    raw: str
+    file: str
+    application: bool
+    function: str
+    module: str | None
+    package: str | None
+
+
 class _Reader:
     """Collects one trace; exists only while it is read."""
 
@@ -113,6 +139,7 @@ class _Reader:
         self.incident, self.space, self.ended = incident, space, ended
         self.roots = tuple(dict.fromkeys((str(space.root) + os.sep, os.path.realpath(space.root) + os.sep)))
         self.paths: dict[str, tuple[str, bool]] = {}
+        self.places: dict[tuple[int, int], _Place] = {}  # (process, number)
         self.reals: dict[str, str] = {}
         self.folders: dict[str, str] = {}  # each with where it really is
         self.imports: list[Import] = []
@@ -131,6 +158,7 @@ class _Reader:
         self.refused: list[dict] = []
         self.listening: set[str] = set()  # guards that the probe itself put in place
         self.processes: list[dict] = []
+        self.process_of: dict[str, int] = {}  # trace file to its process
         self.libraries: dict[str, str] = {}
         self.stepped: dict[int, tuple[int | None, int | None, Error | None]] = {}
         self.uncaught: dict[int, Error | None] = {}
@@ -171,6 +199,11 @@ class _Reader:
             self.reals[name] = self.path(self.resolved(os.path.join(self.space.workdir, name)))[0]
         return self.reals[name]
 
+    def see_place(self, event: dict, process: int) -> None:
+        file, application = self.path(event["f"])
+        function, module = sys.intern(str(event["fn"])), event.get("m")
+        self.places[process, event["c"]] = _Place(event["f"], file, application, function, module, event.get("p"))
+
     def resolved(self, path: str) -> str:
         """``os.path.realpath``, asking for each folder once."""
         folder, name = os.path.split(path)
@@ -181,25 +214,28 @@ class _Reader:
         path = os.path.join(self.folders[folder], name)
         return os.path.realpath(path) if os.path.islink(path) else path
 
-    def frames(self, raw) -> tuple[Frame, ...]:
+    def frames(self, process: int, raw) -> tuple[Frame, ...]:
         found = []
         for entry in raw or ():
             try:
-                name, line, function, module = entry
-                file, application = self.path(name)
-                module = module if isinstance(module, str) else None
-                found.append(Frame(file, int(line), str(function), module, application))
-            except (TypeError, ValueError):
+                place = self.places[process, entry[0]]
+                found.append(Frame(place.file, int(entry[1]), place.function, place.module, place.application))
+            except (TypeError, ValueError, KeyError, IndexError):
                 continue
         return tuple(found)
 
-    def error(self, raw) -> Error | None:
+    def raw(self, process: int, via) -> str | None:
+        """The file of the innermost frame, as the interpreter names it."""
+        place = self.places.get((process, via[-1][0])) if via else None
+        return place and place.raw
+
+    def error(self, process: int, raw) -> Error | None:
         if not isinstance(raw, dict):
             return None
         kind, text = str(raw.get("type")), self.text(raw.get("text"))
         links = [one for one in raw.get("links") or () if isinstance(one, list) and len(one) == 3]
         shown = tuple((identity, str(name), self.text(said)) for identity, name, said in links)
-        return Error(kind, text, self.frames(raw.get("frames")), shown or ((0, kind, text),), raw.get("name"))
+        return Error(kind, text, self.frames(process, raw.get("frames")), shown or ((0, kind, text),), raw.get("name"))
 
     def text(self, raw) -> str:
         """Text of the application: paths of the workspace taken back to the application's root, secrets masked."""
@@ -237,45 +273,33 @@ class _Reader:
             judged=tuple(self.judged),
             refused=tuple(self.refusals()),
             broke=broke,
-            lost=tuple(self.lost),
+            lost=tuple(dict.fromkeys(self.lost)),
             provenance=self.provenance(),
             forks=self.forks,
             sources=sources,
         )
 
     def see(self, event: dict, step: str, outcome: Ended) -> None:
-        kind, at = event["k"], event.get("t")
+        kind, at = event["k"], event.get("t", 0)
         if not _in_order(event):
             self.lost.append(f"an event of kind {self.text(kind)[:40]} was not in order")
             return
         process = self.process(event, outcome)
         try:
-            if kind == "exec":
+            if kind == "edge":
+                self.see_edge(event, process, step, at)
+            elif kind == "exec":
                 self.see_exec(event, process, step, at)
+            elif kind == "place":
+                self.see_place(event, process)
             elif kind == "script":
                 self.see_script(event, process, step, at)
             elif kind == "done":
                 index = self.open.get((process, event["n"]))
                 if index is not None:
-                    self.imports[index] = replace(self.imports[index], ended=at, error=self.error(event.get("error")))
-            elif kind == "edge":
-                file, _ = self.path(event["f"])
-                if "via" in event:
-                    self.within(process, event, step, at)
-                self.edges.append(
-                    Edge(
-                        process,
-                        event.get("m"),
-                        file,
-                        event["l"],
-                        event["fn"],
-                        event["to"],
-                        event.get("p"),
-                        bool(event.get("dyn")),
-                        at,
-                        tuple(event.get("names") or ()),
+                    self.imports[index] = replace(
+                        self.imports[index], ended=at, error=self.error(process, event.get("error"))
                     )
-                )
             elif kind == "metadata":
                 self.see_metadata(event, process)
             elif kind == "table":
@@ -302,15 +326,15 @@ class _Reader:
                 self.stepped[event["s"]] = (at, None, None)
             elif kind == "stepped":
                 began = self.stepped.get(event["s"], (None,))[0]
-                self.stepped[event["s"]] = (began, at, self.error(event.get("error")))
+                self.stepped[event["s"]] = (began, at, self.error(process, event.get("error")))
             elif kind == "exit":
-                self.uncaught[process] = self.error(event.get("uncaught"))
+                self.uncaught[process] = self.error(process, event.get("uncaught"))
             elif kind == "judged":
                 self.judged.append(
                     {
                         "step": step,
                         "process": process,
-                        "error": self.error(event.get("error")),
+                        "error": self.error(process, event.get("error")),
                         "mappers": event.get("mappers"),
                     }
                 )
@@ -323,15 +347,16 @@ class _Reader:
 
     def process(self, event: dict, outcome: Ended) -> int:
         """A process's number; each trace file is one process."""
-        for number, known in enumerate(self.processes):
-            if known["file"] == event["file"]:
-                return number
+        known = self.process_of.get(event["file"])
+        if known is not None:
+            return known
         if event.get("forked"):
             parents = [n for n, known in enumerate(self.processes) if known.get("pid") == event.get("parent")]
             if parents:
                 self.forks[len(self.processes)] = (parents[-1], event.get("t", 0))
         self.processes.append({"outcome": outcome, **event})
-        return len(self.processes) - 1
+        number = self.process_of[event["file"]] = len(self.processes) - 1
+        return number
 
     def body(self, process: int, event: dict) -> int | None:
         """The import that an event names as the body it is in; a forked process goes on in bodies of its parent."""
@@ -342,7 +367,7 @@ class _Reader:
     def chain(self, process: int, event: dict) -> tuple[Frame, ...]:
         """Every frame from the step to an event: those of the body it is in, then its own."""
         outer = self.body(process, event)
-        own = self.frames(event.get("via"))
+        own = self.frames(process, event.get("via"))
         return (self.imports[outer].chain if outer is not None else ()) + own
 
     def within(self, process: int, event: dict, step: str, at: int) -> int | None:
@@ -354,7 +379,7 @@ class _Reader:
         index = self.body(process, event)
         number = None if index is None else self.imports[index].number
         outer = () if index is None else self.imports[index].chain
-        own = self.frames(event.get("via"))
+        own = self.frames(process, event.get("via"))
         for position, frame in enumerate(own):
             its_own = position == 0 and index is not None and frame.module == self.imports[index].module
             if frame.function != "<module>" or not frame.application or its_own:
@@ -362,7 +387,7 @@ class _Reader:
             before = outer + own[:position]
             key = (process, number, before, frame.file)
             if key not in self.seen_by_frame:
-                self.add_script(event, key, frame.module, event["via"][position][0], step, at)
+                self.add_script(event, key, frame.module, self.raw(process, event["via"][: position + 1]), step, at)
             elif self.imports[self.seen_by_frame[key] - 1].module == "?":  # its name shows only now
                 index = self.seen_by_frame[key] - 1
                 self.imports[index] = replace(self.imports[index], module=frame.module or "?")
@@ -429,6 +454,16 @@ class _Reader:
             )
         )
 
+    def see_edge(self, event: dict, process: int, step: str, at: int) -> None:
+        place = self.places[process, event["c"]]
+        if "via" in event:
+            self.within(process, event, step, at)
+        asked, names = sys.intern(event["to"]), tuple(map(sys.intern, event.get("names") or ()))
+        package = event.get("p", place.package)
+        by_call = bool(event.get("dyn"))
+        edge = (process, place.module, place.file, event["l"], place.function, asked, package, by_call, at, names)
+        self.edges.append(Edge(*edge))
+
     def see_metadata(self, event: dict, process: int) -> None:
         chain = self.chain(process, event)
         site = next((f for f in reversed(chain) if not f.file.startswith("sqlalchemy/")), None)
@@ -463,7 +498,7 @@ class _Reader:
                 outcome=str(event["outcome"]),
                 site=Site(frame.file, frame.line, frame.module, event.get("cls")),
                 frame=frame,
-                real=self.real(event["via"][-1][0]) if event.get("via") else None,
+                real=self.real(self.raw(process, event.get("via"))),
                 chain=chain,
                 within=self.within(process, event, step, at),
                 class_=event.get("cls"),
@@ -493,7 +528,7 @@ class _Reader:
                     return
 
     def see_behind(self, event: dict, process: int) -> None:
-        error = self.error(event["error"])
+        error = self.error(process, event["error"])
         chain = self.chain(process, event) + error.frames
         site = next((f for f in reversed(chain) if f.application), None)
         wanted = set(re.findall(r"name '(\w+)'|import name '(\w+)'|has no attribute '(\w+)'", error.text))

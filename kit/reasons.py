@@ -26,7 +26,7 @@ def definitions(diagnosis: Diagnosis) -> Shown:
     """The competing definitions column by column, beside what the migrations create."""
     found = diagnosis.definitions
     if found is None:
-        return Shown([para("There is one definition only: nothing competes.")])
+        return Shown([para("No table is defined twice: nothing competes.")])
     rows, marked = [], []
     for number, column in enumerate(found.columns):
         differs = ", ".join(column.differs) if column.first or column.second else "only in the migrations"
@@ -40,8 +40,13 @@ def definitions(diagnosis: Diagnosis) -> Shown:
             )
         )
     heads = ("column", f"first, {diagnosis.first}", f"second, {diagnosis.second}", "migrations", "difference")
-    agrees = para("The migrations agree with: ", strong(found.agrees), ".")
+    which = found.agrees.split(" ")[0] in ("both", "neither") or found.agrees.startswith("the ")
+    agrees = para("The migrations agree with: ", strong(found.agrees), ".") if which else para(_sentence(found.agrees))
     return Shown([agrees, table(f"Definitions of table {found.table}", heads, rows, marked=marked)])
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _side(side: dict | None) -> Part:
@@ -61,6 +66,12 @@ def behind(diagnosis: Diagnosis) -> Shown:
     """What the run that went on past the first failure found there, so that one round of fixing is enough."""
     own = [one for one in diagnosis.masked if not one.follows]
     rest = [one for one in diagnosis.masked if one.follows]
+    if diagnosis.finding.mechanism == "none":
+        return Shown([para("No fault was found, so nothing can stand behind it.")])
+    if not diagnosis.masked and diagnosis.beyond is not None and diagnosis.beyond.broke:
+        return Shown(
+            [para("Not known: the second run, which goes on past failures, broke too: ", diagnosis.beyond.broke)]
+        )
     if not diagnosis.masked:
         return Shown([para("Nothing: a second run that went on past the first failure met no other error.")])
     rows = [(str(n), str(one.error), code(one.site) if one.site else "") for n, one in enumerate(own, 1)]
@@ -101,7 +112,7 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     if found is None:
         return Shown([para("No table was registered twice: there is nothing to shorten.")])
     if not found.command:
-        return Shown([para(f"{found.note}; the startup itself is the shortest that is known.")])
+        return Shown([para(_sentence(f"{found.note}; the startup itself is the shortest that is known"))])
     count = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}, found in {found.runs} runs"
     return Shown(
         [

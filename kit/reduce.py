@@ -7,30 +7,39 @@ condensed by package, and what lies elsewhere is counted.
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .imports import ImportGraph, Module, Stop, Way
 from .trace import Frame
 
-_LONGEST_WAY = 14  # stops that are drawn of one way; the middle of a longer one is counted
+_LONGEST_WAY = 13  # stops that are drawn of one way; the middle of a longer one is counted
 _MOST_GROUPS = 8
+_MOST_LISTED = 40  # modules that are named of one group
 _TOP = "top level"  # modules that are in no package
+_REST = "*"  # no package has this name
 
 
 @dataclass(frozen=True)
 class Node:
-    """What the picture draws as one box; ``role`` is root, first, second, both or group."""
+    """What the picture draws as one box; ``role`` is root, first, second, both or group.
+
+    ``link`` is the place on the page that the box leads to, ``cycle`` the number of the group of modules
+    importing each other that it is in, and ``members`` what a group stands for.
+    """
 
     id: str
     role: str
     title: str
     detail: str
     tooltip: str
+    link: str
+    cycle: int | None = None
+    members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Line:
-    """What the picture draws as one arrow; ``role`` is first, second, both or context."""
+    """What the picture draws as one arrow; ``role`` is first, second, both, context or cycle."""
 
     start: str
     end: str
@@ -59,6 +68,19 @@ class Reduced:
     cycles: tuple[tuple[str, ...], ...]
     modules: int  # of the application, in all
 
+    @property
+    def drawn_cycles(self) -> tuple[int, ...]:
+        """The groups of modules importing each other that are drawn, by number."""
+        return tuple(sorted({node.cycle for node in self.nodes if node.cycle is not None}))
+
+
+def place_of(way: Way, stop: int) -> str:
+    """The place on the page where the source of a way's stop stands; stops count from 0."""
+    return f"kit-way-{way.name}-{stop + 1}"
+
+
+GROUPS = "kit-groups"  # the place on the page that names what the picture condenses
+
 
 def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
     """The part of the graph that answers which ways lead to the two definitions, in at most ``most`` nodes."""
@@ -72,13 +94,15 @@ def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
     nodes: list[Node] = []
     lines: dict[tuple[str, str], Line] = {}
     rows = []
+    in_cycle = {key: number for number, keys in enumerate(graph.cycles) for key in keys}
     for way, stops in ways:
         before = None
         for identity, stop in stops:
             role = "both" if len(names[identity]) > 1 else "first" if way.name == "first" else "second"
             if identity not in ids:
                 ids[identity] = f"n{len(nodes)}"
-                nodes.append(_node(graph, short, ids[identity], role, stop))
+                cycle = in_cycle.get(identity[1]) if identity[0] == "module" else None
+                nodes.append(replace(_node(graph, short, ids[identity], role, way, stop), cycle=cycle))
             if before is not None and (before, ids[identity]) not in lines:
                 left_out_stops = not isinstance(stop, Stop)
                 dashed = not left_out_stops and stop.kind in ("call", "exec")
@@ -94,9 +118,10 @@ def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
     return Reduced(tuple(nodes), tuple(lines.values()), end, left_out, groups, len(graph.modules))
 
 
-def _node(graph: ImportGraph, short: "_Shortener", node: str, role: str, stop: Stop | tuple[Frame, ...]) -> Node:
+def _node(graph: ImportGraph, short: "_Shortener", node: str, role: str, way: Way, stop: Stop | tuple) -> Node:
     if not isinstance(stop, Stop):
-        return Node(node, role, f"{len(stop)} more stops", "see the list", ", ".join(map(str, stop)))
+        where = place_of(way, (_LONGEST_WAY - 1) // 2)
+        return Node(node, role, f"{len(stop)} more stops", "see the list", ", ".join(map(str, stop[:20])), where)
     kind = "root" if stop.kind == "start" else role
     return Node(
         node,
@@ -104,6 +129,7 @@ def _node(graph: ImportGraph, short: "_Shortener", node: str, role: str, stop: S
         short(graph.module_of(stop.key), stop.frame),
         stop.how,
         f"{stop.frame.module or stop.frame.file}: {stop.how}",
+        place_of(way, way.stops.index(stop)),
     )
 
 
@@ -137,28 +163,45 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
     pairs = {(e.importer, e.imported) for e in graph.edges}
     down = _reached([key for key, node in home.items() if node in roots], pairs)
     up = _reached([key for key, node in home.items() if node not in roots], {(end, start) for start, end in pairs})
-    between: dict[str, list[Module]] = {}
+    # What imports each other is one group, whatever its packages; all else is condensed by package.
+    in_cycle = {key: number for number, keys in enumerate(graph.cycles) for key in keys}
+    on_drawn = {in_cycle.get(key) for key in home} - {None}
+    between: dict[str | int, list[Module]] = {}
     outside: dict[str, int] = {}
     for one in graph.modules:
         if one.key not in home:
-            package = one.module.rpartition(".")[0] or _TOP
-            if one.key in down and one.key in up:
-                between.setdefault(package, []).append(one)
+            cycle = in_cycle.get(one.key)
+            if (one.key in down and one.key in up) or cycle in on_drawn:
+                between.setdefault(_package(one) if cycle is None else cycle, []).append(one)
             else:
-                outside[package] = outside.get(package, 0) + 1
-    room = max(0, min(most - len(nodes) - 1, _MOST_GROUPS))
-    chosen = sorted(between, key=lambda package: (-len(between[package]), package))[:room]
-    for package in set(between) - set(chosen):
-        outside[package] = outside.get(package, 0) + len(between[package])
-    for package in sorted(chosen, key=lambda package: between[package][0].number):
-        members = between[package]
+                outside[_package(one)] = outside.get(_package(one), 0) + 1
+    room = max(1, min(most - len(nodes) - 1, _MOST_GROUPS))
+    chosen = sorted(between, key=lambda name: (name not in on_drawn, -len(between[name]), str(name)))
+    if len(chosen) > room:  # the smallest are one group together
+        between[_REST] = sorted(
+            (one for name in chosen[room - 1 :] for one in between[name]), key=lambda one: one.number
+        )
+        title_of_rest = f"{len(chosen) - room + 1} more packages ({len(between[_REST])} modules)"
+        chosen = [*chosen[: room - 1], _REST]
+    for name in sorted(chosen, key=lambda name: between[name][0].number):
+        members = between[name]
         node = f"n{len(nodes)}"
         home.update({one.key: node for one in members})
         first, last = members[0].number, members[-1].number
         span = f"imports {first} to {last}" if len(members) > 1 else f"import {first}"
-        listed = ", ".join(f"{one.module} (import {one.number})" for one in members[:40])
-        title = f"{short.package(package)} ({len(members)} more)" if len(members) > 1 else short(members[0], None)
-        nodes.append(Node(node, "group", title, span, listed))
+        cycle = name if isinstance(name, int) else None
+        if name == _REST:
+            title = title_of_rest
+        elif len(members) == 1:
+            title = short(members[0], None)
+        elif cycle is None:
+            title = f"{short.package(name)} ({len(members)} more)"
+        else:
+            title = f"{len(members)}{' more' if cycle in on_drawn else ''} importing each other"
+        listed = tuple(f"{one.module} (import {one.number})" for one in members[:_MOST_LISTED])
+        listed += (f"and {len(members) - _MOST_LISTED} more",) if len(members) > _MOST_LISTED else ()
+        nodes.append(Node(node, "group", title, span, ", ".join(listed), GROUPS, cycle, listed))
+    cycle_of = {node.id: node.cycle for node in nodes if node.cycle is not None}
     counted: dict[tuple[str, str], int] = {}
     for edge in graph.edges:
         if edge.first and edge.imported in on_way:
@@ -168,8 +211,13 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
             counted[start, end] = counted.get((start, end), 0) + 1
     for (start, end), count in sorted(counted.items(), key=lambda item: (int(item[0][0][1:]), int(item[0][1][1:]))):
         tip = f"{count} import statement" + ("s" if count > 1 else "")
-        lines[start, end] = Line(start, end, "context", False, count, tip)
+        same = start in cycle_of and cycle_of[start] == cycle_of.get(end)
+        lines[start, end] = Line(start, end, "cycle" if same else "context", False, count, tip)
     return tuple(sorted(outside.items()))
+
+
+def _package(module: Module) -> str:
+    return module.module.rpartition(".")[0] or _TOP
 
 
 def _reached(start: Iterable[int], edges: Iterable[tuple[int, int]]) -> set[int]:

@@ -6,21 +6,21 @@ before, in copies of the application: it has to fail on the broken build and to 
 
 import pprint
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .diagnose import find_mechanism, look_at
+from .diagnose import Looked, find_mechanism, look_at
 from .errors import RunBroke
 from .incident import Incident
 from .interrupt import interruptible, pool_of
 from .markup import safe
 from .redact import redact
 from .startup import run
-from .trace import Trace, application_frames
-from .verify import verify
+from .trace import Conflict, Site, Trace, application_frames
+from .verify import shows_incident, verify
 from .workspace import workspace
 
 _TEMPLATE = Path(__file__).with_name("template") / "guard.py.j2"
@@ -104,63 +104,50 @@ def guard_report(incident: Incident, guard: Guard) -> dict[str, Any]:
 def make_guard(
     incident: Incident,
     *,
-    only: list[str] | None = None,
+    fixes: Sequence[str] | None = None,
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Guard:
     """Write the guard of an incident and try it.
 
-    :param only: names of fixes to try it on; by default those that are verified, found by trying all
+    :param fixes: names of fixes that it has to pass with; by default those that are verified, found by trying all
     :param executor: where the startups run; by default threads, one a core
     :raises RunBroke: a startup, or the guard itself, could not begin
     """
     with pool_of(executor) as pool:
         progress("starting the application")
-        looking = pool.submit(look_at, incident)
-        verification = verify(incident, only=only, executor=pool, progress=progress)
-        looked = looking.result()
+        looked = pool.submit(look_at, incident).result()
         finding, conflict, fault = find_mechanism(incident, looked)
+        silent = fault is not None and incident.expect.error is None and incident.expect.table in (None, fault.table)
+        reproduced = silent or shows_incident(incident, looked.trace)
         name = _name(incident)
 
         def none(because: str, tried: tuple[Tried, ...] = ()) -> Guard:
-            return Guard(name, finding.mechanism, verification.reproduced, looked.trace.broke, None, because, tried)
+            return Guard(name, finding.mechanism, reproduced, looked.trace.broke, None, because, tried)
 
-        if looked.trace.broke or not verification.reproduced:
+        if looked.trace.broke or not reproduced:
             return none(looked.trace.broke or "it does not reproduce, so no test can fail for it")
         if finding.mechanism in _CANNOT:
             return none(f"{finding.mechanism} cannot be guarded by a test: {_CANNOT[finding.mechanism]}")
-        pair = (fault.first, fault.second) if fault else (None, None)
+        verified = verify(incident, executor=pool, progress=progress).verified if fixes is None else tuple(fixes)
         if conflict is not None:
             pair = (conflict.first.site, conflict.second.site)
-        migrations = next(
-            (
-                check.migrations
-                for check, result in zip(_asked(incident), verification.control.checks, strict=True)
-                if check.migrations and result.ok is False
-            ),
-            None,
-        )
-        values = _values(incident, looked.trace, finding.mechanism, pair, conflict, migrations)
+        else:
+            pair = (fault.first, fault.second) if fault else (None, None)
+        values = _values(incident, looked, finding.mechanism, pair, conflict)
         draft = _written(incident, values, tried="on nothing yet.")
-        progress("trying the guard on the broken build" + "".join(f", with {one}" for one in verification.verified))
-        trials = [pool.submit(try_guard, incident, draft, name, fix) for fix in (None, *verification.verified)]
+        progress("trying the guard on the broken build" + "".join(f", with {one}" for one in verified))
+        trials = [pool.submit(try_guard, incident, draft, name, fix) for fix in (None, *verified)]
         tried = tuple(one.result() for one in trials)
     if tried[0].passes:
         return none("a test of the startup does not see this incident: the guard passes on the broken build", tried)
-    failing = [one for one in tried[1:] if not one.passes]
-    if failing:
-        said = f"the guard fails with {failing[0].fix} too, which is verified: {failing[0].said}"
-        return none(said, tried)
-    shown = f"it fails on the broken build, and passes with {' and with '.join(verification.verified)}."
-    if not verification.verified:
+    failing = next((one for one in tried[1:] if not one.passes), None)
+    if failing is not None:
+        return none(f"the guard fails with {failing.fix} too: {failing.said}", tried)
+    shown = f"it fails on the broken build, and passes with {' and with '.join(verified)}."
+    if not verified:
         shown = "it fails on the broken build; no fix is verified, so it has not been seen to pass."
-    source = _written(incident, values, tried=shown)
-    return Guard(name, finding.mechanism, True, None, source, shown, tried)
-
-
-def _asked(incident: Incident):
-    """The checks that have an answer, as :func:`kit.checks.answer_checks` gives them."""
-    return [one for one in incident.checks if one.mappers is not False and one.clean_start is not False]
+    return Guard(name, finding.mechanism, True, None, _written(incident, values, tried=shown), shown, tried)
 
 
 def _name(incident: Incident) -> str:
@@ -169,9 +156,15 @@ def _name(incident: Incident) -> str:
     return "incident_" + (re.sub(r"\W+", "_", stem, flags=re.ASCII).strip("_").lower() or "unnamed")
 
 
-def _values(incident, trace: Trace, mechanism: str, pair, conflict, migrations) -> dict:
-    """What the template fills in; sites are :class:`kit.trace.Site` or None."""
-    first, second = pair
+def _values(
+    incident: Incident,
+    looked: Looked,
+    mechanism: str,
+    pair: tuple[Site | None, Site | None],
+    conflict: Conflict | None,
+) -> dict[str, Any]:
+    """What the template fills in."""
+    trace, (first, second) = looked.trace, pair
     error = incident.expect.error or (conflict.error if conflict else None)
     error = error or next((step.error.splitlines()[0] for step in trace.steps if step.error), None)
     if conflict and not incident.expect.error:
@@ -179,15 +172,6 @@ def _values(incident, trace: Trace, mechanism: str, pair, conflict, migrations) 
     recorded = [
         f"{which} {site} {site.name or ''}".strip() for which, site in (("first ", first), ("second", second)) if site
     ]
-    frames = application_frames(conflict.second.chain) if conflict else ()
-    entered = next(
-        (
-            one.file
-            for one in (*frames, *(i for i in trace.imports if i.application))
-            if one.file and "site-packages" not in one.file
-        ),
-        first.file if first else incident.app.workdir,
-    )
     secrets = [name for name, value in incident.app.env.items() if redact(f"{name}={value}") != f"{name}={value}"]
     meaning, remedy = _WORDS.get(mechanism, ("something that the kit has no name for.", "Mend what is named there."))
     table = conflict.table if conflict else incident.expect.table
@@ -197,7 +181,7 @@ def _values(incident, trace: Trace, mechanism: str, pair, conflict, migrations) 
         "recorded": recorded,
         "meaning": f"{mechanism}: {meaning}",
         "remedy": remedy,
-        "marker": entered,
+        "marker": _marker(incident, trace, conflict),
         "workdir": incident.app.workdir,
         "path": incident.app.path,
         "environment": {name: value for name, value in incident.app.env.items() if name not in secrets},
@@ -206,8 +190,25 @@ def _values(incident, trace: Trace, mechanism: str, pair, conflict, migrations) 
         "prepare": [(one.kind, one.text) for one in incident.prepare],
         "startup": [(one.kind, one.text) for one in incident.startup],
         "seconds": incident.limits.seconds,
-        "migrations": migrations,
+        "migrations": _migrations(incident, looked),
     }
+
+
+def _marker(incident: Incident, trace: Trace, conflict: Conflict | None) -> str:
+    """A file by which the application's root is known: where the startup enters it, if no step made that file."""
+    frames = application_frames(conflict.second.chain) if conflict else ()
+    with workspace(incident) as space:
+        entered = [*(one.file for one in frames), *(one.file for one in trace.imports if one.application and one.file)]
+        there = [file for file in entered if (space.root / file).is_file()]
+        return there[0] if there else sorted(path.name for path in space.root.iterdir())[0]
+
+
+def _migrations(incident: Incident, looked: Looked) -> str | None:
+    """The configuration to ask Alembic with, where the incident file asks for it and the answer was part of the incident."""
+    asked = next((check.migrations for check in incident.checks if check.migrations), None)
+    seen = looked.migrations
+    wrong = seen is not None and (seen.problem or seen.current != seen.heads or seen.differences)
+    return asked if wrong else None
 
 
 def _written(incident: Incident, values: dict, *, tried: str) -> str:

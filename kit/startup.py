@@ -204,7 +204,8 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
     free = shutil.disk_usage(space.folder).free
     look = 0.0
     try:
-        while not process.ended(_POLL):
+        # Asked less often the longer it takes: the wait adds at most a fiftieth.
+        while not process.ended(max(_POLL, (time.monotonic() - process.started) / 50)):
             if answers(process.port):
                 return process, None
             if time.monotonic() < look:
@@ -226,6 +227,8 @@ def _beyond(process: _Process, seconds: float, limits: Limits, space: Workspace,
         return f"still running after {seconds:g} seconds (limits.seconds)"
     if process.printed() > limits.output_mb << 20:
         return f"printed more than {limits.output_mb} MB (limits.output_mb)"
+    if space.postgresql and space.postgresql.size() > limits.disk_mb << 20:
+        return f"its database holds more than {limits.disk_mb} MB (limits.disk_mb)"
     # Walking the workspace costs more than asking the disk: only when enough is gone from the disk.
     gone = free - shutil.disk_usage(space.folder).free
     if gone > limits.disk_mb << 20 and _size(space.folder) > limits.disk_mb << 20:
@@ -397,8 +400,9 @@ def answers(port: int | None) -> bool:
     if port is None:
         return False
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.2):
-            pass
+        with socket.socket() as probe:
+            probe.settimeout(0.2)
+            probe.connect(("127.0.0.1", port))
     except OSError:
         return False
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

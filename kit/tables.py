@@ -6,6 +6,8 @@ import pandas
 
 from .trace import Import, Registration, Trace, application_frames
 
+pandas.set_option("display.html.use_mathjax", False)  # a table's name between dollar signs is no formula
+
 STEPS = ["number", "kind", "step", "ok", "error", "seconds"]
 IMPORTS = ["number", "step", "process", "module", "file", "imported_by", "again", "error", "seconds"]
 REGISTRATIONS = [
@@ -111,10 +113,18 @@ def metadata_after_each_import(trace: Trace) -> pandas.DataFrame:
 
 
 def after_each_import(trace: Trace) -> list[dict[str, Any]]:
-    """The rows of :func:`metadata_after_each_import` as dictionaries."""
-    rows = [_row(trace, number, one) for number, one in enumerate((i for i in trace.imports if i.application), 1)]
+    """The rows of :func:`metadata_after_each_import` as dictionaries;
+    ``held`` are the tables at that moment, sorted, where something came.
+    """
+    within: dict[int | None, list[Registration]] = {}
+    for one in trace.registrations:
+        if one.application:
+            within.setdefault(one.within, []).append(one)
+    own = [one for one in trace.imports if one.application]
+    rows = [_row(number, one, within.get(one.number, [])) for number, one in enumerate(own, 1)]
     rows += _outside(trace)
     rows.sort(key=lambda row: row["at"])
+    _add_totals(trace, rows)
     rejection = next((r for r in trace.registrations if r.outcome == "rejected" and r.application), None)
     first = None
     if rejection is not None:
@@ -123,8 +133,7 @@ def after_each_import(trace: Trace) -> list[dict[str, Any]]:
     return [{**row, "first_wrong": row is first} for row in rows]
 
 
-def _row(trace: Trace, number: int, one: Import) -> dict:
-    here = [r for r in trace.registrations if r.within == one.number and r.application]
+def _row(number: int, one: Import, here: list[Registration]) -> dict:
     at = one.ended if one.ended is not None else float("inf")
     return {
         "key": one.number,
@@ -136,7 +145,7 @@ def _row(trace: Trace, number: int, one: Import) -> dict:
         "step": one.step,
         "process": one.process,
         "error": str(one.error) if one.error else None,
-        **_counts(trace, here, one.process, at),
+        **_came(here),
         "ok": one.error is None and one.ended is not None and not any(r.outcome == "rejected" for r in here),
     }
 
@@ -163,32 +172,46 @@ def _outside(trace: Trace) -> list[dict]:
                 "step": step,
                 "process": process,
                 "error": None,
-                **_counts(trace, here, process, at),
+                **_came(here),
                 "ok": not rejected,
             }
         )
     return rows
 
 
-def _counts(trace: Trace, here: list[Registration], process: int, at: float) -> dict:
-    held: dict[str, set[str]] = {}
-    cleared = sorted(trace.cleared, key=lambda one: one["at"])
-    for one in trace.registrations:
-        if one.process == process and one.application and one.at <= at:
-            while cleared and cleared[0]["at"] < one.at:
-                held.pop(cleared.pop(0)["metadata"], None)
-            if one.outcome in ("registered", "reflected") and not one.removed:
-                held.setdefault(one.metadata.label, set()).add(one.table)
-    for one in cleared:
-        if one["at"] <= at:
-            held.pop(one["metadata"], None)
+def _came(here: list[Registration]) -> dict:
     return {
         "registered": tuple(r.table for r in here if r.outcome in ("registered", "reflected") and not r.removed),
         "extended": tuple(r.table for r in here if r.outcome in ("extended", "kept")),
         "rejected": tuple(r.table for r in here if r.outcome == "rejected"),
-        "tables_total": sum(map(len, held.values())),
-        "metadata_count": sum(1 for tables in held.values() if tables),
     }
+
+
+def _add_totals(trace: Trace, rows: list[dict]) -> None:
+    """What each row's process held at its moment; one pass over what came and what was cleared."""
+    events: list[tuple[int, int, Any]] = [(one["at"], 1, one) for one in trace.cleared]
+    events += [
+        (one.at, 0, one)
+        for one in trace.registrations
+        if one.application and one.outcome in ("registered", "reflected") and not one.removed
+    ]
+    events.sort(key=lambda event: event[:2])
+    held: dict[int, dict[str, set[str]]] = {}
+    place = 0
+    for row in rows:
+        while place < len(events) and events[place][0] <= row["at"][0]:
+            one = events[place][2]
+            if isinstance(one, Registration):
+                held.setdefault(one.process, {}).setdefault(one.metadata.label, set()).add(one.table)
+            else:
+                for tables in held.values():
+                    tables.pop(one["metadata"], None)
+            place += 1
+        here = held.get(row["process"], {})
+        row["tables_total"] = sum(map(len, here.values()))
+        row["metadata_count"] = sum(1 for tables in here.values() if tables)
+        telling = row["registered"] or row["rejected"] or row["extended"]
+        row["held"] = tuple(sorted(table for tables in here.values() for table in tables)) if telling else ()
 
 
 def _frame(rows: list[tuple], columns: list[str], index: str) -> pandas.DataFrame:

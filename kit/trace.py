@@ -82,8 +82,7 @@ class Import:
         return None if self.ended is None else (self.ended - self.began) / 1e9
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(NamedTuple):
     """An import statement of the application that ran, or ``import_module`` by it; the first time of each.
 
     ``imported`` is as written: with its dots, and without the names after ``from ... import``.
@@ -274,6 +273,22 @@ class Trace:
         """Source lines about a site or frame, to be shown: ``[(line number, text)]``, empty if the file is not at hand."""
         lines = _quiet_lines(self.sources.get(site.file, ""))
         return [(n, lines[n - 1]) for n in range(max(1, site.line - around), min(len(lines), site.line + around) + 1)]
+
+    def statement(self, site, most: int = 40) -> list[tuple[int, str]]:
+        """The lines of the class or call that begins at a site, as far as they are indented deeper; at most ``most``."""
+        lines = self.sources.get(site.file, "").splitlines()[site.line - 1 :][:most]
+        if not lines or site.line < 1:
+            return []
+        deep = _indent(lines[0])
+        outside = (n for n, line in enumerate(lines) if n and line.strip() and _indent(line) <= deep)
+        end = next((n for n in outside if lines[n].strip()[0] not in ")]}"), len(lines))  # these close the first line's
+        while end > 1 and not lines[end - 1].strip():
+            end -= 1
+        return [(site.line + n, line) for n, line in enumerate(lines[:end])]
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 @lru_cache(maxsize=64)

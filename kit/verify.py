@@ -16,6 +16,8 @@ VERDICTS = ("cures", "hides", "does-not-cure", "breaks")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
 _STATE = ("mappers", "migrations", "definitions")
 
+_REFUSED = "refused by the incident kit"  # in an error that the run's own guard raised: no incident of the application
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -107,7 +109,8 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
     """Does the trace show what ``expect`` says? Without ``expect``: did anything go wrong?"""
     error, table = _expected(incident), incident.expect.table
     if error is None and table is None:
-        return bool(trace.conflicts or trace.swallowed or any(step.ok is False for step in trace.steps))
+        wrong = [*(one.error for one in trace.swallowed), *(step.error for step in trace.steps if step.ok is False)]
+        return bool(trace.conflicts or any(_REFUSED not in str(one) for one in wrong))
     conflicts = [one for one in trace.conflicts if table in (None, one.table)]
     if table is not None and not conflicts:
         about = [one for one in trace.registrations if one.table == table]
@@ -121,6 +124,13 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
 def why_not(incident: Incident, trace: Trace) -> list[str]:
     """What ``expect`` asked for and the startup did not show, against what it showed; for a run that does not reproduce."""
     error, table = _expected(incident), incident.expect.table
+    refused = next((str(step.error) for step in trace.steps if step.error and _REFUSED in str(step.error)), None)
+    if refused is not None:
+        return [
+            f"The kit itself refused what the application asked for: {refused.partition(_REFUSED)[0].rstrip(': ')}. Give it the scratch "
+            "database: name the variable that it reads in database_env, or write '{database_url}' into app.env, an option of a step, "
+            "or a settings file that a step under 'prepare' writes."
+        ]
     seen = next((step.error for step in trace.steps if step.error), None)
     seen = seen or next((str(one.error) for one in trace.swallowed), "every step succeeded, nothing was swallowed")
     found = []

@@ -6,9 +6,11 @@ Nothing of the user's is run in place: what a startup writes, it writes here, an
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,12 +81,13 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
     if incident.app.repository:
         left = _check_out(incident, root)
     else:
-        left = copy_tree(incident.resolve(incident.app.root), root, incident.limits.copy_mb << 20)
+        # What was packed is what is needed: nothing more stays behind.
+        most = incident.limits.copy_mb << 20 if incident._packed is None else sys.maxsize
+        left = copy_tree(incident.resolve(incident.app.root), root, most)
     for patch in patches:
         apply(_written(incident, patch, folder) if isinstance(patch, str) else patch, root)
     for name in ("home", "tmp", "probe", "scratch"):
         (folder / name).mkdir()
-    shutil.copyfile(Path(__file__).with_name("probe.py"), folder / "probe" / "sitecustomize.py")
     driver = incident.database_driver
     file = folder / "scratch" / "scratch.db"
     url = postgresql.url(driver) if postgresql else f"sqlite{f'+{driver}' if driver else ''}:///{file}"
@@ -94,11 +97,46 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
             f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application"
         )
     python = incident.python
+    _put_probe(folder / "probe", python)
     environment = _environment(incident, folder, root, python)
     environment |= {name: _filled(value, url, postgresql) for name, value in incident.app.env.items()}
     environment[incident.database_env] = url
-    left = (*incident._left_behind, *left)
+    left = (*(incident._packed or ()), *left)
     return Workspace(folder, root, workdir, python, environment, url, left, postgresql)
+
+
+def _put_probe(folder: Path, python: str) -> None:
+    """The probe where Python looks for ``sitecustomize``, compiled once for all startups: that is most of its start."""
+    target = folder / "sitecustomize.py"
+    shutil.copyfile(Path(__file__).with_name("probe.py"), target)
+    compiled = _compiled_probe(python)
+    if compiled is not None:
+        name, content = compiled
+        (folder / "__pycache__").mkdir()
+        (folder / "__pycache__" / name).write_bytes(content)
+
+
+@lru_cache(maxsize=16)
+def _compiled_probe(python: str) -> tuple[str, bytes] | None:
+    """``(name, content)`` of the bytecode that this interpreter makes of the probe, with nothing of the application.
+
+    None if it makes none: what is wrong with it shows when it is to run the startup.
+    """
+    with temporary_folder() as folder:
+        source = folder / "sitecustomize.py"
+        shutil.copyfile(Path(__file__).with_name("probe.py"), source)
+        # Unchecked: it goes beside copies of the source, each with a time of its own.
+        compile_it = (
+            "import py_compile, sys\n"
+            "py_compile.compile(sys.argv[1], invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)"
+        )
+        try:
+            command = [python, "-I", "-S", "-c", compile_it, str(source)]
+            subprocess.run(command, env={"PATH": _SYSTEM_PATH}, capture_output=True, timeout=30)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        found = next((folder / "__pycache__").glob("sitecustomize.*.pyc"), None)
+        return None if found is None else (found.name, found.read_bytes())
 
 
 def _filled(text: str, url: str, postgresql: "Scratch | None") -> str:

@@ -17,6 +17,8 @@ from attempts import Plugin, tried  # noqa: F401 (tried is a fixture)
 PROJECT = Path(__file__).parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
+from browser import chromium, lab  # noqa: E402, F401 - fixtures
+
 
 class Said(NamedTuple):
     """What a command line said, and its exit code."""
@@ -60,6 +62,23 @@ def once(tmp_path_factory, worker_id):
             return pickle.loads(kept.read_bytes())
 
     return get
+
+
+@pytest.fixture(scope="session")
+def bundled_page(once, tmp_path_factory, worker_id):
+    """The page of the bundled incident, made once for all tests as `make postmortem` makes it; .ipynb and .json beside it."""
+    base = tmp_path_factory.getbasetemp()
+    page = (base if worker_id == "master" else base.parent) / "bundled" / "postmortem.html"
+
+    def make() -> str:
+        incident = PROJECT / "notebooks" / "incidents" / "energy_events"
+        words = [sys.executable, "-m", "kit", "postmortem", incident, "-o", page]
+        done = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    once("bundled-page", make)
+    return page
 
 
 @pytest.fixture
@@ -138,3 +157,8 @@ DUPLICATE = {
 def duplicate() -> dict[str, str]:
     """A service in which two files define the table ``invoices``: billing.py:5 and legacy.py:5."""
     return dict(DUPLICATE)
+
+
+def patch(name: str, old: str, new: str) -> str:
+    """A patch that replaces the first line of a file."""
+    return f"--- a/{name}\n+++ b/{name}\n@@ -1,1 +1,1 @@\n-{old}\n+{new}\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kit.incident import load
 from kit.startup import reproduce
+from kit.trace import Edge, Frame, Import, Metadata, Registration, Site, StepResult, Trace
 
 APPLICATIONS = Path(__file__).parent / "applications"
 
@@ -38,6 +39,39 @@ def known():
     """An application with both kinds of way: imports, and a call that ends in a file that Alembic runs."""
     incident = load(APPLICATIONS / "alias-two-module-names-alembic-in-process")
     return incident, reproduce(incident)
+
+
+def many_modules(number: int) -> Trace:
+    """A made trace of an application with ``number`` modules in 37 packages between two definitions of a table."""
+    names = ["shop.main", "shop.db", "shop.first", *(f"shop.p{n % 37}.m{n}" for n in range(number)), "shop.second"]
+    file = {name: name.replace(".", "/") + ".py" for name in names}
+    made = Frame("shop/db.py", 2, "<module>", "shop.db", True)
+    metadata = Metadata(0, 0, str(made), made, (), True)
+    imports, registrations, edges = [], [], []
+    for key, name in enumerate(names, 1):
+        by = Frame("shop/main.py", key, "<module>", "shop.main", True) if key > 1 else None
+        began, ended = key * 10**6, (key * 10**6 + 10**5 if by else 10**12)
+        chain = (by,) if by else ()
+        within = 1 if by else None
+        one = Import(
+            key, 0, "step 1", None, name, file[name], file[name], True, by, chain, within, began, ended, None, False
+        )
+        imports.append(one)
+        ends = name in ("shop.first", "shop.second")
+        if ends or key % 3 == 0:
+            frame = Frame(file[name], 5, "<module>", name, True)
+            table, outcome = (
+                ("orders", "rejected" if name == "shop.second" else "registered") if ends else (f"t{key}", "registered")
+            )
+            site = Site(file[name], 5, name, "Model")
+            values = (table, 0, "step 1", None, metadata, outcome, site, frame, file[name], (*chain, frame), key)
+            registrations.append(Registration(*values, "Model", name, True, 3, began + 10))
+        if name.startswith("shop.p"):
+            edges.append(Edge(0, name, file[name], 1, "<module>", "shop.first", None, False, began + 5))
+    step = StepResult(1, "import", "shop.main", True, None, 1.0)
+    empty = ((),) * 6
+    values = ((step,), tuple(imports), tuple(edges), (metadata,), tuple(registrations), *empty)
+    return Trace(*values, broke=None, lost=(), provenance={})
 
 
 class Outline(HTMLParser):

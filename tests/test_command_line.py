@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from conftest import patch
 
 
 def test_reproduce_says_in_words_what_was_registered_where(kit, write_incident, duplicate):
@@ -68,10 +69,6 @@ def test_a_run_that_breaks_half_way_is_exit_4_and_keeps_what_was_seen(kit, write
     assert said.code == 4
     assert [one["table"] for one in said.json["registrations"]] == ["invoices"]
     assert "in the middle of it" in said.json["broke"]
-
-
-def patch(name: str, old: str, new: str) -> str:
-    return f"--- a/{name}\n+++ b/{name}\n@@ -1,1 +1,1 @@\n-{old}\n+{new}\n"
 
 
 @pytest.fixture

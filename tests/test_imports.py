@@ -1,20 +1,23 @@
 """The import graph as it ran, what its picture shows, and the tables of a trace."""
 
+import base64
 import itertools
 import random
 import re
 import time
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
-from showing import BASE, incident_of, known, model
+from showing import BASE, incident_of, known, many_modules, model
 
-from kit import picture
+from kit import picture, views
 from kit.imports import cycles, import_graph
 from kit.picture import Moment, clean_svg, import_picture, metadata_picture
 from kit.reduce import reduce
 from kit.startup import reproduce
-from kit.tables import imports_table, metadata_after_each_import, registrations_table, steps_table
+from kit.tables import after_each_import, imports_table, metadata_after_each_import, registrations_table, steps_table
+from kit.timeline import import_timeline
 
 
 def test_each_way_names_every_line_from_the_startup_to_the_site():
@@ -106,6 +109,29 @@ def test_modules_that_import_each_other_are_one_group(tmp_path):
     assert [[names[key] for key in group] for group in graph.cycles] == [["shop.a", "shop.b", "shop.c"]]
 
 
+def test_modules_that_import_each_other_are_drawn_as_one_group_with_the_others_condensed(tmp_path):
+    files = {
+        "shop/__init__.py": "",
+        "shop/db.py": BASE,
+        "shop/a.py": "import shop.b\n" + model("One", "orders"),
+        "shop/b.py": "import shop.c\n",
+        "shop/c.py": "import shop.a\n",
+        "shop/second.py": model("Two", "orders"),
+        "shop/main.py": "import shop.a, shop.second\n",
+    }
+    reduced = reduce(import_graph(reproduce(incident_of(tmp_path, files))))
+    inside = [(node.role, node.title, node.members) for node in reduced.nodes if node.cycle is not None]
+    assert inside == [
+        ("first", "a", ()),
+        ("group", "2 more importing each other", ("shop.b (import 4)", "shop.c (import 5)")),
+    ]
+    assert {(line.role) for line in reduced.lines if line.start != "n0"} == {"cycle"}
+    for upright in (False, True):
+        drawn = import_picture(reduced, upright=upright)
+        assert drawn.count('class="cluster"') == 1 and "import each other" in drawn
+        assert "stroke-dasharray" in re.search(r'<g class="edge cycle">.*?</g>', drawn, re.S).group(0)
+
+
 def test_submodules_that_import_from_their_own_package_are_no_cycle():
     assert import_graph(known()[1]).cycles == ()
 
@@ -147,9 +173,8 @@ def test_the_picture_of_a_large_application_stays_small_and_loses_no_module(tmp_
     reduced = reduce(graph)
     assert len(graph.modules) > 240 and len(reduced.nodes) <= 40
     assert [node.title for node in reduced.nodes[:3]] == ["main", "first", "second"]
-    grouped = sum(
-        int(found.group(1)) for node in reduced.nodes for found in [re.search(r"\((\d+) more\)", node.title)] if found
-    )
+    counts = [re.search(r"\((\d+) (?:more|modules)\)", node.title) for node in reduced.nodes]
+    grouped = sum(int(found.group(1)) for found in counts if found)
     on_ways = sum(1 for node in reduced.nodes if node.role != "group")
     assert any(node.role == "group" for node in reduced.nodes)
     assert on_ways + grouped + sum(count for _, count in reduced.left_out) == len(graph.modules)
@@ -202,7 +227,53 @@ def test_steps_of_one_interpreter_are_told_apart(tmp_path):
     assert [way.stops[0].how for way in import_graph(trace).ways] == ["start-up, step 1", "start-up, step 2"]
 
 
+def test_without_a_failed_step_the_way_is_the_one_to_what_was_swallowed(tmp_path):
+    files = {
+        "shop/__init__.py": "",
+        "shop/main.py": "try:\n    import shop.broken\nexcept ZeroDivisionError:\n    pass\n",
+        "shop/broken.py": "\n1 / 0\n",
+    }
+    graph = import_graph(reproduce(incident_of(tmp_path, files)))
+    assert [(way.name, way.text) for way in graph.ways] == [("only", "shop/main.py:2 → shop/broken.py:2")]
+
+
 # ------------------------------------------------------------------------------------ the picture
+
+
+def test_every_box_leads_to_a_place_that_the_lists_beside_the_picture_have(tmp_path):
+    for trace in (known()[1], _large(tmp_path, 24)):
+        html = views.imports(trace).html
+        places = re.findall(r' id="([^"]+)"', html)
+        links = {node.link for node in reduce(import_graph(trace)).nodes}
+        assert len(links) > 3 and links <= set(places) and len(places) == len(set(places))
+        assert set(re.findall(r'<a href="#([^"]+)"', import_picture(reduce(import_graph(trace))))) == links
+
+
+def test_pictures_and_lists_of_thousands_of_modules_stay_small():
+    trace = many_modules(4000)
+    graph = import_graph(trace)
+    assert len(graph.modules) == 4004
+    for each in (graph, replace(graph, cycles=(tuple(m.key for m in graph.modules[2:2000]),))):
+        reduced = reduce(each)
+        shown = [node for node in reduced.nodes if node.role == "group"]
+        assert len(reduced.nodes) <= 40 and any("more packages" in node.title for node in shown)
+        assert import_picture(reduced) is not None and import_picture(reduced, upright=True) is not None
+    parts = {name: getattr(views, name)(trace).html for name in ("metadata", "stepper", "collision", "imports")}
+    parts["timeline"] = import_timeline(trace)[0].html
+    assert sum(len(html) for html in parts.values()) < 900_000, {name: len(html) for name, html in parts.items()}
+    assert "p0.m0" in parts["stepper"] and "modules that registered nothing" in parts["stepper"]
+    assert parts["stepper"].count(" open>") == 1
+
+
+def test_the_timeline_draws_each_import_with_its_importer_time_and_tables():
+    html = import_timeline(known()[1])[0].html
+    wide = base64.b64decode(re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', html).group(1)).decode()
+    drawn = clean_svg(wide)
+    assert drawn is not None and drawn.count('class="bar') == len(import_graph(known()[1]).modules)
+    texts = [e.text for e in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+    assert any(re.fullmatch(r"\d+ dispatch\.models ← jobs\.py:5", text) for text in texts)
+    assert any(re.search(r"s ●2$", text) for text in texts) and any(text.endswith("× !") for text in texts)
+    assert html.startswith("<details") and " open" not in html.partition(">")[0]
 
 
 def test_the_picture_is_the_same_bytes_each_time_and_holds_every_node_and_edge():
@@ -223,13 +294,17 @@ def test_the_ways_differ_by_line_and_calls_are_dashed():
 
 def test_a_picture_that_lost_an_edge_is_not_shown(monkeypatch):
     reduced = reduce(import_graph(known()[1]))
-    whole = picture._drawn(picture.dot_source(reduced))
-    monkeypatch.setattr(picture, "_drawn", lambda source: whole.replace('class="edge', 'class="lost', 1))
+    whole = picture._drawn(picture.engines()[0], picture.dot_source(reduced))
+    lost = whole.replace('class="edge', 'class="lost', 1)
+    monkeypatch.setattr(picture, "engines", lambda: ("first", "second"))
+    monkeypatch.setattr(picture, "_drawn", lambda program, source: lost)
     assert import_picture(reduced) is None
+    monkeypatch.setattr(picture, "_drawn", lambda program, source: {"first": lost, "second": whole}[program])
+    assert import_picture(reduced) == clean_svg(whole)
 
 
 def test_without_a_drawing_program_there_is_no_picture(monkeypatch):
-    monkeypatch.setattr(picture, "engine", lambda: None)
+    monkeypatch.setattr(picture, "engines", lambda: ())
     assert import_picture(reduce(import_graph(known()[1]))) is None
 
 
@@ -237,7 +312,7 @@ def test_a_drawing_program_that_hangs_is_given_up(monkeypatch, tmp_path):
     slow = tmp_path / "slow"
     slow.write_text("#!/bin/sh\nexec sleep 60\n")
     slow.chmod(0o755)
-    monkeypatch.setattr(picture, "engine", lambda: str(slow))
+    monkeypatch.setattr(picture, "engines", lambda: (str(slow),))
     monkeypatch.setattr(picture, "_SECONDS", 0.2)
     began = time.monotonic()
     assert import_picture(reduce(import_graph(known()[1]))) is None
@@ -259,15 +334,13 @@ HOSTILE = [
 
 @pytest.mark.parametrize("table", HOSTILE)
 def test_a_hostile_name_is_only_text_in_the_picture(table, tmp_path):
-    from dataclasses import replace
-
     graph = replace(import_graph(known()[1]), table=table)
     graph = replace(graph, modules=tuple(replace(m, module=table, file=table) for m in graph.modules))
     for upright in (False, True):
         drawn = import_picture(reduce(graph), upright=upright)
         assert drawn is not None
         names = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(drawn).iter()}
-        assert names <= {"svg", "g", "path", "polygon", "polyline", "text", "title"}
+        assert names <= {"svg", "g", "a", "path", "polygon", "polyline", "text", "title"}
         assert "javascript:" not in re.sub(r">[^<]*<", "><", drawn)
         texts = [
             (e.text or "").replace("\xa0", " ")
@@ -308,8 +381,9 @@ def test_the_picture_through_time_marks_the_rejected_table():
     drawn = metadata_picture(moments)
     texts = [element.text for element in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
     assert "b +3" in texts and "<c>: orders rejected" in texts
-    assert clean_svg(drawn) == drawn
-    assert metadata_picture([]) is None
+    assert clean_svg(drawn) == drawn and clean_svg(metadata_picture(moments, narrow=True)) is not None
+    met = [*moments, Moment(4, "d", 3, 0, (), 0, ("orders",))]
+    assert ">d: orders met again</text>" in metadata_picture(met)
 
 
 # ------------------------------------------------------------------------------------ tables
@@ -324,6 +398,8 @@ def test_the_metadata_after_each_import_grows_and_its_first_wrong_row_is_the_rej
     assert rows.loc["dispatch.models", "tables_total"] == 2
     assert rows.loc["models", "rejected"] == ("riders",)
     assert list(table.module[table.first_wrong]) == ["models"]
+    held = {row["module"]: row["held"] for row in after_each_import(known()[1])}
+    assert held["dispatch.models"] == ("jobs", "riders") and held["dispatch.main"] == ()
 
 
 def test_a_table_that_a_step_registers_itself_has_a_row_of_its_own(tmp_path):

@@ -18,6 +18,9 @@ SMALL = (
     "sqlmodel==0.0.50",
     "uvicorn==0.54.0",
     "fastapi==0.165.0",
+    "aiosqlite==0.22.1",
+    "greenlet==3.5.6",
+    "pydantic-settings==2.16.3",
 )
 
 DB = """
@@ -241,6 +244,16 @@ LAYOUTS = {
         ["serve: SERVE_PORT={port} python serve.py"],
         {},
     ),
+    "an asynchronous engine": (
+        {
+            **store(),
+            "store/db.py": DB.replace("sqlalchemy import create_", "sqlalchemy.ext.asyncio import create_async_").replace(
+                "engine = create_", "engine = create_async_"
+            ),
+        },
+        ["serve: uvicorn store.main:app --port {port}"],
+        {"database_env": "DATABASE_URL", "env": {"STORE_DATABASE_URL": "sqlite+aio{database_url}"}},
+    ),
     "settings that pydantic reads": (
         {
             **store(),
@@ -276,6 +289,7 @@ RUN = [
     "docker compose",
     "Flask-Migrate with a factory",
     "Celery",
+    "an asynchronous engine",
     "SQLModel, run as a script with a fixed port",
     "a script whose port a variable has",
 ]
@@ -295,7 +309,7 @@ def state(root: Path) -> dict:
 
 @pytest.fixture(scope="session")
 def small() -> str:
-    return environment(interpreters()[3, 11], *SMALL, "pydantic-settings==2.16.3")
+    return environment(interpreters()[3, 11], *SMALL)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -312,7 +326,7 @@ def test_what_a_layout_says_is_found_and_what_is_written_runs(name, kit, tmp_pat
     assert incident.app.python.endswith("store-app/.venv/bin/python")
     assert incident.app.workdir == more.get("workdir", ".") and incident.app.path == more.get("path", ["."])
     assert [str(one) for one in incident.checks] == more.get("checks", [str(one) for one in incident.checks])
-    if "STORE_DATABASE_URL" in "".join(files.values()):
+    if "STORE_DATABASE_URL" in "".join(files.values()) and "database_env" not in more:
         assert incident.database_env == "STORE_DATABASE_URL"
     assert incident.database_env == more.get("database_env", incident.database_env)
     assert more.get("env", {}).items() <= incident.app.env.items()

@@ -9,6 +9,8 @@ import os
 import secrets
 import subprocess
 import sys
+import tempfile
+import textwrap
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,14 +19,16 @@ import psycopg
 import pytest
 from conftest import PROJECT
 from environments import environment
+from histories import History
 from postgresql_case import FILES, FIXES
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from kit import postgresql_server
+from kit import postgresql, postgresql_server
 from kit.errors import RunBroke
 from kit.incident import load
 from kit.migrations import build, find_config
 from kit.postgresql_server import find_programs, start
+from kit.runs import Kept
 from kit.workspace import workspace
 
 PASSWORD = "kit_scratch_"  # how the password of a scratch database begins
@@ -150,6 +154,19 @@ def orders(write):
     return make
 
 
+LOOKS = """
+    import os
+    from sqlalchemy import create_engine, text
+
+    with create_engine(os.environ["DATABASE_URL"]).begin() as connection:
+        connection.execute(text("CREATE TABLE looks (id serial)"))
+        rights = "SELECT usesuper OR usecreatedb, (SELECT count(*) FROM looks) FROM pg_user WHERE usename = current_user"
+        found = connection.execute(text(rights))
+        raise RuntimeError(f"I see {found.all()} at {os.environ['DATABASE_URL']}")
+"""
+SEEN = "RuntimeError: I see [(False, 0)] at postgresql+psycopg://scratch:***@"
+
+
 def use(given, **more) -> dict[str, str]:
     return {"KIT_POSTGRES_URL": given.url, **more}
 
@@ -187,12 +204,15 @@ def test_the_duplicate_reproduces_and_a_fix_is_verified_and_a_drift_is_found(kit
 
 
 def test_the_page_tells_which_definition_the_migrations_made_and_no_secret(kit, given, orders, tmp_path):
-    said = kit("postmortem", orders(), "-o", tmp_path / "page", "--json", env=use(given))
+    steps = [{"command": "alembic upgrade head"}, {"import": "service.main"}]
+    one = {"remove-legacy": {"patches": ["remove-legacy.patch"]}}
+    file = orders(prepare=[], startup=steps, fixes=one, checks=[{"migrations": "alembic.ini"}])
+    said = kit("postmortem", file, "-o", tmp_path / "page", "--json", env=use(given), timeout=600)
     assert said.code == 0, said.err
     report = said.json
     assert report["mechanism"] == "second-class-same-table-other-file"
-    assert report["definitions"]["agrees"] == "the first"
-    made = {one["name"]: one["migrations"] for one in report["definitions"]["columns"]}
+    assert report["agrees"] == "the first"
+    made = {one["name"]: one["migrations"] for one in report["definitions"]}
     assert made["lines"]["type"].startswith("JSONB(") and made["state"]["type"].startswith("ENUM('open', 'paid'")
     assert made["customer"]["foreign_keys"] == ["customers.id"] and made["amount"] is None
     assert (
@@ -218,6 +238,25 @@ def test_revisions_by_themselves_run_on_an_empty_database_of_the_same_server(giv
         )
         created, stopped = build(incident, space, find_config(incident, space), "again")
         assert "division by zero" in stopped and "billing.orders" in created, "what came before the failure stays"
+
+
+def test_history_finds_the_commit_and_keeps_results_by_the_servers_version(kit, given, write, tmp_path, monkeypatch):
+    made = History(tmp_path / "shop")
+    fails = textwrap.dedent(LOOKS)
+    good = made.commit({"service.py": "import os\n"}, "Begin")
+    bad = made.commit({"service.py": fails}, "Look into the database")
+    made.commit({"README": "one\n"}, "Say what it is")
+    file = write({"x.py": ""}, startup=[{"import": "service"}], expect={"error": "I see [(False, 0)]"})
+    file.write_text(file.read_text().replace("root: app", f"repository: {made.folder}"))
+    searched = [kit("history", file, "--json", "--cache", tmp_path / "kept", env=use(given)) for _ in range(2)]
+    assert [one.code for one in searched] == [0, 0], searched[0].err
+    assert [one.json["introduced"] for one in searched] == [bad, bad] and good != bad
+    assert searched[0].json["runs"] >= 2 and searched[1].json["runs"] == 0
+    keys = set()
+    for version in ("150018", "180000"):
+        monkeypatch.setattr(postgresql, "version_for_key", lambda incident, version=version: version)
+        keys.add(Kept(tmp_path / "kept", load(file)).key)
+    assert len(keys) == 2 and given.left() == []
 
 
 # ------------------------------------------------------------------------------- what is reached
@@ -295,26 +334,16 @@ def test_every_driver_reaches_the_scratch_database_and_none_reaches_production_o
     with psycopg.connect(given.production) as connection:  # it works from outside
         assert connection.execute("SELECT current_database()").fetchone()[0] == owner["dbname"]
     sessions = f"SELECT sessions FROM pg_stat_database WHERE datname = '{owner['dbname']}'"
-    before = given.ask(sessions)
+    until = time.monotonic() + 30
+    while (before := given.ask(sessions)) != [1] and time.monotonic() < until:  # it counts a little later
+        time.sleep(0.1)
     said = kit("reproduce", file, "--json", env=use(given))
     assert said.json["steps"][0]["error"] == "RuntimeError: {'in': 8, 'refused': 24}, otherwise: []", said.err
     refused = [one["what"] for one in said.json["refused"]]
     assert f"postgresql database {owner['dbname']} as user {owner['user']}" in refused
     assert f"postgresql database {owner['dbname']} as user scratch" in refused
     assert given.secret not in said.out and PASSWORD not in said.out
-    assert given.ask(sessions) == before and given.left() == []
-
-
-LOOKS = """
-    import os
-    from sqlalchemy import create_engine, text
-
-    with create_engine(os.environ["DATABASE_URL"]).begin() as connection:
-        connection.execute(text("CREATE TABLE looks (id serial)"))
-        found = connection.execute(text("SELECT usesuper OR usecreatedb, count(*) FROM pg_user, looks WHERE usename = current_user GROUP BY 1"))
-        raise RuntimeError(f"I see {found.all()} at {os.environ['DATABASE_URL']}")
-"""
-SEEN = "RuntimeError: I see [] at postgresql+psycopg://scratch:***@"
+    assert given.ask(sessions) == before == [1] and given.left() == []
 
 
 @pytest.mark.parametrize("way", ["unix socket", "tls", "sqlalchemy's url", "no database"])
@@ -353,6 +382,24 @@ def test_a_startup_that_fails_and_a_patch_that_does_not_apply_leave_nothing(kit,
     file.write_text(file.read_text().replace("sys.exit", "repr"))
     said = kit("verify", file, env=use(given))
     assert said.code == 2 and "does not apply" in said.err
+    assert given.left() == []
+
+
+FILLS = """
+    import os
+    from sqlalchemy import create_engine, text
+
+    connection = create_engine(os.environ["DATABASE_URL"]).connect()
+    connection.execute(text("CREATE TABLE fills AS SELECT repeat(md5(n::text), 30) FROM generate_series(1, 100000) AS n"))
+    connection.commit()
+    connection.execute(text("SELECT pg_sleep(100)"))
+"""
+
+
+def test_a_database_that_grows_past_the_limit_ends_the_step(kit, given, write):
+    file = write({"service.py": FILLS}, startup=[{"import": "service"}], limits={"disk_mb": 50})
+    said = kit("reproduce", file, "--json", env=use(given))
+    assert said.code == 4 and "its database holds more than 50 MB (limits.disk_mb)" in said.json["steps"][0]["error"]
     assert given.left() == []
 
 
@@ -414,19 +461,13 @@ def test_what_a_killed_run_and_its_janitor_left_goes_with_the_next_run_and_nothi
 # ------------------------------------------------------------------------- a server of the kit's own
 
 
-def own_servers(folder) -> list[str]:
-    """Folders of kits' own servers under a folder for temporary files."""
-    return [str(path) for path in folder.glob("incident-*/data")]
-
-
-def test_without_a_server_the_kit_starts_one_and_it_goes_with_the_kit_even_if_killed(kit, server, write, tmp_path):
+def test_without_a_server_the_kit_starts_one_and_it_goes_with_the_kit_even_if_killed(kit, server, write, request):
     if find_programs() is None:
         pytest.skip("this machine has no PostgreSQL to start")
-    own = tmp_path / "own"
-    own.mkdir()
-    for folder in (own, *own.parents):  # PostgreSQL does not run as root, and its account has to get there
-        if folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 1:
-            folder.chmod(folder.stat().st_mode | 0o11)
+    # Not below tmp_path: where the kit is root another account runs the server, and pytest closes that to others.
+    own = Path(tempfile.mkdtemp())
+    own.chmod(0o711)
+    request.addfinalizer(own.rmdir)  # it is empty by then
     nothing = {"TMPDIR": str(own), "KIT_POSTGRES_URL": ""}
     said = kit("reproduce", write({"service.py": LOOKS}, startup=[{"import": "service"}]), "--json", env=nothing)
     assert said.code == 0, said.err
@@ -437,7 +478,7 @@ def test_without_a_server_the_kit_starts_one_and_it_goes_with_the_kit_even_if_ki
     until = time.monotonic() + 90
     while not (found := list(own.glob("incident-*/trace/startup-1/*"))) and time.monotonic() < until:
         time.sleep(0.1)
-    assert found, run.poll()
+    assert found, run.communicate(timeout=5)
     lock = next(own.glob("incident-*/data/postmaster.pid"))
     pid = int(lock.read_text().splitlines()[0])
     run.kill()

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import pytest
 from environments import KEPT, environment, interpreters
+from test_new import SMALL
 
 from kit.incident import load
 
@@ -21,11 +22,13 @@ from kit.incident import load
 class Public(NamedTuple):
     """An application and its fault: a file that defines a table again, and the import that brings it in.
 
+    :ivar packages: what its environment holds
     :ivar fault: the new file, and its text
     :ivar after: a file, and the line of it behind which the import is put
     """
 
     requirement: str
+    packages: tuple[str, ...]
     folder: str
     fault: tuple[str, str]
     after: tuple[str, str]
@@ -38,6 +41,7 @@ class Public(NamedTuple):
 APPLICATIONS = {
     "ihatemoney": Public(  # Flask: a factory, Flask-Migrate run by the application itself, a settings file
         "ihatemoney==7.2.1",
+        ("ihatemoney==7.2.1",),
         "ihatemoney",
         ("archive.py", "from ihatemoney.models import db\n\n\nclass OldBill(db.Model):\n    __tablename__ = 'bill'\n    id = db.Column(db.Integer, primary_key=True)\n"),
         ("web.py", "from ihatemoney.models import Bill"),
@@ -48,6 +52,7 @@ APPLICATIONS = {
     ),
     "todolist-fastapi": Public(  # FastAPI: a src layout, a console script with a fixed port
         "todolist_fastapi==1.0.5",
+        SMALL,
         "src/fastapi_todo_list",
         ("archive.py", "from sqlalchemy import Column, Integer\n\nfrom .database import Base\n\n\nclass Archived(Base):\n    __tablename__ = 'todos'\n    id = Column(Integer, primary_key=True)\n"),
         ("main.py", "from . import schemas"),
@@ -58,6 +63,7 @@ APPLICATIONS = {
     ),
     "taguette": Public(  # its own command line, Tornado, SQLAlchemy 1.4, Alembic without an alembic.ini
         "taguette==1.5.2",
+        ("taguette==1.5.2",),
         "taguette",
         ("labels.py", "from sqlalchemy import Column, Integer\n\nfrom .database.models import Base\n\n\nclass Label(Base):\n    __tablename__ = 'tags'\n    id = Column(Integer, primary_key=True)\n"),
         ("main.py", "from . import database"),
@@ -100,7 +106,7 @@ def test_from_a_public_application_to_its_page_in_two_commands(name, kit, tmp_pa
     at = next(number for number, one in enumerate(lines) if one.startswith(line))
     lines.insert(at, public.imports)
     file.write_text("\n".join(lines) + "\n")
-    (root / ".venv").symlink_to(Path(environment(interpreters()[3, 11], public.requirement)).parents[1])
+    (root / ".venv").symlink_to(Path(environment(interpreters()[3, 11], *public.packages)).parents[1])
 
     said = kit("new", tmp_path / "incidents" / "x", "--app", root)
     assert said.code == 0, said.err

@@ -26,7 +26,7 @@ UNGUARDED = "race-in-lazy-definition"
 @pytest.mark.parametrize(("name", "cures"), BROKEN, ids=[name for name, _ in BROKEN])
 def test_it_fails_on_the_broken_build_and_passes_with_each_cure(name, cures):
     expected = EXPECTED[name]
-    guard = make_guard(incident_of(APPLICATIONS / name, "2.0"), only=cures)
+    guard = make_guard(incident_of(APPLICATIONS / name, "2.0"), fixes=cures)
     if expected["mechanism"] == UNGUARDED:
         assert guard.source is None and guard.code == 1 and "passes by luck" in guard.because
         return
@@ -34,8 +34,9 @@ def test_it_fails_on_the_broken_build_and_passes_with_each_cure(name, cures):
     broken, *fixed = guard.tried
     assert not broken.passes and broken.said.startswith(("The incident is back", "The incident's error is gone"))
     assert [one.fix for one in fixed] == cures and all(one.passes for one in fixed)
-    for line in filter(None, (expected.get("first"), expected.get("second"))):
-        assert line in broken.said
+    if expected["mechanism"] != "undecided":  # of which the kit itself knows no lines
+        for line in filter(None, (expected.get("first"), expected.get("second"))):
+            assert line in broken.said
 
 
 # One of each kind of step, with a cure: an import, a command, a server, prepared and with migrations.
@@ -65,7 +66,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def test_under_pytest_in_the_applications_own_repository_it_does_the_same_and_leaves_nothing(tmp_path):
     roots = {}
     for name, fix in IN_PYTEST.items():
-        guard = make_guard(incident_of(APPLICATIONS / name, "2.0"), only=[fix])
+        guard = make_guard(incident_of(APPLICATIONS / name, "2.0"), fixes=[fix])
         for build, applied in (("broken", None), ("fixed", fix)):
             root = copied(name, applied, tmp_path / name / build)
             file = root / "guards" / f"test_{build}_{name.replace('-', '_')}.py"
@@ -99,20 +100,20 @@ OTHERS = [
 def test_it_runs_on_other_interpreters_and_other_sqlalchemys(python, line):
     incident = load(APPLICATIONS / "model-declared-in-migration-script")
     app = incident.app.model_copy(update={"python": sqlalchemy_environment(python, line)})
-    guard = make_guard(incident.model_copy(update={"app": app}), only=["light-table"])
+    guard = make_guard(incident.model_copy(update={"app": app}), fixes=["light-table"])
     assert guard.code == 0 and [one.passes for one in guard.tried] == [False, True], guard
 
 
 def test_of_the_bundled_incident_it_passes_with_the_whole_fix_and_not_with_a_half():
     incident = load(PROJECT / "notebooks" / "incidents" / "energy_events")
-    guard = make_guard(incident, only=["full"])
+    guard = make_guard(incident, fixes=["full"])
     broken, full = guard.tried
     assert not broken.passes and full.passes
     assert "The incident is back" in broken.said
     assert "first  app/models_extra.py:259" in broken.said and "second app/models_domain.py:36 by" in broken.said
     half = try_guard(incident, guard.source, guard.name, "remove-legacy")
     assert not half.passes and half.said.startswith("The incident's error is gone, but")
-    assert "the database is at no revision" in half.said
+    assert "Attribute name 'metadata' is reserved" in half.said  # the next one stands behind it
 
 
 def test_it_is_python_3_8_needs_only_the_standard_library_and_says_what_to_do(kit, write_incident, duplicate, tmp_path):

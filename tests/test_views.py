@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from showing import active, incident_of, known
+from showing import BASE, active, incident_of, known, model
 
 from kit import markup, picture, views
 from kit.checks import CheckResult
+from kit.diagnose import diagnose
 from kit.errors import IncidentError
-from kit.incident import Action, Hypothesis, Postmortem
+from kit.incident import Action, Expect, Hypothesis, Postmortem
 from kit.notebook import check_result, open_incident, write_result
 from kit.verify import Attempt, FixResult, Verification
 
@@ -86,9 +87,9 @@ def test_every_view_says_the_same_as_text():
 
 
 def test_views_survive_an_untrusted_notebook():
-    """JupyterLab takes ids, styles, scripts and inline SVG out of an untrusted output."""
+    """JupyterLab takes styles, scripts and inline SVG out of an untrusted output; ids are only what pictures lead to."""
     for name, shown in every_view(*known(), verification()).items():
-        assert not re.search(r"<(style|script|svg)|\sid=|\sonclick=", shown.html), name
+        assert not re.search(r"<(style|script|svg)|\sonclick=", shown.html), name
 
 
 def test_the_banner_says_in_words_how_it_stands():
@@ -122,6 +123,31 @@ def test_the_collision_shows_both_source_lines_marked():
     assert "all 2 columns are the same" in shown.text
 
 
+def test_lines_without_an_equal_in_the_other_definition_are_marked_by_a_sign():
+    first = [(4, "class A(Base):"), (5, "    id = Column(Integer)"), (6, ""), (7, "    total = Column(Integer)")]
+    second = [(9, "class B(Base):"), (10, "  id = Column(Integer)  ")]
+    assert views._differing(first, second) == ({4, 7}, {9})
+    shown = markup.source(first, marked=[4], differing={4, 7})
+    assert "≠    7      total" in shown.text and ">    4  class A" in shown.text and "\n     5" in shown.text
+
+
+def test_a_silent_second_definition_has_its_two_ways_and_its_sites(tmp_path):
+    files = {
+        "shop/db.py": BASE,
+        "shop/one.py": model("One", "orders"),
+        "shop/two.py": model("Two", "orders") + "    __table_args__ = {'extend_existing': True}\n",
+        "shop/main.py": "import shop.one, shop.two\n",
+    }
+    diagnosis = diagnose(incident_of(tmp_path, files))
+    assert not diagnosis.trace.conflicts and diagnosis.meeting.second.outcome == "extended"
+    shown = views.imports(diagnosis.trace, diagnosis.meeting).html
+    assert all(f'id="kit-way-{name}-2"' in shown for name in ("first", "second"))
+    assert "nothing was raised" in views.collision(diagnosis.trace, diagnosis.meeting).text
+    banner = views.verdict(incident_of(tmp_path, files), diagnosis.trace, None, diagnosis).text
+    assert "Second definition: shop/two.py:5" in banner and "Mechanism: extend-existing-merged-two-models" in banner
+    assert "met again" in views.metadata(diagnosis.trace).text
+
+
 def test_columns_that_differ_are_said_to_differ():
     trace = known()[1]
     new = ({"name": "id", "type": "String()", "primary_key": True}, {"name": "slug", "type": "String()"})
@@ -134,13 +160,14 @@ def test_columns_that_differ_are_said_to_differ():
 
 def test_without_a_conflict_the_collision_says_so():
     trace = replace(known()[1], registrations=())
-    assert "No table was rejected" in views.collision(trace).text
+    assert "No table was defined a second time" in views.collision(trace).text
 
 
 def test_the_ways_stand_beside_the_picture_and_without_it(monkeypatch):
     with_picture = views.imports(known()[1])
     assert with_picture.html.count("<ol>") == 2 and "<picture>" in with_picture.html
-    monkeypatch.setattr(picture, "engine", lambda: None)
+    monkeypatch.setattr(picture, "engines", lambda: ())
+    monkeypatch.setattr(views, "engines", lambda: ())
     without = views.imports(known()[1])
     assert (
         without.html.count("<ol>") == 2
@@ -158,7 +185,7 @@ def test_the_stepper_opens_the_first_wrong_import_and_only_that():
     html = views.stepper(known()[1]).html
     assert html.count("<details") == 10
     opened = re.findall(r"<details[^>]* open><summary>(.*?)</summary>", html)
-    assert len(opened) == 1 and "models" in opened[0] and "first wrong" in opened[0]
+    assert len(opened) == 1 and "models" in opened[0] and "the first rejected" in opened[0]
 
 
 def test_a_traceback_shows_the_application_s_lines_and_folds_the_libraries():
@@ -189,6 +216,52 @@ def test_the_fixes_show_their_patches_and_the_first_that_cures_is_open():
     assert "<ins>+" in shown.html and "<del>-" in shown.html
 
 
+def test_a_patch_stands_side_by_side_with_its_numbers_and_signs():
+    text = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -3,3 +3,4 @@ def f():\n x = 1\n-y = 2\n+y = 3\n+z = 4\n w = 5\n"
+    text += "--- /dev/null\n+++ b/new <b>.py\n@@ -0,0 +1 @@\n+--- a\n"
+    shown = markup.sides("Patch", text).html
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", shown.partition("<tbody>")[2])
+    assert cells == [
+        "a.py, line 3, in def f():",
+        *("     3  x = 1", "     3  x = 1"),
+        *("<del>-    4  y = 2</del>", "<ins>+    4  y = 3</ins>"),
+        *("", "<ins>+    5  z = 4</ins>"),
+        *("     5  w = 5", "     6  w = 5"),
+        "new &lt;b&gt;.py, line 1",
+        *("", "<ins>+    1  --- a</ins>"),
+    ]
+    assert "4 more lines are in the patch" in markup.sides("Patch", text, most=3).text
+
+
+def test_before_and_after_mark_what_changed_by_a_word_and_show_the_patch():
+    shown = views.before_and_after(verification(), incident=known()[0])
+    assert "incident's error gone | fails: the incident is there | holds: as it should | changed" in shown.text
+    assert "tables rejected | 1 | 1 | same" in shown.text
+    assert 'class="kit-sides"' in shown.html and "<ins>+" in shown.html
+
+
+def test_a_sentence_about_a_run_that_broke_claims_nothing():
+    incident, trace = known()
+    broke = replace(
+        trace,
+        registrations=(),
+        swallowed=(),
+        broke="killed",
+        steps=(replace(trace.steps[0], ok=False, error="killed", exception=None),),
+    )
+    assert views.verdict(incident, broke).text.count("killed") == 1
+    assert "no error of the application" in views.imports(broke).text
+
+
+def test_a_healthy_startup_is_called_healthy_only_where_nothing_was_expected():
+    incident, trace = known()
+    healthy = replace(trace, registrations=(), steps=(), swallowed=())
+    asked = views.verdict(incident, healthy, verification(False)).text
+    assert asked.startswith("It does not reproduce") and "expect.table was not seen" in asked
+    nothing = incident.model_copy(update={"expect": Expect()})
+    assert views.verdict(nothing, healthy, verification(False)).text.startswith("The startup is healthy")
+
+
 def test_what_people_did_not_write_is_named_and_not_made_up():
     incident = known()[0]
     assert "missing: postmortem.impact" in views.impact(incident).text
@@ -204,8 +277,12 @@ def test_provenance_keeps_every_time_in_its_last_line():
     second = views.provenance(
         incident, replace(trace, steps=tuple(replace(s, seconds=9.0) for s in trace.steps)), took=1.0
     )
-    line = r'<p class="kit-times">.*?</p>'
-    assert re.findall(line, first.html) != re.findall(line, second.html)
+    lines = first.html.splitlines(), second.html.splitlines()
+    marked = [[line for line in each if 'class="kit-times"' in line] for each in lines]
+    assert len(marked[0]) == len(marked[1]) == 1 and marked[0] != marked[1]
+    assert [line for line in lines[1] if line not in marked[1]][1:] == [
+        line for line in lines[0] if line not in marked[0]
+    ][1:]
     assert "case/incident.yaml" in first.text and "/srv" not in first.text
     for one in views.steps(trace), views.metadata(trace), views.imports(trace), views.errors(trace):
         assert not re.search(r"\d\.\d+ ?s\b", one.text)
@@ -252,7 +329,7 @@ def test_an_incident_is_found_from_here_from_the_notebooks_and_from_the_project(
 
 
 def test_the_result_is_written_whole_and_only_where_it_was_asked_for(tmp_path):
-    assert write_result("", {}) == "No result file was asked for."
+    assert write_result("", {}).text == "No result file was asked for."
     write_result(str(tmp_path / "r.json"), {"a": "é"})
     assert json.loads((tmp_path / "r.json").read_text("utf-8")) == {"a": "é"}
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]

@@ -15,7 +15,7 @@ from .layout import find_interpreter, find_path, of_log, service_of
 from .objects import WORKERS, Made, objects_of, routes_of
 from .plan import plan
 from .programs import Programs
-from .project import Project, join
+from .project import Project, join, naming
 
 _HEALTH = (
     "/health",
@@ -71,7 +71,7 @@ def discover(
     found = Discovery(project.root, service, service, path, interpreter, missing, [], [], None)
     found.found += [("interpreter", str(interpreter.python), interpreter.why)] if interpreter else []
     found.found += [("on the path", folder, why) for folder, why in reasons]
-    found.alembic = alembic_of(project, service, objects, path, interpreter)
+    found.alembic = alembic_of(project, service, objects, programs.names, interpreter)
     plan(found, project, programs, starts, objects, traceback, files, startup)
     fill_environment(found, project, sources, starts, environment)
     name_metadata(found, project, sources)
@@ -95,7 +95,7 @@ def _checks(found: Discovery, project: Project, objects: list[Made]) -> None:
     for one in objects:
         if (
             one.framework in WORKERS
-            or one.target(found.path).partition(":")[0] not in served
+            or one.target(naming(project, found.path)).partition(":")[0] not in served
             and len(objects) > 1
             and not one.factory
         ):
@@ -124,7 +124,8 @@ def _expect(found: Discovery, traceback: Traceback | None, log: Log | None, file
     raised = (
         next((one for one in traceback.raised if "is already defined for this" in str(one)), None) or traceback.error
     )
-    found.error, found.table = told(raised.text or raised.type or "")
+    found.error, found.table = told(raised.text or "")
+    found.error = found.error or raised.type
     found.title = found.error or found.title
     found.found.append(
         ("the error", str(raised).splitlines()[0][:160], f"the traceback in line {traceback.line} of the log")
@@ -146,4 +147,4 @@ def told(text: str) -> tuple[str | None, str | None]:
         return table[0], table[1]
     line = text.strip().splitlines()[0] if text.strip() else ""
     line = re.split(r" at 0x[0-9a-f]+|\s{2,}| \(Background on|/[\w./-]+/", line)[0].strip()
-    return (line[:160] or None), None
+    return (line[:160] if len(line) > 7 else None), None

@@ -41,7 +41,7 @@ def fill_environment(found: Discovery, project: Project, sources: list[str], sta
     if any("{database_url}" in one.text for one in found.startup):
         found.found.append(("the database's URL", "an option of the command", "see startup"))
     elif not urls:
-        _without_url(found, database, project)
+        _without_url(found, database, project, variables)
     for one in variables:
         if one in urls or one.name in ("PORT", "HOST", "HOME", "PATH", "USER", "PWD", "TMPDIR") or not one.required:
             continue
@@ -85,7 +85,7 @@ def _url_for(found: Discovery, project: Project, database: Database) -> tuple[st
     return "sqlite+aio{database_url}", f"; {made} makes an asynchronous engine: the URL becomes sqlite+aiosqlite://"
 
 
-def _without_url(found: Discovery, database: Database, project: Project) -> None:
+def _without_url(found: Discovery, database: Database, project: Project, variables: list[Variable]) -> None:
     if database.parts:
         names = ", ".join(f"{one.name} ({one.at})" for one in database.parts[:4])
         found.wanting.append(
@@ -99,9 +99,12 @@ def _without_url(found: Discovery, database: Database, project: Project) -> None
     if plain:
         text, at = plain[0]
         shown = re.sub(r"//[^@/]*@", "//***@", text)
+        files = [one for one in variables if re.search(r"(CONFIG|CONF|SETTINGS|INI)(_FILE|_PATH)?$", one.name)]
+        named = f" ({files[0].name}, read at {files[0].at}, seems to name one)" if files else ""
         found.wanting.append(
             f"a variable for the database's URL: {at} names {shown} itself. An engine on it is refused, since it is not the scratch "
-            "database; registrations are seen all the same"
+            "database; registrations are seen all the same. Where a settings file can "
+            f"name another{named}, let a step under 'prepare' write one with {{database_url}} in it, and name that file in app.env"
         )
     elif database.literals:
         text, at = database.literals[0]

@@ -182,7 +182,12 @@ def find_interpreter(project: Project, service: str, named: str | None, environm
         ),
         None,
     )
-    target = "-r " + str(project.root / needs) if needs and needs.endswith(".txt") else str(project.root / service)
+    if needs is None:
+        target = (
+            " ".join(["sqlalchemy", *(name for name in libraries if name != "sqlalchemy")]) + "    (by import name)"
+        )
+    else:
+        target = f"-r {project.root / needs}" if needs.endswith(".txt") else str(project.root / service)
     version = re.search(
         r"requires-python\s*=\s*['\"]([^'\"]+)|^python\s*=\s*['\"]([^'\"]+)",
         project.text(join(service, "pyproject.toml")),

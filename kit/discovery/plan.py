@@ -52,7 +52,7 @@ def plan(found: Discovery, project, programs: Programs, starts: list[Start], obj
     if not steps:
         own = [one for one in (*files, *project.with_database, *project.python) if PurePosixPath(one).name != "env.py"]
         file = next((one for one in own if one.endswith(".py")), project.python[0])
-        steps = [Planned("import", module_name(file, found.path), f"{file}: no entry point was found")]
+        steps = [Planned("import", module_name(file, programs.names), f"{file}: no entry point was found")]
         found.wanting.append(
             "the entry point: no Procfile, Dockerfile, script or application object was found. "
             "Write under startup what the server does until it is up, or give it by --startup"
@@ -72,7 +72,7 @@ def _from_sources(
     if flask:
         return [Planned("serve", "flask run --port {port}", flask)], []
     for one in ranked:
-        text = serving(one, programs.path, programs.python)
+        text = serving(one, programs.names, programs.python)
         if text and (one.framework not in WORKERS):
             made = f"{one.framework}, {'made by a function' if one.factory else 'made'} at {one.at}"
             return [Planned("serve", text, made)], []
@@ -95,13 +95,13 @@ def _from_sources(
         )
         if run and file in project.below(programs.service) and "__main__" in project.text(file) + file:
             relative = str(PurePosixPath(file).relative_to(programs.service)) if programs.service != "." else file
-            package = module_name(file, programs.path).removesuffix(".__main__")
+            package = module_name(file, programs.names).removesuffix(".__main__")
             words = ["python", "-m", package] if file.endswith("__main__.py") else ["python", relative]
             done = programs(words, programs.service)
             if done and done.steps:
                 return [Planned(kind, text, f"{file}, which is run") for kind, text in done.steps], done.notes
     for one in ranked:
-        module = one.target(programs.path).partition(":")[0]
+        module = one.target(programs.names).partition(":")[0]
         note = (
             []
             if one.framework in WORKERS
@@ -109,7 +109,9 @@ def _from_sources(
         )
         steps = [Planned("import", module, f"{one.framework} at {one.at}")]
         if one.factory:
-            steps.append(Planned("call", one.target(programs.path), f"{one.framework}, made by a function at {one.at}"))
+            steps.append(
+                Planned("call", one.target(programs.names), f"{one.framework}, made by a function at {one.at}")
+            )
             steps = steps[1:]
         return steps, note
     for _, (target, why) in scripts.items():
@@ -135,9 +137,9 @@ def _with_programs(found: Discovery, programs: Programs, steps: list[Planned]) -
             continue
         target = next((word for word in words[1:] if re.fullmatch(r"[\w.]+:[\w.]+(\(\))?", word)), None)
         made = next(
-            (made for made in programs.objects if target and made.target(programs.path) == target.rstrip("()")), None
+            (made for made in programs.objects if target and made.target(programs.names) == target.rstrip("()")), None
         )
-        instead = serving(made, programs.path, python) if made and one.kind == "serve" else None
+        instead = serving(made, programs.names, python) if made and one.kind == "serve" else None
         if instead:
             kept.append(Planned("serve", instead, one.why))
             found.notes.append(

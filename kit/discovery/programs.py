@@ -10,7 +10,7 @@ from ..static import module_name
 from .commands import Translated, text_of
 from .interpreters import Interpreter
 from .objects import WORKERS, WSGI, Made
-from .project import Project, called, imports_of, join
+from .project import Project, called, imports_of, join, naming
 
 _RUNS = {"uvicorn.run", "waitress.serve", "aiohttp.web.run_app", "hypercorn.asyncio.serve", "werkzeug.serving.run_simple",
          "socketio.run", "eventlet.wsgi.server", "gevent.pywsgi.WSGIServer"}  # fmt: skip
@@ -33,6 +33,11 @@ class Programs:
     path: list[str]
     objects: list[Made]
     python: Interpreter | None
+
+    @property
+    def names(self) -> list[str]:
+        """The folders from which modules are named."""
+        return naming(self.project, self.path)
 
     # -------------------------------------------------------------------------- what is declared
 
@@ -148,9 +153,9 @@ class Programs:
     def _called_elsewhere(self, file: str, tree: ast.Module) -> Iterator[str]:
         """Own modules that a program's module imports: where it may leave the serving to."""
         package = (
-            module_name(file, self.path).rpartition(".")[0]
+            module_name(file, self.names).rpartition(".")[0]
             if not file.endswith("__init__.py")
-            else module_name(file, self.path)
+            else module_name(file, self.names)
         )
         for name in imports_of(tree).values():
             full = f"{package}.{name.lstrip('.')}".strip(".") if name.startswith(".") else name
@@ -167,8 +172,8 @@ class Programs:
         made = self._object(found, file)
         if made is None:
             return None
-        target = found.text if found.text else made.target(self.path)
-        done.steps.append(("serve", serving(made, self.path, self.python, target) or ""))
+        target = found.text if found.text else made.target(self.names)
+        done.steps.append(("serve", serving(made, self.names, self.python, target) or ""))
         done.notes.append(f"`{text_of(words)}` has its port written in {found.at}, and the run needs one of its own")
         return done if done.steps[0][1] else None
 

@@ -120,6 +120,11 @@ def join(folder: str, name: str) -> str:
     return os.path.normpath(os.path.join(folder, name)).replace(os.sep, "/")
 
 
+def naming(project: Project, path: list[str]) -> list[str]:
+    """The folders of a path from which modules are named: a package's own folder only gives a module a second name."""
+    return [one for one in path if one == "." or not project.has(f"{one}/__init__.py")] or path
+
+
 def imports_of(tree: ast.Module) -> dict[str, str]:
     """What each name of a module stands for, of those that it imports: ``{"FastAPI": "fastapi.FastAPI"}``."""
     found = {}

@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .project import Project, called, imports_of, join
 
@@ -37,11 +37,14 @@ class Variable:
 def variables_of(project: Project, files: Iterable[str]) -> list[Variable]:
     """Every variable that some sources read by a literal name, each once: the reading without a default counts."""
     found: dict[str, Variable] = {}
+    files = list(files)
+    given = {name for file in files for name in re.findall(r"environ\[['\"](\w+)['\"]\]\s*=[^=]", project.text(file))}
     for file in files:
         tree = project.tree(file)
         if tree is None or not re.search(r"environ|getenv|BaseSettings|[Cc]onfig|Env\b|env\b", project.text(file)):
             continue
         for one in _of_tree(file, tree):
+            one = replace(one, required=False) if one.name in given else one  # the application sets it itself
             known = found.get(one.name)
             if known is None or (one.required and not known.required):
                 found[one.name] = one
@@ -244,7 +247,11 @@ def database_of(project: Project, files: Iterable[str], service: str, variables:
             plain = line.strip()
             if plain.startswith("#"):
                 continue
-            if file not in revisions and (found := re.search(r"['\"](" + _LITERAL.pattern + r")['\"]", line)):
+            if file not in revisions and (
+                found := re.search(r"f['\"]((?:postgres(?:ql)?|mysql|sqlite)(?:\+\w+)?://)", line)
+            ):
+                literals.append((found[1] + "/…" * found[1].startswith("sqlite"), f"{file}:{number}"))
+            elif file not in revisions and (found := re.search(r"['\"](" + _LITERAL.pattern + r")['\"]", line)):
                 literals.append((found[1], f"{file}:{number}"))
             its_own = _ONLY_POSTGRESQL.search(line) and not plain.startswith(("from ", "import "))
             if demanding is None and its_own and re.search("postgresql|pgvector|Postgres", text):

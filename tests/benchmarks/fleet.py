@@ -10,6 +10,7 @@ but for times. Writes ``fleet.json`` and one page over all, ``index.html``.
 import argparse
 import json
 import os
+import pkgutil
 import shutil
 import signal
 import subprocess
@@ -124,22 +125,16 @@ def cluster(count: int) -> Iterator[tuple[Any, Workers]]:
 
     with ExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="fleet-")))
-        scheduler = ending.enter_context(LocalCluster(n_workers=0, dashboard_address=None, host="127.0.0.1"))
+        scheduler = ending.enter_context(LocalCluster(n_workers=0, dashboard_address=":0", host="127.0.0.1"))
         client = ending.enter_context(Client(scheduler))
         workers = Workers(scheduler.scheduler_address, folder)
         ending.callback(workers.end)
         for _ in range(count):
             workers.start()
         client.wait_for_workers(count, timeout=120)
-        places = client.run(_place_of_the_kit)
+        places = client.run(pkgutil.resolve_name, "kit:__file__")
         assert all(place.startswith(str(folder)) for place in places.values()), places
         yield client, workers
-
-
-def _place_of_the_kit() -> str:
-    import kit
-
-    return kit.__file__
 
 
 def on_cluster(client: Any) -> Portable:

@@ -1,0 +1,150 @@
+"""What reading tells: interpreters where each tool keeps them, command lines as steps, variables and stand-ins."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+import pytest
+from test_new import store, written
+
+from kit.discovery.commands import translate
+from kit.discovery.discover import told
+from kit.discovery.interpreters import interpreters_of
+from kit.discovery.project import Project
+from kit.discovery.settings import database_of, stand_in, variables_of
+
+
+def made(place: Path, *packages: str) -> Path:
+    """An environment as it lies on the disk."""
+    site = place / "lib" / "python3.12" / "site-packages"
+    site.mkdir(parents=True)
+    (place / "bin").mkdir()
+    (place / "bin" / "python").write_text("#!/bin/sh\nexit 1\n")  # whoever starts it is seen
+    (place / "bin" / "python").chmod(0o755)
+    (place / "pyvenv.cfg").write_text("include-system-site-packages = false\n")
+    for name in packages:
+        (site / name).mkdir()
+        (site / f"{name}-2.0.1.dist-info").mkdir()
+    return place
+
+
+def poetrys(root: Path) -> str:
+    digest = hashlib.sha256(str(root.resolve()).encode()).digest()
+    return f"the-store-{base64.urlsafe_b64encode(digest).decode()[:8]}-py3.12"
+
+
+PLACES = {
+    "in the application's folder": lambda root, home: root / "venv",
+    "poetry's environment": lambda root, home: home / ".cache" / "pypoetry" / "virtualenvs" / poetrys(root),
+    "hatch's environment": lambda root, home: home / ".local/share/hatch/env/virtual/The Store/x/the-store",
+    "pipenv's environment": lambda root, home: home / ".local/share/virtualenvs/app-1",
+    "VIRTUAL_ENV": lambda root, home: home / "active",
+    "beside the application's folder": lambda root, home: root.parent / "env-of-the-store",
+    ".python-version, with pyenv": lambda root, home: home / ".pyenv" / "versions" / "the-store",
+    "with conda": lambda root, home: home / "miniforge3" / "envs" / "the-store",
+    ".pdm-python": lambda root, home: home / "pdm-env",
+}
+
+
+@pytest.mark.parametrize("why", PLACES)
+def test_an_interpreter_is_found_where_its_tool_keeps_it(why, tmp_path):
+    root, home = written(tmp_path / "work" / "app", store()), tmp_path / "home"
+    (root / "pyproject.toml").write_text('[project]\nname = "The Store"\n')
+    place = made(PLACES[why](root, home), "sqlalchemy")
+    (root / ".python-version").write_text("the-store\n" if "pyenv" in why else "")
+    (root / "environment.yml").write_text("name: the-store\n" if "conda" in why else "")
+    (root / ".pdm-python").write_text(f"{place}/bin/python\n" if "pdm" in why else "")
+    if "pipenv" in why:
+        (place / ".project").write_text(f"{root}\n")
+    variables = {"HOME": str(home), **({"VIRTUAL_ENV": str(place)} if why == "VIRTUAL_ENV" else {})}
+    if "poetry" in why:
+        (root / "pyproject.toml").write_text('[tool.poetry]\nname = "the-store"\n')
+    found = list(interpreters_of(Project(root), ".", variables))
+    assert found and found[0].python == place / "bin" / "python" and why in found[0].why
+    assert "sqlalchemy" in found[0].names and found[0].version_of("SQLAlchemy") == "2.0.1"
+
+
+@pytest.mark.parametrize(
+    ("command", "steps"),
+    [
+        (
+            "alembic upgrade head && exec uvicorn a.b:app --host 0.0.0.0 --port ${PORT:-80} --reload --workers 4",
+            ["command: alembic upgrade head", "serve: uvicorn a.b:app --host 127.0.0.1 --port {port}"],
+        ),
+        (["gunicorn", "-w4", "-b", "0.0.0.0:80", "a:b"], ["serve: gunicorn -w 1 -b 127.0.0.1:{port} a:b"]),
+        ("gunicorn -k uvicorn.workers.UvicornWorker a:b -D", ["serve: gunicorn -k uvicorn.workers.UvicornWorker a:b --bind 127.0.0.1:{port}"]),
+        (["/bin/sh", "-c", "poetry run flask --app a run -h 0.0.0.0 -p $PORT"], ["serve: flask --app a run -h 127.0.0.1 -p {port}"]),
+        ("dumb-init -- wait-for-it.sh db:5432 -t 30 -- fastapi dev app/main.py", ["serve: fastapi run app/main.py --port {port}"]),
+        ("newrelic-admin run-program hypercorn a:b --bind 0.0.0.0:80", ["serve: hypercorn a:b --bind 127.0.0.1:{port}"]),
+        ("celery -A store.jobs worker -l info", ["import: store.jobs"]),
+        ("python -m app.load || true; waitress-serve --listen=*:80 a:b", ["command: python -m app.load", "serve: waitress-serve --listen=127.0.0.1:{port} a:b"]),
+        ("uvicorn a:b | tee log.txt", ["serve: uvicorn a:b --port {port}"]),
+        ("uv run --no-dev -m uvicorn a:b --port 80 --ssl-keyfile k.pem", ["serve: uvicorn a:b --port {port}"]),
+    ],
+)  # fmt: skip
+def test_a_deployments_command_becomes_steps_for_the_sandbox(command, steps):
+    assert [f"{kind}: {text}" for kind, text in translate(command).steps] == steps
+
+
+def test_variables_of_every_usual_reader_are_found_with_whether_they_have_a_default(tmp_path):
+    sources = """
+        import os
+        from decouple import config
+        from environs import Env
+        from starlette.config import Config
+
+        A = os.environ["PLAIN"]
+        B = os.getenv("OPTIONAL")
+        C = config("DECOUPLED")
+        D = config("DECOUPLED_DEFAULT", default=1)
+        env = Env()
+        E = env.int("ENVIRONS")
+        settings = Config(".env")
+        F = settings("STARLETTE", cast=bool)
+        os.environ["SET_BY_ITSELF"] = "1"
+        I = os.environ["SET_BY_ITSELF"]
+        if "GUARDED" in os.environ:
+            G = os.environ["GUARDED"]
+        try:
+            H = os.environ["TRIED"]
+        except KeyError:
+            H = None
+    """
+    project = Project(written(tmp_path, {"settings.py": sources}))
+    found = {one.name: one.required for one in variables_of(project, project.python)}
+    required = {name for name, must in found.items() if must}
+    assert required == {"PLAIN", "DECOUPLED", "ENVIRONS", "STARLETTE"}
+    assert set(found) == required | {"OPTIONAL", "DECOUPLED_DEFAULT", "GUARDED", "TRIED", "SET_BY_ITSELF"}
+
+
+def test_a_secret_of_an_example_file_is_never_taken_over():
+    from kit.discovery.settings import Variable
+
+    assert "hunter2" not in stand_in(Variable("API_KEY", "a.py:1", True), "hunter2")
+    assert stand_in(Variable("AMQP_URL", "a.py:1", True), "amqp://guest:hunter2@mq/") == "amqp://mq/"
+    assert stand_in(Variable("REGION", "a.py:1", True), "north") == "north"
+
+
+def test_only_what_is_postgresqls_own_asks_for_postgresql(tmp_path):
+    models = """
+        from sqlalchemy import Column
+        from sqlalchemy.dialects.postgresql import JSONB
+        data = Column({})
+    """
+    for text, kind in (("JSONB", "postgresql"), ("int", "sqlite")):
+        project = Project(written(tmp_path / kind, {"models.py": models.format(text), "requirements.txt": "psycopg\n"}))
+        database = database_of(project, project.python, ".", [])
+        assert database.kind == kind
+        assert ("models.py:3" if kind == "postgresql" else "requirements.txt:1") in database.because
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "table"),
+    [
+        ("Table 'a.b' is already defined for this MetaData instance.  Specify", "Table 'a.b' is already defined", "a.b"),
+        ("Class <class 'app.X'> already has been mapped (Background on this error at: x)", "Class <class 'app.X'> already has been mapped", None),
+        ("<object at 0x7f00> failed", None, None),
+    ],
+)  # fmt: skip
+def test_of_an_error_what_stays_the_same_is_expected(text, error, table):
+    assert told(text) == (error, table)

@@ -1,0 +1,148 @@
+"""Startups elsewhere: in other processes, on a cluster, on machines that have nothing of this one but what is sent."""
+
+import os
+import pickle
+import shutil
+import sys
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).with_name("benchmarks")))
+
+from fleet import cluster, on_cluster, verify_all, without_times
+from services import write_service
+
+from kit.diagnose import diagnose
+from kit.errors import IncidentError
+from kit.history import history
+from kit.incident import load
+from kit.interrupt import pool_of
+from kit.portable import Portable
+from kit.report import diagnose_report, history_report, verify_report
+from kit.repository import open_repository
+from kit.startup import reproduce
+from kit.verify import attempt, verify
+
+
+class Later(Executor):
+    """Keeps what it is given, pickled, until it is told to run it."""
+
+    def __init__(self):
+        self.calls = []
+
+    def submit(self, function, /, *given, **named):
+        self.calls.append(pickle.dumps((function, given, named)))
+        return Future()
+
+    def run(self):
+        for call in self.calls:
+            function, given, named = pickle.loads(call)
+            yield function(*given, **named)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    """The incident file of a build that reproduces, in a repository of five."""
+    return write_service(tmp_path_factory.mktemp("services") / "one", 0)[2]
+
+
+def test_other_processes_give_the_same_reports_as_threads(service, tmp_path):
+    incident, repository = load(service), open_repository(service.parent / "repository")
+
+    def everything(executor):
+        return [
+            verify_report(incident, verify(incident, executor=executor)),
+            diagnose_report(incident, diagnose(incident, executor=executor)),
+            history_report(incident, history(incident, repository, executor=executor)),
+        ]
+
+    with ThreadPoolExecutor(2) as threads, ProcessPoolExecutor(2) as processes:
+        here, there = everything(threads), everything(Portable(processes))
+    assert here[0]["verified"] == ["without-legacy"]
+    assert here[1]["mechanism"] == "second-class-same-table-other-file"
+    assert here[2]["introduced"] and here[2]["fixed"]
+    assert without_times(there) == without_times(here)
+
+
+def test_what_is_sent_needs_nothing_that_was_here(write_incident, tmp_path):
+    """The application is gone when the startup begins: everything it needs came along, also what was left behind."""
+    patch = tmp_path / "elsewhere" / "fix.patch"
+    patch.parent.mkdir()
+    patch.write_text("--- a/service/main.py\n+++ b/service/main.py\n@@ -1 +1 @@\n-import service.gone\n+VALUE = 1\n")
+    files = {"service/main.py": "import service.gone\n", "node_modules/x.js": ""}
+    incident = load(write_incident(files, fixes={"fix": {"patches": str(patch)}}))
+    here = reproduce(incident)
+    later = Later()
+    executor = Portable(later)
+    executor.submit(reproduce, incident)
+    executor.submit(attempt, incident, "fix")
+    shutil.rmtree(incident.folder)
+    shutil.rmtree(patch.parent)
+    there, fixed = later.run()
+    assert there.steps[0].error == here.steps[0].error and there.provenance == here.provenance
+    assert any("node_modules" in left for left in there.provenance["left_behind"])
+    assert fixed.trace.steps[0].ok and fixed.patches == ("fix.patch",)
+
+
+def test_a_commit_that_no_branch_holds_is_sent_too(service, tmp_path):
+    folder = tmp_path / "repository"
+    shutil.copytree(service.parent / "repository", folder)
+    repository = open_repository(folder)
+    tip = repository.resolve("HEAD")
+    repository.git("update-ref", "--no-deref", "HEAD", repository.resolve("HEAD~1"))
+    repository.git("update-ref", "refs/heads/main", repository.resolve("HEAD"))
+    incident = load(service)
+    app = incident.app.model_copy(update={"repository": str(folder), "revision": tip})
+    later = Later()
+    Portable(later).submit(reproduce, incident.model_copy(update={"app": app}))
+    shutil.rmtree(folder)
+    (trace,) = later.run()
+    assert trace.steps[0].ok
+
+
+def test_an_error_from_elsewhere_names_the_file_that_was_given(write_incident, tmp_path):
+    path = write_incident({"service/main.py": "VALUE = 1\n", "bad.patch": "no patch\n"})
+    incident = load(path)
+    fix = incident.model_copy(update={"fixes": {"bad": _fix(str(incident.resolve("app/bad.patch")))}})
+    later = Later()
+    Portable(later).submit(attempt, fix, "bad")
+    with pytest.raises(IncidentError, match="the patch does not apply") as raised:
+        list(later.run())
+    assert str(incident.folder) in str(raised.value)
+
+
+def _fix(patch):
+    from kit.incident import Fix
+
+    return Fix(patches=[patch])
+
+
+def test_an_error_takes_back_what_a_given_executor_has_not_begun():
+    later = Later()
+    with pytest.raises(ZeroDivisionError), pool_of(later) as pool:
+        waiting = pool.submit(abs, 1)
+        raise ZeroDivisionError
+    with pytest.raises(CancelledError):
+        waiting.result()
+
+
+def test_a_worker_of_a_cluster_dies_and_nothing_is_lost(tmp_path):
+    """Dask: two worker processes, each with a folder and a copy of the kit of its own."""
+    files = {f"build-{number}": file for number, file in enumerate(write_service(tmp_path / "one", 1), 1)}
+    done = []
+    with cluster(2) as (client, workers):
+
+        def progress(count, says):
+            if not done:
+                workers.kill_one()
+            done.append((count, says))
+
+        there = verify_all(files, on_cluster(client), at_once=4, progress=progress)
+        assert os.listdir(workers.folder / "worker-1" / "tmp")  # where it unpacked what it was sent
+    assert [count for count, _ in done] == [1, 2, 3, 4, 5]
+    with ThreadPoolExecutor(2) as threads:
+        here = verify_all(files, threads, at_once=2, progress=lambda count, says: None)
+    assert without_times(there) == without_times(here)
+    assert any(one["verified"] for one in there.values())
