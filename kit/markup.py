@@ -122,7 +122,7 @@ def para(*contents: Content, kind: str | None = None) -> Part:
 
 def on_narrow(text: str) -> Part:
     """A sentence that the page shows on a narrow screen only; JupyterLab and plain text never do."""
-    return Part(f'<p class="kit-narrow" style="display:none">{html.escape(text)}</p>', "")
+    return Part(f'<p class="kit-narrow" style="display:none">{html.escape(safe(text))}</p>', "")
 
 
 def strong(*contents: Content) -> Part:
@@ -172,7 +172,7 @@ def table(
     kind: str = "kit-cards",
 ) -> Part:
     """A table whose first column heads its rows; ``marked`` are numbers of rows that stand out."""
-    marked = set(marked)
+    marked, caption, head = set(marked), safe(caption), [safe(name) for name in head]
     cells = [[part(one) for one in row] for row in rows]
     # The roles and labels keep it a table for readers where a narrow screen shows its rows as cards.
     top = "".join(f'<th scope="col" role="columnheader"{_CELL}>{breakable(name).html}</th>' for name in head)
@@ -273,7 +273,7 @@ def sides(caption: str, text: str, *, most: int = 160) -> Part:
             rows.append(f"<tr><td>{was}</td><td>{now}</td></tr>")
     # The style is for JupyterLab; the page has its own and takes this one out.
     shown = (
-        f'<table class="kit-sides" style="white-space:pre-wrap;text-align:left"><caption>{html.escape(caption)}</caption>'
+        f'<table class="kit-sides" style="white-space:pre-wrap;text-align:left"><caption>{html.escape(safe(caption))}</caption>'
         f'<thead><tr><th scope="col">before</th><th scope="col">after</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
     rest = para(f"{left_out} more lines are in the patch itself.") if left_out else None
