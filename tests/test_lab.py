@@ -8,7 +8,8 @@ from browser import processes_of, watched
 from conftest import PROJECT
 
 from kit.incident import load
-from kit.page import write_page
+import nbformat
+from kit.page import render
 
 pytestmark = pytest.mark.xdist_group("browser")
 NOTEBOOKS = ("triage", "reproduce", "diagnose", "verify", "history", "postmortem")
@@ -96,7 +97,8 @@ def hostile_page(visited, lab, incident, chromium, tmp_path_factory):
     """The page of the hostile incident, on a phone and with everything opened, and what it did."""
     visited("postmortem")
     html = tmp_path_factory.mktemp("page") / "page.html"
-    write_page(lab.notebooks / "postmortem.ipynb", html, title=load(incident).title)
+    shown = nbformat.read(lab.notebooks / "postmortem.ipynb", as_version=4)
+    html.write_text(render(shown, title=load(incident).title), "utf-8")
     with watched(chromium, html.as_uri(), viewport={"width": 360, "height": 700}) as (context, seen):
         page = context.new_page()
         page.goto(html.as_uri())
