@@ -117,7 +117,7 @@ sqlalchemy.exc.InvalidRequestError: Table '{TABLE}' is already defined for this 
     git(made.folder, "reset", "--quiet", "--hard")
     (folder / "cure.patch").write_text(cure)
     (folder / "nothing.patch").write_text(nothing)
-    texts = [text.replace("\ud800", "") for text in TEXTS.values()]
+    texts = [text.replace("\ud800", "").replace("\0", "") for text in TEXTS.values()]  # which a file may not hold
     content = {
         "title": f"Table {TABLE} is already defined {texts[0]}",
         "app": {"repository": "repository", "revision": bad},
