@@ -17,7 +17,7 @@ from attempts import Plugin, tried  # noqa: F401 (tried is a fixture)
 PROJECT = Path(__file__).parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
-from browser import chromium, lab  # noqa: E402, F401 - fixtures
+from browser import chromium, lab, needs_browser  # noqa: E402, F401 - two fixtures
 
 
 class Said(NamedTuple):
@@ -34,6 +34,10 @@ class Said(NamedTuple):
 
 def pytest_configure(config):
     config.pluginmanager.register(Plugin(config))
+
+
+def pytest_runtest_setup(item):
+    needs_browser(item)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -2,6 +2,7 @@
 
 import json
 
+import hostile
 import pytest
 from conftest import patch
 
@@ -140,3 +141,13 @@ def test_no_secret_of_a_url_is_shown(kit, write_incident, duplicate):
 def test_no_path_of_this_machine_is_shown(kit, write_incident, duplicate, tmp_path):
     said = kit("reproduce", write_incident(duplicate), "--json")
     assert str(tmp_path) not in said.out and "/site-packages/" not in said.out and "incident-" not in said.out
+
+
+@pytest.mark.attempt("hostile", "names and messages steer the terminal, or are no whole letters")
+def test_hostile_text_steers_no_terminal_and_breaks_no_json(kit, tmp_path):
+    file = hostile.write_incident(tmp_path)
+    words = kit("reproduce", file)
+    assert words.code == 0 and not set(words.out + words.err) & hostile.STEERING and hostile.TABLE in words.out
+    report = kit("reproduce", file, "--json").json
+    # Nothing of JSON is taken out: a program reads it.
+    assert {one["table"] for one in report["registrations"]} >= set(hostile.TEXTS.values())

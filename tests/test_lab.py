@@ -107,7 +107,7 @@ def hostile_page(visited, lab, incident, chromium, tmp_path_factory):
         yield page, seen
 
 
-@pytest.mark.attempt("hostile text")
+@pytest.mark.attempt("hostile")
 @pytest.mark.parametrize("text", hostile.TEXTS)
 def test_hostile_text_in_a_notebook_is_text(text, visited, lab):
     for how in ("live", "trusted", "received"):
@@ -117,7 +117,7 @@ def test_hostile_text_in_a_notebook_is_text(text, visited, lab):
     assert lab.seen.hits == [] and lab.seen.dialogs == []
 
 
-@pytest.mark.attempt("hostile text")
+@pytest.mark.attempt("hostile")
 @pytest.mark.parametrize("text", hostile.TEXTS)
 def test_hostile_text_on_the_page_is_text(text, hostile_page):
     page, seen = hostile_page
@@ -127,7 +127,7 @@ def test_hostile_text_on_the_page_is_text(text, hostile_page):
     assert seen.hits == [] and seen.dialogs == []
 
 
-@pytest.mark.attempt("hostile text")
+@pytest.mark.attempt("hostile")
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_nothing_that_a_notebook_shows_acts_asks_or_breaks_the_layout(name, visited, lab):
     for how in ("live", "trusted", "received"):
@@ -137,7 +137,7 @@ def test_nothing_that_a_notebook_shows_acts_asks_or_breaks_the_layout(name, visi
     assert lab.seen.hits == [] and lab.seen.asked == [] and lab.seen.dialogs == []
 
 
-@pytest.mark.attempt("hostile text")
+@pytest.mark.attempt("hostile")
 def test_nothing_on_the_page_acts_asks_or_breaks_the_layout(hostile_page):
     page, seen = hostile_page
     assert page.evaluate("[...document.links].filter(one => !one.getAttribute('href').startsWith('#')).length") == 0
