@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
@@ -31,11 +30,11 @@ SECRET = "postgresql://admin:hunter2@db.example.com/prod"
 
 
 @pytest.fixture(scope="session")
-def checked_folder(once):
+def checked_folder(once, tmp_path_factory):
     """One run over a folder of all kinds: what it said, and what it left."""
 
     def make():
-        base = Path(tempfile.mkdtemp(prefix="checked-"))
+        base = tmp_path_factory.mktemp("checked")
         incidents = base / "incidents"
         for name in ("true", "changed", "healthy"):
             shutil.copytree(APPLICATIONS / "second-class-same-table-same-file", incidents / name)
