@@ -277,11 +277,11 @@ def _guard(options) -> int:
     if options.output and guard.source is not None:
         _write(options.output, guard.source)
     if options.json:
-        print(json.dumps(guard_report(incident, guard), indent=2, ensure_ascii=False))
+        print(json.dumps(redacted(guard_report(incident, guard)), indent=2, ensure_ascii=False))
     elif guard.source is None:
-        print(f"no guard is written: {guard.because}")
+        print(_plain(f"no guard is written: {guard.because}"))
     elif options.output:
-        print(f"guard: {options.output}\n{guard.because}")
+        print(_plain(f"guard: {options.output}\n{guard.because}"))
     else:
         print(guard.source, end="")
     return guard.code

@@ -50,6 +50,8 @@ _COMMON = re.compile(
 _IN_URL = re.compile(r"://[^\s:/@'\"]{0,200}:([^\s'\"]{1,400})@")
 _IN_PAIR = re.compile(r"(?i)(?:password|passwd|pwd|secret|token|api_?key)\s?=\s?['\"]?([^\s'\"&;,]{1,400})")
 
+_BETWEEN = re.compile(r"(?:\x1b\[[0-9;?]{0,20}[A-Za-z]|[\W_])+")
+
 _known: dict[str, str] = {}  # value to what it is called
 _written: dict[str, bool] = {}  # every form of every value, in lower case: may it be part of a longer word?
 _learning = threading.Lock()
@@ -110,7 +112,37 @@ def mask(text: str, instead: str) -> str:
         return text
     lowered = text.lower()  # one look for each is many times faster than one pattern of all
     there = tuple(sorted((one for one in list(_written) if one in lowered), key=lambda one: (-len(one), one)))
-    return _pattern(there).sub(instead, text) if there else text
+    return _mask_broken(_pattern(there).sub(instead, text) if there else text, instead)
+
+
+def dense(text: str) -> str:
+    """Only letters and digits: a value that a frame, a line end or a colour cuts in two is whole again."""
+    return _BETWEEN.sub("", text).lower()
+
+
+def _mask_broken(text: str, instead: str) -> str:
+    """What stands in a box, say of a traceback with its variables, is broken over lines with a border between."""
+    joined = dense(text)
+    for value in list(_known):
+        wanted = dense(value)
+        # Plain words may follow each other by chance.
+        if len(wanted) >= _LONG and not wanted.isalpha() and wanted in joined:
+            text = _broken(wanted).sub(lambda found: _letters_masked(found[0], instead), text)
+    return text
+
+
+@lru_cache(maxsize=256)
+def _broken(letters: str) -> re.Pattern:
+    return re.compile(f"{_BETWEEN.pattern[:-1]}{{0,400}}".join(map(re.escape, letters)), re.IGNORECASE)
+
+
+def _letters_masked(text: str, instead: str) -> str:
+    """Lines, borders and colours stay."""
+    ends = [(0, 0), *(found.span() for found in _BETWEEN.finditer(text)), (len(text), len(text))]
+    return "".join(
+        text[start:end] + (instead if following[0] > end else "")
+        for (start, end), following in zip(ends, ends[1:], strict=False)
+    )
 
 
 @lru_cache(maxsize=256)

@@ -14,6 +14,8 @@ from typing import NamedTuple
 from .redact import redact
 
 _ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
+_MARK = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_HEAPED = re.compile(f"({_MARK}{{8}}){_MARK}+")  # no letter of any language carries as many
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _MOST = 20_000  # characters of one text
 # JupyterLab sets cells flush right and keeps no class's colour; the page has its own style and takes these out.
@@ -58,8 +60,9 @@ class Shown:
 
 
 def safe(text: object) -> str:
-    """Text of the application without secrets, terminal codes, control and direction characters, and not endless."""
+    """Text of the application without secrets, terminal codes, control and direction characters, heaped marks; not endless."""
     line = redact(_ODD.sub("�", _ANSI.sub("", str(text)).replace("\r\n", "\n")))
+    line = _HEAPED.sub(r"\1�", line)
     return line if len(line) <= _MOST else f"{line[:_MOST]}\n… {len(line) - _MOST} more characters"
 
 
@@ -119,7 +122,7 @@ def para(*contents: Content, kind: str | None = None) -> Part:
 
 def on_narrow(text: str) -> Part:
     """A sentence that the page shows on a narrow screen only; JupyterLab and plain text never do."""
-    return Part(f'<p class="kit-narrow" style="display:none">{html.escape(text)}</p>', "")
+    return Part(f'<p class="kit-narrow" style="display:none">{html.escape(safe(text))}</p>', "")
 
 
 def strong(*contents: Content) -> Part:
@@ -169,7 +172,7 @@ def table(
     kind: str = "kit-cards",
 ) -> Part:
     """A table whose first column heads its rows; ``marked`` are numbers of rows that stand out."""
-    marked = set(marked)
+    marked, caption, head = set(marked), safe(caption), [safe(name) for name in head]
     cells = [[part(one) for one in row] for row in rows]
     # The roles and labels keep it a table for readers where a narrow screen shows its rows as cards.
     top = "".join(f'<th scope="col" role="columnheader"{_CELL}>{breakable(name).html}</th>' for name in head)
@@ -270,7 +273,7 @@ def sides(caption: str, text: str, *, most: int = 160) -> Part:
             rows.append(f"<tr><td>{was}</td><td>{now}</td></tr>")
     # The style is for JupyterLab; the page has its own and takes this one out.
     shown = (
-        f'<table class="kit-sides" style="white-space:pre-wrap;text-align:left"><caption>{html.escape(caption)}</caption>'
+        f'<table class="kit-sides" style="white-space:pre-wrap;text-align:left"><caption>{html.escape(safe(caption))}</caption>'
         f'<thead><tr><th scope="col">before</th><th scope="col">after</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
     rest = para(f"{left_out} more lines are in the patch itself.") if left_out else None

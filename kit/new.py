@@ -154,9 +154,11 @@ def _text(found: Discovery, target: Path, with_log: bool) -> str:
     lines.append("startup:                                     # what the server does until it is up, in order")
     for step in found.startup:
         lines.append(_commented(f"  - {step.kind}: {_value(step.text)}", step.why))
-    lines += [f"  # {note}" for note in found.notes]
+    lines += [f"  # {_plain(note)}" for note in found.notes]
     for one in found.others[:3]:
-        lines.append(f"  # another way, {one.why}: " + "; ".join(f"{kind}: {text}" for kind, text in one.steps))
+        lines.append(
+            "  # " + _plain(f"another way, {one.why}: " + "; ".join(f"{kind}: {text}" for kind, text in one.steps))
+        )
     if found.error:
         lines += [
             "expect:                                      # how the incident looks when it reproduces",
@@ -174,7 +176,7 @@ def _text(found: Discovery, target: Path, with_log: bool) -> str:
         else ["# log: log.txt"]
     )
     for sentence in found.wanting:
-        lines += [f"# Not found: {sentence}"]
+        lines += [f"# Not found: {_plain(sentence)}"]
     lines += [
         "",
         "# What people believed: each is tested when it has a kind (the README lists them).",
@@ -240,9 +242,14 @@ def _of_database(found: Discovery) -> list[str]:
     return lines
 
 
+def _plain(text: str) -> str:
+    """Text of the application as a comment may hold it: in one line, printable, without secrets."""
+    return redact(re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]+|\s+", " ", text))
+
+
 def _commented(line: str, comment: str) -> str:
     """A line with a comment, on its right where there is room and else above it."""
-    comment = re.sub(r"\s+", " ", comment)
+    comment = _plain(comment)
     if not comment:
         return line
     if len(line) < _COLUMN - 1 and len(comment) < 76:
@@ -274,6 +281,7 @@ def told_of(file: Path, found: Discovery) -> list[str]:
     if found.missing_modules:
         lines.append(f"  not in that interpreter: {', '.join(found.missing_modules[:8])}")
     lines += [f"  not found: {sentence}" for sentence in found.wanting]
+    lines = [lines[0], *("  " + _plain(line.strip()) for line in lines[1:])]
     shown = os.path.relpath(file.parent)
     lines += [
         "next: look it over, then",

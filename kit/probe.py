@@ -1177,6 +1177,8 @@ def _engine_target(dialect, cargs, cparams):
         return next((str(cparams[name]) for name in names if cparams.get(name)), "")
 
     host, port = given("host", "hostname", "server", "unix_socket"), given("port")
+    if dialect.driver.startswith(("psycopg", "asyncpg")):  # as the driver itself does
+        port = port or os.environ.get("PGPORT", "")
     database = given("dbname", "database", "db")
     here = "127.0.0.1" if host == "localhost" else host
     if _scratch is not None and (dialect.name, here, port, database) == _scratch:

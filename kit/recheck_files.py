@@ -13,6 +13,7 @@ from .errors import IncidentError
 from .janitor import write_whole
 from .page import TEMPLATE
 from .recheck import VERDICTS, Checked, check_report, plain, worst
+from .redact import redacted
 
 _MOST = 4000  # characters of one message
 _SUMMARY = 900_000  # bytes; GitHub takes 1 MiB a step
@@ -29,7 +30,7 @@ def write_files(checked: Sequence[Checked], folder: Path) -> None:
         "index.html": index_page(checked, folder),
         "junit.xml": junit(checked),
         "summary.md": summary(checked),
-        "check.json": json.dumps(check_report(checked, folder), indent=2, ensure_ascii=False) + "\n",
+        "check.json": json.dumps(redacted(check_report(checked, folder)), indent=2, ensure_ascii=False) + "\n",
     }
     for name, text in files.items():
         try:

@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SecretFound
-from .known_secrets import known, mask
+from .known_secrets import dense, known, mask
 
 # Detectors that know a form. Those of detect-secrets that go by entropy or by a word beside the value take commit
 # ids, revisions and column names for secrets; a page is full of them.
 _PLUGINS = {
     "AWSKeyDetector",
-    "ArtifactoryDetector",
     "AzureStorageKeyDetector",
     "BasicAuthDetector",
     "DiscordBotTokenDetector",
@@ -85,21 +84,15 @@ def kinds_in(text: str) -> list[str]:
 
 def _known_in(text: str) -> Iterator[str]:
     """Secrets of the incident file and the environment, whatever stands between their letters."""
-    dense, hidden = _dense(text), mask(text, "") != text
+    joined, hidden = dense(text), mask(text, "") != text
     for value, name in known().items():
-        wanted = _dense(value)
+        wanted = dense(value)
         sure = len(wanted) >= _LEAST and not wanted.isalpha()  # plain words may follow each other by chance
-        if sure and wanted in dense or hidden and value.lower() in text.lower():
+        if sure and wanted in joined or hidden and value.lower() in text.lower():
             hidden = False
             yield f"the value of {name.lstrip('.')}"
     if hidden:
         yield "a known secret in another form"
-
-
-def _dense(text: str) -> str:
-    """Only letters and digits: a value that a frame, a line end or a colour cuts in two is whole again."""
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-    return "".join(filter(str.isalnum, text)).lower()
 
 
 def _folders_in(text: str) -> Iterator[str]:

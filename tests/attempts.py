@@ -25,7 +25,7 @@ KINDS = {
     "limits": ("Limits are passed", "escapes", "ended at its limit, with every descendant"),
     "secrets": ("Secrets and private paths are shown", "leaks", "masked"),
     "hostile": ("Hostile text is executed", "escapes", "text"),
-    "kills": ("The kit is killed, and leaves something behind", "leftovers", "nothing left behind"),
+    "leftovers": ("The kit is killed, and leaves something behind", "leftovers", "nothing left behind"),
 }
 
 

@@ -153,6 +153,7 @@ class Lab:
                 const widget = await jupyterapp.commands.execute('docmanager:open', {path, factory: 'Notebook'});
                 await widget.context.ready;
                 await widget.revealed;
+                while (jupyterapp.shell.currentWidget !== widget) await new Promise(done => setTimeout(done, 20));
                 if (!kernel) return;
                 await widget.sessionContext.ready;
                 await widget.sessionContext.session.kernel.info;
@@ -255,6 +256,7 @@ class Lab:
             """async () => {
                 await jupyterapp.serviceManager.sessions.shutdownAll();
                 for (const widget of [...jupyterapp.shell.widgets('main')]) { widget.context?.model && (widget.context.model.dirty = false); widget.close(); }
+                while ([...jupyterapp.shell.widgets('main')].some(widget => widget.context)) await new Promise(done => setTimeout(done, 50));
             }"""
         )
 

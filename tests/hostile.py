@@ -35,7 +35,7 @@ TEXTS = {
 STEERING = {chr(number) for number in (*range(9), *range(14, 32), *range(0x7F, 0xA0), *range(0x202A, 0x202F))}
 STEERING |= {chr(number) for number in (0x200E, 0x200F, *range(0x2066, 0x206A))}
 # What must stand there letter for letter.
-SHOWN = {name: text for name, text in TEXTS.items() if not set(text) & (STEERING | set("\r\x0b\u2028\ud800"))}
+SHOWN = {name: text for name, text in TEXTS.items() if not set(text) & (STEERING | set("\r\x0b\u2028\ud800\u0489"))}
 LONG = "a line without end " * 60_000  # 1.1 MB
 TABLE = "<img src=x onerror=__hit='table'>"
 MODULE = "<img src=x onerror=__hit='module'>"
@@ -117,7 +117,7 @@ sqlalchemy.exc.InvalidRequestError: Table '{TABLE}' is already defined for this 
     git(made.folder, "reset", "--quiet", "--hard")
     (folder / "cure.patch").write_text(cure)
     (folder / "nothing.patch").write_text(nothing)
-    texts = [text.replace("\ud800", "") for text in TEXTS.values()]
+    texts = [text.replace("\ud800", "").replace("\0", "") for text in TEXTS.values()]  # which a file may not hold
     content = {
         "title": f"Table {TABLE} is already defined {texts[0]}",
         "app": {"repository": "repository", "revision": bad},

@@ -15,7 +15,7 @@ def test_one(how):
     if how == "skipped":
         pytest.skip("no such kernel")
 
-@pytest.mark.attempt("kills")
+@pytest.mark.attempt("leftovers")
 def test_many(tried):
     tried("SIGKILL", times=30)
     tried("SIGTERM | 1", "a lock stayed", held=False, times=2)

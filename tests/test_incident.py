@@ -140,3 +140,68 @@ def test_a_program_that_is_no_python_is_said_to_be_none(written):
     incident = load(written(GOOD.replace("root: app", "root: app\n  python: /bin/false")))
     with pytest.raises(RunBroke, match="is not a Python 3.8 or later that runs"):
         find_interpreter(incident)
+
+
+# Every one is refused with exit code 2 and one message that holds this.
+HOSTILE = {
+    "an object of Python": (GOOD + "log: !!python/object/apply:os.system ['true']\n", ":6: not valid YAML"),
+    "a name of Python": (GOOD + "log: !!python/name:os.system\n", ":6: not valid YAML"),
+    "merge keys that explode": (
+        "a: &b0 {x: 1}\n" + "".join(f"b{n}: &b{n} {{<<: [{', '.join([f'*b{n - 1}'] * 9)}]}}\n" for n in range(1, 9)),
+        "aliases make this file larger",
+    ),
+    "a list that holds itself": ("a: &a [*a]\n", "aliases make this file larger"),
+    "a thousand levels": ("a: " + "[" * 1000 + "]" * 1000, "nested too deeply"),
+    "a number of 5000 digits": (GOOD + f"limits: {{processes: {'9' * 5000}}}\n", ":6: not valid YAML: this is no int"),
+    "a limit beyond every system": (GOOD + "limits: {memory_mb: 99999999999999999999}\n", "limits.memory_mb"),
+    "a limit without end": (GOOD + "limits: {seconds: .inf}\n", "limits.seconds"),
+    "a day that is none": (GOOD + "log: 2025-02-31\n", ":6: not valid YAML: this is no timestamp"),
+    "a tag and another value": (GOOD + "log: !!bool x\n", ":6: not valid YAML: this is no bool"),
+    "a NUL": (GOOD.replace("An incident", "a\0b"), "not valid YAML"),
+    "an escaped NUL": (GOOD.replace("An incident", '"a\\0b"'), ":1: a NUL or half a character"),
+    "half a character": (GOOD.replace("An incident", '"\\ud800"'), ":1: a NUL or half a character"),
+    "the same key twice": (
+        GOOD.replace("root: app", "root: app\n  root: /"),
+        ":4: root: this key stands here a second",
+    ),
+    "two documents": (GOOD + "---\n" + GOOD, "another document"),
+    "a variable without a name": (GOOD.replace("root: app", 'root: app\n  env: {"": x}'), "is no name of a variable"),
+    "a name of 5000 letters": (GOOD.replace("root: app", f"root: {'a' * 5000}"), "app.root: there is no folder"),
+    "nobody's home": (GOOD.replace("root: app", "root: ~nobody-at-all/x"), "app.root: there is no folder"),
+    "UTF-16": (GOOD.encode("utf-16"), "cannot be read as UTF-8"),
+    "5 MB": (GOOD + "#" * (5 << 20), "is larger than 4 MB"),
+}
+
+
+@pytest.mark.attempt("hostile", "an incident file with")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_one_message(name, written, record_property):
+    content, said = HOSTILE[name]
+    file = written("")
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(IncidentError) as error:
+        load(file)
+    assert said in str(error.value) and len(str(error.value)) < 6000 and "\n" not in str(error.value)
+    record_property("happened", "refused, exit 2")
+
+
+@pytest.mark.parametrize("how", ["a byte order mark", "line ends of Windows"])
+def test_files_of_other_editors_are_read(how, written):
+    text = "\ufeff" + GOOD if "mark" in how else GOOD.replace("\n", "\r\n")
+    file = written("")
+    file.write_bytes(text.encode())
+    assert load(file).title == "An incident"
+
+
+def test_what_is_no_file_is_not_waited_for(written, tmp_path):
+    import os
+
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(IncidentError, match="is no file"):
+        load(tmp_path / "pipe.yaml")
+
+
+def test_a_value_under_a_secret_name_is_in_no_message(written):
+    with pytest.raises(IncidentError) as error:
+        load(written(GOOD.replace("root: app", "root: app\n  env: {DB_PASSWORD: [geheim99]}")))
+    assert "DB_PASSWORD" in str(error.value) and "geheim99" not in str(error.value)

@@ -3,12 +3,13 @@
 import re
 
 import hostile
+import nbformat
 import pytest
 from browser import processes_of, watched
 from conftest import PROJECT
 
 from kit.incident import load
-from kit.page import write_page
+from kit.page import render
 
 pytestmark = pytest.mark.xdist_group("browser")
 NOTEBOOKS = ("triage", "reproduce", "diagnose", "verify", "history", "postmortem")
@@ -64,6 +65,7 @@ def test_make_lab_opens_on_a_page_that_says_what_to_do(lab):
         assert shown.get_by_role("link", name=f"{name}.ipynb").count() == 1
     shown.get_by_role("link", name="triage.ipynb").click()
     page.wait_for_function("jupyterapp.shell.currentWidget?.context?.path === 'triage.ipynb'")
+    lab.open("triage.ipynb")  # with its kernel, which begins by itself
     lab.close_all()
 
 
@@ -95,7 +97,8 @@ def hostile_page(visited, lab, incident, chromium, tmp_path_factory):
     """The page of the hostile incident, on a phone and with everything opened, and what it did."""
     visited("postmortem")
     html = tmp_path_factory.mktemp("page") / "page.html"
-    write_page(lab.notebooks / "postmortem.ipynb", html, title=load(incident).title)
+    made = nbformat.read(lab.notebooks / "postmortem.ipynb", as_version=4)
+    html.write_text(render(made, title=load(incident).title), encoding="utf-8")
     with watched(chromium, html.as_uri(), viewport={"width": 360, "height": 700}) as (context, seen):
         page = context.new_page()
         page.goto(html.as_uri())

@@ -272,7 +272,8 @@ LAYOUTS = {
         ["serve: uvicorn store.main:app --port {port}"],
         {
             "database": "postgresql",
-            "env": {"POSTGRES_SERVER": "{database_host}", "POSTGRES_PASSWORD": "{database_password}", "POSTGRES_DB": "{database_name}"},
+            # That no port is read is seen, too: libpq takes it from there.
+            "env": {"PGPORT": "{database_port}", "POSTGRES_SERVER": "{database_host}", "POSTGRES_PASSWORD": "{database_password}", "POSTGRES_DB": "{database_name}"},
         },
     ),
     "settings that pydantic reads": (
@@ -482,3 +483,32 @@ def test_nothing_is_written_into_the_application(kit, tmp_path):
 def test_the_kits_own_folder_is_no_application(kit, tmp_path):
     said = kit("new", tmp_path / "x", cwd=PROJECT)
     assert said.code == 2 and "which application?" in said.err
+
+
+def test_names_and_commands_that_mean_harm_stay_comments(kit, tmp_path):
+    """A file's name with a line end in it, control characters and a password in a Procfile's other process."""
+    files = store()
+    files["Procfile"] = (
+        "web: uvicorn store.main:app\n"
+        "admin: python -m admin --db postgresql://admin:hunter2@db/prod \x1b[31m\x00\u2028 && echo '\\nfixes: {evil: {}}'\n"
+    )
+    root = written(tmp_path / "app", files)
+    folder = root / "a\nstartup: [{command: evil}]\n#"
+    folder.mkdir()
+    (folder / "tools.py").write_text("from sqlalchemy import MetaData\nmetadata = MetaData()\n")
+    said = kit("new", tmp_path / "x", "--app", root)
+    assert said.code == 0, said.err
+    text = (tmp_path / "x" / "incident.yaml").read_text()
+    assert "hunter2" not in text + said.out and "\x1b" not in text
+    assert [str(one) for one in load(tmp_path / "x").startup] == ["serve: uvicorn store.main:app --port {port}"]
+
+
+@pytest.mark.parametrize("inside", [".", "services/store"])
+def test_in_a_git_repository_the_work_tree_is_run_and_the_history_is_offered(inside, kit, tmp_path):
+    top = tmp_path / "repository"
+    root = written(top / inside, store())
+    subprocess.run(["git", "init", "-q", top], check=True)
+    assert kit("new", tmp_path / "x", "--app", root).code == 0
+    text = (tmp_path / "x" / "incident.yaml").read_text()
+    assert load(tmp_path / "x").app.root == os.path.normpath(f"../repository/{inside}")
+    assert "# repository: ../repository\n" in text and ("# subdir: services/store" in text) == (inside != ".")

@@ -91,6 +91,7 @@ def whole():
     )
 
 
+@pytest.mark.attempt("hostile", "markup in an output, in prose and in a title")
 @pytest.mark.parametrize("markup", HOSTILE)
 def test_nothing_in_an_output_or_in_prose_can_act_or_load(markup):
     text = render(

@@ -346,6 +346,29 @@ def test_every_driver_reaches_the_scratch_database_and_none_reaches_production_o
     assert given.ask(sessions) == before == [1] and given.left() == []
 
 
+def test_an_application_that_names_no_port_reaches_the_scratch_database_by_libpqs_own_variable(kit, given, write):
+    source = """
+        import os
+        from sqlalchemy import URL, create_engine, text
+
+        parts = [os.environ[name] for name in ("DB_USER", "DB_PASSWORD", "DB_HOST")]
+        url = URL.create("postgresql+psycopg", *parts, database=os.environ["DB_NAME"])
+        with create_engine(url).connect() as connection:
+            raise RuntimeError(connection.execute(text("SELECT 'reached'")).scalar())
+    """
+    parts = {f"DB_{part.upper()}": f"{{database_{part}}}" for part in ("host", "name", "user", "password")}
+    errors = []
+    for more in ({"PGPORT": "{database_port}"}, {}):
+        file = write(
+            {"asks.py": source},
+            folder=f"case-{len(more)}",
+            app={"env": {**parts, **more}},
+            startup=[{"import": "asks"}],
+        )
+        errors.append(kit("reproduce", file, "--json", env=use(given)).json["steps"][0]["error"])
+    assert errors[0] == "RuntimeError: reached" and "refused by the incident kit" in errors[1]
+
+
 @pytest.mark.parametrize("way", ["unix socket", "tls", "sqlalchemy's url", "no database"])
 def test_the_server_may_be_given_in_every_way_that_libpq_takes(kit, given, write, way):
     folder = given.ask("SHOW unix_socket_directories")[0]

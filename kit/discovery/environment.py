@@ -135,6 +135,11 @@ def _without_url(found: Discovery, database: Database, project: Project, variabl
     parts = _parts_of(database)
     if parts:
         found.env |= {name: (value, f"read at {one.at}") for name, (value, one) in parts.items()}
+        if all(value != "{database_port}" for value, _ in parts.values()):
+            found.env["PGPORT"] = (
+                "{database_port}",
+                "the sources read no port; PostgreSQL's own library takes it from here",
+            )
         names = ", ".join(parts)
         found.database = replace(database, kind="postgresql", because=f"the URL is put together from {names}")
         found.found.append(("the database's URL", f"put together from {names}", f"read from {database.parts[0].at} on"))

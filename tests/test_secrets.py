@@ -1,0 +1,153 @@
+"""An application that leaks everything everywhere: none of it is in anything that the kit shows or writes."""
+
+import base64
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+TOKEN = "Qz7" + "-hunter-4kWp-pears-9"  # of app.env, so known exactly
+CODE = "zebra77" + "kiwi31"  # likewise, and good for a name
+# What only its form gives away.
+GUESSED = {
+    "a URL's password": ("kX9" + "dbpass1", "postgresql://app:{}@db.example.com/prod is down"),
+    "a pair": ("kX9" + "pairpass2", "connect(host='db', password='{}')"),
+    "a bearer token": ("kX9" + "bearer3abc", "Authorization: Bearer {}"),
+    "a cookie": ("kX9" + "cookie4", "Set-Cookie: session={}; HttpOnly"),
+    "a query's key": ("kX9" + "query5", "GET https://x.example.com/v1?api_key={}&a=1"),
+    "a JWT": ("eyJhbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiIxIn0.kX9jwt6jwt6", "seen {}"),
+    "an AWS key": ("AKIA" + "KX9AWSKEY7AWSKEY", "with {}"),
+    "a private key": ("MIIEkX9" + "privatekey8", "-----BEGIN RSA PRIVATE " + "KEY-----\n{}\n-----END RSA PRIVATE " + "KEY-----"),
+    "a home folder": ("/home/kx9ada", "opened {}/shop/config.ini"),
+}  # fmt: skip
+MESSAGES = [text.format(value) for value, text in GUESSED.values()]
+
+MAIN = f'''
+"""The service; the token is {TOKEN}."""
+import base64, json, os, sys, warnings, urllib.parse
+from service import billing, mod_{CODE}
+
+token = os.environ["API_TOKEN"]
+messages = {MESSAGES!r}
+for message in messages:
+    print(message)
+    print(repr({{"message": message}}), json.dumps(message), file=sys.stderr)
+print("| token = " + token[:9] + " |\\n|   \\x1b[31m" + token[9:] + "\\x1b[0m |")
+print(token, repr(token), urllib.parse.quote(token), base64.b64encode(("user:" + token).encode()).decode(), token.encode().hex())
+warnings.warn("the token " + token + " is old")
+try:
+    raise ValueError("caught: " + " ".join(messages) + token)
+except ValueError:
+    pass
+try:
+    from service import broken
+except RuntimeError:
+    pass
+from service import legacy
+'''
+
+
+@pytest.fixture
+def leaking(write_incident, duplicate):
+    def write(**more):
+        files = {
+            **duplicate,
+            "service/main.py": MAIN,
+            f"service/mod_{CODE}.py": f"from sqlalchemy import Table, Column, Integer\nfrom service.db import Base\nTable('t_{CODE}', Base.metadata, Column('id', Integer))\n",
+            "service/broken.py": f"raise RuntimeError({' '.join(MESSAGES) + TOKEN!r})\n",
+            "service/billing.py": f"""
+                from sqlalchemy import Column, Integer, String
+                from service.db import Base
+
+                class Invoice(Base):
+                    __tablename__ = "invoices"
+                    id = Column(Integer, primary_key=True)
+                    password = Column(String(40), default="kX9columndefault")
+                    note = Column(String(90), default={MESSAGES[0]!r}, server_default={TOKEN!r})
+            """,
+        }
+        link = f"from service import billing, mod_{CODE}"
+        file = write_incident(
+            files,
+            title=f"Down with {MESSAGES[0]}",
+            app={"env": {"API_TOKEN": TOKEN, "SIGNING_KEY": CODE}},
+            startup=[{"import": "service.main"}, {"command": f"python -c 'pass' --password=kX9argument {TOKEN}"}],
+            hypotheses=[{"claim": f"the token {TOKEN} is old"}],
+            fixes={"new": {"patches": ["new.patch"], "claim": MESSAGES[2]}},
+            checks=[{"command": f"python -c 'import os, sys; print(os.environ[\"API_TOKEN\"]); sys.exit(1)' {TOKEN}"}],
+            postmortem={"summary": f"It had {MESSAGES[0]} in it", "timeline": [{"at": "now", "what": TOKEN}]},
+            **more,
+        )
+        (file.parent / "new.patch").write_text(
+            f"--- a/service/main.py\n+++ b/service/main.py\n@@ -3,3 +3,3 @@\n import base64, json, os, sys, warnings, urllib.parse\n-{link}\n+{link}  # {TOKEN} {MESSAGES[0]}\n \n"
+        )
+        return file
+
+    return write
+
+
+MARKS = {
+    "a value of app.env": TOKEN,
+    "a value of app.env, in a name": CODE,
+    "a value of app.env, as base64": base64.b64encode(f"user:{TOKEN}".encode()).decode()[8:-4],
+    "a value of app.env, as digits": TOKEN.encode().hex(),
+    "a value of app.env, its second half in a box": TOKEN[9:],
+    "a column's default": "kX9columndefault",
+    "an argument": "kX9argument",
+    **{name: value for name, (value, _) in GUESSED.items()},
+    "the home folder of whoever runs it": str(Path.home()) + "/",
+    "the workspace": "/incident-",
+}  # fmt: skip
+
+
+def decoded(text: str) -> str:
+    """A text with what its pictures hold."""
+    found = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", text)
+    return text + "".join(base64.b64decode(one).decode() for one in found)
+
+
+def look(tried, where: str, text: str) -> list[str]:
+    text = decoded(text).lower()
+    leaked = [name for name, mark in MARKS.items() if mark.lower() in text]
+    for name in MARKS:
+        tried(f"{name}: in {where}", "shown" if name in leaked else "not there", held=name not in leaked)
+    return leaked
+
+
+@pytest.mark.attempt("secrets")
+@pytest.mark.parametrize("command", ["reproduce", "diagnose", "verify"])
+def test_no_command_shows_a_secret_in_words_or_as_json(command, leaking, kit, tried, tmp_path):
+    out = tmp_path / "out.json"
+    said = kit(command, leaking(), "-o", out)
+    assert said.code in (0, 1), said.err
+    assert out.exists() and "invoices" in out.read_text(), "it was seen all the same"
+    shown = {"words": said.out, "JSON": out.read_text(), "progress": said.err}
+    assert {name: look(tried, f"{command}, {name}", text) for name, text in shown.items()} == dict.fromkeys(shown, [])
+
+
+@pytest.mark.attempt("secrets")
+def test_no_page_notebook_or_result_holds_a_secret(leaking, kit, tried, tmp_path):
+    said = kit("postmortem", leaking(), "-o", tmp_path / "p")
+    assert said.code == 1 and "no fix is verified" in said.out, said.err
+    shown = {"the terminal": said.out + said.err}
+    shown |= {f"the {suffix} file": (tmp_path / f"p.{suffix}").read_text() for suffix in ("ipynb", "html", "json")}
+    assert "legacy.py" in shown["the html file"]
+    assert {name: look(tried, name, text) for name, text in shown.items()} == dict.fromkeys(shown, [])
+    assert json.loads(shown["the json file"])["conflicts"][0]["table"] == "invoices"
+
+
+@pytest.mark.attempt("secrets", "a token of a form that only the scanner knows")
+def test_what_redaction_does_not_know_keeps_the_page_from_being_published(
+    write_incident, duplicate, kit, tmp_path, record_property
+):
+    discord = "MTk4NjIyNDgzNDcx" + "OTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs"
+    duplicate["service/main.py"] = f"print({discord!r})\nfrom service import billing, legacy\n"
+    for suffix in ("ipynb", "html", "json"):
+        (tmp_path / f"p.{suffix}").write_text("of an earlier run")
+    said = kit("postmortem", write_incident(duplicate), "-o", tmp_path / "p")
+    assert said.code == 1 and "nothing is published" in said.err
+    assert re.search(r'p\.html, under "[^"]+": Discord Bot Token', said.err), said.err
+    assert "ZnCjm1XVW7" not in said.err + said.out
+    assert not list(tmp_path.glob("p.*")) and not list(tmp_path.glob(".p.*"))
+    record_property("happened", "exit 1, no file is left, the place is named")
