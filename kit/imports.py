@@ -171,10 +171,13 @@ def _edges(trace: Trace, modules: Sequence[Module]) -> tuple[ImportEdge, ...]:
         by_name.setdefault((one.process, one.module), []).append(one)
         by_place.setdefault((one.process, one.module, one.file), []).append(one)
 
-    def last(candidates: Iterable[Module], at: int) -> Module | None:
+    def last(candidates: Sequence[Module], at: int) -> Module | None:
+        if len(candidates) == 1:  # nearly always
+            return candidates[0] if began[candidates[0].key] <= at else None
         return max((m for m in candidates if began[m.key] <= at), key=lambda m: m.number, default=None)
 
     known = {one.module for one in modules}
+    asked: dict[tuple, list[str]] = {}
     found: dict[tuple[int, int], ImportEdge] = {}
     executed = set()  # what a statement executed itself was not answered from sys.modules
     for one in modules:
@@ -185,7 +188,11 @@ def _edges(trace: Trace, modules: Sequence[Module]) -> tuple[ImportEdge, ...]:
         importer = last(by_place.get((edge.process, edge.importer, edge.file), ()), edge.at)
         if importer is None:
             continue
-        for name in _asked_for(edge, known):
+        statement = (edge.imported, edge.package, edge.names)
+        names = asked.get(statement)
+        if names is None:
+            names = asked[statement] = _asked_for(edge, known)
+        for name in names:
             if (importer.key, name, edge.line) in executed:
                 continue
             here = by_name.get((edge.process, name), ())

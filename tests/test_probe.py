@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 
 import pytest
 from conftest import PROJECT
@@ -29,6 +30,10 @@ def named(pair) -> str:
 @pytest.mark.parametrize("pair", PAIRS, ids=named)
 def test_each_interpreter_and_sqlalchemy_shows_both_sites_and_chains(pair, write_incident, duplicate):
     python = sqlalchemy_environment(*pair)
+    names = "; ".join(f"name_{number}" for number in range(300))  # more than an instruction has room for
+    duplicate["service/db.py"] = (
+        textwrap.dedent(duplicate["service/db.py"]) + f"if __name__ == 'another':\n    {names}\nimport service\n"
+    )
     trace = reproduce(load(write_incident(duplicate, app={"python": python})))
     (conflict,) = trace.conflicts
     assert trace.provenance["sqlalchemy"].startswith(pair[1])
@@ -40,6 +45,7 @@ def test_each_interpreter_and_sqlalchemy_shows_both_sites_and_chains(pair, write
     assert [c["name"] for c in conflict.second.existing] == ["id"]
     assert [c["name"] for c in conflict.second.new] == ["id", "total"]
     assert conflict.metadata.label == "service/db.py:3"
+    assert ("service.db", "service") in [(edge.importer, edge.imported) for edge in trace.edges]
     assert not trace.lost
 
 
