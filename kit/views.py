@@ -68,7 +68,7 @@ __all__ = [
     "verdict",
 ]
 
-_MOST_ROWS = 250  # of one table
+_MOST_ROWS = 200  # of one table
 _MOST_STEPS = 300  # modules with a line of their own
 _MOST_HELD = 40  # tables that one step names
 _MOST_QUIET = 30  # modules that one line names
