@@ -72,7 +72,8 @@ def noted(command: list[str]) -> tuple[float, float, int]:
         }
         command = [f"{folder}/postmortem" if word == "OUTPUT" else word for word in command]
         began = time.monotonic()
-        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
         wall = time.monotonic() - began
         notes = [json.loads(line) for line in Path(folder, "notes").read_text().splitlines()]
     return wall, sum(one["cpu"] for one in notes), sum(one["started"] for one in notes)
