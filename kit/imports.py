@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from .trace import Conflict, Edge, Frame, Import, Registration, Site, Trace
 
@@ -29,8 +30,7 @@ class Module:
     error: str | None
 
 
-@dataclass(frozen=True)
-class ImportEdge:
+class ImportEdge(NamedTuple):
     """Module ``importer`` asked for module ``imported`` (keys); ``first`` if that executed it."""
 
     importer: int
@@ -177,27 +177,27 @@ def _edges(trace: Trace, modules: Sequence[Module]) -> tuple[ImportEdge, ...]:
         return max((m for m in candidates if began[m.key] <= at), key=lambda m: m.number, default=None)
 
     known = {one.module for one in modules}
-    asked: dict[tuple, list[str]] = {}
     found: dict[tuple[int, int], ImportEdge] = {}
     executed = set()  # what a statement executed itself was not answered from sys.modules
     for one in modules:
         if one.importer is not None and one.importer != one.key:
             executed.add((one.importer, one.module, one.by.line))
             found[one.importer, one.key] = ImportEdge(one.importer, one.key, one.by.file, one.by.line, True)
+    asked: dict[tuple, list[tuple[str, Sequence[Module]]]] = {}  # what a statement asks for, and its executions
     for edge in trace.edges:
         importer = last(by_place.get((edge.process, edge.importer, edge.file), ()), edge.at)
         if importer is None:
             continue
-        statement = (edge.imported, edge.package, edge.names)
-        names = asked.get(statement)
-        if names is None:
-            names = asked[statement] = _asked_for(edge, known)
-        for name in names:
-            if (importer.key, name, edge.line) in executed:
-                continue
-            here = by_name.get((edge.process, name), ())
+        statement = (edge.process, edge.imported, edge.package, edge.names)
+        targets = asked.get(statement)
+        if targets is None:
+            names = _asked_for(edge, known)
+            targets = asked[statement] = [(name, by_name.get((edge.process, name), ())) for name in names]
+        for name, here in targets:
             imported = last(here, edge.at) or min(here, key=lambda m: m.number, default=None)
-            if imported and imported != importer and (importer.key, imported.key) not in found:
+            if imported is None or imported is importer or (importer.key, imported.key) in found:
+                continue
+            if (importer.key, name, edge.line) not in executed:
                 found[importer.key, imported.key] = ImportEdge(importer.key, imported.key, edge.file, edge.line, False)
     return tuple(sorted(found.values(), key=lambda e: (e.importer, e.imported)))
 

@@ -219,11 +219,13 @@ def test_a_folder_that_somebody_else_made_is_not_swept_away(tmp_path, monkeypatc
     assert [path.name for path in tmp_path.iterdir()] == ["incident-0123abcd"]
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     target = tmp_path / "page.html"
     write_whole(target, "first")
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(target, "second" * 10_000 + "\ud800")
+    full = OSError("No space left on device")
+    monkeypatch.setattr("kit.janitor.os.replace", lambda *_: (_ for _ in ()).throw(full))
+    with pytest.raises(OSError, match="No space"):
+        write_whole(target, "second")
     assert target.read_text() == "first" and [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
