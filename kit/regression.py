@@ -63,6 +63,11 @@ class Tried:
     passes: bool
     said: str
 
+    @property
+    def because(self) -> str:
+        """What it named first, in one line."""
+        return next((line.strip() for line in self.said.splitlines()[1:] if line.strip()), self.said)
+
 
 @dataclass(frozen=True)
 class Guard:
@@ -139,15 +144,32 @@ def make_guard(
         progress("trying the guard on the broken build" + "".join(f", with {one}" for one in verified))
         trials = [pool.submit(try_guard, incident, draft, name, fix) for fix in (None, *verified)]
         tried = tuple(one.result() for one in trials)
+    if incident.database == "postgresql" and (other := _not_on_sqlite(tried)):
+        return none(
+            f"this incident needs PostgreSQL and a guard brings a scratch SQLite database, on which {other}", tried
+        )
     if tried[0].passes:
         return none("a test of the startup does not see this incident: the guard passes on the broken build", tried)
     failing = next((one for one in tried[1:] if not one.passes), None)
     if failing is not None:
-        return none(f"the guard fails with {failing.fix} too: {failing.said}", tried)
+        return none(f"the guard fails with {failing.fix} too: {failing.because}", tried)
     shown = f"it fails on the broken build, and passes with {' and with '.join(verified)}."
     if not verified:
         shown = "it fails on the broken build; no fix is verified, so it has not been seen to pass."
     return Guard(name, finding.mechanism, True, None, _written(incident, values, tried=shown), shown, tried)
+
+
+def _not_on_sqlite(tried: tuple[Tried, ...]) -> str | None:
+    """Why a guard on SQLite says nothing of an incident on PostgreSQL; None where it fails and passes as it should."""
+    broken, *fixed = tried
+    failing = next((one for one in fixed if not one.passes), None)
+    if broken.passes:
+        return "the broken build passes"
+    if failing is not None:
+        return f"the build with {failing.fix} fails too: {failing.because}"
+    if not fixed and not broken.said.startswith("The incident is back"):
+        return f"the broken build fails for another reason: {broken.because}"
+    return None
 
 
 def _name(incident: Incident) -> str:
@@ -175,6 +197,7 @@ def _values(
     secrets = [name for name, value in incident.app.env.items() if redact(f"{name}={value}") != f"{name}={value}"]
     meaning, remedy = _WORDS.get(mechanism, ("something that the kit has no name for.", "Mend what is named there."))
     table = conflict.table if conflict else incident.expect.table
+    driver = incident.database_driver if incident.database == "sqlite" else None  # PostgreSQL's are none of SQLite's
     return {
         "error": error,
         "table": table,
@@ -189,6 +212,7 @@ def _values(
         "database_variable": incident.database_env,
         "prepare": [(one.kind, one.text) for one in incident.prepare],
         "startup": [(one.kind, one.text) for one in incident.startup],
+        "scratch": f"sqlite{f'+{driver}' if driver else ''}:///",
         "seconds": incident.limits.seconds,
         "migrations": _migrations(incident, looked),
     }
@@ -244,5 +268,12 @@ def try_guard(incident: Incident, source: str, name: str, fix: str | None) -> Tr
     if not ran.ok and not (lines and lines[0].startswith(("The incident", "Traceback"))):
         raise RunBroke(f"the guard did not run: {ran.stderr.strip()[-400:]}")
     if lines and lines[0].startswith("Traceback"):
+        if incident.database == "postgresql" and "The guard could not prepare" in ran.stderr:
+            return Tried(
+                fix, False, redact(safe(lines[-1].partition(": ")[2]))
+            )  # its migrations may be PostgreSQL's own
         raise RunBroke(f"the guard did not run: {lines[-1]}")
-    return Tried(fix, ran.ok, redact(safe(ran.stderr.strip())))
+    said = (
+        ran.stderr.strip().removesuffix("The docstring of this file says what to do.").rstrip()
+    )  # none is written yet
+    return Tried(fix, ran.ok, redact(safe(said)))

@@ -574,3 +574,14 @@ def test_a_server_that_cannot_serve_is_said_in_one_sentence_with_exit_4(kit, giv
 def test_a_wrong_key_is_exit_2_and_no_password_is_repeated(kit, write_incident, more, expected):
     said = kit("reproduce", write_incident({"x.py": ""}, **more))
     assert said.code == 2 and expected in said.err and "hush" not in said.err, said.err
+
+
+def test_what_only_postgresql_runs_is_not_guarded_on_sqlite_and_it_says_so(kit, given, write, duplicate, tmp_path):
+    duplicate["service/main.py"] = "import os\nassert os.environ['DATABASE_URL'].startswith('postgresql')\n" + "".join(
+        f"from service import {one}\n" for one in ("billing", "legacy")
+    )
+    target = tmp_path / "test_guard.py"
+    said = kit("guard", write(duplicate), "-o", target, env=use(given))
+    assert said.code == 1 and not target.exists(), said.out + said.err
+    assert "needs PostgreSQL and a guard brings a scratch SQLite database" in said.out
+    assert "docstring" not in said.out and len(said.out.splitlines()) == 1

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, patch
 from environments import interpreters, sqlalchemy_environment
 from test_applications import APPLICATIONS, EXPECTED, incident_of, interpreter
 
@@ -189,3 +189,20 @@ def test_the_report_for_programs_holds_the_source_and_what_was_tried(write_incid
             "said": report["tried"][0]["said"],
         }
     )
+
+
+def test_an_application_that_needs_an_asynchronous_driver_gets_the_url_with_it(write_incident, duplicate):
+    duplicate["service/flags.py"] = "old = True\n"
+    duplicate["service/main.py"] = """
+        import os
+        assert os.environ["DATABASE_URL"].startswith("sqlite+aiosqlite:///")
+        from service import billing, flags
+        if flags.old:
+            from service import legacy
+    """
+    file = write_incident(duplicate, database_driver="aiosqlite", fixes={"apart": {"patches": ["apart.patch"]}})
+    (file.parent / "apart.patch").write_text(patch("service/flags.py", "old = True", "old = False"))
+    guard = make_guard(load(file), fixes=["apart"])
+    assert guard.code == 0 and [one.passes for one in guard.tried] == [False, True], guard
+    assert guard.tried[0].said.startswith("The incident is back")
+    assert not any("docstring" in one.said for one in guard.tried)
