@@ -13,7 +13,14 @@ _LONGEST = 4 << 20  # bytes of one line; what is longer is read in parts
 _TRIGGERS = tuple(
     map(
         re.compile,
-        (rb"Traceback \(most recent", rb'File \\*"', rb"\.pyw?:\d+: ", rb'"lineno": ?\d', rb"\n> "),
+        (
+            rb"Traceback \(most recent",
+            rb'File \\*"',
+            rb"\.pyw?:\d+: ",
+            rb'"lineno": ?\d',
+            rb"\n> ",
+            rb"is already defined for this MetaData",
+        ),
     )
 )
 

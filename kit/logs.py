@@ -34,6 +34,7 @@ _LINKS = (
     ("During handling of the above exception, another exception occurred:", "context"),
     ("The above exception was the direct cause of the following exception:", "cause"),
 )
+_REGISTERED_TWICE = re.compile(r"Table '[^'\n]+' is already defined for this MetaData instance")
 _MEMBER = re.compile(r"\s*[+|] $")
 
 
@@ -81,11 +82,16 @@ class Traceback:
 
 @dataclass(frozen=True)
 class Log:
-    """What was found in a log: different tracebacks in the order of their first appearance."""
+    """What was found in a log: different tracebacks in the order of their first appearance.
+
+    :ivar left_out: different ones beyond the number that is kept
+    :ivar logged: the first line that says a table is already defined, in a traceback or by itself: its number, and that text
+    """
 
     tracebacks: tuple[Traceback, ...]
     lines: int
-    left_out: int = 0  # different ones beyond the number that is kept
+    left_out: int = 0
+    logged: tuple[int, str] | None = None
 
 
 def read_log(source: Path | str | BinaryIO) -> Log:
@@ -110,7 +116,7 @@ def _read(stream: BinaryIO) -> Log:
             reader.feed(number, line)
     reader.close_all()
     found = [Traceback(raised, line, times) for raised, (line, times) in reader.found.items()]
-    return Log(tuple(sorted(found, key=lambda one: one.line)), total, reader.left_out)
+    return Log(tuple(sorted(found, key=lambda one: one.line)), total, reader.left_out, reader.logged)
 
 
 @dataclass
@@ -149,6 +155,7 @@ class _Reader:
         self.open: list[_Open] = []
         self.found: dict[tuple[Raised, ...], tuple[int, int]] = {}
         self.left_out = 0
+        self.logged: tuple[int, str] | None = None
         self.pointed: str | None = None  # pytest's last line with a mark, of the frame that is named below it
         self.pointed_at = 0
 
@@ -156,6 +163,8 @@ class _Reader:
 
     def feed(self, number: int, line: str) -> None:
         line = _ANSI.sub("", line)
+        if self.logged is None and (said := _REGISTERED_TWICE.search(line)):
+            self.logged = (number, said[0])
         if "{" in line and self._feed_json(number, line):
             return
         frame = _FRAME.search(line)

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,13 +102,13 @@ def _content(log: str) -> bytes:
 
 
 def _excerpt(content: bytes, log: Log) -> str:
-    """The log without secrets; of a long one what lies about its tracebacks."""
+    """The log without secrets; of a long one what lies about its tracebacks and the first line that says it."""
     utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     text = content.decode("utf-16" if utf16 else "utf-8", "replace").replace("\r\n", "\n")
     if len(content) > _LONGEST_LOG:
         lines, kept = text.splitlines(keepends=True), set()
-        for one in log.tracebacks[-20:]:
-            kept |= set(range(max(0, one.line - 50), min(len(lines), one.line + 1000)))
+        for line in [*(log.logged or ())[:1], *(one.line for one in log.tracebacks[-20:])]:
+            kept |= set(range(max(0, line - 50), min(len(lines), line + 1000)))
         text = "".join(lines[number] for number in sorted(kept))[-_LONGEST_LOG:]
     return redact(text)
 
@@ -283,9 +284,16 @@ def told_of(file: Path, found: Discovery) -> list[str]:
     lines += [f"  not found: {sentence}" for sentence in found.wanting]
     lines = [lines[0], *("  " + _plain(line.strip()) for line in lines[1:])]
     shown = os.path.relpath(file.parent)
+    python = _started_by()
     lines += [
         "next: look it over, then",
-        f"  python -m kit reproduce {shown}     does it happen here, and where does each registration come from?",
-        f"  python -m kit postmortem {shown}    its page",
+        f"  {python} -m kit reproduce {shown}     does it happen here, and where does each registration come from?",
+        f"  {python} -m kit postmortem {shown}    its page",
     ]
     return [redact(line) for line in lines]
+
+
+def _started_by() -> str:
+    """This interpreter as a shell in the current folder starts it: by a relative path where it lies below that."""
+    python, here = Path(sys.executable), Path.cwd()
+    return shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python))

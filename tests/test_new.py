@@ -1,7 +1,9 @@
 """Starting one's own: ``python -m kit new`` reads an application, writes what it found, and what it wrote runs."""
 
 import os
+import re
 import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -512,3 +514,33 @@ def test_in_a_git_repository_the_work_tree_is_run_and_the_history_is_offered(ins
     text = (tmp_path / "x" / "incident.yaml").read_text()
     assert load(tmp_path / "x").app.root == os.path.normpath(f"../repository/{inside}")
     assert "# repository: ../repository\n" in text and ("# subdir: services/store" in text) == (inside != ".")
+
+
+def test_a_log_without_a_traceback_tells_the_error_that_it_logged(kit, tmp_path, small):
+    root = written(tmp_path / "store-app", store())
+    said = "Table 'usage_records' is already defined for this MetaData instance.  Specify 'extend_existing=True' to …"
+    log = f"2026-01-31 INFO starting\n2026-01-31 ERROR store.plugins: usage left out: {said}\n2026-01-31 INFO up\n"
+    done = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=log)
+    assert done.code == 0, done.err
+    assert "(line 2 of the log, which holds no traceback)" in done.out and "not found: a traceback" not in done.out
+    incident = load(tmp_path / "x")
+    assert (incident.expect.error, incident.expect.table) == (
+        "Table 'usage_records' is already defined",
+        "usage_records",
+    )
+    assert incident.title == "Table 'usage_records' is already defined"
+
+
+def test_a_variable_is_cited_where_it_is_set_and_the_next_commands_name_the_interpreter(kit, tmp_path, small):
+    main = 'import os\nREGION, LEVEL = os.getenv("REGION", "-"), os.getenv("LEVEL", "-")\nZONE = os.getenv("ZONE")\n'
+    files = store(main=main + textwrap.dedent(MAIN))
+    files["Dockerfile"] = (
+        "FROM python:3.12\nWORKDIR /app\nCOPY . .\n\nENV REGION=north \\\n    # how much is said\n    LEVEL=info\n"
+        "ENV ZONE a\n\nCMD uvicorn store.main:app\n"
+    )
+    root = written(tmp_path / "store-app", files)
+    done = kit("new", tmp_path / "x", "--app", root, "--python", small)
+    assert done.code == 0, done.err
+    for name, line in (("REGION", 5), ("LEVEL", 7), ("ZONE", 8)):
+        assert re.search(rf"  {name}: \w+ \(set in Dockerfile:{line}\)", done.out), done.out
+    assert f"\n  {os.path.relpath(sys.executable, PROJECT)} -m kit reproduce " in done.out

@@ -34,6 +34,9 @@ class Start:
     path: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     name: str = ""
+    places: dict[str, str] = field(
+        default_factory=dict
+    )  # of a variable, ``file:line`` of what sets it; else it is ``why``
 
     @property
     def serves(self) -> bool:
@@ -151,6 +154,7 @@ class _Reader:
             entrypoint=one.get("entrypoint") or image.entrypoint,
             env=env,
             name=key,
+            places={one: _place_in_service(self.project, file, key, one) for one in env},
         )
 
     def dockerfiles(self) -> Iterator[Start]:
@@ -176,8 +180,11 @@ class _Reader:
                         image, context, image.why, command=image.command, entrypoint=image.entrypoint, env={}, name=""
                     )
 
-    def _of_image(self, image: "_Image", context: str, why: str, *, command, entrypoint, env, name) -> Start:
+    def _of_image(
+        self, image: "_Image", context: str, why: str, *, command, entrypoint, env, name, places=None
+    ) -> Start:
         values = {**image.env, **env}
+        places = {**image.places, **(places or {})}
         before: list[tuple[str, str]] = []
         first = _words(entrypoint)
         script = self._script(_script_of(first), context) if first else None
@@ -186,6 +193,7 @@ class _Reader:
             inner = self._start(self.project.text(script), script, folder=context, values=values)
             before = list(inner.steps)
             env = {**env, **inner.env}
+            places |= dict.fromkeys(inner.env, script)
             command = command if hands_on or not before else None
             why = f"{script}, called by {why}"
         elif first:
@@ -201,7 +209,9 @@ class _Reader:
             if not re.match(r"(PYTHON|PIP_|POETRY_|UV_|PATH$|LANG|LC_|DEBIAN)", key)
         }
         path = [one for one in [*path, *start.path] if one]
-        return Start(start.steps, why, kept, start.workdir, tuple(dict.fromkeys(path)), start.notes, name)
+        # What the command itself sets is set where it stands.
+        places = {key: at for key, at in places.items() if kept.get(key) == {**image.env, **env}.get(key)}
+        return Start(start.steps, why, kept, start.workdir, tuple(dict.fromkeys(path)), start.notes, name, places)
 
     # -------------------------------------------------------------------------- units, Makefile
 
@@ -279,6 +289,16 @@ def _plain_environment(value) -> dict[str, str]:
     return {str(key): str(one) for key, one in value.items() if one is not None and "$" not in str(one)}
 
 
+def _place_in_service(project: Project, file: str, service: str, name: str) -> str:
+    """``file:line`` where a compose file sets a variable of a service; the file alone where that is not seen."""
+    inside = False
+    for number, line in enumerate(project.text(file).splitlines(), 1):
+        inside = inside or bool(re.match(rf"\s+[\"']?{re.escape(service)}[\"']?\s*:", line))
+        if inside and re.match(rf"\s+(?:-\s*)?[\"']?{re.escape(name)}[\"']?\s*[:=]", line):
+            return f"{file}:{number}"
+    return file
+
+
 def _words(value) -> list[str]:
     if isinstance(value, str):
         return value.split()
@@ -303,6 +323,7 @@ class _Image:
     entrypoint: str | list[str] | None = None
     copies: list[tuple[str, str]] = field(default_factory=list)
     why: str = ""
+    places: dict[str, str] = field(default_factory=dict)  # of a variable: ``file:line`` of its ENV
 
     def to_project(self, path: str) -> str | None:
         """A path of the image as one of the project, by what was copied where."""
@@ -318,8 +339,16 @@ class _Image:
 def _image(project: Project, file: str, context: str, target: str) -> _Image:
     stages: dict[str, _Image] = {}
     now = _Image(context, project)
-    text = re.sub(r"\\[ \t]*\n(?:[ \t]*#[^\n]*\n)*", " ", project.text(file))
-    for line in text.splitlines():
+    # Continued lines become one, in which a NUL stands for each line end that is gone.
+    text = re.sub(
+        r"\\[ \t]*\n(?:[ \t]*#[^\n]*\n)*",
+        lambda cut: " " + "\0" * cut[0].count("\n"),
+        project.text(file).replace("\0", ""),
+    )
+    following = 1
+    for whole in text.split("\n"):
+        number, following = following, following + 1 + whole.count("\0")
+        line = whole.replace("\0", "")
         found = re.match(r"\s*([A-Za-z]+)\s+(.*\S)", line)
         if not found:
             continue
@@ -341,6 +370,7 @@ def _image(project: Project, file: str, context: str, target: str) -> _Image:
                     base.entrypoint,
                     list(base.copies),
                     base.why,
+                    dict(base.places),
                 )
             if len(parts) > 2 and parts[1].upper() == "AS":
                 stages[parts[2]] = now
@@ -352,6 +382,8 @@ def _image(project: Project, file: str, context: str, target: str) -> _Image:
                 if len(pair) == 2:
                     value = pair[1].strip("\"'")
                     now.env[pair[0]] = re.sub(r"\$\{?(\w+)\}?", lambda f, env=now.env: env.get(f[1], ""), value)
+                    before = re.split(rf"(?<![\w${{]){pair[0]}(?=[=\s])", whole, maxsplit=1)[0]
+                    now.places[pair[0]] = f"{file}:{number + before.count(chr(0))}"
         elif word in ("COPY", "ADD"):
             parts = [one.strip("\"',[]") for one in rest.split() if not one.startswith("--")]
             if "--from" not in rest and len(parts) >= 2:

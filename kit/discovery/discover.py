@@ -113,7 +113,12 @@ def _checks(found: Discovery, project: Project, objects: list[Made]) -> None:
 def _expect(found: Discovery, traceback: Traceback | None, log: Log | None, files: Sequence[str]) -> None:
     name = found.root.resolve().name if found.service == "." else found.service
     found.title = f"{name}: what goes wrong at its startup"
-    if log is not None and not log.tracebacks:
+    if log is not None and not log.tracebacks and log.logged:
+        number, text = log.logged
+        found.error, found.table = told(text)
+        found.title = found.error
+        found.found.append(("the error", text, f"line {number} of the log, which holds no traceback"))
+    elif log is not None and not log.tracebacks:
         found.wanting.append(f"a traceback: there is none in the log's {log.lines} lines; 'expect' is left open")
     if traceback is None:
         return

@@ -18,7 +18,7 @@ def fill_environment(found: Discovery, project: Project, sources: list[str], sta
     database = found.database = database_of(project, read, found.service, variables)
     chosen = next((one for one in starts if one not in found.others), None)
     deployed = chosen.env if chosen is not None else {}
-    at = chosen.why if chosen is not None else ""
+    places = chosen.places if chosen is not None else {}
     known = {one.name for one in variables}
     urls = list(database.variables)
     flask = next((one for one in sources if "from_prefixed_env" in project.text(one)), None)
@@ -61,7 +61,7 @@ def fill_environment(found: Discovery, project: Project, sources: list[str], sta
             continue
         example, place = examples.get(one.name, (None, ""))
         if one.name in deployed and not example:
-            example, place = deployed[one.name], at
+            example, place = deployed[one.name], places.get(one.name, chosen.why)
         text = stand_in(one, example)
         taken = f", as in {place}" if example and text == example else ", a stand-in"
         found.env[one.name] = (text, f"read at {one.at} without a default{taken}")
@@ -69,7 +69,7 @@ def fill_environment(found: Discovery, project: Project, sources: list[str], sta
         asked = name in known or name.startswith(("FLASK_", "QUART_"))
         taken = name in found.env or name == "PORT" or any(name == one.name for one in urls)
         if asked and not taken and not re.search("SECRET|PASSWORD|TOKEN|KEY", name):
-            found.env[name] = (text, f"set in {at}")
+            found.env[name] = (text, f"set in {places.get(name, chosen.why)}")
     if database.kind == "postgresql":
         found.found.append(("database", "postgresql", database.because))
 
