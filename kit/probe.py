@@ -1299,6 +1299,9 @@ def _judge(in_copy):
             _wait(pid, 30)
             return
         try:
+            import gc
+
+            gc.collect()  # a class that nothing holds any more is no second one, whenever its turn would have come
             try:
                 orm.configure_mappers()
                 error = None
