@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from showing import BASE, active, incident_of, known, model
 
-from kit import markup, picture, views
+from kit import markup, picture, reasons, views
 from kit.checks import CheckResult
+from kit.definitions import compare
 from kit.diagnose import diagnose
 from kit.errors import IncidentError
 from kit.incident import Action, Expect, Hypothesis, Postmortem
@@ -152,10 +153,36 @@ def test_columns_that_differ_are_said_to_differ():
     trace = known()[1]
     new = ({"name": "id", "type": "String()", "primary_key": True}, {"name": "slug", "type": "String()"})
     conflict = trace.conflicts[0]
-    conflict = replace(conflict, second=replace(conflict.second, new=new))
+    conflict = replace(conflict, second=replace(conflict.second, new=new, class_=None))
     text = re.sub(r"<[^>]+>", " ", views.collision(trace, conflict).html)
     assert "3 of 3 columns are not the same" in text
     assert "differs" in text and "only in the first" in text and "only in the second" in text
+
+
+def test_a_column_without_a_type_of_its_own_has_its_foreign_keys_on_both_parts_of_the_page(tmp_path):
+    target = "    owner = Column(ForeignKey('owners.id'))\n"
+    files = {
+        "shop/db.py": BASE,
+        "shop/owners.py": model("Owner", "owners"),
+        "shop/one.py": model("One", "orders").replace("Column, ", "Column, ForeignKey, ") + target,
+        "shop/two.py": model("Two", "orders").replace("Column, ", "Column, ForeignKey, ") + target,
+        "shop/main.py": "import shop.owners, shop.one\nfrom sqlalchemy.orm import configure_mappers\nconfigure_mappers()\nimport shop.two\n",
+    }
+    diagnosis = diagnose(incident_of(tmp_path, files))
+    where, what = views.collision(diagnosis.trace, diagnosis.meeting).html, reasons.definitions(diagnosis).text
+    assert "all 2 columns are the same" in where and "as its target" in where
+    assert [column.differs for column in diagnosis.definitions.columns] == [(), ()] and "as its target" in what
+    assert "NullType" not in where + what
+
+
+def test_of_one_class_statement_executed_twice_no_difference_is_claimed():
+    trace = known()[1]
+    conflict = trace.conflicts[0]
+    new = tuple({**one, "default": "<object at 0x1>", "type": "NullType()"} for one in conflict.second.new)
+    conflict = replace(conflict, second=replace(conflict.second, new=new))
+    assert "all 2 columns are the same" in views.collision(trace, conflict).text
+    compared = compare(conflict.first, conflict.second, {}, None)
+    assert not any(column.differs for column in compared.columns)
 
 
 def test_without_a_conflict_the_collision_says_so():
