@@ -267,6 +267,16 @@ def test_before_and_after_mark_what_changed_by_a_word_and_show_the_patch():
     assert 'class="kit-sides"' in shown.html and "<ins>+" in shown.html
 
 
+def test_before_and_after_count_a_table_once_however_many_processes_define_it():
+    judged, registrations = verification(), known()[1].registrations
+    said = next(row for row in views.before_and_after(judged).text.splitlines() if row.startswith("tables on the"))
+    twice = replace(known()[1], registrations=(*registrations, *(replace(r, process=99) for r in registrations)))
+    judged = replace(judged, control=replace(judged.control, trace=twice))
+    assert said in views.before_and_after(judged).text and not said.startswith(
+        "tables on the application's metadata | 0"
+    )
+
+
 def test_a_sentence_about_a_run_that_broke_claims_nothing():
     incident, trace = known()
     broke = replace(
