@@ -119,7 +119,8 @@ def smallest(diagnosis: Diagnosis) -> Shown:
         [
             stack(
                 para(
-                    f"{count}. In the application's folder, where python is the application's own (what app.env adds is left out):"
+                    f"{count}. In the application's folder, where python is the application's own",
+                    " (… stands for what a secret of app.env is):" if "=… " in found.command else ":",
                 ),
                 preformatted(found.command),
             )

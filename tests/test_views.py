@@ -15,8 +15,9 @@ from kit.checks import CheckResult
 from kit.definitions import compare
 from kit.diagnose import diagnose
 from kit.errors import IncidentError
-from kit.incident import Action, Expect, Hypothesis, Postmortem
+from kit.incident import Action, Expect, Hypothesis, Postmortem, load
 from kit.notebook import check_result, open_incident, write_result
+from kit.smallest import paste
 from kit.verify import Attempt, FixResult, Verification
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e"
@@ -183,6 +184,17 @@ def test_of_one_class_statement_executed_twice_no_difference_is_claimed():
     assert "all 2 columns are the same" in views.collision(trace, conflict).text
     compared = compare(conflict.first, conflict.second, {}, None)
     assert not any(column.differs for column in compared.columns)
+
+
+def test_the_line_to_paste_gives_what_the_incident_file_gives_and_no_secret(tmp_path):
+    env = "{MODE: a b, SECRET_KEY: aPlainKey77, BROKER: 'amqp://me:hunter2x@mq/1', OTHER_URL: '{database_url}'}"
+    incident = incident_of(tmp_path, {"shop/main.py": "", "shop/db.py": BASE})
+    file = tmp_path / "incident.yaml"
+    file.write_text(file.read_text().replace("root: app}", f"root: app, env: {env}}}"), encoding="utf-8")
+    incident = load(file)
+    assert paste(incident, incident.startup) == (
+        "DATABASE_URL=sqlite:// MODE='a b' SECRET_KEY=… BROKER=… OTHER_URL=sqlite:// python -c 'import shop.main'"
+    )
 
 
 def test_without_a_conflict_the_collision_says_so():
