@@ -11,13 +11,14 @@ import pytest
 from showing import BASE, active, incident_of, known, model
 
 from kit import markup, picture, reasons, views
-from kit.checks import CheckResult
+from kit.checks import CheckResult, judge_start
 from kit.definitions import compare
 from kit.diagnose import diagnose
 from kit.errors import IncidentError
 from kit.incident import Action, Expect, Hypothesis, Postmortem, load
 from kit.notebook import check_result, open_incident, write_result
 from kit.smallest import paste
+from kit.trace import Swallowed
 from kit.verify import Attempt, FixResult, Verification
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e"
@@ -287,6 +288,16 @@ def test_before_and_after_count_a_table_once_however_many_processes_define_it():
     assert said in views.before_and_after(judged).text and not said.startswith(
         "tables on the application's metadata | 0"
     )
+
+
+def test_a_start_that_passes_over_known_errors_says_that_nothing_new_was_swallowed():
+    trace = known()[1]
+    fine = replace(trace, steps=tuple(replace(s, ok=True) for s in trace.steps), swallowed=())
+    error = trace.conflicts[0].error
+    passed = replace(fine, swallowed=(Swallowed(error, None, (), 0),))
+    assert judge_start(fine).seen == "every step succeeded, nothing was swallowed"
+    assert judge_start(passed, [str(error)]).seen == "every step succeeded, nothing new was swallowed"
+    assert not judge_start(passed).ok
 
 
 def test_a_sentence_about_a_run_that_broke_claims_nothing():
