@@ -169,7 +169,7 @@ def _why(diagnosis: "Diagnosis") -> list[Part]:
             strong("Mechanism: "),
             finding.mechanism,
             ": " if finding.because else None,
-            _shortly(finding.because[-1]) if finding.because else None,
+            _shortly(finding.because[-1], 280) if finding.because else None,
         )
     ]
     own = [one for one in diagnosis.masked if not one.follows]

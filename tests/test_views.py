@@ -149,6 +149,8 @@ def test_a_silent_second_definition_has_its_two_ways_and_its_sites(tmp_path):
     banner = views.verdict(incident_of(tmp_path, files), diagnosis.trace, None, diagnosis).text
     assert "Second definition: shop/two.py:5" in banner and "Mechanism: extend-existing-merged-two-models" in banner
     assert "met again" in views.metadata(diagnosis.trace).text
+    long = replace(diagnosis, finding=replace(diagnosis.finding, because=("word " * 50 + "point",)))
+    assert "word point\n" in views.verdict(incident_of(tmp_path, files), diagnosis.trace, None, long).text + "\n"
 
 
 def test_columns_that_differ_are_said_to_differ():
