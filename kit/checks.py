@@ -85,7 +85,8 @@ def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
     known = set(known)
     failed = [f"step {step.number} ({step}): {step.error or 'did not run'}" for step in trace.steps if not step.ok]
     failed += [f"swallowed at {one.site}: {one.error}" for one in trace.swallowed if str(one.error) not in known]
-    seen = _listed(failed) if failed else "every step succeeded, nothing was swallowed"
+    new = " new" if trace.swallowed else ""
+    seen = _listed(failed) if failed else f"every step succeeded, nothing{new} was swallowed"
     return CheckResult("clean_start", not failed, seen, kind="clean_start")
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from .known_secrets import says_secret
 from .trace import Registration
 
-# What of a column is compared; ``type`` of a foreign key column is unknown until its target is.
+# What of a column is compared.
 ATTRIBUTES = ("type", "nullable", "primary_key", "unique", "index", "default", "server_default", "foreign_keys")
+_AS_TARGET = "as its target"
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Definitions:
     agrees: str
 
 
-def compare(second: Registration, created: dict[str, list[dict[str, Any]]], stopped: str | None) -> Definitions:
+def compare(
+    first: Registration | None, second: Registration, created: dict[str, list[dict[str, Any]]], stopped: str | None
+) -> Definitions:
     """Both definitions of the table that ``second`` came to define again, and the migrations' one.
 
     :param created: table to columns, by the revisions alone
@@ -44,11 +47,12 @@ def compare(second: Registration, created: dict[str, list[dict[str, Any]]], stop
     made = created.get(second.table)
     made_by = {c["name"]: c for c in made or ()}
     names = dict.fromkeys([*first_by, *second_by, *made_by])
+    again = executed_again(first, second)
     columns = tuple(
         Column(
             name,
             *(_quiet(name, side.get(name)) for side in (first_by, second_by, made_by)),
-            _differs(first_by.get(name), second_by.get(name)),
+            differs(first_by.get(name), second_by.get(name), again),
         )
         for name in names
     )
@@ -62,11 +66,30 @@ def _quiet(name: str, side: dict[str, Any] | None) -> dict[str, Any] | None:
     return {**side, **{key: "***" for key in ("default", "server_default") if side.get(key)}}
 
 
-def _differs(first: dict | None, second: dict | None) -> tuple[str, ...]:
+def executed_again(first: Registration | None, second: Registration) -> bool:
+    """Are both one class statement that was executed twice?"""
+    if first is None or not (first.class_ and second.class_):
+        return False
+    return (first.site.file, first.site.line) == (second.site.file, second.site.line)
+
+
+def differs(first: dict[str, Any] | None, second: dict[str, Any] | None, again: bool) -> tuple[str, ...]:
+    """What of a column is not the same on both sides; a side is None where it has no such column.
+
+    :param again: one statement made both, so what their attributes are shown as tells nothing
+    """
     if first is None or second is None:
         return ("only in one",)
-    unknown = "NullType()" in (first.get("type"), second.get("type"))
-    return tuple(a for a in ATTRIBUTES if first.get(a) != second.get(a) and not (a == "type" and unknown))
+    if again:
+        return ()
+    as_target = any(type_of(side) == _AS_TARGET for side in (first, second))
+    return tuple(a for a in ATTRIBUTES if first.get(a) != second.get(a) and not (a == "type" and as_target))
+
+
+def type_of(side: dict[str, Any]) -> str:
+    """A column's type in words: one that has none of its own takes its foreign key's, once the target is known."""
+    said = str(side.get("type", "?"))
+    return _AS_TARGET if said == "NullType()" and side.get("foreign_keys") else said
 
 
 def _agrees(second: Registration, first_names, second_names, made_by, created, stopped) -> str:

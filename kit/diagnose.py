@@ -134,7 +134,7 @@ def diagnose(
         beyond.result(),
         masked,
         pair,
-        compare(pair[1], looked.created, looked.stopped) if same_table else None,
+        compare(*pair, looked.created, looked.stopped) if same_table else None,
         smallest,
         hypotheses,
         unseen_models(incident, looked),

@@ -169,7 +169,7 @@ def _why(diagnosis: "Diagnosis") -> list[Part]:
             strong("Mechanism: "),
             finding.mechanism,
             ": " if finding.because else None,
-            _shortly(finding.because[-1]) if finding.because else None,
+            _shortly(finding.because[-1], 280) if finding.because else None,
         )
     ]
     own = [one for one in diagnosis.masked if not one.follows]
@@ -366,9 +366,10 @@ def _fix(verification: Verification, name: str):
 
 
 def _tables(trace: Trace) -> int:
+    """Distinct tables: one that several processes define is one."""
     return len(
         {
-            (r.process, r.metadata.label, r.table)
+            (r.metadata.label, r.table)
             for r in trace.registrations
             if r.application and r.outcome == "registered" and not r.removed
         }

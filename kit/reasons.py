@@ -1,5 +1,6 @@
 """What a notebook shows of a diagnosis: the mechanism, the definitions, what stands behind, each hypothesis."""
 
+from .definitions import type_of
 from .diagnose import Diagnosis
 from .hypotheses import Tested
 from .imports import import_graph
@@ -52,7 +53,7 @@ def _sentence(text: str) -> str:
 def _side(side: dict | None) -> Part:
     if side is None:
         return join("–")
-    said = [side.get("type", "?")]
+    said = [type_of(side)]
     said += [name.replace("_", " ") for name in ("primary_key", "unique", "index") if side.get(name)]
     said += ["nullable" if side.get("nullable") else "not null"]
     said += [f"to {target}" for target in side.get("foreign_keys") or ()]
@@ -118,7 +119,8 @@ def smallest(diagnosis: Diagnosis) -> Shown:
         [
             stack(
                 para(
-                    f"{count}. In the application's folder, where python is the application's own (what app.env adds is left out):"
+                    f"{count}. In the application's folder, where python is the application's own",
+                    " (… stands for what a secret of app.env is):" if "=… " in found.command else ":",
                 ),
                 preformatted(found.command),
             )

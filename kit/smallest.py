@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .incident import Expect, Incident, Step
+from .known_secrets import says_secret, secrets_in
+from .redact import redact
 from .startup import reproduce
 from .trace import Registration, Trace
 
@@ -138,7 +140,10 @@ def _everything(incident: Incident, trace: Trace, second: Registration) -> list[
 
 
 def paste(incident: Incident, steps: Sequence[Step]) -> str:
-    """One line for a shell in the application's folder, where ``python`` is the application's own."""
+    """One line for a shell in the application's folder, where ``python`` is the application's own.
+
+    It gives the variables of ``app.env`` too; of one that is or may hold a secret the name, with ``…``.
+    """
     parts = []
     for step in steps:
         if step.kind == "import":
@@ -152,4 +157,16 @@ def paste(incident: Incident, steps: Sequence[Step]) -> str:
     where = "" if folders == ["."] and incident.app.workdir == "." else f"PYTHONPATH={shlex.quote(':'.join(folders))} "
     driver = f"+{incident.database_driver}" if incident.database_driver else ""
     url = f"sqlite{driver}://" if incident.database == "sqlite" else f"postgresql{driver}://localhost/scratch"
-    return f"{incident.database_env}={url} {where}python -c {shlex.quote('; '.join(parts))}"
+    own = "".join(
+        f"{name}={_plain(name, value, url)} "
+        for name, value in incident.app.env.items()
+        if name != incident.database_env and not (name == "PYTHONPATH" and where)
+    )
+    return f"{incident.database_env}={url} {own}{where}python -c {shlex.quote('; '.join(parts))}"
+
+
+def _plain(name: str, value: str, url: str) -> str:
+    """A variable's value for a shell, or ``…`` where it may be a secret or only the kit can fill it in."""
+    value = value.replace("{database_url}", url)
+    hidden = says_secret(name) or any(secrets_in(name, value)) or redact(value) != value
+    return "…" if hidden or re.search(r"\{database_\w+\}", value) else shlex.quote(value)

@@ -79,7 +79,10 @@ def verify(
         futures = {pool.submit(attempt, incident, name): name for name in (names if beside else ())}
         control = first.result()
         said = "the incident reproduces" if control.reproduced else "the incident does not reproduce"
-        progress(f"control: {said}" + (f"; trying {len(names)} fixes" if control.reproduced and names else ""))
+        progress(
+            f"control: {said}"
+            + (f"; trying {len(names)} fix{'es' if len(names) > 1 else ''}" if control.reproduced and names else "")
+        )
         if not control.reproduced:
             pool.cancel()
             return Verification(control, False, (), ())

@@ -8,6 +8,7 @@ import posixpath
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
+from .definitions import differs, executed_again, type_of
 from .findings import (
     Progress,
     actions,
@@ -310,19 +311,12 @@ def _columns(conflict: Conflict) -> list[Part]:
     second = {str(c.get("name")): c for c in conflict.second.new}
     if not first or not second:
         return []
-    rows = []
+    rows, again = [], executed_again(conflict.first, conflict.second)
     for name in dict.fromkeys([*first, *second]):
         one, other = first.get(name), second.get(name)
-        same = (
-            "same"
-            if one == other
-            else "differs"
-            if one and other
-            else "only in the first"
-            if one
-            else "only in the second"
-        )
-        rows.append((code(name), _column(one), _column(other), word(one == other, same, same)))
+        equal = not differs(one, other, again)
+        same = "same" if equal else "differs" if one and other else "only in the first" if one else "only in the second"
+        rows.append((code(name), _column(one), _column(other), word(equal, same, same)))
     wrong = [number for number, row in enumerate(rows) if row[3].text != "same"]
     said = f"{len(wrong)} of {len(rows)} columns are not the same" if wrong else f"all {len(rows)} columns are the same"
     return [
@@ -336,7 +330,7 @@ def _columns(conflict: Conflict) -> list[Part]:
 def _column(one: dict | None) -> str:
     if one is None:
         return ""
-    words = [str(one.get("type", "")).replace("()", "")]
+    words = [type_of(one).replace("()", "")]
     words += [
         text for key, text in (("primary_key", "primary key"), ("unique", "unique"), ("index", "index")) if one.get(key)
     ]

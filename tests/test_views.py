@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 from showing import BASE, active, incident_of, known, model
 
-from kit import markup, picture, views
-from kit.checks import CheckResult
+from kit import markup, picture, reasons, views
+from kit.checks import CheckResult, judge_start
+from kit.definitions import compare
 from kit.diagnose import diagnose
 from kit.errors import IncidentError
-from kit.incident import Action, Expect, Hypothesis, Postmortem
+from kit.incident import Action, Expect, Hypothesis, Postmortem, load
 from kit.notebook import check_result, open_incident, write_result
+from kit.smallest import paste
+from kit.trace import Swallowed
 from kit.verify import Attempt, FixResult, Verification
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e"
@@ -146,16 +149,55 @@ def test_a_silent_second_definition_has_its_two_ways_and_its_sites(tmp_path):
     banner = views.verdict(incident_of(tmp_path, files), diagnosis.trace, None, diagnosis).text
     assert "Second definition: shop/two.py:5" in banner and "Mechanism: extend-existing-merged-two-models" in banner
     assert "met again" in views.metadata(diagnosis.trace).text
+    long = replace(diagnosis, finding=replace(diagnosis.finding, because=("word " * 50 + "point",)))
+    assert "word point\n" in views.verdict(incident_of(tmp_path, files), diagnosis.trace, None, long).text + "\n"
 
 
 def test_columns_that_differ_are_said_to_differ():
     trace = known()[1]
     new = ({"name": "id", "type": "String()", "primary_key": True}, {"name": "slug", "type": "String()"})
     conflict = trace.conflicts[0]
-    conflict = replace(conflict, second=replace(conflict.second, new=new))
+    conflict = replace(conflict, second=replace(conflict.second, new=new, class_=None))
     text = re.sub(r"<[^>]+>", " ", views.collision(trace, conflict).html)
     assert "3 of 3 columns are not the same" in text
     assert "differs" in text and "only in the first" in text and "only in the second" in text
+
+
+def test_a_column_without_a_type_of_its_own_has_its_foreign_keys_on_both_parts_of_the_page(tmp_path):
+    target = "    owner = Column(ForeignKey('owners.id'))\n"
+    files = {
+        "shop/db.py": BASE,
+        "shop/owners.py": model("Owner", "owners"),
+        "shop/one.py": model("One", "orders").replace("Column, ", "Column, ForeignKey, ") + target,
+        "shop/two.py": model("Two", "orders").replace("Column, ", "Column, ForeignKey, ") + target,
+        "shop/main.py": "import shop.owners, shop.one\nfrom sqlalchemy.orm import configure_mappers\nconfigure_mappers()\nimport shop.two\n",
+    }
+    diagnosis = diagnose(incident_of(tmp_path, files))
+    where, what = views.collision(diagnosis.trace, diagnosis.meeting).html, reasons.definitions(diagnosis).text
+    assert "all 2 columns are the same" in where and "as its target" in where
+    assert [column.differs for column in diagnosis.definitions.columns] == [(), ()] and "as its target" in what
+    assert "NullType" not in where + what
+
+
+def test_of_one_class_statement_executed_twice_no_difference_is_claimed():
+    trace = known()[1]
+    conflict = trace.conflicts[0]
+    new = tuple({**one, "default": "<object at 0x1>", "type": "NullType()"} for one in conflict.second.new)
+    conflict = replace(conflict, second=replace(conflict.second, new=new))
+    assert "all 2 columns are the same" in views.collision(trace, conflict).text
+    compared = compare(conflict.first, conflict.second, {}, None)
+    assert not any(column.differs for column in compared.columns)
+
+
+def test_the_line_to_paste_gives_what_the_incident_file_gives_and_no_secret(tmp_path):
+    env = "{MODE: a b, SECRET_KEY: aPlainKey77, BROKER: 'amqp://me:hunter2x@mq/1', OTHER_URL: '{database_url}'}"
+    incident = incident_of(tmp_path, {"shop/main.py": "", "shop/db.py": BASE})
+    file = tmp_path / "incident.yaml"
+    file.write_text(file.read_text().replace("root: app}", f"root: app, env: {env}}}"), encoding="utf-8")
+    incident = load(file)
+    assert paste(incident, incident.startup) == (
+        "DATABASE_URL=sqlite:// MODE='a b' SECRET_KEY=… BROKER=… OTHER_URL=sqlite:// python -c 'import shop.main'"
+    )
 
 
 def test_without_a_conflict_the_collision_says_so():
@@ -238,6 +280,26 @@ def test_before_and_after_mark_what_changed_by_a_word_and_show_the_patch():
     assert "incident's error gone | fails: the incident is there | holds: as it should | changed" in shown.text
     assert "tables rejected | 1 | 1 | same" in shown.text
     assert 'class="kit-sides"' in shown.html and "<ins>+" in shown.html
+
+
+def test_before_and_after_count_a_table_once_however_many_processes_define_it():
+    judged, registrations = verification(), known()[1].registrations
+    said = next(row for row in views.before_and_after(judged).text.splitlines() if row.startswith("tables on the"))
+    twice = replace(known()[1], registrations=(*registrations, *(replace(r, process=99) for r in registrations)))
+    judged = replace(judged, control=replace(judged.control, trace=twice))
+    assert said in views.before_and_after(judged).text and not said.startswith(
+        "tables on the application's metadata | 0"
+    )
+
+
+def test_a_start_that_passes_over_known_errors_says_that_nothing_new_was_swallowed():
+    trace = known()[1]
+    fine = replace(trace, steps=tuple(replace(s, ok=True) for s in trace.steps), swallowed=())
+    error = trace.conflicts[0].error
+    passed = replace(fine, swallowed=(Swallowed(error, None, (), 0),))
+    assert judge_start(fine).seen == "every step succeeded, nothing was swallowed"
+    assert judge_start(passed, [str(error)]).seen == "every step succeeded, nothing new was swallowed"
+    assert not judge_start(passed).ok
 
 
 def test_a_sentence_about_a_run_that_broke_claims_nothing():
