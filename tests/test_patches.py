@@ -63,8 +63,8 @@ ATTEMPTS = {
     "through a link to a file": [link("out", "OUT/kept.txt"), change("out")],
     "through a link in the tree": [change("inside/kept.txt")],
     "the folder that commands run in becomes a link": [
-        "diff --git a/inside/x b/inside/x\ndeleted file mode 100644\n--- a/inside/x\n+++ /dev/null\n@@ -1 +0,0 @@\n-mine\n",
-        link("inside", "OUT"),
+        "diff --git a/place/x b/place/x\ndeleted file mode 100644\n--- a/place/x\n+++ /dev/null\n@@ -1 +0,0 @@\n-mine\n",
+        link("place", "OUT"),
     ],
     "a hook of git": [new(".git/hooks/post-checkout")],
     "git's configuration": [new(".git/config", "[core]")],
@@ -84,8 +84,8 @@ def outside(write_incident, tmp_path):
 
     def write(patches: list[str]):
         file = write_incident(
-            {"service/__init__.py": "", "service/main.py": "1/0\n", "inside/x": "mine\n"},
-            app={"workdir": "inside"},
+            {"service/__init__.py": "", "service/main.py": "1/0\n", "place/x": "mine\n"},
+            app={"workdir": "place"},
             fixes={"hostile": {"patches": [f"{n}.patch" for n in range(len(patches))]}},
         )
         (file.parent / "app" / "inside").symlink_to(folder)
