@@ -669,7 +669,8 @@ def _defining(frame):
     """The class that is being mapped and the frame that defines the table.
 
     That frame is the first one outward which is neither SQLAlchemy's nor a hook of the class
-    being made (a metaclass or ``__init_subclass__`` of the application or of a library).
+    being made (a metaclass or ``__init_subclass__`` of the application or of a library), nor the
+    ``__new__`` of a kind of ``Table``.
 
     :returns: ``(class or None, frame or None, is it mapped only later)``
     """
@@ -701,6 +702,8 @@ def _is_class_hook(frame, mapped):
     first = frame.f_locals.get(code.co_varnames[0])
     if first is None or not isinstance(first, type):
         return False
+    if issubclass(first, sys.modules["sqlalchemy.sql.schema"].Table):
+        return code.co_name == "__new__"  # a kind of Table, as ``db.Table``: who calls it defines the table
     return first is mapped or issubclass(first, type) or code.co_name in ("__table_cls__", "__init_subclass__")
 
 

@@ -258,3 +258,30 @@ def test_what_stands_in_the_sources_is_set_against_what_ran(energy_events):
 def test_a_log_of_another_build_refutes_that_it_comes_from_the_source_at_hand(energy_events):
     (tested,) = [one for one in energy_events.hypotheses if one.kind == "log-matches-source"]
     assert tested.verdict == "refuted" and "of the log is not in" in tested.evidence
+
+
+@pytest.mark.parametrize("line", ["1.4", "2.0", "2.1"])
+def test_a_table_of_a_librarys_own_kind_is_defined_where_the_application_calls_it(line, write_incident):
+    """As Flask-SQLAlchemy's ``db.Table``, whose ``__new__`` would else be the site of every one."""
+    files = {
+        "service/__init__.py": "",
+        "service/db.py": "from flask_sqlalchemy import SQLAlchemy\ndb = SQLAlchemy()\n",
+        "service/models.py": "from service.db import db\nlabels = db.Table('labels', db.Column('id', db.Integer))\nimport no_such_driver\n",
+        "service/main.py": """
+            from flask import Flask
+            from service.db import db
+            app = Flask("service")
+            app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+            db.init_app(app)
+            with app.app_context():
+                try:
+                    import service.models
+                except ImportError:
+                    import service.models
+        """,
+    }
+    incident = incident_of(write_incident(files), line)
+    looked = look_at(incident)
+    finding, conflict, _ = find_mechanism(incident, looked)
+    assert finding.mechanism == "half-import-retried", finding
+    assert [str(conflict.first.site), str(conflict.second.site)] == ["service/models.py:2"] * 2

@@ -43,7 +43,15 @@ def scrubbed(page: str) -> str:
     return re.sub(r"(?<!\n)(<(?:tr|li|p|details|section|figure|figcaption|table|g|text|h\d)\b)", r"\n\1", page)
 
 
-@pytest.mark.parametrize("name", ["half-import-retried", "computed-table-name-collision", "extend-existing-merged-two-models", "healthy-import-cycle"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "half-import-retried",
+        "computed-table-name-collision",
+        "extend-existing-merged-two-models",
+        "healthy-import-cycle",
+    ],
+)
 def test_the_page_is_the_one_that_was_kept(name, tmp_path):
     page = publish(load(PROJECT / "tests" / "applications" / name), tmp_path / name).html.read_text("utf-8")
     assert len(page.encode()) < 200_000
