@@ -139,6 +139,9 @@ class _Reader:
     def __init__(self, incident: Incident, space: Workspace, ended: Sequence[Ended]):
         self.incident, self.space, self.ended = incident, space, ended
         self.roots = tuple(dict.fromkeys((str(space.root) + os.sep, os.path.realpath(space.root) + os.sep)))
+        # Where the interpreter's own environment lies, for console scripts that a traceback names.
+        place = Path(space.python).parent.parent
+        self.environment = f"{place}{os.sep}" if (place / "pyvenv.cfg").is_file() else None
         self.paths: dict[str, tuple[str, bool]] = {}
         self.places: dict[tuple[int, int], _Place] = {}  # (process, number)
         self.reals: dict[str, str] = {}
@@ -246,7 +249,7 @@ class _Reader:
         if self.space.postgresql:  # named anew in every run
             text = text.replace(self.space.postgresql.name, "scratch")
         text = _INSTALLED.sub("", text.replace(str(self.space.folder), "<workspace>"))
-        return redact(text)
+        return redact(text.replace(self.environment, "…/") if self.environment else text)
 
     # -- events
 
@@ -617,7 +620,7 @@ class _Reader:
                     seconds = None if began is None or ended is None else (ended - began) / 1e9
                     ok = None if began is None else ended is not None and error is None
                 else:
-                    times = [p["t"] for p in self.processes if p["outcome"] is outcome]
+                    times = [p["t"] for p in self.processes if p["outcome"] is outcome and "t" in p]
                     last = max(
                         (one.ended or one.began for one in self.imports if one.step == f"step {number}"), default=None
                     )

@@ -253,3 +253,13 @@ def sleeping(seconds: str) -> bool:
         except OSError:
             continue
     return False
+
+
+def test_where_the_interpreters_environment_lies_is_shown_nowhere(kit, write_incident):
+    """A traceback names the console script that began, as ``File "…/bin/flask"``."""
+    python = environment(interpreters()[max(interpreters())])
+    place = Path(python).parent.parent
+    source = "import os, sys\nraise RuntimeError(os.path.join(sys.prefix, 'bin', 'flask'))\n"
+    file = write_incident({"service/__init__.py": "", "service/main.py": source}, app={"python": python})
+    said = kit("reproduce", file, "--json")
+    assert str(place) not in said.out + said.err and "…/bin/flask" in said.json["steps"][0]["error"]
