@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _MARKER = ".incident-kit"  # in every folder of ours: no other is ever swept away
-_NAME = re.compile(r"incident-[a-z0-9]{8}")
+_NAME = re.compile(r"incident-[0-9a-f]{16}")  # longer than what ``tempfile`` makes for somebody else
 _PATIENCE = 60.0  # seconds in which something that comes back is removed again
 
 
@@ -107,7 +107,7 @@ def folder(base: Path | None = None) -> Iterator[Path]:
     base = (base or Path(tempfile.gettempdir())).resolve()
     held = None
     while held is None:
-        path = base / f"incident-{os.urandom(4).hex()}"
+        path = base / f"incident-{os.urandom(8).hex()}"
         number = _ours.name(do="remove", path=str(path))
         held = _made(path)
         if held is None:

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -206,9 +207,10 @@ def test_two_runs_at_once_do_not_disturb_each_other(machine, waiting):
 
 
 def test_a_folder_that_somebody_else_made_is_not_swept_away(tmp_path, monkeypatch):
-    theirs = tmp_path / "incident-0123abcd"
+    theirs = tmp_path / "incident-0123456789abcdef"
     theirs.mkdir()
     (theirs / "notes.txt").write_text("mine")
+    empty = Path(tempfile.mkdtemp(prefix="incident-", dir=tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(PROJECT)}
     source = "from kit.janitor import folder\nwith folder(): pass"
@@ -216,7 +218,7 @@ def test_a_folder_that_somebody_else_made_is_not_swept_away(tmp_path, monkeypatc
     with folder() as own:
         subprocess.run([sys.executable, "-c", source], env=environment, check=True)
         assert own.is_dir(), "held by a run that is under way"
-    assert [path.name for path in tmp_path.iterdir()] == ["incident-0123abcd"]
+    assert set(tmp_path.iterdir()) == {theirs, empty}
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
