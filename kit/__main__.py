@@ -183,10 +183,12 @@ def _verify(options) -> int:
     lines += [] if verification.reproduced else [f"    {s}" for s in why_not(incident, verification.control.trace)]
     for one in verification.fixes:
         lines.append(f"{one.name}: {one.verdict}: {one.because}")
-        lines += [f"    {_word(check.ok)}  {check.check}: {check.seen}" for check in one.checks]
+        words = {True: "holds", False: "fails", None: "undecided"}
+        lines += [f"    {words[check.ok]}  {check.check}: {check.seen}" for check in one.checks]
     lines.append(f"verified: {', '.join(verification.verified) or 'no fix'}")
     _give(options, verify_report(incident, verification), lines)
-    return _code(verification.control.trace, verification.reproduced) or (0 if verification.verified else 1)
+    fixed = 0 if verification.verified else 4 if verification.broke else 1
+    return _code(verification.control.trace, verification.reproduced) or fixed
 
 
 def _refuse_unknown(incident: Incident, fixes: list[str] | None) -> None:

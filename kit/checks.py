@@ -1,22 +1,43 @@
 """What must be true after a fix: each check, run for real against one startup."""
 
 import http.client
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .incident import Check, Http, Incident
 from .migrations import Migrations, last_line, look
 from .redact import redact
 from .startup import command_line, run
-from .trace import Trace, executed_by_alembic
+from .trace import Trace, executed_by_alembic, from_outside
 from .workspace import Workspace
 
 _MOST = 5  # sentences shown of a long list
+_NO_SERVER = "no server is up"
+_COMPILE = """
+import json, os, sys
+def wrong(path):
+    try:
+        with open(path, "rb") as file:
+            compile(file.read(), path, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return "%s: %s" % (type(error).__name__, error.msg), error.lineno or 0
+    except Exception:
+        return None
+with open(sys.argv[3]) as file:
+    names = json.load(file)
+for name in names:
+    after, before = os.path.join(sys.argv[1], name), os.path.join(sys.argv[2], name)
+    found = wrong(after)
+    if found and not (os.path.exists(before) and wrong(before)):
+        print("%s:%d: %s" % (name, found[1], found[0]))
+        break
+"""
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check: ``ok`` is None where it could not be asked; ``seen`` is what was there."""
+    """One check: ``ok`` is None where it could not be decided; ``seen`` is what was there, or why nothing could be seen."""
 
     check: str
     ok: bool | None
@@ -32,20 +53,23 @@ class Asker:
         self.incident = incident
         self.answers: dict[int, CheckResult] = {}
         self.migrated: Migrations | None = None
+        self.uncompiled: str | None = None  # a file that a patch made such that Python cannot compile it
 
     def __call__(self, space: Workspace, port: int | None) -> None:
+        self.uncompiled = _uncompiled(space, self.incident) if space.patched else None
         for number, check in enumerate(self.incident.checks):
             if check.http is not None:
-                self.answers[number] = _ask_http(check, check.http, port)
+                self.answers[number] = _ask_http(check, check.http, self.incident, port)
             elif check.command is not None:
-                self.answers[number] = _ask_command(check, space, self.incident, f"check-{number}")
+                self.answers[number] = _ask_command(check, space, self.incident, f"check-{number}", port)
             elif check.migrations is not None:
                 self.answers[number] = self._ask_alembic(check, space, f"check-{number}")
 
     def _ask_alembic(self, check: Check, space: Workspace, name: str) -> CheckResult:
         found = self.migrated = look(self.incident, space, check.migrations, name)
         if found.problem:
-            return CheckResult(str(check), False, found.problem, kind="migrations")
+            ok = None if from_outside(found.problem) else False
+            return CheckResult(str(check), ok, found.problem, kind="migrations")
         problems = []
         if found.current != found.heads:
             at = ", ".join(found.current) or "no revision"
@@ -68,6 +92,11 @@ def answer_checks(incident: Incident, trace: Trace, asker: Asker, tables: Sequen
             result = asker.answers[number]
             if check.migrations is not None:
                 result = with_unseen_models(result, trace, asker.migrated)
+            if check.http is not None and result.ok is False and result.seen == _NO_SERVER:
+                failed = next((f", since step {s.number} ({s}) failed" for s in trace.steps if s.ok is False), "")
+                result = replace(result, seen=_NO_SERVER + failed)
+            if trace.cut and result.ok is False:
+                result = replace(result, ok=None, seen=f"{result.seen}; the run broke: {trace.broke}")
         elif check.mappers:
             result = judge_mappers(trace, tables)
         elif check.clean_start:
@@ -81,10 +110,18 @@ def answer_checks(incident: Incident, trace: Trace, asker: Asker, tables: Sequen
 
 
 def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
-    """Every step succeeded and nothing was swallowed; ``known`` errors are passed over."""
+    """Every step succeeded and nothing was swallowed; ``known`` errors are passed over.
+
+    Undecided where nothing is wrong but that the run was ended from outside.
+    """
     known = set(known)
-    failed = [f"step {step.number} ({step}): {step.error or 'did not run'}" for step in trace.steps if not step.ok]
+    steps = [step for step in trace.steps if not step.ok]
+    if trace.cut:
+        steps = [step for step in steps if step.ok is False and not from_outside(step.error)]
+    failed = [f"step {step.number} ({step}): {step.error or 'did not run'}" for step in steps]
     failed += [f"swallowed at {one.site}: {one.error}" for one in trace.swallowed if str(one.error) not in known]
+    if trace.cut and not failed:
+        return CheckResult("clean_start", None, f"the run broke: {trace.broke}", kind="clean_start")
     new = " new" if trace.swallowed else ""
     seen = _listed(failed) if failed else f"every step succeeded, nothing{new} was swallowed"
     return CheckResult("clean_start", not failed, seen, kind="clean_start")
@@ -93,11 +130,13 @@ def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
 def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
     """Every mapper configures, and no table has two mapped classes that do not inherit from each other."""
     if not trace.judged:
-        if not any(one.module == "sqlalchemy.orm" for one in trace.imports):
+        if trace.whole and not any(one.module == "sqlalchemy.orm" for one in trace.imports):
             return CheckResult(
                 "mappers", True, "no process loaded sqlalchemy.orm: there is nothing to configure", kind="mappers"
             )
-        return CheckResult("mappers", None, "the processes ended before their mappers could be tried", kind="mappers")
+        long = next((said for said in trace.lost if said.startswith("judging the mappers took")), None)
+        early = long or "the processes ended before their mappers could be tried" + _how_far(trace)
+        return CheckResult("mappers", None, early, kind="mappers")
     frozen = _frozen(trace)
     problems, about, classes_seen = [], set(), set()
     for judged in trace.judged:
@@ -125,8 +164,19 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
                 problems.append(f"{len(classes)} mapped classes for table {table}: {names}")
                 about.add(table)
     problems = list(dict.fromkeys(problems))
-    seen = _listed(problems) if problems else f"{len(classes_seen)} mapped classes configure, one a table"
-    return CheckResult("mappers", not problems, seen, tuple(sorted(about)), "mappers")
+    if problems:
+        return CheckResult("mappers", False, _listed(problems), tuple(sorted(about)), "mappers")
+    if not classes_seen and not trace.whole:
+        return CheckResult("mappers", None, "no class was mapped" + _how_far(trace), kind="mappers")
+    seen = f"{len(classes_seen)} mapped class{'es configure' if len(classes_seen) != 1 else ' configures'}, one a table"
+    # Classes that were seen are right; of those that a run from outside kept away nothing is known.
+    return CheckResult("mappers", None if trace.cut else True, seen + _how_far(trace), kind="mappers")
+
+
+def _how_far(trace: Trace) -> str:
+    """That a startup did not come to its end, and where that was, as the end of a sentence; nothing where it did."""
+    ended = next((step for step in trace.steps if not step.ok), None)
+    return "" if ended is None else f", as far as the startup came: step {ended.number} did not succeed"
 
 
 def _frozen(trace: Trace) -> set[str]:
@@ -163,14 +213,17 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
     )
 
 
-def _ask_http(check: Check, request: Http, port: int | None) -> CheckResult:
+def _ask_http(check: Check, request: Http, incident: Incident, port: int | None) -> CheckResult:
     if port is None:
-        return CheckResult(str(check), False, "no server is up", kind="http")
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        return CheckResult(str(check), False, _NO_SERVER, kind="http")
+    seconds = incident.limits.seconds
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
         connection.request(request.method, request.path, body=request.body, headers=request.headers)
         answer = connection.getresponse()
         body = answer.read(2000).decode("utf-8", "replace").strip()
+    except TimeoutError:
+        return CheckResult(str(check), None, f"no answer after {seconds:g} seconds (limits.seconds)", kind="http")
     except (OSError, http.client.HTTPException) as error:
         return CheckResult(str(check), False, f"no answer: {type(error).__name__}: {error}", kind="http")
     finally:
@@ -181,12 +234,25 @@ def _ask_http(check: Check, request: Http, port: int | None) -> CheckResult:
     return CheckResult(str(check), ok, redact(seen), kind="http")
 
 
-def _ask_command(check: Check, space: Workspace, incident: Incident, name: str) -> CheckResult:
-    ran = run(command_line(check.command, space), space, incident.limits, name)
+def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, port: int | None) -> CheckResult:
+    if port is None and "{port}" in check.command:
+        return CheckResult(str(check), False, _NO_SERVER, kind="command")
+    ran = run(
+        command_line(space.filled(check.command.replace("{port}", str(port))), space), space, incident.limits, name
+    )
     seen = ran.why or (
         f"exit code {ran.code}" + ("" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}")
     )
-    return CheckResult(str(check), ran.ok, redact(seen), kind="command")
+    return CheckResult(str(check), None if from_outside(ran.why) else ran.ok, redact(seen), kind="command")
+
+
+def _uncompiled(space: Workspace, incident: Incident) -> str | None:
+    """A file that the application's Python cannot compile with the patches and can without them, and what it says."""
+    names = space.folder / "patched.json"
+    names.write_text(json.dumps(space.patched), encoding="utf-8")
+    argv = [space.python, "-I", "-c", _COMPILE, str(space.root), str(space.before), str(names)]
+    ran = run(argv, space, incident.limits, "compiled")
+    return redact(last_line(ran.stdout)) or None
 
 
 def _listed(sentences: Sequence[str]) -> str:

@@ -44,9 +44,15 @@ _VERDICTS = {
     "hides": "the error is gone, but the state is wrong",
     "does-not-cure": "the incident, or what stood behind it, is still there",
     "breaks": "something that worked no longer does",
+    "undecided": "its run was ended by a limit or from outside, or a check could not be asked: it may be any of the others",
 }
-_DOES = {"hides": "Only hide it", "does-not-cure": "Do not cure it", "breaks": "Break something else"}
-_ORDER = {"cures": True, "hides": False, "does-not-cure": False, "breaks": False}
+_DOES = {
+    "hides": "Only hide it",
+    "does-not-cure": "Do not cure it",
+    "breaks": "Break something else",
+    "undecided": "Undecided",
+}
+_ORDER = {"cures": True, "hides": False, "does-not-cure": False, "breaks": False, "undecided": None}
 
 
 class Progress:
@@ -105,6 +111,9 @@ def verdict(
         tried = len(verification.fixes)
         of = f"{len(verification.verified)} of {tried} fixes {cure}" if tried > 1 else "the fix cures"
         head, good = f"It reproduces, and {of} it: {names}", True
+    elif verification.broke:
+        open_ = [one.name for one in verification.fixes if one.verdict == "undecided"]
+        head, good = f"It reproduces, and whether a fix cures it is undecided: {_listed(open_)}", None
     else:
         tried = len(verification.fixes)
         head, good = (
@@ -137,10 +146,14 @@ def verdict(
         facts += _why(diagnosis)
     if verification is not None:
         facts += [join(strong(f"{one.name} cures"), ": ", one.claim) for one in _cures(verification)[:3] if one.claim]
-        for name in ("hides", "does-not-cure", "breaks"):
+        for name in ("hides", "does-not-cure", "breaks", "undecided"):
             of = [one.name for one in verification.fixes if one.verdict == name]
             if of:
                 facts.append(join(strong(_DOES[name]), f" ({len(of)}): {_listed(of)}"))
+        facts += [
+            join(strong(f"{one.name} is undecided"), ": ", _shortly(steady(one.because), 280))
+            for one in [one for one in verification.fixes if one.verdict == "undecided"][:3]
+        ]
     top = para(
         strong(head), kind={True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[good]
     )
@@ -203,7 +216,7 @@ def claims(incident: Incident, verification: Verification, tested: Sequence[Test
                 (
                     one.claim,
                     join("fix ", code(one.name)),
-                    word(_ORDER[one.verdict], one.verdict, one.verdict),
+                    word(_ORDER[one.verdict], *[one.verdict] * 3),
                     _shortened(steady(one.because)),
                 )
             )
@@ -246,7 +259,7 @@ def matrix(verification: Verification) -> Shown:
         rows.append(
             [
                 one.name,
-                word(_ORDER[one.verdict], one.verdict, one.verdict),
+                word(_ORDER[one.verdict], *[one.verdict] * 3),
                 *(_cell(checks.get(name)) for name in heads),
             ]
         )
@@ -278,7 +291,7 @@ def _before(verification: Verification) -> dict[str, CheckResult]:
 
 
 def _cell(check: CheckResult | None) -> Part:
-    return part("–") if check is None else word(check.ok, "holds", "fails", "not asked")
+    return part("–") if check is None else word(check.ok, "holds", "fails", "undecided")
 
 
 def _meanings() -> Part:
@@ -292,9 +305,9 @@ def fixes(incident: Incident, verification: Verification) -> Shown:
     parts = []
     first = verification.verified[0] if verification.verified else None
     for one in verification.fixes:
-        top = join(code(one.name), ": ", word(_ORDER[one.verdict], one.verdict, one.verdict))
+        top = join(code(one.name), ": ", word(_ORDER[one.verdict], *[one.verdict] * 3))
         rows = [
-            (check.check, word(check.ok, "holds", "fails", "not asked"), steady(check.seen)) for check in one.checks
+            (check.check, word(check.ok, "holds", "fails", "undecided"), steady(check.seen)) for check in one.checks
         ]
         wrong = [number for number, check in enumerate(one.checks) if check.ok is False]
         body = [para(steady(one.because)), para("Claimed: ", one.claim) if one.claim else None]
@@ -341,8 +354,8 @@ def before_and_after(verification: Verification, name: str | None = None, *, inc
     ]
     for one in fix.checks:
         old = before.get(one.check)
-        was = join(word(old.ok, "holds", "fails", "not asked"), ": ", steady(old.seen)) if old else part("not asked")
-        rows.append((one.check, was, join(word(one.ok, "holds", "fails", "not asked"), ": ", steady(one.seen))))
+        was = join(word(old.ok, "holds", "fails", "undecided"), ": ", steady(old.seen)) if old else part("not asked")
+        rows.append((one.check, was, join(word(one.ok, "holds", "fails", "undecided"), ": ", steady(one.seen))))
     rows = [(*row, "same" if part(row[1]).text == part(row[2]).text else strong("changed")) for row in rows]
     marked = [number for number, row in enumerate(rows) if row[3] != "same"]
     said = para("With ", code(fix.name), f" ({', '.join(fix.patches)}): ", steady(fix.because))

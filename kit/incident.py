@@ -205,6 +205,8 @@ class Check(_Part):
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) != 1:
             raise ValueError(f"a check is one of {', '.join(type(self).model_fields)}")
+        if self.command is not None:
+            _refuse_placeholders(self.command, ("port", *_PLACEHOLDERS))
         return self
 
     @property
@@ -293,6 +295,13 @@ class Incident(_Part):
             raise ValueError("history (a folder of patches) is for app.root; app.repository has its own history")
         return self
 
+    @model_validator(mode="after")
+    def _a_port_is_served(self) -> "Incident":
+        asked = next((one for one in self.checks if one.command and "{port}" in one.command), None)
+        if asked and not any(step.kind == "serve" for step in self.startup):
+            raise ValueError(f"checks: {asked}: {{port}} stands for the port of a server, and no step is 'serve: …'")
+        return self
+
     @field_validator("database_server")
     @classmethod
     def _only_a_name(cls, value: str | None) -> str | None:
@@ -315,7 +324,11 @@ class Incident(_Part):
         if self.database == "sqlite":
             if self.database_server is not None:
                 raise ValueError("database_server is for 'database: postgresql'")
-            for text in (*self.app.env.values(), *(step.text for step in (*self.prepare, *self.startup))):
+            for text in (
+                *self.app.env.values(),
+                *(step.text for step in (*self.prepare, *self.startup)),
+                *(one.command or "" for one in self.checks),
+            ):
                 for part in _DATABASE_PARTS:
                     if f"{{{part}}}" in text:
                         raise ValueError(

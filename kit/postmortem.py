@@ -158,7 +158,9 @@ def exit_code(report: dict[str, Any]) -> int:
         return 4
     if not report["reproduced"]:
         return 3
-    return 0 if report["verify"]["verified"] else 1
+    if report["verify"]["verified"]:
+        return 0
+    return 4 if any(one["verdict"] == "undecided" for one in report["verify"]["fixes"]) else 1
 
 
 def _made_public(content: dict[str, Any]) -> dict[str, Any]:

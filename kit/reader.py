@@ -258,6 +258,7 @@ class _Reader:
             label = f"step {outcome.steps[0][0]}"
             for event in read_events(outcome.folder):
                 self.see(event, label, outcome)
+        self.forget_our_interrupt()
         self.edges.sort(key=lambda edge: edge.at)
         self.imports.sort(key=lambda one: one.number)
         steps = self.steps()
@@ -282,6 +283,20 @@ class _Reader:
             forks=self.forks,
             sources=sources,
         )
+
+    def forget_our_interrupt(self) -> None:
+        """A process that the runner ended was asked by ``SIGINT`` first: what came of that is nothing of the application's."""
+        ours = {n for n, process in enumerate(self.processes) if process["outcome"].why}
+        for index, one in enumerate(self.imports):
+            if one.process in ours and _interrupted(one.error):
+                self.imports[index] = replace(one, ended=None, error=None)
+        for number in ours:
+            if _interrupted(self.uncaught.get(number)):
+                self.uncaught[number] = None
+            for step, _ in self.processes[number]["outcome"].steps:
+                began, _, error = self.stepped.get(step, (None, None, None))
+                if _interrupted(error):
+                    self.stepped[step] = (began, None, None)
 
     def see(self, event: dict, step: str, outcome: Ended) -> None:
         kind, at = event["k"], event.get("t", 0)
@@ -586,7 +601,15 @@ class _Reader:
     def why(self, outcome: Ended) -> str | None:
         """Why a process broke, where that is not an error of the application's steps."""
         if outcome.why:
-            return f"{outcome.steps[0][1]}: {outcome.why}"
+            return f"{self.running(outcome)}: {outcome.why}"
+        ended_by = [self.uncaught.get(n) for n, one in enumerate(self.processes) if one["outcome"] is outcome]
+        if (
+            not outcome.ok
+            and not outcome.steps[0][1].in_process
+            and any(e and e.type == "MemoryError" for e in ended_by)
+        ):
+            most = self.incident.limits.memory_mb
+            return f"{outcome.steps[0][1]}: out of memory at {most} MB (limits.memory_mb)"
         if outcome.steps[0][1].in_process:
             for number, step in outcome.steps:
                 began, ended, error = self.stepped.get(number, (None, None, None))
@@ -609,6 +632,11 @@ class _Reader:
                         return f"{step}: the interpreter started nothing ({how}): {self.output(outcome)[-400:].strip()}"
                     return f"{step}: the process ended in the middle of it ({how}), as os._exit() or a crash does"
         return None
+
+    def running(self, outcome: Ended) -> Step:
+        """The step at which a process was when it ended: the last that began, of those that share one interpreter."""
+        begun = [step for number, step in outcome.steps if number in self.stepped]
+        return begun[-1] if begun else outcome.steps[0][1]
 
     def steps(self) -> tuple[StepResult, ...]:
         results = {}
@@ -773,6 +801,10 @@ def _importer(chain: Sequence[Frame]) -> Frame | None:
     own = [frame for frame in chain if frame.application]
     others = [frame for frame in chain if "/importlib/" not in frame.file]
     return (own or others or [None])[-1]
+
+
+def _interrupted(error: Error | None) -> bool:
+    return error is not None and any(name == "KeyboardInterrupt" for _, name, _ in error.links)
 
 
 def _last_line(text: str) -> str:

@@ -5,6 +5,7 @@ from .diagnose import Diagnosis
 from .hypotheses import Tested
 from .imports import import_graph
 from .markup import Part, Shown, code, fold, items, join, para, preformatted, stack, strong, table, word
+from .verify import Verification, met
 
 _MOST = 30  # rows of a table that could be as long as the application
 _VERDICTS = {"confirmed": True, "refuted": False, "undecided": None}
@@ -63,18 +64,26 @@ def _side(side: dict | None) -> Part:
     return join(*(code(one) if n == 0 else one for n, one in enumerate(said)), between=", ")
 
 
-def behind(diagnosis: Diagnosis) -> Shown:
-    """What the run that went on past the first failure found there, so that one round of fixing is enough."""
+def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Shown:
+    """What stands behind the first failure, so that one round of fixing is enough: by a run that went on past it.
+
+    :param verification: with it, also what the runs of the fixes met there
+    """
     own = [one for one in diagnosis.masked if not one.follows]
     rest = [one for one in diagnosis.masked if one.follows]
     if diagnosis.finding.mechanism == "none":
         return Shown([para("No fault was found, so nothing can stand behind it.")])
+    with_fixes = _met_by_fixes(diagnosis, verification) if verification is not None else []
     if not diagnosis.masked and diagnosis.beyond is not None and diagnosis.beyond.broke:
-        return Shown(
-            [para("Not known: the second run, which goes on past failures, broke too: ", diagnosis.beyond.broke)]
-        )
+        broke = "The second run, which goes on past failures, broke too: "
+        return Shown([para("" if with_fixes else "Not known. ", broke, diagnosis.beyond.broke), *with_fixes])
     if not diagnosis.masked:
-        return Shown([para("Nothing: a second run that went on past the first failure met no other error.")])
+        said = "A second run, which went on past the first failure, met no error that the first startup had not shown."
+        if with_fixes:
+            return Shown([para(said), *with_fixes])
+        tried = verification is not None and verification.fixes
+        rests = " Nor did the run of any fix." if tried else " What only a mended build reaches is not in it."
+        return Shown([para(said + rests)])
     rows = [(str(n), str(one.error), code(one.site) if one.site else "") for n, one in enumerate(own, 1)]
     said = para(
         "From a second run, marked as such, that went on past failures: a rejected table took the place of the first, "
@@ -84,7 +93,25 @@ def behind(diagnosis: Diagnosis) -> Shown:
     if rest:
         follow = items(join(str(one.error), " at ", code(one.site)) for one in rest)
         parts.append(fold(f"{len(rest)} more, only for want of what failed earlier", follow))
-    return Shown(parts)
+    return Shown([*parts, *with_fixes])
+
+
+def _met_by_fixes(diagnosis: Diagnosis, verification: Verification) -> list[Part]:
+    """What the runs of the fixes met once the incident's error was out of their way."""
+    shown = {
+        str(error) for error in diagnosis.trace.errors if error not in [s.exception for s in diagnosis.trace.steps]
+    }
+    rows = []
+    for fix in verification.fixes:
+        for error, site in met(fix, verification.control):
+            new = "no; the fix brings it in" if fix.verdict == "breaks" else "no"
+            known = "yes, and caught there" if error in shown else new
+            rows.append((code(fix.name), fix.verdict, error, code(site) if site else "", known))
+    if not rows:
+        return []
+    head = ("fix", "verdict", "error", "raised at", "in the first startup")
+    said = para("With the incident's error out of the way, the runs of the fixes met:")
+    return [said, table("Met by the runs of the fixes", head, rows)]
 
 
 def hypotheses(diagnosis: Diagnosis) -> Shown:

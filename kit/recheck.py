@@ -162,6 +162,12 @@ def check_one(found: Found, output: Path, *, record: bool = False) -> Checked:
     claims = _claims(report, recorded)
     if code == 0 and any(one.ok is False for one in claims):
         code = 1
+    if (
+        code == 0
+        and recorded
+        and any(recorded["fixes"].get(name, "undecided") != "undecided" for name in _open(report))
+    ):
+        code = 4  # what was recorded of a fix could not be asked again
     page = base.with_suffix(".html")
     return Checked(
         found.name,
@@ -213,12 +219,18 @@ def _claims(report: dict[str, Any] | None, recorded: dict[str, Any] | None) -> l
         return []
     if not report["reproduced"]:
         return [Claim("it reproduces", False, "it does not reproduce")]
-    verified = report["verify"]["verified"]
+    verified, open_ = report["verify"]["verified"], _open(report)
+    said = f"verified: {', '.join(verified) or 'no fix'}" + (f"; undecided: {', '.join(open_)}" if open_ else "")
     return [
         Claim("it reproduces", True, "it reproduces without the fix"),
-        Claim("a fix is verified", bool(verified), f"verified: {', '.join(verified) or 'no fix'}"),
+        Claim("a fix is verified", True if verified else None if open_ else False, said),
         *(compared(recorded, report) if recorded else ()),
     ]
+
+
+def _open(report: dict[str, Any]) -> list[str]:
+    """The fixes whose run broke."""
+    return [one["name"] for one in report["verify"]["fixes"] if one["verdict"] == "undecided"]
 
 
 def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, said: str) -> str:
@@ -228,11 +240,15 @@ def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, 
         return report["broke"]
     if not report["reproduced"]:
         return "it does not show any more what the incident file expects"
+    open_ = [one for one in report["verify"]["fixes"] if one["verdict"] == "undecided"]
     if not report["verify"]["verified"]:
-        return "it reproduces, and no fix is verified"
+        why = f"; {open_[0]['name']} is undecided: {open_[0]['because']}" if open_ else ""
+        return "it reproduces, and no fix is verified" + why
     facts = claims[2:]
     differs = sum(one.ok is False for one in facts)
     verified = f"it reproduces, verified: {', '.join(report['verify']['verified'])}; "
+    if open_:
+        verified += f"{open_[0]['name']} is undecided: {open_[0]['because']}; "
     if not facts:
         return verified + "nothing was recorded to hold it against"
     if record:

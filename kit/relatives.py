@@ -67,7 +67,9 @@ def extend_existing_merged(case: Case) -> Fault | None:
     for pair in merged_pairs(case.trace, case.table):
         first, second = pair.first, pair.second
         what = "added its columns to" if second.outcome == "extended" else "was dropped in favour of"
-        merge = f"the class {second.class_} at {second.site} {what} the table of {first.class_} at {first.site}, without an error"
+        merge = (
+            f"{_called(second)} at {second.site} {what} the table of {_called(first)} at {first.site}, without an error"
+        )
         if (
             pair.one_definition
         ):  # the same statement again: what executed it twice is the mechanism, the flag only hides it
@@ -81,7 +83,7 @@ def extend_existing_merged(case: Case) -> Fault | None:
             if one.get("orphans") and one["table"] == first.table
         ]
         slug = "extend-existing-merged-two-models"
-        return Fault(slug, (merge, *orphans), first.table, first.site, second.site, (first, second))
+        return Fault(slug, (merge, *dict.fromkeys(orphans)), first.table, first.site, second.site, (first, second))
     return None
 
 
@@ -193,14 +195,34 @@ FAULTS: tuple[Callable[[Case], Fault | None], ...] = (
 
 
 def merged_pairs(trace: Trace, table: str | None = None) -> list[Pair]:
-    """Pairs of classes of which the second silently changed, or was dropped for, the table of the first."""
+    """Pairs of definitions of which the second silently changed, or was dropped for, the table of the first."""
     found = []
     for one in trace.registrations:
-        if one.outcome in ("extended", "kept") and one.class_ and table in (None, one.table) and one.application:
+        if one.outcome in ("extended", "kept") and table in (None, one.table) and one.application:
             first = trace.holder(one)
-            if first is not None and first.outcome == "registered" and first.class_:
-                found.append(Pair(trace, first, one))
+            if first is not None and first.outcome == "registered":
+                pair = Pair(trace, first, one)
+                if first.class_ and one.class_ or _competes(pair):
+                    found.append(pair)
     return found
+
+
+def _competes(pair: Pair) -> bool:
+    """Does a ``Table()`` define a table anew, which a class or another ``Table()`` had defined, or the other way round?
+
+    One statement that is come to again is none, with a flag that allows just that; nor is one that only adds columns,
+    or that is left out and says the same.
+    """
+    first, second = pair.first, pair.second
+    if pair.one_definition or not (first.frame.application and second.frame.application):
+        return False
+    before, after = ({one["name"] for one in columns} for columns in (second.existing, second.new))
+    return bool(before & after if second.outcome == "extended" else after - before)
+
+
+def _called(one: Registration) -> str:
+    """What a definition is, in words."""
+    return f"the class {one.class_}" if one.class_ else f"the Table() {one.site.name or ''}".rstrip()
 
 
 def _wanted(case: Case) -> list[Registration]:

@@ -11,7 +11,7 @@ from .diagnose import Diagnosis
 from .incident import Incident
 from .redact import redact
 from .trace import Frame, Registration, Trace, application_frames
-from .verify import Verification
+from .verify import Verification, met
 
 if TYPE_CHECKING:
     from .changes import Change
@@ -63,7 +63,10 @@ def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict
 
 
 def verify_report(incident: Incident, verification: Verification) -> dict[str, Any]:
-    """``{schema, incident, control: {reproduced}, fixes: [{name, verdict, checks: [{check, ok, seen}]}], verified: [name]}``."""
+    """``{schema, incident, control: {reproduced}, fixes: [{name, verdict, checks: [{check, ok, seen}]}], verified: [name]}``.
+
+    Beyond the contract: ``because`` of a verdict, and ``met``, the errors that a fix's run met in place of the incident's.
+    """
     control = verification.control
     return {
         "schema": SCHEMA,
@@ -81,6 +84,7 @@ def verify_report(incident: Incident, verification: Verification) -> dict[str, A
                 "verdict": one.verdict,
                 "because": one.because,
                 "checks": _checks(one.checks),
+                "met": [{"error": error, "site": site(frame)} for error, frame in met(one, control)],
             }
             for one in verification.fixes
         ],

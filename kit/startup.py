@@ -46,6 +46,7 @@ class _Process:
     named: int  # what the janitor knows it by
     port: int | None = None
     answer: dict | None = field(default=None)
+    begun: tuple[int, float] = (0, 0)  # how many steps have begun in it, and when that was seen
 
     def ended(self, wait: float | None = 0) -> bool:
         """Has it ended, or does it within ``wait`` seconds (None: however long that takes)?"""
@@ -74,6 +75,16 @@ class _Process:
             except OSError:
                 pass
             self.ended(None)
+
+    def since(self) -> float:
+        """When the step that it is at began; before the first, when the process did."""
+        try:
+            count = (self.folder / "stepping").stat().st_size
+        except OSError:
+            count = 0
+        if count != self.begun[0]:
+            self.begun = (count, time.monotonic())
+        return self.begun[1] if self.begun[0] > 1 else self.started
 
     def printed(self) -> int:
         return sum(path.stat().st_size for path in self.folder.glob("std*"))
@@ -155,8 +166,17 @@ def run_startup(
         for process in up:
             died = process.ended()
             process.finish()
-            ended.append(_outcome(process, ok=not died, why="the server ended while it was asked" if died else None))
+            ended.append(_outcome(process, ok=not died, why=_died(process) if died else None))
     return read_trace(incident, space, sorted(ended, key=lambda one: one.steps[0][0]))
+
+
+def _died(process: _Process) -> str:
+    """How a server ended that should have stayed up."""
+    status = process.answer["status"]
+    code = None if status is None else os.waitstatus_to_exitcode(status)
+    how = process.answer["why"] or ("" if code is None else f"exit code {code}")
+    how = how if code is None or code >= 0 else f"ended by {signal_name(-code)}"
+    return "the server ended while it was asked" + (f" ({how})" if how else "")
 
 
 def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
@@ -173,7 +193,7 @@ def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
 def _run_steps(incident: Incident, space: Workspace, group, phase: str, orders: dict[str, str]) -> Ended:
     limits = incident.limits
     process = _start_steps(space, group, limits, phase=phase, orders=orders)
-    return _wait(process, limits.seconds * len(group), limits, space)
+    return _wait(process, limits.seconds, limits, space)
 
 
 def _wait(process: _Process, seconds: float, limits: Limits, space: Workspace) -> Ended:
@@ -222,8 +242,8 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
 
 
 def _beyond(process: _Process, seconds: float, limits: Limits, space: Workspace, free: int) -> str | None:
-    """Which limit is passed, in words; None while none is."""
-    if time.monotonic() - process.started > seconds:
+    """Which limit is passed, in words; None while none is. The seconds are those of one step."""
+    if time.monotonic() - process.since() > seconds:
         return f"still running after {seconds:g} seconds (limits.seconds)"
     if process.printed() > limits.output_mb << 20:
         return f"printed more than {limits.output_mb} MB (limits.output_mb)"

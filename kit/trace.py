@@ -5,12 +5,23 @@ lines that matter are in it. ``reader.py`` makes one from the probe's events, ``
 DataFrames.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from .redact import redact
+
+# In the reason why a run broke: it was ended at a limit or by somebody else, or never began.
+_FROM_OUTSIDE = re.compile(
+    r"\(limits\.\w+\)|supervisor was killed|ended by SIG(KILL|TERM|INT|HUP)\b|cannot be started: "
+)
+
+
+def from_outside(why: str | None) -> bool:
+    """Does this reason lie outside of the application, so that another run of the same build may end otherwise?"""
+    return bool(why and _FROM_OUTSIDE.search(why))
 
 
 class Frame(NamedTuple):
@@ -213,6 +224,16 @@ class Trace:
     forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
 
+    @property
+    def cut(self) -> bool:
+        """Was it ended from outside, at a limit or by a kill? Then what it did not show may be there all the same."""
+        return from_outside(self.broke)
+
+    @property
+    def whole(self) -> bool:
+        """Did every step succeed?"""
+        return all(step.ok for step in self.steps)
+
     @cached_property
     def conflicts(self) -> tuple[Conflict, ...]:
         """Every rejected registration, with the one that was there first; one that several processes show, once."""
@@ -260,6 +281,21 @@ class Trace:
         found = [step.exception for step in self.steps if step.exception]
         found += [one.error for one in self.swallowed]
         found += [one.error for one in self.imports if one.error and one.application]
+        return tuple(found)
+
+    @cached_property
+    def caught(self) -> tuple[Swallowed, ...]:
+        """Exceptions that left a module of the application and were caught, and while they were handled another failed the step."""
+        finals = [step.exception for step in self.steps if step.ok is False and step.exception is not None]
+        known = {one.error.links[:1] for one in self.swallowed}
+        found = []
+        for one in self.imports:
+            first = one.error.links[:1] if one.error is not None and one.application else ()
+            if first and first not in known and any(first[0] in final.links[1:] for final in finals):
+                known.add(first)
+                chain = one.chain + one.error.frames
+                site = next((frame for frame in reversed(chain) if frame.application), None)
+                found.append(Swallowed(one.error, site, chain, one.ended or one.began))
         return tuple(found)
 
     def import_of(self, number: int | None) -> Import | None:

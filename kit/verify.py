@@ -10,9 +10,9 @@ from .incident import Incident
 from .interrupt import interruptible, pool_of
 from .redact import redact
 from .startup import reproduce
-from .trace import Conflict, Trace, application_frames
+from .trace import Conflict, Frame, Trace, application_frames
 
-VERDICTS = ("cures", "hides", "does-not-cure", "breaks")
+VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
 _STATE = ("mappers", "migrations", "definitions")
 
@@ -28,6 +28,7 @@ class Attempt:
     trace: Trace
     checks: tuple[CheckResult, ...]
     reproduced: bool
+    uncompiled: str | None = None  # what a patch wrote that is no Python
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Verification:
     fixes: tuple[FixResult, ...]
     verified: tuple[str, ...]
 
+    @property
+    def broke(self) -> bool:
+        """Is no fix verified, and at least one undecided?"""
+        return not self.verified and any(one.verdict == "undecided" for one in self.fixes)
+
 
 @interruptible
 def verify(
@@ -69,7 +75,7 @@ def verify(
     :raises RunBroke: a startup could not begin
     """
     names = list(incident.fixes) if only is None else list(only)
-    attempts: dict[str, Attempt] = {}
+    results: dict[str, FixResult] = {}
     with pool_of(executor) as pool:
         progress("control: starting the build as it is")
         first = pool.submit(attempt, incident, None)
@@ -89,12 +95,11 @@ def verify(
         if not beside:
             futures = {pool.submit(attempt, incident, name): name for name in names}
         for number, future in enumerate(as_completed(futures), 1):
-            one = attempts[futures[future]] = future.result()
+            one = results[futures[future]] = _result(incident, futures[future], future.result(), control)
             held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold"
-            progress(
-                f"fix {number} of {len(names)}, {one.name}: {'the incident is still there' if one.reproduced else held}"
-            )
-    fixes = tuple(_result(incident, name, attempts[name], control) for name in names)
+            why = "" if one.verdict == "cures" else f": {_short(one.because)}"
+            progress(f"fix {number} of {len(names)}, {one.name}: {held}, {one.verdict}{why}")
+    fixes = tuple(results[name] for name in names)
     return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
 
 
@@ -105,7 +110,11 @@ def attempt(incident: Incident, fix: str | None = None) -> Attempt:
     trace = reproduce(incident, patches=changes, judge=True, while_up=asker)
     checks = answer_checks(incident, trace, asker, incident_tables(incident, trace))
     names = tuple(one.name if isinstance(one, Path) else f"commit {one}" for one in changes)
-    return Attempt(fix or "control", names, trace, checks, shows_incident(incident, trace))
+    return Attempt(fix or "control", names, trace, checks, shows_incident(incident, trace), asker.uncompiled)
+
+
+def _short(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
 
 
 def shows_incident(incident: Incident, trace: Trace) -> bool:
@@ -171,10 +180,36 @@ def _result(incident: Incident, name: str, tried: Attempt, control: Attempt) -> 
     return FixResult(name, incident.fixes[name].claim, tried.patches, verdict, because, checks, tried.trace)
 
 
+def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...]:
+    """What the run of a fix met in place of the incident: each error that the build as it was did not end with, and where.
+
+    One that it had caught counts where it now fails a step.
+    """
+    if any(one.kind == "gone" and one.ok is False for one in fix.checks):
+        return ()
+    failed = {step.error for step in control.trace.steps}
+    passed = {str(one.error) for one in control.trace.swallowed}
+    found: dict[str, Frame | None] = {}
+    for step in fix.trace.steps:
+        if step.ok is False and step.error and step.error not in failed:
+            frames = step.exception.frames if step.exception is not None else ()
+            found.setdefault(step.error, next((f for f in reversed(frames) if f.application), None))
+    for one in fix.trace.swallowed:
+        if str(one.error) not in passed:
+            found.setdefault(str(one.error), one.site)
+    for judged in fix.trace.judged if not found else ():
+        if judged["error"] is not None:
+            found.setdefault(f"configure_mappers(): {judged['error']}", None)
+    return tuple(found.items())
+
+
 def _gone(incident: Incident, tried: Attempt) -> CheckResult:
     shown = incident.expect.error or "the incident"
     where = [f"{one.error} at {one.second.site}" for one in tried.trace.conflicts]
     seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"gone: {shown}"
+    unseen = tried.uncompiled or (tried.trace.broke if tried.trace.cut else None)
+    if unseen and not tried.reproduced:
+        return CheckResult("incident's error gone", None, f"not seen, before the startup ended: {unseen}", kind="gone")
     return CheckResult("incident's error gone", not tried.reproduced, seen, kind="gone")
 
 
@@ -188,7 +223,7 @@ def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
         # What was swallowed before and has nothing to do with the incident stays allowed.
         known = [str(one.error) for one in control.trace.swallowed] if not tried.reproduced else []
         implied.append(judge_start(tried.trace, known))
-    return tuple(one for one in implied if one.ok is not None) + _merged(
+    return tuple(one for one in implied if one.ok is not None or tried.trace.cut) + _merged(
         tried, incident_tables(incident, control.trace)
     )
 
@@ -210,7 +245,8 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
 
     ``does-not-cure``: the error is still there, or the next one stands behind it. ``breaks``: something
     that worked no longer does. ``hides``: the error is gone and the state is wrong. ``cures``: the error
-    is gone and every check holds.
+    is gone and every check holds. ``undecided``: the run was ended from outside, or a check could not be asked,
+    and nothing else tells.
     """
     trace = tried.trace
     if tried.reproduced:
@@ -219,6 +255,10 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
             second = trace.conflicts[0].second
             through = f", at {second.site} by " + " → ".join(str(f) for f in application_frames(second.chain)[:-1])
         return "does-not-cure", f"the same error is raised{through}"
+    if tried.uncompiled:
+        return "breaks", f"the patch writes what Python cannot compile: {tried.uncompiled}"
+    if trace.cut:
+        return "undecided", f"the run broke before it could tell: {trace.broke}"
     if trace.broke and not control.trace.broke:
         return "breaks", f"the run broke: {trace.broke}"
     before = {one.check: one.ok for one in control.checks}
@@ -229,9 +269,13 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     ]
     if broken:
         return "breaks", "what worked no longer does: " + broken[0]
-    failed = [one for one in checks if not one.ok]
-    if not failed:
+    failed = [one for one in checks if one.ok is False]
+    unasked = [one for one in checks if one.ok is None]
+    if not failed and not unasked:
         return "cures", f"the error is gone, and all {len(checks)} checks hold"
+    if not failed:
+        said = "; ".join(_in_short(one) for one in unasked[:2])
+        return "undecided", f"the error is gone, and what else must hold could not be decided: {said}"
     start = judge_start(trace)
     wrong = [_in_short(c) for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
     if wrong and all(step.ok for step in trace.steps):

@@ -46,7 +46,7 @@ from .markup import (
 from .picture import Moment, engines, import_picture, metadata_picture
 from .reduce import GROUPS, Reduced, place_of, reduce
 from .tables import after_each_import
-from .trace import Conflict, Error, Frame, Registration, Trace
+from .trace import Conflict, Error, Frame, Registration, Swallowed, Trace
 
 __all__ = [
     "Progress",
@@ -482,13 +482,23 @@ def _frames(trace: Trace, error: Error) -> list[Part]:
 
 
 def swallowed(trace: Trace) -> Shown:
-    """Exceptions that were raised and then caught for good, so that the startup went on."""
-    if not trace.swallowed:
+    """Exceptions that were raised and then caught: for good, so that the startup went on, or for want of something that failed too."""
+    if not trace.swallowed and not trace.caught:
         return Shown([para("Nothing was swallowed.")])
+    parts = [_caught("Swallowed exceptions", trace.swallowed)] if trace.swallowed else []
+    if trace.caught:
+        said = "Nothing else was swallowed" if trace.swallowed else "Nothing was swallowed for good"
+        parts += [
+            para(f"{said}. What was caught, and what was then done in its place failed the step:"),
+            _caught("Caught on the way to the error", trace.caught),
+        ]
+    return Shown(parts)
+
+
+def _caught(caption: str, errors: Sequence[Swallowed]) -> Part:
     rows = []
-    for number, one in enumerate(trace.swallowed, 1):
+    for number, one in enumerate(errors, 1):
         own = [frame for frame in one.chain if frame.application]
         shown = " → ".join(dict.fromkeys(map(str, own)))
         rows.append((str(number), str(one.error), code(one.site) if one.site else "", code(shown)))
-    parts = [table("Swallowed exceptions", ("no.", "error", "raised at", "way"), rows)]
-    return Shown(parts)
+    return table(caption, ("no.", "error", "raised at", "way"), rows)

@@ -47,6 +47,12 @@ class Workspace:
     database_url: str
     left: tuple[str, ...] = ()
     postgresql: "Scratch | None" = None
+    patched: tuple[str, ...] = ()  # Python files that the patches change or add, relative to the root
+
+    @property
+    def before(self) -> Path:
+        """Where those of them that were there lie as they were."""
+        return self.folder / "before"
 
     def filled(self, text: str) -> str:
         """Text of the incident file, with the scratch database in place of ``{database_url}`` and its parts."""
@@ -84,8 +90,15 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
         # What was packed is what is needed: nothing more stays behind.
         most = incident.limits.copy_mb << 20 if incident._packed is None else sys.maxsize
         left = copy_tree(incident.resolve(incident.app.root), root, most)
+    patched: dict[str, None] = {}
     for patch in patches:
-        apply(_written(incident, patch, folder) if isinstance(patch, str) else patch, root)
+        patch = _written(incident, patch, folder) if isinstance(patch, str) else patch
+        for name in changed_by(patch, root):
+            inside = ".." not in Path(name).parts and not Path(name).is_absolute()
+            if name.endswith(".py") and name not in patched and inside:
+                patched[name] = None
+                _keep(root / name, folder / "before" / name)
+        apply(patch, root)
     for name in ("home", "tmp", "probe", "scratch"):
         (folder / name).mkdir()
     driver = incident.database_driver
@@ -102,7 +115,7 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
     environment |= {name: _filled(value, url, postgresql) for name, value in incident.app.env.items()}
     environment[incident.database_env] = url
     left = (*(incident._packed or ()), *left)
-    return Workspace(folder, root, workdir, python, environment, url, left, postgresql)
+    return Workspace(folder, root, workdir, python, environment, url, left, postgresql, tuple(patched))
 
 
 def _put_probe(folder: Path, python: str) -> None:
@@ -144,6 +157,21 @@ def _filled(text: str, url: str, postgresql: "Scratch | None") -> str:
     for name, value in postgresql.parts.items() if postgresql else ():
         text = text.replace(f"{{database_{name}}}", value)
     return text
+
+
+def changed_by(patch: Path, root: Path) -> list[str]:
+    """The files that a patch names, relative to ``root``; none where git cannot read it."""
+    environment = git_environment(GIT_CEILING_DIRECTORIES=str(root.parent), GIT_CONFIG_NOSYSTEM="1")
+    command = ["git", *QUIET, "apply", "--numstat", "-z", "-p1", str(patch)]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, errors="replace")
+    return [entry.rpartition("\t")[2] for entry in done.stdout.split("\0") if entry]
+
+
+def _keep(file: Path, target: Path) -> None:
+    """A copy of a file as it is before a patch; what leads out of the application is not followed."""
+    if file.is_file() and not file.is_symlink():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
 
 
 def apply(patch: Path, root: Path) -> None:

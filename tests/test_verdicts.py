@@ -1,0 +1,241 @@
+"""Verdicts on fixes say no more than their runs carry: what broke, what was not reached, what a patch itself spoilt."""
+
+import json
+import re
+import textwrap
+
+import pytest
+
+from kit import reasons
+from kit.diagnose import diagnose, find_mechanism, look_at
+from kit.incident import load
+from kit.startup import reproduce
+
+SERVER = """
+    import http.server, sys, time
+    from service import main
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            time.sleep(60 if self.path == "/slow" else 0)
+            self.send_response(200); self.end_headers()
+    if __name__ == "__main__":
+        http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+EXPECTED = {"error": "Table 'invoices' is already defined", "table": "invoices"}
+
+
+@pytest.fixture
+def tried(kit, write_incident, duplicate):
+    """``verify``, with fixes that put other lines in place of ``service/main.py``'s import of the second definition."""
+
+    def run(fixes: dict[str, str], **incident):
+        duplicate["service/main.py"] = "from service import billing\nfrom service import legacy\n"
+        duplicate["service/server.py"] = SERVER
+        incident = {"expect": EXPECTED, "checks": [{"mappers": True}, {"clean_start": True}], **incident}
+        named = {name: {"patches": f"{name}.patch"} for name in fixes}
+        file = write_incident(duplicate, fixes=named, **incident)
+        for name, text in fixes.items():
+            lines = textwrap.dedent(text).strip().splitlines()
+            added = "".join(f"+{line}\n" for line in lines)
+            change = (
+                f"@@ -1,2 +1,{1 + len(lines)} @@\n from service import billing\n-from service import legacy\n{added}"
+            )
+            (file.parent / f"{name}.patch").write_text(f"--- a/service/main.py\n+++ b/service/main.py\n{change}")
+        return kit("verify", file, "--json")
+
+    return run
+
+
+def fix_of(said, name: str) -> tuple[dict, dict[str, dict]]:
+    """A fix of a report, and its checks by their names."""
+    fix = next(one for one in said.json["fixes"] if one["name"] == name)
+    return fix, {one["check"]: one for one in fix["checks"]}
+
+
+SERVED = [{"import": "service.main"}, {"serve": "python -m service.server {port}"}]
+
+
+def test_what_passes_a_limit_is_undecided_and_its_reason_stands_beside_it(tried):
+    """A startup that hangs with a fix, and checks that hang in a startup that does not."""
+    said = tried(
+        {"hangs": "import time\ntime.sleep(60)", "starts": "pass"},
+        limits={"seconds": 4},
+        startup=SERVED,
+        checks=[{"mappers": True}, {"http": {"path": "/slow"}}, {"command": "python -c 'import time; time.sleep(60)'"}],
+    )
+    assert said.code == 4
+    fix, checks = fix_of(said, "hangs")
+    limit = "import: service.main: still running after 4 seconds (limits.seconds)"
+    assert fix["verdict"] == "undecided" and limit in fix["because"]
+    assert {name: one["ok"] for name, one in checks.items()} == dict.fromkeys(checks)
+    assert all("(limits.seconds)" in one["seen"] or "step 1" in one["seen"] for one in checks.values()), checks
+    assert f"hangs: 0 of 5 checks hold, undecided: the run broke before it could tell: {limit}" in said.err
+    fix, checks = fix_of(said, "starts")
+    http, command = (next(one for name, one in checks.items() if name.startswith(kind)) for kind in ("http", "command"))
+    assert (http["ok"], http["seen"]) == (None, "no answer after 4 seconds (limits.seconds)")
+    assert (command["ok"], command["seen"]) == (None, "still running after 4 seconds (limits.seconds)")
+    assert fix["verdict"] == "undecided" and http["seen"] in fix["because"] and command["seen"] in fix["because"]
+
+
+def test_what_a_fix_itself_spoils_what_ends_it_from_outside_and_what_stands_behind_are_told_apart(tried):
+    fixes = {
+        "killed": "import os\nos.kill(os.getpid(), 9)",
+        "ends": "import os\nos._exit(3)",
+        "wrong": "def broken(:\n    pass",
+        "next": "import no_such_driver",
+        "none": "pass",
+    }
+    said = tried(fixes, checks=[{"mappers": True}])
+    verdicts = {one["name"]: one["verdict"] for one in said.json["fixes"]}
+    assert verdicts == {
+        "killed": "undecided",
+        "ends": "breaks",
+        "wrong": "breaks",
+        "next": "does-not-cure",
+        "none": "cures",
+    }
+    assert said.code == 0 and "ended by SIGKILL" in fix_of(said, "killed")[0]["because"]
+    fix, checks = fix_of(said, "wrong")
+    assert "service/main.py:2: SyntaxError" in fix["because"]
+    assert checks["mappers"]["ok"] is checks["incident's error gone"]["ok"] is None, "nothing was seen of either"
+    assert "step 1 did not succeed" in checks["mappers"]["seen"]
+    fix, checks = fix_of(said, "next")
+    assert [one["error"] for one in fix["met"]] == ["ModuleNotFoundError: No module named 'no_such_driver'"]
+    assert checks["mappers"]["ok"] and "as far as the startup came" in checks["mappers"]["seen"]
+    fix, checks = fix_of(said, "none")  # the file asks for one check, and every fix for two more
+    assert len(checks) == 3 and "all 3 checks hold" in fix["because"]
+    assert re.search(r"kit: fix \d of 5, none: 3 of 3 checks hold, cures\n", said.err)
+
+
+def test_a_patch_that_is_no_python_breaks_also_where_the_application_catches_that(kit, write_incident, duplicate):
+    duplicate["service/main.py"] = """
+        from service import billing
+        try:
+            from service import legacy
+        except SyntaxError:
+            pass
+    """
+    file = write_incident(duplicate, expect=EXPECTED, fixes={"wrong": {"patches": "wrong.patch"}})
+    change = "@@ -1,2 +1,2 @@\n-\n+def broken(:\n from sqlalchemy import Column, Integer, String\n"
+    (file.parent / "wrong.patch").write_text(f"--- a/service/legacy.py\n+++ b/service/legacy.py\n{change}")
+    fix, _ = fix_of(kit("verify", file, "--json"), "wrong")
+    assert fix["verdict"] == "breaks" and "service/legacy.py:1: SyntaxError" in fix["because"], fix
+
+
+def test_a_check_asks_the_server_on_its_port_and_the_scratch_database(tried):
+    ask = "import sys, urllib.request as r; print(r.urlopen('http://127.0.0.1:' + sys.argv[1]).status); assert ':///' in sys.argv[2]"
+    said = tried(
+        {"none": "pass"},
+        startup=SERVED,
+        checks=[{"command": f'python -c "{ask}" {{port}} {{database_url}}'}],
+    )
+    fix, checks = fix_of(said, "none")
+    assert fix["verdict"] == "cures", checks
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [("curl localhost:{port}", "no step is 'serve: …'"), ("curl localhost:{prot}", "did you mean {port}?")],
+)
+def test_a_check_with_a_port_that_nothing_serves_is_exit_2(command, why, tried):
+    said = tried({}, checks=[{"command": command}])
+    assert said.code == 2 and why in said.err
+
+
+def test_a_step_that_hangs_is_named_with_its_own_limit_and_the_steps_before_it_are_not(write_incident):
+    steps = [{"code": "import time; time.sleep(2.5)"}, {"import": "service"}, {"import": "service.main"}, {"code": "2"}]
+    files = {"service/__init__.py": "", "service/main.py": "import time\ntime.sleep(60)"}
+    trace = reproduce(load(write_incident(files, startup=steps, limits={"seconds": 4})))
+    limit = "import: service.main: still running after 4 seconds (limits.seconds)"
+    assert trace.broke == limit and [step.ok for step in trace.steps] == [True, True, False, None]
+    assert trace.steps[2].error == limit and trace.steps[2].exception is None
+    assert not [one for one in trace.imports if one.error is not None]
+
+
+def test_a_command_that_hangs_is_named_with_its_limit_and_not_with_how_it_was_ended(write_incident):
+    step = {"command": "python -c 'import time; time.sleep(60)'"}
+    trace = reproduce(load(write_incident({"service/__init__.py": ""}, startup=[step], limits={"seconds": 4})))
+    assert "still running after 4 seconds (limits.seconds)" in trace.steps[0].error
+    assert "KeyboardInterrupt" not in trace.steps[0].error
+
+
+MERGED = {
+    "service/__init__.py": "",
+    "service/db.py": "from sqlalchemy.orm import declarative_base\nBase = declarative_base()\n",
+    "service/models.py": """
+        from sqlalchemy import Column, Integer, String
+        from service.db import Base
+
+        class Tag(Base):
+            __tablename__ = "tags"
+            id = Column(Integer, primary_key=True)
+            name = Column(String(20))
+    """,
+    "service/tables.py": """
+        from sqlalchemy import Column, Integer, Table
+        from service.db import Base
+
+        tags = Table("tags", Base.metadata, Column("id", Integer, primary_key=True), Column("owner", Integer), FLAG)
+    """,
+}
+
+
+@pytest.mark.parametrize("flag", ["extend_existing=True", "keep_existing=True"])
+@pytest.mark.parametrize("order", ["models, tables", "tables, models"])
+def test_a_class_and_a_table_that_are_merged_in_silence_are_two_definitions(order, flag, write_incident):
+    files = {**MERGED, "service/main.py": f"from service import {order}\n"}
+    files["service/tables.py"] = files["service/tables.py"].replace("FLAG", flag)
+    name, value = flag.split("=")
+    said = f'__tablename__ = "tags"\n            __table_args__ = {{"{name}": {value}}}'
+    files["service/models.py"] = files["service/models.py"].replace('__tablename__ = "tags"', said)
+    incident = load(write_incident(files, expect={"table": "tags"}))
+    finding, _, fault = find_mechanism(incident, look_at(incident))
+    assert finding.mechanism == "extend-existing-merged-two-models", finding
+    sites = [str(fault.first), str(fault.second)]
+    assert sites == ["service/models.py:5", "service/tables.py:5"][:: 1 if order.startswith("models") else -1]
+    assert "the Table() tags" in finding.because[0] and "the class Tag" in finding.because[0]
+
+
+def test_a_column_that_is_added_to_a_table_on_purpose_accuses_nobody(write_incident):
+    files = {**MERGED, "service/main.py": "from service import tables, more\n"}
+    files["service/tables.py"] = files["service/tables.py"].replace(", FLAG", "")
+    added = "from sqlalchemy import Column, Integer, Table\nfrom service.db import Base\n"
+    files["service/more.py"] = added + "Table('tags', Base.metadata, Column('more', Integer), extend_existing=True)\n"
+    incident = load(write_incident(files))
+    assert find_mechanism(incident, look_at(incident))[0].mechanism == "none"
+
+
+def test_the_page_tells_what_was_caught_on_the_way_and_what_the_fixes_met(kit, write_incident, tmp_path):
+    """A retry after ``except ImportError`` runs a module twice; each wrong fix meets an error that it had hidden."""
+    files = {
+        "service/__init__.py": "",
+        "service/db.py": MERGED["service/db.py"],
+        "service/models.py": """
+            from sqlalchemy import Column, Integer, Table
+            from service.db import Base
+            tags = Table("tags", Base.metadata, Column("id", Integer))
+            users = Table("users", Base.metadata, Column("id", Integer))
+            import no_such_driver
+        """,
+        "service/main.py": "try:\n    from . import models\nexcept ImportError:\n    from service import models\n",
+    }
+    fixes = {name: {"patches": f"{name}.patch"} for name in ("extend", "noretry")}
+    file = write_incident(files, expect={"error": "Table 'tags' is already defined", "table": "tags"}, fixes=fixes)
+    models = (file.parent / "app/service/models.py").read_text().splitlines()
+    change = f"@@ -3,3 +3,3 @@\n {models[2]}\n-{models[3]}\n+{models[3][:-1]}, extend_existing=True)\n {models[4]}\n"
+    (file.parent / "extend.patch").write_text(f"--- a/service/models.py\n+++ b/service/models.py\n{change}")
+    change = "@@ -1,4 +1,1 @@\n-try:\n-    from . import models\n-except ImportError:\n-    from service import models\n+from . import models\n"
+    (file.parent / "noretry.patch").write_text(f"--- a/service/main.py\n+++ b/service/main.py\n{change}")
+    said = kit("postmortem", file, "-o", tmp_path / "page.html")
+    assert said.code == 1, said.err
+    page = re.sub(r"<[^>]+>", " ", (tmp_path / "page.html").read_text())
+    assert "Nothing was swallowed. " not in page and "met no other error" not in page
+    assert "Caught on the way to the error" in page and "Met by the runs of the fixes" in page
+    report = json.loads((tmp_path / "page.json").read_text())
+    met = {one["name"]: [error["error"].split(" for ")[0] for error in one["met"]] for one in report["verify"]["fixes"]}
+    assert "Table 'users' is already defined" in met["extend"][0] and "no_such_driver" in met["noretry"][0]
+
+
+def test_without_a_fix_the_sentence_on_what_stands_behind_says_what_it_rests_on(write_incident, duplicate):
+    found = diagnose(load(write_incident(duplicate, expect=EXPECTED)))
+    assert found.masked == () and "only a mended build reaches" in repr(reasons.behind(found))
