@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, and for postmortem, verify and check: it reproduces without the fix, and a fix is verified ·
 1 it reproduces, and no fix is verified · 2 the call or the incident file is wrong · 3 it does not
-reproduce · 4 the run broke; what was seen until then is kept and shown.
+reproduce · 4 the run broke, or that of a fix where none is verified; what was seen until then is kept and shown.
 """
 
 import argparse

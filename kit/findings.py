@@ -50,7 +50,6 @@ _DOES = {
     "hides": "Only hide it",
     "does-not-cure": "Do not cure it",
     "breaks": "Break something else",
-    "undecided": "Undecided",
 }
 _ORDER = {"cures": True, "hides": False, "does-not-cure": False, "breaks": False, "undecided": None}
 
@@ -146,13 +145,13 @@ def verdict(
         facts += _why(diagnosis)
     if verification is not None:
         facts += [join(strong(f"{one.name} cures"), ": ", one.claim) for one in _cures(verification)[:3] if one.claim]
-        for name in ("hides", "does-not-cure", "breaks", "undecided"):
+        for name in ("hides", "does-not-cure", "breaks"):
             of = [one.name for one in verification.fixes if one.verdict == name]
             if of:
                 facts.append(join(strong(_DOES[name]), f" ({len(of)}): {_listed(of)}"))
         facts += [
             join(strong(f"{one.name} is undecided"), ": ", _shortly(steady(one.because), 280))
-            for one in [one for one in verification.fixes if one.verdict == "undecided"][:3]
+            for one in [one for one in verification.fixes if one.verdict == "undecided"][:6]
         ]
     top = para(
         strong(head), kind={True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[good]

@@ -33,11 +33,15 @@ class Published:
     @property
     def verdict(self) -> str:
         verified = ", ".join(self.report["verify"]["verified"])
+        broke = self.report.get("broke")
+        undecided = [one for one in self.report["verify"]["fixes"] if one["verdict"] == "undecided"]
+        if self.code == 4 and not broke and undecided:
+            return f"reproduced; no fix is verified, and {undecided[0]['name']} is undecided: {undecided[0]['because']}"
         return {
             0: f"reproduced; verified: {verified}",
             1: "reproduced; no fix is verified",
             3: "not reproduced",
-        }.get(self.code, f"the run broke: {self.report.get('broke')}")
+        }.get(self.code, f"the run broke: {broke}")
 
 
 @interrupt.interruptible

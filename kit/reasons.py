@@ -81,8 +81,10 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
         said = "A second run, which went on past the first failure, met no error that the first startup had not shown."
         if with_fixes:
             return Shown([para(said), *with_fixes])
-        tried = verification is not None and verification.fixes
-        rests = " Nor did the run of any fix." if tried else " What only a mended build reaches is not in it."
+        tried = verification.fixes if verification is not None else ()
+        broke = [one.name for one in tried if one.trace.cut]
+        rests = " Nor did the run of any fix" if tried else " What only a mended build reaches is not in it"
+        rests += f", as far as they came: broken were those of {', '.join(broke)}." if broke else "."
         return Shown([para(said + rests)])
     rows = [(str(n), str(one.error), code(one.site) if one.site else "") for n, one in enumerate(own, 1)]
     said = para(

@@ -15,7 +15,7 @@ from .redact import redact
 
 # In the reason why a run broke: it was ended at a limit or by somebody else, or never began.
 _FROM_OUTSIDE = re.compile(
-    r"\(limits\.\w+\)|supervisor was killed|ended by SIG(KILL|TERM|INT|HUP)\b|cannot be started: "
+    r"\(limits\.\w+\)|supervisor was killed|ended by SIG(KILL|TERM|INT|HUP)\b|cannot be started: |^it did not begin: "
 )
 
 
@@ -223,6 +223,12 @@ class Trace:
     provenance: dict[str, Any]
     forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
+
+    @classmethod
+    def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
+        """A startup that could not begin; ``steps`` are ``(kind, text)``."""
+        never = tuple(StepResult(n, kind, text, None, None, None) for n, (kind, text) in enumerate(steps, 1))
+        return cls(never, *[()] * 10, broke=f"it did not begin: {why}", lost=(), provenance={})
 
     @property
     def cut(self) -> bool:

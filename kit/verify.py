@@ -1,16 +1,17 @@
 """Fixes × checks, with the control: which fix cures, which only hides."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
+from .errors import RunBroke
 from .incident import Incident
 from .interrupt import interruptible, pool_of
 from .redact import redact
 from .startup import reproduce
-from .trace import Conflict, Frame, Trace, application_frames
+from .trace import Conflict, Frame, Trace, application_frames, from_outside
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
@@ -72,7 +73,7 @@ def verify(
     :param only: names of fixes to try; all of them by default
     :param executor: where the startups run; by default threads, one a core
     :raises IncidentError: a patch does not apply
-    :raises RunBroke: a startup could not begin
+    :raises RunBroke: the build as it was could not begin
     """
     names = list(incident.fixes) if only is None else list(only)
     results: dict[str, FixResult] = {}
@@ -95,7 +96,9 @@ def verify(
         if not beside:
             futures = {pool.submit(attempt, incident, name): name for name in names}
         for number, future in enumerate(as_completed(futures), 1):
-            one = results[futures[future]] = _result(incident, futures[future], future.result(), control)
+            one = results[futures[future]] = _result(
+                incident, futures[future], _of_fix(incident, futures[future], future), control
+            )
             held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold"
             why = "" if one.verdict == "cures" else f": {_short(one.because)}"
             progress(f"fix {number} of {len(names)}, {one.name}: {held}, {one.verdict}{why}")
@@ -111,6 +114,17 @@ def attempt(incident: Incident, fix: str | None = None) -> Attempt:
     checks = answer_checks(incident, trace, asker, incident_tables(incident, trace))
     names = tuple(one.name if isinstance(one, Path) else f"commit {one}" for one in changes)
     return Attempt(fix or "control", names, trace, checks, shows_incident(incident, trace), asker.uncompiled)
+
+
+def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt:
+    """The attempt of a fix; one that could not begin is undecided, and takes nothing from the others."""
+    try:
+        return future.result()
+    except RunBroke as error:
+        why = str(error).splitlines()[0].removeprefix(f"{incident.file}: ")
+        trace = Trace.not_begun([(step.kind, redact(step.text)) for step in incident.startup], why)
+        patches = tuple(str(one).rpartition("/")[2] for one in incident.changes_of(name))
+        return Attempt(name, patches, trace, answer_checks(incident, trace, Asker(incident), ()), False)
 
 
 def _short(text: str, most: int = 200) -> str:
@@ -191,7 +205,7 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
     passed = {str(one.error) for one in control.trace.swallowed}
     found: dict[str, Frame | None] = {}
     for step in fix.trace.steps:
-        if step.ok is False and step.error and step.error not in failed:
+        if step.ok is False and step.error and step.error not in failed and not from_outside(step.error):
             frames = step.exception.frames if step.exception is not None else ()
             found.setdefault(step.error, next((f for f in reversed(frames) if f.application), None))
     for one in fix.trace.swallowed:

@@ -305,6 +305,12 @@ def test_lines_may_move_and_a_new_fix_fails_nothing():
     assert not [one for one in claims if one.ok is False]
 
 
+@pytest.mark.parametrize(("then", "now"), [("cures", "undecided"), ("undecided", "cures")])
+def test_a_fix_whose_run_broke_is_not_told_to_be_otherwise(then, now):
+    was, is_ = (report_of(verify={"fixes": [{"name": "f", "verdict": one}], "verified": []}) for one in (then, now))
+    assert [one.ok for one in compared(record_of(was), is_) if one.name == "fix f"] == [None]
+
+
 def test_interrupted_it_ends_every_process_and_says_so(tmp_path, write_incident, duplicate):
     duplicate["service/main.py"] = "import time; print('up', flush=True); time.sleep(300)"
     file = write_incident(duplicate)

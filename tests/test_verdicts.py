@@ -70,6 +70,7 @@ def test_what_passes_a_limit_is_undecided_and_its_reason_stands_beside_it(tried)
     assert {name: one["ok"] for name, one in checks.items()} == dict.fromkeys(checks)
     assert all("(limits.seconds)" in one["seen"] or "step 1" in one["seen"] for one in checks.values()), checks
     assert f"hangs: 0 of 5 checks hold, undecided: the run broke before it could tell: {limit}" in said.err
+    assert fix["met"] == [], "a limit is no error of the application"
     fix, checks = fix_of(said, "starts")
     http, command = (next(one for name, one in checks.items() if name.startswith(kind)) for kind in ("http", "command"))
     assert (http["ok"], http["seen"]) == (None, "no answer after 4 seconds (limits.seconds)")
@@ -122,6 +123,17 @@ def test_a_patch_that_is_no_python_breaks_also_where_the_application_catches_tha
     assert fix["verdict"] == "breaks" and "service/legacy.py:1: SyntaxError" in fix["because"], fix
 
 
+def test_a_fix_whose_run_could_not_begin_is_undecided_and_takes_nothing_from_the_others(tried):
+    said = tried(
+        {"spoils": "spoilt = 1", "none": "pass"},
+        prepare=[{"command": "python -c \"assert 'spoilt' not in open('service/main.py').read()\""}],
+    )
+    assert {one["name"]: one["verdict"] for one in said.json["fixes"]} == {"spoils": "undecided", "none": "cures"}
+    fix, checks = fix_of(said, "spoils")
+    assert "it did not begin: prepare 1: command: python -c" in fix["because"] and "/case/" not in said.out
+    assert {one["ok"] for one in checks.values()} == {None} and "it did not begin" in checks["clean_start"]["seen"]
+
+
 def test_a_check_asks_the_server_on_its_port_and_the_scratch_database(tried):
     ask = "import sys, urllib.request as r; print(r.urlopen('http://127.0.0.1:' + sys.argv[1]).status); assert ':///' in sys.argv[2]"
     said = tried(
@@ -153,10 +165,30 @@ def test_a_step_that_hangs_is_named_with_its_own_limit_and_the_steps_before_it_a
 
 
 def test_a_command_that_hangs_is_named_with_its_limit_and_not_with_how_it_was_ended(write_incident):
-    step = {"command": "python -c 'import time; time.sleep(60)'"}
-    trace = reproduce(load(write_incident({"service/__init__.py": ""}, startup=[step], limits={"seconds": 4})))
-    assert "still running after 4 seconds (limits.seconds)" in trace.steps[0].error
-    assert "KeyboardInterrupt" not in trace.steps[0].error
+    files = {"service/__init__.py": "", "service/main.py": "import time\ntime.sleep(60)"}
+    step = {"command": "python -m service.main"}
+    trace = reproduce(load(write_incident(files, startup=[step], limits={"seconds": 2})))
+    assert trace.steps[0].error == "command: python -m service.main: still running after 2 seconds (limits.seconds)"
+    assert trace.steps[0].exception is None
+
+
+def test_a_recorded_fix_whose_run_breaks_now_is_exit_4_and_no_drift(tried, kit, tmp_path):
+    assert tried({"hangs": "import time\ntime.sleep(60)", "none": "pass"}, limits={"seconds": 4}, checks=[]).code == 0
+    file = tmp_path / "case" / "incident.yaml"
+    mechanism = "second-class-same-table-other-file"
+    sites = {"table": "invoices", "first": "service/billing.py Invoice", "second": "service/legacy.py OldInvoice"}
+    proved = {
+        "schema": 1,
+        "mechanism": mechanism,
+        **sites,
+        "fixes": {"hangs": "cures", "none": "cures"},
+        "hypotheses": {},
+    }
+    file.with_name("recorded.json").write_text(json.dumps(proved))
+    said = kit("check", file, "--json", "-o", tmp_path / "checked.json", cwd=tmp_path)
+    (one,) = said.json["incidents"]
+    assert said.code == 4 and one["drift"] == [] and one["verified"] == ["none"], one
+    assert "hangs is undecided: the run broke before it could tell: import: service.main: still running" in one["says"]
 
 
 MERGED = {
