@@ -30,7 +30,8 @@ script   the code of a file of the application is about to be executed by no sta
 done     body ``n`` ended, with ``error`` or null
 edge     an import by a module of the application, also one answered from ``sys.modules``: place,
          line, what it asks for; from a body that did not begin with ``exec`` (a script, ``runpy``),
-         with its frames
+         with its frames. None by a function that a library calls while its own body runs: what such
+         an import executes shows by ``exec``
 metadata a ``MetaData`` came to be; ``cleared``: one was emptied; ``created``: its ``create_all`` ran, or ``table.create``
 table    ``Table(...)`` reached a ``MetaData``: ``outcome`` registered, rejected, extended, kept or
          reflected; ``gone``: a table was taken out again (its columns failed, or by ``remove``)
@@ -178,6 +179,13 @@ def _thread_name():
     return getattr(threads.get(ident), "name", None) or "thread %d" % ident
 
 
+def _lose(what, problem):
+    try:
+        _emit("lost", why="%s: %r" % (what, problem))
+    except Exception:
+        pass
+
+
 def _quietly(act):
     """``act`` as a function that never lets an exception of its own into the application."""
 
@@ -185,17 +193,15 @@ def _quietly(act):
         try:
             return act(*args)
         except Exception as problem:
-            try:
-                _emit("lost", why="%s: %r" % (act.__name__, problem))
-            except Exception:
-                pass
+            _lose(act.__name__, problem)
 
     return acting
 
 
 # ----------------------------------------------------------------------------------- frames
 #
-# Where it counts, a frame is known by its globals: ``f_code`` is an audit event, and so a call of ``_heard``, each time.
+# Where it counts, a frame is known by its globals: ``f_code`` is an audit event, and so a call of ``_heard``, each time;
+# so is ``id()``.
 
 
 def _text(value):
@@ -237,7 +243,11 @@ def _walk(frame):
                 break
         elif not (namespace is _bootstrap or namespace is _external or namespace is _own):
             code = frame.f_code
-            if not code.co_filename.startswith(_FROZEN):
+            importers = _files.get(code.co_filename)
+            importer = importers and importers.get((code.co_firstlineno, code.co_name, namespace.get("__name__")))
+            if importer and importer.code is code:
+                frames.append([importer.place, importer.line_at(frame, frame.f_lasti)])
+            elif not code.co_filename.startswith(_FROZEN):
                 frames.append([_place_of(code, namespace)[0], frame.f_lineno or 0])
         frame = frame.f_back
     else:
@@ -287,10 +297,19 @@ _own = globals()
 _FRESH = frozenset("__name__ __doc__ __package__ __loader__ __spec__ __path__ __file__ __cached__ __builtins__".split())
 
 
-def _exec_begins(namespace):
-    number = _next_body()
+_executing = {}  # file -> its code that a loader executes now
+_in_library = False  # is the innermost body of the main thread a library's? Its imports need no look then
+
+
+def _exec_begins(code, namespace):
+    global _in_library
+    _executing[code.co_filename] = code
+    number, outer, main = _next_body(), _in_library, _thread.get_ident() == _main_thread
     _see_body(number, namespace, sys._getframe(2))
-    return number
+    if main:
+        file = namespace.get("__file__")
+        _in_library = type(file) is str and not _is_app(file)
+    return number, outer if main else None
 
 
 @_quietly
@@ -317,6 +336,14 @@ def _how(frame):
 
     :returns: ``import``, ``reload`` or ``loader``, and a frame that all of the application's are beyond
     """
+    try:
+        found = (
+            frame.f_back.f_back.f_back
+        )  # exec_module, _load_unlocked and _find_and_load_unlocked are nearly always between
+        if found.f_globals is _bootstrap and found.f_code.co_name == "_find_and_load":
+            return "import", found
+    except AttributeError:
+        pass
     while frame is not None and (frame.f_globals is _external or frame.f_globals is _bootstrap):
         if frame.f_globals is _bootstrap and frame.f_code.co_name == "_find_and_load":
             return "import", frame
@@ -327,8 +354,21 @@ def _how(frame):
     return "reload" if reloading else "loader", frame
 
 
+def _exec_ended(number, code, namespace, error, outer):
+    global _in_library
+    _executing.pop(code.co_filename, None)
+    importers = _files.get(code.co_filename)
+    if importers:
+        importer = importers.get((code.co_firstlineno, code.co_name, namespace.get("__name__")))
+        if importer is not None:
+            importer.code = importer.lines = None  # a body is executed once: no need to keep it
+    if outer is not None:
+        _in_library = outer
+    _see_end(number, namespace, error)
+
+
 @_quietly
-def _exec_ended(number, namespace, error):
+def _see_end(number, namespace, error):
     if error is not None:
         _emit("done", n=number, error=_error(error))
         return
@@ -344,10 +384,10 @@ def _exec_ended(number, namespace, error):
 _DOOR = """
 def _call_with_frames_removed(f, *args, **kwds):
     if f is not _exec: return f(*args, **kwds)
-    number = _begins(args[1])
+    number, outer = _begins(args[0], args[1])
     try: result = _run(*args, **kwds)
-    except BaseException as error: _ended(number, args[1], error); raise
-    _ended(number, args[1], None)
+    except BaseException as error: _ended(number, args[0], args[1], error, outer); raise
+    _ended(number, args[0], args[1], None, outer)
     return result
 """
 
@@ -465,7 +505,7 @@ _door = _bootstrap = _external = None  # globals: of the door, and of the import
 
 # ----------------------------------------------------------------------- door 2: import edges
 
-_files = {}  # co_filename -> False, or of a file of the application the import statements that were seen
+_files = {}  # co_filename -> False, or of a file of the application who imports in it
 
 
 def _is_app(filename):
@@ -476,7 +516,7 @@ def _is_app(filename):
 def _file_of(filename):
     path = "" if filename.startswith("<") else os.path.abspath(filename)
     application = path.startswith(_roots) and "/site-packages/" not in path and "/dist-packages/" not in path
-    known = _files[filename] = set() if application else False
+    known = _files[filename] = {} if application else False
     return known
 
 
@@ -486,12 +526,17 @@ class _AtImport:
     __slots__ = ()
 
     def __get__(self, door, owner=None):
+        if _in_library and _thread.get_ident() == _main_thread:
+            return _plain_import
         try:
             frame = sys._getframe(1)
-            if _files.get(frame.f_globals.get("__file__")) is not False:  # no module of a library
-                _see_import(frame)
+            namespace = frame.f_globals
+            if _files.get(namespace.get("__file__")) is not False:  # no module of a library
+                _see_import(frame, namespace)
         except (ValueError, TypeError):  # asked by the interpreter itself, as for `python -m`; a strange ``__file__``
             pass
+        except Exception as problem:
+            _lose("import", problem)
         return _plain_import
 
 
@@ -503,46 +548,70 @@ class _ImportDoor:
     __module__ = "builtins"
 
 
-@_quietly
-def _see_import(frame):
-    code, at, namespace = frame.f_code, frame.f_lasti, frame.f_globals
-    seen = _files.get(code.co_filename)
-    if seen is None:
-        seen = _file_of(code.co_filename)
-    if seen is False:
+class _Importer:
+    """A body or function of the application with imports: what is the same for each of its statements."""
+
+    __slots__ = ("at", "code", "lines", "more", "place", "seen")
+
+    def __init__(self, code, namespace, before):
+        self.code, self.at = code, (0, 0, 0)  # where the line that was asked for last begins and ends, the line
+        self.lines = code.co_lines() if hasattr(code, "co_lines") else None  # from 3.10 on
+        self.seen = set() if before is None else before.seen  # another code of the same place: executed again
+        self.place, package = _place_of(code, namespace)
+        now, self.more = namespace.get("__package__"), ""
+        if now is not package and now != package:
+            self.more = ',"p":' + (_json(now) if isinstance(now, str) else "null")
+
+    def line_at(self, frame, at):
+        """``f_lineno``, which looks through the code from its start each time, where imports come one after the other."""
+        found, lines = self.at, self.lines
+        while lines is not None and found is not None and at >= found[1]:
+            self.at = found = next(lines, None)
+        # Asked for an earlier one, or another thread went on with the lines meanwhile: in the long way.
+        return found[2] if found is not None and found[0] <= at < found[1] and found[2] else frame.f_lineno or 0
+
+
+def _see_import(frame, namespace):
+    code, at = frame.f_code, frame.f_lasti
+    importers = _files.get(code.co_filename)
+    if importers is None:
+        importers = _file_of(code.co_filename)
+    if importers is False:
         file = namespace.get("__file__")
         if isinstance(file, str) and file not in _files:
             _file_of(file)
         return
-    key = (at, code.co_firstlineno, code.co_name, namespace.get("__name__"))
-    if key in seen:
+    key = (code.co_firstlineno, code.co_name, namespace.get("__name__"))
+    importer = importers.get(key)
+    if importer is None or importer.code is not code:
+        importer = importers[key] = _Importer(code, namespace, importer)
+    if at in importer.seen:
         return
-    seen.add(key)
+    importer.seen.add(at)
     raw = code.co_code
     while at >= 0 and raw[at] == _EXTENDED_ARG:  # before 3.11 this is where a frame with many names is
         at += 2
     if at < 0 or raw[at] != _IMPORT_NAME:  # a direct call of __import__: its argument is out of sight
         return
-    index, before = _argument(raw, at)
+    consts, kind, more = code.co_consts, raw[at - 2], importer.more
     # The two instructions before it load the names after `from ... import` and the number of dots.
-    names, earlier = _argument(raw, before)
-    dots, _ = _argument(raw, earlier)
-    names = code.co_consts[names] if 0 <= names < len(code.co_consts) else None
-    if earlier >= 0 and raw[earlier] == raw[before]:  # a constant; from 3.14 on a small number by itself
-        dots = code.co_consts[dots] if dots < len(code.co_consts) else 0
-    to = code.co_names[index]
-    if dots and isinstance(dots, int):
+    if raw[at - 4] == kind != _EXTENDED_ARG != raw[at - 6]:  # constants both, as nearly always
+        names, dots, to = consts[raw[at - 1]], consts[raw[at - 3]], code.co_names[raw[at + 1]]
+    else:
+        index, before = _argument(raw, at)
+        names, earlier = _argument(raw, before)
+        dots, _ = _argument(raw, earlier)
+        names, to = consts[names] if 0 <= names < len(consts) else None, code.co_names[index]
+        if earlier >= 0 and raw[earlier] == raw[before]:  # a constant; from 3.14 on a small number by itself
+            dots = consts[dots] if dots < len(consts) else 0
+    if names and type(names) is tuple:
+        more += ',"names":[' + ",".join(map(_quote, names)) + "]"
+    if dots and type(dots) is int:
         to = "." * dots + to
-    more = ""
-    if isinstance(names, tuple):
-        more = ',"names":' + _json(names)
-    place, package = _place_of(code, namespace)
-    now = namespace.get("__package__")
-    if now is not package and now != package:
-        more += ',"p":' + (_json(now) if isinstance(now, str) else "null")
-    if code.co_name == "<module>" and (frame.f_back is None or frame.f_back.f_globals is not _door):
+    if code.co_name == "<module>" and _executing.get(code.co_filename) is not code:
         more += ',"b":%d,"via":%s' % _walk(frame)  # a body that no loader executes: this may be all that shows it
-    _write('{"k":"edge","t":%d,"c":%d,"l":%d,"to":%s%s}\n' % (_now(), place, frame.f_lineno or 0, _quote(to), more))
+    line = importer.line_at(frame, at)
+    _write(f'{{"k":"edge","t":{_now()},"c":{importer.place},"l":{line},"to":{_quote(to)}{more}}}\n')
 
 
 def _argument(raw, at):
@@ -602,7 +671,7 @@ def _see_import_module(name, package, level, frame):
     line, seen = frame.f_lineno or 0, _files[code.co_filename]
     key = (line, name, level)
     if key not in seen:
-        seen.add(key)
+        seen[key] = None
         _emit("edge", c=_place_of(code, frame.f_globals)[0], l=line, to="." * level + name, p=package, dyn=True)
 
 
@@ -840,6 +909,21 @@ def _see_table(frame, key):
     return outcome
 
 
+def _ask_by_another_name(namespace, name, method):
+    """Have one method ask for a global of its module by a name of its own: others ask for it 17 times a table.
+
+    :returns: the new name; None where this is no such method (SQLAlchemy 1)
+    """
+    function = getattr(method, "__func__", None)
+    code = getattr(function, "__code__", None)
+    if code is None or function.__globals__ is not namespace or name not in code.co_names:
+        return None
+    if "metadata" not in code.co_varnames:
+        return None
+    function.__code__ = code.replace(co_names=tuple(name + "_" if one == name else one for one in code.co_names))
+    return name + "_"
+
+
 def _watch_schema(namespace):
     plain_key = namespace["_get_table_key"]
     metadata_class = namespace["MetaData"]
@@ -847,13 +931,14 @@ def _watch_schema(namespace):
     def _get_table_key(name, schema):
         key = plain_key(name, schema)
         frame = sys._getframe(1)
-        if frame.f_code.co_name in ("_new", "__new__") and "metadata" in frame.f_locals:
+        if alone or frame.f_code.co_name in ("_new", "__new__") and "metadata" in frame.f_locals:
             outcome = _see_table(frame, key)
             if outcome == "rejected" and _going_on:
                 return key + " (set aside)"  # not taken yet: the second definition takes the first one's place
         return key
 
-    namespace["_get_table_key"] = _get_table_key
+    alone = _ask_by_another_name(namespace, "_get_table_key", vars(namespace["Table"]).get("_new"))
+    namespace[alone or "_get_table_key"] = _get_table_key
 
     def method(name, act):
         plain = vars(metadata_class)[name]
@@ -1447,8 +1532,8 @@ def _at_exit():
 
 
 def _after_fork():
-    global _main_thread
-    _main_thread = _thread.get_ident()
+    global _main_thread, _in_library
+    _main_thread, _in_library = _thread.get_ident(), False
     parent = os.getppid()
     _file.open()
     _places.clear()  # they stand in the parent's file

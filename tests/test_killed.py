@@ -169,7 +169,7 @@ def test_asked_to_end_it_ends_in_order(number, waiting):
 
 
 @pytest.mark.attempt("leftovers")
-def test_killed_at_random_moments_nothing_is_left_and_running_again_just_works(machine):
+def test_killed_at_random_moments_nothing_is_left_and_running_again_just_works(machine, tried):
     began = time.monotonic()
     code, said = machine.run("verify", machine.incident)
     whole = time.monotonic() - began
@@ -181,6 +181,7 @@ def test_killed_at_random_moments_nothing_is_left_and_running_again_just_works(m
             target = moments.choice([running.pid] * 4 + [-running.pid])
             (os.killpg if target < 0 else os.kill)(abs(target), signal.SIGKILL)
         assert machine.left() == [], f"after kill {number} of {KILLS}"
+    tried("SIGKILL at a random moment of verify", times=KILLS)
     assert machine.run("verify", machine.incident)[0] == 0
 
 
