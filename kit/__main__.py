@@ -8,12 +8,12 @@ reproduce · 4 the run broke; what was seen until then is kept and shown.
 import argparse
 import json
 import os
-import re
 import signal
 import sys
 import traceback
 from pathlib import Path
 
+from .advice import advice
 from .errors import IncidentError, KitError
 from .incident import Incident, load
 from .interrupt import once
@@ -296,7 +296,7 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
     lines = [f"{incident.title}: {'reproduced' if reproduced else 'not reproduced'}"]
     for step in trace.steps:
         lines.append(f"  step {step.number}  {_word(step.ok)}  {step}")
-        lines += [f"      {said}" for said in ([step.error, *_advice(step.error)] if step.error else [])]
+        lines += [f"      {said}" for said in ([step.error, *advice(incident, step.error)] if step.error else [])]
     for one in trace.conflicts:
         lines.append(f"  table {one.table}, on the metadata made at {one.metadata.label}")
         for which, each in (("first ", one.first), ("second", one.second)):
@@ -308,23 +308,6 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
     lines += [f"  the run broke: {trace.broke}"] if trace.broke else []
     lines += [f"  not recorded: {text}" for text in trace.lost]
     return lines
-
-
-def _advice(error: str) -> list[str]:
-    """What the two commonest first failures usually mean."""
-    name = re.match(r"KeyError: '([A-Z][A-Z0-9_]+)'", error)
-    if name:
-        return [
-            f"The environment starts empty: give {name[1]} in app.env, or, if it is the database's URL, "
-            f"'database_env: {name[1]}'."
-        ]
-    module = re.match(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
-    if module:
-        return [
-            f"If {module[1]} is the application's own, put the folder that holds it on app.path; if it is a library, "
-            "name the interpreter of the application's environment in app.python."
-        ]
-    return []
 
 
 def _word(ok: bool | None) -> str:
