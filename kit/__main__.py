@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(number, _terminated)
     try:
         with once():
+            if getattr(options, "output", None) and options.run is not _check:  # that one makes its folder first
+                pages = options.run is _postmortem
+                _can_write(str(Path(options.output).with_suffix(".html")) if pages else options.output)
             return options.run(options)
     except KitError as error:
         print(_plain(f"kit: {error}"), file=sys.stderr)
@@ -238,7 +241,7 @@ def _postmortem(options) -> int:
     from .postmortem import publish
 
     incident = load(options.incident)
-    published = publish(incident, Path(options.output) if options.output else None, progress=_say)
+    published = publish(incident, Path(options.output).expanduser() if options.output else None, progress=_say)
     report = published.report
     lines = [f"page: {published.html}", f"verdict: {published.verdict}"]
     lines += [f"missing, only people know it: {', '.join(report['missing'])}"] if report["missing"] else []
@@ -338,9 +341,29 @@ def _give(options, report: dict, lines: list[str]) -> None:
         print(text)
 
 
+def _can_write(target: str) -> None:
+    """Say before the work is done that its result could not be written; a missing folder is made when it is.
+
+    :raises IncidentError: there is a folder of that name, or none can be made or written to
+    """
+    path = Path(target).expanduser().absolute()
+    folder = next(one for one in path.parents if one.exists() or one.is_symlink())
+    why = None
+    if path.is_dir():
+        why = "this is a folder; name a file in it"
+    elif not folder.is_dir():
+        why = f"{folder} is no folder"
+    elif not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        why = f"{path if path.exists() else folder} is not to be written to"
+    if why:
+        raise IncidentError(f"-o {target}: cannot be written: {why}")
+
+
 def _write(target: str, text: str) -> None:
+    path = Path(target).expanduser()
     try:
-        Path(target).write_text(text, encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise IncidentError(f"-o {target}: cannot be written: {error.strerror}") from None
 

@@ -31,6 +31,29 @@ def test_json_goes_to_a_file_and_words_to_the_terminal(kit, write_incident, dupl
     }
 
 
+def test_a_missing_folder_of_a_result_is_made(kit, write_incident, duplicate, tmp_path):
+    target = tmp_path / "reports" / "today" / "out.json"
+    assert kit("reproduce", write_incident(duplicate), "-o", target).code == 0
+    assert json.loads(target.read_text())["reproduced"] is True
+
+
+@pytest.mark.parametrize("command", ["reproduce", "diagnose", "verify", "triage", "history", "guard", "postmortem"])
+def test_a_result_that_cannot_be_written_is_refused_before_anything_runs(
+    command, kit, write_incident, duplicate, tmp_path
+):
+    (tmp_path / "file").write_text("")
+    file = write_incident(duplicate)
+    said = kit(command, file, "-o", tmp_path / "file" / "deeper" / "out.json")
+    assert (said.code, said.err.count("\n")) == (2, 1), said.err
+    assert (
+        f"out.{'html' if command == 'postmortem' else 'json'}: cannot be written: {tmp_path}/file is no folder"
+        in said.err
+    )
+    if command != "postmortem":  # there it is only the name of three files
+        said = kit(command, file, "-o", tmp_path)
+        assert said.code == 2 and f"kit: -o {tmp_path}: cannot be written: this is a folder; name a file" in said.err
+
+
 @pytest.mark.parametrize("command", ["reproduce", "verify", "postmortem"])
 def test_a_missing_incident_file_is_exit_2(command, kit, tmp_path):
     said = kit(command, tmp_path / "gone.yaml")
