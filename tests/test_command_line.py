@@ -78,13 +78,30 @@ def test_another_error_than_the_expected_one_is_no_reproduction(kit, write_incid
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"app": {"python": "python9.9"}}, "there is no interpreter 'python9.9'"),
+        ({"app": {"python": "python9.9"}}, "incident.yaml:4: app.python: there is no interpreter 'python9.9'"),
         ({"startup": [{"command": "no-such-program"}]}, "there is no program 'no-such-program'"),
     ],
 )
 def test_a_run_that_cannot_begin_is_exit_4(changes, said, kit, write_incident, duplicate):
     answer = kit("reproduce", write_incident(duplicate, **changes))
     assert answer.code == 4 and said in answer.err
+
+
+def test_a_version_managers_stand_in_is_told_in_full_with_what_it_stands_for(kit, write_incident, duplicate, tmp_path):
+    shim = tmp_path / "shims" / "python3.9"
+    shim.parent.mkdir()
+    shim.write_text(
+        "#!/bin/sh\ncat >&2 <<'END'\npyenv: python3.9: command not found\n\nThe `python3.9' command exists in these Python versions:\n"
+        "  3.9.18\n\nNote: See 'pyenv help global' for tips on allowing multiple\n      Python versions to be found at the same time.\nEND\nexit 127\n"
+    )
+    shim.chmod(0o755)
+    said = kit("reproduce", write_incident(duplicate, app={"python": str(shim)}))
+    assert said.code == 4 and "incident.yaml:" in said.err
+    assert (
+        "pyenv: python3.9: command not found The `python3.9' command exists in these Python versions: 3.9.18. "
+        in said.err
+    )
+    assert f"name that itself, as in {tmp_path}/versions/3.9.18/bin/python\n" in said.err
 
 
 def test_a_run_that_breaks_half_way_is_exit_4_and_keeps_what_was_seen(kit, write_incident, duplicate):
