@@ -26,6 +26,7 @@ from pathlib import Path
 
 _MARKER = ".incident-kit"  # in every folder of ours: no other is ever swept away
 _NAME = re.compile(r"incident-[0-9a-f]{16}")  # longer than what ``tempfile`` makes for somebody else
+_LATE = 0.5  # seconds after which a process that was only being started when the kit was killed has shown itself
 _PATIENCE = 60.0  # seconds in which something that comes back is removed again
 
 
@@ -198,12 +199,18 @@ def remove(path: str | Path) -> None:
         shutil.rmtree(path, onerror=again)
 
 
+def mark(path: str | Path) -> dict[str, str]:
+    """For the environment of a process that writes into a folder of ours and does not work in it: it is ended first."""
+    return {"INCIDENT_INSIDE": str(path)}
+
+
 def end_processes_inside(path: str | Path) -> int:
-    """Kill every process that works in this folder or was started for it; how many there were. Needs ``/proc``."""
+    """Kill every process that works in this folder or bears its mark; how many there were. Needs ``/proc``."""
     path, killed = str(path), 0
-    mark = b"INCIDENT_INSIDE=" + os.fsencode(path) + b"\0"
+    (variable,) = mark(path)
+    marked = variable.encode() + b"=" + os.fsencode(path) + b"\0"
     for _ in range(1000):  # what forks away meanwhile is found the next time
-        found = [pid for pid in _processes() if _is_of(pid, path, mark)]
+        found = [pid for pid in _processes() if _is_of(pid, path, marked)]
         if not found:
             break
         for pid in found:
@@ -230,11 +237,11 @@ def _processes() -> list[int]:
     return [pid for pid in found if pid != os.getpid()]
 
 
-def _is_of(pid: int, path: str, mark: bytes) -> bool:
+def _is_of(pid: int, path: str, marked: bytes) -> bool:
     try:
         folder = os.readlink(f"/proc/{pid}/cwd")
         with open(f"/proc/{pid}/environ", "rb") as environment:
-            return folder == path or folder.startswith(path + os.sep) or mark in environment.read()
+            return folder == path or folder.startswith(path + os.sep) or marked in environment.read()
     except OSError:
         return False
 
@@ -311,6 +318,10 @@ def main() -> None:
             _wait(entry["pid"])
     for entry in reversed(named.values()):
         _undo(entry)
+    time.sleep(_LATE)
+    for entry in named.values():
+        if os.path.lexists(entry.get("path", "")):
+            _clear(entry["path"])
     sweeping.join(_PATIENCE)
 
 

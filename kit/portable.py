@@ -23,6 +23,7 @@ from .copying import copy_tree
 from .errors import IncidentError, KitError, RunBroke
 from .incident import Incident
 from .janitor import folder as temporary_folder
+from .janitor import mark
 from .repository import QUIET, git_environment, open_repository
 
 _IDLE = 8  # bundles that a worker keeps for the next startup of the same application
@@ -147,7 +148,8 @@ def _copy_repository(source: Path, target: Path, loose: str | None, incident: In
 
     def git(*words: str) -> str:
         command = ["git", *QUIET, "-c", "protocol.file.allow=always", *words]
-        done = subprocess.run(command, env=git_environment(), capture_output=True, text=True)
+        environment = git_environment(**mark(target.parent))
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise IncidentError(
                 f"{incident.file}: app.repository: {source} cannot be packed for other machines: {done.stderr.strip()}"

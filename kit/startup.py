@@ -19,7 +19,7 @@ from typing import NamedTuple
 from . import interrupt
 from .errors import RunBroke
 from .incident import Incident, Limits, Step
-from .janitor import end_processes_inside, forget, wait_for
+from .janitor import end_processes_inside, forget, mark, wait_for
 from .reader import Ended, Guards, read_trace, signal_name
 from .redact import redact
 from .trace import Trace
@@ -194,7 +194,7 @@ def _wait(process: _Process, seconds: float, limits: Limits, space: Workspace) -
                     return _outcome(process, ok=True, why=None)
     finally:
         process.finish(kill=True)  # also when the kit itself is interrupted
-    return _outcome(process, ok=None, why=None)
+    return _outcome(process, ok=None, why=_printed_too_much(process, limits))
 
 
 def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) -> tuple[_Process, Ended | None]:
@@ -218,15 +218,15 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
     except BaseException:
         process.finish(kill=True)
         raise
-    return process, _outcome(process, ok=False, why=None)
+    return process, _outcome(process, ok=False, why=_printed_too_much(process, limits))
 
 
 def _beyond(process: _Process, seconds: float, limits: Limits, space: Workspace, free: int) -> str | None:
     """Which limit is passed, in words; None while none is."""
     if time.monotonic() - process.started > seconds:
         return f"still running after {seconds:g} seconds (limits.seconds)"
-    if process.printed() > limits.output_mb << 20:
-        return f"printed more than {limits.output_mb} MB (limits.output_mb)"
+    if printed := _printed_too_much(process, limits):
+        return printed
     if space.postgresql and space.postgresql.size() > limits.disk_mb << 20:
         return f"its database holds more than {limits.disk_mb} MB (limits.disk_mb)"
     # Walking the workspace costs more than asking the disk: only when enough is gone from the disk.
@@ -234,6 +234,12 @@ def _beyond(process: _Process, seconds: float, limits: Limits, space: Workspace,
     if gone > limits.disk_mb << 20 and _size(space.folder) > limits.disk_mb << 20:
         return f"wrote more than {limits.disk_mb} MB (limits.disk_mb)"
     return None
+
+
+def _printed_too_much(process: _Process, limits: Limits) -> str | None:
+    """Asked once more at the end: what prints fast fails at the largest file there may be before anybody looks."""
+    too_much = process.printed() > limits.output_mb << 20
+    return f"printed more than {limits.output_mb} MB (limits.output_mb)" if too_much else None
 
 
 def _size(folder: Path) -> int:
@@ -285,7 +291,7 @@ def _start(argv: list[str], environment: dict[str, str], folder: Path, space: Wo
     folder.mkdir(parents=True)
     environment = {
         **environment,
-        "INCIDENT_INSIDE": str(space.folder),
+        **mark(space.folder),
         "INCIDENT_ALLOWED": " ".join(
             f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in _allowed(space)
         ),

@@ -18,6 +18,7 @@ from .copying import copy_tree
 from .errors import IncidentError, RunBroke
 from .incident import Incident
 from .janitor import folder as temporary_folder
+from .janitor import mark
 from .repository import QUIET, git_environment
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _compiled_probe(python: str) -> tuple[str, bytes] | None:
         )
         try:
             command = [python, "-I", "-S", "-c", compile_it, str(source)]
-            subprocess.run(command, env={"PATH": _SYSTEM_PATH}, capture_output=True, timeout=30)
+            subprocess.run(command, env={"PATH": _SYSTEM_PATH, **mark(folder)}, capture_output=True, timeout=30)
         except (OSError, subprocess.TimeoutExpired):
             return None
         found = next((folder / "__pycache__").glob("sitecustomize.*.pyc"), None)
@@ -208,7 +209,7 @@ def _check_out(incident: Incident, target: Path) -> list[str]:
     app = incident.app
     repository = incident.resolve(app.repository)
     index = target.with_name("index")
-    environment = git_environment(GIT_INDEX_FILE=str(index))
+    environment = git_environment(GIT_INDEX_FILE=str(index), **mark(target.parent))
 
     def git(*words: str) -> None:
         plain = ("-c", "filter.lfs.smudge=", "-c", "filter.lfs.required=false")

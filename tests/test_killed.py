@@ -185,6 +185,27 @@ def test_killed_at_random_moments_nothing_is_left_and_running_again_just_works(m
 
 
 @pytest.mark.attempt("leftovers")
+def test_killed_while_the_interpreter_compiles_the_probe_nothing_is_left(machine):
+    slow = machine.base / "python"
+    # Python makes the folder for the bytecode anew, with all above it: here late enough to be seen.
+    late = 'for last; do :; done; sleep 2; mkdir -p "$(dirname "$last")/__pycache__"'
+    asked = f'case "$*" in *py_compile*) {late};; *print\\(sys.executable*) echo "$0"; exit;; esac'
+    slow.write_text(f'#!/bin/sh\n{asked}\nexec {sys.executable} "$@"\n')
+    slow.chmod(0o755)
+    content = json.loads(machine.incident.read_text())
+    content["app"]["python"] = str(slow)
+    machine.incident.write_text(json.dumps(content))
+    with machine.start("verify", machine.incident) as running:
+        while not list(machine.base.glob("temporary/*/sitecustomize.py")):
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.01)
+        time.sleep(0.3)
+        running.kill()
+    time.sleep(3)  # what still wrote would have written by now
+    assert machine.left() == []
+
+
+@pytest.mark.attempt("leftovers")
 def test_a_postmortem_killed_half_way_leaves_no_page_that_looks_whole(waiting):
     page = waiting.base / "results" / "page.html"
     page.write_text("of an earlier run")
