@@ -8,12 +8,12 @@ reproduce · 4 the run broke, or that of a fix where none is verified; what was 
 import argparse
 import json
 import os
-import re
 import signal
 import sys
 import traceback
 from pathlib import Path
 
+from .advice import advice
 from .errors import IncidentError, KitError
 from .incident import Incident, load
 from .interrupt import once
@@ -33,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(number, _terminated)
     try:
         with once():
+            if getattr(options, "output", None) and options.run is not _check:  # that one makes its folder first
+                pages = options.run is _postmortem
+                _can_write(str(Path(options.output).with_suffix(".html")) if pages else options.output)
             return options.run(options)
     except KitError as error:
         print(_plain(f"kit: {error}"), file=sys.stderr)
@@ -240,7 +243,7 @@ def _postmortem(options) -> int:
     from .postmortem import publish
 
     incident = load(options.incident)
-    published = publish(incident, Path(options.output) if options.output else None, progress=_say)
+    published = publish(incident, Path(options.output).expanduser() if options.output else None, progress=_say)
     report = published.report
     lines = [f"page: {published.html}", f"verdict: {published.verdict}"]
     lines += [f"missing, only people know it: {', '.join(report['missing'])}"] if report["missing"] else []
@@ -298,7 +301,7 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
     lines = [f"{incident.title}: {'reproduced' if reproduced else 'not reproduced'}"]
     for step in trace.steps:
         lines.append(f"  step {step.number}  {_word(step.ok)}  {step}")
-        lines += [f"      {said}" for said in ([step.error, *_advice(step.error)] if step.error else [])]
+        lines += [f"      {said}" for said in ([step.error, *advice(incident, step.error)] if step.error else [])]
     for one in trace.conflicts:
         lines.append(f"  table {one.table}, on the metadata made at {one.metadata.label}")
         for which, each in (("first ", one.first), ("second", one.second)):
@@ -310,23 +313,6 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
     lines += [f"  the run broke: {trace.broke}"] if trace.broke else []
     lines += [f"  not recorded: {text}" for text in trace.lost]
     return lines
-
-
-def _advice(error: str) -> list[str]:
-    """What the two commonest first failures usually mean."""
-    name = re.match(r"KeyError: '([A-Z][A-Z0-9_]+)'", error)
-    if name:
-        return [
-            f"The environment starts empty: give {name[1]} in app.env, or, if it is the database's URL, "
-            f"'database_env: {name[1]}'."
-        ]
-    module = re.match(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
-    if module:
-        return [
-            f"If {module[1]} is the application's own, put the folder that holds it on app.path; if it is a library, "
-            "name the interpreter of the application's environment in app.python."
-        ]
-    return []
 
 
 def _word(ok: bool | None) -> str:
@@ -357,9 +343,29 @@ def _give(options, report: dict, lines: list[str]) -> None:
         print(text)
 
 
+def _can_write(target: str) -> None:
+    """Say before the work is done that its result could not be written; a missing folder is made when it is.
+
+    :raises IncidentError: there is a folder of that name, or none can be made or written to
+    """
+    path = Path(target).expanduser().absolute()
+    folder = next(one for one in path.parents if one.exists() or one.is_symlink())
+    why = None
+    if path.is_dir():
+        why = "this is a folder; name a file in it"
+    elif not folder.is_dir():
+        why = f"{folder} is no folder"
+    elif not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        why = f"{path if path.exists() else folder} is not to be written to"
+    if why:
+        raise IncidentError(f"-o {target}: cannot be written: {why}")
+
+
 def _write(target: str, text: str) -> None:
+    path = Path(target).expanduser()
     try:
-        Path(target).write_text(text, encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise IncidentError(f"-o {target}: cannot be written: {error.strerror}") from None
 

@@ -1,6 +1,6 @@
 """Asks Alembic about a database, in the application's own interpreter: at head, and do models and schema agree?
 
-Run as ``python alembic_child.py look|build ALEMBIC_INI ANSWER``; needs nothing but Alembic; Python 3.8 and
+Run as ``python alembic_child.py look|build ALEMBIC_INI ANSWER [FLASK_APPLICATION [ELSE]]``; needs nothing but Alembic; Python 3.8 and
 later. ``look`` runs the application's ``env.py`` as ``alembic check`` does, and migrates nothing. ``ANSWER``
 becomes a file of JSON::
 
@@ -19,16 +19,59 @@ database that ``INCIDENT_SCRATCH`` names::
 import json
 import os
 import sys
+from contextlib import contextmanager
 
 
-def look(config_file):
-    from alembic.autogenerate import compare_metadata
+def configured(config_file):
+    """Alembic's configuration. Flask-Migrate's file does not say where the scripts lie: beside it, if they do."""
     from alembic.config import Config
+
+    config = Config(config_file)
+    beside = os.path.dirname(os.path.abspath(config_file))
+    if not config.get_main_option("script_location") and os.path.exists(os.path.join(beside, "env.py")):
+        config.set_main_option("script_location", beside.replace("%", "%%"))
+    return config
+
+
+@contextmanager
+def in_application(config, named, otherwise):
+    """Within the Flask application, where env.py asks for the current one; gives the configuration that it makes there.
+
+    Which application that is, ``flask`` is asked: by its ``--app``, else FLASK_APP, ``.flaskenv`` or the usual files' names.
+    """
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(config)
+    try:
+        with open(script.env_py_location, "rb") as file:
+            asks = b"current_app" in file.read()
+    except OSError:
+        asks = False
+    if not asks:
+        yield config
+        return
+    from flask.cli import ScriptInfo, load_dotenv
+
+    if os.environ.get("FLASK_SKIP_DOTENV", "0") in ("0", "false", "no", ""):
+        load_dotenv()
+    usual = any(os.path.exists(name) for name in ("wsgi.py", "app.py"))
+    named = named or os.environ.get("FLASK_APP") or (None if usual else otherwise or None)
+    application = ScriptInfo(app_import_path=named).load_app()
+    with application.app_context():
+        migrate = getattr(application.extensions.get("migrate"), "migrate", None)
+        own = os.path.join(script.dir, "alembic.ini")
+        if migrate is not None and os.path.exists(own) and os.path.samefile(own, config.config_file_name):
+            config = migrate.get_config(script.dir)
+        yield config
+
+
+def look(config_file, named="", otherwise=""):
+    from alembic.autogenerate import compare_metadata
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
     from sqlalchemy import inspect
 
-    config = Config(config_file)
+    config = configured(config_file)
     script = ScriptDirectory.from_config(config)
     found = {
         "current": [],
@@ -70,8 +113,10 @@ def look(config_file):
                 found["differing"].append(table)
         return []
 
-    with EnvironmentContext(config, script, fn=ask, as_sql=False, dont_mutate=True):
-        script.run_env()
+    with in_application(config, named, otherwise) as config:
+        script = ScriptDirectory.from_config(config)
+        with EnvironmentContext(config, script, fn=ask, as_sql=False, dont_mutate=True):
+            script.run_env()
     return found
 
 
@@ -146,14 +191,13 @@ def plain(value):
     return getattr(value, "text", value)
 
 
-def build(config_file):
+def build(config_file, named="", otherwise=""):
     """What the revisions make of an empty database, without running env.py: tables to their columns."""
-    from alembic.config import Config
     from alembic.operations import Operations
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-    script = ScriptDirectory.from_config(Config(config_file))
+    script = ScriptDirectory.from_config(configured(config_file))
     url = os.environ.get("INCIDENT_SCRATCH")
     found = {"tables": {}, "stopped": None}
 
@@ -255,6 +299,6 @@ def read_tables(connection, found):
 
 
 if __name__ == "__main__":
-    answer = {"look": look, "build": build}[sys.argv[1]](sys.argv[2])
+    answer = {"look": look, "build": build}[sys.argv[1]](sys.argv[2], *sys.argv[4:])
     with open(sys.argv[3], "w") as file:
         json.dump(answer, file, default=str)

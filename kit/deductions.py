@@ -50,7 +50,8 @@ def deduce(
     found += _missing_classes(frames, work_tree)
     table, site = _collision(traceback, frames)
     if table is not None:
-        found += _of_tables(table, site, builds, worktree_matches, repository, work_tree)
+        run = _earlier_run(traceback, frames, site) if site is not None else None
+        found += _of_tables(table, site, run, builds, worktree_matches, repository, work_tree)
     return tuple(found)
 
 
@@ -131,14 +132,58 @@ def _collision(traceback: Traceback, frames):
     return None, None
 
 
-def _of_tables(table, site, builds, worktree_matches, repository, work_tree) -> list[Deduction]:
+@dataclass(frozen=True)
+class _EarlierRun:
+    """A module's run that an exception ended before the same module ran again: its last line, the error, who came again."""
+
+    line: int
+    error: str
+    again: str
+
+
+def _earlier_run(traceback: Traceback, frames, site) -> _EarlierRun | None:
+    """Did the module of ``site`` run before, to be ended by an exception of the same chain?
+
+    A traceback begins where its exception was caught: what it passed through below that had ended. Frames that a later
+    exception has below the same place were begun after that.
+    """
+    for earlier, later in zip(traceback.raised, traceback.raised[1:], strict=False):
+        if later.link not in ("context", "cause") or not earlier.frames:
+            continue
+        caught = (earlier.frames[0].file, earlier.frames[0].function)
+        at = next((n for n, one in enumerate(later.frames) if (one.file, one.function) == caught), None)
+        ended = [one for one in earlier.frames[1:] if (one.file, one.function) == (site.logged, "<module>")]
+        if at is None or not ended:
+            continue
+        for before, one in zip(later.frames[at:], later.frames[at + 1 :], strict=False):
+            if (one.file, one.line, one.function) == (site.logged, site.line, "<module>"):
+                shown = {(each.frame.logged, each.frame.line): each.frame.file for each in frames}
+                named = [each for each in later.frames[at : later.frames.index(one)] if (each.file, each.line) in shown]
+                by = (named or [before])[-1]
+                again = f"{shown.get((by.file, by.line), by.file)}:{by.line}"
+                return _EarlierRun(ended[-1].line, str(earlier).splitlines()[0], again)
+    return None
+
+
+def _of_tables(table, site, run, builds, worktree_matches, repository, work_tree) -> list[Deduction]:
     sources, where = _sources(builds, worktree_matches, repository, work_tree)
     if sources is None:
         says = f"Undecided where {table} is defined"
         return [Deduction(says, "no source that is at hand can have made the log", False)]
     tables = read_tables(sources, table)
     here = _definition_at(site, tables) if site is not None else None
-    if here is not None:
+    if run is not None:
+        twice = Deduction(
+            f"{site.file} ran twice: its first run failed at line {run.line}",
+            f"there {run.error} ended it, and while that was handled {run.again} had it run again, to line {site.line}",
+        )
+        if here is not None and here.always and not here.again and here.line < run.line:
+            other = Deduction(
+                f"The other definition must be the same one, {here}, in the first run",
+                f"that run had passed line {here.line} when it failed at line {run.line}, and its table stayed",
+            )
+            return [twice, _count(table, tables, where), other]
+    elif here is not None:
         # Every table of that file matters, not only the one that was rejected.
         whole = read_tables({here.file: sources[here.file]}).in_file(here.file)
         twice = _ran_twice(table, here, whole)
@@ -148,7 +193,7 @@ def _of_tables(table, site, builds, worktree_matches, repository, work_tree) -> 
             f"the log's last line of the application is no definition of {table} that the text alone shows",
             False,
         )
-    return [twice, _count(table, tables, where), _other(table, here, twice.decided, tables, where)]
+    return [twice, _count(table, tables, where), _other(table, here, twice.decided and run is None, tables, where)]
 
 
 def _sources(builds, worktree_matches, repository: Repository | None, work_tree: Path | None):

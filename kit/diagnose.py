@@ -15,7 +15,7 @@ from .migrations import Migrations, build, find_config, look
 from .relatives import FAULTS, Case, Fault
 from .smallest import Smallest, reduce_startup
 from .startup import reproduce
-from .static import Named, Statement, import_statements, module_name, named_tables
+from .static import Named, Statement, import_statements, module_name, named_tables, variables_named
 from .trace import Behind, Conflict, Error, Registration, Site, Trace
 from .verify import shows_incident
 
@@ -31,6 +31,7 @@ class Looked:
     named: tuple[Named, ...]  # tables that the sources name
     unread: tuple[str, ...]  # sources that could not be read
     statements: tuple[Statement, ...]  # the import statements of the sources
+    variables: tuple[str, ...] = ()  # of those that the incident file sets, the ones that the application's files name
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,9 @@ def diagnose(
         same_table = pair is not None and pair[0].table == pair[1].table
         progress(f"{finding.mechanism}; looking for the smallest reproduction")
         smallest = (
-            reduce_startup(incident, looked.trace, *pair, executor=pool, progress=progress) if same_table else None
+            reduce_startup(incident, looked.trace, *pair, read=looked.variables, executor=pool, progress=progress)
+            if same_table
+            else None
         )
         hypotheses = test_all(incident, looked.trace, conflict, smallest, executor=pool, progress=progress)
     if conflict is not None:
@@ -143,7 +146,13 @@ def diagnose(
 
 def look_at(incident: Incident) -> Looked:
     """Start the application once; while it is up, ask Alembic, where there is one."""
-    found: dict[str, Any] = {"migrations": None, "created": ({}, None), "named": ((), ()), "statements": ()}
+    found: dict[str, Any] = {
+        "migrations": None,
+        "created": ({}, None),
+        "named": ((), ()),
+        "statements": (),
+        "variables": (),
+    }
 
     def ask(space, port):
         config = find_config(incident, space)
@@ -151,11 +160,20 @@ def look_at(incident: Incident) -> Looked:
             found["migrations"] = look(incident, space, config, "alembic")
             found["created"] = build(incident, space, config, "revisions")
         found["named"] = named_tables(space.root)
+        found["variables"] = variables_named(space.root, (incident.database_env, *incident.app.env))
         found["statements"] = import_statements(space.root, incident.app.path)
 
     trace = reproduce(incident, judge=True, while_up=ask)
     named, unread = found["named"]
-    return Looked(trace, found["migrations"], *found["created"], tuple(named), tuple(unread), found["statements"])
+    return Looked(
+        trace,
+        found["migrations"],
+        *found["created"],
+        tuple(named),
+        tuple(unread),
+        found["statements"],
+        found["variables"],
+    )
 
 
 def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:

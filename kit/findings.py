@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from .advice import advice
 from .checks import CheckResult
 from .hypotheses import Tested
 from .imports import import_graph
@@ -138,7 +139,9 @@ def verdict(
             )
     if not trace.conflicts:
         failed = [step for step in trace.steps if step.ok is False and step.error != trace.broke]
-        facts += [join(f"Step {s.number} (", code(s), f") failed: {s.error or 'without a word'}") for s in failed[:3]]
+        for step in failed[:3]:
+            facts.append(join(f"Step {step.number} (", code(step), f") failed: {step.error or 'without a word'}"))
+            facts += [part(said) for said in advice(incident, step.error)]
     if trace.swallowed:
         facts.append(_passed_over(trace, conflict.error if conflict is not None else None))
     if diagnosis is not None:

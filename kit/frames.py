@@ -87,6 +87,16 @@ def is_library(path: str) -> bool:
     return path.startswith("<") or bool(_LIBRARY.search(plain)) or any(f"/{one}/" in plain for one in _INSTALLED)
 
 
+def is_console_script(frame: LogFrame) -> bool:
+    """Is it what an installer writes for a command, as ``/usr/local/bin/flask``? It only calls the library's ``main``."""
+    parts = parts_of(frame.file)
+    if parts[-1:] == ("__main__.py",) and len(parts) > 1 and parts[-2].endswith(".exe"):
+        parts = parts[:-1]
+    text = frame.text or "sys.exit("
+    named = len(parts) > 1 and parts[-2].lower() in ("bin", "scripts") and not parts[-1].endswith((".py", ".sh"))
+    return named and frame.function in (None, "<module>") and bool(re.match(r"(raise )?(sys\.exit|SystemExit)\(", text))
+
+
 def names_in(frames: Iterable[LogFrame]) -> set[str]:
     """File names by which frames can be looked for."""
     return {parts_of(one.file)[-1] for one in frames if not one.file.startswith("<") and parts_of(one.file)}
@@ -117,6 +127,9 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
             own.append((frame, parts, tail, installed))
             continue
         best = max((_common(parts, path) for path in known), default=0)
+        if best < 2 and is_console_script(frame):
+            libraries += 1
+            continue
         near = [path for path in known if _common(parts, path) == best]
         own.append((frame, parts, None, near))
         for root in {parts[: len(parts) - best] for _ in near[:1]}:

@@ -112,11 +112,13 @@ def came_and_went(history: History | None, place: str | None = "verdict") -> Sho
     both = history.introduced is not None and history.fixed is not None
     kind = "kit-head kit-good" if both else "kit-head kit-open"
     head = (
-        "Both commits are known"
+        "Both commits are known: the one that brought it in, and the one that took it out"
         if both
-        else "One of the commits is known"
-        if history.introduced or history.fixed
-        else "Neither commit is known"
+        else "The commit that brought it in is known, and none that took it out"
+        if history.introduced
+        else "The commit that took it out is known, and not which one brought it in"
+        if history.fixed
+        else "Neither commit is known, the one that brought it in or the one that took it out"
     )
     facts = [_boundary("It came with ", history.introduced, history.when_introduced)]
     facts.append(_boundary("It went with ", history.fixed, history.when_fixed))

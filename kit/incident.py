@@ -373,27 +373,42 @@ def find_interpreter(incident: Incident) -> str:
         found = shutil.which(named)
     if found is None:
         raise RunBroke(
-            f"{incident.file}: app.python: there is no interpreter {named!r}. "
+            f"{place(incident, 'app', 'python')}: app.python: there is no interpreter {named!r}. "
             "It is looked up on PATH, or, with a slash in it, from the incident file's folder. "
             "Name the python of the application's own environment, as in '.venv/bin/python'."
         )
-    return _behind(found)
+    python, problem = _behind(found)
+    if python is None:
+        raise RunBroke(f"{place(incident, 'app', 'python')}: app.python: {found} {problem}")
+    return python
 
 
 @cache
-def _behind(program: str) -> str:
-    """The interpreter that a program is: version managers put scripts in its place."""
+def _behind(program: str) -> tuple[str | None, str]:
+    """The interpreter that a program is, or what is wrong with it: version managers put scripts in its place."""
     try:
         asked = [program, "-c", "import sys; print(sys.executable); sys.exit(sys.version_info < (3, 8))"]
         done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise RunBroke(f"app.python: {program} does not run: {error}") from None
-    if done.returncode or not done.stdout.strip():
-        raise RunBroke(
-            f"app.python: {program} is not a Python 3.8 or later that runs: "
-            f"{(done.stderr.strip().splitlines() or [f'exit code {done.returncode}'])[-1]}"
-        )
-    return done.stdout.strip()
+        return None, f"does not run: {error}"
+    if not done.returncode and done.stdout.strip():
+        return done.stdout.strip(), ""
+    said = " ".join(done.stderr.partition("\nNote:")[0].split()) or f"exit code {done.returncode}"
+    problem = f"is not a Python 3.8 or later that runs: {said[:400]}"
+    if Path(program).parent.name == "shims":  # pyenv's and asdf's
+        held = re.search(r"in these Python versions:\s+(\S+)", done.stderr)
+        real = Path(program).parents[1] / "versions" / (held[1] if held else "3.…") / "bin" / "python"
+        problem += f". It only stands in for an interpreter: name that itself, as in {real}"
+    return None, problem
+
+
+def place(incident: Incident, *where: str) -> str:
+    """``file:line`` of a key of the incident file; the file alone where it is not at hand any more."""
+    try:
+        node = _Loader(incident.file.read_text("utf-8")).get_single_node()
+        return f"{incident.file}:{_line(node, where)}"
+    except (OSError, ValueError, yaml.YAMLError):
+        return str(incident.file)
 
 
 def load(path: str | Path) -> Incident:

@@ -1,8 +1,10 @@
 """What Alembic knows of an application: its env.py's models, the database's tables, what revisions create."""
 
 import json
+import re
+import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,20 +39,59 @@ class Migrations:
 
 
 def find_config(incident: Incident, space: Workspace) -> str | None:
-    """The ``alembic.ini`` that a check names, else the one in the working folder or right below the root."""
+    """The ``alembic.ini`` that a check or a step names, else the one in the working folder or below the root."""
     named = next((check.migrations for check in incident.checks if check.migrations), None)
     if named is not None:
         return named
-    for path in (space.workdir / "alembic.ini", space.root / "alembic.ini", *sorted(space.root.glob("*/alembic.ini"))):
-        if path.is_file():
+    by_step = []
+    for words in _commands(incident):
+        if "alembic" in words and (ini := _option(words, "-c", "--config")):
+            by_step.append(space.workdir / ini)
+        if "flask" in words and "db" in words and (folder := _option(words[words.index("db") :], "-d", "--directory")):
+            by_step.append(space.workdir / folder / "alembic.ini")
+    usual = [space.workdir / "alembic.ini", space.root / "alembic.ini", *sorted(space.root.glob("*/alembic.ini"))]
+    deeper = [one for one in sorted(space.root.glob("*/*/alembic.ini")) if one.with_name("env.py").exists()]
+    for path in (*by_step, *usual, *deeper):
+        if path.is_file() and path.resolve().is_relative_to(space.root.resolve()):
             return str(path)
     return None
+
+
+def _commands(incident: Incident) -> list[list[str]]:
+    """The words of every command line of an incident; one that no shell would read is left out."""
+    texts = [one.text for one in (*incident.startup, *incident.prepare) if one.kind in ("command", "serve")]
+    found = []
+    for text in [*texts, *(check.command for check in incident.checks if check.command)]:
+        with suppress(ValueError):
+            found.append(shlex.split(text))
+    return found
+
+
+def _option(words: list[str], *names: str) -> str | None:
+    for number, word in enumerate(words):
+        name, is_there, value = word.partition("=")
+        if name in names and (is_there or number + 1 < len(words)):
+            return value if is_there else words[number + 1]
+    return None
+
+
+def flask_application(incident: Incident) -> tuple[str, str]:
+    """The Flask application that the steps tell ``flask``, and the one that they tell a server; "" where there is none."""
+    named = served = ""
+    for words in _commands(incident):
+        if "flask" in words:
+            before = next((word.partition("=")[2] for word in words if word.startswith("FLASK_APP=")), "")
+            named = named or _option(words, "--app", "-A") or before
+        else:
+            served = served or next((word for word in words[1:] if re.fullmatch(r"[\w.]+:[\w.]+(\(.*\))?", word)), "")
+    return named, served
 
 
 def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrations:
     """Compare models and database as ``alembic check`` does, in the application's interpreter, traced."""
     answer = space.folder / f"{name}.json"
-    ran = run([space.python, _CHILD, "look", config, str(answer)], space, incident.limits, name, traced=True)
+    words = [space.python, _CHILD, "look", config, str(answer), *flask_application(incident)]
+    ran = run(words, space, incident.limits, name, traced=True)
     trace = read_trace(incident, space, [ran.ended])
     if not answer.exists():
         problem = ran.why or last_line(ran.stderr) or f"exit code {ran.code}"

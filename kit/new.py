@@ -40,7 +40,7 @@ def new(
     content = _content(log) if log else None
     read = read_log(io.BytesIO(content)) if content is not None else None
     root = _folder(app) if app else application_of(read, Path.cwd())
-    target = folder.expanduser().absolute()
+    target = _plain_path(folder.expanduser())
     _free(target, root, log)
     found = discover(root, log=read, startup=given, python=python)
     target.mkdir(parents=True, exist_ok=True)
@@ -67,7 +67,19 @@ def _folder(app: str) -> Path:
         )
     if not path.is_dir():
         raise IncidentError(f"--app {app}: there is no such folder (looked up from {Path.cwd()})")
-    return path.absolute()
+    return _plain_path(path)
+
+
+def _plain_path(path: Path) -> Path:
+    """An absolute path without ``..``; links are kept where they lead to the same."""
+    plain = Path(os.path.abspath(path))
+    return plain if plain.resolve() == path.resolve() else path.resolve()
+
+
+def _shown(path: Path) -> str:
+    """A path as somebody would type it here: relative, but from the root where that is nearer."""
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith(os.path.join("..", "..", "")) else str(path)
 
 
 def _free(target: Path, root: Path, log: str | None) -> None:
@@ -269,7 +281,7 @@ def _value(value) -> str:
 
 def told_of(file: Path, found: Discovery) -> list[str]:
     """What the command line says: what was found and how it is known, what was not, and what to do next."""
-    lines = [f"{os.path.relpath(file)}: written from {found.root}"]
+    lines = [f"{_shown(file)}: written from {found.root}"]
     lines += [f"  {what}: {value}  ({why})" for what, value, why in found.found]
     if found.python is None:
         lines.append(
@@ -283,7 +295,7 @@ def told_of(file: Path, found: Discovery) -> list[str]:
         lines.append(f"  not in that interpreter: {', '.join(found.missing_modules[:8])}")
     lines += [f"  not found: {sentence}" for sentence in found.wanting]
     lines = [lines[0], *("  " + _plain(line.strip()) for line in lines[1:])]
-    shown = os.path.relpath(file.parent)
+    shown = shlex.quote(_shown(file.parent))
     python = _started_by()
     lines += [
         "next: look it over, then",

@@ -69,6 +69,7 @@ def read_page(notebook: Any, *, title: str) -> Page:
     page = Page(title=safe(title))
     dress, taken = Dresser(), {"contents": 1}
     number = 0
+    injected = any("injected-parameters" in cell.metadata.get("tags", []) for cell in notebook.cells)
 
     def heading(level: int, name: str, text: str) -> None:
         if level == 2:
@@ -84,6 +85,8 @@ def read_page(notebook: Any, *, title: str) -> Page:
             page.cells.append(Cell("prose", with_anchors(dress(clean_prose(_markdown(source))), taken, heading)))
         elif cell.cell_type == "code":
             number += 1
+            if injected and "parameters" in tags:
+                continue  # another incident's, which this run replaced
             shown = Cell("code", _highlighted(cell.source), _label(tags, number))
             for output in cell.get("outputs", []):
                 place = output.get("metadata", {}).get("kit")

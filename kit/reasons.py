@@ -43,12 +43,16 @@ def definitions(diagnosis: Diagnosis) -> Shown:
         )
     heads = ("column", f"first, {diagnosis.first}", f"second, {diagnosis.second}", "migrations", "difference")
     which = found.agrees.split(" ")[0] in ("both", "neither") or found.agrees.startswith("the ")
-    agrees = para("The migrations agree with: ", strong(found.agrees), ".") if which else para(_sentence(found.agrees))
+    agrees = (
+        para("The migrations agree with: ", strong(found.agrees.rstrip(".")), ".")
+        if which
+        else para(_sentence(found.agrees))
+    )
     return Shown([agrees, table(f"Definitions of table {found.table}", heads, rows, marked=marked)])
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
 
 def _side(side: dict | None) -> Part:

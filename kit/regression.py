@@ -17,6 +17,7 @@ from .errors import RunBroke
 from .incident import Incident
 from .interrupt import interruptible, pool_of
 from .markup import safe
+from .migrations import flask_application
 from .redact import redact
 from .startup import run
 from .trace import Conflict, Site, Trace, application_frames
@@ -215,6 +216,7 @@ def _values(
         "scratch": f"sqlite{f'+{driver}' if driver else ''}:///",
         "seconds": incident.limits.seconds,
         "migrations": _migrations(incident, looked),
+        "flask_application": flask_application(incident),
     }
 
 

@@ -2,18 +2,20 @@
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
 from .incident import Expect, Incident, Step
 from .known_secrets import says_secret, secrets_in
+from .markup import count
 from .redact import redact
 from .startup import reproduce
-from .trace import Registration, Trace
+from .trace import Frame, Registration, Trace
 
 _MOST_RUNS = 40
+_MOST_CALLS = 3  # functions that are tried by themselves
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Smallest:
     """Steps that fail as the startup does, none of which can be left out, and how to run them by hand.
 
     Where nothing shorter was found, ``steps`` are the startup's own and ``command`` is empty; ``runs`` is what it cost.
+    ``command`` gives the variables without which it does not fail so, and those that name a database the application reads.
     """
 
     steps: tuple[Step, ...]
@@ -35,20 +38,23 @@ def reduce_startup(
     first: Registration,
     second: Registration,
     *,
+    read: Collection[str] = (),
     executor: Executor,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Smallest:
     """Delta debugging over runs: from the modules that were imported before the second registration down to the few needed.
 
     A run fails the same way when the same two statements register the same table, in that order.
+
+    :param read: variables that the application's files name: of these, one that holds the database is always given
     """
     runs = 0
 
-    def fails(steps: Sequence[Step]) -> bool:
+    def fails(steps: Sequence[Step], variables: Sequence[str] | None = None) -> bool:
         nonlocal runs
         runs += 1
-        progress(f"smallest reproduction: run {runs}, {len(steps)} steps (at most {_MOST_RUNS} runs)")
-        return executor.submit(_same_failure, incident, tuple(steps), first, second).result()
+        progress(f"smallest reproduction: run {runs}, {count(len(steps), 'step')} (at most {_MOST_RUNS} runs)")
+        return executor.submit(_same_failure, incident, tuple(steps), first, second, variables).result()
 
     def any_of(candidates: Sequence[Sequence[Step]]) -> Sequence[Step] | None:
         """The first of several lists that fails, tried side by side."""
@@ -58,19 +64,31 @@ def reduce_startup(
         answers = [one.result() for one in futures]
         return next((c for c, failed in zip(candidates, answers, strict=True) if failed), None)
 
-    # What mostly suffices: the two modules, or the one that imports both.
-    guesses = _guesses(trace, first, second)
+    # What mostly suffices: the two modules, or the one that imports both; then all imports, then what the startup calls.
+    guesses, calls = _guesses(trace, first, second), _calls(incident, first, second)
     start = any_of(guesses) if guesses else None
     if start is None:
         everything = _everything(incident, trace, second)
         start = everything if everything and fails(everything) else None
+        if start is None and calls:
+            start = any_of([*([one] for one in calls), [*everything, *calls]])
     if start is None:
         own = tuple(incident.startup)
         return Smallest(own, "", runs, "no list of imports and calls in one interpreter fails the same way")
     steps = shrink(list(start), fails, lambda: runs < _MOST_RUNS)
-    return Smallest(
-        tuple(steps), paste(incident, steps), runs, "" if runs < _MOST_RUNS else "stopped at the most runs allowed"
-    )
+    variables = list(dict.fromkeys((incident.database_env, *incident.app.env)))
+    # Without a variable of these the application may reach the database that it names by default.
+    holding = {incident.database_env} | {name for name, value in incident.app.env.items() if "{database_" in value}
+    free = [one for one in variables if one not in holding.intersection(read)]
+    if free and runs < _MOST_RUNS:
+        needed = [one for one in variables if one not in free]
+        if fails(steps, needed):
+            variables = needed
+        else:
+            kept = shrink(free, lambda some: fails(steps, [*needed, *some]), lambda: runs < _MOST_RUNS)
+            variables = [one for one in variables if one in needed or one in kept]
+    note = "" if runs < _MOST_RUNS else "stopped at the most runs allowed"
+    return Smallest(tuple(steps), paste(incident, steps, variables), runs, note)
 
 
 def shrink(items: list, fails: Callable[[list], bool], may_go_on: Callable[[], bool] = lambda: True) -> list:
@@ -90,8 +108,23 @@ def shrink(items: list, fails: Callable[[list], bool], may_go_on: Callable[[], b
     return items
 
 
-def _same_failure(incident: Incident, steps: tuple[Step, ...], first: Registration, second: Registration) -> bool:
+def _same_failure(
+    incident: Incident,
+    steps: tuple[Step, ...],
+    first: Registration,
+    second: Registration,
+    variables: Sequence[str] | None = None,
+) -> bool:
+    """Do these steps make the same two statements register the same table, in that order?
+
+    :param variables: those that are set; None for all of the incident file's
+    """
     tried = incident.model_copy(update={"startup": list(steps), "expect": Expect(), "checks": []})
+    if variables is not None:
+        env = {name: value for name, value in incident.app.env.items() if name in variables}
+        named = incident.database_env if incident.database_env in variables else "INCIDENT_UNREAD"
+        app = incident.app.model_copy(update={"env": env})
+        tried = tried.model_copy(update={"app": app, "database_env": named})
     trace = reproduce(tried)
     for one in trace.registrations:
         if (one.table, one.outcome) == (second.table, second.outcome) and _place(one) == _place(second):
@@ -124,6 +157,32 @@ def _guesses(trace: Trace, first: Registration, second: Registration) -> list[li
     return [[_step(name) for name in chosen] for chosen in lists]
 
 
+def _calls(incident: Incident, first: Registration, second: Registration) -> list[Step]:
+    """The functions by which the application was entered on the ways to the two, as ``create_app``: as steps that call them.
+
+    With the arguments that a command line gives them, where one does.
+    """
+    found: dict[str, Step] = {}
+    texts = [*(one.text for one in incident.startup if one.kind in ("serve", "command")), *incident.app.env.values()]
+    given = [one for text in texts for one in re.findall(r"(?<![\w.])([\w.]+:\w+)(\([^()]*\))", text)]
+    for chain in (first.chain, second.chain):
+        before: Frame | None = None
+        for frame in chain:
+            # From a library, or from the file that was started, which has no name to import it by.
+            entered = frame.application and (before is None or not (before.application and _importable(before.module)))
+            before = frame
+            if not entered or not _importable(frame.module) or not frame.function.isidentifier():
+                continue
+            name = f"{frame.module}:{frame.function}"
+            arguments = next((one for target, one in given if target == name and one != "()"), None)
+            if arguments is None:
+                found.setdefault(name, Step.model_validate({"call": name}))
+            else:
+                text = f"import {frame.module}; {frame.module}.{frame.function}{arguments}"
+                found.setdefault(name, Step.model_validate({"code": text}))
+    return list(found.values())[:_MOST_CALLS]
+
+
 def _everything(incident: Incident, trace: Trace, second: Registration) -> list[Step]:
     """Every module of the application that was imported by name before the second registration, then the startup's own steps."""
     modules = [
@@ -139,10 +198,12 @@ def _everything(incident: Incident, trace: Trace, second: Registration) -> list[
     return [_step(name) for name in dict.fromkeys(modules)] + own
 
 
-def paste(incident: Incident, steps: Sequence[Step]) -> str:
+def paste(incident: Incident, steps: Sequence[Step], variables: Sequence[str] | None = None) -> str:
     """One line for a shell in the application's folder, where ``python`` is the application's own.
 
     It gives the variables of ``app.env`` too; of one that is or may hold a secret the name, with ``…``.
+
+    :param variables: those that are given; None for all
     """
     parts = []
     for step in steps:
@@ -157,12 +218,14 @@ def paste(incident: Incident, steps: Sequence[Step]) -> str:
     where = "" if folders == ["."] and incident.app.workdir == "." else f"PYTHONPATH={shlex.quote(':'.join(folders))} "
     driver = f"+{incident.database_driver}" if incident.database_driver else ""
     url = f"sqlite{driver}://" if incident.database == "sqlite" else f"postgresql{driver}://localhost/scratch"
+    values = {incident.database_env: url}
+    values |= {name: _plain(name, value, url) for name, value in incident.app.env.items() if name not in values}
     own = "".join(
-        f"{name}={_plain(name, value, url)} "
-        for name, value in incident.app.env.items()
-        if name != incident.database_env and not (name == "PYTHONPATH" and where)
+        f"{name}={value} "
+        for name, value in values.items()
+        if (variables is None or name in variables) and not (name == "PYTHONPATH" and where)
     )
-    return f"{incident.database_env}={url} {own}{where}python -c {shlex.quote('; '.join(parts))}"
+    return f"{own}{where}python -c {shlex.quote('; '.join(parts))}"
 
 
 def _plain(name: str, value: str, url: str) -> str:

@@ -1,11 +1,14 @@
 """What an application's sources say without running: tables, imports. Never imports or executes anything."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _SKIPPED = {"node_modules", "__pycache__", "site-packages", "tests", "test"}
+_TEXTS = {".py", ".ini", ".cfg", ".toml", ".yaml", ".yml", ".json", ".env"}  # where an application names what it reads
+_LARGEST = 1 << 20  # bytes of one of them
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,25 @@ def named_tables(root: Path) -> tuple[list[Named], list[str]]:
             continue
         found += [Named(table, name.as_posix(), line, class_) for table, line, class_ in _tables_of(tree)]
     return found, unread
+
+
+def variables_named(root: Path, names: Iterable[str]) -> tuple[str, ...]:
+    """Which of these environment variables the files below ``root`` name; a prefix may be put before what they say.
+
+    Settings classes do that: ``database_dsn`` is there, and ``TALLY_DATABASE_DSN`` is read.
+    """
+    wanted = {}
+    for name in names:
+        parts = name.lower().split("_")
+        wanted[name] = {"_".join(parts[start:]) for start in range(max(1, len(parts) - 1))}
+    found: set[str] = set()
+    for path in sorted(root.rglob("*")):
+        text = ""
+        with suppress(OSError):
+            if path.suffix in _TEXTS and path.is_file() and path.stat().st_size <= _LARGEST:
+                text = path.read_text("utf-8", "replace").lower()
+        found |= {name for name, spellings in wanted.items() if any(one in text for one in spellings)}
+    return tuple(name for name in wanted if name in found)
 
 
 def _is_revision(path: Path) -> bool:

@@ -95,7 +95,7 @@ def triage(
     chosen, placement = _choose(read, repository, base, error)
     placed = placement.placed
     results, worktree_matches = _against_folder(placement, base, lines)
-    notes = _notes(read, chosen, placement)
+    notes = _notes(read, chosen, placement, repository, work_tree)
     commits: tuple[Commit, ...] = ()
     builds: tuple[Commit, ...] = ()
     excluded: tuple[Excluded, ...] = ()
@@ -231,7 +231,9 @@ def _excluded(frames, commits: Sequence[Commit], matches: Sequence[Match], lines
     return tuple(sides)
 
 
-def _notes(read: Log, chosen: Traceback, placement: Placement) -> list[str]:
+def _notes(
+    read: Log, chosen: Traceback, placement: Placement, repository: Repository | None, work_tree: Path | None
+) -> list[str]:
     notes = []
     if len(read.tracebacks) > 1:
         notes.append(
@@ -240,8 +242,9 @@ def _notes(read: Log, chosen: Traceback, placement: Placement) -> list[str]:
     if read.left_out:
         notes.append(f"{read.left_out} more tracebacks were counted and not kept.")
     unplaced = [one.logged for one in placement.frames if one not in placement.placed]
-    if unplaced:
-        notes.append(f"Undecided, since the repository has no file like it: {', '.join(sorted(set(unplaced)))}.")
+    if unplaced and (repository is not None or work_tree is not None):
+        where = "the repository" if repository is not None else "the application's folder"
+        notes.append(f"Undecided, since {where} has no file like it: {', '.join(sorted(set(unplaced)))}.")
     silent = [f"{one.file}:{one.line}" for one in placement.placed if one.text is None]
     if silent:
         notes.append(f"The log has no source line for {', '.join(silent)}: only their line numbers were compared.")

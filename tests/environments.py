@@ -11,7 +11,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-KEPT = Path(__file__).parents[1] / ".environments"
+KEPT = (Path(__file__).parents[1] / ".environments").resolve()  # by a link, scripts would name a place that may go
 ALEMBIC = {(3, 8): "alembic==1.14.1", (3, 9): "alembic==1.16.5"}
 SQLALCHEMY = {"1.4": "sqlalchemy==1.4.54", "2.0": "sqlalchemy==2.0.58", "2.1": "sqlalchemy==2.1.9"}
 
@@ -46,7 +46,7 @@ def environment(python: str, *packages: str) -> str:
     KEPT.mkdir(exist_ok=True)
     with open(KEPT / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
-        if not (folder / "complete").exists():
+        if not _usable(folder):
             shutil.rmtree(folder, ignore_errors=True)
             subprocess.run([python, "-m", "venv", folder], check=True, capture_output=True)
             if packages:
@@ -55,6 +55,12 @@ def environment(python: str, *packages: str) -> str:
                 assert done.returncode == 0, done.stderr
             (folder / "complete").touch()
     return str(folder / "bin" / "python")
+
+
+def _usable(folder: Path) -> bool:
+    """Was it made to its end, and here? Its scripts name the interpreter by its path: a folder that was moved has dead ones."""
+    pip = folder / "bin" / "pip"
+    return (folder / "complete").exists() and pip.read_text("utf-8").startswith(f"#!{folder}/bin/python")
 
 
 def sqlalchemy_environment(version: tuple[int, int], sqlalchemy: str, *more: str) -> str:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -285,3 +286,47 @@ def test_a_table_of_a_librarys_own_kind_is_defined_where_the_application_calls_i
     finding, conflict, _ = find_mechanism(incident, looked)
     assert finding.mechanism == "half-import-retried", finding
     assert [str(conflict.first.site), str(conflict.second.site)] == ["service/models.py:2"] * 2
+
+
+FACTORY = {
+    "service/__init__.py": "",
+    "service/db.py": "from sqlalchemy.orm import declarative_base\nBase = declarative_base()\n",
+    "service/settings.py": "import os\nREGION, PLACE = os.environ['REGION'], os.getenv('STORE_URL', 'postgresql://db.example.com/prod')\n",
+    "service/made.py": """
+        from sqlalchemy import Column, Integer, Table
+
+        def tables(name):
+            from service.db import Base
+            Table(name, Base.metadata, Column("id", Integer))
+
+        def create(name{default}):
+            import service.settings
+            tables("parcels")
+            tables(name)
+            return object()
+    """,
+    "run.py": "from service.made import create\ncreate({arguments})\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("named", "arguments", "steps"),
+    [
+        ("service.made:create", "", ["call: service.made:create"]),
+        ("service.made:create()", "", ["call: service.made:create"]),
+        ("service.made:create(name='parcels')", "name='parcels'", ["code: import service.made; service.made.create(name='parcels')"]),
+    ],
+)  # fmt: skip
+def test_a_factorys_smallest_reproduction_calls_it_and_gives_only_the_variables_that_it_takes(
+    named, arguments, steps, kit, write_incident
+):
+    """Only its database's variable it may name although the failure does not need it: left out, the default would be reached."""
+    files = {**FACTORY, "run.py": FACTORY["run.py"].format(arguments=arguments)}
+    files["service/made.py"] = files["service/made.py"].format(default="" if arguments else "='parcels'")
+    env = {"REGION": "north", "UNREAD": "1", "FACTORY": named, "STORE_URL": "{database_url}"}
+    file = write_incident(files, app={"env": env}, startup=[{"command": "python run.py"}])
+    report = kit("diagnose", file, "--json").json
+    assert report["smallest"] == steps
+    text = steps[0].removeprefix("code: ") if arguments else "import service.made; service.made.create()"
+    command = f"REGION=north STORE_URL=sqlite:// python -c {shlex.quote(text)}"
+    assert report["smallest_command"] == command

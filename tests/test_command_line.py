@@ -31,6 +31,29 @@ def test_json_goes_to_a_file_and_words_to_the_terminal(kit, write_incident, dupl
     }
 
 
+def test_a_missing_folder_of_a_result_is_made(kit, write_incident, duplicate, tmp_path):
+    target = tmp_path / "reports" / "today" / "out.json"
+    assert kit("reproduce", write_incident(duplicate), "-o", target).code == 0
+    assert json.loads(target.read_text())["reproduced"] is True
+
+
+@pytest.mark.parametrize("command", ["reproduce", "diagnose", "verify", "triage", "history", "guard", "postmortem"])
+def test_a_result_that_cannot_be_written_is_refused_before_anything_runs(
+    command, kit, write_incident, duplicate, tmp_path
+):
+    (tmp_path / "file").write_text("")
+    file = write_incident(duplicate)
+    said = kit(command, file, "-o", tmp_path / "file" / "deeper" / "out.json")
+    assert (said.code, said.err.count("\n")) == (2, 1), said.err
+    assert (
+        f"out.{'html' if command == 'postmortem' else 'json'}: cannot be written: {tmp_path}/file is no folder"
+        in said.err
+    )
+    if command != "postmortem":  # there it is only the name of three files
+        said = kit(command, file, "-o", tmp_path)
+        assert said.code == 2 and f"kit: -o {tmp_path}: cannot be written: this is a folder; name a file" in said.err
+
+
 @pytest.mark.parametrize("command", ["reproduce", "verify", "postmortem"])
 def test_a_missing_incident_file_is_exit_2(command, kit, tmp_path):
     said = kit(command, tmp_path / "gone.yaml")
@@ -55,13 +78,30 @@ def test_another_error_than_the_expected_one_is_no_reproduction(kit, write_incid
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"app": {"python": "python9.9"}}, "there is no interpreter 'python9.9'"),
+        ({"app": {"python": "python9.9"}}, "incident.yaml:4: app.python: there is no interpreter 'python9.9'"),
         ({"startup": [{"command": "no-such-program"}]}, "there is no program 'no-such-program'"),
     ],
 )
 def test_a_run_that_cannot_begin_is_exit_4(changes, said, kit, write_incident, duplicate):
     answer = kit("reproduce", write_incident(duplicate, **changes))
     assert answer.code == 4 and said in answer.err
+
+
+def test_a_version_managers_stand_in_is_told_in_full_with_what_it_stands_for(kit, write_incident, duplicate, tmp_path):
+    shim = tmp_path / "shims" / "python3.9"
+    shim.parent.mkdir()
+    shim.write_text(
+        "#!/bin/sh\ncat >&2 <<'END'\npyenv: python3.9: command not found\n\nThe `python3.9' command exists in these Python versions:\n"
+        "  3.9.18\n\nNote: See 'pyenv help global' for tips on allowing multiple\n      Python versions to be found at the same time.\nEND\nexit 127\n"
+    )
+    shim.chmod(0o755)
+    said = kit("reproduce", write_incident(duplicate, app={"python": str(shim)}))
+    assert said.code == 4 and "incident.yaml:" in said.err
+    assert (
+        "pyenv: python3.9: command not found The `python3.9' command exists in these Python versions: 3.9.18. "
+        in said.err
+    )
+    assert f"name that itself, as in {tmp_path}/versions/3.9.18/bin/python\n" in said.err
 
 
 def test_a_run_that_breaks_half_way_is_exit_4_and_keeps_what_was_seen(kit, write_incident, duplicate):

@@ -10,7 +10,9 @@ from test_new import store, written
 from kit.discovery.commands import translate
 from kit.discovery.discover import told
 from kit.discovery.interpreters import interpreters_of
+from kit.discovery.objects import objects_of
 from kit.discovery.project import Project
+from kit.discovery.routes import routes_of
 from kit.discovery.settings import database_of, stand_in, variables_of
 
 
@@ -115,6 +117,74 @@ def test_variables_of_every_usual_reader_are_found_with_whether_they_have_a_defa
     required = {name for name, must in found.items() if must}
     assert required == {"PLAIN", "DECOUPLED", "ENVIRONS", "STARLETTE"}
     assert set(found) == required | {"OPTIONAL", "DECOUPLED_DEFAULT", "GUARDED", "TRIED", "SET_BY_ITSELF"}
+
+
+# Sources, and the variables that are handed over as the database's URL in them.
+HANDED_OVER = {
+    "a setting of Flask": ({"a.py": "class C:\n    SQLALCHEMY_DATABASE_URI = os.environ['STORE']\n"}, ["STORE"]),
+    "a setting given by its key": ({"a.py": "app.config['SQLALCHEMY_DATABASE_URI'] = os.getenv('STORE') or 'sqlite://'\n"}, ["STORE"]),
+    "a setting among others": ({"a.py": "app.config.update(SQLALCHEMY_DATABASE_URI=os.environ['STORE'], NAME=os.environ['NAME'])\n"}, ["STORE"]),
+    "an engine's argument": ({"a.py": "engine = create_async_engine(os.environ['STORE'].replace('a', 'b'), echo=True)\n"}, ["STORE"]),
+    "a name of the module": ({"a.py": "place = os.environ['STORE']\nengine = create_engine(url=place)\n"}, ["STORE"]),
+    "a name of another module": (
+        {"shop/places.py": "place = os.environ['STORE']\n", "shop/db.py": "from .places import place\nengine = create_engine(place)\n",
+         "shop/other.py": "place = os.environ['WAREHOUSE']\n"},
+        ["STORE"],
+    ),
+    "an attribute of settings": (
+        {"shop/places.py": "from django.conf import settings\nSTORE_AT = os.environ['STORE']\n", "db.py": "engine = create_engine(settings.STORE_AT)\n"},
+        ["STORE"],
+    ),
+    "a field of settings": (
+        {"a.py": "class S(BaseSettings):\n    model_config = dict(env_prefix='SHOP_')\n    store: str\n    name: str\n", "b.py": "engine = create_engine(str(get_settings().store))\n"},
+        ["SHOP_STORE"],
+    ),
+    "Alembic's option": ({"env.py": "def url():\n    return os.environ['STORE']\nconfig.set_main_option('sqlalchemy.url', url())\n"}, ["STORE"]),
+    "binds": ({"a.py": "class C:\n    SQLALCHEMY_BINDS = {'old': os.environ['STORE']}\n"}, ["STORE"]),
+    "only a part of it": ({"a.py": "engine = create_engine(f\"postgresql://{os.environ['STORE']}/x\")\n"}, []),
+    "nothing that is for a database": ({"a.py": "CACHE_URL = os.environ['STORE']\nurl = os.environ['OTHER']\n"}, []),
+    "names that stand for each other": ({"a.py": "a = b\nb = a\nengine = create_engine(a)\nc = os.environ['STORE']\n"}, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", HANDED_OVER)
+def test_the_variable_of_the_database_is_known_by_where_it_goes(what, tmp_path):
+    files, names = HANDED_OVER[what]
+    project = Project(written(tmp_path, {name: f"import os\n{text}" for name, text in files.items()}))
+    variables = variables_of(project, project.python)
+    assert len(variables) >= 1
+    assert [one.name for one in database_of(project, project.python, ".", variables).variables] == names
+
+
+ROUTERS = """
+    from fastapi import APIRouter
+    router = APIRouter(prefix="/own")
+
+    @router.get("/health")
+    def health():
+        return {}
+"""
+# The file that registers the router, and the paths that it then has.
+REGISTERED = {
+    "from fastapi import FastAPI\nfrom shop.items import router\napp = FastAPI()\napp.include_router(router)\n": ["/own/health"],
+    "from fastapi import FastAPI\nfrom shop import items\napp = FastAPI()\napp.include_router(items.router, prefix='/v1')\n": ["/v1/own/health"],
+    "from fastapi import APIRouter, FastAPI\nfrom shop import items\nPREFIX = '/v2'\napp = FastAPI()\nouter = APIRouter(prefix='/outer')\n"
+    "outer.include_router(items.router)\napp.include_router(outer, prefix=PREFIX)\n": ["/v2/outer/own/health"],
+    "from fastapi import FastAPI\nfrom shop import items\napp = FastAPI()\napp.include_router(items.router, prefix=where())\n": [],
+    "from fastapi import FastAPI\nfrom shop import items\napp = FastAPI()\n": [],
+    "from flask import Flask\nfrom shop import items\napp = Flask('x')\napp.register_blueprint(items.router, url_prefix='/v1')\n": ["/v1/health"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("main", REGISTERED)
+def test_a_routers_paths_have_every_prefix_under_which_it_is_registered(main, tmp_path):
+    routers = ROUTERS
+    if "flask" in main:
+        routers = routers.replace("fastapi import APIRouter", "flask import Blueprint").replace("APIRouter(", "Blueprint('x', ").replace("prefix", "url_prefix")  # fmt: skip
+    project = Project(written(tmp_path, {"shop/__init__.py": "", "shop/items.py": routers, "shop/main.py": main}))
+    made = objects_of(project, ".")[0]
+    found = routes_of(project, ".", made)
+    assert list(found) == REGISTERED[main] and set(found.values()) <= {"shop/items.py:5"}
 
 
 def test_a_secret_of_an_example_file_is_never_taken_over():

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -521,6 +522,9 @@ def test_both_notebooks_show_what_they_are_for(tmp_path):
 
     with ThreadPoolExecutor(1) as pool:
         made = history(load(INCIDENT), repository, run=run, executor=pool, seeds=ids[1:4][::-1])
+    assert repr(views.came_and_went(made)).startswith("Both commits are known: the one that brought it in, and")
+    for known, said in (("fixed", "brought it in is known, and none"), ("introduced", "took it out is known, and not")):
+        assert said in repr(views.came_and_went(replace(made, **{known: None})))
     assert "It came with" in repr(views.came_and_went(made)) and "changed nothing" in repr(views.came_and_went(made))
     shown = repr(views.changes(made))
     assert "+class EnergyEvent(Base):" in shown and "-class EnergyEvent(Base):" in shown and "lines …" in shown

@@ -127,6 +127,51 @@ FLASK = {
     "migrations/versions/a1.py": REVISION,
 }
 
+# As above, but the settings' class reads a variable whose name says nothing, and blueprints are found by their names.
+FLASK_SETTINGS = {
+    **FLASK,
+    "shop/__init__.py": """
+        from importlib import import_module
+        from flask import Flask
+        from flask_migrate import Migrate
+        from shop.models import db
+
+        def create_app():
+            app = Flask(__name__)
+            app.config.from_object("shop.settings.Settings")
+            db.init_app(app)
+            Migrate(app, db)
+            for name in ["parcels", "state"]:
+                app.register_blueprint(import_module(f"shop.views.{name}").views)
+            from shop import models, legacy
+            return app
+    """,
+    "shop/settings.py": """
+        import os
+
+        class Settings:
+            SECRET_KEY = os.environ["SHOP_KEY"]
+            SQLALCHEMY_DATABASE_URI = os.environ["SHOP_PARCELS"]
+    """,
+    "shop/views/__init__.py": "",
+    "shop/views/parcels.py": """
+        from flask import Blueprint
+        views = Blueprint("parcels", __name__, url_prefix="/parcels")
+
+        @views.get("/")
+        def all():
+            return []
+    """,
+    "shop/views/state.py": """
+        from flask import Blueprint
+        views = Blueprint("state", __name__, url_prefix="/api/v1")
+
+        @views.route("/healthz")
+        def healthz():
+            return {}
+    """,
+}
+
 COMPOSE = """
     services:
       db:
@@ -202,6 +247,11 @@ LAYOUTS = {
         FLASK,
         ["command: flask --app shop:create_app db upgrade", "serve: flask --app shop:create_app run --port {port}"],
         {"database_env": "FLASK_SQLALCHEMY_DATABASE_URI", "checks": ["command: flask --app shop:create_app db check", "mappers", "clean_start"]},
+    ),
+    "Flask with a settings class and blueprints": (
+        FLASK_SETTINGS,
+        ["command: flask --app shop:create_app db upgrade", "serve: flask --app shop:create_app run --port {port}"],
+        {"database_env": "SHOP_PARCELS", "checks": ["command: flask --app shop:create_app db check", "mappers", "clean_start", "http: GET /api/v1/healthz → 200"]},
     ),
     "Celery": (
         {
@@ -312,6 +362,7 @@ RUN = [
     "Alembic in pyproject",
     "docker compose",
     "Flask-Migrate with a factory",
+    "Flask with a settings class and blueprints",
     "Celery",
     "an asynchronous engine",
     "SQLModel, run as a script with a fixed port",
@@ -544,3 +595,57 @@ def test_a_variable_is_cited_where_it_is_set_and_the_next_commands_name_the_inte
     for name, line in (("REGION", 5), ("LEVEL", 7), ("ZONE", 8)):
         assert re.search(rf"  {name}: \w+ \(set in Dockerfile:{line}\)", done.out), done.out
     assert f"\n  {os.path.relpath(sys.executable, PROJECT)} -m kit reproduce " in done.out
+
+
+def test_paths_are_plain_a_metadata_is_told_once_and_an_error_is_a_whole_sentence(kit, tmp_path, small):
+    files = store()
+    files["store/db.py"] = """
+        import os
+        from sqlalchemy import MetaData, create_engine
+        from sqlalchemy.orm import DeclarativeBase
+
+        named = MetaData(naming_convention={})
+
+        class Base(DeclarativeBase):
+            metadata = named
+
+        class Archive(DeclarativeBase):
+            metadata = MetaData(schema="archive")
+
+        lone = MetaData()
+        engine = create_engine(os.environ["STORE_DATABASE_URL"])
+    """
+    root = written(tmp_path / "store-app", files)
+    (tmp_path / "here").mkdir()
+    log = (
+        "Traceback (most recent call last):\n"
+        '  File "/srv/store/legacy.py", line 4, in <module>\n    class OldParcel(Base):\n'
+    )
+    log += "sqlalchemy.exc.InvalidRequestError: Table 'parcels' is already defined for this MetaData instance.  "
+    log += "Specify 'extend_existing=True' to redefine options and columns on an existing Table object.\n"
+    words = ("../incidents/x", "--app", "../store-app", "--log", "-", "--python", small)
+    done = kit("new", *words, cwd=tmp_path / "here", input=log)
+    assert done.code == 0, done.err
+    assert ".." not in done.out.replace("../incidents/x", "") and f"written from {root}\n" in done.out
+    assert re.findall(r"metadata: (\w+) ", done.out) == ["Base", "Archive", "lone"]
+    assert (
+        "the error: sqlalchemy.exc.InvalidRequestError: Table 'parcels' is already defined for this MetaData instance. ("
+        in done.out
+    )
+    again = kit("new", *words, cwd=tmp_path / "here", input=log)
+    assert f"kit: {tmp_path}/incidents/x/incident.yaml: there is one already" in again.err
+
+
+def test_a_url_that_is_none_is_explained_with_the_variable_to_look_at(kit, tmp_path, small):
+    files = store()
+    files["store/db.py"] = DB.replace("STORE_DATABASE_URL", "STORE_PLACE")
+    root = written(tmp_path / "store-app", files)
+    assert kit("new", tmp_path / "x", "--app", root, "--python", small, "--startup", "import store.main").code == 0
+    file = tmp_path / "x" / "incident.yaml"
+    text = file.read_text()
+    assert load(file).database_env == "STORE_PLACE"
+    line = next(one for one in text.splitlines() if one.startswith("database_env"))
+    file.write_text(text.replace(line, "").replace("  root:", "  env: {STORE_PLACE: test}\n  root:"))
+    said = kit("reproduce", file)
+    assert "Could not parse SQLAlchemy URL" in said.out
+    assert "of app.env it may be STORE_PLACE" in said.out and "'database_env'" in said.out

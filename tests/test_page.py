@@ -91,6 +91,17 @@ def whole():
     )
 
 
+def test_parameters_that_this_run_replaced_are_not_shown():
+    """They name another incident, the bundled one."""
+    text = render(
+        notebook(
+            ran("incident = 'bundled'", tags=["parameters"]), ran("incident = 'mine'", tags=["injected-parameters"])
+        ),
+        title="T",
+    )
+    assert "bundled" not in text and "<summary>Parameters of this run, cell 2</summary>" in text and "mine" in text
+
+
 @pytest.mark.attempt("hostile", "markup in an output, in prose and in a title")
 @pytest.mark.parametrize("markup", HOSTILE)
 def test_nothing_in_an_output_or_in_prose_can_act_or_load(markup):

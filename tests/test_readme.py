@@ -1,6 +1,10 @@
 """The README says what is there: its commands, its keys, its examples."""
 
+import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import yaml
 from conftest import PROJECT
@@ -49,6 +53,34 @@ def test_every_command_of_the_readme_is_one_that_the_kit_has(kit):
     assert named and named <= known
     targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.M))
     assert set(re.findall(r"`?make ([a-z]+)", README)) - {"alone"} <= targets
+
+
+def test_each_notebook_has_the_parameters_that_the_readme_names():
+    from papermill import inspect_notebook
+
+    table = README.split("| notebook | parameters |")[1].split("\n\n")[0]
+    said = {}
+    for row in re.findall(r"^\| (`.*) \| (.*) \|$", table, re.M):
+        for name in re.findall(r"`(\w+)\.ipynb`", row[0]):
+            said[name] = set(re.findall(r"`(\w+)`", row[1]))
+    notebooks = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+    assert {one.stem: set(inspect_notebook(str(one))) for one in notebooks} == said
+
+
+def test_the_readmes_papermill_commands_run(write_incident, duplicate, tmp_path):
+    commands = re.findall(r"^    \.venv/bin/(papermill .*)$", README, re.M)
+    assert len(commands) == 2
+    file = write_incident(duplicate)
+    log = 'Traceback (most recent call last):\n  File "/srv/service/legacy.py", line 5, in <module>\n    class OldInvoice(Base):\nOSError: x\n'
+    (tmp_path / "pasted.txt").write_text(log)
+    for command in commands:
+        words = command.replace("incidents/orders/incident.yaml", str(file)).replace("out.", f"{tmp_path}/out.").split()
+        words = [str(tmp_path / one) if one == "pasted.txt" else one for one in words]
+        program = Path(sys.executable).with_name(words[0])
+        done = subprocess.run([program, *words[1:]], cwd=PROJECT, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0 and "unknown parameter" not in done.stderr, done.stderr
+        assert "service/legacy.py" in (tmp_path / "out.ipynb").read_text()
+    assert json.loads((tmp_path / "out.json").read_text())["reproduced"] is True
 
 
 def test_what_the_readme_says_of_the_bundled_incident_is_what_it_prints(kit):

@@ -117,7 +117,7 @@ def test_of_the_bundled_incident_it_passes_with_the_whole_fix_and_not_with_a_hal
 
 
 def test_it_is_python_3_8_needs_only_the_standard_library_and_says_what_to_do(kit, write_incident, duplicate, tmp_path):
-    target = tmp_path / "test_guard.py"
+    target = tmp_path / "tests" / "incidents" / "test_guard.py"  # these folders are made
     said = kit("guard", write_incident(duplicate), "-o", target)
     assert said.code == 0 and "no fix is verified, so it has not been seen to pass" in said.out
     tree = ast.parse(target.read_text(), feature_version=(3, 8))

@@ -630,3 +630,80 @@ def test_no_secret_of_a_url_is_shown(kit, write_incident):
     for words in ((), ("--json",)):
         said = kit("triage", file, *words)
         assert said.code == 0 and "hunter2" not in said.out and "admin:***@db.example.com" in said.out
+
+
+# A module that fails behind its table, is asked for again by whoever catches that, and what it was started by.
+RETRIED = {
+    "service/__init__.py": "",
+    "service/db.py": "from sqlalchemy import MetaData\n\nmetadata = MetaData()\n",
+    "service/models.py": "from sqlalchemy import Column, Integer, Table\nfrom service.db import metadata\n\ninvoices = Table('invoices', metadata, Column('id', Integer))\n\nimport no_such_library\n",
+    "service/main.py": "def main():\n    from service import views\n",
+    "service/views.py": "try:\n    from .models import invoices\nexcept ImportError:\n    from service.models import invoices\n",
+}
+# Its own handler defines the table again: it ran once.
+ONCE = {
+    **RETRIED,
+    "service/models.py": "from sqlalchemy import Column, Integer, Table\nfrom service.db import metadata\nimport service.other\ntry:\n    import no_such_library\n"
+    "except ImportError:\n    invoices = Table('invoices', metadata, Column('id', Integer))\n",
+    "service/other.py": "from sqlalchemy import Column, Integer, Table\nfrom service.db import metadata\n\ninvoices = Table('invoices', metadata, Column('id', Integer))\n",
+    "service/views.py": "from service import models\n",
+}
+
+
+def started(tmp_path, files):
+    """What the service prints when it is started by its console script, as an installer writes one."""
+    for name, text in files.items():
+        file = tmp_path / "app" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    script = tmp_path / "env" / "bin" / "serve"
+    script.parent.mkdir(parents=True)
+    script.write_text("import sys\nfrom service.main import main\nif __name__ == '__main__':\n    sys.exit(main())\n")
+    environment = {"PYTHONPATH": str(tmp_path / "app")}
+    return subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True).stderr
+
+
+@pytest.mark.parametrize("known", ["a folder", "a repository"])
+def test_a_chained_traceback_shows_that_a_module_ran_twice(kit, write_incident, tmp_path, known):
+    log = started(tmp_path, RETRIED)
+    assert "During handling of the above exception" in log
+    file = write_incident(RETRIED, log="log.txt")
+    (file.parent / "log.txt").write_text(log)
+    if known == "a repository":
+        made = History(tmp_path / "history")
+        made.commit(RETRIED, "Begin")
+        file.write_text(file.read_text().replace("root: app", f"repository: {made.folder}"))
+    report = kit("triage", file, "--json").json
+    says = {one["says"]: one for one in report["deductions"]}
+    twice = says["service/models.py ran twice: its first run failed at line 6"]
+    assert "ModuleNotFoundError: No module named 'no_such_library' ended it" in twice["because"]
+    assert "service/views.py:4 had it run again, to line 4" in twice["because"]
+    assert "The other definition must be the same one, service/models.py:4 (Table(...)), in the first run" in says
+    assert all(one["decided"] for one in report["deductions"])
+    # What an installer wrote is none of the application's files, and nothing is undecided for it.
+    assert not any("bin/serve" in text for text in [*report["notes"], *(one["file"] for one in report["frames"])])
+
+
+def test_a_module_that_catches_its_own_error_ran_once(kit, write_incident, tmp_path):
+    log = started(tmp_path, ONCE)
+    file = write_incident(ONCE, log="log.txt")
+    (file.parent / "log.txt").write_text(log)
+    report = kit("triage", file, "--json").json
+    assert "During handling" in log and not any("ran twice: its" in one["says"] for one in report["deductions"])
+
+
+def test_a_script_of_the_applications_own_is_no_installers(kit, write_incident):
+    files = {"bin/serve": "import sys\nsys.exit(main())\n", "main.py": ""}
+    file = write_incident(files, log="log.txt")
+    log = 'Traceback (most recent call last):\n  File "/app/bin/serve", line 2, in <module>\n    sys.exit(main())\nOSError: x\n'
+    (file.parent / "log.txt").write_text(log.replace("serve", "other"))
+    assert kit("triage", file, "--json").json["frames"] == []
+    (file.parent / "log.txt").write_text(log)
+    assert [one["file"] for one in kit("triage", file, "--json").json["frames"]] == ["bin/serve"]
+
+
+def test_a_file_that_is_nowhere_is_said_to_be_missing_where_it_was_looked_for(kit, write_incident, tmp_path):
+    file = write_incident({"service/main.py": MAIN}, log="log.txt")
+    (file.parent / "log.txt").write_text(LOG.replace("/app/service/models.py", "/elsewhere/gone.py"))
+    said = kit("triage", file).out
+    assert "since the application's folder has no file like it: /elsewhere/gone.py" in said and "repository" not in said

@@ -72,8 +72,8 @@ def _flask_migrate(project, folder, service, objects, path, python, in_process, 
     directory = "" if relative == "migrations" else f" -d {relative}"
     version = python.version_of("flask-migrate") if python else None
     check = {"command": f"flask{app} db check{directory}"}
-    if version and int(version.split(".")[0]) < 4:
-        check = {}
+    if version and int(version.split(".")[0]) < 4:  # it has no `check`; Alembic is asked, within the application
+        check = {"migrations": f"{relative}/alembic.ini"}
     return Alembic(f"flask{app} db upgrade{directory}", check, f"{ini}, Flask-Migrate's", in_process)
 
 

@@ -12,10 +12,11 @@ from .deployments import starts_of
 from .environment import fill_environment, name_metadata
 from .found import Discovery, Planned
 from .layout import find_interpreter, find_path, of_log, service_of
-from .objects import WORKERS, Made, objects_of, routes_of
+from .objects import WORKERS, Made, objects_of
 from .plan import plan
 from .programs import Programs
 from .project import Project, join, naming
+from .routes import routes_of
 
 _HEALTH = (
     "/health",
@@ -28,7 +29,6 @@ _HEALTH = (
     "/status",
     "/livez",
     "/readyz",
-    "/",
 )
 
 
@@ -92,6 +92,7 @@ def _checks(found: Discovery, project: Project, objects: list[Made]) -> None:
     served = next((one.text for one in found.startup if one.kind == "serve"), None)
     if served is None:
         return
+    routes: dict[str, str] = {}
     for one in objects:
         if (
             one.framework in WORKERS
@@ -100,14 +101,23 @@ def _checks(found: Discovery, project: Project, objects: list[Made]) -> None:
             and not one.factory
         ):
             continue
-        routes = routes_of(project, one)
-        for path in _HEALTH:
-            if path in routes:
-                found.checks.append(({"http": {"path": path, "status": 200}}, routes[path]))
-                return
+        routes |= {path: at for path, at in routes_of(project, found.service, one).items() if path not in routes}
+    chosen = next((path for path in (*_HEALTH, *sorted(filter(_is_health, routes)), "/") if path in routes), None)
+    if chosen:
+        found.checks.append(({"http": {"path": chosen, "status": 200}}, routes[chosen]))
+        return
+    read = "; ".join(f"{path} ({at})" for path, at in list(routes.items())[:5])
     found.notes.append(
-        "no route without parameters was read on the application object: add a check, as in `- http: {path: /health, status: 200}`"
+        f"routes without parameters, none of which says that it tells the service's health: {read}. Add a check of one, as in "
+        f"`- http: {{path: {next(iter(routes))}, status: 200}}`"
+        if read
+        else "no route without parameters was read: add a check, as in `- http: {path: /health, status: 200}`"
     )
+
+
+def _is_health(path: str) -> bool:
+    """Does the last part of a longer path say so, as in ``/api/v1/utils/health-check/``?"""
+    return f"/{path.rstrip('/').rpartition('/')[2]}" in _HEALTH
 
 
 def _expect(found: Discovery, traceback: Traceback | None, log: Log | None, files: Sequence[str]) -> None:
@@ -117,7 +127,7 @@ def _expect(found: Discovery, traceback: Traceback | None, log: Log | None, file
         number, text = log.logged
         found.error, found.table = told(text)
         found.title = found.error
-        found.found.append(("the error", text, f"line {number} of the log, which holds no traceback"))
+        found.found.append(("the error", _shortly(text), f"line {number} of the log, which holds no traceback"))
     elif log is not None and not log.tracebacks:
         found.wanting.append(f"a traceback: there is none in the log's {log.lines} lines; 'expect' is left open")
     if traceback is None:
@@ -133,7 +143,7 @@ def _expect(found: Discovery, traceback: Traceback | None, log: Log | None, file
     found.error = found.error or raised.type
     found.title = found.error or found.title
     found.found.append(
-        ("the error", str(raised).splitlines()[0][:160], f"the traceback in line {traceback.line} of the log")
+        ("the error", _shortly(str(raised).splitlines()[0]), f"the traceback in line {traceback.line} of the log")
     )
     if files:
         found.found.append(
@@ -143,6 +153,14 @@ def _expect(found: Discovery, traceback: Traceback | None, log: Log | None, file
                 "found below the application's root",
             )
         )
+
+
+def _shortly(line: str, most: int = 160) -> str:
+    """A line's first sentences, or its first words where they are no sentence."""
+    if len(line) <= most:
+        return line
+    sentence = re.match(rf".{{20,{most}}}\.(?=\s)", line)
+    return sentence[0] if sentence else f"{line[:most].rpartition(' ')[0]} …"
 
 
 def told(text: str) -> tuple[str | None, str | None]:

@@ -43,9 +43,9 @@ def fill_environment(found: Discovery, project: Project, sources: list[str], sta
             value = "{database_url}"
         if not number:
             found.database_env = one.name
-        elif one.required or one in apart or _ranks_high(one.name):
-            found.env[one.name] = (value, f"read at {one.at}")
-        found.found.append(("the database's URL", one.name, f"read at {one.at}"))
+        elif one.required or one.used or one in apart or _ranks_high(one.name):
+            found.env[one.name] = (value, one.told)
+        found.found.append(("the database's URL", one.name, one.told))
     if any("{database_url}" in one.text for one in found.startup):
         found.found.append(("the database's URL", "an option of the command", "see startup"))
     elif not urls:
@@ -203,27 +203,37 @@ def _settings_file(found: Discovery, project: Project) -> bool:
 
 
 def name_metadata(found: Discovery, project: Project, sources: list[str]) -> None:
-    """Where the application's metadata are made; only told."""
+    """Where the application's metadata are made, each once; only told."""
+    bases: list[tuple[str, str]] = []
+    plain: dict[tuple[str, str], str] = {}  # (file, name) of a MetaData(): where
+    handed: set[tuple[str, str]] = set()  # those that a base takes for its own
     for file in sources:
         tree = project.tree(file)
         if tree is None or file not in project.with_database:
             continue
         imports = imports_of(tree)
+        inner: set[ast.AST] = set()
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and any(
                 ast.unparse(b).rpartition(".")[2].startswith("DeclarativeBase") for b in node.bases
             ):
-                found.found.append(("metadata", node.name, f"a declarative base at {file}:{node.lineno}"))
-            elif isinstance(node, ast.Assign):
+                bases.append((node.name, f"a declarative base at {file}:{node.lineno}"))
+                inner |= {one for one in node.body if isinstance(one, ast.Assign | ast.AnnAssign)}
+                handed |= {_place_of(file, one.value, imports) for one in inner if one.value is not None}
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
                 callee = called(node.value, imports)
                 last = callee.rpartition(".")[2]
-                if callee.startswith(("sqlalchemy", "flask_sqlalchemy")) and last in (
-                    "declarative_base",
-                    "SQLAlchemy",
-                    "MetaData",
-                    "automap_base",
-                ):
-                    found.found.append(("metadata", ast.unparse(node.targets[0]), f"{last}() at {file}:{node.lineno}"))
+                if not callee.startswith(("sqlalchemy", "flask_sqlalchemy")):
+                    continue
+                name = ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
+                if last in ("declarative_base", "SQLAlchemy", "automap_base"):
+                    bases.append((name, f"{last}() at {file}:{node.lineno}"))
+                    given = [one.value for one in node.value.keywords if one.arg == "metadata"]
+                    handed |= {_place_of(file, one, imports) for one in given}
+                elif last == "MetaData" and node not in inner:
+                    plain[file, name] = f"MetaData() at {file}:{node.lineno}"
+    bases += [(name, said) for (file, name), said in plain.items() if _place_in(file, name) not in handed]
+    found.found += [("metadata", name, said) for name, said in bases]
     models = [
         file
         for file in sources
@@ -233,3 +243,15 @@ def name_metadata(found: Discovery, project: Project, sources: list[str]) -> Non
         found.found.append(
             ("metadata", "SQLModel.metadata", f"SQLModel classes from {project.at(models[0], 'table')} on")
         )
+
+
+def _place_in(file: str, name: str) -> tuple[str, str]:
+    """A module's name, by its last part, and a variable of it."""
+    return file.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2], name
+
+
+def _place_of(file: str, node: ast.expr, imports: dict[str, str]) -> tuple[str, str]:
+    """What a name stands for, as ``_place_in`` has it."""
+    name = ast.unparse(node)
+    module, _, last = imports.get(name, "").rpartition(".")
+    return (module.rpartition(".")[2], last) if module else _place_in(file, name)

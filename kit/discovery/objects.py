@@ -125,22 +125,3 @@ def _callable(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     arguments = function.args
     given = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
     return given == 0 and all(arguments.kw_defaults) and not isinstance(function, ast.AsyncFunctionDef)
-
-
-def routes_of(project: Project, made: Made) -> dict[str, str]:
-    """Paths that answer to GET without parameters, registered on the object itself: path to ``file:line``."""
-    found: dict[str, str] = {}
-    tree = project.tree(made.file)
-    for node in ast.walk(tree) if tree else ():
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        for one in node.decorator_list:
-            if not (isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.args):
-                continue
-            owner, verb, path = ast.unparse(one.func.value), one.func.attr, one.args[0]
-            methods = next((ast.unparse(k.value) for k in one.keywords if k.arg == "methods"), "GET")
-            asked = verb == "get" or (verb in ("route", "api_route") and "GET" in methods)
-            plain = isinstance(path, ast.Constant) and isinstance(path.value, str) and not set("{<") & set(path.value)
-            if asked and plain and path.value.startswith("/") and owner in (made.name, "app", "application"):
-                found.setdefault(path.value, f"{made.file}:{node.lineno}")
-    return found

@@ -2,10 +2,11 @@
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from .project import Project, called, imports_of, join
+from .uses import used_as_url
 
 URL = re.compile(
     r"(?:.*_)?(?:DATABASE|DB|SQLALCHEMY|SQLA|POSTGRES(?:QL)?|PG|SQL|MYSQL|MARIADB|SQLITE|ALEMBIC|STORAGE)\w*?_?(?:URL|URI|DSN|CONNECTION_STRING|CONN_STR|CONN)(?:_\w+)?"
@@ -22,36 +23,55 @@ _NOT_SECRET = "only-for-this-run-and-no-secret-0123456789"
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable that is read; ``required``: there is no default; ``kind`` its type as the source has it."""
+    """A variable that is read.
+
+    :ivar required: there is no default
+    :ivar kind: its type as the source has it
+    :ivar used: where it is handed over as a database's URL, if the sources show that: ``what at file:line``
+    """
 
     name: str
     at: str
     required: bool
     kind: str = ""
+    used: str = ""
 
     @property
     def is_url(self) -> bool:
-        return bool(URL.fullmatch(self.name)) or self.kind in ("PostgresDsn", "MySQLDsn", "MariaDBDsn")
+        named = URL.fullmatch(self.name) or self.kind in ("PostgresDsn", "MySQLDsn", "MariaDBDsn")
+        return bool(named or self.used)
+
+    @property
+    def told(self) -> str:
+        """Where it is read, and as what where its name does not say that."""
+        plain = URL.fullmatch(self.name) or not self.used
+        what, _, at = self.used.partition(" at ")
+        return f"read at {self.at}" + ("" if plain else f", as {what}" + (f" at {at}" if at != self.at else ""))
 
 
 def variables_of(project: Project, files: Iterable[str]) -> list[Variable]:
     """Every variable that some sources read by a literal name, each once: the reading without a default counts."""
     found: dict[str, Variable] = {}
     files = list(files)
+    readings: dict[ast.AST, str] = {}
     given = {name for file in files for name in re.findall(r"environ\[['\"](\w+)['\"]\]\s*=[^=]", project.text(file))}
     for file in files:
         tree = project.tree(file)
         if tree is None or not re.search(r"environ|getenv|BaseSettings|[Cc]onfig|Env\b|env\b", project.text(file)):
             continue
-        for one in _of_tree(file, tree):
+        for node, one in _of_tree(file, tree):
+            readings[node] = one.name
             one = replace(one, required=False) if one.name in given else one  # the application sets it itself
             known = found.get(one.name)
             if known is None or (one.required and not known.required):
                 found[one.name] = one
-    return sorted(found.values(), key=lambda one: one.name)
+    used = used_as_url(project, files, readings)
+    variables = [replace(one, used=used.get(one.name, "")) for one in found.values()]
+    return sorted(variables, key=lambda one: one.name)
 
 
-def _of_tree(file: str, tree: ast.Module):
+def _of_tree(file: str, tree: ast.Module) -> Iterator[tuple[ast.AST, Variable]]:
+    """Each reading of a variable, as a node of the tree, and the variable."""
     imports = imports_of(tree)
     guarded = _guarded(tree)
     readers = _readers(tree, imports)
@@ -63,14 +83,14 @@ def _of_tree(file: str, tree: ast.Module):
             and _name(node.value, imports) == "os.environ"
         ):
             if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-                yield Variable(node.slice.value, at, node not in guarded)
+                yield node, Variable(node.slice.value, at, node not in guarded)
         elif isinstance(node, ast.Call):
             callee = called(node, imports)
             literal = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
             if not isinstance(literal, str) or not re.fullmatch(r"[A-Za-z_]\w*", literal):
                 continue
             if callee in ("os.environ.get", "os.getenv", "os.environ.setdefault", "os.environ.pop"):
-                yield Variable(literal, at, False)
+                yield node, Variable(literal, at, False)
             elif callee.partition(".")[0] in readers or callee in ("decouple.config", "decouple.config.get"):
                 default = (
                     len(node.args) > 1
@@ -79,7 +99,7 @@ def _of_tree(file: str, tree: ast.Module):
                 )
                 default = default or (readers.get(callee.partition(".")[0]) == "environs" and len(node.args) > 1)
                 kind = callee.rpartition(".")[2] if "." in callee else next((ast.unparse(k.value) for k in node.keywords if k.arg == "cast"), "")  # fmt: skip
-                yield Variable(literal, at, not default, kind)
+                yield node, Variable(literal, at, not default, kind)
         elif isinstance(node, ast.ClassDef) and any("BaseSettings" in ast.unparse(base) for base in node.bases):
             yield from _of_settings(file, node)
 
@@ -116,7 +136,7 @@ def _guarded(tree: ast.Module) -> set[ast.AST]:
     return found
 
 
-def _of_settings(file: str, node: ast.ClassDef):
+def _of_settings(file: str, node: ast.ClassDef) -> Iterator[tuple[ast.AST, Variable]]:
     """The fields of a pydantic settings class, by the names that they have in the environment."""
     prefix, prefixed = "", re.search(r"env_prefix\s*=\s*['\"](\w*)['\"]", ast.unparse(node))
     if prefixed:
@@ -146,7 +166,7 @@ def _of_settings(file: str, node: ast.ClassDef):
                         if isinstance(n, ast.Constant) and isinstance(n.value, str)
                     ]
                     names = texts or names
-        yield Variable(names[0].upper(), f"{file}:{one.lineno}", required, kind)
+        yield one, Variable(names[0].upper(), f"{file}:{one.lineno}", required, kind)
 
 
 def examples_of(project: Project, service: str) -> dict[str, tuple[str, str]]:
@@ -235,7 +255,7 @@ def database_of(project: Project, files: Iterable[str], service: str, variables:
     """What the sources say of the database."""
     files = list(files)
     urls = [one for one in variables if one.is_url and not _TEST.search(one.name)]
-    urls.sort(key=lambda one: (_rank(one.name), not one.required, one.name))
+    urls.sort(key=lambda one: (not one.used, _rank(one.name), not one.required, one.name))
     parts = tuple(one for one in variables if _PARTS.fullmatch(one.name) and not one.is_url)
     literals, demanding, engine = [], None, None
     revisions = [one for one in project.below(service) if "/versions/" in one and one.endswith(".py")]

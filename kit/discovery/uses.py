@@ -1,0 +1,152 @@
+"""Which environment variables end as a database's URL: followed from where one is expected back to where it is read."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from .project import Project, imports_of
+
+# Settings whose value is a database's URL, whatever the variable is called that it comes from.
+_EXPECTS = re.compile(
+    r"(?:.*_)?(?:DATABASE|DB|SQLALCHEMY|SQLA|POSTGRES(?:QL)?|PG|SQL|MYSQL|MARIADB|SQLITE|ALEMBIC)\w*?_?(?:URL|URI|DSN|CONNECTION_STRING|CONN_STR)(?:_\w+)?"
+    r"|SQLALCHEMY[._]URL",
+    re.I,
+)
+_TEST = re.compile(r"(^|_)TEST(ING|S)?(_|$)", re.I)
+_ENGINES = ("create_engine", "create_async_engine")
+_MADE_OF_IT = ("str", "URL", "make_url")  # what is handed to these comes out of them, for our purpose
+_CHANGED = ("replace", "get_secret_value", "unicode_string", "render_as_string", "strip", "set")  # methods likewise
+_FARTHEST = 8  # names that are followed from one to the next
+
+
+class _Sources:
+    """What each name of some sources may stand for: expressions, with the file that each stands in."""
+
+    def __init__(self, project: Project, files: Iterable[str]):
+        self.trees = {file: tree for file in files if (tree := project.tree(file)) is not None}
+        self.imports = {file: imports_of(tree) for file, tree in self.trees.items()}
+        self._named: dict[str, list[tuple[str, ast.AST]]] = {}
+        for file, tree in self.trees.items():
+            for node in ast.walk(tree):
+                for name, value in self._given(node):
+                    self._named.setdefault(name, []).append((file, value))
+
+    @staticmethod
+    def _given(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+        if isinstance(node, ast.Assign):
+            yield from ((name, node.value) for target in node.targets if (name := _last_name(target)))
+        elif isinstance(node, ast.AnnAssign) and (name := _last_name(node.target)):
+            yield name, node  # a settings field is read as a whole
+        elif isinstance(node, ast.FunctionDef):
+            yield from ((node.name, one.value) for one in ast.walk(node) if isinstance(one, ast.Return) and one.value)
+
+    def of(self, name: str, file: str | None = None) -> list[tuple[str, ast.AST]]:
+        """What a name may stand for: any file's where it is an attribute, else this file's own or what it imports."""
+        found = self._named.get(name, [])
+        if file is None:
+            return found
+        known = self.imports[file].get(name)
+        if known is None:
+            return [one for one in found if one[0] == file]
+        module, _, last = known.rpartition(".")
+        stem = module.rpartition(".")[2]
+        return [one for one in self._named.get(last, []) if _is_module(one[0], stem)]
+
+
+def _is_module(file: str, stem: str) -> bool:
+    parts = file.removesuffix(".py").removesuffix("/__init__").split("/")
+    return not stem or parts[-1] == stem
+
+
+def _last_name(node: ast.expr) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return _text(node.slice) if isinstance(node, ast.Subscript) else ""
+
+
+def _text(node: ast.AST | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def used_as_url(project: Project, files: Iterable[str], readings: Mapping[ast.AST, str]) -> dict[str, str]:
+    """Variables whose whole value is handed over as a database's URL: name to ``what at file:line``.
+
+    :param readings: where each variable is read, as nodes of the project's own trees
+    """
+    sources = _Sources(project, files)
+    found: dict[str, str] = {}
+    for file, tree in sources.trees.items():
+        for node in ast.walk(tree):
+            for what, value in _expecting(node):
+                if not _TEST.search(what):
+                    for name in _followed(sources, file, value, readings, set()):
+                        found.setdefault(name, f"{what} at {file}:{node.lineno}")
+    return found
+
+
+def _expecting(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """Where a database's URL is expected, by what is called so, and the expression that stands there."""
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            name = _last_name(target)
+            if name == "SQLALCHEMY_BINDS" and isinstance(node.value, ast.Dict):
+                yield from ((name, value) for value in node.value.values)
+            elif _EXPECTS.fullmatch(name):
+                yield name, node if isinstance(node, ast.AnnAssign) else node.value
+    elif isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            if _EXPECTS.fullmatch(_text(key)):
+                yield _text(key), value
+    elif isinstance(node, ast.Call):
+        callee = _last_name(node.func)
+        keywords = {one.arg: one.value for one in node.keywords if one.arg}
+        if callee in _ENGINES and (node.args or "url" in keywords):
+            yield callee, node.args[0] if node.args else keywords["url"]
+        yield from ((name, value) for name, value in keywords.items() if _EXPECTS.fullmatch(name))
+        for key, value in zip(node.args, node.args[1:], strict=False):
+            if _EXPECTS.fullmatch(_text(key)):
+                yield _text(key), value
+
+
+def _followed(
+    sources: _Sources, file: str, node: ast.AST | None, readings: Mapping[ast.AST, str], seen: set[ast.AST]
+) -> Iterator[str]:
+    """The variables that an expression may be as a whole; one that is only a part of it, as a host, is none."""
+    if node is None or node in seen or len(seen) > _FARTHEST:
+        return
+    seen = seen | {node}
+
+    def go(*others: tuple[str, ast.AST | None]) -> Iterator[str]:
+        for where, other in others:
+            yield from _followed(sources, where, other, readings, seen)
+
+    if node in readings:
+        yield readings[node]
+    elif isinstance(node, ast.AnnAssign):
+        yield from go((file, node.value))
+    elif isinstance(node, ast.Name):
+        yield from go(*sources.of(node.id, file))
+    elif isinstance(node, ast.Attribute):
+        yield from go(*sources.of(node.attr))
+    elif isinstance(node, ast.Subscript):  # app.config["STORE"]
+        yield from go(*sources.of(_text(node.slice)))
+    elif isinstance(node, ast.BoolOp):
+        yield from go(*((file, one) for one in node.values))
+    elif isinstance(node, ast.IfExp):
+        yield from go((file, node.body), (file, node.orelse))
+    elif isinstance(node, ast.Await | ast.NamedExpr):
+        yield from go((file, node.value))
+    elif isinstance(node, ast.Call):
+        name = _last_name(node.func)
+        if isinstance(node.func, ast.Attribute) and name in _CHANGED:
+            yield from go((file, node.func.value))
+        elif name in _MADE_OF_IT:
+            yield from go(*((file, one) for one in node.args[:1]))
+        elif name in ("get", "get_main_option"):  # app.config.get("STORE")
+            yield from go(*(sources.of(_text(node.args[0])) if node.args else ()))
+        elif isinstance(node.func, ast.Name):
+            yield from go(*sources.of(name, file))
+        else:
+            yield from go(*sources.of(name))

@@ -1,0 +1,87 @@
+"""Migrations that only run inside a Flask application: Flask-Migrate's ``alembic.ini`` does not say where they lie."""
+
+import difflib
+import subprocess
+from pathlib import Path
+
+import pytest
+from test_new import FLASK, REVISION, small, written  # noqa: F401 (a fixture)
+
+from kit import reasons
+from kit.diagnose import diagnose
+from kit.incident import load
+
+
+def changed(root: Path, name: str, old: str, new: str) -> str:
+    """A patch that changes one text of a file."""
+    text = (root / name).read_text()
+    assert old in text
+    lines = (one.splitlines(keepends=True) for one in (text, text.replace(old, new)))
+    return "".join(difflib.unified_diff(*lines, f"a/{name}", f"b/{name}"))
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory, small):  # noqa: F811
+    """An application with the folder of migrations that ``flask db init`` makes, and an incident about it."""
+    folder = tmp_path_factory.mktemp("flask-migrate")
+    files = {name: text for name, text in FLASK.items() if not name.startswith("migrations")}
+    old = files["shop/legacy.py"].replace("primary_key=True)", "primary_key=True); weight = db.Column(db.Integer)")
+    root = written(folder / "app", {**files, "shop/legacy.py": old})
+    healthy = written(folder / "healthy", {**files, "shop/legacy.py": ""})
+    flask = [Path(small).with_name("flask"), "--app", "shop:create_app", "db", "init", "-d", root / "migrations"]
+    environment = {"FLASK_SQLALCHEMY_DATABASE_URI": "sqlite://", "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run(flask, cwd=healthy, env=environment, check=True, capture_output=True)
+    assert "script_location" not in (root / "migrations" / "alembic.ini").read_text()
+    written(root, {"migrations/versions/a1.py": REVISION})
+    column = "id = db.Column(db.Integer, primary_key=True)"
+    drifting = changed(root, "shop/models.py", column, f"{column}; weight = db.Column(db.Integer)")
+    (folder / "changed.patch").write_text(changed(root, "shop/__init__.py", "models, legacy", "models"))
+    (folder / "drifting.patch").write_text((folder / "changed.patch").read_text() + drifting)
+    (folder / "incident.yaml").write_text(
+        f"""\
+title: Table 'parcels' is already defined
+app: {{root: app, python: "{small}"}}
+database_env: FLASK_SQLALCHEMY_DATABASE_URI
+startup:
+  - command: flask --app shop:create_app db upgrade
+expect: {{table: parcels}}
+fixes:
+  changed: {{patches: [changed.patch]}}
+  drifting: {{patches: [drifting.patch]}}
+checks:
+  - migrations: migrations/alembic.ini
+"""
+    )
+    return folder
+
+
+def test_its_migrations_are_compared_with_the_definitions(kit, service):
+    said = kit("diagnose", service)
+    assert said.code == 0, said.err
+    assert "migrations agree with: the first\n" in said.out
+
+
+def test_the_check_compares_within_the_application(kit, service):
+    fixes = {one["name"]: one for one in kit("verify", service, "--json").json["fixes"]}
+    seen = {name: next(c["seen"] for c in one["checks"] if "migrations" in c["check"]) for name, one in fixes.items()}
+    assert seen["changed"] == "at head a1; models and schema agree" and fixes["changed"]["verdict"] == "cures"
+    assert "no migration creates column parcels.weight" in seen["drifting"] and fixes["drifting"]["verdict"] == "hides"
+
+
+def test_its_guard_asks_within_the_application_too(kit, service):
+    said = kit("guard", service, "--fix", "changed")
+    assert said.code == 0, said.out + said.err
+    assert "FLASK_APPLICATION = ('shop:create_app', '')" in said.out
+    drifting = kit("guard", service, "--fix", "drifting")
+    assert drifting.code == 1 and "models and migrations do not agree" in drifting.out
+
+
+def test_why_the_revisions_do_not_run_is_one_sentence(service, tmp_path):
+    """Alembic's own sentence ends with a full stop."""
+    file = tmp_path / "incident.yaml"
+    text = (service / "incident.yaml").read_text().replace("root: app", f"root: {tmp_path}/app").partition("fixes:")[0]
+    file.write_text(text)
+    written(tmp_path / "app", {name: text for name, text in FLASK.items() if not name.startswith("migrations")})
+    written(tmp_path / "app", {"migrations/alembic.ini": "[alembic]\n"})
+    shown = repr(reasons.definitions(diagnose(load(file))))
+    assert "could not be run by themselves: " in shown and "key found in configuration." in shown and ".." not in shown
