@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from .trace import Conflict, Edge, Frame, Import, Registration, Site, Trace
+from .trace import Conflict, Edge, Frame, Import, Registration, Site, Trace, no_garbage
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,9 @@ def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
     :param conflict: the one whose two ways are wanted; by default the trace's first. Without any, the
         only way is the one to the error that failed a step, or else to the first that was swallowed.
     """
-    modules = _modules(trace)
-    edges = _edges(trace, modules)
+    with no_garbage():
+        modules = _modules(trace)
+        edges = _edges(trace, modules)
     conflict = conflict or (trace.conflicts[0] if trace.conflicts else None)
     table = None
     if conflict is not None:
@@ -184,22 +185,23 @@ def _edges(trace: Trace, modules: Sequence[Module]) -> tuple[ImportEdge, ...]:
             executed.add((one.importer, one.module, one.by.line))
             found[one.importer, one.key] = ImportEdge(one.importer, one.key, one.by.file, one.by.line, True)
     asked: dict[tuple, list[tuple[str, Sequence[Module]]]] = {}  # what a statement asks for, and its executions
-    for edge in trace.edges:
-        importer = last(by_place.get((edge.process, edge.importer, edge.file), ()), edge.at)
-        if importer is None:
+    for edge in trace.edges:  # there may be a million
+        process, by, file, line, _, wanted, package, _, at, names = edge
+        here = by_place.get((process, by, file))
+        importer = here and last(here, at)
+        if not importer:
             continue
-        statement = (edge.process, edge.imported, edge.package, edge.names)
+        statement = (process, wanted, package, names)
         targets = asked.get(statement)
         if targets is None:
-            names = _asked_for(edge, known)
-            targets = asked[statement] = [(name, by_name.get((edge.process, name), ())) for name in names]
+            targets = [(name, by_name.get((process, name), ())) for name in _asked_for(edge, known)]
+            targets = asked[statement] = [(name, here) for name, here in targets if here]
         for name, here in targets:
-            imported = last(here, edge.at) or min(here, key=lambda m: m.number, default=None)
-            if imported is None or imported is importer or (importer.key, imported.key) in found:
-                continue
-            if (importer.key, name, edge.line) not in executed:
-                found[importer.key, imported.key] = ImportEdge(importer.key, imported.key, edge.file, edge.line, False)
-    return tuple(sorted(found.values(), key=lambda e: (e.importer, e.imported)))
+            imported = last(here, at) or min(here, key=lambda m: m.number)
+            pair = (importer.key, imported.key)
+            if pair not in found and imported is not importer and (importer.key, name, line) not in executed:
+                found[pair] = ImportEdge(*pair, file, line, False)
+    return tuple(found[pair] for pair in sorted(found))
 
 
 def _asked_for(edge: Edge, known: set[str]) -> list[str]:

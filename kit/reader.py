@@ -2,6 +2,7 @@
 
 import ast
 import heapq
+import itertools
 import json
 import os
 import re
@@ -12,6 +13,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import orjson
 
 from .incident import Incident, Step
 from .redact import redact
@@ -28,6 +31,7 @@ from .trace import (
     Swallowed,
     Trace,
     application_frames,
+    no_garbage,
 )
 from .workspace import Workspace
 
@@ -74,12 +78,11 @@ def read_events(folder: Path) -> Iterator[dict]:
 
     One file holds one process, whose events stay in the order in which it wrote them.
     """
-    paths = sorted(Path(folder).glob("**/*.jsonl*"))
-    return (event for _, _, event in heapq.merge(*(_events_of(path, n) for n, path in enumerate(paths)), key=_stamp))
+    files = [_events_of(path, number) for number, path in enumerate(sorted(Path(folder).glob("**/*.jsonl*")))]
+    return (event for _, _, event in (heapq.merge(*files, key=_stamp) if len(files) > 1 else itertools.chain(*files)))
 
 
 _ABSENT = object()
-_decode = json.JSONDecoder().raw_decode
 
 
 def _stamp(entry: tuple[int, int, dict]) -> tuple[int, int]:
@@ -89,14 +92,17 @@ def _stamp(entry: tuple[int, int, dict]) -> tuple[int, int]:
 def _events_of(path: Path, number: int) -> Iterator[tuple[int, int, dict]]:
     """``(time, number, event)`` of a file; never back in time, as a thread that waited between clock and file is."""
     name, now = str(path), 0
-    with path.open(encoding="ascii", errors="replace", newline="\n") as file:
+    with path.open("rb") as file:
         for line in file:
-            line = line.strip("\0\n")
+            line = line.strip(b"\0\n")
             try:
-                event, end = _decode(line)
-            except (ValueError, RecursionError):
-                continue
-            if end == len(line) and isinstance(event, dict) and isinstance(event.get("k"), str):
+                event = orjson.loads(line)
+            except orjson.JSONDecodeError:  # also half a letter, as in a file's name that is no text
+                try:
+                    event = json.loads(line.decode("ascii", "replace"))
+                except (ValueError, RecursionError):
+                    continue
+            if isinstance(event, dict) and isinstance(event.get("k"), str):
                 event["file"] = name
                 stamp = event.get("t")
                 if isinstance(stamp, int) and stamp > now:
@@ -119,7 +125,8 @@ def _in_order(event: dict) -> bool:
 
 def read_trace(incident: Incident, space: Workspace, ended: Sequence[Ended]) -> Trace:
     """Read what the probe left of a run; the workspace must still be there."""
-    return _Reader(incident, space, ended).trace()
+    with no_garbage():
+        return _Reader(incident, space, ended).trace()
 
 
 class _Place(NamedTuple):
@@ -489,7 +496,7 @@ class _Reader:
         names = tuple(map(sys.intern, names)) if names else ()  # not text: a TypeError of its own
         by_call = bool(event.get("dyn"))
         edge = (process, place.module, place.file, line, place.function, asked, package, by_call, at, names)
-        self.edges.append(Edge(*edge))
+        self.edges.append(Edge._make(edge))
 
     def see_metadata(self, event: dict, process: int) -> None:
         chain = self.chain(process, event)

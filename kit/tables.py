@@ -1,5 +1,6 @@
 """A trace as DataFrames: plain columns, one row a fact, sorted as it happened."""
 
+from bisect import insort
 from typing import Any
 
 import pandas
@@ -197,21 +198,26 @@ def _add_totals(trace: Trace, rows: list[dict]) -> None:
     ]
     events.sort(key=lambda event: event[:2])
     held: dict[int, dict[str, set[str]]] = {}
+    names: dict[int, list[str]] = {}  # the same of a process, in order
     place = 0
     for row in rows:
         while place < len(events) and events[place][0] <= row["at"][0]:
             one = events[place][2]
             if isinstance(one, Registration):
-                held.setdefault(one.process, {}).setdefault(one.metadata.label, set()).add(one.table)
+                tables = held.setdefault(one.process, {}).setdefault(one.metadata.label, set())
+                if one.table not in tables:
+                    tables.add(one.table)
+                    insort(names.setdefault(one.process, []), one.table)
             else:
-                for tables in held.values():
-                    tables.pop(one["metadata"], None)
+                for process, of_process in held.items():
+                    if of_process.pop(one["metadata"], None):
+                        names[process] = sorted(table for tables in of_process.values() for table in tables)
             place += 1
         here = held.get(row["process"], {})
         row["tables_total"] = sum(map(len, here.values()))
         row["metadata_count"] = sum(1 for tables in here.values() if tables)
         telling = row["registered"] or row["rejected"] or row["extended"]
-        row["held"] = tuple(sorted(table for tables in here.values() for table in tables)) if telling else ()
+        row["held"] = tuple(names.get(row["process"], ())) if telling else ()
 
 
 def _frame(rows: list[tuple], columns: list[str], index: str) -> pandas.DataFrame:
