@@ -2,37 +2,22 @@
 
 import http.client
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from .incident import Check, Http, Incident
 from .migrations import Migrations, last_line, look
 from .redact import redact
 from .startup import command_line, run
 from .trace import Trace, executed_by_alembic, from_outside
+from .uncompiled import uncompiled
 from .workspace import Workspace
 
 _MOST = 5  # sentences shown of a long list
 _NO_SERVER = "no server is up"
-_COMPILE = """
-import json, os, sys
-def wrong(path):
-    try:
-        with open(path, "rb") as file:
-            compile(file.read(), path, "exec", dont_inherit=True)
-    except SyntaxError as error:
-        return "%s: %s" % (type(error).__name__, error.msg), error.lineno or 0
-    except Exception:
-        return None
-with open(sys.argv[3]) as file:
-    names = json.load(file)
-for name in names:
-    after, before = os.path.join(sys.argv[1], name), os.path.join(sys.argv[2], name)
-    found = wrong(after)
-    if found and not (os.path.exists(before) and wrong(before)):
-        print("%s:%d: %s" % (name, found[1], found[0]))
-        break
-"""
+_UNCOMPILED = str(Path(__file__).with_name("uncompiled.py"))
 
 
 @dataclass(frozen=True)
@@ -248,11 +233,14 @@ def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, 
 
 def _uncompiled(space: Workspace, incident: Incident) -> str | None:
     """A file that the application's Python cannot compile with the patches and can without them, and what it says."""
-    names = space.folder / "patched.json"
-    names.write_text(json.dumps(space.patched), encoding="utf-8")
-    argv = [space.python, "-I", "-c", _COMPILE, str(space.root), str(space.before), str(names)]
-    ran = run(argv, space, incident.limits, "compiled")
-    return redact(last_line(ran.stdout)) or None
+    if space.python == sys.executable:  # no process needed: this is the interpreter
+        said = uncompiled(space.root, space.before, space.patched)
+    else:
+        names = space.folder / "patched.json"
+        names.write_text(json.dumps(space.patched), encoding="utf-8")
+        argv = [space.python, "-I", _UNCOMPILED, str(space.root), str(space.before), str(names)]
+        said = last_line(run(argv, space, incident.limits, "compiled").stdout)
+    return redact(said) if said else None
 
 
 def _listed(sentences: Sequence[str]) -> str:

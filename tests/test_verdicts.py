@@ -5,6 +5,7 @@ import re
 import textwrap
 
 import pytest
+from environments import interpreters, sqlalchemy_environment
 
 from kit import reasons
 from kit.diagnose import diagnose, find_mechanism, look_at
@@ -108,7 +109,10 @@ def test_what_a_fix_itself_spoils_what_ends_it_from_outside_and_what_stands_behi
     assert re.search(r"kit: fix \d of 5, none: 3 of 3 checks hold, cures\n", said.err)
 
 
-def test_a_patch_that_is_no_python_breaks_also_where_the_application_catches_that(kit, write_incident, duplicate):
+@pytest.mark.parametrize("whose", ["the kit's Python", "an older Python"])
+def test_a_patch_that_is_no_python_breaks_also_where_the_application_catches_that(
+    whose, kit, write_incident, duplicate
+):
     duplicate["service/main.py"] = """
         from service import billing
         try:
@@ -116,8 +120,14 @@ def test_a_patch_that_is_no_python_breaks_also_where_the_application_catches_tha
         except SyntaxError:
             pass
     """
-    file = write_incident(duplicate, expect=EXPECTED, fixes={"wrong": {"patches": "wrong.patch"}})
-    change = "@@ -1,2 +1,2 @@\n-\n+def broken(:\n from sqlalchemy import Column, Integer, String\n"
+    app, wrong = {}, "+def broken(:"
+    if whose == "an older Python":
+        version = min(interpreters())
+        if version >= (3, 10):
+            pytest.skip("there is no Python without `match` here")
+        app, wrong = {"python": sqlalchemy_environment(version, "1.4")}, "+match 1:\n+    case 1: pass"
+    file = write_incident(duplicate, expect=EXPECTED, app=app, fixes={"wrong": {"patches": "wrong.patch"}})
+    change = f"@@ -1,2 +1,{2 + wrong.count('+') - 1} @@\n-\n{wrong}\n from sqlalchemy import Column, Integer, String\n"
     (file.parent / "wrong.patch").write_text(f"--- a/service/legacy.py\n+++ b/service/legacy.py\n{change}")
     fix, _ = fix_of(kit("verify", file, "--json"), "wrong")
     assert fix["verdict"] == "breaks" and "service/legacy.py:1: SyntaxError" in fix["because"], fix
