@@ -13,6 +13,7 @@ from kit.startup import reproduce
 from kit.verify import verify
 
 INCIDENT = PROJECT / "notebooks" / "incidents" / "energy_events"
+pytestmark = pytest.mark.xdist_group("energy_events")  # most of them ask the same verification
 
 
 @pytest.fixture

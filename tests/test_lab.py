@@ -11,7 +11,7 @@ from conftest import PROJECT
 from kit.incident import load
 from kit.page import render
 
-pytestmark = pytest.mark.xdist_group("browser")
+pytestmark = pytest.mark.xdist_group("lab")
 NOTEBOOKS = ("triage", "reproduce", "diagnose", "verify", "history", "postmortem")
 # What each shows at least: tables, folded parts, pictures.
 SHOWS = {

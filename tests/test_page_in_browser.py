@@ -3,7 +3,7 @@
 import pytest
 from browser import watched
 
-pytestmark = pytest.mark.xdist_group("browser")
+pytestmark = pytest.mark.xdist_group("page")
 OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.removeAttribute('name'); one.open = true; })"
 FOCUSABLE = "a[href], summary, [tabindex='0']"
 
