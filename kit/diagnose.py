@@ -119,7 +119,10 @@ def diagnose(
             if same_table
             else None
         )
-        hypotheses = test_all(incident, looked.trace, conflict, smallest, executor=pool, progress=progress)
+        asked = conflict
+        if asked is None and same_table and pair[1].outcome == "registered":  # after the metadata was cleared
+            asked = Conflict(pair[1].table, pair[1].metadata, "", *pair)
+        hypotheses = test_all(incident, looked.trace, asked, smallest, executor=pool, progress=progress)
     if conflict is not None:
         table, first, second = conflict.table, conflict.first.site if conflict.first else None, conflict.second.site
     elif fault is not None:

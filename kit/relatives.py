@@ -87,6 +87,25 @@ def extend_existing_merged(case: Case) -> Fault | None:
     return None
 
 
+def defined_again_after_clear(case: Case) -> Fault | None:
+    """A metadata was emptied, and a table of it defined again: nothing rejects that, and two classes share one name."""
+    names = {m[1].rpartition(".")[2] for e in case.errors for _, _, text in e.links if (m := _SEVERAL.search(text))}
+    held: dict[tuple, Registration] = {}
+    for one in case.definitions:
+        key = (one.process, one.metadata.number, one.table)
+        first, held[key] = held.get(key), one
+        if first is None or not one.class_ or one.class_.rpartition(".")[2] not in names:
+            continue
+        cleared = (c for c in case.trace.cleared if c["metadata"] == one.metadata.label and first.at < c["at"] < one.at)
+        where = next((application_frames(c["chain"])[-1:] for c in cleared), None)
+        if where is not None:
+            finding = judge(Pair(case.trace, first, one))
+            at = f" at {where[0]}" if where else ""
+            said = f"between the two the metadata was cleared{at}: so the second was not rejected, and both classes are there"
+            return Fault(finding.mechanism, (*finding.because, said), one.table, first.site, one.site, (first, one))
+    return None
+
+
 def ambiguous_class_name(case: Case) -> Fault | None:
     for error in case.errors:
         found = next(
@@ -188,6 +207,7 @@ def _served(case: Case) -> set[str]:
 FAULTS: tuple[Callable[[Case], Fault | None], ...] = (
     metadata_is_reserved,
     extend_existing_merged,
+    defined_again_after_clear,
     ambiguous_class_name,
     unseen_by_alembic,
     table_on_another_metadata,

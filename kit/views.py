@@ -251,7 +251,7 @@ def collision(trace: Trace, conflict: Conflict | None = None) -> Shown:
     """Both definitions of a table side by side, what differs marked; without a conflict, that there is none."""
     conflicts = [conflict] if conflict else list(trace.conflicts)
     if not conflicts:
-        return Shown([para("No table was defined a second time: there are no two definitions to compare.")])
+        return Shown([para("No definition was rejected: there are no two to compare here.")])
     parts: list[Part] = []
     for one in conflicts[:_MOST_CONFLICTS]:
         ways = {way.name: way for way in import_graph(trace, one).ways}

@@ -648,4 +648,4 @@ def test_a_url_that_is_none_is_explained_with_the_variable_to_look_at(kit, tmp_p
     file.write_text(text.replace(line, "").replace("  root:", "  env: {STORE_PLACE: test}\n  root:"))
     said = kit("reproduce", file)
     assert "Could not parse SQLAlchemy URL" in said.out
-    assert "of app.env it may be STORE_PLACE" in said.out and "'database_env'" in said.out
+    assert "one of these, of app.env? STORE_PLACE" in said.out and "'database_env'" in said.out

@@ -291,3 +291,36 @@ def test_the_page_tells_what_was_caught_on_the_way_and_what_the_fixes_met(kit, w
 def test_without_a_fix_the_sentence_on_what_stands_behind_says_what_it_rests_on(write_incident, duplicate):
     found = diagnose(load(write_incident(duplicate, expect=EXPECTED)))
     assert found.masked == () and "only a mended build reaches" in repr(reasons.behind(found))
+
+
+def test_a_table_that_is_defined_again_after_its_metadata_was_cleared_has_its_mechanism(kit, write_incident):
+    models = """
+        from service.db import Base
+        from sqlalchemy import Column, ForeignKey, Integer
+        from sqlalchemy.orm import relationship
+        class Item(Base):
+            __tablename__ = "items"
+            id = Column(Integer, primary_key=True)
+        class Stock(Base):
+            __tablename__ = "stocks"
+            id = Column(Integer, primary_key=True)
+            item_id = Column(ForeignKey("items.id"))
+            item = relationship("Item")
+    """
+    main = """
+        import service.models
+        from service.db import Base
+        Base.metadata.clear()
+        import models
+        from sqlalchemy.orm import configure_mappers
+        configure_mappers()
+    """
+    base = "from sqlalchemy.orm import declarative_base\nBase = declarative_base()\n"
+    files = {"service/__init__.py": "", "service/db.py": base, "service/models.py": models, "service/main.py": main}
+    file = write_incident(files, app={"path": [".", "service"]}, expect={"error": "Multiple classes found"})
+    said = kit("diagnose", file, "--json").json
+    assert said["mechanism"] == "alias-two-module-names", said["because"]
+    assert [one["line"] for one in said["sites"]] == [5, 5], said["sites"]
+    assert any("the metadata was cleared at service/main.py:4" in one for one in said["because"])
+    twice = next(one for one in said["hypotheses"] if one["kind"] == "module-imported-twice")
+    assert twice["verdict"] == "confirmed"

@@ -202,7 +202,7 @@ def test_the_line_to_paste_gives_what_the_incident_file_gives_and_no_secret(tmp_
 
 def test_without_a_conflict_the_collision_says_so():
     trace = replace(known()[1], registrations=())
-    assert "No table was defined a second time" in views.collision(trace).text
+    assert "No definition was rejected" in views.collision(trace).text
 
 
 def test_the_ways_stand_beside_the_picture_and_without_it(monkeypatch):
