@@ -303,7 +303,9 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
     lines = [f"{incident.title}: {'reproduced' if reproduced else 'not reproduced'}"]
     for step in trace.steps:
         lines.append(f"  step {step.number}  {_word(step.ok)}  {step}")
-        lines += [f"      {said}" for said in ([step.error, *advice(incident, step.error)] if step.error else [])]
+        if step.error:
+            broke = "the run broke: " if step.error == trace.broke else ""
+            lines += [f"      {said}" for said in (f"{broke}{step.error}", *advice(incident, step.error))]
     lines += [f"  {said}" for said in [told_refused(trace.refused)] if said]
     for one in trace.conflicts:
         lines.append(f"  table {one.table}, on the metadata made at {one.metadata.label}")
@@ -312,8 +314,9 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
                 way = " → ".join(str(frame) for frame in application_frames(each.chain)[:-1])
                 lines.append(f"    {which} {each.site} {each.site.name or ''} by {way or 'the step itself'}")
     lines += [f"  swallowed at {one.site}: {one.error}" for one in trace.swallowed]
-    lines += [] if reproduced else [f"  {sentence}" for sentence in why_not(incident, trace)]
-    lines += [f"  the run broke: {trace.broke}"] if trace.broke else []
+    lines += [] if reproduced else [f"  {sentence}" for sentence in why_not(incident, trace, told=True)]
+    if trace.broke and not any(step.error == trace.broke for step in trace.steps):
+        lines.append(f"  the run broke: {trace.broke}")
     lines += [f"  not recorded: {text}" for text in trace.lost]
     return lines
 

@@ -147,8 +147,11 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
     return error is None or any(error in text for text in _texts(trace, conflicts))
 
 
-def why_not(incident: Incident, trace: Trace) -> list[str]:
-    """What ``expect`` asked for and the startup did not show, against what it showed; for a run that does not reproduce."""
+def why_not(incident: Incident, trace: Trace, *, told: bool = False) -> list[str]:
+    """What ``expect`` asked for and the startup did not show, against what it showed; for a run that does not reproduce.
+
+    :param told: the errors that were seen are told beside it
+    """
     error, table = _expected(incident), incident.expect.table
     refused = next((str(step.error) for step in trace.steps if step.error and _REFUSED in str(step.error)), None)
     if refused is not None:
@@ -158,10 +161,11 @@ def why_not(incident: Incident, trace: Trace) -> list[str]:
             "or a settings file that a step under 'prepare' writes."
         ]
     seen = next((step.error for step in trace.steps if step.error), None)
-    seen = seen or next((str(one.error) for one in trace.swallowed), "every step succeeded, nothing was swallowed")
+    seen = seen or next((str(one.error) for one in trace.swallowed), None)
+    instead = f" What was seen: {seen or 'every step succeeded, nothing was swallowed'}"
     found = []
     if error is not None and not any(error in text for text in _texts(trace)):
-        found.append(f"expect.error was not seen: {error!r}. What was seen: {seen}")
+        found.append(f"expect.error was not seen: {error!r}.{'' if told and seen else instead}")
     tables = sorted({one.table for one in trace.conflicts})
     if table is not None and table not in tables:
         said = f"registered a second time: {', '.join(tables)}" if tables else "no table was registered a second time"
