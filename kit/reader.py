@@ -61,11 +61,15 @@ class Guards(NamedTuple):
     refused: Sequence[dict] = ()
 
 
-class Ended(NamedTuple):
-    """What the runner knows of a process that ended: whether it succeeded, and why it broke if it did.
+class Asked(NamedTuple):
+    """When a process that was past its time was asked by ``SIGINT`` to end, and what it had printed by then."""
 
-    ``asked``: when it was asked by ``SIGINT`` to end, since it was past its time; nanoseconds of the probe's clock.
-    """
+    at: int  # nanoseconds, of the probe's clock
+    printed: dict[str, int]  # stdout and stderr: bytes
+
+
+class Ended(NamedTuple):
+    """What the runner knows of a process that ended: whether it succeeded, and why it broke if it did."""
 
     steps: Sequence[tuple[int, Step]]
     folder: Path
@@ -74,7 +78,7 @@ class Ended(NamedTuple):
     code: int | None
     port: int | None
     guards: Guards = Guards()
-    asked: int | None = None
+    asked: Asked | None = None
 
 
 def read_events(folder: Path) -> Iterator[dict]:
@@ -269,7 +273,7 @@ class _Reader:
         for outcome in self.ended:
             label = f"step {outcome.steps[0][0]}"
             for event in read_events(outcome.folder):
-                if outcome.asked is None or _stamped(event) <= outcome.asked:
+                if outcome.asked is None or _stamped(event) <= outcome.asked.at:
                     self.see(event, label, outcome)
                 else:  # what came of our asking is nothing of the application's
                     self.see_where_it_hung(event, outcome)
@@ -707,9 +711,9 @@ class _Reader:
             path = outcome.folder / name
             if path.exists():
                 with path.open("rb") as file:
-                    size = path.stat().st_size
+                    size = outcome.asked.printed.get(name, 0) if outcome.asked else path.stat().st_size
                     file.seek(max(0, size - 200_000))
-                    text += file.read().decode("utf-8", "replace")
+                    text += file.read(min(size, 200_000)).decode("utf-8", "replace")
         return self.text(text)
 
     def swallowed(self, steps, registrations) -> Iterator[Swallowed]:

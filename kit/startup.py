@@ -21,7 +21,7 @@ from . import interrupt
 from .errors import RunBroke
 from .incident import Incident, Limits, Step
 from .janitor import end_processes_inside, forget, mark, wait_for
-from .reader import Ended, Guards, read_trace, signal_name
+from .reader import Asked, Ended, Guards, read_trace, signal_name
 from .redact import redact
 from .trace import Trace
 from .workspace import Workspace, workspace
@@ -78,9 +78,9 @@ class _Process:
                 pass
             self.ended(None)
 
-    def ask(self) -> int:
-        """Ask for the end by SIGINT and do not wait for it; returns when that was, on the probe's clock."""
-        asked = time.perf_counter_ns()
+    def ask(self) -> Asked:
+        """Ask for the end by SIGINT, and do not wait for it."""
+        asked = Asked(time.perf_counter_ns(), {path.name: path.stat().st_size for path in self.folder.glob("std*")})
         try:
             self.supervisor.stdin.write(b"end\n")
             self.supervisor.stdin.flush()
@@ -255,7 +255,7 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
     return process, _outcome(process, ok=False, why=_printed_too_much(process, limits))
 
 
-def _end_at_limit(process: _Process, seconds: float, limits: Limits, space: Workspace, free: int) -> int | None:
+def _end_at_limit(process: _Process, seconds: float, limits: Limits, space: Workspace, free: int) -> Asked | None:
     """Let a process that is past its time tell where it is, within every other limit; when it was asked, or None."""
     if time.monotonic() - process.since() <= seconds:
         return None
@@ -297,7 +297,7 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _outcome(process: _Process, *, ok: bool | None, why: str | None, asked: int | None = None) -> Ended:
+def _outcome(process: _Process, *, ok: bool | None, why: str | None, asked: Asked | None = None) -> Ended:
     answer = process.answer
     status = answer["status"]
     code = None if status is None else os.waitstatus_to_exitcode(status)

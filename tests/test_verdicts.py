@@ -182,7 +182,7 @@ def test_a_command_that_hangs_is_named_with_its_limit_and_not_with_how_it_was_en
         "still running after 2 seconds (limits.seconds), at service/main.py:2; raise limits.seconds if it is only slow"
     )
     assert trace.steps[0].error == f"command: python -m service.main: {limit}"
-    assert trace.steps[0].exception is None
+    assert trace.steps[0].exception is None and "KeyboardInterrupt" not in trace.steps[0].output
 
 
 def test_a_recorded_fix_whose_run_breaks_now_is_exit_4_and_no_drift(tried, kit, tmp_path):
