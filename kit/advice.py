@@ -8,11 +8,19 @@ from collections.abc import Sequence
 
 from .incident import Incident
 
+_VARIABLE = re.compile(r"KeyError: '([A-Z][A-Z0-9_]+)'")
+_NO_URL = re.compile("Could not parse (?:SQLAlchemy|rfc1738) URL")
+
+
+def of_set_up(error: str | None) -> bool:
+    """Does an error say that a variable is not given, or that one given is no URL: how the startup is run, and no fault of it?"""
+    return bool(error and (_VARIABLE.match(error) or _NO_URL.search(error)))
+
 
 def advice(incident: Incident, error: str | None) -> list[str]:
     """What to change in the incident file for a step's error; nothing where that says no more than the error."""
     error = error or ""
-    name = re.match(r"KeyError: '([A-Z][A-Z0-9_]+)'", error)
+    name = _VARIABLE.match(error)
     if name:
         return [
             f"The environment starts empty: give {name[1]} in app.env, or, if it is the database's URL, "
@@ -24,12 +32,12 @@ def advice(incident: Incident, error: str | None) -> list[str]:
             f"If {module[1]} is the application's own, put the folder that holds it on app.path; if it is a library, "
             "name the interpreter of the application's environment in app.python."
         ]
-    if "Could not parse SQLAlchemy URL" in error or "Could not parse rfc1738 URL" in error:
+    if _NO_URL.search(error):
         given = [one for one, value in incident.app.env.items() if "{database" not in value and "://" not in value]
-        of = f" (of app.env it may be {', '.join(given[:6])})" if given else ""
+        of = f" (one of these, of app.env? {', '.join(given[:6])})" if given else ""
         return [
-            "What the application takes for its database's URL is none. The scratch database's is in "
-            f"{incident.database_env}: name the variable that the application reads{of} in 'database_env', or give it as "
+            "The application took a text that is no URL for the URL of its database. The scratch database's URL is in "
+            f"{incident.database_env}: name in 'database_env' the variable that the application reads{of}, or give that one as "
             '"{database_url}" in app.env.'
         ]
     return []

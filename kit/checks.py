@@ -113,7 +113,7 @@ def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
 
 
 def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
-    """Every mapper configures, and no table has two mapped classes that do not inherit from each other."""
+    """Every mapper configures, its table is in its metadata, and no table has two mapped classes that do not inherit from each other."""
     if not trace.judged:
         if trace.whole and not any(one.module == "sqlalchemy.orm" for one in trace.imports):
             return CheckResult(
@@ -135,6 +135,11 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
             if one.get("orphans"):
                 problems.append(
                     f"{one['mod']}.{one['cls']} maps columns that table {one['table']} replaced: {', '.join(one['orphans'])}"
+                )
+                about.add(one["table"])
+            elif one.get("held") is False and one.get("i") and one["mod"] not in frozen:
+                problems.append(
+                    f"{one['mod']}.{one['cls']} maps a table {one['table']} that is no longer in its MetaData"
                 )
                 about.add(one["table"])
             if one.get("table") and not one.get("inherits"):

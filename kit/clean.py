@@ -57,6 +57,7 @@ _VALUES = {
 
 
 _SMALLEST = 0.62  # of its own size a drawing's text can still be read
+_ROOM = 1140  # pixels that the page has for a drawing on a screen of 1280
 
 
 def _kept(tag: str, name: str, value: str) -> str | None:
@@ -136,6 +137,8 @@ class Dresser:
         narrow = _drawing(r'\bsrcset="([^"]*)"', found.group(1))
         if wide is None:
             return re.sub(r"<source[^>]*>", "", found.group(1))
+        if narrow is not None and _width(wide) * _SMALLEST > _ROOM:
+            wide, narrow = narrow, None  # its end would have to be scrolled to, and that is what the picture is about
         said = alt.group(1) if alt else ""
         shown = ""
         for kind, drawing in (("wide" if narrow else "any", wide), ("narrow", narrow)):
@@ -149,9 +152,14 @@ class Dresser:
 
 def _readable(drawing: str) -> str:
     """How wide a drawing is at most and, so that its text can be read, at least."""
-    found = re.search(r'<svg[^>]*\swidth="(\d+)(?:\.\d+)?(pt)?"', drawing)
-    wide = int(found[1]) * (4 / 3 if found[2] else 1) if found else 0
+    wide = _width(drawing)
     return f' style="width:{wide:.0f}px;min-width:{wide * _SMALLEST:.0f}px"' if wide else ""
+
+
+def _width(drawing: str) -> float:
+    """Pixels; 0 where a drawing does not say."""
+    found = re.search(r'<svg[^>]*\swidth="(\d+)(?:\.\d+)?(pt)?"', drawing)
+    return int(found[1]) * (4 / 3 if found[2] else 1) if found else 0
 
 
 def _led(own: dict[str, str], name: str) -> str:

@@ -15,6 +15,7 @@ from .incident import Incident, find_interpreter
 from .janitor import folder as temporary_folder
 from .janitor import write_whole
 from .redact import redacted
+from .workspace import refuse_patches
 
 _LONGEST_SOCKET = 100  # bytes; macOS takes 103 with what ZeroMQ appends, Linux 107
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "postmortem.ipynb"
@@ -51,6 +52,7 @@ def publish(
     """Execute the postmortem notebook with this incident; write ``.ipynb``, ``.html`` and ``.json`` side by side.
 
     :param output: where to; its suffix does not count. Default: ``results/<incident>/postmortem``
+    :raises IncidentError: a patch does not apply
     :raises RunBroke: the notebook could not be executed to its end; what it shows until then is kept and named
     :raises SecretFound: one of the three would show a secret; none is written, and those of an earlier run are gone
     """
@@ -62,6 +64,7 @@ def publish(
     from .scan import refuse_secrets
 
     find_interpreter(incident)  # what cannot begin is said now, and not from within the notebook
+    refuse_patches(incident, incident.fixes)
     name = incident.folder.name if incident.file.name == "incident.yaml" else incident.file.stem
     base = (output.with_suffix("") if output else Path("results") / name / "postmortem").absolute()
     base.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +85,7 @@ def publish(
         if executed.exists():
             progress("writing the page")
             content = _made_public(json.loads(executed.read_text("utf-8")))
-            texts[notebook] = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+            texts[notebook] = _without_place(json.dumps(content, indent=1, ensure_ascii=False), incident) + "\n"
             texts[html] = render(nbformat.reads(texts[notebook], as_version=4), title=incident.title)
         if not failure and answer.exists():
             texts[report] = answer.read_text("utf-8")
@@ -185,6 +188,13 @@ def _made_public(content: dict[str, Any]) -> dict[str, Any]:
             for name in {"text", "ename", "evalue", "traceback"}.intersection(output):
                 output[name] = redacted(_joined(output[name]) if name == "text" else output[name])
     return content
+
+
+def _without_place(text: str, incident: Incident) -> str:
+    """JSON without the folder that the incident file lies in: a message of a cell that failed names the file with it."""
+    for folder in dict.fromkeys((str(incident.folder), os.path.realpath(incident.folder))):
+        text = text.replace(json.dumps(folder + os.sep, ensure_ascii=False)[1:-1], "")
+    return text
 
 
 def _joined(text: str | list[str]) -> str:

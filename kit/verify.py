@@ -5,6 +5,7 @@ from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from .advice import of_set_up
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
 from .errors import RunBroke
 from .incident import Incident
@@ -12,6 +13,7 @@ from .interrupt import interruptible, pool_of
 from .redact import redact
 from .startup import reproduce
 from .trace import Conflict, Frame, Trace, application_frames, from_outside
+from .workspace import refuse_patches
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
@@ -76,6 +78,7 @@ def verify(
     :raises RunBroke: the build as it was could not begin
     """
     names = list(incident.fixes) if only is None else list(only)
+    refuse_patches(incident, names)  # now, and not when others have been waited for
     results: dict[str, FixResult] = {}
     with pool_of(executor) as pool:
         progress("control: starting the build as it is")
@@ -136,7 +139,7 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
     error, table = _expected(incident), incident.expect.table
     if error is None and table is None:
         wrong = [*(one.error for one in trace.swallowed), *(step.error for step in trace.steps if step.ok is False)]
-        return bool(trace.conflicts or any(_REFUSED not in str(one) for one in wrong))
+        return bool(trace.conflicts or any(_REFUSED not in str(one) and not of_set_up(str(one)) for one in wrong))
     conflicts = [one for one in trace.conflicts if table in (None, one.table)]
     if table is not None and not conflicts:
         about = [one for one in trace.registrations if one.table == table]
@@ -161,6 +164,9 @@ def why_not(incident: Incident, trace: Trace, *, told: bool = False) -> list[str
             "or a settings file that a step under 'prepare' writes."
         ]
     seen = next((step.error for step in trace.steps if step.error), None)
+    if error is None and table is None and seen is not None and of_set_up(seen):
+        of = "What went wrong comes of how the incident file starts the application, and is no incident"
+        return [f"{of}." if told else f"{of}: {seen}"]
     seen = seen or next((str(one.error) for one in trace.swallowed), None)
     instead = f" What was seen: {seen or 'every step succeeded, nothing was swallowed'}"
     found = []

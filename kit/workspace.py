@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 from .copying import copy_tree
 from .errors import IncidentError, RunBroke
-from .incident import Incident
+from .incident import Incident, place
 from .janitor import folder as temporary_folder
-from .janitor import mark
+from .janitor import mark, remove
 from .repository import QUIET, git_environment
 
 if TYPE_CHECKING:
@@ -85,12 +85,7 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
 
 def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postgresql: "Scratch | None") -> Workspace:
     root = folder / "app"
-    if incident.app.repository:
-        left = _check_out(incident, root)
-    else:
-        # What was packed is what is needed: nothing more stays behind.
-        most = incident.limits.copy_mb << 20 if incident._packed is None else sys.maxsize
-        left = copy_tree(incident.resolve(incident.app.root), root, most)
+    left = _copy(incident, root)
     patched: dict[str, None] = {}
     for patch in patches:
         patch = _written(incident, patch, folder) if isinstance(patch, str) else patch
@@ -117,6 +112,58 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
     environment[incident.database_env] = url
     left = (*(incident._packed or ()), *left)
     return Workspace(folder, root, workdir, python, environment, url, left, postgresql, tuple(patched))
+
+
+def _copy(incident: Incident, root: Path) -> list[str]:
+    """The application as the incident file says, without any fix; what was left behind."""
+    if incident.app.repository:
+        return _check_out(incident, root)
+    # What was packed is what is needed: nothing more stays behind.
+    most = incident.limits.copy_mb << 20 if incident._packed is None else sys.maxsize
+    return copy_tree(incident.resolve(incident.app.root), root, most)
+
+
+def refuse_patches(incident: Incident, fixes: Iterable[str]) -> None:
+    """Does every fix apply to this build? Asked of one copy, before anything is started.
+
+    :raises IncidentError: with each fix that does not, its line and the reason
+    :raises RunBroke: the application cannot be copied
+    """
+    problems = []
+    with temporary_folder() as folder:
+        root = folder / "app"
+        try:
+            for fix in fixes:
+                if not root.exists():
+                    _copy(incident, root)
+                try:
+                    patches = [
+                        _written(incident, one, folder) if isinstance(one, str) else one
+                        for one in incident.changes_of(fix)
+                    ]
+                    if not _apply_together(patches, root):
+                        for patch in patches:
+                            apply(patch, root)
+                        remove(root)
+                except IncidentError as error:
+                    said = str(error).replace(f"{incident.folder}{os.sep}", "")
+                    problems.append(f"{place(incident, 'fixes', fix)}: fix {fix}: {said}")
+                    remove(root)
+        except OSError as error:
+            raise RunBroke(f"the patches could not be tried: {error}") from None
+    if problems:
+        raise IncidentError("\n".join(problems))
+
+
+def _apply_together(patches: Sequence[Path], root: Path) -> bool:
+    """Would these, one after the other, apply? Nothing is changed; False also where git cannot tell so."""
+    environment = git_environment(GIT_CEILING_DIRECTORIES=str(root.parent), GIT_CONFIG_NOSYSTEM="1")
+    command = ["git", *QUIET, "apply", "--check", "--whitespace=nowarn", "-p1", "-"]
+    try:
+        text = b"\n".join(patch.read_bytes() for patch in patches)
+    except OSError:
+        return False
+    return subprocess.run(command, cwd=root, env=environment, input=text, capture_output=True).returncode == 0
 
 
 def _put_probe(folder: Path, python: str) -> None:

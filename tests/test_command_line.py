@@ -165,11 +165,34 @@ def test_an_unknown_fix_is_exit_2_and_names_those_there_are(kit, with_fixes):
     assert said.code == 2 and "cure, nothing, breaking" in said.err
 
 
-def test_a_patch_that_does_not_apply_is_exit_2(kit, with_fixes):
+@pytest.mark.parametrize("command", ["verify", "postmortem"])
+def test_a_patch_that_does_not_apply_is_exit_2_before_anything_is_started(command, kit, with_fixes):
     file = with_fixes()
-    (file.parent / "cure.patch").write_text(patch("service/main.py", "something else", "new"))
-    said = kit("verify", file)
-    assert said.code == 2 and "cure.patch: the patch does not apply" in said.err
+    (file.parent / "nothing.patch").write_text(patch("service/main.py", "something else", "new"))
+    said = kit(command, file)
+    assert said.code == 2 and "step" not in said.err and "control" not in said.err
+    line = 1 + file.read_text().splitlines().index("  nothing:")
+    assert f"{file}:{line}: fix nothing: nothing.patch: the patch does not apply to this build" in said.err
+
+
+def test_patches_of_a_fix_that_build_on_each_other_apply(kit, with_fixes):
+    file = with_fixes()
+    once, twice = "from service import billing  # once", "from service import billing"
+    (file.parent / "cure.patch").write_text(patch("service/main.py", "from service import (billing, legacy)", once))
+    (file.parent / "more.patch").write_text(patch("service/main.py", once, twice))
+    file.write_text(file.read_text().replace("- cure.patch", "- cure.patch\n    - more.patch"))
+    assert kit("verify", file, "--fix", "cure", "--json").json["verified"] == ["cure"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import os\nos.environ['STOCK_DSN']", "from sqlalchemy import create_engine\ncreate_engine('test')"],
+    ids=["a variable that is not given", "a stand-in that is no URL"],
+)
+def test_what_the_incident_file_leaves_out_is_no_incident(source, kit, write_incident):
+    file = write_incident({"service/__init__.py": "", "service/main.py": source})
+    said = kit("reproduce", file)
+    assert said.code == 3 and "how the incident file starts the application, and is no incident" in said.out
 
 
 def test_no_secret_of_a_url_is_shown(kit, write_incident, duplicate):

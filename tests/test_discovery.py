@@ -3,14 +3,17 @@
 import base64
 import hashlib
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from test_new import store, written
 
 from kit.discovery.commands import translate
+from kit.discovery.deployments import starts_of
 from kit.discovery.discover import told
 from kit.discovery.interpreters import interpreters_of
 from kit.discovery.objects import objects_of
+from kit.discovery.programs import Programs
 from kit.discovery.project import Project
 from kit.discovery.routes import routes_of
 from kit.discovery.settings import database_of, stand_in, variables_of
@@ -119,6 +122,26 @@ def test_variables_of_every_usual_reader_are_found_with_whether_they_have_a_defa
     assert set(found) == required | {"OPTIONAL", "DECOUPLED_DEFAULT", "GUARDED", "TRIED", "SET_BY_ITSELF"}
 
 
+# Ways to the environment's variables by another name; each reads NEEDED without a default and LEFT with one.
+RENAMED = {
+    "a parameter's default": "def load(environ=os.environ):\n    return environ['NEEDED'], environ.get('LEFT', '')\n",
+    "a parameter's default, by its key": "def load(*, get=os.environ.get, e=os.environ):\n    return get('LEFT'), e['NEEDED']\n",
+    "a name": "env = os.environ\nget = os.getenv\nA, B = env['NEEDED'], get('LEFT')\n",
+    "a copy": "env = dict(os.environ)\nA, B = env['NEEDED'], env.get('LEFT')\n",
+    "a parameter that may be left out": "def load(env=None):\n    env = env if env is not None else os.environ\n    return env['NEEDED'], env.get('LEFT')\n",
+    "an argument": "def load(env):\n    return env['NEEDED'], env.get('LEFT')\nload(os.environ)\n",
+    "an attribute": "class S:\n    def __init__(self, env=os.environ):\n        self.env = env\n    def load(self):\n        return self.env['NEEDED'], self.env.get('LEFT')\n",
+}
+
+
+@pytest.mark.parametrize("way", RENAMED)
+def test_variables_are_found_where_the_environment_has_another_name(way, tmp_path):
+    other = "def other(env, get):\n    return env['NONE'], get('NONE'), {}['NONE']\n"
+    project = Project(written(tmp_path, {"settings.py": f"import os\n{RENAMED[way]}{other}"}))
+    found = {one.name: one.required for one in variables_of(project, project.python)}
+    assert found == {"NEEDED": True, "LEFT": False}
+
+
 # Sources, and the variables that are handed over as the database's URL in them.
 HANDED_OVER = {
     "a setting of Flask": ({"a.py": "class C:\n    SQLALCHEMY_DATABASE_URI = os.environ['STORE']\n"}, ["STORE"]),
@@ -141,6 +164,47 @@ HANDED_OVER = {
     ),
     "Alembic's option": ({"env.py": "def url():\n    return os.environ['STORE']\nconfig.set_main_option('sqlalchemy.url', url())\n"}, ["STORE"]),
     "binds": ({"a.py": "class C:\n    SQLALCHEMY_BINDS = {'old': os.environ['STORE']}\n"}, ["STORE"]),
+    "a field of an instance that a classmethod makes, through a parameter": (
+        {
+            "shop/places.py": """
+                import dataclasses
+
+                @dataclasses.dataclass
+                class Places:
+                    store: str
+                    cache: str
+
+                    @classmethod
+                    def load(cls, environ=os.environ):
+                        return cls(store=environ["STORE"], cache=environ["CACHE"])
+
+                places = Places.load()
+            """,
+            "shop/db.py": "def connect(address):\n    return create_engine(address)\n",
+            "shop/app.py": "from shop import db\nfrom shop.places import places\ndb.connect(places.store)\nimport sqlite3\nsqlite3.connect(places.cache)\n",
+        },
+        ["STORE"],
+    ),
+    "a field by its place": (
+        {"a.py": "class P(NamedTuple):\n    cache: str\n    store: str = ''\np = P(os.environ['CACHE'], os.environ['STORE'])\nengine = create_engine(p.store)\n"},
+        ["STORE"],
+    ),
+    "an argument of a constructor": (
+        {"a.py": "class P:\n    def __init__(self, cache, *, store):\n        self.at, self.cache = store, cache\n        self.place = store\n",
+         "b.py": "from a import P\np = P(os.environ['CACHE'], store=os.environ['STORE'])\nengine = create_engine(p.place)\n"},
+        ["STORE"],
+    ),
+    "a field's factory": (
+        {"a.py": "@dataclass\nclass P:\n    store: str = field(default_factory=lambda: os.environ['STORE'])\nengine = create_engine(P().store)\n"},
+        ["STORE"],
+    ),
+    "nothing that is followed, but its name says it": ({"a.py": "use(os.environ['STORE_DSN'], os.environ['CACHE_URL'])\n"}, ["STORE_DSN"]),
+    "a name that says it, of another that is followed": (
+        {"a.py": "use(os.environ['LEDGER_DSN'])\nengine = create_engine(os.environ['STORE'])\n"}, ["STORE"]
+    ),
+    "a name that says it, and what claims it": (
+        {"a.py": "errors = os.environ['ERRORS_DSN']\nsentry_sdk.init(dsn=errors)\nuse(os.environ['SENTRY_DSN'])\nRedis.from_url(os.environ['QUEUE_DSN'])\n"}, []
+    ),
     "only a part of it": ({"a.py": "engine = create_engine(f\"postgresql://{os.environ['STORE']}/x\")\n"}, []),
     "nothing that is for a database": ({"a.py": "CACHE_URL = os.environ['STORE']\nurl = os.environ['OTHER']\n"}, []),
     "names that stand for each other": ({"a.py": "a = b\nb = a\nengine = create_engine(a)\nc = os.environ['STORE']\n"}, []),
@@ -150,10 +214,57 @@ HANDED_OVER = {
 @pytest.mark.parametrize("what", HANDED_OVER)
 def test_the_variable_of_the_database_is_known_by_where_it_goes(what, tmp_path):
     files, names = HANDED_OVER[what]
-    project = Project(written(tmp_path, {name: f"import os\n{text}" for name, text in files.items()}))
+    project = Project(written(tmp_path, {name: f"import os\n{dedent(text)}" for name, text in files.items()}))
     variables = variables_of(project, project.python)
     assert len(variables) >= 1
     assert [one.name for one in database_of(project, project.python, ".", variables).variables] == names
+
+
+# A console script of two commands, one of which has a port.
+STOCK = {
+    "pyproject.toml": '[project]\nname = "stock"\n[project.scripts]\nstock = "stock.cli:main"\n',
+    "stock/__init__.py": "",
+    "stock/cli.py": """
+        import argparse
+        from waitress import serve as listen
+
+        def main():
+            commands = argparse.ArgumentParser("stock").add_subparsers(dest="what")
+            serve = commands.add_parser("serve")
+            serve.add_argument("--port", type=int)
+            worker = commands.add_parser("worker")
+            listen(None, port=1)
+    """,
+    "entry.sh": '#!/bin/sh\nset -e\npython -m stock.wait\nif [ -n "$1" ]; then\n  exec stock "$@"\nfi\n',
+}
+WAIT = "command: python -m stock.wait"
+# What stands in the Dockerfile, and the steps that it is.
+IMAGES = {
+    "CMD stock worker": ["command: stock worker"],
+    'CMD ["stock", "worker", "--once"]': ["command: stock worker --once"],
+    "CMD stock": ["command: stock"],
+    "CMD stock serve": ["serve: stock serve --port {port}"],
+    'ENTRYPOINT ["stock"]\nCMD ["worker"]': ["command: stock worker"],
+    'ENTRYPOINT ["/srv/entry.sh"]\nCMD ["serve"]': [WAIT, "serve: stock serve --port {port}"],
+    'ENTRYPOINT ["/srv/entry.sh"]\nCMD ["worker"]': [WAIT, "command: stock worker"],
+    'ENTRYPOINT ["/srv/entry.sh"]\nCMD serve --port 80': [WAIT, "serve: stock serve --port {port}"],
+    'ENTRYPOINT ["/srv/entry.sh", "serve"]': [WAIT, "serve: stock serve --port {port}"],
+    "CMD /srv/entry.sh worker": [WAIT, "command: stock worker"],
+    'ENTRYPOINT ["/srv/entry.sh"]': [WAIT, "command: stock"],
+}
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_a_command_of_the_applications_own_is_taken_as_an_image_has_it(image, tmp_path):
+    project = Project(
+        written(tmp_path, {**STOCK, "Dockerfile": f"FROM python:3.12\nWORKDIR /srv\nCOPY . .\n{image}\n"})
+    )
+    place = made(tmp_path.parent / f"{tmp_path.name}-env")
+    (place / "bin" / "stock").write_text("#!/bin/sh\n")
+    (place / "bin" / "stock").chmod(0o755)
+    python = next(one for one in interpreters_of(project, ".", {"VIRTUAL_ENV": str(place), "HOME": str(tmp_path)}))
+    start = next(iter(starts_of(project, ".", Programs(project, ".", ["."], [], python))))
+    assert [f"{kind}: {text}" for kind, text in start.steps] == IMAGES[image]
 
 
 ROUTERS = """

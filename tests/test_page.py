@@ -199,6 +199,19 @@ def test_a_box_of_a_picture_leads_to_its_place_and_each_output_has_places_of_its
     assert [a["role"] for a in outline.all("svg")] == ["group", "group"]  # an img may hold no link
 
 
+@pytest.mark.parametrize(
+    ("wide", "shown"), [("900pt", ["drawing wide", "drawing narrow"]), ("1500pt", ["drawing any"])]
+)
+def test_a_picture_that_no_screen_holds_is_shown_upright(wide, shown):
+    def source(width):
+        svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}"><text>b</text></svg>'
+        return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+    output = f'<picture><source media="(max-width: 40rem)" srcset="{source("300pt")}"><img alt="p" src="{source(wide)}"></picture>'
+    boxes = Outline(render(notebook(ran("1", html(output))), title="t")).all("div")
+    assert [a["class"].removeprefix("scroll ") for a in boxes if "drawing" in a.get("class", "")] == shown
+
+
 def test_terminal_codes_are_gone():
     text = render(whole(), title="t")
     assert "red &amp; &lt;b&gt;" in text and "\x1b" not in text and "[31m" not in text

@@ -81,3 +81,11 @@ def test_the_incidents_own_folder_is_left_as_it_was(kit, tmp_path):
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     made(kit, tmp_path, folder)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_message_of_a_failed_cell_does_not_say_where_the_incident_lies(kit, tmp_path, write_incident):
+    file = write_incident({"service/main.py": "", ".git/notes": ""}, app={"workdir": ".git"})
+    said, files = made(kit, tmp_path, file)
+    assert said.code == 4 and f"page: {files['html']}" not in said.out
+    for path in (files["html"], files["ipynb"]):
+        assert "is no git repository" in path.read_text() and str(tmp_path) not in path.read_text()

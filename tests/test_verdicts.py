@@ -53,6 +53,16 @@ def fix_of(said, name: str) -> tuple[dict, dict[str, dict]]:
     return fix, {one["check"]: one for one in fix["checks"]}
 
 
+def test_a_fix_that_leaves_a_mapped_table_out_of_its_metadata_hides(tried):
+    said = tried({"clears": "from service.db import Base\nBase.metadata.clear()", "none": "pass"})
+    fix, checks = fix_of(said, "clears")
+    assert fix["verdict"] == "hides", fix
+    assert (
+        "service.billing.Invoice maps a table invoices that is no longer in its MetaData" in checks["mappers"]["seen"]
+    )
+    assert said.json["verified"] == ["none"]
+
+
 SERVED = [{"import": "service.main"}, {"serve": "python -m service.server {port}"}]
 
 

@@ -76,6 +76,8 @@ _SILENT = {"echo", "set", "sleep", "mkdir", "chmod", "chown", "source", ".", "tr
            "nginx", "redis-server", "redis-cli", "docker", "docker-compose", "make", "git", "psql", "createdb", "!", "{", "}", ":"}  # fmt: skip
 _PORT = re.compile(r"\$\{?(?:PORT|port)\b(?::?-[^}]*)?\}?|\$\(PORT\)")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?-([^}]*))?\}|(\w+))")
+_ARGUMENTS = re.compile(r"\$(?:[@*]|\{[@*](?::1)?\})")  # all of a script's own
+_BRANCHES = ("then", "else", "do", "{", "(", "!")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.S)
 
 
@@ -105,6 +107,25 @@ def translate(
     for words in _commands(_expanded(command, values or {}, done)):
         _take(words, done, program)
     return done
+
+
+def handed_on(script: str, arguments: str | Sequence[str]) -> str | list[str] | None:
+    """The command that a shell script hands its arguments on to, with them in their place; None if it does that nowhere.
+
+    :param arguments: as a Dockerfile has them, in shell form or exec form; what is returned is of the same form
+    """
+    for words in reversed(_commands(script)):
+        while words[:1] and words[0] in _BRANCHES:
+            words = words[1:]
+        at = next((n for n, word in enumerate(words) if _ARGUMENTS.fullmatch(word)), None)
+        if at is None or at and PurePosixPath(words[0]).name in _SILENT:
+            continue
+        if at and words[at - 1] == "-c":  # sh -c "$*"
+            return arguments
+        if isinstance(arguments, str):
+            return " ".join([*words[:at], arguments, *words[at + 1 :]])
+        return [*words[:at], *arguments, *words[at + 1 :]]
+    return None
 
 
 def _expanded(text: str, values: Mapping[str, str], done: Translated) -> str:
@@ -176,7 +197,7 @@ def _take(words: list[str], done: Translated, program) -> None:
     if name == "cd" and len(words) > 1:
         done.workdir = words[1]
         return
-    if name in _SILENT or "$@" in words or '"$@"' in words:
+    if name in _SILENT or any(_ARGUMENTS.fullmatch(word) for word in words):
         return
     python = re.fullmatch(r"python(3(\.\d+)?)?", name)
     if python:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from .commands import Translated, translate
+from .commands import Translated, handed_on, translate
 from .project import Project, join
 
 _FIRST = ("web", "api", "app", "backend", "server", "service")
@@ -81,15 +81,19 @@ class _Reader:
 
     def _own(self, words: list[str], folder: str, values) -> Translated | None:
         """A shell script of the application is read; other words are asked of ``program``."""
-        script = words[1] if words[0] in ("sh", "bash", "ash") and len(words) > 1 else words[0]
-        file = self._script(script, folder)
+        at = 1 if words[0] in ("sh", "bash", "ash") and len(words) > 1 else 0
+        file = self._script(words[at], folder)
         if file is None:
             return self.program(words, folder)
-        done = translate(
-            self.project.text(file),
-            values=values,
-            program=lambda inner: self._own(inner, folder, values) if inner != words else None,
-        )
+
+        def own(inner: list[str]) -> Translated | None:
+            return self._own(inner, folder, values) if inner != words else None
+
+        done = translate(self.project.text(file), values=values, program=own)
+        last = translate(handed_on(self.project.text(file), words[at + 1 :]) or [], values=values, program=own)
+        done.steps += last.steps
+        done.env |= last.env
+        done.notes += last.notes
         done.notes.append(f"as in {file}")
         return done
 
@@ -189,12 +193,16 @@ class _Reader:
         first = _words(entrypoint)
         script = self._script(_script_of(first), context) if first else None
         if script is not None:
-            hands_on = re.search(r"\$[@*]", self.project.text(script))
+            given = first[first.index(_script_of(first)) + 1 :]
+            if given:
+                command = [*given, *_words(command)]
+            handed = handed_on(self.project.text(script), command or [])
             inner = self._start(self.project.text(script), script, folder=context, values=values)
             before = list(inner.steps)
             env = {**env, **inner.env}
             places |= dict.fromkeys(inner.env, script)
-            command = command if hands_on or not before else None
+            used = re.search(r"\$[@*]", self.project.text(script))  # in a way that is not followed
+            command = handed if handed is not None else command if used or not before else None
             why = f"{script}, called by {why}"
         elif first:
             command = [*first, *_words(command)] if not isinstance(command, str) else f"{' '.join(first)} {command}"

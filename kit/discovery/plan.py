@@ -45,8 +45,9 @@ def plan(found: Discovery, project, programs: Programs, starts: list[Start], obj
     elif found.alembic and not migrates and program != "pytest":
         if found.alembic.in_process:
             found.notes.append(f"no step migrates: {found.alembic.in_process} does it in the application itself")
-        elif any(one.kind == "serve" for one in steps) or not steps:
-            why = f"{found.alembic.why}; no deployment file says when it runs: before the server, as is usual"
+        elif any(one.kind in ("serve", "command") for one in steps) or not steps:
+            before = "the server" if any(one.kind == "serve" for one in steps) or not steps else "the command"
+            why = f"{found.alembic.why}; no deployment file says when it runs: before {before}, as is usual"
             steps = [Planned("command", found.alembic.upgrade, why), *steps]
     steps = _with_programs(found, programs, steps)
     if not steps:
@@ -97,7 +98,7 @@ def _from_sources(
             relative = str(PurePosixPath(file).relative_to(programs.service)) if programs.service != "." else file
             package = module_name(file, programs.names).removesuffix(".__main__")
             words = ["python", "-m", package] if file.endswith("__main__.py") else ["python", relative]
-            done = programs(words, programs.service)
+            done = programs(words, programs.service, written=False)
             if done and done.steps:
                 return [Planned(kind, text, f"{file}, which is run") for kind, text in done.steps], done.notes
     for one in ranked:

@@ -74,8 +74,11 @@ class Programs:
 
     # -------------------------------------------------------------------------- commands
 
-    def __call__(self, words: list[str], folder: str) -> Translated | None:
-        """A command that is no known server, as steps; None if it is not the application's own."""
+    def __call__(self, words: list[str], folder: str, *, written: bool = True) -> Translated | None:
+        """A command that is no known server, as steps; None if it is not the application's own, or stays as it is.
+
+        :param written: a deployment has it like this, so that no subcommand is added
+        """
         if words[0] == "python" and len(words) > 1:
             if words[1] == "-m" and len(words) > 2:
                 file = self.file_of(f"{words[2]}.__main__") or self.file_of(words[2])
@@ -84,7 +87,8 @@ class Programs:
                 file = file if file and self.project.has(file) else self._by_name(words[1])
                 if file is not None and words[1].startswith("/"):
                     words = ["python", file if folder == "." else str(PurePosixPath(file).relative_to(folder)) if file.startswith(f"{folder}/") else file, *words[2:]]  # fmt: skip
-            return self._serving(words, file, folder) if file else None
+            given = words[3:] if words[1] == "-m" else words[2:]
+            return self._serving(words, file, folder, given=given if written else None) if file else None
         scripts = self.scripts()
         if words[0] in scripts:
             return self.script(words[0], scripts[words[0]][0], words[1:])
@@ -98,7 +102,10 @@ class Programs:
         return near[0] if near else None
 
     def script(self, name: str, target: str, words: list[str] | None = None) -> Translated | None:
-        """A console script as steps, by its function's module; None where it does not serve."""
+        """A console script as steps, by its function's module; None where it does not serve.
+
+        :param words: what a deployment writes after its name; None: it is asked whether it can serve at all
+        """
         module, _, function = target.partition(":")
         file = self.file_of(module)
         if file is None:
@@ -111,25 +118,42 @@ class Programs:
             called_by = ["python", "-m", module.partition(".")[0]]
         else:
             called_by = ["python", "-c", f"import {module} as m; m.{function}()"]
-        return self._serving([*called_by, *(words or [])], file, self.service, group=True)
+        whole = [*called_by, *(words or [])]
+        done = self._serving(whole, file, self.service, group=True, given=words)
+        if done is None and words is not None and called_by != [name]:
+            done = Translated([("command", text_of(whole))])
+            done.notes.append(f"{name} is no program of the environment here: called as {text_of(called_by)}")
+        return done
 
-    def _serving(self, words: list[str], file: str, folder: str, group: bool = False) -> Translated | None:
-        """What a program serves, by the source that it begins in; None where that source serves nothing."""
+    def _serving(
+        self, words: list[str], file: str, folder: str, group: bool = False, given: list[str] | None = None
+    ) -> Translated | None:
+        """What a program serves, by the source that it begins in; None where that is not known to serve.
+
+        :param given: what a deployment writes after the program; None: the subcommand that serves is added
+        """
         done = Translated()
-        given = [word for word in words if word.startswith("-")]
+        flags = [word for word in words if word.startswith("-")]
         tree = self.project.tree(file)
         if tree is None:
             return None
+        first = next((word for word in given or () if not word.startswith("-")), None)
         if "runserver" in words:  # Django's spelling, and Flask-Script's
             kept = words[: words.index("runserver") + 1]
             done.steps.append(("serve", text_of([*kept, "-p", "{port}"])))
             return done
         if "FlaskGroup" in self.project.text(file) and (group or words[-1] == "run" or "run" in words):
+            if given is not None and "run" not in words:
+                return None
             kept = words[: words.index("run")] if "run" in words else words
             done.steps.append(("serve", text_of([*kept, "run", "--port", "{port}"])))
             return done
         options = _Options.of(tree)
-        if options.port and not any(one in given for one in options.port):
+        if given is not None and options.command and options.command not in given:
+            return None  # the port is another subcommand's
+        if first is not None and first != options.command and first not in _SERVING and first in _subcommands(tree):
+            return None
+        if options.port and not any(one in flags for one in options.port):
             more = [] if not options.command or options.command in words else [options.command]
             before = text_of([*words, *more, options.port[0], "{port}"])
             for option in options.database[:1]:
@@ -279,6 +303,35 @@ def _subparsers(tree: ast.Module) -> dict[str, str]:
             for text in sorted(_texts(value))[:1]:
                 found[ast.unparse(node.targets[0])] = text
     return found
+
+
+def _subcommands(tree: ast.Module) -> set[str]:
+    """Words by which a program chooses what it does: declared subcommands, and what ``sys.argv`` is compared with."""
+    found, by_hand = set(), False
+    compared: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr in ("add_parser", "add_command"):
+                found |= _texts(node)
+            if node.func.attr in ("add_command", "add_typer"):
+                found |= {
+                    one.value.value
+                    for one in node.keywords
+                    if one.arg == "name" and isinstance(one.value, ast.Constant)
+                }
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found |= {
+                _command_name(one, node.name)
+                for one in node.decorator_list
+                if re.search(r"\.(command|group)\b", ast.unparse(one))
+            }
+        elif isinstance(node, ast.Attribute | ast.Name):
+            by_hand = by_hand or "argv" in (node.attr if isinstance(node, ast.Attribute) else node.id)
+        elif isinstance(node, ast.Compare | ast.MatchValue):
+            compared |= {
+                one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)
+            }
+    return found | (compared if by_hand else set())
 
 
 def _texts(node: ast.Call) -> set[str]:

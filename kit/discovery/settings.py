@@ -2,10 +2,11 @@
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from .project import Project, called, imports_of, join
+from .renamed import handed_environment, renamed_environment
 from .uses import used_as_url
 
 URL = re.compile(
@@ -16,6 +17,11 @@ _PARTS = re.compile(
     r"(?:.*_)?(?:DATABASE|DB|POSTGRES(?:QL)?|PG|SQL|MYSQL)_?(?:HOST|HOSTNAME|SERVER|PORT|USER(?:NAME)?|PASS(?:WORD)?|NAME|DB|DATABASE)"
 )
 _TEST = re.compile(r"(^|_)TEST(ING|S)?(_|$)")
+# Names that say a database's URL where nothing else does, and none of those that are known for another thing.
+_BY_NAME = re.compile(
+    r"(?!.*(?:SENTRY|RAVEN|GLITCHTIP|BUGSNAG|APM|REDIS|CACHE|BROKER|AMQP|RABBIT|CELERY|MONGO|ELASTIC|KAFKA|SMTP|MAIL))"
+    r"(?:.*_)?(?:DSN|DATABASE_URL|DB_URL|SQLALCHEMY_DATABASE_URI)"
+)
 _SECRET = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|PRIVATE|SALT|(^|_)(API_?)?KEY(S|_|$)", re.I)
 _LITERAL = re.compile(r"(?:postgres(?:ql)?|mysql|mariadb|sqlite|oracle|mssql|cockroachdb)(?:\+\w+)?://\S*")
 _NOT_SECRET = "only-for-this-run-and-no-secret-0123456789"
@@ -28,6 +34,7 @@ class Variable:
     :ivar required: there is no default
     :ivar kind: its type as the source has it
     :ivar used: where it is handed over as a database's URL, if the sources show that: ``what at file:line``
+    :ivar elsewhere: a library of another kind takes it
     """
 
     name: str
@@ -35,6 +42,7 @@ class Variable:
     required: bool
     kind: str = ""
     used: str = ""
+    elsewhere: bool = False
 
     @property
     def is_url(self) -> bool:
@@ -44,6 +52,8 @@ class Variable:
     @property
     def told(self) -> str:
         """Where it is read, and as what where its name does not say that."""
+        if not self.is_url:
+            return f"by its name alone; read at {self.at}"
         plain = URL.fullmatch(self.name) or not self.used
         what, _, at = self.used.partition(" at ")
         return f"read at {self.at}" + ("" if plain else f", as {what}" + (f" at {at}" if at != self.at else ""))
@@ -54,38 +64,45 @@ def variables_of(project: Project, files: Iterable[str]) -> list[Variable]:
     found: dict[str, Variable] = {}
     files = list(files)
     readings: dict[ast.AST, str] = {}
+    handed = handed_environment(project, files)
     given = {name for file in files for name in re.findall(r"environ\[['\"](\w+)['\"]\]\s*=[^=]", project.text(file))}
     for file in files:
         tree = project.tree(file)
-        if tree is None or not re.search(r"environ|getenv|BaseSettings|[Cc]onfig|Env\b|env\b", project.text(file)):
+        asks = r"environ|getenv|BaseSettings|[Cc]onfig|Env\b|env\b" + "".join(
+            rf"|\b{name}\b" for name in sorted(handed)
+        )
+        if tree is None or not re.search(asks, project.text(file)):
             continue
-        for node, one in _of_tree(file, tree):
+        for node, one in _of_tree(file, tree, handed):
             readings[node] = one.name
             one = replace(one, required=False) if one.name in given else one  # the application sets it itself
             known = found.get(one.name)
             if known is None or (one.required and not known.required):
                 found[one.name] = one
-    used = used_as_url(project, files, readings)
-    variables = [replace(one, used=used.get(one.name, "")) for one in found.values()]
+    used, others = used_as_url(project, files, readings)
+    variables = [replace(one, used=used.get(one.name, ""), elsewhere=one.name in others) for one in found.values()]
     return sorted(variables, key=lambda one: one.name)
 
 
-def _of_tree(file: str, tree: ast.Module) -> Iterator[tuple[ast.AST, Variable]]:
+def _of_tree(file: str, tree: ast.Module, handed) -> Iterator[tuple[ast.AST, Variable]]:
     """Each reading of a variable, as a node of the tree, and the variable."""
     imports = imports_of(tree)
-    guarded = _guarded(tree)
+    renamed = renamed_environment(tree, imports, handed)
+    guarded = _guarded(tree, renamed)
     readers = _readers(tree, imports)
     for node in ast.walk(tree):
         at = f"{file}:{getattr(node, 'lineno', 1)}"
         if (
             isinstance(node, ast.Subscript)
             and isinstance(node.ctx, ast.Load)
-            and _name(node.value, imports) == "os.environ"
+            and (renamed.get(node.value) or _name(node.value, imports)) == "os.environ"
         ):
             if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
                 yield node, Variable(node.slice.value, at, node not in guarded)
         elif isinstance(node, ast.Call):
-            callee = called(node, imports)
+            callee = renamed.get(node.func) or called(node, imports)
+            if isinstance(node.func, ast.Attribute) and node.func.value in renamed:
+                callee = f"{renamed[node.func.value]}.{node.func.attr}"
             literal = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
             if not isinstance(literal, str) or not re.fullmatch(r"[A-Za-z_]\w*", literal):
                 continue
@@ -124,13 +141,15 @@ def _name(node: ast.expr, imports: dict[str, str]) -> str:
     return f"{known}.{rest}" if rest else known
 
 
-def _guarded(tree: ast.Module) -> set[ast.AST]:
+def _guarded(tree: ast.Module, renamed: Mapping[ast.AST, str]) -> set[ast.AST]:
     """Readings that stand in a ``try``, or behind a question whether the variable is there."""
     found: set[ast.AST] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Try):
             found |= {inner for one in node.body for inner in ast.walk(one)}
-        elif isinstance(node, ast.If | ast.IfExp) and "environ" in ast.unparse(node.test):
+        elif isinstance(node, ast.If | ast.IfExp) and (
+            "environ" in ast.unparse(node.test) or any(one in renamed for one in ast.walk(node.test))
+        ):
             body = node.body if isinstance(node.body, list) else [node.body]
             found |= {inner for one in body for inner in ast.walk(one)}
     return found
@@ -256,6 +275,12 @@ def database_of(project: Project, files: Iterable[str], service: str, variables:
     files = list(files)
     urls = [one for one in variables if one.is_url and not _TEST.search(one.name)]
     urls.sort(key=lambda one: (not one.used, _rank(one.name), not one.required, one.name))
+    if not urls:
+        urls = [
+            one
+            for one in variables
+            if _BY_NAME.fullmatch(one.name) and not one.elsewhere and not _TEST.search(one.name)
+        ]
     parts = tuple(one for one in variables if _PARTS.fullmatch(one.name) and not one.is_url)
     literals, demanding, engine = [], None, None
     revisions = [one for one in project.below(service) if "/versions/" in one and one.endswith(".py")]

@@ -4,7 +4,8 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from .project import Project, imports_of
+from .calls import Calls
+from .project import Project, called, imports_of
 
 # Settings whose value is a database's URL, whatever the variable is called that it comes from.
 _EXPECTS = re.compile(
@@ -16,6 +17,11 @@ _TEST = re.compile(r"(^|_)TEST(ING|S)?(_|$)", re.I)
 _ENGINES = ("create_engine", "create_async_engine")
 _MADE_OF_IT = ("str", "URL", "make_url")  # what is handed to these comes out of them, for our purpose
 _CHANGED = ("replace", "get_secret_value", "unicode_string", "render_as_string", "strip", "set")  # methods likewise
+# Libraries that take a URL which is no database's of SQLAlchemy.
+_OTHERS = re.compile(
+    r"(sentry|raven|a?io_?redis|redis|celery|kombu|amqp|pika|aio_pika|pymongo|mongo|motor|elasticsearch|dramatiq|arq|nats)",
+    re.I,
+)
 _FARTHEST = 8  # names that are followed from one to the next
 
 
@@ -30,6 +36,7 @@ class _Sources:
             for node in ast.walk(tree):
                 for name, value in self._given(node):
                     self._named.setdefault(name, []).append((file, value))
+        self.calls = Calls(self.trees, self.imports)
 
     @staticmethod
     def _given(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -44,7 +51,7 @@ class _Sources:
         """What a name may stand for: any file's where it is an attribute, else this file's own or what it imports."""
         found = self._named.get(name, [])
         if file is None:
-            return found
+            return found + self.calls.fields.get(name, [])
         known = self.imports[file].get(name)
         if known is None:
             return [one for one in found if one[0] == file]
@@ -70,20 +77,27 @@ def _text(node: ast.AST | None) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def used_as_url(project: Project, files: Iterable[str], readings: Mapping[ast.AST, str]) -> dict[str, str]:
+def used_as_url(
+    project: Project, files: Iterable[str], readings: Mapping[ast.AST, str]
+) -> tuple[dict[str, str], frozenset[str]]:
     """Variables whose whole value is handed over as a database's URL: name to ``what at file:line``.
 
     :param readings: where each variable is read, as nodes of the project's own trees
+    :returns: with those that a library of another kind takes, as an error tracker or a broker
     """
     sources = _Sources(project, files)
     found: dict[str, str] = {}
+    others: set[str] = set()
     for file, tree in sources.trees.items():
         for node in ast.walk(tree):
             for what, value in _expecting(node):
                 if not _TEST.search(what):
-                    for name in _followed(sources, file, value, readings, set()):
+                    for name in _followed(sources, file, value, readings):
                         found.setdefault(name, f"{what} at {file}:{node.lineno}")
-    return found
+            if isinstance(node, ast.Call) and _OTHERS.match(called(node, sources.imports[file])):
+                for value in [*node.args, *(one.value for one in node.keywords)]:
+                    others |= _followed(sources, file, value, readings)
+    return found, frozenset(others - set(found))
 
 
 def _expecting(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -110,43 +124,51 @@ def _expecting(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
                 yield _text(key), value
 
 
-def _followed(
-    sources: _Sources, file: str, node: ast.AST | None, readings: Mapping[ast.AST, str], seen: set[ast.AST]
-) -> Iterator[str]:
+def _followed(sources: _Sources, file: str, node: ast.AST, readings: Mapping[ast.AST, str]) -> set[str]:
     """The variables that an expression may be as a whole; one that is only a part of it, as a host, is none."""
-    if node is None or node in seen or len(seen) > _FARTHEST:
-        return
-    seen = seen | {node}
+    found, seen, now = set(), {node}, [(file, node)]
+    for _ in range(_FARTHEST):
+        following = []
+        for where, one in now:
+            if one in readings:
+                found.add(readings[one])
+                continue
+            for at, other in _next(sources, where, one):
+                if other is not None and other not in seen:
+                    seen.add(other)
+                    following.append((at, other))
+        now = following
+    return found
 
-    def go(*others: tuple[str, ast.AST | None]) -> Iterator[str]:
-        for where, other in others:
-            yield from _followed(sources, where, other, readings, seen)
 
-    if node in readings:
-        yield readings[node]
-    elif isinstance(node, ast.AnnAssign):
-        yield from go((file, node.value))
+def _next(sources: _Sources, file: str, node: ast.AST) -> Iterator[tuple[str, ast.AST | None]]:
+    """What an expression takes its value from, with the file that it stands in."""
+    if isinstance(node, ast.AnnAssign | ast.Await | ast.NamedExpr):
+        yield file, node.value
     elif isinstance(node, ast.Name):
-        yield from go(*sources.of(node.id, file))
+        yield from sources.of(node.id, file)
+        yield from sources.calls.passed(node)
     elif isinstance(node, ast.Attribute):
-        yield from go(*sources.of(node.attr))
+        yield from sources.of(node.attr)
     elif isinstance(node, ast.Subscript):  # app.config["STORE"]
-        yield from go(*sources.of(_text(node.slice)))
+        yield from sources.of(_text(node.slice))
     elif isinstance(node, ast.BoolOp):
-        yield from go(*((file, one) for one in node.values))
+        yield from ((file, one) for one in node.values)
     elif isinstance(node, ast.IfExp):
-        yield from go((file, node.body), (file, node.orelse))
-    elif isinstance(node, ast.Await | ast.NamedExpr):
-        yield from go((file, node.value))
+        yield from ((file, node.body), (file, node.orelse))
     elif isinstance(node, ast.Call):
         name = _last_name(node.func)
         if isinstance(node.func, ast.Attribute) and name in _CHANGED:
-            yield from go((file, node.func.value))
+            yield file, node.func.value
         elif name in _MADE_OF_IT:
-            yield from go(*((file, one) for one in node.args[:1]))
+            yield from ((file, one) for one in node.args[:1])
         elif name in ("get", "get_main_option"):  # app.config.get("STORE")
-            yield from go(*(sources.of(_text(node.args[0])) if node.args else ()))
+            yield from sources.of(_text(node.args[0])) if node.args else ()
+        elif name in ("field", "Field"):  # of a dataclass, or of pydantic
+            for one in node.keywords:
+                if one.arg in ("default", "default_factory"):
+                    yield file, one.value.body if isinstance(one.value, ast.Lambda) else one.value
         elif isinstance(node.func, ast.Name):
-            yield from go(*sources.of(name, file))
+            yield from sources.of(name, file)
         else:
-            yield from go(*sources.of(name))
+            yield from sources.of(name)

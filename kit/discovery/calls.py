@@ -1,0 +1,91 @@
+"""What the application's own calls hand over: to a function's parameters, and to the fields of an instance."""
+
+import ast
+from collections.abc import Iterator, Mapping
+
+Value = tuple[str, ast.AST]  # an expression and the file that it stands in
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Calls:
+    """Calls among some sources, by the names that are called; which of several is meant is told by what is imported.
+
+    :ivar fields: what an attribute may stand for that a constructor fills without a line for it, as a dataclass's does
+    """
+
+    def __init__(self, trees: Mapping[str, ast.Module], imports: Mapping[str, Mapping[str, str]]):
+        self.fields: dict[str, list[Value]] = {}
+        self._imports = imports
+        self._known: dict[str, list[tuple[str, ast.ClassDef | _Function, ast.ClassDef | None]]] = {}
+        self._passed: dict[tuple[ast.AST, str], list[Value]] = {}
+        self._parameter: dict[ast.Name, tuple[ast.AST, str]] = {}
+        owners: dict[ast.AST, ast.ClassDef] = {}
+        for tree in trees.values():
+            for node in ast.walk(tree):  # an outer class comes before an inner one
+                if isinstance(node, ast.ClassDef):
+                    owners |= dict.fromkeys((one for one in ast.walk(node) if one is not node), node)
+        for file, tree in trees.items():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ClassDef | _Function):
+                    self._known.setdefault(node.name, []).append((file, node, owners.get(node)))
+        for file, tree in trees.items():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call):
+                    for meant in self._meant(node, file, owners.get(node)):
+                        self._hand_over(node, file, meant)
+        for function in {function for function, _ in self._passed}:
+            for node in ast.walk(function):
+                if isinstance(node, ast.Name) and (function, node.id) in self._passed:
+                    self._parameter[node] = function, node.id
+
+    def passed(self, node: ast.Name) -> list[Value]:
+        """What a name stands for as a parameter of the function around it."""
+        return self._passed.get(self._parameter[node], []) if node in self._parameter else []
+
+    def _meant(self, call: ast.Call, file: str, owner: ast.ClassDef | None) -> Iterator[ast.ClassDef | _Function]:
+        """The own functions and classes that a call may call."""
+        imports = self._imports[file]
+        if isinstance(call.func, ast.Name):
+            if call.func.id == "cls" and owner is not None:
+                yield owner
+                return
+            known = imports.get(call.func.id)
+            for where, node, inside in self._known.get((known or call.func.id).rpartition(".")[2], ()):
+                if inside is None and (_in_module(where, known) if known else where == file):
+                    yield node
+        elif isinstance(call.func, ast.Attribute):
+            first = call.func.value
+            known = imports.get(first.id) if isinstance(first, ast.Name) else None
+            for where, node, inside in self._known.get(call.func.attr, ()):
+                if _in_module(where, known, whole=True) if known else inside is not None:
+                    yield node
+
+    def _hand_over(self, call: ast.Call, file: str, meant: ast.ClassDef | _Function) -> None:
+        function = meant
+        if isinstance(meant, ast.ClassDef):
+            made = [one for one in meant.body if isinstance(one, _Function) and one.name == "__init__"]
+            function = made[0] if made else None
+        if function is not None:
+            names = [one.arg for one in [*function.args.posonlyargs, *function.args.args]]
+            names = names[1:] if names[:1] in (["self"], ["cls"]) else names
+        else:
+            names = [
+                one.target.id
+                for one in meant.body
+                if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+            ]
+        given = (
+            [] if any(isinstance(one, ast.Starred) for one in call.args) else list(zip(names, call.args, strict=False))
+        )
+        for name, value in [*given, *((one.arg, one.value) for one in call.keywords if one.arg)]:
+            if function is not None:
+                self._passed.setdefault((function, name), []).append((file, value))
+            else:
+                self.fields.setdefault(name, []).append((file, value))
+
+
+def _in_module(file: str, known: str, *, whole: bool = False) -> bool:
+    """May an imported name, as ``shop.db.connect``, or what hangs on it, lie in a file?"""
+    parts = [one for one in known.split(".") if one]
+    parts = parts if whole or len(parts) == 1 else parts[:-1]
+    return bool(set(parts[-2:] if whole else parts[-1:]) & set(file.removesuffix(".py").split("/")))
