@@ -1,8 +1,8 @@
 """Runs one command so that nothing of it outlives its end: a process between the kit and the application.
 
 Standard library only; started as ``python -I -S supervisor.py``, with a configuration as JSON on its
-standard input, which stays open: when it closes (the kit asks, or the kit itself is gone), everything
-below this process is ended, the command first asked by ``SIGINT``.
+standard input, which stays open: a line ``end`` there asks the command by ``SIGINT`` to end, which has a grace
+to do so; when it closes (the kit will not wait, or is gone), everything below this process is ended at once.
 
 Configuration: ``argv``, ``cwd``, ``env``, ``stdout`` and ``stderr`` (paths), ``limits`` (names of
 ``resource``, to numbers), ``processes`` (the most there may be at once), ``guard`` (or null: none):
