@@ -13,7 +13,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from .advice import advice
+from .advice import advice, told_refused
 from .errors import IncidentError, KitError
 from .incident import Incident, load
 from .interrupt import once
@@ -184,6 +184,7 @@ def _verify(options) -> int:
     verification = verify(incident, only=options.fix, progress=_say)
     lines = [f"control: {'reproduces' if verification.reproduced else 'does not reproduce'}"]
     lines += [] if verification.reproduced else [f"    {s}" for s in why_not(incident, verification.control.trace)]
+    lines += [f"    {said}" for said in [told_refused(verification.control.trace.refused)] if said]
     for one in verification.fixes:
         lines.append(f"{one.name}: {one.verdict}: {one.because}")
         words = {True: "holds", False: "fails", None: "undecided"}
@@ -246,6 +247,7 @@ def _postmortem(options) -> int:
     published = publish(incident, Path(options.output).expanduser() if options.output else None, progress=_say)
     report = published.report
     lines = [f"page: {published.html}", f"verdict: {published.verdict}"]
+    lines += [said for said in [told_refused(report["refused"])] if said]
     lines += [f"missing, only people know it: {', '.join(report['missing'])}"] if report["missing"] else []
     print(json.dumps(report, indent=2) if options.json else _plain("\n".join(lines)))
     return published.code
@@ -301,7 +303,10 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
     lines = [f"{incident.title}: {'reproduced' if reproduced else 'not reproduced'}"]
     for step in trace.steps:
         lines.append(f"  step {step.number}  {_word(step.ok)}  {step}")
-        lines += [f"      {said}" for said in ([step.error, *advice(incident, step.error)] if step.error else [])]
+        if step.error:
+            broke = "the run broke: " if step.error == trace.broke else ""
+            lines += [f"      {said}" for said in (f"{broke}{step.error}", *advice(incident, step.error))]
+    lines += [f"  {said}" for said in [told_refused(trace.refused)] if said]
     for one in trace.conflicts:
         lines.append(f"  table {one.table}, on the metadata made at {one.metadata.label}")
         for which, each in (("first ", one.first), ("second", one.second)):
@@ -309,8 +314,9 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
                 way = " → ".join(str(frame) for frame in application_frames(each.chain)[:-1])
                 lines.append(f"    {which} {each.site} {each.site.name or ''} by {way or 'the step itself'}")
     lines += [f"  swallowed at {one.site}: {one.error}" for one in trace.swallowed]
-    lines += [] if reproduced else [f"  {sentence}" for sentence in why_not(incident, trace)]
-    lines += [f"  the run broke: {trace.broke}"] if trace.broke else []
+    lines += [] if reproduced else [f"  {sentence}" for sentence in why_not(incident, trace, told=True)]
+    if trace.broke and not any(step.error == trace.broke for step in trace.steps):
+        lines.append(f"  the run broke: {trace.broke}")
     lines += [f"  not recorded: {text}" for text in trace.lost]
     return lines
 

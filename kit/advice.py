@@ -1,6 +1,10 @@
-"""What the commonest first failures of a startup usually mean: a variable, a database or a package is not there."""
+"""What the commonest first failures of a startup usually mean: a variable, a database or a package is not there.
+
+And what the kit itself kept the startup from, which may be why it failed.
+"""
 
 import re
+from collections.abc import Sequence
 
 from .incident import Incident
 
@@ -37,3 +41,25 @@ def advice(incident: Incident, error: str | None) -> list[str]:
             '"{database_url}" in app.env.'
         ]
     return []
+
+
+def told_refused(refused: Sequence[dict], most: int = 5) -> str | None:
+    """What the guards refused (``Trace.refused``), as a sentence with the place of each attempt; None: nothing was."""
+    told = list(dict.fromkeys(f"{one['what']}{_place(one)}" for one in refused))
+    if not told:
+        return None
+    more = f", and {len(told) - most} more (all are in the JSON, under 'refused')" if len(told) > most else ""
+    database = any("://" in one["what"] for one in refused)
+    advised = (
+        " If it is the application's database, name the variable that it reads in 'database_env'." if database else ""
+    )
+    return (
+        f"The kit refused {', '.join(told[:most])}{more}: a reproduction reaches its scratch database and what it opens "
+        f"itself, nothing else.{advised}"
+    )
+
+
+def _place(one: dict) -> str:
+    if one["site"]:
+        return f" at {one['site']['file']}:{one['site']['line']}"
+    return f" by {one['by']}" if one.get("by") else ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from .advice import advice
+from .advice import advice, told_refused
 from .checks import CheckResult
 from .hypotheses import Tested
 from .imports import import_graph
@@ -125,6 +125,8 @@ def verdict(
         facts.append(join("The run broke: ", trace.broke))
     if not reproduced and asked and not trace.broke:
         facts += [part(said) for said in why_not(incident, trace)]
+    if not reproduced and (refused := told_refused(trace.refused)):
+        facts.append(part(refused))
     conflict = diagnosis.meeting if diagnosis else trace.conflicts[0] if trace.conflicts else None
     if conflict is not None:
         facts.append(join("Table ", code(conflict.table), ": ", conflict.error))

@@ -61,6 +61,13 @@ class Guards(NamedTuple):
     refused: Sequence[dict] = ()
 
 
+class Asked(NamedTuple):
+    """When a process that was past its time was asked by ``SIGINT`` to end, and what it had printed by then."""
+
+    at: int  # nanoseconds, of the probe's clock
+    printed: dict[str, int]  # stdout and stderr: bytes
+
+
 class Ended(NamedTuple):
     """What the runner knows of a process that ended: whether it succeeded, and why it broke if it did."""
 
@@ -71,6 +78,7 @@ class Ended(NamedTuple):
     code: int | None
     port: int | None
     guards: Guards = Guards()
+    asked: Asked | None = None
 
 
 def read_events(folder: Path) -> Iterator[dict]:
@@ -173,6 +181,7 @@ class _Reader:
         self.libraries: dict[str, str] = {}
         self.stepped: dict[int, tuple[int | None, int | None, Error | None]] = {}
         self.uncaught: dict[int, Error | None] = {}
+        self.hung: dict[int, Frame] = {}  # process that was ended past its time -> where it was
 
     # -- paths and frames
 
@@ -264,7 +273,10 @@ class _Reader:
         for outcome in self.ended:
             label = f"step {outcome.steps[0][0]}"
             for event in read_events(outcome.folder):
-                self.see(event, label, outcome)
+                if outcome.asked is None or _stamped(event) <= outcome.asked.at:
+                    self.see(event, label, outcome)
+                else:  # what came of our asking is nothing of the application's
+                    self.see_where_it_hung(event, outcome)
         self.forget_our_interrupt()
         self.edges.sort(key=lambda edge: edge.at)
         self.imports.sort(key=lambda one: one.number)
@@ -304,6 +316,21 @@ class _Reader:
                 began, _, error = self.stepped.get(step, (None, None, None))
                 if _interrupted(error):
                     self.stepped[step] = (began, None, None)
+
+    def see_where_it_hung(self, event: dict, outcome: Ended) -> None:
+        """The interrupt passed the frames that the main thread was in: the application's innermost is where it was."""
+        process = self.process_of.get(event["file"])
+        error = event.get("error") or event.get("uncaught")
+        if (
+            process is None
+            or process in self.hung
+            or not isinstance(error, dict)
+            or error.get("type") != "KeyboardInterrupt"
+        ):
+            return
+        frames = [frame for frame in self.frames(process, error.get("frames")) if frame.application]
+        if frames:
+            self.hung[process] = frames[-1]
 
     def see(self, event: dict, step: str, outcome: Ended) -> None:
         kind, at = event["k"], event.get("t", 0)
@@ -608,7 +635,10 @@ class _Reader:
     def why(self, outcome: Ended) -> str | None:
         """Why a process broke, where that is not an error of the application's steps."""
         if outcome.why:
-            return f"{self.running(outcome)}: {outcome.why}"
+            # The first process that says it: those that it began, it waited for.
+            hung = next((at for n, at in sorted(self.hung.items()) if self.processes[n]["outcome"] is outcome), None)
+            where = f", at {hung}; raise limits.seconds if it is only slow" if hung else ""
+            return f"{self.running(outcome)}: {outcome.why}{where}"
         ended_by = [self.uncaught.get(n) for n, one in enumerate(self.processes) if one["outcome"] is outcome]
         if (
             not outcome.ok
@@ -681,9 +711,9 @@ class _Reader:
             path = outcome.folder / name
             if path.exists():
                 with path.open("rb") as file:
-                    size = path.stat().st_size
+                    size = outcome.asked.printed.get(name, 0) if outcome.asked else path.stat().st_size
                     file.seek(max(0, size - 200_000))
-                    text += file.read().decode("utf-8", "replace")
+                    text += file.read(min(size, 200_000)).decode("utf-8", "replace")
         return self.text(text)
 
     def swallowed(self, steps, registrations) -> Iterator[Swallowed]:
@@ -808,6 +838,11 @@ def _importer(chain: Sequence[Frame]) -> Frame | None:
     own = [frame for frame in chain if frame.application]
     others = [frame for frame in chain if "/importlib/" not in frame.file]
     return (own or others or [None])[-1]
+
+
+def _stamped(event: dict) -> int:
+    stamp = event.get("t")
+    return stamp if isinstance(stamp, int) else 0
 
 
 def _interrupted(error: Error | None) -> bool:

@@ -1,6 +1,7 @@
 """Runs an incident's startup in child processes with the probe, within limits, and gives its trace."""
 
 import json
+import math
 import os
 import select
 import shlex
@@ -20,13 +21,14 @@ from . import interrupt
 from .errors import RunBroke
 from .incident import Incident, Limits, Step
 from .janitor import end_processes_inside, forget, mark, wait_for
-from .reader import Ended, Guards, read_trace, signal_name
+from .reader import Asked, Ended, Guards, read_trace, signal_name
 from .redact import redact
 from .trace import Trace
 from .workspace import Workspace, workspace
 
 _POLL = 0.02  # seconds between looks whether a server answers
 _LOOK = 0.1  # seconds between looks at the limits
+_TELLING = 2.0  # seconds that a step which hangs has to end by SIGINT, whose traceback says where it hung
 _SHELL = set("|&;<>$`\n")
 _DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
 _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
@@ -75,6 +77,16 @@ class _Process:
             except OSError:
                 pass
             self.ended(None)
+
+    def ask(self) -> Asked:
+        """Ask for the end by SIGINT, and do not wait for it."""
+        asked = Asked(time.perf_counter_ns(), {path.name: path.stat().st_size for path in self.folder.glob("std*")})
+        try:
+            self.supervisor.stdin.write(b"end\n")
+            self.supervisor.stdin.flush()
+        except OSError:
+            pass
+        return asked
 
     def since(self) -> float:
         """When the step that it is at began; before the first, when the process did."""
@@ -193,19 +205,20 @@ def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
 def _run_steps(incident: Incident, space: Workspace, group, phase: str, orders: dict[str, str]) -> Ended:
     limits = incident.limits
     process = _start_steps(space, group, limits, phase=phase, orders=orders)
-    return _wait(process, limits.seconds, limits, space)
+    return _wait(process, limits.seconds, limits, space, told=True)
 
 
-def _wait(process: _Process, seconds: float, limits: Limits, space: Workspace) -> Ended:
-    """Wait for a process to end by itself, or end it at a limit."""
+def _wait(process: _Process, seconds: float, limits: Limits, space: Workspace, *, told: bool = False) -> Ended:
+    """Wait for a process to end by itself, or end it at a limit; ``told``: where it hung is to be known."""
     free = shutil.disk_usage(space.folder).free
     quiet_since = None
     try:
         while not process.ended(_LOOK):
             why = _beyond(process, seconds, limits, space, free)
             if why:
+                asked = _end_at_limit(process, seconds, limits, space, free) if told else None
                 process.finish(kill=True)
-                return _outcome(process, ok=False, why=why)
+                return _outcome(process, ok=False, why=why, asked=asked)
             if (process.folder / "finished").exists():
                 # All steps are done; threads of the application may keep the interpreter for ever.
                 quiet_since = quiet_since or time.monotonic()
@@ -233,12 +246,23 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
             look = time.monotonic() + _LOOK
             why = _beyond(process, limits.seconds, limits, space, free)
             if why:
+                asked = _end_at_limit(process, limits.seconds, limits, space, free)
                 process.finish(kill=True)
-                return process, _outcome(process, ok=False, why=f"no answer on its port; {why}")
+                return process, _outcome(process, ok=False, why=f"no answer on its port; {why}", asked=asked)
     except BaseException:
         process.finish(kill=True)
         raise
     return process, _outcome(process, ok=False, why=_printed_too_much(process, limits))
+
+
+def _end_at_limit(process: _Process, seconds: float, limits: Limits, space: Workspace, free: int) -> Asked | None:
+    """Let a process that is past its time tell where it is, within every other limit; when it was asked, or None."""
+    if time.monotonic() - process.since() <= seconds:
+        return None
+    asked, until = process.ask(), time.monotonic() + _TELLING
+    while not process.ended(_LOOK) and time.monotonic() < until and not _beyond(process, math.inf, limits, space, free):
+        pass
+    return asked
 
 
 def _beyond(process: _Process, seconds: float, limits: Limits, space: Workspace, free: int) -> str | None:
@@ -273,7 +297,7 @@ def _size(folder: Path) -> int:
     return total
 
 
-def _outcome(process: _Process, *, ok: bool | None, why: str | None) -> Ended:
+def _outcome(process: _Process, *, ok: bool | None, why: str | None, asked: Asked | None = None) -> Ended:
     answer = process.answer
     status = answer["status"]
     code = None if status is None else os.waitstatus_to_exitcode(status)
@@ -285,7 +309,7 @@ def _outcome(process: _Process, *, ok: bool | None, why: str | None) -> Ended:
     if ok is None:
         ok = code == 0 and not why
     guards = Guards(answer.get("guards", ()), answer.get("unguarded", ()), answer.get("refused", ()))
-    return Ended(process.steps, process.folder, ok, why, code, process.port, guards)
+    return Ended(process.steps, process.folder, ok, why, code, process.port, guards, asked)
 
 
 def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", orders: dict[str, str]) -> _Process:

@@ -1,8 +1,8 @@
 """Runs one command so that nothing of it outlives its end: a process between the kit and the application.
 
 Standard library only; started as ``python -I -S supervisor.py``, with a configuration as JSON on its
-standard input, which stays open: when it closes (the kit asks, or the kit itself is gone), everything
-below this process is ended, the command first asked by ``SIGINT``.
+standard input, which stays open: a line ``end`` there asks the command by ``SIGINT`` to end, which has a grace
+to do so; when it closes (the kit will not wait, or is gone), everything below this process is ended at once.
 
 Configuration: ``argv``, ``cwd``, ``env``, ``stdout`` and ``stderr`` (paths), ``limits`` (names of
 ``resource``, to numbers), ``processes`` (the most there may be at once), ``guard`` (or null: none):
@@ -278,7 +278,7 @@ def _wait(group, ended, wake, broker, count):
     asked = None
     while group not in ended:
         timeout = _LOOK if asked is None else max(0, min(_LOOK, asked + _GRACE - time.monotonic()))
-        watched = [wake] + ([0] if asked is None else []) + ([broker] if broker else [])
+        watched = [wake, 0] + ([broker] if broker else [])
         ready, _, _ = select.select(watched, [], [], timeout)
         if broker in ready:
             broker.answer()
@@ -289,7 +289,7 @@ def _wait(group, ended, wake, broker, count):
             return f"more than {count.most} processes at once (limits.processes)"
         if group not in ended and 0 in ready:  # the kit asks for the end, or is gone
             order = os.read(0, 100)
-            asked = time.monotonic() if order.startswith(b"end") else time.monotonic() - _GRACE
+            asked = time.monotonic() if order.startswith(b"end") else time.monotonic() - _GRACE  # closed: at once
             try:
                 os.killpg(group, signal.SIGINT)
             except OSError:

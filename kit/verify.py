@@ -150,8 +150,11 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
     return error is None or any(error in text for text in _texts(trace, conflicts))
 
 
-def why_not(incident: Incident, trace: Trace) -> list[str]:
-    """What ``expect`` asked for and the startup did not show, against what it showed; for a run that does not reproduce."""
+def why_not(incident: Incident, trace: Trace, *, told: bool = False) -> list[str]:
+    """What ``expect`` asked for and the startup did not show, against what it showed; for a run that does not reproduce.
+
+    :param told: the errors that were seen are told beside it
+    """
     error, table = _expected(incident), incident.expect.table
     refused = next((str(step.error) for step in trace.steps if step.error and _REFUSED in str(step.error)), None)
     if refused is not None:
@@ -162,11 +165,13 @@ def why_not(incident: Incident, trace: Trace) -> list[str]:
         ]
     seen = next((step.error for step in trace.steps if step.error), None)
     if error is None and table is None and seen is not None and of_set_up(seen):
-        return [f"What went wrong comes of how the incident file starts the application, and is no incident: {seen}"]
-    seen = seen or next((str(one.error) for one in trace.swallowed), "every step succeeded, nothing was swallowed")
+        of = "What went wrong comes of how the incident file starts the application, and is no incident"
+        return [f"{of}." if told else f"{of}: {seen}"]
+    seen = seen or next((str(one.error) for one in trace.swallowed), None)
+    instead = f" What was seen: {seen or 'every step succeeded, nothing was swallowed'}"
     found = []
     if error is not None and not any(error in text for text in _texts(trace)):
-        found.append(f"expect.error was not seen: {error!r}. What was seen: {seen}")
+        found.append(f"expect.error was not seen: {error!r}.{'' if told and seen else instead}")
     tables = sorted({one.table for one in trace.conflicts})
     if table is not None and table not in tables:
         said = f"registered a second time: {', '.join(tables)}" if tables else "no table was registered a second time"

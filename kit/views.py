@@ -8,6 +8,7 @@ import posixpath
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
+from .advice import told_refused
 from .definitions import differs, executed_again, type_of
 from .findings import (
     Progress,
@@ -87,6 +88,8 @@ def steps(trace: Trace) -> Shown:
     parts = [table("Startup steps", ("step", "what", "how it ended", "error"), rows, marked=wrong)]
     if trace.broke:
         parts.insert(0, para(strong("The run itself broke: "), trace.broke, kind="kit-note"))
+    if refused := told_refused(trace.refused):
+        parts.append(para(refused, kind="kit-note"))
     for one in trace.steps:
         if one.output.strip():
             shown = "\n".join(one.output.strip().splitlines()[-60:])
@@ -483,7 +486,11 @@ def _frames(trace: Trace, error: Error) -> list[Part]:
 
 def swallowed(trace: Trace) -> Shown:
     """Exceptions that were raised and then caught: for good, so that the startup went on, or for want of something that failed too."""
+    refused = told_refused(trace.refused)
     if not trace.swallowed and not trace.caught:
+        # An attempt that was refused raised an error, and what catches that where it is asked for is seen by nobody.
+        if refused:
+            return Shown([para("No error left a module and was swallowed. ", refused)])
         return Shown([para("Nothing was swallowed.")])
     parts = [_caught("Swallowed exceptions", trace.swallowed)] if trace.swallowed else []
     if trace.caught:
@@ -492,7 +499,7 @@ def swallowed(trace: Trace) -> Shown:
             para(f"{said}. What was caught, and what was then done in its place failed the step:"),
             _caught("Caught on the way to the error", trace.caught),
         ]
-    return Shown(parts)
+    return Shown([*parts, para(refused)] if refused else parts)
 
 
 def _caught(caption: str, errors: Sequence[Swallowed]) -> Part:
