@@ -19,20 +19,20 @@ class Calls:
         self._known: dict[str, list[tuple[str, ast.ClassDef | _Function, ast.ClassDef | None]]] = {}
         self._passed: dict[tuple[ast.AST, str], list[Value]] = {}
         self._parameter: dict[ast.Name, tuple[ast.AST, str]] = {}
-        owners: dict[ast.AST, ast.ClassDef] = {}
-        for tree in trees.values():
-            for node in ast.walk(tree):  # an outer class comes before an inner one
-                if isinstance(node, ast.ClassDef):
-                    owners |= dict.fromkeys((one for one in ast.walk(node) if one is not node), node)
+        calls: list[tuple[ast.Call, str, ast.ClassDef | None]] = []
         for file, tree in trees.items():
-            for node in ast.walk(tree):
+            waiting: list[tuple[ast.AST, ast.ClassDef | None]] = [(tree, None)]
+            while waiting:
+                node, owner = waiting.pop()
                 if isinstance(node, ast.ClassDef | _Function):
-                    self._known.setdefault(node.name, []).append((file, node, owners.get(node)))
-        for file, tree in trees.items():
-            for node in ast.walk(tree):
-                if isinstance(node, ast.Call):
-                    for meant in self._meant(node, file, owners.get(node)):
-                        self._hand_over(node, file, meant)
+                    self._known.setdefault(node.name, []).append((file, node, owner))
+                elif isinstance(node, ast.Call):
+                    calls.append((node, file, owner))
+                inner = node if isinstance(node, ast.ClassDef) else owner
+                waiting += [(one, inner) for one in ast.iter_child_nodes(node)]
+        for call, file, owner in calls:
+            for meant in self._meant(call, file, owner):
+                self._hand_over(call, file, meant)
         for function in {function for function, _ in self._passed}:
             for node in ast.walk(function):
                 if isinstance(node, ast.Name) and (function, node.id) in self._passed:

@@ -22,7 +22,11 @@ def fill_environment(found: Discovery, project: Project, sources: list[str], sta
     known = {one.name for one in variables}
     urls = list(database.variables)
     flask = next((one for one in sources if "from_prefixed_env" in project.text(one)), None)
-    if not urls and flask and "flask_sqlalchemy" in "".join(project.text(one) for one in project.with_database):
+    if (
+        not any(one.is_url for one in urls)
+        and flask
+        and "flask_sqlalchemy" in "".join(project.text(one) for one in project.with_database)
+    ):
         prefix = re.search(r"from_prefixed_env\(\s*(?:prefix\s*=\s*)?['\"](\w+)", project.text(flask))
         urls = [
             Variable(

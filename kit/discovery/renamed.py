@@ -1,9 +1,10 @@
 """Where ``os.environ`` goes by another name: a parameter, a variable, an attribute that stands for it."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from .project import Project, called, imports_of
+from .project import Project, imports_of
 
 _NAMES = ("os.environ", "os.environ.get", "os.getenv")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -14,15 +15,17 @@ def handed_environment(project: Project, files: Iterable[str]) -> Handed:
     """Functions and classes that are called with ``os.environ``: name to the arguments' places and keywords."""
     found: dict[str, set[int | str]] = {}
     for file in files:
-        tree = project.tree(file) if "environ" in project.text(file) else None
+        handing = re.search(r"[(,=]\s*(?:os\s*\.\s*)?environ\s*[,)]", project.text(file))
+        tree = project.tree(file) if handing else None
         imports = imports_of(tree) if tree is not None else {}
         for node in ast.walk(tree) if tree is not None else ():
             if not isinstance(node, ast.Call):
                 continue
-            name = called(node, imports).rpartition(".")[2]
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            name = imports.get(name, name).rpartition(".")[2]
             given = [*enumerate(node.args), *((one.arg, one.value) for one in node.keywords if one.arg)]
             places = {place for place, value in given if _stands(value, imports, {}) == "os.environ"}
-            if places and name.isidentifier():
+            if places and name not in ("", "dict", "ChainMap"):
                 found.setdefault(name, set()).update(places)
     return found
 
@@ -30,8 +33,9 @@ def handed_environment(project: Project, files: Iterable[str]) -> Handed:
 def renamed_environment(tree: ast.Module, imports: Mapping[str, str], handed: Handed) -> dict[ast.AST, str]:
     """Names and attributes of a module that stand for one of ``os.environ``, ``os.environ.get`` and ``os.getenv``."""
     found: dict[ast.AST, str] = {}
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    functions = [node for node in ast.walk(tree) if isinstance(node, _Function | ast.Lambda)]
+    nodes = list(ast.walk(tree))
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
+    functions = [node for node in nodes if isinstance(node, _Function | ast.Lambda)]
     called_as = {one: node.name for node in classes for one in node.body if getattr(one, "name", "") == "__init__"}
     for function in functions:
         name = called_as.get(function, getattr(function, "name", ""))
@@ -61,7 +65,7 @@ def _stands(node: ast.expr, imports: Mapping[str, str], found: Mapping[ast.AST, 
     if isinstance(node, ast.Attribute) and node.value in found:
         name = f"{found[node.value]}.{node.attr}"
         return name if name in _NAMES else ""
-    if isinstance(node, ast.Name | ast.Attribute):
+    if isinstance(node, ast.Name) or getattr(node, "attr", "") in ("environ", "get", "getenv"):
         first, _, rest = ast.unparse(node).partition(".")
         name = f"{imports.get(first, first)}.{rest}".rstrip(".")
         return name if name in _NAMES else ""

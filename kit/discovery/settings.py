@@ -73,7 +73,10 @@ def variables_of(project: Project, files: Iterable[str]) -> list[Variable]:
         )
         if tree is None or not re.search(asks, project.text(file)):
             continue
-        for node, one in _of_tree(file, tree, handed):
+        imports = imports_of(tree)
+        may = re.search("environ|getenv" + "".join(rf"|\b{name}\b" for name in sorted(handed)), project.text(file))
+        renamed = renamed_environment(tree, imports, handed) if may else {}
+        for node, one in _of_tree(file, tree, imports, renamed):
             readings[node] = one.name
             one = replace(one, required=False) if one.name in given else one  # the application sets it itself
             known = found.get(one.name)
@@ -84,10 +87,10 @@ def variables_of(project: Project, files: Iterable[str]) -> list[Variable]:
     return sorted(variables, key=lambda one: one.name)
 
 
-def _of_tree(file: str, tree: ast.Module, handed) -> Iterator[tuple[ast.AST, Variable]]:
+def _of_tree(
+    file: str, tree: ast.Module, imports: dict[str, str], renamed: Mapping[ast.AST, str]
+) -> Iterator[tuple[ast.AST, Variable]]:
     """Each reading of a variable, as a node of the tree, and the variable."""
-    imports = imports_of(tree)
-    renamed = renamed_environment(tree, imports, handed)
     guarded = _guarded(tree, renamed)
     readers = _readers(tree, imports)
     for node in ast.walk(tree):
@@ -148,7 +151,7 @@ def _guarded(tree: ast.Module, renamed: Mapping[ast.AST, str]) -> set[ast.AST]:
         if isinstance(node, ast.Try):
             found |= {inner for one in node.body for inner in ast.walk(one)}
         elif isinstance(node, ast.If | ast.IfExp) and (
-            "environ" in ast.unparse(node.test) or any(one in renamed for one in ast.walk(node.test))
+            "environ" in ast.unparse(node.test) or (renamed and any(one in renamed for one in ast.walk(node.test)))
         ):
             body = node.body if isinstance(node.body, list) else [node.body]
             found |= {inner for one in body for inner in ast.walk(one)}
@@ -275,7 +278,7 @@ def database_of(project: Project, files: Iterable[str], service: str, variables:
     files = list(files)
     urls = [one for one in variables if one.is_url and not _TEST.search(one.name)]
     urls.sort(key=lambda one: (not one.used, _rank(one.name), not one.required, one.name))
-    if not urls:
+    if not urls and not any(_PARTS.fullmatch(one.name) for one in variables):
         urls = [
             one
             for one in variables

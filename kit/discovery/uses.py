@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from .calls import Calls
-from .project import Project, called, imports_of
+from .project import Project, imports_of
 
 # Settings whose value is a database's URL, whatever the variable is called that it comes from.
 _EXPECTS = re.compile(
@@ -73,6 +73,13 @@ def _last_name(node: ast.expr) -> str:
     return _text(node.slice) if isinstance(node, ast.Subscript) else ""
 
 
+def _first_name(node: ast.expr, imports: Mapping[str, str]) -> str:
+    """What a dotted name begins with, by what is imported."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return imports.get(node.id, node.id) if isinstance(node, ast.Name) else ""
+
+
 def _text(node: ast.AST | None) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
@@ -94,7 +101,7 @@ def used_as_url(
                 if not _TEST.search(what):
                     for name in _followed(sources, file, value, readings):
                         found.setdefault(name, f"{what} at {file}:{node.lineno}")
-            if isinstance(node, ast.Call) and _OTHERS.match(called(node, sources.imports[file])):
+            if isinstance(node, ast.Call) and _OTHERS.match(_first_name(node.func, sources.imports[file])):
                 for value in [*node.args, *(one.value for one in node.keywords)]:
                     others |= _followed(sources, file, value, readings)
     return found, frozenset(others - set(found))
