@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -220,8 +221,14 @@ def _ask_http(check: Check, request: Http, incident: Incident, port: int | None)
         connection.close()
     ok = answer.status == request.status
     # The body of an answer as it should be may differ from run to run, and says nothing.
-    seen = f"{answer.status} {answer.reason}" + (f": {body[:160]}" if body and not ok else "")
+    seen = f"{answer.status} {answer.reason}" + (f": {_start(body)}" if body and not ok else "")
     return CheckResult(str(check), ok, redact(seen), kind="http")
+
+
+def _start(body: str, most: int = 160) -> str:
+    """How an answer begins, in one line: HTML without its tags, cut between two words."""
+    text = " ".join(re.sub(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", " ", body, flags=re.S | re.I).split())
+    return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
 
 
 def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, port: int | None) -> CheckResult:

@@ -2,7 +2,7 @@
 
 from .changes import Hunk
 from .history import Boundary, History
-from .markup import Part, Shown, code, fold, items, join, para, patch, preformatted, strong, table, word
+from .markup import Part, Shown, code, count, fold, items, join, para, patch, preformatted, strong, table, word
 from .redact import redact
 from .repository import Commit
 from .triage import Triage
@@ -20,7 +20,7 @@ def made_by(triage: Triage) -> Shown:
         head = (
             "The log does not tell which build made it"
             if not triage.builds
-            else f"{len(triage.builds)} commits can have made the log"
+            else f"{count(len(triage.builds), 'commit')} can have made the log"
         )
     elif can:
         head = "The work tree can have made the log"
@@ -125,7 +125,8 @@ def came_and_went(history: History | None, place: str | None = "verdict") -> Sho
     for one in history.claims:
         if one.says:
             facts.append(join(strong("A commit that says it is the fix "), one.verdict, ": ", _named(one.commit)))
-    facts.append(f"{history.runs} builds of {history.commits} commits were run, {history.kept} were known from before")
+    ran = f"{count(history.runs, 'build')} of {count(history.commits, 'commit')}"
+    facts.append(f"Run: {ran}; known from before: {history.kept}")
     facts += list(history.notes)
     return Shown([para(strong(head), kind=kind), items(facts)], place=place)
 

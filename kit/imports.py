@@ -287,7 +287,7 @@ def _stops(
 def cycles(nodes: Sequence[int], edges: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
     """Groups of nodes that reach each other (Tarjan's strongly connected components of two and more)."""
     following: dict[int, list[int]] = {node: [] for node in nodes}
-    for start, end in sorted(set(edges)):
+    for start, end in edges:
         following[start].append(end)
     index: dict[int, int] = {}
     low: dict[int, int] = {}

@@ -266,5 +266,6 @@ def _of_repository(repository: Repository, work_tree: Path | None, commits: Sequ
             frames = {one.frame.file for one in results}
             touched = sorted(path for path in changed if any(path.endswith(file) for file in frames))
             where = f", of the log's own files {', '.join(touched)}" if touched else ", none of them in the log"
-            notes.append(f"The work tree has {len(changed)} files with changes that are in no commit{where}.")
+            files = "1 file" if len(changed) == 1 else f"{len(changed)} files"
+            notes.append(f"The work tree has {files} with changes that are in no commit{where}.")
     return notes
