@@ -323,12 +323,43 @@ def metadata_picture(moments: Sequence[Moment], *, narrow: bool = False) -> str:
     write(left, top + high + 18, "1", "axis")
     if len(moments) > 1:
         write(left + wide, top + high + 18, str(len(moments)), "axis")
+    named = left
+    for index in range(1, len(moments)):
+        if moments[index].process != moments[index - 1].process:
+            parts.append(
+                f'<line class="grid" x1="{x(index)}" y1="{top}" x2="{x(index)}" y2="{top + high}" stroke="#d0d7de" stroke-dasharray="3 3"></line>'
+            )
+            if x(index) - named > 85 and left + wide - x(index) > 55:
+                named = x(index)
+                write(named, top + high + 18, "next process", "axis")
     parts.append(
         f'<path class="first" d="{_climb(moments, x, y)}" fill="none" stroke="#0550ae" stroke-width="2.4"></path>'
     )
     telling = [(index, one) for index, one in enumerate(moments) if one.new or one.rejected or one.met]
     telling.sort(key=lambda item: (-len(item[1].rejected), -len(item[1].met), -item[1].new, item[0]))
-    taken: list[tuple[float, float, float]] = []
+
+    def places(px: float, py: float, length: float) -> list[tuple[float, float, float, float]]:
+        """Boxes for a text near a mark, the best first; one that does not fit beside it begins where it fits."""
+        sides = (px - length - 9, px + 9) if px > left + wide / 2 else (px + 9, px - length - 9)
+        over, edge = (px - length if px > left + wide / 2 else px), left + wide + right - length
+        found = [
+            (over, py - 12),
+            *((side, py + 4) for side in sides),
+            (over, py + 20),
+            (over, py - 27),
+            (over, py + 35),
+        ]
+        found += [(side, py + down) for side in sides for down in (18, 32, -18)]
+        return [
+            _covered(min(max(start, 2), edge), at, length)
+            for start, at in found
+            if edge >= 2 and 28 <= at <= top + high - 4
+        ]
+
+    # Where no text may lie: the line, the marks, and texts that lie there already, as (left, top, right, bottom).
+    line = _pieces(moments, x, y)
+    marks = [(x(i + 0.5) - 6, y(m.tables) - 6, x(i + 0.5) + 6, y(m.tables) + 6) for i, m in telling[:_MOST_MARKS]]
+    taken: list[tuple[float, float, float, float]] = []
     for index, one in telling[:_MOST_MARKS]:
         px, py = x(index + 0.5), y(one.tables)
         if one.rejected:
@@ -347,23 +378,47 @@ def metadata_picture(moments: Sequence[Moment], *, narrow: bool = False) -> str:
         else:
             parts.append(f'<circle class="first" cx="{px}" cy="{py}" r="4" fill="#0550ae"></circle>')
             text = f"{one.module} +{one.new}"
-        text = plain(text, 38 if narrow else _LABEL)
-        length = len(text) * 7.3
-        anchor = "end" if px > left + wide / 2 else "start"
-        # A label that does not fit beside its mark begins where it fits.
-        start = min(max(px - length if anchor == "end" else px, 2), left + wide + right - length)
-        for at in (py - 10, py + 26, py - 25, py + 41):
-            if (
-                start >= 0
-                and 28 <= at <= top + high - 4
-                and not any(abs(at - o) < 15 and start < end and start + length > begin for begin, end, o in taken)
-            ):
-                taken.append((start, start + length, at))
-                colour = "#a32400" if one.rejected or one.met else "#1f2328"
-                write(round(start, 1), at, text, "second" if one.rejected or one.met else "label", "start", colour)
+        loud = bool(one.rejected or one.met)
+        texts = [plain(text, 38 if narrow else _LABEL)]
+        if loud:  # its table alone, where there is no room for more
+            texts.append(plain(text.partition(": ")[2], 38 if narrow else _LABEL))
+        found = None
+        for text in texts:
+            boxes = [box for box in places(px, py, len(text) * 7.3) if not any(_meet(box, other) for other in taken)]
+            free = [box for box in boxes if not any(_meet(box, other) for other in (*line, *marks))]
+            found = (text, free[0]) if free else found or ((text, boxes[0]) if boxes and loud else None)
+            if free:
                 break
+        if found:  # what is wrong is said, if over a line
+            text, box = found
+            taken.append(box)
+            kind, colour = ("second", "#a32400") if loud else ("label", "#1f2328")
+            write(round(box[0], 1), box[1] + 11, text, kind, "start", colour)
     parts.append("</svg>")
     return "".join(parts)
+
+
+def _covered(start: float, at: float, length: float) -> tuple[float, float, float, float]:
+    """What a text covers: (left, top, right, bottom)."""
+    return start, at - 11, start + length, at + 3
+
+
+def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _pieces(
+    moments: Sequence[Moment], x: Callable[[float], float], y: Callable[[int], float]
+) -> list[tuple[float, float, float, float]]:
+    """What the line of :func:`_climb` covers, a box for each of its straight parts."""
+    found = []
+    for index, one in enumerate(moments):
+        new = not index or one.process != moments[index - 1].process
+        before, now = y(one.tables - one.new if new else moments[index - 1].tables), y(one.tables)
+        found.append((x(index), before - 2, x(index + 0.5), before + 2))
+        found.append((x(index + 0.5) - 2, min(before, now), x(index + 0.5) + 2, max(before, now)))
+        found.append((x(index + 0.5), now - 2, x(index + 1), now + 2))
+    return found
 
 
 def _climb(moments: Sequence[Moment], x: Callable[[float], float], y: Callable[[int], float]) -> str:
