@@ -125,6 +125,7 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
         return CheckResult("mappers", None, early, kind="mappers")
     frozen = _frozen(trace)
     problems, about, classes_seen = [], set(), set()
+    lost: dict[str, str] = {}  # what metadata.clear() and remove() leave behind: a class to its table
     for judged in trace.judged:
         if judged["error"] is not None:
             problems.append(f"configure_mappers(): {judged['error']}")
@@ -139,10 +140,7 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
                 )
                 about.add(one["table"])
             elif one.get("held") is False and one.get("i") and one["mod"] not in frozen:
-                problems.append(
-                    f"{one['mod']}.{one['cls']} maps a table {one['table']} that is no longer in its MetaData"
-                )
-                about.add(one["table"])
+                lost[f"{one['mod']}.{one['cls']} ({one['table']})"] = one["table"]
             if one.get("table") and not one.get("inherits"):
                 by_table.setdefault(one["table"], []).append(one)
         for table, classes in sorted(by_table.items()):
@@ -155,6 +153,11 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
                 problems.append(f"{len(classes)} mapped classes for table {table}: {names}")
                 about.add(table)
     problems = list(dict.fromkeys(problems))
+    if lost:
+        named = ", ".join(list(lost)[:_MOST]) + (f" and {len(lost) - _MOST} more" if len(lost) > _MOST else "")
+        maps = "1 mapped class has" if len(lost) == 1 else f"{len(lost)} mapped classes have"
+        problems.append(f"{maps} a table that is no longer in its MetaData: {named}")
+        about.update(lost.values())
     if problems:
         return CheckResult("mappers", False, _listed(problems), tuple(sorted(about)), "mappers")
     if not classes_seen and not trace.whole:

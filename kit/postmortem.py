@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from . import interrupt
-from .errors import RunBroke
+from .errors import IncidentError, RunBroke
 from .incident import Incident, find_interpreter
 from .janitor import folder as temporary_folder
 from .janitor import write_whole
 from .redact import redacted
+from .startup import reproduce
+from .verify import shows_incident
 from .workspace import refuse_patches
 
 _LONGEST_SOCKET = 100  # bytes; macOS takes 103 with what ZeroMQ appends, Linux 107
@@ -64,7 +66,11 @@ def publish(
     from .scan import refuse_secrets
 
     find_interpreter(incident)  # what cannot begin is said now, and not from within the notebook
-    refuse_patches(incident, incident.fixes)
+    try:
+        refuse_patches(incident, incident.fixes)
+    except IncidentError:
+        if shows_incident(incident, reproduce(incident)):  # of a build that is mended nobody asks for more
+            raise
     name = incident.folder.name if incident.file.name == "incident.yaml" else incident.file.stem
     base = (output.with_suffix("") if output else Path("results") / name / "postmortem").absolute()
     base.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .advice import of_set_up
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
-from .errors import RunBroke
+from .errors import IncidentError, RunBroke
 from .incident import Incident
 from .interrupt import interruptible, pool_of
 from .redact import redact
@@ -78,14 +78,18 @@ def verify(
     :raises RunBroke: the build as it was could not begin
     """
     names = list(incident.fixes) if only is None else list(only)
-    refuse_patches(incident, names)  # now, and not when others have been waited for
+    stale = None
+    try:
+        refuse_patches(incident, names)  # now, and not when others have been waited for
+    except IncidentError as error:
+        stale = error  # of a build that is mended nobody asks for more
     results: dict[str, FixResult] = {}
     with pool_of(executor) as pool:
         progress("control: starting the build as it is")
         first = pool.submit(attempt, incident, None)
         # In a pool of our own fixes begin beside the control, so that no core waits for it. Without an incident
         # they are taken back; in somebody else's pool that would be others' time.
-        beside = executor is None
+        beside = executor is None and stale is None
         futures = {pool.submit(attempt, incident, name): name for name in (names if beside else ())}
         control = first.result()
         said = "the incident reproduces" if control.reproduced else "the incident does not reproduce"
@@ -96,6 +100,8 @@ def verify(
         if not control.reproduced:
             pool.cancel()
             return Verification(control, False, (), ())
+        if stale is not None:
+            raise stale
         if not beside:
             futures = {pool.submit(attempt, incident, name): name for name in names}
         for number, future in enumerate(as_completed(futures), 1):

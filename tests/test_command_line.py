@@ -166,11 +166,11 @@ def test_an_unknown_fix_is_exit_2_and_names_those_there_are(kit, with_fixes):
 
 
 @pytest.mark.parametrize("command", ["verify", "postmortem"])
-def test_a_patch_that_does_not_apply_is_exit_2_before_anything_is_started(command, kit, with_fixes):
+def test_a_patch_that_does_not_apply_is_exit_2_before_any_fix_is_tried(command, kit, with_fixes):
     file = with_fixes()
     (file.parent / "nothing.patch").write_text(patch("service/main.py", "something else", "new"))
     said = kit(command, file)
-    assert said.code == 2 and "step" not in said.err and "control" not in said.err
+    assert said.code == 2 and "fix 1 of" not in said.err and "executing" not in said.err
     line = 1 + file.read_text().splitlines().index("  nothing:")
     assert f"{file}:{line}: fix nothing: nothing.patch: the patch does not apply to this build" in said.err
 
