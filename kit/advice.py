@@ -7,14 +7,21 @@ import re
 from collections.abc import Sequence
 
 from .incident import Incident
+from .trace import Error
 
 _VARIABLE = re.compile(r"KeyError: '([A-Z][A-Z0-9_]+)'")
 _NO_URL = re.compile("Could not parse (?:SQLAlchemy|rfc1738) URL")
 
 
-def of_set_up(error: str | None) -> bool:
-    """Does an error say that a variable is not given, or that one given is no URL: how the startup is run, and no fault of it?"""
-    return bool(error and (_VARIABLE.match(error) or _NO_URL.search(error)))
+def of_set_up(error: Error | None) -> bool:
+    """Does an error say that a variable is not given, or that one given is no URL: how the startup is run, and no fault of it?
+
+    A ``KeyError`` is of a variable where ``os`` itself raised it; any other mapping may lack a key too.
+    """
+    if error is None:
+        return False
+    by_os = bool(error.frames) and re.search(r"(?:^|/)os\.py$|^<frozen os>$", error.frames[-1].file)
+    return bool(error.type == "KeyError" and by_os or _NO_URL.search(error.text))
 
 
 def advice(incident: Incident, error: str | None) -> list[str]:

@@ -144,8 +144,10 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
     """Does the trace show what ``expect`` says? Without ``expect``: did anything go wrong?"""
     error, table = _expected(incident), incident.expect.table
     if error is None and table is None:
-        wrong = [*(one.error for one in trace.swallowed), *(step.error for step in trace.steps if step.ok is False)]
-        return bool(trace.conflicts or any(_REFUSED not in str(one) and not of_set_up(str(one)) for one in wrong))
+        wrong = [(str(one.error), one.error) for one in trace.swallowed]
+        wrong += [(step.error or "", step.exception) for step in trace.steps if step.ok is False]
+        own = [said for said, error in wrong if not (_REFUSED in said or from_outside(said) or of_set_up(error))]
+        return bool(trace.conflicts or own)
     conflicts = [one for one in trace.conflicts if table in (None, one.table)]
     if table is not None and not conflicts:
         about = [one for one in trace.registrations if one.table == table]
@@ -169,8 +171,9 @@ def why_not(incident: Incident, trace: Trace, *, told: bool = False) -> list[str
             "database: name the variable that it reads in database_env, or write '{database_url}' into app.env, an option of a step, "
             "or a settings file that a step under 'prepare' writes."
         ]
-    seen = next((step.error for step in trace.steps if step.error), None)
-    if error is None and table is None and seen is not None and of_set_up(seen):
+    failed = next((step for step in trace.steps if step.error), None)
+    seen = failed and failed.error
+    if error is None and table is None and failed is not None and of_set_up(failed.exception):
         of = "What went wrong comes of how the incident file starts the application, and is no incident"
         return [f"{of}." if told else f"{of}: {seen}"]
     seen = seen or next((str(one.error) for one in trace.swallowed), None)

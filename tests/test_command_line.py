@@ -195,6 +195,12 @@ def test_what_the_incident_file_leaves_out_is_no_incident(source, kit, write_inc
     assert said.code == 3 and "how the incident file starts the application, and is no incident" in said.out
 
 
+def test_a_key_that_a_mapping_of_the_application_lacks_is_its_own_fault(kit, write_incident):
+    file = write_incident({"service/__init__.py": "", "service/main.py": "{}['STOCK_DSN']"})
+    said = kit("reproduce", file)
+    assert said.code == 0 and "KeyError: 'STOCK_DSN'" in said.out
+
+
 def test_no_secret_of_a_url_is_shown(kit, write_incident, duplicate):
     duplicate["service/legacy.py"] = "raise RuntimeError('postgresql://admin:hunter2@db.example.com/prod is down')"
     said = kit("reproduce", write_incident(duplicate), "--json")
