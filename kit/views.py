@@ -44,7 +44,8 @@ from .markup import (
     table,
     word,
 )
-from .picture import Moment, engines, import_picture, metadata_picture
+from .metadata_picture import Moment, metadata_picture
+from .picture import engines, import_picture
 from .reduce import GROUPS, Reduced, place_of, reduce
 from .tables import after_each_import
 from .trace import Conflict, Error, Frame, Registration, Swallowed, Trace

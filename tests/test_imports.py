@@ -13,7 +13,8 @@ from showing import BASE, incident_of, known, many_modules, model
 
 from kit import picture, views
 from kit.imports import cycles, import_graph
-from kit.picture import Moment, clean_svg, import_picture, metadata_picture
+from kit.metadata_picture import Moment, metadata_picture
+from kit.picture import clean_svg, import_picture
 from kit.reduce import reduce
 from kit.startup import reproduce
 from kit.tables import after_each_import, imports_table, metadata_after_each_import, registrations_table, steps_table
