@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -26,15 +25,15 @@ from pydantic import (
     model_validator,
 )
 
+from . import yaml_file
 from .errors import IncidentError, RunBroke
 from .known_secrets import remember_all, says_secret
+from .yaml_file import line_of
 
-_MOST_NODES = 100_000  # after aliases are followed: a file that explodes is refused
 DATABASE_SERVER = "KIT_POSTGRES_URL"  # the variable that gives the PostgreSQL server, unless the file names another
 _DATABASE_PARTS = tuple(f"database_{part}" for part in ("host", "port", "name", "user", "password"))  # PostgreSQL's
 _PLACEHOLDERS = ("database_url", *_DATABASE_PARTS)
 _MOST_BYTES = 4 << 20
-_DEEPEST = 50  # levels of lists and mappings
 _MOST = 10**9  # of any limit: beyond it the system takes no number
 _STEP_KINDS = ("import", "call", "code", "command", "serve")
 
@@ -405,9 +404,9 @@ def _behind(program: str) -> tuple[str | None, str]:
 def place(incident: Incident, *where: str) -> str:
     """``file:line`` of a key of the incident file; the file alone where it is not at hand any more."""
     try:
-        node = _Loader(incident.file.read_text("utf-8")).get_single_node()
-        return f"{incident.file}:{_line(node, where)}"
-    except (OSError, ValueError, yaml.YAMLError):
+        _, node = yaml_file.read(incident.file.read_text("utf-8"), incident.file)
+        return f"{incident.file}:{line_of(node, where)}"
+    except (OSError, ValueError, IncidentError):
         return str(incident.file)
 
 
@@ -418,24 +417,12 @@ def load(path: str | Path) -> Incident:
     :raises IncidentError: with the key and the line of everything that is wrong
     """
     file, text = _read(path)
-    try:
-        _refuse_depth(text, file)
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        _refuse_explosion(node, file)
-        _refuse_duplicates(node, file)
-        _refuse_odd_text(node, file)
-        data = None if node is None else loader.construct_document(node)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise IncidentError(f"{file}{line}: not valid YAML: {' '.join(problem.split())}") from None
+    data, node = yaml_file.read(text, file)
     if not isinstance(data, dict):
         raise IncidentError(f"{file}:1: an incident file is a mapping with title, app and startup")
     remember_all(data, "")  # from here on no message, page or report holds them
     if "file" in data:
-        raise IncidentError(f"{file}:{_line(node, ('file',))}: file: unknown key")
+        raise IncidentError(f"{file}:{line_of(node, ('file',))}: file: unknown key")
     try:
         incident = Incident.model_validate({**data, "file": file.absolute()})
     except ValidationError as error:
@@ -463,98 +450,10 @@ def _read(path: str | Path) -> tuple[Path, str]:
         raise IncidentError(f"{path}: cannot be read as UTF-8 text: {error}") from None
 
 
-class _Loader(yaml.SafeLoader):
-    """Plain values only; a value that is not what its form or tag says is an error with its line."""
-
-    def construct_object(self, node, deep=False):
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, KeyError, AttributeError, OverflowError) as error:
-            kind = node.tag.rpartition(":")[2]
-            problem = f"this is no {kind}; what is meant as text stands in quotes"
-            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
-
-
-def _refuse_depth(text: str, file) -> None:
-    """Before anything follows the levels: the deeper they are, the longer that takes."""
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > _DEEPEST:
-            raise IncidentError(f"{file}:{event.start_mark.line + 1}: nested too deeply for an incident file")
-
-
-def _refuse_odd_text(node, file) -> None:
-    """No path, command or variable can hold these, and no terminal or file takes half a character."""
-    todo = [node]
-    while todo:
-        current = todo.pop()
-        if isinstance(current, yaml.ScalarNode) and re.search("[\0\ud800-\udfff]", current.value):
-            raise IncidentError(
-                f"{file}:{current.start_mark.line + 1}: a NUL or half a character stands in this text; take it out"
-            )
-        if isinstance(current, yaml.MappingNode):
-            todo += [part for pair in current.value for part in pair]
-        elif isinstance(current, yaml.SequenceNode):
-            todo += current.value
-
-
-def _refuse_explosion(node, file) -> None:
-    count, todo = 0, [node]
-    while todo:
-        count += 1
-        if count > _MOST_NODES:
-            raise IncidentError(
-                f"{file}: aliases make this file larger than {_MOST_NODES} values; write it out plainly"
-            )
-        current = todo.pop()
-        if isinstance(current, yaml.MappingNode):
-            todo += [part for pair in current.value for part in pair]
-        elif isinstance(current, yaml.SequenceNode):
-            todo += current.value
-
-
-def _refuse_duplicates(node, file) -> None:
-    todo = [node]
-    while todo:
-        current = todo.pop()
-        if isinstance(current, yaml.MappingNode):
-            seen = {}
-            for key, value in current.value:
-                if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                    raise IncidentError(
-                        f"{file}:{key.start_mark.line + 1}: {key.value}: this key stands here a second time "
-                        f"(first in line {seen[key.value]})"
-                    )
-                if isinstance(key, yaml.ScalarNode):
-                    seen[key.value] = key.start_mark.line + 1
-                todo.append(value)
-        elif isinstance(current, yaml.SequenceNode):
-            todo += current.value
-
-
-def _line(node, where) -> int:
-    """The line of the innermost part of ``where`` that the file has."""
-    line = 1
-    for part in where:
-        following = None
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.value == str(part):
-                    line, following = key.start_mark.line + 1, value
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            following = node.value[part]
-            line = following.start_mark.line + 1
-        if following is None:
-            break
-        node = following
-    return line
-
-
 def _problem(found, node, file) -> tuple[int, str]:
     where, kind = found["loc"], found["type"]
     name = ".".join(map(str, where))[:200] or "the file"
-    line = _line(node, where)
+    line = line_of(node, where)
     if kind == "extra_forbidden":
         known = _known_keys(where)
         near = difflib.get_close_matches(str(where[-1]), known, 1)
@@ -592,7 +491,7 @@ def _check_paths(incident: Incident, node) -> None:
             there = False
         if not there:
             name = ".".join(map(str, where))
-            problems.append(f"{incident.file}:{_line(node, where)}: {name}: there is no {kind} {path}")
+            problems.append(f"{incident.file}:{line_of(node, where)}: {name}: there is no {kind} {path}")
         return there
 
     app = incident.app
