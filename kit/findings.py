@@ -193,7 +193,7 @@ def _why(diagnosis: "Diagnosis") -> list[Part]:
     if own:
         at = join(" at ", code(own[0].site)) if own[0].site else None
         more = f", and {len(own) - 1} more" if len(own) > 1 else ""
-        said.append(join(strong("Behind it: "), _shortly(str(own[0].error)), at, more))
+        said.append(join(strong("Behind it: "), _shortly(str(own[0].error).rstrip(".")), at, more))
     return said
 
 

@@ -340,7 +340,9 @@ DRIVERS = sorted({package for package, _ in [*ENGINES.values(), *ASYNC_ENGINES.v
 def drivers() -> str:
     """An interpreter with SQLAlchemy and every driver that pip brings."""
     python = interpreters().get((3, 11)) or sys.executable
-    return environment(python, "sqlalchemy[asyncio]==2.0.58", "alembic==1.20.1", "redis==6.4.0", *DRIVERS)
+    return environment(
+        python, "sqlalchemy[asyncio]==2.0.58", "alembic==1.20.1", "redis==6.4.0", "pika==1.3.2", *DRIVERS
+    )
 
 
 def stays_shut(trace, server, line: int | None, name="127.0.0.1"):
@@ -404,6 +406,7 @@ DIRECT = {
     "an engine's creator": "import psycopg2, sqlalchemy\nsqlalchemy.create_engine('postgresql://', creator=lambda: psycopg2.connect(host='127.0.0.1', port=PORT, password='geheim')).connect()",
     "psycopg2 by the environment": "import os, psycopg2; os.environ.update(PGHOST='127.0.0.1', PGPORT=str(PORT), PGPASSWORD='geheim')\npsycopg2.connect('')",
     "redis": "import redis\nredis.Redis.from_url('redis://:geheim@127.0.0.1:%d/0' % PORT).ping()",
+    "a message broker": "import pika\npika.BlockingConnection(pika.URLParameters('amqp://app:geheim@127.0.0.1:%d/' % PORT))",
     "redis by name": "import redis\nredis.Redis('localhost', PORT).ping()",
 }  # fmt: skip
 
