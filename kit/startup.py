@@ -1,8 +1,10 @@
 """Runs an incident's startup in child processes with the probe, within limits, and gives its trace."""
 
+import http.client
 import json
 import math
 import os
+import random
 import select
 import shlex
 import shutil
@@ -29,6 +31,9 @@ from .workspace import Workspace, workspace
 _POLL = 0.02  # seconds between looks whether a server answers
 _LOOK = 0.1  # seconds between looks at the limits
 _TELLING = 2.0  # seconds that a step which hangs has to end by SIGINT, whose traceback says where it hung
+_GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_USUALLY_GIVEN = 32_768  # and above: ports that a system gives to whoever asks for any
+_UNPRIVILEGED = 10_000  # and above: few services have a port of their own
 _SHELL = set("|&;<>$`\n")
 _DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
 _SUPERVISOR = str(Path(__file__).with_name("supervisor.py"))
@@ -436,10 +441,23 @@ def command_line(text: str, space: Workspace) -> list[str]:
 
 
 def free_port() -> int:
-    """A loopback port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A loopback port that nobody uses at this moment, and that the system gives to nobody who asks for any.
+
+    One of those might be somebody else's before the server has bound it.
+    """
+    try:
+        given = int(_GIVEN.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        given = _USUALLY_GIVEN
+    below = range(_UNPRIVILEGED, given)
+    for port in [*random.sample(below, min(len(below), 100)), 0]:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return probe.getsockname()[1]
+            except OSError:
+                continue
+    raise RunBroke("no loopback port is free for the server")
 
 
 def answers(port: int | None) -> bool:
@@ -462,7 +480,7 @@ def answers(port: int | None) -> bool:
     except urllib.error.HTTPError as answer:
         answer.close()
         return True
-    except (TimeoutError, ValueError):
+    except (TimeoutError, ValueError, http.client.HTTPException):  # silence, or no HTTP
         return True
     except urllib.error.URLError as error:
         return not isinstance(error.reason, ConnectionRefusedError)

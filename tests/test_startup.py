@@ -186,6 +186,26 @@ def test_a_served_application_is_asked_on_its_port_and_ended(write_incident):
     assert trace.steps[0].ok and asked[0] > 0 and not trace.broke
 
 
+def test_a_server_that_speaks_no_http_is_up_when_it_answers(write_incident):
+    """On a port that the system gives to nobody else who asks for any."""
+    source = """
+        import socket, sys
+        if __name__ == "__main__":
+            server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+            while True:
+                with server.accept()[0] as line:
+                    line.sendall(bytes([255]) + bytes(8) + bytes([1, 127]))
+    """
+    asked = []
+    file = write_incident(
+        {"service/__init__.py": "", "service/main.py": source}, startup=[{"serve": "python -m service.main {port}"}]
+    )
+    trace = reproduce(load(file), while_up=lambda space, port: asked.append(port))
+    assert trace.steps[0].ok and not trace.broke
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    assert 10_000 <= asked[0] < (int(given.read_text().split()[0]) if given.exists() else 32_768)
+
+
 def test_a_patch_that_does_not_apply_names_the_patch_and_the_reason(write_incident, duplicate, tmp_path):
     file = write_incident(duplicate)
     patch = tmp_path / "wrong.patch"
