@@ -10,8 +10,8 @@ from pathlib import Path
 
 from .incident import Check, Http, Incident
 from .migrations import Migrations, last_line, look
+from .process import command_line, run
 from .redact import redact
-from .startup import command_line, run
 from .trace import Trace, executed_by_alembic, from_outside
 from .uncompiled import uncompiled
 from .workspace import Workspace

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .incident import Incident
+from .process import run
 from .reader import read_trace
 from .redact import redact
-from .startup import run
 from .trace import Trace
 from .workspace import Workspace
 

@@ -18,8 +18,8 @@ from .incident import Incident
 from .interrupt import interruptible, pool_of
 from .markup import safe
 from .migrations import flask_application
+from .process import run
 from .redact import redact
-from .startup import run
 from .trace import Conflict, Site, Trace, application_frames
 from .verify import shows_incident, verify
 from .workspace import workspace

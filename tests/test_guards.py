@@ -665,7 +665,7 @@ def lesser_kernel(monkeypatch, tmp_path):
             f"import sys; sys.path.append({str(PROJECT / 'kit')!r})\n"
             f"import guard_calls, guard_landlock, supervisor\n{LESS[what]}\nsupervisor.main()\n"
         )
-        monkeypatch.setattr("kit.startup._SUPERVISOR", str(script))
+        monkeypatch.setattr("kit.process._SUPERVISOR", str(script))
 
     return use
 
