@@ -14,7 +14,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from .errors import Interrupted
@@ -131,7 +131,7 @@ def interruptible(work: Callable) -> Callable:
         with once():
             try:
                 thread.start()
-                while (news := told.get())[0] == "says":
+                while (news := _next(told))[0] == "says":
                     progress(news[1])
             except BaseException as error:
                 with everything_ends():
@@ -145,6 +145,14 @@ def interruptible(work: Callable) -> Callable:
         return news[1]
 
     return run
+
+
+def _next(told: queue.SimpleQueue) -> tuple[str, Any]:
+    # Not one wait without end: a signal that comes just before a thread blocks does not wake it, and its handler
+    # would run when the next word came.
+    while True:
+        with suppress(queue.Empty):
+            return told.get(timeout=0.2)
 
 
 @contextmanager

@@ -116,6 +116,29 @@ def test_an_interrupt_does_not_stay(write_incident, duplicate, slow):
     assert len(ended.conflicts) == 1
 
 
+def test_a_signal_that_wakes_nobody_is_heard_all_the_same(write_incident, duplicate):
+    """As one that comes just before the main thread begins to wait: no thread's wait is cut short by it."""
+    import threading
+
+    from kit import load, reproduce
+    from kit.errors import Interrupted
+
+    def interrupt() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        os.kill(os.getpid(), signal.SIGINT)  # comes to this thread: the main thread takes none
+
+    file = write_incident(duplicate | {"service/main.py": SLOW}, limits={"seconds": 20})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        threading.Timer(2, interrupt).start()
+        began = time.monotonic()
+        with pytest.raises(Interrupted):
+            reproduce(load(file))
+        assert time.monotonic() - began < 20, "it was heard only when the run had come to its own end"
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def test_an_error_in_one_run_ends_the_others_and_does_not_stay(write_incident, duplicate):
     from concurrent.futures import ThreadPoolExecutor
 
