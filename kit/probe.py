@@ -30,8 +30,8 @@ script   the code of a file of the application is about to be executed by no sta
 done     body ``n`` ended, with ``error`` or null
 edge     an import by a module of the application, also one answered from ``sys.modules``: place,
          line, what it asks for; from a body that did not begin with ``exec`` (a script, ``runpy``),
-         with its frames. None by a function that a library calls while its own body runs: what such
-         an import executes shows by ``exec``
+         with its frames. None by a function that a library calls while its own body runs, nor, before
+         3.12, by one in a thread that it started: what such an import executes shows by ``exec``
 metadata a ``MetaData`` came to be; ``cleared``: one was emptied; ``created``: its ``create_all`` ran, or ``table.create``
 table    ``Table(...)`` reached a ``MetaData``: ``outcome`` registered, rejected, extended, kept or
          reflected; ``gone``: a table was taken out again (its columns failed, or by ``remove``)
@@ -51,6 +51,7 @@ import sys
 from time import perf_counter_ns as _now
 
 _before = set(sys.modules)
+_ident, _getframe = _thread.get_ident, sys._getframe
 _ENABLED = "INCIDENT_TRACE" in os.environ
 _CHUNK = 1 << 20  # bytes the trace file grows by; a longer event is cut
 _TEXT = 4000  # characters kept of a message
@@ -167,12 +168,12 @@ def _emit(kind, **fields):
 
 
 def _write(line):
-    _file.write(line.encode("ascii", "replace"))
+    _file.write(line.encode())  # ASCII, by ``_quote``
 
 
 def _thread_name():
     """The name of this thread, or None in the main thread."""
-    ident = _thread.get_ident()
+    ident = _ident()
     if ident == _main_thread:
         return None
     threads = getattr(sys.modules.get("threading"), "_active", None) or {}
@@ -246,7 +247,9 @@ def _walk(frame):
             importers = _files.get(code.co_filename)
             importer = importers and importers.get((code.co_firstlineno, code.co_name, namespace.get("__name__")))
             if importer and importer.code is code:
-                frames.append([importer.place, importer.line_at(frame, frame.f_lasti)])
+                at = frame.f_lasti
+                line = importer.line_at(frame, at) if importer.raw[at] == _IMPORT_NAME else frame.f_lineno or 0
+                frames.append([importer.place, line])
             elif not code.co_filename.startswith(_FROZEN):
                 frames.append([_place_of(code, namespace)[0], frame.f_lineno or 0])
         frame = frame.f_back
@@ -299,35 +302,46 @@ _FRESH = frozenset("__name__ __doc__ __package__ __loader__ __spec__ __path__ __
 
 _executing = {}  # file -> its code that a loader executes now
 _in_library = False  # is the innermost body of the main thread a library's? Its imports need no look then
+_body = None  # else, once it has imported something: its ``_Importer``
 
 
 def _exec_begins(code, namespace):
-    global _in_library
+    global _in_library, _body
     _executing[code.co_filename] = code
-    number, outer, main = _next_body(), _in_library, _thread.get_ident() == _main_thread
-    _see_body(number, namespace, sys._getframe(2))
+    number, thread, outer = _next_body(), _ident(), None
+    main = thread == _main_thread
+    try:
+        _see_body(number, namespace, _getframe(2), main)
+    except Exception as problem:
+        _lose("_see_body", problem)
     if main:
-        file = namespace.get("__file__")
-        _in_library = type(file) is str and not _is_app(file)
-    return number, outer if main else None
+        outer, file = (_in_library, _body), namespace.get("__file__")
+        _in_library, _body = type(file) is str and not _is_app(file), None
+        _look(not _in_library)
+    elif _alone:
+        _on_thread(None)
+    return number, outer
 
 
-@_quietly
-def _see_body(number, namespace, frame):
+def _see_body(number, namespace, frame, main):
     name, file = namespace.get("__name__"), namespace.get("__file__")
-    how, frame = _how(frame)
-    within, via = _walk(frame)
-    thread = _thread_name()
+    within, line = 0, None
+    if main and _body is not None:
+        within, line = _body.imports(frame)
+    if line is not None:
+        how, via = "import", f"[[{_body.place},{line}]]"
+    else:
+        how, frame = _how(frame)
+        within, via = _walk(frame)
     more = ""
-    if thread is not None:
-        more = ',"th":' + _json(thread)
+    if not main:
+        more = ',"th":' + _json(_thread_name())
     if not namespace.keys() <= _FRESH and any(not (isinstance(k, str) and k[:2] == "__") for k in namespace):
         more += ',"again":true'
     name, file = _quote(name if isinstance(name, str) else str(name)), _quote(_text(file)) if file else "null"
     # By hand, as with edges: these two are nearly all of a trace. A list of numbers prints as JSON does.
     _write(
-        '{"k":"exec","t":%d,"n":%d,"b":%d,"m":%s,"f":%s,"via":%s,"how":"%s"%s}\n'
-        % (_now(), number, within, name, file, via, how, more)
+        f'{{"k":"exec","t":{_now()},"n":{number},"b":{within},"m":{name},"f":{file},"via":{via},"how":"{how}"{more}}}\n'
     )
 
 
@@ -355,24 +369,28 @@ def _how(frame):
 
 
 def _exec_ended(number, code, namespace, error, outer):
-    global _in_library
+    global _in_library, _body
     _executing.pop(code.co_filename, None)
-    importers = _files.get(code.co_filename)
-    if importers:
-        importer = importers.get((code.co_firstlineno, code.co_name, namespace.get("__name__")))
-        if importer is not None:
-            importer.code = importer.lines = None  # a body is executed once: no need to keep it
+    importer = None
     if outer is not None:
-        _in_library = outer
-    _see_end(number, namespace, error)
+        importer, (_in_library, _body) = _body, outer
+        _look(not _in_library)
+    if importer is None or importer.code is not code:
+        importers = _files.get(code.co_filename)
+        importer = importers and importers.get((code.co_firstlineno, code.co_name, namespace.get("__name__")))
+    if importer:
+        importer.end()  # a body is executed once: no need to keep it
+    try:
+        _see_end(number, namespace, error)
+    except Exception as problem:
+        _lose("_see_end", problem)
 
 
-@_quietly
 def _see_end(number, namespace, error):
     if error is not None:
         _emit("done", n=number, error=_error(error))
         return
-    _write('{"k":"done","t":%d,"n":%d}\n' % (_now(), number))
+    _write(f'{{"k":"done","t":{_now()},"n":{number}}}\n')
     watch = _WATCHED.get(namespace.get("__name__"))
     if watch is not None:
         watch(namespace)  # an SQLAlchemy unlike any we know is "lost", and disturbs nothing
@@ -415,12 +433,13 @@ def _open_module_door():
 
 
 @_quietly
-def _see_script(code):
+def _see_script(args):
     """``exec`` of a file's code by somebody else than a standard loader: ``runpy``, a runner of scripts or cells."""
+    code = args[0]
     if code.co_name != "<module>" or not _is_app(code.co_filename):
         return
     try:
-        frame = sys._getframe(3)
+        frame = sys._getframe(4)
     except ValueError:  # the interpreter itself, as for `python script.py`
         frame = None
     if frame is None or frame.f_globals is not _door:
@@ -430,10 +449,23 @@ def _see_script(code):
 
 def _heard(event, args):
     """Python's own audit events: they come before the act, and with no frame of ours on the stack."""
-    if event == "exec":
-        _see_script(args[0])
-    elif event in _GUARDED and _inside is not None:
-        _GUARDED[event](args)
+    if event in _heeded:
+        _heeded[event](args)
+
+
+def _on_exec(args):
+    if _files.get(args[0].co_filename) is not False:  # most are text that a library made
+        _see_script(args)
+
+
+def _on_thread(args):
+    global _alone
+    _alone = False
+    _look(True)
+
+
+# From 3.12 on a thread's start is heard.
+_heeded = {"exec": _on_exec, "_thread.start_new_thread": _on_thread, "_thread.start_joinable_thread": _on_thread}
 
 
 def _exec_going_on(code, namespace):
@@ -526,13 +558,15 @@ class _AtImport:
     __slots__ = ()
 
     def __get__(self, door, owner=None):
-        if _in_library and _thread.get_ident() == _main_thread:
+        if _in_library and _ident() == _main_thread:
             return _plain_import
         try:
-            frame = sys._getframe(1)
-            namespace = frame.f_globals
-            if _files.get(namespace.get("__file__")) is not False:  # no module of a library
-                _see_import(frame, namespace)
+            frame = _getframe(1)
+            body = _body
+            if body is not None and body.frame is frame:
+                _see_statement(body, frame)
+            elif _files.get(frame.f_globals.get("__file__")) is not False:  # no module of a library
+                _see_import(frame, frame.f_globals)
         except (ValueError, TypeError):  # asked by the interpreter itself, as for `python -m`; a strange ``__file__``
             pass
         except Exception as problem:
@@ -540,39 +574,78 @@ class _AtImport:
         return _plain_import
 
 
+_at_import = _AtImport()
+
+
 class _ImportDoor:
     """Stands in for ``builtins.__import__``; calling it runs the original and nothing else."""
 
-    __call__ = _AtImport()
+    __call__ = _at_import
     __name__ = __qualname__ = "__import__"
     __module__ = "builtins"
+
+
+_alone = True  # is the main thread the only one, as far as is known?
+_looking = True  # does the door look?
+
+
+def _look(wanted):
+    """While a library's body runs in the only thread, the door is the original itself: that is most of all imports."""
+    global _alone, _looking
+    if wanted is not _looking:
+        _alone = _alone and not _thread._count()
+        if wanted or _alone:
+            _ImportDoor.__call__ = _at_import if wanted else _plain_import
+            _looking = wanted
 
 
 class _Importer:
     """A body or function of the application with imports: what is the same for each of its statements."""
 
-    __slots__ = ("at", "code", "lines", "more", "place", "seen")
+    __slots__ = ("at", "code", "consts", "frame", "lines", "more", "names", "number", "place", "raw", "seen")
 
     def __init__(self, code, namespace, before):
         self.code, self.at = code, (0, 0, 0)  # where the line that was asked for last begins and ends, the line
+        self.raw, self.consts, self.names = code.co_code, code.co_consts, code.co_names
         self.lines = code.co_lines() if hasattr(code, "co_lines") else None  # from 3.10 on
         self.seen = set() if before is None else before.seen  # another code of the same place: executed again
+        self.frame = self.number = None  # of the main thread's body that executes it
         self.place, package = _place_of(code, namespace)
         now, self.more = namespace.get("__package__"), ""
         if now is not package and now != package:
             self.more = ',"p":' + (_json(now) if isinstance(now, str) else "null")
 
+    def end(self):
+        self.code = self.consts = self.frame = self.lines = self.names = self.raw = None
+
+    def imports(self, frame):
+        """Does an import statement of this very body execute what ``frame``, of its loader, loads?
+
+        :returns: ``(number of this body, line)``; the line is None where it is not so, or not as plain as nearly always
+        """
+        try:
+            found = frame.f_back.f_back.f_back.f_back  # past exec_module, and three functions of the import system
+        except AttributeError:
+            return 0, None
+        if found is None or found is not self.frame or self.raw[found.f_lasti] != _IMPORT_NAME:
+            return 0, None
+        return self.number, self.line_at(found, found.f_lasti)
+
     def line_at(self, frame, at):
         """``f_lineno``, which looks through the code from its start each time, where imports come one after the other."""
         found, lines = self.at, self.lines
-        while lines is not None and found is not None and at >= found[1]:
-            self.at = found = next(lines, None)
+        if at >= found[1] and lines is not None:
+            for found in lines:
+                if at < found[1]:
+                    break
+            self.at = found
         # Asked for an earlier one, or another thread went on with the lines meanwhile: in the long way.
-        return found[2] if found is not None and found[0] <= at < found[1] and found[2] else frame.f_lineno or 0
+        return found[2] if found[0] <= at < found[1] and found[2] else frame.f_lineno or 0
 
 
 def _see_import(frame, namespace):
-    code, at = frame.f_code, frame.f_lasti
+    global _body
+    code = frame.f_code
     importers = _files.get(code.co_filename)
     if importers is None:
         importers = _file_of(code.co_filename)
@@ -585,33 +658,44 @@ def _see_import(frame, namespace):
     importer = importers.get(key)
     if importer is None or importer.code is not code:
         importer = importers[key] = _Importer(code, namespace, importer)
+    more = ""
+    if code.co_name == "<module>" and frame.f_lasti not in importer.seen:
+        outer = frame.f_back
+        if _executing.get(code.co_filename) is not code:
+            more = ',"b":%d,"via":%s' % _walk(frame)  # a body that no loader executes: this may be all that shows it
+        elif outer is not None and outer.f_globals is _door and _ident() == _main_thread:
+            importer.number, importer.frame = outer.f_locals["number"], frame
+            _body = importer
+    _see_statement(importer, frame, more)
+
+
+def _see_statement(importer, frame, more=""):
+    at, raw, consts = frame.f_lasti, importer.raw, importer.consts
     if at in importer.seen:
         return
     importer.seen.add(at)
-    raw = code.co_code
-    while at >= 0 and raw[at] == _EXTENDED_ARG:  # before 3.11 this is where a frame with many names is
-        at += 2
-    if at < 0 or raw[at] != _IMPORT_NAME:  # a direct call of __import__: its argument is out of sight
-        return
-    consts, kind, more = code.co_consts, raw[at - 2], importer.more
     # The two instructions before it load the names after `from ... import` and the number of dots.
-    if raw[at - 4] == kind != _EXTENDED_ARG != raw[at - 6]:  # constants both, as nearly always
-        names, dots, to = consts[raw[at - 1]], consts[raw[at - 3]], code.co_names[raw[at + 1]]
+    if raw[at] == _IMPORT_NAME and raw[at - 4] == raw[at - 2] != _EXTENDED_ARG != raw[at - 6]:
+        # constants both, as nearly always
+        names, dots, to = consts[raw[at - 1]], consts[raw[at - 3]], importer.names[raw[at + 1]]
     else:
+        while at >= 0 and raw[at] == _EXTENDED_ARG:  # before 3.11 this is where a frame with many names is
+            at += 2
+        if at < 0 or raw[at] != _IMPORT_NAME:  # a direct call of __import__: its argument is out of sight
+            return
         index, before = _argument(raw, at)
         names, earlier = _argument(raw, before)
         dots, _ = _argument(raw, earlier)
-        names, to = consts[names] if 0 <= names < len(consts) else None, code.co_names[index]
+        names, to = consts[names] if 0 <= names < len(consts) else None, importer.names[index]
         if earlier >= 0 and raw[earlier] == raw[before]:  # a constant; from 3.14 on a small number by itself
             dots = consts[dots] if dots < len(consts) else 0
-    if names and type(names) is tuple:
-        more += ',"names":[' + ",".join(map(_quote, names)) + "]"
     if dots and type(dots) is int:
         to = "." * dots + to
-    if code.co_name == "<module>" and _executing.get(code.co_filename) is not code:
-        more += ',"b":%d,"via":%s' % _walk(frame)  # a body that no loader executes: this may be all that shows it
+    to = _quote(to)
+    if names and type(names) is tuple:
+        to += ',"names":[' + ",".join(map(_quote, names)) + "]"
     line = importer.line_at(frame, at)
-    _write(f'{{"k":"edge","t":{_now()},"c":{importer.place},"l":{line},"to":{_quote(to)}{more}}}\n')
+    _write(f'{{"k":"edge","t":{_now()},"c":{importer.place},"l":{line},"to":{to}{importer.more}{more}}}\n')
 
 
 def _argument(raw, at):
@@ -629,7 +713,7 @@ def _open_import_door():
     global _plain_import, _IMPORT_NAME, _EXTENDED_ARG
     import builtins
 
-    # opcode.py would be one more entry in sys.modules: ask what the compiler makes of these two instead.
+    # opcode.py would be one more entry in sys.modules: ask what the compiler makes of these instead.
     def importing():
         import a  # noqa: F401
 
@@ -638,9 +722,14 @@ def _open_import_door():
         b = None  # noqa: F841
 
     (_IMPORT_NAME,) = set(importing.__code__.co_code[::2]) - set(assigning.__code__.co_code[::2])
-    scope = {}
-    exec("def few(): a0;a1\ndef many(): " + ";".join(["a%d" % i for i in range(300)]), scope)
-    (_EXTENDED_ARG,) = set(scope["many"].__code__.co_code[::2]) - set(scope["few"].__code__.co_code[::2])
+
+    def few(c):
+        a, *b = c
+
+    def many(c):
+        *a, b = c  # its one argument is the names behind the star times 256
+
+    (_EXTENDED_ARG,) = set(many.__code__.co_code[::2]) - set(few.__code__.co_code[::2])
     _plain_import = builtins.__import__
     builtins.__import__ = _ImportDoor()
 
@@ -729,9 +818,8 @@ def _watch_create_all(metadata_class):
     event.listen(sys.modules["sqlalchemy.sql.schema"].Table, "before_create", before_create_alone)
 
 
-def _in_sqlalchemy(frame):
-    name = frame.f_globals.get("__name__")
-    return isinstance(name, str) and (name == "sqlalchemy" or name.startswith("sqlalchemy."))
+# Where no class is mapped.
+_BELOW_MAPPING = ("sqlalchemy.sql.", "sqlalchemy.util.")
 
 
 def _defining(frame):
@@ -746,7 +834,11 @@ def _defining(frame):
     mapped = None
     later = False  # is the class mapped on purpose only later?
     while frame is not None:
-        if _in_sqlalchemy(frame) or frame.f_code.co_filename.startswith(_FROZEN):
+        module = frame.f_globals.get("__name__")
+        library = isinstance(module, str) and (module == "sqlalchemy" or module.startswith("sqlalchemy."))
+        if library and module.startswith(_BELOW_MAPPING):
+            pass
+        elif library or frame.f_code.co_filename.startswith(_FROZEN):
             names = frame.f_locals  # each look makes it anew
             later = later or "Deferred" in type(names.get("self")).__name__
             if mapped is None:
@@ -839,7 +931,7 @@ def _registries():
 
 def _threads_beside(code):
     """Is another thread inside this function now, and when did this thread begin (nanoseconds, or None)?"""
-    mine, inside, since = _thread.get_ident(), False, None
+    mine, inside, since = _ident(), False, None
     for ident, frame in sys._current_frames().items():
         while ident != mine and frame is not None and not inside:
             inside = frame.f_code is code
@@ -890,11 +982,12 @@ def _see_table(frame, key):
         "outcome": outcome,
         "b": within,
         "via": via,
-        "th": _thread_name(),
         "cls": None if mapped is None else _text(getattr(mapped, "__qualname__", mapped)),
         "mod": None if mapped is None else _text(getattr(mapped, "__module__", None)),
         "cols": len(columns),
     }
+    if _ident() != _main_thread:
+        event["th"] = _thread_name()
     if later:
         event["later"] = True
     if mapped is not None:
@@ -1001,12 +1094,10 @@ def _watch_mappers(namespace):
     def mapped(mapper):
         table, class_ = mapper.local_table, mapper.class_
         if getattr(table, "metadata", None) is not None and isinstance(getattr(table, "key", None), str):
-            _emit(
-                "mapped",
-                i=_number_of(table.metadata),
-                table=_text(table.key),
-                mod=_text(class_.__module__),
-                cls=_text(class_.__qualname__),
+            names = map(_quote, (_text(table.key), _text(class_.__module__), _text(class_.__qualname__)))
+            _write(
+                '{"k":"mapped","t":%d,"i":%d,"table":%s,"mod":%s,"cls":%s}\n'
+                % (_now(), _number_of(table.metadata), *names)
             )
 
     def _flag_new_mapper(self, mapper):
@@ -1065,7 +1156,7 @@ def _waiting():
         if parent.gr_frame is not None:
             yield parent.gr_frame
         parent = parent.parent
-    if _thread.get_ident() != _main_thread:
+    if _ident() != _main_thread:
         yield sys._current_frames().get(_main_thread)
 
 
@@ -1363,6 +1454,7 @@ def _begin_guards():
         _inside = os.path.join(os.path.realpath(inside), "")
         _allowed = tuple(os.environ.get("INCIDENT_ALLOWED", "").split())
         _scratch = _database(os.environ.get("INCIDENT_SCRATCH", ""))
+        _heeded.update(_GUARDED)
         _emit("guard", name="audit hook")
 
 
@@ -1532,8 +1624,9 @@ def _at_exit():
 
 
 def _after_fork():
-    global _main_thread, _in_library
-    _main_thread, _in_library = _thread.get_ident(), False
+    global _main_thread, _in_library, _body
+    _main_thread, _in_library, _body = _ident(), False, None
+    _look(True)
     parent = os.getppid()
     _file.open()
     _places.clear()  # they stand in the parent's file
@@ -1542,7 +1635,7 @@ def _after_fork():
 
 def _begin():
     global _file, _roots, _judging, _going_on, _finished, _stepping, _steps, _main_thread
-    _main_thread = _thread.get_ident()
+    _main_thread = _ident()
     _file = _TraceFile(os.environ["INCIDENT_TRACE"])
     root = os.environ["INCIDENT_ROOT"]
     _roots = tuple({os.path.join(root, ""), os.path.join(os.path.realpath(root), "")})
