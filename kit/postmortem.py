@@ -118,6 +118,8 @@ def execute(
 ) -> None:
     """Run a notebook through papermill, quietly.
 
+    What it writes is not looked through for secrets: whoever gives it out does that.
+
     :param scratch: a folder of its own for this run: what is the kernel's lies there, so that two runs at once do not
         meet, and nothing is left of it
     :param progress: told what the notebook's own progress line says

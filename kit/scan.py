@@ -45,14 +45,15 @@ _DATA = re.compile(r"data:([\w.+/-]{1,60})(?:;[\w=-]{1,40})*;base64,([A-Za-z0-9+
 _LONGEST = 5_000  # characters that a rule of detect-secrets is given at once
 _LEAST = 8  # letters and digits of a secret that is looked for across line ends and frames
 _SHOWN = 5  # findings that a message names
-_REMEDY = (
+WHOLE = "KIT_NOTEBOOK_IS_SCANNED"  # set for a kernel whose notebook is looked through as a whole, before it is written
+REMEDY = (
     "Most often the application prints it or has it in a message or a default: take it out there, or give the value in "
     "app.env under a name that says so (as in API_TOKEN), so that it is masked wherever it shows."
 )
 
 
 def refuse_secrets(
-    texts: dict[str, str], *, also: Iterable[str] = (), done: str = "published", remedy: str = _REMEDY
+    texts: dict[str, str], *, also: Iterable[str] = (), done: str = "published", remedy: str = REMEDY
 ) -> None:
     """Nothing where all is well.
 
@@ -65,7 +66,7 @@ def refuse_secrets(
     if found:
         more = f"; and {len(found) - _SHOWN} more places" if len(found) > _SHOWN else ""
         raise SecretFound(
-            f"nothing is {done}, since it would show a secret: {'; '.join(found[:_SHOWN])}{more}. {remedy}"
+            f"nothing is {done}, since a secret would show in {'; '.join(found[:_SHOWN])}{more}. {remedy}"
         )
 
 
@@ -86,6 +87,13 @@ def kinds_in(text: str) -> list[str]:
         if "svg" in found[1] or found[1].startswith("text/"):
             kinds += [f"{kind}, in a picture" for kind in [*_forms_in(content), *_folders_in(content)]]
     return list(dict.fromkeys(kinds))
+
+
+def kinds_shown(markup: str, text: str) -> list[str]:
+    """The kinds of secrets in what a notebook's cell displays, as HTML and as plain text; none asked where :data:`WHOLE` is set."""
+    if WHOLE in os.environ:
+        return []
+    return list(dict.fromkeys([*kinds_in(html.unescape(markup)), *kinds_in(text)]))
 
 
 def _known_in(text: str) -> Iterator[str]:

@@ -3,9 +3,12 @@
 import base64
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import PROJECT
 
 TOKEN = "Qz7" + "-hunter-4kWp-pears-9"  # of app.env, so known exactly
 CODE = "zebra77" + "kiwi31"  # likewise, and good for a name
@@ -159,7 +162,7 @@ def test_a_guard_that_would_hold_a_secret_is_not_written(write_incident, duplica
     file, target = write_incident(duplicate, startup=[{"command": step}]), tmp_path / "test_guard.py"
     for more in ([], ["--json"]):
         said = kit("guard", file, "-o", target, *more)
-        assert said.code == 1 and "nothing is written, since it would show a secret" in said.err
+        assert said.code == 1 and "nothing is written, since a secret would show in" in said.err
         assert re.search(r"test_incident_case\.py, line \d+: the value of startup\.command", said.err), said.err
         assert "kX9" not in said.out + said.err and not target.exists()
     record_property("happened", "exit 1, no file is written, the line is named")
@@ -241,3 +244,16 @@ def test_an_incident_file_that_would_hold_a_secret_is_not_written(kit, tmp_path,
     assert "kX9" not in said.out + said.err and DISCORD not in said.out + said.err
     assert not (tmp_path / "x").exists()
     record_property("happened", "exit 1, no folder is made, both lines are named")
+
+
+@pytest.mark.attempt("secrets", "a token of a form that only the scanner knows, in a notebook that nobody publishes")
+def test_a_notebook_that_is_run_by_itself_displays_no_secret(write_incident, duplicate, tmp_path, record_property):
+    duplicate["service/main.py"] = f"print({DISCORD!r})\nfrom service import billing, legacy\n"
+    papermill, notebook = Path(sys.executable).with_name("papermill"), PROJECT / "notebooks" / "reproduce.ipynb"
+    words = [papermill, notebook, tmp_path / "out.ipynb", "-p", "incident", write_incident(duplicate)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    out = (tmp_path / "out.ipynb").read_text()
+    assert "ZnCjm1XVW7" not in out
+    assert "Not displayed, since a secret would show here (Discord Bot Token)." in out and "legacy.py:5" in out
+    record_property("happened", "that view alone is not displayed, and says why")
