@@ -116,6 +116,18 @@ def code(text: object) -> Part:
     return tag("code", str(text))
 
 
+_PLACE = re.compile(r"(?<![\w/.<])(?:[\w.-]+/)*[\w.-]*\w\.(?:pyi?|ini|cfg|toml|ya?ml)(?::\d+)?(?![\w/]|\.\w)")
+
+
+def with_places(sentence: str) -> Part:
+    """A sentence in which each path of a file, with its line, is code."""
+    parts, end = [], 0
+    for found in _PLACE.finditer(sentence):
+        parts += [sentence[end : found.start()], code(found[0])]
+        end = found.end()
+    return join(*parts, sentence[end:])
+
+
 def breakable(text: object) -> Part:
     """Text with long paths or addresses in it, which may break after their marks and nowhere else."""
     shown = safe(text)

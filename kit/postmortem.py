@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -201,7 +202,8 @@ def _made_public(content: dict[str, Any]) -> dict[str, Any]:
 def _without_place(text: str, incident: Incident) -> str:
     """JSON without the folder that the incident file lies in: a message of a cell that failed names the file with it."""
     for folder in dict.fromkeys((str(incident.folder), os.path.realpath(incident.folder))):
-        text = text.replace(json.dumps(folder + os.sep, ensure_ascii=False)[1:-1], "")
+        named = re.escape(json.dumps(folder + os.sep, ensure_ascii=False)[1:-1])
+        text = re.sub(rf"(?<![\w.]){named}", "", text)  # the end of a relative path is none
     return text
 
 

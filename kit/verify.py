@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .advice import of_set_up
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
+from .definitions import one_place
 from .errors import IncidentError, RunBroke
 from .incident import Incident
 from .interrupt import interruptible, pool_of
@@ -268,7 +269,9 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
             first = tried.trace.holder(one)
             if first and first.outcome != "reflected" and first.site != one.site:
                 what = "adds its columns to" if one.outcome == "extended" else "is ignored in favour of"
-                seen = f"table {one.table}: the definition at {one.site} {what} the one at {first.site}"
+                again = one_place(first, one)
+                seen = f"{again}: at {one.site} the second {what} the first" if again else None
+                seen = f"table {one.table}: {seen or f'the definition at {one.site} {what} the one at {first.site}'}"
                 return (CheckResult("one definition a table", False, seen, (one.table,), "definitions"),)
     return ()
 
