@@ -290,7 +290,7 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         if trace.conflicts:
             second = trace.conflicts[0].second
             through = f", at {second.site} by " + " → ".join(str(f) for f in application_frames(second.chain)[:-1])
-        return "does-not-cure", f"the same error is raised{through}"
+        return "does-not-cure", f"the same error is raised{_caught(trace)}{through}"
     if tried.uncompiled:
         return "breaks", f"the patch writes what Python cannot compile: {tried.uncompiled}"
     if trace.cut:
@@ -321,6 +321,13 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     return "hides", "the error is gone and the start is clean, but " + "; ".join(
         f"{c.check}: {c.seen}" for c in failed[:2]
     )
+
+
+def _caught(trace: Trace) -> str:
+    """Told where nothing fails for the incident any more, and it is there all the same: it was not gone, to be hidden."""
+    swallowed = {str(one.error) for one in trace.swallowed}
+    quiet = swallowed and all(step.ok for step in trace.steps)
+    return ", and only swallowed" if quiet and all(one.error in swallowed for one in trace.conflicts) else ""
 
 
 def _in_short(check: CheckResult) -> str:
