@@ -6,12 +6,12 @@ library executes. So nodes are executions, not names: a file that ran under two 
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from .trace import Conflict, Edge, Frame, Import, Registration, Site, Trace, no_garbage
+from .trace import Conflict, Frame, Import, Registration, Site, Trace, no_garbage
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,19 @@ class ImportGraph:
     edges: tuple[ImportEdge, ...]
     ways: tuple[Way, ...]
     table: str | None
-    cycles: tuple[tuple[int, ...], ...]  # keys of modules that import each other
+
+    @cached_property
+    def cycles(self) -> tuple[tuple[int, ...], ...]:
+        """The keys of modules that import each other, by group."""
+        return cycles(self.imported)
+
+    @cached_property
+    def imported(self) -> dict[int, list[int]]:
+        """The key of each module, and those of what it imports."""
+        found: dict[int, list[int]] = {one.key: [] for one in self.modules}
+        for importer, imported, *_ in self.edges:
+            found[importer].append(imported)
+        return found
 
     def module_of(self, key: int | None) -> Module | None:
         return self._by_key.get(key)
@@ -118,9 +130,7 @@ def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
         ]
     else:
         ways = _way_to_error(trace, modules)
-    return ImportGraph(
-        modules, edges, tuple(ways), table, cycles([m.key for m in modules], [(e.importer, e.imported) for e in edges])
-    )
+    return ImportGraph(modules, edges, tuple(ways), table)
 
 
 def _modules(trace: Trace) -> tuple[Module, ...]:
@@ -173,48 +183,53 @@ def _edges(trace: Trace, modules: Sequence[Module]) -> tuple[ImportEdge, ...]:
         by_place.setdefault((one.process, one.module, one.file), []).append(one)
 
     def last(candidates: Sequence[Module], at: int) -> Module | None:
-        if len(candidates) == 1:  # nearly always
-            return candidates[0] if began[candidates[0].key] <= at else None
         return max((m for m in candidates if began[m.key] <= at), key=lambda m: m.number, default=None)
 
     known = {one.module for one in modules}
-    found: dict[tuple[int, int], ImportEdge] = {}
+    found: dict[int, dict[int, ImportEdge]] = {one.key: {} for one in modules}
     executed = set()  # what a statement executed itself was not answered from sys.modules
     for one in modules:
         if one.importer is not None and one.importer != one.key:
             executed.add((one.importer, one.module, one.by.line))
-            found[one.importer, one.key] = ImportEdge(one.importer, one.key, one.by.file, one.by.line, True)
-    asked: dict[tuple, list[tuple[str, Sequence[Module]]]] = {}  # what a statement asks for, and its executions
-    for edge in trace.edges:  # there may be a million
-        process, by, file, line, _, wanted, package, _, at, names = edge
-        here = by_place.get((process, by, file))
-        importer = here and last(here, at)
-        if not importer:
-            continue
-        statement = (process, wanted, package, names)
+            found[one.importer][one.key] = ImportEdge(one.importer, one.key, one.by.file, one.by.line, True)
+    asked: dict[tuple, list[tuple[str, Module, Sequence[Module]]]] = {}  # by what a statement asks for
+    place, importers, importer = None, (), None
+    for process, by, file, line, _, wanted, package, _, at, names in trace.edges:  # there may be a million
+        if place != (process, by, file):
+            place = (process, by, file)
+            importers = by_place.get(place, ())
+            importer = None
+        if importer is None or len(importers) > 1:
+            importer = last(importers, at)
+            if importer is None:
+                continue
+            key = importer.key
+            of_it = found[key]
+        statement = (process, wanted, package if wanted[:1] == "." else None, names)
         targets = asked.get(statement)
         if targets is None:
-            targets = [(name, by_name.get((process, name), ())) for name in _asked_for(edge, known)]
-            targets = asked[statement] = [(name, here) for name, here in targets if here]
-        for name, here in targets:
-            imported = last(here, at) or min(here, key=lambda m: m.number)
-            pair = (importer.key, imported.key)
-            if pair not in found and imported is not importer and (importer.key, name, line) not in executed:
-                found[pair] = ImportEdge(*pair, file, line, False)
-    return tuple(found[pair] for pair in sorted(found))
+            named = [(name, by_name.get((process, name), ())) for name in _asked_for(wanted, package, names, known)]
+            targets = asked[statement] = [(name, here[0], here) for name, here in named if here]
+        for name, imported, here in targets:
+            if len(here) > 1:
+                imported = last(here, at) or imported
+            other = imported.key
+            if other not in of_it and other != key and (key, name, line) not in executed:
+                of_it[other] = ImportEdge(key, other, file, line, False)
+    return tuple(here[other] for _, here in sorted(found.items()) for other in sorted(here))
 
 
-def _asked_for(edge: Edge, known: set[str]) -> list[str]:
+def _asked_for(wanted: str, package: str | None, names: Sequence[str], known: set[str]) -> list[str]:
     """The names of the modules that an import statement asks for; ``known`` are those that were executed."""
-    dots = len(edge.imported) - len(edge.imported.lstrip("."))
-    name = edge.imported[dots:]
+    dots = len(wanted) - len(wanted.lstrip("."))
+    name = wanted[dots:]
     if dots:
-        package = (edge.package or "").split(".")
-        above = package[: len(package) - dots + 1]
+        inside = (package or "").split(".")
+        above = inside[: len(inside) - dots + 1]
         name = ".".join([part for part in above if part] + ([name] if name else []))
-    below = [f"{name}.{one}" for one in edge.names if f"{name}.{one}" in known]
+    below = [f"{name}.{one}" for one in names if f"{name}.{one}" in known]
     # `from . import jobs` asks for `jobs`, and not for the package that the module is in.
-    return below if edge.names and len(below) == len(edge.names) else [name, *below]
+    return below if names and len(below) == len(names) else [name, *below]
 
 
 # ------------------------------------------------------------------------------------ the ways
@@ -284,17 +299,17 @@ def _stops(
 # ------------------------------------------------------------------------------------ cycles
 
 
-def cycles(nodes: Sequence[int], edges: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
-    """Groups of nodes that reach each other (Tarjan's strongly connected components of two and more)."""
-    following: dict[int, list[int]] = {node: [] for node in nodes}
-    for start, end in edges:
-        following[start].append(end)
+def cycles(following: Mapping[int, Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """Groups of nodes that reach each other (Tarjan's strongly connected components of two and more).
+
+    :param following: each node, and those that its edges lead to
+    """
     index: dict[int, int] = {}
     low: dict[int, int] = {}
     stack: list[int] = []
     on_stack: set[int] = set()
     found = []
-    for root in nodes:
+    for root in following:
         work = [(root, 0)] if root not in index else []
         while work:
             node, place = work.pop()
@@ -302,8 +317,9 @@ def cycles(nodes: Sequence[int], edges: Iterable[tuple[int, int]]) -> tuple[tupl
                 index[node] = low[node] = len(index)
                 stack.append(node)
                 on_stack.add(node)
-            for at in range(place, len(following[node])):
-                other = following[node][at]
+            ahead = following[node]
+            for at in range(place, len(ahead)):
+                other = ahead[at]
                 if other not in index:
                     work += [(node, at + 1), (other, 0)]
                     break

@@ -1,9 +1,8 @@
 """Reads what the probe wrote of a run into a :class:`~kit.trace.Trace`."""
 
 import ast
-import heapq
-import itertools
-import json
+import math
+import operator
 import os
 import re
 import signal
@@ -14,8 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import orjson
-
+from .events import in_order, read_events
 from .incident import Incident, Step
 from .redact import redact
 from .trace import (
@@ -37,20 +35,6 @@ from .workspace import Workspace
 
 # The folder that a library is installed in says where a machine keeps things, not what went wrong.
 _INSTALLED = re.compile(r"/[^\s\"':]*/(?:site-packages|dist-packages|lib(?=/python3\.\d+/))/")
-
-
-_NONE = type(None)
-# What an event's fields hold, where later code counts on it; an event that holds something else is not read.
-_TYPES = {
-    **dict.fromkeys(("t", "n", "i", "l", "c", "s", "pid"), (int,)),
-    **dict.fromkeys(("b", "parent", "cols", "since"), (int, _NONE)),
-    **dict.fromkeys(("fn", "to", "what", "url", "outcome", "how", "why", "implementation"), (str,)),
-    **dict.fromkeys(("m", "f", "p", "th", "table", "cls", "mod", "name"), (str, _NONE)),
-    **dict.fromkeys(("via", "names", "bound", "existing", "new", "mappers"), (list, _NONE)),
-    **dict.fromkeys(("error", "uncaught"), (dict, _NONE)),
-    "version": (str, list),
-}
-_ITEMS = {"names": str, "bound": str, "existing": dict, "new": dict, "mappers": dict}
 
 
 class Guards(NamedTuple):
@@ -79,56 +63,6 @@ class Ended(NamedTuple):
     port: int | None
     guards: Guards = Guards()
     asked: Asked | None = None
-
-
-def read_events(folder: Path) -> Iterator[dict]:
-    """Every whole event under ``folder``, in order of time; torn and foreign lines are passed over.
-
-    One file holds one process, whose events stay in the order in which it wrote them.
-    """
-    files = [_events_of(path, number) for number, path in enumerate(sorted(Path(folder).glob("**/*.jsonl*")))]
-    return (event for _, _, event in (heapq.merge(*files, key=_stamp) if len(files) > 1 else itertools.chain(*files)))
-
-
-_ABSENT = object()
-
-
-def _stamp(entry: tuple[int, int, dict]) -> tuple[int, int]:
-    return entry[:2]
-
-
-def _events_of(path: Path, number: int) -> Iterator[tuple[int, int, dict]]:
-    """``(time, number, event)`` of a file; never back in time, as a thread that waited between clock and file is."""
-    name, now = str(path), 0
-    with path.open("rb") as file:
-        for line in file:
-            line = line.strip(b"\0\n")
-            try:
-                event = orjson.loads(line)
-            except orjson.JSONDecodeError:  # also half a letter, as in a file's name that is no text
-                try:
-                    event = json.loads(line.decode("ascii", "replace"))
-                except (ValueError, RecursionError):
-                    continue
-            if isinstance(event, dict) and isinstance(event.get("k"), str):
-                event["file"] = name
-                stamp = event.get("t")
-                if isinstance(stamp, int) and stamp > now:
-                    now = stamp
-                yield now, number, event
-
-
-def _in_order(event: dict) -> bool:
-    if not isinstance(event.get("t", 0 if event["k"] == "place" else None), int):
-        return False
-    for name, value in event.items():
-        if name in _TYPES and not isinstance(value, _TYPES[name]):
-            return False
-        if name in _ITEMS and not all(isinstance(one, _ITEMS[name]) for one in value or ()):
-            return False
-        if name in ("existing", "new") and not all(isinstance(one.get("name"), str) for one in value or ()):
-            return False
-    return True
 
 
 def read_trace(incident: Incident, space: Workspace, ended: Sequence[Ended]) -> Trace:
@@ -272,13 +206,29 @@ class _Reader:
     def trace(self) -> Trace:
         for outcome in self.ended:
             label = f"step {outcome.steps[0][0]}"
-            for event in read_events(outcome.folder):
-                if outcome.asked is None or _stamped(event) <= outcome.asked.at:
-                    self.see(event, label, outcome)
-                else:  # what came of our asking is nothing of the application's
-                    self.see_where_it_hung(event, outcome)
+            until = outcome.asked.at if outcome.asked else math.inf
+            before = process = None
+            for _, file, event in read_events(outcome.folder):
+                if (
+                    until != math.inf and _stamped(event) > until
+                ):  # what came of our asking is nothing of the application's
+                    self.see_where_it_hung(event, self.process_of.get(file))
+                    continue
+                kind = event["k"]
+                if kind != "edge" and not in_order(event):
+                    self.lost_one(kind)
+                    continue
+                if file is not before:
+                    before, process = file, self.process(file, event, outcome)
+                try:
+                    if kind == "edge":  # of these there may be a million
+                        self.see_edge(event, process, label)
+                    else:
+                        self.see(event, process, label)
+                except (LookupError, TypeError, ValueError, AttributeError):
+                    self.lost_one(kind)
         self.forget_our_interrupt()
-        self.edges.sort(key=lambda edge: edge.at)
+        self.edges.sort(key=operator.attrgetter("at"))
         self.imports.sort(key=lambda one: one.number)
         steps = self.steps()
         sources = self.sources()
@@ -317,9 +267,8 @@ class _Reader:
                 if _interrupted(error):
                     self.stepped[step] = (began, None, None)
 
-    def see_where_it_hung(self, event: dict, outcome: Ended) -> None:
+    def see_where_it_hung(self, event: dict, process: int | None) -> None:
         """The interrupt passed the frames that the main thread was in: the application's innermost is where it was."""
-        process = self.process_of.get(event["file"])
         error = event.get("error") or event.get("uncaught")
         if (
             process is None
@@ -332,75 +281,69 @@ class _Reader:
         if frames:
             self.hung[process] = frames[-1]
 
-    def see(self, event: dict, step: str, outcome: Ended) -> None:
+    def see(self, event: dict, process: int, step: str) -> None:
         kind, at = event["k"], event.get("t", 0)
-        if kind != "edge" and not _in_order(event):  # of edges there may be a million: they are looked at once
-            self.lost.append(f"an event of kind {self.text(kind)[:40]} was not in order")
-            return
-        process = self.process(event, outcome)
-        try:
-            if kind == "edge":
-                self.see_edge(event, process, step, at)
-            elif kind == "exec":
-                self.see_exec(event, process, step, at)
-            elif kind == "place":
-                self.see_place(event, process)
-            elif kind == "script":
-                self.see_script(event, process, step, at)
-            elif kind == "done":
-                index = self.open.get((process, event["n"]))
-                if index is not None:
-                    self.imports[index] = replace(
-                        self.imports[index], ended=at, error=self.error(process, event.get("error"))
-                    )
-            elif kind == "metadata":
-                self.see_metadata(event, process)
-            elif kind == "table":
-                self.see_table(event, process, step, at)
-            elif kind == "gone":
-                self.see_gone(event, process)
-            elif kind == "cleared":
-                metadata = self.metadata.get((process, event["i"]))
-                chain = self.chain(process, event)
-                self.cleared.append({"metadata": metadata.label if metadata else None, "chain": chain, "at": at})
-            elif kind == "created":
-                metadata = self.metadata.get((process, event["i"]))
-                label = metadata.label if metadata else None
-                self.created.append({"metadata": label, "url": self.text(event["url"]), "table": event.get("table")})
-            elif kind == "mapped":
-                self.see_mapped(event, process)
-            elif kind == "behind":
-                self.see_behind(event, process)
-            elif kind == "refused":
-                self.see_refused(event, process)
-            elif kind == "guard":
-                self.listening.add(str(event["name"]))
-            elif kind == "step":
-                self.stepped[event["s"]] = (at, None, None)
-            elif kind == "stepped":
-                began = self.stepped.get(event["s"], (None,))[0]
-                self.stepped[event["s"]] = (began, at, self.error(process, event.get("error")))
-            elif kind == "exit":
-                self.uncaught[process] = self.error(process, event.get("uncaught"))
-            elif kind == "judged":
-                self.judged.append(
-                    {
-                        "step": step,
-                        "process": process,
-                        "error": self.error(process, event.get("error")),
-                        "mappers": event.get("mappers"),
-                    }
+        if kind == "exec":
+            self.see_exec(event, process, step, at)
+        elif kind == "place":
+            self.see_place(event, process)
+        elif kind == "script":
+            self.see_script(event, process, step, at)
+        elif kind == "done":
+            index = self.open.get((process, event["n"]))
+            if index is not None:
+                self.imports[index] = replace(
+                    self.imports[index], ended=at, error=self.error(process, event.get("error"))
                 )
-            elif kind == "library":
-                self.libraries.setdefault(str(event["name"]), str(event["version"]))
-            elif kind == "lost":
-                self.lost.append(self.text(event.get("why")))
-        except (LookupError, TypeError, ValueError, AttributeError):
-            self.lost.append(f"an event of kind {self.text(kind)[:40]} was not in order")
+        elif kind == "metadata":
+            self.see_metadata(event, process)
+        elif kind == "table":
+            self.see_table(event, process, step, at)
+        elif kind == "gone":
+            self.see_gone(event, process)
+        elif kind == "cleared":
+            metadata = self.metadata.get((process, event["i"]))
+            chain = self.chain(process, event)
+            self.cleared.append({"metadata": metadata.label if metadata else None, "chain": chain, "at": at})
+        elif kind == "created":
+            metadata = self.metadata.get((process, event["i"]))
+            label = metadata.label if metadata else None
+            self.created.append({"metadata": label, "url": self.text(event["url"]), "table": event.get("table")})
+        elif kind == "mapped":
+            self.see_mapped(event, process)
+        elif kind == "behind":
+            self.see_behind(event, process)
+        elif kind == "refused":
+            self.see_refused(event, process)
+        elif kind == "guard":
+            self.listening.add(str(event["name"]))
+        elif kind == "step":
+            self.stepped[event["s"]] = (at, None, None)
+        elif kind == "stepped":
+            began = self.stepped.get(event["s"], (None,))[0]
+            self.stepped[event["s"]] = (began, at, self.error(process, event.get("error")))
+        elif kind == "exit":
+            self.uncaught[process] = self.error(process, event.get("uncaught"))
+        elif kind == "judged":
+            self.judged.append(
+                {
+                    "step": step,
+                    "process": process,
+                    "error": self.error(process, event.get("error")),
+                    "mappers": event.get("mappers"),
+                }
+            )
+        elif kind == "library":
+            self.libraries.setdefault(str(event["name"]), str(event["version"]))
+        elif kind == "lost":
+            self.lost.append(self.text(event.get("why")))
 
-    def process(self, event: dict, outcome: Ended) -> int:
+    def lost_one(self, kind: str) -> None:
+        self.lost.append(f"an event of kind {self.text(kind)[:40]} was not in order")
+
+    def process(self, file: str, event: dict, outcome: Ended) -> int:
         """A process's number; each trace file is one process."""
-        known = self.process_of.get(event["file"])
+        known = self.process_of.get(file)
         if known is not None:
             return known
         if event.get("forked"):
@@ -408,7 +351,7 @@ class _Reader:
             if parents:
                 self.forks[len(self.processes)] = (parents[-1], event.get("t", 0))
         self.processes.append({"outcome": outcome, **event})
-        number = self.process_of[event["file"]] = len(self.processes) - 1
+        number = self.process_of[file] = len(self.processes) - 1
         return number
 
     def body(self, process: int, event: dict) -> int | None:
@@ -507,21 +450,18 @@ class _Reader:
             )
         )
 
-    def see_edge(self, event: dict, process: int, step: str, at: int) -> None:
-        place, line, package = self.places[process, event["c"]], event["l"], event.get("p", _ABSENT)
-        if type(at) is not int or type(line) is not int:
-            raise TypeError("an edge without a time or a line")
-        if package is _ABSENT:
-            package = place.package
-        elif package is not None and type(package) is not str:
-            raise TypeError("a package that is no name")
+    def see_edge(self, event: dict, process: int, step: str) -> None:
+        at, place, line, asked = event["t"], self.places[process, event["c"]], event["l"], event["to"]
+        package, names = event.get("p", place.package), event.get("names")
+        # In order? One look at each field: this is nearly all of a large trace.
+        if type(at) is not int or type(line) is not int or not (package is None or type(package) is str):
+            raise TypeError("an edge without a time, a line or a package")
         if "via" in event:
-            if not _in_order(event):
+            if not in_order(event):
                 raise TypeError("an edge with frames that are none")
             self.within(process, event, step, at)
-        asked, names = sys.intern(event["to"]), event.get("names")
         names = tuple(map(sys.intern, names)) if names else ()  # not text: a TypeError of its own
-        by_call = bool(event.get("dyn"))
+        by_call, asked = bool(event.get("dyn")), sys.intern(asked)
         edge = (process, place.module, place.file, line, place.function, asked, package, by_call, at, names)
         self.edges.append(Edge._make(edge))
 

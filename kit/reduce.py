@@ -6,7 +6,8 @@ condensed by package, and what lies elsewhere is counted.
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .imports import ImportGraph, Module, Stop, Way
@@ -160,9 +161,11 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
                     if (one.file, one.module) == (stop.frame.file, stop.frame.module):
                         home.setdefault(one.key, ids[identity])
     roots = {node.id for node in nodes if node.role == "root"}
-    pairs = {(e.importer, e.imported) for e in graph.edges}
-    down = _reached([key for key, node in home.items() if node in roots], pairs)
-    up = _reached([key for key, node in home.items() if node not in roots], {(end, start) for start, end in pairs})
+    importers: dict[int, list[int]] = {key: [] for key in graph.imported}
+    for importer, imported, *_ in graph.edges:
+        importers[imported].append(importer)
+    down = _reached([key for key, node in home.items() if node in roots], graph.imported)
+    up = _reached([key for key, node in home.items() if node not in roots], importers)
     # What imports each other is one group, whatever its packages; all else is condensed by package.
     in_cycle = {key: number for number, keys in enumerate(graph.cycles) for key in keys}
     on_drawn = {in_cycle.get(key) for key in home} - {None}
@@ -202,13 +205,15 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
         listed += (f"and {len(members) - _MOST_LISTED} more",) if len(members) > _MOST_LISTED else ()
         nodes.append(Node(node, "group", title, span, ", ".join(listed), GROUPS, cycle, listed))
     cycle_of = {node.id: node.cycle for node in nodes if node.cycle is not None}
-    counted: dict[tuple[str, str], int] = {}
-    for edge in graph.edges:
-        if edge.first and edge.imported in on_way:
-            continue  # that is a line of a way already
-        start, end = home.get(edge.importer), home.get(edge.imported)
-        if start and end and start != end and end not in roots and (start, end) not in lines:
-            counted[start, end] = counted.get((start, end), 0) + 1
+    counted: Counter[tuple[str, str]] = Counter()
+    for importer, start in home.items():
+        ends = Counter(map(home.get, graph.imported[importer]))
+        for imported in on_way.intersection(graph.imported[importer]):
+            if graph.module_of(imported).importer == importer:
+                ends[home.get(imported)] -= 1  # that is a line of a way already
+        for end, count in ends.items():
+            if count and end and end != start and end not in roots and (start, end) not in lines:
+                counted[start, end] += count
     for (start, end), count in sorted(counted.items(), key=lambda item: (int(item[0][0][1:]), int(item[0][1][1:]))):
         tip = f"{count} import statement" + ("s" if count > 1 else "")
         same = start in cycle_of and cycle_of[start] == cycle_of.get(end)
@@ -220,16 +225,11 @@ def _package(module: Module) -> str:
     return module.module.rpartition(".")[0] or _TOP
 
 
-def _reached(start: Iterable[int], edges: Iterable[tuple[int, int]]) -> set[int]:
-    following: dict[int, list[int]] = {}
-    for one, other in edges:
-        following.setdefault(one, []).append(other)
-    seen, todo = set(start), list(start)
-    while todo:
-        for other in following.get(todo.pop(), ()):
-            if other not in seen:
-                seen.add(other)
-                todo.append(other)
+def _reached(start: Iterable[int], following: Mapping[int, Sequence[int]]) -> set[int]:
+    new = seen = set(start)
+    while new:
+        new = set().union(*(following.get(one, ()) for one in new)) - seen
+        seen = seen | new
     return seen
 
 

@@ -9,8 +9,8 @@ import pytest
 from conftest import PROJECT
 from environments import interpreters, sqlalchemy_environment
 
+from kit.events import read_events
 from kit.incident import load
-from kit.reader import read_events
 from kit.startup import reproduce
 from kit.trace import application_frames
 
@@ -299,7 +299,7 @@ def test_a_table_is_told_apart_by_what_became_of_it(write_incident):
 def test_the_reader_passes_over_torn_and_foreign_lines(tmp_path):
     whole = b'{"k":"step","t":1,"s":1}\n'
     (tmp_path / "1-1.jsonl").write_bytes(whole + b"\0\0\0" + b'{"k":"st\n[1]\n\xff\xfe\n' + whole + b'{"k":"torn"')
-    assert [event["k"] for event in read_events(tmp_path)] == ["step", "step"]
+    assert [event["k"] for _, _, event in read_events(tmp_path)] == ["step", "step"]
 
 
 def test_the_probe_needs_only_the_standard_library():
