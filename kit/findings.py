@@ -160,10 +160,12 @@ def verdict(
             of = [one.name for one in verification.fixes if one.verdict == name]
             if of:
                 facts.append(join(strong(_DOES[name]), f" ({len(of)}): {_listed(of)}"))
-        facts += [
-            join(strong(f"{one.name} is undecided"), ": ", _shortly(steady(one.because), 280))
-            for one in [one for one in verification.fixes if one.verdict == "undecided"][:6]
-        ]
+        open_for: dict[str, list[str]] = {}
+        for one in [one for one in verification.fixes if one.verdict == "undecided"]:
+            open_for.setdefault(_shortly(steady(one.because), 280), []).append(one.name)
+        for because, names in list(open_for.items())[:6]:
+            are = "is" if len(names) == 1 else "are"
+            facts.append(join(strong(f"{_listed(names)} {are} undecided"), ": ", because))
     top = para(
         strong(head), kind={True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[good]
     )
