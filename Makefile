@@ -24,7 +24,7 @@ $(STAMP): requirements.txt
 install: $(STAMP)  ## install what the kit needs into .venv
 
 postmortem: $(STAMP)  ## run the bundled incident, or INCIDENT=path/to/incident.yaml, to its page
-	@$(RUN) -m kit postmortem $(INCIDENT)
+	@$(RUN) -m kit postmortem "$(INCIDENT)"
 
 check: $(STAMP)  ## say whether the bundled postmortems, or those below INCIDENTS=folder, are still true
 	@$(RUN) -m kit check $(INCIDENTS)

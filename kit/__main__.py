@@ -284,7 +284,7 @@ def _guard(options) -> int:
     if options.output and guard.source is not None:
         _write(options.output, guard.source)
     if options.json:
-        print(json.dumps(redacted(guard_report(incident, guard)), indent=2, ensure_ascii=False))
+        print(_as_json(redacted(guard_report(incident, guard))))
     elif guard.source is None:
         print(_plain(f"no guard is written: {guard.because}"))
     elif options.output:
@@ -335,18 +335,26 @@ def _say(text: str) -> None:
 
 
 def _give(options, report: dict, lines: list[str]) -> None:
-    from .scan import refuse_secrets
-
     report, words = redacted(report), _plain("\n".join(lines))
-    text = json.dumps(report, indent=2, ensure_ascii=False) if options.json or options.output else words
-    if options.json or options.output:
-        refuse_secrets({"result.json": text})
+    text = _as_json(report) if options.json or options.output else words
     if options.output:
         _write(options.output, text + "\n")
         if not options.json:
             print(words)
     if options.json or not options.output:
         print(text)
+
+
+def _as_json(report: dict) -> str:
+    """A report that is already redacted, as text.
+
+    :raises SecretFound: it would hold a secret all the same
+    """
+    from .scan import refuse_secrets
+
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    refuse_secrets({"result.json": text})
+    return text
 
 
 def _can_write(target: str) -> None:

@@ -73,6 +73,16 @@ def executed_again(first: Registration | None, second: Registration) -> bool:
     return (first.site.file, first.site.line) == (second.site.file, second.site.line)
 
 
+def one_place(first: Registration | None, second: Registration) -> str | None:
+    """What one line that defined a table twice is, in words; None where two lines did."""
+    if first is None or first.site[:2] != second.site[:2]:
+        return None
+    names = (first.site.module, second.site.module)
+    if None in names or names[0] == names[1]:
+        return "one statement in one file, executed twice"
+    return f"one file under two names, {names[0]} and {names[1]}"
+
+
 def differs(first: dict[str, Any] | None, second: dict[str, Any] | None, again: bool) -> tuple[str, ...]:
     """What of a column is not the same on both sides; a side is None where it has no such column.
 

@@ -244,7 +244,8 @@ def _is_about_another_error(incident: Incident) -> bool:
 
 
 def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
-    wrong = [f"step {step.number} ({step}): {step.error}" for step in trace.steps if step.ok is False]
+    failed = [step for step in trace.steps if step.ok is False]
+    wrong = [f"step {one.number} ({one}): {one.error}" for one in failed if one.error != trace.broke]
     mappers = judge_mappers(trace, [incident.expect.table] if incident.expect.table else [])
     if mappers.ok is False:
         wrong.append(mappers.seen)

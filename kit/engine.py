@@ -11,6 +11,7 @@ from papermill.engines import Engine, papermill_engines
 from papermill.log import logger
 
 from . import interrupt
+from .scan import WHOLE
 
 NAME = "kit"
 _ASK_AGAIN = 2.0  # seconds: a kernel that has not yet begun with the cell does not hear
@@ -27,7 +28,7 @@ class _Client(PapermillNotebookClient):
 
     def execute(self, **named) -> Any:
         interrupt.under_way(self, _Client.end)
-        return super().execute(**named)
+        return super().execute(env={**os.environ, WHOLE: "1"}, **named)
 
     def execute_cell(self, cell: Any, cell_index: int, **named) -> Any:
         interrupt.check()

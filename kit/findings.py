@@ -3,6 +3,7 @@
 import datetime
 import os
 import platform
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .advice import advice, told_refused
 from .checks import CheckResult
+from .definitions import one_place
 from .hypotheses import Tested
 from .imports import import_graph
 from .incident import Incident
@@ -31,6 +33,7 @@ from .markup import (
     steady,
     strong,
     table,
+    with_places,
     word,
 )
 from .timeline import import_timeline
@@ -130,11 +133,14 @@ def verdict(
     conflict = diagnosis.meeting if diagnosis else trace.conflicts[0] if trace.conflicts else None
     if conflict is not None:
         facts.append(join("Table ", code(conflict.table), ": ", conflict.error))
+        two_names = "two names" in (one_place(conflict.first, conflict.second) or "")
         for way in import_graph(trace, conflict).ways:
+            of = conflict.first if way.name == "first" else conflict.second
             facts.append(
                 join(
                     strong(f"{way.name.capitalize()} definition: "),
                     code(way.site),
+                    join(" as ", code(of.site.module)) if two_names else None,
                     " by ",
                     code(" → ".join(str(stop.frame) for stop in way.stops[:-1]) or "the step itself"),
                 )
@@ -154,10 +160,12 @@ def verdict(
             of = [one.name for one in verification.fixes if one.verdict == name]
             if of:
                 facts.append(join(strong(_DOES[name]), f" ({len(of)}): {_listed(of)}"))
-        facts += [
-            join(strong(f"{one.name} is undecided"), ": ", _shortly(steady(one.because), 280))
-            for one in [one for one in verification.fixes if one.verdict == "undecided"][:6]
-        ]
+        open_for: dict[str, list[str]] = {}
+        for one in [one for one in verification.fixes if one.verdict == "undecided"]:
+            open_for.setdefault(_shortly(steady(one.because), 280), []).append(one.name)
+        for because, names in list(open_for.items())[:6]:
+            are = "is" if len(names) == 1 else "are"
+            facts.append(join(strong(f"{_listed(names)} {are} undecided"), ": ", because))
     top = para(
         strong(head), kind={True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[good]
     )
@@ -186,7 +194,7 @@ def _why(diagnosis: "Diagnosis") -> list[Part]:
             strong("Mechanism: "),
             finding.mechanism,
             ": " if finding.because else None,
-            _shortly(finding.because[-1], 280) if finding.because else None,
+            with_places(_shortly(finding.because[-1], 280)) if finding.because else None,
         )
     ]
     own = [one for one in diagnosis.masked if not one.follows]
@@ -483,14 +491,8 @@ def provenance(
     rows.append(("notebook's Python", platform.python_version()))
     rows += [(name, _version(name)) for name in ("papermill", "nbconvert", "pandas", "graphviz-pure")]
     rows += [(f"parameter {name}", code(repr(_short(value)))) for name, value in sorted((parameters or {}).items())]
-    again = os.path.relpath(incident.file, _root())
     rows.append(
-        (
-            "run it again, in the kit's folder",
-            code(
-                f"make postmortem INCIDENT={again if not again.startswith('..') else f'…/{incident.folder.name}/{incident.file.name}'}"
-            ),
-        )
+        ("run it again, in the kit's folder", code(f"make postmortem INCIDENT={shlex.quote(_from_here(incident))}"))
     )
     times = [f"step {step.number} {step.seconds:.2f} s" for step in trace.steps if step.seconds is not None]
     line = (
@@ -500,6 +502,14 @@ def provenance(
         + "."
     )
     return Shown([table("Provenance", ("what", "value"), rows), line_of_times(para(line), *import_timeline(trace))])
+
+
+def _from_here(incident: Incident) -> str:
+    """The incident file as it is named in the kit's folder: what it says of this machine is no more than the way there."""
+    home = os.path.join(os.path.expanduser("~"), "")
+    if str(incident.file).startswith(home) and not _root().startswith(home):
+        return f"~/{str(incident.file).removeprefix(home)}"
+    return os.path.relpath(incident.file, _root())
 
 
 def _short(value: Any) -> Any:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from .redact import redact
+from .scan import REMEDY, kinds_shown
 
 _ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff\ud800-\udfff]")
 _MARK = r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
@@ -42,7 +43,8 @@ Content = Part | str | int | None
 class Shown:
     """What a notebook cell displays: HTML where there is HTML, plain text elsewhere.
 
-    ``place`` tells the page where it belongs: ``verdict`` goes to the top, ``progress`` is left out.
+    ``place`` tells the page where it belongs: ``verdict`` goes to the top, ``progress`` is left out. A notebook is
+    saved and shared as it is, also where nobody publishes it: what would show a secret all the same is not displayed.
     """
 
     def __init__(self, parts: Iterable[Part], place: str | None = None):
@@ -53,7 +55,11 @@ class Shown:
         self.place = place
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        return {"text/html": self.html, "text/plain": self.text}, {"kit": self.place} if self.place else {}
+        shown = self
+        if kinds := kinds_shown(self.html, self.text):
+            said = f"Not displayed, since a secret would show here ({', '.join(kinds)}). {REMEDY}"
+            shown = Shown([tag("p", said, kind="kit-note")])
+        return {"text/html": shown.html, "text/plain": shown.text}, {"kit": self.place} if self.place else {}
 
     def __repr__(self) -> str:
         return self.text
@@ -108,6 +114,18 @@ def tag(name: str, *contents: Content, kind: str | None = None) -> Part:
 
 def code(text: object) -> Part:
     return tag("code", str(text))
+
+
+_PLACE = re.compile(r"(?<![\w/.<])(?:[\w.-]+/)*[\w.-]*\w\.(?:pyi?|ini|cfg|toml|ya?ml)(?::\d+)?(?![\w/]|\.\w)")
+
+
+def with_places(sentence: str) -> Part:
+    """A sentence in which each path of a file, with its line, is code."""
+    parts, end = [], 0
+    for found in _PLACE.finditer(sentence):
+        parts += [sentence[end : found.start()], code(found[0])]
+        end = found.end()
+    return join(*parts, sentence[end:])
 
 
 def breakable(text: object) -> Part:

@@ -13,8 +13,10 @@ import yaml
 from .discovery import Discovery, application_of, discover, given_step
 from .errors import IncidentError
 from .incident import load
+from .known_secrets import remember
 from .logs import Log, read_log
-from .redact import redact
+from .redact import public_part, redact
+from .scan import refuse_secrets
 
 _LONGEST_LOG = 4 << 20  # bytes that are copied beside the incident file
 _COLUMN = 46  # where a comment begins, if the line leaves room
@@ -35,6 +37,7 @@ def new(
     :param log: a file, or "-" for standard input
     :param python: the application's interpreter, where it was named
     :raises IncidentError: there is one already, the application is none or not one, or nothing can run it
+    :raises SecretFound: a step or the log would show a secret; nothing is written
     """
     given = [given_step(text) for text in startup]
     content = _content(log) if log else None
@@ -43,13 +46,16 @@ def new(
     target = _plain_path(folder.expanduser())
     _free(target, root, log)
     found = discover(root, log=read, startup=given, python=python)
-    target.mkdir(parents=True, exist_ok=True)
     file = target / "incident.yaml"
+    texts = {file.name: _text(found, target, content is not None)}
+    texts |= {"log.txt": _excerpt(content, read)} if content is not None else {}
+    _refuse(found, texts)
+    target.mkdir(parents=True, exist_ok=True)
     draft = target / f".incident.yaml.{os.getpid()}"
     try:
         if content is not None:
-            (target / "log.txt").write_text(_excerpt(content, read), encoding="utf-8")
-        draft.write_text(_text(found, target, content is not None), encoding="utf-8")
+            (target / "log.txt").write_text(texts["log.txt"], encoding="utf-8")
+        draft.write_text(texts[file.name], encoding="utf-8")
         load(draft)  # what is written must be what can be read
         os.link(draft, file)  # never over one that somebody made meanwhile
     except OSError as error:
@@ -57,6 +63,18 @@ def new(
     finally:
         draft.unlink(missing_ok=True)
     return file, found
+
+
+def _refuse(found: Discovery, texts: dict[str, str]) -> None:
+    """Whoever writes an incident file hands it on: what the sources, or the log, hold of secrets stays there."""
+    for step in (*found.prepare, *found.startup):
+        remember("startup", step.text)
+    own = os.path.join(os.path.expanduser("~"), "")  # the paths in it are of this machine, as they have to be
+    refuse_secrets(
+        {name: text.replace(own, "~/") for name, text in texts.items()},
+        done="written",
+        remedy="Take it out of the log; of a step, give the step by --startup with $NAME in its place, and NAME in app.env afterwards.",
+    )
 
 
 def _folder(app: str) -> Path:
@@ -130,7 +148,7 @@ def _excerpt(content: bytes, log: Log) -> str:
 
 def _text(found: Discovery, target: Path, with_log: bool) -> str:
     """The incident file: keys in the order of the README, each with how it is known."""
-    lines = [f"title: {_value(found.title)}"]
+    lines = [f"title: {_value(redact(found.title))}"]
     lines += ["app:"]
     root = os.path.relpath(found.root.resolve(), target.resolve())
     lines += [_commented(f"  root: {_value(root)}", "the work tree as it is; it is copied, never written to")]
@@ -175,7 +193,7 @@ def _text(found: Discovery, target: Path, with_log: bool) -> str:
     if found.error:
         lines += [
             "expect:                                      # how the incident looks when it reproduces",
-            f"  error: {_value(found.error)}",
+            f"  error: {_value(public_part(found.error))}",
         ]
         lines += [f"  table: {_value(found.table)}"] if found.table else []
     else:

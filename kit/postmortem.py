@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -118,6 +119,8 @@ def execute(
 ) -> None:
     """Run a notebook through papermill, quietly.
 
+    What it writes is not looked through for secrets: whoever gives it out does that.
+
     :param scratch: a folder of its own for this run: what is the kernel's lies there, so that two runs at once do not
         meet, and nothing is left of it
     :param progress: told what the notebook's own progress line says
@@ -199,7 +202,8 @@ def _made_public(content: dict[str, Any]) -> dict[str, Any]:
 def _without_place(text: str, incident: Incident) -> str:
     """JSON without the folder that the incident file lies in: a message of a cell that failed names the file with it."""
     for folder in dict.fromkeys((str(incident.folder), os.path.realpath(incident.folder))):
-        text = text.replace(json.dumps(folder + os.sep, ensure_ascii=False)[1:-1], "")
+        named = re.escape(json.dumps(folder + os.sep, ensure_ascii=False)[1:-1])
+        text = re.sub(rf"(?<![\w.]){named}", "", text)  # the end of a relative path is none
     return text
 
 

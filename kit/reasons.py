@@ -4,7 +4,22 @@ from .definitions import type_of
 from .diagnose import Diagnosis
 from .hypotheses import Tested
 from .imports import import_graph
-from .markup import Part, Shown, code, fold, items, join, para, preformatted, stack, strong, table, word
+from .markup import (
+    Part,
+    Shown,
+    code,
+    count,
+    fold,
+    items,
+    join,
+    para,
+    preformatted,
+    stack,
+    strong,
+    table,
+    with_places,
+    word,
+)
 from .verify import Verification, met
 
 _MOST = 30  # rows of a table that could be as long as the application
@@ -16,11 +31,14 @@ def mechanism(diagnosis: Diagnosis) -> Shown:
     finding = diagnosis.finding
     named = {"none": "No fault of this family", "undecided": "Undecided"}.get(finding.mechanism)
     top = para(strong(named)) if named else para("The mechanism is ", strong(finding.mechanism), ".")
-    parts = [top, items(finding.because)]
+    broke = diagnosis.trace.broke
+    because = ["the run broke, for the reason in the verdict" if one == broke else one for one in finding.because]
+    parts = [top, items(map(with_places, because))]
     if finding.against:
-        rows = [(slug, sentence) for slug, sentence in finding.against.items()]
+        rows = [(slug, with_places(sentence)) for slug, sentence in finding.against.items()]
         ruled_out = table("Neighbours ruled out", ("mechanism", "the fact that rules it out"), rows)
-        parts.append(fold(f"{len(rows)} other mechanisms, each with the fact that rules it out", ruled_out))
+        others = count(len(rows), "other mechanism")
+        parts.append(fold(f"{others}, each with the fact that rules it out", ruled_out))
     return Shown(parts)
 
 
@@ -41,7 +59,10 @@ def definitions(diagnosis: Diagnosis) -> Shown:
                 differs or "same",
             )
         )
-    heads = ("column", f"first, {diagnosis.first}", f"second, {diagnosis.second}", "migrations", "difference")
+    both = [str(side) for side in (diagnosis.first, diagnosis.second)]
+    if both[0] == both[1] and diagnosis.first.module != diagnosis.second.module:
+        both = [f"{side} as {side.module}" for side in (diagnosis.first, diagnosis.second)]
+    heads = ("column", f"first, {both[0]}", f"second, {both[1]}", "migrations", "difference")
     which = found.agrees.split(" ")[0] in ("both", "neither") or found.agrees.startswith("the ")
     agrees = (
         para("The migrations agree with: ", strong(found.agrees.rstrip(".")), ".")
@@ -79,8 +100,10 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
         return Shown([para("No fault was found, so nothing can stand behind it.")])
     with_fixes = _met_by_fixes(diagnosis, verification) if verification is not None else []
     if not diagnosis.masked and diagnosis.beyond is not None and diagnosis.beyond.broke:
-        broke = "The second run, which goes on past failures, broke too: "
-        return Shown([para("" if with_fixes else "Not known. ", broke, diagnosis.beyond.broke), *with_fixes])
+        same = diagnosis.beyond.broke == diagnosis.trace.broke
+        broke = f"The second run, which goes on past failures, broke too{', for the same reason.' if same else ': '}"
+        why = None if same else diagnosis.beyond.broke
+        return Shown([para("" if with_fixes else "Not known. ", broke, why), *with_fixes])
     if not diagnosis.masked:
         said = "A second run, which went on past the first failure, met no error that the first startup had not shown."
         if with_fixes:

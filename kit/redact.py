@@ -10,6 +10,7 @@ import getpass
 import os
 import re
 from collections.abc import Callable
+from difflib import SequenceMatcher
 from typing import Any
 
 from .known_secrets import mask
@@ -100,6 +101,18 @@ def redact(text: str) -> str:
     text = _PAIR.sub(_masked, text)
     text = _DEFAULT.sub(rf"\g<head>{_MASK}", text)
     return _without_homes(text)
+
+
+def shows_secret(text: str) -> bool:
+    """Would something of ``text`` be masked? A home folder is private, and no secret."""
+    return redact(text).count(_MASK) > text.count(_MASK) or _PRIVATE_KEY.search(text) is not None
+
+
+def public_part(text: str) -> str:
+    """The longest stretch of ``text``, masked already or not, that is as the application has it: by it a message is known again."""
+    alike = SequenceMatcher(None, text, redact(text), autojunk=False).get_matching_blocks()
+    parts = [part.strip() for at, _, size in alike for part in text[at : at + size].split(_MASK)]
+    return max(parts, key=len)
 
 
 def redacted(value: Any) -> Any:

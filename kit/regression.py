@@ -19,7 +19,8 @@ from .interrupt import interruptible, pool_of
 from .markup import safe
 from .migrations import flask_application
 from .process import run
-from .redact import redact
+from .redact import public_part, redact
+from .scan import kinds_in, refuse_secrets
 from .trace import Conflict, Site, Trace, application_frames
 from .verify import shows_incident, verify
 from .workspace import workspace
@@ -54,6 +55,12 @@ _CANNOT = {
     "race-in-lazy-definition": "two threads have to meet in one instant, so a test passes by luck on the broken build. "
     "Guard the lock by review, or define the table at a module's level, which no thread can meet",
 }
+
+_REMEDY = (
+    "A guard goes into a repository. Of an error give a part in expect.error; in a step write $NAME in place of the value, "
+    "and give NAME in app.env under a name that says so (as in API_TOKEN): the guard then takes it from the environment "
+    "that it runs in."
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,7 @@ def make_guard(
     :param fixes: names of fixes that it has to pass with; by default those that are verified, found by trying all
     :param executor: where the startups run; by default threads, one a core
     :raises RunBroke: a startup, or the guard itself, could not begin
+    :raises SecretFound: the guard would hold a secret
     """
     with pool_of(executor) as pool:
         progress("starting the application")
@@ -195,12 +203,16 @@ def _values(
     recorded = [
         f"{which} {site} {site.name or ''}".strip() for which, site in (("first ", first), ("second", second)) if site
     ]
-    secrets = [name for name, value in incident.app.env.items() if redact(f"{name}={value}") != f"{name}={value}"]
+    secrets = [
+        name
+        for name, value in incident.app.env.items()
+        if redact(f"{name}={value}") != f"{name}={value}" or kinds_in(value)
+    ]
     meaning, remedy = _WORDS.get(mechanism, ("something that the kit has no name for.", "Mend what is named there."))
     table = conflict.table if conflict else incident.expect.table
     driver = incident.database_driver if incident.database == "sqlite" else None  # PostgreSQL's are none of SQLite's
     return {
-        "error": error,
+        "error": public_part(error) if error else None,
         "table": table,
         "recorded": recorded,
         "meaning": f"{mechanism}: {meaning}",
@@ -238,6 +250,10 @@ def _migrations(incident: Incident, looked: Looked) -> str | None:
 
 
 def _written(incident: Incident, values: dict, *, tried: str) -> str:
+    """The guard's text.
+
+    :raises SecretFound: it would hold a secret
+    """
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
@@ -245,10 +261,12 @@ def _written(incident: Incident, values: dict, *, tried: str) -> str:
     name = _name(incident)
     words = {key: _in_docstring(values[key]) for key in ("meaning", "remedy")}
     title = _in_docstring(redact(incident.title))
-    text = _TEMPLATE.read_text("utf-8")
-    return environment.from_string(text).render(
-        {**values, **words}, title=title, name=name, file=f"test_{name}.py", tried=_in_docstring(tried)
+    text, file = _TEMPLATE.read_text("utf-8"), f"test_{name}.py"
+    source = environment.from_string(text).render(
+        {**values, **words}, title=title, name=name, file=file, tried=_in_docstring(tried)
     )
+    refuse_secrets({file: source}, done="written", remedy=_REMEDY)
+    return source
 
 
 def _in_docstring(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from .definitions import one_place
 from .mechanisms import Pair, judge
 from .migrations import Migrations
 from .trace import Error, Frame, Registration, Site, Trace, application_frames, executed_by_alembic
@@ -67,9 +68,9 @@ def extend_existing_merged(case: Case) -> Fault | None:
     for pair in merged_pairs(case.trace, case.table):
         first, second = pair.first, pair.second
         what = "added its columns to" if second.outcome == "extended" else "was dropped in favour of"
-        merge = (
-            f"{_called(second)} at {second.site} {what} the table of {_called(first)} at {first.site}, without an error"
-        )
+        again = one_place(first, second)
+        before = "the table that it had made before" if again else f"the table of {_called(first)} at {first.site}"
+        merge = f"{f'{again}: ' if again else ''}{_called(second)} at {second.site} {what} {before}, without an error"
         if (
             pair.one_definition
         ):  # the same statement again: what executed it twice is the mechanism, the flag only hides it

@@ -11,7 +11,7 @@ import html
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,21 +45,28 @@ _DATA = re.compile(r"data:([\w.+/-]{1,60})(?:;[\w=-]{1,40})*;base64,([A-Za-z0-9+
 _LONGEST = 5_000  # characters that a rule of detect-secrets is given at once
 _LEAST = 8  # letters and digits of a secret that is looked for across line ends and frames
 _SHOWN = 5  # findings that a message names
+WHOLE = "KIT_NOTEBOOK_IS_SCANNED"  # set for a kernel whose notebook is looked through as a whole, before it is written
+REMEDY = (
+    "Most often the application prints it or has it in a message or a default: take it out there, or give the value in "
+    "app.env under a name that says so (as in API_TOKEN), so that it is masked wherever it shows."
+)
 
 
-def refuse_secrets(texts: dict[str, str]) -> None:
+def refuse_secrets(
+    texts: dict[str, str], *, also: Iterable[str] = (), done: str = "published", remedy: str = REMEDY
+) -> None:
     """Nothing where all is well.
 
     :param texts: file name to what is about to be written under it: ``.ipynb``, ``.json``, ``.html`` or plain text
+    :param also: findings of the caller's own, as ``file, place: kind``
+    :param done: what is not done with a secret in it
     :raises SecretFound: with the places and kinds
     """
-    found = list(dict.fromkeys(one for name, text in texts.items() for one in secrets_of(name, text)))
+    found = list(dict.fromkeys([*also, *(one for name, text in texts.items() for one in secrets_of(name, text))]))
     if found:
         more = f"; and {len(found) - _SHOWN} more places" if len(found) > _SHOWN else ""
         raise SecretFound(
-            f"nothing is published, since it would show a secret: {'; '.join(found[:_SHOWN])}{more}. "
-            "Most often the application prints it or has it in a message or a default: take it out there, or give the value in "
-            "app.env under a name that says so (as in API_TOKEN), so that it is masked wherever it shows."
+            f"nothing is {done}, since a secret would show in {'; '.join(found[:_SHOWN])}{more}. {remedy}"
         )
 
 
@@ -80,6 +87,13 @@ def kinds_in(text: str) -> list[str]:
         if "svg" in found[1] or found[1].startswith("text/"):
             kinds += [f"{kind}, in a picture" for kind in [*_forms_in(content), *_folders_in(content)]]
     return list(dict.fromkeys(kinds))
+
+
+def kinds_shown(markup: str, text: str) -> list[str]:
+    """The kinds of secrets in what a notebook's cell displays, as HTML and as plain text; none asked where :data:`WHOLE` is set."""
+    if WHOLE in os.environ:
+        return []
+    return list(dict.fromkeys([*kinds_in(html.unescape(markup)), *kinds_in(text)]))
 
 
 def _known_in(text: str) -> Iterator[str]:
@@ -137,8 +151,9 @@ def _parts(name: str, text: str) -> Iterator[tuple[str, str]]:
         yield from _values(json.loads(text), "")
     elif suffix == ".html":
         yield from _sections(text)
-    else:
-        yield "", text
+    elif kinds_in(text):
+        lines = [(f"line {number}", line) for number, line in enumerate(text.splitlines(), 1) if kinds_in(line)]
+        yield from lines or [("", text)]  # what is broken over lines is in none of them
 
 
 def _notebook(content: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .advice import of_set_up
 from .checks import Asker, CheckResult, answer_checks, judge_mappers, judge_start
+from .definitions import one_place
 from .errors import IncidentError, RunBroke
 from .incident import Incident
 from .interrupt import interruptible, pool_of
@@ -268,7 +269,9 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
             first = tried.trace.holder(one)
             if first and first.outcome != "reflected" and first.site != one.site:
                 what = "adds its columns to" if one.outcome == "extended" else "is ignored in favour of"
-                seen = f"table {one.table}: the definition at {one.site} {what} the one at {first.site}"
+                again = one_place(first, one)
+                seen = f"{again}: at {one.site} the second {what} the first" if again else None
+                seen = f"table {one.table}: {seen or f'the definition at {one.site} {what} the one at {first.site}'}"
                 return (CheckResult("one definition a table", False, seen, (one.table,), "definitions"),)
     return ()
 
@@ -287,7 +290,7 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         if trace.conflicts:
             second = trace.conflicts[0].second
             through = f", at {second.site} by " + " → ".join(str(f) for f in application_frames(second.chain)[:-1])
-        return "does-not-cure", f"the same error is raised{through}"
+        return "does-not-cure", f"the same error is raised{_caught(trace)}{through}"
     if tried.uncompiled:
         return "breaks", f"the patch writes what Python cannot compile: {tried.uncompiled}"
     if trace.cut:
@@ -318,6 +321,13 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     return "hides", "the error is gone and the start is clean, but " + "; ".join(
         f"{c.check}: {c.seen}" for c in failed[:2]
     )
+
+
+def _caught(trace: Trace) -> str:
+    """Told where nothing fails for the incident any more, and it is there all the same: it was not gone, to be hidden."""
+    swallowed = {str(one.error) for one in trace.swallowed}
+    quiet = swallowed and all(step.ok for step in trace.steps)
+    return ", and only swallowed" if quiet and all(one.error in swallowed for one in trace.conflicts) else ""
 
 
 def _in_short(check: CheckResult) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from .advice import told_refused
-from .definitions import differs, executed_again, type_of
+from .definitions import differs, executed_again, one_place, type_of
 from .findings import (
     Progress,
     actions,
@@ -48,7 +48,7 @@ from .metadata_picture import Moment, metadata_picture
 from .picture import engines, import_picture
 from .reduce import GROUPS, Reduced, place_of, reduce
 from .tables import after_each_import
-from .trace import Conflict, Error, Frame, Registration, Swallowed, Trace
+from .trace import Conflict, Error, Frame, Registration, StepResult, Swallowed, Trace
 
 __all__ = [
     "Progress",
@@ -76,6 +76,7 @@ _MOST_STEPS = 300  # modules with a line of their own
 _MOST_HELD = 40  # tables that one step names
 _MOST_QUIET = 30  # modules that one line names
 _MOST_CONFLICTS = 6  # shown in full
+_BROKE = "the reason is in the verdict"
 _MOST_STOPS = 40  # of one way
 _WAYS = {"first": "First way", "second": "Second way", "only": "The way to the error"}
 
@@ -84,11 +85,11 @@ def steps(trace: Trace) -> Shown:
     """The startup steps: which succeeded, which failed and with what, which never ran; their output folded."""
     rows = []
     for one in trace.steps:
-        rows.append((str(one.number), code(one), word(one.ok, "succeeded", "failed", "never ran"), one.error or ""))
+        rows.append((str(one.number), code(one), word(one.ok, "succeeded", "failed", "never ran"), _error(trace, one)))
     wrong = [number for number, one in enumerate(trace.steps) if one.ok is False]
     parts = [table("Startup steps", ("step", "what", "how it ended", "error"), rows, marked=wrong)]
-    if trace.broke:
-        parts.insert(0, para(strong("The run itself broke: "), trace.broke, kind="kit-note"))
+    if trace.broke and not any(one.error == trace.broke for one in trace.steps):
+        parts.insert(0, para(strong("The run itself broke: "), _BROKE, kind="kit-note"))
     if refused := told_refused(trace.refused):
         parts.append(para(refused, kind="kit-note"))
     for one in trace.steps:
@@ -98,6 +99,11 @@ def steps(trace: Trace) -> Shown:
     if trace.lost:
         parts.append(fold(f"{len(trace.lost)} things could not be recorded", items(trace.lost[:50])))
     return Shown(parts)
+
+
+def _error(trace: Trace, step: StepResult) -> str:
+    """A step's error; the reason why the run broke stands in the verdict, and is long."""
+    return f"the run broke here; {_BROKE}" if step.error and step.error == trace.broke else step.error or ""
 
 
 # ------------------------------------------------------------------------------------ metadata
@@ -242,10 +248,9 @@ def _quiet(rows: Sequence[dict]) -> list[Part]:
     if not rows:
         return []
     named = [join(f"{row['number']}. " if row["number"] else None, code(row["module"])) for row in rows[:_MOST_QUIET]]
-    named += [part(f"and {len(rows) - _MOST_QUIET} more")] if len(rows) > _MOST_QUIET else []
-    total = count(rows[-1]["tables_total"], "table")
-    top = join(f"{count(len(rows), 'module')} that registered nothing: {total} still; ", word(True))
-    return [fold(top, items(named), group="kit-imports", kind="kit-step")]
+    more = f" and {len(rows) - _MOST_QUIET} more" if len(rows) > _MOST_QUIET else None
+    top = join(f"{count(len(rows), 'module')}: {count(rows[-1]['tables_total'], 'table')}; ", word(True))
+    return [fold(top, para(join(*named, between=", "), more), group="kit-imports", kind="kit-step")]
 
 
 # ------------------------------------------------------------------------------------ the collision
@@ -271,7 +276,7 @@ def collision(trace: Trace, conflict: Conflict | None = None) -> Shown:
         ]
         parts += [para(where), beside(*columns)]
         if same:
-            parts.append(para("Both are one statement in one file, executed twice."))
+            parts.append(para(f"Both are {one_place(one.first, one.second)}."))
         elif any(differing):
             parts.append(para("Lines with ≠ have no equal in the other definition.", kind="kit-note"))
         parts += _columns(one)
@@ -322,7 +327,12 @@ def _columns(conflict: Conflict) -> list[Part]:
         same = "same" if equal else "differs" if one and other else "only in the first" if one else "only in the second"
         rows.append((code(name), _column(one), _column(other), word(equal, same, same)))
     wrong = [number for number, row in enumerate(rows) if row[3].text != "same"]
-    said = f"{len(wrong)} of {len(rows)} columns are not the same" if wrong else f"all {len(rows)} columns are the same"
+    same = f"all {len(rows)} columns are the same" if len(rows) > 1 else "the one column is the same"
+    said = (
+        f"{len(wrong)} of {count(len(rows), 'column')} {'is' if len(wrong) == 1 else 'are'} not the same"
+        if wrong
+        else same
+    )
     return [
         fold(
             f"Columns of the two definitions: {said}",
@@ -456,7 +466,7 @@ def errors(trace: Trace) -> Shown:
     parts = []
     for step in trace.steps:
         if step.ok is False:
-            parts.append(para(strong(f"Step {step.number} "), "(", code(step), ") failed: ", step.error or ""))
+            parts.append(para(strong(f"Step {step.number} "), "(", code(step), ") failed: ", _error(trace, step)))
             if step.exception is not None:
                 parts += _frames(trace, step.exception)
     return Shown(parts or [para("No step failed.")])

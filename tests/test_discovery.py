@@ -142,6 +142,17 @@ def test_variables_are_found_where_the_environment_has_another_name(way, tmp_pat
     assert found == {"NEEDED": True, "LEFT": False}
 
 
+TWO_CLASSES = """
+class Store(BaseSettings):
+    model_config = dict(env_prefix='STORE_')
+    place: str
+
+class Admin(BaseSettings):
+    model_config = dict(env_prefix='ADMIN_')
+    place: str
+
+"""
+
 # Sources, and the variables that are handed over as the database's URL in them.
 HANDED_OVER = {
     "a setting of Flask": ({"a.py": "class C:\n    SQLALCHEMY_DATABASE_URI = os.environ['STORE']\n"}, ["STORE"]),
@@ -161,6 +172,23 @@ HANDED_OVER = {
     "a field of settings": (
         {"a.py": "class S(BaseSettings):\n    model_config = dict(env_prefix='SHOP_')\n    store: str\n    name: str\n", "b.py": "engine = create_engine(str(get_settings().store))\n"},
         ["SHOP_STORE"],
+    ),
+    "a field of settings, of which another class has one too": (
+        {"a.py": TWO_CLASSES + "settings = Store()\n", "b.py": "from a import settings\nengine = create_engine(str(settings.place))\n"},
+        ["STORE_PLACE"],
+    ),
+    "a field of settings that a function makes, of which another class has one too": (
+        {"a.py": TWO_CLASSES + "def get_settings() -> Store:\n    return Store()\ndef admin():\n    return Admin()\n",
+         "b.py": "import a\ndef connect(settings):\n    return create_engine(settings.place)\nconnect(a.get_settings())\n"},
+        ["STORE_PLACE"],
+    ),
+    "a field of the settings in others, through a property": (
+        {"a.py": TWO_CLASSES.rstrip() + "\n    @property\n    def url(self):\n        return self.place\n\nclass All(BaseSettings):\n    admin: Admin = Admin()\n    store: Store\n",
+         "b.py": "from a import All\nengine = create_engine(All().admin.url)\n"},
+        ["ADMIN_PLACE"],
+    ),
+    "a field of settings, of which class nobody can tell": (
+        {"a.py": TWO_CLASSES, "b.py": "engine = create_engine(str(get_settings().place))\n"}, ["ADMIN_PLACE", "STORE_PLACE"]
     ),
     "Alembic's option": ({"env.py": "def url():\n    return os.environ['STORE']\nconfig.set_main_option('sqlalchemy.url', url())\n"}, ["STORE"]),
     "binds": ({"a.py": "class C:\n    SQLALCHEMY_BINDS = {'old': os.environ['STORE']}\n"}, ["STORE"]),
@@ -254,17 +282,46 @@ IMAGES = {
 }
 
 
+def first_start(project: Project, folder: Path) -> list[str]:
+    """The steps of the likeliest start, in an environment that has the program ``stock``."""
+    place = made(folder.parent / f"{folder.name}-env")
+    (place / "bin" / "stock").write_text("#!/bin/sh\n")
+    (place / "bin" / "stock").chmod(0o755)
+    python = next(one for one in interpreters_of(project, ".", {"VIRTUAL_ENV": str(place), "HOME": str(folder)}))
+    start = next(iter(starts_of(project, ".", Programs(project, ".", ["."], [], python))))
+    return [f"{kind}: {text}" for kind, text in start.steps]
+
+
 @pytest.mark.parametrize("image", IMAGES)
 def test_a_command_of_the_applications_own_is_taken_as_an_image_has_it(image, tmp_path):
     project = Project(
         written(tmp_path, {**STOCK, "Dockerfile": f"FROM python:3.12\nWORKDIR /srv\nCOPY . .\n{image}\n"})
     )
-    place = made(tmp_path.parent / f"{tmp_path.name}-env")
-    (place / "bin" / "stock").write_text("#!/bin/sh\n")
-    (place / "bin" / "stock").chmod(0o755)
-    python = next(one for one in interpreters_of(project, ".", {"VIRTUAL_ENV": str(place), "HOME": str(tmp_path)}))
-    start = next(iter(starts_of(project, ".", Programs(project, ".", ["."], [], python))))
-    assert [f"{kind}: {text}" for kind, text in start.steps] == IMAGES[image]
+    assert first_start(project, tmp_path) == IMAGES[image]
+
+
+# What stands in the entry script, what it is called with, and the steps that it is.
+SET_ANEW = {
+    "always": ('set -- stock "$@"\nexec "$@"', '["worker"]', ["command: stock worker"]),
+    "always, in shell form": ('set -- stock "$@"\nexec "$@"', "serve --port 80", ["serve: stock serve --port {port}"]),
+    "to a command of its own": ("set -- stock serve\nexec $@", '["worker"]', ["serve: stock serve --port {port}"]),
+    "where the first is an option": ('if [ "${1#-}" != "$1" ]; then\n  set -- stock "$@"\nfi\nexec "$@"', '["--once"]', ["command: stock --once"]),
+    "where the first is an option, and it is none": (
+        'if [ "${1#-}" != "$1" ]; then\n  set -- stock "$@"\nfi\nexec "$@"', '["stock", "worker"]', ["command: stock worker"]
+    ),
+    "where there is none": ('[ $# -eq 0 ] && set -- serve\nset -- stock "$@"\nexec "$@"', "[]", ["serve: stock serve --port {port}"]),
+    "by a word": ('if [ "$1" = web ]; then\n  shift\nelse\n  set -- stock "$@"\nfi\nexec "$@"', '["worker"]', ["command: stock worker"]),
+    "for another reason": ('if [ -f /run/x ]; then set -- stock "$@"; fi\nexec "$@"', '["stock", "worker"]', ["command: stock worker"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("when", SET_ANEW)
+def test_an_entry_script_that_sets_its_arguments_anew_is_followed(when, tmp_path):
+    script, command, steps = SET_ANEW[when]
+    docker = f'FROM python:3.12\nWORKDIR /srv\nCOPY . .\nENTRYPOINT ["/srv/entry.sh"]\nCMD {command}\n'
+    files = {**STOCK, "entry.sh": f"#!/bin/sh\nset -e\n{script}\n", "Dockerfile": docker}
+    project = Project(written(tmp_path, files))
+    assert first_start(project, tmp_path) == steps
 
 
 ROUTERS = """

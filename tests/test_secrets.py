@@ -3,12 +3,16 @@
 import base64
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import PROJECT
 
 TOKEN = "Qz7" + "-hunter-4kWp-pears-9"  # of app.env, so known exactly
 CODE = "zebra77" + "kiwi31"  # likewise, and good for a name
+DISCORD = "MTk4NjIyNDgzNDcx" + "OTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs"  # of a form that only the scanner knows
 # What only its form gives away.
 GUESSED = {
     "a URL's password": ("kX9" + "dbpass1", "postgresql://app:{}@db.example.com/prod is down"),
@@ -141,8 +145,7 @@ def test_no_page_notebook_or_result_holds_a_secret(leaking, kit, tried, tmp_path
 def test_what_redaction_does_not_know_keeps_the_page_from_being_published(
     write_incident, duplicate, kit, tmp_path, record_property
 ):
-    discord = "MTk4NjIyNDgzNDcx" + "OTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs"
-    duplicate["service/main.py"] = f"print({discord!r})\nfrom service import billing, legacy\n"
+    duplicate["service/main.py"] = f"print({DISCORD!r})\nfrom service import billing, legacy\n"
     for suffix in ("ipynb", "html", "json"):
         (tmp_path / f"p.{suffix}").write_text("of an earlier run")
     said = kit("postmortem", write_incident(duplicate), "-o", tmp_path / "p")
@@ -151,3 +154,106 @@ def test_what_redaction_does_not_know_keeps_the_page_from_being_published(
     assert "ZnCjm1XVW7" not in said.err + said.out
     assert not list(tmp_path.glob("p.*")) and not list(tmp_path.glob(".p.*"))
     record_property("happened", "exit 1, no file is left, the place is named")
+
+
+@pytest.mark.attempt("secrets", "a password in a step that a guard would repeat")
+def test_a_guard_that_would_hold_a_secret_is_not_written(write_incident, duplicate, kit, tmp_path, record_property):
+    step = "python -m service.main --password=kX9step-password"
+    file, target = write_incident(duplicate, startup=[{"command": step}]), tmp_path / "test_guard.py"
+    for more in ([], ["--json"]):
+        said = kit("guard", file, "-o", target, *more)
+        assert said.code == 1 and "nothing is written, since a secret would show in" in said.err
+        assert re.search(r"test_incident_case\.py, line \d+: the value of startup\.command", said.err), said.err
+        assert "kX9" not in said.out + said.err and not target.exists()
+    record_property("happened", "exit 1, no file is written, the line is named")
+
+
+@pytest.mark.attempt("secrets", "a secret in what a guard compares with or hands on")
+def test_a_guard_knows_an_error_by_what_is_no_secret_of_it(write_incident, duplicate, kit, tmp_path, record_property):
+    duplicate["service/main.py"] = (
+        'raise RuntimeError("no answer from postgresql://app:kX9dbpass1@db.example.com/prod after a long while of waiting")\n'
+    )
+    file, target = write_incident(duplicate, app={"env": {"ALERTS": DISCORD}}), tmp_path / "test_guard.py"
+    said = kit("guard", file, "-o", target)
+    assert said.code == 0, said.err
+    source = target.read_text()
+    assert "kX9" not in source and DISCORD not in source
+    assert "ERROR = '@db.example.com/prod after a long while of waiting'" in source
+    assert "FROM_OUTSIDE = ['ALERTS']" in source
+    record_property("happened", "the error's longest public part, and a variable's name, are written")
+
+
+COMPOSE = """
+services:
+  web:
+    build: .
+    ports: ["8000:8000"]
+    command: uvicorn store.main:app {options}
+    environment:
+      LOG_LEVEL: info
+      QUEUE: amqp://app:kX9queuepass@queue.example.com/
+      ALERTS: {alerts}
+"""
+STORE = """
+import os
+from fastapi import FastAPI
+import sqlalchemy
+queue, alerts = os.environ["QUEUE"], os.environ.get("ALERTS", "off")
+level = os.environ.get("LOG_LEVEL")
+app = FastAPI()
+"""
+
+
+def store_with(folder: Path, options="") -> Path:
+    files = {
+        "docker-compose.yml": COMPOSE.format(options=options, alerts=DISCORD),
+        "store/main.py": STORE,
+        "store/__init__.py": "",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.mark.attempt("secrets", "passwords in a compose file and in a log")
+def test_an_incident_file_is_written_without_what_is_secret_in_the_sources_and_the_log(kit, tmp_path, record_property):
+    log = tmp_path / "service.log"
+    log.write_text(
+        'Traceback (most recent call last):\n  File "/srv/store/main.py", line 2, in <module>\n    import sqlalchemy\n'
+        "RuntimeError: postgresql://app:kX9logpass@db.example.com/prod cannot be reached from here\n"
+    )
+    said = kit("new", tmp_path / "x", "--app", store_with(tmp_path / "app"), "--log", log)
+    assert said.code == 0, said.err
+    text = (tmp_path / "x" / "incident.yaml").read_text()
+    for shown in (text, (tmp_path / "x" / "log.txt").read_text(), said.out + said.err):
+        assert "kX9" not in shown and DISCORD not in shown
+    assert "QUEUE: amqp://queue.example.com/" in text and "LOG_LEVEL: info" in text
+    assert "ALERTS: docker-compose.yml:10 sets it to a secret, so it is left out here" in text
+    assert "error: '@db.example.com" in text
+    record_property("happened", "what is secret is left out, and that is said")
+
+
+@pytest.mark.attempt("secrets", "a password in a deployment's command, and a token in a log")
+def test_an_incident_file_that_would_hold_a_secret_is_not_written(kit, tmp_path, record_property):
+    root, log = store_with(tmp_path / "app", "--token=kX9option-token --port 80"), tmp_path / "service.log"
+    log.write_text(f"started\nthe token {DISCORD} is old\n")
+    said = kit("new", tmp_path / "x", "--app", root, "--log", log)
+    assert said.code == 1 and "nothing is written" in said.err, said.err
+    assert re.search(r"incident\.yaml, line \d+: the value of startup; log\.txt, line 2: Discord Bot Token", said.err)
+    assert "kX9" not in said.out + said.err and DISCORD not in said.out + said.err
+    assert not (tmp_path / "x").exists()
+    record_property("happened", "exit 1, no folder is made, both lines are named")
+
+
+@pytest.mark.attempt("secrets", "a token of a form that only the scanner knows, in a notebook that nobody publishes")
+def test_a_notebook_that_is_run_by_itself_displays_no_secret(write_incident, duplicate, tmp_path, record_property):
+    duplicate["service/main.py"] = f"print({DISCORD!r})\nfrom service import billing, legacy\n"
+    papermill, notebook = Path(sys.executable).with_name("papermill"), PROJECT / "notebooks" / "reproduce.ipynb"
+    words = [papermill, notebook, tmp_path / "out.ipynb", "-p", "incident", write_incident(duplicate)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    out = (tmp_path / "out.ipynb").read_text()
+    assert "ZnCjm1XVW7" not in out
+    assert "Not displayed, since a secret would show here (Discord Bot Token)." in out and "legacy.py:5" in out
+    record_property("happened", "that view alone is not displayed, and says why")

@@ -62,6 +62,15 @@ def test_a_fix_that_leaves_a_mapped_table_out_of_its_metadata_hides(tried):
     assert said.json["verified"] == ["none"]
 
 
+def test_a_fix_that_only_swallows_the_error_does_not_cure_and_is_told_so(tried):
+    """The error is still raised, and the table still has one definition too many: nothing is gone that could be hidden."""
+    said = tried({"caught": "try:\n    from service import legacy\nexcept Exception:\n    pass", "none": "pass"})
+    fix, checks = fix_of(said, "caught")
+    assert fix["verdict"] == "does-not-cure" and checks["incident's error gone"]["ok"] is False
+    assert fix["because"].startswith("the same error is raised, and only swallowed, at service/legacy.py:5 by"), fix
+    assert said.json["verified"] == ["none"]
+
+
 SERVED = [{"import": "service.main"}, {"serve": "python -m service.server {port}"}]
 
 

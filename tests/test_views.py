@@ -2,12 +2,14 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import PROJECT
 from showing import BASE, active, incident_of, known, model
 
 from kit import markup, picture, reasons, views
@@ -108,14 +110,22 @@ def test_the_banner_says_in_words_how_it_stands():
     assert "The run broke" in views.verdict(incident, replace(healthy, broke="killed")).text
 
 
+def test_the_banner_says_one_reason_for_several_fixes_once():
+    judged = verification(seen="the run broke")
+    judged = replace(judged, fixes=tuple(replace(one, verdict="undecided") for one in judged.fixes), verified=())
+    text = views.verdict(*known(), judged).text
+    assert "one-name, extend-existing, migrate-first are undecided: because of the run broke" in text
+    assert text.count("because of the run broke") == 1
+
+
 def test_the_banner_names_both_definitions_and_their_ways():
     text = views.verdict(*known(), verification()).text
     assert (
-        "First definition: dispatch/models.py:7 by dispatch/main.py:4 → dispatch/routers/__init__.py:1 → dispatch/routers/jobs.py:5\n"
+        "First definition: dispatch/models.py:7 as dispatch.models by dispatch/main.py:4 → dispatch/routers/__init__.py:1 → dispatch/routers/jobs.py:5\n"
         in text
     )
     assert (
-        "Second definition: dispatch/models.py:7 by dispatch/main.py:8 → dispatch/migrate.py:12 → migrations/env.py:11\n"
+        "Second definition: dispatch/models.py:7 as models by dispatch/main.py:8 → dispatch/migrate.py:12 → migrations/env.py:11\n"
         in text
     )
 
@@ -151,6 +161,34 @@ def test_a_silent_second_definition_has_its_two_ways_and_its_sites(tmp_path):
     assert "met again" in views.metadata(diagnosis.trace).text
     long = replace(diagnosis, finding=replace(diagnosis.finding, because=("word " * 50 + "point",)))
     assert "word point\n" in views.verdict(incident_of(tmp_path, files), diagnosis.trace, None, long).text + "\n"
+
+
+def test_one_file_under_two_names_is_told_so_and_not_as_one_line_twice(tmp_path):
+    files = {
+        "shop/db.py": BASE,
+        "shop/one.py": model("One", "orders") + "    __table_args__ = {'extend_existing': True}\n",
+        "shop/main.py": "import sys, shop.one\nsys.path.append('shop')\nimport one\n",
+    }
+    incident = incident_of(tmp_path, files)
+    diagnosis = diagnose(incident)
+    banner = views.verdict(incident, diagnosis.trace, None, diagnosis)
+    assert "First definition: shop/one.py:5 as shop.one by" in banner.text
+    assert "Second definition: shop/one.py:5 as one by" in banner.text
+    told = "one file under two names, shop.one and one: the class One at shop/one.py:5 added its columns to the table that it had made before"
+    assert f"Mechanism: alias-two-module-names: {told}" in banner.text
+    assert "<code>shop/one.py:5</code> added its columns" in banner.html
+    assert "the class One at <code>shop/one.py:5</code> added" in reasons.mechanism(diagnosis).html
+    shown = views.collision(diagnosis.trace, diagnosis.meeting).text
+    assert "Both are one file under two names, shop.one and one." in shown and "executed twice" not in shown
+    assert "first, shop/one.py:5 as shop.one" in reasons.definitions(diagnosis).text
+
+
+def test_a_path_in_a_sentence_is_code_and_nothing_else_is():
+    shown = markup.with_places(
+        "first a/b-c.py:7 by <frozen runpy>:3, then env.py and alembic.ini, not shop.python or 1.5"
+    )
+    assert re.findall("<code>(.*?)</code>", shown.html) == ["a/b-c.py:7", "env.py", "alembic.ini"]
+    assert shown.text.startswith("first a/b-c.py:7 by <frozen runpy>:3, then env.py")
 
 
 def test_columns_that_differ_are_said_to_differ():
@@ -312,7 +350,19 @@ def test_a_sentence_about_a_run_that_broke_claims_nothing():
         steps=(replace(trace.steps[0], ok=False, error="killed", exception=None),),
     )
     assert views.verdict(incident, broke).text.count("killed") == 1
+    told = [views.steps(broke).text, views.errors(broke).text]
+    assert all("the run broke here; the reason is in the verdict" in one and "killed" not in one for one in told)
     assert "no error of the application" in views.imports(broke).text
+
+
+@pytest.mark.parametrize("name", ["beside", "a name with ' and spaces"])
+def test_the_command_that_runs_it_again_is_one_that_make_understands(name, tmp_path):
+    incident = incident_of(tmp_path / name, {"shop/main.py": ""})
+    shown = views.provenance(incident, known()[1]).text
+    command = re.search(r"run it again, in the kit's folder \| (make .*)", shown)[1]
+    said = subprocess.run(f"{command} -n -o .venv/.installed", shell=True, cwd=PROJECT, capture_output=True, text=True)
+    asked = shlex.split(said.stdout.splitlines()[-1])[-1]
+    assert (PROJECT / asked).resolve() == incident.file.resolve()
 
 
 def test_what_does_not_reproduce_says_what_was_expected_or_that_nothing_went_wrong():

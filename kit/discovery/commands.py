@@ -114,18 +114,67 @@ def handed_on(script: str, arguments: str | Sequence[str]) -> str | list[str] | 
 
     :param arguments: as a Dockerfile has them, in shell form or exec form; what is returned is of the same form
     """
-    for words in reversed(_commands(script)):
-        while words[:1] and words[0] in _BRANCHES:
-            words = words[1:]
+    commands = _commands(re.sub(r"\$(?:#|\{#\})", "$COUNT", script))  # or the rest of the line is a comment
+    arguments = _set_anew(commands, arguments)
+    for words in map(_without_branches, reversed(commands)):
         at = next((n for n, word in enumerate(words) if _ARGUMENTS.fullmatch(word)), None)
         if at is None or at and PurePosixPath(words[0]).name in _SILENT:
             continue
         if at and words[at - 1] == "-c":  # sh -c "$*"
             return arguments
-        if isinstance(arguments, str):
-            return " ".join([*words[:at], arguments, *words[at + 1 :]])
-        return [*words[:at], *arguments, *words[at + 1 :]]
+        return _with_arguments(words, arguments)
     return None
+
+
+def _without_branches(words: list[str]) -> list[str]:
+    while words[:1] and words[0] in _BRANCHES:
+        words = words[1:]
+    return words
+
+
+def _with_arguments(words: list[str], arguments: str | Sequence[str]) -> str | list[str]:
+    """Words with a script's arguments in their place, or without them where they have none; in the arguments' own form."""
+    at = next((n for n, word in enumerate(words) if _ARGUMENTS.fullmatch(word)), None)
+    if at is None:
+        return text_of(words) if isinstance(arguments, str) else words
+    if isinstance(arguments, str):
+        return " ".join([*words[:at], arguments, *words[at + 1 :]])
+    return [*words[:at], *arguments, *words[at + 1 :]]
+
+
+def _set_anew(commands: Sequence[list[str]], arguments: str | Sequence[str]) -> str | Sequence[str]:
+    """A script's arguments after its ``set -- …``; one whose condition is not understood is passed over."""
+    branches: list[bool | None] = []
+    asked: list[str] = []  # [ … ] && set -- …
+    for words in commands:
+        if words[0] in ("if", "while", "until", "for", "case"):
+            branches.append(_holds(words[1:], arguments) if words[0] == "if" else None)
+        elif words[0] in ("elif", "else") and branches:
+            before = branches[-1]
+            branches[-1] = None if before is not False else words[0] == "else" or _holds(words[1:], arguments)
+        elif words[0] in ("fi", "done", "esac") and branches:
+            branches.pop()
+        inner = _without_branches(words[1:] if words[0] == "else" else words)
+        if inner[:2] == ["set", "--"] and all(branches) and (not asked or _holds(asked, arguments)):
+            arguments = _with_arguments(inner[2:], arguments)
+        asked = inner if inner[:1] in (["["], ["[["], ["test"]) else []
+    return arguments
+
+
+def _holds(condition: Sequence[str], arguments: str | Sequence[str]) -> bool | None:
+    """Does a condition on a script's arguments hold? None: it is on something else."""
+    given = arguments.split() if isinstance(arguments, str) else list(arguments)
+    first = given[0] if given else ""
+    asked = " ".join(word for word in condition if word not in ("[", "]", "[[", "]]", "test"))
+    asked = re.sub(r"\$\{1(?::-)?\}", "$1", asked)
+    if asked in ("${1#-} != $1", "${1:0:1} = -", "${1:0:1} == -", "$1 = -*", "$1 == -*"):
+        return first.startswith("-")
+    if asked in ("$COUNT -eq 0", "$COUNT = 0", "$COUNT == 0", "-z $1", "-z $*", "-z $@"):
+        return not given
+    if asked in ("$COUNT -gt 0", "$COUNT -ne 0", "-n $1", "-n $*", "-n $@"):
+        return bool(given)
+    compared = re.fullmatch(r"\$1 (=|==|!=) ([\w./-]+)", asked)
+    return (first == compared[2]) is (compared[1] != "!=") if compared else None
 
 
 def _expanded(text: str, values: Mapping[str, str], done: Translated) -> str:

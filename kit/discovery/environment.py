@@ -4,10 +4,12 @@ import ast
 import re
 from dataclasses import replace
 
+from ..redact import shows_secret
+from ..scan import kinds_in
 from .deployments import Start
 from .found import Discovery, Planned
 from .project import Project, called, imports_of
-from .settings import Database, Variable, database_of, examples_of, stand_in, variables_of
+from .settings import Database, Variable, database_of, examples_of, stand_in, variables_of, without_user
 
 
 def fill_environment(found: Discovery, project: Project, sources: list[str], starts: list[Start], environment) -> None:
@@ -72,8 +74,14 @@ def fill_environment(found: Discovery, project: Project, sources: list[str], sta
     for name, text in deployed.items():
         asked = name in known or name.startswith(("FLASK_", "QUART_"))
         taken = name in found.env or name == "PORT" or any(name == one.name for one in urls)
-        if asked and not taken and not re.search("SECRET|PASSWORD|TOKEN|KEY", name):
-            found.env[name] = (text, f"set in {places.get(name, chosen.why)}")
+        at = places.get(name, chosen.why)
+        if not asked or taken or re.search("SECRET|PASSWORD|TOKEN|KEY", name):
+            continue
+        text = without_user(text)
+        if shows_secret(text) or kinds_in(text):
+            found.notes.append(f"{name}: {at} sets it to a secret, so it is left out here")
+        else:
+            found.env[name] = (text, f"set in {at}")
     if database.kind == "postgresql":
         found.found.append(("database", "postgresql", database.because))
 

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from ..redact import shows_secret
+from ..scan import kinds_in
 from .project import Project, called, imports_of, join
 from .renamed import handed_environment, renamed_environment
 from .uses import used_as_url
@@ -214,11 +216,18 @@ def examples_of(project: Project, service: str) -> dict[str, tuple[str, str]]:
     return found
 
 
+def without_user(value: str) -> str:
+    """A URL without who logs in; any other value as it is."""
+    return re.sub(r"//[^@/]*@", "//", value) if "://" in value else value
+
+
 def stand_in(variable: Variable, example: str | None) -> str:
     """A value for a variable that has no default: the example's where that is no secret, else one of its kind."""
     name, kind = variable.name, variable.kind
     if example and not _SECRET.search(name) and not re.search(r"[<>$]|changeme|your[-_ ]", example, re.I):
-        return example if "@" not in example or "://" not in example else re.sub(r"//[^@/]*@", "//", example)
+        plain = without_user(example)
+        if not shows_secret(plain) and not kinds_in(plain):
+            return plain
     if _SECRET.search(name) or "Secret" in kind:
         return _NOT_SECRET
     if re.search(r"\bint\b|timedelta", kind) or re.search(

@@ -22,6 +22,7 @@ _OTHERS = re.compile(
     r"(sentry|raven|a?io_?redis|redis|celery|kombu|amqp|pika|aio_pika|pymongo|mongo|motor|elasticsearch|dramatiq|arq|nats)",
     re.I,
 )
+_MOST = 200  # expressions that are looked at for what an object is
 _FARTHEST = 8  # names that are followed from one to the next
 
 
@@ -37,6 +38,13 @@ class _Sources:
                 for name, value in self._given(node):
                     self._named.setdefault(name, []).append((file, value))
         self.calls = Calls(self.trees, self.imports)
+        self._classes: dict[str, list[tuple[str, ast.ClassDef]]] = {}
+        self._owner: dict[ast.AST, ast.ClassDef] = {}  # of a field, of what a method returns, and of its ``self``
+        for file, tree in self.trees.items():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ClassDef):
+                    self._classes.setdefault(node.name, []).append((file, node))
+                    self._owner.update(dict.fromkeys(_of_class(node), node))
 
     @staticmethod
     def _given(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -58,6 +66,54 @@ class _Sources:
         module, _, last = known.rpartition(".")
         stem = module.rpartition(".")[2]
         return [one for one in self._named.get(last, []) if _is_module(one[0], stem)]
+
+    def fields(self, file: str, node: ast.Attribute) -> list[tuple[str, ast.AST]]:
+        """What an attribute may stand for; no other class's field, where the sources show of which class the object is."""
+        found, classes = self.of(node.attr), self._made(file, node.value)
+        if not any(self._owner.get(value) in classes for _, value in found):
+            return found
+        return [one for one in found if self._owner.get(one[1]) in (None, *classes)]
+
+    def _made(self, file: str, node: ast.AST) -> set[ast.ClassDef]:
+        """The classes that an object may be of, with the bases of each."""
+        found: set[ast.ClassDef] = set()
+        seen, todo = {node}, [(file, node)]
+        for at, one in todo:  # what is appended is looked at too
+            following: list[tuple[str, ast.AST]] = []
+            if isinstance(one, ast.ClassDef):
+                found.add(one)
+                following = [(at, base) for base in one.bases]
+            elif isinstance(one, ast.Name) and one in self._owner:
+                following = [(at, self._owner[one])]
+            elif isinstance(one, ast.Name):
+                following = [*self.of(one.id, at), *self._class_named(one.id, at), *self.calls.passed(one)]
+            elif isinstance(one, ast.Attribute):
+                following = [*self.of(one.attr), *self._classes.get(one.attr, [])]
+            elif isinstance(one, ast.Call):
+                following = [(at, one.func)]
+            elif isinstance(one, ast.AnnAssign):
+                following = [(at, each) for each in (one.annotation, one.value) if each is not None]
+            new = [each for each in following if each[1] not in seen]
+            seen.update(each for _, each in new)
+            todo += new if len(todo) < _MOST else []
+        return found
+
+    def _class_named(self, name: str, file: str) -> list[tuple[str, ast.ClassDef]]:
+        known = self.imports[file].get(name)
+        module, _, last = (known or "").rpartition(".")
+        stem = module.rpartition(".")[2]
+        classes = self._classes.get(last or name, [])
+        return [one for one in classes if (_is_module(one[0], stem) if known else one[0] == file)]
+
+
+def _of_class(node: ast.ClassDef) -> Iterator[ast.AST]:
+    for one in node.body:
+        yield one
+        for inner in ast.walk(one) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) else ():
+            if isinstance(inner, ast.Return) and inner.value is not None:
+                yield inner.value
+            elif isinstance(inner, ast.Name) and inner.id == "self":
+                yield inner
 
 
 def _is_module(file: str, stem: str) -> bool:
@@ -156,7 +212,7 @@ def _next(sources: _Sources, file: str, node: ast.AST) -> Iterator[tuple[str, as
         yield from sources.of(node.id, file)
         yield from sources.calls.passed(node)
     elif isinstance(node, ast.Attribute):
-        yield from sources.of(node.attr)
+        yield from sources.fields(file, node)
     elif isinstance(node, ast.Subscript):  # app.config["STORE"]
         yield from sources.of(_text(node.slice))
     elif isinstance(node, ast.BoolOp):
