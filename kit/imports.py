@@ -6,12 +6,12 @@ library executes. So nodes are executions, not names: a file that ran under two 
 
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from .trace import Conflict, Frame, Import, Registration, Site, Trace, no_garbage
+from .trace import Conflict, Frame, Import, Registration, Site, Trace, Wanted, no_garbage
 
 
 @dataclass(frozen=True)
@@ -85,22 +85,22 @@ class ImportGraph:
     """Everything of the application that was executed, and the ways that the incident is about."""
 
     modules: tuple[Module, ...]
-    edges: tuple[ImportEdge, ...]
+    lines: Mapping[int, Mapping[int, int]]  # the key of each module, to the keys of what it imported: the line
     ways: tuple[Way, ...]
     table: str | None
+
+    @property
+    def edges(self) -> Iterator[ImportEdge]:
+        """Every edge, by importer. There may be a million."""
+        for importer, here in self.lines.items():
+            file = self.module_of(importer).file
+            for imported, line in sorted(here.items()):
+                yield ImportEdge(importer, imported, file, line, self.module_of(imported).importer == importer)
 
     @cached_property
     def cycles(self) -> tuple[tuple[int, ...], ...]:
         """The keys of modules that import each other, by group."""
-        return cycles(self.imported)
-
-    @cached_property
-    def imported(self) -> dict[int, list[int]]:
-        """The key of each module, and those of what it imports."""
-        found: dict[int, list[int]] = {one.key: [] for one in self.modules}
-        for importer, imported, *_ in self.edges:
-            found[importer].append(imported)
-        return found
+        return cycles({importer: list(here) for importer, here in self.lines.items()})
 
     def module_of(self, key: int | None) -> Module | None:
         return self._by_key.get(key)
@@ -118,7 +118,7 @@ def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
     """
     with no_garbage():
         modules = _modules(trace)
-        edges = _edges(trace, modules)
+        lines = _lines(trace, modules)
     conflict = conflict or (trace.conflicts[0] if trace.conflicts else None)
     table = None
     if conflict is not None:
@@ -130,7 +130,7 @@ def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
         ]
     else:
         ways = _way_to_error(trace, modules)
-    return ImportGraph(modules, edges, tuple(ways), table)
+    return ImportGraph(modules, lines, tuple(ways), table)
 
 
 def _modules(trace: Trace) -> tuple[Module, ...]:
@@ -174,7 +174,7 @@ class _Bodies:
         return next((one.number for one in fits), None)
 
 
-def _edges(trace: Trace, modules: Sequence[Module]) -> tuple[ImportEdge, ...]:
+def _lines(trace: Trace, modules: Sequence[Module]) -> dict[int, dict[int, int]]:
     by_name: dict[tuple[int, str], list[Module]] = {}
     by_place: dict[tuple[int, str | None, str], list[Module]] = {}
     began = {one.number: one.began for one in trace.imports}
@@ -186,50 +186,52 @@ def _edges(trace: Trace, modules: Sequence[Module]) -> tuple[ImportEdge, ...]:
         return max((m for m in candidates if began[m.key] <= at), key=lambda m: m.number, default=None)
 
     known = {one.module for one in modules}
-    found: dict[int, dict[int, ImportEdge]] = {one.key: {} for one in modules}
-    executed = set()  # what a statement executed itself was not answered from sys.modules
+    found: dict[int, dict[int, int]] = {one.key: {} for one in modules}
+    executed: dict[int, set] = {}  # what a line executed itself was not answered from sys.modules
     for one in modules:
         if one.importer is not None and one.importer != one.key:
-            executed.add((one.importer, one.module, one.by.line))
-            found[one.importer][one.key] = ImportEdge(one.importer, one.key, one.by.file, one.by.line, True)
-    asked: dict[tuple, list[tuple[str, Module, Sequence[Module]]]] = {}  # by what a statement asks for
-    place, importers, importer = None, (), None
-    for process, by, file, line, _, wanted, package, _, at, names in trace.edges:  # there may be a million
-        if place != (process, by, file):
-            place = (process, by, file)
-            importers = by_place.get(place, ())
-            importer = None
+            executed.setdefault(one.importer, set()).update((one.by.line, (one.by.line, one.module)))
+            found[one.importer][one.key] = one.by.line
+    asked: dict[
+        int, dict[int, list[tuple[str, Module, Sequence[Module]]]]
+    ] = {}  # process, what is asked for: its executions
+    before, importer = None, None
+    edges = trace.edges
+    for place, line, wanted, at in zip(edges.places, edges.lines, edges.wanted, edges.at, strict=True):  # a million
+        if place is not before:
+            before, importer = place, None
+            importers = by_place.get((place.process, place.importer, place.file), ())
+            in_process = asked.setdefault(place.process, {})
         if importer is None or len(importers) > 1:
             importer = last(importers, at)
             if importer is None:
                 continue
-            key = importer.key
-            of_it = found[key]
-        statement = (process, wanted, package if wanted[:1] == "." else None, names)
-        targets = asked.get(statement)
+            key, here = importer.key, found[importer.key]
+            own = executed.get(key, ())
+        targets = in_process.get(id(wanted))
         if targets is None:
-            named = [(name, by_name.get((process, name), ())) for name in _asked_for(wanted, package, names, known)]
-            targets = asked[statement] = [(name, here[0], here) for name, here in named if here]
-        for name, imported, here in targets:
-            if len(here) > 1:
-                imported = last(here, at) or imported
+            named = [(name, by_name.get((place.process, name), ())) for name in _asked_for(wanted, known)]
+            targets = in_process[id(wanted)] = [(name, those[0], those) for name, those in named if those]
+        for name, imported, those in targets:
+            if len(those) > 1:
+                imported = last(those, at) or imported
             other = imported.key
-            if other not in of_it and other != key and (key, name, line) not in executed:
-                of_it[other] = ImportEdge(key, other, file, line, False)
-    return tuple(here[other] for _, here in sorted(found.items()) for other in sorted(here))
+            if other not in here and other != key and not (line in own and (line, name) in own):
+                here[other] = line
+    return found
 
 
-def _asked_for(wanted: str, package: str | None, names: Sequence[str], known: set[str]) -> list[str]:
+def _asked_for(wanted: Wanted, known: set[str]) -> list[str]:
     """The names of the modules that an import statement asks for; ``known`` are those that were executed."""
-    dots = len(wanted) - len(wanted.lstrip("."))
-    name = wanted[dots:]
+    dots = len(wanted.imported) - len(wanted.imported.lstrip("."))
+    name = wanted.imported[dots:]
     if dots:
-        inside = (package or "").split(".")
-        above = inside[: len(inside) - dots + 1]
+        package = (wanted.package or "").split(".")
+        above = package[: len(package) - dots + 1]
         name = ".".join([part for part in above if part] + ([name] if name else []))
-    below = [f"{name}.{one}" for one in names if f"{name}.{one}" in known]
+    below = [f"{name}.{one}" for one in wanted.names if f"{name}.{one}" in known]
     # `from . import jobs` asks for `jobs`, and not for the package that the module is in.
-    return below if names and len(below) == len(names) else [name, *below]
+    return below if wanted.names and len(below) == len(wanted.names) else [name, *below]
 
 
 # ------------------------------------------------------------------------------------ the ways

@@ -2,7 +2,6 @@
 
 import ast
 import math
-import operator
 import os
 import re
 import signal
@@ -18,16 +17,18 @@ from .incident import Incident, Step
 from .redact import redact
 from .trace import (
     Behind,
-    Edge,
+    Edges,
     Error,
     Frame,
     Import,
     Metadata,
+    Place,
     Registration,
     Site,
     StepResult,
     Swallowed,
     Trace,
+    Wanted,
     application_frames,
     no_garbage,
 )
@@ -71,7 +72,10 @@ def read_trace(incident: Incident, space: Workspace, ended: Sequence[Ended]) -> 
         return _Reader(incident, space, ended).trace()
 
 
-class _Place(NamedTuple):
+_MOST = 1 << 63  # what a column of edges holds
+
+
+class _Code(NamedTuple):
     """What frames and edges name by a number: ``raw`` as the interpreter names the file, ``file`` as it is shown."""
 
     raw: str
@@ -80,6 +84,7 @@ class _Place(NamedTuple):
     function: str
     module: str | None
     package: str | None
+    place: Place
 
 
 class _Reader:
@@ -92,14 +97,15 @@ class _Reader:
         place = Path(space.python).parent.parent
         self.environment = f"{place}{os.sep}" if (place / "pyvenv.cfg").is_file() else None
         self.paths: dict[str, tuple[str, bool]] = {}
-        self.places: dict[tuple[int, int], _Place] = {}  # (process, number)
+        self.places: dict[tuple[int, int], _Code] = {}  # (process, number)
         self.reals: dict[str, str] = {}
         self.folders: dict[str, str] = {}  # each with where it really is
         self.imports: list[Import] = []
         self.open: dict[tuple[int, int], int] = {}  # (process, body) -> index in imports
         self.forks: dict[int, tuple[int, int]] = {}
         self.seen_by_frame: dict[tuple, int] = {}
-        self.edges: list[Edge] = []
+        self.edges: list[tuple] = []  # the fields of an Edge
+        self.wanted: dict[Wanted, Wanted] = {}  # each once
         self.metadata: dict[tuple[int, int], Metadata] = {}
         self.registrations: list[Registration] = []
         self.cleared: list[dict] = []
@@ -156,7 +162,8 @@ class _Reader:
     def see_place(self, event: dict, process: int) -> None:
         file, application = self.path(event["f"])
         function, module = sys.intern(str(event["fn"])), event.get("m")
-        self.places[process, event["c"]] = _Place(event["f"], file, application, function, module, event.get("p"))
+        place = Place(process, module, file, function)
+        self.places[process, event["c"]] = _Code(event["f"], file, application, function, module, event.get("p"), place)
 
     def resolved(self, path: str) -> str:
         """``os.path.realpath``, asking for each folder once."""
@@ -228,7 +235,6 @@ class _Reader:
                 except (LookupError, TypeError, ValueError, AttributeError):
                     self.lost_one(kind)
         self.forget_our_interrupt()
-        self.edges.sort(key=operator.attrgetter("at"))
         self.imports.sort(key=lambda one: one.number)
         steps = self.steps()
         sources = self.sources()
@@ -237,7 +243,7 @@ class _Reader:
         return Trace(
             steps=steps,
             imports=tuple(self.imports),
-            edges=tuple(self.edges),
+            edges=Edges(self.edges),
             metadata=tuple(self.metadata.values()),
             registrations=registrations,
             cleared=tuple(self.cleared),
@@ -451,19 +457,25 @@ class _Reader:
         )
 
     def see_edge(self, event: dict, process: int, step: str) -> None:
-        at, place, line, asked = event["t"], self.places[process, event["c"]], event["l"], event["to"]
-        package, names = event.get("p", place.package), event.get("names")
+        at, code, line, asked = event["t"], self.places[process, event["c"]], event["l"], event["to"]
+        package, names = event.get("p", code.package), event.get("names")
         # In order? One look at each field: this is nearly all of a large trace.
-        if type(at) is not int or type(line) is not int or not (package is None or type(package) is str):
-            raise TypeError("an edge without a time, a line or a package")
+        if not (type(line) is int is type(at) and 0 <= line < _MOST and 0 <= at < _MOST and type(asked) is str):
+            raise TypeError("an edge without a time, a line or a name")
+        if package is not None and type(package) is not str:
+            raise TypeError("a package that is no name")
         if "via" in event:
             if not in_order(event):
                 raise TypeError("an edge with frames that are none")
             self.within(process, event, step, at)
-        names = tuple(map(sys.intern, names)) if names else ()  # not text: a TypeError of its own
-        by_call, asked = bool(event.get("dyn")), sys.intern(asked)
-        edge = (process, place.module, place.file, line, place.function, asked, package, by_call, at, names)
-        self.edges.append(Edge._make(edge))
+        wanted = (asked, package, tuple(names) if names else ())
+        known = self.wanted.get(wanted)
+        if known is None:
+            if not all(type(name) is str for name in wanted[2]):
+                raise TypeError("names that are none")
+            known = Wanted._make(wanted)
+            self.wanted[known] = known
+        self.edges.append((code.place, line, known, bool(event.get("dyn")), at))
 
     def see_metadata(self, event: dict, process: int) -> None:
         chain = self.chain(process, event)

@@ -189,7 +189,8 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
     graph = import_graph(diagnosis.trace, diagnosis.conflict)
     names = {one.key: one.module for one in graph.modules}
     # By file, not by name: what a library executes (Alembic's env.py) runs under a name of its own.
-    ran = {(e.file, names[e.imported]) for e in graph.edges}
+    edges = list(graph.edges)
+    ran = {(e.file, names[e.imported]) for e in edges}
     loaded = {one.file for one in graph.modules}
     statements = diagnosis.looked.statements
     written = {(one.file, one.imported) for one in statements}
@@ -199,7 +200,7 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
     lines = [(one.file, one.line, one.imported + ".") for one in statements]
     unsaid = [
         e
-        for e in graph.edges
+        for e in edges
         if (e.file, names[e.imported]) not in written
         and not any((e.file, e.line) == (f, n) and said.startswith(names[e.imported] + ".") for f, n, said in lines)
     ]

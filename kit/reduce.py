@@ -7,7 +7,7 @@ condensed by package, and what lies elsewhere is counted.
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from .imports import ImportGraph, Module, Stop, Way
@@ -161,10 +161,11 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
                     if (one.file, one.module) == (stop.frame.file, stop.frame.module):
                         home.setdefault(one.key, ids[identity])
     roots = {node.id for node in nodes if node.role == "root"}
-    importers: dict[int, list[int]] = {key: [] for key in graph.imported}
-    for importer, imported, *_ in graph.edges:
-        importers[imported].append(importer)
-    down = _reached([key for key, node in home.items() if node in roots], graph.imported)
+    importers: dict[int, list[int]] = {key: [] for key in graph.lines}
+    for importer, here in graph.lines.items():
+        for imported in here:
+            importers[imported].append(importer)
+    down = _reached([key for key, node in home.items() if node in roots], graph.lines)
     up = _reached([key for key, node in home.items() if node not in roots], importers)
     # What imports each other is one group, whatever its packages; all else is condensed by package.
     in_cycle = {key: number for number, keys in enumerate(graph.cycles) for key in keys}
@@ -207,8 +208,8 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
     cycle_of = {node.id: node.cycle for node in nodes if node.cycle is not None}
     counted: Counter[tuple[str, str]] = Counter()
     for importer, start in home.items():
-        ends = Counter(map(home.get, graph.imported[importer]))
-        for imported in on_way.intersection(graph.imported[importer]):
+        ends = Counter(map(home.get, graph.lines[importer]))
+        for imported in on_way.intersection(graph.lines[importer]):
             if graph.module_of(imported).importer == importer:
                 ends[home.get(imported)] -= 1  # that is a line of a way already
         for end, count in ends.items():
@@ -225,7 +226,7 @@ def _package(module: Module) -> str:
     return module.module.rpartition(".")[0] or _TOP
 
 
-def _reached(start: Iterable[int], following: Mapping[int, Sequence[int]]) -> set[int]:
+def _reached(start: Iterable[int], following: Mapping[int, Iterable[int]]) -> set[int]:
     new = seen = set(start)
     while new:
         new = set().union(*(following.get(one, ()) for one in new)) - seen

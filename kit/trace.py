@@ -7,10 +7,12 @@ DataFrames.
 
 import gc
 import re
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from .redact import redact
@@ -95,22 +97,54 @@ class Import:
         return None if self.ended is None else (self.ended - self.began) / 1e9
 
 
-class Edge(NamedTuple):
-    """An import statement of the application that ran, or ``import_module`` by it; the first time of each.
-
-    ``imported`` is as written: with its dots, and without the names after ``from ... import``.
-    """
+class Place(NamedTuple):
+    """The code that import statements stand in: a module's body, or a function."""
 
     process: int
     importer: str | None
     file: str
-    line: int
     function: str
+
+
+class Wanted(NamedTuple):
+    """What an import statement asks for.
+
+    ``imported`` is as written: with its dots, and without the ``names`` after ``from ... import``.
+    """
+
     imported: str
     package: str | None
+    names: tuple[str, ...]
+
+
+class Edge(NamedTuple):
+    """An import statement of the application that ran, or ``import_module`` by it; the first time of each."""
+
+    place: Place
+    line: int
+    wanted: Wanted
     by_call: bool
     at: int
-    names: tuple[str, ...] = ()  # after `from ... import`
+
+
+class Edges(Sequence):
+    """Edges in order of time. There may be a million: they are kept by column, and made when they are asked for.
+
+    :param edges: the fields of each, in any order of time; line and time are what 64 bits hold
+    """
+
+    def __init__(self, edges: Iterable[tuple[Place, int, Wanted, bool, int]] = ()) -> None:
+        places, lines, wanted, by_call, at = list(zip(*sorted(edges, key=itemgetter(4)), strict=True)) or [()] * 5
+        self.places, self.wanted, self.by_call = places, wanted, bytes(by_call)
+        self.lines, self.at = array("q", lines), array("q", at)
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def __getitem__(self, number: int) -> Edge:
+        return Edge(
+            self.places[number], self.lines[number], self.wanted[number], bool(self.by_call[number]), self.at[number]
+        )
 
 
 @dataclass(frozen=True)
@@ -211,7 +245,7 @@ class Trace:
 
     steps: tuple[StepResult, ...]
     imports: tuple[Import, ...]
-    edges: tuple[Edge, ...]
+    edges: Edges
     metadata: tuple[Metadata, ...]
     registrations: tuple[Registration, ...]
     cleared: tuple[dict, ...]
@@ -230,7 +264,7 @@ class Trace:
     def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
         """A startup that could not begin; ``steps`` are ``(kind, text)``."""
         never = tuple(StepResult(n, kind, text, None, None, None) for n, (kind, text) in enumerate(steps, 1))
-        return cls(never, *[()] * 10, broke=f"it did not begin: {why}", lost=(), provenance={})
+        return cls(never, (), Edges(), *[()] * 8, broke=f"it did not begin: {why}", lost=(), provenance={})
 
     @property
     def cut(self) -> bool:

@@ -249,7 +249,10 @@ def _quiet(rows: Sequence[dict]) -> list[Part]:
         return []
     named = [join(f"{row['number']}. " if row["number"] else None, code(row["module"])) for row in rows[:_MOST_QUIET]]
     more = f" and {len(rows) - _MOST_QUIET} more" if len(rows) > _MOST_QUIET else None
-    top = join(f"{count(len(rows), 'module')}: {count(rows[-1]['tables_total'], 'table')}; ", word(True))
+    top = join(
+        f"{count(len(rows), 'module')} that registered nothing: {count(rows[-1]['tables_total'], 'table')}; ",
+        word(True),
+    )
     return [fold(top, para(join(*named, between=", "), more), group="kit-imports", kind="kit-step")]
 
 

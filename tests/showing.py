@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kit.incident import load
 from kit.startup import reproduce
-from kit.trace import Edge, Frame, Import, Metadata, Registration, Site, StepResult, Trace
+from kit.trace import Edges, Frame, Import, Metadata, Place, Registration, Site, StepResult, Trace, Wanted
 
 APPLICATIONS = Path(__file__).parent / "applications"
 
@@ -48,6 +48,7 @@ def many_modules(number: int) -> Trace:
     made = Frame("shop/db.py", 2, "<module>", "shop.db", True)
     metadata = Metadata(0, 0, str(made), made, (), True)
     imports, registrations, edges = [], [], []
+    first = Wanted("shop.first", None, ())
     for key, name in enumerate(names, 1):
         by = Frame("shop/main.py", key, "<module>", "shop.main", True) if key > 1 else None
         began, ended = key * 10**6, (key * 10**6 + 10**5 if by else 10**12)
@@ -67,10 +68,10 @@ def many_modules(number: int) -> Trace:
             values = (table, 0, "step 1", None, metadata, outcome, site, frame, file[name], (*chain, frame), key)
             registrations.append(Registration(*values, "Model", name, True, 3, began + 10))
         if name.startswith("shop.p"):
-            edges.append(Edge(0, name, file[name], 1, "<module>", "shop.first", None, False, began + 5))
+            edges.append((Place(0, name, file[name], "<module>"), 1, first, False, began + 5))
     step = StepResult(1, "import", "shop.main", True, None, 1.0)
     empty = ((),) * 6
-    values = ((step,), tuple(imports), tuple(edges), (metadata,), tuple(registrations), *empty)
+    values = ((step,), tuple(imports), Edges(edges), (metadata,), tuple(registrations), *empty)
     return Trace(*values, broke=None, lost=(), provenance={})
 
 

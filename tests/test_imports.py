@@ -12,7 +12,7 @@ import pytest
 from showing import BASE, incident_of, known, many_modules, model
 
 from kit import picture, views
-from kit.imports import ImportEdge, cycles, import_graph
+from kit.imports import cycles, import_graph
 from kit.metadata_picture import Moment, metadata_picture
 from kit.picture import clean_svg, import_picture
 from kit.reduce import reduce
@@ -256,10 +256,10 @@ def test_pictures_and_lists_of_thousands_of_modules_stay_small():
     graph = import_graph(trace)
     assert len(graph.modules) == 4004
     ring = [m.key for m in graph.modules[2:2000]]
-    back = [
-        ImportEdge(one, other, "shop/p0/m0.py", 1, False) for one, other in zip(ring, ring[1:] + ring[:1], strict=True)
-    ]
-    for each in (graph, replace(graph, edges=(*graph.edges, *back))):
+    lines = {importer: dict(here) for importer, here in graph.lines.items()}
+    for one, other in zip(ring, ring[1:] + ring[:1], strict=True):
+        lines[one][other] = 1
+    for each in (graph, replace(graph, lines=lines)):
         reduced = reduce(each)
         shown = [node for node in reduced.nodes if node.role == "group"]
         assert len(reduced.nodes) <= 40 and any("more packages" in node.title for node in shown)

@@ -45,7 +45,7 @@ def test_each_interpreter_and_sqlalchemy_shows_both_sites_and_chains(pair, write
     assert [c["name"] for c in conflict.second.existing] == ["id"]
     assert [c["name"] for c in conflict.second.new] == ["id", "total"]
     assert conflict.metadata.label == "service/db.py:3"
-    assert ("service.db", "service") in [(edge.importer, edge.imported) for edge in trace.edges]
+    assert ("service.db", "service") in [(edge.place.importer, edge.wanted.imported) for edge in trace.edges]
     assert not trace.lost
 
 
@@ -176,7 +176,7 @@ def test_every_way_to_execute_a_module_is_seen_in_order(write_incident):
     ]
     (swallowed,) = trace.swallowed
     assert (str(swallowed.error), str(swallowed.site)) == ("RuntimeError: half", "service/half.py:2")
-    edges = [(edge.importer, edge.line, edge.imported, edge.by_call) for edge in trace.edges]
+    edges = [(edge.place.importer, edge.line, edge.wanted.imported, edge.by_call) for edge in trace.edges]
     assert ("service.half", 1, "service.plain", False) in edges  # answered from sys.modules
     assert ("service.main", 12, "service.plain", True) in edges  # by import_module, likewise
 
@@ -198,7 +198,7 @@ def test_the_trace_holds_every_event_until_a_process_dies(end, write_incident, d
     assert trace.broke and "in the middle of it" in trace.broke or "ended by" in trace.broke
     assert [one.table for one in trace.registrations] == ["invoices"]
     assert trace.imports[-1].module == "ctypes" or "service.late" in [one.module for one in trace.imports]
-    assert trace.edges[-1].imported in ("os", "_ctypes", "ctypes")
+    assert trace.edges[-1].wanted.imported in ("os", "_ctypes", "ctypes")
 
 
 def test_a_forked_process_writes_a_trace_of_its_own(write_incident, duplicate):
