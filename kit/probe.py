@@ -13,7 +13,7 @@ run did not open, with an exception of the kind that a server which is down give
   functions that only decide or look up (``_get_table_key``, ``_sanity_check``), for one whose
   frame is there anyway (``_call_with_frames_removed``), or acts before the call (``_ImportDoor``);
   so tracebacks and ``stacklevel`` are those of the plain startup;
-* it keeps no reference to an exception, a frame, a module or a ``MetaData``.
+* it keeps no reference to an exception, a module, a ``MetaData``, or a frame but that of a body while it runs.
 
 An event is one line of JSON, copied by one call into a memory-mapped file, one file a process:
 every whole line is in the file whatever ends the process. A frame is ``[place, line]``, its place
