@@ -63,7 +63,13 @@ class _Engine(Engine):
         cls, nb_man, kernel_name, *, progress=lambda text: None, start_timeout=60, config=None, **_
     ):
         named = {"kernel_name": kernel_name, "startup_timeout": start_timeout, "config": config, "log": logger}
-        return _Client(nb_man, progress=progress, **named).execute()
+        # Papermill would write the whole notebook twice a cell, which takes more than all else that it does; nobody reads
+        # it before its end, and then it is written however that end came.
+        output, nb_man.output_path = nb_man.output_path, None
+        try:
+            return _Client(nb_man, progress=progress, **named).execute()
+        finally:
+            nb_man.output_path = output
 
 
 papermill_engines.register(NAME, _Engine)

@@ -1,5 +1,6 @@
 """Interrupted at a terminal: one line, exit 4, nothing left; and progress that says which of how many."""
 
+import json
 import os
 import pty
 import re
@@ -164,3 +165,17 @@ def test_progress_says_which_of_how_many_and_rewrites_no_line(kit, write_inciden
     assert "\r" not in said and all(line.startswith("kit: ") for line in said.splitlines())
     assert re.search(r"kit: fix 1 of 2, \w+: \d of \d checks hold, cures\n(.*\n)*kit: fix 2 of 2, ", said)
     assert re.search(r"kit: hypothesis 1 of \d+: ", said) and "kit: writing the page" in said
+
+
+def test_what_a_kernel_showed_before_it_was_killed_is_on_the_page(slow, tmp_path):
+    """As the kernel does where memory is short."""
+    terminal = Terminal(tmp_path / "tmp", "postmortem", slow, "-o", tmp_path / "page")
+    terminal.wait_for("control: starting")
+    (kernel,) = processes_of(tmp_path / "tmp", "ipykernel_launcher")
+    os.kill(kernel, signal.SIGKILL)
+    assert terminal.end() == 4 and "did not come to its end" in terminal.said and "Traceback" not in terminal.said
+    cells = json.loads((tmp_path / "page.ipynb").read_text("utf-8"))["cells"]
+    ran = [cell["execution_count"] for cell in cells if cell["cell_type"] == "code"]
+    assert ran[0] == 1 and None in ran and "An incident" in (tmp_path / "page.html").read_text("utf-8")
+    assert not (tmp_path / "page.json").exists()
+    assert processes_of(tmp_path / "tmp", "sleep") == [] and list((tmp_path / "tmp").glob("incident-*")) == []
