@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import textwrap
@@ -33,6 +34,11 @@ class Said(NamedTuple):
 
 
 def pytest_configure(config):
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if (
+            signal.getsignal(number) is signal.SIG_IGN
+        ):  # as for a job in the background: nobody would hear what the tests send
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     config.pluginmanager.register(Plugin(config))
 
 
