@@ -277,6 +277,6 @@ class Runner:
         if self.kept and sha not in self.from_kept:
             self.kept.put(self._trees[sha], seen)
         verdict, _ = judge(seen, self.reference)
-        self.progress(
-            f"build {len(self.seen)}, {sha[:9]} {self.commits[sha].subject if sha in self.commits else ''}: {verdict}"
-        )
+        # The subject last: one that ends in `token` and a colon after it would look like a secret.
+        subject = self.commits[sha].subject if sha in self.commits else ""
+        self.progress(f"build {len(self.seen)}: {verdict}, {sha[:9]} {subject}".rstrip())
