@@ -192,9 +192,8 @@ def _lines(trace: Trace, modules: Sequence[Module]) -> dict[int, dict[int, int]]
         if one.importer is not None and one.importer != one.key:
             executed.setdefault(one.importer, set()).update((one.by.line, (one.by.line, one.module)))
             found[one.importer][one.key] = one.by.line
-    asked: dict[
-        int, dict[int, list[tuple[str, Module, Sequence[Module]]]]
-    ] = {}  # process, what is asked for: its executions
+    # By process, what a statement asks for: each name's first execution, and all of them.
+    asked: dict[int, dict[int, list[tuple[str, Module, Sequence[Module]]]]] = {}
     before, importer = None, None
     edges = trace.edges
     for place, line, wanted, at in zip(edges.places, edges.lines, edges.wanted, edges.at, strict=True):  # a million

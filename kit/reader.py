@@ -216,9 +216,8 @@ class _Reader:
             until = outcome.asked.at if outcome.asked else math.inf
             before = process = None
             for _, file, event in read_events(outcome.folder):
-                if (
-                    until != math.inf and _stamped(event) > until
-                ):  # what came of our asking is nothing of the application's
+                # What came of our asking is nothing of the application's.
+                if until != math.inf and _stamped(event) > until:
                     self.see_where_it_hung(event, self.process_of.get(file))
                     continue
                 kind = event["k"]

@@ -141,7 +141,9 @@ class Edges(Sequence):
     def __len__(self) -> int:
         return len(self.at)
 
-    def __getitem__(self, number: int) -> Edge:
+    def __getitem__(self, number):
+        if isinstance(number, slice):
+            return tuple(self[one] for one in range(*number.indices(len(self))))
         return Edge(
             self.places[number], self.lines[number], self.wanted[number], bool(self.by_call[number]), self.at[number]
         )

@@ -198,6 +198,7 @@ def test_the_trace_holds_every_event_until_a_process_dies(end, write_incident, d
     assert trace.broke and "in the middle of it" in trace.broke or "ended by" in trace.broke
     assert [one.table for one in trace.registrations] == ["invoices"]
     assert trace.imports[-1].module == "ctypes" or "service.late" in [one.module for one in trace.imports]
+    assert trace.edges[-1:] == (trace.edges[-1],)
     assert trace.edges[-1].wanted.imported in ("os", "_ctypes", "ctypes")
 
 
