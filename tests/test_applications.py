@@ -250,6 +250,24 @@ def test_changing_the_order_is_confirmed_where_it_helps(write_incident, duplicat
     assert tested["import-order"].verdict == "confirmed"
 
 
+def test_a_cycle_that_did_not_lead_to_the_second_execution_is_refuted_and_told_by_its_shortest_way(
+    write_incident, duplicate
+):
+    """In a large application nearly every module is in one group with nearly every other."""
+    chain = {f"service/m{n}.py": f"import service.m{n + 1}\n" for n in range(40)}
+    sources = duplicate | chain | {
+        "service/m40.py": "import service.billing\n",
+        "service/billing.py": duplicate["service/billing.py"] + "\n        import service.m0\n        import service.rates\n",
+        "service/rates.py": "import service.billing\n",
+        "service/main.py": "import importlib\nimport service.billing\nimportlib.reload(service.billing)\n",
+    }  # fmt: skip
+    diagnosis = diagnose(load(write_incident(sources)))
+    tested = {one.kind: one for one in diagnosis.hypotheses}["circular-import"]
+    assert (diagnosis.finding.mechanism, tested.verdict) == ("importlib-reload", "refuted")
+    shortest = "(service.billing → service.rates → service.billing; 41 more modules reach each other with it)"
+    assert shortest in tested.evidence and "begun outside of the file's first one" in tested.evidence
+
+
 def test_what_stands_in_the_sources_is_set_against_what_ran(energy_events):
     shown = repr(reasons.static_and_run(energy_events))
     assert "app/run_migrations.py:45 | app.run_migrations | env_py" in shown  # a call that no search for imports finds
