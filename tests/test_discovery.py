@@ -387,6 +387,15 @@ def test_a_routers_paths_have_every_prefix_under_which_it_is_registered(main, tm
     assert list(found) == REGISTERED[main] and set(found.values()) <= {"shop/items.py:5"}
 
 
+def test_an_application_object_of_a_private_module_is_not_what_is_served(tmp_path):
+    made = "from fastapi import FastAPI\n"
+    sources = {
+        "store/_login.py": made + "api = FastAPI()\n",
+        "store/server.py": made + "def create_app():\n    return FastAPI()\n",
+    }
+    assert [one.name for one in objects_of(Project(written(tmp_path, sources)), ".")] == ["create_app", "api"]
+
+
 def test_a_secret_of_an_example_file_is_never_taken_over():
     from kit.discovery.settings import Variable
 
