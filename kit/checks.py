@@ -105,7 +105,8 @@ def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
     if trace.cut:
         steps = [step for step in steps if step.ok is False and not from_outside(step.error)]
     failed = [f"step {step.number} ({step}): {step.error or 'did not run'}" for step in steps]
-    failed += [f"swallowed at {one.site}: {one.error}" for one in trace.swallowed if str(one.error) not in known]
+    caught = [f"swallowed at {one.site}: {one.error}" for one in trace.swallowed if str(one.error) not in known]
+    failed += dict.fromkeys(caught)  # one that is caught again and again is told once
     if trace.cut and not failed:
         return CheckResult("clean_start", None, f"the run broke: {trace.broke}", kind="clean_start")
     new = " new" if trace.swallowed else ""

@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from .errors import IncidentError
-from .imports import import_graph
+from .imports import ImportGraph, import_graph
 from .incident import Expect, Hypothesis, Incident
 from .smallest import Smallest
 from .startup import reproduce
@@ -92,23 +92,47 @@ def circular_import(known: Known) -> Answer:
         count = len(graph.cycles)
         others = f"; {count} other group{'s' if count != 1 else ''} of modules import each other" if count else ""
         return "refuted", experiment, f"no cycle holds {' or '.join(sorted(map(str, bodies)))}{others}"
-    names = " → ".join(graph.module_of(key).module for key in held[0])
-    failed = [one for real in bodies for one in _runs_of(known.trace, real, known.conflict.second.process) if one.error]
+    holds = f"a cycle holds a definition ({_around(graph, held[0], bodies)})"
+    runs = {real: _runs_of(known.trace, real, known.conflict.second.process) for real in bodies}
+    failed = [one for real in bodies for one in runs[real] if one.error]
     if any("partially initialized module" in one.error.text for one in failed):
-        said = f"a cycle holds a definition ({names}), and its first import failed for it: {failed[0].error}"
-        return "confirmed", experiment, said
-    twice = [real for real in bodies if len(_runs_of(known.trace, real, known.conflict.second.process)) > 1]
+        return "confirmed", experiment, f"{holds}, and its first import failed for it: {failed[0].error}"
+    twice = [real for real in bodies if len(runs[real]) > 1]
     if not twice:
-        return (
-            "refuted",
-            experiment,
-            f"a cycle holds a definition ({names}), but each file was executed once: it cannot have registered twice",
-        )
-    return (
-        "undecided",
-        experiment,
-        f"a cycle holds a definition ({names}), and {', '.join(twice)} was executed more than once",
-    )
+        return "refuted", experiment, f"{holds}, but each file was executed once: it cannot have registered twice"
+    before = [one for real in bodies for one in runs[real][:-1] if one.error]  # the last one has no successor
+    if before:
+        said = f"{holds}, but {before[0].module} was executed again because its first import failed: {before[0].error}"
+        return "refuted", experiment, said
+    way = [frame.file for frame in known.conflict.second.chain]
+    while way and way[-1] == known.conflict.second.site.file:
+        way.pop()
+    if known.conflict.second.real == known.conflict.first.real and known.conflict.second.site.file not in way:
+        said = f"{holds}, but the execution that collided was begun outside of the file's first one, so no way around led to it"
+        return "refuted", experiment, said
+    return "undecided", experiment, f"{holds}, and {', '.join(twice)} was executed more than once"
+
+
+def _around(graph: ImportGraph, cycle: tuple[int, ...], bodies: set[str | None], most: int = 6) -> str:
+    """The shortest way from a definition's module back to it, and of how many modules it is one."""
+    members = set(cycle)
+    start = next(key for key in cycle if graph.module_of(key).file in bodies)
+    before: dict[int, int] = {}
+    todo = [start]
+    for key in todo:  # what is appended is looked at too
+        new = [one for one in sorted(graph.lines.get(key, ())) if one in members and one not in before]
+        before.update(dict.fromkeys(new, key))
+        if start in before:
+            break
+        todo += new
+    way = [start]
+    while before and (len(way) == 1 or way[-1] != start):
+        way.append(before[way[-1]])
+    names = [graph.module_of(key).module for key in reversed(way)]
+    if len(names) > most:
+        names = [*names[: most - 1], f"… {len(names) - most} more …", names[-1]]
+    rest = len(members) - len(set(way))
+    return " → ".join(names) + (f"; {rest} more module{'s' * (rest != 1)} reach each other with it" if rest else "")
 
 
 def double_import(known: Known) -> Answer:

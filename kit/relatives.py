@@ -64,13 +64,23 @@ def metadata_is_reserved(case: Case) -> Fault | None:
     return None
 
 
+def _raised_by(case: Case, definition: Registration) -> str:
+    """What came of a definition that met a table: nothing, or an error of its own."""
+    place = definition.site.file, definition.site.line
+    for error in case.errors:
+        frame = next((one for one in reversed(error.frames) if one.application), None)
+        if frame is not None and (frame.file, frame.line) == place:
+            return f"and then raised {error}"
+    return "without an error"
+
+
 def extend_existing_merged(case: Case) -> Fault | None:
     for pair in merged_pairs(case.trace, case.table):
         first, second = pair.first, pair.second
         what = "added its columns to" if second.outcome == "extended" else "was dropped in favour of"
         again = one_place(first, second)
         before = "the table that it had made before" if again else f"the table of {_called(first)} at {first.site}"
-        merge = f"{f'{again}: ' if again else ''}{_called(second)} at {second.site} {what} {before}, without an error"
+        merge = f"{f'{again}: ' if again else ''}{_called(second)} at {second.site} {what} {before}, {_raised_by(case, second)}"
         if (
             pair.one_definition
         ):  # the same statement again: what executed it twice is the mechanism, the flag only hides it

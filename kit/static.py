@@ -126,13 +126,15 @@ def _tables_of(tree: ast.AST) -> Iterator[tuple[str, int, str | None]]:
                 yield first.value, node.lineno, None
 
 
-def imported_names(source: str, module: str, *, package: bool = False) -> list[tuple[str, int, str, tuple[str, ...]]]:
+def imported_names(
+    source: str | ast.Module, module: str, *, package: bool = False
+) -> list[tuple[str, int, str, tuple[str, ...]]]:
     """``(dotted name, line, where, names below it)`` of every import statement, relative ones resolved.
 
     ``from a import b`` asks for ``a`` and, it may be, for the module ``a.b``: that is a name below.
     """
     try:
-        tree = ast.parse(source)
+        tree = source if isinstance(source, ast.Module) else ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return []
     found: list[tuple[str, int, str, tuple[str, ...]]] = []

@@ -72,6 +72,7 @@ __all__ = [
 ]
 
 _MOST_ROWS = 200  # of one table
+_EACH_STEP = 80  # modules that are shown one by one, whether they changed anything or not
 _MOST_STEPS = 300  # modules with a line of their own
 _MOST_HELD = 40  # tables that one step names
 _MOST_QUIET = 30  # modules that one line names
@@ -190,7 +191,7 @@ def stepper(trace: Trace) -> Shown:
     if not rows:
         return Shown([para("No module of the application was executed.")])
     own = {n for n, row in enumerate(rows) if row["registered"] or row["rejected"] or row["extended"] or not row["ok"]}
-    if len(rows) <= _MOST_STEPS:
+    if len(rows) <= _EACH_STEP:
         own = set(range(len(rows)))
     elif len(own) > _MOST_STEPS:
         own = set(sorted(own, key=lambda n: (rows[n]["ok"], not rows[n]["rejected"], n))[:_MOST_STEPS])

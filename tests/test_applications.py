@@ -12,6 +12,7 @@ from conftest import PROJECT
 from environments import SQLALCHEMY, environment, interpreters
 
 from kit import reasons
+from kit.checks import judge_start
 from kit.diagnose import diagnose, find_mechanism, look_at
 from kit.incident import load
 from kit.verify import shows_incident, verify
@@ -248,6 +249,45 @@ def test_changing_the_order_is_confirmed_where_it_helps(write_incident, duplicat
     """
     tested = {one.kind: one for one in diagnose(load(write_incident(duplicate))).hypotheses}
     assert tested["import-order"].verdict == "confirmed"
+
+
+def test_a_cycle_that_did_not_lead_to_the_second_execution_is_refuted_and_told_by_its_shortest_way(
+    write_incident, duplicate
+):
+    """In a large application nearly every module is in one group with nearly every other."""
+    chain = {f"service/m{n}.py": f"import service.m{n + 1}\n" for n in range(40)}
+    sources = duplicate | chain | {
+        "service/m40.py": "import service.billing\n",
+        "service/billing.py": duplicate["service/billing.py"] + "\n        import service.m0\n        import service.rates\n",
+        "service/rates.py": "import service.billing\n",
+        "service/main.py": "import importlib\nimport service.billing\nimportlib.reload(service.billing)\n",
+    }  # fmt: skip
+    diagnosis = diagnose(load(write_incident(sources)))
+    tested = {one.kind: one for one in diagnosis.hypotheses}["circular-import"]
+    assert (diagnosis.finding.mechanism, tested.verdict) == ("importlib-reload", "refuted")
+    shortest = "(service.billing → service.rates → service.billing; 41 more modules reach each other with it)"
+    assert shortest in tested.evidence and "begun outside of the file's first one" in tested.evidence
+
+
+def test_a_merge_that_fails_half_way_is_not_said_to_be_silent(write_incident, duplicate):
+    duplicate["service/legacy.py"] = """
+        from sqlalchemy import Column, Integer, String
+        from service.db import Base
+
+        class OldInvoice(Base):
+            __tablename__ = "invoices"
+            __table_args__ = {"extend_existing": True}
+            id = Column(Integer)
+            total = Column(Integer)
+    """
+    extra = "for _ in range(2):\n    try:\n        import service.extra\n    except RuntimeError:\n        pass\n"
+    duplicate["service/extra.py"] = "raise RuntimeError('no extra')\n"
+    duplicate["service/main.py"] = extra + "from service import billing, legacy\n"
+    found = diagnose(load(write_incident(duplicate, expect={"table": "invoices"})))
+    said = " ".join(found.finding.because)
+    assert found.finding.mechanism == "extend-existing-merged-two-models"
+    assert "raised sqlalchemy.exc.ArgumentError: Trying to redefine" in said and "without an error" not in said
+    assert judge_start(found.trace).seen.count("RuntimeError: no extra") == 1  # though it was caught twice
 
 
 def test_what_stands_in_the_sources_is_set_against_what_ran(energy_events):

@@ -11,7 +11,8 @@ from test_new import store, written
 from kit.discovery.commands import translate
 from kit.discovery.deployments import starts_of
 from kit.discovery.discover import told
-from kit.discovery.interpreters import interpreters_of
+from kit.discovery.interpreters import Interpreter, interpreters_of
+from kit.discovery.layout import find_path
 from kit.discovery.objects import objects_of
 from kit.discovery.programs import Programs
 from kit.discovery.project import Project
@@ -67,6 +68,22 @@ def test_an_interpreter_is_found_where_its_tool_keeps_it(why, tmp_path):
     found = list(interpreters_of(Project(root), ".", variables))
     assert found and found[0].python == place / "bin" / "python" and why in found[0].why
     assert "sqlalchemy" in found[0].names and found[0].version_of("SQLAlchemy") == "2.0.1"
+
+
+NEIGHBOURS = {
+    "a library's that is installed": {"shop/types_.py": "import sqlalchemy\n", "shop/sqlalchemy.py": ""},
+    "a library's that is not, and it is imported in the file of that name": {"shop/docker.py": "import docker\n"},
+    "one of Python's own": {"shop/pay.py": "import stripe\n", "shop/stripe.py": "", "shop/types.py": ""},
+}
+
+
+@pytest.mark.parametrize("named", NEIGHBOURS)
+def test_a_package_whose_module_is_named_as(named, tmp_path):
+    """Its folder on the path would put that module before the one that is meant, and give every other one a second name."""
+    root = written(tmp_path / "app", {"main.py": "import shop.pay\n", "shop/__init__.py": "", **NEIGHBOURS[named]})
+    place = made(tmp_path / "env", "sqlalchemy")
+    path, reasons = find_path(Project(root), ".", Interpreter(place / "bin" / "python", "given"))
+    assert (path, reasons) == (["."], [])
 
 
 @pytest.mark.parametrize(
@@ -248,6 +265,21 @@ def test_the_variable_of_the_database_is_known_by_where_it_goes(what, tmp_path):
     assert [one.name for one in database_of(project, project.python, ".", variables).variables] == names
 
 
+def test_a_name_that_many_classes_have_leads_to_no_database(tmp_path):
+    """At real size every ``value`` would lead to every other one."""
+    kinds = "".join(
+        f"class Kind{n}:\n    def get(self, value):\n        self.value = value\n        return self.value\n\n"
+        for n in range(12)
+    )
+    sources = {
+        "kinds.py": kinds,
+        "settings.py": "import os\nfrom kinds import Kind3\nregion = Kind3().get(os.environ['REGION'])\nkey = os.environ['STORE_KEY']\nanything.get(key)\n",
+        "db.py": "from sqlalchemy import create_engine\nimport settings\ndef connect(kind):\n    return create_engine(kind.value)\n",
+    }
+    root = written(tmp_path, sources)
+    assert [one.name for one in variables_of(Project(root), sources) if one.used] == []
+
+
 # A console script of two commands, one of which has a port.
 STOCK = {
     "pyproject.toml": '[project]\nname = "stock"\n[project.scripts]\nstock = "stock.cli:main"\n',
@@ -353,6 +385,15 @@ def test_a_routers_paths_have_every_prefix_under_which_it_is_registered(main, tm
     made = objects_of(project, ".")[0]
     found = routes_of(project, ".", made)
     assert list(found) == REGISTERED[main] and set(found.values()) <= {"shop/items.py:5"}
+
+
+def test_an_application_object_of_a_private_module_is_not_what_is_served(tmp_path):
+    made = "from fastapi import FastAPI\n"
+    sources = {
+        "store/_login.py": made + "api = FastAPI()\n",
+        "store/server.py": made + "def create_app():\n    return FastAPI()\n",
+    }
+    assert [one.name for one in objects_of(Project(written(tmp_path, sources)), ".")] == ["create_app", "api"]
 
 
 def test_a_secret_of_an_example_file_is_never_taken_over():

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from .found import Alembic
 from .interpreters import Interpreter
 from .objects import WSGI, Made
-from .project import Project, called, imports_of, join
+from .project import Project, called, imports_of, join, nodes_of
 
 
 def alembic_of(
@@ -86,7 +86,7 @@ def _migrates_itself(project: Project, files: Sequence[str]) -> str | None:
         if tree is None or "upgrade" not in project.text(file):
             continue
         imports = imports_of(tree)
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             if isinstance(node, ast.Call) and called(node, imports) in (
                 "alembic.command.upgrade",
                 "flask_migrate.upgrade",

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 
 Value = tuple[str, ast.AST]  # an expression and the file that it stands in
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+# A name that more things of an application have than these tells nothing of which is meant, as ``get`` or ``value``.
+TELLING = 8
 
 
 class Calls:
@@ -56,9 +58,12 @@ class Calls:
         elif isinstance(call.func, ast.Attribute):
             first = call.func.value
             known = imports.get(first.id) if isinstance(first, ast.Name) else None
-            for where, node, inside in self._known.get(call.func.attr, ()):
-                if _in_module(where, known, whole=True) if known else inside is not None:
-                    yield node
+            meant = [
+                node
+                for where, node, inside in self._known.get(call.func.attr, ())
+                if (_in_module(where, known, whole=True) if known else inside is not None)
+            ]
+            yield from meant if len(meant) <= TELLING else ()
 
     def _hand_over(self, call: ast.Call, file: str, meant: ast.ClassDef | _Function) -> None:
         function = meant

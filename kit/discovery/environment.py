@@ -8,7 +8,7 @@ from ..redact import shows_secret
 from ..scan import kinds_in
 from .deployments import Start
 from .found import Discovery, Planned
-from .project import Project, called, imports_of
+from .project import Project, called, imports_of, nodes_of
 from .settings import Database, Variable, database_of, examples_of, stand_in, variables_of, without_user
 
 
@@ -225,7 +225,7 @@ def name_metadata(found: Discovery, project: Project, sources: list[str]) -> Non
             continue
         imports = imports_of(tree)
         inner: set[ast.AST] = set()
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             if isinstance(node, ast.ClassDef) and any(
                 ast.unparse(b).rpartition(".")[2].startswith("DeclarativeBase") for b in node.bases
             ):

@@ -225,18 +225,23 @@ def find_path(
             reasons.append((folder, why))
     below = set(project.below(service))
     installed = interpreter.names if interpreter else frozenset()
-    for file in project.python:
+    for file, tree in project.trees():
         if file not in below:
             continue
-        module = module_name(file, path)
-        for name, line, _, _ in imported_names(project.text(file), module, package=file.endswith("__init__.py")):
+        module, here = module_name(file, path), str(PurePosixPath(file).parent)
+        for name, line, _, _ in imported_names(tree, module, package=file.endswith("__init__.py")):
             top = name.partition(".")[0]
             if not top or top in sys.stdlib_module_names or any(top in known.get(folder, ()) for folder in path):
                 continue
             # Below the service first, then above it; a file's own folder counts where it is run as a script.
             rest = name.split(".")
             homes = [folder for folder in known if top in known[folder] and _exists(project, folder, rest)]
-            homes = [one for one in homes if not _package(project, one) or one == str(PurePosixPath(file).parent)]
+            homes = [
+                one
+                for one in homes
+                if not _package(project, one)
+                or (one == here and top not in installed and _as_script(file, top, known[one]))
+            ]
             if top in installed:  # a folder without __init__.py does not come before what is installed
                 homes = [one for one in homes if _of_service(one, service) and _regular(project, one, top)]
             homes.sort(key=lambda one: (not _of_service(one, service), one.count("/"), len(one), one))
@@ -252,8 +257,8 @@ def _asked_of(project: Project, folder: str, known: dict[str, set[str]], path: l
     """Does a source import something that only this folder of the path has?"""
     others = {name for one in path if one != folder for name in known.get(one, ())}
     own = known.get(folder, set()) - others
-    for file, _ in project.trees():
-        tops = {name.partition(".")[0] for name, *_ in imported_names(project.text(file), module_name(file, path))}
+    for file, tree in project.trees():
+        tops = {name.partition(".")[0] for name, *_ in imported_names(tree, module_name(file, path))}
         if tops & own:
             return True
     return False
@@ -265,6 +270,15 @@ def _of_service(folder: str, service: str) -> bool:
 
 def _package(project: Project, folder: str) -> bool:
     return folder != "." and project.has(f"{folder}/__init__.py")
+
+
+def _as_script(file: str, top: str, siblings: set[str]) -> bool:
+    """Can a file that lies in a package be run with that folder on the path, for an import of a neighbour by its plain name?
+
+    Not where the name would be its own, as of ``docker.py`` that imports Docker's library, nor where a neighbour
+    would come before one of Python's own modules.
+    """
+    return top != PurePosixPath(file).stem and not siblings & sys.stdlib_module_names
 
 
 def _regular(project: Project, folder: str, name: str) -> bool:

@@ -85,7 +85,7 @@ def _order(one: Made, service: str) -> tuple:
     path = PurePosixPath(one.file)
     likely = _LIKELY.index(path.stem) if path.stem in _LIKELY else len(_LIKELY)
     named = 0 if one.name in ("app", "application", "create_app", "celery_app", "api") else 1
-    aside = bool(re.search(r"script|tool|example|demo|dev|sandbox|playground", one.file))
+    aside = bool(re.search(r"script|tool|example|demo|dev|sandbox|playground|(^|/)_[a-z]", one.file))
     return (one.framework in WORKERS, aside, one.factory, named, likely, len(path.parts), one.file, one.line)
 
 

@@ -10,7 +10,7 @@ from ..static import module_name
 from .commands import Translated, text_of
 from .interpreters import Interpreter
 from .objects import WORKERS, WSGI, Made
-from .project import Project, called, imports_of, join, naming
+from .project import Project, called, imports_of, join, naming, nodes_of
 
 _RUNS = {"uvicorn.run", "waitress.serve", "aiohttp.web.run_app", "hypercorn.asyncio.serve", "werkzeug.serving.run_simple",
          "socketio.run", "eventlet.wsgi.server", "gevent.pywsgi.WSGIServer"}  # fmt: skip
@@ -225,7 +225,7 @@ def _served_in(project: Project, file: str, tree: ast.Module | None) -> Iterator
     if tree is None:
         return
     imports = imports_of(tree)
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         callee = called(node, imports) if isinstance(node, ast.Call) else ""
         keywords = {one.arg: one.value for one in node.keywords} if callee else {}
         own = re.fullmatch(r"(.*\.)?(app|application|server|create_app\(.*\))\.(run|listen)", callee)
@@ -245,7 +245,7 @@ def _served_in(project: Project, file: str, tree: ast.Module | None) -> Iterator
 def _variable_of(port: ast.expr | None, tree: ast.Module) -> str | None:
     """The environment variable that a port is read from."""
     if isinstance(port, ast.Name):
-        values = [n.value for n in ast.walk(tree) if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name) and t.id == port.id]  # fmt: skip
+        values = [n.value for n in nodes_of(tree) if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name) and t.id == port.id]  # fmt: skip
         port = values[-1] if values else port
     text = ast.unparse(port) if port is not None else ""
     found = re.search(r"(?:environ(?:\.get\(|\[)|getenv\()\s*['\"](\w+)['\"]", text)
@@ -266,7 +266,7 @@ class _Options:
         parsers = _subparsers(tree)
         found: dict[str | None, set[str]] = {}
         commands: dict[str, set[str]] = {}
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
                 owner = parsers.get(ast.unparse(node.func.value))
                 found.setdefault(owner, set()).update(_texts(node))
@@ -297,7 +297,7 @@ class _Options:
 
 def _subparsers(tree: ast.Module) -> dict[str, str]:
     found = {}
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         value = node.value if isinstance(node, ast.Assign) else None
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "add_parser":
             for text in sorted(_texts(value))[:1]:
@@ -309,7 +309,7 @@ def _subcommands(tree: ast.Module) -> set[str]:
     """Words by which a program chooses what it does: declared subcommands, and what ``sys.argv`` is compared with."""
     found, by_hand = set(), False
     compared: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if node.func.attr in ("add_parser", "add_command"):
                 found |= _texts(node)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from weakref import WeakKeyDictionary
 
 from ..source_tables import decoded
 
@@ -16,6 +17,8 @@ _SKIPPED = {"node_modules", "__pycache__", "site-packages", "dist-packages", "bo
 _ASIDE = {"tests", "test", "testing", "docs", "doc", "examples", "example", "benchmarks", "build", "dist", "samples"}
 _LARGEST = 1 << 20  # bytes of a file that is read
 _MOST_FILES = 50_000
+_nodes: WeakKeyDictionary[ast.Module, tuple[ast.AST, ...]] = WeakKeyDictionary()
+_imports: WeakKeyDictionary[ast.Module, dict[str, str]] = WeakKeyDictionary()
 _DATABASE = re.compile(r"^\s*(?:from|import)\s+(?:sqlalchemy|sqlmodel|flask_sqlalchemy|alembic)\b", re.M)
 
 
@@ -125,10 +128,19 @@ def naming(project: Project, path: list[str]) -> list[str]:
     return [one for one in path if one == "." or not project.has(f"{one}/__init__.py")] or path
 
 
+def nodes_of(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """The nodes below a module, as ``ast.walk`` has them; walked once, since a large application has millions of them."""
+    if tree not in _nodes:
+        _nodes[tree] = tuple(ast.walk(tree))[1:]  # not the module itself, which is to be let go
+    return _nodes[tree]
+
+
 def imports_of(tree: ast.Module) -> dict[str, str]:
     """What each name of a module stands for, of those that it imports: ``{"FastAPI": "fastapi.FastAPI"}``."""
-    found = {}
-    for node in ast.walk(tree):
+    if tree in _imports:
+        return _imports[tree]
+    found = _imports[tree] = {}
+    for node in nodes_of(tree):
         if isinstance(node, ast.Import):
             for one in node.names:
                 found[one.asname or one.name.partition(".")[0]] = one.name if one.asname else one.name.partition(".")[0]

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from .project import Project, imports_of
+from .project import Project, imports_of, nodes_of
 
 _NAMES = ("os.environ", "os.environ.get", "os.getenv")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -18,7 +18,7 @@ def handed_environment(project: Project, files: Iterable[str]) -> Handed:
         handing = re.search(r"[(,=]\s*(?:os\s*\.\s*)?environ\s*[,)]", project.text(file))
         tree = project.tree(file) if handing else None
         imports = imports_of(tree) if tree is not None else {}
-        for node in ast.walk(tree) if tree is not None else ():
+        for node in nodes_of(tree) if tree is not None else ():
             if not isinstance(node, ast.Call):
                 continue
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
@@ -33,7 +33,7 @@ def handed_environment(project: Project, files: Iterable[str]) -> Handed:
 def renamed_environment(tree: ast.Module, imports: Mapping[str, str], handed: Handed) -> dict[ast.AST, str]:
     """Names and attributes of a module that stand for one of ``os.environ``, ``os.environ.get`` and ``os.getenv``."""
     found: dict[ast.AST, str] = {}
-    nodes = list(ast.walk(tree))
+    nodes = nodes_of(tree)
     classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
     functions = [node for node in nodes if isinstance(node, _Function | ast.Lambda)]
     called_as = {one: node.name for node in classes for one in node.body if getattr(one, "name", "") == "__init__"}

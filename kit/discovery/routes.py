@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .objects import Made
-from .project import Project, called, imports_of
+from .project import Project, called, imports_of, nodes_of
 
 _ROUTERS = ("Blueprint", "APIRouter", "APIBlueprint")
 _REGISTERS = {"register_blueprint": "url_prefix", "include_router": "prefix"}
@@ -57,7 +57,7 @@ def routes_of(project: Project, service: str, made: Made) -> dict[str, str]:
 
 def _decorated(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
     """``(owner, path, line)`` of what answers to GET under a path without parameters."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         for one in node.decorator_list:
@@ -77,7 +77,7 @@ def _decorated(tree: ast.Module) -> Iterator[tuple[str, str, int]]:
 
 def _routers_of(project: Project, file: str, tree: ast.Module) -> Iterator[_Router]:
     imports = imports_of(tree)
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         named = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         if named and called(node.value, imports).rpartition(".")[2] in _ROUTERS:
             given = next((k.value for k in node.value.keywords if k.arg in _REGISTERS.values()), None)
@@ -86,7 +86,7 @@ def _routers_of(project: Project, file: str, tree: ast.Module) -> Iterator[_Rout
 
 def _registered_in(project: Project, file: str, tree: ast.Module, routers: list[_Router]) -> Iterator[_Registration]:
     imports = imports_of(tree)
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
             continue
         keyword = _REGISTERS.get(node.func.attr)

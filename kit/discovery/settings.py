@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..redact import shows_secret
 from ..scan import kinds_in
-from .project import Project, called, imports_of, join
+from .project import Project, called, imports_of, join, nodes_of
 from .renamed import handed_environment, renamed_environment
 from .uses import used_as_url
 
@@ -95,7 +95,7 @@ def _of_tree(
     """Each reading of a variable, as a node of the tree, and the variable."""
     guarded = _guarded(tree, renamed)
     readers = _readers(tree, imports)
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         at = f"{file}:{getattr(node, 'lineno', 1)}"
         if (
             isinstance(node, ast.Subscript)
@@ -129,7 +129,7 @@ def _of_tree(
 def _readers(tree: ast.Module, imports: dict[str, str]) -> dict[str, str]:
     """Names of objects that read variables when they are called: starlette's Config, environs' Env."""
     found = {}
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             callee = called(node.value, imports)
             if callee in ("starlette.config.Config", "decouple.Config", "decouple.AutoConfig"):
@@ -149,7 +149,7 @@ def _name(node: ast.expr, imports: dict[str, str]) -> str:
 def _guarded(tree: ast.Module, renamed: Mapping[ast.AST, str]) -> set[ast.AST]:
     """Readings that stand in a ``try``, or behind a question whether the variable is there."""
     found: set[ast.AST] = set()
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Try):
             found |= {inner for one in node.body for inner in ast.walk(one)}
         elif isinstance(node, ast.If | ast.IfExp) and (
@@ -333,7 +333,7 @@ def _rank(name: str) -> int:
         "DATABASE_DSN",
     )
     near = [place for place, one in enumerate(order) if name.endswith(one)]
-    return min(near) if near else len(order)
+    return min(near) if near else len(order) + (URL.fullmatch(name) is None)
 
 
 def _mentions(project: Project, service: str) -> str | None:

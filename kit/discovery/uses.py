@@ -4,8 +4,8 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from .calls import Calls
-from .project import Project, imports_of
+from .calls import TELLING, Calls
+from .project import Project, imports_of, nodes_of
 
 # Settings whose value is a database's URL, whatever the variable is called that it comes from.
 _EXPECTS = re.compile(
@@ -34,14 +34,14 @@ class _Sources:
         self.imports = {file: imports_of(tree) for file, tree in self.trees.items()}
         self._named: dict[str, list[tuple[str, ast.AST]]] = {}
         for file, tree in self.trees.items():
-            for node in ast.walk(tree):
+            for node in nodes_of(tree):
                 for name, value in self._given(node):
                     self._named.setdefault(name, []).append((file, value))
         self.calls = Calls(self.trees, self.imports)
         self._classes: dict[str, list[tuple[str, ast.ClassDef]]] = {}
         self._owner: dict[ast.AST, ast.ClassDef] = {}  # of a field, of what a method returns, and of its ``self``
         for file, tree in self.trees.items():
-            for node in ast.walk(tree):
+            for node in nodes_of(tree):
                 if isinstance(node, ast.ClassDef):
                     self._classes.setdefault(node.name, []).append((file, node))
                     self._owner.update(dict.fromkeys(_of_class(node), node))
@@ -59,7 +59,8 @@ class _Sources:
         """What a name may stand for: any file's where it is an attribute, else this file's own or what it imports."""
         found = self._named.get(name, [])
         if file is None:
-            return found + self.calls.fields.get(name, [])
+            found = found + self.calls.fields.get(name, [])
+            return found if len(found) <= TELLING else []
         known = self.imports[file].get(name)
         if known is None:
             return [one for one in found if one[0] == file]
@@ -69,9 +70,12 @@ class _Sources:
 
     def fields(self, file: str, node: ast.Attribute) -> list[tuple[str, ast.AST]]:
         """What an attribute may stand for; no other class's field, where the sources show of which class the object is."""
-        found, classes = self.of(node.attr), self._made(file, node.value)
+        found, classes = (
+            self._named.get(node.attr, []) + self.calls.fields.get(node.attr, []),
+            self._made(file, node.value),
+        )
         if not any(self._owner.get(value) in classes for _, value in found):
-            return found
+            return found if len(found) <= TELLING else []
         return [one for one in found if self._owner.get(one[1]) in (None, *classes)]
 
     def _made(self, file: str, node: ast.AST) -> set[ast.ClassDef]:
@@ -152,7 +156,7 @@ def used_as_url(
     found: dict[str, str] = {}
     others: set[str] = set()
     for file, tree in sources.trees.items():
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             for what, value in _expecting(node):
                 if not _TEST.search(what):
                     for name in _followed(sources, file, value, readings):
