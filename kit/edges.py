@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from itertools import chain, compress
+from itertools import compress
 from operator import le
 from typing import Any, NamedTuple
 
@@ -98,10 +98,8 @@ class FileEdges:
     def add(self, events: Sequence[dict]) -> None:
         """By column: a look at each field of each edge is nearly all of a large trace."""
         try:
-            plain = [[event[name] for event in events] for name in ("c", "l", "t")]
-            if not {int}.issuperset(map(type, chain(*plain))) or min(map(min, plain)) < 0:
-                raise TypeError("an edge without a place, a line or a time")
-            place, line, at = (array("q", column) for column in plain)
+            # An array takes whole numbers of 64 bits and nothing else.
+            place, line, at = (array("q", [event[name] for event in events]) for name in ("c", "l", "t"))
             number = self.statements.__getitem__
             statement = [
                 number((event["to"], event.get("p", ...), tuple(event.get("names") or ()), bool(event.get("dyn"))))

@@ -1,6 +1,5 @@
 """Reads what the probe wrote of a run into a :class:`~kit.trace.Trace`."""
 
-import ast
 import math
 import os
 import re
@@ -9,7 +8,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +15,7 @@ from .edges import FileEdges, Place, together
 from .events import in_order, read_events
 from .incident import Incident, Step
 from .redact import redact
+from .statement import statement_at
 from .trace import (
     Behind,
     Error,
@@ -733,7 +732,7 @@ class _Reader:
         site = one.site
         if one.frame.application and one.real and one.real != site.file and not one.real.startswith(("/", "~", "<")):
             site = site._replace(file=one.real)  # reached through a link: the file that is really there
-        line, name, in_class = _statement(text, one.site.line, one.class_)
+        line, name, in_class = statement_at(text, one.site.line, one.class_)
         return replace(one, site=site._replace(line=line, name=name or site.name), in_class=in_class)
 
     def provenance(self) -> dict[str, Any]:
@@ -794,47 +793,3 @@ def _interrupted(error: Error | None) -> bool:
 def _last_line(text: str) -> str:
     lines = [line for line in text.strip().splitlines() if line.strip()]
     return lines[-1].strip() if lines else "it printed nothing"
-
-
-@lru_cache(maxsize=4096)
-def _statement(text: str, line: int, class_: str | None) -> tuple[int, str | None, str]:
-    """``(line, name, how a class body holds it)`` of the class statement, or of the call that is assigned, at a line."""
-    try:
-        around = _around(_parsed(text), line)
-    except (SyntaxError, ValueError, RecursionError):
-        return line, class_, ""
-    if not around:
-        return line, class_, ""
-    around.sort(key=_first)
-    node, outer = around[-1], around[-2] if len(around) > 1 else None
-    if isinstance(node, ast.ClassDef):
-        return node.lineno, class_ or node.name, ""
-    if class_ is None and isinstance(outer, ast.ClassDef):
-        targets = getattr(node, "targets", [getattr(node, "target", None)])
-        taken = any(isinstance(t, ast.Name) and t.id == "__table__" for t in targets)
-        return line, outer.name, "__table__" if taken else "body"
-    names = [t.id for t in getattr(node, "targets", [getattr(node, "target", None)]) if isinstance(t, ast.Name)]
-    return line, class_ or (names[0] if names else None), ""
-
-
-def _around(tree: ast.Module, line: int) -> list[ast.stmt]:
-    """The statements that hold a line, the outermost first; expressions are not looked into."""
-    found, todo = [], [tree]
-    for node in todo:
-        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-            for child in getattr(node, name, ()):
-                if isinstance(child, ast.stmt):
-                    if not _first(child) <= line <= child.end_lineno:
-                        continue
-                    found.append(child)
-                todo.append(child)
-    return found
-
-
-def _first(node: ast.stmt) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
-
-
-@lru_cache(maxsize=50)
-def _parsed(text: str) -> ast.Module:
-    return ast.parse(text)
