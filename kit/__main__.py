@@ -19,7 +19,7 @@ from .incident import Incident, load
 from .interrupt import once
 from .markup import safe
 from .redact import redact, redacted
-from .trace import Trace, application_frames
+from .trace import Conflict, Trace, application_frames
 from .verify import why_not
 
 
@@ -157,7 +157,6 @@ def _diagnose(options) -> int:
     finding, smallest = diagnosis.finding, diagnosis.smallest
     lines = [*_told(incident, diagnosis.trace, diagnosis.reproduced), f"mechanism: {finding.mechanism}"]
     lines += [f"  because {sentence}" for sentence in finding.because]
-    lines += [f"  not {slug}: {sentence}" for slug, sentence in finding.against.items()]
     lines += [f"migrations agree with: {diagnosis.definitions.agrees}"] if diagnosis.definitions else []
     lines += [
         f"behind it: {one.error} at {one.site}" + (" (follows from an earlier one)" if one.follows else "")
@@ -169,6 +168,8 @@ def _diagnose(options) -> int:
         lines.append(
             f"not seen by {one.by}: table {one.named.table} at {one.named.file}:{one.named.line}; {one.remedy}"
         )
+    lines += ["against the other mechanisms:"] if finding.against else []
+    lines += [f"  not {slug}: {sentence}" for slug, sentence in finding.against.items()]
     _give(options, diagnose_report(incident, diagnosis), lines)
     asked = incident.expect.error or incident.expect.table
     healthy = finding.mechanism == "none" and not asked
@@ -312,13 +313,20 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
         for which, each in (("first ", one.first), ("second", one.second)):
             if each is not None:
                 way = " → ".join(str(frame) for frame in application_frames(each.chain)[:-1])
-                lines.append(f"    {which} {each.site} {each.site.name or ''} by {way or 'the step itself'}")
+                named = f" of module {each.site.module}" if _under_two_names(one) else ""
+                lines.append(f"    {which} {each.site} {each.site.name or ''}{named} by {way or 'the step itself'}")
     lines += [f"  swallowed at {one.site}: {one.error}" for one in trace.swallowed]
     lines += [] if reproduced else [f"  {sentence}" for sentence in why_not(incident, trace, told=True)]
     if trace.broke and not any(step.error == trace.broke for step in trace.steps):
         lines.append(f"  the run broke: {trace.broke}")
     lines += [f"  not recorded: {text}" for text in trace.lost]
     return lines
+
+
+def _under_two_names(conflict: Conflict) -> bool:
+    """Is it one file, executed as two modules?"""
+    first, second = conflict.first, conflict.second
+    return bool(first) and first.site.file == second.site.file and first.site.module != second.site.module
 
 
 def _word(ok: bool | None) -> str:

@@ -16,6 +16,8 @@ from .scan import WHOLE
 NAME = "kit"
 _ASK_AGAIN = 2.0  # seconds: a kernel that has not yet begun with the cell does not hear
 _MOST_ASKING = 15
+# A kernel is interrupted when it is shut down, and would tell the terminal of that as an error.
+_QUIET = ["--log-level=CRITICAL"]
 
 
 class _Client(PapermillNotebookClient):
@@ -63,6 +65,7 @@ class _Engine(Engine):
         cls, nb_man, kernel_name, *, progress=lambda text: None, start_timeout=60, config=None, **_
     ):
         named = {"kernel_name": kernel_name, "startup_timeout": start_timeout, "config": config, "log": logger}
+        named["extra_arguments"] = _QUIET
         # Papermill would write the whole notebook twice a cell, which takes more than all else that it does; nobody reads
         # it before its end, and then it is written however that end came.
         output, nb_man.output_path = nb_man.output_path, None

@@ -489,7 +489,7 @@ def provenance(
                 )
             )
     rows.append(("notebook's Python", platform.python_version()))
-    rows += [(name, _version(name)) for name in ("papermill", "nbconvert", "pandas", "graphviz-pure")]
+    rows += [(name, _version(name)) for name in ("papermill", "pandas", "graphviz-pure")]
     rows += [(f"parameter {name}", code(repr(_short(value)))) for name, value in sorted((parameters or {}).items())]
     rows.append(
         ("run it again, in the kit's folder", code(f"make postmortem INCIDENT={shlex.quote(_from_here(incident))}"))

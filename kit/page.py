@@ -5,8 +5,9 @@ outputs hold passes an allowlist (:mod:`kit.clean`). The same notebook gives the
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -42,26 +43,16 @@ class Page:
 
 def render(notebook: Any, *, title: str) -> str:
     """The page of an executed notebook (an ``nbformat`` node, version 4), as text."""
-    return _exporter().from_notebook_node(notebook, resources={"page": read_page(notebook, title=title)})[0]
+    return fill("index.html.j2", page=read_page(notebook, title=title))
 
 
-@lru_cache(maxsize=1)
-def _exporter():
-    from nbconvert.exporters import TemplateExporter
+def fill(template: str, **values: Any) -> str:
+    """A template of ``kit/template`` with its values; text in them is escaped, but for what the template says is HTML."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    class PageExporter(TemplateExporter):
-        """nbconvert with the template beside this file, and nothing of its own added."""
-
-        export_from_notebook = None
-        preprocessors: list = []
-        default_preprocessors: list = []
-
-    return PageExporter(
-        template_name=TEMPLATE.name,
-        extra_template_basedirs=[str(TEMPLATE.parent)],
-        template_file="index.html.j2",
-        file_extension=".html",
-    )
+    environment = Environment(loader=FileSystemLoader(TEMPLATE), autoescape=True, undefined=StrictUndefined)
+    environment.keep_trailing_newline = True
+    return environment.get_template(template).render(values)
 
 
 def read_page(notebook: Any, *, title: str) -> Page:
@@ -167,15 +158,37 @@ def _text(value: Any) -> str:
 
 
 def _markdown(source: str) -> str:
-    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+    return _reader_of_markdown()(source)
 
-    renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
-    return MarkdownWithMath(renderer=renderer).render(source)
+
+@cache
+def _reader_of_markdown() -> Callable[[str], str]:
+    from mistune import HTMLRenderer, create_markdown
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
+    class Renderer(HTMLRenderer):
+        """As mistune writes it, with code in the colours of the language that its fence names."""
+
+        def block_code(self, code: str, info: str | None = None) -> str:
+            try:
+                lexer = get_lexer_by_name(*((info or "").split()[:1] or ["text"]))
+            except ClassNotFound:
+                return super().block_code(code)
+            return f"<pre><code>{_coloured(code, lexer)}</code></pre>\n"
+
+    plugins = ["strikethrough", "table", "url", "task_lists", "def_list"]  # those that JupyterLab reads, too
+    return create_markdown(renderer=Renderer(escape=False), plugins=plugins)
 
 
 def _highlighted(source: str) -> str:
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
-    return highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)).rstrip("\n")
+    return _coloured(source, PythonLexer()).rstrip("\n")
+
+
+def _coloured(code: str, lexer: Any) -> str:
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+
+    return highlight(code, lexer, HtmlFormatter(nowrap=True))

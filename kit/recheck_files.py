@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from .errors import IncidentError
 from .janitor import write_whole
-from .page import TEMPLATE
+from .page import fill
 from .recheck import VERDICTS, Checked, check_report, plain, worst
 from .redact import redacted
 
@@ -54,11 +54,6 @@ def headline(checked: Sequence[Checked]) -> str:
 
 def index_page(checked: Sequence[Checked], folder: Path) -> str:
     """One page of all, with links to the pages beside it; the same answers give the same bytes."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
-    )
     rows = [
         {
             "id": f"incident-{number}",
@@ -74,7 +69,7 @@ def index_page(checked: Sequence[Checked], folder: Path) -> str:
         }
         for number, one in enumerate(checked, 1)
     ]
-    return environment.get_template("check.html.j2").render(head=headline(checked), good=worst(checked) == 0, rows=rows)
+    return fill("check.html.j2", head=headline(checked), good=worst(checked) == 0, rows=rows)
 
 
 def junit(checked: Sequence[Checked]) -> str:

@@ -4,7 +4,7 @@ import json
 
 import hostile
 import pytest
-from conftest import patch
+from conftest import PROJECT, patch
 
 
 def test_reproduce_says_in_words_what_was_registered_where(kit, write_incident, duplicate):
@@ -12,6 +12,12 @@ def test_reproduce_says_in_words_what_was_registered_where(kit, write_incident, 
     assert said.code == 0
     assert "first  service/billing.py:5 Invoice by service/main.py:2" in said.out
     assert "second service/legacy.py:5 OldInvoice by service/main.py:3" in said.out
+
+
+def test_one_file_as_two_modules_is_told_with_both_names(kit):
+    said = kit("reproduce", PROJECT / "tests" / "applications" / "alias-two-module-names").out
+    assert "first  src/lending/models.py:7 Member of module lending.models by" in said
+    assert "second src/lending/models.py:7 Member of module src.lending.models by" in said
 
 
 def test_json_goes_to_a_file_and_words_to_the_terminal(kit, write_incident, duplicate, tmp_path):

@@ -21,7 +21,7 @@ _SCRUBBED = (
     (r'\n<div class="kit-times">.*', "\n<times>"),
     (r"(<details class=\"code\">.*?</details>)", lambda found: re.sub(r"</?span[^>]*>", "", found[1])),
     (
-        r"(<tr[^>]*><th[^>]*>(?:application's Python|SQLAlchemy|guards|unguarded|notebook's Python|papermill|nbconvert|pandas"
+        r"(<tr[^>]*><th[^>]*>(?:application's Python|SQLAlchemy|guards|unguarded|notebook's Python|papermill|pandas"
         r"|graphviz-pure)</th><td[^>]*>).*?</td>",
         r"\1…</td>",
     ),
