@@ -2,12 +2,16 @@
 
 import heapq
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 
 import orjson
 
+from .edges import FileEdges
+
+_BLOCK = 1 << 16  # bytes that are parsed at once; of each process a block is held
 _NONE = type(None)
 # What an event's fields hold, where later code counts on it; an event that holds something else is not read.
 _TYPES = {
@@ -22,32 +26,54 @@ _TYPES = {
 _ITEMS = {"names": str, "bound": str, "existing": dict, "new": dict, "mappers": dict}
 
 
-def read_events(folder: Path) -> Iterator[tuple[int, str, dict]]:
+def read_events(folder: Path, edges: dict[str, FileEdges] | None = None) -> Iterator[tuple[int, str, dict]]:
     """Every whole event under ``folder`` as ``(time, file, event)``, in order of time; torn and foreign lines are passed over.
 
     One file holds one process, whose events stay in the order in which it wrote them: the time is never back in time, as
     that of an event is whose thread waited between clock and file.
+
+    :param edges: takes the edges, by file, that then are left out here; but for those with frames, which may tell of a body
     """
-    files = [_events_of(path) for path in sorted(map(str, Path(folder).glob("**/*.jsonl*")))]
+    files = [_events_of(path, edges) for path in sorted(map(str, Path(folder).glob("**/*.jsonl*")))]
     return files[0] if len(files) == 1 else heapq.merge(*files, key=itemgetter(0, 1))
 
 
-def _events_of(path: str) -> Iterator[tuple[int, str, dict]]:
+def _events_of(path: str, edges: dict[str, FileEdges] | None) -> Iterator[tuple[int, str, dict]]:
     now = 0
     with open(path, "rb") as file:
-        for line in file:
-            try:
-                event = orjson.loads(line)
-            except orjson.JSONDecodeError:  # also half a letter, as in a file's name that is no text
-                try:
-                    event = json.loads(line.strip(b"\0\n").decode("ascii", "replace"))
-                except (ValueError, RecursionError):
-                    continue
-            if type(event) is dict and type(event.get("k")) is str:
+        while lines := file.readlines(_BLOCK):
+            events, aside = [], []
+            for event in _parsed(lines):
+                if type(event) is dict:
+                    kind = event.get("k")
+                    if kind == "edge" and edges is not None and "via" not in event:
+                        aside.append(event)
+                    elif type(kind) is str:
+                        events.append(event)
+            if aside:
+                edges.setdefault(path, FileEdges()).add(aside)
+            for event in events:
                 stamp = event.get("t")
                 if type(stamp) is int and stamp > now:
                     now = stamp
                 yield now, path, event
+
+
+def _parsed(lines: Sequence[bytes]) -> Sequence:
+    """The values of these lines: all at once, which is cheaper, unless a line among them is none."""
+    try:
+        values = orjson.loads(b"[" + b",".join(lines) + b"]")
+    except orjson.JSONDecodeError:
+        values = ()
+    return values if len(values) == len(lines) else [value for line in lines for value in _value(line)]
+
+
+def _value(line: bytes) -> Iterator:
+    try:
+        yield orjson.loads(line)
+    except orjson.JSONDecodeError:  # also half a letter, as in a file's name that is no text
+        with suppress(ValueError, RecursionError):
+            yield json.loads(line.strip(b"\0\n").decode("ascii", "replace"))
 
 
 def in_order(event: dict) -> bool:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from .trace import Conflict, Frame, Import, Registration, Site, Trace, Wanted, no_garbage
+from .edges import Place, Wanted
+from .trace import Conflict, Frame, Import, Registration, Site, Trace, no_garbage
 
 
 @dataclass(frozen=True)
@@ -190,33 +191,45 @@ def _lines(trace: Trace, modules: Sequence[Module]) -> dict[int, dict[int, int]]
     executed: dict[int, set] = {}  # what a line executed itself was not answered from sys.modules
     for one in modules:
         if one.importer is not None and one.importer != one.key:
-            executed.setdefault(one.importer, set()).update((one.by.line, (one.by.line, one.module)))
+            executed.setdefault(one.importer, set()).add((one.by.line, one.module))
             found[one.importer][one.key] = one.by.line
-    # By process, what a statement asks for: each name's first execution, and all of them.
-    asked: dict[int, dict[int, list[tuple[str, Module, Sequence[Module]]]]] = {}
+    # What a statement asks for: the keys of modules that ran once in a process, and the names of those that ran again.
+    answers: dict[tuple[int, Wanted], tuple[Sequence[int], Sequence[str]]] = {}
+    in_package: dict[tuple[int, str | None], dict[int, tuple[Sequence[int], Sequence[str]]]] = {}
+
+    def answer(place: Place, wanted: Wanted) -> tuple[Sequence[int], Sequence[str]]:
+        if not wanted.imported.startswith("."):
+            wanted = wanted._replace(package=None)  # the same from everywhere
+        if (place.process, wanted) not in answers:
+            asked = [(name, by_name.get((place.process, name), ())) for name in _asked_for(wanted, known)]
+            once = [those[0].key for _, those in asked if len(those) == 1]
+            answers[place.process, wanted] = once, [name for name, those in asked if len(those) > 1]
+        return answers[place.process, wanted]
+
     before, importer = None, None
     edges = trace.edges
-    for place, line, wanted, at in zip(edges.places, edges.lines, edges.wanted, edges.at, strict=True):  # a million
-        if place is not before:
-            before, importer = place, None
+    for number, statement, line, at in zip(*edges.columns, strict=True):  # a million
+        if number != before:
+            before, importer, place = number, None, edges.places[number]
             importers = by_place.get((place.process, place.importer, place.file), ())
-            in_process = asked.setdefault(place.process, {})
+            seen = in_package.setdefault((place.process, place.package), {})
         if importer is None or len(importers) > 1:
             importer = last(importers, at)
             if importer is None:
                 continue
-            key, here = importer.key, found[importer.key]
-            own = executed.get(key, ())
-        targets = in_process.get(id(wanted))
-        if targets is None:
-            named = [(name, by_name.get((place.process, name), ())) for name in _asked_for(wanted, known)]
-            targets = in_process[id(wanted)] = [(name, those[0], those) for name, those in named if those]
-        for name, imported, those in targets:
-            if len(those) > 1:
-                imported = last(those, at) or imported
-            other = imported.key
-            if other not in here and other != key and not (line in own and (line, name) in own):
-                here[other] = line
+            here = found[importer.key]
+        if statement not in seen:
+            seen[statement] = answer(place, edges.statements[statement].wanted(place))
+        once, again = seen[statement]
+        for key in once:
+            if key not in here:
+                here[key] = line
+        for name in again:
+            if (line, name) not in executed.get(importer.key, ()):
+                those = by_name[place.process, name]
+                here.setdefault((last(those, at) or those[0]).key, line)
+    for key, here in found.items():
+        here.pop(key, None)  # a module that asks for itself
     return found
 
 

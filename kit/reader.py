@@ -1,34 +1,32 @@
 """Reads what the probe wrote of a run into a :class:`~kit.trace.Trace`."""
 
-import ast
 import math
 import os
 import re
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .edges import FileEdges, Place, together
 from .events import in_order, read_events
 from .incident import Incident, Step
 from .redact import redact
+from .statement import statement_at
 from .trace import (
     Behind,
-    Edges,
     Error,
     Frame,
     Import,
     Metadata,
-    Place,
     Registration,
     Site,
     StepResult,
     Swallowed,
     Trace,
-    Wanted,
     application_frames,
     no_garbage,
 )
@@ -65,14 +63,16 @@ class Ended(NamedTuple):
     guards: Guards = Guards()
     asked: Asked | None = None
 
+    @property
+    def until(self) -> float:
+        """What came later, of the probe's clock, came of our asking."""
+        return self.asked.at if self.asked else math.inf
+
 
 def read_trace(incident: Incident, space: Workspace, ended: Sequence[Ended]) -> Trace:
     """Read what the probe left of a run; the workspace must still be there."""
     with no_garbage():
         return _Reader(incident, space, ended).trace()
-
-
-_MOST = 1 << 63  # what a column of edges holds
 
 
 class _Code(NamedTuple):
@@ -83,7 +83,6 @@ class _Code(NamedTuple):
     application: bool
     function: str
     module: str | None
-    package: str | None
     place: Place
 
 
@@ -97,15 +96,14 @@ class _Reader:
         place = Path(space.python).parent.parent
         self.environment = f"{place}{os.sep}" if (place / "pyvenv.cfg").is_file() else None
         self.paths: dict[str, tuple[str, bool]] = {}
-        self.places: dict[tuple[int, int], _Code] = {}  # (process, number)
+        self.places: dict[int, dict[int, _Code]] = defaultdict(dict)  # of each process, by number
         self.reals: dict[str, str] = {}
         self.folders: dict[str, str] = {}  # each with where it really is
         self.imports: list[Import] = []
         self.open: dict[tuple[int, int], int] = {}  # (process, body) -> index in imports
         self.forks: dict[int, tuple[int, int]] = {}
         self.seen_by_frame: dict[tuple, int] = {}
-        self.edges: list[tuple] = []  # the fields of an Edge
-        self.wanted: dict[Wanted, Wanted] = {}  # each once
+        self.edges: list[tuple[Ended, dict[str, FileEdges]]] = []  # of each process that was started, by trace file
         self.metadata: dict[tuple[int, int], Metadata] = {}
         self.registrations: list[Registration] = []
         self.cleared: list[dict] = []
@@ -162,8 +160,8 @@ class _Reader:
     def see_place(self, event: dict, process: int) -> None:
         file, application = self.path(event["f"])
         function, module = sys.intern(str(event["fn"])), event.get("m")
-        place = Place(process, module, file, function)
-        self.places[process, event["c"]] = _Code(event["f"], file, application, function, module, event.get("p"), place)
+        place = Place(process, module, file, function, event.get("p"))
+        self.places[process][event["c"]] = _Code(event["f"], file, application, function, module, place)
 
     def resolved(self, path: str) -> str:
         """``os.path.realpath``, asking for each folder once."""
@@ -176,10 +174,10 @@ class _Reader:
         return os.path.realpath(path) if os.path.islink(path) else path
 
     def frames(self, process: int, raw) -> tuple[Frame, ...]:
-        found = []
+        found, places = [], self.places[process]
         for entry in raw or ():
             try:
-                place = self.places[process, entry[0]]
+                place = places[entry[0]]
                 found.append(Frame(place.file, int(entry[1]), place.function, place.module, place.application))
             except (TypeError, ValueError, KeyError, IndexError):
                 continue
@@ -187,7 +185,7 @@ class _Reader:
 
     def raw(self, process: int, via) -> str | None:
         """The file of the innermost frame, as the interpreter names it."""
-        place = self.places.get((process, via[-1][0])) if via else None
+        place = self.places[process].get(via[-1][0]) if via else None
         return place and place.raw
 
     def error(self, process: int, raw) -> Error | None:
@@ -212,23 +210,25 @@ class _Reader:
 
     def trace(self) -> Trace:
         for outcome in self.ended:
-            label = f"step {outcome.steps[0][0]}"
-            until = outcome.asked.at if outcome.asked else math.inf
+            label, until = f"step {outcome.steps[0][0]}", outcome.until
             before = process = None
-            for _, file, event in read_events(outcome.folder):
+            edges: dict[str, FileEdges] = {}
+            self.edges.append((outcome, edges))
+            for _, file, event in read_events(outcome.folder, edges):
                 # What came of our asking is nothing of the application's.
                 if until != math.inf and _stamped(event) > until:
                     self.see_where_it_hung(event, self.process_of.get(file))
                     continue
                 kind = event["k"]
-                if kind != "edge" and not in_order(event):
+                if not in_order(event):
                     self.lost_one(kind)
                     continue
                 if file is not before:
                     before, process = file, self.process(file, event, outcome)
                 try:
-                    if kind == "edge":  # of these there may be a million
-                        self.see_edge(event, process, label)
+                    if kind == "edge":
+                        self.within(process, event, label, event["t"])
+                        edges.setdefault(file, FileEdges()).add([event])
                     else:
                         self.see(event, process, label)
                 except (LookupError, TypeError, ValueError, AttributeError):
@@ -238,11 +238,12 @@ class _Reader:
         steps = self.steps()
         sources = self.sources()
         registrations = tuple(self.named(one, sources) for one in self.registrations)
+        edges = together(self.written())
         broke = next((self.text(self.why(outcome)) for outcome in self.ended if self.why(outcome)), None)
         return Trace(
             steps=steps,
             imports=tuple(self.imports),
-            edges=Edges(self.edges),
+            edges=edges,
             metadata=tuple(self.metadata.values()),
             registrations=registrations,
             cleared=tuple(self.cleared),
@@ -257,6 +258,16 @@ class _Reader:
             forks=self.forks,
             sources=sources,
         )
+
+    def written(self) -> Iterator[tuple[FileEdges, dict[int, Place]]]:
+        """The edges of each process that has any, with its places."""
+        for outcome, edges in self.edges:
+            for file, written in sorted(edges.items()):
+                places = {number: code.place for number, code in self.places[self.process_of.get(file)].items()}
+                written.leave_out(places, outcome.until)
+                if written.lost:
+                    self.lost_one("edge")
+                yield written, places
 
     def forget_our_interrupt(self) -> None:
         """A process that the runner ended was asked by ``SIGINT`` first: what came of that is nothing of the application's."""
@@ -454,27 +465,6 @@ class _Reader:
                 how=str(event.get("how", "import")),
             )
         )
-
-    def see_edge(self, event: dict, process: int, step: str) -> None:
-        at, code, line, asked = event["t"], self.places[process, event["c"]], event["l"], event["to"]
-        package, names = event.get("p", code.package), event.get("names")
-        # In order? One look at each field: this is nearly all of a large trace.
-        if not (type(line) is int is type(at) and 0 <= line < _MOST and 0 <= at < _MOST and type(asked) is str):
-            raise TypeError("an edge without a time, a line or a name")
-        if package is not None and type(package) is not str:
-            raise TypeError("a package that is no name")
-        if "via" in event:
-            if not in_order(event):
-                raise TypeError("an edge with frames that are none")
-            self.within(process, event, step, at)
-        wanted = (asked, package, tuple(names) if names else ())
-        known = self.wanted.get(wanted)
-        if known is None:
-            if not all(type(name) is str for name in wanted[2]):
-                raise TypeError("names that are none")
-            known = Wanted._make(wanted)
-            self.wanted[known] = known
-        self.edges.append((code.place, line, known, bool(event.get("dyn")), at))
 
     def see_metadata(self, event: dict, process: int) -> None:
         chain = self.chain(process, event)
@@ -742,7 +732,7 @@ class _Reader:
         site = one.site
         if one.frame.application and one.real and one.real != site.file and not one.real.startswith(("/", "~", "<")):
             site = site._replace(file=one.real)  # reached through a link: the file that is really there
-        line, name, in_class = _statement(text, one.site.line, one.class_)
+        line, name, in_class = statement_at(text, one.site.line, one.class_)
         return replace(one, site=site._replace(line=line, name=name or site.name), in_class=in_class)
 
     def provenance(self) -> dict[str, Any]:
@@ -803,47 +793,3 @@ def _interrupted(error: Error | None) -> bool:
 def _last_line(text: str) -> str:
     lines = [line for line in text.strip().splitlines() if line.strip()]
     return lines[-1].strip() if lines else "it printed nothing"
-
-
-@lru_cache(maxsize=4096)
-def _statement(text: str, line: int, class_: str | None) -> tuple[int, str | None, str]:
-    """``(line, name, how a class body holds it)`` of the class statement, or of the call that is assigned, at a line."""
-    try:
-        around = _around(_parsed(text), line)
-    except (SyntaxError, ValueError, RecursionError):
-        return line, class_, ""
-    if not around:
-        return line, class_, ""
-    around.sort(key=_first)
-    node, outer = around[-1], around[-2] if len(around) > 1 else None
-    if isinstance(node, ast.ClassDef):
-        return node.lineno, class_ or node.name, ""
-    if class_ is None and isinstance(outer, ast.ClassDef):
-        targets = getattr(node, "targets", [getattr(node, "target", None)])
-        taken = any(isinstance(t, ast.Name) and t.id == "__table__" for t in targets)
-        return line, outer.name, "__table__" if taken else "body"
-    names = [t.id for t in getattr(node, "targets", [getattr(node, "target", None)]) if isinstance(t, ast.Name)]
-    return line, class_ or (names[0] if names else None), ""
-
-
-def _around(tree: ast.Module, line: int) -> list[ast.stmt]:
-    """The statements that hold a line, the outermost first; expressions are not looked into."""
-    found, todo = [], [tree]
-    for node in todo:
-        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-            for child in getattr(node, name, ()):
-                if isinstance(child, ast.stmt):
-                    if not _first(child) <= line <= child.end_lineno:
-                        continue
-                    found.append(child)
-                todo.append(child)
-    return found
-
-
-def _first(node: ast.stmt) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
-
-
-@lru_cache(maxsize=50)
-def _parsed(text: str) -> ast.Module:
-    return ast.parse(text)

@@ -1,5 +1,7 @@
 """What a notebook shows of a diagnosis: the mechanism, the definitions, what stands behind, each hypothesis."""
 
+from itertools import accumulate
+
 from .definitions import type_of
 from .diagnose import Diagnosis
 from .hypotheses import Tested
@@ -197,12 +199,15 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
     never = [one for one in statements if (one.file, one.imported) not in ran]
     never.sort(key=lambda one: (one.file not in loaded, one.file, one.line))
     # An import of a.b executes the package a too, and says so.
-    lines = [(one.file, one.line, one.imported + ".") for one in statements]
+    below = {
+        (one.file, one.line, package)
+        for one in statements
+        for package in accumulate(one.imported.split("."), "{}.{}".format)
+    }
     unsaid = [
         e
         for e in edges
-        if (e.file, names[e.imported]) not in written
-        and not any((e.file, e.line) == (f, n) and said.startswith(names[e.imported] + ".") for f, n, said in lines)
+        if (e.file, names[e.imported]) not in written and (e.file, e.line, names[e.imported]) not in below
     ]
     said = para(
         f"{len(written)} imports stand in the sources, {len(ran)} ran. {len({(s.file, s.imported) for s in never})} never ran, "

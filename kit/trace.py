@@ -7,14 +7,13 @@ DataFrames.
 
 import gc
 import re
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from operator import itemgetter
 from typing import Any, NamedTuple
 
+from .edges import Edges
 from .redact import redact
 
 # In the reason why a run broke: it was ended at a limit or by somebody else, or never began.
@@ -95,58 +94,6 @@ class Import:
     @property
     def seconds(self) -> float | None:
         return None if self.ended is None else (self.ended - self.began) / 1e9
-
-
-class Place(NamedTuple):
-    """The code that import statements stand in: a module's body, or a function."""
-
-    process: int
-    importer: str | None
-    file: str
-    function: str
-
-
-class Wanted(NamedTuple):
-    """What an import statement asks for.
-
-    ``imported`` is as written: with its dots, and without the ``names`` after ``from ... import``.
-    """
-
-    imported: str
-    package: str | None
-    names: tuple[str, ...]
-
-
-class Edge(NamedTuple):
-    """An import statement of the application that ran, or ``import_module`` by it; the first time of each."""
-
-    place: Place
-    line: int
-    wanted: Wanted
-    by_call: bool
-    at: int
-
-
-class Edges(Sequence):
-    """Edges in order of time. There may be a million: they are kept by column, and made when they are asked for.
-
-    :param edges: the fields of each, in any order of time; line and time are what 64 bits hold
-    """
-
-    def __init__(self, edges: Iterable[tuple[Place, int, Wanted, bool, int]] = ()) -> None:
-        places, lines, wanted, by_call, at = list(zip(*sorted(edges, key=itemgetter(4)), strict=True)) or [()] * 5
-        self.places, self.wanted, self.by_call = places, wanted, bytes(by_call)
-        self.lines, self.at = array("q", lines), array("q", at)
-
-    def __len__(self) -> int:
-        return len(self.at)
-
-    def __getitem__(self, number):
-        if isinstance(number, slice):
-            return tuple(self[one] for one in range(*number.indices(len(self))))
-        return Edge(
-            self.places[number], self.lines[number], self.wanted[number], bool(self.by_call[number]), self.at[number]
-        )
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ import functools
 from html.parser import HTMLParser
 from pathlib import Path
 
+from kit.edges import AsWritten, Edges, Place
 from kit.incident import load
 from kit.startup import reproduce
-from kit.trace import Edges, Frame, Import, Metadata, Place, Registration, Site, StepResult, Trace, Wanted
+from kit.trace import Frame, Import, Metadata, Registration, Site, StepResult, Trace
 
 APPLICATIONS = Path(__file__).parent / "applications"
 
@@ -47,8 +48,8 @@ def many_modules(number: int) -> Trace:
     file = {name: name.replace(".", "/") + ".py" for name in names}
     made = Frame("shop/db.py", 2, "<module>", "shop.db", True)
     metadata = Metadata(0, 0, str(made), made, (), True)
-    imports, registrations, edges = [], [], []
-    first = Wanted("shop.first", None, ())
+    imports, registrations, places, at = [], [], [], []
+    first = AsWritten("shop.first", ..., (), False)
     for key, name in enumerate(names, 1):
         by = Frame("shop/main.py", key, "<module>", "shop.main", True) if key > 1 else None
         began, ended = key * 10**6, (key * 10**6 + 10**5 if by else 10**12)
@@ -68,10 +69,12 @@ def many_modules(number: int) -> Trace:
             values = (table, 0, "step 1", None, metadata, outcome, site, frame, file[name], (*chain, frame), key)
             registrations.append(Registration(*values, "Model", name, True, 3, began + 10))
         if name.startswith("shop.p"):
-            edges.append((Place(0, name, file[name], "<module>"), 1, first, False, began + 5))
+            places.append(Place(0, name, file[name], "<module>"))
+            at.append(began + 5)
     step = StepResult(1, "import", "shop.main", True, None, 1.0)
     empty = ((),) * 6
-    values = ((step,), tuple(imports), Edges(edges), (metadata,), tuple(registrations), *empty)
+    edges = Edges(places, [first], (range(len(places)), [0] * len(places), [1] * len(places), at))
+    values = ((step,), tuple(imports), edges, (metadata,), tuple(registrations), *empty)
     return Trace(*values, broke=None, lost=(), provenance={})
 
 

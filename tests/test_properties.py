@@ -298,6 +298,30 @@ def test_events_that_several_processes_wrote_side_by_side_are_all_read(recorded,
     assert len(list(read_events(tmp_path / "step"))) == len(events) and trace.provenance["processes"] <= 3
 
 
+def test_edges_of_several_processes_are_told_in_order_of_time_and_one_that_is_none_costs_no_other(recorded, tmp_path):
+    process = {"k": "process", "pid": 1, "parent": 0, "t": 1}
+    files = []
+    for first, package in ((10, "one"), (11, "two")):
+        place = {"k": "place", "c": 7, "f": f"{package}/a.py", "fn": "<module>", "m": f"{package}.a", "p": package}
+        whole = {"k": "edge", "c": 7, "l": 3, "to": ".b", "names": ["c"]}
+        spoilt = [{"l": "3"}, {"t": None}, {"t": 1 << 64}, {"to": 5}, {"names": [5]}, {"p": []}, {"c": 8}]
+        edges = [whole | {"t": first}, *(whole | {"t": first + 2} | one for one in spoilt)]
+        edges += [whole | {"t": first + 4, "p": None}, whole | {"t": first + 6, "dyn": True}]
+        files.append("".join(json.dumps(one) + "\n" for one in (process, *edges[:1], place, *edges[1:])).encode())
+    trace = read(recorded, tmp_path, files)
+    seen = [(e.at, e.place.process, e.place.importer, e.line, e.wanted.package, e.by_call) for e in trace.edges]
+    assert seen == [
+        (10, 0, "one.a", 3, "one", False),
+        (11, 1, "two.a", 3, "two", False),
+        (14, 0, "one.a", 3, None, False),
+        (15, 1, "two.a", 3, None, False),
+        (16, 0, "one.a", 3, "one", True),
+        (17, 1, "two.a", 3, "two", True),
+    ]
+    assert {(e.wanted.imported, e.wanted.names) for e in trace.edges} == {(".b", ("c",))}
+    assert trace.lost == ("an event of kind edge was not in order",)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),

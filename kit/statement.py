@@ -1,0 +1,48 @@
+"""The statement that a line of a source is part of: a class, or a call that is assigned."""
+
+import ast
+from functools import lru_cache
+
+
+@lru_cache(maxsize=4096)
+def statement_at(text: str, line: int, class_: str | None) -> tuple[int, str | None, str]:
+    """``(line, name, how a class body holds it)`` of the class statement, or of the call that is assigned, at a line."""
+    try:
+        around = _around(_parsed(text), line)
+    except (SyntaxError, ValueError, RecursionError):
+        return line, class_, ""
+    if not around:
+        return line, class_, ""
+    around.sort(key=_first)
+    node, outer = around[-1], around[-2] if len(around) > 1 else None
+    if isinstance(node, ast.ClassDef):
+        return node.lineno, class_ or node.name, ""
+    if class_ is None and isinstance(outer, ast.ClassDef):
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        taken = any(isinstance(t, ast.Name) and t.id == "__table__" for t in targets)
+        return line, outer.name, "__table__" if taken else "body"
+    names = [t.id for t in getattr(node, "targets", [getattr(node, "target", None)]) if isinstance(t, ast.Name)]
+    return line, class_ or (names[0] if names else None), ""
+
+
+def _around(tree: ast.Module, line: int) -> list[ast.stmt]:
+    """The statements that hold a line, the outermost first; expressions are not looked into."""
+    found, todo = [], [tree]
+    for node in todo:
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            for child in getattr(node, name, ()):
+                if isinstance(child, ast.stmt):
+                    if not _first(child) <= line <= child.end_lineno:
+                        continue
+                    found.append(child)
+                todo.append(child)
+    return found
+
+
+def _first(node: ast.stmt) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+
+
+@lru_cache(maxsize=50)
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
