@@ -15,7 +15,7 @@ from .edges import FileEdges, Place, together
 from .events import in_order, read_events
 from .incident import Incident, Step
 from .redact import redact
-from .statement import statement_at
+from .statement import hands_on, statement_at
 from .trace import (
     Behind,
     Error,
@@ -725,7 +725,21 @@ class _Reader:
         return texts
 
     def named(self, one: Registration, sources: dict[str, str]) -> Registration:
-        """With the site's class or variable, and its line that of the ``class`` statement or the call."""
+        """With the site's class or variable, and its line that of the ``class`` statement or the call.
+
+        A function of the application that stands in for ``Table`` defines nothing: whoever calls it does.
+        """
+        while (
+            one.class_ is None and one.frame.application and hands_on(sources.get(one.frame.file, ""), one.frame.line)
+        ):
+            chain = one.chain[:-1]
+            while chain and not chain[-1].application:
+                chain = chain[:-1]
+            if not chain:
+                break
+            site = one.site._replace(file=chain[-1].file, line=chain[-1].line, module=chain[-1].module)
+            real = self.real(str(self.space.root / chain[-1].file))
+            one = replace(one, chain=chain, frame=chain[-1], site=site, real=real)
         text = sources.get(one.site.file)
         if text is None:
             return one

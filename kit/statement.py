@@ -25,6 +25,27 @@ def statement_at(text: str, line: int, class_: str | None) -> tuple[int, str | N
     return line, class_ or (names[0] if names else None), ""
 
 
+@lru_cache(maxsize=4096)
+def hands_on(text: str, line: int) -> bool:
+    """Does the line hand on all that its own function was given, as ``return sa.Table(*args)`` does in ``def Table(*args)``?"""
+    try:
+        around = _around(_parsed(text), line)
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    around.sort(key=_first)
+    functions = [one for one in around if isinstance(one, ast.FunctionDef)]
+    if not functions or functions[-1].args.vararg is None or functions[-1].args.defaults:
+        return False
+    of = functions[-1].args
+    given = [*(one.arg for one in (*of.posonlyargs, *of.args)), of.vararg.arg]
+    calls = [one for one in ast.walk(around[-1]) if isinstance(one, ast.Call) and one.args]
+    return any(
+        isinstance(call.args[-1], ast.Starred)
+        and [getattr(one, "id", None) for one in (*call.args[:-1], call.args[-1].value)] == given
+        for call in calls
+    )
+
+
 def _around(tree: ast.Module, line: int) -> list[ast.stmt]:
     """The statements that hold a line, the outermost first; expressions are not looked into."""
     found, todo = [], [tree]

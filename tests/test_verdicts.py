@@ -267,6 +267,27 @@ def test_a_column_that_is_added_to_a_table_on_purpose_accuses_nobody(write_incid
     assert find_mechanism(incident, look_at(incident))[0].mechanism == "none"
 
 
+@pytest.mark.parametrize("given", ["*args", "name, metadata, *args"])
+def test_a_function_that_stands_in_for_table_defines_nothing_its_callers_do(given, write_incident):
+    wrapper = f"""
+        import sqlalchemy
+        from sqlalchemy import Column
+        metadata = sqlalchemy.MetaData()
+        def Table({given}, **kwargs):
+            kwargs["mysql_charset"] = "utf8mb4"
+            return sqlalchemy.Table(
+                {given}, **kwargs
+            )
+    """
+    table = "from service.db import Column, Table, metadata\n\n{} = Table('bills', metadata, Column('id'))\n"
+    files = {"service/__init__.py": "", "service/db.py": wrapper, "service/main.py": "from service import old, new\n"}
+    files |= {"service/old.py": table.format("bills"), "service/new.py": table.format("paid")}
+    incident = load(write_incident(files, expect={"table": "bills"}))
+    finding, conflict, _ = find_mechanism(incident, look_at(incident))
+    assert [str(conflict.first.site), str(conflict.second.site)] == ["service/old.py:3", "service/new.py:3"]
+    assert finding.mechanism == "second-class-same-table-other-file"
+
+
 def test_the_page_tells_what_was_caught_on_the_way_and_what_the_fixes_met(kit, write_incident, tmp_path):
     """A retry after ``except ImportError`` runs a module twice; each wrong fix meets an error that it had hidden."""
     files = {
