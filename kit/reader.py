@@ -707,7 +707,8 @@ class _Reader:
         if finals:
             return error is None or any(final.comes_from(error) for final in finals)
         outcome = self.processes[process]["outcome"]
-        return not outcome.steps[0][1].in_process and not outcome.ok
+        ran_on = outcome.asked is not None and process not in self.uncaught  # until we ended it
+        return not outcome.steps[0][1].in_process and not outcome.ok and not ran_on
 
     def sources(self) -> dict[str, str]:
         """The text of the application's files that hold a site, a link of a chain or an error."""

@@ -202,6 +202,17 @@ def test_a_command_that_hangs_is_named_with_its_limit_and_not_with_how_it_was_en
     assert trace.steps[0].exception is None and "KeyboardInterrupt" not in trace.steps[0].output
 
 
+def test_what_a_command_that_hangs_had_caught_before_is_told_as_swallowed(write_incident, duplicate):
+    caught = "try:\n    from service import legacy\nexcept Exception:\n    pass\n"
+    duplicate["service/main.py"] = f"import time\nfrom service import billing\n{caught}time.sleep(60)\n"
+    step = {"command": "python -m service.main"}
+    trace = reproduce(load(write_incident(duplicate, startup=[step], limits={"seconds": 4})))
+    assert "still running after 4 seconds" in trace.broke
+    assert [(str(one.site), "'invoices' is already" in one.error.text) for one in trace.swallowed] == [
+        ("service/legacy.py:5", True)
+    ]
+
+
 def test_a_recorded_fix_whose_run_breaks_now_is_exit_4_and_no_drift(tried, kit, tmp_path):
     assert tried({"hangs": "import time\ntime.sleep(60)", "none": "pass"}, limits={"seconds": 4}, checks=[]).code == 0
     file = tmp_path / "case" / "incident.yaml"
