@@ -307,6 +307,9 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
         if step.error:
             broke = "the run broke: " if step.error == trace.broke else ""
             lines += [f"      {said}" for said in (f"{broke}{step.error}", *advice(incident, step.error))]
+            way = application_frames(step.exception.frames) if step.exception else ()
+            if way and not any(one.second.site.file == way[-1].file for one in trace.conflicts):
+                lines.append(f"      raised at {' → '.join(map(str, way))}")
     lines += [f"  {said}" for said in [told_refused(trace.refused)] if said]
     for one in trace.conflicts:
         lines.append(f"  table {one.table}, on the metadata made at {one.metadata.label}")

@@ -14,6 +14,13 @@ def test_reproduce_says_in_words_what_was_registered_where(kit, write_incident, 
     assert "second service/legacy.py:5 OldInvoice by service/main.py:3" in said.out
 
 
+@pytest.mark.parametrize("step", [{"import": "service.main"}, {"command": "python -m service.main"}])
+def test_reproduce_says_where_an_error_without_a_collision_was_raised(step, kit, write_incident):
+    files = {"service/__init__.py": "", "service/main.py": "import service.rates", "service/rates.py": "\n1 / 0"}
+    said = kit("reproduce", write_incident(files, startup=[step]))
+    assert "raised at service/main.py:1 → service/rates.py:2" in said.out
+
+
 def test_one_file_as_two_modules_is_told_with_both_names(kit):
     said = kit("reproduce", PROJECT / "tests" / "applications" / "alias-two-module-names").out
     assert "first  src/lending/models.py:7 Member of module lending.models by" in said
