@@ -105,7 +105,7 @@ class _Reader:
         self.forks: dict[int, tuple[int, int]] = {}
         self.seen_by_frame: dict[tuple, int] = {}
         self.edges: list[tuple] = []  # the fields of an Edge
-        self.wanted: dict[Wanted, Wanted] = {}  # each once
+        self.wanted: dict[tuple, Wanted] = {}  # as an event says it, each once
         self.metadata: dict[tuple[int, int], Metadata] = {}
         self.registrations: list[Registration] = []
         self.cleared: list[dict] = []
@@ -159,11 +159,20 @@ class _Reader:
             self.reals[name] = self.path(self.resolved(os.path.join(self.space.workdir, name)))[0]
         return self.reals[name]
 
-    def see_place(self, event: dict, process: int) -> None:
+    def see_place(self, event: dict, process: int, function: str) -> None:
         file, application = self.path(event["f"])
-        function, module = sys.intern(str(event["fn"])), event.get("m")
+        function, module = sys.intern(function), event.get("m")
         place = Place(process, module, file, function)
         self.places[process, event["c"]] = _Code(event["f"], file, application, function, module, event.get("p"), place)
+
+    def code(self, process: int, number: int) -> _Code:
+        """What a process means by a number; one that was forked goes on with the numbers of its parent.
+
+        :raises KeyError: nothing
+        """
+        while (process, number) not in self.places and process in self.forks:
+            process = self.forks[process][0]
+        return self.places[process, number]
 
     def resolved(self, path: str) -> str:
         """``os.path.realpath``, asking for each folder once."""
@@ -179,7 +188,7 @@ class _Reader:
         found = []
         for entry in raw or ():
             try:
-                place = self.places[process, entry[0]]
+                place = self.code(process, entry[0])
                 found.append(Frame(place.file, int(entry[1]), place.function, place.module, place.application))
             except (TypeError, ValueError, KeyError, IndexError):
                 continue
@@ -187,8 +196,10 @@ class _Reader:
 
     def raw(self, process: int, via) -> str | None:
         """The file of the innermost frame, as the interpreter names it."""
-        place = self.places.get((process, via[-1][0])) if via else None
-        return place and place.raw
+        try:
+            return self.code(process, via[-1][0]).raw if via else None
+        except KeyError:
+            return None
 
     def error(self, process: int, raw) -> Error | None:
         if not isinstance(raw, dict):
@@ -291,7 +302,7 @@ class _Reader:
         if kind == "exec":
             self.see_exec(event, process, step, at)
         elif kind == "place":
-            self.see_place(event, process)
+            self.see_place(event, process, str(event["fn"]))
         elif kind == "script":
             self.see_script(event, process, step, at)
         elif kind == "done":
@@ -430,6 +441,8 @@ class _Reader:
         )
 
     def see_exec(self, event: dict, process: int, step: str, at: int) -> None:
+        if "c" in event:
+            self.see_place(event, process, "<module>")
         chain = self.chain(process, event)
         within = self.within(process, event, step, at)
         file, application = self.path(event.get("f")) if event.get("f") else (None, False)
@@ -456,7 +469,8 @@ class _Reader:
         )
 
     def see_edge(self, event: dict, process: int, step: str) -> None:
-        at, code, line, asked = event["t"], self.places[process, event["c"]], event["l"], event["to"]
+        at, line, asked = event["t"], event["l"], event["to"]
+        code = self.places.get((process, event["c"])) or self.code(process, event["c"])
         package, names = event.get("p", code.package), event.get("names")
         # In order? One look at each field: this is nearly all of a large trace.
         if not (type(line) is int is type(at) and 0 <= line < _MOST and 0 <= at < _MOST and type(asked) is str):
@@ -467,13 +481,12 @@ class _Reader:
             if not in_order(event):
                 raise TypeError("an edge with frames that are none")
             self.within(process, event, step, at)
-        wanted = (asked, package, tuple(names) if names else ())
+        wanted = (asked, package, names)
         known = self.wanted.get(wanted)
         if known is None:
-            if not all(type(name) is str for name in wanted[2]):
+            if names is not None and type(names) is not str:
                 raise TypeError("names that are none")
-            known = Wanted._make(wanted)
-            self.wanted[known] = known
+            known = self.wanted[wanted] = Wanted(asked, package, tuple(names.split(",")) if names else ())
         self.edges.append((code.place, line, known, bool(event.get("dyn")), at))
 
     def see_metadata(self, event: dict, process: int) -> None:
