@@ -245,14 +245,16 @@ def _place_of_body(file, name, package):
     known = _places.get(key)
     if known is None:
         known = _places[key] = (_next_place(), package)
-    quoted = _quoted.get(package)
-    if quoted is None:
-        quoted = _quoted[package] = _json(package)
     place = f"{known[0]}"
-    return place, known[1], f',"c":{place},"p":{quoted}'
+    return place, known[1], f',"c":{place},"p":{_quoted.get(package) or _quote_once(package)}'
 
 
-_quoted = {}  # package -> the same as JSON
+_quoted = {}  # name of a module, or None -> as JSON
+
+
+def _quote_once(name):
+    _quoted[name] = quoted = _json(name)
+    return quoted
 
 
 def _walk(frame):
@@ -567,12 +569,14 @@ def _is_app(filename):
 
 
 def _see_file(filename):
-    path = "" if filename.startswith("<") else filename
-    if path[:1] != "/" or "//" in path or "/./" in path or "/../" in path:
-        path = path and os.path.abspath(path)
-    known = path.startswith(_roots) and "/site-packages/" not in path and "/dist-packages/" not in path
-    _files[filename] = known
-    return known
+    within = filename.startswith(_roots)
+    if not within or "/." in filename or "-packages/" in filename:  # not as plain as nearly all of the application's
+        path = filename
+        if filename[:1] != "/" or "//" in path or "/./" in path or "/../" in path:
+            path = "" if filename.startswith("<") else os.path.abspath(filename)
+        within = path.startswith(_roots) and "/site-packages/" not in path and "/dist-packages/" not in path
+    _files[filename] = within
+    return within
 
 
 class _AtImport:
@@ -632,15 +636,16 @@ class _Importer:
     """
 
     __slots__ = (
-        *("at", "code", "consts", "frame", "line", "lines", "more", "names", "namespace", "number", "place", "raw"),
-        *("seen", "until", "wide"),
+        *("at", "code", "consts", "frame", "head", "line", "lines", "names", "namespace", "number", "place", "range"),
+        *("raw", "seen", "tail", "wide"),
     )
 
     def __init__(self, code, namespace, place, package, seen=None):
         self.code, self.place, self.seen, self.at = code, place, seen, -1
         self.frame = self.namespace = None  # of the main thread's body that executes it
         now = namespace.get("__package__")
-        self.more = "" if now is package or now == package else ',"p":' + _json(now if isinstance(now, str) else None)
+        more = "" if now is package or now == package else ',"p":' + _json(now if isinstance(now, str) else None)
+        self.head, self.tail = f',"c":{place},"l":', more + "}\n"
 
     def begin(self):
         """Its first import statement is about to be executed."""
@@ -650,8 +655,8 @@ class _Importer:
         self.wide = len(self.consts) > 256 or len(self.names) > 256 or sys.version_info >= (3, 14)
         if self.seen is None:
             self.seen = set(_imported.get(self.place, ()))
-        # Where the line of the newest statement ends, and an iterator over the lines after it (from 3.10 on).
-        self.until, self.lines = 0, code.co_lines() if hasattr(code, "co_lines") else None
+        # Where a line begins and ends, the line, and an iterator over those after it (from 3.10 on).
+        self.range, self.lines = (0, 0, None), code.co_lines() if hasattr(code, "co_lines") else None
 
     def end(self):
         """This body was executed: only which statements of it were is needed, should it be executed again."""
@@ -681,19 +686,17 @@ class _Importer:
 
     def line_at(self, frame, at):
         """``f_lineno``, which looks through the code from its start each time, where imports come one after the other."""
-        if at <= self.at:  # an earlier one; or another thread went on with the lines meanwhile
-            return f"{frame.f_lineno or 0}"
-        if at >= self.until or self.lines is None:
-            line = None
-            for _, until, line in self.lines or ():
-                if at < until:
-                    self.until = until
+        found = self.range
+        if at >= found[1] and self.lines is not None:
+            for found in self.lines:
+                if at < found[1]:
                     break
-            self.line = f"{line or frame.f_lineno or 0}"
-        self.at = at
-        return self.line
+            self.range = found
+        # Asked for an earlier one, or another thread went on with the lines meanwhile: in the long way.
+        return found[2] if found[0] <= at < found[1] and found[2] else frame.f_lineno or 0
 
 
+_NEAR = 400  # bytes from the start of the code, up to which ``f_lineno`` is the quicker
 _NOBODY = _Importer(None, {}, "0", None)
 _body = _NOBODY  # the innermost body of the main thread, if it is one of the application
 _imported = {}  # place of a body -> where its import statements are that were executed
@@ -705,7 +708,7 @@ def _see_importer(body, frame):
     :returns: an ``_Importer`` or None, and more to write of an import in a body that no loader executes
     """
     namespace = frame.f_globals
-    if _files.get(namespace.get("__file__")) is False:  # a module of a library
+    if namespace is _external:  # as each time that a module's file is opened: that imports ``_io``
         return None, ""
     if body.namespace is namespace and body.frame is None and _ident() == _main_thread:
         outer = frame.f_back
@@ -713,6 +716,8 @@ def _see_importer(body, frame):
             body.begin()
             body.frame = frame
             return body, ""
+    if _files.get(namespace.get("__file__")) is False:  # a module of a library
+        return None, ""
     code = frame.f_code
     if not _is_app(code.co_filename):
         file = namespace.get("__file__")
@@ -746,11 +751,16 @@ def _see_statement(importer, frame, at, more):
         names, dots, to = found
     if dots and type(dots) is int:
         to = "." * dots + to
-    to = _quote(to)
+    importer.line = line = f"{frame.f_lineno or 0 if at < _NEAR else importer.line_at(frame, at)}"
+    importer.at, tail = at, importer.tail
+    if more:
+        tail = more + tail
+    to = _quoted.get(to) or _quote_once(to)
     if names and type(names) is tuple:
-        more = f',"names":{_quote(",".join(names))}{more}'
-    line = importer.line_at(frame, at)
-    _write(f'{{"k":"edge","t":{_now()},"c":{importer.place},"l":{line},"to":{to}{importer.more}{more}}}\n')
+        names = _quote(",".join(names))
+        _write(f'{{"k":"edge","t":{_now()}{importer.head}{line},"to":{to},"names":{names}{tail}')
+    else:
+        _write(f'{{"k":"edge","t":{_now()}{importer.head}{line},"to":{to}{tail}')
 
 
 def _wide_statement(importer, at):
@@ -841,13 +851,19 @@ def _see_import_module(name, package, level, frame):
 
 _metadata = {}  # id -> (weak reference, number); the number outlives a reuse of the id
 _metadatas = 0
+_newest = (int, 0)  # the one that was asked for last: ``id()`` is an audit event, too
 
 
 def _number_of(metadata):
-    known = _metadata.get(id(metadata))
-    if known is not None and known[0]() is metadata:
-        return known[1]
-    return _see_metadata(metadata)
+    global _newest
+    known = _newest
+    if known[0]() is not metadata:
+        known = _metadata.get(id(metadata))
+        if known is None or known[0]() is not metadata:
+            _see_metadata(metadata)
+            known = _metadata[id(metadata)]
+        _newest = known
+    return known[1]
 
 
 def _see_metadata(metadata):
@@ -912,17 +928,17 @@ def _defining(frame):
         if library and module.startswith(_BELOW_MAPPING):
             pass
         elif library or frame.f_code.co_filename.startswith(_FROZEN):
-            names = frame.f_locals  # each look makes it anew
+            # Once the class is known its mapping is, too: what maps it later is the ``self`` that is given the class.
+            names = frame.f_locals if mapped is None else {}  # each look makes it anew
             later = later or "Deferred" in type(names.get("self")).__name__
-            if mapped is None:
-                for name in ("cls", "cls_", "class_", "self"):
-                    value = names.get(name)
-                    value = value if isinstance(value, type) else getattr(value, "cls", None)
-                    if isinstance(value, type) and not str(value.__module__).startswith("sqlalchemy."):
-                        arguments = () if name == "self" else frame.f_code.co_varnames
-                        if name == "self" or "registry" in arguments or "dict_" in arguments:
-                            mapped = value
-                            break
+            for name in ("cls", "cls_", "class_", "self") if names else ():
+                value = names.get(name)
+                value = value if isinstance(value, type) else getattr(value, "cls", None)
+                if isinstance(value, type) and not str(value.__module__).startswith("sqlalchemy."):
+                    arguments = () if name == "self" else frame.f_code.co_varnames
+                    if name == "self" or "registry" in arguments or "dict_" in arguments:
+                        mapped = value
+                        break
         elif not _is_class_hook(frame, mapped):
             return mapped, frame, later
         frame = frame.f_back
@@ -1049,29 +1065,28 @@ def _see_table(frame, key):
     # From the site outward only: what SQLAlchemy does below it is the same for every table.
     within, via = _walk(site if site is not None else frame.f_back)
     columns = [item for item in _items(args) if getattr(item, "__visit_name__", None) == "column"]
-    event = {
-        "i": _number_of(metadata),
-        "table": _text(key),
-        "outcome": outcome,
-        "b": within,
-        "via": via,
-        "cls": None if mapped is None else _text(getattr(mapped, "__qualname__", mapped)),
-        "mod": None if mapped is None else _text(getattr(mapped, "__module__", None)),
-        "cols": len(columns),
-    }
+    event = {}
     if _ident() != _main_thread:
         event["th"] = _thread_name()
     if later:
         event["later"] = True
-    if mapped is not None:
-        event["named"] = "__tablename__" in vars(mapped) or "__table__" in vars(mapped)
     if site is not None and existing is not None:
         event["inside"], event["since"] = _threads_beside(site.f_code)
     if existing is not None:
         event["existing"] = _columns(existing.columns)
         event["new"] = _columns(columns)
         event["mapped"] = _is_mapped(existing)
-    _emit("table", **event)
+    more = "," + _json(event)[1:-1] if event else ""
+    if mapped is not None:
+        own = vars(mapped)
+        named = "true" if "__tablename__" in own or "__table__" in own else "false"
+        module = _quote(_text(getattr(mapped, "__module__", None)))
+        more = f',"cls":{_quote(_text(getattr(mapped, "__qualname__", mapped)))},"mod":{module},"named":{named}{more}'
+    number = _number_of(metadata)
+    _write(
+        f'{{"k":"table","t":{_now()},"i":{number},"table":{_quote(_text(key))},"outcome":"{outcome}",'
+        f'"b":{within},"via":{via},"cols":{len(columns)}{more}}}\n'
+    )
     return outcome
 
 
@@ -1167,11 +1182,9 @@ def _watch_mappers(namespace):
     def mapped(mapper):
         table, class_ = mapper.local_table, mapper.class_
         if getattr(table, "metadata", None) is not None and isinstance(getattr(table, "key", None), str):
-            names = map(_quote, (_text(table.key), _text(class_.__module__), _text(class_.__qualname__)))
-            _write(
-                '{"k":"mapped","t":%d,"i":%d,"table":%s,"mod":%s,"cls":%s}\n'
-                % (_now(), _number_of(table.metadata), *names)
-            )
+            key, module, name = map(_quote, (_text(table.key), _text(class_.__module__), _text(class_.__qualname__)))
+            number = _number_of(table.metadata)
+            _write(f'{{"k":"mapped","t":{_now()},"i":{number},"table":{key},"mod":{module},"cls":{name}}}\n')
 
     def _flag_new_mapper(self, mapper):
         mapped(mapper)
