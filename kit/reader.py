@@ -168,11 +168,16 @@ class _Reader:
     def code(self, process: int, number: int) -> _Code:
         """What a process means by a number; one that was forked goes on with the numbers of its parent.
 
-        :raises KeyError: nothing
+        :raises KeyError: it wrote none under that number
         """
-        while (process, number) not in self.places and process in self.forks:
-            process = self.forks[process][0]
-        return self.places[process, number]
+        above, known = process, self.places.get((process, number))
+        while known is None:
+            above = self.forks[above][0]
+            known = self.places.get((above, number))
+        if above != process:
+            known = known._replace(place=known.place._replace(process=process))
+            self.places[process, number] = known
+        return known
 
     def resolved(self, path: str) -> str:
         """``os.path.realpath``, asking for each folder once."""
