@@ -6,6 +6,8 @@ from itertools import compress
 from operator import le
 from typing import Any, NamedTuple
 
+_NONE = type(None)
+
 
 class Place(NamedTuple):
     """The code that import statements stand in: a module's body, or a function; in ``package``, unless one says otherwise."""
@@ -92,7 +94,7 @@ class FileEdges:
 
     def __init__(self) -> None:
         self.columns = [array("q") for _ in range(4)]  # place, statement, line, at
-        self.statements = _Numbers(self._number_of)  # of the fields of an AsWritten
+        self.statements = _Numbers(self._number_of)  # of the fields of an AsWritten, with its names in one text
         self.lost = False
 
     def add(self, events: Sequence[dict]) -> None:
@@ -102,7 +104,7 @@ class FileEdges:
             place, line, at = (array("q", [event[name] for event in events]) for name in ("c", "l", "t"))
             number = self.statements.__getitem__
             statement = [
-                number((event["to"], event.get("p", ...), tuple(event.get("names") or ()), bool(event.get("dyn"))))
+                number((event["to"], event.get("p", ...), event.get("names"), bool(event.get("dyn"))))
                 for event in events
             ]
         except (LookupError, TypeError, OverflowError):  # the others, one by one
@@ -116,7 +118,7 @@ class FileEdges:
     def _number_of(self, statement: tuple) -> int:
         """:raises TypeError: it is no statement"""
         to, package, names, _ = statement
-        if not all(type(one) is str for one in (to, *names)) or type(package) not in (str, type(None), type(...)):
+        if type(to) is not str or type(names) not in (str, _NONE) or type(package) not in (str, _NONE, type(...)):
             raise TypeError("a statement that asks for no module")
         return len(self.statements)
 
@@ -149,7 +151,10 @@ def together(written: Iterable[tuple[FileEdges, Mapping[int, Place]]]) -> Edges:
     columns = [array("q") for _ in range(4)]
     for one, here in written:
         place_numbers = dict(zip(here, range(len(places), len(places) + len(here)), strict=True))
-        numbers = [statements.setdefault(each, len(statements)) for each in map(AsWritten._make, one.statements)]
+        numbers = []
+        for to, package, names, by_call in one.statements:
+            each = AsWritten(to, package, tuple(names.split(",")) if names else (), by_call)
+            numbers.append(statements.setdefault(each, len(statements)))
         places += here.values()
         place, statement, line, at = one.columns
         columns[0].extend(map(place_numbers.__getitem__, place))

@@ -18,12 +18,12 @@ _TYPES = {
     **dict.fromkeys(("t", "n", "i", "l", "c", "s", "pid"), (int,)),
     **dict.fromkeys(("b", "parent", "cols", "since"), (int, _NONE)),
     **dict.fromkeys(("fn", "to", "what", "url", "outcome", "how", "why", "implementation"), (str,)),
-    **dict.fromkeys(("m", "f", "p", "th", "table", "cls", "mod", "name"), (str, _NONE)),
-    **dict.fromkeys(("via", "names", "bound", "existing", "new", "mappers"), (list, _NONE)),
+    **dict.fromkeys(("m", "f", "p", "th", "table", "cls", "mod", "name", "names"), (str, _NONE)),
+    **dict.fromkeys(("via", "bound", "existing", "new", "mappers"), (list, _NONE)),
     **dict.fromkeys(("error", "uncaught"), (dict, _NONE)),
     "version": (str, list),
 }
-_ITEMS = {"names": str, "bound": str, "existing": dict, "new": dict, "mappers": dict}
+_ITEMS = {"bound": str, "existing": dict, "new": dict, "mappers": dict}
 
 
 def read_events(folder: Path, edges: dict[str, FileEdges] | None = None) -> Iterator[tuple[int, str, dict]]:

@@ -25,7 +25,8 @@ process  a traced process begins: pid, parent, version, executable
 step     a startup step of this process begins; ``stepped``: it ended, with ``error`` or null
 exec     a module's body begins: ``n`` its number, ``b`` the body it runs in, ``via`` the frames
          between them, ``how`` import, reload or loader (somebody called a loader), ``again`` true
-         if its namespace was in use before (a reload)
+         if its namespace was in use before (a reload); ``c`` and ``p`` its place and package, if that
+         is not written by an event of its own
 script   the code of a file of the application is about to be executed by no standard loader
 done     body ``n`` ended, with ``error`` or null
 edge     an import by a module of the application, also one answered from ``sys.modules``: place,
@@ -115,10 +116,12 @@ class _TraceFile:
         self.open()
 
     def open(self):
+        global _put
         self.path = os.path.join(self.folder, "%d-%d.jsonl" % (os.getpid(), _now()))
         self.offset = 0
         self.full = False
         self.grow()
+        _put = self.map.write
 
     def grow(self):
         # Not kept open: an application that closes every descriptor does not close a mapping.
@@ -134,20 +137,22 @@ class _TraceFile:
             os.close(fd)
         self.offset += _CHUNK
 
-    def write(self, line):
+    def go_on(self, line):
+        """Write a line for which this chunk has no room left: its rest stays NUL, the reader skips that."""
+        global _put
         if self.full:
             return
         try:
-            self.map.write(line)  # one C call: whole or not at all, also from several threads
-        except ValueError:  # no room left in this chunk: its rest stays NUL, the reader skips that
-            try:
-                self.grow()
-                self.map.write(line if len(line) <= _CHUNK else b'{"k":"lost","why":"one event was too long"}\n')
-            except OSError as error:
-                self.lost(error)
+            self.grow()
+            _put = self.map.write
+            _put(line if len(line) <= _CHUNK else b'{"k":"lost","why":"one event was too long"}\n')
+        except OSError as error:
+            self.lost(error)
 
     def lost(self, error):
+        global _put
         self.full = True
+        _put = len  # nothing more is written
         try:
             line = ('{"k":"lost","t":%d,"why":%s}\n' % (_now(), _quote(str(error)))).encode("ascii")
             # The last chunk keeps no room for this line: it goes into a small file of its own.
@@ -160,7 +165,7 @@ class _TraceFile:
             pass
 
 
-_file = None
+_file = _put = None  # ``_put``: one C call, whole or not at all, also from several threads
 
 
 def _emit(kind, **fields):
@@ -168,7 +173,11 @@ def _emit(kind, **fields):
 
 
 def _write(line):
-    _file.write(line.encode())  # ASCII, by ``_quote``
+    line = line.encode()  # ASCII, by ``_quote``
+    try:
+        _put(line)
+    except ValueError:
+        _file.go_on(line)
 
 
 def _thread_name():
@@ -230,6 +239,24 @@ def _place_of(code, namespace):
     return known
 
 
+def _place_of_body(file, name, package):
+    """The same for the body of a module of the application that begins, and what its event says of it beside its file and name."""
+    key = (file, "<module>", name)
+    known = _places.get(key)
+    if known is None:
+        known = _places[key] = (_next_place(), package)
+    place = f"{known[0]}"
+    return place, known[1], f',"c":{place},"p":{_quoted.get(package) or _quote_once(package)}'
+
+
+_quoted = {}  # name of a module, or None -> as JSON
+
+
+def _quote_once(name):
+    _quoted[name] = quoted = _json(name)
+    return quoted
+
+
 def _walk(frame):
     """Frames from the enclosing body (exclusive of the import system) to ``frame``, outermost first.
 
@@ -238,19 +265,18 @@ def _walk(frame):
     frames = []
     while frame is not None:
         namespace = frame.f_globals
+        if frame is _body.frame:
+            frames.append([int(_body.place), frame.f_lineno or 0])
+            number = int(_body.number)
+            break
         if namespace is _door:
             number = frame.f_locals.get("number")
             if number is not None:
+                number = int(number)
                 break
         elif not (namespace is _bootstrap or namespace is _external or namespace is _own):
             code = frame.f_code
-            importers = _files.get(code.co_filename)
-            importer = importers and importers.get((code.co_firstlineno, code.co_name, namespace.get("__name__")))
-            if importer and importer.code is code:
-                at = frame.f_lasti
-                line = importer.line_at(frame, at) if importer.raw[at] == _IMPORT_NAME else frame.f_lineno or 0
-                frames.append([importer.place, line])
-            elif not code.co_filename.startswith(_FROZEN):
+            if not code.co_filename.startswith(_FROZEN):
                 frames.append([_place_of(code, namespace)[0], frame.f_lineno or 0])
         frame = frame.f_back
     else:
@@ -296,37 +322,35 @@ def _error(error):
 
 _next_body = iter(range(1, 1 << 60)).__next__
 _own = globals()
-# What a namespace holds before its body was ever executed.
-_FRESH = frozenset("__name__ __doc__ __package__ __loader__ __spec__ __path__ __file__ __cached__ __builtins__".split())
 
 
-_executing = {}  # file -> its code that a loader executes now
 _in_library = False  # is the innermost body of the main thread a library's? Its imports need no look then
-_body = None  # else, once it has imported something: its ``_Importer``
 
 
 def _exec_begins(code, namespace):
     global _in_library, _body
-    _executing[code.co_filename] = code
-    number, thread, outer = _next_body(), _ident(), None
-    main = thread == _main_thread
+    number, main, outer = f"{_next_body()}", _ident() == _main_thread, None
+    library, body = False, _NOBODY
     try:
-        _see_body(number, namespace, _getframe(2), main)
+        library, body = _see_body(number, code, namespace, _getframe(2), main)
     except Exception as problem:
         _lose("_see_body", problem)
     if main:
-        outer, file = (_in_library, _body), namespace.get("__file__")
-        _in_library, _body = type(file) is str and not _is_app(file), None
-        _look(not _in_library)
+        outer = _in_library, _body
+        _in_library, _body = library, body
+        if library is _looking:
+            _look(not library)
     elif _alone:
         _on_thread(None)
     return number, outer
 
 
-def _see_body(number, namespace, frame, main):
-    name, file = namespace.get("__name__"), namespace.get("__file__")
+def _see_body(number, code, namespace, frame, main):
+    """:returns: whether this is a library's body, and of one of the application that the main thread executes its ``_Importer``"""
+    name, file, body = namespace.get("__name__"), namespace.get("__file__"), _NOBODY
+    library = type(file) is str and not _is_app(file)
     within, line = 0, None
-    if main and _body is not None:
+    if main:
         within, line = _body.imports(frame)
     if line is not None:
         how, via = "import", f"[[{_body.place},{line}]]"
@@ -336,13 +360,20 @@ def _see_body(number, namespace, frame, main):
     more = ""
     if not main:
         more = ',"th":' + _json(_thread_name())
-    if not namespace.keys() <= _FRESH and any(not (isinstance(k, str) and k[:2] == "__") for k in namespace):
+    if "__builtins__" in namespace and any(not (isinstance(k, str) and k[:2] == "__") for k in namespace):
         more += ',"again":true'
+    if main and not library and type(name) is type(file) is str and code.co_filename == file:
+        package = namespace.get("__package__")
+        place, before, this = _place_of_body(file, name, package if type(package) is str else None)
+        more += this
+        body = _Importer(code, namespace, place, before)
+        body.number, body.namespace = number, namespace
     name, file = _quote(name if isinstance(name, str) else str(name)), _quote(_text(file)) if file else "null"
     # By hand, as with edges: these two are nearly all of a trace. A list of numbers prints as JSON does.
     _write(
         f'{{"k":"exec","t":{_now()},"n":{number},"b":{within},"m":{name},"f":{file},"via":{via},"how":"{how}"{more}}}\n'
     )
+    return library, body
 
 
 def _how(frame):
@@ -368,32 +399,23 @@ def _how(frame):
     return "reload" if reloading else "loader", frame
 
 
-def _exec_ended(number, code, namespace, error, outer):
+def _exec_ended(number, namespace, error, outer):
     global _in_library, _body
-    _executing.pop(code.co_filename, None)
-    importer = None
     if outer is not None:
-        importer, (_in_library, _body) = _body, outer
-        _look(not _in_library)
-    if importer is None or importer.code is not code:
-        importers = _files.get(code.co_filename)
-        importer = importers and importers.get((code.co_firstlineno, code.co_name, namespace.get("__name__")))
-    if importer:
-        importer.end()  # a body is executed once: no need to keep it
+        body, (_in_library, _body) = _body, outer
+        if _in_library is _looking:
+            _look(not _in_library)
+        body.end()
     try:
-        _see_end(number, namespace, error)
+        if error is not None:
+            _emit("done", n=int(number), error=_error(error))
+            return
+        _write(f'{{"k":"done","t":{_now()},"n":{number}}}\n')
+        watch = _WATCHED.get(namespace.get("__name__"))
+        if watch is not None:
+            watch(namespace)  # an SQLAlchemy unlike any we know is "lost", and disturbs nothing
     except Exception as problem:
-        _lose("_see_end", problem)
-
-
-def _see_end(number, namespace, error):
-    if error is not None:
-        _emit("done", n=number, error=_error(error))
-        return
-    _write(f'{{"k":"done","t":{_now()},"n":{number}}}\n')
-    watch = _WATCHED.get(namespace.get("__name__"))
-    if watch is not None:
-        watch(namespace)  # an SQLAlchemy unlike any we know is "lost", and disturbs nothing
+        _lose("_exec_ended", problem)
 
 
 # Stands in for importlib._bootstrap._call_with_frames_removed, through which every standard
@@ -404,8 +426,8 @@ def _call_with_frames_removed(f, *args, **kwds):
     if f is not _exec: return f(*args, **kwds)
     number, outer = _begins(args[0], args[1])
     try: result = _run(*args, **kwds)
-    except BaseException as error: _ended(number, args[0], args[1], error, outer); raise
-    _ended(number, args[0], args[1], None, outer)
+    except BaseException as error: _ended(number, args[1], error, outer); raise
+    _ended(number, args[1], None, outer)
     return result
 """
 
@@ -537,19 +559,24 @@ _door = _bootstrap = _external = None  # globals: of the door, and of the import
 
 # ----------------------------------------------------------------------- door 2: import edges
 
-_files = {}  # co_filename -> False, or of a file of the application who imports in it
+_files = {}  # co_filename -> is it a file of the application?
+_importers = {}  # (file, first line, function, module) -> ``_Importer``, but for the bodies that the main thread executes
 
 
 def _is_app(filename):
     known = _files.get(filename)
-    return (_file_of(filename) if known is None else known) is not False
+    return _see_file(filename) if known is None else known
 
 
-def _file_of(filename):
-    path = "" if filename.startswith("<") else os.path.abspath(filename)
-    application = path.startswith(_roots) and "/site-packages/" not in path and "/dist-packages/" not in path
-    known = _files[filename] = {} if application else False
-    return known
+def _see_file(filename):
+    within = filename.startswith(_roots)
+    if not within or "/." in filename or "-packages/" in filename:  # not as plain as nearly all of the application's
+        path = filename
+        if filename[:1] != "/" or "//" in path or "/./" in path or "/../" in path:
+            path = "" if filename.startswith("<") else os.path.abspath(filename)
+        within = path.startswith(_roots) and "/site-packages/" not in path and "/dist-packages/" not in path
+    _files[filename] = within
+    return within
 
 
 class _AtImport:
@@ -561,12 +588,15 @@ class _AtImport:
         if _in_library and _ident() == _main_thread:
             return _plain_import
         try:
-            frame = _getframe(1)
-            body = _body
-            if body is not None and body.frame is frame:
-                _see_statement(body, frame)
-            elif _files.get(frame.f_globals.get("__file__")) is not False:  # no module of a library
-                _see_import(frame, frame.f_globals)
+            frame, importer, more = _getframe(1), _body, ""
+            if importer.frame is not frame:
+                importer, more = _see_importer(importer, frame)
+                if importer is None:
+                    return _plain_import
+            at = frame.f_lasti
+            if at not in importer.seen:
+                importer.seen.add(at)
+                _see_statement(importer, frame, at, more)
         except (ValueError, TypeError):  # asked by the interpreter itself, as for `python -m`; a strange ``__file__``
             pass
         except Exception as problem:
@@ -600,102 +630,152 @@ def _look(wanted):
 
 
 class _Importer:
-    """A body or function of the application with imports: what is the same for each of its statements."""
+    """A body or function of the application with imports: what is the same for each of its statements.
 
-    __slots__ = ("at", "code", "consts", "frame", "lines", "more", "names", "number", "place", "raw", "seen")
+    Place, numbers and lines are text: each is written more than once, and turning a number into text is what takes long.
+    """
 
-    def __init__(self, code, namespace, before):
-        self.code, self.at = code, (0, 0, 0)  # where the line that was asked for last begins and ends, the line
+    __slots__ = (
+        *("at", "code", "consts", "frame", "head", "line", "lines", "names", "namespace", "number", "place", "range"),
+        *("raw", "seen", "tail", "wide"),
+    )
+
+    def __init__(self, code, namespace, place, package, seen=None):
+        self.code, self.place, self.seen, self.at = code, place, seen, -1
+        self.frame = self.namespace = None  # of the main thread's body that executes it
+        now = namespace.get("__package__")
+        more = "" if now is package or now == package else ',"p":' + _json(now if isinstance(now, str) else None)
+        self.head, self.tail = f',"c":{place},"l":', more + "}\n"
+
+    def begin(self):
+        """Its first import statement is about to be executed."""
+        code = self.code
         self.raw, self.consts, self.names = code.co_code, code.co_consts, code.co_names
-        self.lines = code.co_lines() if hasattr(code, "co_lines") else None  # from 3.10 on
-        self.seen = set() if before is None else before.seen  # another code of the same place: executed again
-        self.frame = self.number = None  # of the main thread's body that executes it
-        self.place, package = _place_of(code, namespace)
-        now, self.more = namespace.get("__package__"), ""
-        if now is not package and now != package:
-            self.more = ',"p":' + (_json(now) if isinstance(now, str) else "null")
+        # Could an instruction that makes up an import statement be a wide one, or not what it always was?
+        self.wide = len(self.consts) > 256 or len(self.names) > 256 or sys.version_info >= (3, 14)
+        if self.seen is None:
+            self.seen = set(_imported.get(self.place, ()))
+        # Where a line begins and ends, the line, and an iterator over those after it (from 3.10 on).
+        self.range, self.lines = (0, 0, None), code.co_lines() if hasattr(code, "co_lines") else None
 
     def end(self):
-        self.code = self.consts = self.frame = self.lines = self.names = self.raw = None
+        """This body was executed: only which statements of it were is needed, should it be executed again."""
+        if self.frame is not None:
+            _imported[self.place] = tuple(self.seen)
+            self.frame = self.code = self.namespace = self.lines = None
 
     def imports(self, frame):
         """Does an import statement of this very body execute what ``frame``, of its loader, loads?
 
         :returns: ``(number of this body, line)``; the line is None where it is not so, or not as plain as nearly always
         """
+        if self.frame is None:
+            return 0, None
         try:
             found = frame.f_back.f_back.f_back.f_back  # past exec_module, and three functions of the import system
         except AttributeError:
             return 0, None
-        if found is None or found is not self.frame or self.raw[found.f_lasti] != _IMPORT_NAME:
+        if found is not self.frame:
             return 0, None
-        return self.number, self.line_at(found, found.f_lasti)
+        at = found.f_lasti
+        if at == self.at:  # of the statement that was seen last
+            return self.number, self.line
+        if self.raw[at] != _IMPORT_NAME:
+            return 0, None
+        return self.number, f"{found.f_lineno or 0}"
 
     def line_at(self, frame, at):
         """``f_lineno``, which looks through the code from its start each time, where imports come one after the other."""
-        found, lines = self.at, self.lines
-        if at >= found[1] and lines is not None:
-            for found in lines:
+        found = self.range
+        if at >= found[1] and self.lines is not None:
+            for found in self.lines:
                 if at < found[1]:
                     break
-            self.at = found
+            self.range = found
         # Asked for an earlier one, or another thread went on with the lines meanwhile: in the long way.
         return found[2] if found[0] <= at < found[1] and found[2] else frame.f_lineno or 0
 
 
-def _see_import(frame, namespace):
-    global _body
+_NEAR = 400  # bytes from the start of the code, up to which ``f_lineno`` is the quicker
+_NOBODY = _Importer(None, {}, "0", None)
+_body = _NOBODY  # the innermost body of the main thread, if it is one of the application
+_imported = {}  # place of a body -> where its import statements are that were executed
+
+
+def _see_importer(body, frame):
+    """Who imports in a frame that is not that of the innermost body, or is so for the first time.
+
+    :returns: an ``_Importer`` or None, and more to write of an import in a body that no loader executes
+    """
+    namespace = frame.f_globals
+    if namespace is _external:  # as each time that a module's file is opened: that imports ``_io``
+        return None, ""
+    if body.namespace is namespace and body.frame is None and _ident() == _main_thread:
+        outer = frame.f_back
+        if outer is not None and outer.f_globals is _door:
+            body.begin()
+            body.frame = frame
+            return body, ""
+    if _files.get(namespace.get("__file__")) is False:  # a module of a library
+        return None, ""
     code = frame.f_code
-    importers = _files.get(code.co_filename)
-    if importers is None:
-        importers = _file_of(code.co_filename)
-    if importers is False:
+    if not _is_app(code.co_filename):
         file = namespace.get("__file__")
-        if isinstance(file, str) and file not in _files:
-            _file_of(file)
-        return
-    key = (code.co_firstlineno, code.co_name, namespace.get("__name__"))
-    importer = importers.get(key)
+        if isinstance(file, str):
+            _is_app(file)  # next time it is known
+        return None, ""
+    key = (code.co_filename, code.co_firstlineno, code.co_name, namespace.get("__name__"))
+    importer = _importers.get(key)
     if importer is None or importer.code is not code:
-        importer = importers[key] = _Importer(code, namespace, importer)
+        place, package = _place_of(code, namespace)
+        seen = set() if importer is None else importer.seen  # another code of the same place: executed again
+        importer = _importers[key] = _Importer(code, namespace, f"{place}", package, seen)
+        importer.begin()
     more = ""
     if code.co_name == "<module>" and frame.f_lasti not in importer.seen:
         outer = frame.f_back
-        if _executing.get(code.co_filename) is not code:
+        if outer is None or outer.f_globals is not _door:
             more = ',"b":%d,"via":%s' % _walk(frame)  # a body that no loader executes: this may be all that shows it
-        elif outer is not None and outer.f_globals is _door and _ident() == _main_thread:
-            importer.number, importer.frame = outer.f_locals["number"], frame
-            _body = importer
-    _see_statement(importer, frame, more)
+    return importer, more
 
 
-def _see_statement(importer, frame, more=""):
-    at, raw, consts = frame.f_lasti, importer.raw, importer.consts
-    if at in importer.seen:
-        return
-    importer.seen.add(at)
-    # The two instructions before it load the names after `from ... import` and the number of dots.
-    if raw[at] == _IMPORT_NAME and raw[at - 4] == raw[at - 2] != _EXTENDED_ARG != raw[at - 6]:
-        # constants both, as nearly always
+def _see_statement(importer, frame, at, more):
+    raw, consts = importer.raw, importer.consts
+    if raw[at] == _IMPORT_NAME and not importer.wide:
+        # The two instructions before it load the names after `from ... import` and the number of dots.
         names, dots, to = consts[raw[at - 1]], consts[raw[at - 3]], importer.names[raw[at + 1]]
     else:
-        while at >= 0 and raw[at] == _EXTENDED_ARG:  # before 3.11 this is where a frame with many names is
-            at += 2
-        if at < 0 or raw[at] != _IMPORT_NAME:  # a direct call of __import__: its argument is out of sight
+        found = _wide_statement(importer, at)
+        if found is None:
             return
-        index, before = _argument(raw, at)
-        names, earlier = _argument(raw, before)
-        dots, _ = _argument(raw, earlier)
-        names, to = consts[names] if 0 <= names < len(consts) else None, importer.names[index]
-        if earlier >= 0 and raw[earlier] == raw[before]:  # a constant; from 3.14 on a small number by itself
-            dots = consts[dots] if dots < len(consts) else 0
+        names, dots, to = found
     if dots and type(dots) is int:
         to = "." * dots + to
-    to = _quote(to)
+    importer.line = line = f"{frame.f_lineno or 0 if at < _NEAR else importer.line_at(frame, at)}"
+    importer.at, tail = at, importer.tail
+    if more:
+        tail = more + tail
+    to = _quoted.get(to) or _quote_once(to)
     if names and type(names) is tuple:
-        to += ',"names":[' + ",".join(map(_quote, names)) + "]"
-    line = importer.line_at(frame, at)
-    _write(f'{{"k":"edge","t":{_now()},"c":{importer.place},"l":{line},"to":{to}{importer.more}{more}}}\n')
+        names = _quote(",".join(names))
+        _write(f'{{"k":"edge","t":{_now()}{importer.head}{line},"to":{to},"names":{names}{tail}')
+    else:
+        _write(f'{{"k":"edge","t":{_now()}{importer.head}{line},"to":{to}{tail}')
+
+
+def _wide_statement(importer, at):
+    """:returns: names, dots and module of an import statement, in the long way; None where it is none"""
+    raw, consts = importer.raw, importer.consts
+    while at >= 0 and raw[at] == _EXTENDED_ARG:  # before 3.11 this is where a frame with many names is
+        at += 2
+    if at < 0 or raw[at] != _IMPORT_NAME:  # a direct call of __import__: its argument is out of sight
+        return None
+    index, before = _argument(raw, at)
+    names, earlier = _argument(raw, before)
+    dots, _ = _argument(raw, earlier)
+    if earlier >= 0 and raw[earlier] == raw[before]:  # a constant; from 3.14 on a small number by itself
+        dots = consts[dots] if dots < len(consts) else 0
+    return consts[names] if 0 <= names < len(consts) else None, dots, importer.names[index]
 
 
 def _argument(raw, at):
@@ -748,6 +828,9 @@ def _open_import_module_door():
     bootstrap._sanity_check = _sanity_check
 
 
+_called = set()  # what was asked of ``import_module``: (file, line, name, level)
+
+
 @_quietly
 def _see_import_module(name, package, level, frame):
     while frame is not None and (
@@ -757,10 +840,10 @@ def _see_import_module(name, package, level, frame):
     code = None if frame is None else frame.f_code
     if code is None or not isinstance(name, str) or not _is_app(code.co_filename):
         return
-    line, seen = frame.f_lineno or 0, _files[code.co_filename]
-    key = (line, name, level)
-    if key not in seen:
-        seen[key] = None
+    line = frame.f_lineno or 0
+    key = (code.co_filename, line, name, level)
+    if key not in _called:
+        _called.add(key)
         _emit("edge", c=_place_of(code, frame.f_globals)[0], l=line, to="." * level + name, p=package, dyn=True)
 
 
@@ -768,13 +851,19 @@ def _see_import_module(name, package, level, frame):
 
 _metadata = {}  # id -> (weak reference, number); the number outlives a reuse of the id
 _metadatas = 0
+_newest = (int, 0)  # the one that was asked for last: ``id()`` is an audit event, too
 
 
 def _number_of(metadata):
-    known = _metadata.get(id(metadata))
-    if known is not None and known[0]() is metadata:
-        return known[1]
-    return _see_metadata(metadata)
+    global _newest
+    known = _newest
+    if known[0]() is not metadata:
+        known = _metadata.get(id(metadata))
+        if known is None or known[0]() is not metadata:
+            _see_metadata(metadata)
+            known = _metadata[id(metadata)]
+        _newest = known
+    return known[1]
 
 
 def _see_metadata(metadata):
@@ -839,17 +928,17 @@ def _defining(frame):
         if library and module.startswith(_BELOW_MAPPING):
             pass
         elif library or frame.f_code.co_filename.startswith(_FROZEN):
-            names = frame.f_locals  # each look makes it anew
+            # Once the class is known its mapping is, too: what maps it later is the ``self`` that is given the class.
+            names = frame.f_locals if mapped is None else {}  # each look makes it anew
             later = later or "Deferred" in type(names.get("self")).__name__
-            if mapped is None:
-                for name in ("cls", "cls_", "class_", "self"):
-                    value = names.get(name)
-                    value = value if isinstance(value, type) else getattr(value, "cls", None)
-                    if isinstance(value, type) and not str(value.__module__).startswith("sqlalchemy."):
-                        arguments = () if name == "self" else frame.f_code.co_varnames
-                        if name == "self" or "registry" in arguments or "dict_" in arguments:
-                            mapped = value
-                            break
+            for name in ("cls", "cls_", "class_", "self") if names else ():
+                value = names.get(name)
+                value = value if isinstance(value, type) else getattr(value, "cls", None)
+                if isinstance(value, type) and not str(value.__module__).startswith("sqlalchemy."):
+                    arguments = () if name == "self" else frame.f_code.co_varnames
+                    if name == "self" or "registry" in arguments or "dict_" in arguments:
+                        mapped = value
+                        break
         elif not _is_class_hook(frame, mapped):
             return mapped, frame, later
         frame = frame.f_back
@@ -976,29 +1065,28 @@ def _see_table(frame, key):
     # From the site outward only: what SQLAlchemy does below it is the same for every table.
     within, via = _walk(site if site is not None else frame.f_back)
     columns = [item for item in _items(args) if getattr(item, "__visit_name__", None) == "column"]
-    event = {
-        "i": _number_of(metadata),
-        "table": _text(key),
-        "outcome": outcome,
-        "b": within,
-        "via": via,
-        "cls": None if mapped is None else _text(getattr(mapped, "__qualname__", mapped)),
-        "mod": None if mapped is None else _text(getattr(mapped, "__module__", None)),
-        "cols": len(columns),
-    }
+    event = {}
     if _ident() != _main_thread:
         event["th"] = _thread_name()
     if later:
         event["later"] = True
-    if mapped is not None:
-        event["named"] = "__tablename__" in vars(mapped) or "__table__" in vars(mapped)
     if site is not None and existing is not None:
         event["inside"], event["since"] = _threads_beside(site.f_code)
     if existing is not None:
         event["existing"] = _columns(existing.columns)
         event["new"] = _columns(columns)
         event["mapped"] = _is_mapped(existing)
-    _emit("table", **event)
+    more = "," + _json(event)[1:-1] if event else ""
+    if mapped is not None:
+        own = vars(mapped)
+        named = "true" if "__tablename__" in own or "__table__" in own else "false"
+        module = _quote(_text(getattr(mapped, "__module__", None)))
+        more = f',"cls":{_quote(_text(getattr(mapped, "__qualname__", mapped)))},"mod":{module},"named":{named}{more}'
+    number = _number_of(metadata)
+    _write(
+        f'{{"k":"table","t":{_now()},"i":{number},"table":{_quote(_text(key))},"outcome":"{outcome}",'
+        f'"b":{within},"via":{via},"cols":{len(columns)}{more}}}\n'
+    )
     return outcome
 
 
@@ -1094,11 +1182,9 @@ def _watch_mappers(namespace):
     def mapped(mapper):
         table, class_ = mapper.local_table, mapper.class_
         if getattr(table, "metadata", None) is not None and isinstance(getattr(table, "key", None), str):
-            names = map(_quote, (_text(table.key), _text(class_.__module__), _text(class_.__qualname__)))
-            _write(
-                '{"k":"mapped","t":%d,"i":%d,"table":%s,"mod":%s,"cls":%s}\n'
-                % (_now(), _number_of(table.metadata), *names)
-            )
+            key, module, name = map(_quote, (_text(table.key), _text(class_.__module__), _text(class_.__qualname__)))
+            number = _number_of(table.metadata)
+            _write(f'{{"k":"mapped","t":{_now()},"i":{number},"table":{key},"mod":{module},"cls":{name}}}\n')
 
     def _flag_new_mapper(self, mapper):
         mapped(mapper)
@@ -1625,7 +1711,7 @@ def _at_exit():
 
 def _after_fork():
     global _main_thread, _in_library, _body
-    _main_thread, _in_library, _body = _ident(), False, None
+    _main_thread, _in_library, _body = _ident(), False, _NOBODY
     _look(True)
     parent = os.getppid()
     _file.open()

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -157,11 +158,24 @@ class _Reader:
             self.reals[name] = self.path(self.resolved(os.path.join(self.space.workdir, name)))[0]
         return self.reals[name]
 
-    def see_place(self, event: dict, process: int) -> None:
+    def see_place(self, event: dict, process: int, function: str) -> None:
         file, application = self.path(event["f"])
-        function, module = sys.intern(str(event["fn"])), event.get("m")
+        function, module = sys.intern(function), event.get("m")
         place = Place(process, module, file, function, event.get("p"))
         self.places[process][event["c"]] = _Code(event["f"], file, application, function, module, place)
+
+    def code(self, process: int, number: int) -> _Code:
+        """What a process means by a number; one that was forked goes on with the numbers of its parent.
+
+        :raises KeyError: it wrote none under that number
+        """
+        above, known = process, self.places[process].get(number)
+        while known is None:
+            above = self.forks[above][0]
+            known = self.places[above].get(number)
+        if above != process:
+            known = self.places[process][number] = known._replace(place=known.place._replace(process=process))
+        return known
 
     def resolved(self, path: str) -> str:
         """``os.path.realpath``, asking for each folder once."""
@@ -174,10 +188,10 @@ class _Reader:
         return os.path.realpath(path) if os.path.islink(path) else path
 
     def frames(self, process: int, raw) -> tuple[Frame, ...]:
-        found, places = [], self.places[process]
+        found = []
         for entry in raw or ():
             try:
-                place = places[entry[0]]
+                place = self.code(process, entry[0])
                 found.append(Frame(place.file, int(entry[1]), place.function, place.module, place.application))
             except (TypeError, ValueError, KeyError, IndexError):
                 continue
@@ -185,8 +199,10 @@ class _Reader:
 
     def raw(self, process: int, via) -> str | None:
         """The file of the innermost frame, as the interpreter names it."""
-        place = self.places[process].get(via[-1][0]) if via else None
-        return place and place.raw
+        try:
+            return self.code(process, via[-1][0]).raw if via else None
+        except KeyError:
+            return None
 
     def error(self, process: int, raw) -> Error | None:
         if not isinstance(raw, dict):
@@ -263,7 +279,10 @@ class _Reader:
         """The edges of each process that has any, with its places."""
         for outcome, edges in self.edges:
             for file, written in sorted(edges.items()):
-                places = {number: code.place for number, code in self.places[self.process_of.get(file)].items()}
+                places = {}
+                for number in set(written.columns[0]):
+                    with suppress(KeyError):
+                        places[number] = self.code(self.process_of.get(file), number).place
                 written.leave_out(places, outcome.until)
                 if written.lost:
                     self.lost_one("edge")
@@ -302,7 +321,7 @@ class _Reader:
         if kind == "exec":
             self.see_exec(event, process, step, at)
         elif kind == "place":
-            self.see_place(event, process)
+            self.see_place(event, process, str(event["fn"]))
         elif kind == "script":
             self.see_script(event, process, step, at)
         elif kind == "done":
@@ -441,6 +460,8 @@ class _Reader:
         )
 
     def see_exec(self, event: dict, process: int, step: str, at: int) -> None:
+        if "c" in event:
+            self.see_place(event, process, "<module>")
         chain = self.chain(process, event)
         within = self.within(process, event, step, at)
         file, application = self.path(event.get("f")) if event.get("f") else (None, False)

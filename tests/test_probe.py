@@ -220,6 +220,26 @@ def test_a_forked_process_writes_a_trace_of_its_own(write_incident, duplicate):
     assert first.process != second.process
 
 
+def test_a_forked_process_goes_on_with_the_bodies_that_its_parent_began(write_incident, duplicate):
+    duplicate["service/main.py"] = "import service.forks\nimport service.billing"
+    duplicate["service/forks.py"] = """
+        import os
+        import service.db
+        pid = os.fork()
+        import service.after
+    """
+    duplicate["service/after.py"] = ""
+    trace = reproduce(load(write_incident(duplicate)))
+    assert trace.lost == () and len({edge.place.process for edge in trace.edges}) == 2
+    for process in {edge.place.process for edge in trace.edges}:
+        after = [
+            (edge.place.importer, edge.line, edge.wanted.imported)
+            for edge in trace.edges
+            if edge.place.process == process and edge.wanted.imported in ("service.after", "service.billing")
+        ]
+        assert after == [("service.forks", 5, "service.after"), ("service.main", 2, "service.billing")]
+
+
 def test_alembics_env_and_revisions_are_modules_of_the_trace(write_incident, duplicate):
     pytest.importorskip("alembic")
     duplicate["service/main.py"] = """

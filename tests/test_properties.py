@@ -303,7 +303,7 @@ def test_edges_of_several_processes_are_told_in_order_of_time_and_one_that_is_no
     files = []
     for first, package in ((10, "one"), (11, "two")):
         place = {"k": "place", "c": 7, "f": f"{package}/a.py", "fn": "<module>", "m": f"{package}.a", "p": package}
-        whole = {"k": "edge", "c": 7, "l": 3, "to": ".b", "names": ["c"]}
+        whole = {"k": "edge", "c": 7, "l": 3, "to": ".b", "names": "c"}
         spoilt = [{"l": "3"}, {"t": None}, {"t": 1 << 64}, {"to": 5}, {"names": [5]}, {"p": []}, {"c": 8}]
         edges = [whole | {"t": first}, *(whole | {"t": first + 2} | one for one in spoilt)]
         edges += [whole | {"t": first + 4, "p": None}, whole | {"t": first + 6, "dyn": True}]

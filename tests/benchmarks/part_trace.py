@@ -46,7 +46,7 @@ def write_trace(file: Path, root: Path, modules: int, events: int) -> None:
             write("place", c=place, f=path, fn="<module>", m=module, p=package)
             for edge in range(edges_each + (number < left)):
                 other = (number * 7 + edge * 131) % (number + 1)
-                wanted = {"to": f"gen.p{other // 50}", "names": [f"m{other}"]}
+                wanted = {"to": f"gen.p{other // 50}", "names": f"m{other}"}
                 write("edge", t=at(), c=place, l=edge + 3, **wanted)
             last = number == modules - 1
             table = {"table": f"thing_{0 if last else number}", "outcome": "rejected" if last else "registered"}
