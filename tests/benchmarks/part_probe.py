@@ -26,7 +26,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 INTERPRETER = (3, 11)
 TOOLS = ["coverage==7.17.4", "pyinstrument==5.1.3", "viztracer==1.1.1"]
 PAIRS = {"bundled": 12, "generated": 6}
-PAIRS_OF_TOOLS = 3
+PAIRS_OF_TOOLS = {"bundled": 3, "generated": 2}
+GENERATED = 2000, 1000, 8000  # modules, tables, import statements between them
+GROWTH = 10, 500, 4000  # modules; what the probe takes at the first is its start
 # As the server does, and no server: it imports the application and runs its start, which ends in the incident.
 BUNDLED = """
 import asyncio
@@ -113,7 +115,7 @@ def measure() -> dict[str, Row]:
         bundled = PROJECT / "notebooks/incidents/energy_events/app"
         startups = {
             "bundled": prepare(python, _made(folder / "bundled"), BUNDLED, lambda to: shutil.copytree(bundled, to)),
-            "generated": _generated(python, folder / "generated", 2000, 1000, 8000),
+            "generated": _generated(python, folder / "generated", *GENERATED),
         }
         for name, startup in startups.items():
             print(f"  {name}: instructions, processor, memory", file=sys.stderr, flush=True)
@@ -122,7 +124,7 @@ def measure() -> dict[str, Row]:
                 ratios = in_pairs(
                     lambda words=words, one=startup: one.used(*words).cpu,
                     lambda one=startup: one.used().cpu,
-                    PAIRS_OF_TOOLS,
+                    PAIRS_OF_TOOLS[name],
                 )
                 rows[f"tool_{tool}_{name}_ratio"] = Row(f"{tool}, {name}: processor", ratios)
         # The key that is promised is the worse of the two applications.
@@ -177,18 +179,20 @@ def _of_probe(name: str, startup: Startup) -> dict[str, Row]:
 
 
 def _growth(python: str, folder: Path) -> dict[str, Row]:
-    """Instructions that the probe adds for each module, at 4,000 modules over those at 500; its start is not counted."""
+    """Instructions that the probe adds for each module, at the most modules over those at fewer; its start is not counted."""
     costs: dict[int, int] = {}
-    for modules in (10, 500, 4000):
+    for modules in GROWTH:
         print(f"  growth: {modules} modules", file=sys.stderr, flush=True)
         startup = _generated(python, folder / f"growth-{modules}", modules, modules // 10, modules * 4)
         with ThreadPoolExecutor(2) as pool:
             traced, plain = pool.map(lambda probe, one=startup: one.instructions(probe=probe), (True, False))
         costs[modules] = traced - plain
-    each = [(costs[modules] - costs[10]) / (modules - 10) for modules in (500, 4000)]
+    start, few, many = GROWTH
+    each = [(costs[modules] - costs[start]) / (modules - start) for modules in (few, many)]
+    what = f"instructions a module, at {many:,} modules over {few:,}"
     return {
-        "probe_growth": Row("instructions a module, at 4,000 modules over 500", [each[1] / each[0]], "ratio", 1.15),
-        "probe_instructions_a_module": Row("the same at 500 modules", [each[0]], "instructions"),
+        "probe_growth": Row(what, [each[1] / each[0]], "ratio", 1.15),
+        "probe_instructions_a_module": Row(f"the same at {few:,} modules", [each[0]], "instructions"),
     }
 
 
