@@ -1,5 +1,7 @@
 """What a notebook needs around the kit: to find its incident file from where it runs, and to leave its result."""
 
+import atexit
+import gc
 import json
 import os
 from pathlib import Path
@@ -12,6 +14,9 @@ from .markup import Shown, para
 from .redact import redacted
 from .scan import refuse_secrets
 
+# When a kernel ends, IPython looks for garbage twice, and all that is left goes anyway.
+atexit.register(gc.freeze)
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -22,6 +27,7 @@ def open_incident(path: str, *, result: str = "") -> Incident:
     :raises IncidentError: it is in none of these places, it is not valid, or ``result`` cannot be written
     """
     check_result(result)
+    gc.freeze()  # what a kernel has imported stays
     given = Path(path).expanduser()
     tried = [given] if given.is_absolute() else [base / given for base in (Path.cwd(), ROOT / "notebooks", ROOT)]
     found = next((one for one in tried if one.exists()), None)
