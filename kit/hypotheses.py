@@ -102,8 +102,10 @@ def circular_import(known: Known) -> Answer:
         return "refuted", experiment, f"{holds}, but each file was executed once: it cannot have registered twice"
     before = [one for real in bodies for one in runs[real][:-1] if one.error]  # the last one has no successor
     if before:
-        said = f"{holds}, but {before[0].module} was executed again because its first import failed: {before[0].error}"
-        return "refuted", experiment, said
+        # A module that is not there is missing on any way; another error may have come of a module that was only half there.
+        missing = all(one.error.type.rpartition(".")[2] == "ModuleNotFoundError" for one in before)
+        said = f"{holds}; {before[0].module} was executed again because its first import failed: {before[0].error}"
+        return "refuted" if missing else "undecided", experiment, said
     way = [frame.file for frame in known.conflict.second.chain]
     while way and way[-1] == known.conflict.second.site.file:
         way.pop()

@@ -269,6 +269,23 @@ def test_a_cycle_that_did_not_lead_to_the_second_execution_is_refuted_and_told_b
     assert shortest in tested.evidence and "begun outside of the file's first one" in tested.evidence
 
 
+@pytest.mark.parametrize(
+    ("fails", "verdict"),
+    [("import no_such_extra", "refuted"), ("[][getattr(service.rates, 'ready', 0)]", "undecided")],
+)
+def test_a_cycle_is_refuted_for_a_failed_first_import_only_where_it_cannot_have_failed_for_the_cycle(
+    fails, verdict, write_incident, duplicate
+):
+    sources = duplicate | {
+        "service/billing.py": duplicate["service/billing.py"] + f"\n        import service.rates\n        {fails}\n",
+        "service/rates.py": "import service.billing\n",
+        "service/main.py": "try:\n    import service.billing\nexcept Exception:\n    import service.billing\n",
+    }
+    diagnosis = diagnose(load(write_incident(sources)))
+    tested = {one.kind: one for one in diagnosis.hypotheses}["circular-import"]
+    assert (diagnosis.finding.mechanism, tested.verdict) == ("half-import-retried", verdict), tested.evidence
+
+
 def test_a_merge_that_fails_half_way_is_not_said_to_be_silent(write_incident, duplicate):
     duplicate["service/legacy.py"] = """
         from sqlalchemy import Column, Integer, String

@@ -57,10 +57,10 @@ class _Sources:
 
     def of(self, name: str, file: str | None = None) -> list[tuple[str, ast.AST]]:
         """What a name may stand for: any file's where it is an attribute, else this file's own or what it imports."""
-        found = self._named.get(name, [])
         if file is None:
-            found = found + self.calls.fields.get(name, [])
+            found = self._all(name)
             return found if len(found) <= TELLING else []
+        found = self._named.get(name, [])
         known = self.imports[file].get(name)
         if known is None:
             return [one for one in found if one[0] == file]
@@ -68,12 +68,12 @@ class _Sources:
         stem = module.rpartition(".")[2]
         return [one for one in self._named.get(last, []) if _is_module(one[0], stem)]
 
+    def _all(self, name: str) -> list[tuple[str, ast.AST]]:
+        return self._named.get(name, []) + self.calls.fields.get(name, [])
+
     def fields(self, file: str, node: ast.Attribute) -> list[tuple[str, ast.AST]]:
         """What an attribute may stand for; no other class's field, where the sources show of which class the object is."""
-        found, classes = (
-            self._named.get(node.attr, []) + self.calls.fields.get(node.attr, []),
-            self._made(file, node.value),
-        )
+        found, classes = self._all(node.attr), self._made(file, node.value)
         if not any(self._owner.get(value) in classes for _, value in found):
             return found if len(found) <= TELLING else []
         return [one for one in found if self._owner.get(one[1]) in (None, *classes)]
