@@ -35,9 +35,10 @@ test: $(STAMP)  ## pass the tests
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	@cd notebooks && JUPYTER_CONFIG_PATH=$(CURDIR)/notebooks/.jupyter ../$(ENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB)
 
-lint: $(STAMP)  ## what ruff says
+lint: $(STAMP)  ## what ruff says, and whether every import goes down through the rooms
 	@$(RUN) -m ruff check kit tests
 	@$(RUN) -m ruff format --check kit tests
+	@$(ENV)/bin/lint-imports --no-cache
 
 bench: $(STAMP)  ## measure how fast it is, or parts of it: ONLY="probe trace"
 	@$(RUN) tests/benchmarks/bench.py $(ONLY)

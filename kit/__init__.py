@@ -1,13 +1,36 @@
 """Makes a postmortem executable: runs an application's startup, says why it fails, and which fix cures.
 
-The flow, one module a step: ``incident`` → ``workspace`` → ``startup`` (with ``supervisor`` and ``probe``) →
-``reader`` → ``trace`` → ``diagnose`` → ``verify`` → ``postmortem``. The names here are what a notebook begins
-with; everything else is imported from the module that holds it.
+One direction, a room a step: ``incident`` → ``startup`` → ``trace`` → ``diagnose`` → ``verify`` → ``postmortem``; the
+face of a room, its ``__init__.py``, has what others use of it. The names here are what a notebook begins with; each is
+imported when it is first asked for, so that ``import kit`` costs nothing.
 """
 
-from .errors import IncidentError, KitError, RunBroke
-from .incident import Incident, load
-from .startup import reproduce
-from .trace import Trace
+import importlib
+
+_NAMES = {
+    "Incident": "kit.incident",
+    "IncidentError": "kit.base.errors",
+    "KitError": "kit.base.errors",
+    "RunBroke": "kit.base.errors",
+    "Trace": "kit.trace",
+    "load": "kit.incident",
+    "reproduce": "kit.startup",
+}
+_MODULES = {  # by the names that notebooks know
+    "errors": "kit.base.errors",
+    "history_views": "kit.views.history",
+    "notebook": "kit.views.notebook",
+    "reasons": "kit.views.diagnosis",
+    "report": "kit.views.report",
+    "tables": "kit.trace.tables",
+}
 
 __all__ = ["Incident", "IncidentError", "KitError", "RunBroke", "Trace", "load", "reproduce"]
+
+
+def __getattr__(name: str):
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
+    raise AttributeError(f"module 'kit' has no attribute {name!r}")

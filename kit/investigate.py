@@ -5,11 +5,11 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from .diagnose import Diagnosis, diagnose
-from .history import History, search_if_any
-from .incident import Incident
-from .interrupt import interruptible, pool_of
-from .verify import Verification, verify
+from .base.interrupt import interruptible, pool_of
+from .diagnose.diagnosis import Diagnosis, diagnose
+from .history.search import History, search_if_any
+from .incident.model import Incident
+from .verify.verification import Verification, verify
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import functools
 from html.parser import HTMLParser
 from pathlib import Path
 
-from kit.edges import AsWritten, Edges, Place
-from kit.incident import load
-from kit.startup import reproduce
-from kit.trace import Frame, Import, Metadata, Registration, Site, StepResult, Trace
+from kit.incident.model import load
+from kit.startup.run import reproduce
+from kit.trace.edges import AsWritten, Edges, Place
+from kit.trace.values import Frame, Import, Metadata, Registration, Site, StepResult, Trace
 
 APPLICATIONS = Path(__file__).parent / "applications"
 

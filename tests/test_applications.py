@@ -11,11 +11,12 @@ import yaml
 from conftest import PROJECT
 from environments import SQLALCHEMY, environment, interpreters
 
-from kit import reasons
-from kit.checks import judge_start
-from kit.diagnose import diagnose, find_mechanism, look_at
-from kit.incident import load
-from kit.verify import shows_incident, verify
+from kit.diagnose.diagnosis import diagnose, find_mechanism, look_at
+from kit.incident.model import load
+from kit.trace.expected import shows_incident
+from kit.trace.judged import judge_start
+from kit.verify.verification import verify
+from kit.views import diagnosis as reasons
 
 APPLICATIONS = PROJECT / "tests" / "applications"
 EXPECTED = {path.parent.name: yaml.safe_load(path.read_text()) for path in sorted(APPLICATIONS.glob("*/expected.yaml"))}

@@ -19,10 +19,10 @@ import yaml
 from conftest import PROJECT
 from showing import Outline, active
 
-from kit.incident import load
-from kit.recheck import Checked, Found, check_all, find_incidents, worst
-from kit.recheck_files import index_page, junit, summary, write_files
-from kit.record import Claim, compared, record_of
+from kit.incident.model import load
+from kit.postmortem.recheck import Checked, Found, check_all, find_incidents, worst
+from kit.postmortem.recheck_files import index_page, junit, summary, write_files
+from kit.postmortem.record import Claim, compared, record_of
 
 APPLICATIONS = PROJECT / "tests" / "applications"
 HOSTILE = "</title><script>x()</script> | `a` [b](https://evil.example) ]]> \x00\x1b[31m\ud800 @all #1 www.evil.example"

@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from kit.copying import copy_tree
-from kit.incident import load
-from kit.startup import reproduce
+from kit.incident.copying import copy_tree
+from kit.incident.model import load
+from kit.startup.run import reproduce
 
 MB = 1 << 20
 

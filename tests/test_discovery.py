@@ -8,16 +8,16 @@ from textwrap import dedent
 import pytest
 from test_new import store, written
 
-from kit.discovery.commands import translate
-from kit.discovery.deployments import starts_of
-from kit.discovery.discover import told
-from kit.discovery.interpreters import Interpreter, interpreters_of
-from kit.discovery.layout import find_path
-from kit.discovery.objects import objects_of
-from kit.discovery.programs import Programs
-from kit.discovery.project import Project
-from kit.discovery.routes import routes_of
-from kit.discovery.settings import database_of, stand_in, variables_of
+from kit.new.discovery.commands import translate
+from kit.new.discovery.deployments import starts_of
+from kit.new.discovery.discover import told
+from kit.new.discovery.interpreters import Interpreter, interpreters_of
+from kit.new.discovery.layout import find_path
+from kit.new.discovery.objects import objects_of
+from kit.new.discovery.programs import Programs
+from kit.new.discovery.project import Project
+from kit.new.discovery.routes import routes_of
+from kit.new.discovery.settings import database_of, stand_in, variables_of
 
 
 def made(place: Path, *packages: str) -> Path:
@@ -397,7 +397,7 @@ def test_an_application_object_of_a_private_module_is_not_what_is_served(tmp_pat
 
 
 def test_a_secret_of_an_example_file_is_never_taken_over():
-    from kit.discovery.settings import Variable
+    from kit.new.discovery.settings import Variable
 
     assert "hunter2" not in stand_in(Variable("API_KEY", "a.py:1", True), "hunter2")
     assert stand_in(Variable("AMQP_URL", "a.py:1", True), "amqp://guest:hunter2@mq/") == "amqp://mq/"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from kit.incident import load
-from kit.startup import reproduce
-from kit.verify import verify
+from kit.incident.model import load
+from kit.startup.run import reproduce
+from kit.verify.verification import verify
 
 INCIDENT = PROJECT / "notebooks" / "incidents" / "energy_events"
 pytestmark = pytest.mark.xdist_group("energy_events")  # most of them ask the same verification

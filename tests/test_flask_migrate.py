@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from test_new import FLASK, REVISION, small, written  # noqa: F401 (a fixture)
 
-from kit import reasons
-from kit.diagnose import diagnose
-from kit.incident import load
+from kit.diagnose.diagnosis import diagnose
+from kit.incident.model import load
+from kit.views import diagnosis as reasons
 
 
 def changed(root: Path, name: str, old: str, new: str) -> str:

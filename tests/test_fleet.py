@@ -14,16 +14,16 @@ sys.path.append(str(Path(__file__).with_name("benchmarks")))
 from fleet import cluster, on_cluster, verify_all, without_times
 from services import write_service
 
-from kit.diagnose import diagnose
-from kit.errors import IncidentError
-from kit.history import history
-from kit.incident import load
-from kit.interrupt import pool_of
-from kit.portable import Portable
-from kit.report import diagnose_report, history_report, verify_report
-from kit.repository import open_repository
-from kit.startup import reproduce
-from kit.verify import attempt, verify
+from kit.base.errors import IncidentError
+from kit.base.interrupt import pool_of
+from kit.diagnose.diagnosis import diagnose
+from kit.history.search import history
+from kit.incident.model import load
+from kit.incident.repository import open_repository
+from kit.startup.portable import Portable
+from kit.startup.run import reproduce
+from kit.verify.verification import attempt, verify
+from kit.views.report import diagnose_report, history_report, verify_report
 
 
 class Later(Executor):
@@ -114,7 +114,7 @@ def test_an_error_from_elsewhere_names_the_file_that_was_given(write_incident, t
 
 
 def _fix(patch):
-    from kit.incident import Fix
+    from kit.incident.model import Fix
 
     return Fix(patches=[patch])
 

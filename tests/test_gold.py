@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from kit.incident import load
-from kit.postmortem import publish
+from kit.incident.model import load
+from kit.postmortem.publication import publish
 
 GOLD = Path(__file__).parent / "gold"
 NEW = PROJECT / "results" / "gold"

@@ -17,8 +17,8 @@ import pytest
 from conftest import PROJECT
 from environments import environment, interpreters
 
-from kit.incident import load
-from kit.startup import reproduce
+from kit.incident.model import load
+from kit.startup.run import reproduce
 
 LIMITS = {"seconds": 20, "disk_mb": 50, "output_mb": 1}
 
@@ -77,7 +77,7 @@ def listen():
 
 
 def landlock() -> int:
-    from kit import guard_landlock
+    from kit.startup.guard import landlock as guard_landlock
 
     return guard_landlock.version()
 
@@ -665,7 +665,7 @@ def lesser_kernel(monkeypatch, tmp_path):
             f"import sys; sys.path.append({str(PROJECT / 'kit')!r})\n"
             f"import guard_calls, guard_landlock, supervisor\n{LESS[what]}\nsupervisor.main()\n"
         )
-        monkeypatch.setattr("kit.process._SUPERVISOR", str(script))
+        monkeypatch.setattr("kit.startup.process._SUPERVISOR", str(script))
 
     return use
 

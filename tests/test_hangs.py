@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from kit.incident import load
-from kit.startup import reproduce
+from kit.incident.model import load
+from kit.startup.run import reproduce
 
 RETRIES = """
     import time

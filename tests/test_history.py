@@ -16,16 +16,16 @@ import yaml
 from conftest import PROJECT
 from histories import History, git, state
 
-from kit import history_views as views
-from kit.builds import builds_of
-from kit.changes import parse
-from kit.errors import IncidentError
-from kit.history import history
-from kit.incident import load
-from kit.repository import open_repository
-from kit.runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Seen, at_build, judge, run_build
-from kit.triage import triage_incident
-from kit.verify import verify
+from kit.base.errors import IncidentError
+from kit.history.changes import parse
+from kit.history.runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Seen, at_build, judge, run_build
+from kit.history.search import history
+from kit.incident.builds import builds_of
+from kit.incident.model import load
+from kit.incident.repository import open_repository
+from kit.triage.origin import triage_incident
+from kit.verify.verification import verify
+from kit.views import history as views
 
 INCIDENT = PROJECT / "notebooks" / "incidents" / "energy_events"
 

@@ -11,14 +11,21 @@ from xml.etree import ElementTree
 import pytest
 from showing import BASE, incident_of, known, many_modules, model
 
-from kit import picture, views
-from kit.imports import cycles, import_graph
-from kit.metadata_picture import Moment, metadata_picture
-from kit.picture import clean_svg, import_picture
-from kit.reduce import reduce
-from kit.startup import reproduce
-from kit.tables import after_each_import, imports_table, metadata_after_each_import, registrations_table, steps_table
-from kit.timeline import import_timeline
+from kit import views
+from kit.startup.run import reproduce
+from kit.trace.graph import cycles, import_graph
+from kit.trace.tables import (
+    after_each_import,
+    imports_table,
+    metadata_after_each_import,
+    registrations_table,
+    steps_table,
+)
+from kit.views import picture
+from kit.views.import_times import import_timeline
+from kit.views.metadata_picture import Moment, metadata_picture
+from kit.views.picture import clean_svg, import_picture
+from kit.views.reduce import reduce
 
 
 def test_each_way_names_every_line_from_the_startup_to_the_site():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from kit.errors import IncidentError, RunBroke
-from kit.incident import find_interpreter, load
+from kit.base.errors import IncidentError, RunBroke
+from kit.incident.model import find_interpreter, load
 
 GOOD = """\
 title: An incident

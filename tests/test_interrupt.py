@@ -105,7 +105,7 @@ def test_an_interrupt_does_not_stay(write_incident, duplicate, slow):
     import threading
 
     from kit import load, reproduce
-    from kit.errors import Interrupted
+    from kit.base.errors import Interrupted
 
     before = signal.getsignal(signal.SIGINT)
     timer = threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -122,7 +122,7 @@ def test_a_signal_that_wakes_nobody_is_heard_all_the_same(write_incident, duplic
     import threading
 
     from kit import load, reproduce
-    from kit.errors import Interrupted
+    from kit.base.errors import Interrupted
 
     def interrupt() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -144,7 +144,7 @@ def test_an_error_in_one_run_ends_the_others_and_does_not_stay(write_incident, d
     from concurrent.futures import ThreadPoolExecutor
 
     from kit import IncidentError, load, reproduce
-    from kit.verify import verify
+    from kit.verify.verification import verify
 
     file = write_incident(duplicate, fixes={"wrong": {"patches": ["wrong.patch"]}})
     (file.parent / "wrong.patch").write_text(patch("service/main.py", "nothing of it", "x"))

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from kit.janitor import folder, remove, write_whole
+from kit.base.janitor import folder, remove, write_whole
 
 KILLS = int(os.environ.get("KILLS", "16"))
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at processes in /proc")
@@ -235,7 +235,7 @@ def test_a_folder_that_somebody_else_made_is_not_swept_away(tmp_path, monkeypatc
     empty = Path(tempfile.mkdtemp(prefix="incident-", dir=tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(PROJECT)}
-    source = "from kit.janitor import folder\nwith folder(): pass"
+    source = "from kit.base.janitor import folder\nwith folder(): pass"
     subprocess.run([sys.executable, "-c", source], env=environment, check=True)
     with folder() as own:
         subprocess.run([sys.executable, "-c", source], env=environment, check=True)
@@ -247,7 +247,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     target = tmp_path / "page.html"
     write_whole(target, "first")
     full = OSError("No space left on device")
-    monkeypatch.setattr("kit.janitor.os.replace", lambda *_: (_ for _ in ()).throw(full))
+    monkeypatch.setattr("kit.base.janitor.os.replace", lambda *_: (_ for _ in ()).throw(full))
     with pytest.raises(OSError, match="No space"):
         write_whole(target, "second")
     assert target.read_text() == "first" and [path.name for path in tmp_path.iterdir()] == ["page.html"]

@@ -8,8 +8,8 @@ import pytest
 from browser import processes_of, watched
 from conftest import PROJECT
 
-from kit.incident import load
-from kit.page import render
+from kit.incident.model import load
+from kit.postmortem.page import render
 
 pytestmark = pytest.mark.xdist_group("lab")
 NOTEBOOKS = ("triage", "reproduce", "diagnose", "verify", "history", "postmortem")

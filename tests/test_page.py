@@ -12,9 +12,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from showing import Outline, active
 
-from kit.clean import clean_output, clean_prose
-from kit.page import render
-from kit.postmortem import execute
+from kit.postmortem.clean import clean_output, clean_prose
+from kit.postmortem.page import render
+from kit.postmortem.publication import execute
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

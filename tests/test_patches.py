@@ -6,10 +6,10 @@ import zlib
 
 import pytest
 
-from kit.errors import IncidentError
-from kit.incident import load
-from kit.verify import verify
-from kit.workspace import workspace
+from kit.base.errors import IncidentError
+from kit.incident.model import load
+from kit.startup.workspace import workspace
+from kit.verify.verification import verify
 
 
 def new(path: str, text: str = "theirs") -> str:
@@ -102,7 +102,7 @@ def outside(write_incident, tmp_path):
 def test_a_patch_cannot_leave_the_copy(name, outside, record_property, monkeypatch):
     """Reading is another thing: a copy of a file outside may come in, as the application may read it too."""
     patches = ATTEMPTS[name]
-    monkeypatch.setattr("kit.workspace._MOST_PATCHED", 100 << 20)
+    monkeypatch.setattr("kit.startup.workspace._MOST_PATCHED", 100 << 20)
     file, before, folder = outside(patches)
     try:
         with workspace(load(file), [file.parent / f"{n}.patch" for n in range(len(patches))]) as space:

@@ -23,13 +23,13 @@ from histories import History
 from postgresql_case import FILES, FIXES
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from kit import postgresql, postgresql_server
-from kit.errors import RunBroke
-from kit.incident import load
-from kit.migrations import build, find_config
-from kit.postgresql_server import find_programs, start
-from kit.runs import Kept
-from kit.workspace import workspace
+from kit.base.errors import RunBroke
+from kit.history.runs import Kept
+from kit.incident.model import load
+from kit.startup import postgresql, postgresql_server
+from kit.startup.migrations import build, find_config
+from kit.startup.postgresql_server import find_programs, start
+from kit.startup.workspace import workspace
 
 PASSWORD = "kit_scratch_"  # how the password of a scratch database begins
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from kit.postmortem import execute
+from kit.postmortem.publication import execute
 
 APPLICATIONS = PROJECT / "tests" / "applications"
 

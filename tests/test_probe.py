@@ -9,10 +9,10 @@ import pytest
 from conftest import PROJECT
 from environments import interpreters, sqlalchemy_environment
 
-from kit.events import read_events
-from kit.incident import load
-from kit.startup import reproduce
-from kit.trace import application_frames
+from kit.incident.model import load
+from kit.startup.run import reproduce
+from kit.trace.events import read_events
+from kit.trace.values import application_frames
 
 # Each interpreter of this machine, and each line of SQLAlchemy that runs on it.
 PAIRS = [
@@ -324,6 +324,6 @@ def test_the_reader_passes_over_torn_and_foreign_lines(tmp_path):
 
 
 def test_the_probe_needs_only_the_standard_library():
-    source = (PROJECT / "kit" / "probe.py").read_text()
+    source = (PROJECT / "kit" / "startup" / "child" / "probe.py").read_text()
     done = subprocess.run([sys.executable, "-I", "-S", "-c", source], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

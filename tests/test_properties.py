@@ -17,16 +17,16 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from showing import APPLICATIONS
 
-from kit import known_secrets
-from kit.errors import IncidentError
-from kit.events import read_events
-from kit.incident import Incident, load
-from kit.logs import read_log
-from kit.reader import Ended, read_trace
-from kit.redact import redact
-from kit.startup import run_startup
-from kit.trace import Trace
-from kit.workspace import workspace
+from kit.base import known_secrets
+from kit.base.errors import IncidentError
+from kit.base.redact import redact
+from kit.incident.model import Incident, load
+from kit.startup.run import run_startup
+from kit.startup.workspace import workspace
+from kit.trace.events import read_events
+from kit.trace.reader import Ended, read_trace
+from kit.trace.values import Trace
+from kit.triage.logs import read_log
 
 
 def examples(count: int):

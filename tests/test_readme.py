@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from conftest import PROJECT
 
-from kit import incident
+from kit.incident import model as incident
 
 README = (PROJECT / "README.md").read_text()
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from environments import environment
 
-from kit.redact import redact
+from kit.base.redact import redact
 
 KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEowIBAAKCAQEAgeheim\nabcd\n-----END RSA " + "PRIVATE KEY-----"
 
@@ -84,7 +84,7 @@ def test_what_is_no_secret_stays_readable(text):
 
 
 def test_home_folders_are_not_named(monkeypatch):
-    monkeypatch.setattr("kit.redact._HOME", "/srv/people/ada")
+    monkeypatch.setattr("kit.base.redact._HOME", "/srv/people/ada")
     assert redact("/srv/people/ada/shop/x.py /srv/people/adam/x") == "~/shop/x.py /srv/people/adam/x"
     assert redact('File "/home/ada/shop/x.py"') == 'File "~/shop/x.py"'
     assert redact("/Users/ada/x.py and C:\\Users\\ada\\x.py") == "~/x.py and ~\\x.py"

@@ -12,8 +12,8 @@ from conftest import PROJECT, patch
 from environments import interpreters, sqlalchemy_environment
 from test_applications import APPLICATIONS, EXPECTED, incident_of, interpreter
 
-from kit.incident import load
-from kit.regression import guard_report, make_guard, try_guard
+from kit.incident.model import load
+from kit.verify.guard import guard_report, make_guard, try_guard
 
 BROKEN = [
     (name, [fix for fix, verdict in expected["fixes"].items() if verdict == "cures"])

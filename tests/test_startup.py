@@ -12,9 +12,9 @@ import pytest
 from conftest import PROJECT
 from environments import environment, interpreters
 
-from kit.errors import IncidentError, RunBroke
-from kit.incident import load
-from kit.startup import reproduce
+from kit.base.errors import IncidentError, RunBroke
+from kit.incident.model import load
+from kit.startup.run import reproduce
 
 LIMITS = {"seconds": 3, "disk_mb": 30, "output_mb": 1}
 

@@ -11,13 +11,13 @@ from conftest import PROJECT
 from environments import interpreters
 from histories import History, git, state
 
-from kit.builds import builds_of, repository_of_patches
-from kit.errors import IncidentError
-from kit.incident import load
-from kit.logs import read_log
-from kit.repository import open_repository
-from kit.source_tables import read_tables
-from kit.triage import triage
+from kit.base.errors import IncidentError
+from kit.incident.builds import builds_of, repository_of_patches
+from kit.incident.model import load
+from kit.incident.repository import open_repository
+from kit.incident.source_tables import read_tables
+from kit.triage.logs import read_log
+from kit.triage.origin import triage
 
 INCIDENT = PROJECT / "notebooks" / "incidents" / "energy_events"
 
@@ -283,7 +283,7 @@ def test_a_log_of_200_megabytes_is_streamed(tmp_path):
         for _ in range(200):
             stream.write(line * ((1 << 20) // len(line)))
         stream.write(LOG.encode())
-    code = "import re, sys; from pathlib import Path; from kit.logs import read_log\n"
+    code = "import re, sys; from pathlib import Path; from kit.triage.logs import read_log\n"
     code += "found = read_log(Path(sys.argv[1])); status = Path('/proc/self/status').read_text()\n"
     # Not ``ru_maxrss``: across ``exec`` it keeps what the process that started this one had.
     code += "print(len(found.tracebacks), found.lines, re.search(r'VmHWM:\\s+(\\d+)', status)[1])"

@@ -7,10 +7,10 @@ import textwrap
 import pytest
 from environments import interpreters, sqlalchemy_environment
 
-from kit import reasons
-from kit.diagnose import diagnose, find_mechanism, look_at
-from kit.incident import load
-from kit.startup import reproduce
+from kit.diagnose.diagnosis import diagnose, find_mechanism, look_at
+from kit.incident.model import load
+from kit.startup.run import reproduce
+from kit.views import diagnosis as reasons
 
 SERVER = """
     import http.server, sys, time

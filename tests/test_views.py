@@ -13,16 +13,18 @@ import pytest
 from conftest import PROJECT
 from showing import BASE, active, incident_of, known, model
 
-from kit import markup, picture, reasons, views
-from kit.checks import CheckResult, judge_start
-from kit.definitions import compare
-from kit.diagnose import diagnose
-from kit.errors import IncidentError
-from kit.incident import Action, Expect, Hypothesis, Postmortem, load
-from kit.notebook import check_result, open_incident, write_result
-from kit.smallest import paste
-from kit.trace import Swallowed
-from kit.verify import Attempt, FixResult, Verification
+from kit import views
+from kit.base.errors import IncidentError
+from kit.diagnose.definitions import compare
+from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.smallest import paste
+from kit.incident.model import Action, Expect, Hypothesis, Postmortem, load
+from kit.trace.judged import CheckResult, judge_start
+from kit.trace.values import Swallowed
+from kit.verify.verification import Attempt, FixResult, Verification
+from kit.views import diagnosis as reasons
+from kit.views import markup, picture
+from kit.views.notebook import check_result, open_incident, write_result
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e"
 

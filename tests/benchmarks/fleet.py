@@ -28,10 +28,10 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
 from services import BUILDS, write_service  # noqa: E402
 
-from kit.incident import load  # noqa: E402
-from kit.portable import Portable  # noqa: E402
-from kit.report import verify_report  # noqa: E402
-from kit.verify import verify  # noqa: E402
+from kit.incident.model import load  # noqa: E402
+from kit.startup.portable import Portable  # noqa: E402
+from kit.verify.verification import verify  # noqa: E402
+from kit.views.report import verify_report  # noqa: E402
 
 
 def verify_all(
@@ -144,8 +144,8 @@ def on_cluster(client: Any) -> Portable:
 
 def write_index(reports: dict[str, dict[str, Any]], output: Path) -> Path:
     """One page over all, as ``check`` makes it."""
-    from kit.recheck import Checked
-    from kit.recheck_files import index_page
+    from kit.postmortem.recheck import Checked
+    from kit.postmortem.recheck_files import index_page
 
     rows = []
     for name, report in reports.items():

@@ -11,9 +11,9 @@ from bench import PROJECT  # noqa: F401 - puts the project on the path
 from generated import write_application
 from measuring import Row
 
-from kit.history import History, history
-from kit.incident import App, Expect, Incident, Step
-from kit.repository import Repository, open_repository
+from kit.history.search import History, history
+from kit.incident.model import App, Expect, Incident, Step
+from kit.incident.repository import Repository, open_repository
 
 COMMITS, CAME, WENT = 1000, 317, 803
 MODULES = 60

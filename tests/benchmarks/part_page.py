@@ -14,11 +14,11 @@ from generated import write_application
 from measuring import Row, own_cpu
 from part_probe import application_environment
 
-from kit.imports import import_graph
-from kit.incident import load
-from kit.picture import import_picture
-from kit.reduce import reduce
-from kit.startup import reproduce
+from kit.incident.model import load
+from kit.startup.run import reproduce
+from kit.trace.graph import import_graph
+from kit.views.picture import import_picture
+from kit.views.reduce import reduce
 
 PROJECT = Path(__file__).resolve().parents[2]
 MODULES, TABLES, EDGES = 4_000, 400, 16_000

@@ -12,8 +12,8 @@ from bench import PROJECT
 from measuring import Row
 from part_verify import INCIDENT, plain_startups
 
-from kit.incident import Incident, load
-from kit.interrupt import cores
+from kit.base.interrupt import cores
+from kit.incident.model import Incident, load
 
 PAIRS = 3
 
@@ -47,9 +47,7 @@ def measure() -> dict[str, Row]:
 
 
 _POSTMORTEM = [sys.executable, "-m", "kit", "postmortem", str(INCIDENT)]
-_CODE = (
-    "import sys; from kit.incident import load; from kit.investigate import investigate; investigate(load(sys.argv[1]))"
-)
+_CODE = "import sys; from kit import load; from kit.investigate import investigate; investigate(load(sys.argv[1]))"
 _INVESTIGATION = [sys.executable, "-c", _CODE, str(INCIDENT)]
 
 

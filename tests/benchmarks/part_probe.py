@@ -18,9 +18,9 @@ from environments import environment, interpreters
 from generated import write_application
 from measuring import Row, Used, in_pairs, instructions, own_cpu, used
 
-from kit.incident import load
-from kit.startup import reproduce
-from kit.workspace import _put_probe
+from kit.incident.model import load
+from kit.startup.run import reproduce
+from kit.startup.workspace import _put_probe
 
 PROJECT = Path(__file__).resolve().parents[2]
 INTERPRETER = (3, 11)

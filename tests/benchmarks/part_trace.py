@@ -79,10 +79,13 @@ def write_trace(file: Path, root: Path, modules: int, events: int) -> None:
 
 def _read(folder: Path, modules: int) -> dict[str, float]:
     """Seconds of processor for each part, and MB; in a process of its own, whose peak is that of the reading and the kit."""
-    from kit import imports, mechanisms, picture, reader, tables
-    from kit.incident import load
-    from kit.reduce import reduce
-    from kit.workspace import Workspace
+    from kit.diagnose import mechanisms
+    from kit.incident.model import load
+    from kit.startup.workspace import Workspace
+    from kit.trace import graph as imports
+    from kit.trace import reader, tables
+    from kit.views import picture
+    from kit.views.reduce import reduce
 
     imported = own_cpu()
     incident = load(folder / "incident.yaml")

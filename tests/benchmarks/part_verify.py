@@ -16,9 +16,9 @@ from pathlib import Path
 from bench import PROJECT
 from measuring import Row
 
-from kit.incident import Incident, load
-from kit.verify import verify
-from kit.workspace import apply
+from kit.incident.model import Incident, load
+from kit.startup.workspace import apply
+from kit.verify.verification import verify
 
 INCIDENT = PROJECT / "notebooks" / "incidents" / "energy_events" / "incident.yaml"
 PAIRS = 3

@@ -1,0 +1,5 @@
+"""Why it happened: the mechanism with its evidence, each hypothesis, the smallest reproduction."""
+
+from .diagnosis import Diagnosis, diagnose
+
+__all__ = ["Diagnosis", "diagnose"]

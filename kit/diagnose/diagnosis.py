@@ -1,0 +1,285 @@
+"""Why it happened: the mechanism with its evidence, the definitions, what stands behind, each hypothesis."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from ..base.interrupt import interruptible, pool_of
+from ..incident.model import Incident
+from ..incident.source import Named, Statement, import_statements, module_name, named_tables, variables_named
+from ..startup.migrations import Migrations, build, find_config, look
+from ..startup.run import reproduce
+from ..trace.expected import shows_incident
+from ..trace.judged import judge_mappers
+from ..trace.values import Behind, Conflict, Error, Registration, Site, Trace
+from .definitions import Definitions, compare
+from .hypotheses import Tested, test_all
+from .mechanisms import Finding, Pair, judge
+from .relatives import FAULTS, Case, Fault
+from .smallest import Smallest, reduce_startup
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One startup, with what Alembic says of it and what its revisions create."""
+
+    trace: Trace
+    migrations: Migrations | None
+    created: dict[str, list[dict[str, Any]]]  # table to columns, by the revisions alone
+    stopped: str | None  # what ended the revisions early
+    named: tuple[Named, ...]  # tables that the sources name
+    unread: tuple[str, ...]  # sources that could not be read
+    statements: tuple[Statement, ...]  # the import statements of the sources
+    variables: tuple[str, ...] = ()  # of those that the incident file sets, the ones that the application's files name
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A table that the sources name and that a startup or ``env.py`` did not see.
+
+    :ivar by: startup, env.py, or both
+    :ivar remedy: the import that would bring it in
+    :ivar consequence: what autogenerate would do because of it, or None
+    """
+
+    named: Named
+    by: str
+    remedy: str
+    consequence: str | None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The mechanism of an incident, by what was run.
+
+    :ivar table, first, second: what the mechanism is about; ``second`` is None where there is one definition
+    :ivar pair: the two registrations, also where the second was not rejected but changed or shadowed the first
+    :ivar masked: what stands behind the first failure, from a second run that went on past it
+    """
+
+    reproduced: bool
+    finding: Finding
+    table: str | None
+    first: Site | None
+    second: Site | None
+    conflict: Conflict | None
+    looked: Looked
+    beyond: Trace | None
+    masked: tuple[Behind, ...]
+    pair: tuple[Registration, Registration] | None
+    definitions: Definitions | None
+    smallest: Smallest | None
+    hypotheses: tuple[Tested, ...]
+    unseen: tuple[Unseen, ...]
+
+    @property
+    def trace(self) -> Trace:
+        return self.looked.trace
+
+    @property
+    def meeting(self) -> Conflict | None:
+        """The two definitions that the mechanism is about; also where the second raised nothing."""
+        if self.conflict is not None or self.pair is None:
+            return self.conflict
+        first, second = self.pair
+        met = {"extended": "changed the first", "kept": "was left out"}.get(second.outcome, "was taken as well")
+        return Conflict(
+            second.table, second.metadata, f"nothing was raised; the second definition {met}", first, second
+        )
+
+
+@interruptible
+def diagnose(
+    incident: Incident,
+    *,
+    executor: Executor | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Diagnosis:
+    """Start the application once as it is and once going on past failures, and say why what went wrong did.
+
+    :param executor: where the startups run; by default threads, one a core
+    """
+    with pool_of(executor) as pool:
+        progress("starting the application, and a second time going on past failures")
+        seen, beyond = pool.submit(look_at, incident), pool.submit(reproduce, incident, go_on=True)
+        looked = seen.result()
+        reproduced = shows_incident(incident, looked.trace)
+        finding, conflict, fault = find_mechanism(incident, looked)
+        if fault is not None and incident.expect.error is None and incident.expect.table in (None, fault.table):
+            reproduced = True  # it raises nothing, and is there
+        masked = stands_behind(looked.trace, beyond.result()) if finding.mechanism != "none" else ()
+        pair = fault.pair if fault is not None else None
+        if conflict is not None and conflict.first is not None:
+            pair = (conflict.first, conflict.second)
+        same_table = pair is not None and pair[0].table == pair[1].table
+        progress(f"{finding.mechanism}; looking for the smallest reproduction")
+        smallest = (
+            reduce_startup(incident, looked.trace, *pair, read=looked.variables, executor=pool, progress=progress)
+            if same_table
+            else None
+        )
+        asked = conflict
+        if asked is None and same_table and pair[1].outcome == "registered":  # after the metadata was cleared
+            asked = Conflict(pair[1].table, pair[1].metadata, "", *pair)
+        hypotheses = test_all(incident, looked.trace, asked, smallest, executor=pool, progress=progress)
+    if conflict is not None:
+        table, first, second = conflict.table, conflict.first.site if conflict.first else None, conflict.second.site
+    elif fault is not None:
+        table, first, second = fault.table, fault.first, fault.second
+    else:
+        table, first, second = incident.expect.table, None, None
+    return Diagnosis(
+        reproduced,
+        finding,
+        table,
+        first,
+        second,
+        conflict,
+        looked,
+        beyond.result(),
+        masked,
+        pair,
+        compare(*pair, looked.created, looked.stopped) if same_table else None,
+        smallest,
+        hypotheses,
+        unseen_models(incident, looked),
+    )
+
+
+def look_at(incident: Incident) -> Looked:
+    """Start the application once; while it is up, ask Alembic, where there is one."""
+    found: dict[str, Any] = {
+        "migrations": None,
+        "created": ({}, None),
+        "named": ((), ()),
+        "statements": (),
+        "variables": (),
+    }
+
+    def ask(space, port):
+        config = find_config(incident, space)
+        if config is not None:
+            found["migrations"] = look(incident, space, config, "alembic")
+            found["created"] = build(incident, space, config, "revisions")
+        found["named"] = named_tables(space.root)
+        found["variables"] = variables_named(space.root, (incident.database_env, *incident.app.env))
+        found["statements"] = import_statements(space.root, incident.app.path)
+
+    trace = reproduce(incident, judge=True, while_up=ask)
+    named, unread = found["named"]
+    return Looked(
+        trace,
+        found["migrations"],
+        *found["created"],
+        tuple(named),
+        tuple(unread),
+        found["statements"],
+        found["variables"],
+    )
+
+
+def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
+    """Tables that the sources name and that no step imported, or that ``env.py`` does not see."""
+    registered = {one.table.split(".")[-1] for one in looked.trace.registrations if one.application}
+    seen = looked.migrations
+    asked = seen is not None and not seen.problem and seen.models is not None
+    handed = {key.split(".")[-1] for key in seen.models} if asked else set()
+    found = []
+    for named in looked.named:
+        lacking = [
+            who
+            for who, there in (("startup", registered), ("env.py", handed if asked else None))
+            if there is not None and named.table not in there
+        ]
+        if lacking:
+            drops = (
+                next((d for d in seen.differences if f"table {named.table}," in d and "drop" in d), None)
+                if asked
+                else None
+            )
+            remedy = f"import {module_name(named.file, incident.app.path)}"
+            failed = next((i for i in looked.trace.imports if i.file == named.file and i.error is not None), None)
+            if failed is not None:
+                remedy = f"{failed.module} was imported and failed before it: mend that first"
+            found.append(Unseen(named, " and ".join(lacking), remedy, drops))
+    return tuple(found)
+
+
+def find_mechanism(incident: Incident, looked: Looked) -> tuple[Finding, Conflict | None, Fault | None]:
+    """The mechanism that the trace shows; ``undecided`` where something is wrong and none fits, else ``none``."""
+    trace = looked.trace
+    case = Case(trace, looked.migrations, incident.expect.table)
+    fault = next((found for look_for in FAULTS if (found := look_for(case)) is not None), None)
+    conflicts = [one for one in trace.conflicts if one.first is not None]
+    conflicts.sort(key=lambda one: (one.table != incident.expect.table, one.second.at))
+    if conflicts and not (fault is not None and _is_about_another_error(incident)):
+        conflict = conflicts[0]
+        return judge(Pair(trace, conflict.first, conflict.second)), conflict, None
+    if fault is not None:
+        against = {"second-class-same-table-other-file": "no table was rejected: " + _count(trace)}
+        return Finding(fault.mechanism, fault.because, against), None, fault
+    if trace.conflicts:
+        conflict = trace.conflicts[0]
+        known = f"table {conflict.table} was rejected at {conflict.second.site}; its first registration was not seen"
+        return Finding("undecided", (known,), {}), None, None
+    if trace.provenance.get("sqlalchemy") is None and trace.provenance.get("untraced"):
+        known = f"not traced: {', '.join(trace.provenance['untraced'])} (python -I, -E or -S, env -i, or no Python)"
+        return Finding("undecided", (known,), {}), None, None
+    wrong = _what_is_wrong(incident, trace)
+    if wrong:
+        known = (*wrong, "no table was rejected, and no mechanism that the kit knows fits")
+        return Finding("undecided", known, {}), None, None
+    swallowed = [f"swallowed at {one.site}, and nothing failed for it: {one.error}" for one in trace.swallowed]
+    return (
+        Finding("none", (_count(trace), "every step succeeded and every mapper configures", *swallowed), {}),
+        None,
+        None,
+    )
+
+
+def _is_about_another_error(incident: Incident) -> bool:
+    """Does the incident name an error that is not a table's second registration?"""
+    return incident.expect.error is not None and "already defined" not in incident.expect.error
+
+
+def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
+    failed = [step for step in trace.steps if step.ok is False]
+    wrong = [f"step {one.number} ({one}): {one.error}" for one in failed if one.error != trace.broke]
+    mappers = judge_mappers(trace, [incident.expect.table] if incident.expect.table else [])
+    if mappers.ok is False:
+        wrong.append(mappers.seen)
+    expected = incident.expect.error or incident.expect.table
+    if not wrong and expected and shows_incident(incident, trace):
+        wrong.append(f"the startup shows what the incident names: {expected}")
+    return wrong + ([trace.broke] if trace.broke else [])
+
+
+def _count(trace: Trace) -> str:
+    own = [one for one in trace.registrations if one.application and one.outcome != "rejected"]
+    labels = sorted({one.metadata.label for one in own})
+    return f"{len({(r.metadata.label, r.table) for r in own})} tables on the metadata made at {', '.join(labels) or 'no place'}"
+
+
+def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
+    """Further collisions and errors that only the run past the first failure shows, each once, by site."""
+    known = {(str(one.second.site), one.table) for one in trace.conflicts}
+    said = {str(error) for error in trace.errors}
+    found = []
+    for one in beyond.conflicts:
+        if (str(one.second.site), one.table) not in known:
+            text = f"Table '{one.table}' is already defined for this MetaData instance."
+            error = Error("sqlalchemy.exc.InvalidRequestError", text)
+            found.append(Behind(error, one.second.frame._replace(line=one.second.site.line), one.second.chain, False))
+    failed = [step.exception for step in beyond.steps if step.exception is not None]
+    candidates = [*beyond.behind, *(_of_step(error) for error in failed)]
+    found += [one for one in candidates if str(one.error) not in said]
+    unique: dict[tuple, Behind] = {}
+    for one in found:
+        unique.setdefault((str(one.site), str(one.error)), one)
+    return tuple(unique.values())
+
+
+def _of_step(error) -> Behind:
+    site = next((frame for frame in reversed(error.frames) if frame.application), None)
+    return Behind(error, site, error.frames, False)

@@ -1,0 +1,333 @@
+"""What people believed, each put to an experiment that could refute it.
+
+A kind is a question that an experiment answers; a claim of no kind that the kit knows stays undecided.
+``look`` in an experiment's words means that the trace was asked; ``run`` that something was started for it.
+"""
+
+import re
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from ..base.errors import IncidentError
+from ..incident.model import Expect, Hypothesis, Incident
+from ..incident.source import imported_names
+from ..startup.run import reproduce
+from ..trace.graph import ImportGraph, import_graph
+from ..trace.values import Conflict, Import, Trace
+from ..triage.origin import triage_incident
+from .smallest import Smallest
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A claim and what its experiment showed; ``verdict`` is refuted, confirmed or undecided."""
+
+    claim: str
+    kind: str | None
+    verdict: str
+    experiment: str
+    evidence: str
+    of: str  # people: from the incident file; kit: added because it fits the trace
+
+
+@dataclass(frozen=True)
+class Known:
+    """What an experiment may ask."""
+
+    incident: Incident
+    trace: Trace
+    conflict: Conflict
+    smallest: Smallest | None
+    claim: str
+    pool: Executor
+
+    def start(self, incident: Incident, *, go_on: bool = False) -> Trace:
+        return self.pool.submit(reproduce, incident, go_on=go_on).result()
+
+
+Answer = tuple[str, str, str]  # verdict, experiment, evidence
+
+
+def several_metadata(known: Known) -> Answer:
+    experiment = "look at which MetaData objects hold the table"
+    table, trace = known.conflict.table, known.trace
+    labels = sorted({one.metadata.label for one in trace.registrations if one.table == table and one.application})
+    if len(labels) == 1:
+        return "refuted", experiment, f"one MetaData, made at {labels[0]}, holds {table} in both registrations"
+    return "confirmed", experiment, f"{table} came to {len(labels)} MetaData objects, made at {', '.join(labels)}"
+
+
+def one_definition(known: Known) -> Answer:
+    first, second = known.conflict.first, known.conflict.second
+    experiment = "look at the two statements that registered the table"
+    if (first.real, first.site.line) == (second.real, second.site.line):
+        return "confirmed", experiment, f"both registrations come from one statement, {first.site}"
+    return (
+        "refuted",
+        experiment,
+        f"two statements define it: {first.site} ({first.site.name}) and {second.site} ({second.site.name})",
+    )
+
+
+def module_imported_twice(known: Known) -> Answer:
+    experiment = "look how often the file that defines the table was executed"
+    runs = _runs_of(known.trace, known.conflict.second.real, known.conflict.second.process)
+    file = known.conflict.second.real
+    if len(runs) > 1:
+        shown = ", ".join(f"as {one.module} by {one.by or 'the step'}" for one in runs)
+        return "confirmed", experiment, f"{file} was executed {len(runs)} times: {shown}"
+    earlier = _tables_before(known)
+    first = f"; its first table, {earlier[0]}, did not collide" if earlier else ""
+    by = runs[0].by if runs else "the step"
+    return "refuted", experiment, f"{file} was executed once, by {by}{first}"
+
+
+def circular_import(known: Known) -> Answer:
+    experiment = "look for a group of modules that import each other and holds a definition, in the graph as it ran"
+    graph = import_graph(known.trace, known.conflict)
+    bodies = {known.conflict.first.real, known.conflict.second.real}
+    held = [cycle for cycle in graph.cycles if any(graph.module_of(key).file in bodies for key in cycle)]
+    if not held:
+        count = len(graph.cycles)
+        others = f"; {count} other group{'s' if count != 1 else ''} of modules import each other" if count else ""
+        return "refuted", experiment, f"no cycle holds {' or '.join(sorted(map(str, bodies)))}{others}"
+    holds = f"a cycle holds a definition ({_around(graph, held[0], bodies)})"
+    runs = {real: _runs_of(known.trace, real, known.conflict.second.process) for real in bodies}
+    failed = [one for real in bodies for one in runs[real] if one.error]
+    if any("partially initialized module" in one.error.text for one in failed):
+        return "confirmed", experiment, f"{holds}, and its first import failed for it: {failed[0].error}"
+    twice = [real for real in bodies if len(runs[real]) > 1]
+    if not twice:
+        return "refuted", experiment, f"{holds}, but each file was executed once: it cannot have registered twice"
+    before = [one for real in bodies for one in runs[real][:-1] if one.error]  # the last one has no successor
+    if before:
+        # A module that is not there is missing on any way; another error may have come of a module that was only half there.
+        missing = all(one.error.type.rpartition(".")[2] == "ModuleNotFoundError" for one in before)
+        said = f"{holds}; {before[0].module} was executed again because its first import failed: {before[0].error}"
+        return "refuted" if missing else "undecided", experiment, said
+    way = [frame.file for frame in known.conflict.second.chain]
+    while way and way[-1] == known.conflict.second.site.file:
+        way.pop()
+    if known.conflict.second.real == known.conflict.first.real and known.conflict.second.site.file not in way:
+        said = f"{holds}, but the execution that collided was begun outside of the file's first one, so no way around led to it"
+        return "refuted", experiment, said
+    return "undecided", experiment, f"{holds}, and {', '.join(twice)} was executed more than once"
+
+
+def _around(graph: ImportGraph, cycle: tuple[int, ...], bodies: set[str | None], most: int = 6) -> str:
+    """The shortest way from a definition's module back to it, and of how many modules it is one."""
+    members = set(cycle)
+    start = next(key for key in cycle if graph.module_of(key).file in bodies)
+    before: dict[int, int] = {}
+    todo = [start]
+    for key in todo:  # what is appended is looked at too
+        new = [one for one in sorted(graph.lines.get(key, ())) if one in members and one not in before]
+        before.update(dict.fromkeys(new, key))
+        if start in before:
+            break
+        todo += new
+    way = [start]
+    while before and (len(way) == 1 or way[-1] != start):
+        way.append(before[way[-1]])
+    names = [graph.module_of(key).module for key in reversed(way)]
+    if len(names) > most:
+        names = [*names[: most - 1], f"… {len(names) - most} more …", names[-1]]
+    rest = len(members) - len(set(way))
+    return " → ".join(names) + (f"; {rest} more module{'s' * (rest != 1)} reach each other with it" if rest else "")
+
+
+def double_import(known: Known) -> Answer:
+    """A claim may name two modules, the importing and the imported one; else any second importer counts."""
+    experiment = "look for an import of the second definition's module, as it ran and in the sources"
+    graph = import_graph(known.trace, known.conflict)
+    names = _modules_named(known)
+    target = known.conflict.second.frame.module
+    if len(names) >= 2:
+        importer, target = names[0], names[1]
+        ran = [e for e in graph.edges if (_name(graph, e.importer), _name(graph, e.imported)) == (importer, target)]
+        if ran:
+            return "confirmed", experiment, f"{importer} imports {target}, at {ran[0].file}:{ran[0].line}"
+        source = known.trace.sources.get(_file_of(known.trace, importer) or "")
+        if source is None:
+            return "refuted", experiment, f"{importer} did not import {target} in this startup"
+        said = [line for name, line, _, below in imported_names(source, importer) if target in (name, *below)]
+        if said:
+            return (
+                "undecided",
+                experiment,
+                f"{importer} names {target} in line {said[0]}, and that import did not run in this startup",
+            )
+        return "refuted", experiment, f"{importer} does not import {target}, neither in its source nor as it ran"
+    importers = sorted({f"{e.file}:{e.line}" for e in graph.edges if _name(graph, e.imported) == target})
+    runs = _runs_of(known.trace, known.conflict.second.real, known.conflict.second.process)
+    if len(runs) > 1:
+        return (
+            "undecided",
+            experiment,
+            f"{target} is imported at {', '.join(importers) or 'the step'}, and its file was executed {len(runs)} times",
+        )
+    if len(importers) > 1:
+        again = "an import that is answered from sys.modules registers nothing"
+        return "refuted", experiment, f"{target} is imported at {', '.join(importers)}, and executed once: {again}"
+    return "refuted", experiment, f"only {importers[0] if importers else 'the step'} imports {target}"
+
+
+def import_order(known: Known) -> Answer:
+    experiment = "run the shortest reproduction with its imports in the other order"
+    steps = known.smallest.steps if known.smallest else ()
+    if len(set(map(str, steps))) < 2:
+        return "undecided", experiment, "the shortest reproduction has no two steps that could change places"
+    tried = known.incident.model_copy(update={"startup": list(reversed(steps)), "expect": Expect(), "checks": []})
+    trace = known.start(tried)
+    order = " then ".join(step.text for step in reversed(steps))
+    again = [one for one in trace.conflicts if one.table == known.conflict.table]
+    if not again and not all(step.ok for step in trace.steps):
+        other = next((step.error for step in trace.steps if step.error), "another error")
+        order += f" (going on past {other})"
+        trace = known.start(tried, go_on=True)
+        again = [one for one in trace.conflicts if one.table == known.conflict.table]
+    if again:
+        return (
+            "refuted",
+            experiment,
+            f"{order} fails as well, now at {again[0].second.site}: the order only decides which definition comes second",
+        )
+    if all(step.ok for step in trace.steps):
+        return "confirmed", experiment, f"{order} starts"
+    return (
+        "undecided",
+        experiment,
+        f"{order} fails in another way: {next(step.error for step in trace.steps if step.error)}",
+    )
+
+
+def log_matches_source(known: Known) -> Answer:
+    experiment = "look whether every frame of the log stands in the newest build"
+    if known.incident.log is None:
+        return "undecided", experiment, "the incident file names no log"
+    try:
+        found = triage_incident(known.incident)
+    except IncidentError as error:
+        return "undecided", experiment, str(error)
+    after = next((one for one in found.excluded if one.side in ("after", "all")), None)
+    if after is not None and after.differs:
+        what = after.differs[0]
+        made = (
+            f"it can come from {', '.join(map(str, found.builds))}"
+            if found.builds
+            else "no build has all of its frames"
+        )
+        return "refuted", experiment, f"{what.file}:{what.line} of the log is not in {after.nearest}, nor later; {made}"
+    if found.builds or found.worktree_matches:
+        where = f"{found.builds[0]}, the newest build" if found.builds else "the application's folder"
+        return "confirmed", experiment, f"every frame of the log stands in {where}"
+    return "undecided", experiment, "the log does not tell"
+
+
+KINDS: dict[str, tuple[str, Callable[[Known], Answer]]] = {
+    "several-metadata": ("There are several MetaData objects (several Base instances)", several_metadata),
+    "one-definition": ("The table is defined in one place only", one_definition),
+    "module-imported-twice": ("The module that defines the table was executed twice", module_imported_twice),
+    "circular-import": ("A circular import registers the table twice", circular_import),
+    "double-import": ("Another module imports the defining module too", double_import),
+    "import-order": ("The order of the imports causes it", import_order),
+    "log-matches-source": ("The log comes from the newest build", log_matches_source),
+}
+_WORDS = (
+    ("circular-import", r"circular|cycle"),
+    ("several-metadata", r"(several|multiple|two|second|more than one)\b.*\b(base|metadata)|base\b.*\btwice"),
+    ("one-definition", r"\b(only )?one definition|defined (only )?once"),
+    ("import-order", r"\border\b|before the migrations|imported before"),
+    ("module-imported-twice", r"(imported|executed|registered|loaded|run) twice"),
+    ("log-matches-source", r"\blog\b.*\b(source|build|version)"),
+    ("double-import", r"double import|\balso imports\b|\bimports\b.*\btoo\b"),
+)
+
+
+def test_all(
+    incident: Incident,
+    trace: Trace,
+    conflict: Conflict | None,
+    smallest: Smallest | None,
+    *,
+    executor: Executor,
+    progress: Callable[[str], None] = lambda text: None,
+) -> tuple[Tested, ...]:
+    """People's claims in their order, then the kinds that nobody claimed.
+
+    :param executor: where an experiment that starts something does so
+    """
+    claims = [(h, "people") for h in incident.hypotheses]
+    if conflict is not None and conflict.first is not None:
+        claimed = {kind_of(h) for h in incident.hypotheses}
+        claims += [
+            (Hypothesis(claim=text, kind=kind), "kit")
+            for kind, (text, _) in KINDS.items()
+            if kind not in claimed and (kind != "log-matches-source" or incident.log)
+        ]
+    tested = []
+    for number, (hypothesis, of) in enumerate(claims, 1):
+        progress(f"hypothesis {number} of {len(claims)}: {hypothesis.claim}")
+        tested.append(_test(incident, trace, conflict, smallest, hypothesis, of, executor))
+    return tuple(tested)
+
+
+def kind_of(hypothesis: Hypothesis) -> str | None:
+    """The kind that is given, or the one that the claim's words mean; None if there is none."""
+    if hypothesis.kind is not None:
+        return hypothesis.kind if hypothesis.kind in KINDS else None
+    return next((kind for kind, words in _WORDS if re.search(words, hypothesis.claim, re.I)), None)
+
+
+def _test(incident, trace, conflict, smallest, hypothesis: Hypothesis, of: str, executor: Executor) -> Tested:
+    kind = kind_of(hypothesis)
+    shown = hypothesis.kind or kind
+    if kind is None:
+        known = f"no experiment for this {'kind' if hypothesis.kind else 'claim'}; kinds with one: {', '.join(KINDS)}"
+        return Tested(hypothesis.claim, shown, "undecided", "none", known, of)
+    if conflict is None or conflict.first is None:
+        return Tested(
+            hypothesis.claim, shown, "undecided", "none", "no table was registered a second time in this startup", of
+        )
+    verdict, experiment, evidence = KINDS[kind][1](
+        Known(incident, trace, conflict, smallest, hypothesis.claim, executor)
+    )
+    return Tested(hypothesis.claim, shown, verdict, experiment, evidence, of)
+
+
+def _runs_of(trace: Trace, real: str | None, process: int) -> list[Import]:
+    return [one for one in trace.imports if one.real == real and one.process == process]
+
+
+def _tables_before(known: Known) -> list[str]:
+    """Tables that the second definition's module registered without trouble, before the collision."""
+    second = known.conflict.second
+    return [
+        one.table
+        for one in known.trace.registrations
+        if one.within == second.within
+        and one.real == second.real
+        and one.at < second.at
+        and one.outcome == "registered"
+    ]
+
+
+def _modules_named(known: Known) -> list[str]:
+    """Modules of the trace that the claim names, in the order of the claim; the full name or its last part."""
+    names = {one.module for one in known.trace.imports if one.application}
+    found: list[str] = []
+    for word in re.findall(r"[A-Za-z_][\w.]*", known.claim):
+        match = [n for n in names if n == word] or ([n for n in names if "_" in word and n.split(".")[-1] == word])
+        if len(match) == 1 and match[0] not in found:
+            found.append(match[0])
+    return found
+
+
+def _name(graph, key: int) -> str | None:
+    module = graph.module_of(key)
+    return module.module if module else None
+
+
+def _file_of(trace: Trace, module: str) -> str | None:
+    return next((one.file for one in trace.imports if one.module == module), None)

@@ -1,0 +1,203 @@
+"""What a commit changed, cut to the hunks that a trace says matter; and which commits claim a fix."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ..incident.model import Incident
+from ..incident.repository import Commit, Repository
+
+_HUNK = re.compile(r"@@ -(?P<old>\d+)(?:,(?P<olds>\d+))? \+(?P<new>\d+)(?:,(?P<news>\d+))? @@")
+_FIX = re.compile(
+    r"\b(fix(e[sd]|ing)?|resolv(e[sd]?|ing)|repair\w*|hotfix|bugfix|solve[sd]?|workaround|cure[sd]?)\b", re.I
+)
+_MOST = 200  # commits whose changes are compared with the recorded fixes
+
+
+@dataclass(frozen=True)
+class Hunk:
+    """A piece of a patch: ``before`` and ``after`` are line ranges ``(first, count)``; ``text`` begins with @@.
+
+    ``telling`` are numbers of lines of ``text`` (the one with @@ is 0) that are on a way that a trace shows.
+    """
+
+    file: str
+    old_file: str
+    before: tuple[int, int]
+    after: tuple[int, int]
+    text: str
+    telling: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Change:
+    """A commit and what of it matters.
+
+    :ivar files: every file that it changed
+    :ivar hunks: those on the ways that the trace shows
+    :ivar left_out: how many hunks are not shown
+    """
+
+    commit: Commit
+    files: tuple[str, ...]
+    hunks: tuple[Hunk, ...]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A commit that says it is the fix, or carries a recorded one, and what running it showed.
+
+    :ivar says: its message claims it
+    :ivar before: its first parent's verdict
+    :ivar after: its own
+    :ivar verdict: fixed it, changed nothing, did not fix it, brought it back, or undecided
+    """
+
+    commit: Commit
+    because: str
+    says: bool
+    before: str
+    after: str
+    verdict: str
+
+
+def parse(patch: str) -> tuple[list[str], list[Hunk]]:
+    """The files and hunks of a patch as git writes it."""
+    files: list[str] = []
+    hunks: list[Hunk] = []
+    old = new = ""
+    left = (0, 0)
+    for line in patch.split("\n"):
+        if left != (0, 0) and hunks and line[:1] in (" ", "+", "-", "\\", ""):
+            last = hunks[-1]
+            minus, plus = left
+            minus -= line[:1] in (" ", "-", "")
+            plus -= line[:1] in (" ", "+", "")
+            left = (max(0, minus), max(0, plus))
+            hunks[-1] = replace(last, text=f"{last.text}\n{line}")
+        elif line.startswith("diff --git "):
+            # Without content there are no --- and +++ lines; names alike on both sides need no quoting here.
+            words = line.removeprefix("diff --git ").split(" b/", 1)
+            old, new = words[0].removeprefix("a/"), words[-1]
+            files.append(new)
+        elif line.startswith(("rename from ", "rename to ")):
+            if line.startswith("rename from "):
+                old = line.removeprefix("rename from ")
+            else:
+                new = files[-1] = line.removeprefix("rename to ")
+        elif line.startswith("--- "):
+            old = _named(line) or old
+            if not files or files[-1] != new:
+                files.append(new)  # a patch without git's own line
+        elif line.startswith("+++ "):
+            new = _named(line) or old
+            files[-1] = new
+        elif found := _HUNK.match(line):
+            before = (int(found["old"]), int(found["olds"] or 1))
+            after = (int(found["new"]), int(found["news"] or 1))
+            left = (before[1], after[1])
+            hunks.append(Hunk(new, old, before, after, line))
+    return files, hunks
+
+
+def _named(line: str) -> str | None:
+    name = line[4:].split("\t")[0].strip().strip('"')
+    return None if name == "/dev/null" else re.sub(r"^[ab]/", "", name)
+
+
+def change_of(repository: Repository, commit: Commit, way: Iterable[tuple[str, int]], *, side: str) -> Change:
+    """What of a commit lies on the ways that a trace shows.
+
+    :param way: ``(file, line)`` of sites and chains, in the build after the commit or in the one before it
+    :param side: which of them, ``after`` or ``before``
+    """
+    files, hunks = parse(repository.patch(commit.sha))
+    way = list(way)
+
+    def telling(hunk: Hunk) -> tuple[int, ...]:
+        """Which lines of a hunk are on the way, counted on the side that the way is of."""
+        (line, _), other = (hunk.after, "-") if side == "after" else (hunk.before, "+")
+        file = hunk.file if side == "after" else hunk.old_file
+        wanted, found = {number for name, number in way if name == file}, []
+        for number, text in enumerate(hunk.text.split("\n")[1:], 1):
+            if text[:1] in (other, "\\"):
+                continue
+            if line in wanted:
+                found.append(number)
+            line += 1
+        return tuple(found)
+
+    named = {file for file, _ in way}
+    on_files = [replace(one, telling=telling(one)) for one in hunks if one.file in named or one.old_file in named]
+    shown = [one for one in on_files if one.telling] or on_files
+    return Change(commit, tuple(dict.fromkeys(files)), tuple(shown), len(hunks) - len(shown))
+
+
+def claiming(
+    repository: Repository, incident: Incident, commits: Sequence[Commit], names: Iterable[str]
+) -> list[tuple[Commit, str, bool]]:
+    """Commits that claim to be the fix, each with what makes it one, and whether that is its message.
+
+    Else it is a recorded fix, or carries one.
+
+    :param names: tables and classes that the incident is about; a message that says "fix" must name one
+    """
+    about = terms(incident, names)
+    recorded = _recorded(repository, incident)
+    found = []
+    for number, commit in enumerate(commits):
+        message = repository.message(commit.sha) if number < _MOST else commit.subject
+        said = says_fix(message, about)
+        reasons = [f"its message says {said!r} and names what the incident is about"] if said else []
+        reasons += [f"it is the recorded fix {name!r}" for name, (shas, _) in recorded.items() if commit.sha in shas]
+        if number < _MOST and any(patches for _, patches in recorded.values()):
+            lines = _lines(parse(repository.patch(commit.sha, context=0))[1])
+            carried = [name for name, (_, patches) in recorded.items() if patches and _carries(lines, patches)]
+            if carried:
+                reasons.append(f"it carries most of the recorded fix {', '.join(map(repr, carried))}")
+        if reasons:
+            found.append((commit, "; ".join(reasons), bool(said)))
+    return found
+
+
+def terms(incident: Incident, names: Iterable[str]) -> set[str]:
+    """What a message about the incident names: its error, what that quotes, its table, its classes."""
+    error = incident.expect.error or ""
+    quoted = re.findall(r"'([^']+)'", error)
+    return {term for term in map(_letters, [*names, *quoted, error, incident.expect.table or ""]) if len(term) > 3}
+
+
+def says_fix(message: str, about: set[str]) -> str | None:
+    """The word by which a message claims to fix what it is about, None if it does not."""
+    word = _FIX.search(message)
+    return word[0] if word and any(term in _letters(message) for term in about) else None
+
+
+def _letters(text: str) -> str:
+    """Text without case, spaces and underscores: a class, its table and a sentence about them look alike."""
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+def _recorded(repository: Repository, incident: Incident) -> dict[str, tuple[set[str], list[set[tuple]]]]:
+    """Of each recorded fix the commits it is, and of each of its patches the lines that it adds and removes."""
+    found = {}
+    for name, fix in incident.fixes.items():
+        shas = {repository.resolve(one) for one in fix.commits}
+        texts = [incident.resolve(path).read_text("utf-8", "replace") for path in fix.patches]
+        found[name] = (shas, [_lines(parse(text)[1]) for text in texts])
+    return found
+
+
+def _lines(hunks: Iterable[Hunk]) -> set[tuple[str, str, str]]:
+    return {
+        (one.file, line[0], line[1:].strip())
+        for one in hunks
+        for line in one.text.splitlines()[1:]
+        if line[:1] in ("+", "-") and line[1:].strip()
+    }
+
+
+def _carries(lines: set[tuple], patches: Sequence[set[tuple]]) -> bool:
+    """Does a commit make at least two thirds of each patch's changes?"""
+    return all(3 * len(patch & lines) >= 2 * len(patch) > 0 for patch in patches)

@@ -1,0 +1,292 @@
+"""Builds of a history, started side by side: what each showed, the verdict on it, what is kept for the next search."""
+
+import hashlib
+import json
+from collections.abc import Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import IncidentError, RunBroke
+from ..base.janitor import write_whole
+from ..base.redact import redact
+from ..incident.model import Incident
+from ..incident.repository import Commit, Repository
+from ..startup.run import reproduce
+from ..trace.expected import incident_tables, shows_incident
+from ..trace.values import Conflict, Trace, application_frames
+
+REPRODUCES, HEALTHY, UNTESTABLE = "reproduces", "does not reproduce", "untestable"
+# What decides a verdict: results of another version of it are not taken over.
+_PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one build showed: enough for every verdict, and small enough to be kept.
+
+    :ivar shown: it showed the incident
+    :ivar says: how, in a sentence
+    :ivar blocked: why its startup did not come to its end
+    :ivar transient: another run of the same build may end otherwise
+    :ivar swallowed: errors that were caught, each with the application's files that they passed
+    :ivar way: the application's lines on the ways to the incident: ``(file, line)``
+    :ivar names: classes that the incident is about
+    :ivar second: the file of the definition that was rejected
+    :ivar defined: files whose definition of the incident's tables was taken
+    """
+
+    shown: bool
+    says: str | None
+    blocked: str | None
+    transient: bool = False
+    swallowed: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    way: tuple[tuple[str, int], ...] = ()
+    names: tuple[str, ...] = ()
+    second: str | None = None
+    defined: tuple[str, ...] = ()
+
+
+def at_build(incident: Incident, repository: Repository, sha: str) -> Incident:
+    """The incident with one commit of a repository as its application, and without what a startup does not need."""
+    where = {"root": None, "repository": str(repository.folder), "revision": sha, "subdir": repository.subdir}
+    app = incident.app.model_copy(update=where)
+    return incident.model_copy(update={"app": app, "history": None, "log": None, "fixes": {}})
+
+
+def run_build(incident: Incident) -> Seen:
+    """Start one commit of a repository, in a workspace of its own; whatever fails there is a finding."""
+    try:
+        trace = reproduce(incident)
+    except IncidentError as error:
+        return Seen(False, None, _short(error))
+    except RunBroke as error:
+        return Seen(False, None, _short(error), transient=True)
+    return observe(incident, trace)
+
+
+def _short(error: Exception) -> str:
+    return redact(" ".join(str(error).split()))[:400]
+
+
+def observe(incident: Incident, trace: Trace) -> Seen:
+    """What a trace says of the incident."""
+    shown = shows_incident(incident, trace)
+    tables = incident_tables(incident, trace)
+    wanted = incident.expect.table
+    conflicts = [one for one in trace.conflicts if wanted in (None, one.table)]
+    failed = [f"step {one.number} ({one}): {one.error or 'never ran'}" for one in trace.steps if not one.ok]
+    blocked = trace.broke or (failed[0] if failed else None)
+    swallowed = tuple(
+        (str(one.error), tuple(dict.fromkeys(frame.file for frame in application_frames(one.chain))))
+        for one in trace.swallowed
+    )
+    taken = ("registered", "extended", "kept")
+    defined = [one.site.file for one in trace.registrations if one.table in tables and one.outcome in taken]
+    return Seen(
+        shown,
+        _says(incident, trace, conflicts) if shown else None,
+        redact(blocked) if blocked else None,
+        bool(trace.broke),
+        swallowed,
+        _way(incident, trace, conflicts) if shown else (),
+        tuple(sorted({one.class_ for each in conflicts for one in (each.first, each.second) if one and one.class_})),
+        conflicts[0].second.site.file if conflicts else None,
+        tuple(sorted(set(defined))),
+    )
+
+
+def _says(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> str:
+    if conflicts:
+        first, second = conflicts[0].first, conflicts[0].second
+        before = f"; the first one is at {first.site}" if first else ""
+        return redact(f"{conflicts[0].error.splitlines()[0]} at {second.site}{before}")
+    wanted = incident.expect.error or ""
+    errors = [str(one) for one in trace.errors if wanted in str(one)]
+    return redact((errors or [wanted or "something went wrong"])[0].splitlines()[0])
+
+
+def _way(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> tuple[tuple[str, int], ...]:
+    """Lines of the sites and chains of the incident; without a conflict, those that its error passed."""
+    chains = [one.chain for each in conflicts for one in (each.first, each.second) if one is not None]
+    if not chains:
+        wanted = incident.expect.error or ""
+        chains = [one.frames for one in trace.errors if wanted in str(one)][:3]
+    lines = dict.fromkeys((frame.file, frame.line) for chain in chains for frame in application_frames(chain))
+    return tuple(lines)
+
+
+def judge(seen: Seen, reference: Seen | None) -> tuple[str, str]:
+    """The verdict on a build and its reason.
+
+    :param reference: what a build showed that does reproduce: only with it can be told whether another
+        error kept a startup from coming to the place of the incident
+    """
+    if seen.shown:
+        return REPRODUCES, seen.says or "it shows what the incident file expects"
+    if seen.blocked is not None:
+        return UNTESTABLE, f"it does not start for another reason: {seen.blocked}"
+    if reference is not None and not (reference.second and reference.second in seen.defined):
+        known = {text for text, _ in reference.swallowed}
+        # The first file is where every startup begins; those after it lead to the incident.
+        places = {file for file, _ in reference.way[1:]} - {file for file, _ in reference.way[:1]}
+        for text, files in seen.swallowed:
+            if text not in known and places.intersection(files):
+                return UNTESTABLE, f"another error ends the same way before it gets there: {redact(text)}"
+    return HEALTHY, "its startup came to its end without it"
+
+
+class Kept:
+    """Results of builds by the application's tree, in a folder; a result of another startup is never taken.
+
+    What may end otherwise the next time (a time limit, a missing program) is not kept.
+    """
+
+    def __init__(self, folder: Path, incident: Incident):
+        self.folder = folder / "runs"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.key = _key_of(incident)
+
+    def get(self, tree: str) -> Seen | None:
+        try:
+            found = json.loads(self._path(tree).read_text("utf-8"))
+            found["swallowed"] = tuple((text, tuple(files)) for text, files in found["swallowed"])
+            found["way"] = tuple((file, line) for file, line in found["way"])
+            return Seen(**{**found, "names": tuple(found["names"]), "defined": tuple(found["defined"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None  # not there, or not whole: it is run again
+
+    def put(self, tree: str, seen: Seen) -> None:
+        if seen.transient:
+            return
+        try:
+            write_whole(self._path(tree), json.dumps(asdict(seen)))
+        except OSError:
+            pass  # a full disk costs the next search time, and nothing else
+
+    def _path(self, tree: str) -> Path:
+        return self.folder / f"{hashlib.sha256(f'{self.key}:{tree}'.encode()).hexdigest()[:32]}.json"
+
+
+def _key_of(incident: Incident) -> str:
+    """Everything but the application's files that a startup depends on."""
+    own = {"startup", "prepare", "expect", "database", "database_env", "database_driver", "database_server"}
+    content = incident.model_dump(mode="json", include=own)
+    if incident.database == "postgresql":
+        from ..startup.postgresql import version_for_key
+
+        content["server"] = version_for_key(incident)
+    content["limits"] = incident.limits.model_dump()
+    content["app"] = incident.app.model_dump(include={"workdir", "path", "env"})
+    python = Path(incident.python)
+    content["python"] = [str(python), python.stat().st_mtime_ns]
+    # A folder's time changes when a package comes or goes.
+    for folder in sorted((python.parent.parent / "lib").glob("python3*/site-packages")):
+        content["python"].append(folder.stat().st_mtime_ns)
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    digest.update(package_digest().encode())
+    return digest.hexdigest()
+
+
+@cache
+def package_digest(package: Path = _PACKAGE) -> str:
+    """The hash of every file of the kit: a kept verdict depends on all of them, since any may decide it."""
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(package)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+class Runner:
+    """Starts builds side by side, each tree once, and answers searches."""
+
+    def __init__(self, incident, repository: Repository, tip: str, begin: str | None, kept, pool, run, progress):
+        self.incident, self.repository, self.tip, self.begin = incident, repository, tip, begin
+        self.kept, self.pool, self.run, self.progress = kept, pool, run, progress
+        words = [tip] if begin is None else [tip, "--not", begin]
+        self.commits: dict[str, Commit] = {one.sha: one for one in repository.commits(*words)}
+        if begin is not None:
+            self.commits.update({one.sha: one for one in repository.commits("--max-count=1", begin)})
+        if tip not in self.commits:
+            self.commits.update({one.sha: one for one in repository.commits("--max-count=1", tip)})
+        self.seen: dict[str, Seen] = {}
+        self.from_kept: set[str] = set()
+        self.reference: Seen | None = None
+        self.runs = 0
+        self._trees: dict[str, str] = {}  # commit to tree
+        self._by_tree: dict[str, Future] = {}
+
+    def judged(self, sha: str) -> str:
+        """The verdict on a build that was asked for."""
+        return judge(self.seen[sha], self.reference)[0]
+
+    def verdict(self, sha: str) -> str:
+        self.ask([sha])
+        return self.judged(sha)
+
+    def ask(self, shas: Sequence[str]) -> None:
+        """Have these builds seen, side by side."""
+        futures = {sha: self._begin(sha) for sha in dict.fromkeys(shas) if sha not in self.seen}
+        for sha, future in futures.items():
+            self._end(sha, future)
+
+    def drive(self, searches: Sequence[Generator]) -> list:
+        """Answer several searches at once, until each has its result.
+
+        A search is a generator: it gives the commit that it asks for and is sent the verdict.
+        """
+        results: dict[int, Any] = {}
+        waiting: dict[int, tuple[str, Future]] = {}
+
+        def go_on(number: int, answer: str | None) -> None:
+            while True:
+                try:
+                    sha = searches[number].send(answer)
+                except StopIteration as end:
+                    results[number] = end.value
+                    return
+                if sha not in self.seen:
+                    waiting[number] = (sha, self._begin(sha))
+                    return
+                answer = self.judged(sha)
+
+        for number in range(len(searches)):
+            go_on(number, None)
+        while waiting:
+            done, _ = wait([future for _, future in waiting.values()], return_when=FIRST_COMPLETED)
+            for number in [number for number, (_, future) in waiting.items() if future in done]:
+                sha, future = waiting.pop(number)
+                self._end(sha, future)
+                go_on(number, self.judged(sha))
+        return [results[number] for number in range(len(searches))]
+
+    def _begin(self, sha: str) -> Future:
+        tree = self.repository.tree_of(sha) or f"none of {sha}"
+        self._trees[sha] = tree
+        if tree in self._by_tree:
+            self.from_kept.add(sha)
+            return self._by_tree[tree]
+        known = self.kept.get(tree) if self.kept else None
+        if known is not None:
+            future: Future = Future()
+            future.set_result(known)
+            self.from_kept.add(sha)
+        else:
+            self.runs += 1
+            future = self.pool.submit(self.run, at_build(self.incident, self.repository, sha))
+        self._by_tree[tree] = future
+        return future
+
+    def _end(self, sha: str, future: Future) -> None:
+        if sha in self.seen:
+            return
+        seen = self.seen[sha] = future.result()
+        if self.kept and sha not in self.from_kept:
+            self.kept.put(self._trees[sha], seen)
+        verdict, _ = judge(seen, self.reference)
+        # The subject last: one that ends in `token` and a colon after it would look like a secret.
+        subject = self.commits[sha].subject if sha in self.commits else ""
+        self.progress(f"build {len(self.seen)}: {verdict}, {sha[:9]} {subject}".rstrip())

@@ -1,0 +1,241 @@
+"""A git repository, read and never changed: commits, the files in them, what a commit changed.
+
+Nothing is checked out and no index is touched: objects are read by ``git cat-file``. Hooks, watchers,
+external programs named in the repository's own configuration and fetching from elsewhere are off.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ..base.errors import IncidentError, RunBroke
+
+# What a repository's configuration could otherwise make git run, write or fetch while it only reads.
+QUIET = (
+    *("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.splitIndex=false"),
+    *("-c", "protocol.allow=never", "-c", "log.showSignature=false", "-c", "log.showRoot=true"),
+    *("-c", "core.quotePath=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false"),
+)
+_KEPT = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_EXEC_PATH")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit; ``date`` is the author's, as ISO 8601 text."""
+
+    sha: str
+    parents: tuple[str, ...]
+    tree: str
+    date: str
+    author: str
+    subject: str
+
+    def __str__(self) -> str:
+        return f"{self.sha[:9]} ({self.subject})"
+
+
+def git_environment(**more: str) -> dict[str, str]:
+    """The caller's environment without what would lead git to another repository or make it ask."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
+    fixed = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C.UTF-8"}
+    return {**kept, **fixed, **more}
+
+
+def open_repository(folder: Path, *, subdir: str = ".", named: str = "the repository") -> "Repository":
+    """The repository whose top, or whose git folder, ``folder`` is.
+
+    :param named: what to call it in a message, as in "incident.yaml: app.repository"
+    :raises IncidentError: it is no repository, or git refuses to read it
+    """
+    folder = Path(folder).resolve()
+    # Without a ceiling git would take a repository that happens to lie above.
+    environment = git_environment(GIT_CEILING_DIRECTORIES=str(folder.parent))
+    asked = ["git", *QUIET, "-C", str(folder), "rev-parse", "--is-bare-repository", "--is-shallow-repository"]
+    try:
+        done = subprocess.run(asked, env=environment, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise RunBroke("there is no program 'git' on PATH; histories are read with it") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise IncidentError(
+            f"{named}: {folder} is no git repository: {said[0].removeprefix('fatal: ')}. "
+            "Give the folder that holds .git, or a bare repository."
+        )
+    bare, shallow = done.stdout.split()
+    return Repository(folder, subdir.strip("/") or ".", bare == "true", shallow == "true")
+
+
+@dataclass(frozen=True)
+class Repository:
+    """Where a history is; ``subdir`` is the application's folder in it ("." for the top)."""
+
+    folder: Path
+    subdir: str = "."
+    bare: bool = False
+    shallow: bool = False
+
+    def git(self, *words: str, input: bytes | None = None) -> bytes:
+        """What one git command prints.
+
+        :raises RunBroke: it fails
+        """
+        command = ["git", *QUIET, "-C", str(self.folder), *words]
+        done = subprocess.run(command, env=git_environment(), input=input, capture_output=True)
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace").strip()
+            raise RunBroke(f"git {words[0]} failed in {self.folder.name}: {said or f'exit code {done.returncode}'}")
+        return done.stdout
+
+    def resolve(self, revision: str) -> str:
+        """The id of the commit that a name, tag or short id stands for.
+
+        :raises IncidentError: there is none
+        """
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        try:
+            return self.git(*words).decode().strip()
+        except RunBroke:
+            hint = ". It is a shallow clone: older commits are not in it" if self.shallow else ""
+            raise IncidentError(
+                f"{self.folder}: there is no revision {revision!r} in this repository{hint}. "
+                "Give a commit's id, a branch or a tag that `git log --all` shows."
+            ) from None
+
+    def commits(self, *words: str) -> tuple[Commit, ...]:
+        """Commits as ``git log`` gives them, newest first; by default of every branch and tag, and HEAD."""
+        words = words or self.everything
+        if not words:
+            return ()
+        form = "--format=%H%x1f%P%x1f%T%x1f%aI%x1f%an%x1f%s"
+        plain = ("--no-color", "--no-decorate", "--no-patch", "--encoding=UTF-8", "--date-order")
+        out = self.git("log", "-z", *plain, form, *words).decode("utf-8", "replace")
+        found = []
+        for record in filter(None, out.split("\0")):
+            sha, parents, tree, date, author, subject = record.split("\x1f", 5)
+            found.append(Commit(sha, tuple(parents.split()), tree, date, author, subject))
+        return tuple(found)
+
+    @cached_property
+    def everything(self) -> tuple[str, ...]:
+        """The words that name all of the history; none in a repository without a commit."""
+        try:
+            self.git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+            head = ("HEAD",)
+        except RunBroke:
+            head = ()
+        others = self.git("for-each-ref", "--count=1", "refs/heads", "refs/remotes", "refs/tags")
+        return (*head, "--branches", "--remotes", "--tags") if head or others else ()
+
+    @cached_property
+    def cut(self) -> frozenset[str]:
+        """Commits of a shallow clone whose parents are not in it."""
+        if not self.shallow:
+            return frozenset()
+        path = self.git("rev-parse", "--path-format=absolute", "--git-path", "shallow").decode().strip()
+        return frozenset(Path(path).read_text().split())
+
+    def order(self, *words: str) -> list[str]:
+        """Ids as ``git rev-list`` gives them."""
+        return [line.split()[0] for line in self.git("rev-list", *words).decode().splitlines()]
+
+    def is_ancestor(self, one: str, of: str) -> bool:
+        """Is a commit another one, or one that it was made from?"""
+        return one == of or not self.order("--max-count=1", one, "--not", of)
+
+    def paths_named(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Every path with one of these file names that any commit of the history had."""
+        wanted = [f":(top,glob)**/{_plain(name)}" for name in sorted(set(names))]
+        if not wanted or not self.everything:
+            return ()
+        # Against each parent, without leaving out branches whose changes a merge dropped.
+        how = ("--full-history", "-m", "--no-renames", "--diff-filter=A", "--name-only", "--format=", "-z")
+        out = self.git("log", *how, *self.everything, "--", *wanted).decode("utf-8", "surrogateescape")
+        return tuple(sorted({path.strip("\n") for path in out.split("\0")} - {""}))
+
+    def objects(self, names: Sequence[str]) -> list[tuple[str, str, int] | None]:
+        """``(id, kind, bytes)`` of each object that is named, as in ``<commit>:<path>``; None where there is none."""
+        if not names:
+            return []
+        asked = "".join(f"{_in_one_line(name)}\n" for name in names).encode("utf-8", "surrogateescape")
+        out = self.git("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", input=asked)
+        found: list[tuple[str, str, int] | None] = []
+        for line in out.decode("utf-8", "surrogateescape").splitlines():
+            words = line.split(" ")
+            good = len(words) == 3 and words[2].isdigit()
+            found.append((words[0], words[1], int(words[2])) if good else None)
+        return found
+
+    def contents(self, ids: Iterable[str]) -> dict[str, bytes]:
+        """The content of blobs by id, in one process; one that is not there is left out."""
+        asked = list(dict.fromkeys(ids))
+        if not asked:
+            return {}
+        out = self.git("cat-file", "--batch", input="".join(f"{one}\n" for one in asked).encode())
+        found, at = {}, 0
+        while at < len(out):
+            end = out.index(b"\n", at)
+            words = out[at:end].split(b" ")
+            at = end + 1
+            if len(words) == 3 and words[2].isdigit():
+                size = int(words[2])
+                found[words[0].decode()] = out[at : at + size]
+                at += size + 1
+        return found
+
+    def files(self, revision: str, suffix: str = ".py") -> dict[str, str]:
+        """Path to blob id, of the files of a commit below ``subdir`` whose names end so; paths count from there."""
+        tree = revision if self.subdir == "." else f"{revision}:{self.subdir}"
+        out = self.git("ls-tree", "-r", "-z", "--full-tree", tree).decode("utf-8", "surrogateescape")
+        found = {}
+        for record in filter(None, out.split("\0")):
+            facts, path = record.split("\t", 1)
+            mode, kind, sha = facts.split()
+            if kind == "blob" and mode != "120000" and path.endswith(suffix):
+                found[path] = sha
+        return found
+
+    def submodules(self, revision: str) -> tuple[str, ...]:
+        """Paths of a commit that are other repositories."""
+        out = self.git("ls-tree", "-r", "-z", "--full-tree", revision).decode("utf-8", "surrogateescape")
+        return tuple(record.split("\t", 1)[1] for record in out.split("\0") if record.startswith("160000 "))
+
+    def tree_of(self, revision: str) -> str | None:
+        """The id of the application's folder in a commit, the same for the same files; None where it is not there."""
+        (found,) = self.objects([f"{revision}^{{tree}}" if self.subdir == "." else f"{revision}:{self.subdir}"])
+        return found[0] if found and found[1] == "tree" else None
+
+    def patch(self, commit: str, *, context: int = 3, binary: bool = False) -> str:
+        """What a commit changed below ``subdir`` against its first parent, as ``git apply`` takes it."""
+        (one,) = self.commits("--max-count=1", commit)
+        pair = [one.parents[0], one.sha] if one.parents else ["--root", "--no-commit-id", one.sha]
+        words = ["--binary", "--full-index"] if binary else ["--find-renames"]
+        words += [] if self.subdir == "." else [f"--relative={self.subdir}"]
+        plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
+        return self.git("diff-tree", "-p", "-r", f"-U{context}", *plain, *words, *pair).decode(
+            "utf-8", "surrogateescape"
+        )
+
+    def message(self, commit: str) -> str:
+        words = ("--no-color", "--no-patch", "--encoding=UTF-8", "--format=%B", "--max-count=1")
+        return self.git("log", *words, commit).decode("utf-8", "replace").strip()
+
+    def uncommitted(self) -> tuple[str, ...]:
+        """Tracked files of the work tree that differ from HEAD; nothing for a bare repository."""
+        if self.bare or "HEAD" not in self.everything:
+            return ()
+        words = ("--porcelain=v1", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=all")
+        out = self.git("status", *words, "--", self.subdir).decode("utf-8", "surrogateescape")
+        return tuple(record[3:] for record in out.split("\0") if record)
+
+
+def _plain(name: str) -> str:
+    """A name in which nothing stands for something else in a pattern."""
+    return "".join(f"\\{one}" if one in "*?[]\\" else one for one in name)
+
+
+def _in_one_line(name: str) -> str:
+    """Requests are separated by line ends: a path that holds one cannot be asked for."""
+    return "0" * 40 if "\n" in name else name

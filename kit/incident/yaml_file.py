@@ -1,0 +1,122 @@
+"""YAML as plain values, with the line of every key; what no file that people write holds is refused."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..base.errors import IncidentError
+
+_MOST_NODES = 100_000  # after aliases are followed: a file that explodes is refused
+_DEEPEST = 50  # levels of lists and mappings
+
+
+def read(text: str, file: Path) -> tuple[Any, yaml.Node | None]:
+    """The values, and the nodes that know their lines.
+
+    :param file: named in messages
+    :raises IncidentError: with the line
+    """
+    try:
+        _refuse_depth(text, file)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        _refuse_explosion(node, file)
+        _refuse_duplicates(node, file)
+        _refuse_odd_text(node, file)
+        return None if node is None else loader.construct_document(node), node
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise IncidentError(f"{file}{line}: not valid YAML: {' '.join(problem.split())}") from None
+
+
+def line_of(node: yaml.Node, where: Iterable[str | int]) -> int:
+    """The line of the innermost part of ``where`` that the file has."""
+    line = 1
+    for part in where:
+        following = None
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value == str(part):
+                    line, following = key.start_mark.line + 1, value
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            following = node.value[part]
+            line = following.start_mark.line + 1
+        if following is None:
+            break
+        node = following
+    return line
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values only; a value that is not what its form or tag says is an error with its line."""
+
+    def construct_object(self, node, deep=False):
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError, OverflowError) as error:
+            kind = node.tag.rpartition(":")[2]
+            problem = f"this is no {kind}; what is meant as text stands in quotes"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+
+def _refuse_depth(text: str, file) -> None:
+    """Before anything follows the levels: the deeper they are, the longer that takes."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise IncidentError(f"{file}:{event.start_mark.line + 1}: nested too deeply for an incident file")
+
+
+def _refuse_odd_text(node, file) -> None:
+    """No path, command or variable can hold these, and no terminal or file takes half a character."""
+    todo = [node]
+    while todo:
+        current = todo.pop()
+        if isinstance(current, yaml.ScalarNode) and re.search("[\0\ud800-\udfff]", current.value):
+            raise IncidentError(
+                f"{file}:{current.start_mark.line + 1}: a NUL or half a character stands in this text; take it out"
+            )
+        if isinstance(current, yaml.MappingNode):
+            todo += [part for pair in current.value for part in pair]
+        elif isinstance(current, yaml.SequenceNode):
+            todo += current.value
+
+
+def _refuse_explosion(node, file) -> None:
+    count, todo = 0, [node]
+    while todo:
+        count += 1
+        if count > _MOST_NODES:
+            raise IncidentError(
+                f"{file}: aliases make this file larger than {_MOST_NODES} values; write it out plainly"
+            )
+        current = todo.pop()
+        if isinstance(current, yaml.MappingNode):
+            todo += [part for pair in current.value for part in pair]
+        elif isinstance(current, yaml.SequenceNode):
+            todo += current.value
+
+
+def _refuse_duplicates(node, file) -> None:
+    todo = [node]
+    while todo:
+        current = todo.pop()
+        if isinstance(current, yaml.MappingNode):
+            seen = {}
+            for key, value in current.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                    raise IncidentError(
+                        f"{file}:{key.start_mark.line + 1}: {key.value}: this key stands here a second time "
+                        f"(first in line {seen[key.value]})"
+                    )
+                if isinstance(key, yaml.ScalarNode):
+                    seen[key.value] = key.start_mark.line + 1
+                todo.append(value)
+        elif isinstance(current, yaml.SequenceNode):
+            todo += current.value

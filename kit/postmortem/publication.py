@@ -1,0 +1,216 @@
+"""The postmortem of an incident: its notebook executed, its page and its JSON, side by side."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..base import interrupt
+from ..base.errors import IncidentError, RunBroke
+from ..base.janitor import folder as temporary_folder
+from ..base.janitor import write_whole
+from ..base.redact import redacted
+from ..incident.model import Incident, find_interpreter
+from ..startup.run import reproduce
+from ..startup.workspace import refuse_patches
+from ..trace.expected import shows_incident
+
+_LONGEST_SOCKET = 100  # bytes; macOS takes 103 with what ZeroMQ appends, Linux 107
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "postmortem.ipynb"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was written, and the exit code that the verdict stands for."""
+
+    notebook: Path
+    html: Path
+    json: Path
+    report: dict[str, Any]
+    code: int
+
+    @property
+    def verdict(self) -> str:
+        verified = ", ".join(self.report["verify"]["verified"])
+        broke = self.report.get("broke")
+        undecided = [one for one in self.report["verify"]["fixes"] if one["verdict"] == "undecided"]
+        if self.code == 4 and not broke and undecided:
+            return f"reproduced; no fix is verified, and {undecided[0]['name']} is undecided: {undecided[0]['because']}"
+        return {
+            0: f"reproduced; verified: {verified}",
+            1: "reproduced; no fix is verified",
+            3: "not reproduced",
+        }.get(self.code, f"the run broke: {broke}")
+
+
+@interrupt.interruptible
+def publish(
+    incident: Incident, output: Path | None = None, *, progress: Callable[[str], None] = lambda text: None
+) -> Published:
+    """Execute the postmortem notebook with this incident; write ``.ipynb``, ``.html`` and ``.json`` side by side.
+
+    :param output: where to; its suffix does not count. Default: ``results/<incident>/postmortem``
+    :raises IncidentError: a patch does not apply
+    :raises RunBroke: the notebook could not be executed to its end; what it shows until then is kept and named
+    :raises SecretFound: one of the three would show a secret; none is written, and those of an earlier run are gone
+    """
+    with _without_address_grammar():
+        import nbformat
+        from papermill.exceptions import PapermillException
+
+    from ..base.scan import refuse_secrets
+    from .page import render
+
+    find_interpreter(incident)  # what cannot begin is said now, and not from within the notebook
+    try:
+        refuse_patches(incident, incident.fixes)
+    except IncidentError:
+        if shows_incident(incident, reproduce(incident)):  # of a build that is mended nobody asks for more
+            raise
+    name = incident.folder.name if incident.file.name == "incident.yaml" else incident.file.stem
+    base = (output.with_suffix("") if output else Path("results") / name / "postmortem").absolute()
+    base.parent.mkdir(parents=True, exist_ok=True)
+    notebook, html, report = (base.with_suffix(suffix) for suffix in (".ipynb", ".html", ".json"))
+    for path in (notebook, html, report):  # what an earlier run proved is not what this one does
+        path.unlink(missing_ok=True)
+    progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
+    with temporary_folder() as scratch:
+        executed, answer = scratch / "postmortem.ipynb", scratch / "result.json"
+        failure = None
+        try:
+            parameters = {"incident": str(incident.file), "result": str(answer)}
+            execute(NOTEBOOK, executed, parameters, scratch=scratch, progress=progress)
+        except (PapermillException, RuntimeError) as error:  # a cell failed; the kernel did not start, or died
+            failure = str(error).strip().splitlines()[-1]
+        interrupt.check()
+        texts = {}
+        if executed.exists():
+            progress("writing the page")
+            content = _made_public(json.loads(executed.read_text("utf-8")))
+            texts[notebook] = _without_place(json.dumps(content, indent=1, ensure_ascii=False), incident) + "\n"
+            texts[html] = render(nbformat.reads(texts[notebook], as_version=4), title=incident.title)
+        if not failure and answer.exists():
+            texts[report] = answer.read_text("utf-8")
+    refuse_secrets({path.name: text for path, text in texts.items()})
+    for path, text in texts.items():
+        write_whole(path, text)
+    if report not in texts:
+        raise RunBroke(
+            f"{NOTEBOOK.name}: the notebook did not come to its end: {failure or 'no result was written'}. "
+            f"What it shows until then: {html if html in texts else 'nothing'}"
+        )
+    found = json.loads(texts[report])
+    return Published(notebook, html, report, found, exit_code(found))
+
+
+def execute(
+    notebook: Path,
+    output: Path,
+    parameters: dict[str, str],
+    *,
+    scratch: Path,
+    cwd: Path | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Run a notebook through papermill, quietly.
+
+    What it writes is not looked through for secrets: whoever gives it out does that.
+
+    :param scratch: a folder of its own for this run: what is the kernel's lies there, so that two runs at once do not
+        meet, and nothing is left of it
+    :param progress: told what the notebook's own progress line says
+    :raises papermill.exceptions.PapermillException: a cell failed
+    """
+    with _without_address_grammar():
+        import papermill
+    from traitlets.config import Config
+
+    from .engine import NAME
+
+    papermill.execute_notebook(
+        str(notebook),
+        str(output),
+        engine_name=NAME,
+        progress=progress,
+        parameters=parameters,
+        cwd=str(cwd or notebook.parent),
+        kernel_name="python3",
+        progress_bar=False,
+        log_output=False,
+        config=Config({"KernelManager": {"connection_file": str(scratch / "kernel.json"), **_transport(scratch)}}),
+    )
+
+
+@contextmanager
+def _without_address_grammar() -> Iterator[None]:
+    """Import what needs jsonschema without the grammar of URLs that it would build first, for two seconds.
+
+    No schema of a notebook asks for that format (python-jsonschema/jsonschema#1521).
+    """
+    absent = "rfc3987_syntax" not in sys.modules
+    if absent:
+        sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if absent:
+            del sys.modules["rfc3987_syntax"]
+
+
+def _transport(scratch: Path) -> dict[str, str]:
+    """Sockets that are files, so that no port is open; a file's name may be too long for one."""
+    sockets = scratch / "kernel"
+    return {"transport": "ipc", "ip": str(sockets)} if len(os.fsencode(sockets)) < _LONGEST_SOCKET else {}
+
+
+def exit_code(report: dict[str, Any]) -> int:
+    """The command line's exit code for a postmortem's report."""
+    if report["broke"]:
+        return 4
+    if not report["reproduced"]:
+        return 3
+    if report["verify"]["verified"]:
+        return 0
+    return 4 if any(one["verdict"] == "undecided" for one in report["verify"]["fixes"]) else 1
+
+
+def _made_public(content: dict[str, Any]) -> dict[str, Any]:
+    """An executed notebook without what papermill notes of this machine: parameters stay in their cell, by their file's name.
+
+    What is printed and what a failed cell says is text that no view has looked at: it is redacted here.
+    """
+    kept = content["metadata"].get("papermill", {})
+    for key in ("input_path", "output_path", "parameters", "environment_variables"):
+        kept.pop(key, None)
+    for cell in content["cells"]:
+        if "injected-parameters" in cell["metadata"].get("tags", []):
+            cell["source"] = [
+                line if "=" not in line else f"{line.split('=')[0]}= {_shown(line.split('=', 1)[1])}\n"
+                for line in "".join(cell["source"]).splitlines()
+            ]
+        for output in cell.get("outputs", []):
+            for name in {"text", "ename", "evalue", "traceback"}.intersection(output):
+                output[name] = redacted(_joined(output[name]) if name == "text" else output[name])
+    return content
+
+
+def _without_place(text: str, incident: Incident) -> str:
+    """JSON without the folder that the incident file lies in: a message of a cell that failed names the file with it."""
+    for folder in dict.fromkeys((str(incident.folder), os.path.realpath(incident.folder))):
+        named = re.escape(json.dumps(folder + os.sep, ensure_ascii=False)[1:-1])
+        text = re.sub(rf"(?<![\w.]){named}", "", text)  # the end of a relative path is none
+    return text
+
+
+def _joined(text: str | list[str]) -> str:
+    return text if isinstance(text, str) else "".join(text)
+
+
+def _shown(value: str) -> str:
+    path = value.strip().strip("\"'")
+    return repr("/".join(Path(path).parts[-2:]) if os.path.isabs(path) else path)

@@ -1,0 +1,300 @@
+"""Are recorded postmortems still true? Each is executed again, and set against what was recorded of it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import IncidentError, KitError
+from ..base.interrupt import interruptible, pool_of, under_way
+from ..base.janitor import at_end
+from ..base.redact import redact, safe
+from ..incident.model import load
+from .record import Claim, compared, read_record, write_record
+
+VERDICTS = {
+    0: "still true",
+    1: "no longer true",
+    2: "the file is wrong",
+    3: "does not reproduce",
+    4: "the run broke",
+}
+_KIT = str(Path(__file__).resolve().parents[2])
+_PASSED_OVER = {"node_modules", "__pycache__", "site-packages", "results"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """An incident to check.
+
+    :ivar name: of its own among those that are checked, a relative path; its pages lie in a folder of this name
+    :ivar file: the incident file, or what was given in its place and is none
+    """
+
+    name: str
+    file: Path
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One postmortem, executed again.
+
+    :ivar code: the command line's exit code for it alone, see :data:`VERDICTS`
+    :ivar says: the reason in a sentence
+    :ivar claims: what it says, each with what is so now
+    :ivar recorded: was there a record to hold it against?
+    :ivar report: the postmortem's JSON, or None where it did not come so far
+    :ivar page: where its page was written
+    """
+
+    name: str
+    title: str
+    code: int
+    says: str
+    claims: tuple[Claim, ...] = ()
+    recorded: bool = False
+    report: dict[str, Any] | None = None
+    page: Path | None = None
+    seconds: float = 0
+
+    @property
+    def drift(self) -> tuple[str, ...]:
+        """What is not as it was recorded, line by line."""
+        return tuple(one.says for one in self.claims if one.ok is False)
+
+    @property
+    def verified(self) -> tuple[str, ...]:
+        return tuple(self.report["verify"]["verified"]) if self.report else ()
+
+
+def find_incidents(given: Iterable[str | Path]) -> list[Found]:
+    """Incident files, and those below folders: sorted, each once. Below a folder that is an incident's own none is looked for.
+
+    What is not there, and a folder without any, is given back as it stands: checked, it is wrong.
+    """
+    found: dict[Path, str] = {}
+    taken: set[str] = set()
+    for path in map(Path, given):
+        path = path.expanduser().absolute()
+        files = sorted(_below(path)) if path.is_dir() else [path]
+        for file in files or [path]:
+            real = file.resolve()
+            if real in found:
+                continue
+            folder = file.parent if file.name == "incident.yaml" else file.with_suffix("")
+            inside = path.is_dir() and folder != path and folder.is_relative_to(path)
+            name = plain = folder.relative_to(path).as_posix() if inside else folder.name or "incident"
+            count = 1
+            while name in taken:
+                count += 1
+                name = f"{plain}-{count}"
+            taken.add(name)
+            found[real] = name
+    return [Found(name, file) for file, name in found.items()]
+
+
+def _below(folder: Path) -> list[Path]:
+    files = []
+    for parent, names, here in os.walk(folder):
+        if "incident.yaml" in here:
+            files.append(Path(parent, "incident.yaml"))
+            names[:] = []
+        names[:] = [one for one in names if not one.startswith(".") and one not in _PASSED_OVER]
+    return files
+
+
+@interruptible
+def check_all(
+    incidents: Sequence[Found],
+    output: Path,
+    *,
+    record: bool = False,
+    executor: Executor | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> list[Checked]:
+    """Execute each postmortem again, side by side; in the given order. One that breaks does not stop the others.
+
+    :param output: a folder; the pages of each go to ``<output>/<name>/postmortem.{html,ipynb,json}``
+    :param record: write what is proved now as the record of each that reproduces
+    :param executor: where they run (all that is handed over can be pickled); by default threads, one a core
+    """
+    answers: dict[str, Checked] = {}
+    with pool_of(executor) as pool:
+        futures = {pool.submit(check_one, one, output, record=record): one for one in incidents}
+        for future in as_completed(futures):
+            one = futures[future]
+            try:
+                checked = future.result()
+            except Exception as error:  # the executor's own: a worker that died
+                said = f"it was not brought to its end: {type(error).__name__}: {error}"
+                checked = Checked(one.name, one.name, 4, _shown(said, one))
+            answers[one.name] = checked
+            progress(f"{len(answers)} of {len(incidents)}: {one.name}: {VERDICTS[checked.code]}: {checked.says}")
+    return [answers[one.name] for one in incidents]
+
+
+def check_one(found: Found, output: Path, *, record: bool = False) -> Checked:
+    """Execute one postmortem again, in a process of its own, and judge it."""
+    began = time.monotonic()
+    base = output.absolute() / found.name / "postmortem"
+    for suffix in (".html", ".ipynb", ".json"):
+        base.with_suffix(suffix).unlink(missing_ok=True)  # what an earlier run proved is not what this one does
+    title = found.name
+    try:
+        if found.file.is_dir():
+            raise IncidentError(f"{found.file}: there is no incident.yaml in this folder, nor below it")
+        incident = load(found.file)
+        title = _shown(incident.title, found)
+        recorded = None if record else read_record(incident)
+        code, report, said = _execute(found.file, base)
+        if record and report is not None and report["reproduced"] and not report["broke"]:
+            write_record(incident, report)
+            recorded = read_record(incident)
+    except KitError as error:
+        return Checked(found.name, title, error.exit_code, _shown(str(error), found))
+    claims = _claims(report, recorded)
+    if code == 0 and any(one.ok is False for one in claims):
+        code = 1
+    if (
+        code == 0
+        and recorded
+        and any(recorded["fixes"].get(name, "undecided") != "undecided" for name in _open(report))
+    ):
+        code = 4  # what was recorded of a fix could not be asked again
+    page = base.with_suffix(".html")
+    return Checked(
+        found.name,
+        title,
+        code,
+        _shown(_says(report, claims, record, said), found),
+        tuple(Claim(_shown(one.name, found), one.ok, _shown(one.says, found)) for one in claims),
+        recorded is not None,
+        report,
+        page if page.exists() else None,
+        time.monotonic() - began,
+    )
+
+
+def _execute(file: Path, base: Path) -> tuple[int, dict[str, Any] | None, str]:
+    """The postmortem of an incident as a user makes it: its exit code, its report, and what it said where there is none."""
+    base.parent.mkdir(parents=True, exist_ok=True)
+    path = os.pathsep.join(filter(None, (_KIT, os.environ.get("PYTHONPATH"))))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kit", "postmortem", str(file), "--json", "-o", str(base.with_suffix(".html"))],
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # Ctrl+C in a terminal reaches us, who then end it in order
+    )
+    try:
+        with at_end(["kill", "-TERM", str(process.pid)]):  # should we be killed, it still ends in order
+            under_way(process, subprocess.Popen.terminate)
+            out, said = process.communicate()
+    except BaseException:
+        process.terminate()
+        process.communicate()
+        raise
+    said = f"\n{said}".rpartition("\nkit: ")[2].strip()
+    try:
+        report = json.loads(out)
+    except ValueError:
+        report = None
+    if report is None and process.returncode not in (2, 4):
+        return 4, None, said or f"its process ended with {process.returncode}"
+    return process.returncode, report, said
+
+
+def _claims(report: dict[str, Any] | None, recorded: dict[str, Any] | None) -> list[Claim]:
+    if report is None or report["broke"]:
+        return []
+    if not report["reproduced"]:
+        return [Claim("it reproduces", False, "it does not reproduce")]
+    verified, open_ = report["verify"]["verified"], _open(report)
+    said = f"verified: {', '.join(verified) or 'no fix'}" + (f"; undecided: {', '.join(open_)}" if open_ else "")
+    return [
+        Claim("it reproduces", True, "it reproduces without the fix"),
+        Claim("a fix is verified", True if verified else None if open_ else False, said),
+        *(compared(recorded, report) if recorded else ()),
+    ]
+
+
+def _open(report: dict[str, Any]) -> list[str]:
+    """The fixes whose run broke."""
+    return [one["name"] for one in report["verify"]["fixes"] if one["verdict"] == "undecided"]
+
+
+def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, said: str) -> str:
+    if report is None:
+        return said or "it said nothing"
+    if report["broke"]:
+        return report["broke"]
+    if not report["reproduced"]:
+        return "it does not show any more what the incident file expects"
+    open_ = [one for one in report["verify"]["fixes"] if one["verdict"] == "undecided"]
+    if not report["verify"]["verified"]:
+        why = f"; {open_[0]['name']} is undecided: {open_[0]['because']}" if open_ else ""
+        return "it reproduces, and no fix is verified" + why
+    facts = claims[2:]
+    differs = sum(one.ok is False for one in facts)
+    verified = f"it reproduces, verified: {', '.join(report['verify']['verified'])}; "
+    if open_:
+        verified += f"{open_[0]['name']} is undecided: {open_[0]['because']}; "
+    if not facts:
+        return verified + "nothing was recorded to hold it against"
+    if record:
+        return verified + "recorded now"
+    return verified + (f"{differs} of {len(facts)} recorded facts differ" if differs else "all as recorded")
+
+
+def _shown(text: str, found: Found) -> str:
+    """As :func:`plain`, without this machine's paths."""
+    for folder, shown in ((found.file.parent, found.file.parent.name), (Path.cwd(), "."), (Path(_KIT), "kit")):
+        if len(folder.parts) > 1:
+            text = text.replace(f"{folder}{os.sep}", f"{shown}/")
+    return plain(text)
+
+
+def plain(text: str) -> str:
+    """Text of others without secrets, terminal codes and control characters."""
+    return redact(safe(text))
+
+
+def worst(checked: Iterable[Checked]) -> int:
+    """The exit code of several: the highest of theirs. What broke was not decided, and a wrong file not even asked."""
+    return max((one.code for one in checked), default=2)
+
+
+def check_report(checked: Sequence[Checked], folder: Path) -> dict[str, Any]:
+    """``{schema, code, incidents: [{name, incident, code, verdict, says, recorded, drift, claims, mechanism, verified, page}]}``.
+
+    ``page`` is relative to ``folder``; ``incident`` is the title.
+    """
+    return {
+        "schema": 1,
+        "code": worst(checked),
+        "incidents": [
+            {
+                "name": one.name,
+                "incident": plain(one.title),
+                "code": one.code,
+                "verdict": VERDICTS[one.code],
+                "says": plain(one.says),
+                "recorded": one.recorded,
+                "drift": [plain(said) for said in one.drift],
+                "claims": [{"claim": plain(each.name), "ok": each.ok, "says": plain(each.says)} for each in one.claims],
+                "mechanism": one.report["mechanism"] if one.report else None,
+                "verified": [plain(name) for name in one.verified],
+                "page": one.page.relative_to(folder).as_posix() if one.page else None,
+            }
+            for one in checked
+        ],
+    }

@@ -1,0 +1,152 @@
+"""What ``check`` leaves: an index page, a JUnit file and a Markdown summary. Titles and messages in them are data of others."""
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+from ..base.errors import IncidentError
+from ..base.janitor import write_whole
+from ..base.redact import redacted
+from .page import fill
+from .recheck import VERDICTS, Checked, check_report, plain, worst
+
+_MOST = 4000  # characters of one message
+_SUMMARY = 900_000  # bytes; GitHub takes 1 MiB a step
+
+
+def write_files(checked: Sequence[Checked], folder: Path) -> None:
+    """Write ``index.html``, ``junit.xml``, ``summary.md`` and ``check.json`` into the folder.
+
+    In a GitHub job the summary is the job's too: it goes to the end of the file that ``GITHUB_STEP_SUMMARY`` names.
+
+    :raises IncidentError: one cannot be written
+    """
+    files = {
+        "index.html": index_page(checked, folder),
+        "junit.xml": junit(checked),
+        "summary.md": summary(checked),
+        "check.json": json.dumps(redacted(check_report(checked, folder)), indent=2, ensure_ascii=False) + "\n",
+    }
+    for name, text in files.items():
+        try:
+            write_whole(folder / name, text)
+        except OSError as error:
+            raise IncidentError(f"{folder / name}: cannot be written: {error.strerror}") from None
+    if os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            with open(os.environ["GITHUB_STEP_SUMMARY"], "a", encoding="utf-8") as file:
+                file.write(files["summary.md"])
+        except OSError as error:
+            raise IncidentError(f"GITHUB_STEP_SUMMARY: cannot be written: {error.strerror}") from None
+
+
+def headline(checked: Sequence[Checked]) -> str:
+    true = sum(one.code == 0 for one in checked)
+    if true == len(checked):
+        return "The postmortem is still true" if true == 1 else f"All {true} postmortems are still true"
+    return f"{true} of {len(checked)} postmortem{'s' * (len(checked) > 1)} still true"
+
+
+def index_page(checked: Sequence[Checked], folder: Path) -> str:
+    """One page of all, with links to the pages beside it; the same answers give the same bytes."""
+    rows = [
+        {
+            "id": f"incident-{number}",
+            "name": _text(one.name),
+            "title": _text(one.title),
+            "href": quote(one.page.relative_to(folder).as_posix(), errors="surrogateescape") if one.page else None,
+            "verdict": VERDICTS[one.code],
+            "colour": {0: "kit-good", 1: "kit-bad", 3: "kit-bad"}.get(one.code, "kit-open"),
+            "says": _text(one.says),
+            "mechanism": one.report["mechanism"] if one.report else None,
+            "verified": ", ".join(map(_text, one.verified)),
+            "open": [(claim.ok, _text(claim.says)) for claim in one.claims if claim.ok is not True],
+        }
+        for number, one in enumerate(checked, 1)
+    ]
+    return fill("check.html.j2", head=headline(checked), good=worst(checked) == 0, rows=rows)
+
+
+def junit(checked: Sequence[Checked]) -> str:
+    """A suite an incident, a test case a claim, by the schema that Jenkins publishes and GitHub and GitLab read.
+
+    What is no longer so is a failure; a wrong file and a broken run are errors; what was never recorded is skipped.
+    """
+    suites = ElementTree.Element("testsuites", name="postmortems")
+    totals = {"tests": 0, "failures": 0, "errors": 0}
+    for one in checked:
+        cases = []
+        if one.code in (2, 4):
+            cases.append(_case(one, "it can be checked", "error", one.says))
+        for claim in one.claims:
+            kind = {True: None, False: "failure", None: "skipped"}[claim.ok]
+            cases.append(_case(one, claim.name, kind, claim.says))
+        cases[0].set("time", f"{one.seconds:.3f}")
+        counts = {
+            "tests": len(cases),
+            "failures": sum(case.find("failure") is not None for case in cases),
+            "errors": sum(case.find("error") is not None for case in cases),
+        }
+        skipped = sum(case.find("skipped") is not None for case in cases)
+        texts = {name: str(count) for name, count in counts.items()}
+        suite = ElementTree.SubElement(
+            suites, "testsuite", name=_line(one.name), **texts, skipped=str(skipped), time=f"{one.seconds:.3f}"
+        )
+        suite.extend(cases)
+        for name, count in counts.items():
+            totals[name] += count
+    for name, count in totals.items():
+        suites.set(name, str(count))
+    ElementTree.indent(suites)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
+
+
+def _case(one: Checked, name: str, kind: str | None, says: str) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", classname=_line(one.name), name=_line(name), time="0.000")
+    if kind is not None:
+        told = ElementTree.SubElement(case, kind, message=_line(says))
+        if kind != "skipped":
+            told.set("type", VERDICTS[one.code])
+            told.text = f"{_text(one.title)}\n{_text(says)}"
+    return case
+
+
+def summary(checked: Sequence[Checked]) -> str:
+    """Markdown for a CI job's summary."""
+    lines = [f"### {headline(checked)}", "", "| postmortem | verdict | why |", "|---|---|---|"]
+    for one in checked:
+        lines.append(
+            f"| {_markdown(one.title)} ({_markdown(one.name)}) | {VERDICTS[one.code]} | {_markdown(one.says)} |"
+        )
+    for one in checked:
+        if one.drift and one.code == 1:
+            lines += ["", f"{_markdown(one.name)}:", "", *(f"- {_markdown(said)}" for said in one.drift)]
+    kept, size = [], 0
+    for line in lines:
+        size += len(line.encode()) + 1
+        if size > _SUMMARY:
+            kept += ["", "The rest is in the index page."]
+            break
+        kept.append(line)
+    return "\n".join(kept) + "\n"
+
+
+def _text(text: str) -> str:
+    shown = plain(text)
+    return shown if len(shown) <= _MOST else shown[:_MOST] + " …"
+
+
+def _line(text: str) -> str:
+    return re.sub(r"\s+", " ", _text(text)).strip()
+
+
+def _markdown(text: str) -> str:
+    """Text as itself in one line of Markdown: no markup, table cell, link, mention or reference comes of it."""
+    plain = escape(_line(text), quote=False)  # < and & as entities, which need no backslash
+    plain = re.sub(r"[\\`*_{}\[\]()#+!|~@:$^=]", r"\\\g<0>", plain)
+    return plain.replace("www.", "www\\.")

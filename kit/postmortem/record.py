@@ -1,0 +1,110 @@
+"""What a postmortem proved when it was recorded, beside its incident file; and what of it is no longer so.
+
+``recorded.json`` (for ``orders.yaml``: ``orders.recorded.json``), written by ``check --record``, to be committed::
+
+    {"schema": 1, "mechanism": slug, "table": name or null,
+     "first": "file name", "second": "file name" or null,   the two definitions; no lines, which move with every edit
+     "fixes": {name: verdict}, "hypotheses": {claim: verdict}}
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import IncidentError
+from ..base.janitor import write_whole
+from ..incident.model import Incident
+
+_TEXTS = ("mechanism", "table", "first", "second")
+_TABLES = ("fixes", "hypotheses")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One thing that a postmortem says; ``ok`` is None where nothing was recorded, or nothing could be asked."""
+
+    name: str
+    ok: bool | None
+    says: str
+
+
+def record_file(incident: Incident) -> Path:
+    """Where the record of an incident lies."""
+    file = incident.file
+    return file.with_name("recorded.json" if file.name == "incident.yaml" else f"{file.stem}.recorded.json")
+
+
+def record_of(report: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of a postmortem's report."""
+    sites = report["sites"]
+    return {
+        "schema": 1,
+        "mechanism": report["mechanism"],
+        "table": sites["table"],
+        "first": _site(sites["first"]),
+        "second": _site(sites["second"]),
+        "fixes": {one["name"]: one["verdict"] for one in report["verify"]["fixes"]},
+        # The kit's own hypotheses change with the kit; what people believed is part of the postmortem.
+        "hypotheses": {one["claim"]: one["verdict"] for one in report["hypotheses"] if one["of"] == "people"},
+    }
+
+
+def _site(site: dict[str, Any] | None) -> str | None:
+    return None if site is None else " ".join(filter(None, (site["file"], site["name"])))
+
+
+def read_record(incident: Incident) -> dict[str, Any] | None:
+    """The record of an incident; None where there is none.
+
+    :raises IncidentError: it is there and cannot be read
+    """
+    file = record_file(incident)
+    again = "Write it again with 'python -m kit check --record', and look at what changed."
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise IncidentError(f"{file}: this record cannot be read: {error}. {again}") from None
+    right = (
+        isinstance(found, dict)
+        and found.get("schema") == 1
+        and all(isinstance(found.get(key), str | None) for key in _TEXTS)
+        and all(
+            isinstance(found.get(key), dict) and all(isinstance(one, str) for one in found[key].values())
+            for key in _TABLES
+        )
+    )
+    if not right:
+        raise IncidentError(f"{file}: this is no record of schema 1. {again}")
+    return found
+
+
+def write_record(incident: Incident, report: dict[str, Any]) -> None:
+    """Write the record, whole or not at all.
+
+    :raises IncidentError: it cannot be written
+    """
+    file = record_file(incident)
+    try:
+        write_whole(file, json.dumps(record_of(report), indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise IncidentError(f"{file}: the record cannot be written: {error.strerror}") from None
+
+
+def compared(recorded: dict[str, Any], report: dict[str, Any]) -> list[Claim]:
+    """Everything that was recorded, against a report of now; what is new since then has ``ok`` None."""
+    now = record_of(report)
+    claims = [_claim(key, recorded.get(key) or "none", now[key] or "none") for key in _TEXTS]
+    for key, word in (("fixes", "fix"), ("hypotheses", "hypothesis")):
+        for name in dict.fromkeys((*recorded[key], *now[key])):
+            claims.append(_claim(f"{word} {name}", recorded[key].get(name), now[key].get(name)))
+    return claims
+
+
+def _claim(name: str, then: str | None, now: str | None) -> Claim:
+    said = f"{name}: recorded {then or 'nothing'}, now {now or 'not there'}"
+    # A fix whose run broke is not known to be otherwise; of a hypothesis it is a verdict like another.
+    unknown = name.startswith("fix ") and then != now and "undecided" in (then, now)
+    return Claim(name, None if then is None or unknown else then == now, said)

@@ -1,0 +1,140 @@
+"""What Alembic knows of an application: its env.py's models, the database's tables, what revisions create."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..base.redact import redact
+from ..incident.model import Incident
+from ..trace.reader import read_trace
+from ..trace.values import Trace
+from .process import run
+from .workspace import Workspace
+
+_CHILD = str(Path(__file__).parent / "child" / "ask_alembic.py")
+
+
+@dataclass(frozen=True)
+class Migrations:
+    """One look at a database through the application's ``env.py``.
+
+    :ivar problem: why Alembic could not compare, or None
+    :ivar models: table key to column names, of what ``env.py`` hands over as ``target_metadata``
+    :ivar database: table to column names, as the startup left the database
+    :ivar trace: what was imported and registered while ``env.py`` ran
+    """
+
+    problem: str | None
+    current: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    differing: tuple[str, ...] = ()
+    models: dict[str, list[str]] | None = None
+    database: dict[str, list[str]] | None = None
+    trace: Trace | None = None
+
+
+def find_config(incident: Incident, space: Workspace) -> str | None:
+    """The ``alembic.ini`` that a check or a step names, else the one in the working folder or below the root."""
+    named = next((check.migrations for check in incident.checks if check.migrations), None)
+    if named is not None:
+        return named
+    by_step = []
+    for words in _commands(incident):
+        if "alembic" in words and (ini := _option(words, "-c", "--config")):
+            by_step.append(space.workdir / ini)
+        if "flask" in words and "db" in words and (folder := _option(words[words.index("db") :], "-d", "--directory")):
+            by_step.append(space.workdir / folder / "alembic.ini")
+    usual = [space.workdir / "alembic.ini", space.root / "alembic.ini", *sorted(space.root.glob("*/alembic.ini"))]
+    deeper = [one for one in sorted(space.root.glob("*/*/alembic.ini")) if one.with_name("env.py").exists()]
+    for path in (*by_step, *usual, *deeper):
+        if path.is_file() and path.resolve().is_relative_to(space.root.resolve()):
+            return str(path)
+    return None
+
+
+def _commands(incident: Incident) -> list[list[str]]:
+    """The words of every command line of an incident; one that no shell would read is left out."""
+    texts = [one.text for one in (*incident.startup, *incident.prepare) if one.kind in ("command", "serve")]
+    found = []
+    for text in [*texts, *(check.command for check in incident.checks if check.command)]:
+        with suppress(ValueError):
+            found.append(shlex.split(text))
+    return found
+
+
+def _option(words: list[str], *names: str) -> str | None:
+    for number, word in enumerate(words):
+        name, is_there, value = word.partition("=")
+        if name in names and (is_there or number + 1 < len(words)):
+            return value if is_there else words[number + 1]
+    return None
+
+
+def flask_application(incident: Incident) -> tuple[str, str]:
+    """The Flask application that the steps tell ``flask``, and the one that they tell a server; "" where there is none."""
+    named = served = ""
+    for words in _commands(incident):
+        if "flask" in words:
+            before = next((word.partition("=")[2] for word in words if word.startswith("FLASK_APP=")), "")
+            named = named or _option(words, "--app", "-A") or before
+        else:
+            served = served or next((word for word in words[1:] if re.fullmatch(r"[\w.]+:[\w.]+(\(.*\))?", word)), "")
+    return named, served
+
+
+def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrations:
+    """Compare models and database as ``alembic check`` does, in the application's interpreter, traced."""
+    answer = space.folder / f"{name}.json"
+    words = [space.python, _CHILD, "look", config, str(answer), *flask_application(incident)]
+    ran = run(words, space, incident.limits, name, traced=True)
+    trace = read_trace(incident, space, [ran.ended])
+    if not answer.exists():
+        problem = ran.why or last_line(ran.stderr) or f"exit code {ran.code}"
+        return Migrations(redact(f"Alembic could not compare: {problem}"), trace=trace)
+    found = json.loads(answer.read_text("utf-8"))
+    return Migrations(
+        None,
+        tuple(found["current"]),
+        tuple(found["heads"]),
+        tuple(found["differences"]),
+        tuple(found["differing"]),
+        found["models"],
+        found["database"],
+        trace,
+    )
+
+
+def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple[dict[str, list[dict]], str | None]:
+    """The tables that the revisions create on an empty database, without ``env.py``.
+
+    :returns: table to columns, as the probe describes them; and what ended the build early, or None
+    """
+    answer = space.folder / f"{name}.json"
+    with _emptied(incident, space) as empty:
+        ran = run([space.python, _CHILD, "build", config, str(answer)], empty, incident.limits, name)
+    if not answer.exists():
+        return {}, redact(ran.why or last_line(ran.stderr) or f"exit code {ran.code}")
+    found = json.loads(answer.read_text("utf-8"))
+    return found["tables"], redact(found["stopped"]) if found["stopped"] else None
+
+
+@contextmanager
+def _emptied(incident: Incident, space: Workspace) -> Iterator[Workspace]:
+    """The workspace with another, empty scratch database; SQLite's is made in memory."""
+    if space.postgresql is None:
+        yield space
+        return
+    from .postgresql import scratch_database
+
+    with scratch_database(incident) as other:
+        yield replace(space, database_url=other.url(incident.database_driver), postgresql=other)
+
+
+def last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:400] if lines else ""

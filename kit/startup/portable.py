@@ -1,0 +1,226 @@
+"""Startups on workers that do not share this machine's files: what an incident needs is sent along with it.
+
+``verify(incident, executor=Portable(client.get_executor(pure=False)))`` and the like: any
+:class:`concurrent.futures.Executor` will do. A worker needs the kit and the application's interpreter. Everything
+else (the application's files or its repository, the patches, the log) is packed once, and unpacked by each worker in
+a folder of its own, below ``TMPDIR``.
+"""
+
+import atexit
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..base.errors import IncidentError, KitError, RunBroke
+from ..base.janitor import folder as temporary_folder
+from ..base.janitor import mark
+from ..incident.copying import copy_tree
+from ..incident.model import Incident
+from ..incident.repository import QUIET, git_environment, open_repository
+
+_IDLE = 8  # bundles that a worker keeps for the next startup of the same application
+
+
+class Bundle(NamedTuple):
+    """An incident that needs nothing of the machine it was packed on, but for ``app.python`` where it names a path.
+
+    :ivar incident: its paths are relative to where the bundle is unpacked
+    :ivar folder: where they were relative to, so that messages say the same
+    :ivar digest: of the files
+    :ivar left: what of the application was not packed, each with the reason
+    """
+
+    incident: Incident
+    folder: str
+    digest: str
+    left: tuple[str, ...]
+
+
+class Portable(Executor):
+    """An executor that sends incidents as bundles.
+
+    An application is packed when it is first given: all startups of this executor see the same files.
+
+    :param put: called with the packed files (bytes), once a bundle; gives what is sent in their place with each
+        startup. With Dask, ``lambda data: client.submit(bytes, data)`` sends them to a worker once, and again if it dies
+    """
+
+    def __init__(self, executor: Executor, put: Callable[[bytes], Any] = lambda data: data):
+        self.executor, self.put = executor, put
+        self._packed: dict[tuple, tuple[str, tuple[str, ...], Any]] = {}
+        self._packing = threading.Lock()
+
+    def submit(self, function, /, *given, **named) -> Future:
+        data, sent = None, []
+        for one in given:
+            if isinstance(one, Incident):
+                one, data = self._bundle(one)
+            sent.append(one)
+        return self.executor.submit(run_unpacked, data, function, tuple(sent), named)
+
+    def _bundle(self, incident: Incident) -> tuple[Bundle, Any]:
+        portable, files = _relative(incident)
+        loose = None if incident.app.repository is None else _loose(incident)
+        key = (loose, *sorted((target, str(source)) for target, source in files.items()))
+        with self._packing:
+            if key not in self._packed:
+                data, left = pack(incident, files)
+                self._packed[key] = hashlib.sha256(data).hexdigest(), left, self.put(data)
+            digest, left, data = self._packed[key]
+        return Bundle(portable, str(incident.folder), digest, left), data
+
+
+def _relative(incident: Incident) -> tuple[Incident, dict[str, Path]]:
+    """The incident as it is within its bundle, and where each of its files and folders comes from."""
+    files: dict[str, Path] = {}
+
+    def inside(path: str | None) -> str | None:
+        if path is None:
+            return None
+        source, plain = incident.resolve(path), Path(path)
+        if plain.is_absolute() or ".." in plain.parts or path.startswith("~") or plain == Path("."):
+            digest = hashlib.sha256(str(source).encode()).hexdigest()[:12]
+            path = f"elsewhere/{digest}/{source.name}"
+        files[path] = source
+        return path
+
+    app = incident.app
+    python = app.python if app.python is None or "/" not in app.python else str(incident.resolve(app.python))
+    where = {"root": inside(app.root), "repository": inside(app.repository), "python": python}
+    fixes = {
+        name: fix.model_copy(update={"patches": [inside(patch) for patch in fix.patches]})
+        for name, fix in incident.fixes.items()
+    }
+    portable = incident.model_copy(
+        update={
+            "app": app.model_copy(update=where),
+            "fixes": fixes,
+            "log": inside(incident.log),
+            "history": inside(incident.history),
+            "file": Path(incident.file.name),
+        }
+    )
+    return portable, files
+
+
+def pack(incident: Incident, files: dict[str, Path]) -> tuple[bytes, tuple[str, ...]]:
+    """A tar of these files: ``{path in it: path here}``; the application by the rules of a workspace's copy.
+
+    :returns: the tar, and what of the application was left behind
+
+    :raises RunBroke: something cannot be read
+    """
+    buffer = io.BytesIO()
+    app, left = incident.app, ()
+    with temporary_folder() as draft, tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as tar:
+        try:
+            for number, (target, source) in enumerate(sorted(files.items())):
+                copy = draft / str(number)
+                if app.repository is not None and source == incident.resolve(app.repository):
+                    _copy_repository(source, copy, _loose(incident), incident)
+                    source = copy
+                elif app.root is not None and source == incident.resolve(app.root):
+                    left = tuple(copy_tree(source, copy, incident.limits.copy_mb << 20))
+                    source = copy
+                tar.add(source, target)
+        except OSError as error:
+            raise RunBroke(f"{incident.file}: it cannot be packed for other machines: {error}") from None
+    return buffer.getvalue(), left
+
+
+def _loose(incident: Incident) -> str | None:
+    """The revision's commit, where no branch or tag leads to it."""
+    repository = open_repository(incident.resolve(incident.app.repository), named=f"{incident.file}: app.repository")
+    found = repository.order("--max-count=1", repository.resolve(incident.app.revision), "--not", "--all")
+    return found[0] if found else None
+
+
+def _copy_repository(source: Path, target: Path, loose: str | None, incident: Incident) -> None:
+    """A bare copy with every branch and tag, HEAD and a loose commit; nothing of its hooks and configuration."""
+
+    def git(*words: str) -> str:
+        command = ["git", *QUIET, "-c", "protocol.file.allow=always", *words]
+        environment = git_environment(**mark(target.parent))
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise IncidentError(
+                f"{incident.file}: app.repository: {source} cannot be packed for other machines: {done.stderr.strip()}"
+            )
+        return done.stdout.strip()
+
+    form = git("-C", str(source), "rev-parse", "--show-object-format")
+    git("init", "--quiet", "--bare", f"--object-format={form}", "--template=", str(target))
+    any_commit = "--upload-pack=git -c uploadpack.allowAnySHA1InWant=true upload-pack"
+    fetch = ("-C", str(target), "fetch", "--quiet", "--no-tags", "--update-shallow", any_commit, str(source))
+    git(*fetch, "+refs/*:refs/*", *([f"+{loose}:refs/incident/revision"] if loose else []))
+    try:
+        head = git("-C", str(source), "rev-parse", "--verify", "HEAD^{commit}")
+    except IncidentError:
+        return  # no commit on the branch that is checked out
+    git(*fetch, f"+{head}:refs/incident/head")
+    git("-C", str(target), "update-ref", "--no-deref", "HEAD", head)
+
+
+# ------------------------------------------------------------------------------ on the worker
+
+
+def run_unpacked(data: bytes | None, function: Callable, given: tuple, named: dict[str, Any]) -> Any:
+    """Call a function of the kit with its bundle unpacked here."""
+    bundle = next((one for one in given if isinstance(one, Bundle)), None)
+    if bundle is None:
+        return function(*given, **named)
+    with _unpacked(bundle.digest, data) as folder:
+        incident = bundle.incident.model_copy(update={"file": folder / bundle.incident.file})
+        incident._packed = bundle.left
+        try:
+            return function(*(incident if isinstance(one, Bundle) else one for one in given), **named)
+        except KitError as error:
+            raise type(error)(str(error).replace(str(folder), bundle.folder)) from None
+
+
+class _Unpacked:
+    """A bundle in a folder of this process, and how many startups use it now."""
+
+    def __init__(self, data: bytes):
+        self.users = 0
+        self.ending = ExitStack()
+        self.folder = self.ending.enter_context(temporary_folder())
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            tar.extractall(self.folder, filter="tar")
+
+
+_here: dict[str, _Unpacked] = {}  # by digest, the last used at the end
+_changing = threading.Lock()
+
+
+@contextmanager
+def _unpacked(digest: str, data: bytes) -> Iterator[Path]:
+    with _changing:
+        one = _here.pop(digest, None) or _Unpacked(data)
+        _here[digest] = one
+        one.users += 1
+    try:
+        yield one.folder
+    finally:
+        with _changing:
+            one.users -= 1
+            idle = [known for known, other in _here.items() if not other.users]
+            for known in idle[:-_IDLE]:
+                _here.pop(known).ending.close()
+
+
+def _forget_all() -> None:
+    while _here:
+        _here.popitem()[1].ending.close()
+
+
+atexit.register(_forget_all)
+os.register_at_fork(after_in_child=_here.clear)

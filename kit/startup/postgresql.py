@@ -1,0 +1,323 @@
+"""A scratch database on a PostgreSQL server, with a role of its own, for one workspace; both are dropped at the end.
+
+The server is the one whose URL stands in an environment variable of the kit's own process, else one of the kit's own
+(:mod:`kit.postgresql_server`). The application gets the scratch role's password and a door
+(:mod:`kit.postgresql_door`) that leads to the scratch database only; the URL that was given never leaves this process.
+While a scratch database lives, a session that bears its name is open: one without is what a killed run left.
+"""
+
+import json
+import os
+import re
+import secrets
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from ..base import janitor
+from ..base.errors import RunBroke
+from ..base.redact import SCRATCH_PASSWORD, redact
+from ..incident.model import DATABASE_SERVER, Incident
+from .postgresql_door import Door, Way
+from .postgresql_server import find_programs, own_server, version_of
+
+_NAME = "incident_kit_"
+_OLDEST = 130000  # DROP DATABASE ... WITH (FORCE)
+_MOST_CONNECTIONS = 60  # of one scratch role: a startup that leaks them does not take the whole server's
+_DROP = (
+    f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); "
+    "from kit.startup.postgresql import drop_for_the_dead; drop_for_the_dead(sys.stdin.read())"
+)
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where scratch databases are made: ``conninfo`` is the administrator's way in, ``says`` what a reader may know."""
+
+    conninfo: str = field(repr=False)
+    says: str
+    own: bool
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """One scratch database; ``name`` is its role's name too, ``server`` what a reader may know of where it is."""
+
+    name: str
+    password: str = field(repr=False)
+    door: Door = field(repr=False)
+    server: str
+    keeper: psycopg.Connection = field(repr=False)
+    _seen: dict[str, float] = field(default_factory=lambda: {"at": 0.0, "bytes": 0.0}, repr=False)
+
+    def size(self) -> float:
+        """Bytes on the server's disk, asked once a second at most; 0 where the server does not say."""
+        if time.monotonic() > self._seen["at"] + 1:
+            self._seen["at"] = time.monotonic()
+            try:
+                found = self.keeper.execute("SELECT pg_database_size(%s)", [self.name]).fetchone()
+                self._seen["bytes"] = found[0]
+            except psycopg.Error:
+                pass  # the application finds out by itself that the server has gone
+        return self._seen["bytes"]
+
+    @property
+    def port(self) -> int:
+        return self.door.port
+
+    def url(self, driver: str | None = None) -> str:
+        scheme = f"postgresql+{driver}" if driver else "postgresql"
+        return f"{scheme}://{self.name}:{self.password}@127.0.0.1:{self.port}/{self.name}"
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """What the URL is made of, for applications that take it in parts."""
+        return {
+            "host": "127.0.0.1",
+            "port": str(self.port),
+            "name": self.name,
+            "user": self.name,
+            "password": self.password,
+        }
+
+
+@contextmanager
+def scratch_database(incident: Incident) -> Iterator[Scratch]:
+    """Make an empty database for one workspace; it is dropped at the end, also if the kit is killed.
+
+    :raises RunBroke: there is no server, it cannot be reached, or it does not let this be done
+    """
+    server = server_of(incident)
+    name = f"{_NAME}{int(time.time()):x}_{secrets.token_hex(4)}"
+    password = SCRATCH_PASSWORD + secrets.token_hex(16)
+    with ExitStack() as stack:
+        keeper = stack.enter_context(_connected(server, name))
+        if not server.own:  # that one's data go with it
+            _sweep_once(server, keeper)
+            dead = json.dumps({"conninfo": server.conninfo, "name": name})
+            stack.enter_context(janitor.at_end([sys.executable, "-c", _DROP], dead))
+        stack.callback(_drop_for_sure, server, keeper, name)
+        try:
+            _make(keeper, name, password)
+        except psycopg.Error as error:
+            raise RunBroke(_cannot(server, error)) from None
+        door = _open_door(server, keeper, name, password)
+        stack.callback(door.close)
+        yield Scratch(name, password, door, server.says, keeper)
+
+
+def server_of(incident: Incident) -> Server:
+    """The server that an incident's scratch databases are made on; the kit's own is started if it is not up.
+
+    :raises RunBroke: the variable that the incident file names is not set, or there is no server at all
+    """
+    given = _given(incident)
+    if given is None:
+        own = own_server()
+        says = f"PostgreSQL {version_of(own.programs)}, a server of the kit's own"
+        return Server(own.conninfo, says, own=True)
+    return Server(given, f"a scratch database and role on the server that {_variable(incident)} names", own=False)
+
+
+def _variable(incident: Incident) -> str:
+    return incident.database_server or DATABASE_SERVER
+
+
+def _given(incident: Incident) -> str | None:
+    """The administrator's connection string, or None where no server is given."""
+    variable = _variable(incident)
+    text = os.environ.get(variable, "").strip()
+    if not text:
+        if incident.database_server is None:
+            return None
+        raise RunBroke(
+            f"{incident.file}: database_server: the environment variable {variable} is not set. Set it to the URL of a "
+            "PostgreSQL server, of a role that may create databases and roles; or leave the key out, and the kit starts "
+            "a server of its own."
+        )
+    text = re.sub(r"^postgres(?:ql)?\+\w+://", "postgresql://", text)  # as SQLAlchemy writes it
+    try:
+        words = conninfo_to_dict(text)
+        if not (words.get("dbname") or words.get("service") or os.environ.get("PGDATABASE")):
+            words["dbname"] = "postgres"  # else one of the role's name, which need not be there
+        return make_conninfo("", **words)
+    except psycopg.Error:
+        raise RunBroke(
+            f"the environment variable {variable} holds no PostgreSQL URL, as postgresql://user:password@host:5432/postgres"
+        ) from None
+
+
+def version_for_key(incident: Incident) -> str:
+    """The server's version, for what results depend on; starts no server.
+
+    :raises RunBroke: as :func:`server_of`
+    """
+    given = _given(incident)
+    if given is not None:
+        with _connected(Server(given, f"the server that {_variable(incident)} names", False), _NAME + "asks") as asked:
+            return str(asked.info.server_version)
+    programs = find_programs()
+    return version_of(programs) if programs else "none"
+
+
+def _connected(server: Server, name: str) -> psycopg.Connection:
+    try:
+        found = psycopg.connect(make_conninfo(server.conninfo, application_name=name), autocommit=True)
+    except psycopg.Error as error:
+        raise RunBroke(
+            f"database: postgresql: cannot connect to {_where(server)}: {_said(error)}. "
+            "Is it running, and may this role in from here?"
+        ) from None
+    if found.info.server_version < _OLDEST:
+        found.close()
+        raise RunBroke(f"database: postgresql: {_where(server)} is too old: PostgreSQL 13 or later is needed")
+    return found
+
+
+def _where(server: Server) -> str:
+    return server.says.removeprefix("a scratch database and role on ")
+
+
+def _said(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return redact("; ".join(dict.fromkeys(lines)))[:400] or type(error).__name__
+
+
+def _cannot(server: Server, error: psycopg.Error) -> str:
+    advice = ""
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        advice = (
+            " The role needs both: ALTER ROLE … CREATEDB CREATEROLE. Or leave the server out: the kit starts its own."
+        )
+    return f"database: postgresql: {_where(server)} does not let a scratch database be made: {_said(error)}.{advice}"
+
+
+def _make(keeper: psycopg.Connection, name: str, password: str) -> None:
+    """The role, without any right but on its own database, and the database, closed to every other role."""
+    one = sql.Identifier(name)
+    hashed = keeper.pgconn.encrypt_password(password.encode(), name.encode()).decode()  # the server may log statements
+    may = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT"
+    keeper.execute(sql.SQL(f"CREATE ROLE {{}} {may} {_MOST_CONNECTIONS} PASSWORD {{}}").format(one, hashed))
+    keeper.execute(
+        sql.SQL("GRANT {} TO CURRENT_USER").format(one)
+    )  # only its member may give it a database, and take it
+    for again in (True, True, False):
+        try:
+            keeper.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(one, one))
+            break
+        except psycopg.errors.ObjectInUse:  # somebody looks into the template at this moment
+            if not again:
+                raise
+            time.sleep(0.5)
+    keeper.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(one))
+
+
+def _open_door(server: Server, keeper: psycopg.Connection, name: str, password: str) -> Door:
+    """A door that the scratch role comes in through.
+
+    A server that takes a role's password on TCP only is asked there.
+    """
+    info = keeper.info
+    ways = [Way(info.host, info.port, _tls(keeper))]
+    if info.host.startswith(("/", "@")):
+        ways.append(Way("127.0.0.1", info.port))
+    said = []
+    for way in ways:
+        door = Door(way, name, name)
+        try:
+            psycopg.connect(
+                host="127.0.0.1", port=door.port, user=name, dbname=name, password=password, connect_timeout=15
+            ).close()
+            return door
+        except psycopg.Error as error:
+            door.close()
+            said.append(_said(error).replace(name, "…"))
+    raise RunBroke(
+        f"database: postgresql: {_where(server)} does not let a new role in by its password ({'; '.join(said)}). "
+        "Its pg_hba.conf has to allow scram-sha-256 (or md5) from where the kit runs, or give a server that does."
+    )
+
+
+def _tls(keeper: psycopg.Connection) -> ssl.SSLContext | None:
+    """What the administrator's connection asks of the server's certificate, for the doors."""
+    if not keeper.pgconn.ssl_in_use:
+        return None
+    given = keeper.info.get_parameters()
+    strict = given.get("sslmode", "") in ("verify-ca", "verify-full")
+    roots = given.get("sslrootcert") or os.path.expanduser("~/.postgresql/root.crt")
+    context = ssl.create_default_context(cafile=roots if strict and roots != "system" else None)
+    context.check_hostname = given.get("sslmode") == "verify-full"
+    if not strict:
+        context.verify_mode = ssl.CERT_NONE
+    if given.get("sslcert"):
+        context.load_cert_chain(given["sslcert"], given.get("sslkey"))
+    return context
+
+
+# ------------------------------------------------------------------------------------ dropping
+
+
+def _drop(connection: psycopg.Connection, name: str) -> None:
+    one = sql.Identifier(name)
+    for catalog, column, statement in (
+        ("pg_database", "datname", "DROP DATABASE IF EXISTS {} WITH (FORCE)"),
+        ("pg_roles", "rolname", "DROP ROLE IF EXISTS {}"),
+    ):  # without the right to make one there is none to drop it either, also if it does not exist
+        if connection.execute(f"SELECT FROM {catalog} WHERE {column} = %s", [name]).fetchone() is not None:
+            connection.execute(sql.SQL(statement).format(one))
+
+
+def _drop_for_sure(server: Server, keeper: psycopg.Connection, name: str) -> None:
+    """:raises RunBroke: it is still there: somebody has to know"""
+    try:
+        try:
+            _drop(keeper, name)
+        except psycopg.Error:  # the connection may be gone, or in the middle of something that was interrupted
+            with _connected(server, name) as another:
+                _drop(another, name)
+    except (psycopg.Error, RunBroke) as error:
+        if not server.own:
+            raise RunBroke(
+                f"database: postgresql: the scratch database {name} and its role of that name could not be dropped on "
+                f"{_where(server)}: {_said(error)}. The next run there drops them."
+            ) from None
+
+
+def drop_for_the_dead(text: str) -> None:
+    """What the janitor runs for a kit that was killed; ``text`` is JSON with ``conninfo`` and ``name``."""
+    given = json.loads(text)
+    with psycopg.connect(given["conninfo"], autocommit=True) as connection:
+        _drop(connection, given["name"])
+
+
+_swept: set[str] = set()
+_sweeping = threading.Lock()
+
+
+def _sweep_once(server: Server, keeper: psycopg.Connection) -> None:
+    """Drop what killed runs left on this server: named as the kit's, and no session anywhere that keeps or uses it."""
+    with _sweeping:
+        if server.conninfo in _swept:
+            return
+        _swept.add(server.conninfo)
+    pattern = f"^{_NAME}[0-9a-f]+_[0-9a-f]{{8}}$"
+    kept = "SELECT 1 FROM pg_stat_activity WHERE name IN (application_name, datname, usename)"
+    named = "SELECT datname AS name FROM pg_database UNION SELECT rolname FROM pg_roles"
+    asked = f"SELECT name FROM ({named}) AS named WHERE name ~ %s AND NOT EXISTS ({kept})"
+    try:
+        for (name,) in keeper.execute(asked, [pattern]).fetchall():
+            try:
+                _drop(keeper, name)
+            except psycopg.Error:
+                continue  # somebody else's, or somebody else was faster
+    except psycopg.Error:
+        pass

@@ -1,0 +1,181 @@
+"""Runs an incident's startup in child processes with the probe, within limits, and gives its trace."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..base import interrupt
+from ..base.errors import RunBroke
+from ..base.redact import redact
+from ..incident.model import Incident, Limits, Step
+from ..trace.reader import Ended, read_trace, signal_name
+from ..trace.values import Trace
+from .ports import answers, free_port
+from .process import (
+    LOOK,
+    Process,
+    beyond,
+    command_line,
+    end_at_limit,
+    outcome_of,
+    printed_too_much,
+    served,
+    start,
+    wait,
+)
+from .workspace import Workspace, workspace
+
+_POLL = 0.02  # seconds between looks whether a server answers
+_DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
+
+
+@interrupt.interruptible
+def reproduce(
+    incident: Incident,
+    *,
+    patches: Sequence[Path] = (),
+    judge: bool = False,
+    go_on: bool = False,
+    while_up: Callable[[Workspace, int | None], None] | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Trace:
+    """Run the startup once, in a workspace of its own, and give what was seen.
+
+    :param patches: applied to the copy before it starts
+    :param judge: when a process has ended its work, ask in a forked copy of it whether its mappers configure
+    :param go_on: go on past failures: a rejected table takes the place of the first, a module's failing statement
+        is passed over; what comes out is marked as such (``Trace.behind``) and is no picture of the real startup
+    :param while_up: called with the workspace and the served port (or None) after the last step, while
+        what ``serve`` started is still up; also called when a step failed
+    :raises IncidentError: a patch does not apply
+    :raises RunBroke: before anything could run (no interpreter, no space); a run that breaks later
+        gives a trace whose ``broke`` says why
+    """
+    with workspace(incident, patches) as space:
+        return run_startup(incident, space, judge=judge, go_on=go_on, while_up=while_up, progress=progress)
+
+
+def run_startup(
+    incident: Incident,
+    space: Workspace,
+    *,
+    judge: bool = False,
+    go_on: bool = False,
+    while_up: Callable[[Workspace, int | None], None] | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Trace:
+    """As :func:`reproduce`, in a workspace that is already there."""
+    for number, step in enumerate(incident.prepare, 1):
+        progress(f"prepare {number}: {step}")
+        prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
+        if prepared.why or not prepared.ok:
+            raise RunBroke(
+                f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "
+                "Steps under 'prepare' are not judged and must succeed. Its last lines:\n" + _tail(prepared.folder)
+            )
+    orders = {name: "1" for name, given in (("INCIDENT_JUDGE", judge), ("INCIDENT_GO_ON", go_on)) if given}
+    ended: list[Ended] = []
+    up: list[Process] = []
+    port = None
+    try:
+        for group in _groups(incident.startup):
+            progress("; ".join(f"step {number}: {step}" for number, step in group))
+            if group[0][1].kind == "serve":
+                process, outcome = _serve(incident, space, group, orders)
+                if outcome is None:
+                    up.append(process)
+                    port = process.port
+                    served.setdefault(space.folder, []).append(port)
+                    continue
+            else:
+                outcome = _run_steps(incident, space, group, "startup", orders)
+            ended.append(outcome)
+            if outcome.why or not (outcome.ok or go_on):
+                break
+        if while_up is not None:
+            while_up(space, port)
+    finally:
+        served.pop(space.folder, None)
+        for process in up:
+            died = process.ended()
+            process.finish()
+            ended.append(outcome_of(process, ok=not died, why=_died(process) if died else None))
+    return read_trace(incident, space, sorted(ended, key=lambda one: one.steps[0][0]))
+
+
+def _died(process: Process) -> str:
+    """How a server ended that should have stayed up."""
+    status = process.answer["status"]
+    code = None if status is None else os.waitstatus_to_exitcode(status)
+    how = process.answer["why"] or ("" if code is None else f"exit code {code}")
+    how = how if code is None or code >= 0 else f"ended by {signal_name(-code)}"
+    return "the server ended while it was asked" + (f" ({how})" if how else "")
+
+
+def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
+    """Numbered steps; consecutive import, call and code steps share one interpreter."""
+    groups: list[list[tuple[int, Step]]] = []
+    for number, step in enumerate(steps, 1):
+        if step.in_process and groups and groups[-1][-1][1].in_process:
+            groups[-1].append((number, step))
+        else:
+            groups.append([(number, step)])
+    return groups
+
+
+def _run_steps(incident: Incident, space: Workspace, group, phase: str, orders: dict[str, str]) -> Ended:
+    limits = incident.limits
+    process = _start_steps(space, group, limits, phase=phase, orders=orders)
+    return wait(process, limits.seconds, limits, space, told=True)
+
+
+def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) -> tuple[Process, Ended | None]:
+    """Start a server and wait until it answers; an outcome only if it did not come up."""
+    limits = incident.limits
+    process = _start_steps(space, group, limits, orders=orders)
+    free = shutil.disk_usage(space.folder).free
+    look = 0.0
+    try:
+        # Asked less often the longer it takes: the wait adds at most a fiftieth.
+        while not process.ended(max(_POLL, (time.monotonic() - process.started) / 50)):
+            if answers(process.port):
+                return process, None
+            if time.monotonic() < look:
+                continue
+            look = time.monotonic() + LOOK
+            why = beyond(process, limits.seconds, limits, space, free)
+            if why:
+                asked = end_at_limit(process, limits.seconds, limits, space, free)
+                process.finish(kill=True)
+                return process, outcome_of(process, ok=False, why=f"no answer on its port; {why}", asked=asked)
+    except BaseException:
+        process.finish(kill=True)
+        raise
+    return process, outcome_of(process, ok=False, why=printed_too_much(process, limits))
+
+
+def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", orders: dict[str, str]) -> Process:
+    """Start the traced process of one group of steps."""
+    folder = space.folder / "trace" / f"{phase}-{group[0][0]}"
+    environment = {**space.environment, **orders, "INCIDENT_TRACE": str(folder)}
+    step, port = group[0][1], None
+    if step.in_process:
+        environment["INCIDENT_STEPS"] = repr([(number, one.kind, one.text) for number, one in group])
+        argv = [space.python, "-c", _DRIVER]
+    else:
+        if step.kind == "serve":
+            port = free_port()
+            environment["PORT"] = str(port)
+        argv = command_line(space.filled(step.text.replace("{port}", str(port))), space)
+    process = start(argv, environment, folder, space, limits)
+    process.steps, process.port = list(group), port
+    return process
+
+
+def _tail(folder: Path, lines: int = 8) -> str:
+    text = "".join(
+        (folder / name).read_text("utf-8", "replace") for name in ("stdout", "stderr") if (folder / name).exists()
+    )
+    return redact("\n".join("    " + line for line in text.strip().splitlines()[-lines:]))

@@ -1,0 +1,72 @@
+"""What the commonest first failures of a startup usually mean: a variable, a database or a package is not there.
+
+And what the kit itself kept the startup from, which may be why it failed.
+"""
+
+import re
+from collections.abc import Sequence
+
+from ..incident.model import Incident
+from .values import Error
+
+_VARIABLE = re.compile(r"KeyError: '([A-Z][A-Z0-9_]+)'")
+_NO_URL = re.compile("Could not parse (?:SQLAlchemy|rfc1738) URL")
+
+
+def of_set_up(error: Error | None) -> bool:
+    """Does an error say that a variable is not given, or that one given is no URL: how the startup is run, and no fault of it?
+
+    A ``KeyError`` is of a variable where ``os`` itself raised it; any other mapping may lack a key too.
+    """
+    if error is None:
+        return False
+    by_os = bool(error.frames) and re.search(r"(?:^|/)os\.py$|^<frozen os>$", error.frames[-1].file)
+    return bool(error.type == "KeyError" and by_os or _NO_URL.search(error.text))
+
+
+def advice(incident: Incident, error: str | None) -> list[str]:
+    """What to change in the incident file for a step's error; nothing where that says no more than the error."""
+    error = error or ""
+    name = _VARIABLE.match(error)
+    if name:
+        return [
+            f"The environment starts empty: give {name[1]} in app.env, or, if it is the database's URL, "
+            f"'database_env: {name[1]}'."
+        ]
+    module = re.match(r"ModuleNotFoundError: No module named '([\w.]+)'", error)
+    if module:
+        return [
+            f"If {module[1]} is the application's own, put the folder that holds it on app.path; if it is a library, "
+            "name the interpreter of the application's environment in app.python."
+        ]
+    if _NO_URL.search(error):
+        given = [one for one, value in incident.app.env.items() if "{database" not in value and "://" not in value]
+        of = f" (one of these, of app.env? {', '.join(given[:6])})" if given else ""
+        return [
+            "The application took a text that is no URL for the URL of its database. The scratch database's URL is in "
+            f"{incident.database_env}: name in 'database_env' the variable that the application reads{of}, or give that one as "
+            '"{database_url}" in app.env.'
+        ]
+    return []
+
+
+def told_refused(refused: Sequence[dict], most: int = 5) -> str | None:
+    """What the guards refused (``Trace.refused``), as a sentence with the place of each attempt; None: nothing was."""
+    told = list(dict.fromkeys(f"{one['what']}{_place(one)}" for one in refused))
+    if not told:
+        return None
+    more = f", and {len(told) - most} more (all are in the JSON, under 'refused')" if len(told) > most else ""
+    database = any("://" in one["what"] for one in refused)
+    advised = (
+        " If it is the application's database, name the variable that it reads in 'database_env'." if database else ""
+    )
+    return (
+        f"The kit refused {', '.join(told[:most])}{more}: a reproduction reaches its scratch database and what it opens "
+        f"itself, nothing else.{advised}"
+    )
+
+
+def _place(one: dict) -> str:
+    if one["site"]:
+        return f" at {one['site']['file']}:{one['site']['line']}"
+    return f" by {one['by']}" if one.get("by") else ""

@@ -1,0 +1,353 @@
+"""The import graph as it ran: which module was executed by whom, and the two ways to a conflict.
+
+Reading the sources cannot show it: a table may be reached through a call, or through a file that a
+library executes. So nodes are executions, not names: a file that ran under two names is two nodes.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from .edges import Place, Wanted
+from .values import Conflict, Frame, Import, Registration, Site, Trace, no_garbage
+
+
+@dataclass(frozen=True)
+class Module:
+    """One execution of a module of the application; ``number`` counts these, in order of beginning."""
+
+    key: int  # Import.number
+    number: int
+    process: int
+    module: str
+    file: str | None
+    by: Frame | None  # the line that led to it
+    importer: int | None  # the key of the module that this line is in
+    tables: tuple[str, ...]  # registered while its body ran
+    rejected: tuple[str, ...]
+    error: str | None
+
+
+class ImportEdge(NamedTuple):
+    """Module ``importer`` asked for module ``imported`` (keys); ``first`` if that executed it."""
+
+    importer: int
+    imported: int
+    file: str
+    line: int
+    first: bool  # False: answered from sys.modules
+
+
+@dataclass(frozen=True)
+class Stop:
+    """One stop on a way: a body being executed, and how it was reached from the stop before."""
+
+    frame: Frame
+    kind: str  # start, import, exec (a library executed the file) or call
+    by: Frame | None  # the line of the stop before
+    through: str | None  # the library that lies between, for exec and call
+    key: int | None  # the module's, for a module body
+    number: int | None
+    step: str
+
+    @property
+    def how(self) -> str:
+        """How it was reached, in words: ``import 40, wallet.py:9``."""
+        if self.kind == "start":
+            return f"start-up, {self.step}"
+        by = f"{posixpath.basename(self.by.file)}:{self.by.line}"
+        if self.kind == "call":
+            return f"call, {by}"
+        if self.kind == "exec":
+            return f"run by {self.through}, {by}"
+        return f"import {self.number}, {by}" if self.number else f"import, {by}"
+
+
+@dataclass(frozen=True)
+class Way:
+    """The application's stops from the startup step to a site."""
+
+    name: str  # first, second or only (the way to an error)
+    stops: tuple[Stop, ...]
+    site: Site
+    outcome: str  # registered, rejected, or an error's type
+
+    @property
+    def text(self) -> str:
+        """The way as one line: ``main.py:21 → wallet.py:9 → models.py:259``."""
+        return " → ".join(str(stop.frame) for stop in self.stops) or str(self.site)
+
+
+@dataclass(frozen=True)
+class ImportGraph:
+    """Everything of the application that was executed, and the ways that the incident is about."""
+
+    modules: tuple[Module, ...]
+    lines: Mapping[int, Mapping[int, int]]  # the key of each module, to the keys of what it imported: the line
+    ways: tuple[Way, ...]
+    table: str | None
+
+    @property
+    def edges(self) -> Iterator[ImportEdge]:
+        """Every edge, by importer. There may be a million."""
+        for importer, here in self.lines.items():
+            file = self.module_of(importer).file
+            for imported, line in sorted(here.items()):
+                yield ImportEdge(importer, imported, file, line, self.module_of(imported).importer == importer)
+
+    @cached_property
+    def cycles(self) -> tuple[tuple[int, ...], ...]:
+        """The keys of modules that import each other, by group."""
+        return cycles({importer: list(here) for importer, here in self.lines.items()})
+
+    def module_of(self, key: int | None) -> Module | None:
+        return self._by_key.get(key)
+
+    @cached_property
+    def _by_key(self) -> dict[int | None, Module]:
+        return {one.key: one for one in self.modules}
+
+
+def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
+    """The graph of a trace.
+
+    :param conflict: the one whose two ways are wanted; by default the trace's first. Without any, the
+        only way is the one to the error that failed a step, or else to the first that was swallowed.
+    """
+    with no_garbage():
+        modules = _modules(trace)
+        lines = _lines(trace, modules)
+    conflict = conflict or (trace.conflicts[0] if trace.conflicts else None)
+    table = None
+    if conflict is not None:
+        table = conflict.table
+        ways = [
+            _way(trace, modules, one, name)
+            for name, one in (("first", conflict.first), ("second", conflict.second))
+            if one
+        ]
+    else:
+        ways = _way_to_error(trace, modules)
+    return ImportGraph(modules, lines, tuple(ways), table)
+
+
+def _modules(trace: Trace) -> tuple[Module, ...]:
+    registered: dict[int | None, list[Registration]] = {}
+    for one in trace.registrations:
+        if one.application:
+            registered.setdefault(one.within, []).append(one)
+    own = [one for one in trace.imports if one.application]
+    bodies = _Bodies(own)
+    found = []
+    for number, one in enumerate(own, 1):
+        here = registered.get(one.number, ())
+        found.append(
+            Module(
+                key=one.number,
+                number=number,
+                process=one.process,
+                module=one.module,
+                file=one.file,
+                by=one.by,
+                importer=bodies.of(one.by, one.process, one.began) if one.by and one.by.application else None,
+                tables=tuple(r.table for r in here if r.outcome in ("registered", "reflected") and not r.removed),
+                rejected=tuple(r.table for r in here if r.outcome == "rejected"),
+                error=one.error.type.rpartition(".")[2] if one.error else None,
+            )
+        )
+    return tuple(found)
+
+
+class _Bodies:
+    """Finds the execution that a line belongs to: the last one of its module and file in that process."""
+
+    def __init__(self, own: Sequence[Import]):
+        self.at: dict[tuple, list[Import]] = {}
+        for one in own:
+            self.at.setdefault((one.process, one.file), []).append(one)
+
+    def of(self, frame: Frame, process: int, before: int) -> int | None:
+        here = self.at.get((process, frame.file), ())
+        fits = (one for one in reversed(here) if one.began < before and frame.module in (None, one.module))
+        return next((one.number for one in fits), None)
+
+
+def _lines(trace: Trace, modules: Sequence[Module]) -> dict[int, dict[int, int]]:
+    by_name: dict[tuple[int, str], list[Module]] = {}
+    by_place: dict[tuple[int, str | None, str], list[Module]] = {}
+    began = {one.number: one.began for one in trace.imports}
+    for one in modules:
+        by_name.setdefault((one.process, one.module), []).append(one)
+        by_place.setdefault((one.process, one.module, one.file), []).append(one)
+
+    def last(candidates: Sequence[Module], at: int) -> Module | None:
+        return max((m for m in candidates if began[m.key] <= at), key=lambda m: m.number, default=None)
+
+    known = {one.module for one in modules}
+    found: dict[int, dict[int, int]] = {one.key: {} for one in modules}
+    executed: dict[int, set] = {}  # what a line executed itself was not answered from sys.modules
+    for one in modules:
+        if one.importer is not None and one.importer != one.key:
+            executed.setdefault(one.importer, set()).add((one.by.line, one.module))
+            found[one.importer][one.key] = one.by.line
+    # What a statement asks for: the keys of modules that ran once in a process, and the names of those that ran again.
+    answers: dict[tuple[int, Wanted], tuple[Sequence[int], Sequence[str]]] = {}
+    in_package: dict[tuple[int, str | None], dict[int, tuple[Sequence[int], Sequence[str]]]] = {}
+
+    def answer(place: Place, wanted: Wanted) -> tuple[Sequence[int], Sequence[str]]:
+        if not wanted.imported.startswith("."):
+            wanted = wanted._replace(package=None)  # the same from everywhere
+        if (place.process, wanted) not in answers:
+            asked = [(name, by_name.get((place.process, name), ())) for name in _asked_for(wanted, known)]
+            once = [those[0].key for _, those in asked if len(those) == 1]
+            answers[place.process, wanted] = once, [name for name, those in asked if len(those) > 1]
+        return answers[place.process, wanted]
+
+    before, importer = None, None
+    edges = trace.edges
+    for number, statement, line, at in zip(*edges.columns, strict=True):  # a million
+        if number != before:
+            before, importer, place = number, None, edges.places[number]
+            importers = by_place.get((place.process, place.importer, place.file), ())
+            seen = in_package.setdefault((place.process, place.package), {})
+        if importer is None or len(importers) > 1:
+            importer = last(importers, at)
+            if importer is None:
+                continue
+            here = found[importer.key]
+        if statement not in seen:
+            seen[statement] = answer(place, edges.statements[statement].wanted(place))
+        once, again = seen[statement]
+        for key in once:
+            if key not in here:
+                here[key] = line
+        for name in again:
+            if (line, name) not in executed.get(importer.key, ()):
+                those = by_name[place.process, name]
+                here.setdefault((last(those, at) or those[0]).key, line)
+    for key, here in found.items():
+        here.pop(key, None)  # a module that asks for itself
+    return found
+
+
+def _asked_for(wanted: Wanted, known: set[str]) -> list[str]:
+    """The names of the modules that an import statement asks for; ``known`` are those that were executed."""
+    dots = len(wanted.imported) - len(wanted.imported.lstrip("."))
+    name = wanted.imported[dots:]
+    if dots:
+        package = (wanted.package or "").split(".")
+        above = package[: len(package) - dots + 1]
+        name = ".".join([part for part in above if part] + ([name] if name else []))
+    below = [f"{name}.{one}" for one in wanted.names if f"{name}.{one}" in known]
+    # `from . import jobs` asks for `jobs`, and not for the package that the module is in.
+    return below if wanted.names and len(below) == len(wanted.names) else [name, *below]
+
+
+# ------------------------------------------------------------------------------------ the ways
+
+
+def _way(trace: Trace, modules: Sequence[Module], one: Registration, name: str) -> Way:
+    return Way(name, _stops(trace, modules, one.chain, one.within, one.step), one.site, one.outcome)
+
+
+def _way_to_error(trace: Trace, modules: Sequence[Module]) -> list[Way]:
+    failed = [
+        (s.exception, s.exception.frames, f"step {s.number}") for s in trace.steps if s.ok is False and s.exception
+    ]
+    for error, frames, step in [*failed, *((one.error, one.chain, "") for one in trace.swallowed)]:
+        own = [frame for frame in frames if frame.application]
+        if own:
+            last = own[-1]
+            within = max((m.key for m in modules if (m.file, m.module) == (last.file, last.module)), default=None)
+            first = next((m for m in modules if (m.file, m.module) == (own[0].file, own[0].module)), None)
+            step = step or (trace.import_of(first.key).step if first else trace.steps[0].text)
+            site = Site(last.file, last.line, last.module, None)
+            return [Way("only", _stops(trace, modules, frames, within, step), site, error.type.rpartition(".")[2])]
+    return []
+
+
+def _stops(
+    trace: Trace, modules: Sequence[Module], chain: Sequence[Frame], within: int | None, step: str
+) -> tuple[Stop, ...]:
+    numbers = {m.key: m.number for m in modules}
+    bodies = []  # the module bodies that are open at the chain's end, outermost first
+    while within is not None:
+        one = trace.import_of(within)
+        if one is None:
+            break
+        if one.application:
+            bodies.append(one)
+        within = one.within
+    bodies.reverse()
+    # Steps that share an interpreter are told apart by the name that their own code was compiled under.
+    step = next((frame.file[1:-1] for frame in chain if re.fullmatch(r"<step \d+>", frame.file)), step)
+    stops: list[Stop] = []
+    between: list[Frame] = []
+    for frame in chain:
+        if not frame.application:
+            between.append(frame)
+            continue
+        if stops and (stops[-1].frame.file, stops[-1].frame.line) == (frame.file, frame.line):
+            continue
+        # Machinery of importing itself, and a decorator's generated code, are no library to be named.
+        outside = [f for f in between if not f.file.startswith("<") and "/importlib/" not in f.file]
+        through = re.split(r"[/.]", outside[-1].module or outside[-1].file)[0] if outside else None
+        key = None
+        if frame.function == "<module>":
+            place = next((n for n, body in enumerate(bodies) if body.file == frame.file), None)
+            if place is not None:
+                key = bodies[place].number
+                del bodies[: place + 1]
+            kind = "import" if through is None else "exec"
+        else:
+            kind = "call"
+        before = stops[-1].frame if stops else None
+        stops.append(Stop(frame, kind if before else "start", before, through, key, numbers.get(key), step))
+        between = []
+    return tuple(stops)
+
+
+# ------------------------------------------------------------------------------------ cycles
+
+
+def cycles(following: Mapping[int, Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """Groups of nodes that reach each other (Tarjan's strongly connected components of two and more).
+
+    :param following: each node, and those that its edges lead to
+    """
+    index: dict[int, int] = {}
+    low: dict[int, int] = {}
+    stack: list[int] = []
+    on_stack: set[int] = set()
+    found = []
+    for root in following:
+        work = [(root, 0)] if root not in index else []
+        while work:
+            node, place = work.pop()
+            if place == 0:
+                index[node] = low[node] = len(index)
+                stack.append(node)
+                on_stack.add(node)
+            ahead = following[node]
+            for at in range(place, len(ahead)):
+                other = ahead[at]
+                if other not in index:
+                    work += [(node, at + 1), (other, 0)]
+                    break
+                if other in on_stack:
+                    low[node] = min(low[node], index[other])
+            else:
+                if low[node] == index[node]:
+                    group = []
+                    while not group or group[-1] != node:
+                        group.append(stack.pop())
+                        on_stack.discard(group[-1])
+                    if len(group) > 1:
+                        found.append(tuple(sorted(group)))
+                if work:
+                    parent = work[-1][0]
+                    low[parent] = min(low[parent], low[node])
+    return tuple(sorted(found))

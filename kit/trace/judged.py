@@ -1,0 +1,115 @@
+"""What the end of a startup says of its state: every step succeeded, nothing was swallowed, every mapper configures."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .values import Trace, executed_by_alembic, from_outside
+
+_MOST = 5  # sentences shown of a long list
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check: ``ok`` is None where it could not be decided; ``seen`` is what was there, or why nothing could be seen."""
+
+    check: str
+    ok: bool | None
+    seen: str
+    tables: tuple[str, ...] = ()  # what a failed check is about, where that is known
+    kind: str = ""
+
+
+def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
+    """Every step succeeded and nothing was swallowed; ``known`` errors are passed over.
+
+    Undecided where nothing is wrong but that the run was ended from outside.
+    """
+    known = set(known)
+    steps = [step for step in trace.steps if not step.ok]
+    if trace.cut:
+        steps = [step for step in steps if step.ok is False and not from_outside(step.error)]
+    failed = [f"step {step.number} ({step}): {step.error or 'did not run'}" for step in steps]
+    caught = [f"swallowed at {one.site}: {one.error}" for one in trace.swallowed if str(one.error) not in known]
+    failed += dict.fromkeys(caught)  # one that is caught again and again is told once
+    if trace.cut and not failed:
+        return CheckResult("clean_start", None, f"the run broke: {trace.broke}", kind="clean_start")
+    new = " new" if trace.swallowed else ""
+    seen = listed(failed) if failed else f"every step succeeded, nothing{new} was swallowed"
+    return CheckResult("clean_start", not failed, seen, kind="clean_start")
+
+
+def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
+    """Every mapper configures, its table is in its metadata, and no table has two mapped classes that do not inherit from each other."""
+    if not trace.judged:
+        if trace.whole and not any(one.module == "sqlalchemy.orm" for one in trace.imports):
+            return CheckResult(
+                "mappers", True, "no process loaded sqlalchemy.orm: there is nothing to configure", kind="mappers"
+            )
+        long = next((said for said in trace.lost if said.startswith("judging the mappers took")), None)
+        early = long or "the processes ended before their mappers could be tried" + _how_far(trace)
+        return CheckResult("mappers", None, early, kind="mappers")
+    frozen = executed_by_alembic_modules(trace)
+    problems, about, classes_seen = [], set(), set()
+    lost: dict[str, str] = {}  # what metadata.clear() and remove() leave behind: a class to its table
+    for judged in trace.judged:
+        if judged["error"] is not None:
+            problems.append(f"configure_mappers(): {judged['error']}")
+        by_table: dict = {}
+        for one in judged["mappers"] or ():
+            classes_seen.add((one["mod"], one["cls"]))
+            if not one["ok"]:
+                problems.append(f"class {one['mod']}.{one['cls']} is not mapped")
+            if one.get("orphans"):
+                problems.append(
+                    f"{one['mod']}.{one['cls']} maps columns that table {one['table']} replaced: {', '.join(one['orphans'])}"
+                )
+                about.add(one["table"])
+            elif one.get("held") is False and one.get("i") and one["mod"] not in frozen:
+                lost[f"{one['mod']}.{one['cls']} ({one['table']})"] = one["table"]
+            if one.get("table") and not one.get("inherits"):
+                by_table.setdefault(one["table"], []).append(one)
+        for table, classes in sorted(by_table.items()):
+            apart = [c for c in classes if c["mod"] in frozen and sum(o["i"] == c["i"] for o in classes) == 1]
+            classes = [c for c in classes if c not in apart]
+            met = sum(1 for r in trace.registrations if r.process == judged["process"] and r.table == table) > 1
+            one_metadata = met and len({c["i"] for c in classes}) < len(classes)
+            if len(classes) > 1 and (one_metadata or table in tables and not _views(classes)):
+                names = " and ".join(f"{c['mod']}.{c['cls']}" for c in classes)
+                problems.append(f"{len(classes)} mapped classes for table {table}: {names}")
+                about.add(table)
+    problems = list(dict.fromkeys(problems))
+    if lost:
+        named = ", ".join(list(lost)[:_MOST]) + (f" and {len(lost) - _MOST} more" if len(lost) > _MOST else "")
+        maps = "1 mapped class has" if len(lost) == 1 else f"{len(lost)} mapped classes have"
+        problems.append(f"{maps} a table that is no longer in its MetaData: {named}")
+        about.update(lost.values())
+    if problems:
+        return CheckResult("mappers", False, listed(problems), tuple(sorted(about)), "mappers")
+    if not classes_seen and not trace.whole:
+        return CheckResult("mappers", None, "no class was mapped" + _how_far(trace), kind="mappers")
+    seen = f"{len(classes_seen)} mapped class{'es configure' if len(classes_seen) != 1 else ' configures'}, one a table"
+    # Classes that were seen are right; of those that a run from outside kept away nothing is known.
+    return CheckResult("mappers", None if trace.cut else True, seen + _how_far(trace), kind="mappers")
+
+
+def _how_far(trace: Trace) -> str:
+    """That a startup did not come to its end, and where that was, as the end of a sentence; nothing where it did."""
+    ended = next((step for step in trace.steps if not step.ok), None)
+    return "" if ended is None else f", as far as the startup came: step {ended.number} did not succeed"
+
+
+def executed_by_alembic_modules(trace: Trace) -> set[str]:
+    """Modules that Alembic executed: what a revision declares on a base of its own is how a table once was, on purpose."""
+    return {one.module for one in trace.imports if executed_by_alembic(one)}
+
+
+def _views(classes: Sequence[dict]) -> bool:
+    """Could these be views of one table on purpose, each on a metadata of its own: are its columns among the widest's?"""
+    widest = max((set(c["columns"]) for c in classes), key=len)
+    return all(set(c["columns"]) <= widest for c in classes)
+
+
+def listed(sentences: Sequence[str]) -> str:
+    """Sentences in one line; the end of a long list as a count."""
+    more = len(sentences) - _MOST
+    return "; ".join(sentences[:_MOST]) + (f"; and {more} more" if more > 0 else "")

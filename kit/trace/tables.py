@@ -1,0 +1,224 @@
+"""A trace as DataFrames: plain columns, one row a fact, sorted as it happened."""
+
+from bisect import insort
+from typing import Any
+
+import pandas
+
+from .values import Import, Registration, Trace, application_frames
+
+pandas.set_option("display.html.use_mathjax", False)  # a table's name between dollar signs is no formula
+
+STEPS = ["number", "kind", "step", "ok", "error", "seconds"]
+IMPORTS = ["number", "step", "process", "module", "file", "imported_by", "again", "error", "seconds"]
+REGISTRATIONS = [
+    "table",
+    "metadata",
+    "outcome",
+    "site",
+    "name",
+    "module",
+    "columns",
+    "step",
+    "process",
+    "chain",
+    "removed",
+]
+AFTER_IMPORT = [
+    "number",
+    "module",
+    "file",
+    "imported_by",
+    "step",
+    "process",
+    "registered",
+    "extended",
+    "rejected",
+    "tables_total",
+    "metadata_count",
+    "error",
+    "ok",
+    "first_wrong",
+]
+
+
+def steps_table(trace: Trace) -> pandas.DataFrame:
+    """One row a startup step: ``number, kind, step, ok`` (None: never ran), ``error, seconds``."""
+    rows = [(s.number, s.kind, s.text, s.ok, s.error, s.seconds) for s in trace.steps]
+    return _frame(rows, STEPS, "number")
+
+
+def imports_table(trace: Trace, *, application: bool = True) -> pandas.DataFrame:
+    """One row an executed module, in order of beginning.
+
+    Columns: ``number`` (among the application's modules), ``step, process, module, file, imported_by``
+    (``file:line``), ``again`` (a reload), ``error, seconds`` (of what it imported, too).
+
+    :param application: False: third-party modules as well, numbered among all
+    """
+    rows = []
+    for one in trace.imports:
+        if one.application or not application:
+            number = len(rows) + 1
+            by, error = str(one.by) if one.by else None, str(one.error) if one.error else None
+            rows.append((number, one.step, one.process, one.module, one.file, by, one.again, error, one.seconds))
+    return _frame(rows, IMPORTS, "number")
+
+
+def registrations_table(trace: Trace, *, application: bool = True) -> pandas.DataFrame:
+    """One row a table that reached a metadata, in order.
+
+    Columns: ``table, metadata`` (where it was made), ``outcome`` (registered, rejected, extended, kept,
+    reflected), ``site, name, module, columns, step, process, chain`` (application lines), ``removed``.
+
+    :param application: False: those on metadata of a library's own making as well
+    """
+    rows = []
+    for one in trace.registrations:
+        if one.application or not application:
+            chain = " → ".join(map(str, application_frames(one.chain)))
+            site = one.site
+            rows.append(
+                (
+                    one.table,
+                    one.metadata.label,
+                    one.outcome,
+                    str(site),
+                    site.name,
+                    site.module,
+                    one.columns,
+                    one.step,
+                    one.process,
+                    chain,
+                    one.removed,
+                )
+            )
+    return pandas.DataFrame(rows, columns=REGISTRATIONS)
+
+
+def metadata_after_each_import(trace: Trace) -> pandas.DataFrame:
+    """One row an executed module of the application, in order of its end: what the metadata held then.
+
+    ``number``        its order among the application's modules, by beginning; None for a step's own code
+    ``module, file``  ``imported_by`` the line that led to it, ``file:line``
+    ``step, process``
+    ``registered``    tables that came while its own body ran; ``extended`` those that a further definition met
+    ``rejected``      tables that were there already
+    ``tables_total``  tables on all metadata of the application in its process, at that moment
+    ``metadata_count``  those metadata that hold any table
+    ``error``         what left its body; ``ok`` is False for an error, a rejection, or no end
+    ``first_wrong``   True in one row at most: where the first table was rejected, else the first that is not ok
+    """
+    rows = [[row[name] for name in AFTER_IMPORT] for row in after_each_import(trace)]
+    return pandas.DataFrame(rows, columns=AFTER_IMPORT).astype({"number": "Int64", "ok": bool, "first_wrong": bool})
+
+
+def after_each_import(trace: Trace) -> list[dict[str, Any]]:
+    """The rows of :func:`metadata_after_each_import` as dictionaries;
+    ``held`` are the tables at that moment, sorted, where something came.
+    """
+    within: dict[int | None, list[Registration]] = {}
+    for one in trace.registrations:
+        if one.application:
+            within.setdefault(one.within, []).append(one)
+    own = [one for one in trace.imports if one.application]
+    rows = [_row(number, one, within.get(one.number, [])) for number, one in enumerate(own, 1)]
+    rows += _outside(trace)
+    rows.sort(key=lambda row: row["at"])
+    _add_totals(trace, rows)
+    rejection = next((r for r in trace.registrations if r.outcome == "rejected" and r.application), None)
+    first = None
+    if rejection is not None:
+        first = next((row for row in rows if row["key"] == rejection.within and (row["key"] or row["rejected"])), None)
+    first = first or next((row for row in rows if not row["ok"]), None)
+    return [{**row, "first_wrong": row is first} for row in rows]
+
+
+def _row(number: int, one: Import, here: list[Registration]) -> dict:
+    at = one.ended if one.ended is not None else float("inf")
+    return {
+        "key": one.number,
+        "at": (at, -one.number),  # one that never ended comes last, the innermost first
+        "number": number,
+        "module": one.module,
+        "file": one.file,
+        "imported_by": str(one.by) if one.by else None,
+        "step": one.step,
+        "process": one.process,
+        "error": str(one.error) if one.error else None,
+        **_came(here),
+        "ok": one.error is None and one.ended is not None and not any(r.outcome == "rejected" for r in here),
+    }
+
+
+def _outside(trace: Trace) -> list[dict]:
+    """Rows for tables that no module's body registered: a step called a function, or ran code."""
+    groups: dict[tuple[str, int], list[Registration]] = {}
+    known = {one.number for one in trace.imports if one.application}
+    for one in trace.registrations:
+        if one.application and one.within not in known:
+            groups.setdefault((one.step, one.process), []).append(one)
+    rows = []
+    for (step, process), here in groups.items():
+        at = max(one.at for one in here)
+        rejected = any(one.outcome == "rejected" for one in here)
+        rows.append(
+            {
+                "key": None,
+                "at": (at, 0),
+                "number": None,
+                "module": f"({step} itself)",
+                "file": None,
+                "imported_by": None,
+                "step": step,
+                "process": process,
+                "error": None,
+                **_came(here),
+                "ok": not rejected,
+            }
+        )
+    return rows
+
+
+def _came(here: list[Registration]) -> dict:
+    return {
+        "registered": tuple(r.table for r in here if r.outcome in ("registered", "reflected") and not r.removed),
+        "extended": tuple(r.table for r in here if r.outcome in ("extended", "kept")),
+        "rejected": tuple(r.table for r in here if r.outcome == "rejected"),
+    }
+
+
+def _add_totals(trace: Trace, rows: list[dict]) -> None:
+    """What each row's process held at its moment; one pass over what came and what was cleared."""
+    events: list[tuple[int, int, Any]] = [(one["at"], 1, one) for one in trace.cleared]
+    events += [
+        (one.at, 0, one)
+        for one in trace.registrations
+        if one.application and one.outcome in ("registered", "reflected") and not one.removed
+    ]
+    events.sort(key=lambda event: event[:2])
+    held: dict[int, dict[str, set[str]]] = {}
+    names: dict[int, list[str]] = {}  # the same of a process, in order
+    place = 0
+    for row in rows:
+        while place < len(events) and events[place][0] <= row["at"][0]:
+            one = events[place][2]
+            if isinstance(one, Registration):
+                tables = held.setdefault(one.process, {}).setdefault(one.metadata.label, set())
+                if one.table not in tables:
+                    tables.add(one.table)
+                    insort(names.setdefault(one.process, []), one.table)
+            else:
+                for process, of_process in held.items():
+                    if of_process.pop(one["metadata"], None):
+                        names[process] = sorted(table for tables in of_process.values() for table in tables)
+            place += 1
+        here = held.get(row["process"], {})
+        row["tables_total"] = sum(map(len, here.values()))
+        row["metadata_count"] = sum(1 for tables in here.values() if tables)
+        telling = row["registered"] or row["rejected"] or row["extended"]
+        row["held"] = tuple(names.get(row["process"], ())) if telling else ()
+
+
+def _frame(rows: list[tuple], columns: list[str], index: str) -> pandas.DataFrame:
+    return pandas.DataFrame(rows, columns=columns).set_index(index)

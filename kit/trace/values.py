@@ -1,0 +1,353 @@
+"""What a startup did, as values.
+
+A :class:`Trace` needs nothing else: paths are relative to the application's root, and the source
+lines that matter are in it. ``reader.py`` makes one from the probe's events, ``tables.py`` shows it as
+DataFrames.
+"""
+
+import gc
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+from ..base.redact import redact
+from .edges import Edges
+
+# In the reason why a run broke: it was ended at a limit or by somebody else, or never began.
+_FROM_OUTSIDE = re.compile(
+    r"\(limits\.\w+\)|supervisor was killed|ended by SIG(KILL|TERM|INT|HUP)\b|cannot be started: |^it did not begin: "
+)
+
+
+def from_outside(why: str | None) -> bool:
+    """Does this reason lie outside of the application, so that another run of the same build may end otherwise?"""
+    return bool(why and _FROM_OUTSIDE.search(why))
+
+
+class Frame(NamedTuple):
+    """One line that was being executed; ``file`` is relative to the application's root if it is the application's."""
+
+    file: str
+    line: int
+    function: str
+    module: str | None
+    application: bool
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+class Site(NamedTuple):
+    """Where something is defined; ``name`` is the class or variable."""
+
+    file: str
+    line: int
+    module: str | None
+    name: str | None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Error:
+    """An exception as it was seen; ``frames`` are those it passed, outermost first."""
+
+    type: str
+    text: str
+    frames: tuple[Frame, ...] = ()
+    links: tuple[tuple, ...] = ()  # (identity, type, text) of it and of what it came from
+    name: str | None = None  # the module that an ImportError asked for
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.text}" if self.text else self.type
+
+    def comes_from(self, other: "Error") -> bool:
+        """Is ``other`` this exception, or one that it was raised from or while handling?"""
+        return bool(other.links) and other.links[0] in self.links
+
+
+@dataclass(frozen=True)
+class Import:
+    """One execution of a module's body."""
+
+    number: int  # in order of beginning, over all processes, application and third party
+    process: int
+    step: str
+    thread: str | None
+    module: str
+    file: str | None  # relative to the root for the application's, else shortened
+    real: str | None  # the file with links resolved, likewise
+    application: bool
+    by: Frame | None  # the statement that led to it
+    chain: tuple[Frame, ...]  # every frame from the step to that statement
+    within: int | None  # number of the import that it happened in
+    began: int  # nanoseconds, one clock for all processes
+    ended: int | None  # None: the process ended first, or no loader executed it and its end was out of sight
+    error: Error | None
+    again: bool  # executed into a namespace that was in use: a reload
+    how: str = "exec"  # import, reload, loader (somebody called one) or exec (no loader had to do with it)
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.ended is None else (self.ended - self.began) / 1e9
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """A ``MetaData`` object; ``label`` says where it was made, the same in every run."""
+
+    process: int
+    number: int
+    label: str
+    site: Frame | None
+    chain: tuple[Frame, ...]
+    application: bool  # not one of a library's own making, such as Alembic's for each operation
+
+
+@dataclass(frozen=True)
+class Registration:
+    """``Table(...)`` reached a ``MetaData``, by a class or directly."""
+
+    table: str
+    process: int
+    step: str
+    thread: str | None
+    metadata: Metadata
+    outcome: str  # registered, rejected, extended, kept or reflected
+    site: Site
+    frame: Frame  # the site as a frame, with its function
+    real: str | None  # the site's file with links resolved
+    chain: tuple[Frame, ...]  # every frame from the step to the site
+    within: int | None  # number of the import that it happened in
+    class_: str | None  # qualified name of the mapped class
+    class_module: str | None
+    named: bool | None  # does the class itself say its table's name?
+    columns: int
+    at: int
+    in_class: str = ""  # of a Table(): "__table__" where a class takes it as that, "body" elsewhere in a class
+    later: bool = False  # its class is mapped on purpose only later (deferred reflection)
+    inside: bool = False  # was another thread in the same function when it was not the first?
+    since: int | None = None  # when its thread began, nanoseconds; of a second registration in a thread
+    existing: tuple[dict, ...] = ()  # the columns that were there, where a second definition came
+    new: tuple[dict, ...] = ()  # the columns of the second definition
+    mapped: bool | None = None  # did a mapper use the table that was there?
+    made_mapper: bool = False  # did the class that came with it get its mapper?
+    removed: bool = False  # taken out again: its columns failed, or by MetaData.remove
+    application: bool = True
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A second definition of a table that was rejected."""
+
+    table: str
+    metadata: Metadata
+    error: str
+    first: Registration | None
+    second: Registration
+
+
+@dataclass(frozen=True)
+class Swallowed:
+    """An exception that left a module of the application, or a rejected table, and did not fail the step."""
+
+    error: Error
+    site: Frame | None
+    chain: tuple[Frame, ...]
+    at: int
+
+
+@dataclass(frozen=True)
+class Behind:
+    """An exception that a run which goes on past failures went past; ``follows``: only for want of an earlier one."""
+
+    error: Error
+    site: Frame | None
+    chain: tuple[Frame, ...]
+    follows: bool
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How a startup step ended; ``ok`` is None for one that never ran."""
+
+    number: int
+    kind: str
+    text: str
+    ok: bool | None
+    error: str | None
+    seconds: float | None
+    exception: Error | None = None
+    output: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One startup, step by step."""
+
+    steps: tuple[StepResult, ...]
+    imports: tuple[Import, ...]
+    edges: Edges
+    metadata: tuple[Metadata, ...]
+    registrations: tuple[Registration, ...]
+    cleared: tuple[dict, ...]
+    created: tuple[dict, ...]  # {metadata, url, table}: ``create_all`` ran, or ``create`` of one table
+    swallowed: tuple[Swallowed, ...]
+    behind: tuple[Behind, ...]
+    judged: tuple[dict, ...]
+    refused: tuple[dict, ...]
+    broke: str | None  # why the run itself broke; None if it came to its end
+    lost: tuple[str, ...]  # what could not be recorded
+    provenance: dict[str, Any]
+    forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
+    sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
+
+    @classmethod
+    def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
+        """A startup that could not begin; ``steps`` are ``(kind, text)``."""
+        never = tuple(StepResult(n, kind, text, None, None, None) for n, (kind, text) in enumerate(steps, 1))
+        return cls(never, (), Edges(), *[()] * 8, broke=f"it did not begin: {why}", lost=(), provenance={})
+
+    @property
+    def cut(self) -> bool:
+        """Was it ended from outside, at a limit or by a kill? Then what it did not show may be there all the same."""
+        return from_outside(self.broke)
+
+    @property
+    def whole(self) -> bool:
+        """Did every step succeed?"""
+        return all(step.ok for step in self.steps)
+
+    @cached_property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Every rejected registration, with the one that was there first; one that several processes show, once."""
+        found: dict[tuple, Conflict] = {}
+        for one in self.registrations:
+            if one.outcome == "rejected":
+                first = self.holder(one)
+                ways = tuple(application_frames(r.chain) if r else None for r in (first, one))
+                found.setdefault(
+                    (one.table, one.metadata.label, ways),
+                    Conflict(one.table, one.metadata, self._error_of(one), first, one),
+                )
+        return tuple(found.values())
+
+    def holder(self, second: Registration) -> Registration | None:
+        """The registration that held the table when ``second`` came."""
+        first = None
+        for one in self.registrations:
+            if one.at >= second.at:
+                break
+            here = one.process == second.process or one.at < self.forked_from(second.process).get(one.process, 0)
+            same = (one.metadata.number, one.table) == (second.metadata.number, second.table)
+            if here and same and one.outcome in ("registered", "reflected") and not one.removed:
+                first = one
+        return first
+
+    def forked_from(self, process: int) -> dict[int, int]:
+        """The processes that a forked one comes from: to the time until which their past is its own."""
+        found: dict[int, int] = {}
+        while process in self.forks and process not in found:
+            process, at = self.forks[process]
+            found[process] = at
+        return found
+
+    def _error_of(self, rejected: Registration) -> str:
+        text = f"Table '{rejected.table}' is already defined for this MetaData instance."
+        for error in self.errors:
+            if f"Table '{rejected.table}' is already defined" in error.text:
+                return str(error)
+        return text
+
+    @cached_property
+    def errors(self) -> tuple[Error, ...]:
+        """Every exception that was seen, of steps, of modules of the application, swallowed or not."""
+        found = [step.exception for step in self.steps if step.exception]
+        found += [one.error for one in self.swallowed]
+        found += [one.error for one in self.imports if one.error and one.application]
+        return tuple(found)
+
+    @cached_property
+    def caught(self) -> tuple[Swallowed, ...]:
+        """Exceptions that left a module of the application and were caught, and while they were handled another failed the step."""
+        finals = [step.exception for step in self.steps if step.ok is False and step.exception is not None]
+        known = {one.error.links[:1] for one in self.swallowed}
+        found = []
+        for one in self.imports:
+            first = one.error.links[:1] if one.error is not None and one.application else ()
+            if first and first not in known and any(first[0] in final.links[1:] for final in finals):
+                known.add(first)
+                chain = one.chain + one.error.frames
+                site = next((frame for frame in reversed(chain) if frame.application), None)
+                found.append(Swallowed(one.error, site, chain, one.ended or one.began))
+        return tuple(found)
+
+    def import_of(self, number: int | None) -> Import | None:
+        return self._imports_by_number.get(number)
+
+    @cached_property
+    def _imports_by_number(self) -> dict[int, Import]:
+        return {one.number: one for one in self.imports}
+
+    def excerpt(self, site, around: int = 2) -> list[tuple[int, str]]:
+        """Source lines about a site or frame, to be shown: ``[(line number, text)]``, empty if the file is not at hand."""
+        lines = _quiet_lines(self.sources.get(site.file, ""))
+        return [(n, lines[n - 1]) for n in range(max(1, site.line - around), min(len(lines), site.line + around) + 1)]
+
+    def statement(self, site, most: int = 40) -> list[tuple[int, str]]:
+        """The lines of the class or call that begins at a site, as far as they are indented deeper; at most ``most``."""
+        lines = self.sources.get(site.file, "").splitlines()[site.line - 1 :][:most]
+        if not lines or site.line < 1:
+            return []
+        deep = _indent(lines[0])
+        outside = (n for n, line in enumerate(lines) if n and line.strip() and _indent(line) <= deep)
+        end = next((n for n in outside if lines[n].strip()[0] not in ")]}"), len(lines))  # these close the first line's
+        while end > 1 and not lines[end - 1].strip():
+            end -= 1
+        return [(site.line + n, line) for n, line in enumerate(lines[:end])]
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
+@lru_cache(maxsize=64)
+def _quiet_lines(source: str) -> list[str]:
+    """Redacted as one text: what is secret over several lines is not told by one of them."""
+    return redact(source).splitlines()
+
+
+@contextmanager
+def no_garbage() -> Iterator[None]:
+    """While the values of a trace are made: all of them stay, and to look for those that do not takes a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def application_frames(chain: Sequence[Frame]) -> tuple[Frame, ...]:
+    """The application's own frames of a chain, each line once in a row."""
+    found: list[Frame] = []
+    for frame in chain:
+        if frame.application and not (found and (found[-1].file, found[-1].line) == (frame.file, frame.line)):
+            found.append(frame)
+    return tuple(found)
+
+
+def executed_by_alembic(body: Import) -> bool:
+    """Was this module executed by Alembic, as it does with ``env.py`` and revisions?"""
+    if body.how != "loader":
+        return False
+    frames = [frame for frame in body.chain if "/importlib/" not in frame.file]
+    return bool(frames) and frames[-1].file.startswith("alembic/util/")

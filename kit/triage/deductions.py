@@ -1,0 +1,301 @@
+"""What follows from a log and a source, each sentence with its because.
+
+Nothing is run. What the evidence does not carry is said to be undecided.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..incident.repository import Commit, Repository
+from ..incident.source_tables import Definition, Tables, decoded, read_tables
+from .frames import paths_below
+from .logs import Traceback
+
+_DEFINED = re.compile(r"Table '(?P<table>[^']+)' is already defined for this MetaData")
+_CLASS = re.compile(r"class (?P<name>\w+)\b")
+_MOST = 5  # named in one sentence
+_LARGEST = 4 << 20  # bytes of a source file
+
+
+@dataclass(frozen=True)
+class Deduction:
+    """A sentence and its reason; ``decided`` is False where the sentence says that something stays open."""
+
+    says: str
+    because: str
+    decided: bool = True
+
+
+def deduce(
+    traceback: Traceback,
+    frames: Sequence,
+    worktree_matches: bool | None,
+    builds: Sequence[Commit],
+    excluded: Sequence,
+    commits: int,
+    *,
+    repository: Repository | None,
+    work_tree: Path | None,
+) -> tuple[Deduction, ...]:
+    """Every deduction, from which build it was to which definition must be the other one.
+
+    :param frames: ``FrameResult`` values, of the work tree
+    :param excluded: ``Excluded`` values
+    """
+    found = [*_of_work_tree(frames, worktree_matches, work_tree)]
+    if repository is not None and commits:
+        found += _of_builds(builds, excluded, commits, repository)
+    found += _missing_classes(frames, work_tree)
+    table, site = _collision(traceback, frames)
+    if table is not None:
+        run = _earlier_run(traceback, frames, site) if site is not None else None
+        found += _of_tables(table, site, run, builds, worktree_matches, repository, work_tree)
+    return tuple(found)
+
+
+# ------------------------------------------------------------------------------------ which build
+
+
+def _of_work_tree(frames, matches: bool | None, work_tree: Path | None) -> list[Deduction]:
+    if work_tree is None:
+        return []
+    compared = [one for one in frames if one.matches is not None]
+    if matches is None:
+        says = "Undecided whether the work tree made the log"
+        return [Deduction(says, "no frame of the log has a file of the application with a source line", False)]
+    if matches:
+        places = ", ".join(f"{one.frame.file}:{one.frame.line}" for one in compared)
+        return [Deduction("The work tree can have made the log", f"each of its lines stands there: {places}")]
+    wrong = [str(one.differs) for one in frames if one.differs]
+    return [Deduction("The work tree is not what made the log", "; ".join(wrong[:_MOST]))]
+
+
+def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[Deduction]:
+    found = []
+    if builds:
+        which = f"Only {len(builds)} of" if len(builds) < commits else "All"
+        names = ", ".join(map(str, builds[:_MOST])) + (
+            f" and {len(builds) - _MOST} more" if len(builds) > _MOST else ""
+        )
+        found.append(
+            Deduction(f"{which} {commits} commits can have made the log: {names}", "every line stands in them")
+        )
+    elif not excluded:
+        says = "Undecided which commit made the log"
+        found.append(Deduction(says, "no frame of it has a source line that commits can be asked for", False))
+    for one in excluded:
+        differs = "; ".join(str(each) for each in one.differs[:_MOST])
+        if one.side == "all":
+            hint = ", or older than this shallow clone" if repository.shallow else ""
+            says = f"None of the {commits} commits made the log: it comes from a build that is not in this repository{hint}"
+            found.append(Deduction(says, f"the one that comes nearest is {one.nearest}: {differs}"))
+        else:
+            way = "later" if one.side == "after" else "earlier, or on other branches,"
+            which = (
+                f"{one.nearest} and {way} cannot have made the log"
+                if one.count > 1
+                else f"{one.nearest} cannot have made it"
+            )
+            found.append(Deduction(f"{which} ({one.count} commit{'s' if one.count > 1 else ''})", differs))
+    return found
+
+
+def _missing_classes(frames, work_tree: Path | None) -> list[Deduction]:
+    """A frame inside a class statement, of a file that has no such class any more."""
+    found = []
+    for one in frames:
+        named = _CLASS.match(one.frame.text or "")
+        file = work_tree / one.frame.file if work_tree is not None else None
+        if not named or one.matches is not False or file is None or not file.is_file():
+            continue
+        if not re.search(rf"^\s*class {named['name']}\b", decoded(file.read_bytes()), re.MULTILINE):
+            says = f"{one.frame.file} of the work tree is not the file that ran"
+            because = f"the log has it at line {one.frame.line} in class {named['name']}, and it holds no such class"
+            found.append(Deduction(says, because))
+    return found
+
+
+# ------------------------------------------------------------------------------------ which definitions
+
+
+def _collision(traceback: Traceback, frames):
+    """The table that was defined a second time, and the frame of the application that defined it."""
+    for one in reversed(traceback.raised):
+        named = _DEFINED.search(one.text or "")
+        if named:
+            passed = {(frame.file, frame.line) for frame in one.frames}
+            own = [result.frame for result in frames if (result.frame.logged, result.frame.line) in passed]
+            # A schema's name stands before a dot, and elsewhere in the source.
+            return named["table"].rpartition(".")[2], own[-1] if own else None
+    return None, None
+
+
+@dataclass(frozen=True)
+class _EarlierRun:
+    """A module's run that an exception ended before the same module ran again: its last line, the error, who came again."""
+
+    line: int
+    error: str
+    again: str
+
+
+def _earlier_run(traceback: Traceback, frames, site) -> _EarlierRun | None:
+    """Did the module of ``site`` run before, to be ended by an exception of the same chain?
+
+    A traceback begins where its exception was caught: what it passed through below that had ended. Frames that a later
+    exception has below the same place were begun after that.
+    """
+    for earlier, later in zip(traceback.raised, traceback.raised[1:], strict=False):
+        if later.link not in ("context", "cause") or not earlier.frames:
+            continue
+        caught = (earlier.frames[0].file, earlier.frames[0].function)
+        at = next((n for n, one in enumerate(later.frames) if (one.file, one.function) == caught), None)
+        ended = [one for one in earlier.frames[1:] if (one.file, one.function) == (site.logged, "<module>")]
+        if at is None or not ended:
+            continue
+        for before, one in zip(later.frames[at:], later.frames[at + 1 :], strict=False):
+            if (one.file, one.line, one.function) == (site.logged, site.line, "<module>"):
+                shown = {(each.frame.logged, each.frame.line): each.frame.file for each in frames}
+                named = [each for each in later.frames[at : later.frames.index(one)] if (each.file, each.line) in shown]
+                by = (named or [before])[-1]
+                again = f"{shown.get((by.file, by.line), by.file)}:{by.line}"
+                return _EarlierRun(ended[-1].line, str(earlier).splitlines()[0], again)
+    return None
+
+
+def _of_tables(table, site, run, builds, worktree_matches, repository, work_tree) -> list[Deduction]:
+    sources, where = _sources(builds, worktree_matches, repository, work_tree)
+    if sources is None:
+        says = f"Undecided where {table} is defined"
+        return [Deduction(says, "no source that is at hand can have made the log", False)]
+    tables = read_tables(sources, table)
+    here = _definition_at(site, tables) if site is not None else None
+    if run is not None:
+        twice = Deduction(
+            f"{site.file} ran twice: its first run failed at line {run.line}",
+            f"there {run.error} ended it, and while that was handled {run.again} had it run again, to line {site.line}",
+        )
+        if here is not None and here.always and not here.again and here.line < run.line:
+            other = Deduction(
+                f"The other definition must be the same one, {here}, in the first run",
+                f"that run had passed line {here.line} when it failed at line {run.line}, and its table stayed",
+            )
+            return [twice, _count(table, tables, where), other]
+    elif here is not None:
+        # Every table of that file matters, not only the one that was rejected.
+        whole = read_tables({here.file: sources[here.file]}).in_file(here.file)
+        twice = _ran_twice(table, here, whole)
+    else:
+        twice = Deduction(
+            f"Undecided whether the module that defines {table} ran twice",
+            f"the log's last line of the application is no definition of {table} that the text alone shows",
+            False,
+        )
+    return [twice, _count(table, tables, where), _other(table, here, twice.decided and run is None, tables, where)]
+
+
+def _sources(builds, worktree_matches, repository: Repository | None, work_tree: Path | None):
+    """Python files of what made the log: the newest build that can have, else the work tree if it can."""
+    if builds and repository is not None:
+        files = repository.files(builds[0].sha)
+        sizes = repository.objects(list(files.values()))
+        small = {path: sha for (path, sha), one in zip(files.items(), sizes, strict=True) if one and one[2] <= _LARGEST}
+        contents = repository.contents(small.values())
+        found = {path: contents[sha] for path, sha in small.items() if sha in contents}
+        return found, f"in {builds[0]}"
+    if worktree_matches and work_tree is not None:
+        return dict(_python_files(work_tree)), "in the work tree"
+    return None, ""
+
+
+def _python_files(root: Path):
+    for path in sorted(paths_below(root, None)):
+        file = root / path
+        try:
+            if file.stat().st_size <= _LARGEST:
+                yield path, file.read_bytes()
+        except OSError:
+            continue
+
+
+def _definition_at(site, tables: Tables) -> Definition | None:
+    for one in tables.definitions:
+        if one.file == site.file and one.line == site.line:
+            return one
+    # A class with decorators is reported at one of them by some versions of Python.
+    named = _CLASS.match(site.text or "")
+    near = [one for one in tables.in_file(site.file) if 0 < one.line - site.line <= 5 and not named]
+    return near[0] if near else None
+
+
+def _ran_twice(table: str, here: Definition, whole: Sequence[Definition]) -> Deduction:
+    before = [
+        one
+        for one in whole
+        if one.line < here.line
+        and one.table not in (None, table)
+        and one.base == here.base
+        and one.always
+        and not one.again
+    ]
+    if before and here.always:
+        first = before[0]
+        return Deduction(
+            f"{here.file} did not run twice: another definition of {table} was there before it",
+            f"it defines {first.table} (line {first.line}) before {table} (line {here.line}); in a second run, under "
+            f"whatever name, {first.table} would have been rejected first",
+        )
+    why = (
+        f"{table} is the first table that {here.file} defines"
+        if here.always
+        else f"{here} does not stand at the top level of its module"
+    )
+    says = f"Undecided whether {here.file} ran twice or another definition of {table} exists"
+    return Deduction(says, f"{why}: either would look the same in the log", False)
+
+
+def _count(table: str, tables: Tables, where: str) -> Deduction:
+    named, open_ = tables.of(table), _open(table, tables)
+    if not named:
+        says = f"No definition in the source names {table}"
+        return Deduction(says, f"{where}, no __tablename__, Table(...) or mixin reads so{open_}", not open_)
+    times = {1: "once", 2: "twice"}.get(len(named), f"{len(named)} times")
+    listed = ", ".join(map(str, named))
+    return Deduction(
+        f"The source defines {table} {times}: {listed}", f"read {where} without running it{open_}", not open_
+    )
+
+
+def _other(table: str, here: Definition | None, another: bool, tables: Tables, where: str) -> Deduction:
+    others = [one for one in tables.of(table) if one != here]
+    open_ = _open(table, tables)
+    if here is not None and another and len(others) == 1 and not open_:
+        because = (
+            f"{where} it is the only other place that names {table}, no name is computed, and the log proves another"
+        )
+        return Deduction(f"The other definition must be {others[0]}", because)
+    says = f"Undecided which definition of {table} was the other one"
+    if not others:
+        return Deduction(
+            says, f"{where} nothing else names it: a library, reflection or a second run may have{open_}", False
+        )
+    listed = ", ".join(map(str, others))
+    if len(others) > 1 or open_:
+        return Deduction(says, f"{where} it can be any of {listed}{open_}", False)
+    return Deduction(
+        says, f"{where} {listed} names it as well, and the log alone does not show that it was used", False
+    )
+
+
+def _open(table: str, tables: Tables) -> str:
+    """What the text does not tell, as the end of a sentence."""
+    computed, unread = tables.computed(table), tables.unread
+    parts = []
+    if computed:
+        listed = ", ".join(map(str, computed[:_MOST])) + (" and others" if len(computed) > _MOST else "")
+        parts.append(f"undecided for names that are computed: {listed}")
+    if unread:
+        parts.append(f"undecided for files that this Python cannot parse: {', '.join(unread[:_MOST])}")
+    return f"; {'; '.join(parts)}" if parts else ""

@@ -1,0 +1,158 @@
+"""What must be true after a fix: each check, run for real against one startup."""
+
+import http.client
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..base.redact import redact
+from ..incident.model import Check, Http, Incident
+from ..startup.child.uncompiled import uncompiled
+from ..startup.migrations import Migrations, last_line, look
+from ..startup.process import command_line, run
+from ..startup.workspace import Workspace
+from ..trace.judged import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
+from ..trace.values import Trace, from_outside
+
+_NO_SERVER = "no server is up"
+_UNCOMPILED = str(Path(__file__).parents[1] / "startup" / "child" / "uncompiled.py")
+
+
+class Asker:
+    """Asks what has to be asked while the application is up; what needs the trace comes after."""
+
+    def __init__(self, incident: Incident):
+        self.incident = incident
+        self.answers: dict[int, CheckResult] = {}
+        self.migrated: Migrations | None = None
+        self.uncompiled: str | None = None  # a file that a patch made such that Python cannot compile it
+
+    def __call__(self, space: Workspace, port: int | None) -> None:
+        self.uncompiled = _uncompiled(space, self.incident) if space.patched else None
+        for number, check in enumerate(self.incident.checks):
+            if check.http is not None:
+                self.answers[number] = _ask_http(check, check.http, self.incident, port)
+            elif check.command is not None:
+                self.answers[number] = _ask_command(check, space, self.incident, f"check-{number}", port)
+            elif check.migrations is not None:
+                self.answers[number] = self._ask_alembic(check, space, f"check-{number}")
+
+    def _ask_alembic(self, check: Check, space: Workspace, name: str) -> CheckResult:
+        found = self.migrated = look(self.incident, space, check.migrations, name)
+        if found.problem:
+            ok = None if from_outside(found.problem) else False
+            return CheckResult(str(check), ok, found.problem, kind="migrations")
+        problems = []
+        if found.current != found.heads:
+            at = ", ".join(found.current) or "no revision"
+            problems.append(f"the database is at {at}, head is {', '.join(found.heads)}")
+        problems += found.differences
+        if not problems:
+            seen = f"at head {', '.join(found.heads)}; models and schema agree"
+            return CheckResult(str(check), True, seen, kind="migrations")
+        return CheckResult(str(check), False, listed(problems), tuple(sorted(set(found.differing))), "migrations")
+
+
+def answer_checks(incident: Incident, trace: Trace, asker: Asker, tables: Sequence[str]) -> tuple[CheckResult, ...]:
+    """Every check of the incident, in its order, with those that the trace decides.
+
+    :param tables: what the incident is about: two classes for one of these are wrong on any metadata
+    """
+    results = []
+    for number, check in enumerate(incident.checks):
+        if number in asker.answers:
+            result = asker.answers[number]
+            if check.migrations is not None:
+                result = with_unseen_models(result, trace, asker.migrated)
+            if check.http is not None and result.ok is False and result.seen == _NO_SERVER:
+                failed = next((f", since step {s.number} ({s}) failed" for s in trace.steps if s.ok is False), "")
+                result = replace(result, seen=_NO_SERVER + failed)
+            if trace.cut and result.ok is False:
+                result = replace(result, ok=None, seen=f"{result.seen}; the run broke: {trace.broke}")
+        elif check.mappers:
+            result = judge_mappers(trace, tables)
+        elif check.clean_start:
+            result = judge_start(trace)
+        elif check.mappers is False or check.clean_start is False:
+            continue
+        else:
+            result = CheckResult(str(check), None, "the startup did not get far enough to be asked", kind=check.kind)
+        results.append(result)
+    return tuple(results)
+
+
+def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations | None) -> CheckResult:
+    """The migrations check, with what Alembic cannot see: classes whose table in the database lacks their columns."""
+    if migrated is None or migrated.problem:
+        return result
+    problems, about, frozen = [], set(), executed_by_alembic_modules(trace)
+    for judged in trace.judged:
+        for one in judged["mappers"] or ():
+            there = migrated.database.get(one.get("table"))
+            lacking = sorted(set(one.get("columns", ())) - set(there)) if there is not None else []
+            if lacking and one["mod"] not in frozen and migrated.models.get(one["table"]) != one["columns"]:
+                problems.append(
+                    f"{one['mod']}.{one['cls']} maps table {one['table']}, which has no column {', '.join(lacking)} in the database"
+                )
+                about.add(one["table"])
+    if not problems:
+        return result
+    problems = sorted(set(problems))
+    before = [] if result.ok else [result.seen]
+    return CheckResult(
+        result.check, False, listed(before + problems), tuple(sorted({*result.tables, *about})), result.kind
+    )
+
+
+def _ask_http(check: Check, request: Http, incident: Incident, port: int | None) -> CheckResult:
+    if port is None:
+        return CheckResult(str(check), False, _NO_SERVER, kind="http")
+    seconds = incident.limits.seconds
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    try:
+        connection.request(request.method, request.path, body=request.body, headers=request.headers)
+        answer = connection.getresponse()
+        body = answer.read(2000).decode("utf-8", "replace").strip()
+    except TimeoutError:
+        return CheckResult(str(check), None, f"no answer after {seconds:g} seconds (limits.seconds)", kind="http")
+    except (OSError, http.client.HTTPException) as error:
+        return CheckResult(str(check), False, f"no answer: {type(error).__name__}: {error}", kind="http")
+    finally:
+        connection.close()
+    ok = answer.status == request.status
+    # The body of an answer as it should be may differ from run to run, and says nothing.
+    seen = f"{answer.status} {answer.reason}" + (f": {_start(body)}" if body and not ok else "")
+    return CheckResult(str(check), ok, redact(seen), kind="http")
+
+
+def _start(body: str, most: int = 160) -> str:
+    """How an answer begins, in one line: HTML without its tags, cut between two words."""
+    text = " ".join(re.sub(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", " ", body, flags=re.S | re.I).split())
+    return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
+
+
+def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, port: int | None) -> CheckResult:
+    if port is None and "{port}" in check.command:
+        return CheckResult(str(check), False, _NO_SERVER, kind="command")
+    ran = run(
+        command_line(space.filled(check.command.replace("{port}", str(port))), space), space, incident.limits, name
+    )
+    seen = ran.why or (
+        f"exit code {ran.code}" + ("" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}")
+    )
+    return CheckResult(str(check), None if from_outside(ran.why) else ran.ok, redact(seen), kind="command")
+
+
+def _uncompiled(space: Workspace, incident: Incident) -> str | None:
+    """A file that the application's Python cannot compile with the patches and can without them, and what it says."""
+    if space.python == sys.executable:  # no process needed: this is the interpreter
+        said = uncompiled(space.root, space.before, space.patched)
+    else:
+        names = space.folder / "patched.json"
+        names.write_text(json.dumps(space.patched), encoding="utf-8")
+        argv = [space.python, "-I", _UNCOMPILED, str(space.root), str(space.before), str(names)]
+        said = last_line(run(argv, space, incident.limits, "compiled").stdout)
+    return redact(said) if said else None

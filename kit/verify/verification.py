@@ -1,0 +1,268 @@
+"""Fixes × checks, with the control: which fix cures, which only hides."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..base.errors import IncidentError, RunBroke
+from ..base.interrupt import interruptible, pool_of
+from ..base.redact import redact
+from ..diagnose.definitions import one_place
+from ..incident.model import Incident
+from ..startup.run import reproduce
+from ..startup.workspace import refuse_patches
+from ..trace.expected import incident_tables, shows_incident
+from ..trace.judged import CheckResult, judge_mappers, judge_start
+from ..trace.values import Frame, Trace, application_frames, from_outside
+from .checks import Asker, answer_checks
+
+VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
+# Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
+_STATE = ("mappers", "migrations", "definitions")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One build of the application, started and checked; ``patches`` are file names, in order."""
+
+    name: str
+    patches: tuple[str, ...]
+    trace: Trace
+    checks: tuple[CheckResult, ...]
+    reproduced: bool
+    uncompiled: str | None = None  # what a patch wrote that is no Python
+
+
+@dataclass(frozen=True)
+class FixResult:
+    """A fix and what running it showed; ``because`` is the reason for the verdict in a sentence."""
+
+    name: str
+    claim: str | None
+    patches: tuple[str, ...]
+    verdict: str
+    because: str
+    checks: tuple[CheckResult, ...]
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The control, which must reproduce, and every fix; ``fixes`` is empty where the control does not."""
+
+    control: Attempt
+    reproduced: bool
+    fixes: tuple[FixResult, ...]
+    verified: tuple[str, ...]
+
+    @property
+    def broke(self) -> bool:
+        """Is no fix verified, and at least one undecided?"""
+        return not self.verified and any(one.verdict == "undecided" for one in self.fixes)
+
+
+@interruptible
+def verify(
+    incident: Incident,
+    *,
+    only: Sequence[str] | None = None,
+    executor: Executor | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Verification:
+    """Start the build as it is and with each fix, side by side, and judge each by what was seen.
+
+    :param only: names of fixes to try; all of them by default
+    :param executor: where the startups run; by default threads, one a core
+    :raises IncidentError: a patch does not apply
+    :raises RunBroke: the build as it was could not begin
+    """
+    names = list(incident.fixes) if only is None else list(only)
+    stale = None
+    try:
+        refuse_patches(incident, names)  # now, and not when others have been waited for
+    except IncidentError as error:
+        stale = error  # of a build that is mended nobody asks for more
+    results: dict[str, FixResult] = {}
+    with pool_of(executor) as pool:
+        progress("control: starting the build as it is")
+        first = pool.submit(attempt, incident, None)
+        # In a pool of our own fixes begin beside the control, so that no core waits for it. Without an incident
+        # they are taken back; in somebody else's pool that would be others' time.
+        beside = executor is None and stale is None
+        futures = {pool.submit(attempt, incident, name): name for name in (names if beside else ())}
+        control = first.result()
+        said = "the incident reproduces" if control.reproduced else "the incident does not reproduce"
+        progress(
+            f"control: {said}"
+            + (f"; trying {len(names)} fix{'es' if len(names) > 1 else ''}" if control.reproduced and names else "")
+        )
+        if not control.reproduced:
+            pool.cancel()
+            return Verification(control, False, (), ())
+        if stale is not None:
+            raise stale
+        if not beside:
+            futures = {pool.submit(attempt, incident, name): name for name in names}
+        for number, future in enumerate(as_completed(futures), 1):
+            one = results[futures[future]] = _result(
+                incident, futures[future], _of_fix(incident, futures[future], future), control
+            )
+            held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold"
+            why = "" if one.verdict == "cures" else f": {_short(one.because)}"
+            progress(f"fix {number} of {len(names)}, {one.name}: {held}, {one.verdict}{why}")
+    fixes = tuple(results[name] for name in names)
+    return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
+
+
+def attempt(incident: Incident, fix: str | None = None) -> Attempt:
+    """Start one build, the broken one or one with a fix, and ask every check."""
+    changes = [] if fix is None else incident.changes_of(fix)
+    asker = Asker(incident)
+    trace = reproduce(incident, patches=changes, judge=True, while_up=asker)
+    checks = answer_checks(incident, trace, asker, incident_tables(incident, trace))
+    names = tuple(one.name if isinstance(one, Path) else f"commit {one}" for one in changes)
+    return Attempt(fix or "control", names, trace, checks, shows_incident(incident, trace), asker.uncompiled)
+
+
+def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt:
+    """The attempt of a fix; one that could not begin is undecided, and takes nothing from the others."""
+    try:
+        return future.result()
+    except RunBroke as error:
+        why = str(error).splitlines()[0].removeprefix(f"{incident.file}: ")
+        trace = Trace.not_begun([(step.kind, redact(step.text)) for step in incident.startup], why)
+        patches = tuple(str(one).rpartition("/")[2] for one in incident.changes_of(name))
+        return Attempt(name, patches, trace, answer_checks(incident, trace, Asker(incident), ()), False)
+
+
+def _short(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
+
+
+def _result(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
+    checks = (_gone(incident, tried), *tried.checks, *_implied(incident, tried, control))
+    verdict, because = _judge(tried, control, checks, incident_tables(incident, control.trace))
+    return FixResult(name, incident.fixes[name].claim, tried.patches, verdict, because, checks, tried.trace)
+
+
+def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...]:
+    """What the run of a fix met in place of the incident: each error that the build as it was did not end with, and where.
+
+    One that it had caught counts where it now fails a step.
+    """
+    if any(one.kind == "gone" and one.ok is False for one in fix.checks):
+        return ()
+    failed = {step.error for step in control.trace.steps}
+    passed = {str(one.error) for one in control.trace.swallowed}
+    found: dict[str, Frame | None] = {}
+    for step in fix.trace.steps:
+        if step.ok is False and step.error and step.error not in failed and not from_outside(step.error):
+            frames = step.exception.frames if step.exception is not None else ()
+            found.setdefault(step.error, next((f for f in reversed(frames) if f.application), None))
+    for one in fix.trace.swallowed:
+        if str(one.error) not in passed:
+            found.setdefault(str(one.error), one.site)
+    for judged in fix.trace.judged if not found else ():
+        if judged["error"] is not None:
+            found.setdefault(f"configure_mappers(): {judged['error']}", None)
+    return tuple(found.items())
+
+
+def _gone(incident: Incident, tried: Attempt) -> CheckResult:
+    shown = incident.expect.error or "the incident"
+    where = [f"{one.error} at {one.second.site}" for one in tried.trace.conflicts]
+    seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"gone: {shown}"
+    unseen = tried.uncompiled or (tried.trace.broke if tried.trace.cut else None)
+    if unseen and not tried.reproduced:
+        return CheckResult("incident's error gone", None, f"not seen, before the startup ended: {unseen}", kind="gone")
+    return CheckResult("incident's error gone", not tried.reproduced, seen, kind="gone")
+
+
+def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
+    """What no fix may leave behind, also where the incident file does not ask for it."""
+    asked = {check.kind for check in incident.checks}
+    implied = []
+    if "mappers" not in asked:
+        implied.append(judge_mappers(tried.trace, incident_tables(incident, control.trace)))
+    if "clean_start" not in asked:
+        # What was swallowed before and has nothing to do with the incident stays allowed.
+        known = [str(one.error) for one in control.trace.swallowed] if not tried.reproduced else []
+        implied.append(judge_start(tried.trace, known))
+    return tuple(one for one in implied if one.ok is not None or tried.trace.cut) + _merged(
+        tried, incident_tables(incident, control.trace)
+    )
+
+
+def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
+    """A table of the incident that two definitions share now: its columns are merged, or one set is dropped."""
+    for one in tried.trace.registrations:
+        if one.table in tables and one.outcome in ("extended", "kept"):
+            first = tried.trace.holder(one)
+            if first and first.outcome != "reflected" and first.site != one.site:
+                what = "adds its columns to" if one.outcome == "extended" else "is ignored in favour of"
+                again = one_place(first, one)
+                seen = f"{again}: at {one.site} the second {what} the first" if again else None
+                seen = f"table {one.table}: {seen or f'the definition at {one.site} {what} the one at {first.site}'}"
+                return (CheckResult("one definition a table", False, seen, (one.table,), "definitions"),)
+    return ()
+
+
+def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tables: Sequence[str]) -> tuple[str, str]:
+    """The verdict and its reason.
+
+    ``does-not-cure``: the error is still there, or the next one stands behind it. ``breaks``: something
+    that worked no longer does. ``hides``: the error is gone and the state is wrong. ``cures``: the error
+    is gone and every check holds. ``undecided``: the run was ended from outside, or a check could not be asked,
+    and nothing else tells.
+    """
+    trace = tried.trace
+    if tried.reproduced:
+        through = ""
+        if trace.conflicts:
+            second = trace.conflicts[0].second
+            through = f", at {second.site} by " + " → ".join(str(f) for f in application_frames(second.chain)[:-1])
+        return "does-not-cure", f"the same error is raised{_caught(trace)}{through}"
+    if tried.uncompiled:
+        return "breaks", f"the patch writes what Python cannot compile: {tried.uncompiled}"
+    if trace.cut:
+        return "undecided", f"the run broke before it could tell: {trace.broke}"
+    if trace.broke and not control.trace.broke:
+        return "breaks", f"the run broke: {trace.broke}"
+    before = {one.check: one.ok for one in control.checks}
+    broken = [_in_short(c) for c in checks if c.ok is False and before.get(c.check) and c.kind not in _STATE]
+    worked = {step.number for step in control.trace.steps if step.ok}
+    broken += [
+        f"step {step.number} ({step}): {step.error}" for step in trace.steps if step.number in worked and not step.ok
+    ]
+    if broken:
+        return "breaks", "what worked no longer does: " + broken[0]
+    failed = [one for one in checks if one.ok is False]
+    unasked = [one for one in checks if one.ok is None]
+    if not failed and not unasked:
+        return "cures", f"the error is gone, and all {len(checks)} checks hold"
+    if not failed:
+        said = "; ".join(_in_short(one) for one in unasked[:2])
+        return "undecided", f"the error is gone, and what else must hold could not be decided: {said}"
+    start = judge_start(trace)
+    wrong = [_in_short(c) for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
+    if wrong and all(step.ok for step in trace.steps):
+        return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong[:2])
+    if not start.ok and any(one.kind == "clean_start" for one in failed):
+        return "does-not-cure", f"the error is gone, and the next one stands behind it: {start.seen}"
+    return "hides", "the error is gone and the start is clean, but " + "; ".join(
+        f"{c.check}: {c.seen}" for c in failed[:2]
+    )
+
+
+def _caught(trace: Trace) -> str:
+    """Told where nothing fails for the incident any more, and it is there all the same: it was not gone, to be hidden."""
+    swallowed = {str(one.error) for one in trace.swallowed}
+    quiet = swallowed and all(step.ok for step in trace.steps)
+    return ", and only swallowed" if quiet and all(one.error in swallowed for one in trace.conflicts) else ""
+
+
+def _in_short(check: CheckResult) -> str:
+    """A failed check in one sentence; the rest of what was seen is in the check itself."""
+    first, _, rest = check.seen.partition("; ")
+    return f"{check.check}: {first}" + (" (and more)" if rest else "")

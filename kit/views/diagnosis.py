@@ -1,0 +1,251 @@
+"""What a notebook shows of a diagnosis: the mechanism, the definitions, what stands behind, each hypothesis."""
+
+from itertools import accumulate
+
+from ..diagnose.definitions import type_of
+from ..diagnose.diagnosis import Diagnosis
+from ..diagnose.hypotheses import Tested
+from ..trace.graph import import_graph
+from ..verify.verification import Verification, met
+from .markup import (
+    Part,
+    Shown,
+    code,
+    count,
+    fold,
+    items,
+    join,
+    para,
+    preformatted,
+    stack,
+    strong,
+    table,
+    with_places,
+    word,
+)
+
+_MOST = 30  # rows of a table that could be as long as the application
+_VERDICTS = {"confirmed": True, "refuted": False, "undecided": None}
+
+
+def mechanism(diagnosis: Diagnosis) -> Shown:
+    """The mechanism with its evidence, and for each neighbour the fact that rules it out."""
+    finding = diagnosis.finding
+    named = {"none": "No fault of this family", "undecided": "Undecided"}.get(finding.mechanism)
+    top = para(strong(named)) if named else para("The mechanism is ", strong(finding.mechanism), ".")
+    broke = diagnosis.trace.broke
+    because = ["the run broke, for the reason in the verdict" if one == broke else one for one in finding.because]
+    parts = [top, items(map(with_places, because))]
+    if finding.against:
+        rows = [(slug, with_places(sentence)) for slug, sentence in finding.against.items()]
+        ruled_out = table("Neighbours ruled out", ("mechanism", "the fact that rules it out"), rows)
+        others = count(len(rows), "other mechanism")
+        parts.append(fold(f"{others}, each with the fact that rules it out", ruled_out))
+    return Shown(parts)
+
+
+def definitions(diagnosis: Diagnosis) -> Shown:
+    """The competing definitions column by column, beside what the migrations create."""
+    found = diagnosis.definitions
+    if found is None:
+        return Shown([para("No table is defined twice: nothing competes.")])
+    rows, marked = [], []
+    for number, column in enumerate(found.columns):
+        differs = ", ".join(column.differs) if column.first or column.second else "only in the migrations"
+        if column.differs:
+            marked.append(number)
+        rows.append(
+            (
+                column.name,
+                *(_side(side) for side in (column.first, column.second, column.migrations)),
+                differs or "same",
+            )
+        )
+    both = [str(side) for side in (diagnosis.first, diagnosis.second)]
+    if both[0] == both[1] and diagnosis.first.module != diagnosis.second.module:
+        both = [f"{side} as {side.module}" for side in (diagnosis.first, diagnosis.second)]
+    heads = ("column", f"first, {both[0]}", f"second, {both[1]}", "migrations", "difference")
+    which = found.agrees.split(" ")[0] in ("both", "neither") or found.agrees.startswith("the ")
+    agrees = (
+        para("The migrations agree with: ", strong(found.agrees.rstrip(".")), ".")
+        if which
+        else para(_sentence(found.agrees))
+    )
+    return Shown([agrees, table(f"Definitions of table {found.table}", heads, rows, marked=marked)])
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?", "…")) else ".")
+
+
+def _side(side: dict | None) -> Part:
+    if side is None:
+        return join("–")
+    said = [type_of(side)]
+    said += [name.replace("_", " ") for name in ("primary_key", "unique", "index") if side.get(name)]
+    said += ["nullable" if side.get("nullable") else "not null"]
+    said += [f"to {target}" for target in side.get("foreign_keys") or ()]
+    said += [
+        f"{name.replace('_', ' ')} {side[name]}" for name in ("default", "server_default") if side.get(name) is not None
+    ]
+    return join(*(code(one) if n == 0 else one for n, one in enumerate(said)), between=", ")
+
+
+def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Shown:
+    """What stands behind the first failure, so that one round of fixing is enough: by a run that went on past it.
+
+    :param verification: with it, also what the runs of the fixes met there
+    """
+    own = [one for one in diagnosis.masked if not one.follows]
+    rest = [one for one in diagnosis.masked if one.follows]
+    if diagnosis.finding.mechanism == "none":
+        return Shown([para("No fault was found, so nothing can stand behind it.")])
+    with_fixes = _met_by_fixes(diagnosis, verification) if verification is not None else []
+    if not diagnosis.masked and diagnosis.beyond is not None and diagnosis.beyond.broke:
+        same = diagnosis.beyond.broke == diagnosis.trace.broke
+        broke = f"The second run, which goes on past failures, broke too{', for the same reason.' if same else ': '}"
+        why = None if same else diagnosis.beyond.broke
+        return Shown([para("" if with_fixes else "Not known. ", broke, why), *with_fixes])
+    if not diagnosis.masked:
+        said = "A second run, which went on past the first failure, met no error that the first startup had not shown."
+        if with_fixes:
+            return Shown([para(said), *with_fixes])
+        tried = verification.fixes if verification is not None else ()
+        broke = [one.name for one in tried if one.trace.cut]
+        rests = " Nor did the run of any fix" if tried else " What only a mended build reaches is not in it"
+        rests += f", as far as they came: broken were those of {', '.join(broke)}." if broke else "."
+        return Shown([para(said + rests)])
+    rows = [(str(n), str(one.error), code(one.site) if one.site else "") for n, one in enumerate(own, 1)]
+    said = para(
+        "From a second run, marked as such, that went on past failures: a rejected table took the place of the first, "
+        "a failing statement of a module was passed over."
+    )
+    parts = [said, table("Behind the first failure", ("no.", "error", "raised at"), rows)] if own else [said]
+    if rest:
+        follow = items(join(str(one.error), " at ", code(one.site)) for one in rest)
+        parts.append(fold(f"{len(rest)} more, only for want of what failed earlier", follow))
+    return Shown([*parts, *with_fixes])
+
+
+def _met_by_fixes(diagnosis: Diagnosis, verification: Verification) -> list[Part]:
+    """What the runs of the fixes met once the incident's error was out of their way."""
+    shown = {
+        str(error) for error in diagnosis.trace.errors if error not in [s.exception for s in diagnosis.trace.steps]
+    }
+    rows = []
+    for fix in verification.fixes:
+        for error, site in met(fix, verification.control):
+            new = "no; the fix brings it in" if fix.verdict == "breaks" else "no"
+            known = "yes, and caught there" if error in shown else new
+            rows.append((code(fix.name), fix.verdict, error, code(site) if site else "", known))
+    if not rows:
+        return []
+    head = ("fix", "verdict", "error", "raised at", "in the first startup")
+    said = para("With the incident's error out of the way, the runs of the fixes met:")
+    return [said, table("Met by the runs of the fixes", head, rows)]
+
+
+def hypotheses(diagnosis: Diagnosis) -> Shown:
+    """Each hypothesis with the experiment that could refute it, the verdict and its evidence."""
+    if not diagnosis.hypotheses:
+        return Shown([para("Nobody wrote down a hypothesis, and no table was registered twice.")])
+    people = [one for one in diagnosis.hypotheses if one.of == "people"]
+    added = [one for one in diagnosis.hypotheses if one.of == "kit"]
+    parts = [_tested("What people believed", people)] if people else []
+    parts += [_tested("Further hypotheses that fit the trace", added)] if added else []
+    return Shown(parts)
+
+
+def _tested(caption: str, tested: list[Tested]) -> Part:
+    rows = [(one.claim, _verdict(one), one.evidence, one.experiment) for one in tested]
+    return table(caption, ("hypothesis", "verdict", "evidence", "experiment"), rows)
+
+
+def _verdict(one: Tested) -> Part:
+    return word(_VERDICTS[one.verdict], one.verdict, one.verdict, one.verdict)
+
+
+def smallest(diagnosis: Diagnosis) -> Shown:
+    """The shortest list of imports and calls that still fails the same way, as a command to paste."""
+    found = diagnosis.smallest
+    if found is None:
+        return Shown([para("No table was registered twice: there is nothing to shorten.")])
+    if not found.command:
+        return Shown([para(_sentence(f"{found.note}; the startup itself is the shortest that is known"))])
+    count = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}, found in {found.runs} runs"
+    return Shown(
+        [
+            stack(
+                para(
+                    f"{count}. In the application's folder, where python is the application's own",
+                    " (… stands for what a secret of app.env is):" if "=… " in found.command else ":",
+                ),
+                preformatted(found.command),
+            )
+        ]
+    )
+
+
+def static_and_run(diagnosis: Diagnosis) -> Shown:
+    """The import statements of the sources against the imports that ran: what never ran, and what no statement says."""
+    graph = import_graph(diagnosis.trace, diagnosis.conflict)
+    names = {one.key: one.module for one in graph.modules}
+    # By file, not by name: what a library executes (Alembic's env.py) runs under a name of its own.
+    edges = list(graph.edges)
+    ran = {(e.file, names[e.imported]) for e in edges}
+    loaded = {one.file for one in graph.modules}
+    statements = diagnosis.looked.statements
+    written = {(one.file, one.imported) for one in statements}
+    never = [one for one in statements if (one.file, one.imported) not in ran]
+    never.sort(key=lambda one: (one.file not in loaded, one.file, one.line))
+    # An import of a.b executes the package a too, and says so.
+    below = {
+        (one.file, one.line, package)
+        for one in statements
+        for package in accumulate(one.imported.split("."), "{}.{}".format)
+    }
+    unsaid = [
+        e
+        for e in edges
+        if (e.file, names[e.imported]) not in written and (e.file, e.line, names[e.imported]) not in below
+    ]
+    said = para(
+        f"{len(written)} imports stand in the sources, {len(ran)} ran. {len({(s.file, s.imported) for s in never})} never ran, "
+        f"and {len(unsaid)} ran that no import statement says."
+    )
+    parts = [said]
+    if unsaid:
+        rows = [(code(f"{e.file}:{e.line}"), names[e.importer], names[e.imported]) for e in unsaid[:_MOST]]
+        parts.append(table("Ran, and no import statement says so", ("at", "importer", "executed"), rows))
+    if never:
+        rows = [
+            (
+                code(f"{s.file}:{s.line}"),
+                s.importer,
+                s.imported,
+                s.where if s.file in loaded else "a module that was not imported",
+            )
+            for s in never[:_MOST]
+        ]
+        shown = table("Stands in a source, and never ran", ("at", "importer", "imported", "where"), rows)
+        parts.append(fold(f"{len(never)} import statements that never ran, the first {min(len(never), _MOST)}", shown))
+    return Shown(parts)
+
+
+def unseen(diagnosis: Diagnosis) -> Shown:
+    """Tables that the sources name and that the startup, or Alembic's ``env.py``, did not see."""
+    if not diagnosis.unseen:
+        return Shown([para("Every table that the sources name was seen.")])
+    rows = [
+        (one.named.table, code(f"{one.named.file}:{one.named.line}"), one.by, one.remedy, one.consequence or "–")
+        for one in diagnosis.unseen
+    ]
+    return Shown(
+        [
+            table(
+                "Models that nobody imported",
+                ("table", "defined at", "not seen by", "remedy", "what autogenerate would do"),
+                rows,
+            )
+        ]
+    )

@@ -1,0 +1,349 @@
+"""The few forms that views are made of, each as HTML and as plain text at once.
+
+Text of the application comes in as ``str`` and is always escaped; only a :class:`Part` is markup. There
+is no style sheet, script or id in it, so that it stays whole in an untrusted notebook too; colours come with
+the page's own style sheet, and every colour has its word beside it.
+"""
+
+import base64
+import html
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ..base.redact import safe
+from ..base.scan import REMEDY, kinds_shown
+
+# JupyterLab sets cells flush right and keeps no class's colour; the page has its own style and takes these out.
+_CELL = ' style="text-align:left;vertical-align:top;overflow-wrap:anywhere"'
+_CAPTION = ' style="text-align:left;font-weight:600"'
+_STYLES = {
+    "kit-marked": "background:rgba(255,200,0,.22)",
+    "kit-head kit-good": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #2da44e",
+    "kit-head kit-bad": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #cf4a22",
+    "kit-head kit-open": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #bf8700",
+}
+
+
+class Part(NamedTuple):
+    """A piece of a view: the same content twice."""
+
+    html: str
+    text: str
+
+
+Content = Part | str | int | None
+
+
+class Shown:
+    """What a notebook cell displays: HTML where there is HTML, plain text elsewhere.
+
+    ``place`` tells the page where it belongs: ``verdict`` goes to the top, ``progress`` is left out. A notebook is
+    saved and shared as it is, also where nobody publishes it: what would show a secret all the same is not displayed.
+    """
+
+    def __init__(self, parts: Iterable[Part], place: str | None = None):
+        parts = list(parts)
+        # JupyterLab would set what stands between two dollar signs as a formula.
+        self.html = f'<div class="kit mathjax_ignore">{"".join(part.html for part in parts)}</div>'
+        self.text = "\n\n".join(part.text for part in parts if part.text)
+        self.place = place
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        shown = self
+        if kinds := kinds_shown(self.html, self.text):
+            said = f"Not displayed, since a secret would show here ({', '.join(kinds)}). {REMEDY}"
+            shown = Shown([tag("p", said, kind="kit-note")])
+        return {"text/html": shown.html, "text/plain": shown.text}, {"kit": self.place} if self.place else {}
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+_OF_ONE_RUN = (
+    (re.compile(r"\b(127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1\]):\d{2,5}\b"), r"\1:<port>"),
+    (re.compile(r"(?i)\b(process|pid)([ =:]*\[?)\d+"), r"\1\2<number>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?(Z|[+-]\d\d:?\d\d)?"), "<time>"),
+    (re.compile(r"\b0x[0-9a-f]{6,16}\b"), "0x<address>"),
+)
+
+
+def steady(text: object) -> str:
+    """Printed text without what differs from run to run: ports here, process numbers, times, addresses."""
+    shown = str(text)
+    for pattern, instead in _OF_ONE_RUN:
+        shown = pattern.sub(instead, shown)
+    return shown
+
+
+def part(content: Content) -> Part:
+    if isinstance(content, Part):
+        return content
+    text = "" if content is None else safe(content)
+    return Part(html.escape(text), text)
+
+
+def join(*contents: Content, between: str = "") -> Part:
+    parts = [part(one) for one in contents if one is not None]
+    return Part(html.escape(between).join(p.html for p in parts), between.join(p.text for p in parts))
+
+
+def stack(*contents: Content) -> Part:
+    """Blocks, one below the other."""
+    parts = [part(one) for one in contents if one is not None]
+    return Part("".join(p.html for p in parts), "\n\n".join(p.text for p in parts))
+
+
+def tag(name: str, *contents: Content, kind: str | None = None) -> Part:
+    """An element; ``kind`` is a class of the page's style sheet, never data."""
+    inner = join(*contents)
+    return Part(f"<{name}{_class(kind)}>{inner.html}</{name}>", inner.text)
+
+
+def code(text: object) -> Part:
+    return tag("code", str(text))
+
+
+_PLACE = re.compile(r"(?<![\w/.<])(?:[\w.-]+/)*[\w.-]*\w\.(?:pyi?|ini|cfg|toml|ya?ml)(?::\d+)?(?![\w/]|\.\w)")
+
+
+def with_places(sentence: str) -> Part:
+    """A sentence in which each path of a file, with its line, is code."""
+    parts, end = [], 0
+    for found in _PLACE.finditer(sentence):
+        parts += [sentence[end : found.start()], code(found[0])]
+        end = found.end()
+    return join(*parts, sentence[end:])
+
+
+def breakable(text: object) -> Part:
+    """Text with long paths or addresses in it, which may break after their marks and nowhere else."""
+    shown = safe(text)
+    return Part(_joined(one for one in re.findall(r"[^/?&=_.,:\s]+[/?&=_.,:]+|[/?&=_.,:]+|[^/?&=_.,:]+", shown)), shown)
+
+
+def para(*contents: Content, kind: str | None = None) -> Part:
+    return tag("p", *contents, kind=kind)
+
+
+def on_narrow(text: str) -> Part:
+    """A sentence that the page shows on a narrow screen only; JupyterLab and plain text never do."""
+    return Part(f'<p class="kit-narrow" style="display:none">{html.escape(safe(text))}</p>', "")
+
+
+def strong(*contents: Content) -> Part:
+    return tag("strong", *contents)
+
+
+def count(number: int, what: str) -> str:
+    """A number with its noun: ``1 module``, ``2 modules``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def missing(what: str) -> Part:
+    """Names what only people can add, instead of making it up."""
+    return tag("span", f"missing: {what}", kind="kit-missing")
+
+
+def word(ok: bool | None, yes: str = "ok", no: str = "failed", unknown: str = "not asked") -> Part:
+    """A judgement as a word, coloured where there is a style sheet."""
+    text = unknown if ok is None else yes if ok else no
+    return tag("strong", text, kind={True: "kit-good", False: "kit-bad", None: "kit-open"}[ok])
+
+
+def _joined(pieces: Iterable[str]) -> str:
+    shown = ""
+    for one in pieces:
+        # Not before a mark, and not where there is a space to break at.
+        shown += ("<wbr>" if shown and not shown[-1].isspace() and one[0].isalnum() else "") + html.escape(one)
+    return shown
+
+
+def items(contents: Iterable[Content], *, ordered: bool = False, places: Sequence[str] = ()) -> Part:
+    """A list; ``places`` are the ids of its items, of the kit's own making."""
+    parts = [part(one) for one in contents]
+    name = "ol" if ordered else "ul"
+    marks = [f"{number}. " if ordered else "- " for number in range(1, len(parts) + 1)]
+    ids = [f' id="{one}"' for one in places] or [""] * len(parts)
+    shown = "".join(f"<li{place}>{one.html}</li>" for place, one in zip(ids, parts, strict=True))
+    return Part(f"<{name}>{shown}</{name}>", "\n".join(mark + one.text for mark, one in zip(marks, parts, strict=True)))
+
+
+def table(
+    caption: str,
+    head: Sequence[str],
+    rows: Iterable[Sequence[Content]],
+    *,
+    marked: Iterable[int] = (),
+    kind: str = "kit-cards",
+) -> Part:
+    """A table whose first column heads its rows; ``marked`` are numbers of rows that stand out."""
+    marked, caption, head = set(marked), safe(caption), [safe(name) for name in head]
+    cells = [[part(one) for one in row] for row in rows]
+    # The roles and labels keep it a table for readers where a narrow screen shows its rows as cards.
+    top = "".join(f'<th scope="col" role="columnheader"{_CELL}>{breakable(name).html}</th>' for name in head)
+    body = []
+    for number, row in enumerate(cells):
+        first, *others = row
+        inner = f'<th scope="row" role="rowheader"{_CELL}>{first.html}</th>'
+        for name, one in zip(head[1:], others, strict=True):
+            inner += f'<td role="cell" data-label="{html.escape(name)}"{_CELL}>{one.html}</td>'
+        body.append(f'<tr role="row"{_class("kit-marked" if number in marked else None)}>{inner}</tr>')
+    shown = (
+        f'<table role="table"{_class(kind)}><caption{_CAPTION}>{html.escape(caption)}</caption>'
+        f'<thead role="rowgroup"><tr role="row">{top}</tr></thead><tbody role="rowgroup">{"".join(body)}</tbody></table>'
+    )
+    lines = [" | ".join(head), *(" | ".join(one.text.replace("\n", " ") for one in row) for row in cells)]
+    return Part(shown, f"{caption}\n" + "\n".join(lines))
+
+
+def fold(
+    summary: Content,
+    *contents: Content,
+    open: bool = False,
+    group: str | None = None,
+    kind: str | None = None,
+    place: str | None = None,
+) -> Part:
+    """Content behind a line that opens it; of one ``group`` a browser keeps one open at a time."""
+    top, inner = part(summary), stack(*contents)
+    name = (f' name="{group}"' if group else "") + (f' id="{place}"' if place else "")
+    shown = f"<details{name}{_class(kind)}{' open' if open else ''}><summary>{top.html}</summary>{inner.html}</details>"
+    return Part(shown, f"{top.text}\n{inner.text}" if open else top.text)
+
+
+def source(
+    lines: Iterable[tuple[int, str]], *, marked: Iterable[int] = (), differing: Iterable[int] = (), most: int = 300
+) -> Part:
+    """Numbered source lines; marked ones carry a ``>``, those that differ from another source a ``≠``.
+
+    :param most: characters of one line
+    """
+    marked, differing, shown, text = set(marked), set(differing), [], []
+    for number, line in lines:
+        sign = ">" if number in marked else "≠" if number in differing else " "
+        row = f"{sign} {number:>4}  {plain_line(line, most)}"
+        text.append(row)
+        row = html.escape(row)
+        row = f'<em class="kit-differs">{row}</em>' if sign == "≠" else f"<mark>{row}</mark>" if sign == ">" else row
+        shown.append(row)
+    joined = "\n".join(shown)
+    return Part(f'<pre class="kit-source"><code>{joined}</code></pre>', "\n".join(text))
+
+
+def preformatted(text: object) -> Part:
+    shown = safe(text)
+    return Part(f"<pre>{html.escape(shown)}</pre>", shown)
+
+
+def patch(text: str) -> Part:
+    """A patch; a line that comes or goes keeps its + or -, coloured where there is a style sheet."""
+    rows = []
+    for line in safe(text).splitlines():
+        kind = "ins" if line.startswith("+") and not line.startswith("+++") else None
+        kind = "del" if line.startswith("-") and not line.startswith("---") else kind
+        shown = html.escape(line)
+        rows.append(f"<{kind}>{shown}</{kind}>" if kind else shown)
+    joined = "\n".join(rows)
+    return Part(f'<pre class="kit-patch"><code>{joined}</code></pre>', safe(text))
+
+
+def line_of_times(*contents: Content) -> Part:
+    """The one line of a page that differs between two runs; whatever it holds."""
+    inner = stack(*contents)
+    shown = re.sub(r"\s*\n\s*", " ", inner.html)
+    return Part(f'\n<div class="kit-times">{shown}</div>\n', inner.text)
+
+
+def plain_line(line: str, most: int = 300) -> str:
+    line = safe(line)
+    return line if len(line) <= most else f"{line[:most]} … {len(line) - most} more characters"
+
+
+def sides(caption: str, text: str, *, most: int = 160) -> Part:
+    """A patch as two columns, what was and what is; each changed line keeps its number and its ``-`` or ``+``.
+
+    :param most: lines of it that are shown
+    """
+    rows, left_out = [], 0
+    for kind, old, new in _paired(safe(text).splitlines()):
+        if len(rows) == most:
+            left_out += 1
+        elif kind == "place":
+            rows.append(f'<tr><th colspan="2" scope="rowgroup">{html.escape(old)}</th></tr>')
+        elif kind == "same":
+            rows.append(f'<tr class="kit-same"><td>{html.escape(old)}</td><td>{html.escape(new)}</td></tr>')
+        else:
+            was = f"<del>{html.escape(old)}</del>" if old else ""
+            now = f"<ins>{html.escape(new)}</ins>" if new else ""
+            rows.append(f"<tr><td>{was}</td><td>{now}</td></tr>")
+    # The style is for JupyterLab; the page has its own and takes this one out.
+    shown = (
+        f'<table class="kit-sides" style="white-space:pre-wrap;text-align:left"><caption>{html.escape(safe(caption))}</caption>'
+        f'<thead><tr><th scope="col">before</th><th scope="col">after</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    )
+    rest = para(f"{left_out} more lines are in the patch itself.") if left_out else None
+    return stack(Part(shown, f"{caption}\n{safe(text)}"), rest)
+
+
+def _paired(lines: Sequence[str]) -> Iterable[tuple[str, str, str]]:
+    """The lines of a unified diff in pairs, before and after, each with its kind: place, same or changed."""
+    name = ""
+    gone: list[str] = []
+    come: list[str] = []
+    old = new = left_old = left_new = 0
+
+    def flush() -> Iterable[tuple[str, str, str]]:
+        for number in range(max(len(gone), len(come))):
+            yield "changed", gone[number] if number < len(gone) else "", come[number] if number < len(come) else ""
+        gone.clear()
+        come.clear()
+
+    for line in lines:
+        hunk = re.match(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)", line)
+        if hunk and left_old <= 0 and left_new <= 0:
+            yield from flush()
+            old, new = int(hunk[1]), int(hunk[3])
+            left_old, left_new = (int(hunk[n]) if hunk[n] is not None else 1 for n in (2, 4))
+            where = f"{name}, line {new}" + (f", in{hunk[5]}" if hunk[5].strip() else "")
+            yield "place", where, where
+        elif left_old <= 0 and left_new <= 0:
+            named = re.match(r"(?:---|\+\+\+) (?:[ab]/)?([^\t]+)", line)
+            name = named[1] if named and named[1] != "/dev/null" else name
+        elif line.startswith("-"):
+            gone.append(f"- {old:>4}  {line[1:]}")
+            old, left_old = old + 1, left_old - 1
+        elif line.startswith("+"):
+            come.append(f"+ {new:>4}  {line[1:]}")
+            new, left_new = new + 1, left_new - 1
+        elif not line.startswith("\\"):
+            yield from flush()
+            yield "same", f"  {old:>4}  {line[1:]}", f"  {new:>4}  {line[1:]}"
+            old, new, left_old, left_new = old + 1, new + 1, left_old - 1, left_new - 1
+    yield from flush()
+
+
+def beside(*columns: Part) -> Part:
+    """Columns side by side where there is room, else one below the other."""
+    # The style is for JupyterLab; the page has its own and takes this one out.
+    cells = "".join(f'<div class="kit-column" style="flex:1 1 24em;min-width:0">{one.html}</div>' for one in columns)
+    shown = f'<div class="kit-columns" style="display:flex;flex-wrap:wrap;gap:1em">{cells}</div>'
+    return Part(shown, "\n\n".join(one.text for one in columns))
+
+
+def figure(svg: str, alt: str, caption: Content, *, narrow: str | None = None) -> Part:
+    """A picture with its text alternative; ``narrow`` is drawn instead on a small screen."""
+    said = part(caption)
+    second = f'<source media="(max-width: 1000px)" srcset="{_data_uri(narrow)}">' if narrow else ""
+    image = f'<img class="kit-picture" alt="{html.escape(safe(alt))}" src="{_data_uri(svg)}">'
+    shown = f"<figure><picture>{second}{image}</picture><figcaption>{said.html}</figcaption></figure>"
+    return Part(shown, f"[picture: {safe(alt)}]\n{said.text}")
+
+
+def _data_uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def _class(kind: str | None) -> str:
+    style = f' style="{_STYLES[kind]}"' if kind in _STYLES else ""
+    return f' class="{kind}"{style}' if kind else ""

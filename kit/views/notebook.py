@@ -1,0 +1,64 @@
+"""What a notebook needs around the kit: to find its incident file from where it runs, and to leave its result."""
+
+import atexit
+import gc
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ..base.errors import IncidentError
+from ..base.janitor import write_whole
+from ..base.redact import redacted
+from ..base.scan import refuse_secrets
+from ..incident.model import Incident, load
+from .markup import Shown, para
+
+# When a kernel ends, IPython looks for garbage twice, and all that is left goes anyway.
+atexit.register(gc.freeze)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def open_incident(path: str, *, result: str = "") -> Incident:
+    """Load an incident file whose path is relative to here, to the notebooks' folder or to the project.
+
+    :param result: where the result will be written; checked now, not only after the work is done
+    :raises IncidentError: it is in none of these places, it is not valid, or ``result`` cannot be written
+    """
+    check_result(result)
+    gc.freeze()  # what a kernel has imported stays
+    given = Path(path).expanduser()
+    tried = [given] if given.is_absolute() else [base / given for base in (Path.cwd(), ROOT / "notebooks", ROOT)]
+    found = next((one for one in tried if one.exists()), None)
+    if found is None:
+        places = ", ".join(dict.fromkeys(str(one.parent) for one in tried))
+        raise IncidentError(
+            f"incident = {path!r}: there is no such file. It was looked for in: {places}. Give the path of an incident.yaml."
+        )
+    return load(found)
+
+
+def check_result(path: str) -> None:
+    """Stop early where the result could not be written at the end.
+
+    :raises IncidentError: the folder is not there, or not to be written to
+    """
+    folder = Path(path).expanduser().absolute().parent
+    if path and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise IncidentError(
+            f"result = {path!r}: there is no folder {folder} that can be written to. Make it, or leave result empty."
+        )
+
+
+def write_result(path: str, report: dict[str, Any]) -> Shown:
+    """Write a report as JSON, whole or not at all; nothing where ``path`` is empty. Says what it did.
+
+    :raises SecretFound: it would hold a secret
+    """
+    if not path:
+        return Shown([para("No result file was asked for.")])
+    text = json.dumps(redacted(report), indent=2, ensure_ascii=False) + "\n"
+    refuse_secrets({"result.json": text})
+    write_whole(Path(path).expanduser(), text)
+    return Shown([para("The result was written as JSON.")])

@@ -1,0 +1,268 @@
+"""The kit's values as JSON, ``schema: 1``: keys that others rely on.
+
+``site {file, line, module, name}`` · ``chain [{file, line, module}]``, application frames only, from the
+startup step to the site, which comes last · ``registration {table, metadata, site, chain, outcome}``.
+"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ..base.redact import redact
+from ..diagnose.diagnosis import Diagnosis
+from ..incident.model import Incident
+from ..trace.values import Frame, Registration, Trace, application_frames
+from ..verify.verification import Verification, met
+
+if TYPE_CHECKING:
+    from ..history.changes import Change
+    from ..history.search import History
+    from ..incident.repository import Commit
+    from ..triage.frames import Differs
+    from ..triage.origin import Triage
+
+SCHEMA = 1
+
+
+def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict[str, Any]:
+    """``{schema, incident, reproduced, steps, registrations, conflicts, swallowed, refused, provenance}``.
+
+    ``broke`` (why the run itself broke, or null) and ``lost`` (what could not be recorded) say how far to trust it.
+    """
+    return {
+        "schema": SCHEMA,
+        "incident": incident.title,
+        "reproduced": reproduced,
+        "steps": [
+            {
+                "step": str(one),
+                "ok": one.ok,
+                "error": one.error,
+                "seconds": None if one.seconds is None else round(one.seconds, 3),
+            }
+            for one in trace.steps
+        ],
+        "registrations": [registration(one) for one in trace.registrations if one.application],
+        "conflicts": [
+            {
+                "table": one.table,
+                "metadata": one.metadata.label,
+                "error": one.error,
+                "first": registration(one.first) if one.first else None,
+                "second": registration(one.second),
+            }
+            for one in trace.conflicts
+        ],
+        "swallowed": [
+            {"error": str(one.error), "site": site(one.site), "chain": chain(one.chain)} for one in trace.swallowed
+        ],
+        "refused": list(trace.refused),
+        "broke": trace.broke,
+        "lost": list(trace.lost),
+        "provenance": trace.provenance,
+    }
+
+
+def verify_report(incident: Incident, verification: Verification) -> dict[str, Any]:
+    """``{schema, incident, control: {reproduced}, fixes: [{name, verdict, checks: [{check, ok, seen}]}], verified: [name]}``.
+
+    Beyond the contract: ``because`` of a verdict, and ``met``, the errors that a fix's run met in place of the incident's.
+    """
+    control = verification.control
+    return {
+        "schema": SCHEMA,
+        "incident": incident.title,
+        "control": {
+            "reproduced": verification.reproduced,
+            "checks": _checks(control.checks),
+            "broke": control.trace.broke,
+        },
+        "fixes": [
+            {
+                "name": one.name,
+                "claim": one.claim,
+                "patches": list(one.patches),
+                "verdict": one.verdict,
+                "because": one.because,
+                "checks": _checks(one.checks),
+                "met": [{"error": error, "site": site(frame)} for error, frame in met(one, control)],
+            }
+            for one in verification.fixes
+        ],
+        "verified": list(verification.verified),
+        "provenance": control.trace.provenance,
+    }
+
+
+def postmortem_report(incident: Incident, verification: Verification, diagnosis: Diagnosis) -> dict[str, Any]:
+    """What the postmortem proves: the diagnosis's keys, and those of the verification under ``verify``."""
+    return {
+        **diagnose_report(incident, diagnosis),
+        "verify": verify_report(incident, verification),
+        "missing": incident.postmortem.missing,
+    }
+
+
+def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
+    """``reproduce``'s keys, and ``mechanism, because, against, definitions, masked, hypotheses, smallest``.
+
+    Beyond the contract: ``sites`` (table, first, second: what the mechanism is about), ``agrees`` (which
+    definition the migrations agree with), ``unseen`` (models that nobody imported).
+    """
+    definitions, smallest = diagnosis.definitions, diagnosis.smallest
+    report = reproduce_report(incident, diagnosis.trace, diagnosis.reproduced)
+    if not report["conflicts"] and diagnosis.pair is not None:
+        first, second = diagnosis.pair  # a conflict that raised nothing
+        label = first.metadata.label
+        silent = {"error": None, "first": registration(first), "second": registration(second)}
+        report["conflicts"] = [{"table": first.table, "metadata": label, **silent}]
+    return {
+        **report,
+        "mechanism": diagnosis.finding.mechanism,
+        "because": list(diagnosis.finding.because),
+        "against": diagnosis.finding.against,
+        "sites": {
+            "table": diagnosis.table,
+            "first": diagnosis.first._asdict() if diagnosis.first else None,
+            "second": diagnosis.second._asdict() if diagnosis.second else None,
+        },
+        "definitions": [asdict(column) for column in definitions.columns] if definitions else [],
+        "agrees": definitions.agrees if definitions else None,
+        "masked": [
+            {"error": str(one.error), "site": site(one.site), "follows": one.follows} for one in diagnosis.masked
+        ],
+        "hypotheses": [asdict(one) for one in diagnosis.hypotheses],
+        "smallest": [str(step) for step in smallest.steps] if smallest else [],
+        "smallest_command": smallest.command if smallest else None,
+        "unseen": [
+            {**asdict(one.named), "by": one.by, "remedy": one.remedy, "consequence": one.consequence}
+            for one in diagnosis.unseen
+        ],
+    }
+
+
+def triage_report(incident: Incident, triage: "Triage") -> dict[str, Any]:
+    """``{schema, incident, error, frames, worktree_matches, builds: [sha, newest first], deductions}``.
+
+    Beyond the contract: ``commits`` (the builds with subject and date), ``excluded`` (those that cannot have
+    made the log, and what differs there), ``tracebacks`` (all that the log holds), ``notes``.
+    """
+    return {
+        "schema": SCHEMA,
+        "incident": incident.title,
+        "error": redact(str(triage.traceback.error)),
+        "frames": [
+            {
+                "file": one.frame.file,
+                "line": one.frame.line,
+                "text": redact(one.frame.text) if one.frame.text else None,
+                "matches": one.matches,
+                "function": one.frame.function,
+                "there": redact(one.differs.there) if one.differs and one.differs.there else None,
+                "stands_at": list(one.differs.stands_at) if one.differs else [],
+            }
+            for one in triage.frames
+        ],
+        "worktree_matches": triage.worktree_matches,
+        "builds": [one.sha for one in triage.builds],
+        "commits": [_commit(one) for one in triage.builds],
+        "excluded": [
+            {
+                "side": one.side,
+                "count": one.count,
+                "nearest": _commit(one.nearest),
+                "differs": [_differs(each) for each in one.differs],
+            }
+            for one in triage.excluded
+        ],
+        "deductions": [
+            {"says": redact(one.says), "because": redact(one.because), "decided": one.decided}
+            for one in triage.deductions
+        ],
+        "tracebacks": [
+            {"error": redact(str(one.error)), "line": one.line, "times": one.times}
+            for one in sorted((triage.traceback, *triage.others), key=lambda one: one.line)
+        ],
+        "notes": list(triage.notes),
+    }
+
+
+def history_report(incident: Incident, history: "History") -> dict[str, Any]:
+    """``{schema, incident, introduced: sha or null, fixed: sha or null, runs, commits: [{sha, verdict}]}``.
+
+    Beyond the contract: ``changes`` (both commits, cut to the hunks that matter), ``because`` (how each is
+    known, or why it is not), ``between`` (commits that an undecided boundary lies among), ``searched`` (builds
+    asked for and commits searched, a boundary), ``kept`` (results that were there already), ``claims``.
+    """
+    changes = {"introduced": history.introduced, "fixed": history.fixed}
+    boundaries = {"introduced": history.when_introduced, "fixed": history.when_fixed}
+    return {
+        "schema": SCHEMA,
+        "incident": incident.title,
+        "introduced": history.when_introduced.first,
+        "fixed": history.when_fixed.first,
+        "runs": history.runs,
+        "kept": history.kept,
+        "commits": [
+            {**_commit(one.commit), "verdict": one.verdict, "because": one.because, "kept": one.kept}
+            for one in history.builds
+        ],
+        "range": {"first": history.first, "last": history.last.sha, "commits": history.commits},
+        "because": {name: one.because for name, one in boundaries.items()},
+        "between": {name: list(one.between) for name, one in boundaries.items()},
+        "searched": {name: {"runs": one.runs, "commits": one.size} for name, one in boundaries.items()},
+        "changes": {name: _change(one) for name, one in changes.items()},
+        "claims": [
+            {
+                **_commit(one.commit),
+                "verdict": one.verdict,
+                "because": one.because,
+                "message": one.says,
+                "before": one.before,
+                "after": one.after,
+            }
+            for one in history.claims
+        ],
+        "notes": list(history.notes),
+    }
+
+
+def _commit(one: "Commit") -> dict[str, Any]:
+    return {"sha": one.sha, "subject": redact(one.subject), "date": one.date}
+
+
+def _differs(one: "Differs") -> dict[str, Any]:
+    text, there = (redact(each) if each else each for each in (one.text, one.there))
+    return {"file": one.file, "line": one.line, "text": text, "there": there, "stands_at": list(one.stands_at)}
+
+
+def _change(one: "Change | None") -> dict[str, Any] | None:
+    if one is None:
+        return None
+    hunks = [{"file": hunk.file, "text": redact(hunk.text)} for hunk in one.hunks]
+    return {**_commit(one.commit), "author": one.commit.author, "files": list(one.files), "hunks": hunks}
+
+
+def registration(one: Registration) -> dict[str, Any]:
+    return {
+        "table": one.table,
+        "metadata": one.metadata.label,
+        "site": one.site._asdict(),
+        "chain": chain(one.chain),
+        "outcome": one.outcome,
+    }
+
+
+def chain(frames) -> list[dict[str, Any]]:
+    return [{"file": f.file, "line": f.line, "module": f.module} for f in application_frames(frames)]
+
+
+def site(frame: Frame | None) -> dict[str, Any] | None:
+    return (
+        None
+        if frame is None
+        else {"file": frame.file, "line": frame.line, "module": frame.module, "name": frame.function}
+    )
+
+
+def _checks(results) -> list[dict[str, Any]]:
+    return [{"check": one.check, "ok": one.ok, "seen": one.seen} for one in results]
