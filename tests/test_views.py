@@ -25,7 +25,7 @@ from kit.trace.judged import CheckResult, judge_start
 from kit.trace.values import Swallowed
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views import diagnosis as reasons
-from kit.views import markup, picture
+from kit.views import markup, picture, startup
 from kit.views.notebook import check_result, open_incident, write_result
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e"
@@ -144,7 +144,7 @@ def test_the_collision_shows_both_source_lines_marked():
 def test_lines_without_an_equal_in_the_other_definition_are_marked_by_a_sign():
     first = [(4, "class A(Base):"), (5, "    id = Column(Integer)"), (6, ""), (7, "    total = Column(Integer)")]
     second = [(9, "class B(Base):"), (10, "  id = Column(Integer)  ")]
-    assert views._differing(first, second) == ({4, 7}, {9})
+    assert startup._differing(first, second) == ({4, 7}, {9})
     shown = markup.source(first, marked=[4], differing={4, 7})
     assert "≠    7      total" in shown.text and ">    4  class A" in shown.text and "\n     5" in shown.text
 
@@ -252,7 +252,7 @@ def test_the_ways_stand_beside_the_picture_and_without_it(monkeypatch):
     with_picture = views.imports(known()[1])
     assert with_picture.html.count("<ol>") == 2 and "<picture>" in with_picture.html
     monkeypatch.setattr(picture, "engines", lambda: ())
-    monkeypatch.setattr(views, "engines", lambda: ())
+    monkeypatch.setattr(startup, "engines", lambda: ())
     without = views.imports(known()[1])
     assert (
         without.html.count("<ol>") == 2
