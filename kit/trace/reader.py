@@ -19,11 +19,14 @@ from .edges import FileEdges, Place, together
 from .events import in_order, read_events
 from .values import (
     Behind,
+    Entry,
     Error,
     Frame,
     Import,
     Metadata,
+    Record,
     Registration,
+    Silenced,
     Site,
     StepResult,
     Swallowed,
@@ -34,6 +37,8 @@ from .values import (
 
 # The folder that a library is installed in says where a machine keeps things, not what went wrong.
 _INSTALLED = re.compile(r"/[^\s\"':]*/(?:site-packages|dist-packages|lib(?=/python3\.\d+/))/")
+# Libraries with registries: the line that registers is the first outward that is none of theirs.
+_REGISTRIES = {"prometheus_client", "flask", "celery", "kombu", "vine", "starlette", "fastapi", "marshmallow", "django"}
 
 
 class Guards(NamedTuple):
@@ -124,6 +129,9 @@ class _Reader:
         self.judged: list[dict] = []
         self.lost: list[str] = []
         self.refused: list[dict] = []
+        self.entries: list[Entry] = []
+        self.records: list[Record] = []
+        self.silenced: list[Silenced] = []
         self.listening: set[str] = set()  # guards that the probe itself put in place
         self.processes: list[dict] = []
         self.process_of: dict[str, int] = {}  # trace file to its process
@@ -281,6 +289,9 @@ class _Reader:
             broke=broke,
             lost=tuple(dict.fromkeys(self.lost)),
             provenance=self.provenance(),
+            entries=tuple(self.entries),
+            records=tuple(self.records),
+            silenced=tuple(self.silenced),
             forks=self.forks,
             sources=sources,
         )
@@ -358,6 +369,12 @@ class _Reader:
             self.see_mapped(event, process)
         elif kind == "behind":
             self.see_behind(event, process)
+        elif kind == "entry":
+            self.see_entry(event, process, step, at)
+        elif kind == "record":
+            self.see_record(event, process, step, at)
+        elif kind == "silenced":
+            self.see_silenced(event, process, step, at)
         elif kind == "refused":
             self.see_refused(event, process)
         elif kind == "guard":
@@ -574,6 +591,49 @@ class _Reader:
         site = next((f for f in reversed(chain) if f.application), None)
         self.refused.append(_refusal(self.text(event["what"]), site, chain))
 
+    def see_entry(self, event: dict, process: int, step: str, at: int) -> None:
+        chain = self.chain(process, event)
+        while len(chain) > 1 and not chain[-1].application and chain[-1].file.split("/")[0] in _REGISTRIES:
+            chain = chain[:-1]
+        frame = chain[-1] if chain else Frame("?", 0, "?", None, False)
+        raw = next((one.raw for one in self.codes(process, event.get("via")) if one.file == frame.file), None)
+        where, name = event.get("at"), event.get("name")
+        self.entries.append(
+            Entry(
+                kind=event["kind"],
+                registry=event["i"],
+                key=self.text(event["key"]),
+                object=event["o"],
+                definition=Site(self.path(str(where[0]))[0], int(where[1]), None, name) if where else None,
+                more=tuple(event.get("more") or ()),
+                process=process,
+                step=step,
+                thread=event.get("th"),
+                frame=frame,
+                real=self.real(raw) if raw else frame.file,
+                chain=chain,
+                within=self.within(process, event, step, at),
+                at=at,
+            )
+        )
+
+    def codes(self, process: int, via) -> Iterator[_Code]:
+        """The places of an event's frames, the innermost first."""
+        for entry in reversed(via or ()):
+            with suppress(KeyError, TypeError, IndexError):
+                yield self.code(process, entry[0])
+
+    def see_record(self, event: dict, process: int, step: str, at: int) -> None:
+        chain, error = self.chain(process, event), self.error(process, event.get("error"))
+        site = next((f for f in reversed(chain) if f.application), None)
+        text, lost = self.text(event.get("text")), bool(event.get("lost"))
+        self.records.append(Record(event["logger"], event["level"], text, lost, error, site, chain, process, step, at))
+
+    def see_silenced(self, event: dict, process: int, step: str, at: int) -> None:
+        chain = self.chain(process, event)
+        site = next((f for f in reversed(chain) if f.application), None)
+        self.silenced.append(Silenced(tuple(event["loggers"]), site, chain, process, step, at))
+
     def see_gone(self, event: dict, process: int) -> None:
         for index in range(len(self.registrations) - 1, -1, -1):
             one = self.registrations[index]
@@ -744,7 +804,12 @@ class _Reader:
     def sources(self) -> dict[str, str]:
         """The text of the application's files that hold a site, a link of a chain or an error."""
         wanted = {name for one in self.registrations for name in (one.frame.file, one.real) if name}
-        for chain in [one.chain for one in self.registrations] + [i.error.frames for i in self.imports if i.error]:
+        chains = [one.chain for one in (*self.registrations, *self.entries, *self.records, *self.silenced)]
+        chains += [i.chain + i.error.frames for i in self.imports if i.error]
+        errors = [*(one.error for one in self.records), *self.uncaught.values(), *(e for *_, e in self.stepped.values())]
+        chains += [error.frames for error in errors if error]
+        wanted.update(one.definition.file for one in self.entries if one.definition)
+        for chain in chains:
             wanted.update(frame.file for frame in chain if frame.application)
         texts = {}
         for name in sorted(wanted):
