@@ -16,7 +16,8 @@ from pathlib import Path
 from .base.errors import IncidentError, KitError
 from .base.interrupt import once
 from .base.redact import redact, redacted, safe
-from .incident.model import Incident, load
+from .incident.load import load
+from .incident.model import Incident
 from .trace.advice import advice, told_refused
 from .trace.expected import why_not
 from .trace.values import Conflict, Trace, application_frames

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ..base.known_secrets import says_secret, secrets_in
 from ..base.redact import redact
-from ..incident.model import Expect, Incident, Step
+from ..incident.model import Expect, Incident
+from ..incident.steps import Step
 from ..startup.run import reproduce
 from ..trace.values import Frame, Registration, Trace
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ..base.redact import redact
-from ..incident.model import Incident, Step
+from ..incident.model import Incident
 from ..incident.statement import hands_on, statement_at
+from ..incident.steps import Step
 from .edges import FileEdges, Place, together
 from .events import in_order, read_events
 from .values import (
