@@ -158,6 +158,9 @@ def _diagnose(options) -> int:
     finding, smallest = diagnosis.finding, diagnosis.smallest
     lines = [*_told(incident, diagnosis.trace, diagnosis.reproduced), f"mechanism: {finding.mechanism}"]
     lines += [f"  because {sentence}" for sentence in finding.because]
+    lines += [f"  {one.role} {one} {one.name or ''}".rstrip() for one in diagnosis.sites]
+    tried = diagnosis.experiment
+    lines += [f"  tried: {tried.says}: {tried.outcome}: {tried.seen}"] if tried else []
     lines += [f"  what to do: {advised}" for advised in [advice_on(finding.mechanism)] if advised]
     lines += [f"migrations agree with: {diagnosis.definitions.agrees}"] if diagnosis.definitions else []
     lines += [

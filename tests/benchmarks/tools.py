@@ -196,7 +196,7 @@ def ask_kit(case: Case) -> Said:
             report = json.loads(answer.read_text())
             text = ""
         else:  # it broke: that finds nothing, and its words are kept
-            report = {"mechanism": "none", "reproduced": False, "sites": {"first": None, "second": None}, "because": []}
+            report = {"mechanism": "none", "reproduced": False, "sites": [], "because": []}
     report = {key: report[key] for key in ("mechanism", "reproduced", "sites", "because")}
     return Said(report["mechanism"] != "none", text or json.dumps(report, indent=1), answer=report)
 
