@@ -199,7 +199,11 @@ def parts_of(text):
             yield "statements", "\n".join(held), None
             held = []
         if copies:
-            yield "copy", line.rstrip().rstrip(";"), "".join(one + "\n" for one in itertools.takewhile(r"\.".__ne__, lines))
+            yield (
+                "copy",
+                line.rstrip().rstrip(";"),
+                "".join(one + "\n" for one in itertools.takewhile(r"\.".__ne__, lines)),
+            )
         elif setting:
             yield "setting", line, None
         elif not re.match(r"(?i)\\|ALTER .* OWNER TO .*;\s*$|(GRANT|REVOKE) .*;\s*$", line):
