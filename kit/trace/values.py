@@ -220,7 +220,7 @@ class Trace:
     metadata: tuple[Metadata, ...]
     registrations: tuple[Registration, ...]
     cleared: tuple[dict, ...]
-    created: tuple[dict, ...]  # {metadata, url, table, process, step, at, chain}: ``create_all`` began, or ``create`` of one table
+    created: tuple[dict, ...]  # {metadata, url, table, process, step, at, chain} of a create_all, or of one table
     swallowed: tuple[Swallowed, ...]
     behind: tuple[Behind, ...]
     judged: tuple[dict, ...]
