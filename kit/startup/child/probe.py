@@ -1234,7 +1234,7 @@ _WATCHED = {
 
 # -------------------------------------------------------------------------------------- guards
 #
-# They explain: the kernel, where it can, has its own (``guard_landlock.py``, ``guard_calls.py``).
+# They explain: the kernel, where it can, has its own (``guard/landlock.py``, ``guard/seccomp.py``).
 
 _inside = None  # the workspace; None: no guards asked for
 _allowed = ()  # (host, port) that the runner allows, as text
