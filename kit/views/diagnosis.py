@@ -1,5 +1,6 @@
 """What a notebook shows of a diagnosis: the mechanism, the definitions, what stands behind, each hypothesis."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 
 from ..diagnose.definitions import type_of
@@ -10,6 +11,7 @@ from ..verify.verification import Verification, met
 from .markup import (
     Part,
     Shown,
+    absent,
     code,
     count,
     fold,
@@ -48,7 +50,7 @@ def definitions(diagnosis: Diagnosis) -> Shown:
     """The competing definitions column by column, beside what the migrations create."""
     found = diagnosis.definitions
     if found is None:
-        return Shown([para("No table is defined twice: nothing competes.")])
+        return absent("No table is defined twice.")
     rows, marked = [], []
     for number, column in enumerate(found.columns):
         differs = ", ".join(column.differs) if column.first or column.second else "only in the migrations"
@@ -99,7 +101,7 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
     own = [one for one in diagnosis.masked if not one.follows]
     rest = [one for one in diagnosis.masked if one.follows]
     if diagnosis.finding.mechanism == "none":
-        return Shown([para("No fault was found, so nothing can stand behind it.")])
+        return absent("No fault was found, so none can be hidden behind it.")
     with_fixes = _met_by_fixes(diagnosis, verification) if verification is not None else []
     if not diagnosis.masked and diagnosis.beyond is not None and diagnosis.beyond.broke:
         same = diagnosis.beyond.broke == diagnosis.trace.broke
@@ -148,7 +150,7 @@ def _met_by_fixes(diagnosis: Diagnosis, verification: Verification) -> list[Part
 def hypotheses(diagnosis: Diagnosis) -> Shown:
     """Each hypothesis with the experiment that could refute it, the verdict and its evidence."""
     if not diagnosis.hypotheses:
-        return Shown([para("Nobody wrote down a hypothesis, and no table was registered twice.")])
+        return absent("Nobody wrote down a hypothesis, and no table was registered twice.")
     people = [one for one in diagnosis.hypotheses if one.of == "people"]
     added = [one for one in diagnosis.hypotheses if one.of == "kit"]
     parts = [_tested("What people believed", people)] if people else []
@@ -169,7 +171,7 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     """The shortest list of imports and calls that still fails the same way, as a command to paste."""
     found = diagnosis.smallest
     if found is None:
-        return Shown([para("No table was registered twice: there is nothing to shorten.")])
+        return absent("No table was registered twice: there is nothing to shorten.")
     if not found.command:
         return Shown([para(_sentence(f"{found.note}; the startup itself is the shortest that is known"))])
     count = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}, found in {found.runs} runs"
@@ -187,7 +189,7 @@ def smallest(diagnosis: Diagnosis) -> Shown:
 
 
 def static_and_run(diagnosis: Diagnosis) -> Shown:
-    """The import statements of the sources against the imports that ran: what never ran, and what no statement says."""
+    """The import statements in the code against the imports that ran: what never ran, and what ran without a statement."""
     graph = import_graph(diagnosis.trace, diagnosis.conflict)
     names = {one.key: one.module for one in graph.modules}
     # By file, not by name: what a library executes (Alembic's env.py) runs under a name of its own.
@@ -209,14 +211,17 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
         for e in edges
         if (e.file, names[e.imported]) not in written and (e.file, e.line, names[e.imported]) not in below
     ]
-    said = para(
-        f"{len(written)} imports stand in the sources, {len(ran)} ran. {len({(s.file, s.imported) for s in never})} never ran, "
-        f"and {len(unsaid)} ran that no import statement says."
-    )
-    parts = [said]
+    unrun = len({(s.file, s.imported) for s in never})
+    parts = [
+        para(
+            f"{count(len(written), 'import')} in the code, {len(ran)} ran. {unrun} never ran, and {len(unsaid)} ran "
+            "without an import statement."
+        )
+    ]
     if unsaid:
         rows = [(code(f"{e.file}:{e.line}"), names[e.importer], names[e.imported]) for e in unsaid[:_MOST]]
-        parts.append(table("Ran, and no import statement says so", ("at", "importer", "executed"), rows))
+        shown = table("Ran without an import statement", ("at", "importer", "executed"), rows)
+        parts.append(fold(f"{_first_of(unsaid, 'import')} that ran without an import statement", shown))
     if never:
         rows = [
             (
@@ -227,15 +232,20 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
             )
             for s in never[:_MOST]
         ]
-        shown = table("Stands in a source, and never ran", ("at", "importer", "imported", "where"), rows)
-        parts.append(fold(f"{len(never)} import statements that never ran, the first {min(len(never), _MOST)}", shown))
+        shown = table("In the code, and never ran", ("at", "importer", "imported", "where"), rows)
+        parts.append(fold(f"{_first_of(never, 'import statement')} that never ran", shown))
     return Shown(parts)
+
+
+def _first_of(found: Sequence, what: str) -> str:
+    shown = f", the first {_MOST}," if len(found) > _MOST else ""
+    return f"{count(len(found), what)}{shown}"
 
 
 def unseen(diagnosis: Diagnosis) -> Shown:
     """Tables that the sources name and that the startup, or Alembic's ``env.py``, did not see."""
     if not diagnosis.unseen:
-        return Shown([para("Every table that the sources name was seen.")])
+        return absent("Every table that the sources name was registered.")
     rows = [
         (one.named.table, code(f"{one.named.file}:{one.named.line}"), one.by, one.remedy, one.consequence or "–")
         for one in diagnosis.unseen
@@ -243,8 +253,8 @@ def unseen(diagnosis: Diagnosis) -> Shown:
     return Shown(
         [
             table(
-                "Models that nobody imported",
-                ("table", "defined at", "not seen by", "remedy", "what autogenerate would do"),
+                "Models that were not imported",
+                ("table", "defined at", "not seen by", "what to do", "what autogenerate would do"),
                 rows,
             )
         ]

@@ -1,0 +1,213 @@
+"""What a notebook shows of a verification: each fix against each check, why it got its verdict, what it changes."""
+
+from collections.abc import Sequence
+
+from ..diagnose.hypotheses import Tested
+from ..incident.model import Incident
+from ..trace.judged import CheckResult
+from ..trace.values import Trace
+from ..verify.verification import FixResult, Verification
+from .banner import cured_by
+from .markup import (
+    Part,
+    Shown,
+    absent,
+    code,
+    count,
+    fold,
+    grid,
+    items,
+    join,
+    mark,
+    para,
+    part,
+    sides,
+    steady,
+    strong,
+    table,
+    with_code,
+    word,
+)
+from .patches import patch_of, text_of
+
+_MEANS = {
+    "cures": "the error is gone, nothing new breaks, every check passes",
+    "hides": "the error is gone, but the state is wrong",
+    "does-not-cure": "the incident, or what was hidden behind it, is still there",
+    "breaks": "something that worked no longer does",
+    "undecided": "a limit or somebody ended its run, or a check could not be asked: it may be any of the others",
+}
+_GOOD = {"cures": True, "hides": False, "does-not-cure": False, "breaks": False, "undecided": None}
+_HELD = {"confirmed": True, "refuted": False, "undecided": None}
+_LONG = 170  # characters of a sentence before it folds
+
+
+def judgement(verdict: str) -> Part:
+    """A fix's verdict as a coloured word."""
+    return word(_GOOD[verdict], *[verdict] * 3)
+
+
+def matrix(verification: Verification) -> Shown:
+    """Fixes × checks as a grid of marks with a legend, the build without a fix in the first row."""
+    if not verification.fixes and not verification.control.checks:
+        return absent("Neither a fix nor a check was tried: there is nothing to compare.")
+    before = _before(verification)
+    heads: list[str] = []
+    for checks in (*(fix.checks for fix in verification.fixes), before.values()):
+        heads += [check.check for check in checks if check.check not in heads]
+    rows: list[tuple] = [("no fix", part("as it was"), [_mark(before.get(name)) for name in heads])]
+    for fix in verification.fixes:
+        checks = {check.check: check for check in fix.checks}
+        claimed = join(code(fix.name), " ", with_code(fix.claim)) if fix.claim else code(fix.name)
+        rows.append((claimed, judgement(fix.verdict), [_mark(checks.get(name)) for name in heads]))
+    cured = [number for number, fix in enumerate(verification.fixes, 1) if fix.verdict == "cures"]
+    held = sum(1 for fix in verification.fixes if fix.claim and fix.verdict == "cures")
+    claimed = sum(1 for fix in verification.fixes if fix.claim)
+    counted = [para(f"{held} of {count(claimed, 'claim')} about a fix held when it was run.")] if claimed else []
+    shown = grid("Fixes and checks", ("fix, and what was claimed for it", "verdict"), heads, rows, marked=cured)
+    return Shown([*counted, shown, _meanings()])
+
+
+def _before(verification: Verification) -> dict[str, CheckResult]:
+    """The checks of the build as it was, with the one that only fixes are asked."""
+    found = {check.check: check for check in verification.control.checks}
+    gone = next((c for fix in verification.fixes for c in fix.checks if c.kind == "gone"), None)
+    if gone is not None:
+        seen = "the incident is there" if verification.reproduced else "the incident is not there"
+        found.setdefault(gone.check, CheckResult(gone.check, not verification.reproduced, seen))
+    return found
+
+
+def _mark(check: CheckResult | None) -> Part:
+    return mark(None, "–", "nothing to check") if check is None else mark(*_MARKS[check.ok])
+
+
+_MARKS = {True: (True, "✓", "pass"), False: (False, "✗", "fail"), None: (None, "?", "undecided")}
+
+
+def passed(check: CheckResult) -> Part:
+    """A check's outcome as a coloured word."""
+    return word(check.ok, "pass", "fail", "undecided")
+
+
+def _meanings() -> Part:
+    return fold("What the verdicts mean", items(join(strong(name), f": {meaning}") for name, meaning in _MEANS.items()))
+
+
+# ------------------------------------------------------------------------------------ one fix
+
+
+def fixes(incident: Incident, verification: Verification) -> Shown:
+    """Each fix, folded: why it got its verdict, what every check saw, its patches."""
+    folded = [_fold(incident, fix, name_only=False) for fix in verification.fixes]
+    if folded:
+        return Shown(folded)
+    if incident.fixes and not verification.reproduced:
+        return Shown(
+            [
+                para(
+                    "No fix was tried: the build without a fix does not show the incident, so no verdict would mean anything."
+                )
+            ]
+        )
+    return absent("There is no fix to try: the incident file names none.")
+
+
+def _fold(incident: Incident, fix: FixResult, *, name_only: bool) -> Part:
+    rows = [(check.check, passed(check), steady(check.seen)) for check in fix.checks]
+    wrong = [number for number, check in enumerate(fix.checks) if check.ok is False]
+    body = [para(steady(fix.because)), table(f"Checks of {fix.name}", ("check", "result", "seen"), rows, marked=wrong)]
+    for path in incident.fixes[fix.name].patches:
+        body += patch_of(incident, path, most=0)
+    return fold(join(code(fix.name), ": ", judgement(fix.verdict)), *body, kind="kit-fix")
+
+
+def before_and_after(verification: Verification, name: str | None = None, *, incident: Incident | None = None) -> Shown:
+    """What is not the same with a fix: what each check saw in the build as it was and with it, and the changed lines.
+
+    :param name: the fix; by default the smallest that cures
+    :param incident: with it, the fix's patches are shown side by side
+    """
+    cures = min(cured_by(verification), key=lambda fix: len(fix.patches), default=None)
+    fix = next((fix for fix in verification.fixes if fix.name == name), None) if name else cures
+    if fix is None:
+        return absent("No fix is known to cure it: there is no after to show.")
+    rows = [*_counted(verification.control.trace, fix.trace), *_checked(verification, fix)]
+    changed = [row for row in rows if part(row[1]).text != part(row[2]).text]
+    same = [part(row[0]).text for row in rows if row not in changed]
+    parts = [table(f"Before and after {fix.name}", ("what", "before", "after"), changed)]
+    if same:
+        parts.append(para(f"The same before and after: {'; '.join(same)}.", kind="kit-note"))
+    for path in incident.fixes[fix.name].patches if incident else ():
+        short = path.rpartition("/")[2]
+        beside = sides(f"Patch {short}, before and after", text_of(incident, path))
+        parts.append(fold(join("The lines that ", code(short), " changes, side by side"), beside))
+    return Shown(parts)
+
+
+def _counted(before: Trace, after: Trace) -> list[tuple]:
+    def counts(trace: Trace) -> tuple[str, ...]:
+        succeeded = sum(step.ok is True for step in trace.steps)
+        return (
+            str(len(trace.conflicts)),
+            str(len(trace.swallowed)),
+            f"{succeeded} of {len(trace.steps)}",
+            str(_tables(trace)),
+        )
+
+    names = ("tables rejected", "exceptions swallowed", "steps that succeeded", "tables on the application's metadata")
+    return list(zip(names, counts(before), counts(after), strict=True))
+
+
+def _checked(verification: Verification, fix: FixResult) -> list[tuple]:
+    before = _before(verification)
+    rows = []
+    for check in fix.checks:
+        old = before.get(check.check)
+        was = join(passed(old), ": ", steady(old.seen)) if old else part("not asked")
+        rows.append((check.check, was, join(passed(check), ": ", steady(check.seen))))
+    return rows
+
+
+def _tables(trace: Trace) -> int:
+    """Distinct tables: one that several processes define is one."""
+    return len(
+        {
+            (one.metadata.label, one.table)
+            for one in trace.registrations
+            if one.application and one.outcome == "registered" and not one.removed
+        }
+    )
+
+
+# ------------------------------------------------------------------------------------ what people believed
+
+
+def claims(incident: Incident, verification: Verification, tested: Sequence[Tested] = ()) -> Shown:
+    """What was written or believed, against what running it showed.
+
+    :param tested: the hypotheses with their verdicts, from a diagnosis; without them each is undecided
+    """
+    rows: list[tuple] = [
+        (with_code(fix.claim), join("fix ", code(fix.name)), judgement(fix.verdict), _shortened(steady(fix.because)))
+        for fix in verification.fixes
+        if fix.claim
+    ]
+    people = [one for one in tested if one.of == "people"]
+    for one in people:
+        verdict = word(_HELD[one.verdict], *[one.verdict] * 3)
+        rows.append((with_code(one.claim), "hypothesis", verdict, _shortened(one.evidence)))
+    for belief in incident.hypotheses if not people else ():
+        undecided = word(None, unknown="undecided")
+        rows.append((with_code(belief.claim), "hypothesis", undecided, "no experiment for it was run here"))
+    if not rows:
+        return absent("The incident file holds no claim: neither a hypothesis nor a fix with one.")
+    head = ("claim", "about", "verdict", "what was seen")
+    return Shown([table("Claims against what running them showed", head, rows)])
+
+
+def _shortened(text: str) -> Part:
+    """A sentence; of a long one the beginning, which opens to the whole."""
+    if len(text) <= _LONG:
+        return part(text)
+    return fold(text[:_LONG].rpartition(" ")[0] + " …", para(text))
