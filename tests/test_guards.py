@@ -17,7 +17,7 @@ import pytest
 from conftest import PROJECT
 from environments import environment, interpreters
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 
 LIMITS = {"seconds": 20, "disk_mb": 50, "output_mb": 1}

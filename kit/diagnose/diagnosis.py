@@ -1,23 +1,27 @@
 """Why it happened: the mechanism with its evidence, the definitions, what stands behind, each hypothesis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from ..base.interrupt import interruptible, pool_of
 from ..incident.model import Incident
 from ..incident.source import Named, Statement, import_statements, module_name, named_tables, variables_named
 from ..startup.migrations import Migrations, build, find_config, look
-from ..startup.run import reproduce
+from ..startup.run import reproduce, run_startup
+from ..startup.workspace import workspace
 from ..trace.expected import shows_incident
 from ..trace.judged import judge_mappers
 from ..trace.values import Behind, Conflict, Error, Registration, Site, Trace
+from .case import Case, Fault, Outcome, Place
 from .definitions import Definitions, compare
+from .experiments import decide
+from .families import faults_of
 from .hypotheses import Tested, test_all
 from .mechanisms import Finding, Pair, judge
-from .relatives import FAULTS, Case, Fault
-from .smallest import Smallest, reduce_startup
+from .smallest import Budget, Smallest, reduce_startup
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Diagnosis:
 
     :ivar table, first, second: what the mechanism is about; ``second`` is None where there is one definition
     :ivar pair: the two registrations, also where the second was not rejected but changed or shadowed the first
+    :ivar sites: every line that it is about, with its part
+    :ivar experiment: the run that decided it, with its outcome; None where what was run shows it already
     :ivar masked: what stands behind the first failure, from a second run that went on past it
     """
 
@@ -72,6 +78,8 @@ class Diagnosis:
     smallest: Smallest | None
     hypotheses: tuple[Tested, ...]
     unseen: tuple[Unseen, ...]
+    sites: tuple[Place, ...] = ()
+    experiment: Outcome | None = None
 
     @property
     def trace(self) -> Trace:
@@ -95,17 +103,20 @@ def diagnose(
     *,
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    full: bool = False,
 ) -> Diagnosis:
     """Start the application once as it is and once going on past failures, and say why what went wrong did.
 
     :param executor: where the startups run; by default threads, one a core
+    :param progress: hears what is done, and the first answer, both sites and the mechanism, as soon as the first startup ended
+    :param full: search for the smallest reproduction to its end, however long that takes
     """
     with pool_of(executor) as pool:
         progress("starting the application, and a second time going on past failures")
-        seen, beyond = pool.submit(look_at, incident), pool.submit(reproduce, incident, go_on=True)
+        seen, beyond = pool.submit(look_at, incident, progress), pool.submit(reproduce, incident, go_on=True)
         looked = seen.result()
         reproduced = shows_incident(incident, looked.trace)
-        finding, conflict, fault = find_mechanism(incident, looked)
+        finding, conflict, fault, experiment = _decided(incident, looked, progress)
         if fault is not None and incident.expect.error is None and incident.expect.table in (None, fault.table):
             reproduced = True  # it raises nothing, and is there
         masked = stands_behind(looked.trace, beyond.result()) if finding.mechanism != "none" else ()
@@ -114,11 +125,12 @@ def diagnose(
             pair = (conflict.first, conflict.second)
         same_table = pair is not None and pair[0].table == pair[1].table
         progress(f"{finding.mechanism}; looking for the smallest reproduction")
-        smallest = (
-            reduce_startup(incident, looked.trace, *pair, read=looked.variables, executor=pool, progress=progress)
-            if same_table
-            else None
-        )
+        smallest = None
+        if same_table:
+            budget = Budget(runs=1000) if full else None
+            smallest = reduce_startup(
+                incident, looked.trace, *pair, read=looked.variables, budget=budget, executor=pool, progress=progress
+            )
         asked = conflict
         if asked is None and same_table and pair[1].outcome == "registered":  # after the metadata was cleared
             asked = Conflict(pair[1].table, pair[1].metadata, "", *pair)
@@ -144,39 +156,62 @@ def diagnose(
         smallest,
         hypotheses,
         unseen_models(incident, looked),
+        fault.places if fault is not None else _places(first, second),
+        experiment,
     )
 
 
-def look_at(incident: Incident) -> Looked:
-    """Start the application once; while it is up, ask Alembic, where there is one."""
-    found: dict[str, Any] = {
-        "migrations": None,
-        "created": ({}, None),
-        "named": ((), ()),
-        "statements": (),
-        "variables": (),
-    }
+def _decided(
+    incident: Incident, looked: Looked, progress: Callable[[str], None]
+) -> tuple[Finding, Conflict | None, Fault | None, Outcome | None]:
+    """The mechanism, after its experiment: one that its experiment refutes gives way to the next."""
+    refuted: dict[str, str] = {}
+    while True:
+        finding, conflict, fault = find_mechanism(incident, looked, refuted)
+        if fault is None or fault.experiment is None:
+            return finding, conflict, fault, None
+        progress(f"{fault.mechanism}? {fault.experiment.says}")
+        outcome = decide(fault.experiment, looked.trace)
+        if outcome.outcome != "refuted":
+            return finding, conflict, fault, outcome
+        refuted[fault.mechanism] = f"refuted: {outcome.says}: {outcome.seen}"
 
-    def ask(space, port):
+
+def _places(first: Site | None, second: Site | None) -> tuple[Place, ...]:
+    sites = (("first", first), ("second", second))
+    return tuple(Place.of(role, site) for role, site in sites if site is not None)
+
+
+def look_at(incident: Incident, progress: Callable[[str], None] = lambda text: None) -> Looked:
+    """Start the application once; when it has ended, and the first answer is given, read its sources and ask Alembic."""
+    with workspace(incident) as space:
+        trace = run_startup(incident, space, judge=True)
+        progress(first_answer(trace))
         config = find_config(incident, space)
+        migrations, created, stopped = None, {}, None
         if config is not None:
-            found["migrations"] = look(incident, space, config, "alembic")
-            found["created"] = build(incident, space, config, "revisions")
-        found["named"] = named_tables(space.root)
-        found["variables"] = variables_named(space.root, (incident.database_env, *incident.app.env))
-        found["statements"] = import_statements(space.root, incident.app.path)
+            migrations = look(incident, space, config, "alembic")
+            created, stopped = build(incident, space, config, "revisions")
+        named, unread = named_tables(space.root)
+        variables = variables_named(space.root, (incident.database_env, *incident.app.env))
+        statements = import_statements(space.root, incident.app.path)
+    return Looked(trace, migrations, created, stopped, tuple(named), tuple(unread), statements, tuple(variables))
 
-    trace = reproduce(incident, judge=True, while_up=ask)
-    named, unread = found["named"]
-    return Looked(
-        trace,
-        found["migrations"],
-        *found["created"],
-        tuple(named),
-        tuple(unread),
-        found["statements"],
-        found["variables"],
-    )
+
+def first_answer(trace: Trace) -> str:
+    """What one startup shows before anything else is run: the mechanism with both sites, or the first failure with its place."""
+    conflict = next((conflict for conflict in trace.conflicts if conflict.first is not None), None)
+    if conflict is not None:
+        mechanism = judge(Pair(trace, conflict.first, conflict.second)).mechanism
+        return f"table {conflict.table}: {mechanism}; first {conflict.first.site}, second {conflict.second.site}"
+    failed = next((step for step in trace.steps if step.ok is False), None)
+    if failed is not None:
+        frames = failed.exception.frames if failed.exception is not None else ()
+        site = next((f" at {frame}" for frame in reversed(frames) if frame.application), "")
+        return f"step {failed.number} fails{site}: {failed.error}"
+    if trace.swallowed:
+        return f"swallowed at {trace.swallowed[0].site}: {trace.swallowed[0].error}"
+    return "every step of the startup succeeds"
 
 
 def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
@@ -206,19 +241,24 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
     return tuple(found)
 
 
-def find_mechanism(incident: Incident, looked: Looked) -> tuple[Finding, Conflict | None, Fault | None]:
-    """The mechanism that the trace shows; ``undecided`` where something is wrong and none fits, else ``none``."""
+def find_mechanism(
+    incident: Incident, looked: Looked, refuted: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Finding, Conflict | None, Fault | None]:
+    """The mechanism that the trace shows; ``undecided`` where something is wrong and none fits, else ``none``.
+
+    :param refuted: mechanisms that their experiment refuted, each with what it saw
+    """
     trace = looked.trace
-    case = Case(trace, looked.migrations, incident.expect.table)
-    fault = next((found for look_for in FAULTS if (found := look_for(case)) is not None), None)
+    faults = [fault for fault in faults_of(_case(incident, looked)) if fault.mechanism not in refuted]
+    fault = faults[0] if faults else None
     conflicts = [one for one in trace.conflicts if one.first is not None]
     conflicts.sort(key=lambda one: (one.table != incident.expect.table, one.second.at))
     if conflicts and not (fault is not None and _is_about_another_error(incident)):
         conflict = conflicts[0]
         return judge(Pair(trace, conflict.first, conflict.second)), conflict, None
     if fault is not None:
-        against = {"second-class-same-table-other-file": "no table was rejected: " + _count(trace)}
-        return Finding(fault.mechanism, fault.because, against), None, fault
+        against = {"second-class-same-table-other-file": "no table was rejected: " + _count(trace), **fault.against}
+        return Finding(fault.mechanism, fault.because, {**against, **refuted}), None, fault
     if trace.conflicts:
         conflict = trace.conflicts[0]
         known = f"table {conflict.table} was rejected at {conflict.second.site}; its first registration was not seen"
@@ -229,12 +269,24 @@ def find_mechanism(incident: Incident, looked: Looked) -> tuple[Finding, Conflic
     wrong = _what_is_wrong(incident, trace)
     if wrong:
         known = (*wrong, "no table was rejected, and no mechanism that the kit knows fits")
-        return Finding("undecided", known, {}), None, None
+        return Finding("undecided", known, dict(refuted)), None, None
     swallowed = [f"swallowed at {one.site}, and nothing failed for it: {one.error}" for one in trace.swallowed]
     return (
-        Finding("none", (_count(trace), "every step succeeded and every mapper configures", *swallowed), {}),
+        Finding("none", (_count(trace), "every step succeeded and every mapper configures", *swallowed), dict(refuted)),
         None,
         None,
+    )
+
+
+def _case(incident: Incident, looked: Looked) -> Case:
+    return Case(
+        looked.trace,
+        looked.migrations,
+        incident.expect.table,
+        incident,
+        looked.named,
+        looked.statements,
+        looked.created,
     )
 
 

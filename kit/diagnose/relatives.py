@@ -1,15 +1,13 @@
 """Faults of the same family that reject no table: each found from the trace, with its evidence.
 
-Like ``mechanisms.py``, one function a mechanism. Each takes a :class:`Case` and gives a :class:`Fault` or None.
+One function a mechanism. Each takes a :class:`~kit.diagnose.case.Case` and gives a :class:`~kit.diagnose.case.Fault` or None.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 
-from ..startup.migrations import Migrations
-from ..trace.values import Error, Frame, Registration, Site, Trace, application_frames, executed_by_alembic
+from ..trace.values import Frame, Registration, Site, Trace, application_frames, executed_by_alembic
+from .case import Case, Fault
 from .definitions import one_place
 from .mechanisms import Pair, judge
 
@@ -20,47 +18,13 @@ _MISSED = re.compile(r"no such table: ([\w.]+)|relation \"([\w.]+)\" does not ex
 _SEVERAL = re.compile(r'Multiple classes found for path "([\w.]+)"')
 
 
-@dataclass(frozen=True)
-class Case:
-    """A startup, what Alembic knows of it, and the table that the incident names."""
-
-    trace: Trace
-    migrations: Migrations | None = None
-    table: str | None = None
-
-    @cached_property
-    def errors(self) -> tuple[Error, ...]:
-        judged = tuple(one["error"] for one in self.trace.judged if one["error"] is not None)
-        return self.trace.errors + judged
-
-    @cached_property
-    def definitions(self) -> tuple[Registration, ...]:
-        """What the application itself put on a metadata of its own, and is there."""
-        return tuple(
-            one
-            for one in self.trace.registrations
-            if one.application and one.frame.application and one.outcome == "registered" and not one.removed
-        )
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A mechanism that rejects nothing: the table and sites it is about, and what says so."""
-
-    mechanism: str
-    because: tuple[str, ...]
-    table: str | None
-    first: Site | None
-    second: Site | None = None
-    pair: tuple[Registration, Registration] | None = None  # the two registrations, where there are two
-
-
 def metadata_is_reserved(case: Case) -> Fault | None:
     for error in case.errors:
         if any(_RESERVED.search(text) for _, _, text in error.links) or _RESERVED.search(error.text):
             frame = next((f for f in reversed(error.frames) if f.application), None)
             said = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
-            return Fault("metadata-is-reserved", (said,), case.table, None if frame is None else _site(frame))
+            site = None if frame is None else _site(frame)
+            return Fault("metadata-is-reserved", (said,), case.table, site, error=error)
     return None
 
 
@@ -134,7 +98,7 @@ def ambiguous_class_name(case: Case) -> Fault | None:
                 f"{second.table}; a bare string cannot say which: {error}"
             )
             slug = "ambiguous-class-name-in-registry"
-            return Fault(slug, (said,), first.table, first.site, second.site, (first, second))
+            return Fault(slug, (said,), first.table, first.site, second.site, (first, second), error=error)
     return None
 
 
@@ -194,7 +158,7 @@ def table_on_another_metadata(case: Case) -> Fault | None:
                         f"table {holder}, defined at {one.site}, is on the metadata made at {one.metadata.label}, and its "
                         f"foreign key's table {target} on the one made at {', '.join(sorted(there))}: {error}"
                     )
-                    return Fault(_OTHER_METADATA, (said,), holder, one.site)
+                    return Fault(_OTHER_METADATA, (said,), holder, one.site, error=error)
         elif missed is not None or "is not registered with this 'SQLAlchemy' instance" in error.text:
             name = next((group for group in missed.groups() if group), None) if missed else None
             for one in _wanted(case):
@@ -203,7 +167,7 @@ def table_on_another_metadata(case: Case) -> Fault | None:
                         f"table {one.table}, defined at {one.site}, is on the metadata made at {one.metadata.label}; "
                         f"what is created is on the one made at {', '.join(sorted(created | _served(case))) or 'another place'}: {error}"
                     )
-                    return Fault(_OTHER_METADATA, (said,), one.table, one.site)
+                    return Fault(_OTHER_METADATA, (said,), one.table, one.site, error=error)
     return None
 
 
