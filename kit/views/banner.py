@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _OTHERS = {"hides": "Hides it only", "does-not-cure": "Does not cure it", "breaks": "Breaks something else"}
 _ROLES = {"first": "first definition", "second": "second definition"}
-_MOST_LINES = 26  # of a patch that are shown at once
+_MOST_LINES = 20  # of a patch that are shown at once
 _MOST_ACTIONS = 6
 
 
@@ -135,7 +135,7 @@ def overview(
     run = line_of_times(para(f"Run {now():%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."))
     facts = [*_what_broke(incident, trace, head), *_failed(incident, trace)]
     left = [para(strong("Cause. "), *_cause(trace, diagnosis))]
-    left += [items(sites)] if (sites := _sites(trace, diagnosis)) else []
+    left += [items(sites)] if (sites := _sites(trace, diagnosis, with_error=False)) else []
     left += [items(facts)] if facts else []
     if behind := _behind(diagnosis):
         left.append(para(behind))
@@ -263,12 +263,12 @@ def _what_broke(incident: Incident, trace: Trace, head: Headline) -> list[Part]:
     return facts
 
 
-def _sites(trace: Trace, diagnosis: "Diagnosis | None") -> list[Part]:
+def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = True) -> list[Part]:
     """The lines that the mechanism is about, each with the way from the startup to it where that is known."""
     conflict = _conflict(trace, diagnosis)
     if conflict is not None:
         two_names = "two names" in (one_place(conflict.first, conflict.second) or "")
-        facts = [join("Table ", code(conflict.table), ": ", shortly(conflict.error, 200))]
+        facts = [join("Table ", code(conflict.table), ": ", shortly(conflict.error, 200))] if with_error else []
         for way in import_graph(trace, conflict).ways:
             of = conflict.first if way.name == "first" else conflict.second
             facts.append(

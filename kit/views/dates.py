@@ -1,6 +1,7 @@
 """The incident's time line as SVG text: commits, what people recorded, and how long it was exposed."""
 
 import datetime
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from xml.sax.saxutils import escape
@@ -12,7 +13,14 @@ if TYPE_CHECKING:
     from ..history.search import History
 
 _ROW = 20  # pixels of a label's row
-_MOST = 14  # moments that are drawn
+_MOST = 10  # moments that are drawn
+_LINES = 5  # of one moment's text
+_LOOK = {
+    "came": ("second", "#a32400"),
+    "went": ("first", "#0550ae"),
+    "event": ("label", "#1f2328"),
+}  # class and colour of its text
+Span = tuple[datetime.datetime, datetime.datetime]
 
 
 class Moment(NamedTuple):
@@ -46,7 +54,7 @@ def dates_picture(told: Postmortem, history: "History | None") -> Dates | None:
         "A dot: what people recorded. A square: the commit that introduced the incident, and the one that fixed it."
     )
     caption += " The band: the time during which it was exposed." if span else ""
-    return Dates(_drawn(moments, span, 1100), _drawn(moments, span, 340), alternative[:2000], caption)
+    return Dates(_level(moments, span, 1100), _upright(moments, span, 340), alternative[:2000], caption)
 
 
 def _moments(told: Postmortem, history: "History | None") -> list[Moment]:
@@ -61,7 +69,7 @@ def _moments(told: Postmortem, history: "History | None") -> list[Moment]:
         if when is not None and not any(abs((when - one).total_seconds()) < 120 for one in commits):
             found.append(Moment(when, event.at, event.what.replace("`", ""), "event"))
     found.sort(key=lambda one: (one.when, one.kind))
-    return found[:_MOST]
+    return [one for one in found if one.kind != "event"] if len(found) > _MOST else found
 
 
 def _read(text: str) -> datetime.datetime | None:
@@ -73,40 +81,80 @@ def _read(text: str) -> datetime.datetime | None:
     return when.astimezone(datetime.UTC) if when.tzinfo else when.replace(tzinfo=datetime.UTC)
 
 
-def _drawn(moments: Sequence[Moment], span: tuple[datetime.datetime, datetime.datetime] | None, wide: int) -> str:
-    """Time runs from top to bottom in equal rows, so that five events of one hour can be read beside one of a month before."""
-    high = _ROW * len(moments) + 16
-    axis = 150 if wide > 500 else 128
-    parts = [f'<svg xmlns="{SVG}" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}">']
-    parts.append('<rect class="ground" width="100%" height="100%" fill="#ffffff"></rect>')
+def _upright(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
+    """From top to bottom in equal rows, so that five events of one hour can be read beside one of a month before."""
+    high, axis, size = _ROW * len(moments) + 16, 128, 10
+    room = int((wide - axis - 18) / (size * 0.62))
 
-    def y(number: int) -> float:
+    def y(number: int) -> int:
         return 16 + _ROW * number
 
-    if span is not None:
-        inside = [number for number, one in enumerate(moments) if span[0] <= one.when <= span[1]]
-        top, bottom = y(inside[0]), y(inside[-1])
+    parts = [_canvas(wide, high)]
+    if inside := _inside(moments, span):
+        height = y(inside[-1]) - y(inside[0])
         parts.append(
-            f'<rect class="span" x="{axis - 7}" y="{top}" width="14" height="{bottom - top}" fill="#ffd8cc"></rect>'
+            f'<rect class="span" x="{axis - 9}" y="{y(inside[0])}" width="18" height="{height}" fill="#ffd8cc"></rect>'
         )
-    parts.append(
-        f'<line class="grid" x1="{axis}" y1="{y(0)}" x2="{axis}" y2="{y(len(moments) - 1)}" stroke="#8c959f" stroke-width="2"></line>'
-    )
-    size = 12 if wide > 500 else 10
-    room = int((wide - axis - 18) / (size * 0.62))
+    parts.append(_line(axis, y(0), axis, y(len(moments) - 1)))
     for number, one in enumerate(moments):
+        kind, colour = _LOOK[one.kind]
         parts.append(_text(axis - 14, y(number) + 4, one.at[:16], "axis", "end", size, "#57606a"))
-        kind = {"came": "second", "went": "first"}.get(one.kind, "label")
-        colour = {"came": "#a32400", "went": "#0550ae"}.get(one.kind, "#57606a")
-        mark = (
-            f'<circle class="event" cx="{axis}" cy="{y(number)}" r="4" fill="{colour}"></circle>'
-            if one.kind == "event"
-            else f'<rect class="{kind}" x="{axis - 6}" y="{y(number) - 6}" width="12" height="12" fill="{colour}"></rect>'
-        )
-        parts.append(mark)
-        text_colour = colour if one.kind != "event" else "#1f2328"
-        parts.append(_text(axis + 14, y(number) + 4, plain(one.what, room), kind, "start", size, text_colour))
+        parts.append(_sign(axis, y(number), one.kind))
+        parts.append(_text(axis + 14, y(number) + 4, plain(one.what, room), kind, "start", size, colour))
     return "".join([*parts, "</svg>"])
+
+
+def _level(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
+    """From left to right in equal steps: the date above the line, what happened below it."""
+    step, axis, size = (wide - 40) / len(moments), 34, 11
+    letters = int(step / (size * 0.62)) - 1
+    texts = [_wrapped(plain(one.what, letters * _LINES), letters) for one in moments]
+    high = axis + 22 + 14 * max(map(len, texts))
+
+    def x(number: int) -> float:
+        return round(20 + step * (number + 0.5), 1)
+
+    parts = [_canvas(wide, high)]
+    if inside := _inside(moments, span):
+        width = x(inside[-1]) - x(inside[0])
+        parts.append(
+            f'<rect class="span" x="{x(inside[0])}" y="{axis - 9}" width="{width}" height="18" fill="#ffd8cc"></rect>'
+        )
+    parts.append(_line(x(0), axis, x(len(moments) - 1), axis))
+    for number, one in enumerate(moments):
+        kind, colour = _LOOK[one.kind]
+        parts.append(_text(x(number), axis - 18, one.at[:16], "axis", "middle", size, "#57606a"))
+        parts.append(_sign(x(number), axis, one.kind))
+        for row, text in enumerate(texts[number]):
+            parts.append(_text(x(number), axis + 24 + 14 * row, text, kind, "middle", size, colour))
+    return "".join([*parts, "</svg>"])
+
+
+def _inside(moments: Sequence[Moment], span: Span | None) -> list[int]:
+    return [] if span is None else [number for number, one in enumerate(moments) if span[0] <= one.when <= span[1]]
+
+
+def _wrapped(text: str, letters: int) -> list[str]:
+    lines = textwrap.wrap(text, max(8, letters)) or [""]
+    return [*lines[: _LINES - 1], lines[_LINES - 1] + " …"] if len(lines) > _LINES else lines
+
+
+def _canvas(wide: int, high: int) -> str:
+    return (
+        f'<svg xmlns="{SVG}" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}">'
+        '<rect class="ground" width="100%" height="100%" fill="#ffffff"></rect>'
+    )
+
+
+def _line(x1: float, y1: float, x2: float, y2: float) -> str:
+    return f'<line class="grid" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="#8c959f" stroke-width="2"></line>'
+
+
+def _sign(x: float, y: float, kind: str) -> str:
+    name, colour = _LOOK[kind]
+    if kind == "event":
+        return f'<circle class="event" cx="{x}" cy="{y}" r="4" fill="#57606a"></circle>'
+    return f'<rect class="{name}" x="{x - 6}" y="{y - 6}" width="12" height="12" fill="{colour}"></rect>'
 
 
 def _text(x: float, y: float, text: str, kind: str, anchor: str, size: int, colour: str) -> str:

@@ -6,6 +6,7 @@ from itertools import accumulate
 from ..diagnose.definitions import type_of
 from ..diagnose.diagnosis import Diagnosis
 from ..diagnose.hypotheses import Tested
+from ..diagnose.meaning import advice_on
 from ..trace.graph import import_graph
 from ..verify.verification import Verification, met
 from .markup import (
@@ -15,6 +16,7 @@ from .markup import (
     code,
     count,
     fold,
+    folded_table,
     items,
     join,
     para,
@@ -22,10 +24,12 @@ from .markup import (
     stack,
     strong,
     table,
+    with_code,
     with_places,
     word,
 )
 
+_MOST_NAMED = 8
 _MOST = 30  # rows of a table that could be as long as the application
 _VERDICTS = {"confirmed": True, "refuted": False, "undecided": None}
 
@@ -38,11 +42,17 @@ def mechanism(diagnosis: Diagnosis) -> Shown:
     broke = diagnosis.trace.broke
     because = ["the run broke, for the reason in the verdict" if one == broke else one for one in finding.because]
     parts = [top, items(map(with_places, because))]
+    if advised := advice_on(finding.mechanism):
+        parts.append(para(strong("What to do. "), advised))
+    if diagnosis.experiment is not None:
+        tried = diagnosis.experiment
+        verdict = word(_VERDICTS[tried.outcome], *[tried.outcome] * 3)
+        parts.append(para(strong("Tried. "), with_places(f"{tried.says}: "), verdict, ": ", with_places(tried.seen)))
     if finding.against:
         rows = [(slug, with_places(sentence)) for slug, sentence in finding.against.items()]
-        ruled_out = table("Neighbours ruled out", ("mechanism", "the fact that rules it out"), rows)
-        others = count(len(rows), "other mechanism")
-        parts.append(fold(f"{others}, each with the fact that rules it out", ruled_out))
+        name = f"{count(len(rows), 'other mechanism')}, each with the fact that rules it out"
+        parts.append(folded_table(name, ("mechanism", "the fact that rules it out"), rows))
+
     return Shown(parts)
 
 
@@ -73,7 +83,8 @@ def definitions(diagnosis: Diagnosis) -> Shown:
         if which
         else para(_sentence(found.agrees))
     )
-    return Shown([agrees, table(f"Definitions of table {found.table}", heads, rows, marked=marked)])
+    differ = f"{len(marked)} of {count(len(rows), 'column')} differ" if marked else "no column differs"
+    return Shown([agrees, folded_table(f"Definitions of table {found.table}: {differ}", heads, rows, marked=marked)])
 
 
 def _sentence(text: str) -> str:
@@ -143,8 +154,7 @@ def _met_by_fixes(diagnosis: Diagnosis, verification: Verification) -> list[Part
     if not rows:
         return []
     head = ("fix", "verdict", "error", "raised at", "in the first startup")
-    said = para("With the incident's error out of the way, the runs of the fixes met:")
-    return [said, table("Met by the runs of the fixes", head, rows)]
+    return [folded_table(f"{count(len(rows), 'error')} that only the runs of the fixes met", head, rows)]
 
 
 def hypotheses(diagnosis: Diagnosis) -> Shown:
@@ -159,8 +169,10 @@ def hypotheses(diagnosis: Diagnosis) -> Shown:
 
 
 def _tested(caption: str, tested: list[Tested]) -> Part:
-    rows = [(one.claim, _verdict(one), one.evidence, one.experiment) for one in tested]
-    return table(caption, ("hypothesis", "verdict", "evidence", "experiment"), rows)
+    rows = [(with_code(one.claim), _verdict(one), with_places(one.evidence)) for one in tested]
+    tried = items(join(strong(one.claim), ": ", one.experiment) for one in tested)
+    shown = table(caption, ("hypothesis", "verdict", "evidence"), rows)
+    return stack(shown, fold("The experiments that decided", tried))
 
 
 def _verdict(one: Tested) -> Part:
@@ -174,18 +186,10 @@ def smallest(diagnosis: Diagnosis) -> Shown:
         return absent("No table was registered twice: there is nothing to shorten.")
     if not found.command:
         return Shown([para(_sentence(f"{found.note}; the startup itself is the shortest that is known"))])
-    count = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}, found in {found.runs} runs"
-    return Shown(
-        [
-            stack(
-                para(
-                    f"{count}. In the application's folder, where python is the application's own",
-                    " (… stands for what a secret of app.env is):" if "=… " in found.command else ":",
-                ),
-                preformatted(found.command),
-            )
-        ]
-    )
+    masked = " (… stands for the value of a secret in app.env)" if "=… " in found.command else ""
+    said = f"It fails in the same way with {count(len(found.steps), 'step')} (found in {count(found.runs, 'run')}). "
+    where = f"In the application's folder, with the application's own python{masked}:"
+    return Shown([stack(para(said, where), preformatted(found.command))])
 
 
 def static_and_run(diagnosis: Diagnosis) -> Shown:
@@ -250,12 +254,7 @@ def unseen(diagnosis: Diagnosis) -> Shown:
         (one.named.table, code(f"{one.named.file}:{one.named.line}"), one.by, one.remedy, one.consequence or "–")
         for one in diagnosis.unseen
     ]
-    return Shown(
-        [
-            table(
-                "Models that were not imported",
-                ("table", "defined at", "not seen by", "what to do", "what autogenerate would do"),
-                rows,
-            )
-        ]
-    )
+    head = ("table", "defined at", "not seen by", "what to do", "what autogenerate would do")
+    names = ", ".join(one.named.table for one in diagnosis.unseen[:_MOST_NAMED])
+    more = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
+    return Shown([folded_table(f"{count(len(rows), 'table')} not seen: {names}{more}", head, rows)])

@@ -15,6 +15,7 @@ from .markup import (
     code,
     count,
     fold,
+    folded_table,
     grid,
     items,
     join,
@@ -25,6 +26,7 @@ from .markup import (
     steady,
     strong,
     table,
+    tag,
     with_code,
     word,
 )
@@ -58,7 +60,11 @@ def matrix(verification: Verification) -> Shown:
     rows: list[tuple] = [("no fix", part("as it was"), [_mark(before.get(name)) for name in heads])]
     for fix in verification.fixes:
         checks = {check.check: check for check in fix.checks}
-        claimed = join(code(fix.name), " ", with_code(fix.claim)) if fix.claim else code(fix.name)
+        claimed = (
+            join(code(fix.name), tag("span", " ", with_code(fix.claim), kind="kit-claim"))
+            if fix.claim
+            else code(fix.name)
+        )
         rows.append((claimed, judgement(fix.verdict), [_mark(checks.get(name)) for name in heads]))
     cured = [number for number, fix in enumerate(verification.fixes, 1) if fix.verdict == "cures"]
     held = sum(1 for fix in verification.fixes if fix.claim and fix.verdict == "cures")
@@ -99,9 +105,9 @@ def _meanings() -> Part:
 
 def fixes(incident: Incident, verification: Verification) -> Shown:
     """Each fix, folded: why it got its verdict, what every check saw, its patches."""
-    folded = [_fold(incident, fix, name_only=False) for fix in verification.fixes]
+    folded = [_fold(incident, fix) for fix in verification.fixes]
     if folded:
-        return Shown(folded)
+        return Shown([fold("Each fix: why it got its verdict, what every check saw, its patch", *folded)])
     if incident.fixes and not verification.reproduced:
         return Shown(
             [
@@ -113,10 +119,11 @@ def fixes(incident: Incident, verification: Verification) -> Shown:
     return absent("There is no fix to try: the incident file names none.")
 
 
-def _fold(incident: Incident, fix: FixResult, *, name_only: bool) -> Part:
+def _fold(incident: Incident, fix: FixResult) -> Part:
     rows = [(check.check, passed(check), steady(check.seen)) for check in fix.checks]
     wrong = [number for number, check in enumerate(fix.checks) if check.ok is False]
-    body = [para(steady(fix.because)), table(f"Checks of {fix.name}", ("check", "result", "seen"), rows, marked=wrong)]
+    body = [para("Claimed: ", with_code(fix.claim))] if fix.claim else []
+    body += [para(steady(fix.because)), table(f"Checks of {fix.name}", ("check", "result", "seen"), rows, marked=wrong)]
     for path in incident.fixes[fix.name].patches:
         body += patch_of(incident, path, most=0)
     return fold(join(code(fix.name), ": ", judgement(fix.verdict)), *body, kind="kit-fix")
@@ -135,13 +142,18 @@ def before_and_after(verification: Verification, name: str | None = None, *, inc
     rows = [*_counted(verification.control.trace, fix.trace), *_checked(verification, fix)]
     changed = [row for row in rows if part(row[1]).text != part(row[2]).text]
     same = [part(row[0]).text for row in rows if row not in changed]
-    parts = [table(f"Before and after {fix.name}", ("what", "before", "after"), changed)]
+    name = f"Before and after {fix.name}: {len(changed)} of {len(rows)} are not the same"
+    parts = [folded_table(name, ("what", "before", "after"), changed)]
     if same:
         parts.append(para(f"The same before and after: {'; '.join(same)}.", kind="kit-note"))
-    for path in incident.fixes[fix.name].patches if incident else ():
-        short = path.rpartition("/")[2]
-        beside = sides(f"Patch {short}, before and after", text_of(incident, path))
-        parts.append(fold(join("The lines that ", code(short), " changes, side by side"), beside))
+    paths = incident.fixes[fix.name].patches if incident else ()
+    beside = [
+        sides(f"Patch {path.rpartition('/')[2]}, before and after", text_of(incident, path))
+        for path in paths
+        if incident
+    ]
+    if beside:
+        parts.append(fold(join("The lines that ", code(fix.name), " changes, side by side"), *beside))
     return Shown(parts)
 
 

@@ -119,17 +119,17 @@ def changes(history: History | None) -> Shown:
     for title, change in (("Introduced by ", history.introduced), ("Fixed by ", history.fixed)):
         if change is None:
             continue
-        parts.append(para(strong(title), named(change.commit), f", by {change.commit.author}"))
+        inner: list[Part] = []
         for hunk in change.hunks:
             shown = _cut(hunk)
             whole = [fold("The whole hunk", patch(redact(hunk.text)))] if shown != hunk.text else []
-            parts += [para(code(hunk.file)), patch(redact(shown)), *whole]
+            inner += [para(code(hunk.file)), patch(redact(shown)), *whole]
         if not change.hunks:
-            parts.append(para("None of its changes is on the ways that the trace shows."))
-        listed = preformatted("\n".join(change.files))
-        parts.append(
-            fold(f"{count(change.left_out, 'hunk')} left out; it changed {count(len(change.files), 'file')}", listed)
-        )
+            inner.append(para("None of its changes is on the ways that the trace shows."))
+        rest = f"{count(change.left_out, 'hunk')} left out; it changed {count(len(change.files), 'file')}"
+        inner.append(fold(rest, preformatted("\n".join(change.files))))
+        top = join(strong(title), named(change.commit), f", by {change.commit.author}: what it changed")
+        parts.append(fold(top, *inner))
     return Shown(parts)
 
 

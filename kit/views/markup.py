@@ -15,7 +15,7 @@ from ..base.redact import safe
 from ..base.scan import REMEDY, kinds_shown
 from .live_style import LIVE_STYLE
 
-_UNBROKEN = 16  # characters of code that stay in one line
+_UNBROKEN = 34  # characters of a word of code that stay in one line
 _LABEL = 160  # characters of a column's name
 # JupyterLab sets cells flush right, fixes the width of columns and keeps no class's colour: what it needs stands at the
 # element, in properties that it keeps in a notebook that is not trusted too. The page takes these out, it has its own style.
@@ -123,11 +123,16 @@ def tag(name: str, *contents: Content, kind: str | None = None) -> Part:
 
 
 def code(text: object) -> Part:
-    """Code in a line of text; a long one may break after its marks and nowhere else."""
-    inner = breakable(text) if len(str(text)) > _UNBROKEN else part(str(text))
-    return Part(f"<code>{inner.html}</code>", inner.text)
+    """Code in a line of text; a long one may break after a folder of its path, or after a dot, and nowhere else."""
+    shown = safe(str(text))
+    words = (word if len(word) <= _UNBROKEN else _PIECES.findall(word) for word in re.split("( )", shown))
+    return Part(
+        f"<code>{_joined(piece for word in words for piece in ([word] if isinstance(word, str) else word))}</code>",
+        shown,
+    )
 
 
+_PIECES = re.compile(r"[^/.]+[/.]*|[/.]+")  # of a path or dotted name
 _PLACE = re.compile(r"(?<![\w/.<])(?:[\w.-]+/)*[\w.-]*\w\.(?:pyi?|ini|cfg|toml|ya?ml)(?::\d+)?(?![\w/]|\.\w)")
 
 
@@ -185,7 +190,7 @@ def _joined(pieces: Iterable[str]) -> str:
     shown = ""
     for one in pieces:
         # Not before a mark, and not where there is a space to break at.
-        shown += ("<wbr>" if shown and not shown[-1].isspace() and one[0].isalnum() else "") + html.escape(one)
+        shown += ("<wbr>" if shown and not shown[-1].isspace() and one[:1].isalnum() else "") + html.escape(one)
     return shown
 
 
@@ -268,6 +273,13 @@ def grid(
     lines += [" | ".join([name.text, verdict.text, *(one.text for one in marks)]) for name, verdict, marks in rows]
     below = stack(para("The numbers stand for the checks: ", kind="kit-note"), legend, para(signs, kind="kit-note"))
     return Part(f'{shown}<div class="kit-legend">{below.html}</div>', f"{caption}\n" + "\n".join(lines))
+
+
+def folded_table(
+    caption: str, head: Sequence[str], rows: Iterable[Sequence[Content]], *, marked: Iterable[int] = ()
+) -> Part:
+    """A table behind its own caption."""
+    return fold(caption, table(caption, head, rows, marked=marked))
 
 
 def fold(

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from ..diagnose.diagnosis import Diagnosis
 from ..trace.tables import after_each_import
 from ..trace.values import Trace
 from .markup import Part, Shown, absent, code, count, figure, fold, items, join, para, part, stack, strong, table, word
 from .metadata_picture import Moment, metadata_picture
 
+_OTHER = "The mechanism is not about the tables on the metadata."
 _MOST_ROWS = 200  # of one table
 _EACH_STEP = 80  # modules that are shown one by one, whether they changed anything or not
 _MOST_STEPS = 300  # modules with a line of their own
@@ -14,8 +16,20 @@ _MOST_HELD = 40  # tables that one step names
 _MOST_QUIET = 30  # modules that one line names
 
 
-def metadata(trace: Trace) -> Shown:
-    """The metadata after each import: a picture, the modules that changed it or went wrong, and all of them folded."""
+def about_tables(trace: Trace, diagnosis: Diagnosis | None) -> bool:
+    """Are the tables on the metadata what an incident is about, or is that not known?"""
+    if diagnosis is None or diagnosis.finding.mechanism in ("none", "undecided"):
+        return True
+    return bool(trace.conflicts or diagnosis.pair or diagnosis.table)
+
+
+def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
+    """The metadata after each import: a picture, and folded the modules that changed it or failed, and all of them.
+
+    :param diagnosis: with it, nothing is shown where the mechanism is not about tables
+    """
+    if not about_tables(trace, diagnosis):
+        return absent(_OTHER)
     rows = after_each_import(trace)
     if not rows:
         return absent("No module of the application was executed.")
@@ -88,11 +102,13 @@ def _few(names: Sequence[str], most: int = 24) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def stepper(trace: Trace) -> Shown:
+def stepper(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     """One line to open an executed module: what is loaded by then, what it registered, what the metadata held.
 
     Modules that changed nothing are one line together where there are many.
     """
+    if not about_tables(trace, diagnosis):
+        return absent(_OTHER)
     rows = after_each_import(trace)
     if not rows:
         return absent("No module of the application was executed.")
@@ -109,7 +125,7 @@ def stepper(trace: Trace) -> Shown:
             quiet = []
         else:
             quiet.append(row)
-    return Shown([*parts, *_quiet(quiet)])
+    return Shown([fold(f"One import at a time: {count(len(rows), 'module')}", *parts, *_quiet(quiet))])
 
 
 def _step(row: dict, loaded: int) -> Part:

@@ -2,7 +2,24 @@
 
 from ..incident.model import Incident
 from .dates import dates_picture
-from .markup import Part, Shown, absent, code, figure, items, join, missing, para, strong, table, with_code
+from .markup import (
+    Part,
+    Shown,
+    absent,
+    beside,
+    code,
+    count,
+    figure,
+    fold,
+    items,
+    join,
+    missing,
+    para,
+    stack,
+    strong,
+    table,
+    with_code,
+)
 
 _LEARNED = {
     "went_well": "What went well",
@@ -30,7 +47,8 @@ def timeline(incident: Incident, history=None) -> Shown:
     """
     told = incident.postmortem
     parts: list[Part] = []
-    if drawn := dates_picture(told, history):
+    drawn = dates_picture(told, history)
+    if drawn is not None:
         parts.append(figure(drawn.wide, drawn.alternative, drawn.caption, narrow=drawn.narrow))
     parts += [
         para(strong(f"{name.capitalize()}. "), with_code(getattr(told, name)))
@@ -39,7 +57,8 @@ def timeline(incident: Incident, history=None) -> Shown:
     ]
     if told.timeline:
         rows = [(event.at, with_code(event.what)) for event in told.timeline]
-        parts.append(table("Events", ("when", "what happened"), rows, kind="kit-cards kit-timeline"))
+        events = table("Events", ("when", "what happened"), rows, kind="kit-cards kit-timeline")
+        parts.append(fold(f"{count(len(rows), 'event')} that people recorded", events, open=drawn is None))
     return (
         Shown(parts)
         if parts
@@ -62,8 +81,8 @@ def people(incident: Incident) -> Shown:
     parts: list[Part] = []
     for name, title in _LEARNED.items():
         if lines := getattr(told, name):
-            parts += [para(strong(title)), items(map(with_code, lines))]
-    return Shown(parts) if parts else absent("Nobody has written down what was learned.")
+            parts.append(stack(para(strong(title)), items(map(with_code, lines))))
+    return Shown([beside(*parts)]) if parts else absent("Nobody has written down what was learned.")
 
 
 def still_to_be_written(incident: Incident) -> Part | None:

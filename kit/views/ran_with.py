@@ -15,7 +15,7 @@ from ..incident.identity import identity
 from ..incident.model import Incident
 from ..trace.values import Trace
 from .import_times import import_timeline
-from .markup import Shown, code, join, line_of_times, para, table
+from .markup import Shown, code, folded_table, join, line_of_times, para
 
 
 def provenance(
@@ -51,7 +51,6 @@ def provenance(
     rows += [("incident-kit", __version__), ("notebook's Python", platform.python_version())]
     rows += [(name, _version(name)) for name in ("papermill", "pandas", "graphviz-pure")]
     rows += [(f"parameter {name}", code(repr(_short(value)))) for name, value in sorted((parameters or {}).items())]
-    rows.append(_again(incident))
     times = [f"step {step.number} {step.seconds:.2f} s" for step in trace.steps if step.seconds is not None]
     line = (
         f"Run at {now():%Y-%m-%d %H:%M} UTC"
@@ -59,16 +58,17 @@ def provenance(
         + "".join(f", {one}" for one in times)
         + "."
     )
-    return Shown([table("Provenance", ("what", "value"), rows), line_of_times(para(line), *import_timeline(trace))])
+    again = para(*_again(incident))
+    return Shown(
+        [again, folded_table("Provenance", ("what", "value"), rows), line_of_times(para(line), *import_timeline(trace))]
+    )
 
 
 def _again(incident: Incident) -> tuple:
     """The command that makes this page again: in a checkout that of its Makefile."""
     if project() is not None:
-        return "run it again, in the kit's folder", code(
-            f"make postmortem INCIDENT={shlex.quote(_from_here(incident))}"
-        )
-    return "run it again", code(f"incident-kit postmortem {shlex.quote(_short(str(incident.file)))}")
+        return "In the kit's folder: ", code(f"make postmortem INCIDENT={shlex.quote(_from_here(incident))}")
+    return "", code(f"incident-kit postmortem {shlex.quote(_short(str(incident.file)))}")
 
 
 def _from_here(incident: Incident) -> str:

@@ -26,6 +26,7 @@ from .markup import (
 )
 
 _MOST_CONFLICTS = 6  # shown in full
+_MOST_LINES = 14  # of a definition that are shown at once
 ROLES = {"first": "first definition", "second": "second definition"}
 
 
@@ -91,8 +92,12 @@ def _definition(
     top = para(strong(f"{title}: "), code(one.site), named, ", ", outcome)
     steps = " → ".join(str(stop.frame) for stop in way.stops[:-1]) if way else ""
     by = para("by ", code(steps)) if steps else None
-    body = source(lines, marked=[one.site.line], differing=differing) if lines else para("The source is not at hand.")
-    return stack(top, by, body)
+    if not lines:
+        return stack(top, by, para("The source is not at hand."))
+    shown = source(lines[:_MOST_LINES], marked=[one.site.line], differing=differing)
+    rest = lines[_MOST_LINES:]
+    more = fold(f"{count(len(rest), 'more line')}", source(rest, differing=differing)) if rest else None
+    return stack(top, by, shown, more)
 
 
 def _differing(first: Sequence[tuple[int, str]], second: Sequence[tuple[int, str]]) -> tuple[set[int], set[int]]:
