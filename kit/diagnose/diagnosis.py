@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from ..base.interrupt import interruptible, pool_of
 from ..incident.model import Incident
+from ..incident.revisions import Revision, revisions_of
 from ..incident.source import Named, Statement, import_statements, module_name, named_tables, variables_named
+from ..incident.variables import Reading, deployments_of, readings_of
 from ..startup.migrations import Migrations, build, find_config, look
 from ..startup.run import reproduce, run_startup
 from ..startup.workspace import workspace
@@ -36,6 +38,11 @@ class Looked:
     unread: tuple[str, ...]  # sources that could not be read
     statements: tuple[Statement, ...]  # the import statements of the sources
     variables: tuple[str, ...] = ()  # of those that the incident file sets, the ones that the application's files name
+    revisions: tuple[Revision, ...] = ()
+    readings: tuple[Reading, ...] = ()  # of variables, by the sources
+    deployments: dict[str, dict[str, int]] = field(
+        default_factory=dict
+    )  # file to the variables that it names, with lines
 
 
 @dataclass(frozen=True)
@@ -195,7 +202,21 @@ def look_at(incident: Incident, progress: Callable[[str], None] = lambda text: N
         named, unread = named_tables(space.root)
         variables = variables_named(space.root, (incident.database_env, *incident.app.env))
         statements = import_statements(space.root, incident.app.path)
-    return Looked(trace, migrations, created, stopped, tuple(named), tuple(unread), statements, tuple(variables))
+        revisions, readings = revisions_of(space.root), readings_of(space.root)
+        deployments = deployments_of(space.root)
+    return Looked(
+        trace,
+        migrations,
+        created,
+        stopped,
+        tuple(named),
+        tuple(unread),
+        statements,
+        tuple(variables),
+        revisions,
+        readings,
+        deployments,
+    )
 
 
 def first_answer(trace: Trace) -> str:
@@ -287,6 +308,10 @@ def _case(incident: Incident, looked: Looked) -> Case:
         looked.named,
         looked.statements,
         looked.created,
+        looked.stopped,
+        looked.revisions,
+        looked.readings,
+        looked.deployments,
     )
 
 
