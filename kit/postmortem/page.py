@@ -90,7 +90,7 @@ def _contents(sections: list[Section]) -> list[tuple[str, str]]:
     below = [*headings[1:], (2, "", "")]
     return [
         (name, text)
-        for (level, name, text), (next_level, *_) in zip(headings, below, strict=True)
+        for (level, name, text), (next_level, *_) in zip(headings, below, strict=False)
         if level <= 3 and not (level == 2 and next_level == 3)
     ]
 

@@ -1,17 +1,17 @@
 """Values as something to look at: HTML and plain text at once. Nothing is decided here."""
 
+from .after_imports import metadata, stepper
 from .banner import overview, verdict
+from .by_people import actions, impact, people, timeline
 from .diagnosis import behind, definitions, hypotheses, mechanism, smallest, static_and_run, unseen
-from .fixes import before_and_after, claims, fixes, matrix
 from .history import came_and_went, changes, claimed, searched
-from .imports import imports
-from .metadata import metadata, stepper
-from .people import actions, impact, people, timeline
+from .import_ways import imports
+from .lines import collision, sites
 from .progress import Progress
 from .ran_with import provenance
-from .sites import collision, sites
 from .startup import errors, steps, swallowed
 from .triage import builds, deductions, frames, made_by
+from .verification import before_and_after, claims, fixes, matrix
 
 __all__ = [
     "Progress",

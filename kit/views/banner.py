@@ -14,6 +14,7 @@ from ..trace.expected import shows_incident, why_not
 from ..trace.graph import import_graph
 from ..trace.values import Trace
 from ..verify.verification import FixResult, Verification
+from .by_people import still_to_be_written
 from .markup import (
     Part,
     Shown,
@@ -34,7 +35,6 @@ from .markup import (
     word,
 )
 from .patches import patch_of
-from .people import still_to_be_written
 from .wording import first_sentence, listed, sentence, shortly
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ _LABEL = 160  # characters of a column's name
 # element, in properties that it keeps in a notebook that is not trusted too. The page takes these out, it has its own style.
 # A colour is always a ground with its own text colour, so that it can be read on a light and on a dark theme.
 _TABLE = ' style="table-layout:auto;white-space:normal"'
-_CELL = ' style="text-align:left;vertical-align:top;white-space:normal;overflow-wrap:normal;word-break:normal"'
+_CELL = ' style="text-align:left;vertical-align:top"'
 _LEFT = ' style="text-align:left;white-space:pre-wrap"'
 _CAPTION = ' style="text-align:left;font-weight:600"'
 _GOOD = "background-color:#1a7f37;color:#ffffff"
@@ -278,8 +278,9 @@ def grid(
 def folded_table(
     caption: str, head: Sequence[str], rows: Iterable[Sequence[Content]], *, marked: Iterable[int] = ()
 ) -> Part:
-    """A table behind its own caption."""
-    return fold(caption, table(caption, head, rows, marked=marked))
+    """A table behind its own caption; in plain text it stands open."""
+    shown = table(caption, head, rows, marked=marked)
+    return Part(fold(caption, shown).html, shown.text)
 
 
 def fold(

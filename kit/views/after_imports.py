@@ -62,7 +62,8 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     parts = [figure(metadata_picture(moments), alt, caption, narrow=metadata_picture(moments, narrow=True))]
     if telling:
         name = f"The modules that changed the metadata or failed: {len(telling)} of {len(rows)}"
-        parts.append(fold(name, _after_table(name, telling)))
+        shown = _after_table(name, telling)
+        parts.append(Part(fold(name, shown).html, shown.text))
     if len(telling) < len(rows):
         order = para("In the order in which they ended; the numbers count the order in which they began.")
         parts.append(
