@@ -83,7 +83,7 @@ def swallowed(trace: Trace) -> Shown:
         return absent("Nothing was swallowed.")
     parts = [_caught("Swallowed exceptions", trace.swallowed)] if trace.swallowed else []
     if trace.caught:
-        said = "Nothing else was swallowed" if trace.swallowed else "Nothing was swallowed"
+        said = "Nothing else was swallowed" if trace.swallowed else "Nothing was swallowed for good"
         parts += [
             para(f"{said}. These were caught, and what the code then tried instead failed the step:"),
             _caught("Caught on the way to the error", trace.caught),
