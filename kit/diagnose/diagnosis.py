@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..base.interrupt import interruptible, pool_of
+from ..base.progress import Step
 from ..incident.model import Incident
 from ..incident.revisions import Revision, revisions_of
 from ..incident.source import Named, Statement, import_statements, module_name, named_tables, variables_named
@@ -119,7 +120,7 @@ def diagnose(
     :param full: search for the smallest reproduction to its end, however long that takes
     """
     with pool_of(executor) as pool:
-        progress("starting the application, and a second time going on past failures")
+        progress(Step("starting the application, and a second time going on past failures", "diagnosis", 0, 3))
         seen, beyond = pool.submit(look_at, incident, progress), pool.submit(reproduce, incident, go_on=True)
         looked = seen.result()
         reproduced = shows_incident(incident, looked.trace)
@@ -131,7 +132,7 @@ def diagnose(
         if conflict is not None and conflict.first is not None:
             pair = (conflict.first, conflict.second)
         same_table = pair is not None and pair[0].table == pair[1].table
-        progress(f"{finding.mechanism}; looking for the smallest reproduction")
+        progress(Step(f"{finding.mechanism}; looking for the smallest reproduction", "diagnosis", 2, 3))
         smallest = None
         if same_table:
             budget = Budget(runs=1000) if full else None
