@@ -179,7 +179,7 @@ def _decided(
         if fault is None or fault.experiment is None:
             return finding, conflict, fault, None
         progress(f"{fault.mechanism}? {fault.experiment.says}")
-        outcome = decide(fault.experiment, looked.trace)
+        outcome = decide(fault.experiment, _case(incident, looked).sources)
         if outcome.outcome != "refuted":
             return finding, conflict, fault, outcome
         refuted[fault.mechanism] = f"refuted: {outcome.says}: {outcome.seen}"
