@@ -79,3 +79,10 @@ def test_a_saved_trace_holds_no_secret(kit, tmp_path, write_incident):
     text = file.read_text()
     assert "RuntimeError" in text and "tr0ub4dor" not in text and "s3cr3tw0rd" not in text
     assert json.loads(text.splitlines()[0])["schema"] == 1
+
+
+def test_every_value_of_a_trace_is_one_that_a_file_may_hold():
+    from kit.trace import values
+
+    here = [value for value in vars(values).values() if isinstance(value, type) and value.__module__ == values.__name__]
+    assert {value for value in here if value is not values.Conflict} <= set(values.TYPES)

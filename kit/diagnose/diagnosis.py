@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..base.interrupt import interruptible, pool_of
+from ..base.progress import Step
 from ..incident.model import Incident
 from ..incident.revisions import Revision, revisions_of
 from ..incident.source import Named, Statement, import_statements, module_name, named_tables, variables_named
@@ -120,12 +121,14 @@ def diagnose(
     :param full: search for the smallest reproduction to its end, however long that takes
     """
     with pool_of(executor) as pool:
-        progress("starting the application, and a second time going on past failures")
+        progress(Step("starting the application, and a second time going on past failures", "diagnosis", 0, 3))
         seen, going_on = pool.submit(look_at, incident, progress), pool.submit(reproduce, incident, go_on=True)
         looked = seen.result()
-        decision = _decided(incident, looked, lambda experiment: decide(experiment, looked.trace), progress)
+        decision = _decided(
+            incident, looked, lambda experiment: decide(experiment, _case(incident, looked).sources), progress
+        )
         beyond = going_on.result()
-        progress(f"{decision.finding.mechanism}; looking for the smallest reproduction")
+        progress(Step(f"{decision.finding.mechanism}; looking for the smallest reproduction", "diagnosis", 2, 3))
         smallest = None
         if decision.same_table:
             budget = Budget(runs=1000) if full else None

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from . import drivers, migrations
+from . import drivers, migrations, unseen
 from .case import Case, Fault
 from .relatives import FAULTS
 
 MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
     *FAULTS,
+    *unseen.MECHANISMS,
     *migrations.MECHANISMS,
     *drivers.MECHANISMS,
 )
