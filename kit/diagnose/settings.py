@@ -22,6 +22,7 @@ _MISSING = re.compile(r"^(\S+)\n\s+[Ff]ield required\b", re.M)
 # Set in every run: by the kit, or by Python's and the system's own habits.
 _ALWAYS = {"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHASHSEED", "PORT", "PWD", "USER"}
 _MOST = 6  # deployment files that are named
+_DATABASE = re.compile(r"(DATABASE|(^|_)DB|SQLALCHEMY|POSTGRES|SQL)\w*(URL|URI|DSN)")
 _STAND_IN = "stand-in-of-the-incident-kit-0123456789"
 
 
@@ -181,7 +182,8 @@ def _with_stand_in(case: Case, lacking: Sequence[Reading], error: Error) -> Expe
 def _stand_in(one: Reading) -> str:
     """A value that fits the type or the name of a variable; a database's URL is the scratch database's."""
     kind, name = one.kind, one.name.upper()
-    if re.search(r"(DATABASE|(^|_)DB|SQLALCHEMY|POSTGRES|SQL)\w*(URL|URI|DSN)", name) or "PostgresDsn" in kind:
+    names = (name, _last_word(one.target or "").upper())
+    if any(_DATABASE.search(text) for text in names) or "PostgresDsn" in kind:
         return "{database_url}"
     for pattern, value in (
         (r"\bint\b", "1"),
