@@ -149,6 +149,7 @@ def _reproduce(options) -> int:
 
 def _diagnose(options) -> int:
     from .diagnose.diagnosis import diagnose
+    from .diagnose.meaning import advice_on
     from .views.report import diagnose_report
 
     incident = load(options.incident)
@@ -156,6 +157,7 @@ def _diagnose(options) -> int:
     finding, smallest = diagnosis.finding, diagnosis.smallest
     lines = [*_told(incident, diagnosis.trace, diagnosis.reproduced), f"mechanism: {finding.mechanism}"]
     lines += [f"  because {sentence}" for sentence in finding.because]
+    lines += [f"  what to do: {advised}" for advised in [advice_on(finding.mechanism)] if advised]
     lines += [f"migrations agree with: {diagnosis.definitions.agrees}"] if diagnosis.definitions else []
     lines += [
         f"behind it: {one.error} at {one.site}" + (" (follows from an earlier one)" if one.follows else "")

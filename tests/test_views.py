@@ -10,13 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import PROJECT
-from showing import BASE, active, incident_of, known, model
+from showing import APPLICATIONS, BASE, active, incident_of, known, model
 
 from kit import views
 from kit.base.errors import IncidentError
 from kit.diagnose.definitions import compare
 from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.meaning import MEANINGS
 from kit.diagnose.smallest import paste
 from kit.incident.model import Action, Expect, Hypothesis, Postmortem, load
 from kit.trace.judged import CheckResult, judge_start
@@ -457,3 +459,12 @@ def test_the_result_is_written_whole_and_only_where_it_was_asked_for(tmp_path):
         open_incident("tests/applications/alias-two-module-names", result=str(tmp_path / "no" / "r.json"))
     with pytest.raises(IncidentError, match="no folder"):
         check_result(str(tmp_path / "no" / "r.json"))
+
+
+def test_every_mechanism_that_can_be_named_has_its_meaning_and_advice():
+    """On the page, in Lab, on the command line, in the JSON and in the guard: the words are in one place."""
+    expected = [yaml.safe_load(one.read_text("utf-8"))["mechanism"] for one in APPLICATIONS.glob("*/expected.yaml")]
+    named = set(expected) - {"undecided", "none"}
+    assert named and named <= set(MEANINGS)
+    for meaning in MEANINGS.values():
+        assert all(sentence.endswith(".") for sentence in meaning)

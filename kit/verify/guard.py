@@ -17,6 +17,7 @@ from ..base.interrupt import interruptible, pool_of
 from ..base.redact import public_part, redact, safe
 from ..base.scan import kinds_in, refuse_secrets
 from ..diagnose.diagnosis import Looked, find_mechanism, look_at
+from ..diagnose.meaning import MEANINGS, Meaning
 from ..incident.model import Incident
 from ..startup.migrations import flask_application
 from ..startup.process import run
@@ -26,31 +27,7 @@ from ..trace.values import Conflict, Site, Trace, application_frames
 from .verification import verify
 
 _TEMPLATE = Path(__file__).with_name("template") / "guard.py.j2"
-# What it meant, and what mostly cures, by mechanism. Sentences: they stand in the guard's docstring.
-_WORDS = {
-    "alias-two-module-names": ("one file was imported under two module names.", "Spell its import the same everywhere."),
-    "second-class-same-table-other-file": ("two classes define one table.", "Keep one of them, and import it where the other was."),
-    "second-class-same-table-same-file": ("two classes of one file define one table.", "Make them one."),
-    "half-import-retried": ("an import failed half way, was caught, and ran again.", "Make the first import succeed: its error is the one to mend."),
-    "half-defined-class": ("a class failed to map, and its table stayed.", "Make the first attempt succeed, or do not make it."),
-    "importlib-reload": ("a module with models was loaded again.", "Leave models out of what is reloaded."),
-    "script-or-cell-run-again": ("a script that defines a model was run again in one process.", "Move the model to a module that is imported."),
-    "main-module-imported-again": ("the file that was started is imported again by its name.", "Let the entry point define no tables."),
-    "file-loaded-again-by-path": ("a loader executed a file that had been imported.", "Import it by its real name."),
-    "test-runner-root-second-name": ("the test runner gives the files another module name.", "Give the folder the name that the application uses."),
-    "reflected-before-declared": ("a table was reflected before its class was declared.", "Reflect into a MetaData of its own."),
-    "module-and-package-side-by-side": ("a module and a package of one name both define the table.", "Remove the one that no import reaches."),
-    "defined-inside-function-called-twice": ("a function that defines a table was called twice.", "Define it at a module's level, or give back the one made first."),
-    "computed-table-name-collision": ("two classes get one table name that is computed.", "Name one of the tables by hand."),
-    "association-table-and-class": ("a table and a class define one association.", "Let the relationship go over the class' table."),
-    "fork-of-library-models-on-its-base": ("a library's model and the application's own define one table.", "Let everything name the one that is kept."),
-    "model-declared-in-migration-script": ("a migration script declares a model on the application's Base.", "Describe the table with sa.table() there."),
-    "extend-existing-merged-two-models": ("extend_existing merged two definitions.", "Give each class a table of its own, or keep one."),
-    "table-on-metadata-alembic-does-not-migrate": ("a table is on a MetaData that Alembic is not given.", "Use one Base, or give env.py both."),
-    "model-module-not-imported-by-env": ("env.py does not import every model.", "Import the missing module there."),
-    "ambiguous-class-name-in-registry": ("two classes share a name that a relationship uses.", "Rename one, or write the module's path."),
-    "metadata-is-reserved": ("a mapped class has an attribute called metadata.", "Rename the attribute, and keep the column's name."),
-}  # fmt: skip
+_UNNAMED = Meaning("Something that the kit has no name for.", "Fix what is named there.")
 _CANNOT = {
     "race-in-lazy-definition": "two threads have to meet in one instant, so a test passes by luck on the broken build. "
     "Guard the lock by review, or define the table at a module's level, which no thread can meet",
@@ -208,7 +185,7 @@ def _values(
         for name, value in incident.app.env.items()
         if redact(f"{name}={value}") != f"{name}={value}" or kinds_in(value)
     ]
-    meaning, remedy = _WORDS.get(mechanism, ("something that the kit has no name for.", "Mend what is named there."))
+    meaning, remedy = MEANINGS.get(mechanism, _UNNAMED)
     table = conflict.table if conflict else incident.expect.table
     driver = incident.database_driver if incident.database == "sqlite" else None  # PostgreSQL's are none of SQLite's
     return {

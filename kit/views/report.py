@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.redact import redact
 from ..diagnose.diagnosis import Diagnosis
+from ..diagnose.meaning import advice_on
 from ..incident.model import Incident
 from ..trace.values import Frame, Registration, Trace, application_frames
 from ..verify.verification import Verification, met
@@ -105,7 +106,7 @@ def postmortem_report(incident: Incident, verification: Verification, diagnosis:
 def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
     """``reproduce``'s keys, and ``mechanism, because, against, definitions, masked, hypotheses, smallest``.
 
-    Beyond the contract: ``sites`` (table, first, second: what the mechanism is about), ``agrees`` (which
+    Beyond the contract: ``advice`` (what mostly cures this mechanism, or null), ``sites`` (table, first, second: what the mechanism is about), ``agrees`` (which
     definition the migrations agree with), ``unseen`` (models that nobody imported).
     """
     definitions, smallest = diagnosis.definitions, diagnosis.smallest
@@ -119,6 +120,7 @@ def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
         **report,
         "mechanism": diagnosis.finding.mechanism,
         "because": list(diagnosis.finding.because),
+        "advice": advice_on(diagnosis.finding.mechanism),
         "against": diagnosis.finding.against,
         "sites": {
             "table": diagnosis.table,
