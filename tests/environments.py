@@ -1,9 +1,9 @@
 """Python environments for tests: another interpreter, another SQLAlchemy.
 
 Kept between runs in ``.environments/`` at the project's root. A package is unpacked and compiled there once for all
-environments that have it, an environment is a venv of links to packages::
+environments that have it, but for what the tests' own interpreter has already; an environment is a venv of links::
 
-    .environments/packages/alembic-1.20.1/site-packages/alembic/...
+    .environments/packages/alembic-1.16.5/site-packages/alembic/...
     .environments/of-<hash>/lib/python3.12/site-packages/alembic -> the folder above
     .environments/of-<hash>/bin/alembic
 """
@@ -14,6 +14,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tempfile
 from functools import cache
 from importlib.metadata import Distribution, distributions
@@ -22,9 +24,20 @@ from pathlib import Path
 KEPT = (Path(__file__).parents[1] / ".environments").resolve()  # by a link, scripts would name a place that may go
 ALEMBIC = {(3, 8): "alembic==1.14.1", (3, 9): "alembic==1.16.5"}
 SQLALCHEMY = {"1.4": "sqlalchemy==1.4.54", "2.0": "sqlalchemy==2.0.58", "2.1": "sqlalchemy==2.1.9"}
+LIBRARIES = {
+    "1.4": ["alembic==1.16.5", "flask-sqlalchemy==3.0.5"],
+    "2.0": ["alembic==1.20.1", "flask-sqlalchemy==3.1.1", "sqlmodel==0.0.50"],
+    "2.1": ["alembic==1.20.1", "flask-sqlalchemy==3.1.1", "sqlmodel==0.0.50"],
+}
+COMMON = ["fastapi==0.165.0", "uvicorn==0.54.0", "flask==3.1.3", "flask-migrate==4.1.0", "celery==5.7.0"]
+COMMON += ["pydantic-settings==2.16.3", "aiosqlite==0.22.1", "greenlet==3.5.6", "pytest==9.1.1", "ipython==9.7.0"]
+DRIVERS = ["psycopg2-binary==2.9.13", "psycopg[binary]==3.3.9", "asyncpg==0.32.0", "pg8000==1.31.6", "pymysql==1.1.2"]
+DRIVERS += ["aiosqlite==0.22.1", "redis==6.4.0", "pika==1.3.2"]
 # Their compiled parts are optional, and no other interpreter than the one that they were built for loads them: without
 # them one folder serves all.
 OPTIONALLY_COMPILED = {"sqlalchemy", "markupsafe"}
+# What nothing here uses of what others need, and how large it is: IPython does without.
+LEFT_OUT = {"jedi"}  # 36 MB
 # Runs the pip that an interpreter bundles, as ``ensurepip`` does.
 PIP = """
 import ensurepip, glob, os, runpy, sys
@@ -85,8 +98,8 @@ def environment(python: str, *packages: str) -> str:
 def _fill(folder: Path, python: str, packages: tuple[str, ...]) -> None:
     """Link what these packages need into a new environment, and write its console scripts."""
     (site,) = folder.glob("lib/python3*/site-packages")
-    for distribution in _installed(python, packages):
-        for entry in distribution.iterdir():
+    for entry in _installed(python, packages, into=site):
+        if entry.name != "__pycache__":  # of a module that is one file: its bytecode stays beside it
             (site / entry.name).symlink_to(entry)
     for distribution in distributions(path=[str(site)]):
         for entry in distribution.entry_points:
@@ -98,21 +111,33 @@ def _fill(folder: Path, python: str, packages: tuple[str, ...]) -> None:
                 script.chmod(0o755)
 
 
-def _installed(python: str, packages: tuple[str, ...]) -> list[Path]:
-    """The folder of each distribution that pip says these packages need in an interpreter, unpacked and compiled."""
+def _installed(python: str, packages: tuple[str, ...], into: Path) -> list[Path]:
+    """Every folder and module of what pip says that these packages need in an interpreter, unpacked and compiled."""
+    own = Path(sysconfig.get_path("purelib"))  # of the tests' interpreter: what is there already, nothing is unpacked for
+    same = own.parent.name == into.parent.name
+    there = {(one.name, one.version): one for one in distributions(path=[str(own)]) if same}
     with tempfile.TemporaryDirectory(dir=KEPT) as made:
         words = ["install", "--quiet", "--disable-pip-version-check", "--no-compile", "--target", made]
         done = subprocess.run([python, "-c", PIP, *words, *packages], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        folders = [_kept(distribution, Path(made)) for distribution in distributions(path=[made])]
-    # Some hold code for other versions, which does not compile.
-    subprocess.run([python, "-m", "compileall", "-q", *folders], stdout=subprocess.DEVNULL)
-    return folders
+        needed = [one for one in distributions(path=[made]) if one.name not in LEFT_OUT]
+        linked = [own / top for one in needed for top in _tops(there.get((one.name, one.version)))]
+        folders = [_kept(one, Path(made)) for one in needed if (one.name, one.version) not in there]
+    # Some hold code for other versions, which does not compile, and much of it is never imported here.
+    words = ["-m", "compileall", "-q", "-x", r"/(testing|tests|dialects/(mssql|oracle)|pygments/lexers)/"]
+    subprocess.run([python, *words, *folders], stdout=subprocess.DEVNULL)
+    return linked + [entry for folder in folders for entry in folder.iterdir()]
+
+
+def _tops(distribution: Distribution | None) -> set[str]:
+    """The names that a distribution has in site-packages."""
+    files = distribution.files if distribution is not None else None
+    return {file.parts[0] for file in files or ()} - {"..", "bin", "__pycache__"}
 
 
 def _kept(distribution: Distribution, made: Path) -> Path:
     """Move a distribution out of a folder of many into one of its own, where it is not there yet."""
-    name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
+    name = re.sub(r"[-_.]+", "-", distribution.name).lower()
     tag = re.findall(r"^Tag: (.*)$", distribution.read_text("WHEEL") or "", re.M)[0]
     for_all = name in OPTIONALLY_COMPILED or tag.endswith("-none-any")
     folder = KEPT / "packages" / (f"{name}-{distribution.version}" + ("" if for_all else f"-{tag}"))
@@ -120,7 +145,7 @@ def _kept(distribution: Distribution, made: Path) -> Path:
         new = folder.with_name(f"{folder.name}.new")
         shutil.rmtree(new, ignore_errors=True)
         (new / "site-packages").mkdir(parents=True)
-        for entry in {file.parts[0] for file in distribution.files or ()} - {"..", "bin", "__pycache__"}:
+        for entry in _tops(distribution):
             shutil.move(made / entry, new / "site-packages" / entry)
         if name in OPTIONALLY_COMPILED:
             for part in [*new.rglob("*.so"), *new.rglob("*.pyx")]:
@@ -129,8 +154,18 @@ def _kept(distribution: Distribution, made: Path) -> Path:
     return folder / "site-packages"
 
 
-def sqlalchemy_environment(version: tuple[int, int], sqlalchemy: str, *more: str) -> str:
+def sqlalchemy_environment(version: tuple[int, int], line: str) -> str:
     """An environment with one of SQLAlchemy's lines and an Alembic that runs there."""
-    alembic = "alembic==1.16.5" if sqlalchemy == "1.4" else "alembic==1.20.1"
-    alembic = ALEMBIC.get(version, alembic)
-    return environment(interpreters()[version], SQLALCHEMY[sqlalchemy], alembic, *more)
+    alembic = ALEMBIC.get(version, "alembic==1.16.5" if line == "1.4" else "alembic==1.20.1")
+    return environment(interpreters()[version], SQLALCHEMY[line], alembic)
+
+
+def applications_environment(line: str = "2.0", *more: str) -> str:
+    """An environment in which each miniature application, and whatever else tests start, runs on a line of SQLAlchemy."""
+    return environment(interpreters()[sys.version_info[:2]], SQLALCHEMY[line], *LIBRARIES[line], *COMMON, *more)
+
+
+def drivers_environment() -> str:
+    """An environment with SQLAlchemy and every driver that pip brings."""
+    return environment(interpreters()[sys.version_info[:2]], "sqlalchemy[asyncio]==2.0.58", "alembic==1.20.1", *DRIVERS)
+
