@@ -19,7 +19,7 @@ import yaml
 from conftest import PROJECT
 from showing import Outline, active
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.postmortem.recheck import Checked, Found, check_all, find_incidents, worst
 from kit.postmortem.recheck_files import index_page, junit, summary, write_files
 from kit.postmortem.record import Claim, compared, record_of
@@ -268,10 +268,10 @@ def test_what_has_no_verified_fix_is_exit_1_and_its_record_holds_the_rest(kit, w
 
 
 def report_of(**changes):
-    site = {"file": "a.py", "line": 7, "module": "a", "name": "A"}
     report = {
         "mechanism": "m",
-        "sites": {"table": "t", "first": site, "second": None},
+        "table": "t",
+        "sites": [{"role": "first", "file": "a.py", "line": 7, "name": "A"}],
         "hypotheses": [{"claim": "c", "verdict": "refuted", "of": "people"}],
         "verify": {"fixes": [{"name": "f", "verdict": "cures"}], "verified": ["f"]},
     }
@@ -282,7 +282,7 @@ def report_of(**changes):
     ("changes", "said"),
     [
         ({"mechanism": "n"}, "mechanism: recorded m, now n"),
-        ({"sites": {"table": "t", "first": None, "second": None}}, "first: recorded a.py A, now none"),
+        ({"sites": []}, "first: recorded a.py A, now none"),
         ({"hypotheses": []}, "hypothesis c: recorded refuted, now not there"),
         (
             {"verify": {"fixes": [{"name": "f", "verdict": "hides"}], "verified": []}},
@@ -297,7 +297,7 @@ def test_everything_recorded_is_compared(changes, said):
 
 
 def test_lines_may_move_and_a_new_fix_fails_nothing():
-    moved = {"table": "t", "first": {"file": "a.py", "line": 99, "module": "a", "name": "A"}, "second": None}
+    moved = [{"role": "first", "file": "a.py", "line": 99, "name": "A"}]
     fixes = [{"name": "f", "verdict": "cures"}, {"name": "new", "verdict": "breaks"}]
     now = report_of(sites=moved, verify={"fixes": fixes, "verified": ["f"]})
     claims = compared(record_of(report_of()), now)

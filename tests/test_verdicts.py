@@ -8,7 +8,7 @@ import pytest
 from environments import interpreters, sqlalchemy_environment
 
 from kit.diagnose.diagnosis import diagnose, find_mechanism, look_at
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.views import diagnosis as reasons
 
@@ -324,7 +324,7 @@ def test_the_page_tells_what_was_caught_on_the_way_and_what_the_fixes_met(kit, w
     assert said.code == 1, said.err
     page = re.sub(r"<[^>]+>", " ", (tmp_path / "page.html").read_text())
     assert "Nothing was swallowed. " not in page and "met no other error" not in page
-    assert "Caught on the way to the error" in page and "Met by the runs of the fixes" in page
+    assert "Caught on the way to the error" in page and "that only the runs of the fixes met" in page
     report = json.loads((tmp_path / "page.json").read_text())
     met = {one["name"]: [error["error"].split(" for ")[0] for error in one["met"]] for one in report["verify"]["fixes"]}
     assert "Table 'users' is already defined" in met["extend"][0] and "no_such_driver" in met["noretry"][0]
@@ -362,8 +362,8 @@ def test_a_table_that_is_defined_again_after_its_metadata_was_cleared_has_its_me
     file = write_incident(files, app={"path": [".", "service"]}, expect={"error": "Multiple classes found"})
     said = kit("diagnose", file, "--json").json
     assert said["mechanism"] == "alias-two-module-names", said["because"]
-    assert [said["sites"][one]["module"] for one in ("first", "second")] == ["service.models", "models"]
-    assert [said["sites"][one]["line"] for one in ("first", "second")] == [5, 5]
+    assert [one["module"] for one in said["sites"]] == ["service.models", "models"]
+    assert [one["line"] for one in said["sites"]] == [5, 5]
     assert any("the metadata was cleared at service/main.py:4" in one for one in said["because"])
     twice = next(one for one in said["hypotheses"] if one["kind"] == "module-imported-twice")
     assert twice["verdict"] == "confirmed"

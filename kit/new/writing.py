@@ -14,7 +14,7 @@ from ..base.errors import IncidentError
 from ..base.known_secrets import remember
 from ..base.redact import public_part, redact
 from ..base.scan import refuse_secrets
-from ..incident.model import load
+from ..incident.load import load
 from ..triage.logs import Log, read_log
 from .discovery import Discovery, application_of, discover, given_step
 

@@ -37,13 +37,13 @@ def record_file(incident: Incident) -> Path:
 
 def record_of(report: dict[str, Any]) -> dict[str, Any]:
     """What is kept of a postmortem's report."""
-    sites = report["sites"]
+    sites = [*report["sites"][:2], None, None]  # what it is about; further lines are its evidence
     return {
         "schema": 1,
         "mechanism": report["mechanism"],
-        "table": sites["table"],
-        "first": _site(sites["first"]),
-        "second": _site(sites["second"]),
+        "table": report["table"],
+        "first": _site(sites[0]),
+        "second": _site(sites[1]),
         "fixes": {one["name"]: one["verdict"] for one in report["verify"]["fixes"]},
         # The kit's own hypotheses change with the kit; what people believed is part of the postmortem.
         "hypotheses": {one["claim"]: one["verdict"] for one in report["hypotheses"] if one["of"] == "people"},

@@ -11,10 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..base.errors import IncidentError
 from ..base.redact import redact
-from .edges import Edges
+from .edges import AsWritten, Edges, Place
+from .saved import load, save
 
 # In the reason why a run broke: it was ended at a limit or by somebody else, or never began.
 _FROM_OUTSIDE = re.compile(
@@ -162,6 +165,28 @@ class Swallowed:
 
 
 @dataclass(frozen=True)
+class EngineMade:
+    """An engine came to be; ``driver`` is the URL's, as in ``postgresql+asyncpg``, ``asynchronous`` what that driver is."""
+
+    driver: str
+    asynchronous: bool
+    chain: tuple[Frame, ...]
+    process: int
+    step: str
+    at: int
+
+    @property
+    def site(self) -> Frame | None:
+        """Where the application makes it, or has a library make it."""
+        return next((frame for frame in reversed(self.chain) if frame.application), None)
+
+    @property
+    def within_asyncio(self) -> bool:
+        """Is it the core of an asynchronous engine? Then SQLAlchemy itself calls its driver as it must."""
+        return any(frame.file.startswith("sqlalchemy/ext/asyncio/") for frame in self.chain)
+
+
+@dataclass(frozen=True)
 class Behind:
     """An exception that a run which goes on past failures went past; ``follows``: only for want of an earlier one."""
 
@@ -198,7 +223,7 @@ class Trace:
     metadata: tuple[Metadata, ...]
     registrations: tuple[Registration, ...]
     cleared: tuple[dict, ...]
-    created: tuple[dict, ...]  # {metadata, url, table}: ``create_all`` ran, or ``create`` of one table
+    created: tuple[dict, ...]  # {metadata, url, table, process, step, at, chain} of a create_all, or of one table
     swallowed: tuple[Swallowed, ...]
     behind: tuple[Behind, ...]
     judged: tuple[dict, ...]
@@ -208,12 +233,33 @@ class Trace:
     provenance: dict[str, Any]
     forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
+    engines: tuple[EngineMade, ...] = ()
+    before: tuple[dict, ...] = ()  # as ``created``, of what ran before the startup; ``step`` is "prepare 1" and so on
 
     @classmethod
     def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
         """A startup that could not begin; ``steps`` are ``(kind, text)``."""
         never = tuple(StepResult(n, kind, text, None, None, None) for n, (kind, text) in enumerate(steps, 1))
         return cls(never, (), Edges(), *[()] * 8, broke=f"it did not begin: {why}", lost=(), provenance={})
+
+    def save(self, file: str | Path) -> None:
+        """Write the trace to a file, its secrets masked; the form is that of :mod:`kit.trace.saved`.
+
+        :raises IncidentError: it cannot be written
+        """
+        save(self, file)
+
+    @classmethod
+    def load(cls, file: str | Path) -> "Trace":
+        """The trace that :meth:`save` wrote, or that a saved diagnosis holds.
+
+        :raises IncidentError: it cannot be read, is not whole, or is of a newer form
+        """
+        value = load(file, TYPES)
+        trace = value if isinstance(value, cls) else getattr(getattr(value, "looked", None), "trace", None)
+        if not isinstance(trace, cls):
+            raise IncidentError(f"{file}: there is no trace in it")
+        return trace
 
     @property
     def cut(self) -> bool:
@@ -312,6 +358,25 @@ class Trace:
         while end > 1 and not lines[end - 1].strip():
             end -= 1
         return [(site.line + n, line) for n, line in enumerate(lines[:end])]
+
+
+# What a saved trace may hold.
+TYPES = (
+    AsWritten,
+    Behind,
+    Edges,
+    EngineMade,
+    Error,
+    Frame,
+    Import,
+    Metadata,
+    Place,
+    Registration,
+    Site,
+    StepResult,
+    Swallowed,
+    Trace,
+)
 
 
 def _indent(line: str) -> int:

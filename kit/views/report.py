@@ -104,10 +104,11 @@ def postmortem_report(incident: Incident, verification: Verification, diagnosis:
 
 
 def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
-    """``reproduce``'s keys, and ``mechanism, because, against, definitions, masked, hypotheses, smallest``.
+    """``reproduce``'s keys, and ``mechanism, sites, because, against, definitions, masked, hypotheses, smallest``.
 
-    Beyond the contract: ``advice`` (what mostly cures this mechanism, or null), ``sites`` (table, first, second: what the mechanism is about), ``agrees`` (which
-    definition the migrations agree with), ``unseen`` (models that nobody imported).
+    Beyond the contract: ``advice`` (what mostly cures this mechanism, or null), ``table`` (what the mechanism is about),
+    ``experiment`` (the run that decided it: ``says, outcome, seen``), ``agrees`` (which definition the migrations
+    agree with), ``unseen`` (models that nobody imported).
     """
     definitions, smallest = diagnosis.definitions, diagnosis.smallest
     report = reproduce_report(incident, diagnosis.trace, diagnosis.reproduced)
@@ -122,11 +123,9 @@ def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
         "because": list(diagnosis.finding.because),
         "advice": advice_on(diagnosis.finding.mechanism),
         "against": diagnosis.finding.against,
-        "sites": {
-            "table": diagnosis.table,
-            "first": diagnosis.first._asdict() if diagnosis.first else None,
-            "second": diagnosis.second._asdict() if diagnosis.second else None,
-        },
+        "table": diagnosis.table,
+        "sites": [place._asdict() for place in diagnosis.sites],
+        "experiment": asdict(diagnosis.experiment) if diagnosis.experiment else None,
         "definitions": [asdict(column) for column in definitions.columns] if definitions else [],
         "agrees": definitions.agrees if definitions else None,
         "masked": [

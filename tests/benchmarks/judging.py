@@ -97,8 +97,7 @@ def judge(said: Said, expected: dict[str, Any], error: str | None, root: Path) -
 def _of_the_kit(report: dict[str, Any], expected: dict[str, Any], wanted: list[str]) -> Verdict:
     """Its own answer, exactly; "undecided" names no cause, also where it is the right verdict."""
     mechanism = report["mechanism"]
-    given = [report["sites"][key] for key in ("first", "second")]
-    given = [f"{one['file']}:{one['line']}" for one in given if one is not None]
+    given = [f"{one['file']}:{one['line']}" for one in report["sites"]]
     finds = report["reproduced"] and mechanism != "none"
     cause = finds and mechanism == expected["mechanism"] != "undecided"
     lines = tuple(site for site in dict.fromkeys(wanted) if site in given)

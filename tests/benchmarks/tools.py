@@ -29,7 +29,7 @@ from environments import KEPT, SQLALCHEMY, environment, interpreters  # noqa: E4
 from judging import Said, Verdict, judge  # noqa: E402
 from test_applications import APPLICATIONS, COMMON, LIBRARIES, interpreter  # noqa: E402
 
-from kit.incident.model import load  # noqa: E402
+from kit.incident.load import load  # noqa: E402
 
 LINE = "2.0"
 PINNED = {"pytest-alembic": "pytest-alembic==0.13.1", "import-linter": "import-linter==2.16", "pydeps": "pydeps==3.0.9"}
@@ -196,7 +196,7 @@ def ask_kit(case: Case) -> Said:
             report = json.loads(answer.read_text())
             text = ""
         else:  # it broke: that finds nothing, and its words are kept
-            report = {"mechanism": "none", "reproduced": False, "sites": {"first": None, "second": None}, "because": []}
+            report = {"mechanism": "none", "reproduced": False, "sites": [], "because": []}
     report = {key: report[key] for key in ("mechanism", "reproduced", "sites", "because")}
     return Said(report["mechanism"] != "none", text or json.dumps(report, indent=1), answer=report)
 

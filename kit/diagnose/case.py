@@ -1,0 +1,163 @@
+"""What a mechanism is asked about, and what it answers: the frame that every family of mechanisms shares.
+
+A family is a module with a tuple ``MECHANISMS``: functions that take a :class:`Case` and give a :class:`Fault` or None.
+``families.py`` holds them in order.
+"""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from ..incident.model import Incident
+from ..incident.revisions import Revision
+from ..incident.source import Named, Statement
+from ..incident.variables import Reading
+from ..startup.migrations import Migrations
+from ..trace.values import Error, Frame, Registration, Site, Trace, application_frames
+
+
+class Place(NamedTuple):
+    """A line that a mechanism is about, with the part that it plays; ``name`` is what stands there, where that is known."""
+
+    role: str
+    file: str
+    line: int
+    name: str | None = None
+    module: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+    @classmethod
+    def of(cls, role: str, site: Frame | Site, name: str | None = None) -> "Place":
+        """The place of a frame or site."""
+        return cls(role, site.file, site.line, name or getattr(site, "name", None), site.module)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The run that decides a mechanism, and could refute it.
+
+    :ivar says: what is set otherwise, as a sentence
+    :ivar incident: the incident as it is run
+    :ivar beside: further runs; ``judge`` takes their traces after the first
+    :ivar edits: file to its whole new text, in the copy that is run; None removes it
+    :ivar judge: what the run says: ``(True it is so | False it is not | None undecided, what was seen)``
+    """
+
+    says: str
+    incident: Incident
+    judge: Callable[..., tuple[bool | None, str]]
+    edits: dict[str, str] = field(default_factory=dict)
+    beside: tuple[Incident, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an experiment: ``confirmed``, ``refuted`` or ``undecided``, and what was seen."""
+
+    says: str
+    outcome: str
+    seen: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mechanism: what says so, the lines that it is about, and for each neighbour the fact that rules it out.
+
+    :ivar table: the table that it is about, where it is about one
+    :ivar first, second: the two sites; ``second`` is None where there is one
+    :ivar pair: the two registrations, where there are two
+    :ivar sites: every line that it is about; ``first`` and ``second`` where it names none
+    :ivar error: the error that it explains; None: it raises nothing
+    :ivar experiment: the run that decides it; None: what was run shows it already
+    """
+
+    mechanism: str
+    because: tuple[str, ...]
+    table: str | None = None
+    first: Site | None = None
+    second: Site | None = None
+    pair: tuple[Registration, Registration] | None = None
+    sites: tuple[Place, ...] = ()
+    against: dict[str, str] = field(default_factory=dict)
+    error: Error | None = None
+    experiment: Experiment | None = None
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Every line that it is about, each once."""
+        sites = [(role, site) for role, site in (("first", self.first), ("second", self.second)) if site is not None]
+        return tuple(dict.fromkeys(self.sites or (Place.of(role, site) for role, site in sites)))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A startup, what Alembic knows of it, what the sources say, and the table that the incident names."""
+
+    trace: Trace
+    migrations: Migrations | None = None
+    table: str | None = None
+    incident: Incident | None = None
+    named: tuple[Named, ...] = ()  # tables that the sources name
+    statements: tuple[Statement, ...] = ()  # the import statements of the sources
+    created: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # what the revisions alone create
+    stopped: str | None = None  # what ended them early
+    revisions: tuple[Revision, ...] = ()  # as the sources say them
+    readings: tuple[Reading, ...] = ()  # of variables, by the sources
+    deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
+    scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
+
+    @cached_property
+    def errors(self) -> tuple[Error, ...]:
+        """Every exception that was seen, those of the mappers among them."""
+        judged = tuple(one["error"] for one in self.trace.judged if one["error"] is not None)
+        return self.trace.errors + judged
+
+    @cached_property
+    def failures(self) -> tuple[Error, ...]:
+        """Those, and how a step failed of which no exception was seen."""
+        printed = (s.error for s in self.trace.steps if s.ok is False and s.exception is None and s.error)
+        return (*self.errors, *(Error("", text) for text in printed))
+
+    @cached_property
+    def definitions(self) -> tuple[Registration, ...]:
+        """What the application itself put on a metadata of its own, and is there."""
+        return tuple(
+            one
+            for one in self.trace.registrations
+            if one.application and one.frame.application and one.outcome == "registered" and not one.removed
+        )
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """The text of every file of the application that a trace of it holds."""
+        other = self.migrations.trace if self.migrations is not None else None
+        return {**self.scripts, **(other.sources if other is not None else {}), **self.trace.sources}
+
+    def tree(self, file: str) -> ast.Module | None:
+        """A source of the application, parsed; None where it is not at hand or no Python of ours reads it."""
+        if file not in self._trees:
+            try:
+                self._trees[file] = ast.parse(self.sources[file])
+            except (KeyError, SyntaxError, ValueError, RecursionError):
+                self._trees[file] = None
+        return self._trees[file]
+
+    @cached_property
+    def _trees(self) -> dict[str, ast.Module | None]:
+        return {}
+
+    def module_of(self, file: str) -> str:
+        """The dotted name of a file: the one that it was executed under, else the one that its path gives it."""
+        ran = next((one.module for one in self.trace.imports if one.application and one.file == file), None)
+        stem = PurePosixPath(file).with_suffix("")
+        return ran or ".".join(stem.parent.parts if stem.name == "__init__" else stem.parts)
+
+
+def innermost(error: Error) -> Frame | None:
+    """The application's innermost frame that an error passed."""
+    return next(iter(application_frames(error.frames)[::-1]), None)

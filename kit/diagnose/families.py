@@ -1,0 +1,36 @@
+"""Every family of mechanisms, in order of precedence: what asks for more special evidence comes first."""
+
+from collections.abc import Callable
+
+from . import drivers, migrations, race, unseen
+from .case import Case, Fault
+from .relatives import FAULTS
+
+MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
+    *FAULTS,
+    *unseen.MECHANISMS,
+    *race.MECHANISMS,
+    *migrations.MECHANISMS,
+    *drivers.MECHANISMS,
+)
+
+
+def faults_of(case: Case) -> list[Fault]:
+    """Every mechanism that the trace shows, the one that explains the incident first.
+
+    What explains the error that the incident names comes before what explains another step's failure, that before
+    what raises nothing, and what explains an error that the incident does not name comes last.
+    """
+    found = [fault for look_for in MECHANISMS if (fault := look_for(case)) is not None]
+    return sorted(found, key=lambda fault: _rank(case, fault))
+
+
+def _rank(case: Case, fault: Fault) -> int:
+    expected = case.incident.expect.error if case.incident is not None else None
+    if fault.error is None:
+        return 2
+    texts = [str(fault.error), *(text for _, _, text in fault.error.links)]
+    if expected is not None:
+        return 0 if any(expected in text for text in texts) else 3
+    failed = [step.exception for step in case.trace.steps if step.ok is False and step.exception is not None]
+    return 1 if any(error.comes_from(fault.error) or fault.error.comes_from(error) for error in failed) else 2
