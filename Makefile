@@ -8,10 +8,10 @@ RUN := $(ENV)/bin/python
 STAMP := $(ENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install postmortem check test lab lint bench fleet clean
+.PHONY: help install postmortem check test test-all traces lab lint bench fleet clean
 
 help:  ## list what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
@@ -29,8 +29,14 @@ postmortem: $(STAMP)  ## run the bundled incident, or INCIDENT=path/to/incident.
 check: $(STAMP)  ## say whether the bundled postmortems, or those below INCIDENTS=folder, are still true
 	@$(RUN) -m kit check $(INCIDENTS)
 
-test: $(STAMP)  ## pass the tests
-	@$(RUN) -m pytest -q -n 4 --dist loadgroup tests
+test: $(STAMP)  ## pass the tests, in at most ten minutes on two cores
+	@$(RUN) -m pytest -q -n 4 --dist loadgroup -m "not slow" tests
+
+test-all: $(STAMP)  ## pass the others: every SQLAlchemy and interpreter, kills, the fleet, long histories, hostile text in JupyterLab
+	@$(RUN) -m pytest -q -n 4 --dist loadgroup -m slow tests
+
+traces: $(STAMP)  ## keep the traces of the miniature applications that changed, or ONLY="a b", or ONLY=all
+	@$(RUN) tests/make_traces.py $(ONLY)
 
 lab: $(STAMP)  ## open the notebooks in JupyterLab
 	@cd notebooks && JUPYTER_CONFIG_PATH=$(CURDIR)/notebooks/.jupyter ../$(ENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB)

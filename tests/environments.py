@@ -21,6 +21,8 @@ from functools import cache
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
+import pytest
+
 KEPT = (Path(__file__).parents[1] / ".environments").resolve()  # by a link, scripts would name a place that may go
 ALEMBIC = {(3, 8): "alembic==1.14.1", (3, 9): "alembic==1.16.5"}
 SQLALCHEMY = {"1.4": "sqlalchemy==1.4.54", "2.0": "sqlalchemy==2.0.58", "2.1": "sqlalchemy==2.1.9"}
@@ -68,6 +70,14 @@ def interpreters() -> dict[tuple[int, int], str]:
     return found
 
 
+def each_interpreter() -> list:
+    """Every interpreter as a parameter; all but the oldest, the newest and the tests' own are for ``make test-all``."""
+    known = sorted(interpreters())
+    often = {known[0], known[-1], sys.version_info[:2]}
+    named = [(version, f"python{version[0]}.{version[1]}") for version in known]
+    return [pytest.param(one, id=name, marks=() if one in often else pytest.mark.slow) for one, name in named]
+
+
 def _real(path: Path, minor: int) -> str | None:
     """The interpreter behind ``path``: shims may lead to nothing, and Debian ships one without ``venv``."""
     if not path.exists():
@@ -113,7 +123,9 @@ def _fill(folder: Path, python: str, packages: tuple[str, ...]) -> None:
 
 def _installed(python: str, packages: tuple[str, ...], into: Path) -> list[Path]:
     """Every folder and module of what pip says that these packages need in an interpreter, unpacked and compiled."""
-    own = Path(sysconfig.get_path("purelib"))  # of the tests' interpreter: what is there already, nothing is unpacked for
+    own = Path(
+        sysconfig.get_path("purelib")
+    )  # of the tests' interpreter: what is there already, nothing is unpacked for
     same = own.parent.name == into.parent.name
     there = {(one.name, one.version): one for one in distributions(path=[str(own)]) if same}
     with tempfile.TemporaryDirectory(dir=KEPT) as made:
@@ -168,4 +180,3 @@ def applications_environment(line: str = "2.0", *more: str) -> str:
 def drivers_environment() -> str:
     """An environment with SQLAlchemy and every driver that pip brings."""
     return environment(interpreters()[sys.version_info[:2]], "sqlalchemy[asyncio]==2.0.58", "alembic==1.20.1", *DRIVERS)
-

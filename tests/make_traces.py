@@ -1,8 +1,8 @@
 """Start each miniature application on each of its lines of SQLAlchemy, keep the traces, and say what is judged otherwise.
 
-    make traces              those whose application changed, or that are not there
-    make traces ONLY="a b"   these, anew
-    make traces ONLY=all     all of them
+make traces              those whose application changed, or that are not there
+make traces ONLY="a b"   these, anew
+make traces ONLY=all     all of them
 """
 
 import json
@@ -13,11 +13,11 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
-from miniatures import APPLICATIONS, EXPECTED, PAIRS, SOURCES, TRACES, digest, incident_of, judged, python, trace_file
+from miniatures import APPLICATIONS, EXPECTED, PAIRS, SOURCES, TRACES, digest, incident_of, judged, python, trace_file  # noqa: E402
 
-from kit.diagnose.diagnosis import Diagnosis, diagnose, judge_again, look_at
-from kit.diagnose.saved import save_diagnosis
-from kit.incident.model import Incident
+from kit.diagnose.diagnosis import Diagnosis, diagnose, judge_again, look_at  # noqa: E402
+from kit.diagnose.saved import save_diagnosis  # noqa: E402
+from kit.incident.model import Incident  # noqa: E402
 
 
 def run(incident: Incident, line: str) -> Diagnosis:
@@ -51,7 +51,10 @@ def main(only: list[str]) -> None:
     pairs = [
         (name, line)
         for name, line in PAIRS
-        if only == ["all"] or name in only or not only and (kept.get(name) != digest(name) or not trace_file(name, line).exists())
+        if only == ["all"]
+        or name in only
+        or not only
+        and (kept.get(name) != digest(name) or not trace_file(name, line).exists())
     ]
     with ThreadPoolExecutor(2) as workers:
         for said in workers.map(make, pairs):

@@ -39,7 +39,9 @@ FAMILIES = {
 def python(line: str) -> str:
     """An environment in which every miniature application runs, with one line of SQLAlchemy."""
     known = {one.partition("==")[0] for one in (*COMMON, *LIBRARIES[line])}
-    more = {one for expected in EXPECTED.values() if line in expected["sqlalchemy"] for one in expected.get("needs") or ()}
+    more = {
+        one for expected in EXPECTED.values() if line in expected["sqlalchemy"] for one in expected.get("needs") or ()
+    }
     return applications_environment(line, *sorted(one for one in more if one.partition("==")[0] not in known))
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT
-from environments import environment, interpreters
+from environments import applications_environment, drivers_environment, each_interpreter, environment, interpreters
 
 from kit.incident.load import load
 from kit.startup.run import reproduce
@@ -323,26 +323,21 @@ def test_a_trace_says_which_guards_were_in_force(started):
 # -- databases, by real drivers
 
 ENGINES = {
-    "psycopg2": ("psycopg2-binary==2.9.10", "postgresql+psycopg2://app:geheim@127.0.0.1:{port}/prod"),
-    "psycopg": ("psycopg[binary]==3.2.10", "postgresql+psycopg://app:geheim@127.0.0.1:{port}/prod"),
-    "pymysql": ("pymysql==1.1.2", "mysql+pymysql://app:geheim@127.0.0.1:{port}/prod"),
-    "sqlite": ("pymysql==1.1.2", "sqlite:///{outside}"),
+    "psycopg2": "postgresql+psycopg2://app:geheim@127.0.0.1:{port}/prod",
+    "psycopg": "postgresql+psycopg://app:geheim@127.0.0.1:{port}/prod",
+    "pymysql": "mysql+pymysql://app:geheim@127.0.0.1:{port}/prod",
+    "sqlite": "sqlite:///{outside}",
 }
 ASYNC_ENGINES = {
-    "psycopg": ("psycopg[binary]==3.2.10", "postgresql+psycopg_async://app:geheim@127.0.0.1:{port}/prod"),
-    "asyncpg": ("asyncpg==0.30.0", "postgresql+asyncpg://app:geheim@127.0.0.1:{port}/prod"),
-    "aiosqlite": ("aiosqlite==0.21.0", "sqlite+aiosqlite:///{outside}"),
+    "psycopg": "postgresql+psycopg_async://app:geheim@127.0.0.1:{port}/prod",
+    "asyncpg": "postgresql+asyncpg://app:geheim@127.0.0.1:{port}/prod",
+    "aiosqlite": "sqlite+aiosqlite:///{outside}",
 }
-DRIVERS = sorted({package for package, _ in [*ENGINES.values(), *ASYNC_ENGINES.values()]})
 
 
 @pytest.fixture(scope="session")
 def drivers() -> str:
-    """An interpreter with SQLAlchemy and every driver that pip brings."""
-    python = interpreters().get((3, 11)) or sys.executable
-    return environment(
-        python, "sqlalchemy[asyncio]==2.0.58", "alembic==1.20.1", "redis==6.4.0", "pika==1.3.2", *DRIVERS
-    )
+    return drivers_environment()
 
 
 def stays_shut(trace, server, line: int | None, name="127.0.0.1"):
@@ -359,7 +354,7 @@ def stays_shut(trace, server, line: int | None, name="127.0.0.1"):
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_of_another_url_is_vetoed_before_any_packet(name, started, listen, drivers, tmp_path):
     server, outside = listen(), tmp_path / "prod.db"
-    url = ENGINES[name][1].format(port=server.port, outside=outside)
+    url = ENGINES[name].format(port=server.port, outside=outside)
     trace = started(
         f"import sqlalchemy\nengine = sqlalchemy.create_engine({url!r})\nengine.connect()", app={"python": drivers}
     )
@@ -378,7 +373,7 @@ def test_an_engine_of_another_url_is_vetoed_before_any_packet(name, started, lis
 @pytest.mark.parametrize("name", ASYNC_ENGINES)
 def test_an_async_engine_of_another_url_is_vetoed_as_well(name, started, listen, drivers, tmp_path):
     server, outside = listen(), tmp_path / "prod.db"
-    url = ASYNC_ENGINES[name][1].format(port=server.port, outside=outside)
+    url = ASYNC_ENGINES[name].format(port=server.port, outside=outside)
     source = f"""
         import asyncio
         from sqlalchemy.ext.asyncio import create_async_engine
@@ -507,7 +502,7 @@ def test_migrations_against_a_url_of_their_own_are_refused(place, started, liste
     assert "geheim" not in trace.steps[0].output
 
 
-@pytest.mark.parametrize("version", sorted(interpreters()), ids=str)
+@pytest.mark.parametrize("version", each_interpreter())
 def test_every_interpreter_refuses_and_shows(version, started, listen, tmp_path):
     server = listen()
     source = f"""
@@ -530,12 +525,15 @@ def test_every_interpreter_refuses_and_shows(version, started, listen, tmp_path)
 
 
 @pytest.mark.attempt("database", "SQLAlchemy")
-@pytest.mark.parametrize("line", ["1.3.24", "1.4.54", "2.0.58", "2.1.9"])
+@pytest.mark.parametrize(
+    "line",
+    [pytest.param("1.3.24", marks=pytest.mark.slow), "1.4.54", pytest.param("2.0.58", marks=pytest.mark.slow), "2.1.9"],
+)
 def test_every_line_of_sqlalchemy_is_vetoed(line, started, tmp_path):
-    version = (3, 9) if line < "1.5" else (3, 12)
-    if version not in interpreters():
+    if line == "1.3.24" and (3, 9) not in interpreters():
         pytest.skip("no such interpreter here")
-    python = environment(interpreters()[version], f"sqlalchemy=={line}")
+    old = line == "1.3.24"
+    python = environment(interpreters()[3, 9], f"sqlalchemy=={line}") if old else applications_environment(line[:3])
     source = f"import sqlalchemy\nsqlalchemy.create_engine('sqlite:///{tmp_path}/prod.db').connect()"
     trace = started(source, app={"python": python})
     assert trace.refused[0]["what"] == f"sqlite:///{tmp_path}/prod.db" and "engine veto" in trace.provenance["guards"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT
-from environments import environment, interpreters
+from environments import applications_environment
 
 from kit.incident.load import load
 
@@ -384,7 +384,7 @@ def state(root: Path) -> dict:
 
 @pytest.fixture(scope="session")
 def small() -> str:
-    return environment(interpreters()[3, 11], *SMALL)
+    return applications_environment()
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
