@@ -101,18 +101,21 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(run=run)
         return one
 
-    command("reproduce", _reproduce, "run the startup once, traced, and say what it registers where")
-    command(
+    one = command("reproduce", _reproduce, "run the startup once, traced, and say what it registers where")
+    _takes_traces(one)
+    one = command(
         "diagnose", _diagnose, "say why it fails, with the evidence, and what is hidden behind the first error"
-    ).add_argument(
+    )
+    _takes_traces(one)
+    one.add_argument(
         "--smallest",
         choices=("quick", "full"),
         default="quick",
         help="how far to search for the smallest reproduction: at most about two startups' time, or to its end",
     )
-    command("verify", _verify, "try each fix against each check, and the build without a fix").add_argument(
-        "--fix", action="append", metavar="NAME", help="only this fix (may be given several times)"
-    )
+    one = command("verify", _verify, "try each fix against each check, and the build without a fix")
+    _takes_traces(one, judge_saved=False)
+    one.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
     one = command("triage", _triage, "say from a log alone which builds can have made it, without running anything")
     one.add_argument("--log", metavar="FILE", help="this log, '-' for standard input (default: the incident's own)")
     one.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
@@ -159,6 +162,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _takes_traces(parser: argparse.ArgumentParser, *, judge_saved: bool = True) -> None:
+    parser.add_argument("--trace", metavar="FILE", help="write the startup's trace to FILE (gzipped if it ends in .gz)")
+    if judge_saved:
+        parser.add_argument("--from-trace", metavar="FILE", help="judge a trace that was written, and run nothing")
+
+
 def _notebooks(options) -> int:
     from .postmortem.notebooks import copy_notebooks
 
@@ -181,26 +190,35 @@ def _reproduce(options) -> int:
     from .incident.load import load
     from .startup.run import reproduce
     from .trace.expected import shows_incident
+    from .trace.values import Trace
     from .views.report import reproduce_report
     from .views.terminal import startup_lines
 
     incident = load(options.incident)
     with _progress() as say:
-        trace = reproduce(incident, progress=say)
+        trace = Trace.load(options.from_trace) if options.from_trace else reproduce(incident, progress=say)
+    if options.trace:
+        trace.save(options.trace)
     reproduced = shows_incident(incident, trace)
     _give(options, reproduce_report(incident, trace, reproduced), startup_lines(incident, trace, reproduced))
     return _code(trace, reproduced)
 
 
 def _diagnose(options) -> int:
-    from .diagnose.diagnosis import diagnose
+    from .diagnose.diagnosis import diagnose, judge_again
+    from .diagnose.saved import load_diagnosis, save_diagnosis
     from .incident.load import load
     from .views.report import diagnose_report
     from .views.terminal import diagnosis_lines
 
     incident = load(options.incident)
-    with _progress() as say:
-        diagnosis = diagnose(incident, progress=say, full=options.smallest == "full")
+    if options.from_trace:
+        diagnosis = judge_again(incident, load_diagnosis(options.from_trace))
+    else:
+        with _progress() as say:
+            diagnosis = diagnose(incident, progress=say, full=options.smallest == "full")
+    if options.trace:
+        save_diagnosis(diagnosis, options.trace)
     _give(options, diagnose_report(incident, diagnosis), diagnosis_lines(incident, diagnosis))
     asked = incident.expect.error or incident.expect.table
     healthy = diagnosis.finding.mechanism == "none" and not asked
@@ -217,6 +235,8 @@ def _verify(options) -> int:
     _refuse_unknown(incident, options.fix)
     with _progress() as say:
         verification = verify(incident, only=options.fix, progress=say)
+    if options.trace:
+        verification.control.trace.save(options.trace)
     _give(options, verify_report(incident, verification), verification_lines(incident, verification))
     fixed = 0 if verification.verified else 4 if verification.broke else 1
     return _code(verification.control.trace, verification.reproduced) or fixed
