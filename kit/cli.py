@@ -113,6 +113,9 @@ def _parser() -> argparse.ArgumentParser:
         default="quick",
         help="how far to search for the smallest reproduction: at most about two startups' time, or to its end",
     )
+    one.add_argument(
+        "--format", choices=("github", "sarif", "gitlab"), help="print the lines at fault as CI reads them"
+    )
     one = command("verify", _verify, "try each fix against each check, and the build without a fix")
     _takes_traces(one, judge_saved=False)
     one.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
@@ -219,7 +222,11 @@ def _diagnose(options) -> int:
             diagnosis = diagnose(incident, progress=say, full=options.smallest == "full")
     if options.trace:
         save_diagnosis(diagnosis, options.trace)
-    _give(options, diagnose_report(incident, diagnosis), diagnosis_lines(incident, diagnosis))
+    report = diagnose_report(incident, diagnosis)
+    if options.format:
+        _give_to_ci(options, incident, report)
+    else:
+        _give(options, report, diagnosis_lines(incident, diagnosis))
     asked = incident.expect.error or incident.expect.table
     healthy = diagnosis.finding.mechanism == "none" and not asked
     return 4 if diagnosis.trace.broke else 0 if diagnosis.reproduced or healthy else 3
@@ -370,6 +377,24 @@ def _give(options, report: dict, lines: list[str]) -> None:
             print(words)
     if options.json or not options.output:
         print(text)
+
+
+def _give_to_ci(options, incident: "Incident", report: dict) -> None:
+    """A diagnosis as a CI system reads it; on GitHub also into the job's summary."""
+    from .base.redact import redacted
+    from .base.scan import refuse_secrets
+    from .views.ci import ci_text, summary
+
+    report = redacted(report)
+    text, said = ci_text(options.format, incident, report), summary(incident, report)
+    refuse_secrets({f"result.{options.format}": text, "summary.md": said})
+    if options.output:
+        _write(options.output, text + "\n")
+    elif text:
+        print(text)
+    if options.format == "github" and (file := os.environ.get("GITHUB_STEP_SUMMARY")):
+        with open(file, "a", encoding="utf-8") as job:
+            job.write(said)
 
 
 def _as_json(report: dict) -> str:
