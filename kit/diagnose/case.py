@@ -108,9 +108,8 @@ class Case:
     stopped: str | None = None  # what ended them early
     revisions: tuple[Revision, ...] = ()  # as the sources say them
     readings: tuple[Reading, ...] = ()  # of variables, by the sources
-    deployments: dict[str, dict[str, int]] = field(
-        default_factory=dict
-    )  # file to the variables that it names, with lines
+    deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
+    scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
 
     @cached_property
     def errors(self) -> tuple[Error, ...]:
@@ -137,7 +136,7 @@ class Case:
     def sources(self) -> dict[str, str]:
         """The text of every file of the application that a trace of it holds."""
         other = self.migrations.trace if self.migrations is not None else None
-        return {**(other.sources if other is not None else {}), **self.trace.sources}
+        return {**self.scripts, **(other.sources if other is not None else {}), **self.trace.sources}
 
     def tree(self, file: str) -> ast.Module | None:
         """A source of the application, parsed; None where it is not at hand or no Python of ours reads it."""

@@ -14,7 +14,7 @@ from ..incident.source import Named, Statement, import_statements, module_name, 
 from ..incident.variables import Reading, deployments_of, readings_of
 from ..startup.migrations import Migrations, build, find_config, look
 from ..startup.run import reproduce, run_startup
-from ..startup.workspace import workspace
+from ..startup.workspace import Workspace, workspace
 from ..trace.expected import shows_incident
 from ..trace.judged import judge_mappers
 from ..trace.values import Behind, Conflict, Error, Registration, Site, Trace
@@ -41,9 +41,8 @@ class Looked:
     variables: tuple[str, ...] = ()  # of those that the incident file sets, the ones that the application's files name
     revisions: tuple[Revision, ...] = ()
     readings: tuple[Reading, ...] = ()  # of variables, by the sources
-    deployments: dict[str, dict[str, int]] = field(
-        default_factory=dict
-    )  # file to the variables that it names, with lines
+    deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
+    scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
 
 
 @dataclass(frozen=True)
@@ -281,7 +280,7 @@ def look_at(incident: Incident, progress: Callable[[str], None] = lambda text: N
         variables = variables_named(space.root, (incident.database_env, *incident.app.env))
         statements = import_statements(space.root, incident.app.path)
         revisions, readings = revisions_of(space.root), readings_of(space.root)
-        deployments = deployments_of(space.root)
+        deployments, scripts = deployments_of(space.root), _scripts(incident, space)
     return Looked(
         trace,
         migrations,
@@ -294,7 +293,19 @@ def look_at(incident: Incident, progress: Callable[[str], None] = lambda text: N
         revisions,
         readings,
         deployments,
+        scripts,
     )
+
+
+def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:
+    """The files of the application that the steps' command lines name, as text."""
+    found = {}
+    for word in {word for step in incident.startup for word in step.text.split() if step.kind in ("command", "serve")}:
+        path = (space.workdir / word).resolve()
+        inside = path.is_relative_to(space.root.resolve()) and "\0" not in word
+        if inside and path.is_file() and path.stat().st_size <= 1 << 18:
+            found[path.relative_to(space.root.resolve()).as_posix()] = path.read_text("utf-8", "replace")
+    return found
 
 
 def first_answer(trace: Trace) -> str:
@@ -390,6 +401,7 @@ def _case(incident: Incident, looked: Looked) -> Case:
         looked.revisions,
         looked.readings,
         looked.deployments,
+        looked.scripts,
     )
 
 
@@ -400,14 +412,14 @@ def _is_about_another_error(incident: Incident) -> bool:
 
 def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
     failed = [step for step in trace.steps if step.ok is False]
-    wrong = [f"step {one.number} ({one}): {one.error}" for one in failed if one.error != trace.broke]
+    wrong = [f"step {one.number} ({one}): {one.error}" for one in failed if not one.broke]
     mappers = judge_mappers(trace, [incident.expect.table] if incident.expect.table else [])
     if mappers.ok is False:
         wrong.append(mappers.seen)
     expected = incident.expect.error or incident.expect.table
     if not wrong and expected and shows_incident(incident, trace):
         wrong.append(f"the startup shows what the incident names: {expected}")
-    return wrong + ([trace.broke] if trace.broke else [])
+    return wrong + ([str(trace.broke)] if trace.broke else [])
 
 
 def _count(trace: Trace) -> str:

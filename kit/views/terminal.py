@@ -24,7 +24,7 @@ def startup_lines(incident: Incident, trace: Trace, reproduced: bool) -> list[st
     for step in trace.steps:
         lines.append(f"  step {step.number}  {_STEP[step.ok]}  {step}")
         if step.error:
-            broke = "the run broke: " if step.error == trace.broke else ""
+            broke = "the run broke: " if step.broke else ""
             lines += [f"      {said}" for said in (f"{broke}{step.error}", *advice(incident, step.error))]
             way = application_frames(step.exception.frames) if step.exception else ()
             if way and not any(conflict.second.site.file == way[-1].file for conflict in trace.conflicts):
@@ -34,7 +34,7 @@ def startup_lines(incident: Incident, trace: Trace, reproduced: bool) -> list[st
         lines += _conflict(conflict)
     lines += [f"  swallowed at {caught.site}: {caught.error}" for caught in trace.swallowed]
     lines += [] if reproduced else [f"  {said}" for said in why_not(incident, trace, told=True)]
-    if trace.broke and not any(step.error == trace.broke for step in trace.steps):
+    if trace.broke and not any(step.broke for step in trace.steps):
         lines.append(f"  the run broke: {trace.broke}")
     return lines + [f"  not recorded: {text}" for text in trace.lost]
 
