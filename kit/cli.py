@@ -16,7 +16,8 @@ from pathlib import Path
 from .base.errors import IncidentError, KitError
 from .base.interrupt import once
 from .base.redact import redact, redacted, safe
-from .incident.model import Incident, load
+from .incident.load import load
+from .incident.model import Incident
 from .trace.advice import advice, told_refused
 from .trace.expected import why_not
 from .trace.values import Conflict, Trace, application_frames
@@ -81,7 +82,12 @@ def _parser() -> argparse.ArgumentParser:
         return one
 
     command("reproduce", _reproduce, "run the startup once, traced, and say what was registered where")
-    command("diagnose", _diagnose, "name the mechanism, prove it, show what stands behind it")
+    command("diagnose", _diagnose, "name the mechanism, prove it, show what stands behind it").add_argument(
+        "--smallest",
+        choices=("quick", "full"),
+        default="quick",
+        help="how far to search for the smallest reproduction: at most about two startups' time, or to its end",
+    )
     command("verify", _verify, "try each fix against each check, with the control").add_argument(
         "--fix", action="append", metavar="NAME", help="only this fix (may be given several times)"
     )
@@ -157,7 +163,7 @@ def _diagnose(options) -> int:
     from .views.report import diagnose_report
 
     incident = load(options.incident)
-    diagnosis = diagnose(incident, progress=_say)
+    diagnosis = diagnose(incident, progress=_say, full=options.smallest == "full")
     finding, smallest = diagnosis.finding, diagnosis.smallest
     lines = [*_told(incident, diagnosis.trace, diagnosis.reproduced), f"mechanism: {finding.mechanism}"]
     lines += [f"  because {sentence}" for sentence in finding.because]

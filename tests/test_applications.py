@@ -12,7 +12,7 @@ from conftest import PROJECT
 from environments import SQLALCHEMY, environment, interpreters
 
 from kit.diagnose.diagnosis import diagnose, find_mechanism, look_at
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.trace.expected import shows_incident
 from kit.trace.judged import judge_start
 from kit.verify.verification import verify

@@ -19,7 +19,7 @@ import yaml
 from conftest import PROJECT
 from showing import Outline, active
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.postmortem.recheck import Checked, Found, check_all, find_incidents, worst
 from kit.postmortem.recheck_files import index_page, junit, summary, write_files
 from kit.postmortem.record import Claim, compared, record_of

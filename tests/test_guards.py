@@ -17,7 +17,7 @@ import pytest
 from conftest import PROJECT
 from environments import environment, interpreters
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 
 LIMITS = {"seconds": 20, "disk_mb": 50, "output_mb": 1}
@@ -77,9 +77,9 @@ def listen():
 
 
 def landlock() -> int:
-    from kit.startup.guard import landlock as guard_landlock
+    from kit.startup.guard import landlock as landlock
 
-    return guard_landlock.version()
+    return landlock.version()
 
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's guards are Linux's")
@@ -647,11 +647,11 @@ def test_a_served_application_is_reached_and_reaches_nothing(write_incident, lis
 # -- kernels that have less
 
 LESS = {
-    "nothing": "guard_landlock.version = lambda: 0; guard_calls.known_machine = lambda: False",
-    "no seccomp": "guard_calls.known_machine = lambda: False",
-    "no Landlock": "guard_landlock.version = lambda: 0",
-    "an early Landlock": "guard_landlock.version = lambda: 3",
-    "no copies of sockets": "guard_calls._take = lambda pid, fd: None",
+    "nothing": "landlock.version = lambda: 0; seccomp.known_machine = lambda: False",
+    "no seccomp": "seccomp.known_machine = lambda: False",
+    "no Landlock": "landlock.version = lambda: 0",
+    "an early Landlock": "landlock.version = lambda: 3",
+    "no copies of sockets": "broker.take = questions.take = lambda pid, fd: None",
 }
 
 
@@ -662,8 +662,8 @@ def lesser_kernel(monkeypatch, tmp_path):
     def use(what: str):
         script = tmp_path / "supervisor.py"
         script.write_text(
-            f"import sys; sys.path.append({str(PROJECT / 'kit')!r})\n"
-            f"import guard_calls, guard_landlock, supervisor\n{LESS[what]}\nsupervisor.main()\n"
+            f"import sys; sys.path.append({str(PROJECT / 'kit' / 'startup' / 'guard')!r})\n"
+            f"import broker, landlock, questions, seccomp, supervisor\n{LESS[what]}\nsupervisor.main()\n"
         )
         monkeypatch.setattr("kit.startup.process._SUPERVISOR", str(script))
 

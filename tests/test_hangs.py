@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 
 RETRIES = """

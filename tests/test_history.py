@@ -21,7 +21,7 @@ from kit.history.changes import parse
 from kit.history.runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Seen, at_build, judge, run_build
 from kit.history.search import history
 from kit.incident.builds import builds_of
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.incident.repository import open_repository
 from kit.triage.origin import triage_incident
 from kit.verify.verification import verify

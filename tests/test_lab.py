@@ -8,7 +8,7 @@ import pytest
 from browser import processes_of, watched
 from conftest import PROJECT
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.postmortem.page import render
 
 pytestmark = pytest.mark.xdist_group("lab")

@@ -11,7 +11,7 @@ import pytest
 from conftest import PROJECT
 from environments import environment, interpreters
 
-from kit.incident.model import load
+from kit.incident.load import load
 
 SMALL = (
     "flask==3.1.3",

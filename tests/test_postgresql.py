@@ -25,7 +25,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from kit.base.errors import RunBroke
 from kit.history.runs import Kept
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup import postgresql, postgresql_server
 from kit.startup.migrations import build, find_config
 from kit.startup.postgresql_server import find_programs, start

@@ -9,7 +9,7 @@ import pytest
 from conftest import PROJECT
 from environments import interpreters, sqlalchemy_environment
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.trace.events import read_events
 from kit.trace.values import application_frames

@@ -20,7 +20,8 @@ from showing import APPLICATIONS
 from kit.base import known_secrets
 from kit.base.errors import IncidentError
 from kit.base.redact import redact
-from kit.incident.model import Incident, load
+from kit.incident.load import load
+from kit.incident.model import Incident
 from kit.startup.run import run_startup
 from kit.startup.workspace import workspace
 from kit.trace.events import read_events

@@ -12,7 +12,7 @@ from conftest import PROJECT, patch
 from environments import interpreters, sqlalchemy_environment
 from test_applications import APPLICATIONS, EXPECTED, incident_of, interpreter
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.verify.guard import guard_report, make_guard, try_guard
 
 BROKEN = [

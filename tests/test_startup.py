@@ -13,7 +13,7 @@ from conftest import PROJECT
 from environments import environment, interpreters
 
 from kit.base.errors import IncidentError, RunBroke
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 
 LIMITS = {"seconds": 3, "disk_mb": 30, "output_mb": 1}

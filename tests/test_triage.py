@@ -13,7 +13,7 @@ from histories import History, git, state
 
 from kit.base.errors import IncidentError
 from kit.incident.builds import builds_of, repository_of_patches
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.incident.repository import open_repository
 from kit.incident.source_tables import read_tables
 from kit.triage.logs import read_log

@@ -8,7 +8,7 @@ import pytest
 from environments import interpreters, sqlalchemy_environment
 
 from kit.diagnose.diagnosis import diagnose, find_mechanism, look_at
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.views import diagnosis as reasons
 

@@ -20,7 +20,8 @@ from kit.diagnose.definitions import compare
 from kit.diagnose.diagnosis import diagnose
 from kit.diagnose.meaning import MEANINGS
 from kit.diagnose.smallest import paste
-from kit.incident.model import Action, Expect, Hypothesis, Postmortem, load
+from kit.incident.load import load
+from kit.incident.model import Action, Expect, Hypothesis, Postmortem
 from kit.trace.judged import CheckResult, judge_start
 from kit.trace.values import Swallowed
 from kit.verify.verification import Attempt, FixResult, Verification

@@ -12,7 +12,9 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from ..incident.model import Incident
+from ..incident.revisions import Revision
 from ..incident.source import Named, Statement
+from ..incident.variables import Reading
 from ..startup.migrations import Migrations
 from ..trace.values import Error, Frame, Registration, Site, Trace, application_frames
 
@@ -41,14 +43,16 @@ class Experiment:
 
     :ivar says: what is set otherwise, as a sentence
     :ivar incident: the incident as it is run
+    :ivar beside: further runs; ``judge`` takes their traces after the first
     :ivar edits: file to its whole new text, in the copy that is run; None removes it
     :ivar judge: what the run says: ``(True it is so | False it is not | None undecided, what was seen)``
     """
 
     says: str
     incident: Incident
-    judge: Callable[[Trace], tuple[bool | None, str]]
+    judge: Callable[..., tuple[bool | None, str]]
     edits: dict[str, str] = field(default_factory=dict)
+    beside: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,12 @@ class Case:
     named: tuple[Named, ...] = ()  # tables that the sources name
     statements: tuple[Statement, ...] = ()  # the import statements of the sources
     created: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # what the revisions alone create
+    stopped: str | None = None  # what ended them early
+    revisions: tuple[Revision, ...] = ()  # as the sources say them
+    readings: tuple[Reading, ...] = ()  # of variables, by the sources
+    deployments: dict[str, dict[str, int]] = field(
+        default_factory=dict
+    )  # file to the variables that it names, with lines
 
     @cached_property
     def errors(self) -> tuple[Error, ...]:

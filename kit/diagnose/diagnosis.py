@@ -2,15 +2,18 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from ..base.interrupt import interruptible, pool_of
 from ..incident.model import Incident
+from ..incident.revisions import Revision, revisions_of
 from ..incident.source import Named, Statement, import_statements, module_name, named_tables, variables_named
+from ..incident.variables import Reading, deployments_of, readings_of
 from ..startup.migrations import Migrations, build, find_config, look
-from ..startup.run import reproduce
+from ..startup.run import reproduce, run_startup
+from ..startup.workspace import workspace
 from ..trace.expected import shows_incident
 from ..trace.judged import judge_mappers
 from ..trace.values import Behind, Conflict, Error, Registration, Site, Trace
@@ -20,7 +23,7 @@ from .experiments import decide
 from .families import faults_of
 from .hypotheses import Tested, test_all
 from .mechanisms import Finding, Pair, judge
-from .smallest import Smallest, reduce_startup
+from .smallest import Budget, Smallest, reduce_startup
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class Looked:
     unread: tuple[str, ...]  # sources that could not be read
     statements: tuple[Statement, ...]  # the import statements of the sources
     variables: tuple[str, ...] = ()  # of those that the incident file sets, the ones that the application's files name
+    revisions: tuple[Revision, ...] = ()
+    readings: tuple[Reading, ...] = ()  # of variables, by the sources
+    deployments: dict[str, dict[str, int]] = field(
+        default_factory=dict
+    )  # file to the variables that it names, with lines
 
 
 @dataclass(frozen=True)
@@ -102,14 +110,17 @@ def diagnose(
     *,
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    full: bool = False,
 ) -> Diagnosis:
     """Start the application once as it is and once going on past failures, and say why what went wrong did.
 
     :param executor: where the startups run; by default threads, one a core
+    :param progress: hears what is done, and the first answer, both sites and the mechanism, as soon as the first startup ended
+    :param full: search for the smallest reproduction to its end, however long that takes
     """
     with pool_of(executor) as pool:
         progress("starting the application, and a second time going on past failures")
-        seen, beyond = pool.submit(look_at, incident), pool.submit(reproduce, incident, go_on=True)
+        seen, beyond = pool.submit(look_at, incident, progress), pool.submit(reproduce, incident, go_on=True)
         looked = seen.result()
         reproduced = shows_incident(incident, looked.trace)
         finding, conflict, fault, experiment = _decided(incident, looked, progress)
@@ -121,11 +132,12 @@ def diagnose(
             pair = (conflict.first, conflict.second)
         same_table = pair is not None and pair[0].table == pair[1].table
         progress(f"{finding.mechanism}; looking for the smallest reproduction")
-        smallest = (
-            reduce_startup(incident, looked.trace, *pair, read=looked.variables, executor=pool, progress=progress)
-            if same_table
-            else None
-        )
+        smallest = None
+        if same_table:
+            budget = Budget(runs=1000) if full else None
+            smallest = reduce_startup(
+                incident, looked.trace, *pair, read=looked.variables, budget=budget, executor=pool, progress=progress
+            )
         asked = conflict
         if asked is None and same_table and pair[1].outcome == "registered":  # after the metadata was cleared
             asked = Conflict(pair[1].table, pair[1].metadata, "", *pair)
@@ -177,36 +189,50 @@ def _places(first: Site | None, second: Site | None) -> tuple[Place, ...]:
     return tuple(Place.of(role, site) for role, site in sites if site is not None)
 
 
-def look_at(incident: Incident) -> Looked:
-    """Start the application once; while it is up, ask Alembic, where there is one."""
-    found: dict[str, Any] = {
-        "migrations": None,
-        "created": ({}, None),
-        "named": ((), ()),
-        "statements": (),
-        "variables": (),
-    }
-
-    def ask(space, port):
+def look_at(incident: Incident, progress: Callable[[str], None] = lambda text: None) -> Looked:
+    """Start the application once; when it has ended, and the first answer is given, read its sources and ask Alembic."""
+    with workspace(incident) as space:
+        trace = run_startup(incident, space, judge=True)
+        progress(first_answer(trace))
         config = find_config(incident, space)
+        migrations, created, stopped = None, {}, None
         if config is not None:
-            found["migrations"] = look(incident, space, config, "alembic")
-            found["created"] = build(incident, space, config, "revisions")
-        found["named"] = named_tables(space.root)
-        found["variables"] = variables_named(space.root, (incident.database_env, *incident.app.env))
-        found["statements"] = import_statements(space.root, incident.app.path)
-
-    trace = reproduce(incident, judge=True, while_up=ask)
-    named, unread = found["named"]
+            migrations = look(incident, space, config, "alembic")
+            created, stopped = build(incident, space, config, "revisions")
+        named, unread = named_tables(space.root)
+        variables = variables_named(space.root, (incident.database_env, *incident.app.env))
+        statements = import_statements(space.root, incident.app.path)
+        revisions, readings = revisions_of(space.root), readings_of(space.root)
+        deployments = deployments_of(space.root)
     return Looked(
         trace,
-        found["migrations"],
-        *found["created"],
+        migrations,
+        created,
+        stopped,
         tuple(named),
         tuple(unread),
-        found["statements"],
-        found["variables"],
+        statements,
+        tuple(variables),
+        revisions,
+        readings,
+        deployments,
     )
+
+
+def first_answer(trace: Trace) -> str:
+    """What one startup shows before anything else is run: the mechanism with both sites, or the first failure with its place."""
+    conflict = next((conflict for conflict in trace.conflicts if conflict.first is not None), None)
+    if conflict is not None:
+        mechanism = judge(Pair(trace, conflict.first, conflict.second)).mechanism
+        return f"table {conflict.table}: {mechanism}; first {conflict.first.site}, second {conflict.second.site}"
+    failed = next((step for step in trace.steps if step.ok is False), None)
+    if failed is not None:
+        frames = failed.exception.frames if failed.exception is not None else ()
+        site = next((f" at {frame}" for frame in reversed(frames) if frame.application), "")
+        return f"step {failed.number} fails{site}: {failed.error}"
+    if trace.swallowed:
+        return f"swallowed at {trace.swallowed[0].site}: {trace.swallowed[0].error}"
+    return "every step of the startup succeeds"
 
 
 def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
@@ -282,6 +308,10 @@ def _case(incident: Incident, looked: Looked) -> Case:
         looked.named,
         looked.statements,
         looked.created,
+        looked.stopped,
+        looked.revisions,
+        looked.readings,
+        looked.deployments,
     )
 
 

@@ -17,7 +17,7 @@ from ..base.janitor import folder as temporary_folder
 from ..base.known_secrets import remember
 from ..base.redact import redact, shows_secret
 from ..base.scan import kinds_in, refuse_secrets
-from ..incident.load import load
+from ..incident import load
 from ..incident.repository import QUIET, git_environment
 from ..startup.run import reproduce
 from ..trace.expected import shows_incident

@@ -15,7 +15,7 @@ from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import folder as temporary_folder
 from ..base.janitor import write_whole
 from ..base.redact import redacted
-from ..incident.model import Incident, find_interpreter
+from ..incident.model import Incident
 from ..startup.run import reproduce
 from ..startup.workspace import refuse_patches
 from ..trace.expected import shows_incident
@@ -66,7 +66,7 @@ def publish(
     from ..base.scan import refuse_secrets
     from .page import render
 
-    find_interpreter(incident)  # what cannot begin is said now, and not from within the notebook
+    incident.python  # noqa: B018 - what cannot begin is said now, and not from within the notebook
     try:
         refuse_patches(incident, incident.fixes)
     except IncidentError:

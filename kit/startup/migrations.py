@@ -15,7 +15,7 @@ from ..trace.values import Trace
 from .process import run
 from .workspace import Workspace
 
-_CHILD = str(Path(__file__).parent / "child" / "ask_alembic.py")
+ALEMBIC_CHILD = str(Path(__file__).parent / "child" / "ask_alembic.py")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Migrations:
 
 def find_config(incident: Incident, space: Workspace) -> str | None:
     """The ``alembic.ini`` that a check or a step names, else the one in the working folder or below the root."""
-    named = next((check.migrations for check in incident.checks if check.migrations), None)
+    named = next((check.migrations for check in incident.all_checks if check.migrations), None)
     if named is not None:
         return named
     by_step = []
@@ -61,7 +61,7 @@ def _commands(incident: Incident) -> list[list[str]]:
     """The words of every command line of an incident; one that no shell would read is left out."""
     texts = [one.text for one in (*incident.startup, *incident.prepare) if one.kind in ("command", "serve")]
     found = []
-    for text in [*texts, *(check.command for check in incident.checks if check.command)]:
+    for text in [*texts, *(check.command for check in incident.all_checks if check.command)]:
         with suppress(ValueError):
             found.append(shlex.split(text))
     return found
@@ -90,7 +90,7 @@ def flask_application(incident: Incident) -> tuple[str, str]:
 def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrations:
     """Compare models and database as ``alembic check`` does, in the application's interpreter, traced."""
     answer = space.folder / f"{name}.json"
-    words = [space.python, _CHILD, "look", config, str(answer), *flask_application(incident)]
+    words = [space.python, ALEMBIC_CHILD, "look", config, str(answer), *flask_application(incident)]
     ran = run(words, space, incident.limits, name, traced=True)
     trace = read_trace(incident, space, [ran.ended])
     if not answer.exists():
@@ -116,7 +116,7 @@ def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple
     """
     answer = space.folder / f"{name}.json"
     with _emptied(incident, space) as empty:
-        ran = run([space.python, _CHILD, "build", config, str(answer)], empty, incident.limits, name)
+        ran = run([space.python, ALEMBIC_CHILD, "build", config, str(answer)], empty, incident.limits, name)
     if not answer.exists():
         return {}, redact(ran.why or last_line(ran.stderr) or f"exit code {ran.code}")
     found = json.loads(answer.read_text("utf-8"))

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from ..base import interrupt
 from ..base.errors import RunBroke
 from ..base.janitor import end_processes_inside, forget, mark, wait_for
-from ..incident.model import Limits, Step
+from ..incident.model import Limits
+from ..incident.steps import Step
 from ..trace.reader import Asked, Ended, Guards, signal_name
 from .workspace import Workspace
 

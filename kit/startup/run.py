@@ -9,7 +9,8 @@ from pathlib import Path
 from ..base import interrupt
 from ..base.errors import RunBroke
 from ..base.redact import redact
-from ..incident.model import Incident, Limits, Step
+from ..incident.model import Incident, Limits
+from ..incident.steps import Step
 from ..trace.reader import Ended, read_trace, signal_name
 from ..trace.values import Trace
 from .ports import answers, free_port
@@ -25,6 +26,7 @@ from .process import (
     start,
     wait,
 )
+from .state import KINDS, bring
 from .workspace import Workspace, workspace
 
 _POLL = 0.02  # seconds between looks whether a server answers
@@ -69,7 +71,10 @@ def run_startup(
     """As :func:`reproduce`, in a workspace that is already there."""
     for number, step in enumerate(incident.prepare, 1):
         progress(f"prepare {number}: {step}")
-        prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
+        if step.kind in KINDS:
+            prepared = bring(incident, space, step, f"prepare-{number}").ended
+        else:
+            prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
         if prepared.why or not prepared.ok:
             raise RunBroke(
                 f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "

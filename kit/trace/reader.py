@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ..base.redact import redact
-from ..incident.model import Incident, Step
+from ..incident.model import Incident
 from ..incident.statement import hands_on, statement_at
+from ..incident.steps import Step
 from .edges import FileEdges, Place, together
 from .events import in_order, read_events
 from .values import (
     Behind,
+    EngineMade,
     Error,
     Frame,
     Import,
@@ -119,6 +121,7 @@ class _Reader:
         self.registrations: list[Registration] = []
         self.cleared: list[dict] = []
         self.created: list[dict] = []
+        self.engines: list[EngineMade] = []
         self.behind: list[Behind] = []
         self.unbound: set[str] = set()  # names that a failed statement did not bind
         self.judged: list[dict] = []
@@ -274,6 +277,7 @@ class _Reader:
             registrations=registrations,
             cleared=tuple(self.cleared),
             created=tuple(self.created),
+            engines=tuple(self.engines),
             behind=tuple(self.behind),
             swallowed=tuple(self.swallowed(steps, registrations)),
             judged=tuple(self.judged),
@@ -353,7 +357,12 @@ class _Reader:
         elif kind == "created":
             metadata = self.metadata.get((process, event["i"]))
             label = metadata.label if metadata else None
-            self.created.append({"metadata": label, "url": self.text(event["url"]), "table": event.get("table")})
+            created = {"metadata": label, "url": self.text(event["url"]), "table": event.get("table")}
+            where = self.chain(process, event) if "via" in event else ()
+            self.created.append({**created, "process": process, "step": step, "at": at, "chain": where})
+        elif kind == "engine":
+            chain, asynchronous = self.chain(process, event), bool(event.get("async"))
+            self.engines.append(EngineMade(self.text(event["driver"]), asynchronous, chain, process, step, at))
         elif kind == "mapped":
             self.see_mapped(event, process)
         elif kind == "behind":
@@ -744,7 +753,14 @@ class _Reader:
     def sources(self) -> dict[str, str]:
         """The text of the application's files that hold a site, a link of a chain or an error."""
         wanted = {name for one in self.registrations for name in (one.frame.file, one.real) if name}
-        for chain in [one.chain for one in self.registrations] + [i.error.frames for i in self.imports if i.error]:
+        errors = [i.error for i in self.imports] + [error for _, _, error in self.stepped.values()]
+        errors += [*self.uncaught.values(), *(one["error"] for one in self.judged)]
+        for chain in (
+            *(one.chain for one in self.registrations),
+            *(error.frames for error in errors if error),
+            *(one.chain for one in self.engines),
+            *(one["chain"] for one in self.created),
+        ):
             wanted.update(frame.file for frame in chain if frame.application)
         texts = {}
         for name in sorted(wanted):

@@ -162,6 +162,28 @@ class Swallowed:
 
 
 @dataclass(frozen=True)
+class EngineMade:
+    """An engine came to be; ``driver`` is the URL's, as in ``postgresql+asyncpg``, ``asynchronous`` what that driver is."""
+
+    driver: str
+    asynchronous: bool
+    chain: tuple[Frame, ...]
+    process: int
+    step: str
+    at: int
+
+    @property
+    def site(self) -> Frame | None:
+        """Where the application makes it, or has a library make it."""
+        return next((frame for frame in reversed(self.chain) if frame.application), None)
+
+    @property
+    def within_asyncio(self) -> bool:
+        """Is it the core of an asynchronous engine? Then SQLAlchemy itself calls its driver as it must."""
+        return any(frame.file.startswith("sqlalchemy/ext/asyncio/") for frame in self.chain)
+
+
+@dataclass(frozen=True)
 class Behind:
     """An exception that a run which goes on past failures went past; ``follows``: only for want of an earlier one."""
 
@@ -198,7 +220,7 @@ class Trace:
     metadata: tuple[Metadata, ...]
     registrations: tuple[Registration, ...]
     cleared: tuple[dict, ...]
-    created: tuple[dict, ...]  # {metadata, url, table}: ``create_all`` ran, or ``create`` of one table
+    created: tuple[dict, ...]  # {metadata, url, table, process, step, at, chain} of a create_all, or of one table
     swallowed: tuple[Swallowed, ...]
     behind: tuple[Behind, ...]
     judged: tuple[dict, ...]
@@ -208,6 +230,7 @@ class Trace:
     provenance: dict[str, Any]
     forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
+    engines: tuple[EngineMade, ...] = ()
 
     @classmethod
     def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":

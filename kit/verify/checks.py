@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..base.redact import redact
-from ..incident.model import Check, Http, Incident
+from ..incident.model import Incident
+from ..incident.steps import Check, Http
 from ..startup.child.uncompiled import uncompiled
 from ..startup.migrations import Migrations, last_line, look
 from ..startup.process import command_line, run

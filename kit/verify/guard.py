@@ -253,7 +253,7 @@ def _in_docstring(text: str) -> str:
 
 def try_guard(incident: Incident, source: str, name: str, fix: str | None) -> Tried:
     """Run the guard as a script in a copy of the application, under the kit's own guards and limits."""
-    with workspace(incident, incident.changes_of(fix) if fix else []) as space:
+    with workspace(incident.with_fix(fix), incident.changes_of(fix) if fix else []) as space:
         file = space.root / f"test_{name}.py"
         file.write_text(source, encoding="utf-8")
         steps = len(incident.prepare) + len(incident.startup) + 2

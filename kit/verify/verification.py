@@ -118,6 +118,7 @@ def verify(
 def attempt(incident: Incident, fix: str | None = None) -> Attempt:
     """Start one build, the broken one or one with a fix, and ask every check."""
     changes = [] if fix is None else incident.changes_of(fix)
+    incident = incident.with_fix(fix)
     asker = Asker(incident)
     trace = reproduce(incident, patches=changes, judge=True, while_up=asker)
     checks = answer_checks(incident, trace, asker, incident_tables(incident, trace))

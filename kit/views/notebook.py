@@ -11,7 +11,8 @@ from ..base.errors import IncidentError
 from ..base.janitor import write_whole
 from ..base.redact import redacted
 from ..base.scan import refuse_secrets
-from ..incident.model import Incident, load
+from ..incident.load import load
+from ..incident.model import Incident
 from .markup import Shown, para
 
 # When a kernel ends, IPython looks for garbage twice, and all that is left goes anyway.

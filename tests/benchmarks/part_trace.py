@@ -80,7 +80,7 @@ def write_trace(file: Path, root: Path, modules: int, events: int) -> None:
 def _read(folder: Path, modules: int) -> dict[str, float]:
     """Seconds of processor for each part, and MB; in a process of its own, whose peak is that of the reading and the kit."""
     from kit.diagnose import mechanisms
-    from kit.incident.model import load
+    from kit.incident.load import load
     from kit.startup.workspace import Workspace
     from kit.trace import graph as imports
     from kit.trace import reader, tables

@@ -29,7 +29,7 @@ from environments import KEPT, SQLALCHEMY, environment, interpreters  # noqa: E4
 from judging import Said, Verdict, judge  # noqa: E402
 from test_applications import APPLICATIONS, COMMON, LIBRARIES, interpreter  # noqa: E402
 
-from kit.incident.model import load  # noqa: E402
+from kit.incident.load import load  # noqa: E402
 
 LINE = "2.0"
 PINNED = {"pytest-alembic": "pytest-alembic==0.13.1", "import-linter": "import-linter==2.16", "pydeps": "pydeps==3.0.9"}

@@ -34,6 +34,7 @@ edge     an import by a module of the application, also one answered from ``sys.
          with its frames. None by a function that a library calls while its own body runs, nor, before
          3.12, by one in a thread that it started: what such an import executes shows by ``exec``
 metadata a ``MetaData`` came to be; ``cleared``: one was emptied; ``created``: its ``create_all`` ran, or ``table.create``
+engine   an engine was made: ``driver`` as in ``postgresql+asyncpg``, ``async`` true if that driver is asynchronous
 table    ``Table(...)`` reached a ``MetaData``: ``outcome`` registered, rejected, extended, kept or
          reflected; ``gone``: a table was taken out again (its columns failed, or by ``remove``)
 mapped   a class was mapped to a table, its mapper whole
@@ -888,22 +889,33 @@ def _watch_create_all(metadata_class):
     while metadata_class.__mro__[1].__name__ != "SchemaItem" and metadata_class.__name__ != "MetaData":
         metadata_class = metadata_class.__mro__[1]
 
+    together = set()  # threads that are within ``create_all``: it says where it is called once, not for each table
+
     @_quietly
     def created(metadata, connection):
-        _emit("created", i=_number_of(metadata), url=repr(connection.engine.url))
+        together.add(_ident())
+        within, via = _walk(sys._getframe(1))
+        _emit("created", i=_number_of(metadata), url=repr(connection.engine.url), b=within, via=via)
 
     def before_create(target, connection, **kw):
         created(target, connection)
 
+    def after_create(target, connection, **kw):
+        together.discard(_ident())
+
     @_quietly
     def created_alone(table, connection):
-        _emit("created", i=_number_of(table.metadata), url=repr(connection.engine.url), table=_text(table.key))
+        place = {}
+        if _ident() not in together:
+            place["b"], place["via"] = _walk(sys._getframe(1))
+        _emit("created", i=_number_of(table.metadata), url=repr(connection.engine.url), table=_text(table.key), **place)
 
     def before_create_alone(target, connection, **kw):
         created_alone(target, connection)
 
     event = sys.modules["sqlalchemy.event"]
     event.listen(metadata_class, "before_create", before_create)
+    event.listen(metadata_class, "after_create", after_create)
     event.listen(sys.modules["sqlalchemy.sql.schema"].Table, "before_create", before_create_alone)
 
 
@@ -1193,12 +1205,36 @@ def _watch_mappers(namespace):
     registry._flag_new_mapper = _flag_new_mapper
 
 
-_WATCHED = {"sqlalchemy.sql.schema": _watch_schema, "sqlalchemy.orm.decl_api": _watch_mappers}
+def _watch_engines(namespace):
+    engine = namespace["Engine"]
+    plain = vars(engine)["__init__"]
+
+    @_quietly
+    def made(dialect, url, frame):
+        within, via = _walk(frame)
+        asynchronous = bool(getattr(dialect, "is_async", False))
+        _emit("engine", driver=_text(url.drivername), **{"async": asynchronous}, b=within, via=via)
+
+    def __init__(self, pool, dialect, url, *args, **kw):
+        made(dialect, url, sys._getframe(1))
+        return plain(self, pool, dialect, url, *args, **kw)
+
+    __init__.__doc__, __init__.__qualname__, __init__.__module__ = plain.__doc__, plain.__qualname__, plain.__module__
+    __init__.__wrapped__ = plain
+    __init__.__code__ = __init__.__code__.replace(co_filename=plain.__code__.co_filename)
+    engine.__init__ = __init__
+
+
+_WATCHED = {
+    "sqlalchemy.sql.schema": _watch_schema,
+    "sqlalchemy.orm.decl_api": _watch_mappers,
+    "sqlalchemy.engine.base": _watch_engines,
+}
 
 
 # -------------------------------------------------------------------------------------- guards
 #
-# They explain: the kernel, where it can, has its own (``guard_landlock.py``, ``guard_calls.py``).
+# They explain: the kernel, where it can, has its own (``guard/landlock.py``, ``guard/seccomp.py``).
 
 _inside = None  # the workspace; None: no guards asked for
 _allowed = ()  # (host, port) that the runner allows, as text
