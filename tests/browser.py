@@ -23,6 +23,27 @@ _QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-backgr
 _QUIET += ["--disable-component-update", "--disable-sync"]
 
 
+# Words of at most 24 letters in the cells of some tables that stand on two lines: a range within one has one rectangle.
+BROKEN_WORDS = """selector => {
+    const broken = [];
+    for (const cell of document.querySelectorAll(`${selector} th, ${selector} td`)) {
+        const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) {
+            const text = walker.currentNode;
+            if (!text.parentElement.checkVisibility() || text.parentElement.closest('pre, .kit-sides')) continue;
+            for (const word of text.data.matchAll(/[A-Za-z0-9_]{2,24}/g)) {
+                const range = document.createRange();
+                range.setStart(text, word.index);
+                range.setEnd(text, word.index + word[0].length);
+                const tops = new Set([...range.getClientRects()].map(one => Math.round(one.top)));
+                if (tops.size > 1) broken.push(word[0]);
+            }
+        }
+    }
+    return broken;
+}"""
+
+
 def needs_browser(item) -> None:
     """Pass over a test in a browser where there is none, all of them in one line; in CI that is a failure."""
     if CHROMIUM is None and "chromium" in item.fixturenames:

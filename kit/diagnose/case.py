@@ -119,6 +119,12 @@ class Case:
         return self.trace.errors + judged
 
     @cached_property
+    def failures(self) -> tuple[Error, ...]:
+        """Those, and how a step failed of which no exception was seen."""
+        printed = (s.error for s in self.trace.steps if s.ok is False and s.exception is None and s.error)
+        return (*self.errors, *(Error("", text) for text in printed))
+
+    @cached_property
     def definitions(self) -> tuple[Registration, ...]:
         """What the application itself put on a metadata of its own, and is there."""
         return tuple(

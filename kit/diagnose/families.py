@@ -2,10 +2,15 @@
 
 from collections.abc import Callable
 
+from . import drivers, migrations
 from .case import Case, Fault
 from .relatives import FAULTS
 
-MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (*FAULTS,)
+MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
+    *FAULTS,
+    *migrations.MECHANISMS,
+    *drivers.MECHANISMS,
+)
 
 
 def faults_of(case: Case) -> list[Fault]:

@@ -141,10 +141,16 @@ class Postmortem(Part):
     went_wrong: Texts = []
     lucky: Texts = []
     surprised: Texts = []
+    severity: Text | None = None
+    detected: Text | None = None
+    resolved: Text | None = None
+    authors: Texts = []
 
     @property
     def missing(self) -> list[str]:
-        return [name for name in type(self).model_fields if not getattr(self, name)]
+        """What everybody expects of a postmortem, and is not there."""
+        wanted = set(type(self).model_fields) - {"severity", "detected", "resolved", "authors"}
+        return [name for name in type(self).model_fields if name in wanted and not getattr(self, name)]
 
 
 class Limits(Part):

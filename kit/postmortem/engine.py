@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from papermill.clientwrap import PapermillNotebookClient
@@ -14,6 +15,7 @@ from ..base import interrupt
 from ..base.scan import WHOLE
 
 NAME = "kit"
+_KIT = str(Path(__file__).resolve().parents[2])  # the folder that holds the package
 _ASK_AGAIN = 2.0  # seconds: a kernel that has not yet begun with the cell does not hear
 _MOST_ASKING = 15
 # A kernel is interrupted when it is shut down, and would tell the terminal of that as an error.
@@ -30,7 +32,9 @@ class _Client(PapermillNotebookClient):
 
     def execute(self, **named) -> Any:
         interrupt.under_way(self, _Client.end)
-        return super().execute(env={**os.environ, WHOLE: "1"}, **named)
+        # The kernel runs the kit that runs it, also where another one is installed beside it.
+        path = os.pathsep.join([_KIT, *filter(None, [os.environ.get("PYTHONPATH")])])
+        return super().execute(env={**os.environ, WHOLE: "1", "PYTHONPATH": path}, **named)
 
     def execute_cell(self, cell: Any, cell_index: int, **named) -> Any:
         interrupt.check()

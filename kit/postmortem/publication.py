@@ -14,6 +14,7 @@ from ..base import interrupt
 from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import folder as temporary_folder
 from ..base.janitor import write_whole
+from ..base.places import notebooks
 from ..base.redact import redacted
 from ..incident.model import Incident
 from ..startup.run import reproduce
@@ -21,7 +22,7 @@ from ..startup.workspace import refuse_patches
 from ..trace.expected import shows_incident
 
 _LONGEST_SOCKET = 100  # bytes; macOS takes 103 with what ZeroMQ appends, Linux 107
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "postmortem.ipynb"
+NOTEBOOK = notebooks() / "postmortem.ipynb"
 
 
 @dataclass(frozen=True)

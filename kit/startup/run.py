@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..base import interrupt
@@ -69,12 +70,15 @@ def run_startup(
     progress: Callable[[str], None] = lambda text: None,
 ) -> Trace:
     """As :func:`reproduce`, in a workspace that is already there."""
+    before: list[dict] = []
     for number, step in enumerate(incident.prepare, 1):
         progress(f"prepare {number}: {step}")
         if step.kind in KINDS:
             prepared = bring(incident, space, step, f"prepare-{number}").ended
         else:
             prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
+            created = read_trace(incident, space, [prepared]).created
+            before += [{**one, "step": f"prepare {number}"} for one in created]
         if prepared.why or not prepared.ok:
             raise RunBroke(
                 f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "
@@ -107,7 +111,8 @@ def run_startup(
             died = process.ended()
             process.finish()
             ended.append(outcome_of(process, ok=not died, why=_died(process) if died else None))
-    return read_trace(incident, space, sorted(ended, key=lambda one: one.steps[0][0]))
+    trace = read_trace(incident, space, sorted(ended, key=lambda one: one.steps[0][0]))
+    return replace(trace, before=tuple(before))
 
 
 def _died(process: Process) -> str:

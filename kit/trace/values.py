@@ -231,6 +231,7 @@ class Trace:
     forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
     engines: tuple[EngineMade, ...] = ()
+    before: tuple[dict, ...] = ()  # as ``created``, of what ran before the startup; ``step`` is "prepare 1" and so on
 
     @classmethod
     def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":

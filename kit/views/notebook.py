@@ -9,6 +9,7 @@ from typing import Any
 
 from ..base.errors import IncidentError
 from ..base.janitor import write_whole
+from ..base.places import notebooks, project
 from ..base.redact import redacted
 from ..base.scan import refuse_secrets
 from ..incident.load import load
@@ -17,8 +18,6 @@ from .markup import Shown, para
 
 # When a kernel ends, IPython looks for garbage twice, and all that is left goes anyway.
 atexit.register(gc.freeze)
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def open_incident(path: str, *, result: str = "") -> Incident:
@@ -30,7 +29,7 @@ def open_incident(path: str, *, result: str = "") -> Incident:
     check_result(result)
     gc.freeze()  # what a kernel has imported stays
     given = Path(path).expanduser()
-    tried = [given] if given.is_absolute() else [base / given for base in (Path.cwd(), ROOT / "notebooks", ROOT)]
+    tried = [given] if given.is_absolute() else [base / given for base in (Path.cwd(), notebooks(), project()) if base]
     found = next((one for one in tried if one.exists()), None)
     if found is None:
         places = ", ".join(dict.fromkeys(str(one.parent) for one in tried))
@@ -58,8 +57,8 @@ def write_result(path: str, report: dict[str, Any]) -> Shown:
     :raises SecretFound: it would hold a secret
     """
     if not path:
-        return Shown([para("No result file was asked for.")])
+        return Shown([para("No result file was asked for.")], place="lab")
     text = json.dumps(redacted(report), indent=2, ensure_ascii=False) + "\n"
     refuse_secrets({"result.json": text})
     write_whole(Path(path).expanduser(), text)
-    return Shown([para("The result was written as JSON.")])
+    return Shown([para("The result was written as JSON.")], place="lab")

@@ -1206,23 +1206,29 @@ def _watch_mappers(namespace):
 
 
 def _watch_engines(namespace):
-    engine = namespace["Engine"]
-    plain = vars(engine)["__init__"]
+    """By the logger that each engine gives itself last: ``Engine.__init__`` may not be replaced, its arguments are looked at."""
+    engine, log = namespace["Engine"], namespace["log"]
+    plain, begins = log.instance_logger, vars(engine)["__init__"].__code__
 
     @_quietly
-    def made(dialect, url, frame):
+    def made(instance, frame):
         within, via = _walk(frame)
-        asynchronous = bool(getattr(dialect, "is_async", False))
-        _emit("engine", driver=_text(url.drivername), **{"async": asynchronous}, b=within, via=via)
+        asynchronous = bool(getattr(instance.dialect, "is_async", False))
+        _emit("engine", driver=_text(instance.url.drivername), **{"async": asynchronous}, b=within, via=via)
 
-    def __init__(self, pool, dialect, url, *args, **kw):
-        made(dialect, url, sys._getframe(1))
-        return plain(self, pool, dialect, url, *args, **kw)
+    def instance_logger(instance, echoflag=None):
+        frame = sys._getframe(1)
+        if frame.f_code is begins and isinstance(instance, engine):
+            made(instance, frame)
+        return plain(instance, echoflag)
 
-    __init__.__doc__, __init__.__qualname__, __init__.__module__ = plain.__doc__, plain.__qualname__, plain.__module__
-    __init__.__wrapped__ = plain
-    __init__.__code__ = __init__.__code__.replace(co_filename=plain.__code__.co_filename)
-    engine.__init__ = __init__
+    instance_logger.__doc__, instance_logger.__qualname__, instance_logger.__module__ = (
+        plain.__doc__,
+        plain.__qualname__,
+        plain.__module__,
+    )
+    instance_logger.__code__ = instance_logger.__code__.replace(co_filename=plain.__code__.co_filename)
+    log.instance_logger = instance_logger
 
 
 _WATCHED = {
