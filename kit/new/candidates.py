@@ -82,6 +82,9 @@ def _of_command(project: Project, evidence: Evidence, command: Command) -> Start
     if evidence.frames and any(_names(project, one.file, line) for one in evidence.frames for line in command.lines):
         matched += 12
     score = matched + command.weight if matched or not evidence.programs else command.weight / 2
+    score += 3 * (
+        bool(steps) and steps[-1][0] == "serve" and not matched
+    )  # what is deployed first of all is the server
     return Start(steps, because, score, command.workdir, command.path, command.env)
 
 

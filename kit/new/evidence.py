@@ -46,6 +46,7 @@ _BANNERS = (
     (r"^FAILED: |\[alembic\.runtime\.migration\]", "alembic"),
     (r"Cell In ?\[\d+\]|<ipython-input-|\bNotebookApp\b|CellExecutionError", "jupyter"),
 )  # fmt: skip
+_UP = r"Application startup complete|Uvicorn running on|\* Running on http|celery@\S+ ready|Watching for file changes"
 _DATABASES = (
     (r"psycopg2\b|\bPostgresqlImpl\b", "postgresql", None),
     (r"\basyncpg\b", "postgresql", "asyncpg"),
@@ -105,6 +106,7 @@ class Evidence:
     driver: str | None = None
     database_at: str = ""
     workers: int | None = None
+    healthy: bool = False  # it came up, as the log says
     prefixes: tuple[str, ...] = ()
     version: str | None = None
     missing_variables: frozenset[str] = frozenset()
@@ -133,17 +135,22 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
         frames = _warned(text, at, project) or frames
     if "Original exception was: " in said:
         said = said.partition("Original exception was: ")[2]
-    expected, table = stable(said or kind.rpartition(".")[2]), _DEFINED.search(said)
+    alike = [str(_raised_in(one).text) for one, _ in through if kind and _raised_in(one).type == kind]
+    expected = (common(alike) if len(set(alike)) > 1 else None) or stable(said)
+    if expected and len(expected.split()) < 2 and kind:  # a name alone says too little
+        expected = f"{kind}: {expected}"
+    expected, table = expected or kind or None, _DEFINED.search(said)
     own = [one for pair in placements for one in pair[1].frames]
     foreign = own[0].logged if own and not any(pair[1].placed for pair in placements) else None
     database, driver, database_at = _database(text)
     prefixes, version = _interpreter(log, text)
     return Evidence(
-        ": ".join(part for part in (kind, said) if part), kind, said, expected, table[1] if table else None, at, frames,
-        tuple(dict.fromkeys(str(_raised_in(one).text) for one, _ in through if kind and _raised_in(one).type == kind)),
-        tuple(_programs(log, chosen, text, project)), database, driver, database_at, _workers(text), prefixes, version,
-        frozenset(found for pattern in _MISSING for found in re.findall(pattern, text, re.M)),
-        frozenset(re.findall(r"No module named '?([\w.]+)'?", " ".join((kind, said)))), foreign,
+        error=": ".join(part for part in (kind, said) if part), type=kind, text=said, expected=expected,
+        table=table[1] if table else None, at=at, frames=frames, alike=tuple(dict.fromkeys(alike)),
+        programs=tuple(_programs(log, chosen, text, project)), database=database, driver=driver, database_at=database_at,
+        workers=_workers(text), healthy=bool(re.search(_UP, text)), prefixes=prefixes, version=version, foreign=foreign,
+        missing_variables=frozenset(found for pattern in _MISSING for found in re.findall(pattern, text, re.M)),
+        missing_modules=frozenset(re.findall(r"No module named '?([\w.]+)'?", " ".join((kind, said)))),
     )  # fmt: skip
 
 
@@ -176,7 +183,16 @@ def stable(text: str) -> str | None:
     if len(chosen) > _LONGEST:
         chosen = chosen[:_LONGEST].rpartition(" ")[0]
     chosen = re.sub(r"[\s,:;(\[{=<]+$", "", chosen)
-    return public_part(chosen) or None
+    return public_part(chosen.lstrip(" >)]},;:")) or None
+
+
+def common(texts: Sequence[str]) -> str | None:
+    """The longest run of whole words that the stable parts of all texts have; None where it says nothing."""
+    parts = [part for part in map(stable, dict.fromkeys(texts)) if part]
+    words = parts[0].split() if parts else []
+    runs = (" ".join(words[a:b]) for a in range(len(words)) for b in range(a + 2, len(words) + 1))
+    shared = (run for run in runs if all(re.search(rf"(?<!\S){re.escape(run)}(?!\S)", part) for part in parts[1:]))
+    return max(shared, key=len, default=None)
 
 
 def _one_line(text: str) -> tuple[str, str, str] | None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from .candidates import Start, step_of
-from .deployments import program_of, words_of
+from .candidates import Start
+from .deployments import program_of
 from .environment import Variable, database_variables, stand_in, variables_of
 from .project import Project
 from .trial import Search, Setup, Trial
@@ -136,7 +136,7 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup | None]:
         and not trial.level
         and not _NO_TABLE.search(text)
     ):
-        driver = {"aiosqlite": "asyncpg"}.get(setup.driver or "", None)
+        driver = {"aiosqlite": "asyncpg"}.get(setup.driver or "")
         yield setup.changed(
             "database", f"SQLite is not what the code is for: {text[:80]}", database="postgresql", driver=driver
         )
@@ -273,26 +273,8 @@ def _flask(work: Search, trial: Trial) -> Iterator[Setup | None]:
 
 
 def _place(work: Search, trial: Trial) -> Iterator[Setup | None]:
-    """A program that is not beside the interpreter; a file that is looked for from another folder."""
+    """A file that is looked for from another folder."""
     setup = trial.setup
-    missing = re.search(r"there is no program '([\w.-]+)'", trial.broke or "")
-    if missing and missing[1] in (
-        "gunicorn",
-        "uvicorn",
-        "hypercorn",
-        "alembic",
-        "pytest",
-        "celery",
-        "flask",
-        "streamlit",
-    ):
-        steps = tuple(
-            (kind, re.sub(rf"(?<![\w./-]){missing[1]}(?= )", f"python -m {missing[1]}", text, count=1))
-            for kind, text in setup.start.steps
-        )
-        yield setup.changed(
-            "startup", f"{missing[1]} is not beside the interpreter", start=replace(setup.start, steps=steps)
-        )
     lost = re.search(
         r"No such file or directory: '([^'/][^']*)'|can't open file '[^']*?/?([\w.-]+\.py)'", trial.seen.error
     )
@@ -310,15 +292,18 @@ def _place(work: Search, trial: Trial) -> Iterator[Setup | None]:
 
 
 def _slow(work: Search, trial: Trial) -> Iterator[Setup | None]:
-    """A step that was ended at its limit: once more with longer, where what it printed is no error."""
+    """A server that was ended at its limit: with one worker, where the log counts none; once more with longer, where it printed no error."""
     setup = trial.setup
-    if (
-        trial.trace is not None
-        and trial.trace.cut
-        and setup.seconds < 60
-        and not trial.seen.error
-        and setup.start.steps[-1][0] == "serve"
-    ):
+    if trial.trace is None or not trial.trace.broke or setup.start.steps[-1][0] != "serve":
+        return
+    kind, text = setup.start.steps[-1]
+    alone = re.sub(r" (?:--workers|-w)[ =]\d+", "", text)
+    if alone != text and (work.evidence.workers or 1) == 1:
+        start = replace(setup.start, steps=(*setup.start.steps[:-1], (kind, alone)))
+        yield setup.changed(
+            "startup", "workers that cannot start are started for ever; the log counts none", start=start
+        )
+    elif setup.seconds < 60 and not trial.seen.error:
         yield setup.changed("limits", f"it was not up in {setup.seconds:g} seconds", seconds=75.0)
 
 
@@ -366,10 +351,3 @@ def _stamp(work: Search, revision: str) -> str:
     quoted = revision.replace("'", "''")
     (work.folder / name).write_text(f"UPDATE alembic_version SET version_num = '{quoted}';\n", encoding="utf-8")
     return name
-
-
-def uses(step: str) -> list[str]:
-    return words_of(step)
-
-
-__all__ = ["SCRATCH", "lessons", "step_of"]

@@ -43,13 +43,13 @@ def not_found(
 ) -> list[str]:
     """What was not found, and where the incident does not show, the nearest trial and the two most useful questions."""
     found, evidence = [], work.evidence
-    if lacking and (not run or best is None or best.level < 2):
+    if lacking and (not run or best is None or not best.shows_incident):
         found.append(
             f"packages: {interpreter.python} lacks {', '.join(lacking[:8])}. {how_to_make(work.project, lacking, evidence.version)}"
         )
     if evidence.database == "mysql":
         found.append("a MySQL database, which the log names: the kit makes SQLite and PostgreSQL ones")
-    if not run or (best is not None and best.level >= 2):
+    if not run or (best is not None and best.shows_incident):
         return found
     if best is not None:
         found.append(

@@ -18,13 +18,14 @@ from ..trace.expected import shows_incident
 from ..trace.values import Error, Trace
 from ..triage.logs import read_log
 from .candidates import Start
-from .evidence import Evidence, evidence_of
+from .evidence import Evidence, common, evidence_of
 from .project import Project
 
 MOST_TRIALS = 24
 MOST_SECONDS = 170.0
 _SECONDS = 25.0  # of one step at first; a step that is only slow gets longer once
 _NEARLY = 4  # more trials, where one shows the error, but at other lines
+_BETTER = 5  # points of a candidate's score
 _LINES = 3  # levels of what a trial shows: the log's error at the log's lines,
 _ERROR = 2  # the log's error elsewhere,
 _KIND = 1  # an error of its type at its lines
@@ -93,6 +94,11 @@ class Trial:
     expected: str | None = None  # the part of the log's text that this run had too, where particulars differ
 
     @property
+    def shows_incident(self) -> bool:
+        """Does it show the log's error, in a run that came to its end?"""
+        return self.level >= _ERROR and self.broke is None
+
+    @property
     def healthy(self) -> bool:
         return self.trace is not None and self.trace.whole and not self.trace.swallowed and not self.trace.broke
 
@@ -139,9 +145,11 @@ def search(
     with pool_of(None) as pool:
         while True:
             late = begun >= MOST_TRIALS or time.monotonic() - began > MOST_SECONDS
-            enough = (
-                best_of(work.trials) is not None and best_of(work.trials).level == _ERROR and begun >= since + _NEARLY
-            )
+            best = best_of(work.trials)
+            if best is not None and best.level >= _LINES:
+                # What explains the log clearly better goes on, where a trial said what it lacks.
+                waiting = [one for one in waiting if one.score > best.setup.score + _BETTER and begun < since + _NEARLY]
+            enough = best is not None and best.level == _ERROR and begun >= since + _NEARLY
             while waiting and not late and not enough and len(running) < min(2, cores()):
                 setup = waiting.pop(0)
                 if setup.key in seen:
@@ -159,20 +167,14 @@ def search(
                 trial = future.result()
                 work.trials.append(trial)
                 progress(f"shows: {trial.shows}")
-                if trial.level >= _LINES:
-                    return trial
-                since = begun if trial.level == _ERROR and not enough else since
+                since = begun if trial.level >= _ERROR and not enough else since
                 waiting = sorted([*waiting, *lessons(work, trial)], key=lambda one: -one.score)
     return best_of(work.trials)
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:
     """The trial that comes nearest to the log; of equals the one whose startup explains it best."""
-    return max(trials, key=lambda one: (one.level, _alike(one), one.setup.score), default=None)
-
-
-def _alike(trial: Trial) -> bool:
-    return trial.trace is not None and trial.broke is None
+    return max(trials, key=lambda one: (one.level, one.broke is None, one.setup.score), default=None)
 
 
 def _run(work: Search, setup: Setup) -> Trial:
@@ -183,37 +185,26 @@ def _run(work: Search, setup: Setup) -> Trial:
         trace = reproduce(incident)
     except KitError as error:
         said = str(error).partition(". Its last lines:")[0].rpartition("incident.yaml: ")[2]
-        return Trial(
-            setup,
-            None,
-            0,
-            said[:300],
-            evidence_of(read_log(str(error)), str(error), work.project),
-            time.monotonic() - began,
-            said,
-        )
+        seen = evidence_of(read_log(said), said, work.project)
+        return Trial(setup, None, 0, said[:300], seen, time.monotonic() - began, said)
     seen = _seen(work.project, trace)
     level, expected = _level(work, incident, trace, seen)
-    shows = (
-        "the log's error, at the log's lines"
-        if level == _LINES and work.evidence.frames
-        else "the log's error"
-        if level >= _ERROR
-        else ""
-    )
-    if level == _LINES and not work.evidence.expected:
-        shows = seen.error or str(next(iter([*trace.conflicts, *trace.swallowed]), "an error"))
-    shows = shows or trace.broke or _failure(trace, seen) or "every step succeeded"
+    if level >= _ERROR and work.evidence.expected:
+        shows = "the log's error" + (", at the log's lines" if level == _LINES and work.evidence.frames else "")
+    else:
+        shows = trace.broke or _failure(trace, seen) or "every step succeeded"
     return Trial(
         setup, trace, level, " ".join(shows.split())[:300], seen, time.monotonic() - began, trace.broke, expected
     )
 
 
 def _failure(trace: Trace, seen: Evidence) -> str:
+    """The first thing that went wrong, in a line; empty where nothing did."""
     failed = next((step for step in trace.steps if step.ok is False), None)
     if failed is not None:
         return str(failed.exception or "") or seen.error or failed.error or ""
-    return f"swallowed: {trace.swallowed[0].error}" if trace.swallowed else ""
+    caught = next((one.error for one in (*trace.conflicts, *trace.swallowed)), None)
+    return f"swallowed: {caught}" if caught else ""
 
 
 def _seen(project: Project, trace: Trace) -> Evidence:
@@ -239,27 +230,20 @@ def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tu
     evidence = work.evidence
     shown = shows_incident(incident, trace)
     if evidence.expected is None:
+        failed = any(step.ok is False for step in trace.steps)
+        through = seen.frames or any(frame.application for error in trace.errors for frame in error.frames)
+        own = seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
+        if failed and own and not trace.conflicts:
+            return 0, None  # of how it was started, as far as anybody can tell
         return (_LINES if shown else 0), None
     here = _at_lines(evidence, trace, seen)
     if shown:
-        return (_LINES if here else _ERROR), None
+        return (_LINES if here and not trace.broke else _ERROR), None
     if here and evidence.type and seen.type.rpartition(".")[2] == evidence.type.rpartition(".")[2]:
-        common = (
-            _common([evidence.text, *evidence.alike, seen.text])
-            if len(evidence.alike) > 1 or (evidence.workers or 1) > 1
-            else None
-        )
-        return (
-            (_LINES, common)
-            if common and shows_incident(work.incident(incident_setup(incident), common), trace)
-            else (_KIND, None)
-        )
+        varies = len(evidence.alike) > 1 or (evidence.workers or 1) > 1
+        wider = common([evidence.text, *evidence.alike, seen.text]) if varies else None
+        return (_LINES, wider) if wider and any(wider in step.output for step in trace.steps) else (_KIND, None)
     return 0, None
-
-
-def incident_setup(incident: Incident) -> Setup:
-    """A setup of which only what is expected matters: the trace is there already."""
-    return Setup(Start(tuple((step.kind, step.text) for step in incident.startup), "", 0))
 
 
 def _at_lines(evidence: Evidence, trace: Trace, seen: Evidence) -> bool:
@@ -286,19 +270,3 @@ def _same(file: str, other: str) -> bool:
 
 def _errors(trace: Trace) -> list[Error]:
     return [*trace.errors, *(one.error for one in trace.caught)]
-
-
-def _common(texts: Sequence[str]) -> str | None:
-    """The longest run of whole words that all texts have; None where it says nothing."""
-    from .evidence import stable
-
-    texts = [text for text in (stable(one) for one in dict.fromkeys(texts)) if text]
-    words = texts[0].split() if texts else []
-    runs = (words[a:b] for a in range(len(words)) for b in range(len(words), a, -1))
-    shared = [
-        " ".join(run)
-        for run in runs
-        if all(re.search(rf"(?<!\S){re.escape(' '.join(run))}(?!\S)", text) for text in texts[1:])
-    ]
-    longest = max(shared, key=len, default="")
-    return longest if len(longest.split()) > 1 else None

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -20,13 +20,12 @@ from ..base.scan import kinds_in, refuse_secrets
 from ..incident import load
 from ..incident.repository import QUIET, git_environment
 from ..startup.run import reproduce
-from ..trace.expected import shows_incident
 from ..triage.logs import Log, read_log
 from .candidates import Start, candidates_of, step_of
 from .deployments import deployments_of
 from .environment import database_variables, deployed, parts_of, stand_ins, variables_of
 from .evidence import Evidence, evidence_of
-from .interpreters import Interpreter, how_to_make, interpreter_of
+from .interpreters import Interpreter, interpreter_of
 from .lessons import SCRATCH, lessons
 from .project import Project
 from .questions import not_found, title_of
@@ -35,6 +34,16 @@ from .trial import Search, Setup, Trial, search
 _LONGEST_LOG = 4 << 20  # bytes that are copied beside the incident file
 _WHOLE = 16 << 20  # bytes of a log that are looked at line by line; of a longer one its beginning and end
 _COLUMN = 46  # where a comment begins, if the line leaves room
+_MODULES = {
+    "gunicorn",
+    "uvicorn",
+    "hypercorn",
+    "alembic",
+    "pytest",
+    "celery",
+    "flask",
+    "streamlit",
+}  # run by ``-m`` too
 _KINDS = ("import", "call", "code", "command", "serve")
 
 
@@ -89,7 +98,7 @@ def new(
         run = _guarded(work) if run is None else run
         best = search(work, setups, lessons, progress=progress) if run else None
         setup = best.setup if best is not None else setups[0]
-        reproduced = None if not run else best is not None and best.level >= 2
+        reproduced = None if not run else best is not None and best.shows_incident
         missing = not_found(work, interpreter, best, run, _lacking(project, interpreter, work))
         known = _because(work, setup, interpreter)
         draft = _Draft(work, setup, best if reproduced else None, interpreter, target, bool(log), missing)
@@ -134,7 +143,10 @@ def _refuse(setup: Setup, texts: dict[str, str]) -> None:
         remember("startup", text)
     own = os.path.join(os.path.expanduser("~"), "")  # the paths in it are of this machine, as they have to be
     refuse_secrets(
-        {name: text.replace(own, "~/") for name, text in texts.items()},
+        {
+            name: text.replace(own, "~/").replace("{database_user}:{database_password}@", "")
+            for name, text in texts.items()
+        },
         done="written",
         remedy="Take it out of the log; of a step, give the step by --startup with $NAME in its place, and NAME in app.env afterwards.",
     )
@@ -209,7 +221,7 @@ def _log(log: str) -> tuple[str, Log]:
                 print("kit: paste the log, then Ctrl+D on a line of its own", file=sys.stderr)
             stream: io.BufferedIOBase = io.BytesIO(sys.stdin.buffer.read())
         else:
-            stream = open(Path(log).expanduser(), "rb")
+            stream = Path(log).expanduser().open("rb")
         with stream:
             size = stream.seek(0, os.SEEK_END)
             stream.seek(0)
@@ -268,7 +280,17 @@ def _setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[str, s
             "--startup, as in --startup 'command: python main.py'."
         )
     variables = variables_of(project)
-    return [_setup(work, interpreter, one, variables) for one in starts]
+    return [_setup(work, interpreter, _runnable(one, interpreter), variables) for one in starts]
+
+
+def _runnable(start: Start, interpreter: Interpreter) -> Start:
+    """A startup whose programs are run as modules where the interpreter has no scripts beside it."""
+    steps = []
+    for kind, text in start.steps:
+        name = text.split(" ")[0]
+        module = kind in ("command", "serve") and name in _MODULES and not interpreter.has_program(name)
+        steps.append((kind, f"python -m {text}" if module else text))
+    return replace(start, steps=tuple(steps))
 
 
 def _as_given(kind: str, text: str, project: Project) -> tuple[str, str]:
@@ -320,6 +342,11 @@ def _setup(work: Search, interpreter: Interpreter, start: Start, variables) -> S
     if parts and database == "postgresql" and not any(one.required for one in urls):
         env |= {name: value for name, (value, _) in parts.items()}
         known |= {f"env.{name}": f"read at {one.at}" for name, (_, one) in parts.items()}
+        if all(value != "{database_port}" for value, _ in parts.values()):
+            env["PGPORT"], known["env.PGPORT"] = (
+                "{database_port}",
+                "no port is read; PostgreSQL's library takes it from here",
+            )
         urls = []
     database_env = urls[0].name if urls else None
     for one in urls[1:]:
@@ -614,6 +641,3 @@ def _started_by() -> str:
     """This interpreter as a shell in the current folder starts it: by a relative path where it lies below that."""
     python, here = Path(sys.executable), Path.cwd()
     return shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python))
-
-
-__all__ = ["Written", "new", "report_of", "shows_incident", "told_of", "how_to_make"]

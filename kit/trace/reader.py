@@ -36,6 +36,7 @@ from .values import (
 
 # The folder that a library is installed in says where a machine keeps things, not what went wrong.
 _INSTALLED = re.compile(r"/[^\s\"':]*/(?:site-packages|dist-packages|lib(?=/python3\.\d+/))/")
+_RAISED = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Z]\w*)(?:: |$)")  # the line that ends a traceback
 
 
 class Guards(NamedTuple):
@@ -678,7 +679,7 @@ class _Reader:
                 shown = None
                 if ok is False:
                     shown = (
-                        str(error) if error else self.why(outcome) or f"exit code {outcome.code}: {_last_line(output)}"
+                        str(error) if error else self.why(outcome) or f"exit code {outcome.code}: {_told_last(output)}"
                     )
                 results[number] = StepResult(number, step.kind, self.text(step.text), ok, shown, seconds, error, output)
         for number, step in enumerate(self.incident.startup, 1):
@@ -852,6 +853,15 @@ def _interrupted(error: Error | None) -> bool:
     return error is not None and any(name == "KeyboardInterrupt" for _, name, _ in error.links)
 
 
-def _last_line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it printed nothing"
+def _told_last(output: str) -> str:
+    """What a program that ended with an error printed last: the exception of its last traceback, else its last line."""
+    lines = [line for line in output.strip().splitlines() if line.strip()]
+    inside, raised = False, None
+    for line in lines:
+        if line.rstrip().endswith("Traceback (most recent call last):"):
+            inside = True
+        elif inside and (found := _RAISED.match(line)):
+            inside = False
+            # A server that gives up because its worker did says nothing of why.
+            raised = raised if found[1].endswith("HaltServer") and raised else line.strip()
+    return raised or (lines[-1].strip() if lines else "it printed nothing")
