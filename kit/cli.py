@@ -81,16 +81,19 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(run=run)
         return one
 
-    command("reproduce", _reproduce, "run the startup once, traced, and say what was registered where")
-    command("diagnose", _diagnose, "name the mechanism, prove it, show what stands behind it").add_argument(
+    one = command("reproduce", _reproduce, "run the startup once, traced, and say what was registered where")
+    _takes_traces(one)
+    one = command("diagnose", _diagnose, "name the mechanism, prove it, show what stands behind it")
+    _takes_traces(one)
+    one.add_argument(
         "--smallest",
         choices=("quick", "full"),
         default="quick",
         help="how far to search for the smallest reproduction: at most about two startups' time, or to its end",
     )
-    command("verify", _verify, "try each fix against each check, with the control").add_argument(
-        "--fix", action="append", metavar="NAME", help="only this fix (may be given several times)"
-    )
+    one = command("verify", _verify, "try each fix against each check, with the control")
+    _takes_traces(one, judge_saved=False)
+    one.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
     one = command("triage", _triage, "say from a log alone which builds can have made it, and what follows from that")
     one.add_argument("--log", metavar="FILE", help="this log, '-' for standard input (default: the incident's own)")
     one.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
@@ -136,6 +139,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _takes_traces(parser: argparse.ArgumentParser, *, judge_saved: bool = True) -> None:
+    parser.add_argument("--trace", metavar="FILE", help="write the startup's trace to FILE (gzipped if it ends in .gz)")
+    if judge_saved:
+        parser.add_argument("--from-trace", metavar="FILE", help="judge a trace that was written, and run nothing")
+
+
 def _new(options) -> int:
     from .new import new, report_of, told_of
 
@@ -151,19 +160,27 @@ def _reproduce(options) -> int:
     from .views.report import reproduce_report
 
     incident = load(options.incident)
-    trace = reproduce(incident, progress=_say)
+    trace = Trace.load(options.from_trace) if options.from_trace else reproduce(incident, progress=_say)
+    if options.trace:
+        trace.save(options.trace)
     reproduced = shows_incident(incident, trace)
     _give(options, reproduce_report(incident, trace, reproduced), _told(incident, trace, reproduced))
     return _code(trace, reproduced)
 
 
 def _diagnose(options) -> int:
-    from .diagnose.diagnosis import diagnose
+    from .diagnose.diagnosis import diagnose, judge_again
     from .diagnose.meaning import advice_on
+    from .diagnose.saved import load_diagnosis, save_diagnosis
     from .views.report import diagnose_report
 
     incident = load(options.incident)
-    diagnosis = diagnose(incident, progress=_say, full=options.smallest == "full")
+    if options.from_trace:
+        diagnosis = judge_again(incident, load_diagnosis(options.from_trace))
+    else:
+        diagnosis = diagnose(incident, progress=_say, full=options.smallest == "full")
+    if options.trace:
+        save_diagnosis(diagnosis, options.trace)
     finding, smallest = diagnosis.finding, diagnosis.smallest
     lines = [*_told(incident, diagnosis.trace, diagnosis.reproduced), f"mechanism: {finding.mechanism}"]
     lines += [f"  because {sentence}" for sentence in finding.because]
@@ -197,6 +214,8 @@ def _verify(options) -> int:
     incident = load(options.incident)
     _refuse_unknown(incident, options.fix)
     verification = verify(incident, only=options.fix, progress=_say)
+    if options.trace:
+        verification.control.trace.save(options.trace)
     lines = [f"control: {'reproduces' if verification.reproduced else 'does not reproduce'}"]
     lines += [] if verification.reproduced else [f"    {s}" for s in why_not(incident, verification.control.trace)]
     lines += [f"    {said}" for said in [told_refused(verification.control.trace.refused)] if said]

@@ -108,9 +108,8 @@ class Case:
     stopped: str | None = None  # what ended them early
     revisions: tuple[Revision, ...] = ()  # as the sources say them
     readings: tuple[Reading, ...] = ()  # of variables, by the sources
-    deployments: dict[str, dict[str, int]] = field(
-        default_factory=dict
-    )  # file to the variables that it names, with lines
+    deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
+    scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
 
     @cached_property
     def errors(self) -> tuple[Error, ...]:
@@ -133,11 +132,17 @@ class Case:
             if one.application and one.frame.application and one.outcome == "registered" and not one.removed
         )
 
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """The text of every file of the application that a trace of it holds."""
+        other = self.migrations.trace if self.migrations is not None else None
+        return {**self.scripts, **(other.sources if other is not None else {}), **self.trace.sources}
+
     def tree(self, file: str) -> ast.Module | None:
         """A source of the application, parsed; None where it is not at hand or no Python of ours reads it."""
         if file not in self._trees:
             try:
-                self._trees[file] = ast.parse(self.trace.sources[file])
+                self._trees[file] = ast.parse(self.sources[file])
             except (KeyError, SyntaxError, ValueError, RecursionError):
                 self._trees[file] = None
         return self._trees[file]

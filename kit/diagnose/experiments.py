@@ -6,22 +6,21 @@ from pathlib import Path
 
 from ..base.errors import KitError
 from ..startup.run import reproduce
-from ..trace.values import Trace
 from .case import Experiment, Outcome
 
 _WORDS = {True: "confirmed", False: "refuted", None: "undecided"}
 
 
-def decide(experiment: Experiment, trace: Trace) -> Outcome:
+def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
     """Run an experiment, each run in a copy of its own.
 
-    :param trace: the startup as it is, for the text of the files that the experiment edits
+    :param sources: the text of the files that the experiment edits
     """
     with tempfile.TemporaryDirectory(prefix="kit-experiment-") as folder:
         patches = []
         if experiment.edits:
             patches.append(Path(folder) / "experiment.patch")
-            patches[0].write_text(patch_of(experiment.edits, trace.sources), encoding="utf-8")
+            patches[0].write_text(patch_of(experiment.edits, sources), encoding="utf-8")
         try:
             seen = [reproduce(incident, patches=patches) for incident in (experiment.incident, *experiment.beside)]
         except KitError as error:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
-from . import drivers, migrations
+from . import drivers, migrations, race, unseen
 from .case import Case, Fault
 from .relatives import FAULTS
 
 MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
     *FAULTS,
+    *unseen.MECHANISMS,
+    *race.MECHANISMS,
     *migrations.MECHANISMS,
     *drivers.MECHANISMS,
 )

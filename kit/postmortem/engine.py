@@ -12,6 +12,7 @@ from papermill.engines import Engine, papermill_engines
 from papermill.log import logger
 
 from ..base import interrupt
+from ..base.progress import Step
 from ..base.scan import WHOLE
 
 NAME = "kit"
@@ -46,8 +47,10 @@ class _Client(PapermillNotebookClient):
 
     def process_message(self, message: dict, *given, **named) -> Any:
         content = message["content"]
-        if (content.get("metadata") or {}).get("kit") == "progress":
-            self.progress(content["data"]["text/plain"])
+        about = content.get("metadata") or {}
+        if about.get("kit") == "progress":
+            says, step = about["kit_says"], about["kit_step"]
+            self.progress(Step(says, *step) if step else says)
         return super().process_message(message, *given, **named)
 
     def end(self) -> None:

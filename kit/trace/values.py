@@ -11,10 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..base.errors import IncidentError
 from ..base.redact import redact
-from .edges import Edges
+from .edges import AsWritten, Edges, Place
+from .saved import load, save
 
 # In the reason why a run broke: it was ended at a limit or by somebody else, or never began.
 _FROM_OUTSIDE = re.compile(
@@ -239,6 +242,25 @@ class Trace:
         never = tuple(StepResult(n, kind, text, None, None, None) for n, (kind, text) in enumerate(steps, 1))
         return cls(never, (), Edges(), *[()] * 8, broke=f"it did not begin: {why}", lost=(), provenance={})
 
+    def save(self, file: str | Path) -> None:
+        """Write the trace to a file, its secrets masked; the form is that of :mod:`kit.trace.saved`.
+
+        :raises IncidentError: it cannot be written
+        """
+        save(self, file)
+
+    @classmethod
+    def load(cls, file: str | Path) -> "Trace":
+        """The trace that :meth:`save` wrote, or that a saved diagnosis holds.
+
+        :raises IncidentError: it cannot be read, is not whole, or is of a newer form
+        """
+        value = load(file, TYPES)
+        trace = value if isinstance(value, cls) else getattr(getattr(value, "looked", None), "trace", None)
+        if not isinstance(trace, cls):
+            raise IncidentError(f"{file}: there is no trace in it")
+        return trace
+
     @property
     def cut(self) -> bool:
         """Was it ended from outside, at a limit or by a kill? Then what it did not show may be there all the same."""
@@ -336,6 +358,25 @@ class Trace:
         while end > 1 and not lines[end - 1].strip():
             end -= 1
         return [(site.line + n, line) for n, line in enumerate(lines[:end])]
+
+
+# What a saved trace may hold.
+TYPES = (
+    AsWritten,
+    Behind,
+    Edges,
+    EngineMade,
+    Error,
+    Frame,
+    Import,
+    Metadata,
+    Place,
+    Registration,
+    Site,
+    StepResult,
+    Swallowed,
+    Trace,
+)
 
 
 def _indent(line: str) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
+from ..base.progress import Step
 from ..base.redact import redact
 from ..diagnose.definitions import one_place
 from ..incident.model import Incident
@@ -85,7 +86,7 @@ def verify(
         stale = error  # of a build that is mended nobody asks for more
     results: dict[str, FixResult] = {}
     with pool_of(executor) as pool:
-        progress("control: starting the build as it is")
+        progress(Step("control: starting the build as it is", "fixes", 0, len(names) + 1))
         first = pool.submit(attempt, incident, None)
         # In a pool of our own fixes begin beside the control, so that no core waits for it. Without an incident
         # they are taken back; in somebody else's pool that would be others' time.
@@ -93,10 +94,8 @@ def verify(
         futures = {pool.submit(attempt, incident, name): name for name in (names if beside else ())}
         control = first.result()
         said = "the incident reproduces" if control.reproduced else "the incident does not reproduce"
-        progress(
-            f"control: {said}"
-            + (f"; trying {len(names)} fix{'es' if len(names) > 1 else ''}" if control.reproduced and names else "")
-        )
+        trying = f"; trying {len(names)} fix{'es' if len(names) > 1 else ''}" if control.reproduced and names else ""
+        progress(Step(f"control: {said}{trying}", "fixes", 1, len(names) + 1 if control.reproduced else 1))
         if not control.reproduced:
             pool.cancel()
             return Verification(control, False, (), ())
@@ -110,7 +109,8 @@ def verify(
             )
             held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold"
             why = "" if one.verdict == "cures" else f": {_short(one.because)}"
-            progress(f"fix {number} of {len(names)}, {one.name}: {held}, {one.verdict}{why}")
+            says = f"fix {number} of {len(names)}, {one.name}: {held}, {one.verdict}{why}"
+            progress(Step(says, "fixes", number + 1, len(names) + 1))
     fixes = tuple(results[name] for name in names)
     return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
 

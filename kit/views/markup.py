@@ -8,8 +8,8 @@ the page's own style sheet, and every colour has its word beside it.
 import base64
 import html
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ..base.redact import safe
 from ..base.scan import REMEDY, kinds_shown
@@ -64,19 +64,21 @@ class Shown:
     saved and shared as it is, also where nobody publishes it: what would show a secret all the same is not displayed.
     """
 
-    def __init__(self, parts: Iterable[Part], place: str | None = None):
+    def __init__(self, parts: Iterable[Part], place: str | None = None, more: Mapping[str, Any] | None = None):
         parts = list(parts)
         # JupyterLab would set what stands between two dollar signs as a formula.
         self.html = f'<div class="kit mathjax_ignore">{"".join(part.html for part in parts)}</div>'
         self.text = "\n\n".join(part.text for part in parts if part.text)
         self.place = place
+        self.more = dict(more or {})  # for programs that read the output, beside the place
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         shown = self
         if kinds := kinds_shown(self.html, self.text):
             said = f"Not displayed, since a secret would show here ({', '.join(kinds)}). {REMEDY}"
             shown = Shown([tag("p", said, kind="kit-note")])
-        return {"text/html": shown.html, "text/plain": shown.text}, {"kit": self.place} if self.place else {}
+        about = {"kit": self.place, **self.more} if self.place else {}
+        return {"text/html": shown.html, "text/plain": shown.text}, about
 
     def __repr__(self) -> str:
         return self.text
@@ -138,7 +140,7 @@ _PLACE = re.compile(r"(?<![\w/.<])(?:[\w.-]+/)*[\w.-]*\w\.(?:pyi?|ini|cfg|toml|y
 
 def with_places(sentence: str) -> Part:
     """A sentence in which each path of a file, with its line, is code."""
-    parts, end = [], 0
+    parts, end, sentence = [], 0, safe(sentence)
     for found in _PLACE.finditer(sentence):
         parts += [sentence[end : found.start()], code(found[0])]
         end = found.end()
@@ -147,7 +149,7 @@ def with_places(sentence: str) -> Part:
 
 def with_code(text: str) -> Part:
     """Text of people: what stands between backticks is code."""
-    pieces = re.split(r"`([^`\n]+)`", text)
+    pieces = re.split(r"`([^`\n]+)`", safe(text))  # as a whole: what is secret in it may be known by what stands before
     return join(*(code(piece) if number % 2 else piece for number, piece in enumerate(pieces)))
 
 
@@ -251,7 +253,8 @@ def grid(
 
     :param rows: of each the name, the judgement and a mark a column
     """
-    marked, rows = set(marked), [(part(name), part(verdict), marks) for name, verdict, marks in rows]
+    marked, columns = set(marked), [safe(column) for column in columns]
+    rows = [(part(name), part(verdict), marks) for name, verdict, marks in rows]
     narrow = ' style="text-align:center;vertical-align:top"'
     top = "".join(f'<th scope="col"{_CELL}>{html.escape(safe(name))}</th>' for name in head)
     top += "".join(f'<th scope="col"{narrow}>{number}</th>' for number in range(1, len(columns) + 1))
@@ -449,7 +452,9 @@ def figure(svg: str, alt: str, caption: Content, *, narrow: str | None = None) -
     still = ' style="background-color:#ffffff;border-radius:6px;padding:6px;max-width:100%"'
     image = f'<img class="kit-picture" alt="{html.escape(safe(alt))}" src="{_data_uri(svg)}"{still}>'
     label = html.escape(safe(alt))
-    drawn = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    # JupyterLab rewrites every link, and cannot do so in a drawing.
+    unlinked = re.sub(r"<a href=\"[^\"]*\">", "<g>", svg).replace("</a>", "</g>")
+    drawn = unlinked.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
     live = f'<div class="kit-live" style="display:none"><style>{LIVE_STYLE}</style>{drawn}</div>'
     shown = f"<figure><picture>{second}{image}</picture>{live}<figcaption>{said.html}</figcaption></figure>"
     return Part(shown, f"[picture: {safe(alt)}]\n{said.text}")

@@ -3,8 +3,9 @@
 import time
 from typing import Any
 
-from ..base.progress import Bar
-from .markup import Shown, para, preformatted
+from ..base.progress import Bar, Step
+from ..base.redact import safe
+from .markup import Part, Shown, para, preformatted
 
 
 class Progress:
@@ -21,17 +22,20 @@ class Progress:
 
     def __call__(self, text: str) -> None:
         self._bar.told(text)
-        self._show(preformatted(str(self._bar)), para(text, kind="kit-note"))
+        step = [text.part, text.done, text.of] if isinstance(text, Step) else None
+        bar = [preformatted(str(self._bar))] if self._bar.of else []
+        self._show(*bar, para(text, kind="kit-note"), says=text, step=step)
 
     def done(self) -> None:
         """Everything has run; ``seconds`` says how long that took."""
         self.seconds = time.monotonic() - self._began
-        self._show(para(f"Done, after {self.seconds:.0f} seconds.", kind="kit-note"))
+        said = f"Done, after {self.seconds:.0f} seconds."
+        self._show(para(said, kind="kit-note"), says=said)
 
-    def _show(self, *lines) -> None:
+    def _show(self, *lines: Part, says: str, step: list | None = None) -> None:
         from IPython.display import display
 
-        shown = Shown(lines, place="progress")
+        shown = Shown(lines, place="progress", more={"kit_says": safe(says), "kit_step": step})
         if self.handle is None:
             self.handle = display(shown, display_id=True)
         else:
