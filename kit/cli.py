@@ -338,7 +338,7 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
     for step in trace.steps:
         lines.append(f"  step {step.number}  {_word(step.ok)}  {step}")
         if step.error:
-            broke = "the run broke: " if step.error == trace.broke else ""
+            broke = "the run broke: " if step.broke else ""
             lines += [f"      {said}" for said in (f"{broke}{step.error}", *advice(incident, step.error))]
             way = application_frames(step.exception.frames) if step.exception else ()
             if way and not any(one.second.site.file == way[-1].file for one in trace.conflicts):
@@ -353,7 +353,7 @@ def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
                 lines.append(f"    {which} {each.site} {each.site.name or ''}{named} by {way or 'the step itself'}")
     lines += [f"  swallowed at {one.site}: {one.error}" for one in trace.swallowed]
     lines += [] if reproduced else [f"  {sentence}" for sentence in why_not(incident, trace, told=True)]
-    if trace.broke and not any(step.error == trace.broke for step in trace.steps):
+    if trace.broke and not any(step.broke for step in trace.steps):
         lines.append(f"  the run broke: {trace.broke}")
     lines += [f"  not recorded: {text}" for text in trace.lost]
     return lines

@@ -73,7 +73,7 @@ UNKNOWN = {
 def test_where_a_step_hangs_is_not_said_where_it_is_not_known(why, write_incident):
     files = {"service/__init__.py": "", "service/late.py": "", "service/main.py": UNKNOWN[why]}
     trace = reproduce(load(write_incident(files, limits={"seconds": 2})))
-    assert trace.broke == "import: service.main: still running after 2 seconds (limits.seconds)"
+    assert str(trace.broke) == "import: service.main: still running after 2 seconds (limits.seconds)"
     assert [one.module for one in trace.imports if one.application] == ["service", "service.main"], (
         "what came after it was asked"
     )

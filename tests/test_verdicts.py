@@ -186,7 +186,7 @@ def test_a_step_that_hangs_is_named_with_its_own_limit_and_the_steps_before_it_a
     files = {"service/__init__.py": "", "service/main.py": "import time\ntime.sleep(60)"}
     trace = reproduce(load(write_incident(files, startup=steps, limits={"seconds": 4})))
     limit = "import: service.main: still running after 4 seconds (limits.seconds), at service/main.py:2; raise limits.seconds if it is only slow"
-    assert trace.broke == limit and [step.ok for step in trace.steps] == [True, True, False, None]
+    assert str(trace.broke) == limit and [step.ok for step in trace.steps] == [True, True, False, None]
     assert trace.steps[2].error == limit and trace.steps[2].exception is None
     assert not [one for one in trace.imports if one.error is not None]
 
@@ -207,7 +207,7 @@ def test_what_a_command_that_hangs_had_caught_before_is_told_as_swallowed(write_
     duplicate["service/main.py"] = f"import time\nfrom service import billing\n{caught}time.sleep(60)\n"
     step = {"command": "python -m service.main"}
     trace = reproduce(load(write_incident(duplicate, startup=[step], limits={"seconds": 4})))
-    assert "still running after 4 seconds" in trace.broke
+    assert "still running after 4 seconds" in str(trace.broke)
     assert [(str(one.site), "'invoices' is already" in one.error.text) for one in trace.swallowed] == [
         ("service/legacy.py:5", True)
     ]

@@ -412,14 +412,14 @@ def _is_about_another_error(incident: Incident) -> bool:
 
 def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
     failed = [step for step in trace.steps if step.ok is False]
-    wrong = [f"step {one.number} ({one}): {one.error}" for one in failed if one.error != trace.broke]
+    wrong = [f"step {one.number} ({one}): {one.error}" for one in failed if not one.broke]
     mappers = judge_mappers(trace, [incident.expect.table] if incident.expect.table else [])
     if mappers.ok is False:
         wrong.append(mappers.seen)
     expected = incident.expect.error or incident.expect.table
     if not wrong and expected and shows_incident(incident, trace):
         wrong.append(f"the startup shows what the incident names: {expected}")
-    return wrong + ([trace.broke] if trace.broke else [])
+    return wrong + ([str(trace.broke)] if trace.broke else [])
 
 
 def _count(trace: Trace) -> str:

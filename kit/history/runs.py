@@ -79,7 +79,7 @@ def observe(incident: Incident, trace: Trace) -> Seen:
     wanted = incident.expect.table
     conflicts = [one for one in trace.conflicts if wanted in (None, one.table)]
     failed = [f"step {one.number} ({one}): {one.error or 'never ran'}" for one in trace.steps if not one.ok]
-    blocked = trace.broke or (failed[0] if failed else None)
+    blocked = str(trace.broke or "") or (failed[0] if failed else None)
     swallowed = tuple(
         (str(one.error), tuple(dict.fromkeys(frame.file for frame in application_frames(one.chain))))
         for one in trace.swallowed

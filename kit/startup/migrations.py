@@ -11,7 +11,7 @@ from pathlib import Path
 from ..base.redact import redact
 from ..incident.model import Incident
 from ..trace.reader import read_trace
-from ..trace.values import Trace
+from ..trace.values import Broke, Trace
 from .process import run
 from .workspace import Workspace
 
@@ -36,6 +36,7 @@ class Migrations:
     models: dict[str, list[str]] | None = None
     database: dict[str, list[str]] | None = None
     trace: Trace | None = None
+    broke: Broke | None = None  # where that is why it could not compare
 
 
 def find_config(incident: Incident, space: Workspace) -> str | None:
@@ -95,7 +96,7 @@ def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrat
     trace = read_trace(incident, space, [ran.ended])
     if not answer.exists():
         problem = ran.why or last_line(ran.stderr) or f"exit code {ran.code}"
-        return Migrations(redact(f"Alembic could not compare: {problem}"), trace=trace)
+        return Migrations(redact(f"Alembic could not compare: {problem}"), trace=trace, broke=ran.why)
     found = json.loads(answer.read_text("utf-8"))
     return Migrations(
         None,
@@ -118,7 +119,7 @@ def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple
     with _emptied(incident, space) as empty:
         ran = run([space.python, ALEMBIC_CHILD, "build", config, str(answer)], empty, incident.limits, name)
     if not answer.exists():
-        return {}, redact(ran.why or last_line(ran.stderr) or f"exit code {ran.code}")
+        return {}, redact(str(ran.why or last_line(ran.stderr) or f"exit code {ran.code}"))
     found = json.loads(answer.read_text("utf-8"))
     return found["tables"], redact(found["stopped"]) if found["stopped"] else None
 

@@ -12,8 +12,8 @@ from ..base.errors import RunBroke
 from ..base.redact import redact
 from ..incident.model import Incident, Limits
 from ..incident.steps import Step
-from ..trace.reader import Ended, read_trace, signal_name
-from ..trace.values import Trace
+from ..trace.reader import Ended, ended_by, read_trace
+from ..trace.values import Broke, Trace
 from .ports import answers, free_port
 from .process import (
     LOOK,
@@ -21,6 +21,7 @@ from .process import (
     beyond,
     command_line,
     end_at_limit,
+    limit_of,
     outcome_of,
     printed_too_much,
     served,
@@ -115,13 +116,14 @@ def run_startup(
     return replace(trace, before=tuple(before))
 
 
-def _died(process: Process) -> str:
+def _died(process: Process) -> Broke:
     """How a server ended that should have stayed up."""
     status = process.answer["status"]
     code = None if status is None else os.waitstatus_to_exitcode(status)
-    how = process.answer["why"] or ("" if code is None else f"exit code {code}")
-    how = how if code is None or code >= 0 else f"ended by {signal_name(-code)}"
-    return "the server ended while it was asked" + (f" ({how})" if how else "")
+    why = limit_of(process.answer) or (ended_by(-code) if code is not None and code < 0 else None)
+    how = why.says if why is not None else "" if code is None else f"exit code {code}"
+    says = "the server ended while it was asked" + (f" ({how})" if how else "")
+    return Broke("died", says) if why is None else replace(why, says=says)
 
 
 def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
@@ -159,7 +161,9 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
             if why:
                 asked = end_at_limit(process, limits.seconds, limits, space, free)
                 process.finish(kill=True)
-                return process, outcome_of(process, ok=False, why=f"no answer on its port; {why}", asked=asked)
+                return process, outcome_of(
+                    process, ok=False, why=replace(why, says=f"no answer on its port; {why}"), asked=asked
+                )
     except BaseException:
         process.finish(kill=True)
         raise

@@ -20,6 +20,7 @@ from .edges import FileEdges, Place, together
 from .events import in_order, read_events
 from .values import (
     Behind,
+    Broke,
     EngineMade,
     Error,
     Frame,
@@ -60,7 +61,7 @@ class Ended(NamedTuple):
     steps: Sequence[tuple[int, Step]]
     folder: Path
     ok: bool
-    why: str | None
+    why: Broke | None
     code: int | None
     port: int | None
     guards: Guards = Guards()
@@ -269,7 +270,7 @@ class _Reader:
         sources = self.sources()
         registrations = tuple(self.named(one, sources) for one in self.registrations)
         edges = together(self.written())
-        broke = next((self.text(self.why(outcome)) for outcome in self.ended if self.why(outcome)), None)
+        broke = next((why for outcome in self.ended if (why := self.why(outcome))), None)
         return Trace(
             steps=steps,
             imports=tuple(self.imports),
@@ -614,48 +615,58 @@ class _Reader:
                 known.append(one)
                 yield one
 
-    def why(self, outcome: Ended) -> str | None:
+    def why(self, outcome: Ended) -> Broke | None:
         """Why a process broke, where that is not an error of the application's steps."""
+        why = self._why(outcome)
+        return why and replace(why, says=self.text(why.says))
+
+    def _why(self, outcome: Ended) -> Broke | None:
         if outcome.why:
             # The first process that says it: those that it began, it waited for.
             hung = next((at for n, at in sorted(self.hung.items()) if self.processes[n]["outcome"] is outcome), None)
             where = f", at {hung}; raise limits.seconds if it is only slow" if hung else ""
-            return f"{self.running(outcome)}: {outcome.why}{where}"
+            number, step = self.running(outcome)
+            return replace(outcome.why, says=f"{step}: {outcome.why}{where}", step=number)
         ended_by = [self.uncaught.get(n) for n, one in enumerate(self.processes) if one["outcome"] is outcome]
         if (
             not outcome.ok
             and not outcome.steps[0][1].in_process
             and any(e and e.type == "MemoryError" for e in ended_by)
         ):
-            most = self.incident.limits.memory_mb
-            return f"{outcome.steps[0][1]}: out of memory at {most} MB (limits.memory_mb)"
+            return self.out_of_memory(*outcome.steps[0])
         if outcome.steps[0][1].in_process:
             for number, step in outcome.steps:
                 began, ended, error = self.stepped.get(number, (None, None, None))
                 if error is not None and error.type == "MemoryError":
-                    return f"{step}: out of memory at {self.incident.limits.memory_mb} MB (limits.memory_mb)"
+                    return self.out_of_memory(number, step)
                 if error is not None and error.name == "sqlalchemy" and error.type == "ModuleNotFoundError":
-                    return (
+                    says = (
                         f"{step}: the interpreter {os.path.basename(self.space.python)} has no SQLAlchemy. "
                         "Name the python of the application's own environment in app.python."
                     )
+                    return Broke("no-sqlalchemy", says, step=number)
                 if error is not None:
                     return None
                 if ended is None:
                     how = (
-                        f"ended by {signal_name(-outcome.code)}"
+                        ended_by(-outcome.code)
                         if (outcome.code or 0) < 0
-                        else f"exit code {outcome.code}"
+                        else Broke("ended", f"exit code {outcome.code}")
                     )
+                    says = f"{step}: the process ended in the middle of it ({how}), as os._exit() or a crash does"
                     if began is None and not any(p["outcome"] is outcome for p in self.processes):
-                        return f"{step}: the interpreter started nothing ({how}): {self.output(outcome)[-400:].strip()}"
-                    return f"{step}: the process ended in the middle of it ({how}), as os._exit() or a crash does"
+                        says = f"{step}: the interpreter started nothing ({how}): {self.output(outcome)[-400:].strip()}"
+                    return replace(how, says=says, step=number)
         return None
 
-    def running(self, outcome: Ended) -> Step:
+    def out_of_memory(self, number: int, step: Step) -> Broke:
+        most = self.incident.limits.memory_mb
+        return Broke("limit", f"{step}: out of memory at {most} MB (limits.memory_mb)", "memory_mb", number)
+
+    def running(self, outcome: Ended) -> tuple[int, Step]:
         """The step at which a process was when it ended: the last that began, of those that share one interpreter."""
-        begun = [step for number, step in outcome.steps if number in self.stepped]
-        return begun[-1] if begun else outcome.steps[0][1]
+        begun = [(number, step) for number, step in outcome.steps if number in self.stepped]
+        return begun[-1] if begun else outcome.steps[0]
 
     def steps(self) -> tuple[StepResult, ...]:
         results = {}
@@ -676,12 +687,12 @@ class _Reader:
                         (e for n, e in self.uncaught.items() if e and self.processes[n]["outcome"] is outcome), None
                     )
                     ok = outcome.ok
-                shown = None
+                shown = broke = None
                 if ok is False:
-                    shown = (
-                        str(error) if error else self.why(outcome) or f"exit code {outcome.code}: {_told_last(output)}"
-                    )
-                results[number] = StepResult(number, step.kind, self.text(step.text), ok, shown, seconds, error, output)
+                    broke = None if error else self.why(outcome)
+                    shown = str(error or broke or f"exit code {outcome.code}: {_told_last(output)}")
+                text = self.text(step.text)
+                results[number] = StepResult(number, step.kind, text, ok, shown, seconds, error, output, broke)
         for number, step in enumerate(self.incident.startup, 1):
             results.setdefault(number, StepResult(number, step.kind, self.text(step.text), None, None, None))
         return tuple(results[number] for number in sorted(results))
@@ -835,6 +846,12 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def ended_by(number: int) -> Broke:
+    """A process was ended by a signal: one that somebody sends, or one that a crash makes."""
+    name = signal_name(number)
+    return Broke("killed" if name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP") else "crashed", f"ended by {name}")
 
 
 def _importer(chain: Sequence[Frame]) -> Frame | None:

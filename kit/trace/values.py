@@ -6,7 +6,6 @@ DataFrames.
 """
 
 import gc
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,15 +18,33 @@ from ..base.redact import redact
 from .edges import AsWritten, Edges, Place
 from .saved import load, save
 
-# In the reason why a run broke: it was ended at a limit or by somebody else, or never began.
-_FROM_OUTSIDE = re.compile(
-    r"\(limits\.\w+\)|supervisor was killed|ended by SIG(KILL|TERM|INT|HUP)\b|cannot be started: |^it did not begin: "
-)
+_FROM_OUTSIDE = ("limit", "killed", "not-started", "not-begun")
 
 
-def from_outside(why: str | None) -> bool:
-    """Does this reason lie outside of the application, so that another run of the same build may end otherwise?"""
-    return bool(why and _FROM_OUTSIDE.search(why))
+@dataclass(frozen=True)
+class Broke:
+    """Why a process, and with it the run, did not come to its end.
+
+    :ivar kind: ``limit`` it passed one, ``killed`` by a signal that nobody but another process sends, ``not-started``,
+        ``not-begun``, ``crashed`` by a signal of its own doing, ``ended`` in the middle of a step, ``died`` while it should have
+        stayed up, ``no-sqlalchemy``
+    :ivar says: the sentence that is shown; nothing is decided by it
+    :ivar limit: of ``limit``: its key below ``limits``
+    :ivar step: number of the startup's step, where it is known
+    """
+
+    kind: str
+    says: str
+    limit: str | None = None
+    step: int | None = None
+
+    def __str__(self) -> str:
+        return self.says
+
+    @property
+    def from_outside(self) -> bool:
+        """Does it lie outside of the application, so that another run of the same build may end otherwise?"""
+        return self.kind in _FROM_OUTSIDE
 
 
 class Frame(NamedTuple):
@@ -208,6 +225,7 @@ class StepResult:
     seconds: float | None
     exception: Error | None = None
     output: str = ""
+    broke: Broke | None = None  # where it failed for that and not by an error of its own
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
@@ -228,7 +246,7 @@ class Trace:
     behind: tuple[Behind, ...]
     judged: tuple[dict, ...]
     refused: tuple[dict, ...]
-    broke: str | None  # why the run itself broke; None if it came to its end
+    broke: Broke | None  # why the run itself broke; None if it came to its end
     lost: tuple[str, ...]  # what could not be recorded
     provenance: dict[str, Any]
     forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
@@ -240,7 +258,9 @@ class Trace:
     def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
         """A startup that could not begin; ``steps`` are ``(kind, text)``."""
         never = tuple(StepResult(n, kind, text, None, None, None) for n, (kind, text) in enumerate(steps, 1))
-        return cls(never, (), Edges(), *[()] * 8, broke=f"it did not begin: {why}", lost=(), provenance={})
+        return cls(
+            never, (), Edges(), *[()] * 8, broke=Broke("not-begun", f"it did not begin: {why}"), lost=(), provenance={}
+        )
 
     def save(self, file: str | Path) -> None:
         """Write the trace to a file, its secrets masked; the form is that of :mod:`kit.trace.saved`.
@@ -264,7 +284,7 @@ class Trace:
     @property
     def cut(self) -> bool:
         """Was it ended from outside, at a limit or by a kill? Then what it did not show may be there all the same."""
-        return from_outside(self.broke)
+        return self.broke is not None and self.broke.from_outside
 
     @property
     def whole(self) -> bool:
@@ -364,6 +384,7 @@ class Trace:
 TYPES = (
     AsWritten,
     Behind,
+    Broke,
     Edges,
     EngineMade,
     Error,

@@ -114,10 +114,12 @@ def make_guard(
         name = _name(incident)
 
         def none(because: str, tried: tuple[Tried, ...] = ()) -> Guard:
-            return Guard(name, finding.mechanism, reproduced, looked.trace.broke, None, because, tried)
+            return Guard(
+                name, finding.mechanism, reproduced, str(looked.trace.broke or "") or None, None, because, tried
+            )
 
         if looked.trace.broke or not reproduced:
-            return none(looked.trace.broke or "it does not reproduce, so no test can fail for it")
+            return none(str(looked.trace.broke or "") or "it does not reproduce, so no test can fail for it")
         if finding.mechanism in _CANNOT:
             return none(f"{finding.mechanism} cannot be guarded by a test: {_CANNOT[finding.mechanism]}")
         verified = verify(incident, executor=pool, progress=progress).verified if fixes is None else tuple(fixes)

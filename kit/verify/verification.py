@@ -15,7 +15,7 @@ from ..startup.run import reproduce
 from ..startup.workspace import refuse_patches
 from ..trace.expected import incident_tables, shows_incident
 from ..trace.judged import CheckResult, judge_mappers, judge_start
-from ..trace.values import Frame, Trace, application_frames, from_outside
+from ..trace.values import Frame, Trace, application_frames
 from .checks import Asker, answer_checks
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
@@ -158,7 +158,12 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
     passed = {str(one.error) for one in control.trace.swallowed}
     found: dict[str, Frame | None] = {}
     for step in fix.trace.steps:
-        if step.ok is False and step.error and step.error not in failed and not from_outside(step.error):
+        if (
+            step.ok is False
+            and step.error
+            and step.error not in failed
+            and not (step.broke and step.broke.from_outside)
+        ):
             frames = step.exception.frames if step.exception is not None else ()
             found.setdefault(step.error, next((f for f in reversed(frames) if f.application), None))
     for one in fix.trace.swallowed:

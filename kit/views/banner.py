@@ -254,7 +254,7 @@ def _conflict(trace: Trace, diagnosis: "Diagnosis | None"):
 def _what_broke(incident: Incident, trace: Trace, head: Headline) -> list[Part]:
     facts: list[Part] = []
     if trace.broke:
-        facts.append(join("The run broke: ", trace.broke))
+        facts.append(join("The run broke: ", str(trace.broke)))
     reproduced = head.text.startswith("It reproduces")
     if not reproduced and (incident.expect.error or incident.expect.table) and not trace.broke:
         facts += [part(said) for said in why_not(incident, trace)]
@@ -298,7 +298,7 @@ def _failed(incident: Incident, trace: Trace) -> list[Part]:
     facts: list[Part] = []
     if trace.conflicts:
         return facts
-    for step in [step for step in trace.steps if step.ok is False and step.error != trace.broke][:3]:
+    for step in [step for step in trace.steps if step.ok is False and not step.broke][:3]:
         facts.append(join(f"Step {step.number} (", code(step), f") failed: {step.error or 'without a word'}"))
         facts += [part(said) for said in advice(incident, step.error)]
     return facts

@@ -39,7 +39,7 @@ def mechanism(diagnosis: Diagnosis) -> Shown:
     finding = diagnosis.finding
     named = {"none": "No fault of this family", "undecided": "Undecided"}.get(finding.mechanism)
     top = para(strong(named)) if named else para("The mechanism is ", strong(finding.mechanism), ".")
-    broke = diagnosis.trace.broke
+    broke = str(diagnosis.trace.broke)
     because = ["the run broke, for the reason in the verdict" if one == broke else one for one in finding.because]
     parts = [top, items(map(with_places, because))]
     if advised := advice_on(finding.mechanism):
@@ -115,9 +115,9 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
         return absent("No fault was found, so none can be hidden behind it.")
     with_fixes = _met_by_fixes(diagnosis, verification) if verification is not None else []
     if not diagnosis.masked and diagnosis.beyond is not None and diagnosis.beyond.broke:
-        same = diagnosis.beyond.broke == diagnosis.trace.broke
+        same = diagnosis.trace.broke is not None and diagnosis.beyond.broke.kind == diagnosis.trace.broke.kind
         broke = f"The second run, which goes on past failures, broke too{', for the same reason.' if same else ': '}"
-        why = None if same else diagnosis.beyond.broke
+        why = None if same else str(diagnosis.beyond.broke)
         return Shown([para("" if with_fixes else "Not known. ", broke, why), *with_fixes])
     if not diagnosis.masked:
         said = "A second run, which went on past the first failure, met no error that the first startup had not shown."

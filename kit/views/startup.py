@@ -21,7 +21,7 @@ def steps(trace: Trace) -> Shown:
         rows.append((str(one.number), code(one), word(one.ok, "succeeded", "failed", "never ran"), _error(trace, one)))
     wrong = [number for number, one in enumerate(trace.steps) if one.ok is False]
     parts = [table("Startup steps", ("step", "what", "how it ended", "error"), rows, marked=wrong)]
-    if trace.broke and not any(one.error == trace.broke for one in trace.steps):
+    if trace.broke and not any(step.broke for step in trace.steps):
         parts.insert(0, para(strong("The run itself broke: "), _BROKE, kind="kit-note"))
     if refused := told_refused(trace.refused):
         parts.append(para(refused, kind="kit-note"))
@@ -36,7 +36,7 @@ def steps(trace: Trace) -> Shown:
 
 def _error(trace: Trace, step: StepResult) -> str:
     """A step's error; the reason why the run broke stands in the verdict, and is long."""
-    return f"the run broke here; {_BROKE}" if step.error and step.error == trace.broke else step.error or ""
+    return f"the run broke here; {_BROKE}" if step.error and step.broke else step.error or ""
 
 
 def errors(trace: Trace) -> Shown:
