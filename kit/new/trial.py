@@ -192,9 +192,16 @@ def _run(work: Search, setup: Setup) -> Trial:
     if level >= _ERROR and work.evidence.expected:
         shows = "the log's error" + (", at the log's lines" if level == _LINES and work.evidence.frames else "")
     else:
-        shows = trace.broke or _failure(trace, seen) or "every step succeeded"
+        shows = (str(trace.broke) if trace.broke else _failure(trace, seen)) or "every step succeeded"
     return Trial(
-        setup, trace, level, " ".join(shows.split())[:300], seen, time.monotonic() - began, trace.broke, expected
+        setup,
+        trace,
+        level,
+        " ".join(shows.split())[:300],
+        seen,
+        time.monotonic() - began,
+        str(trace.broke) if trace.broke else None,
+        expected,
     )
 
 
