@@ -1,6 +1,7 @@
 """How a startup came out, of all that was collected: its steps, why it broke, what was swallowed and refused, what it ran with."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -13,6 +14,7 @@ from .ran import Ended, RunPlace, ended_by
 from .values import Broke, Error, Frame, Registration, StepResult, Swallowed, application_frames
 
 _PRINTED = 200_000  # bytes of each stream that are kept
+_RAISED = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Z]\w*)(?:: |$)")  # the line that ends a traceback
 
 
 class Outcome:
@@ -94,7 +96,7 @@ class Outcome:
                 broke = shown = None
                 if ok is False:
                     broke = None if error else self._why(outcome)
-                    shown = str(error or broke or f"exit code {outcome.code}: {_last_line(output)}")
+                    shown = str(error or broke or f"exit code {outcome.code}: {_last_error(output)}")
                 text = self.text(step.text)
                 results[number] = StepResult(number, step.kind, text, ok, shown, seconds, error, output, broke)
         return tuple(results[number] for number in sorted(results))
@@ -225,6 +227,15 @@ def refusal(what: str, site: Frame | None, chain: Sequence[Frame]) -> dict[str, 
     return {"what": what, "site": place, "chain": steps}
 
 
-def _last_line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "it printed nothing"
+def _last_error(output: str) -> str:
+    """What a program that ended with an error printed last: the exception of its last traceback, else its last line."""
+    lines = [line for line in output.strip().splitlines() if line.strip()]
+    inside, raised = False, None
+    for line in lines:
+        if line.rstrip().endswith("Traceback (most recent call last):"):
+            inside = True
+        elif inside and (exception := _RAISED.match(line)):
+            inside = False
+            # A server that gives up because its worker did says nothing of why.
+            raised = raised if exception[1].endswith("HaltServer") and raised else line.strip()
+    return raised or (lines[-1].strip() if lines else "it printed nothing")
