@@ -35,8 +35,15 @@ $(TESTS_STAMP): $(STAMP) tests/requirements.txt notebooks/requirements.txt
 
 install: $(STAMP)  ## install what the kit needs into .venv
 
-postmortem: $(STAMP)  ## run the bundled incident, or INCIDENT=path/to/incident.yaml, to its page
+postmortem: $(STAMP)  ## run the bundled incident, INCIDENT=path/to/incident.yaml, or APP=folder LOG=file, to its page
+ifdef APP
+	@to="results/incidents/$(notdir $(abspath $(APP)))-$$(date +%Y%m%d-%H%M%S)"; \
+	$(RUN) -m kit new "$$to" --app "$(APP)" $(if $(LOG),--log "$(LOG)") $(if $(APP_PYTHON),--python "$(APP_PYTHON)"); code=$$?; \
+	case $$code in 0|3) ;; *) exit $$code ;; esac; \
+	$(RUN) -m kit postmortem "$$to"; code=$$?; [ $$code -eq 1 ] || exit $$code  # 1: it reproduces, and has no fix yet
+else
 	@$(RUN) -m kit postmortem "$(INCIDENT)"
+endif
 
 check: $(STAMP)  ## say whether the bundled postmortems, or those below INCIDENTS=folder, are still true
 	@$(RUN) -m kit check $(INCIDENTS)

@@ -157,6 +157,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--log", metavar="FILE", help="the log as it was reported, '-' for standard input")
     one.add_argument("--python", metavar="PATH", help="the interpreter that has the application's packages")
+    how = one.add_mutually_exclusive_group()
+    help = "try startups, also where the kernel's guards are not in force"
+    how.add_argument("--run", dest="tried", action="store_true", default=None, help=help)
+    how.add_argument("--read-only", dest="tried", action="store_false", help="read, and run nothing")
+    one.add_argument("--json", action="store_true", help="print JSON")
     one.set_defaults(run=_new)
     help = "put the notebooks and the bundled incident into a folder; what is there already is kept"
     one = commands.add_parser("notebooks", help=help, description=help)
@@ -180,13 +185,12 @@ def _notebooks(options) -> int:
 
 
 def _new(options) -> int:
-    from .new.writing import new, told_of
+    from .new import new, report_of, told_of
 
-    file, found = new(
-        Path(options.folder), app=options.app, startup=options.startup, log=options.log, python=options.python
-    )
-    print("\n".join(told_of(file, found)))
-    return 0
+    given = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
+    written = new(Path(options.folder), **given, run=options.tried, progress=_say)
+    print(_as_json(redacted(report_of(written))) if options.json else "\n".join(told_of(written)))
+    return written.code
 
 
 def _reproduce(options) -> int:
