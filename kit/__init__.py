@@ -7,6 +7,8 @@ imported when it is first asked for, so that ``import kit`` costs nothing.
 
 import importlib
 
+__version__ = "1.0.0"
+
 _NAMES = {
     "Incident": "kit.incident",
     "IncidentError": "kit.base.errors",

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import NamedTuple
 
 from .base.interrupt import interruptible, pool_of
 from .diagnose.diagnosis import Diagnosis, diagnose
@@ -12,8 +12,7 @@ from .incident.model import Incident
 from .verify.verification import Verification, verify
 
 
-@dataclass(frozen=True)
-class Investigation:
+class Investigation(NamedTuple):
     """What was run of an incident; ``history`` is None for an application without one."""
 
     verification: Verification

@@ -4,7 +4,7 @@ import functools
 from html.parser import HTMLParser
 from pathlib import Path
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.trace.edges import AsWritten, Edges, Place
 from kit.trace.values import Frame, Import, Metadata, Registration, Site, StepResult, Trace

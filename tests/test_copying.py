@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from kit.incident.copying import copy_tree
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 
 MB = 1 << 20

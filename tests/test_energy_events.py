@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.verify.verification import verify
 

@@ -8,7 +8,7 @@ import pytest
 from test_new import FLASK, REVISION, small, written  # noqa: F401 (a fixture)
 
 from kit.diagnose.diagnosis import diagnose
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.views import diagnosis as reasons
 
 

@@ -18,12 +18,14 @@ from kit.base.errors import IncidentError
 from kit.base.interrupt import pool_of
 from kit.diagnose.diagnosis import diagnose
 from kit.history.search import history
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.incident.repository import open_repository
 from kit.startup.portable import Portable
 from kit.startup.run import reproduce
 from kit.verify.verification import attempt, verify
 from kit.views.report import diagnose_report, history_report, verify_report
+
+pytestmark = pytest.mark.slow
 
 
 class Later(Executor):

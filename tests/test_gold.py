@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.postmortem.publication import publish
 
 GOLD = Path(__file__).parent / "gold"

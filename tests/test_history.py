@@ -1,10 +1,12 @@
 """History: the commit that brought an incident in, the one that took it out, and the one that claims to have."""
 
 import fcntl
+import html
 import json
 import math
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -16,16 +18,16 @@ import yaml
 from conftest import PROJECT
 from histories import History, git, state
 
+from kit import views
 from kit.base.errors import IncidentError
 from kit.history.changes import parse
 from kit.history.runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Seen, at_build, judge, run_build
 from kit.history.search import history
 from kit.incident.builds import builds_of
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.incident.repository import open_repository
 from kit.triage.origin import triage_incident
 from kit.verify.verification import verify
-from kit.views import history as views
 
 INCIDENT = PROJECT / "notebooks" / "incidents" / "energy_events"
 
@@ -522,10 +524,10 @@ def test_both_notebooks_show_what_they_are_for(tmp_path):
 
     with ThreadPoolExecutor(1) as pool:
         made = history(load(INCIDENT), repository, run=run, executor=pool, seeds=ids[1:4][::-1])
-    assert repr(views.came_and_went(made)).startswith("Both commits are known: the one that brought it in, and")
-    for known, said in (("fixed", "brought it in is known, and none"), ("introduced", "took it out is known, and not")):
+    assert repr(views.came_and_went(made)).startswith("Both commits are known: the one that introduced it, and")
+    for known, said in (("fixed", "introduced it is known; none"), ("introduced", "fixed it is known, and not")):
         assert said in repr(views.came_and_went(replace(made, **{known: None})))
-    assert "It came with" in repr(views.came_and_went(made)) and "changed nothing" in repr(views.came_and_went(made))
-    shown = repr(views.changes(made))
+    assert "Introduced by" in repr(views.came_and_went(made)) and "changed nothing" in repr(views.came_and_went(made))
+    shown = html.unescape(re.sub("<[^>]*>", "", views.changes(made).html))
     assert "+class EnergyEvent(Base):" in shown and "-class EnergyEvent(Base):" in shown and "lines …" in shown
-    assert "fixed it" in repr(views.claims(made)) and "does not reproduce" in repr(views.searched(made))
+    assert "fixed it" in repr(views.claimed(made)) and "does not reproduce" in repr(views.searched(made))

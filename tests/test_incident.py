@@ -3,7 +3,7 @@
 import pytest
 
 from kit.base.errors import IncidentError, RunBroke
-from kit.incident.model import find_interpreter, load
+from kit.incident.load import load
 
 GOOD = """\
 title: An incident
@@ -133,13 +133,13 @@ def test_dates_and_numbers_are_text_where_text_is_asked(written):
 def test_a_missing_interpreter_is_a_broken_run_that_says_where_it_looked(written):
     incident = load(written(GOOD.replace("root: app", "root: app\n  python: python9.9")))
     with pytest.raises(RunBroke, match="there is no interpreter 'python9.9'"):
-        find_interpreter(incident)
+        incident.python  # noqa: B018
 
 
 def test_a_program_that_is_no_python_is_said_to_be_none(written):
     incident = load(written(GOOD.replace("root: app", "root: app\n  python: /bin/false")))
     with pytest.raises(RunBroke, match="is not a Python 3.8 or later that runs"):
-        find_interpreter(incident)
+        incident.python  # noqa: B018
 
 
 # Every one is refused with exit code 2 and one message that holds this.

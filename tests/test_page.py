@@ -99,7 +99,7 @@ def test_parameters_that_this_run_replaced_are_not_shown():
         ),
         title="T",
     )
-    assert "bundled" not in text and "<summary>Parameters of this run, cell 2</summary>" in text and "mine" in text
+    assert "bundled" not in text and "Cell 2, parameters of this run" in text and "mine" in text
 
 
 @pytest.mark.attempt("hostile", "markup in an output, in prose and in a title")
@@ -164,9 +164,26 @@ def test_contents_and_permalinks_lead_to_headings_of_their_own():
     assert len(outline.all("h1")) == 1
 
 
-def test_code_is_folded_and_outputs_are_not():
+def test_code_is_one_fold_at_the_end_and_outputs_are_where_they_belong():
     text = render(whole(), title="t")
-    assert text.count('<details class="code">') == 6 and "<summary>Parameters, cell 1</summary>" in text
+    assert text.count('<details class="code">') == 1 and "Cell 1, parameters</p>" in text
+    assert text.index('<details class="code">') > text.index("&lt;Trace&gt;")
+
+
+def test_a_question_whose_every_answer_is_absent_is_not_asked():
+    """One with an answer stays, and so does a heading that has only prose."""
+    asked = notebook(
+        new_markdown_cell("# P\n\n## Evidence\n\nSeen.\n\n### Which heads?\n\nWhy."),
+        ran("1", html("<p>not there</p>", "absent")),
+        new_markdown_cell("### Which lines?\n\nWhy."),
+        ran("2", html("<p>not there</p>", "absent"), html("<p>line 3</p>")),
+        new_markdown_cell("### The end?\n\nFor the notebook."),
+        ran("3", html("<p>verdict again</p>", "lab")),
+    )
+    text = render(asked, title="t")
+    shown = [one in text for one in ("Which heads?", "not there", "The end?", "verdict again")]
+    assert shown == [False] * 4 and all(one in text for one in ("Evidence", "Seen.", "Which lines?", "line 3"))
+    assert [a["href"] for a in Outline(text.partition("</nav>")[0]).all("a")] == ["#main", "#which-lines"]
 
 
 def test_tables_scroll_by_keyboard_under_a_name_of_their_own():
@@ -242,7 +259,7 @@ def test_a_notebook_is_kept_without_outputs_and_reads_as_prose(path):
         set(made["metadata"]) == {"kernelspec", "language_info"} and made["metadata"]["kernelspec"]["name"] == "python3"
     )
     kinds = [cell["cell_type"] for cell in made["cells"]]
-    assert kinds[0] == kinds[-1] == "markdown"
+    assert kinds[0] == "markdown"
     for cell in made["cells"]:
         assert set(cell["metadata"]) <= {"tags"}
         if cell["cell_type"] == "code":
@@ -250,19 +267,34 @@ def test_a_notebook_is_kept_without_outputs_and_reads_as_prose(path):
             assert len(cell["source"]) <= 12
         else:
             for line in cell["source"]:
-                assert not line.startswith("## ") or line.strip().endswith("?"), line
+                assert not line.startswith(("## ", "### ")) or line.strip().endswith("?") or line == "## Evidence\n", (
+                    line
+                )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_sentence_before_each_cell_says_why_and_one_after_what_it_shows(path):
+def test_prose_before_each_group_of_cells_says_why_and_the_last_one_says_the_verdict_again(path):
+    """ "Run All Cells" ends at the last cell: there the verdict is to be seen."""
     cells = json.loads(path.read_text("utf-8"))["cells"]
     said = ["".join(cell["source"]).strip().splitlines() for cell in cells]
     assert sum("parameters" in cell["metadata"].get("tags", ()) for cell in cells) == 1
     for number, cell in enumerate(cells):
-        if cell["cell_type"] == "code":
-            assert cells[number - 1]["cell_type"] == cells[number + 1]["cell_type"] == "markdown"
-            for line in (said[number - 1][-1], said[number + 1][0]):
-                assert not line.startswith("#") and line[-1] in ".:", (number, line)
+        if cell["cell_type"] == "code" and cells[number - 1]["cell_type"] == "markdown":
+            line = said[number - 1][-1]
+            assert not line.startswith("#") and line[-1] in ".:`", (number, line)
+    assert 'place="lab"' in said[-1][-1] or said[-1][-1] == "views.made_by(found)"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_imports_in_one_line_and_finds_the_kit_where_it_is_installed(path):
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    code = [line for cell in cells if cell["cell_type"] == "code" for line in cell["source"]]
+    imports = [line for line in code if re.match(r"\s*(from|import) ", line)]
+    assert (
+        len(imports) == 1
+        and imports[0].startswith("from kit.notebook import ")
+        and not any("sys.path" in line for line in code)
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

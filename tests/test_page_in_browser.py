@@ -1,7 +1,9 @@
 """The page of the bundled incident in a real browser: on any screen, by keyboard, printed, and without asking anybody."""
 
+import re
+
 import pytest
-from browser import watched
+from browser import BROKEN_WORDS, watched
 
 pytestmark = pytest.mark.xdist_group("page")
 OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.removeAttribute('name'); one.open = true; })"
@@ -87,6 +89,7 @@ def test_every_part_is_reached_by_keyboard_and_shows_that_it_is(page):
 
 def test_a_fold_opens_by_keyboard_and_its_group_keeps_one_open(page):
     steps = page.locator("details[name=kit-imports]")
+    page.evaluate("document.querySelectorAll('details:has(details)').forEach(one => { one.open = true; })")
     steps.nth(0).locator("summary").focus()
     page.keyboard.press("Enter")
     assert steps.nth(0).get_attribute("open") is not None
@@ -97,6 +100,7 @@ def test_a_fold_opens_by_keyboard_and_its_group_keeps_one_open(page):
 
 def test_printed_it_is_dark_on_white_and_shows_what_is_open(page):
     page.evaluate("document.querySelectorAll('details.kit-fix').forEach((one, at) => { one.open = at === 0; })")
+    page.evaluate("document.querySelector('details:has(> .kit-fix)').open = true")
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(31, 35, 40)"
     seen = page.evaluate(
@@ -114,3 +118,50 @@ def test_printed_it_is_dark_on_white_and_shows_what_is_open(page):
     page.emulate_media(media=None)
     printed = page.pdf(format="A4")
     assert printed.startswith(b"%PDF") and len(printed) > 50_000
+
+
+def test_whoever_opens_it_sees_cause_lines_change_and_actions_at_once(chromium, address):
+    """With all details closed it is short, and the first screen has what decides; printed it fits a meeting."""
+    with watched(chromium, address, viewport={"width": 1280, "height": 900}) as (context, _):
+        page = context.new_page()
+        page.goto(address)
+        page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = false; })")
+        assert page.evaluate("document.scrollingElement.scrollHeight") <= 8_000
+        banner = page.locator(".verdict")
+        assert banner.bounding_box()["y"] + banner.bounding_box()["height"] <= 960
+        shown = banner.inner_text()
+        for part in (
+            "fix verified",
+            "introduced",
+            "Cause.",
+            "First definition",
+            "What to change",
+            "Who was hit.",
+            "Actions",
+        ):
+            assert part in shown, part
+        headings = page.locator("main h2, main h3").all_inner_texts()
+        assert len(headings) == len(set(headings)) and headings[0].startswith("Evidence")
+        assert len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(format="A4"))) <= 8
+
+
+@pytest.mark.parametrize("width", [768, 375])
+def test_no_cell_loses_its_name(width, chromium, address):
+    """A card's cells are named by their column."""
+    with watched(chromium, address, viewport={"width": width, "height": 900}) as (context, _):
+        page = context.new_page()
+        page.goto(address)
+        page.evaluate(OPEN_ALL)
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll('.kit-cards td')].filter(one => one.textContent.trim()
+                && !(one.dataset.label || '').trim()).map(one => one.textContent.slice(0, 80))"""
+        )
+        assert nameless == []
+
+
+def test_no_cell_of_a_table_breaks_inside_a_word(chromium, address):
+    with watched(chromium, address, viewport={"width": 1280, "height": 900}) as (context, _):
+        page = context.new_page()
+        page.goto(address)
+        page.evaluate(OPEN_ALL)
+        assert page.evaluate(BROKEN_WORDS, ".kit table") == []

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from kit.base.errors import IncidentError
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.workspace import workspace
 from kit.verify.verification import verify
 

@@ -20,11 +20,13 @@ from showing import APPLICATIONS
 from kit.base import known_secrets
 from kit.base.errors import IncidentError
 from kit.base.redact import redact
-from kit.incident.model import Incident, load
+from kit.incident.load import load
+from kit.incident.model import Incident
 from kit.startup.run import run_startup
 from kit.startup.workspace import workspace
 from kit.trace.events import read_events
-from kit.trace.reader import Ended, read_trace
+from kit.trace.ran import Ended
+from kit.trace.reader import read_trace
 from kit.trace.values import Trace
 from kit.triage.logs import read_log
 

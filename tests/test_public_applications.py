@@ -16,7 +16,9 @@ import pytest
 from environments import KEPT, environment, interpreters
 from test_new import SMALL
 
-from kit.incident.model import load
+from kit.incident.load import load
+
+pytestmark = pytest.mark.slow
 
 
 class Public(NamedTuple):

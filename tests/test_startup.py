@@ -13,7 +13,7 @@ from conftest import PROJECT
 from environments import environment, interpreters
 
 from kit.base.errors import IncidentError, RunBroke
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 
 LIMITS = {"seconds": 3, "disk_mb": 30, "output_mb": 1}
@@ -41,7 +41,7 @@ def started(write_incident, source: str, **incident):
 def test_a_run_that_breaks_says_why_and_keeps_what_was_seen(source, why, write_incident):
     source = "import os\n" + source
     trace = started(write_incident, source, limits={**LIMITS, "memory_mb": 700})
-    assert why is None or why in trace.broke
+    assert why is None or why in str(trace.broke)
     assert [one.module for one in trace.imports if one.application] == ["service", "service.main"]
 
 
@@ -50,7 +50,7 @@ def test_a_startup_that_fills_the_disk_is_ended(write_incident):
         write_incident,
         "for n in range(999):\n    open(f'big{n}', 'wb').write(bytes(range(256)) * (4 << 10))\n    __import__('time').sleep(0.01)",
     )
-    assert "wrote more than 30 MB (limits.disk_mb)" in trace.broke
+    assert "wrote more than 30 MB (limits.disk_mb)" in str(trace.broke)
 
 
 def test_binary_output_is_kept_as_text(write_incident):
@@ -161,7 +161,7 @@ def test_prepare_runs_on_the_same_scratch_database_and_must_succeed(write_incide
 def test_an_interpreter_without_sqlalchemy_is_named(write_incident):
     python = environment(interpreters().get((3, 11), sys.executable))
     trace = started(write_incident, "import sqlalchemy", app={"python": python})
-    assert "has no SQLAlchemy. Name the python of the application's own environment in app.python" in trace.broke
+    assert "has no SQLAlchemy. Name the python of the application's own environment in app.python" in str(trace.broke)
 
 
 def test_a_command_that_is_not_there_is_named(write_incident):

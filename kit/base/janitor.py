@@ -162,7 +162,7 @@ def forget(number: int) -> None:
     _ours.forget(number)
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file that is there whole or not at all, whatever happens meanwhile.
 
     :raises OSError: it cannot be written
@@ -170,7 +170,9 @@ def write_whole(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     number = _ours.name(do="remove", path=str(draft.absolute()))
     try:
-        draft.write_text(text, encoding="utf-8", errors="backslashreplace")  # JSON reads half a letter back
+        if isinstance(content, str):
+            content = content.encode("utf-8", "backslashreplace")  # JSON reads half a letter back
+        draft.write_bytes(content)
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)

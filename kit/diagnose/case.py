@@ -12,7 +12,9 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from ..incident.model import Incident
+from ..incident.revisions import Revision
 from ..incident.source import Named, Statement
+from ..incident.variables import Reading
 from ..startup.migrations import Migrations
 from ..trace.values import Error, Frame, Registration, Site, Trace, application_frames
 
@@ -41,14 +43,16 @@ class Experiment:
 
     :ivar says: what is set otherwise, as a sentence
     :ivar incident: the incident as it is run
+    :ivar beside: further runs; ``judge`` takes their traces after the first
     :ivar edits: file to its whole new text, in the copy that is run; None removes it
     :ivar judge: what the run says: ``(True it is so | False it is not | None undecided, what was seen)``
     """
 
     says: str
     incident: Incident
-    judge: Callable[[Trace], tuple[bool | None, str]]
+    judge: Callable[..., tuple[bool | None, str]]
     edits: dict[str, str] = field(default_factory=dict)
+    beside: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,12 +105,36 @@ class Case:
     named: tuple[Named, ...] = ()  # tables that the sources name
     statements: tuple[Statement, ...] = ()  # the import statements of the sources
     created: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # what the revisions alone create
+    stopped: str | None = None  # what ended them early
+    revisions: tuple[Revision, ...] = ()  # as the sources say them
+    readings: tuple[Reading, ...] = ()  # of variables, by the sources
+    deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
+    requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
+    scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
 
     @cached_property
     def errors(self) -> tuple[Error, ...]:
         """Every exception that was seen, those of the mappers among them."""
         judged = tuple(one["error"] for one in self.trace.judged if one["error"] is not None)
         return self.trace.errors + judged
+
+    @cached_property
+    def failures(self) -> tuple[Error, ...]:
+        """Those that something came of, and how a step failed of which no exception was seen.
+
+        An error that was swallowed is none of them, unless it is what the incident names or a step's failure comes of it.
+        """
+        expected = self.incident.expect.error if self.incident is not None else None
+        swallowed = [one.error for one in self.trace.swallowed]
+        final = [step.exception for step in self.trace.steps if step.ok is False and step.exception is not None]
+
+        def matters(error: Error) -> bool:
+            texts = (str(error), *(text for _, _, text in error.links))
+            named = expected is not None and any(expected in text for text in texts)
+            return named or error not in swallowed or any(one.comes_from(error) for one in final)
+
+        printed = (s.error for s in self.trace.steps if s.ok is False and s.exception is None and s.error)
+        return (*filter(matters, self.errors), *(Error("", text) for text in printed))
 
     @cached_property
     def definitions(self) -> tuple[Registration, ...]:
@@ -117,11 +145,17 @@ class Case:
             if one.application and one.frame.application and one.outcome == "registered" and not one.removed
         )
 
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """The text of every file of the application that a trace of it holds."""
+        other = self.migrations.trace if self.migrations is not None else None
+        return {**self.scripts, **(other.sources if other is not None else {}), **self.trace.sources}
+
     def tree(self, file: str) -> ast.Module | None:
         """A source of the application, parsed; None where it is not at hand or no Python of ours reads it."""
         if file not in self._trees:
             try:
-                self._trees[file] = ast.parse(self.trace.sources[file])
+                self._trees[file] = ast.parse(self.sources[file])
             except (KeyError, SyntaxError, ValueError, RecursionError):
                 self._trees[file] = None
         return self._trees[file]

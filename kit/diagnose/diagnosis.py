@@ -2,25 +2,30 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..base.interrupt import interruptible, pool_of
+from ..base.progress import Step
 from ..incident.model import Incident
+from ..incident.requirements import requirements_of
+from ..incident.revisions import Revision, revisions_of
 from ..incident.source import Named, Statement, import_statements, module_name, named_tables, variables_named
+from ..incident.variables import Reading, deployments_of, readings_of
 from ..startup.migrations import Migrations, build, find_config, look
-from ..startup.run import reproduce
+from ..startup.run import reproduce, run_startup
+from ..startup.workspace import Workspace, workspace
 from ..trace.expected import shows_incident
 from ..trace.judged import judge_mappers
 from ..trace.values import Behind, Conflict, Error, Registration, Site, Trace
-from .case import Case, Fault, Outcome, Place
+from .case import Case, Experiment, Fault, Outcome, Place
 from .definitions import Definitions, compare
 from .experiments import decide
 from .families import faults_of
 from .hypotheses import Tested, test_all
 from .mechanisms import Finding, Pair, judge
-from .smallest import Smallest, reduce_startup
+from .smallest import Budget, Smallest, reduce_startup
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class Looked:
     unread: tuple[str, ...]  # sources that could not be read
     statements: tuple[Statement, ...]  # the import statements of the sources
     variables: tuple[str, ...] = ()  # of those that the incident file sets, the ones that the application's files name
+    revisions: tuple[Revision, ...] = ()
+    readings: tuple[Reading, ...] = ()  # of variables, by the sources
+    deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
+    requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
+    scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,7 @@ class Diagnosis:
     unseen: tuple[Unseen, ...]
     sites: tuple[Place, ...] = ()
     experiment: Outcome | None = None
+    outcomes: tuple[Outcome, ...] = ()  # of every experiment that was run, those that refuted among them
 
     @property
     def trace(self) -> Trace:
@@ -102,73 +113,153 @@ def diagnose(
     *,
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    full: bool = False,
 ) -> Diagnosis:
     """Start the application once as it is and once going on past failures, and say why what went wrong did.
 
     :param executor: where the startups run; by default threads, one a core
+    :param progress: hears what is done, and the first answer, both sites and the mechanism, as soon as the first startup ended
+    :param full: search for the smallest reproduction to its end, however long that takes
     """
     with pool_of(executor) as pool:
-        progress("starting the application, and a second time going on past failures")
-        seen, beyond = pool.submit(look_at, incident), pool.submit(reproduce, incident, go_on=True)
+        progress(Step("starting the application, and a second time going on past failures", "diagnosis", 0, 3))
+        seen, going_on = pool.submit(look_at, incident, progress), pool.submit(reproduce, incident, go_on=True)
         looked = seen.result()
-        reproduced = shows_incident(incident, looked.trace)
-        finding, conflict, fault, experiment = _decided(incident, looked, progress)
-        if fault is not None and incident.expect.error is None and incident.expect.table in (None, fault.table):
-            reproduced = True  # it raises nothing, and is there
-        masked = stands_behind(looked.trace, beyond.result()) if finding.mechanism != "none" else ()
-        pair = fault.pair if fault is not None else None
-        if conflict is not None and conflict.first is not None:
-            pair = (conflict.first, conflict.second)
-        same_table = pair is not None and pair[0].table == pair[1].table
-        progress(f"{finding.mechanism}; looking for the smallest reproduction")
-        smallest = (
-            reduce_startup(incident, looked.trace, *pair, read=looked.variables, executor=pool, progress=progress)
-            if same_table
-            else None
+        decision = _decided(
+            incident, looked, lambda experiment: decide(experiment, _case(incident, looked).sources), progress
         )
-        asked = conflict
-        if asked is None and same_table and pair[1].outcome == "registered":  # after the metadata was cleared
-            asked = Conflict(pair[1].table, pair[1].metadata, "", *pair)
+        beyond = going_on.result()
+        progress(Step(f"{decision.finding.mechanism}; looking for the smallest reproduction", "diagnosis", 2, 3))
+        smallest = None
+        if decision.same_table:
+            budget = Budget(runs=1000) if full else None
+            smallest = reduce_startup(
+                incident,
+                looked.trace,
+                *decision.pair,
+                read=looked.variables,
+                budget=budget,
+                executor=pool,
+                progress=progress,
+            )
+        asked = decision.about
         hypotheses = test_all(incident, looked.trace, asked, smallest, executor=pool, progress=progress)
+    return _diagnosis(incident, looked, beyond, decision, smallest, hypotheses)
+
+
+def judge_again(incident: Incident, kept: Diagnosis | Trace) -> Diagnosis:
+    """The diagnosis of runs that were kept: nothing is run.
+
+    Mechanism, sites and evidence are judged anew. What asks for further runs, an experiment, the hypotheses and the smallest
+    reproduction, is as it was when it ran; what did not run is undecided.
+
+    :param kept: a diagnosis, or a startup's trace alone: then what Alembic knows is not known
+    """
+    if isinstance(kept, Trace):
+        looked = Looked(kept, None, {}, None, (), (), ())
+        beyond, smallest, hypotheses, outcomes = None, None, (), ()
+    else:
+        looked, beyond, smallest, hypotheses = kept.looked, kept.beyond, kept.smallest, kept.hypotheses
+        outcomes = kept.outcomes
+    known = {outcome.says: outcome for outcome in outcomes}
+
+    def remembered(experiment: Experiment) -> Outcome:
+        return known.get(experiment.says) or Outcome(experiment.says, "undecided", "it was not run")
+
+    decision = _decided(incident, looked, remembered)
+    return _diagnosis(incident, looked, beyond, decision, smallest, hypotheses)
+
+
+class Decision(NamedTuple):
+    """The mechanism, what it was found in, and the experiments that were run on the way to it."""
+
+    finding: Finding
+    conflict: Conflict | None
+    fault: Fault | None
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def pair(self) -> tuple[Registration, Registration] | None:
+        if self.conflict is not None and self.conflict.first is not None:
+            return self.conflict.first, self.conflict.second
+        return self.fault.pair if self.fault is not None else None
+
+    @property
+    def same_table(self) -> bool:
+        return self.pair is not None and self.pair[0].table == self.pair[1].table
+
+    @property
+    def about(self) -> Conflict | None:
+        """The conflict that hypotheses are about; also where the metadata was cleared between the two."""
+        if self.conflict is None and self.same_table and self.pair[1].outcome == "registered":
+            return Conflict(self.pair[1].table, self.pair[1].metadata, "", *self.pair)
+        return self.conflict
+
+    @property
+    def experiment(self) -> Outcome | None:
+        """The one that decided: the last, unless that was refuted."""
+        last = self.outcomes[-1] if self.outcomes else None
+        asked = self.fault is not None and self.fault.experiment is not None
+        return last if asked and last is not None and last.outcome != "refuted" else None
+
+
+def _diagnosis(
+    incident: Incident,
+    looked: Looked,
+    beyond: Trace | None,
+    decision: Decision,
+    smallest: Smallest | None,
+    hypotheses: tuple[Tested, ...],
+) -> Diagnosis:
+    finding, conflict, fault, outcomes = decision
+    table, first, second = incident.expect.table, None, None
     if conflict is not None:
         table, first, second = conflict.table, conflict.first.site if conflict.first else None, conflict.second.site
     elif fault is not None:
         table, first, second = fault.table, fault.first, fault.second
-    else:
-        table, first, second = incident.expect.table, None, None
+    reproduced = shows_incident(incident, looked.trace)
+    if fault is not None and incident.expect.error is None and incident.expect.table in (None, fault.table):
+        reproduced = True  # it raises nothing, and is there
+    behind = stands_behind(looked.trace, beyond) if beyond is not None and finding.mechanism != "none" else ()
     return Diagnosis(
-        reproduced,
-        finding,
-        table,
-        first,
-        second,
-        conflict,
-        looked,
-        beyond.result(),
-        masked,
-        pair,
-        compare(*pair, looked.created, looked.stopped) if same_table else None,
-        smallest,
-        hypotheses,
-        unseen_models(incident, looked),
-        fault.places if fault is not None else _places(first, second),
-        experiment,
+        reproduced=reproduced,
+        finding=finding,
+        table=table,
+        first=first,
+        second=second,
+        conflict=conflict,
+        looked=looked,
+        beyond=beyond,
+        masked=behind,
+        pair=decision.pair,
+        definitions=compare(*decision.pair, looked.created, looked.stopped) if decision.same_table else None,
+        smallest=smallest,
+        hypotheses=hypotheses,
+        unseen=unseen_models(incident, looked),
+        sites=fault.places if fault is not None else _places(first, second),
+        experiment=decision.experiment,
+        outcomes=outcomes,
     )
 
 
 def _decided(
-    incident: Incident, looked: Looked, progress: Callable[[str], None]
-) -> tuple[Finding, Conflict | None, Fault | None, Outcome | None]:
+    incident: Incident,
+    looked: Looked,
+    ask: Callable[[Experiment], Outcome],
+    progress: Callable[[str], None] = lambda text: None,
+) -> Decision:
     """The mechanism, after its experiment: one that its experiment refutes gives way to the next."""
     refuted: dict[str, str] = {}
+    outcomes: list[Outcome] = []
     while True:
         finding, conflict, fault = find_mechanism(incident, looked, refuted)
         if fault is None or fault.experiment is None:
-            return finding, conflict, fault, None
+            return Decision(finding, conflict, fault, tuple(outcomes))
         progress(f"{fault.mechanism}? {fault.experiment.says}")
-        outcome = decide(fault.experiment, looked.trace)
+        outcomes.append(ask(fault.experiment))
+        outcome = outcomes[-1]
         if outcome.outcome != "refuted":
-            return finding, conflict, fault, outcome
+            return Decision(finding, conflict, fault, tuple(outcomes))
         refuted[fault.mechanism] = f"refuted: {outcome.says}: {outcome.seen}"
 
 
@@ -177,36 +268,64 @@ def _places(first: Site | None, second: Site | None) -> tuple[Place, ...]:
     return tuple(Place.of(role, site) for role, site in sites if site is not None)
 
 
-def look_at(incident: Incident) -> Looked:
-    """Start the application once; while it is up, ask Alembic, where there is one."""
-    found: dict[str, Any] = {
-        "migrations": None,
-        "created": ({}, None),
-        "named": ((), ()),
-        "statements": (),
-        "variables": (),
-    }
-
-    def ask(space, port):
+def look_at(incident: Incident, progress: Callable[[str], None] = lambda text: None) -> Looked:
+    """Start the application once; when it has ended, and the first answer is given, read its sources and ask Alembic."""
+    with workspace(incident) as space:
+        trace = run_startup(incident, space, judge=True)
+        progress(first_answer(trace))
         config = find_config(incident, space)
+        migrations, created, stopped = None, {}, None
         if config is not None:
-            found["migrations"] = look(incident, space, config, "alembic")
-            found["created"] = build(incident, space, config, "revisions")
-        found["named"] = named_tables(space.root)
-        found["variables"] = variables_named(space.root, (incident.database_env, *incident.app.env))
-        found["statements"] = import_statements(space.root, incident.app.path)
-
-    trace = reproduce(incident, judge=True, while_up=ask)
-    named, unread = found["named"]
+            migrations = look(incident, space, config, "alembic")
+            created, stopped = build(incident, space, config, "revisions")
+        named, unread = named_tables(space.root)
+        variables = variables_named(space.root, (incident.database_env, *incident.app.env))
+        statements = import_statements(space.root, incident.app.path)
+        revisions, readings = revisions_of(space.root), readings_of(space.root)
+        deployments, requirements = deployments_of(space.root), requirements_of(space.root)
+        scripts = _scripts(incident, space)
     return Looked(
         trace,
-        found["migrations"],
-        *found["created"],
+        migrations,
+        created,
+        stopped,
         tuple(named),
         tuple(unread),
-        found["statements"],
-        found["variables"],
+        statements,
+        tuple(variables),
+        revisions,
+        readings,
+        deployments,
+        requirements,
+        scripts,
     )
+
+
+def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:
+    """The files of the application that the steps' command lines name, as text."""
+    found = {}
+    for word in {word for step in incident.startup for word in step.text.split() if step.kind in ("command", "serve")}:
+        path = (space.workdir / word).resolve()
+        inside = path.is_relative_to(space.root.resolve()) and "\0" not in word
+        if inside and path.is_file() and path.stat().st_size <= 1 << 18:
+            found[path.relative_to(space.root.resolve()).as_posix()] = path.read_text("utf-8", "replace")
+    return found
+
+
+def first_answer(trace: Trace) -> str:
+    """What one startup shows before anything else is run: the mechanism with both sites, or the first failure with its place."""
+    conflict = next((conflict for conflict in trace.conflicts if conflict.first is not None), None)
+    if conflict is not None:
+        mechanism = judge(Pair(trace, conflict.first, conflict.second)).mechanism
+        return f"table {conflict.table}: {mechanism}; first {conflict.first.site}, second {conflict.second.site}"
+    failed = next((step for step in trace.steps if step.ok is False), None)
+    if failed is not None:
+        frames = failed.exception.frames if failed.exception is not None else ()
+        site = next((f" at {frame}" for frame in reversed(frames) if frame.application), "")
+        return f"step {failed.number} fails{site}: {failed.error}"
+    if trace.swallowed:
+        return f"swallowed at {trace.swallowed[0].site}: {trace.swallowed[0].error}"
+    return "every step of the startup succeeds"
 
 
 def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
@@ -282,6 +401,12 @@ def _case(incident: Incident, looked: Looked) -> Case:
         looked.named,
         looked.statements,
         looked.created,
+        looked.stopped,
+        looked.revisions,
+        looked.readings,
+        looked.deployments,
+        looked.requirements,
+        looked.scripts,
     )
 
 
@@ -292,14 +417,14 @@ def _is_about_another_error(incident: Incident) -> bool:
 
 def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
     failed = [step for step in trace.steps if step.ok is False]
-    wrong = [f"step {one.number} ({one}): {one.error}" for one in failed if one.error != trace.broke]
+    wrong = [f"step {one.number} ({one}): {one.error}" for one in failed if not one.broke]
     mappers = judge_mappers(trace, [incident.expect.table] if incident.expect.table else [])
     if mappers.ok is False:
         wrong.append(mappers.seen)
     expected = incident.expect.error or incident.expect.table
     if not wrong and expected and shows_incident(incident, trace):
         wrong.append(f"the startup shows what the incident names: {expected}")
-    return wrong + ([trace.broke] if trace.broke else [])
+    return wrong + ([str(trace.broke)] if trace.broke else [])
 
 
 def _count(trace: Trace) -> str:

@@ -6,29 +6,29 @@ from pathlib import Path
 
 from ..base.errors import KitError
 from ..startup.run import reproduce
-from ..trace.values import Trace
 from .case import Experiment, Outcome
 
 _WORDS = {True: "confirmed", False: "refuted", None: "undecided"}
 
 
-def decide(experiment: Experiment, trace: Trace) -> Outcome:
-    """Run an experiment once, in a copy of its own.
+def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
+    """Run an experiment, each run in a copy of its own.
 
-    :param trace: the startup as it is, for the text of the files that the experiment edits
+    :param sources: the text of the files that the experiment edits
     """
     with tempfile.TemporaryDirectory(prefix="kit-experiment-") as folder:
         patches = []
         if experiment.edits:
             patches.append(Path(folder) / "experiment.patch")
-            patches[0].write_text(patch_of(experiment.edits, trace.sources), encoding="utf-8")
+            patches[0].write_text(patch_of(experiment.edits, sources), encoding="utf-8")
         try:
-            seen = reproduce(experiment.incident, patches=patches)
+            seen = [reproduce(incident, patches=patches) for incident in (experiment.incident, *experiment.beside)]
         except KitError as error:
             return Outcome(experiment.says, "undecided", f"it could not be run: {error}")
-    if seen.cut:
-        return Outcome(experiment.says, "undecided", f"the run broke: {seen.broke}")
-    holds, said = experiment.judge(seen)
+    broke = next((one.broke for one in seen if one.cut), None)
+    if broke is not None:
+        return Outcome(experiment.says, "undecided", f"the run broke: {broke}")
+    holds, said = experiment.judge(*seen)
     return Outcome(experiment.says, _WORDS[holds], said)
 
 

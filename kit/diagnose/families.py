@@ -2,10 +2,20 @@
 
 from collections.abc import Callable
 
+from . import drivers, mapping, migrations, race, removed, settings, unseen
 from .case import Case, Fault
 from .relatives import FAULTS
 
-MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (*FAULTS,)
+MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
+    *FAULTS,
+    *unseen.MECHANISMS,
+    *race.MECHANISMS,
+    *migrations.MECHANISMS,
+    *mapping.MECHANISMS,
+    *drivers.MECHANISMS,
+    *settings.MECHANISMS,
+    *removed.MECHANISMS,
+)
 
 
 def faults_of(case: Case) -> list[Fault]:

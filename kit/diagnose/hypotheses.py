@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from ..base.errors import IncidentError
+from ..base.progress import Step
 from ..incident.model import Expect, Hypothesis, Incident
 from ..incident.source import imported_names
 from ..startup.run import reproduce
@@ -268,7 +269,8 @@ def test_all(
         ]
     tested = []
     for number, (hypothesis, of) in enumerate(claims, 1):
-        progress(f"hypothesis {number} of {len(claims)}: {hypothesis.claim}")
+        says = f"hypothesis {number} of {len(claims)}: {hypothesis.claim}"
+        progress(Step(says, "hypotheses", number - 1, len(claims)))
         tested.append(_test(incident, trace, conflict, smallest, hypothesis, of, executor))
     return tuple(tested)
 

@@ -6,15 +6,12 @@ One function a mechanism. Each takes a :class:`~kit.diagnose.case.Case` and give
 import re
 from collections.abc import Callable
 
-from ..trace.values import Frame, Registration, Site, Trace, application_frames, executed_by_alembic
+from ..trace.values import Frame, Registration, Site, Trace, application_frames
 from .case import Case, Fault
 from .definitions import one_place
 from .mechanisms import Pair, judge
 
 _RESERVED = re.compile(r"Attribute name 'metadata' is reserved")
-_OTHER_METADATA = "table-on-metadata-alembic-does-not-migrate"
-_FOREIGN = re.compile(r"column '([\w.]+)\.\w+' could not find table '([\w.]+)'")
-_MISSED = re.compile(r"no such table: ([\w.]+)|relation \"([\w.]+)\" does not exist|Table '([\w.]+)' doesn't exist")
 _SEVERAL = re.compile(r'Multiple classes found for path "([\w.]+)"')
 
 
@@ -102,90 +99,11 @@ def ambiguous_class_name(case: Case) -> Fault | None:
     return None
 
 
-def unseen_by_alembic(case: Case) -> Fault | None:
-    """Tables that the startup defines and ``env.py`` does not hand to Alembic: on another metadata, or not imported."""
-    seen = case.migrations
-    if seen is None or seen.problem or seen.models is None or seen.trace is None:
-        return None
-    served = _served(case)
-    there = {(r.table, r.real) for r in seen.trace.registrations}
-    created = {one["metadata"] for one in case.trace.created if one["table"] is None}
-    alone = {(one["metadata"], one["table"]) for one in case.trace.created}
-    frozen = {one.module for one in case.trace.imports if executed_by_alembic(one)}
-    for one in _wanted(case):
-        label, mapped = one.metadata.label, one.class_ or one.in_class == "__table__" or one.made_mapper
-        if one.table in seen.models or label in created or (label, one.table) in alone or one.frame.module in frozen:
-            continue
-        if not (mapped or one.table == case.table or any(_names(one.table, error.text) for error in case.errors)):
-            continue  # a table to read from, of which somebody else takes care
-        if one.table in (seen.database or {}) and _of(label) not in {_of(other) for other in served}:
-            continue  # it is there: something else makes it
-        if (one.table, one.real) in there or (
-            served and _of(one.metadata.label) not in {_of(label) for label in served}
-        ):
-            said = (
-                f"table {one.table}, defined at {one.site}, is on the metadata made at {one.metadata.label}; "
-                f"env.py hands Alembic the one made at {', '.join(sorted(served)) or 'another place'}, and nothing else creates it"
-            )
-            return Fault(
-                "table-on-metadata-alembic-does-not-migrate", (said, *_symptom(case, one)), one.table, one.site
-            )
-        way = " → ".join(map(str, application_frames(one.chain)))
-        said = (
-            f"{one.site} registers table {one.table} when the application starts ({way}), "
-            f"and its module {one.frame.module} is not imported while env.py runs"
-        )
-        drops = [text for text in seen.differences if re.search(rf"\b{re.escape(one.table)}\b", text)]
-        return Fault("model-module-not-imported-by-env", (said, *drops[:1], *_symptom(case, one)), one.table, one.site)
-    return None
-
-
-def table_on_another_metadata(case: Case) -> Fault | None:
-    """An error misses a table that is there, on a metadata that nobody creates or that a foreign key cannot see."""
-    if len({one.label for one in case.trace.metadata if one.application}) < 2:
-        return None
-    created = {one["metadata"] for one in case.trace.created if one["table"] is None}
-    for error in case.errors:
-        key = _FOREIGN.search(error.text)
-        missed = _MISSED.search(error.text)
-        if key is not None:
-            holder, target = key.groups()
-            for one in (one for one in case.definitions if _same_table(holder, one.table)):
-                beside = [r for r in case.definitions if _same_table(target, r.table) and r.process == one.process]
-                there = {r.metadata.label for r in beside}
-                if there and one.metadata.label not in there:
-                    said = (
-                        f"table {holder}, defined at {one.site}, is on the metadata made at {one.metadata.label}, and its "
-                        f"foreign key's table {target} on the one made at {', '.join(sorted(there))}: {error}"
-                    )
-                    return Fault(_OTHER_METADATA, (said,), holder, one.site, error=error)
-        elif missed is not None or "is not registered with this 'SQLAlchemy' instance" in error.text:
-            name = next((group for group in missed.groups() if group), None) if missed else None
-            for one in _wanted(case):
-                if _same_table(name, one.table) and one.metadata.label not in created:
-                    said = (
-                        f"table {one.table}, defined at {one.site}, is on the metadata made at {one.metadata.label}; "
-                        f"what is created is on the one made at {', '.join(sorted(created | _served(case))) or 'another place'}: {error}"
-                    )
-                    return Fault(_OTHER_METADATA, (said,), one.table, one.site, error=error)
-    return None
-
-
-def _served(case: Case) -> set[str]:
-    """Where the metadata that ``env.py`` hands to Alembic was made."""
-    seen = case.migrations
-    if seen is None or seen.models is None or seen.trace is None:
-        return set()
-    return {r.metadata.label for r in seen.trace.registrations if r.table in seen.models and r.application}
-
-
 FAULTS: tuple[Callable[[Case], Fault | None], ...] = (
     metadata_is_reserved,
     extend_existing_merged,
     defined_again_after_clear,
     ambiguous_class_name,
-    unseen_by_alembic,
-    table_on_another_metadata,
 )
 
 
@@ -220,30 +138,5 @@ def _called(one: Registration) -> str:
     return f"the class {one.class_}" if one.class_ else f"the Table() {one.site.name or ''}".rstrip()
 
 
-def _wanted(case: Case) -> list[Registration]:
-    """The definitions to ask about: those of the incident's table first."""
-    named = [one for one in case.definitions if case.table == one.table]
-    said = [one for one in case.definitions if any(_names(one.table, error.text) for error in case.errors)]
-    return list(dict.fromkeys([*named, *said, *case.definitions]))
-
-
-def _names(table: str, text: str) -> bool:
-    return bool(re.search(rf"(?<![\w.]){re.escape(table)}(?!\w)", text))
-
-
-def _symptom(case: Case, one: Registration) -> list[str]:
-    return [f"seen as: {error}" for error in case.errors if _names(one.table, error.text)][:1]
-
-
 def _site(frame: Frame) -> Site:
     return Site(frame.file, frame.line, frame.module, None)
-
-
-def _same_table(said: str | None, table: str) -> bool:
-    """Is the table that an error names this one? It may leave out the schema, or name the database's own."""
-    return said is None or said.split(".")[-1] == table.split(".")[-1]
-
-
-def _of(label: str) -> str:
-    """Where a metadata was made, whichever time."""
-    return label.split("#")[0]

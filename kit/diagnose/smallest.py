@@ -1,20 +1,46 @@
-"""The smallest reproduction: the shortest list of imports and calls that still fails the same way."""
+"""The smallest reproduction: the shortest list of imports and calls that still fails the same way.
+
+An anytime search: it stops at a number of runs and of seconds, and gives the shortest list that it has by then.
+"""
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..base.known_secrets import says_secret, secrets_in
 from ..base.redact import redact
-from ..incident.model import Expect, Incident, Step
+from ..incident.model import Expect, Incident
+from ..incident.steps import Step
 from ..startup.run import reproduce
 from ..trace.values import Frame, Registration, Trace
 
-_MOST_RUNS = 40
 _MOST_CALLS = 3  # functions that are tried by themselves
+_QUICK = 20.0  # seconds that a search may always take
+_STARTUPS = 2.0  # and as many times the startup's own time, where that is more
+
+
+@dataclass
+class Budget:
+    """What a search may cost: runs, and seconds from now on."""
+
+    runs: int = 40
+    seconds: float = float("inf")
+    spent: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def beside(cls, trace: Trace) -> "Budget":
+        """A search that does not keep a person waiting for much longer than the startup did."""
+        took = sum(step.seconds or 0 for step in trace.steps)
+        return cls(seconds=max(_QUICK, _STARTUPS * took))
+
+    @property
+    def left(self) -> bool:
+        return self.spent < self.runs and time.monotonic() - self.began < self.seconds
 
 
 @dataclass(frozen=True)
@@ -23,6 +49,7 @@ class Smallest:
 
     Where nothing shorter was found, ``steps`` are the startup's own and ``command`` is empty; ``runs`` is what it cost.
     ``command`` gives the variables without which it does not fail so, and those that name a database the application reads.
+    ``note`` says what kept the search from its end.
     """
 
     steps: tuple[Step, ...]
@@ -38,58 +65,82 @@ def reduce_startup(
     second: Registration,
     *,
     read: Collection[str] = (),
+    budget: Budget | None = None,
     executor: Executor,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Smallest:
-    """Delta debugging over runs: from the modules that were imported before the second registration down to the few needed.
+    """Delta debugging over runs, from what lies on the ways to the two registrations down to the few steps needed.
 
     A run fails the same way when the same two statements register the same table, in that order.
 
     :param read: variables that the application's files name: of these, one that holds the database is always given
+    :param budget: runs and seconds; by default what a person waits for beside the startup
     """
-    runs = 0
+    budget = budget or Budget.beside(trace)
 
     def fails(steps: Sequence[Step], variables: Sequence[str] | None = None) -> bool:
-        nonlocal runs
-        runs += 1
-        progress(
-            f"smallest reproduction: run {runs}, {len(steps)} step{'s' * (len(steps) != 1)} (at most {_MOST_RUNS} runs)"
-        )
+        budget.spent += 1
+        steps_text = f"{len(steps)} step{'s' * (len(steps) != 1)}"
+        progress(f"smallest reproduction: run {budget.spent}, {steps_text} (at most {budget.runs} runs)")
         return executor.submit(_same_failure, incident, tuple(steps), first, second, variables).result()
 
-    def any_of(candidates: Sequence[Sequence[Step]]) -> Sequence[Step] | None:
+    def first_that_fails(candidates: Sequence[Sequence[Step]]) -> Sequence[Step] | None:
         """The first of several lists that fails, tried side by side."""
-        nonlocal runs
-        runs += len(candidates)
-        futures = [executor.submit(_same_failure, incident, tuple(c), first, second) for c in candidates]
-        answers = [one.result() for one in futures]
-        return next((c for c, failed in zip(candidates, answers, strict=True) if failed), None)
+        budget.spent += len(candidates)
+        futures = [executor.submit(_same_failure, incident, tuple(steps), first, second) for steps in candidates]
+        answers = [future.result() for future in futures]
+        return next((steps for steps, failed in zip(candidates, answers, strict=True) if failed), None)
 
-    # What mostly suffices: the two modules, or the one that imports both; then all imports, then what the startup calls.
-    guesses, calls = _guesses(trace, first, second), _calls(incident, first, second)
-    start = any_of(guesses) if guesses else None
+    start = next(
+        (
+            steps
+            for lists in _starts(incident, trace, first, second)
+            if budget.left and (steps := first_that_fails(lists))
+        ),
+        None,
+    )
     if start is None:
-        everything = _everything(incident, trace, second)
-        start = everything if everything and fails(everything) else None
-        if start is None and calls:
-            start = any_of([*([one] for one in calls), [*everything, *calls]])
-    if start is None:
-        own = tuple(incident.startup)
-        return Smallest(own, "", runs, "no list of imports and calls in one interpreter fails the same way")
-    steps = shrink(list(start), fails, lambda: runs < _MOST_RUNS)
+        why = (
+            "no list of imports and calls that was tried in one interpreter fails the same way"
+            if budget.left
+            else "no shorter list was found in the time that the search may take; --smallest full searches on"
+        )
+        return Smallest(tuple(incident.startup), "", budget.spent, why)
+    steps = shrink(list(start), fails, lambda: budget.left)
+    variables = _needed_variables(incident, steps, read, fails, budget)
+    note = "" if budget.left else "stopped at what the search may take; --smallest full searches on"
+    return Smallest(tuple(steps), paste(incident, steps, variables), budget.spent, note)
+
+
+def _starts(incident: Incident, trace: Trace, first: Registration, second: Registration) -> Iterable[list[list[Step]]]:
+    """Lists of steps to begin with, those that mostly suffice first; the lists of one row are tried side by side."""
+    modules = _by_modules(trace, first, second)
+    if modules:
+        yield modules
+    on_the_ways = _on_the_ways(trace, first, second)
+    if len(on_the_ways) > 1:
+        yield [on_the_ways]
+    everything = _everything(incident, trace, second)
+    if everything and everything != on_the_ways:
+        yield [everything]
+    calls = _calls(incident, first, second)
+    if calls:
+        yield [*([call] for call in calls), [*everything, *calls]]
+
+
+def _needed_variables(incident: Incident, steps, read: Collection[str], fails, budget: Budget) -> list[str]:
+    """The variables without which the steps do not fail so."""
     variables = list(dict.fromkeys((incident.database_env, *incident.app.env)))
     # Without a variable of these the application may reach the database that it names by default.
     holding = {incident.database_env} | {name for name, value in incident.app.env.items() if "{database_" in value}
-    free = [one for one in variables if one not in holding.intersection(read)]
-    if free and runs < _MOST_RUNS:
-        needed = [one for one in variables if one not in free]
-        if fails(steps, needed):
-            variables = needed
-        else:
-            kept = shrink(free, lambda some: fails(steps, [*needed, *some]), lambda: runs < _MOST_RUNS)
-            variables = [one for one in variables if one in needed or one in kept]
-    note = "" if runs < _MOST_RUNS else "stopped at the most runs allowed"
-    return Smallest(tuple(steps), paste(incident, steps, variables), runs, note)
+    free = [name for name in variables if name not in holding.intersection(read)]
+    if not free or not budget.left:
+        return variables
+    needed = [name for name in variables if name not in free]
+    if fails(steps, needed):
+        return needed
+    kept = shrink(free, lambda some: fails(steps, [*needed, *some]), lambda: budget.left)
+    return [name for name in variables if name in needed or name in kept]
 
 
 def shrink(items: list, fails: Callable[[list], bool], may_go_on: Callable[[], bool] = lambda: True) -> list:
@@ -127,16 +178,17 @@ def _same_failure(
         app = incident.app.model_copy(update={"env": env})
         tried = tried.model_copy(update={"app": app, "database_env": named})
     trace = reproduce(tried)
-    for one in trace.registrations:
-        if (one.table, one.outcome) == (second.table, second.outcome) and _place(one) == _place(second):
-            held = trace.holder(one)
-            if held is not None and _place(held) == _place(first):
+    for registration in trace.registrations:
+        same = (registration.table, registration.outcome) == (second.table, second.outcome)
+        if same and _site(registration) == _site(second):
+            held = trace.holder(registration)
+            if held is not None and _site(held) == _site(first):
                 return True
     return False
 
 
-def _place(one: Registration) -> tuple:
-    return one.site.file, one.site.line, one.site.name
+def _site(registration: Registration) -> tuple:
+    return registration.site.file, registration.site.line, registration.site.name
 
 
 def _importable(module: str | None) -> bool:
@@ -149,13 +201,27 @@ def _step(module: str) -> Step:
     return Step.model_validate({"import": module})
 
 
-def _guesses(trace: Trace, first: Registration, second: Registration) -> list[list[Step]]:
-    by_path = {one.module for one in trace.imports if one.how in ("loader", "exec")}
-    names = [one.frame.module for one in (first, second)]
+def _by_path(trace: Trace) -> set[str]:
+    """Modules that were executed by a path, and not imported by their name."""
+    return {import_.module for import_ in trace.imports if import_.how in ("loader", "exec")}
+
+
+def _by_modules(trace: Trace, first: Registration, second: Registration) -> list[list[Step]]:
+    """The two modules that register the table, or the one that imports both."""
+    by_path = _by_path(trace)
+    names = [registration.frame.module for registration in (first, second)]
     lists = []
     if all(_importable(name) and name not in by_path for name in names):
         lists = [[names[1]], names] if names[0] != names[1] else [[names[0]]]
     return [[_step(name) for name in chosen] for chosen in lists]
+
+
+def _on_the_ways(trace: Trace, first: Registration, second: Registration) -> list[Step]:
+    """The modules whose lines lead to the two registrations, in the order in which they began."""
+    by_path = _by_path(trace)
+    leading = [frame.module for registration in (first, second) for frame in registration.chain if frame.application]
+    names = dict.fromkeys(name for name in leading if _importable(name) and name not in by_path)
+    return [_step(name) for name in names]
 
 
 def _calls(incident: Incident, first: Registration, second: Registration) -> list[Step]:
@@ -163,9 +229,9 @@ def _calls(incident: Incident, first: Registration, second: Registration) -> lis
 
     With the arguments that a command line gives them, where one does.
     """
-    found: dict[str, Step] = {}
-    texts = [*(one.text for one in incident.startup if one.kind in ("serve", "command")), *incident.app.env.values()]
-    given = [one for text in texts for one in re.findall(r"(?<![\w.])([\w.]+:\w+)(\([^()]*\))", text)]
+    calls: dict[str, Step] = {}
+    texts = [*(step.text for step in incident.startup if step.kind in ("serve", "command")), *incident.app.env.values()]
+    written = [call for text in texts for call in re.findall(r"(?<![\w.])([\w.]+:\w+)(\([^()]*\))", text)]
     for chain in (first.chain, second.chain):
         before: Frame | None = None
         for frame in chain:
@@ -175,25 +241,25 @@ def _calls(incident: Incident, first: Registration, second: Registration) -> lis
             if not entered or not _importable(frame.module) or not frame.function.isidentifier():
                 continue
             name = f"{frame.module}:{frame.function}"
-            arguments = next((one for target, one in given if target == name and one != "()"), None)
+            arguments = next((text for target, text in written if target == name and text != "()"), None)
             if arguments is None:
-                found.setdefault(name, Step.model_validate({"call": name}))
+                calls.setdefault(name, Step.model_validate({"call": name}))
             else:
                 text = f"import {frame.module}; {frame.module}.{frame.function}{arguments}"
-                found.setdefault(name, Step.model_validate({"code": text}))
-    return list(found.values())[:_MOST_CALLS]
+                calls.setdefault(name, Step.model_validate({"code": text}))
+    return list(calls.values())[:_MOST_CALLS]
 
 
 def _everything(incident: Incident, trace: Trace, second: Registration) -> list[Step]:
     """Every module of the application that was imported by name before the second registration, then the startup's own steps."""
     modules = [
-        one.module
-        for one in trace.imports
-        if one.application
-        and one.how == "import"
-        and one.process == second.process
-        and one.began < second.at
-        and _importable(one.module)
+        import_.module
+        for import_ in trace.imports
+        if import_.application
+        and import_.how == "import"
+        and import_.process == second.process
+        and import_.began < second.at
+        and _importable(import_.module)
     ]
     own = [step for step in incident.startup if step.in_process]
     return [_step(name) for name in dict.fromkeys(modules)] + own

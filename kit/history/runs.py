@@ -11,6 +11,7 @@ from typing import Any
 
 from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import write_whole
+from ..base.progress import Step
 from ..base.redact import redact
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
@@ -78,7 +79,7 @@ def observe(incident: Incident, trace: Trace) -> Seen:
     wanted = incident.expect.table
     conflicts = [one for one in trace.conflicts if wanted in (None, one.table)]
     failed = [f"step {one.number} ({one}): {one.error or 'never ran'}" for one in trace.steps if not one.ok]
-    blocked = trace.broke or (failed[0] if failed else None)
+    blocked = str(trace.broke or "") or (failed[0] if failed else None)
     swallowed = tuple(
         (str(one.error), tuple(dict.fromkeys(frame.file for frame in application_frames(one.chain))))
         for one in trace.swallowed
@@ -289,4 +290,6 @@ class Runner:
         verdict, _ = judge(seen, self.reference)
         # The subject last: one that ends in `token` and a colon after it would look like a secret.
         subject = self.commits[sha].subject if sha in self.commits else ""
-        self.progress(f"build {len(self.seen)}: {verdict}, {sha[:9]} {subject}".rstrip())
+        says = f"build {len(self.seen)}: {verdict}, {sha[:9]} {subject}".rstrip()
+        likely = 2 * max(1, len(self.commits).bit_length())  # each of the two boundaries takes some halvings
+        self.progress(Step(says, "builds", len(self.seen), max(likely, len(self.seen) + 1)))

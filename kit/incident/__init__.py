@@ -1,5 +1,6 @@
 """What is looked at: the incident file, the build in git, copies, patches, sources."""
 
-from .model import Incident, load
+from .load import load
+from .model import Incident
 
 __all__ = ["Incident", "load"]

@@ -38,7 +38,7 @@ def import_statements(root: Path, folders: list[str]) -> tuple[Statement, ...]:
     By ``ast`` and not by grimp: it needs no package without ``__init__.py`` to be named, executes nothing, goes
     on after a file that cannot be parsed, and tells an import in a function from one at module level.
     """
-    files = {name: path for path in _sources(root) if (name := path.relative_to(root).as_posix())}
+    files = {name: path for path in sources_below(root) if (name := path.relative_to(root).as_posix())}
     modules = {module_name(file, folders): file for file in files}
     found = []
     for file, path in files.items():
@@ -59,7 +59,7 @@ def import_statements(root: Path, folders: list[str]) -> tuple[Statement, ...]:
     return tuple(sorted(found, key=lambda one: (one.file, one.line, one.imported)))
 
 
-def _sources(root: Path) -> list[Path]:
+def sources_below(root: Path) -> list[Path]:
     """The application's own sources, without tests, hidden folders and Alembic's revisions."""
     found = []
     for path in sorted(root.rglob("*.py")):
@@ -75,7 +75,7 @@ def named_tables(root: Path) -> tuple[list[Named], list[str]]:
     :returns: the tables, by file and line; and the files that could not be read, each with the reason
     """
     found, unread = [], []
-    for path in _sources(root):
+    for path in sources_below(root):
         name = path.relative_to(root)
         try:
             tree = ast.parse(path.read_bytes(), str(name))

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from papermill.clientwrap import PapermillNotebookClient
@@ -11,9 +12,11 @@ from papermill.engines import Engine, papermill_engines
 from papermill.log import logger
 
 from ..base import interrupt
+from ..base.progress import Step
 from ..base.scan import WHOLE
 
 NAME = "kit"
+_KIT = str(Path(__file__).resolve().parents[2])  # the folder that holds the package
 _ASK_AGAIN = 2.0  # seconds: a kernel that has not yet begun with the cell does not hear
 _MOST_ASKING = 15
 # A kernel is interrupted when it is shut down, and would tell the terminal of that as an error.
@@ -30,7 +33,9 @@ class _Client(PapermillNotebookClient):
 
     def execute(self, **named) -> Any:
         interrupt.under_way(self, _Client.end)
-        return super().execute(env={**os.environ, WHOLE: "1"}, **named)
+        # The kernel runs the kit that runs it, also where another one is installed beside it.
+        path = os.pathsep.join([_KIT, *filter(None, [os.environ.get("PYTHONPATH")])])
+        return super().execute(env={**os.environ, WHOLE: "1", "PYTHONPATH": path}, **named)
 
     def execute_cell(self, cell: Any, cell_index: int, **named) -> Any:
         interrupt.check()
@@ -42,8 +47,10 @@ class _Client(PapermillNotebookClient):
 
     def process_message(self, message: dict, *given, **named) -> Any:
         content = message["content"]
-        if (content.get("metadata") or {}).get("kit") == "progress":
-            self.progress(content["data"]["text/plain"])
+        about = content.get("metadata") or {}
+        if about.get("kit") == "progress":
+            says, step = about["kit_says"], about["kit_step"]
+            self.progress(Step(says, *step) if step else says)
         return super().process_message(message, *given, **named)
 
     def end(self) -> None:

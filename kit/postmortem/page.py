@@ -16,17 +16,26 @@ from ..base.redact import safe
 from .clean import Dresser, clean_output, clean_prose, with_anchors
 
 TEMPLATE = Path(__file__).with_name("template")
-_BROKEN_TAGS = ("papermill-error-cell-tag",)
+_BROKEN_TAG = "papermill-error-cell-tag"
+
+
+_HEADING = re.compile(r"(?m)^(?=#{2,3} )")
+_LEFT_OUT = ("progress", "absent", "lab")  # places of outputs that are for the notebook alone
 
 
 @dataclass
-class Cell:
-    """What the template shows of one cell; everything in it is clean HTML."""
+class Section:
+    """What stands below one heading; everything in it is clean HTML."""
 
-    kind: str  # prose or code
-    html: str = ""
-    label: str = ""
-    outputs: list[str] = field(default_factory=list)
+    html: list[str] = field(default_factory=list)
+    headings: list[tuple[int, str, str]] = field(default_factory=list)  # (level, id, text)
+    shows: bool = False  # an output that the page shows
+    empty: bool = False  # an output that it does not
+
+    @property
+    def kept(self) -> bool:
+        """Has it anything to say? A question whose every answer is absent is not asked."""
+        return self.shows or not self.empty
 
 
 @dataclass
@@ -38,7 +47,8 @@ class Page:
     verdict: str = ""
     trouble: str = ""
     contents: list[tuple[str, str]] = field(default_factory=list)  # (id, text)
-    cells: list[Cell] = field(default_factory=list)
+    sections: list[list[str]] = field(default_factory=list)
+    code: list[tuple[str, str]] = field(default_factory=list)  # (label, HTML), of every code cell
 
 
 def render(notebook: Any, *, title: str) -> str:
@@ -56,45 +66,80 @@ def fill(template: str, **values: Any) -> str:
 
 
 def read_page(notebook: Any, *, title: str) -> Page:
-    """What the page shows of a notebook: prose, folded code, outputs; the verdict taken to the top."""
+    """What the page shows of a notebook: prose and outputs by section, the verdict taken to the top, the code to the end."""
     page = Page(title=safe(title))
-    dress, taken = Dresser(), {"contents": 1}
-    number = 0
+    reading = _Reading(page)
     injected = any("injected-parameters" in cell.metadata.get("tags", []) for cell in notebook.cells)
-
-    def heading(level: int, name: str, text: str) -> None:
-        if level == 2:
-            page.contents.append((name, text))
-
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
-        if cell.cell_type == "markdown" and not any(tag in tags for tag in _BROKEN_TAGS):
-            source = cell.source
-            first = re.match(r"\s*#\s+(.+)\n*", source)
-            if first and not page.kind:
-                page.kind, source = safe(first.group(1).strip()), source[first.end() :]
-            page.cells.append(Cell("prose", with_anchors(dress(clean_prose(_markdown(source))), taken, heading)))
+        if cell.cell_type == "markdown" and _BROKEN_TAG not in tags:
+            reading.prose(cell.source, shown="lab" not in tags)
         elif cell.cell_type == "code":
-            number += 1
-            if injected and "parameters" in tags:
-                continue  # another incident's, which this run replaced
-            shown = Cell("code", _highlighted(cell.source), _label(tags, number))
-            for output in cell.get("outputs", []):
-                place = output.get("metadata", {}).get("kit")
-                html = "" if place == "progress" else dress(_output(output, number))
-                if place == "verdict" and not page.verdict:
-                    page.verdict = html
-                elif html:
-                    shown.outputs.append(html)
-            page.cells.append(shown)
+            # Another incident's parameters, which this run replaced, are not shown.
+            reading.code(cell, tags, shown=not (injected and "parameters" in tags))
+    kept = [section for section in reading.sections if section.kept]
+    page.sections = [section.html for section in kept]
+    page.contents = _contents(kept)
     page.trouble = _trouble(notebook)
     return page
 
 
+def _contents(sections: list[Section]) -> list[tuple[str, str]]:
+    """The questions of a page; a heading that has others below it is none."""
+    headings = [heading for section in sections for heading in section.headings]
+    below = [*headings[1:], (2, "", "")]
+    return [
+        (name, text)
+        for (level, name, text), (next_level, *_) in zip(headings, below, strict=False)
+        if level <= 3 and not (level == 2 and next_level == 3)
+    ]
+
+
+class _Reading:
+    """Takes the cells of a notebook one after the other, and fills the sections of its page."""
+
+    def __init__(self, page: Page):
+        self.page = page
+        self.sections = [Section()]
+        self.dress, self.taken = Dresser(), {"contents": 1}
+        self.number = 0
+
+    def prose(self, source: str, *, shown: bool) -> None:
+        """A markdown cell; the first heading of the notebook says what kind of page it is."""
+        first = re.match(r"\s*#\s+(.+)\n*", source)
+        if first and not self.page.kind:
+            self.page.kind, source = safe(first.group(1).strip()), source[first.end() :]
+        if not shown:
+            return
+        for number, piece in enumerate(_HEADING.split(source)):
+            if number or _HEADING.match(piece):
+                self.sections.append(Section())
+            section = self.sections[-1]
+            cleaned = self.dress(clean_prose(_markdown(piece)))
+            html = with_anchors(cleaned, self.taken, lambda *heading: self.sections[-1].headings.append(heading))
+            if html.strip():
+                section.html.append(f'<div class="prose">\n{html}</div>')
+
+    def code(self, cell: Any, tags: list[str], *, shown: bool) -> None:
+        """A code cell: its outputs go into the section, its code to the end of the page."""
+        self.number += 1
+        section = self.sections[-1]
+        for output in cell.get("outputs", []):
+            place = output.get("metadata", {}).get("kit")
+            html = "" if place in _LEFT_OUT else self.dress(_output(output, self.number))
+            if place == "verdict" and not self.page.verdict:
+                self.page.verdict, html = html, ""
+            if html:
+                section.html.append(f'<div class="output">{html}</div>')
+            section.shows, section.empty = section.shows or bool(html), section.empty or not html
+        if shown and cell.source.strip():
+            self.page.code.append((_label(tags, self.number), _highlighted(cell.source)))
+
+
 def _label(tags: list[str], number: int) -> str:
     if "injected-parameters" in tags:
-        return f"Parameters of this run, cell {number}"
-    return f"Parameters, cell {number}" if "parameters" in tags else f"Code of cell {number}"
+        return f"Cell {number}, parameters of this run"
+    return f"Cell {number}, parameters" if "parameters" in tags else f"Cell {number}"
 
 
 def _trouble(notebook: Any) -> str:

@@ -14,14 +14,15 @@ from ..base import interrupt
 from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import folder as temporary_folder
 from ..base.janitor import write_whole
+from ..base.places import notebooks
 from ..base.redact import redacted
-from ..incident.model import Incident, find_interpreter
+from ..incident.model import Incident
 from ..startup.run import reproduce
 from ..startup.workspace import refuse_patches
 from ..trace.expected import shows_incident
 
 _LONGEST_SOCKET = 100  # bytes; macOS takes 103 with what ZeroMQ appends, Linux 107
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "postmortem.ipynb"
+NOTEBOOK = notebooks() / "postmortem.ipynb"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def publish(
     from ..base.scan import refuse_secrets
     from .page import render
 
-    find_interpreter(incident)  # what cannot begin is said now, and not from within the notebook
+    incident.python  # noqa: B018 - what cannot begin is said now, and not from within the notebook
     try:
         refuse_patches(incident, incident.fixes)
     except IncidentError:

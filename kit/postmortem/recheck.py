@@ -15,7 +15,7 @@ from ..base.errors import IncidentError, KitError
 from ..base.interrupt import interruptible, pool_of, under_way
 from ..base.janitor import at_end
 from ..base.redact import redact, safe
-from ..incident.model import load
+from ..incident.load import load
 from .record import Claim, compared, read_record, write_record
 
 VERDICTS = {

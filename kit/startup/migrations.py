@@ -11,11 +11,11 @@ from pathlib import Path
 from ..base.redact import redact
 from ..incident.model import Incident
 from ..trace.reader import read_trace
-from ..trace.values import Trace
+from ..trace.values import Broke, Trace
 from .process import run
 from .workspace import Workspace
 
-_CHILD = str(Path(__file__).parent / "child" / "ask_alembic.py")
+ALEMBIC_CHILD = str(Path(__file__).parent / "child" / "ask_alembic.py")
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,12 @@ class Migrations:
     models: dict[str, list[str]] | None = None
     database: dict[str, list[str]] | None = None
     trace: Trace | None = None
+    broke: Broke | None = None  # where that is why it could not compare
 
 
 def find_config(incident: Incident, space: Workspace) -> str | None:
     """The ``alembic.ini`` that a check or a step names, else the one in the working folder or below the root."""
-    named = next((check.migrations for check in incident.checks if check.migrations), None)
+    named = next((check.migrations for check in incident.all_checks if check.migrations), None)
     if named is not None:
         return named
     by_step = []
@@ -61,7 +62,7 @@ def _commands(incident: Incident) -> list[list[str]]:
     """The words of every command line of an incident; one that no shell would read is left out."""
     texts = [one.text for one in (*incident.startup, *incident.prepare) if one.kind in ("command", "serve")]
     found = []
-    for text in [*texts, *(check.command for check in incident.checks if check.command)]:
+    for text in [*texts, *(check.command for check in incident.all_checks if check.command)]:
         with suppress(ValueError):
             found.append(shlex.split(text))
     return found
@@ -90,12 +91,12 @@ def flask_application(incident: Incident) -> tuple[str, str]:
 def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrations:
     """Compare models and database as ``alembic check`` does, in the application's interpreter, traced."""
     answer = space.folder / f"{name}.json"
-    words = [space.python, _CHILD, "look", config, str(answer), *flask_application(incident)]
+    words = [space.python, ALEMBIC_CHILD, "look", config, str(answer), *flask_application(incident)]
     ran = run(words, space, incident.limits, name, traced=True)
     trace = read_trace(incident, space, [ran.ended])
     if not answer.exists():
         problem = ran.why or last_line(ran.stderr) or f"exit code {ran.code}"
-        return Migrations(redact(f"Alembic could not compare: {problem}"), trace=trace)
+        return Migrations(redact(f"Alembic could not compare: {problem}"), trace=trace, broke=ran.why)
     found = json.loads(answer.read_text("utf-8"))
     return Migrations(
         None,
@@ -116,9 +117,9 @@ def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple
     """
     answer = space.folder / f"{name}.json"
     with _emptied(incident, space) as empty:
-        ran = run([space.python, _CHILD, "build", config, str(answer)], empty, incident.limits, name)
+        ran = run([space.python, ALEMBIC_CHILD, "build", config, str(answer)], empty, incident.limits, name)
     if not answer.exists():
-        return {}, redact(ran.why or last_line(ran.stderr) or f"exit code {ran.code}")
+        return {}, redact(str(ran.why or last_line(ran.stderr) or f"exit code {ran.code}"))
     found = json.loads(answer.read_text("utf-8"))
     return found["tables"], redact(found["stopped"]) if found["stopped"] else None
 

@@ -25,6 +25,7 @@ from ..base.janitor import mark
 from ..incident.copying import copy_tree
 from ..incident.model import Incident
 from ..incident.repository import QUIET, git_environment, open_repository
+from ..incident.steps import Preparation
 
 _IDLE = 8  # bundles that a worker keeps for the next startup of the same application
 
@@ -95,14 +96,22 @@ def _relative(incident: Incident) -> tuple[Incident, dict[str, Path]]:
     app = incident.app
     python = app.python if app.python is None or "/" not in app.python else str(incident.resolve(app.python))
     where = {"root": inside(app.root), "repository": inside(app.repository), "python": python}
-    fixes = {
-        name: fix.model_copy(update={"patches": [inside(patch) for patch in fix.patches]})
-        for name, fix in incident.fixes.items()
-    }
+
+    def packed(steps: list[Preparation] | None) -> list[Preparation] | None:
+        if steps is None:
+            return None
+        return [one.model_copy(update={"text": inside(one.text)}) if one.kind == "sql" else one for one in steps]
+
+    fixes = {}
+    for name, fix in incident.fixes.items():
+        its = fix.python if fix.python is None or "/" not in fix.python else str(incident.resolve(fix.python))
+        patches = [inside(patch) for patch in fix.patches]
+        fixes[name] = fix.model_copy(update={"patches": patches, "prepare": packed(fix.prepare), "python": its})
     portable = incident.model_copy(
         update={
             "app": app.model_copy(update=where),
             "fixes": fixes,
+            "prepare": packed(incident.prepare),
             "log": inside(incident.log),
             "history": inside(incident.history),
             "file": Path(incident.file.name),

@@ -16,8 +16,10 @@ from typing import NamedTuple
 from ..base import interrupt
 from ..base.errors import RunBroke
 from ..base.janitor import end_processes_inside, forget, mark, wait_for
-from ..incident.model import Limits, Step
-from ..trace.reader import Asked, Ended, Guards, signal_name
+from ..incident.model import Limits
+from ..incident.steps import Step
+from ..trace.ran import Asked, Ended, Guards, ended_by
+from ..trace.values import Broke
 from .workspace import Workspace
 
 LOOK = 0.1  # seconds between looks at the limits
@@ -55,7 +57,7 @@ class Process:
     def orphaned(self) -> dict:
         """Its supervisor was killed: what that would have ended is ended here."""
         left = end_processes_inside(self.inside)
-        return {"status": None, "error": None, "why": "its supervisor was killed", "left": left}
+        return {"status": None, "error": None, "why": Broke("killed", "its supervisor was killed"), "left": left}
 
     def finish(self, *, kill: bool = False) -> None:
         """Ask for the end by SIGINT, or kill at once; returns when nothing of it is left."""
@@ -104,7 +106,7 @@ class Ran(NamedTuple):
     """A command that ran to its end, or past a limit: ``why`` says which."""
 
     ok: bool
-    why: str | None
+    why: Broke | None
     code: int | None
     stdout: str
     stderr: str
@@ -237,25 +239,26 @@ def end_at_limit(process: Process, seconds: float, limits: Limits, space: Worksp
     return asked
 
 
-def beyond(process: Process, seconds: float, limits: Limits, space: Workspace, free: int) -> str | None:
-    """Which limit is passed, in words; None while none is. The seconds are those of one step."""
+def beyond(process: Process, seconds: float, limits: Limits, space: Workspace, free: int) -> Broke | None:
+    """Which limit is passed; None while none is. The seconds are those of one step."""
     if time.monotonic() - process.since() > seconds:
-        return f"still running after {seconds:g} seconds (limits.seconds)"
+        return Broke("limit", f"still running after {seconds:g} seconds (limits.seconds)", "seconds")
     if printed := printed_too_much(process, limits):
         return printed
     if space.postgresql and space.postgresql.size() > limits.disk_mb << 20:
-        return f"its database holds more than {limits.disk_mb} MB (limits.disk_mb)"
+        return Broke("limit", f"its database holds more than {limits.disk_mb} MB (limits.disk_mb)", "disk_mb")
     # Walking the workspace costs more than asking the disk: only when enough is gone from the disk.
     gone = free - shutil.disk_usage(space.folder).free
     if gone > limits.disk_mb << 20 and _size(space.folder) > limits.disk_mb << 20:
-        return f"wrote more than {limits.disk_mb} MB (limits.disk_mb)"
+        return Broke("limit", f"wrote more than {limits.disk_mb} MB (limits.disk_mb)", "disk_mb")
     return None
 
 
-def printed_too_much(process: Process, limits: Limits) -> str | None:
+def printed_too_much(process: Process, limits: Limits) -> Broke | None:
     """Asked once more at the end: what prints fast fails at the largest file there may be before anybody looks."""
     too_much = process.printed() > limits.output_mb << 20
-    return f"printed more than {limits.output_mb} MB (limits.output_mb)" if too_much else None
+    says = f"printed more than {limits.output_mb} MB (limits.output_mb)"
+    return Broke("limit", says, "output_mb") if too_much else None
 
 
 def _size(folder: Path) -> int:
@@ -269,15 +272,21 @@ def _size(folder: Path) -> int:
     return total
 
 
-def outcome_of(process: Process, *, ok: bool | None, why: str | None, asked: Asked | None = None) -> Ended:
+def limit_of(answer: dict) -> Broke | None:
+    """Why the supervisor ended a process: the only limit that it watches is that of processes."""
+    why = answer.get("why")
+    return Broke("limit", why, "processes") if isinstance(why, str) else why
+
+
+def outcome_of(process: Process, *, ok: bool | None, why: Broke | None, asked: Asked | None = None) -> Ended:
     answer = process.answer
     status = answer["status"]
     code = None if status is None else os.waitstatus_to_exitcode(status)
-    why = why or answer.get("why")
+    why = why or limit_of(answer)
     if answer["error"]:
-        why = f"cannot be started: {answer['error']}"
+        why = Broke("not-started", f"cannot be started: {answer['error']}")
     elif ok is None and not why and code is not None and code < 0:
-        why = f"ended by {signal_name(-code)}"
+        why = ended_by(-code)
     if ok is None:
         ok = code == 0 and not why
     guards = Guards(answer.get("guards", ()), answer.get("unguarded", ()), answer.get("refused", ()))

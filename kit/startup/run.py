@@ -4,14 +4,17 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..base import interrupt
 from ..base.errors import RunBroke
 from ..base.redact import redact
-from ..incident.model import Incident, Limits, Step
-from ..trace.reader import Ended, read_trace, signal_name
-from ..trace.values import Trace
+from ..incident.model import Incident, Limits
+from ..incident.steps import Step
+from ..trace.ran import Ended, ended_by
+from ..trace.reader import read_trace
+from ..trace.values import Broke, Trace
 from .ports import answers, free_port
 from .process import (
     LOOK,
@@ -19,12 +22,14 @@ from .process import (
     beyond,
     command_line,
     end_at_limit,
+    limit_of,
     outcome_of,
     printed_too_much,
     served,
     start,
     wait,
 )
+from .state import KINDS, bring
 from .workspace import Workspace, workspace
 
 _POLL = 0.02  # seconds between looks whether a server answers
@@ -67,9 +72,15 @@ def run_startup(
     progress: Callable[[str], None] = lambda text: None,
 ) -> Trace:
     """As :func:`reproduce`, in a workspace that is already there."""
+    before: list[dict] = []
     for number, step in enumerate(incident.prepare, 1):
         progress(f"prepare {number}: {step}")
-        prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
+        if step.kind in KINDS:
+            prepared = bring(incident, space, step, f"prepare-{number}").ended
+        else:
+            prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
+            created = read_trace(incident, space, [prepared]).created
+            before += [{**one, "step": f"prepare {number}"} for one in created]
         if prepared.why or not prepared.ok:
             raise RunBroke(
                 f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "
@@ -102,16 +113,18 @@ def run_startup(
             died = process.ended()
             process.finish()
             ended.append(outcome_of(process, ok=not died, why=_died(process) if died else None))
-    return read_trace(incident, space, sorted(ended, key=lambda one: one.steps[0][0]))
+    trace = read_trace(incident, space, sorted(ended, key=lambda one: one.steps[0][0]))
+    return replace(trace, before=tuple(before))
 
 
-def _died(process: Process) -> str:
+def _died(process: Process) -> Broke:
     """How a server ended that should have stayed up."""
     status = process.answer["status"]
     code = None if status is None else os.waitstatus_to_exitcode(status)
-    how = process.answer["why"] or ("" if code is None else f"exit code {code}")
-    how = how if code is None or code >= 0 else f"ended by {signal_name(-code)}"
-    return "the server ended while it was asked" + (f" ({how})" if how else "")
+    why = limit_of(process.answer) or (ended_by(-code) if code is not None and code < 0 else None)
+    how = why.says if why is not None else "" if code is None else f"exit code {code}"
+    says = "the server ended while it was asked" + (f" ({how})" if how else "")
+    return Broke("died", says) if why is None else replace(why, says=says)
 
 
 def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
@@ -149,7 +162,9 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
             if why:
                 asked = end_at_limit(process, limits.seconds, limits, space, free)
                 process.finish(kill=True)
-                return process, outcome_of(process, ok=False, why=f"no answer on its port; {why}", asked=asked)
+                return process, outcome_of(
+                    process, ok=False, why=replace(why, says=f"no answer on its port; {why}"), asked=asked
+                )
     except BaseException:
         process.finish(kill=True)
         raise

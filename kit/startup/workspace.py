@@ -18,7 +18,7 @@ from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import folder as temporary_folder
 from ..base.janitor import mark, remove
 from ..incident.copying import copy_tree
-from ..incident.model import Incident, place
+from ..incident.model import Incident
 from ..incident.repository import QUIET, git_environment
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
     _put_probe(folder / "probe", python)
     environment = _environment(incident, folder, root, python)
     environment |= {name: _filled(value, url, postgresql) for name, value in incident.app.env.items()}
-    environment[incident.database_env] = url
+    environment.setdefault(incident.database_env, url)  # what is written there holds the scratch database itself
     left = (*(incident._packed or ()), *left)
     return Workspace(folder, root, workdir, python, environment, url, left, postgresql, tuple(patched))
 
@@ -148,7 +148,7 @@ def refuse_patches(incident: Incident, fixes: Iterable[str]) -> None:
                         remove(root)
                 except IncidentError as error:
                     said = str(error).replace(f"{incident.folder}{os.sep}", "")
-                    problems.append(f"{place(incident, 'fixes', fix)}: fix {fix}: {said}")
+                    problems.append(f"{incident.place('fixes', fix)}: fix {fix}: {said}")
                     remove(root)
         except OSError as error:
             raise RunBroke(f"the patches could not be tried: {error}") from None

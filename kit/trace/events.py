@@ -18,7 +18,7 @@ _TYPES = {
     **dict.fromkeys(("t", "n", "i", "l", "c", "s", "o", "pid", "level"), (int,)),
     **dict.fromkeys(("b", "parent", "cols", "since"), (int, _NONE)),
     **dict.fromkeys(
-        ("fn", "to", "what", "url", "outcome", "how", "why", "implementation", "kind", "key", "logger"), (str,)
+        ("fn", "to", "what", "url", "outcome", "how", "why", "implementation", "r", "key", "logger"), (str,)
     ),
     **dict.fromkeys(("m", "f", "p", "th", "table", "cls", "mod", "name", "names"), (str, _NONE)),
     **dict.fromkeys(("via", "bound", "existing", "new", "mappers", "more", "loggers", "at"), (list, _NONE)),

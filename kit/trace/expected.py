@@ -5,18 +5,17 @@ from collections.abc import Sequence
 from ..base.redact import redact
 from ..incident.model import Incident
 from .advice import of_set_up
-from .values import Conflict, Trace, from_outside
-
-_REFUSED = "refused by the incident kit"  # in an error that the run's own guard raised: no incident of the application
+from .values import Conflict, Trace
 
 
 def shows_incident(incident: Incident, trace: Trace) -> bool:
     """Does the trace show what ``expect`` says? Without ``expect``: did anything go wrong?"""
     error, table = _expected(incident), incident.expect.table
     if error is None and table is None:
-        wrong = [(str(one.error), one.error) for one in trace.swallowed]
-        wrong += [(step.error or "", step.exception) for step in trace.steps if step.ok is False]
-        own = [said for said, error in wrong if not (_REFUSED in said or from_outside(said) or of_set_up(error))]
+        failed = [step for step in trace.steps if step.ok is False and not (step.broke and step.broke.from_outside)]
+        wrong = [(swallowed.error, str(swallowed.error)) for swallowed in trace.swallowed]
+        wrong += [(step.exception, step.error or "") for step in failed]
+        own = [text for error, text in wrong if refusal_in(trace, text) is None and not of_set_up(error)]
         return bool(trace.conflicts or own)
     conflicts = [one for one in trace.conflicts if table in (None, one.table)]
     if table is not None and not conflicts:
@@ -34,10 +33,10 @@ def why_not(incident: Incident, trace: Trace, *, told: bool = False) -> list[str
     :param told: the errors that were seen are told beside it
     """
     error, table = _expected(incident), incident.expect.table
-    refused = next((str(step.error) for step in trace.steps if step.error and _REFUSED in str(step.error)), None)
+    refused = next((what for step in trace.steps if step.error and (what := refusal_in(trace, step.error))), None)
     if refused is not None:
         return [
-            f"The kit itself refused what the application asked for: {refused.partition(_REFUSED)[0].rstrip(': ')}. Give it the scratch "
+            f"The kit itself refused what the application asked for: {refused}. Give it the scratch "
             "database: name the variable that it reads in database_env, or write '{database_url}' into app.env, an option of a step, "
             "or a settings file that a step under 'prepare' writes."
         ]
@@ -56,6 +55,11 @@ def why_not(incident: Incident, trace: Trace, *, told: bool = False) -> list[str
         said = f"registered a second time: {', '.join(tables)}" if tables else "no table was registered a second time"
         found.append(f"expect.table was not seen: {table!r}. {said[0].upper()}{said[1:]}.")
     return found
+
+
+def refusal_in(trace: Trace, text: str) -> str | None:
+    """What the run's own guards refused, where an error's text is of that: no incident of the application."""
+    return next((refused["what"] for refused in trace.refused if refused["what"] and refused["what"] in text), None)
 
 
 def _expected(incident: Incident) -> str | None:

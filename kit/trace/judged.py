@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .values import Trace, executed_by_alembic, from_outside
+from .values import Trace, executed_by_alembic
 
 _MOST = 5  # sentences shown of a long list
 
@@ -27,7 +27,7 @@ def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
     known = set(known)
     steps = [step for step in trace.steps if not step.ok]
     if trace.cut:
-        steps = [step for step in steps if step.ok is False and not from_outside(step.error)]
+        steps = [step for step in steps if step.ok is False and not (step.broke and step.broke.from_outside)]
     failed = [f"step {step.number} ({step}): {step.error or 'did not run'}" for step in steps]
     caught = [f"swallowed at {one.site}: {one.error}" for one in trace.swallowed if str(one.error) not in known]
     failed += dict.fromkeys(caught)  # one that is caught again and again is told once

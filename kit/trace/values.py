@@ -6,25 +6,45 @@ DataFrames.
 """
 
 import gc
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..base.errors import IncidentError
 from ..base.redact import redact
-from .edges import Edges
+from .edges import AsWritten, Edges, Place
+from .saved import load, save
 
-# In the reason why a run broke: it was ended at a limit or by somebody else, or never began.
-_FROM_OUTSIDE = re.compile(
-    r"\(limits\.\w+\)|supervisor was killed|ended by SIG(KILL|TERM|INT|HUP)\b|cannot be started: |^it did not begin: "
-)
+_FROM_OUTSIDE = ("limit", "killed", "not-started", "not-begun")
 
 
-def from_outside(why: str | None) -> bool:
-    """Does this reason lie outside of the application, so that another run of the same build may end otherwise?"""
-    return bool(why and _FROM_OUTSIDE.search(why))
+@dataclass(frozen=True)
+class Broke:
+    """Why a process, and with it the run, did not come to its end.
+
+    :ivar kind: ``limit`` it passed one, ``killed`` by a signal that nobody but another process sends, ``not-started``,
+        ``not-begun``, ``crashed`` by a signal of its own doing, ``ended`` in the middle of a step, ``died`` while it should have
+        stayed up, ``no-sqlalchemy``
+    :ivar says: the sentence that is shown; nothing is decided by it
+    :ivar limit: of ``limit``: its key below ``limits``
+    :ivar step: number of the startup's step, where it is known
+    """
+
+    kind: str
+    says: str
+    limit: str | None = None
+    step: int | None = None
+
+    def __str__(self) -> str:
+        return self.says
+
+    @property
+    def from_outside(self) -> bool:
+        """Does it lie outside of the application, so that another run of the same build may end otherwise?"""
+        return self.kind in _FROM_OUTSIDE
 
 
 class Frame(NamedTuple):
@@ -218,6 +238,28 @@ class Swallowed:
 
 
 @dataclass(frozen=True)
+class EngineMade:
+    """An engine came to be; ``driver`` is the URL's, as in ``postgresql+asyncpg``, ``asynchronous`` what that driver is."""
+
+    driver: str
+    asynchronous: bool
+    chain: tuple[Frame, ...]
+    process: int
+    step: str
+    at: int
+
+    @property
+    def site(self) -> Frame | None:
+        """Where the application makes it, or has a library make it."""
+        return next((frame for frame in reversed(self.chain) if frame.application), None)
+
+    @property
+    def within_asyncio(self) -> bool:
+        """Is it the core of an asynchronous engine? Then SQLAlchemy itself calls its driver as it must."""
+        return any(frame.file.startswith("sqlalchemy/ext/asyncio/") for frame in self.chain)
+
+
+@dataclass(frozen=True)
 class Behind:
     """An exception that a run which goes on past failures went past; ``follows``: only for want of an earlier one."""
 
@@ -239,6 +281,7 @@ class StepResult:
     seconds: float | None
     exception: Error | None = None
     output: str = ""
+    broke: Broke | None = None  # where it failed for that and not by an error of its own
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
@@ -254,12 +297,12 @@ class Trace:
     metadata: tuple[Metadata, ...]
     registrations: tuple[Registration, ...]
     cleared: tuple[dict, ...]
-    created: tuple[dict, ...]  # {metadata, url, table}: ``create_all`` ran, or ``create`` of one table
+    created: tuple[dict, ...]  # {metadata, url, table, process, step, at, chain} of a create_all, or of one table
     swallowed: tuple[Swallowed, ...]
     behind: tuple[Behind, ...]
     judged: tuple[dict, ...]
     refused: tuple[dict, ...]
-    broke: str | None  # why the run itself broke; None if it came to its end
+    broke: Broke | None  # why the run itself broke; None if it came to its end
     lost: tuple[str, ...]  # what could not be recorded
     provenance: dict[str, Any]
     entries: tuple[Entry, ...] = ()
@@ -267,17 +310,40 @@ class Trace:
     silenced: tuple[Silenced, ...] = ()
     forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
+    engines: tuple[EngineMade, ...] = ()
+    before: tuple[dict, ...] = ()  # as ``created``, of what ran before the startup; ``step`` is "prepare 1" and so on
 
     @classmethod
     def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
         """A startup that could not begin; ``steps`` are ``(kind, text)``."""
         never = tuple(StepResult(n, kind, text, None, None, None) for n, (kind, text) in enumerate(steps, 1))
-        return cls(never, (), Edges(), *[()] * 8, broke=f"it did not begin: {why}", lost=(), provenance={})
+        return cls(
+            never, (), Edges(), *[()] * 8, broke=Broke("not-begun", f"it did not begin: {why}"), lost=(), provenance={}
+        )
+
+    def save(self, file: str | Path) -> None:
+        """Write the trace to a file, its secrets masked; the form is that of :mod:`kit.trace.saved`.
+
+        :raises IncidentError: it cannot be written
+        """
+        save(self, file)
+
+    @classmethod
+    def load(cls, file: str | Path) -> "Trace":
+        """The trace that :meth:`save` wrote, or that a saved diagnosis holds.
+
+        :raises IncidentError: it cannot be read, is not whole, or is of a newer form
+        """
+        value = load(file, TYPES)
+        trace = value if isinstance(value, cls) else getattr(getattr(value, "looked", None), "trace", None)
+        if not isinstance(trace, cls):
+            raise IncidentError(f"{file}: there is no trace in it")
+        return trace
 
     @property
     def cut(self) -> bool:
         """Was it ended from outside, at a limit or by a kill? Then what it did not show may be there all the same."""
-        return from_outside(self.broke)
+        return self.broke is not None and self.broke.from_outside
 
     @property
     def whole(self) -> bool:
@@ -371,6 +437,29 @@ class Trace:
         while end > 1 and not lines[end - 1].strip():
             end -= 1
         return [(site.line + n, line) for n, line in enumerate(lines[:end])]
+
+
+# What a saved trace may hold.
+TYPES = (
+    AsWritten,
+    Behind,
+    Broke,
+    Edges,
+    EngineMade,
+    Entry,
+    Error,
+    Frame,
+    Import,
+    Metadata,
+    Place,
+    Record,
+    Registration,
+    Silenced,
+    Site,
+    StepResult,
+    Swallowed,
+    Trace,
+)
 
 
 def _indent(line: str) -> int:

@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..base.redact import redact
-from ..incident.model import Check, Http, Incident
+from ..incident.model import Incident
+from ..incident.steps import Check, Http
 from ..startup.child.uncompiled import uncompiled
 from ..startup.migrations import Migrations, last_line, look
 from ..startup.process import command_line, run
 from ..startup.workspace import Workspace
 from ..trace.judged import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
-from ..trace.values import Trace, from_outside
+from ..trace.values import Trace
 
 _NO_SERVER = "no server is up"
 _UNCOMPILED = str(Path(__file__).parents[1] / "startup" / "child" / "uncompiled.py")
@@ -43,7 +44,7 @@ class Asker:
     def _ask_alembic(self, check: Check, space: Workspace, name: str) -> CheckResult:
         found = self.migrated = look(self.incident, space, check.migrations, name)
         if found.problem:
-            ok = None if from_outside(found.problem) else False
+            ok = None if found.broke is not None and found.broke.from_outside else False
             return CheckResult(str(check), ok, found.problem, kind="migrations")
         problems = []
         if found.current != found.heads:
@@ -140,10 +141,12 @@ def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, 
     ran = run(
         command_line(space.filled(check.command.replace("{port}", str(port))), space), space, incident.limits, name
     )
-    seen = ran.why or (
+    seen = (ran.why and ran.why.says) or (
         f"exit code {ran.code}" + ("" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}")
     )
-    return CheckResult(str(check), None if from_outside(ran.why) else ran.ok, redact(seen), kind="command")
+    return CheckResult(
+        str(check), None if ran.why is not None and ran.why.from_outside else ran.ok, redact(seen), kind="command"
+    )
 
 
 def _uncompiled(space: Workspace, incident: Incident) -> str | None:

@@ -114,10 +114,12 @@ def make_guard(
         name = _name(incident)
 
         def none(because: str, tried: tuple[Tried, ...] = ()) -> Guard:
-            return Guard(name, finding.mechanism, reproduced, looked.trace.broke, None, because, tried)
+            return Guard(
+                name, finding.mechanism, reproduced, str(looked.trace.broke or "") or None, None, because, tried
+            )
 
         if looked.trace.broke or not reproduced:
-            return none(looked.trace.broke or "it does not reproduce, so no test can fail for it")
+            return none(str(looked.trace.broke or "") or "it does not reproduce, so no test can fail for it")
         if finding.mechanism in _CANNOT:
             return none(f"{finding.mechanism} cannot be guarded by a test: {_CANNOT[finding.mechanism]}")
         verified = verify(incident, executor=pool, progress=progress).verified if fixes is None else tuple(fixes)
@@ -253,7 +255,7 @@ def _in_docstring(text: str) -> str:
 
 def try_guard(incident: Incident, source: str, name: str, fix: str | None) -> Tried:
     """Run the guard as a script in a copy of the application, under the kit's own guards and limits."""
-    with workspace(incident, incident.changes_of(fix) if fix else []) as space:
+    with workspace(incident.with_fix(fix), incident.changes_of(fix) if fix else []) as space:
         file = space.root / f"test_{name}.py"
         file.write_text(source, encoding="utf-8")
         steps = len(incident.prepare) + len(incident.startup) + 2

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
+from ..base.progress import Step
 from ..base.redact import redact
 from ..diagnose.definitions import one_place
 from ..incident.model import Incident
@@ -14,7 +15,7 @@ from ..startup.run import reproduce
 from ..startup.workspace import refuse_patches
 from ..trace.expected import incident_tables, shows_incident
 from ..trace.judged import CheckResult, judge_mappers, judge_start
-from ..trace.values import Frame, Trace, application_frames, from_outside
+from ..trace.values import Frame, Trace, application_frames
 from .checks import Asker, answer_checks
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
@@ -85,7 +86,7 @@ def verify(
         stale = error  # of a build that is mended nobody asks for more
     results: dict[str, FixResult] = {}
     with pool_of(executor) as pool:
-        progress("control: starting the build as it is")
+        progress(Step("control: starting the build as it is", "fixes", 0, len(names) + 1))
         first = pool.submit(attempt, incident, None)
         # In a pool of our own fixes begin beside the control, so that no core waits for it. Without an incident
         # they are taken back; in somebody else's pool that would be others' time.
@@ -93,10 +94,8 @@ def verify(
         futures = {pool.submit(attempt, incident, name): name for name in (names if beside else ())}
         control = first.result()
         said = "the incident reproduces" if control.reproduced else "the incident does not reproduce"
-        progress(
-            f"control: {said}"
-            + (f"; trying {len(names)} fix{'es' if len(names) > 1 else ''}" if control.reproduced and names else "")
-        )
+        trying = f"; trying {len(names)} fix{'es' if len(names) > 1 else ''}" if control.reproduced and names else ""
+        progress(Step(f"control: {said}{trying}", "fixes", 1, len(names) + 1 if control.reproduced else 1))
         if not control.reproduced:
             pool.cancel()
             return Verification(control, False, (), ())
@@ -110,7 +109,8 @@ def verify(
             )
             held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold"
             why = "" if one.verdict == "cures" else f": {_short(one.because)}"
-            progress(f"fix {number} of {len(names)}, {one.name}: {held}, {one.verdict}{why}")
+            says = f"fix {number} of {len(names)}, {one.name}: {held}, {one.verdict}{why}"
+            progress(Step(says, "fixes", number + 1, len(names) + 1))
     fixes = tuple(results[name] for name in names)
     return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
 
@@ -118,6 +118,7 @@ def verify(
 def attempt(incident: Incident, fix: str | None = None) -> Attempt:
     """Start one build, the broken one or one with a fix, and ask every check."""
     changes = [] if fix is None else incident.changes_of(fix)
+    incident = incident.with_fix(fix)
     asker = Asker(incident)
     trace = reproduce(incident, patches=changes, judge=True, while_up=asker)
     checks = answer_checks(incident, trace, asker, incident_tables(incident, trace))
@@ -157,7 +158,12 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
     passed = {str(one.error) for one in control.trace.swallowed}
     found: dict[str, Frame | None] = {}
     for step in fix.trace.steps:
-        if step.ok is False and step.error and step.error not in failed and not from_outside(step.error):
+        if (
+            step.ok is False
+            and step.error
+            and step.error not in failed
+            and not (step.broke and step.broke.from_outside)
+        ):
             frames = step.exception.frames if step.exception is not None else ()
             found.setdefault(step.error, next((f for f in reversed(frames) if f.application), None))
     for one in fix.trace.swallowed:

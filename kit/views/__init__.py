@@ -1,39 +1,46 @@
 """Values as something to look at: HTML and plain text at once. Nothing is decided here."""
 
+from .after_imports import metadata, stepper
+from .banner import overview, verdict
+from .by_people import actions, impact, people, timeline
 from .diagnosis import behind, definitions, hypotheses, mechanism, smallest, static_and_run, unseen
-from .startup import collision, errors, imports, metadata, stepper, steps, swallowed
-from .verification import (
-    Progress,
-    actions,
-    before_and_after,
-    claims,
-    fixes,
-    impact,
-    matrix,
-    people,
-    provenance,
-    timeline,
-    verdict,
-)
+from .history import came_and_went, changes, claimed, searched
+from .import_ways import imports
+from .lines import collision, sites
+from .progress import Progress
+from .ran_with import provenance
+from .startup import errors, steps, swallowed
+from .triage import builds, deductions, frames, made_by
+from .verification import before_and_after, claims, fixes, matrix
 
 __all__ = [
     "Progress",
     "actions",
     "before_and_after",
     "behind",
+    "builds",
+    "came_and_went",
+    "changes",
+    "claimed",
     "claims",
     "collision",
+    "deductions",
     "definitions",
     "errors",
     "fixes",
+    "frames",
     "hypotheses",
     "impact",
     "imports",
+    "made_by",
     "matrix",
     "mechanism",
     "metadata",
+    "overview",
     "people",
     "provenance",
+    "searched",
+    "sites",
     "smallest",
     "static_and_run",
     "stepper",

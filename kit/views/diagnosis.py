@@ -1,18 +1,22 @@
 """What a notebook shows of a diagnosis: the mechanism, the definitions, what stands behind, each hypothesis."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 
 from ..diagnose.definitions import type_of
 from ..diagnose.diagnosis import Diagnosis
 from ..diagnose.hypotheses import Tested
+from ..diagnose.meaning import advice_on
 from ..trace.graph import import_graph
 from ..verify.verification import Verification, met
 from .markup import (
     Part,
     Shown,
+    absent,
     code,
     count,
     fold,
+    folded_table,
     items,
     join,
     para,
@@ -20,10 +24,12 @@ from .markup import (
     stack,
     strong,
     table,
+    with_code,
     with_places,
     word,
 )
 
+_MOST_NAMED = 8
 _MOST = 30  # rows of a table that could be as long as the application
 _VERDICTS = {"confirmed": True, "refuted": False, "undecided": None}
 
@@ -33,14 +39,20 @@ def mechanism(diagnosis: Diagnosis) -> Shown:
     finding = diagnosis.finding
     named = {"none": "No fault of this family", "undecided": "Undecided"}.get(finding.mechanism)
     top = para(strong(named)) if named else para("The mechanism is ", strong(finding.mechanism), ".")
-    broke = diagnosis.trace.broke
+    broke = str(diagnosis.trace.broke)
     because = ["the run broke, for the reason in the verdict" if one == broke else one for one in finding.because]
     parts = [top, items(map(with_places, because))]
+    if advised := advice_on(finding.mechanism):
+        parts.append(para(strong("What to do. "), advised))
+    if diagnosis.experiment is not None:
+        tried = diagnosis.experiment
+        verdict = word(_VERDICTS[tried.outcome], *[tried.outcome] * 3)
+        parts.append(para(strong("Tried. "), with_places(f"{tried.says}: "), verdict, ": ", with_places(tried.seen)))
     if finding.against:
         rows = [(slug, with_places(sentence)) for slug, sentence in finding.against.items()]
-        ruled_out = table("Neighbours ruled out", ("mechanism", "the fact that rules it out"), rows)
-        others = count(len(rows), "other mechanism")
-        parts.append(fold(f"{others}, each with the fact that rules it out", ruled_out))
+        name = f"{count(len(rows), 'other mechanism')}, each with the fact that rules it out"
+        parts.append(folded_table(name, ("mechanism", "the fact that rules it out"), rows))
+
     return Shown(parts)
 
 
@@ -48,7 +60,7 @@ def definitions(diagnosis: Diagnosis) -> Shown:
     """The competing definitions column by column, beside what the migrations create."""
     found = diagnosis.definitions
     if found is None:
-        return Shown([para("No table is defined twice: nothing competes.")])
+        return absent("No table is defined twice.")
     rows, marked = [], []
     for number, column in enumerate(found.columns):
         differs = ", ".join(column.differs) if column.first or column.second else "only in the migrations"
@@ -71,7 +83,8 @@ def definitions(diagnosis: Diagnosis) -> Shown:
         if which
         else para(_sentence(found.agrees))
     )
-    return Shown([agrees, table(f"Definitions of table {found.table}", heads, rows, marked=marked)])
+    differ = f"{len(marked)} of {count(len(rows), 'column')} differ" if marked else "no column differs"
+    return Shown([agrees, folded_table(f"Definitions of table {found.table}: {differ}", heads, rows, marked=marked)])
 
 
 def _sentence(text: str) -> str:
@@ -99,12 +112,12 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
     own = [one for one in diagnosis.masked if not one.follows]
     rest = [one for one in diagnosis.masked if one.follows]
     if diagnosis.finding.mechanism == "none":
-        return Shown([para("No fault was found, so nothing can stand behind it.")])
+        return absent("No fault was found, so none can be hidden behind it.")
     with_fixes = _met_by_fixes(diagnosis, verification) if verification is not None else []
     if not diagnosis.masked and diagnosis.beyond is not None and diagnosis.beyond.broke:
-        same = diagnosis.beyond.broke == diagnosis.trace.broke
+        same = diagnosis.trace.broke is not None and diagnosis.beyond.broke.kind == diagnosis.trace.broke.kind
         broke = f"The second run, which goes on past failures, broke too{', for the same reason.' if same else ': '}"
-        why = None if same else diagnosis.beyond.broke
+        why = None if same else str(diagnosis.beyond.broke)
         return Shown([para("" if with_fixes else "Not known. ", broke, why), *with_fixes])
     if not diagnosis.masked:
         said = "A second run, which went on past the first failure, met no error that the first startup had not shown."
@@ -141,14 +154,13 @@ def _met_by_fixes(diagnosis: Diagnosis, verification: Verification) -> list[Part
     if not rows:
         return []
     head = ("fix", "verdict", "error", "raised at", "in the first startup")
-    said = para("With the incident's error out of the way, the runs of the fixes met:")
-    return [said, table("Met by the runs of the fixes", head, rows)]
+    return [folded_table(f"{count(len(rows), 'error')} that only the runs of the fixes met", head, rows)]
 
 
 def hypotheses(diagnosis: Diagnosis) -> Shown:
     """Each hypothesis with the experiment that could refute it, the verdict and its evidence."""
     if not diagnosis.hypotheses:
-        return Shown([para("Nobody wrote down a hypothesis, and no table was registered twice.")])
+        return absent("Nobody wrote down a hypothesis, and no table was registered twice.")
     people = [one for one in diagnosis.hypotheses if one.of == "people"]
     added = [one for one in diagnosis.hypotheses if one.of == "kit"]
     parts = [_tested("What people believed", people)] if people else []
@@ -157,8 +169,10 @@ def hypotheses(diagnosis: Diagnosis) -> Shown:
 
 
 def _tested(caption: str, tested: list[Tested]) -> Part:
-    rows = [(one.claim, _verdict(one), one.evidence, one.experiment) for one in tested]
-    return table(caption, ("hypothesis", "verdict", "evidence", "experiment"), rows)
+    rows = [(with_code(one.claim), _verdict(one), with_places(one.evidence)) for one in tested]
+    tried = items(join(strong(one.claim), ": ", one.experiment) for one in tested)
+    shown = table(caption, ("hypothesis", "verdict", "evidence"), rows)
+    return stack(shown, fold("The experiments that decided", tried))
 
 
 def _verdict(one: Tested) -> Part:
@@ -169,25 +183,17 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     """The shortest list of imports and calls that still fails the same way, as a command to paste."""
     found = diagnosis.smallest
     if found is None:
-        return Shown([para("No table was registered twice: there is nothing to shorten.")])
+        return absent("No table was registered twice: there is nothing to shorten.")
     if not found.command:
         return Shown([para(_sentence(f"{found.note}; the startup itself is the shortest that is known"))])
-    count = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}, found in {found.runs} runs"
-    return Shown(
-        [
-            stack(
-                para(
-                    f"{count}. In the application's folder, where python is the application's own",
-                    " (… stands for what a secret of app.env is):" if "=… " in found.command else ":",
-                ),
-                preformatted(found.command),
-            )
-        ]
-    )
+    masked = " (… stands for the value of a secret in app.env)" if "=… " in found.command else ""
+    said = f"It fails in the same way with {count(len(found.steps), 'step')} (found in {count(found.runs, 'run')}). "
+    where = f"In the application's folder, with the application's own python{masked}:"
+    return Shown([stack(para(said, where), preformatted(found.command))])
 
 
 def static_and_run(diagnosis: Diagnosis) -> Shown:
-    """The import statements of the sources against the imports that ran: what never ran, and what no statement says."""
+    """The import statements in the code against the imports that ran: what never ran, and what ran without a statement."""
     graph = import_graph(diagnosis.trace, diagnosis.conflict)
     names = {one.key: one.module for one in graph.modules}
     # By file, not by name: what a library executes (Alembic's env.py) runs under a name of its own.
@@ -209,14 +215,17 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
         for e in edges
         if (e.file, names[e.imported]) not in written and (e.file, e.line, names[e.imported]) not in below
     ]
-    said = para(
-        f"{len(written)} imports stand in the sources, {len(ran)} ran. {len({(s.file, s.imported) for s in never})} never ran, "
-        f"and {len(unsaid)} ran that no import statement says."
-    )
-    parts = [said]
+    unrun = len({(s.file, s.imported) for s in never})
+    parts = [
+        para(
+            f"{count(len(written), 'import')} in the code, {len(ran)} ran. {unrun} never ran, and {len(unsaid)} ran "
+            "without an import statement."
+        )
+    ]
     if unsaid:
         rows = [(code(f"{e.file}:{e.line}"), names[e.importer], names[e.imported]) for e in unsaid[:_MOST]]
-        parts.append(table("Ran, and no import statement says so", ("at", "importer", "executed"), rows))
+        shown = table("Ran without an import statement", ("at", "importer", "executed"), rows)
+        parts.append(fold(f"{_first_of(unsaid, 'import')} that ran without an import statement", shown))
     if never:
         rows = [
             (
@@ -227,25 +236,25 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
             )
             for s in never[:_MOST]
         ]
-        shown = table("Stands in a source, and never ran", ("at", "importer", "imported", "where"), rows)
-        parts.append(fold(f"{len(never)} import statements that never ran, the first {min(len(never), _MOST)}", shown))
+        shown = table("In the code, and never ran", ("at", "importer", "imported", "where"), rows)
+        parts.append(fold(f"{_first_of(never, 'import statement')} that never ran", shown))
     return Shown(parts)
+
+
+def _first_of(found: Sequence, what: str) -> str:
+    shown = f", the first {_MOST}," if len(found) > _MOST else ""
+    return f"{count(len(found), what)}{shown}"
 
 
 def unseen(diagnosis: Diagnosis) -> Shown:
     """Tables that the sources name and that the startup, or Alembic's ``env.py``, did not see."""
     if not diagnosis.unseen:
-        return Shown([para("Every table that the sources name was seen.")])
+        return absent("Every table that the sources name was registered.")
     rows = [
         (one.named.table, code(f"{one.named.file}:{one.named.line}"), one.by, one.remedy, one.consequence or "–")
         for one in diagnosis.unseen
     ]
-    return Shown(
-        [
-            table(
-                "Models that nobody imported",
-                ("table", "defined at", "not seen by", "remedy", "what autogenerate would do"),
-                rows,
-            )
-        ]
-    )
+    head = ("table", "defined at", "not seen by", "what to do", "what autogenerate would do")
+    names = ", ".join(one.named.table for one in diagnosis.unseen[:_MOST_NAMED])
+    more = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
+    return Shown([folded_table(f"{count(len(rows), 'table')} not seen: {names}{more}", head, rows)])

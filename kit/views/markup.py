@@ -8,20 +8,41 @@ the page's own style sheet, and every colour has its word beside it.
 import base64
 import html
 import re
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ..base.redact import safe
 from ..base.scan import REMEDY, kinds_shown
+from .live_style import LIVE_STYLE
 
-# JupyterLab sets cells flush right and keeps no class's colour; the page has its own style and takes these out.
-_CELL = ' style="text-align:left;vertical-align:top;overflow-wrap:anywhere"'
+_UNBROKEN = 34  # characters of a word of code that stay in one line
+_LABEL = 160  # characters of a column's name
+# JupyterLab sets cells flush right, fixes the width of columns and keeps no class's colour: what it needs stands at the
+# element, in properties that it keeps in a notebook that is not trusted too. The page takes these out, it has its own style.
+# A colour is always a ground with its own text colour, so that it can be read on a light and on a dark theme.
+_TABLE = ' style="table-layout:auto;white-space:normal"'
+_CELL = ' style="text-align:left;vertical-align:top"'
+_LEFT = ' style="text-align:left;white-space:pre-wrap"'
 _CAPTION = ' style="text-align:left;font-weight:600"'
+_GOOD = "background-color:#1a7f37;color:#ffffff"
+_BAD = "background-color:#b42318;color:#ffffff"
+_OPEN = "background-color:#7d4e00;color:#ffffff"
+_BADGE = "padding:0 6px;border-radius:4px;white-space:nowrap"
+_CHANGED = "display:block;text-decoration:none;color:#1f2328"
 _STYLES = {
+    "kit-good": f"{_GOOD};{_BADGE}",
+    "kit-bad": f"{_BAD};{_BADGE}",
+    "kit-open": f"{_OPEN};{_BADGE}",
+    "kit-missing": f"{_OPEN};{_BADGE}",
     "kit-marked": "background:rgba(255,200,0,.22)",
     "kit-head kit-good": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #2da44e",
     "kit-head kit-bad": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #cf4a22",
     "kit-head kit-open": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #bf8700",
+    "kit-come": f"{_CHANGED};background-color:#dafbe1",
+    "kit-gone": f"{_CHANGED};background-color:#ffebe9",
+    "kit-line": f"{_CHANGED};background-color:#fff3bf",
+    "kit-differs": f"{_CHANGED};background-color:#e7ecf0;font-style:normal",
+    "kit-sides": "white-space:pre-wrap;text-align:left;table-layout:fixed;width:100%",
 }
 
 
@@ -38,23 +59,26 @@ Content = Part | str | int | None
 class Shown:
     """What a notebook cell displays: HTML where there is HTML, plain text elsewhere.
 
-    ``place`` tells the page where it belongs: ``verdict`` goes to the top, ``progress`` is left out. A notebook is
+    ``place`` tells the page where it belongs: ``verdict`` goes to the top; ``progress``, ``lab`` and ``absent`` are left
+    out, and a section in which all is absent with them. A notebook is
     saved and shared as it is, also where nobody publishes it: what would show a secret all the same is not displayed.
     """
 
-    def __init__(self, parts: Iterable[Part], place: str | None = None):
+    def __init__(self, parts: Iterable[Part], place: str | None = None, more: Mapping[str, Any] | None = None):
         parts = list(parts)
         # JupyterLab would set what stands between two dollar signs as a formula.
         self.html = f'<div class="kit mathjax_ignore">{"".join(part.html for part in parts)}</div>'
         self.text = "\n\n".join(part.text for part in parts if part.text)
         self.place = place
+        self.more = dict(more or {})  # for programs that read the output, beside the place
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         shown = self
         if kinds := kinds_shown(self.html, self.text):
             said = f"Not displayed, since a secret would show here ({', '.join(kinds)}). {REMEDY}"
             shown = Shown([tag("p", said, kind="kit-note")])
-        return {"text/html": shown.html, "text/plain": shown.text}, {"kit": self.place} if self.place else {}
+        about = {"kit": self.place, **self.more} if self.place else {}
+        return {"text/html": shown.html, "text/plain": shown.text}, about
 
     def __repr__(self) -> str:
         return self.text
@@ -101,19 +125,32 @@ def tag(name: str, *contents: Content, kind: str | None = None) -> Part:
 
 
 def code(text: object) -> Part:
-    return tag("code", str(text))
+    """Code in a line of text; a long one may break after a folder of its path, or after a dot, and nowhere else."""
+    shown = safe(str(text))
+    words = (word if len(word) <= _UNBROKEN else _PIECES.findall(word) for word in re.split("( )", shown))
+    return Part(
+        f"<code>{_joined(piece for word in words for piece in ([word] if isinstance(word, str) else word))}</code>",
+        shown,
+    )
 
 
+_PIECES = re.compile(r"[^/.]+[/.]*|[/.]+")  # of a path or dotted name
 _PLACE = re.compile(r"(?<![\w/.<])(?:[\w.-]+/)*[\w.-]*\w\.(?:pyi?|ini|cfg|toml|ya?ml)(?::\d+)?(?![\w/]|\.\w)")
 
 
 def with_places(sentence: str) -> Part:
     """A sentence in which each path of a file, with its line, is code."""
-    parts, end = [], 0
+    parts, end, sentence = [], 0, safe(sentence)
     for found in _PLACE.finditer(sentence):
         parts += [sentence[end : found.start()], code(found[0])]
         end = found.end()
     return join(*parts, sentence[end:])
+
+
+def with_code(text: str) -> Part:
+    """Text of people: what stands between backticks is code."""
+    pieces = re.split(r"`([^`\n]+)`", safe(text))  # as a whole: what is secret in it may be known by what stands before
+    return join(*(code(piece) if number % 2 else piece for number, piece in enumerate(pieces)))
 
 
 def breakable(text: object) -> Part:
@@ -126,11 +163,6 @@ def para(*contents: Content, kind: str | None = None) -> Part:
     return tag("p", *contents, kind=kind)
 
 
-def on_narrow(text: str) -> Part:
-    """A sentence that the page shows on a narrow screen only; JupyterLab and plain text never do."""
-    return Part(f'<p class="kit-narrow" style="display:none">{html.escape(safe(text))}</p>', "")
-
-
 def strong(*contents: Content) -> Part:
     return tag("strong", *contents)
 
@@ -138,6 +170,11 @@ def strong(*contents: Content) -> Part:
 def count(number: int, what: str) -> str:
     """A number with its noun: ``1 module``, ``2 modules``."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def absent(because: str) -> Shown:
+    """A view that has nothing to show for this incident: a note in JupyterLab, nothing on the page."""
+    return Shown([para(because, kind="kit-note")], place="absent")
 
 
 def missing(what: str) -> Part:
@@ -155,7 +192,7 @@ def _joined(pieces: Iterable[str]) -> str:
     shown = ""
     for one in pieces:
         # Not before a mark, and not where there is a space to break at.
-        shown += ("<wbr>" if shown and not shown[-1].isspace() and one[0].isalnum() else "") + html.escape(one)
+        shown += ("<wbr>" if shown and not shown[-1].isspace() and one[:1].isalnum() else "") + html.escape(one)
     return shown
 
 
@@ -187,14 +224,66 @@ def table(
         first, *others = row
         inner = f'<th scope="row" role="rowheader"{_CELL}>{first.html}</th>'
         for name, one in zip(head[1:], others, strict=True):
-            inner += f'<td role="cell" data-label="{html.escape(name)}"{_CELL}>{one.html}</td>'
+            inner += f'<td role="cell" data-label="{html.escape(name[:_LABEL])}"{_CELL}>{one.html}</td>'
         body.append(f'<tr role="row"{_class("kit-marked" if number in marked else None)}>{inner}</tr>')
     shown = (
-        f'<table role="table"{_class(kind)}><caption{_CAPTION}>{html.escape(caption)}</caption>'
+        f'<table role="table"{_class(kind)}{_TABLE}><caption{_CAPTION}>{html.escape(caption)}</caption>'
         f'<thead role="rowgroup"><tr role="row">{top}</tr></thead><tbody role="rowgroup">{"".join(body)}</tbody></table>'
     )
     lines = [" | ".join(head), *(" | ".join(one.text.replace("\n", " ") for one in row) for row in cells)]
     return Part(shown, f"{caption}\n" + "\n".join(lines))
+
+
+def mark(ok: bool | None, sign: str, meaning: str) -> Part:
+    """A judgement as a sign for a grid; its meaning is read out, and stands in plain text."""
+    kind = {True: "kit-good", False: "kit-bad", None: "kit-open"}[ok]
+    style = f' style="{_STYLES[kind]};text-decoration:none"'
+    return Part(f'<abbr class="{kind}" title="{html.escape(meaning)}"{style}>{sign}</abbr>', meaning)
+
+
+def grid(
+    caption: str,
+    head: Sequence[str],
+    columns: Sequence[str],
+    rows: Iterable[tuple[Content, Content, Sequence[Part]]],
+    *,
+    marked: Iterable[int] = (),
+) -> Part:
+    """A table of marks: its columns are numbered, and a legend below says what each number stands for.
+
+    :param rows: of each the name, the judgement and a mark a column
+    """
+    marked, columns = set(marked), [safe(column) for column in columns]
+    rows = [(part(name), part(verdict), marks) for name, verdict, marks in rows]
+    narrow = ' style="text-align:center;vertical-align:top"'
+    top = "".join(f'<th scope="col"{_CELL}>{html.escape(safe(name))}</th>' for name in head)
+    top += "".join(f'<th scope="col"{narrow}>{number}</th>' for number in range(1, len(columns) + 1))
+    body = []
+    for number, (name, verdict, marks) in enumerate(rows):
+        cells = "".join(f"<td{narrow}>{one.html}</td>" for one in marks)
+        inner = f'<th scope="row"{_CELL}>{name.html}</th><td{_CELL}>{verdict.html}</td>{cells}'
+        body.append(f"<tr{_class('kit-marked' if number in marked else None)}>{inner}</tr>")
+    shown = (
+        f'<table class="kit-grid"{_TABLE}><caption{_CAPTION}>{html.escape(safe(caption))}</caption>'
+        f"<thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    )
+    legend = items(columns, ordered=True)
+    signs = join(
+        mark(True, "✓", "✓"), " pass, ", mark(False, "✗", "✗"), " fail, ", mark(None, "?", "?"), " undecided, ",
+        mark(None, "–", "–"), " nothing to check.",
+    )  # fmt: skip
+    lines = [" | ".join([*head, *columns])]
+    lines += [" | ".join([name.text, verdict.text, *(one.text for one in marks)]) for name, verdict, marks in rows]
+    below = stack(para("The numbers stand for the checks: ", kind="kit-note"), legend, para(signs, kind="kit-note"))
+    return Part(f'{shown}<div class="kit-legend">{below.html}</div>', f"{caption}\n" + "\n".join(lines))
+
+
+def folded_table(
+    caption: str, head: Sequence[str], rows: Iterable[Sequence[Content]], *, marked: Iterable[int] = ()
+) -> Part:
+    """A table behind its own caption; in plain text it stands open."""
+    shown = table(caption, head, rows, marked=marked)
+    return Part(fold(caption, shown).html, shown.text)
 
 
 def fold(
@@ -212,6 +301,16 @@ def fold(
     return Part(shown, f"{top.text}\n{inner.text}" if open else top.text)
 
 
+def strip(contents: Iterable[Content]) -> Part:
+    """Boxes in a row, in order; they go on in the next row where there is no room."""
+    parts = [part(content) for content in contents]
+    box = ' style="flex:1 1 9em;min-width:9em;max-width:16em;border-top:3px solid #8c959f;padding:4px"'
+    cells = "".join(f"<li{box}>{one.html}</li>" for one in parts)
+    row = ' style="display:flex;flex-wrap:wrap;gap:6px;padding-left:0;list-style-type:none"'
+    lines = "\n".join(f"- {one.text}".replace("\n\n", "; ") for one in parts)
+    return Part(f'<ol class="kit-strip"{row}>{cells}</ol>', lines)
+
+
 def source(
     lines: Iterable[tuple[int, str]], *, marked: Iterable[int] = (), differing: Iterable[int] = (), most: int = 300
 ) -> Part:
@@ -225,10 +324,21 @@ def source(
         row = f"{sign} {number:>4}  {plain_line(line, most)}"
         text.append(row)
         row = html.escape(row)
-        row = f'<em class="kit-differs">{row}</em>' if sign == "≠" else f"<mark>{row}</mark>" if sign == ">" else row
-        shown.append(row)
-    joined = "\n".join(shown)
+        shown.append(_line({"≠": ("em", "kit-differs"), ">": ("mark", "kit-line")}.get(sign), row))
+    joined = _lines(shown)
     return Part(f'<pre class="kit-source"><code>{joined}</code></pre>', "\n".join(text))
+
+
+def _line(kind: tuple[str, str] | None, shown: str) -> str:
+    """A line of preformatted text in an element that fills its row, or as it is."""
+    return f"<{kind[0]}{_class(kind[1])}>{shown}</{kind[0]}>" if kind else shown
+
+
+def _lines(rows: Iterable[str]) -> str:
+    """Lines one below the other: an element that fills its row ends it."""
+    rows = list(rows)
+    ends = ["" if row.startswith("<") else "\n" for row in rows[:-1]] + [""]
+    return "".join(row + end for row, end in zip(rows, ends, strict=True))
 
 
 def preformatted(text: object) -> Part:
@@ -240,11 +350,10 @@ def patch(text: str) -> Part:
     """A patch; a line that comes or goes keeps its + or -, coloured where there is a style sheet."""
     rows = []
     for line in safe(text).splitlines():
-        kind = "ins" if line.startswith("+") and not line.startswith("+++") else None
-        kind = "del" if line.startswith("-") and not line.startswith("---") else kind
-        shown = html.escape(line)
-        rows.append(f"<{kind}>{shown}</{kind}>" if kind else shown)
-    joined = "\n".join(rows)
+        kind = ("ins", "kit-come") if line.startswith("+") and not line.startswith("+++") else None
+        kind = ("del", "kit-gone") if line.startswith("-") and not line.startswith("---") else kind
+        rows.append(_line(kind, html.escape(line)))
+    joined = _lines(rows)
     return Part(f'<pre class="kit-patch"><code>{joined}</code></pre>', safe(text))
 
 
@@ -270,16 +379,17 @@ def sides(caption: str, text: str, *, most: int = 160) -> Part:
         if len(rows) == most:
             left_out += 1
         elif kind == "place":
-            rows.append(f'<tr><th colspan="2" scope="rowgroup">{html.escape(old)}</th></tr>')
+            rows.append(f'<tr><th colspan="2" scope="rowgroup"{_LEFT}>{html.escape(old)}</th></tr>')
         elif kind == "same":
-            rows.append(f'<tr class="kit-same"><td>{html.escape(old)}</td><td>{html.escape(new)}</td></tr>')
+            rows.append(
+                f'<tr class="kit-same"><td{_LEFT}>{html.escape(old)}</td><td{_LEFT}>{html.escape(new)}</td></tr>'
+            )
         else:
-            was = f"<del>{html.escape(old)}</del>" if old else ""
-            now = f"<ins>{html.escape(new)}</ins>" if new else ""
-            rows.append(f"<tr><td>{was}</td><td>{now}</td></tr>")
-    # The style is for JupyterLab; the page has its own and takes this one out.
+            was = _line(("del", "kit-gone"), html.escape(old)) if old else ""
+            now = _line(("ins", "kit-come"), html.escape(new)) if new else ""
+            rows.append(f"<tr><td{_LEFT}>{was}</td><td{_LEFT}>{now}</td></tr>")
     shown = (
-        f'<table class="kit-sides" style="white-space:pre-wrap;text-align:left"><caption>{html.escape(safe(caption))}</caption>'
+        f"<table{_class('kit-sides')}><caption{_CAPTION}>{html.escape(safe(caption))}</caption>"
         f'<thead><tr><th scope="col">before</th><th scope="col">after</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
     rest = para(f"{left_out} more lines are in the patch itself.") if left_out else None
@@ -332,11 +442,21 @@ def beside(*columns: Part) -> Part:
 
 
 def figure(svg: str, alt: str, caption: Content, *, narrow: str | None = None) -> Part:
-    """A picture with its text alternative; ``narrow`` is drawn instead on a small screen."""
+    """A picture with its text alternative; ``narrow`` is drawn instead on a small screen.
+
+    It is there twice. JupyterLab keeps the drawing with its style sheet in a notebook that it trusts, so that it follows the
+    theme; elsewhere that is gone, and the image, which has a ground of its own, is what stays.
+    """
     said = part(caption)
     second = f'<source media="(max-width: 1000px)" srcset="{_data_uri(narrow)}">' if narrow else ""
-    image = f'<img class="kit-picture" alt="{html.escape(safe(alt))}" src="{_data_uri(svg)}">'
-    shown = f"<figure><picture>{second}{image}</picture><figcaption>{said.html}</figcaption></figure>"
+    still = ' style="background-color:#ffffff;border-radius:6px;padding:6px;max-width:100%"'
+    image = f'<img class="kit-picture" alt="{html.escape(safe(alt))}" src="{_data_uri(svg)}"{still}>'
+    label = html.escape(safe(alt))
+    # JupyterLab rewrites every link, and cannot do so in a drawing.
+    unlinked = re.sub(r"<a href=\"[^\"]*\">", "<g>", svg).replace("</a>", "</g>")
+    drawn = unlinked.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    live = f'<div class="kit-live" style="display:none"><style>{LIVE_STYLE}</style>{drawn}</div>'
+    shown = f"<figure><picture>{second}{image}</picture>{live}<figcaption>{said.html}</figcaption></figure>"
     return Part(shown, f"[picture: {safe(alt)}]\n{said.text}")
 
 

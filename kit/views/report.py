@@ -57,7 +57,7 @@ def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict
             {"error": str(one.error), "site": site(one.site), "chain": chain(one.chain)} for one in trace.swallowed
         ],
         "refused": list(trace.refused),
-        "broke": trace.broke,
+        "broke": trace.broke and str(trace.broke),
         "lost": list(trace.lost),
         "provenance": trace.provenance,
     }
@@ -75,7 +75,7 @@ def verify_report(incident: Incident, verification: Verification) -> dict[str, A
         "control": {
             "reproduced": verification.reproduced,
             "checks": _checks(control.checks),
-            "broke": control.trace.broke,
+            "broke": control.trace.broke and str(control.trace.broke),
         },
         "fixes": [
             {

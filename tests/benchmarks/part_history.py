@@ -12,8 +12,9 @@ from generated import write_application
 from measuring import Row
 
 from kit.history.search import History, history
-from kit.incident.model import App, Expect, Incident, Step
+from kit.incident.model import App, Expect, Incident
 from kit.incident.repository import Repository, open_repository
+from kit.incident.steps import Step
 
 COMMITS, CAME, WENT = 1000, 317, 803
 MODULES = 60

@@ -14,7 +14,7 @@ from generated import write_application
 from measuring import Row, own_cpu
 from part_probe import application_environment
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.trace.graph import import_graph
 from kit.views.picture import import_picture

@@ -13,7 +13,8 @@ from measuring import Row
 from part_verify import INCIDENT, plain_startups
 
 from kit.base.interrupt import cores
-from kit.incident.model import Incident, load
+from kit.incident.load import load
+from kit.incident.model import Incident
 
 PAIRS = 3
 

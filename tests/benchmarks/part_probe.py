@@ -18,7 +18,7 @@ from environments import environment, interpreters
 from generated import write_application
 from measuring import Row, Used, in_pairs, instructions, own_cpu, used
 
-from kit.incident.model import load
+from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.startup.workspace import _put_probe
 

@@ -80,17 +80,17 @@ def write_trace(file: Path, root: Path, modules: int, events: int) -> None:
 def _read(folder: Path, modules: int) -> dict[str, float]:
     """Seconds of processor for each part, and MB; in a process of its own, whose peak is that of the reading and the kit."""
     from kit.diagnose import mechanisms
-    from kit.incident.model import load
+    from kit.incident.load import load
     from kit.startup.workspace import Workspace
     from kit.trace import graph as imports
-    from kit.trace import reader, tables
+    from kit.trace import ran, reader, tables
     from kit.views import picture
     from kit.views.reduce import reduce
 
     imported = own_cpu()
     incident = load(folder / "incident.yaml")
     space = Workspace(folder, folder / "app", folder / "app", sys.executable, {}, "sqlite://", (), None)
-    ended = [reader.Ended([(1, incident.startup[0])], folder / "trace", False, None, 1, None)]
+    ended = [ran.Ended([(1, incident.startup[0])], folder / "trace", False, None, 1, None)]
     trace = reader.read_trace(incident, space, ended)
     read = own_cpu()
     tables.steps_table(trace)

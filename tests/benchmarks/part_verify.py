@@ -16,7 +16,8 @@ from pathlib import Path
 from bench import PROJECT
 from measuring import Row
 
-from kit.incident.model import Incident, load
+from kit.incident.load import load
+from kit.incident.model import Incident
 from kit.startup.workspace import apply
 from kit.verify.verification import verify
 

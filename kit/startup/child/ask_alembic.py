@@ -1,6 +1,6 @@
 """Asks Alembic about a database, in the application's own interpreter: at head, and do models and schema agree?
 
-Run as ``python alembic_child.py look|build ALEMBIC_INI ANSWER [FLASK_APPLICATION [ELSE]]``; needs nothing but Alembic; Python 3.8 and
+Run as ``python alembic_child.py look|build|upgrade ALEMBIC_INI ANSWER [FLASK_APPLICATION [ELSE [REVISION]]]``; needs nothing but Alembic; Python 3.8 and
 later. ``look`` runs the application's ``env.py`` as ``alembic check`` does, and migrates nothing. ``ANSWER``
 becomes a file of JSON::
 
@@ -9,6 +9,8 @@ becomes a file of JSON::
      "database": {table: [column]}}    what the migrations made
 
 Tables are named as models name them, with the schema where it is not the default one.
+
+``upgrade`` runs them through ``env.py`` up to the revision that stands last; its answer is ``{}``.
 
 ``build`` runs the revisions without ``env.py``, on an empty SQLite database in memory, or on the empty PostgreSQL
 database that ``INCIDENT_SCRATCH`` names::
@@ -218,6 +220,14 @@ def build(config_file, named="", otherwise=""):
     return found
 
 
+def upgrade(config_file, named="", otherwise="", revision="head"):
+    from alembic import command
+
+    with in_application(configured(config_file), named, otherwise) as config:
+        command.upgrade(config, revision)
+    return {}
+
+
 def connected(text, work):
     """Call ``work`` with a connection, by the URL's driver or whatever driver is installed here; also an asynchronous one."""
     from sqlalchemy.engine.url import make_url
@@ -299,6 +309,6 @@ def read_tables(connection, found):
 
 
 if __name__ == "__main__":
-    answer = {"look": look, "build": build}[sys.argv[1]](sys.argv[2], *sys.argv[4:])
+    answer = {"look": look, "build": build, "upgrade": upgrade}[sys.argv[1]](sys.argv[2], *sys.argv[4:])
     with open(sys.argv[3], "w") as file:
         json.dump(answer, file, default=str)

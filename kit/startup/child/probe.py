@@ -34,11 +34,12 @@ edge     an import by a module of the application, also one answered from ``sys.
          with its frames. None by a function that a library calls while its own body runs, nor, before
          3.12, by one in a thread that it started: what such an import executes shows by ``exec``
 metadata a ``MetaData`` came to be; ``cleared``: one was emptied; ``created``: its ``create_all`` ran, or ``table.create``
+engine   an engine was made: ``driver`` as in ``postgresql+asyncpg``, ``async`` true if that driver is asynchronous
 table    ``Table(...)`` reached a ``MetaData``: ``outcome`` registered, rejected, extended, kept or
          reflected; ``gone``: a table was taken out again (its columns failed, or by ``remove``)
 mapped   a class was mapped to a table, its mapper whole
 behind   only in a run that goes on past failures: an exception that such a run went past
-entry    something took a name in a registry (``kind``: metric, blueprint, endpoint, task, route, include, mount, schema,
+entry    something took a name in a registry (``r``: metric, blueprint, endpoint, task, route, include, mount, schema,
          model): ``i`` the registry's number, ``key`` the name, ``o`` the object's number, ``at`` and ``name`` where it is
          defined, ``more``: methods of a route, rule of an endpoint; ``blueprint made``: one was constructed
 silenced ``logging.config`` is about to disable these ``loggers``, for they are there already
@@ -893,22 +894,33 @@ def _watch_create_all(metadata_class):
     while metadata_class.__mro__[1].__name__ != "SchemaItem" and metadata_class.__name__ != "MetaData":
         metadata_class = metadata_class.__mro__[1]
 
+    together = set()  # threads that are within ``create_all``: it says where it is called once, not for each table
+
     @_quietly
     def created(metadata, connection):
-        _emit("created", i=_number_of(metadata), url=repr(connection.engine.url))
+        together.add(_ident())
+        within, via = _walk(sys._getframe(1))
+        _emit("created", i=_number_of(metadata), url=repr(connection.engine.url), b=within, via=via)
 
     def before_create(target, connection, **kw):
         created(target, connection)
 
+    def after_create(target, connection, **kw):
+        together.discard(_ident())
+
     @_quietly
     def created_alone(table, connection):
-        _emit("created", i=_number_of(table.metadata), url=repr(connection.engine.url), table=_text(table.key))
+        place = {}
+        if _ident() not in together:
+            place["b"], place["via"] = _walk(sys._getframe(1))
+        _emit("created", i=_number_of(table.metadata), url=repr(connection.engine.url), table=_text(table.key), **place)
 
     def before_create_alone(target, connection, **kw):
         created_alone(target, connection)
 
     event = sys.modules["sqlalchemy.event"]
     event.listen(metadata_class, "before_create", before_create)
+    event.listen(metadata_class, "after_create", after_create)
     event.listen(sys.modules["sqlalchemy.sql.schema"].Table, "before_create", before_create_alone)
 
 
@@ -1198,6 +1210,32 @@ def _watch_mappers(namespace):
     registry._flag_new_mapper = _flag_new_mapper
 
 
+def _watch_engines(namespace):
+    """By the logger that each engine gives itself last: ``Engine.__init__`` may not be replaced, its arguments are looked at."""
+    engine, log = namespace["Engine"], namespace["log"]
+    plain, begins = log.instance_logger, vars(engine)["__init__"].__code__
+
+    @_quietly
+    def made(instance, frame):
+        within, via = _walk(frame)
+        asynchronous = bool(getattr(instance.dialect, "is_async", False))
+        _emit("engine", driver=_text(instance.url.drivername), **{"async": asynchronous}, b=within, via=via)
+
+    def instance_logger(instance, echoflag=None):
+        frame = sys._getframe(1)
+        if frame.f_code is begins and isinstance(instance, engine):
+            made(instance, frame)
+        return plain(instance, echoflag)
+
+    instance_logger.__doc__, instance_logger.__qualname__, instance_logger.__module__ = (
+        plain.__doc__,
+        plain.__qualname__,
+        plain.__module__,
+    )
+    instance_logger.__code__ = instance_logger.__code__.replace(co_filename=plain.__code__.co_filename)
+    log.instance_logger = instance_logger
+
+
 # ------------------------------------------------- door 4: registries, log records
 #
 # A method of a library that is to be seen is given one call more at its start, in its own bytecode (before 3.12), or is
@@ -1235,47 +1273,85 @@ def _on_start(code, offset):
 
 
 def _with_a_call(code, act):
-    """The code, with a call of ``act`` before all else: its first instructions move behind the end, and a jump leads there."""
-    raw, new = code.co_code, sys.version_info >= (3, 11)
-    begin = 0
-    while new and raw[begin] != 151:
+    """The code, with a call of ``act`` before all else; the code itself where that cannot be."""
+    change = _with_a_call_before_311 if sys.version_info < (3, 11) else _with_a_call_311
+    found = change(code, _instruction(100, len(code.co_consts)))  # LOAD_CONST
+    if found is None:
+        return code
+    return code.replace(co_consts=code.co_consts + (act,), co_stacksize=max(code.co_stacksize, 2), **found)
+
+
+def _with_a_call_before_311(code, load):
+    """Its first instructions move behind the end, where the call stands before them, and a jump leads there: no target moves."""
+    raw, unit = code.co_code, 2 if sys.version_info >= (3, 10) else 1  # bytes that a jump's argument counts
+    jump, size = _instruction(113, len(raw) // unit), 0  # JUMP_ABSOLUTE
+    while size < len(jump) or raw[size - 2] == 144:  # an extended argument belongs to what follows
+        size += 2
+    if not {93, 110, 122, 143, 154}.isdisjoint(raw[:size:2]):  # these jump from where they stand
+        return None
+    for at in range(0, len(raw), 2):
+        if (
+            raw[at] in (111, 112, 113, 114, 115, 121)
+            and 0 < raw[at + 1] * unit < size
+            and (not at or raw[at - 2] != 144)
+        ):
+            return None  # a jump into what moves
+    tail = load + b"\x83\0\1\0" + raw[:size] + _instruction(113, size // unit)  # CALL_FUNCTION 0, POP_TOP, and back
+    return {"co_code": jump + b"\x09\0" * ((size - len(jump)) // 2) + raw[size:] + tail}
+
+
+def _with_a_call_311(code, load):
+    """It is put in behind RESUME, before which a frame is not yet whole; every jump is relative and none crosses that place."""
+    raw, begin = code.co_code, 0
+    while raw[begin] != 151:
         begin += 2
-    begin += 2 * new  # behind RESUME: before it a frame is not yet whole
-    unit = 2 if sys.version_info >= (3, 10) else 1  # bytes that a jump's argument counts
-    jump = b""
-    size = 0
-    while size < len(jump) or not jump:
-        size = _whole(raw, begin, len(jump) or 2)
-        away = len(raw) - begin
-        jump = _instruction(110 if new else 113, (away - len(jump or b"--")) // 2 if new else len(raw) // unit)
-    constant = _instruction(100, len(code.co_consts))
-    if new:  # PUSH_NULL, LOAD_CONST, PRECALL 0, CALL 0, POP_TOP, with room for what the interpreter notes there
-        call = b"\2\0" + constant + b"\xa6\0" + bytes(2) + b"\xab\0" + bytes(8) + b"\1\0"
-    else:  # LOAD_CONST, CALL_FUNCTION 0, POP_TOP
-        call = constant + b"\x83\0\1\0"
-    tail = call + raw[begin : begin + size]
-    after = begin + size
-    if new:  # JUMP_BACKWARD, counted from behind itself
-        back = _instruction(140, (len(raw) + len(tail) - after) // 2 + 1)
-        back = _instruction(140, (len(raw) + len(tail) + len(back) - after) // 2)
-    else:
-        back = _instruction(113, after // unit)
-    raw = raw[:begin] + jump + b"\x09\0" * ((size - len(jump)) // 2) + raw[after:] + tail + back
-    consts = code.co_consts + (act,)
-    return code.replace(co_code=raw, co_consts=consts, co_stacksize=max(code.co_stacksize, 2))
+    begin += 2
+    # PUSH_NULL, LOAD_CONST, PRECALL 0, CALL 0, POP_TOP, with room for what the interpreter notes there.
+    call = b"\2\0" + load + b"\xa6\0" + bytes(2) + b"\xab\0" + bytes(8) + b"\1\0"
+    lines, at, units = code.co_linetable, 0, 0
+    while units < begin // 2:  # an entry begins with a byte above 127 that holds how many units it covers
+        units += (lines[at] & 7) + 1
+        at += 1
+        while at < len(lines) and lines[at] < 128:
+            at += 1
+    if units != begin // 2:
+        return None
+    more, entry = len(call) // 2, b""
+    for left in range(more, 0, -8):
+        entry += bytes((0x80 | 15 << 3 | min(left, 8) - 1,))  # it stands in no line
+    table = b""
+    for number, value in enumerate(_varints(code.co_exceptiontable)):
+        value += more if number % 4 in (0, 2) and value >= begin // 2 else 0
+        table += _varint(value, number % 4 == 0)
+    return {
+        "co_code": raw[:begin] + call + raw[begin:],
+        "co_linetable": lines[:at] + entry + lines[at:],
+        "co_exceptiontable": table,
+    }
+
+
+def _varints(table):
+    """The numbers of an exception table: of each entry start, length, target, depth."""
+    value = 0
+    for byte in table:
+        value = value << 6 | byte & 63
+        if not byte & 64:
+            yield value
+            value = 0
+
+
+def _varint(value, first):
+    parts = [value & 63]
+    while value > 63:
+        value >>= 6
+        parts.append(value & 63 | 64)
+    parts[-1] |= 128 * first
+    return bytes(reversed(parts))
 
 
 def _instruction(number, argument):
     wide = b"".join(bytes((144, argument >> shift & 255)) for shift in (24, 16, 8) if argument >> shift)
     return wide + bytes((number, argument & 255))
-
-
-def _whole(raw, begin, least):
-    """The bytes of the instructions from ``begin`` on that ``least`` bytes are part of."""
-    end = begin
-    while end - begin < least or raw[end - 2] == 144 or sys.version_info >= (3, 11) and not raw[end]:
-        end += 2  # an extended argument belongs to what follows, and what an instruction notes (0) to what it follows
-    return end - begin
 
 
 _numbers = {}  # id -> (weak reference, number) of what is in a registry, and of registries
@@ -1399,7 +1475,7 @@ def _entry_door(kind, read):
         fields = {"th": _thread_name(), "more": more, "at": place and place[:2], "name": place and place[2]}
         number = 0 if registry is None else _number_of_object(registry)
         given = {name: value for name, value in fields.items() if value is not None}
-        _emit("entry", kind=kind, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **given)
+        _emit("entry", r=kind, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **given)
 
     return see_entry
 
@@ -1487,12 +1563,13 @@ _WATCHED = {
     "logging": _watch_logging,
     "logging.config": _watch_logging_config,
     **dict.fromkeys(_REGISTRIES, _watch_registries),
+    "sqlalchemy.engine.base": _watch_engines,
 }
 
 
 # -------------------------------------------------------------------------------------- guards
 #
-# They explain: the kernel, where it can, has its own (``guard_landlock.py``, ``guard_calls.py``).
+# They explain: the kernel, where it can, has its own (``guard/landlock.py``, ``guard/seccomp.py``).
 
 _inside = None  # the workspace; None: no guards asked for
 _allowed = ()  # (host, port) that the runner allows, as text

@@ -28,8 +28,9 @@ _LINUX = sys.platform.startswith("linux")
 if _LINUX:
     import _socket
 
-    import calls
+    import broker
     import landlock
+    import seccomp
 
 _GRACE = 5.0  # seconds between asking and killing
 _MOST_KILLING = 60.0  # seconds after which what still forks away is left
@@ -70,7 +71,7 @@ def _start(config):
         _run(config, write, go_read, theirs)
     os.close(write)
     os.close(go_read)
-    taking = bool(ours) and calls.can_take_sockets(pid)
+    taking = bool(ours) and broker.can_take_sockets(pid)
     os.write(go_write, b"1" if taking else b"0")
     os.close(go_write)
     told = {}
@@ -78,10 +79,10 @@ def _start(config):
         for line in answer:
             told.update(json.loads(line))
     started.guards, started.unguarded = told.get("guards", []), told.get("unguarded", [])
-    listener = calls.received(ours) if ours else None
+    listener = broker.received(ours) if ours else None
     if listener is not None:
         rules = {"writable": guard["writable"], "allowed": guard["allowed"], "most": config.get("processes")}
-        started.broker = calls.Broker(listener, descendants=_descendants, taking=taking, **rules)
+        started.broker = broker.Broker(listener, descendants=_descendants, taking=taking, **rules)
     if "error" in told:
         os.waitpid(pid, 0)
         started.error = told["error"]
@@ -139,9 +140,9 @@ def _guard(guard, channel, taking):
         return [], ["the kernel does not let a process give up new privileges: no guard of it can be used"]
     guards, missing = [], []
     try:
-        if not calls.known_machine():
+        if not seccomp.known_machine():
             raise OSError(f"not written for {os.uname().machine}")
-        calls.install(channel)
+        seccomp.install(channel)
         guards += [
             "seccomp connections",
             "seccomp datagrams",

@@ -1,0 +1,83 @@
+"""How far a run is: what it says on its way, with what is done of how much where that is known; and a bar of tqdm."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Step(str):
+    """A word of progress that also says how far its part of the run is.
+
+    :ivar part: what is counted, as ``fixes``
+    :ivar done, of: how many of them are done, and how many there are
+    """
+
+    part: str
+    done: int
+    of: int
+
+    def __new__(cls, text: str, part: str, done: int, of: int) -> "Step":
+        step = super().__new__(cls, text)
+        step.part, step.done, step.of = part, done, of
+        return step
+
+    def __reduce__(self):
+        return Step, (str(self), self.part, self.done, self.of)
+
+
+class Bar:
+    """All parts of a run in one bar: ``str(bar)`` is it, as tqdm draws it, with the time left."""
+
+    def __init__(self):
+        self.done = self.of = 0
+        self._parts: dict[str, tuple[int, int]] = {}
+        self._began = time.monotonic()
+
+    def told(self, text: str) -> None:
+        """Take a word of progress; one that is no :class:`Step` moves nothing."""
+        if isinstance(text, Step):
+            self._parts[text.part] = (text.done, max(text.of, text.done))
+            self.done = sum(done for done, _ in self._parts.values())
+            self.of = sum(of for _, of in self._parts.values())
+
+    def __str__(self) -> str:
+        from tqdm import tqdm
+
+        return tqdm.format_meter(self.done, self.of or None, time.monotonic() - self._began, ncols=72, unit="run")
+
+
+@contextmanager
+def on_terminal(say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
+    """Tells a terminal of progress by a bar below what is said; where standard error is none, each word by a line alone.
+
+    :param say: prints one line to standard error
+    """
+    if not sys.stderr.isatty():
+        yield say
+        return
+    from tqdm import tqdm
+
+    state, shown = Bar(), None
+
+    def tell(text: str) -> None:
+        nonlocal shown
+        state.told(text)
+        if shown is None and state.of:
+            shown = tqdm(total=state.of, unit="run", file=sys.stderr, leave=False, dynamic_ncols=True)
+        _move(shown, state)
+        with tqdm.external_write_mode(file=sys.stderr):
+            say(text)
+
+    try:
+        yield tell
+    finally:
+        if shown is not None:
+            shown.close()
+
+
+def _move(shown: Any, state: Bar) -> None:
+    if shown is not None:
+        shown.total, shown.n = state.of, state.done
+        shown.refresh()

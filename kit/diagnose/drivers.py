@@ -1,0 +1,195 @@
+"""Faults of a database's URL: a scheme that nothing knows, a driver that is not there, one that cannot be used in this way."""
+
+import difflib
+import re
+
+from ..startup.installed import DRIVERS, Installed, installed
+from ..trace.values import EngineMade, Error, Frame
+from .case import Case, Experiment, Fault, Place, innermost
+from .variants import Judge, gone, literal_edits, said, scratch_scheme, with_environment, with_scheme
+
+_UNKNOWN = re.compile(r"Can't load plugin: sqlalchemy\.dialects:([\w.]+)")
+_RIGHT = {  # what people write for what SQLAlchemy calls it
+    "postgres": "postgresql",
+    "pgsql": "postgresql",
+    "psql": "postgresql",
+    "sqlite3": "sqlite",
+    "mysql2": "mysql",
+    "psycopg3": "psycopg",
+    "mysqlclient": "mysqldb",
+}
+
+
+def unknown_url_scheme(case: Case) -> Fault | None:
+    for error in case.failures:
+        scheme = next((m[1].replace(".", "+") for text in said(error) if (m := _UNKNOWN.search(text))), None)
+        site = innermost(error)
+        if scheme is None or site is None:
+            continue
+        there = _installed(case)
+        right = _right_scheme(scheme, there)
+        because = (
+            f"the engine made at {site} is given a URL that begins with {scheme}:// (the rest is masked), and no dialect has that name",
+            *([f"installed dialects: {', '.join(there.dialects)}"] if there.dialects else []),
+            *_carriers(case, scheme, site),
+        )
+        against = {"driver-not-installed": "no driver was looked for: the dialect itself was not found"}
+        text = f"Can't load plugin: sqlalchemy.dialects:{scheme.replace('+', '.')}"
+        experiment = _another_scheme(case, site, scheme, right, gone(text)) if right else None
+        sites = (Place.of("engine", site),)
+        return Fault("unknown-url-scheme", because, sites=sites, against=against, error=error, experiment=experiment)
+    return None
+
+
+def driver_not_installed(case: Case) -> Fault | None:
+    for error in case.failures:
+        site, dialect = innermost(error), _imports_driver(error)
+        missing = next((name for _, name, _ in error.links if name in ("ModuleNotFoundError", "ImportError")), None)
+        if site is None or dialect is None or missing is None:
+            continue
+        backend, driver = dialect
+        asked = _asked_scheme(case, backend, driver)
+        there = _installed(case)
+        instead = there.drivers(backend) or there.drivers(backend, asynchronous=True)
+        names = "explicitly" if "+" in asked else f"as the usual one of {backend}"
+        because = (
+            f"the engine made at {site} asks for the driver {driver} ({asked}://…, {names}), and it cannot be imported: {error}",
+            f"drivers for {backend} that are installed: {', '.join(instead) or 'none'}",
+            *_carriers(case, asked, site),
+        )
+        against = {
+            "unknown-url-scheme": f"the dialect {backend} was found, and failed only when it imported its driver",
+            "module-not-on-path": f"no module of the application asks for {error.name or driver}; the dialect does",
+        }
+        experiment = None
+        if instead:
+            text = next(text for text in said(error) if text)
+            experiment = _another_scheme(case, site, asked, f"{backend}+{instead[0]}", gone(text))
+        sites = (Place.of("engine", site),)
+        return Fault("driver-not-installed", because, sites=sites, against=against, error=error, experiment=experiment)
+    return None
+
+
+def async_driver_in_sync_code(case: Case) -> Fault | None:
+    for error in case.failures:
+        if not any(name == "MissingGreenlet" for _, name, _ in error.links) and "MissingGreenlet" not in error.type:
+            continue
+        use = innermost(error)
+        engine = _synchronous_engine(case, use)
+        if engine is None or engine.site is None or use is None:
+            continue  # an asynchronous engine that is used outside of its greenlet is another fault
+        backend = engine.driver.partition("+")[0]
+        because = (
+            f"{engine.site} makes a synchronous engine, by create_engine(), of a URL with the asynchronous driver {engine.driver}",
+            f"its first synchronous use, at {use}, fails: {error}",
+            *_carriers(case, engine.driver, engine.site),
+        )
+        against = {"driver-not-installed": f"the driver of {engine.driver} was imported, and its engine was made"}
+        sites = (Place.of("engine", engine.site), Place.of("first use", use))
+        usual = (_installed(case).drivers(backend) or [""])[0]
+        default = DRIVERS.get(backend, (("", "", False),))[0][0]
+        right = backend if usual in (default, "") else f"{backend}+{usual}"
+        experiment = _another_scheme(
+            case, engine.site, engine.driver, right, gone("greenlet_spawn has not been called")
+        )
+        slug = "async-driver-in-sync-code"
+        return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
+    return None
+
+
+MECHANISMS = (unknown_url_scheme, driver_not_installed, async_driver_in_sync_code)
+
+
+def _installed(case: Case) -> Installed:
+    return installed(case.incident.python) if case.incident is not None else Installed()
+
+
+def _right_scheme(scheme: str, there: Installed) -> str | None:
+    """The scheme that was meant, as far as what is installed tells: by its usual misspellings, or the nearest name."""
+    backend, _, driver = scheme.partition("+")
+    backend = _RIGHT.get(backend, backend)
+    known = {*there.dialects, *DRIVERS}
+    if backend not in known:
+        near = difflib.get_close_matches(backend, sorted(known), 1, 0.7)
+        if not near:
+            return None
+        backend = near[0]
+    if not driver:
+        return backend if backend != scheme else None
+    drivers = [name for name, _, _ in DRIVERS.get(backend, ())]
+    driver = _RIGHT.get(driver, driver)
+    if driver not in drivers:
+        near = difflib.get_close_matches(driver, drivers, 1, 0.6)
+        driver = near[0] if near else next(iter(there.drivers(backend)), "")
+    right = f"{backend}+{driver}" if driver else backend
+    return right if right != scheme else None
+
+
+def _imports_driver(error: Error) -> tuple[str, str] | None:
+    """Backend and driver, where an error left the function in which a dialect imports its driver."""
+    for frame in reversed(error.frames):
+        if frame.application:
+            return None
+        if frame.function in ("import_dbapi", "dbapi"):
+            folder, _, stem = frame.file.removesuffix(".py").rpartition("/")
+            backend, asked = folder.rpartition("/")[2], (error.name or "").partition(".")[0]
+            named = (name for name, module, _ in DRIVERS.get(backend, ()) if module.partition(".")[0] == asked)
+            return backend, next(named, stem)
+    return None
+
+
+def _asked_scheme(case: Case, backend: str, driver: str) -> str:
+    """The scheme that asked for a driver: with its name, unless a URL without one is what the incident gives."""
+    schemes = (
+        {value.partition("://")[0] for value in case.incident.app.env.values() if "://" in value}
+        if case.incident
+        else set()
+    )
+    if case.incident is not None:
+        schemes.add(scratch_scheme(case.incident))
+    for text in case.trace.sources.values():
+        schemes |= set(re.findall(r"['\"](\w+(?:\+\w+)?)://", text))
+    explicit = f"{backend}+{driver}"
+    return backend if explicit not in schemes and backend in schemes else explicit
+
+
+def _synchronous_engine(case: Case, use: Frame | None) -> EngineMade | None:
+    """The engine with an asynchronous driver that is no asynchronous engine's core; of several the one of the file that uses it."""
+    engines = [one for one in case.trace.engines if one.asynchronous and not one.within_asyncio]
+    near = [one for one in engines if use is not None and one.site is not None and one.site.file == use.file]
+    return (near or engines or [None])[0]
+
+
+def _carriers(case: Case, scheme: str, site: Frame) -> list[str]:
+    """Where the URL comes from: variables of the incident that have this scheme, or else those that the site's file reads."""
+    env = case.incident.app.env if case.incident is not None else {}
+    names = [name for name, value in env.items() if value.startswith(f"{scheme}://")]
+    names += (
+        [case.incident.database_env] if case.incident is not None and scratch_scheme(case.incident) == scheme else []
+    )
+    read = [f"{one.name} at {one}" for one in case.readings if one.name in names]
+    read = read or [f"{one.name} at {one}" for one in case.readings if one.file == site.file]
+    return [f"the URL comes from {', '.join(dict.fromkeys(read))}"] if read else []
+
+
+def _another_scheme(case: Case, site: Frame, old: str, new: str, judge: Judge) -> Experiment | None:
+    """The run with another scheme in the URL, wherever that stands: a variable, a source, or what a file of settings says."""
+    incident = case.incident
+    if incident is None:
+        return None
+    changed = with_scheme(incident, old, new)
+    says = f"the URL with {new}:// in place of {old}://, all else equal"
+    if changed is not None:
+        return Experiment(says, changed, judge)
+    edits = literal_edits(case.trace.sources, old, new)
+    if edits:
+        return Experiment(f"{says}, in {', '.join(edits)}", incident, judge, edits)
+    names = {one.name for one in case.readings if one.file == site.file and one.required} - {incident.database_env}
+    if (
+        len(names) == 1 and new.partition("+")[0] == incident.database
+    ):  # from a file of settings, which a variable overrides
+        (name,) = names
+        driver = new.partition("+")[2] or None
+        scratch = with_environment(incident.model_copy(update={"database_driver": driver}), {name: "{database_url}"})
+        return Experiment(f"{name} with the scratch database's URL, which begins with {new}://", scratch, judge)
+    return None

@@ -1,0 +1,196 @@
+"""Two registrations of one table, and the facts about them that mechanisms are judged by."""
+
+import ast
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ..trace.values import Frame, Import, Registration, Trace, application_frames, executed_by_alembic
+
+RUNNERS = re.compile(r"^(_pytest/|pytest/|nose2?/|python3\.\d+/(unittest/|doctest\.py))")
+_VENDORED = re.compile(r"^(_?vendor(ed)?|third[_-]?party|extern(al)?)/|/_vendor/|(site|dist)-packages/")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A mechanism, ``undecided`` or ``none``; what says so, and for each neighbour the fact that rules it out."""
+
+    mechanism: str
+    because: tuple[str, ...]
+    against: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two registrations of one table on one metadata, in order of time."""
+
+    trace: Trace
+    first: Registration
+    second: Registration
+
+    @cached_property
+    def same_file(self) -> bool:
+        return self.first.real is not None and self.first.real == self.second.real
+
+    @cached_property
+    def same_line(self) -> bool:
+        return self.same_file and self.first.site.line == self.second.site.line
+
+    @cached_property
+    def same_name(self) -> bool:
+        return self.first.frame.module == self.second.frame.module
+
+    @cached_property
+    def first_import(self) -> Import | None:
+        return self._body(self.first)
+
+    @cached_property
+    def second_import(self) -> Import | None:
+        return self._body(self.second)
+
+    @cached_property
+    def same_execution(self) -> bool:
+        """Did one execution of one module body bring both?"""
+        return self.first_import is not None and self.first_import is self.second_import
+
+    @cached_property
+    def in_function(self) -> bool:
+        """Are both made inside a function's call, at one place?"""
+        return self.same_line and self.same_name and in_function_of(self.first) and in_function_of(self.second)
+
+    @cached_property
+    def one_definition(self) -> bool:
+        """Is it one file's statement that ran twice? It may have been edited in between."""
+        bodies = (self.first_import, self.second_import)
+        return self.same_line or self.same_file and None not in bodies and bodies[0] is not bodies[1]
+
+    def _body(self, one: Registration) -> Import | None:
+        """The execution of the module that holds the site, not of one that merely called into it."""
+        found = self.trace.import_of(one.within)
+        while found is not None and found.module != (one.frame.module or "?"):
+            found = self.trace.import_of(found.within)
+        if found is None:  # called later: the newest execution of that module before it
+            past = {one.process: one.at, **self.trace.forked_from(one.process)}
+            runs = [i for i in self.trace.imports if i.module == one.frame.module and i.began < past.get(i.process, 0)]
+            found = runs[-1] if runs else None
+        return found
+
+
+def in_function_of(one: Registration) -> bool:
+    """Is it made inside a function's call? Module level, a comprehension there and a class's body are not."""
+    if one.class_ is not None and "<locals>" in one.class_:
+        return True
+    outer = (one.class_ or "").split(".")[-2:-1]
+    return one.frame.function[:1] != "<" and one.frame.function not in outer and not one.in_class
+
+
+def root_of(file: str | None, module: str | None) -> str:
+    """The folder on the path by which a file has its module name."""
+    stem = (file or "").removesuffix(".py").removesuffix("/__init__")
+    return stem.removesuffix((module or "").replace(".", "/")).rstrip("/")
+
+
+def runner_roots(trace: Trace) -> set[str]:
+    """The folders by which a test runner named the files that it imported itself."""
+    own = [one for one in trace.imports if one.application and one.chain and RUNNERS.match(last_frame(one.chain).file)]
+    return {root_of(one.real, one.module) for one in own}
+
+
+def last_frame(chain) -> Frame:
+    return next((frame for frame in reversed(chain) if "/importlib/" not in frame.file), chain[-1])
+
+
+def is_program(body: Import) -> bool:
+    """Was this body executed as the program itself, by Python or by ``runpy`` for a launcher?"""
+    own = [n for n, frame in enumerate(body.chain) if frame.application]
+    return not own or any("runpy" in f.file and f.function == "run_module" for f in body.chain[own[-1] :])
+
+
+def loaded_by_path(trace: Trace, body: Import) -> Import | None:
+    """The execution that a loader, or ``exec`` of the file's code, was asked for: this one, or that of its package."""
+    current = body
+    while current is not None:
+        foreign = any(f.application for f in current.chain) or current.how == "loader"
+        if (
+            current.how in ("loader", "exec")
+            and foreign
+            and top_of(current.module) == top_of(body.module)
+            and not executed_by_alembic(current)
+        ):
+            return current
+        current = trace.import_of(current.within)
+    return None
+
+
+def other_name(pair: Pair, body: Import) -> str | None:
+    return pair.first.frame.module if body is pair.second_import else pair.second.frame.module
+
+
+def top_of(module: str | None) -> str:
+    return (module or "").split(".")[0]
+
+
+def is_library(frame: Frame) -> bool:
+    return not frame.application or bool(_VENDORED.search(frame.file))
+
+
+def is_bytecode(trace: Trace, one: Registration) -> bool:
+    bodies = [i for i in trace.imports if i.module == one.frame.module and i.file and i.file.endswith(".pyc")]
+    return bool(bodies) or one.site.file not in trace.sources
+
+
+def written_name(trace: Trace, one: Registration) -> str | None:
+    """How the class statement says its table's name: the name, an expression's text, or None where it does not.
+
+    By its source where that is at hand. A name that stands literally anywhere in the statement, as in a decorator, counts.
+    """
+    source = trace.sources.get(one.site.file) or trace.sources.get(one.frame.file)
+    try:
+        tree = ast.parse(source) if source is not None else None
+    except (SyntaxError, ValueError, RecursionError):
+        tree = None
+    for node in ast.walk(tree) if tree is not None else ():
+        if one.class_ is None and isinstance(node, ast.Call) and node.lineno == one.site.line and node.args:
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
+            if called == "Table":
+                return one.table if isinstance(node.args[0], ast.Constant) else ast.unparse(node.args[0])
+        if isinstance(node, ast.ClassDef) and node.lineno == one.site.line:
+            names = {one.table, one.table.split(".")[-1]}
+            if any(isinstance(part, ast.Constant) and part.value in names for part in ast.walk(node)):
+                return one.table
+            return next((said for part in node.body if (said := _binding(part)) is not None), None)
+    return one.table if one.named or one.class_ is None else None
+
+
+def _binding(statement: ast.stmt) -> str | None:
+    """The text of what a statement binds ``__tablename__`` or ``__table__`` to, if it does; not of a function."""
+    targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+    names = {target.id for target in targets if isinstance(target, ast.Name)}
+    value = getattr(statement, "value", None)
+    return ast.unparse(value) if value is not None and names & {"__tablename__", "__table__"} else None
+
+
+def two_files(pair: Pair) -> str:
+    return f"the definitions stand in two files, {pair.first.site.file} and {pair.second.site.file}"
+
+
+def names_of(pair: Pair) -> str:
+    if pair.same_name:
+        return f"one module name, {pair.first.frame.module}"
+    return f"{pair.first.frame.module} and {pair.second.frame.module}"
+
+
+def no_function(pair: Pair) -> str:
+    if not pair.same_line:
+        return f"the definitions stand at two places, {pair.first.site} and {pair.second.site}"
+    if not pair.same_name:
+        return f"the module ran under {names_of(pair)}"
+    return f"the definition at {pair.first.site} stands at module level, in no function"
+
+
+def importer_of(body: Import | None) -> str:
+    return str(body.by) if body is not None and body.by is not None else "the step"
+
+
+def way_to(one: Registration) -> str:
+    return " → ".join(str(frame) for frame in application_frames(one.chain)[:-1]) or "the step itself"

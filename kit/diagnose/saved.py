@@ -1,0 +1,43 @@
+"""A diagnosis in a file, with all that its runs gave: it can be judged again without a run."""
+
+from pathlib import Path
+
+from ..base.errors import IncidentError
+from ..incident.model import Step
+from ..incident.revisions import Operation, Revision
+from ..incident.source import Named, Statement
+from ..incident.variables import Reading
+from ..startup.migrations import Migrations
+from ..trace.saved import load, save
+from ..trace.values import TYPES, Conflict, Trace
+from .case import Outcome, Place
+from .definitions import Column, Definitions
+from .diagnosis import Diagnosis, Looked, Unseen
+from .hypotheses import Tested
+from .pair import Finding
+from .smallest import Smallest
+
+_TYPES = (
+    *TYPES,
+    *(Column, Conflict, Definitions, Diagnosis, Finding, Looked, Migrations, Named, Operation, Outcome, Place, Reading),
+    *(Revision, Smallest, Statement, Step, Tested, Unseen),
+)
+
+
+def save_diagnosis(diagnosis: Diagnosis, file: str | Path) -> None:
+    """Write a diagnosis with its runs, secrets masked; :meth:`kit.trace.Trace.load` reads the startup's trace out of it.
+
+    :raises IncidentError: the file cannot be written
+    """
+    save(diagnosis, file)
+
+
+def load_diagnosis(file: str | Path) -> Diagnosis | Trace:
+    """What ``diagnose --trace`` wrote, or the trace alone that another command wrote.
+
+    :raises IncidentError: it cannot be read, is not whole, is of a newer form, or holds neither
+    """
+    kept = load(file, _TYPES)
+    if not isinstance(kept, (Diagnosis, Trace)):
+        raise IncidentError(f"{file}: there is no trace in it")
+    return kept

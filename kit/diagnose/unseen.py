@@ -1,0 +1,276 @@
+"""Tables that the application has and Alembic does not see: their module is not imported, or they are on another metadata."""
+
+import re
+from collections.abc import Sequence
+
+from ..incident.source import Named
+from ..trace.values import Error, Registration, Trace, application_frames, executed_by_alembic
+from .case import Case, Experiment, Fault, Place
+from .variants import texts_of
+
+_OTHER_METADATA = "table-on-metadata-alembic-does-not-migrate"
+_FOREIGN = re.compile(r"column '([\w.]+)\.\w+' could not find table '([\w.]+)'")
+_MISSED = re.compile(r"no such table: ([\w.]+)|relation \"([\w.]+)\" does not exist|Table '([\w.]+)' doesn't exist")
+_REMOVES = re.compile(r"\('remove_table', Table\('([^']+)'")
+_NOT_IMPORTED = "model-module-not-imported-by-env"
+
+
+def unseen_by_alembic(case: Case) -> Fault | None:
+    """Tables that the application has and ``env.py`` does not hand to Alembic: on another metadata, or not imported."""
+    seen = case.migrations
+    if seen is None or seen.problem or seen.models is None or seen.trace is None:
+        return None
+    drops = _dropped(case)
+    unseen = [one for one in _wanted(case) if _is_unseen(case, one, drops)]
+    elsewhere = [one for one in unseen if _is_elsewhere(case, one)]
+    beside = [named for named in case.named if _is_never_registered(case, named, drops)]
+    if unseen and unseen[0] in elsewhere:
+        return _on_other_metadata(case, elsewhere, drops)
+    if unseen or beside:
+        return _not_imported(case, [one for one in unseen if one not in elsewhere], beside, drops)
+    return None
+
+
+def _on_other_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, Error]) -> Fault:
+    served, sites = _served(case), tuple(Place.of("table", one.site) for one in tables)
+    creators = {
+        one["metadata"]: frames[-1] for one in case.trace.created if (frames := application_frames(one["chain"]))
+    }
+    said = []
+    for one in tables:
+        maker = creators.get(one.metadata.label)
+        said.append(
+            f"table {one.table}, defined at {one.site}, is on the metadata made at {one.metadata.label}; env.py hands Alembic the one "
+            f"made at {', '.join(sorted(served)) or 'another place'}, and {f'{maker} creates it' if maker else 'nothing else creates it'}"
+        )
+    consequence = _consequence([one.table for one in tables if one.table in drops], "uses")
+    error = next((drops[one.table] for one in tables if one.table in drops), None)
+    against = {
+        _NOT_IMPORTED: "importing it while env.py runs changes nothing: the metadata that env.py hands over is another one"
+    }
+    because = (*said, *consequence, *_symptom(case, tables[0]))
+    experiment = _with_metadata(case, tables, drops) if error is not None else None
+    first = tables[0]
+    return Fault(
+        _OTHER_METADATA,
+        because,
+        first.table,
+        first.site,
+        sites=sites,
+        against=against,
+        error=error,
+        experiment=experiment,
+    )
+
+
+def _not_imported(
+    case: Case, tables: Sequence[Registration], beside: Sequence[Named], drops: dict[str, Error]
+) -> Fault:
+    seen, said = case.migrations, []
+    for one in tables:
+        way = " → ".join(map(str, application_frames(one.chain)))
+        said.append(
+            f"{one.site} registers table {one.table} when the application starts ({way}), "
+            f"and its module {one.frame.module} is not imported while env.py runs"
+        )
+    said += [f"{n.file}:{n.line} names table {n.table}, and nothing imports {case.module_of(n.file)}" for n in beside]
+    names = [*(one.table for one in tables), *(one.table for one in beside)]
+    said += _consequence([name for name in names if name in seen.differing and name in (seen.database or {})], "has")
+    orphans = [t for t in drops if t not in names and not any(n.table == t for n in case.named)]
+    makers = {
+        name: Place("made by a migration, in no model", revision.file, one.line, name)
+        for revision in case.revisions
+        for one in revision.operations
+        for kind, name in one.creates
+        if kind == "table" and name in orphans
+    }
+    said += [f"table {name} is made by {makers.get(name, 'the migrations')}, and no model has it" for name in orphans]
+    first = tables[0] if tables else None
+    sites = (
+        *(Place.of("table", one.site) for one in tables),
+        *(Place("table", one.file, one.line, one.class_) for one in beside),
+        *makers.values(),
+    )
+    error = next((drops[name] for name in names if name in drops), None)
+    experiment = _with_imports(case, tables, beside, names) if error is not None else None
+    return Fault(
+        _NOT_IMPORTED,
+        (*said, *(_symptom(case, first) if first is not None else ())),
+        names[0],
+        first.site if first is not None else None,
+        sites=sites,
+        against={
+            _OTHER_METADATA: "the modules that env.py imports put their tables on the metadata that it hands over"
+        },
+        error=error,
+        experiment=experiment,
+    )
+
+
+def _dropped(case: Case) -> dict[str, Error]:
+    """The tables of which an error of the startup says that autogenerate wants to remove them, as ``alembic check`` does."""
+    seen, found = case.migrations, {}
+    for error in case.failures:
+        for text in (error.text, *(text for _, _, text in error.links)):
+            for name in _REMOVES.findall(text):
+                if name not in seen.models:
+                    found.setdefault(name, error)
+    return found
+
+
+def _is_unseen(case: Case, one: Registration, drops: dict[str, Error]) -> bool:
+    """Is this table one that Alembic ought to see, and does not?"""
+    seen, label = case.migrations, one.metadata.label
+    if one.table in seen.models or any(
+        i.module == one.frame.module and executed_by_alembic(i) for i in case.trace.imports
+    ):
+        return False
+    if one.table in drops:
+        return True
+    mapped = one.class_ or one.in_class == "__table__" or one.made_mapper
+    if not (mapped or one.table == case.table or any(_names(one.table, error.text) for error in case.errors)):
+        return False  # a table to read from, of which somebody else takes care
+    created = {(c["metadata"], c["table"]) for c in case.trace.created}
+    if (label, None) in created or (label, one.table) in created:
+        return False
+    # It is there: something else makes it.
+    return not (one.table in (seen.database or {}) and _of(label) not in {_of(other) for other in _served(case)})
+
+
+def _is_elsewhere(case: Case, one: Registration) -> bool:
+    """Is this table on another metadata than the one that ``env.py`` hands over?"""
+    served = _served(case)
+    there = {(r.table, r.real) for r in case.migrations.trace.registrations}
+    return (
+        (one.table, one.real) in there
+        or bool(served)
+        and _of(one.metadata.label) not in {_of(other) for other in served}
+    )
+
+
+def _is_never_registered(case: Case, named: Named, drops: dict[str, Error]) -> bool:
+    """Does autogenerate want to drop a table that the sources name in a file that neither the startup nor ``env.py`` executed?"""
+    executed = {i.file for trace in (case.trace, case.migrations.trace) for i in trace.imports if i.application}
+    return named.table in drops and named.file not in executed
+
+
+def _consequence(tables: Sequence[str], verb: str) -> list[str]:
+    if not tables:
+        return []
+    count = "1 table" if len(tables) == 1 else f"{len(tables)} tables"
+    return [f"autogenerate would drop {count} that the application {verb}: {', '.join(tables)}"]
+
+
+def _env_file(case: Case) -> tuple[str, str] | None:
+    """The ``env.py`` that ran, and its text."""
+    ran = (i.file for i in case.migrations.trace.imports if i.application and i.module == "env_py" and i.file)
+    file = next(ran, None)
+    text = case.sources.get(file or "")
+    return (file, text) if text else None
+
+
+def _with_imports(case: Case, tables: Sequence[Registration], beside: Sequence[Named], names: Sequence[str]):
+    """The startup with an ``env.py`` that imports the modules."""
+    env = _env_file(case)
+    modules = [*(one.frame.module for one in tables), *(case.module_of(one.file) for one in beside)]
+    if env is None or case.incident is None or not all(modules):
+        return None
+    file, text = env
+    last = max((m.end() for m in re.finditer(r"^(?:from|import) [^\n(]*(?:\([^)]*\))?[^\n]*\n", text, re.M)), default=0)
+    imports = "".join(f"import {module}  # noqa\n" for module in dict.fromkeys(modules))
+    says = f"{file} imports {', '.join(dict.fromkeys(modules))} as well"
+    return Experiment(says, case.incident, _kept(names), {file: text[:last] + imports + text[last:]})
+
+
+def _with_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, Error]) -> Experiment | None:
+    """The startup with an ``env.py`` that hands over both metadata."""
+    env = _env_file(case)
+    classes = {one.metadata.label: one for one in tables if one.class_ and "." not in one.class_ and one.frame.module}
+    if env is None or case.incident is None or not classes:
+        return None
+    file, text = env
+    others = ", ".join(f"__import__({r.frame.module!r}, fromlist=['x']).{r.class_}.metadata" for r in classes.values())
+    edited = re.sub(r"(target_metadata\s*=\s*)([\w.]+\.metadata)\b", rf"\1[\2, {others}]", text)
+    if edited == text:
+        return None
+    says = f"{file} hands Alembic the metadata of {', '.join(str(r.class_) for r in classes.values())} as well"
+    return Experiment(says, case.incident, _kept([one.table for one in tables if one.table in drops]), {file: edited})
+
+
+def _kept(names: Sequence[str]):
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        still = {name for text in texts_of(trace) for name in _REMOVES.findall(text)}
+        wanted = [name for name in names if name in still]
+        if wanted:
+            return False, f"autogenerate still wants to drop {', '.join(wanted)}"
+        rest = f"; it still wants to drop {', '.join(sorted(still))}" if still else ""
+        return True, f"autogenerate no longer wants to drop {', '.join(names)}{rest}"
+
+    return judge
+
+
+def table_on_another_metadata(case: Case) -> Fault | None:
+    """An error misses a table that is there, on a metadata that nobody creates or that a foreign key cannot see."""
+    if len({one.label for one in case.trace.metadata if one.application}) < 2:
+        return None
+    created = {one["metadata"] for one in case.trace.created if one["table"] is None}
+    for error in case.errors:
+        key = _FOREIGN.search(error.text)
+        missed = _MISSED.search(error.text)
+        if key is not None:
+            holder, target = key.groups()
+            for one in (one for one in case.definitions if _same_table(holder, one.table)):
+                beside = [r for r in case.definitions if _same_table(target, r.table) and r.process == one.process]
+                there = {r.metadata.label for r in beside}
+                if there and one.metadata.label not in there:
+                    said = (
+                        f"table {holder}, defined at {one.site}, is on the metadata made at {one.metadata.label}, and its "
+                        f"foreign key's table {target} on the one made at {', '.join(sorted(there))}: {error}"
+                    )
+                    return Fault(_OTHER_METADATA, (said,), holder, one.site, error=error)
+        elif missed is not None or "is not registered with this 'SQLAlchemy' instance" in error.text:
+            name = next((group for group in missed.groups() if group), None) if missed else None
+            for one in _wanted(case):
+                if _same_table(name, one.table) and one.metadata.label not in created:
+                    said = (
+                        f"table {one.table}, defined at {one.site}, is on the metadata made at {one.metadata.label}; "
+                        f"what is created is on the one made at {', '.join(sorted(created | _served(case))) or 'another place'}: {error}"
+                    )
+                    return Fault(_OTHER_METADATA, (said,), one.table, one.site, error=error)
+    return None
+
+
+def _served(case: Case) -> set[str]:
+    """Where the metadata that ``env.py`` hands to Alembic was made."""
+    seen = case.migrations
+    if seen is None or seen.models is None or seen.trace is None:
+        return set()
+    return {r.metadata.label for r in seen.trace.registrations if r.table in seen.models and r.application}
+
+
+def _wanted(case: Case) -> list[Registration]:
+    """The definitions to ask about: those of the incident's table first."""
+    named = [one for one in case.definitions if case.table == one.table]
+    said = [one for one in case.definitions if any(_names(one.table, error.text) for error in case.errors)]
+    return list(dict.fromkeys([*named, *said, *case.definitions]))
+
+
+def _names(table: str, text: str) -> bool:
+    return bool(re.search(rf"(?<![\w.]){re.escape(table)}(?!\w)", text))
+
+
+def _symptom(case: Case, one: Registration) -> list[str]:
+    return [f"seen as: {error}" for error in case.errors if _names(one.table, error.text)][:1]
+
+
+def _same_table(said: str | None, table: str) -> bool:
+    """Is the table that an error names this one? It may leave out the schema, or name the database's own."""
+    return said is None or said.split(".")[-1] == table.split(".")[-1]
+
+
+def _of(label: str) -> str:
+    """Where a metadata was made, whichever time."""
+    return label.split("#")[0]
+
+
+MECHANISMS = (unseen_by_alembic, table_on_another_metadata)

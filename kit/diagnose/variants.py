@@ -1,0 +1,85 @@
+"""The incident with one thing set otherwise, and what a run of it says: the parts that experiments are made of."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from ..incident.model import Incident
+from ..incident.steps import Preparation, Step
+from ..trace.values import Error, Trace
+
+Judge = Callable[[Trace], tuple[bool | None, str]]
+
+
+def with_environment(incident: Incident, values: dict[str, str]) -> Incident:
+    """With variables set beside those of ``app.env``, or in place of theirs."""
+    app = incident.app.model_copy(update={"env": {**incident.app.env, **values}})
+    return incident.model_copy(update={"app": app})
+
+
+def with_steps(incident: Incident, startup: Sequence[Step], prepare: Sequence[dict] | None = None) -> Incident:
+    """With another startup and, where they are given, other preparations."""
+    changes: dict = {"startup": list(startup)}
+    if prepare is not None:
+        changes["prepare"] = [Preparation.model_validate(one) for one in prepare]
+    return incident.model_copy(update=changes)
+
+
+def with_scheme(incident: Incident, old: str, new: str) -> Incident | None:
+    """With the scheme of a database's URL replaced, all else of it equal; None where no variable of the file has it."""
+    values = {
+        name: new + value.removeprefix(old) for name, value in incident.app.env.items() if value.startswith(f"{old}://")
+    }
+    changed = with_environment(incident, values) if values else None
+    backend, _, driver = new.partition("+")
+    if old == scratch_scheme(incident) and backend == incident.database:
+        changed = (changed or incident).model_copy(update={"database_driver": driver or None})
+    return changed
+
+
+def scratch_scheme(incident: Incident) -> str:
+    """The scheme of the scratch database's URL."""
+    return incident.database + (f"+{incident.database_driver}" if incident.database_driver else "")
+
+
+def literal_edits(sources: dict[str, str], old: str, new: str) -> dict[str, str]:
+    """Sources that write a URL of this scheme down, with the other one in its place."""
+    url = re.compile(rf"(?<=['\"]){re.escape(old)}(?=://)")
+    return {file: url.sub(new, text) for file, text in sources.items() if url.search(text)}
+
+
+def texts_of(trace: Trace) -> list[str]:
+    """Every text that tells of an error: exceptions with what they came from, how steps failed, what was printed."""
+    texts = [text for error in trace.errors for text in (str(error), *(text for _, _, text in error.links))]
+    return [*texts, *(step.error or "" for step in trace.steps), *(step.output for step in trace.steps)]
+
+
+def gone(*fragments: str) -> Judge:
+    """Judges a run in which an error is expected to be gone: it is so where none of these texts shows any more."""
+
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        texts = texts_of(trace)
+        shown = next((fragment for fragment in fragments if any(fragment in text for text in texts)), None)
+        if shown is not None:
+            return False, f"the same error shows: {shown}"
+        failed = failure(trace)
+        return True, f"that error is gone; then {failed}" if failed else "that error is gone, and every step succeeds"
+
+    return judge
+
+
+def failure(trace: Trace) -> str | None:
+    """The first thing that went wrong in a run, in words; None where nothing did."""
+    failed = next((step for step in trace.steps if step.ok is False), None)
+    if failed is not None:
+        return f"step {failed.number} ({failed}) fails: {first_line(failed.error or '')}"
+    swallowed = next(iter(trace.swallowed), None)
+    return f"{first_line(str(swallowed.error))} at {swallowed.site}" if swallowed is not None else None
+
+
+def first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+def said(error: Error) -> list[str]:
+    """The texts of an error and of what it came from, without the statement and parameters that SQLAlchemy adds."""
+    return [text.partition("\n[SQL:")[0] for text in (error.text, *(text for _, _, text in error.links))]

@@ -1,0 +1,146 @@
+"""Reads and validates an incident file; what is wrong is said with the key and the line.
+
+The file is YAML (see ``README.md`` for every key). Relative paths start at its folder. A key that is
+not known, a wrong type or a missing path is an :class:`~kit.base.errors.IncidentError`.
+"""
+
+import difflib
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ..base.errors import IncidentError
+from ..base.known_secrets import remember_all, says_secret
+from . import yaml_file
+from .model import Action, App, Event, Expect, Fix, Hypothesis, Incident, Limits, Postmortem
+from .steps import PLACEHOLDERS, Check, Http
+from .yaml_file import line_of
+
+_MOST_BYTES = 4 << 20
+
+
+def load(path: str | Path) -> Incident:
+    """Read and validate an incident file.
+
+    :param path: the file, or a folder that holds ``incident.yaml``
+    :raises IncidentError: with the key and the line of everything that is wrong
+    """
+    file, text = _read(path)
+    data, node = yaml_file.read(text, file)
+    if not isinstance(data, dict):
+        raise IncidentError(f"{file}:1: an incident file is a mapping with title, app and startup")
+    remember_all(data, "")  # from here on no message, page or report holds them
+    if "file" in data:
+        raise IncidentError(f"{file}:{line_of(node, ('file',))}: file: unknown key")
+    try:
+        incident = Incident.model_validate({**data, "file": file.absolute()})
+    except ValidationError as error:
+        problems = sorted(_problem(found, node, file) for found in error.errors())
+        raise IncidentError("\n".join(text for _, text in dict.fromkeys(problems))) from None
+    _check_paths(incident, node)
+    _check_variables(incident, node)
+    return incident
+
+
+def _read(path: str | Path) -> tuple[Path, str]:
+    """The incident file that a path names, and its text."""
+    try:
+        file = Path(path).expanduser()
+        file = file / "incident.yaml" if file.is_dir() else file
+        if not file.exists():
+            raise IncidentError(
+                f"{file}: there is no such incident file. Give the path of an incident.yaml, or of its folder."
+            )
+        if not file.is_file():
+            raise IncidentError(f"{file}: is no file; an incident file lies beside what it names")
+        if file.stat().st_size > _MOST_BYTES:
+            raise IncidentError(f"{file}: is larger than {_MOST_BYTES >> 20} MB, and no incident file")
+        return file, file.read_text(encoding="utf-8")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise IncidentError(f"{path}: cannot be read as UTF-8 text: {error}") from None
+
+
+def _problem(found, node, file) -> tuple[int, str]:
+    where, kind = found["loc"], found["type"]
+    name = ".".join(map(str, where))[:200] or "the file"
+    line = line_of(node, where)
+    if kind == "extra_forbidden":
+        known = _known_keys(where)
+        near = difflib.get_close_matches(str(where[-1]), known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        text = f"unknown key; {hint}"
+    elif kind == "missing":
+        text = "required, but not there"
+    elif kind == "value_error":
+        text = str(found["ctx"]["error"])
+    else:
+        secret = any(says_secret(str(part)) for part in where)
+        shown = type(found["input"]).__name__ if secret else repr(found["input"])
+        shown = shown if len(shown) < 80 else type(found["input"]).__name__
+        text = f"{found['msg'][:1].lower()}{found['msg'][1:]}, not {shown}"
+        name += " (its value)" if secret else ""  # or what follows would be taken for it, and masked
+    return line, f"{file}:{line}: {name}: {text}"
+
+
+def _known_keys(where) -> list[str]:
+    parts = {"app": App, "expect": Expect, "check": Check, "postmortem": Postmortem, "limits": Limits}
+    lists = {"hypotheses": Hypothesis, "fixes": Fix, "checks": Check, "timeline": Event, "actions": Action}
+    model = Incident
+    for part in where[:-1]:
+        model = parts.get(part) or lists.get(part) or (Http if part == "http" else model)
+    return [name for name in model.model_fields if name != "file"]
+
+
+def _check_paths(incident: Incident, node) -> None:
+    problems = []
+
+    def need(where, path, kind):
+        try:
+            there = path.is_dir() if kind == "folder" else path.is_file()
+        except OSError:  # a name that is too long, a folder that may not be looked into
+            there = False
+        if not there:
+            name = ".".join(map(str, where))
+            problems.append(f"{incident.file}:{line_of(node, where)}: {name}: there is no {kind} {path}")
+        return there
+
+    app = incident.app
+    if app.root is not None and need(("app", "root"), incident.resolve(app.root), "folder"):
+        need(("app", "workdir"), incident.resolve(app.root) / app.workdir, "folder")
+    if app.repository is not None:
+        need(("app", "repository"), incident.resolve(app.repository), "folder")
+    if incident.log is not None:
+        need(("log",), incident.resolve(incident.log), "file")
+    if incident.history is not None:
+        need(("history",), incident.resolve(incident.history), "folder")
+    checks = [(("checks", number), check) for number, check in enumerate(incident.checks)]
+    checks += [(("expect", "check"), incident.expect.check)] if incident.expect.check else []
+    for where, check in checks:
+        if check.migrations is not None and app.root is not None and incident.resolve(app.root).is_dir():
+            need((*where, "migrations"), incident.resolve(app.root) / app.workdir / check.migrations, "file")
+    steps = [(("prepare",), incident.prepare)]
+    for name, fix in incident.fixes.items():
+        for number, patch in enumerate(fix.patches):
+            need(("fixes", name, "patches", number), incident.resolve(patch), "file")
+        steps.append((("fixes", name, "prepare"), fix.prepare or []))
+    for where, preparations in steps:
+        for number, step in enumerate(preparations):
+            if step.kind == "sql":
+                need((*where, number, "sql"), incident.resolve(step.text), "file")
+    if problems:
+        raise IncidentError("\n".join(problems))
+
+
+def _check_variables(incident: Incident, node) -> None:
+    """A database's URL that is written out would be the application's own, or be set twice."""
+    named = [(("app", "env"), incident.app.env)]
+    named += [(("fixes", name, "env"), fix.env) for name, fix in incident.fixes.items()]
+    for where, variables in named:
+        text = variables.get(incident.database_env)
+        if text is not None and not any(f"{{{one}}}" in text for one in PLACEHOLDERS):
+            key = ".".join((*where, incident.database_env))
+            raise IncidentError(
+                f"{incident.file}:{line_of(node, (*where, incident.database_env))}: {key}: this variable gives the scratch "
+                "database (database_env), and what is written here names another one. Write {database_url} or its parts "
+                "into it, or name in database_env the variable that the application reads its database from."
+            )

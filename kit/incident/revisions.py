@@ -1,0 +1,214 @@
+"""Alembic's revisions as the sources say them: what each follows and creates. Never imports or executes one."""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_LARGEST = 1 << 20  # bytes of a file that is read
+_CREATING = {  # an operation to the kind of what it creates; its first argument is the name
+    "create_table": "table",
+    "create_index": "index",
+    "create_unique_constraint": "constraint",
+    "create_check_constraint": "constraint",
+    "create_foreign_key": "constraint",
+    "create_primary_key": "constraint",
+    "create_exclude_constraint": "constraint",
+}
+_OPERATIONS = {
+    *_CREATING,
+    *("add_column", "alter_column", "drop_column", "drop_table", "drop_index", "drop_constraint", "rename_table"),
+    *("execute", "bulk_insert", "batch_alter_table", "create_table_comment", "create"),
+}
+_SQL = re.compile(
+    r"\bCREATE\s+(?:OR\s+REPLACE\s+)?(?:UNIQUE\s+)?(?:TEMP(?:ORARY)?\s+)?"
+    r"(TABLE|TYPE|INDEX|SEQUENCE|SCHEMA|VIEW|MATERIALIZED\s+VIEW|EXTENSION|DOMAIN)\s+"
+    r"(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?[\"'`\[]?([\w.]+)",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A call in a revision's ``upgrade``: the lines it stands on, the texts in it, and what it creates as ``(kind, name)``.
+
+    :ivar within: the line of the ``with op.batch_alter_table(…)`` that holds it, or None
+    """
+
+    call: str
+    line: int
+    last: int
+    texts: tuple[str, ...]
+    creates: tuple[tuple[str, str], ...] = ()
+    within: int | None = None
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A revision file; ``line`` is that of ``down_revision``, ``down`` what it follows, empty for a first one."""
+
+    id: str
+    down: tuple[str, ...]
+    file: str
+    line: int
+    operations: tuple[Operation, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        return self.file.rpartition("/")[0]
+
+    def operation_at(self, line: int, text: str = "") -> Operation | None:
+        """The operation that stands at a line; of those below a ``with`` at that line the first that an error's text names."""
+        below = [one for one in self.operations if one.within == line and one.call != "batch_alter_table"]
+        names = set(re.findall(r"\w+", text))
+        named = next((one for one in below if any(name in names for name in one.texts)), None)
+        at = [one for one in self.operations if one.line <= line <= one.last]
+        return (
+            named
+            or (below[0] if len(below) == 1 else None)
+            or min(at, key=lambda one: one.last - one.line, default=None)
+        )
+
+
+def revisions_of(root: Path) -> tuple[Revision, ...]:
+    """Every revision below ``root``, by file; one that cannot be read is left out."""
+    found = []
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if "site-packages/" in name or "/." in f"/{name}":
+            continue
+        try:
+            text = path.read_text("utf-8", "replace") if path.stat().st_size <= _LARGEST else ""
+            revision = _revision(name, ast.parse(text)) if re.search(r"^down_revision\b", text, re.M) else None
+        except (OSError, SyntaxError, ValueError, RecursionError):
+            continue
+        if revision is not None:
+            found.append(revision)
+    return tuple(found)
+
+
+def heads_of(revisions: Sequence[Revision]) -> tuple[Revision, ...]:
+    """The revisions that no other one follows."""
+    followed = {name for one in revisions for name in one.down}
+    return tuple(one for one in revisions if one.id not in followed)
+
+
+def past_of(revisions: Sequence[Revision], id: str) -> set[str]:
+    """A revision and all before it."""
+    by_id = {one.id: one for one in revisions}
+    past, todo = set(), [id]
+    while todo:
+        name = todo.pop()
+        if name not in past:
+            past.add(name)
+            todo += by_id[name].down if name in by_id else ()
+    return past
+
+
+def _revision(file: str, tree: ast.Module) -> Revision | None:
+    values: dict[str, tuple[ast.expr, int]] = {}
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(target, ast.Name) and node.value is not None:
+            values[target.id] = (node.value, node.lineno)
+    id = _texts(values["revision"][0]) if "revision" in values else ()
+    if len(id) != 1 or "down_revision" not in values:
+        return None
+    value, line = values["down_revision"]
+    return Revision(id[0], _texts(value), file, line, tuple(_operations(tree, values)))
+
+
+def _operations(tree: ast.Module, values: dict[str, tuple[ast.expr, int]]) -> Iterator[Operation]:
+    enums = {name: kind for name, (value, _) in values.items() if (kind := _enum(value))}
+    lists = {name: _texts(value) for name, (value, _) in values.items()}
+    functions = [
+        n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name != "downgrade"
+    ]
+    for function in functions:
+        for node in ast.walk(function):  # names that a function gives itself
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                lists[node.targets[0].id] = _texts(node.value)
+                if kind := _enum(node.value):
+                    enums[node.targets[0].id] = kind
+            elif isinstance(node, ast.For) and isinstance(node.target, ast.Name):
+                over = node.iter
+                lists[node.target.id] = lists.get(over.id, ()) if isinstance(over, ast.Name) else _texts(over)
+        yield from _calls(function, enums, lists, None)
+
+
+def _calls(node: ast.AST, enums, lists, batch: tuple[str, int, str] | None) -> Iterator[Operation]:
+    """The operations below a node; ``batch`` is the variable, line and table of the ``with`` around it."""
+    for child in ast.iter_child_nodes(node):
+        inner = batch
+        if isinstance(child, ast.With):
+            for item in child.items:
+                call = item.context_expr
+                if isinstance(call, ast.Call) and _attribute(call) == "batch_alter_table" and item.optional_vars:
+                    table = next(iter(_name_of(call, lists)), "?")
+                    inner = (ast.unparse(item.optional_vars), child.lineno, table)
+        if isinstance(child, ast.Call) and _attribute(child) in _OPERATIONS:
+            yield _operation(child, enums, lists, batch)
+        yield from _calls(child, enums, lists, inner)
+
+
+def _operation(call: ast.Call, enums, lists, batch) -> Operation:
+    name, creates = _attribute(call), []
+    if name in _CREATING:
+        creates += [(_CREATING[name], text) for text in _name_of(call, lists)]
+        creates += [("type", text) for text in _enums_in(call, enums)] if name == "create_table" else []
+    elif name == "add_column":
+        in_batch = batch is not None and ast.unparse(call.func).startswith(batch[0] + ".")
+        table = batch[2] if in_batch else next(iter(_name_of(call, lists)), "?")
+        column = next((n for n in ast.walk(call) if isinstance(n, ast.Call) and _last(n.func) == "Column"), None)
+        creates += [("column", f"{table}.{text}") for text in _name_of(column, lists)[:1]] if column else []
+    elif name == "create":  # of a type: ``status.create(op.get_bind())``
+        creates += [("type", text) for text in _enums_in(call.func, enums)]
+    texts = _texts(call)
+    if name == "execute":
+        found = (m for text in texts for m in _SQL.finditer(text))
+        creates += [(m[1].lower().split()[-1], m[2].rpartition(".")[2]) for m in found]
+    line, last = call.lineno, call.end_lineno or call.lineno
+    return Operation(name, line, last, texts, tuple(dict.fromkeys(creates)), batch[1] if batch else None)
+
+
+def _name_of(call: ast.Call, lists) -> tuple[str, ...]:
+    """What a call's first argument names: a text, ``op.f("…")``, or each of a list that a loop goes through."""
+    first = (
+        call.args[0] if call.args else next((k.value for k in call.keywords if k.arg in ("name", "table_name")), None)
+    )
+    if isinstance(first, ast.Name):
+        return lists.get(first.id, ())
+    return _texts(first)[:1] if first is not None else ()
+
+
+def _enums_in(node: ast.AST, enums: dict[str, str]) -> list[str]:
+    found = []
+    for one in ast.walk(node):
+        kind = enums.get(one.id) if isinstance(one, ast.Name) else _enum(one)
+        found += [kind] if kind else []
+    return found
+
+
+def _enum(node: ast.AST) -> str | None:
+    """The name of the database's type that ``sa.Enum(…, name="status")`` stands for, if it makes it by itself."""
+    if not isinstance(node, ast.Call) or _last(node.func) not in ("Enum", "ENUM"):
+        return None
+    keywords = {one.arg: one.value for one in node.keywords}
+    made = keywords.get("create_type")
+    if "name" not in keywords or isinstance(made, ast.Constant) and made.value is False:
+        return None
+    return next(iter(_texts(keywords["name"])), None)
+
+
+def _attribute(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
+
+
+def _last(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _texts(node: ast.AST) -> tuple[str, ...]:
+    found = (one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str))
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,31 @@
+"""What a notebook begins with: ``from kit.notebook import open_incident, reproduce, views``.
+
+One line for what stands in several rooms; each name is imported when it is asked for.
+"""
+
+import importlib
+
+_FROM = {
+    "after_each_import": "kit.trace.tables:metadata_after_each_import",
+    "diagnose": "kit.diagnose",
+    "history_of": "kit.history",
+    "investigate": "kit.investigate",
+    "open_incident": "kit.views.notebook",
+    "report": "kit.views.report:",
+    "reproduce": "kit.startup",
+    "tables": "kit.trace.tables:",
+    "triage_incident": "kit.triage",
+    "verify": "kit.verify",
+    "views": "kit.views:",
+    "write_result": "kit.views.notebook",
+}
+
+__all__ = sorted(_FROM)
+
+
+def __getattr__(name: str):
+    if name not in _FROM:
+        raise AttributeError(f"module 'kit.notebook' has no attribute {name!r}")
+    module, colon, other = _FROM[name].partition(":")
+    found = importlib.import_module(module)
+    return found if colon and not other else getattr(found, other or name)

@@ -1,0 +1,205 @@
+"""Values of a run in a file, to be judged again without a run.
+
+JSON, a line a value, gzipped where the file's name ends in ``.gz``. The first line says what it is::
+
+    {"schema": 1, "kit": "trace"}                      the form; a newer one is refused
+    {"is": "values.Frame", "has": {"file": "shop/db.py", …}}  a value by its type and fields; the n-th of these lines is value n
+    …
+    {"root": 417, "values": 417}                       which value the file is about, and how many lines there must be
+
+In a field a list stands for a tuple, ``{"@": n}`` for value n, and ``{"list" | "dict" | "set" | "array" | "model": …}`` for what JSON
+has no form of its own for. Each value is written once, however often it is met. Fields that have their default are left out.
+Every text is masked on its way into the file.
+"""
+
+import dataclasses
+import gzip
+import json
+import zlib
+from array import array
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from ..base.errors import IncidentError
+from ..base.janitor import write_whole
+from ..base.redact import redact
+from .edges import Edges
+
+SCHEMA = 1
+_masked = lru_cache(maxsize=100_000)(redact)
+
+
+def save(value: Any, file: str | Path) -> None:
+    """Write a value with all that it holds; the file is whole, or is not there.
+
+    :param value: a dataclass or named tuple
+    :raises IncidentError: the file cannot be written
+    """
+    file = Path(file).expanduser()
+    written = _Written()
+    root = written.number_of(value)
+    head = json.dumps({"schema": SCHEMA, "kit": "trace"})
+    end = json.dumps({"root": root, "values": len(written.lines)})
+    content = ("\n".join([head, *written.lines, end]) + "\n").encode("utf-8", "surrogatepass")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, gzip.compress(content, mtime=0) if file.suffix == ".gz" else content)
+    except OSError as error:
+        raise IncidentError(f"--trace {file}: it cannot be written: {error.strerror}") from None
+
+
+def load(file: str | Path, types: Iterable[type]) -> Any:
+    """The value that a file holds.
+
+    :param types: those that it may hold; a value of another comes as a namespace
+    :raises IncidentError: it cannot be read, is not whole, is no such file, or of a newer form
+    """
+    file = Path(file).expanduser()
+    lines = _lines(file)
+    try:
+        head = json.loads(lines[0])
+        schema = head["schema"] if head["kit"] == "trace" else None
+    except (ValueError, LookupError, TypeError):
+        schema = None
+    if schema is None:
+        raise IncidentError(
+            f"{file}:1: this is no saved trace. `reproduce` and `diagnose` write one with --trace FILE."
+        )
+    if schema > SCHEMA:
+        raise IncidentError(
+            f"{file}:1: this trace has schema {schema}, and this kit reads schema {SCHEMA}: a newer kit wrote it. Read it with "
+            "that one, or run the startup again with this one."
+        )
+    read = _Read({_name(type_): type_ for type_ in types})
+    try:
+        end = json.loads(lines[-1])
+        if len(lines) < 3 or end.get("values") != len(lines) - 2:
+            raise ValueError
+    except (ValueError, AttributeError):
+        raise IncidentError(
+            f"{file}:{len(lines)}: the trace ends here, and is not whole: the command that wrote it was stopped, or the file was cut. "
+            "Run the startup again."
+        ) from None
+    for number, line in enumerate(lines[1:-1], 2):
+        try:
+            read.add(json.loads(line))
+        except (ValueError, LookupError, TypeError) as error:
+            raise IncidentError(f"{file}:{number}: this line of the trace cannot be read: {error}") from None
+    return read.values[end["root"] - 1]
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        content = file.read_bytes()
+        if content[:2] == b"\x1f\x8b":
+            content = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error) as error:
+        what = getattr(error, "strerror", None) or "it is not whole"
+        raise IncidentError(f"{file}: the trace cannot be read: {what}") from None
+    return content.decode("utf-8", "surrogatepass").rstrip("\n").split("\n")
+
+
+class _Written:
+    """The lines of a file, each value once."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.numbers: dict[Any, int] = {}
+        self.kept: list[Any] = []  # while it is written no value's identity is given to another
+
+    def number_of(self, value: Any) -> int:
+        key = _key(value)
+        if key not in self.numbers:
+            self.kept.append(value)
+            fields = {name: self.form(field) for name, field in _fields(value)}
+            self.lines.append(json.dumps({"is": _name(type(value)), "has": fields}, separators=(",", ":")))
+            self.numbers[key] = len(self.lines)
+        return self.numbers[key]
+
+    def form(self, value: Any) -> Any:
+        if value is None or isinstance(value, (bool, int, float)):
+            return value
+        if isinstance(value, str):
+            return _masked(value)
+        if value is ...:
+            return {"...": 0}
+        if isinstance(value, array):
+            return {"array": value.tolist()}
+        if dataclasses.is_dataclass(value) or hasattr(value, "_fields") or isinstance(value, Edges):
+            return {"@": self.number_of(value)}
+        if isinstance(value, tuple):
+            return [self.form(item) for item in value]
+        if isinstance(value, list):
+            return {"list": [self.form(item) for item in value]}
+        if isinstance(value, Mapping):
+            return {"dict": [[self.form(key), self.form(item)] for key, item in value.items()]}
+        if isinstance(value, (set, frozenset)):
+            return {"set": sorted((self.form(item) for item in value), key=str)}
+        if hasattr(value, "model_fields_set"):  # pydantic's
+            content = {name: getattr(value, name) for name in type(value).model_fields}
+            return {"model": _name(type(value)), "has": self.form(content)}
+        raise TypeError(f"no form to save a {type(value).__name__} in")
+
+
+def _name(type_: type) -> str:
+    """A type's name with its module's: two modules may have one of the same name."""
+    return f"{type_.__module__.rpartition('.')[2]}.{type_.__name__}"
+
+
+def _key(value: Any) -> Any:
+    """What tells a value from others: itself where it can be compared cheaply, else its identity."""
+    if hasattr(value, "_fields"):
+        try:
+            return hash(value), type(value), value
+        except TypeError:  # it holds what can change
+            pass
+    return id(value)
+
+
+def _fields(value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Edges):
+        yield from (("places", value.places), ("statements", value.statements), ("columns", value.columns))
+    elif hasattr(value, "_fields"):
+        yield from zip(value._fields, value, strict=True)
+    else:
+        for field in dataclasses.fields(value):
+            content = getattr(value, field.name)
+            if field.default is dataclasses.MISSING or content is not field.default:
+                yield field.name, content
+
+
+class _Read:
+    """The values of a file, made one after the other."""
+
+    def __init__(self, types: Mapping[str, type]) -> None:
+        self.types = types
+        self.values: list[Any] = []
+
+    def add(self, line: Any) -> None:
+        fields = {name: self.value(form) for name, form in line["has"].items()}
+        # A type of a room above is only passed through, for what it holds.
+        self.values.append(self.types.get(line["is"], SimpleNamespace)(**fields))
+
+    def value(self, form: Any) -> Any:
+        if isinstance(form, list):
+            return tuple(self.value(item) for item in form)
+        if not isinstance(form, dict):
+            return form
+        ((kind, content), *more) = form.items()
+        if kind == "@":
+            return self.values[content - 1]
+        if kind == "list":
+            return [self.value(item) for item in content]
+        if kind == "dict":
+            return {self.value(key): self.value(item) for key, item in content}
+        if kind == "set":
+            return frozenset(self.value(item) for item in content)
+        if kind == "array":
+            return array("q", content)
+        if kind == "...":
+            return ...
+        fields = self.value(more[0][1])
+        return self.types[content].model_construct(**fields) if content in self.types else SimpleNamespace(**fields)

@@ -1,0 +1,180 @@
+"""What a notebook shows of the metadata: how many tables it held after each import, and what each import brought."""
+
+from collections.abc import Sequence
+
+from ..diagnose.diagnosis import Diagnosis
+from ..trace.tables import after_each_import
+from ..trace.values import Trace
+from .markup import Part, Shown, absent, code, count, figure, fold, items, join, para, part, stack, strong, table, word
+from .metadata_picture import Moment, metadata_picture
+
+_OTHER = "The mechanism is not about the tables on the metadata."
+_MOST_ROWS = 200  # of one table
+_EACH_STEP = 80  # modules that are shown one by one, whether they changed anything or not
+_MOST_STEPS = 300  # modules with a line of their own
+_MOST_HELD = 40  # tables that one step names
+_MOST_QUIET = 30  # modules that one line names
+
+
+def about_tables(trace: Trace, diagnosis: Diagnosis | None) -> bool:
+    """Are the tables on the metadata what an incident is about, or is that not known?"""
+    if diagnosis is None or diagnosis.finding.mechanism in ("none", "undecided"):
+        return True
+    return bool(trace.conflicts or diagnosis.pair or diagnosis.table)
+
+
+def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
+    """The metadata after each import: a picture, and folded the modules that changed it or failed, and all of them.
+
+    :param diagnosis: with it, nothing is shown where the mechanism is not about tables
+    """
+    if not about_tables(trace, diagnosis):
+        return absent(_OTHER)
+    rows = after_each_import(trace)
+    if not rows:
+        return absent("No module of the application was executed.")
+    telling = [row for row in rows if row["registered"] or row["rejected"] or row["extended"] or not row["ok"]]
+    moments = [
+        Moment(
+            r["number"] or 0,
+            r["module"],
+            r["tables_total"],
+            len(r["registered"]),
+            r["rejected"],
+            r["process"],
+            r["extended"],
+        )
+        for r in rows
+    ]
+    last = max(row["tables_total"] for row in rows)
+    rejected = [(row["module"], name) for row in rows for name in row["rejected"]]
+    said = f"{count(last, 'table')} on the application's metadata after {count(len(rows), 'executed module')}"
+    said += (
+        "; " + ", ".join(f"{name} was rejected in {module}" for module, name in rejected[:3])
+        if rejected
+        else "; none was rejected"
+    )
+    said += f" ({len(rejected) - 3} more)" if len(rejected) > 3 else ""
+    met = any(row["extended"] for row in rows)
+    caption = f"{said}. A dot: tables that were registered, with how many. A cross: a table that was rejected."
+    caption += " A diamond: a table that was defined again without an error." if met else ""
+    alt = f"Tables over executed modules: {said}."
+    parts = [figure(metadata_picture(moments), alt, caption, narrow=metadata_picture(moments, narrow=True))]
+    if telling:
+        name = f"The modules that changed the metadata or failed: {len(telling)} of {len(rows)}"
+        shown = _after_table(name, telling)
+        parts.append(Part(fold(name, shown).html, shown.text))
+    if len(telling) < len(rows):
+        order = para("In the order in which they ended; the numbers count the order in which they began.")
+        parts.append(
+            fold(f"All {count(len(rows), 'executed module')}", _after_table("All executed modules", rows), order)
+        )
+    return Shown(parts)
+
+
+def _after_table(caption: str, rows: Sequence[dict]) -> Part:
+    shown = []
+    left_out = max(0, len(rows) - _MOST_ROWS)
+    if left_out:  # what tells most stays
+        weight = sorted(
+            range(len(rows)), key=lambda n: (rows[n]["ok"], not rows[n]["rejected"], not rows[n]["registered"], n)
+        )
+        rows = [rows[n] for n in sorted(weight[:_MOST_ROWS])]
+    for row in rows:
+        new = _few(row["registered"]) + (f" (defined again: {_few(row['extended'])})" if row["extended"] else "")
+        shown.append(
+            (
+                code(row["module"]),
+                str(row["number"] or ""),
+                code(row["imported_by"]) if _of_a_file(row["imported_by"]) else "the step",
+                new,
+                _few(row["rejected"]),
+                str(row["tables_total"]),
+                word(row["ok"], "ok", _wrong(row)),
+            )
+        )
+    wrong = [number for number, row in enumerate(rows) if row["first_wrong"]]
+    head = ("module", "number", "imported by", "registered", "rejected", "tables then", "state")
+    listed = table(caption, head, shown, marked=wrong)
+    return stack(listed, para(f"{left_out} more are left out here; they are in the DataFrame.") if left_out else None)
+
+
+def _few(names: Sequence[str], most: int = 24) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def stepper(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
+    """One line to open an executed module: what is loaded by then, what it registered, what the metadata held.
+
+    Modules that changed nothing are one line together where there are many.
+    """
+    if not about_tables(trace, diagnosis):
+        return absent(_OTHER)
+    rows = after_each_import(trace)
+    if not rows:
+        return absent("No module of the application was executed.")
+    own = {n for n, row in enumerate(rows) if row["registered"] or row["rejected"] or row["extended"] or not row["ok"]}
+    if len(rows) <= _EACH_STEP:
+        own = set(range(len(rows)))
+    elif len(own) > _MOST_STEPS:
+        own = set(sorted(own, key=lambda n: (rows[n]["ok"], not rows[n]["rejected"], n))[:_MOST_STEPS])
+    parts, quiet = [], []
+    for number, row in enumerate(rows):
+        if number in own:
+            parts += _quiet(quiet)
+            parts.append(_step(row, number + 1))
+            quiet = []
+        else:
+            quiet.append(row)
+    return Shown([fold(f"One import at a time: {count(len(rows), 'module')}", *parts, *_quiet(quiet))])
+
+
+def _step(row: dict, loaded: int) -> Part:
+    state = "ok" if row["ok"] else _wrong(row)
+    changed = f", {len(row['registered'])} new" if row["registered"] else ""
+    changed += f", {len(row['rejected'])} rejected" if row["rejected"] else ""
+    number = f"{row['number']}. " if row["number"] else ""
+    tables = count(row["tables_total"], "table")
+    top = join(number, code(row["module"]), f": {tables}{changed}; ", word(row["ok"], state, state))
+    by = code(row["imported_by"]) if _of_a_file(row["imported_by"]) else "the startup step itself"
+    held = [strong(name, " (new)") if name in row["registered"] else part(name) for name in row["held"][:_MOST_HELD]]
+    more = f" and {len(row['held']) - _MOST_HELD} more" if len(row["held"]) > _MOST_HELD else None
+    facts = [
+        join("file: ", code(row["file"])) if row["file"] else None,
+        join("imported by: ", by, f", {row['step']}"),
+        f"loaded by then: {count(loaded, 'module')} of the application",
+        join("registered: ", _few(row["registered"]) or "nothing"),
+        join("defined a table again: ", _few(row["extended"])) if row["extended"] else None,
+        join("rejected, because it was there already: ", strong(_few(row["rejected"]))) if row["rejected"] else None,
+        join("left by an error: ", code(row["error"])) if row["error"] else None,
+        join(
+            f"afterwards: {tables} on {row['metadata_count']} metadata",
+            ": " if held else None,
+            join(*held, between=", "),
+            more,
+        ),
+    ]
+    body = items(one for one in facts if one is not None)
+    return fold(top, body, open=row["first_wrong"], group="kit-imports", kind="kit-step")
+
+
+def _of_a_file(line: str | None) -> bool:
+    """Is this a line that one can look up? An interpreter's own start is not."""
+    return line is not None and not line.startswith("<")
+
+
+def _wrong(row: dict) -> str:
+    return "failed" if not row["first_wrong"] else "the first rejected" if row["rejected"] else "the first failed"
+
+
+def _quiet(rows: Sequence[dict]) -> list[Part]:
+    """Modules in a row after which nothing had changed, as one line."""
+    if not rows:
+        return []
+    named = [join(f"{row['number']}. " if row["number"] else None, code(row["module"])) for row in rows[:_MOST_QUIET]]
+    more = f" and {len(rows) - _MOST_QUIET} more" if len(rows) > _MOST_QUIET else None
+    top = join(
+        f"{count(len(rows), 'module')} that registered nothing: {count(rows[-1]['tables_total'], 'table')}; ",
+        word(True),
+    )
+    return [fold(top, para(join(*named, between=", "), more), group="kit-imports", kind="kit-step")]

@@ -1,0 +1,353 @@
+"""What a reader sees first: does it reproduce, why, at which lines, what to change, who was hit, what is to be done."""
+
+import datetime
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from .. import __version__
+from ..diagnose.definitions import one_place
+from ..diagnose.meaning import MEANINGS, advice_on
+from ..incident.identity import identity
+from ..incident.model import Incident
+from ..trace.advice import advice, told_refused
+from ..trace.expected import shows_incident, why_not
+from ..trace.graph import import_graph
+from ..trace.values import Trace
+from ..verify.verification import FixResult, Verification
+from .by_people import still_to_be_written
+from .markup import (
+    Part,
+    Shown,
+    beside,
+    code,
+    count,
+    items,
+    join,
+    line_of_times,
+    missing,
+    para,
+    part,
+    stack,
+    steady,
+    strong,
+    with_code,
+    with_places,
+    word,
+)
+from .patches import patch_of
+from .wording import first_sentence, listed, sentence, shortly
+
+if TYPE_CHECKING:
+    from ..diagnose.diagnosis import Diagnosis
+    from ..history.search import History
+
+_OTHERS = {"hides": "Hides it only", "does-not-cure": "Does not cure it", "breaks": "Breaks something else"}
+_ROLES = {"first": "first definition", "second": "second definition"}
+_MOST_LINES = 20  # of a patch that are shown at once
+_MOST_ACTIONS = 6
+
+
+class Headline(NamedTuple):
+    """The verdict in a sentence; ``good`` is None where nothing is cured yet, or nothing could be told."""
+
+    text: str
+    good: bool | None
+    status: str  # the same in a word or two
+
+
+def headline(
+    incident: Incident, trace: Trace, verification: Verification | None = None, diagnosis: "Diagnosis | None" = None
+) -> Headline:
+    """The verdict. That an incident reproduces is no success: it is good only once a fix cures."""
+    reproduced = diagnosis.reproduced if diagnosis else shows_incident(incident, trace)
+    asked = incident.expect.error or incident.expect.table
+    if trace.broke and not reproduced:
+        return Headline("The run broke before it could tell", None, "the run broke")
+    if not reproduced and not asked:
+        return Headline("It does not reproduce: every step succeeded, and nothing was swallowed", None, "nothing found")
+    if not reproduced:
+        return Headline("It does not reproduce", False, "does not reproduce")
+    if verification is None:
+        return Headline("It reproduces", None, "reproduces")
+    if not verification.reproduced:
+        return Headline(
+            "It reproduces in the diagnosis and not in the verification: no fix was tried", None, "reproduces"
+        )
+    return _of_fixes(verification)
+
+
+def _of_fixes(verification: Verification) -> Headline:
+    tried, verified = len(verification.fixes), verification.verified
+    if not tried:
+        return Headline("It reproduces, and there is no fix to try yet", None, "reproduces, no fix yet")
+    if verified:
+        cure = "cures" if len(verified) == 1 else "cure"
+        of = f"{len(verified)} of {tried} fixes {cure}" if tried > 1 else "the fix cures"
+        return Headline(f"It reproduces, and {of} it: {listed(verified)}", True, "fix verified")
+    if verification.broke:
+        open_ = [fix.name for fix in verification.fixes if fix.verdict == "undecided"]
+        return Headline(
+            f"It reproduces, and whether a fix cures it is undecided: {listed(open_)}", None, "fix undecided"
+        )
+    none = f"none of {tried} fixes cures it" if tried > 1 else "its fix does not cure it"
+    return Headline(f"It reproduces, and {none}", False, "no fix verified")
+
+
+def verdict(
+    incident: Incident,
+    trace: Trace,
+    verification: Verification | None = None,
+    diagnosis: "Diagnosis | None" = None,
+    *,
+    place: str | None = "verdict",
+) -> Shown:
+    """The banner: does it reproduce, is a fix verified, at which lines and, with a diagnosis, why."""
+    head = headline(incident, trace, verification, diagnosis)
+    facts = [*_what_broke(incident, trace, head), *_sites(trace, diagnosis), *_failed(incident, trace)]
+    if trace.swallowed:
+        conflict = _conflict(trace, diagnosis)
+        facts.append(_swallowed(trace, conflict.error if conflict is not None else None))
+    facts += _why(diagnosis) if diagnosis is not None else []
+    facts += _other_fixes(verification) if verification is not None else []
+    return Shown([_head(head), items(facts)] if facts else [_head(head)], place=place)
+
+
+def _head(head: Headline) -> Part:
+    kind = {True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[head.good]
+    return para(strong(head.text), kind=kind)
+
+
+# ------------------------------------------------------------------------------------ the first screen
+
+
+def overview(
+    incident: Incident,
+    verification: Verification,
+    diagnosis: "Diagnosis",
+    history: "History | None" = None,
+    *,
+    now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
+) -> Shown:
+    """The first screen: a status line, the cause, the lines, what to change, who was hit, what is to be done."""
+    trace, told = diagnosis.trace, incident.postmortem
+    head = headline(incident, trace, verification, diagnosis)
+    line = para(_status(incident, head, history), kind="kit-status")
+    run = line_of_times(para(f"Run {now():%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."))
+    facts = [*_what_broke(incident, trace, head), *_failed(incident, trace)]
+    left = [para(strong("Cause. "), *_cause(trace, diagnosis))]
+    left += [items(sites)] if (sites := _sites(trace, diagnosis, with_error=False)) else []
+    left += [items(facts)] if facts else []
+    if behind := _behind(diagnosis):
+        left.append(para(behind))
+    left += [para(strong("Who was hit. "), with_code(told.impact))] if told.impact else []
+    left += [para(strong("Actions")), _actions(incident)] if told.actions else []
+    right = [para(strong("What to change")), *_change(incident, verification, diagnosis)]
+    parts = [line, run, _head(head), beside(stack(*left), stack(*right))]
+    parts += [box] if (box := still_to_be_written(incident)) else []
+    return Shown(parts, place="verdict")
+
+
+def _status(incident: Incident, head: Headline, history: "History | None") -> Part:
+    """Status, severity, when it came and went, how long that was, the impact: in one line."""
+    told = incident.postmortem
+    facts = [word(head.good, *[head.status] * 3)]
+    facts += [f"severity {told.severity}"] if told.severity else []
+    if history is not None:
+        came, went = history.introduced, history.fixed
+        facts.append(
+            join("introduced ", code(came.commit.sha[:9]), f" {came.commit.date[:10]}")
+            if came
+            else "introduced: not found"
+        )
+        facts.append(
+            join("fixed ", code(went.commit.sha[:9]), f" {went.commit.date[:10]}") if went else "fixed: not found"
+        )
+        if came and went and (exposed := exposure(came.commit.date, went.commit.date)):
+            facts.append(f"exposed for {exposed}")
+    facts += [f"detected {told.detected}"] if told.detected else []
+    facts += [f"resolved {told.resolved}"] if told.resolved else []
+    facts += [first_sentence(told.impact)] if told.impact else []
+    facts += [f"by {', '.join(told.authors)}"] if told.authors else []
+    return join(*facts, between=" · ")
+
+
+def exposure(came: str, went: str) -> str | None:
+    """The time between two ISO dates, in words: ``18 h 7 min``, ``3 days``; None where one cannot be read."""
+    try:
+        begin, end = (datetime.datetime.fromisoformat(date) for date in (came, went))
+        minutes = int((end - begin).total_seconds()) // 60
+    except (ValueError, TypeError):
+        return None
+    if minutes < 0:
+        return None
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return count(hours // 24, "day")
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
+    """The cause in two sentences: what the mechanism means, and what came of it here."""
+    finding = diagnosis.finding
+    meaning = MEANINGS.get(finding.mechanism)
+    if meaning is None:
+        said = "No fault was found." if finding.mechanism == "none" else "The mechanism is undecided."
+        yield part(said + " ")
+        yield with_places(sentence(shortly(finding.because[-1], 300))) if finding.because else part("")
+        return
+    conflict = _conflict(trace, diagnosis)
+    yield part(f"{meaning.happened} ")
+    if conflict is None:
+        yield with_places(sentence(shortly(finding.because[-1], 300))) if finding.because else part("")
+        return
+    rejected = conflict.second.outcome == "rejected"
+    what = "SQLAlchemy rejects the second definition" if rejected else "The second definition raises no error"
+    swallowed = [caught for caught in trace.swallowed if str(caught.error) == conflict.error]
+    end = (
+        ", the startup catches that error, and goes on without what the failed code should have done."
+        if swallowed
+        else f", and step {failed.number} of the startup fails."
+        if (failed := next((step for step in trace.steps if step.ok is False), None)) is not None and rejected
+        else "."
+        if rejected
+        else f", and {conflict.error.rpartition('; ')[2]}."
+    )
+    yield part(what + end)
+
+
+def _change(incident: Incident, verification: Verification, diagnosis: "Diagnosis") -> list[Part]:
+    """What to change: the smallest fix that cures, as a diff; without one, what this mechanism asks for."""
+    cures = sorted(cured_by(verification), key=lambda fix: len(fix.patches))
+    advised = advice_on(diagnosis.finding.mechanism)
+    parts = [para(advised)] if advised else []
+    if not cures:
+        if diagnosis.finding.mechanism == "none":
+            return [para("Nothing.")]
+        tried = "No fix that was tried cures it." if verification.fixes else "No fix was tried yet."
+        return [*parts, para(tried)]
+    fix = cures[0]
+    parts.append(para("Verified: ", code(fix.name), f": {fix.claim}" if fix.claim else None))
+    for path in incident.fixes[fix.name].patches:
+        parts += patch_of(incident, path, most=_MOST_LINES if len(parts) < 3 else 0)
+    if len(cures) > 1:
+        parts.append(para(f"So {'does' if len(cures) == 2 else 'do'} {listed([one.name for one in cures[1:]])}."))
+    return parts
+
+
+def _actions(incident: Incident) -> Part:
+    told = incident.postmortem.actions
+    shown = [
+        join(with_code(one.what), " (", one.owner or missing("owner"), ", ", one.due or missing("due"), ")")
+        for one in told[:_MOST_ACTIONS]
+    ]
+    more = [part(f"{len(told) - _MOST_ACTIONS} more")] if len(told) > _MOST_ACTIONS else []
+    return items([*shown, *more])
+
+
+# ------------------------------------------------------------------------------------ facts of the banner
+
+
+def _conflict(trace: Trace, diagnosis: "Diagnosis | None"):
+    return diagnosis.meeting if diagnosis else trace.conflicts[0] if trace.conflicts else None
+
+
+def _what_broke(incident: Incident, trace: Trace, head: Headline) -> list[Part]:
+    facts: list[Part] = []
+    if trace.broke:
+        facts.append(join("The run broke: ", str(trace.broke)))
+    reproduced = head.text.startswith("It reproduces")
+    if not reproduced and (incident.expect.error or incident.expect.table) and not trace.broke:
+        facts += [part(said) for said in why_not(incident, trace)]
+    if not reproduced and (refused := told_refused(trace.refused)):
+        facts.append(part(refused))
+    return facts
+
+
+def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = True) -> list[Part]:
+    """The lines that the mechanism is about, each with the way from the startup to it where that is known."""
+    conflict = _conflict(trace, diagnosis)
+    if conflict is not None:
+        two_names = "two names" in (one_place(conflict.first, conflict.second) or "")
+        facts = [join("Table ", code(conflict.table), ": ", shortly(conflict.error, 200))] if with_error else []
+        for way in import_graph(trace, conflict).ways:
+            of = conflict.first if way.name == "first" else conflict.second
+            facts.append(
+                join(
+                    strong(f"{way.name.capitalize()} definition: "),
+                    code(way.site),
+                    join(" as ", code(of.site.module)) if two_names else None,
+                    " by ",
+                    code(" → ".join(str(stop.frame) for stop in way.stops[:-1]) or "the step itself"),
+                )
+            )
+        return facts
+    if diagnosis is None:
+        return []
+    return [
+        join(
+            strong(f"{_ROLES.get(place.role, place.role).capitalize()}: "),
+            code(place),
+            f", {place.name}" if place.name else None,
+        )
+        for place in diagnosis.sites
+    ]
+
+
+def _failed(incident: Incident, trace: Trace) -> list[Part]:
+    """The steps that failed, where no table collided, and what their errors usually mean."""
+    facts: list[Part] = []
+    if trace.conflicts:
+        return facts
+    for step in [step for step in trace.steps if step.ok is False and not step.broke][:3]:
+        facts.append(join(f"Step {step.number} (", code(step), f") failed: {step.error or 'without a word'}"))
+        facts += [part(said) for said in advice(incident, step.error)]
+    return facts
+
+
+def _swallowed(trace: Trace, told: str | None) -> Part:
+    first = trace.swallowed[0]
+    more = f", and {len(trace.swallowed) - 1} more" if len(trace.swallowed) > 1 else ""
+    at = join(" at ", code(first.site)) if first.site else None
+    what = "that error" if str(first.error) == told else shortly(str(first.error))
+    return join(strong("Swallowed: "), what, at, more)
+
+
+def _why(diagnosis: "Diagnosis") -> list[Part]:
+    finding = diagnosis.finding
+    if finding.mechanism == "none":
+        return [part(said) for said in finding.because[:3]]
+    because = with_places(shortly(finding.because[-1], 280)) if finding.because else None
+    facts = [join(strong("Mechanism: "), finding.mechanism, ": " if because else None, because)]
+    if advised := advice_on(finding.mechanism):
+        facts.append(join(strong("What to do: "), advised))
+    behind = _behind(diagnosis)
+    return [*facts, behind] if behind else facts
+
+
+def _behind(diagnosis: "Diagnosis") -> Part | None:
+    own = [error for error in diagnosis.masked if not error.follows]
+    if not own:
+        return None
+    at = join(" at ", code(own[0].site)) if own[0].site else None
+    more = f", and {len(own) - 1} more" if len(own) > 1 else ""
+    return join(strong("Behind it: "), shortly(str(own[0].error).rstrip(".")), at, more)
+
+
+def _other_fixes(verification: Verification) -> list[Part]:
+    facts = [join(strong(f"{fix.name} cures"), ": ", fix.claim) for fix in cured_by(verification)[:3] if fix.claim]
+    for name, does in _OTHERS.items():
+        of = [fix.name for fix in verification.fixes if fix.verdict == name]
+        if of:
+            facts.append(join(strong(does), f" ({len(of)}): {listed(of)}"))
+    open_for: dict[str, list[str]] = {}
+    for fix in [fix for fix in verification.fixes if fix.verdict == "undecided"]:
+        open_for.setdefault(shortly(steady(fix.because), 280), []).append(fix.name)
+    for because, names in list(open_for.items())[:6]:
+        are = "is" if len(names) == 1 else "are"
+        facts.append(join(strong(f"{listed(names)} {are} undecided"), ": ", because))
+    return facts
+
+
+def cured_by(verification: Verification) -> list[FixResult]:
+    """The fixes that cure, in the order of the incident file."""
+    return [fix for fix in verification.fixes if fix.verdict == "cures"]

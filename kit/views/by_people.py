@@ -1,0 +1,94 @@
+"""What only people know of an incident, as they wrote it: the page names what is missing once, at its top."""
+
+from ..incident.model import Incident
+from .dates import dates_picture
+from .markup import (
+    Part,
+    Shown,
+    absent,
+    beside,
+    code,
+    count,
+    figure,
+    fold,
+    items,
+    join,
+    missing,
+    para,
+    stack,
+    strong,
+    table,
+    with_code,
+)
+
+_LEARNED = {
+    "went_well": "What went well",
+    "went_wrong": "What went wrong",
+    "lucky": "Where we were lucky",
+    "surprised": "What surprised us",
+}
+
+
+def impact(incident: Incident) -> Shown:
+    """Summary, impact and detection, as people wrote them."""
+    told = incident.postmortem
+    parts = [
+        para(strong(f"{name.capitalize()}. "), with_code(getattr(told, name)))
+        for name in ("summary", "impact", "detection")
+        if getattr(told, name)
+    ]
+    return Shown(parts) if parts else absent("Nobody has written a summary, the impact or how it was detected.")
+
+
+def timeline(incident: Incident, history=None) -> Shown:
+    """What happened when: a picture with the commits and the time of exposure, what people wrote, and every event.
+
+    :param history: a search over commits (``kit.history.History``), or None
+    """
+    told = incident.postmortem
+    parts: list[Part] = []
+    drawn = dates_picture(told, history)
+    if drawn is not None:
+        parts.append(figure(drawn.wide, drawn.alternative, drawn.caption, narrow=drawn.narrow))
+    parts += [
+        para(strong(f"{name.capitalize()}. "), with_code(getattr(told, name)))
+        for name in ("summary", "detection")
+        if getattr(told, name)
+    ]
+    if told.timeline:
+        rows = [(event.at, with_code(event.what)) for event in told.timeline]
+        events = table("Events", ("when", "what happened"), rows, kind="kit-cards kit-timeline")
+        parts.append(fold(f"{count(len(rows), 'event')} that people recorded", events, open=drawn is None))
+    return (
+        Shown(parts)
+        if parts
+        else absent("The incident file has no timeline, and there is no history to draw one from.")
+    )
+
+
+def actions(incident: Incident) -> Shown:
+    """What is to be done, by whom, until when; a missing owner or date is named."""
+    told = incident.postmortem.actions
+    if not told:
+        return absent("The incident file names no action.")
+    rows = [(with_code(one.what), one.owner or missing("owner"), one.due or missing("due")) for one in told]
+    return Shown([table("Actions", ("action", "owner", "due"), rows)])
+
+
+def people(incident: Incident) -> Shown:
+    """What went well, what went wrong, where luck helped, what surprised."""
+    told = incident.postmortem
+    parts: list[Part] = []
+    for name, title in _LEARNED.items():
+        if lines := getattr(told, name):
+            parts.append(stack(para(strong(title)), items(map(with_code, lines))))
+    return Shown([beside(*parts)]) if parts else absent("Nobody has written down what was learned.")
+
+
+def still_to_be_written(incident: Incident) -> Part | None:
+    """One box that names what only people can add; None where all of it is there."""
+    absent_ = [name.replace("_", " ") for name in incident.postmortem.missing]
+    if not absent_:
+        return None
+    where = join(" in ", code(incident.file.name), ", under postmortem: ")
+    return para(strong("Still to be written"), where, f"{', '.join(absent_)}.", kind="kit-note")

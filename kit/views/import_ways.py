@@ -1,0 +1,108 @@
+"""What a notebook shows of the import graph: the two ways, drawn, and as lists with their source."""
+
+import posixpath
+from collections.abc import Sequence
+
+from ..trace.graph import ImportGraph, Stop, Way, import_graph
+from ..trace.values import Conflict, Frame, Trace
+from .markup import Part, Shown, absent, code, count, figure, fold, items, join, para, part, source, stack, strong
+from .picture import engines, import_picture
+from .reduce import GROUPS, Reduced, place_of, reduce
+
+_MOST_STOPS = 40  # of one way
+_WAYS = {"first": "First way", "second": "Second way", "only": "The way to the error"}
+
+
+def imports(trace: Trace, conflict: Conflict | None = None) -> Shown:
+    """The import graph, reduced to the two ways, and the same ways as ordered lists with their source."""
+    graph = import_graph(trace, conflict)
+    reduced = reduce(graph)
+    if not graph.ways:
+        executed = count(len(graph.modules), "module")
+        return absent(f"No table was defined twice, and no line of the application raised an error. {executed} ran.")
+    drawn = import_picture(reduced)
+    parts = []
+    if drawn:
+        narrow = import_picture(reduced, upright=True)
+        parts.append(figure(drawn, _alternative(graph), _legend(graph, reduced), narrow=narrow))
+    elif engines():
+        parts.append(para("The drawn graph was incomplete, so it is not shown. The ways as lists:", kind="kit-note"))
+    else:
+        said = "No program that draws graphs is installed (graphviz-pure or dot). The ways as lists:"
+        parts.append(para(said, kind="kit-note"))
+    for way in graph.ways:
+        top = join(strong(f"{_WAYS[way.name]}: "), code(way.text), f", {way.outcome}")
+        parts.append(fold(top, _way_list(trace, way)))
+    groups = [join(strong(node.title), ": ", ", ".join(node.members)) for node in reduced.nodes if node.role == "group"]
+    if groups:
+        parts.append(fold("What the grey boxes stand for", items(groups), place=GROUPS))
+    if reduced.cycles:
+        shown = items(" ↔ ".join(_few_of(names)) for names in reduced.cycles[:20])
+        are = (
+            "One group of modules imports"
+            if len(reduced.cycles) == 1
+            else f"{len(reduced.cycles)} groups of modules import"
+        )
+        parts.append(fold(f"{are} each other", shown))
+    return Shown(parts)
+
+
+def _few_of(names: Sequence[str], most: int = 12) -> list[str]:
+    return [*names[:most], f"{len(names) - most} more"] if len(names) > most else list(names)
+
+
+def _way_list(trace: Trace, way: Way) -> Part:
+    """A way's stops, each with the line of source that leads on; of a very long way both ends."""
+    shown, places = [], []
+    for number, stop in enumerate(way.stops):
+        if _MOST_STOPS // 2 <= number < len(way.stops) - _MOST_STOPS // 2:
+            if number == _MOST_STOPS // 2:
+                shown.append(part(f"{len(way.stops) - _MOST_STOPS} more stops"))
+                places.append(place_of(way, number))
+            continue
+        lines = [line for line in trace.excerpt(stop.frame, around=1) if line[1].strip()]
+        shown.append(stack(_stop(stop), source(lines, marked=[stop.frame.line], most=120) if lines else None))
+        places.append(place_of(way, number))
+    return items(shown, ordered=True, places=places)
+
+
+def _stop(stop: Stop) -> Part:
+    function = f" in {stop.frame.function}()" if stop.frame.function not in ("<module>", "?") else ""
+    kind = {
+        "start": stop.how,
+        "import": stop.how,
+        "call": f"called at {_at(stop.by)}",
+        "exec": f"run by {stop.through}, asked at {_at(stop.by)}",
+    }
+    return join(code(stop.frame), f"{function}: {kind[stop.kind]}")
+
+
+def _at(frame: Frame | None) -> str:
+    return f"{posixpath.basename(frame.file)}:{frame.line}" if frame else "?"
+
+
+def _alternative(graph: ImportGraph) -> str:
+    said = [f"{_WAYS[way.name].lower()}: {way.text}, {way.outcome}" for way in graph.ways]
+    return f"Import graph. {'; '.join(said)[:2000]}. The lists below say the same."
+
+
+def _legend(graph: ImportGraph, reduced: Reduced) -> Part:
+    roles = {line.role for line in reduced.lines}
+    if len(graph.ways) > 1:
+        said = [join(strong("Single blue line"), ": the way to the first definition.")]
+        said.append(join(strong("Double red line"), ": the way to the second."))
+    else:
+        said = [join(strong("Double red line"), ": the way to the error.")]
+    if any(line.dashed for line in reduced.lines):
+        said.append(join(strong("Dashed"), ": a call, or a library that runs a file; no import statement."))
+    if any(node.role == "group" for node in reduced.nodes):
+        said.append(join(strong("Grey boxes"), ": other modules that lie between, by package."))
+    if "cycle" in roles:
+        said.append(join(strong("Dotted purple"), ": modules that import each other."))
+    said.append(part(f"Numbers count the {count(reduced.modules, 'executed module')} of the application."))
+    if reduced.left_out:
+        listed = ", ".join(f"{package} {number}" for package, number in reduced.left_out[:12])
+        more = f" and {len(reduced.left_out) - 12} more packages" if len(reduced.left_out) > 12 else ""
+        number = sum(n for _, n in reduced.left_out)
+        said.append(part(f"Not drawn, since no way passes them: {count(number, 'module')} ({listed}{more})."))
+    return join(*said, between=" ")

@@ -1,0 +1,149 @@
+"""What a notebook shows of the lines that a mechanism is about: two definitions side by side, or each line with its part."""
+
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+from ..diagnose.definitions import differs, executed_again, one_place, type_of
+from ..diagnose.diagnosis import Diagnosis
+from ..trace.graph import Way, import_graph
+from ..trace.values import Conflict, Registration, Trace
+from .markup import (
+    Part,
+    Shown,
+    absent,
+    beside,
+    code,
+    count,
+    fold,
+    items,
+    join,
+    para,
+    source,
+    stack,
+    strong,
+    table,
+    word,
+)
+
+_MOST_CONFLICTS = 6  # shown in full
+_MOST_LINES = 14  # of a definition that are shown at once
+ROLES = {"first": "first definition", "second": "second definition"}
+
+
+def sites(diagnosis: Diagnosis) -> Shown:
+    """The lines that the mechanism is about: both definitions, or each line with its part and its source."""
+    if diagnosis.meeting is not None:
+        return Shown(_collisions(diagnosis.trace, [diagnosis.meeting], columns=diagnosis.definitions is None))
+    parts: list[Part] = []
+    for place in diagnosis.sites:
+        role = ROLES.get(place.role, place.role)
+        parts.append(
+            para(strong(f"{role[:1].upper()}{role[1:]}: "), code(place), f", {place.name}" if place.name else None)
+        )
+        if lines := diagnosis.trace.excerpt(place):
+            parts.append(source(lines, marked=[place.line]))
+    return Shown(parts) if parts else absent("No line is known to be at fault.")
+
+
+def collision(trace: Trace, conflict: Conflict | None = None) -> Shown:
+    """Both definitions of a table side by side, what differs marked; without a conflict, that there is none."""
+    conflicts = [conflict] if conflict else list(trace.conflicts)
+    if not conflicts:
+        return absent("No definition was rejected: there are no two to compare.")
+    return Shown(_collisions(trace, conflicts, columns=True))
+
+
+def _collisions(trace: Trace, conflicts: Sequence[Conflict], *, columns: bool) -> list[Part]:
+    parts: list[Part] = []
+    for one in conflicts[:_MOST_CONFLICTS]:
+        ways = {way.name: way for way in import_graph(trace, one).ways}
+        where = join("Table ", code(one.table), " on the metadata made at ", code(one.metadata.label), ": ", one.error)
+        bodies = [trace.statement(each.site) if each else [] for each in (one.first, one.second)]
+        same = one.first is not None and one.first.site[:2] == one.second.site[:2]
+        differing = [set(), set()] if same else _differing(*bodies)
+        both = [
+            _definition(title, trace, each, ways.get(title.lower()), lines, marks)
+            for title, each, lines, marks in zip(
+                ("First", "Second"), (one.first, one.second), bodies, differing, strict=True
+            )
+        ]
+        parts += [para(where), beside(*both)]
+        if same:
+            parts.append(para(f"Both are {one_place(one.first, one.second)}."))
+        elif any(differing):
+            parts.append(para("≠ marks lines that differ from the other definition.", kind="kit-note"))
+        parts += _columns(one) if columns else []
+    if len(conflicts) > _MOST_CONFLICTS:
+        rest = conflicts[_MOST_CONFLICTS:]
+        listed = items(join(code(one.table), " again at ", code(one.second.site)) for one in rest[:100])
+        parts.append(fold(f"{len(rest)} more tables were rejected", listed))
+    return parts
+
+
+def _definition(
+    title: str, trace: Trace, one: Registration | None, way: Way | None, lines: Sequence, differing: set[int]
+) -> Part:
+    if one is None:
+        return para(strong(title), ": came before the trace began")
+    named = (
+        join(", class ", code(one.class_)) if one.class_ else join(", ", code(one.site.name)) if one.site.name else None
+    )
+    outcome = word(one.outcome not in ("rejected",), one.outcome, one.outcome)
+    top = para(strong(f"{title}: "), code(one.site), named, ", ", outcome)
+    steps = " → ".join(str(stop.frame) for stop in way.stops[:-1]) if way else ""
+    by = para("by ", code(steps)) if steps else None
+    if not lines:
+        return stack(top, by, para("The source is not at hand."))
+    shown = source(lines[:_MOST_LINES], marked=[one.site.line], differing=differing)
+    rest = lines[_MOST_LINES:]
+    more = fold(f"{count(len(rest), 'more line')}", source(rest, differing=differing)) if rest else None
+    return stack(top, by, shown, more)
+
+
+def _differing(first: Sequence[tuple[int, str]], second: Sequence[tuple[int, str]]) -> tuple[set[int], set[int]]:
+    """The numbers of the lines that have no equal in the other excerpt; space at the ends does not count."""
+    texts = [[line.strip() for _, line in each] for each in (first, second)]
+    matched = SequenceMatcher(None, *texts, autojunk=False).get_matching_blocks()
+    equal = [{at + n for at, size in ((m[side], m[2]) for m in matched) for n in range(size)} for side in (0, 1)]
+    found = []
+    for lines, kept in zip((first, second), equal, strict=True):
+        found.append({number for n, (number, line) in enumerate(lines) if n not in kept and line.strip()})
+    return found[0], found[1]
+
+
+def _columns(conflict: Conflict) -> list[Part]:
+    """The columns of both definitions, those that differ marked by a word."""
+    first = {str(c.get("name")): c for c in conflict.second.existing}
+    second = {str(c.get("name")): c for c in conflict.second.new}
+    if not first or not second:
+        return []
+    rows, again = [], executed_again(conflict.first, conflict.second)
+    for name in dict.fromkeys([*first, *second]):
+        one, other = first.get(name), second.get(name)
+        equal = not differs(one, other, again)
+        same = "same" if equal else "differs" if one and other else "only in the first" if one else "only in the second"
+        rows.append((code(name), _column(one), _column(other), word(equal, same, same)))
+    wrong = [number for number, row in enumerate(rows) if row[3].text != "same"]
+    same = f"all {len(rows)} columns are the same" if len(rows) > 1 else "the one column is the same"
+    said = (
+        f"{len(wrong)} of {count(len(rows), 'column')} {'is' if len(wrong) == 1 else 'are'} not the same"
+        if wrong
+        else same
+    )
+    return [
+        fold(
+            f"Columns of the two definitions: {said}",
+            table("Columns", ("column", "first", "second", "compared"), rows, marked=wrong),
+        )
+    ]
+
+
+def _column(one: dict | None) -> str:
+    if one is None:
+        return ""
+    words = [type_of(one).replace("()", "")]
+    words += [
+        text for key, text in (("primary_key", "primary key"), ("unique", "unique"), ("index", "index")) if one.get(key)
+    ]
+    words += [] if one.get("nullable") or one.get("primary_key") else ["not null"]
+    return ", ".join(words)

@@ -1,0 +1,27 @@
+"""Patches of an incident file, as a reader sees them."""
+
+import re
+
+from ..incident.model import Incident
+from .markup import Part, code, fold, join, patch
+
+_OF_GIT = re.compile(r"(diff --git|index |From |Date: |Subject: )")  # lines of a patch that say nothing of what changes
+
+
+def patch_of(incident: Incident, path: str, *, most: int) -> list[Part]:
+    """A patch file: the first ``most`` lines of its changes, and all of it in a fold where there are more."""
+    text = text_of(incident, path)
+    lines = [line for line in text.splitlines() if not _OF_GIT.match(line)]
+    name = path.rpartition("/")[2]
+    if len(lines) <= most:
+        return [patch("\n".join(lines))]
+    head = [patch("\n".join(lines[:most]))] if most else []
+    return [*head, fold(join("The whole patch " if most else "Patch ", code(name)), patch(text))]
+
+
+def text_of(incident: Incident, path: str) -> str:
+    """The text of a patch that the incident file names; where it cannot be read, why."""
+    try:
+        return incident.resolve(path).read_text("utf-8", "replace")
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"

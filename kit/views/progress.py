@@ -1,0 +1,42 @@
+"""What is being run, in a notebook: a bar of tqdm with what is done, of how much, and the time left."""
+
+import time
+from typing import Any
+
+from ..base.progress import Bar, Step
+from ..base.redact import safe
+from .markup import Part, Shown, para, preformatted
+
+
+class Progress:
+    """Call it with a text for each thing that is begun or done, and at the end ``done``.
+
+    The line is replaced, not added to, and the page leaves it out.
+    """
+
+    def __init__(self):
+        self.seconds = 0.0
+        self._began = time.monotonic()
+        self._bar = Bar()
+        self.handle: Any | None = None
+
+    def __call__(self, text: str) -> None:
+        self._bar.told(text)
+        step = [text.part, text.done, text.of] if isinstance(text, Step) else None
+        bar = [preformatted(str(self._bar))] if self._bar.of else []
+        self._show(*bar, para(text, kind="kit-note"), says=text, step=step)
+
+    def done(self) -> None:
+        """Everything has run; ``seconds`` says how long that took."""
+        self.seconds = time.monotonic() - self._began
+        said = f"Done, after {self.seconds:.0f} seconds."
+        self._show(para(said, kind="kit-note"), says=said)
+
+    def _show(self, *lines: Part, says: str, step: list | None = None) -> None:
+        from IPython.display import display
+
+        shown = Shown(lines, place="progress", more={"kit_says": safe(says), "kit_step": step})
+        if self.handle is None:
+            self.handle = display(shown, display_id=True)
+        else:
+            self.handle.update(shown)

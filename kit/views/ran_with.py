@@ -1,0 +1,92 @@
+"""With what a startup was run, and how to run it again."""
+
+import datetime
+import os
+import platform
+import shlex
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..base.places import project
+from ..incident.identity import identity
+from ..incident.model import Incident
+from ..trace.values import Trace
+from .import_times import import_timeline
+from .markup import Shown, code, folded_table, join, line_of_times, para
+
+
+def provenance(
+    incident: Incident,
+    trace: Trace,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    took: float | None = None,
+    now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
+) -> Shown:
+    """With what this was run, and how to run it again.
+
+    :param took: seconds of the whole run. Every time stands in the last line, that of the imports in a picture
+        there, so that two runs of the same incident give the same page but for that line.
+    """
+    seen = trace.provenance
+    app = incident.app
+    build = f"{app.repository} at {app.revision}" if app.repository else f"folder {app.root}"
+    rows: list[tuple] = [
+        ("application", join(build, ", ", code(identity(incident)))),
+        ("application's Python", f"{seen.get('implementation') or ''} {seen.get('python') or 'unknown'}".strip()),
+    ]
+    rows += [("SQLAlchemy", seen.get("sqlalchemy") or "not loaded"), ("database", str(seen.get("database")))]
+    known = ("python", "implementation", "sqlalchemy", "database")
+    for name in sorted(set(seen) - set(known)):
+        if seen[name]:
+            rows.append(
+                (
+                    name.replace("_", " "),
+                    ", ".join(map(str, seen[name])) if isinstance(seen[name], list) else str(seen[name]),
+                )
+            )
+    rows += [("incident-kit", __version__), ("notebook's Python", platform.python_version())]
+    rows += [(name, _version(name)) for name in ("papermill", "pandas", "graphviz-pure")]
+    rows += [(f"parameter {name}", code(repr(_short(value)))) for name, value in sorted((parameters or {}).items())]
+    times = [f"step {step.number} {step.seconds:.2f} s" for step in trace.steps if step.seconds is not None]
+    line = (
+        f"Run at {now():%Y-%m-%d %H:%M} UTC"
+        + (f", {took:.1f} s in all" if took is not None else "")
+        + "".join(f", {one}" for one in times)
+        + "."
+    )
+    again = para(*_again(incident))
+    return Shown(
+        [again, folded_table("Provenance", ("what", "value"), rows), line_of_times(para(line), *import_timeline(trace))]
+    )
+
+
+def _again(incident: Incident) -> tuple:
+    """The command that makes this page again: in a checkout that of its Makefile."""
+    if project() is not None:
+        return "In the kit's folder: ", code(f"make postmortem INCIDENT={shlex.quote(_from_here(incident))}")
+    return "", code(f"incident-kit postmortem {shlex.quote(_short(str(incident.file)))}")
+
+
+def _from_here(incident: Incident) -> str:
+    """The incident file as it is named in the kit's folder: what it says of this machine is no more than the way there."""
+    root = str(project() or Path.cwd())
+    home = os.path.join(os.path.expanduser("~"), "")
+    if str(incident.file).startswith(home) and not root.startswith(home):
+        return f"~/{str(incident.file).removeprefix(home)}"
+    return os.path.relpath(incident.file, root)
+
+
+def _short(value: Any) -> Any:
+    """A path without the part that says where this machine keeps things."""
+    return "/".join(value.split(os.sep)[-2:]) if isinstance(value, str) and os.path.isabs(value) else value
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,90 @@
+"""What a notebook shows of a log's triage: which builds can have made it, and what follows. Nothing is decided here."""
+
+from ..base.redact import redact
+from ..triage.origin import Triage
+from .history import commit_row, named
+from .markup import Part, Shown, code, count, fold, items, join, para, strong, table, word
+
+_MOST = 30  # rows that are not folded
+
+
+def made_by(triage: Triage) -> Shown:
+    """The banner: can the work tree have made the log, and how many commits can."""
+    can = triage.worktree_matches
+    if can is None:
+        head = (
+            "The log does not tell which build made it"
+            if not triage.builds
+            else f"{count(len(triage.builds), 'commit')} can have made the log"
+        )
+    elif can:
+        head = "The work tree can have made the log"
+    else:
+        head = "The work tree is not what made the log"
+    kind = {True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[can]
+    facts: list = [join(strong("The log's error: "), redact(str(triage.traceback.error)))]
+    if triage.commits:
+        facts.append(f"{len(triage.builds)} of {triage.commits} commits have every line of it")
+    facts += list(triage.notes)
+    return Shown([para(strong(head), kind=kind), items(facts)], place="verdict")
+
+
+def frames(triage: Triage) -> Shown:
+    """Each frame of the application: does its line stand in the work tree, and what is there if not."""
+    rows, wrong = [], []
+    for one in triage.frames:
+        if one.matches is False:
+            wrong.append(len(rows))
+        differs = one.differs
+        there = (
+            ""
+            if differs is None
+            else join(code(redact(differs.there)) if differs.there is not None else "no such line or file")
+        )
+        at = ", ".join(map(str, differs.stands_at)) if differs else ""
+        place = code(f"{one.frame.file}:{one.frame.line}")
+        rows.append(
+            (place, code(redact(one.frame.text or "")), word(one.matches, "stands", "differs", "undecided"), there, at)
+        )
+    head = ("frame", "in the log", "work tree", "what it reads there", "the text is in line")
+    return Shown(
+        [
+            table("The application's frames, outermost first", head, rows, marked=wrong),
+            para(f"{triage.libraries} frames of libraries are left out."),
+        ]
+    )
+
+
+def builds(triage: Triage) -> Shown:
+    """The commits that can have made the log, newest first, and what keeps their neighbours from it."""
+    if not triage.commits:
+        return Shown([para("There is no history to compare with: the incident names a folder alone.")])
+    parts: list[Part] = []
+    if triage.builds:
+        shown = table(
+            "Commits that can have made the log", ("commit", "date", "subject"), map(commit_row, triage.builds[:_MOST])
+        )
+        parts.append(shown)
+        if len(triage.builds) > _MOST:
+            rest = table("The others", ("commit", "date", "subject"), map(commit_row, triage.builds[_MOST:]))
+            parts.append(fold(f"{len(triage.builds) - _MOST} more", rest))
+    else:
+        parts.append(para("No commit can have made the log."))
+    names = {"after": "later", "before": "earlier or elsewhere", "all": "all"}
+    for one in triage.excluded:
+        top = join(
+            strong(f"Cannot have made it, {names[one.side]}: "),
+            f"{one.count} commits, the nearest ",
+            named(one.nearest),
+        )
+        parts += [para(top), items(redact(str(each)) for each in one.differs)]
+    return Shown(parts)
+
+
+def deductions(triage: Triage) -> Shown:
+    """What follows, each sentence with its reason."""
+    rows = [
+        (one.says, word(one.decided or None, "follows", unknown="undecided"), redact(one.because))
+        for one in triage.deductions
+    ]
+    return Shown([table("What follows without running anything", ("sentence", "state", "because"), rows)])

@@ -1,0 +1,25 @@
+"""Texts made shorter, and lists made sentences."""
+
+import re
+from collections.abc import Sequence
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Names in one line; of a long list the first, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def shortly(text: str, most: int = 140) -> str:
+    """A text of at most ``most`` characters, cut between words."""
+    return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
+
+
+def sentence(text: str) -> str:
+    """A text with a capital letter and a full stop."""
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?", "…")) else ".")
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a text, with its full stop."""
+    found = re.match(r"(.+?[.!?])(?:\s|$)", " ".join(text.split()))
+    return found[1] if found else " ".join(text.split())

@@ -1,0 +1,32 @@
+"""The smallest reproduction is an anytime search, and the first answer does not wait for it."""
+
+import json
+
+from kit.diagnose.smallest import Budget, shrink
+
+
+def test_a_search_ends_at_its_runs_and_keeps_the_shortest_list_that_it_has():
+    budget = Budget(runs=3)
+
+    def fails(items):
+        budget.spent += 1
+        return "a" in items
+
+    items = shrink(list("abcdefgh"), fails, lambda: budget.left)
+    assert budget.spent == 3 and "a" in items and 1 < len(items) < 8
+
+
+def test_a_search_ends_at_its_seconds():
+    assert not Budget(seconds=0).left and Budget(seconds=60).left
+
+
+def test_the_first_answer_names_both_sites_before_anything_else_is_run(kit, duplicate, write_incident):
+    answer = kit("diagnose", write_incident(duplicate))
+    lines = answer.err.splitlines()
+    first = next(n for n, line in enumerate(lines) if "first service/billing.py:5, second service/legacy.py:5" in line)
+    assert not any("smallest" in line or "hypothesis" in line for line in lines[:first])
+
+
+def test_full_searches_to_the_end(kit, duplicate, write_incident):
+    report = json.loads(kit("diagnose", write_incident(duplicate), "--smallest", "full", "--json").out)
+    assert report["smallest"] == ["import: service.billing", "import: service.legacy"]
