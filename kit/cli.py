@@ -188,7 +188,8 @@ def _new(options) -> int:
     from .new import new, report_of, told_of
 
     given = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
-    written = new(Path(options.folder), **given, run=options.tried, progress=_say)
+    with _progress() as say:
+        written = new(Path(options.folder), **given, run=options.tried, progress=say)
     print(_as_json(redacted(report_of(written))) if options.json else "\n".join(told_of(written)))
     return written.code
 
