@@ -94,6 +94,8 @@ def _parser() -> argparse.ArgumentParser:
     one = command("verify", _verify, "try each fix against each check, with the control")
     _takes_traces(one, judge_saved=False)
     one.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
+    one = command("propose", _propose, "write fixes and try each; only what was tried is shown")
+    one.description += "; -o names a folder, where the patches are written"
     one = command("triage", _triage, "say from a log alone which builds can have made it, and what follows from that")
     one.add_argument("--log", metavar="FILE", help="this log, '-' for standard input (default: the incident's own)")
     one.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
@@ -223,6 +225,20 @@ def _verify(options) -> int:
     _give(options, verify_report(incident, verification), lines)
     fixed = 0 if verification.verified else 4 if verification.broke else 1
     return _code(verification.control.trace, verification.reproduced) or fixed
+
+
+def _propose(options) -> int:
+    from .verify.propose import propose
+    from .views.proposals import proposals_lines, proposals_report, write_proposals
+
+    incident = load(options.incident)
+    proposals = propose(incident, progress=_say)
+    lines = proposals_lines(proposals)
+    if options.output:
+        lines += write_proposals(proposals, Path(options.output).expanduser(), incident)
+    report = redacted(proposals_report(proposals))
+    print(_as_json(report) if options.json else _plain("\n".join(lines)))
+    return 3 if not proposals.reproduced else 0 if proposals.verified else 1
 
 
 def _refuse_unknown(incident: Incident, fixes: list[str] | None) -> None:
