@@ -163,11 +163,13 @@ class _Search:
     def behind(self, broken: Broken, candidate: Candidate, result: FixResult) -> Iterator[Candidate]:
         """What would mend the error that stands behind the first, on top of a candidate that took the first away."""
         gone = next((check for check in result.checks if check.kind == "gone"), None)
-        if result.verdict == "breaks" or gone is None or gone.ok is not True:
+        if gone is None or gone.ok is not True:
             return
         empty = self.incident.model_copy(update={"expect": type(self.incident.expect)()})
         diagnosis = judge_again(empty, result.trace)
         sources = {**self.sources, **{file: text for file, text in candidate.edits.items() if text is not None}}
+        if diagnosis.finding.mechanism == broken.finding.mechanism and diagnosis.pair is None:
+            return
         next_ = replace(
             broken,
             trace=result.trace,
