@@ -8,7 +8,7 @@ import ast
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ...diagnose.case import Fault
@@ -296,30 +296,32 @@ def _around(text: str, line: int) -> str:
 
 def import_models(broken: Broken) -> Iterator[Candidate]:
     """Model modules that ``env.py`` does not import: import them where it imports the others."""
-    env = next(
-        (
-            file
-            for file in sorted(broken.sources)
-            if posixpath.basename(file) == "env.py" and "target_metadata" in broken.sources[file]
-        ),
-        None,
-    )
-    files = dict.fromkeys(
-        place.file for place in broken.sites("table", "first", "second") if place.file in broken.sources
-    )
+    files = [place.file for place in broken.sites("table", "first", "second")]
+    changed = imported_in_env(broken, files)
+    if changed is not None:
+        env, text = changed
+        says = f"Import {', '.join(dict.fromkeys(files))} in {env}: autogenerate and check then see their tables."
+        yield Candidate("import-in-env", says, {env: text})
+
+
+def imported_in_env(broken: Broken, files: Iterable[str]) -> tuple[str, str] | None:
+    """Alembic's ``env.py`` with an import of each of these files beside its others: its path and new text."""
+    files = [file for file in dict.fromkeys(files) if file in broken.sources]
+    env = env_of(broken.sources)
     if env is None or not files:
-        return
+        return None
     text = broken.sources[env]
     top = {broken.module_of(file).split(".")[0] for file in files}
     for file in files:
-        text = (
-            edits.add_import(
-                text, f"import {broken.module_of(file)}  # noqa: F401", after=lambda asked: asked.split(".")[0] in top
-            )
-            or text
-        )
-    says = f"Import {', '.join(files)} in {env}: autogenerate and check then see their tables."
-    yield Candidate("import-in-env", says, {env: text})
+        statement = f"import {broken.module_of(file)}  # noqa: F401"
+        text = edits.add_import(text, statement, after=lambda asked: asked.split(".")[0] in top) or text
+    return env, text
+
+
+def env_of(sources: Mapping[str, str]) -> str | None:
+    """The path of Alembic's ``env.py``."""
+    named = (file for file in sorted(sources) if posixpath.basename(file) == "env.py")
+    return next((file for file in named if "target_metadata" in sources[file]), None)
 
 
 def import_class(broken: Broken) -> Iterator[Candidate]:
@@ -349,14 +351,7 @@ def import_class(broken: Broken) -> Iterator[Candidate]:
 
 def one_metadata(broken: Broken) -> Iterator[Candidate]:
     """Tables on a metadata that Alembic is not given: give it that one as well."""
-    env = next(
-        (
-            file
-            for file in sorted(broken.sources)
-            if posixpath.basename(file) == "env.py" and "target_metadata" in broken.sources[file]
-        ),
-        None,
-    )
+    env = env_of(broken.sources)
     registration = next(
         (r for r in broken.trace.registrations if broken.fault and r.table == broken.fault.table and r.application),
         None,

@@ -16,6 +16,7 @@ from ...startup.migrations import find_config
 from ...startup.workspace import workspace
 from ..verification import Attempt, FixResult, attempt, judge_fix
 from .candidates import UNSAFE, Broken, Candidate, candidates_for
+from .revision import missing_revision
 
 MOST_STARTUPS = 12
 _MOST_STEPS = 4  # errors behind one another that one proposal mends
@@ -160,6 +161,12 @@ class _Search:
         startup = [Step.model_validate(step) for step in candidate.startup] if candidate.startup else None
         return Fix(patches=patches, env=candidate.env, path=candidate.path, startup=startup)
 
+    def write(self, edited: Mapping[str, str | None], sources: Mapping[str, str]) -> str:
+        """Edits as a patch file against ``sources``; its path."""
+        file = self.folder / f"{len(list(self.folder.iterdir()))}.patch"
+        file.write_text(patch_of({name: text or "" for name, text in edited.items()}, dict(sources)), "utf-8")
+        return str(file)
+
     def behind(self, broken: Broken, candidate: Candidate, result: FixResult) -> Iterator[Candidate]:
         """What would mend the error that stands behind the first, on top of a candidate that took the first away."""
         gone = next((check for check in result.checks if check.kind == "gone"), None)
@@ -181,6 +188,15 @@ class _Search:
         )
         for more in candidates_for(next_)[:_AT_ONCE]:
             yield more.after(candidate)
+        failed = [check for check in result.checks if check.ok is False]
+        if any(check.kind == "migrations" for check in failed) and all(
+            check.kind in ("migrations", "http") for check in failed
+        ):
+            missing = missing_revision(
+                self.incident, next_, self.fix(candidate).patches, lambda edited: self.write(edited, sources)
+            )
+            if missing is not None:
+                yield missing.after(candidate)
 
 
 def _broken(
