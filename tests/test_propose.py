@@ -54,6 +54,7 @@ def test_a_file_that_two_names_reach_is_asked_for_by_one_and_the_patch_applies(k
     subprocess.run(["git", "apply", "-"], cwd=tmp_path / "app", input=best["patch"], text=True, check=True)
 
 
+@pytest.mark.slow
 def test_the_bundled_incident_is_cured_by_a_proposal_that_grew_over_what_stood_behind(kit, tmp_path):
     answer = kit("propose", "notebooks/incidents/energy_events", "-o", tmp_path / "proposed")
     assert answer.code == 0, answer.out
