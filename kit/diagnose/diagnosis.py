@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..incident.model import Incident
+from ..incident.requirements import requirements_of
 from ..incident.revisions import Revision, revisions_of
 from ..incident.source import Named, Statement, import_statements, module_name, named_tables, variables_named
 from ..incident.variables import Reading, deployments_of, readings_of
@@ -42,6 +43,7 @@ class Looked:
     revisions: tuple[Revision, ...] = ()
     readings: tuple[Reading, ...] = ()  # of variables, by the sources
     deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
+    requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
     scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
 
 
@@ -87,6 +89,7 @@ class Diagnosis:
     unseen: tuple[Unseen, ...]
     sites: tuple[Place, ...] = ()
     experiment: Outcome | None = None
+    fault: Fault | None = None
     outcomes: tuple[Outcome, ...] = ()  # of every experiment that was run, those that refuted among them
 
     @property
@@ -123,9 +126,7 @@ def diagnose(
         progress(Step("starting the application, and a second time going on past failures", "diagnosis", 0, 3))
         seen, going_on = pool.submit(look_at, incident, progress), pool.submit(reproduce, incident, go_on=True)
         looked = seen.result()
-        decision = _decided(
-            incident, looked, lambda experiment: decide(experiment, _case(incident, looked).sources), progress
-        )
+        decision = decide_mechanism(incident, looked, progress)
         beyond = going_on.result()
         progress(Step(f"{decision.finding.mechanism}; looking for the smallest reproduction", "diagnosis", 2, 3))
         smallest = None
@@ -143,6 +144,13 @@ def diagnose(
         asked = decision.about
         hypotheses = test_all(incident, looked.trace, asked, smallest, executor=pool, progress=progress)
     return _diagnosis(incident, looked, beyond, decision, smallest, hypotheses)
+
+
+def decide_mechanism(
+    incident: Incident, looked: Looked, progress: Callable[[str], None] = lambda text: None
+) -> "Decision":
+    """The mechanism of a startup that was looked at; an experiment that decides it is run."""
+    return _decided(incident, looked, lambda experiment: decide(experiment, _case(incident, looked).sources), progress)
 
 
 def judge_again(incident: Incident, kept: Diagnosis | Trace) -> Diagnosis:
@@ -236,6 +244,7 @@ def _diagnosis(
         unseen=unseen_models(incident, looked),
         sites=fault.places if fault is not None else _places(first, second),
         experiment=decision.experiment,
+        fault=fault and replace(fault, experiment=None),
         outcomes=outcomes,
     )
 
@@ -280,7 +289,8 @@ def look_at(incident: Incident, progress: Callable[[str], None] = lambda text: N
         variables = variables_named(space.root, (incident.database_env, *incident.app.env))
         statements = import_statements(space.root, incident.app.path)
         revisions, readings = revisions_of(space.root), readings_of(space.root)
-        deployments, scripts = deployments_of(space.root), _scripts(incident, space)
+        deployments, requirements = deployments_of(space.root), requirements_of(space.root)
+        scripts = _scripts(incident, space)
     return Looked(
         trace,
         migrations,
@@ -293,6 +303,7 @@ def look_at(incident: Incident, progress: Callable[[str], None] = lambda text: N
         revisions,
         readings,
         deployments,
+        requirements,
         scripts,
     )
 
@@ -401,6 +412,7 @@ def _case(incident: Incident, looked: Looked) -> Case:
         looked.revisions,
         looked.readings,
         looked.deployments,
+        looked.requirements,
         looked.scripts,
     )
 

@@ -104,7 +104,7 @@ def verify(
         if not beside:
             futures = {pool.submit(attempt, incident, name): name for name in names}
         for number, future in enumerate(as_completed(futures), 1):
-            one = results[futures[future]] = _result(
+            one = results[futures[future]] = judge_fix(
                 incident, futures[future], _of_fix(incident, futures[future], future), control
             )
             held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks pass"
@@ -141,7 +141,8 @@ def _short(text: str, most: int = 200) -> str:
     return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
 
 
-def _result(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
+def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
+    """The verdict on a fix that was started, beside the control."""
     checks = (_gone(incident, tried), *tried.checks, *_implied(incident, tried, control))
     verdict, because = _judge(tried, control, checks, incident_tables(incident, control.trace))
     return FixResult(name, incident.fixes[name].claim, tried.patches, verdict, because, checks, tried.trace)
