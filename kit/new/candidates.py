@@ -291,7 +291,7 @@ def _served(project: Project, evidence: Evidence, name: str, points: float, beca
     for number, one in enumerate([one for one in _objects(project, evidence) if one.kind != "celery"][:4]):
         folder = project.import_root(one.file)
         target = f"{project.module(one.file, folder)}:{one.name}"
-        server = name if name != "import" else "uvicorn" if one.kind == "asgi" else "gunicorn"
+        server = name if name not in ("import", "fastapi") else "uvicorn" if one.kind == "asgi" else "gunicorn"
         if server == "gunicorn":
             kind = "" if one.kind == "wsgi" else " --worker-class uvicorn.workers.UvicornWorker"
             workers = f" --workers {evidence.workers}" if evidence.workers else ""

@@ -89,7 +89,8 @@ def deployments_of(project: Project) -> list[Command]:
     seen, kept = set(), []
     for one in sorted(found, key=lambda one: -one.weight):
         key = (one.lines, one.workdir)
-        if one.lines and key not in seen:
+        known = one.lines and (program_of(one.lines[-1]) in _KNOWN or one.lines[-1].startswith("call "))
+        if known and key not in seen:
             seen.add(key)
             kept.append(one)
     return kept

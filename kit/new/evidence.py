@@ -325,6 +325,8 @@ def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program 
         return Program("django", command[1] if command else "", because)
     if top in ("IPython", "ipykernel", "nbclient", "papermill"):
         return Program("jupyter", "", because)
+    if top == "fastapi_cli":
+        return Program("fastapi", "", because)
     if top in ("starlette", "fastapi"):
         return Program("uvicorn", "", because)
     if top in ("werkzeug",):

@@ -28,7 +28,7 @@ def lessons(work: Search, trial: Trial) -> list[Setup]:
     """Setups that differ from a trial's in what it says was in the way, the likeliest first."""
     setup, evidence = trial.setup, work.evidence
     found: list[Setup] = []
-    for learn in (_variables, _modules, _drivers, _databases, _tables, _alembic, _flask, _place, _slow):
+    for learn in (_slow, _variables, _modules, _drivers, _databases, _tables, _alembic, _flask, _place):
         found += [one for one in learn(work, trial) if one is not None]
         if found:
             break
@@ -275,9 +275,7 @@ def _flask(work: Search, trial: Trial) -> Iterator[Setup | None]:
 def _place(work: Search, trial: Trial) -> Iterator[Setup | None]:
     """A file that is looked for from another folder."""
     setup = trial.setup
-    lost = re.search(
-        r"No such file or directory: '([^'/][^']*)'|can't open file '[^']*?/?([\w.-]+\.py)'", trial.seen.error
-    )
+    lost = re.search(r"No such file or directory: '([^'/][^']*)'|can't open file '([\w./-]+\.py)'", trial.seen.error)
     if lost and "No such file" not in work.evidence.text:
         name = lost[1] or lost[2]
         for folder in dict.fromkeys(

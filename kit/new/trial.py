@@ -3,7 +3,6 @@
 What a trial shows instead tells what the next one has otherwise (:mod:`kit.new.lessons`).
 """
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -220,16 +219,19 @@ def _seen(project: Project, trace: Trace) -> Evidence:
     output = failed.output if failed is not None else "\n".join(step.output for step in trace.steps)
     seen = evidence_of(read_log(output), output, project)
     error = failed.exception if failed is not None else None
-    if error is None or seen.type.rpartition(".")[2] == error.type.rpartition(".")[2]:
+    if error is None:
         return seen
-    modules = frozenset(re.findall(r"No module named '?([\w.]+)'?", error.text)) | (
-        {error.name} if error.name and error.type == "ModuleNotFoundError" else set()
-    )
-    variables = frozenset(re.findall(r"^'([A-Z][A-Z0-9_]+)'$", error.text)) if error.type == "KeyError" else frozenset()
+    # Its whole text, where what was printed is its first line, or of another error.
+    text = str(error)
+    own = evidence_of(read_log(""), f"{error.type}: {error.text}\n", project)
     return replace(
-        seen, error=str(error), type=error.type, text=error.text, missing_modules=seen.missing_modules | modules,
-        missing_variables=seen.missing_variables | variables,
-    )  # fmt: skip
+        seen,
+        error=text,
+        type=error.type,
+        text=error.text,
+        missing_modules=seen.missing_modules | own.missing_modules,
+        missing_variables=seen.missing_variables | own.missing_variables,
+    )
 
 
 def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tuple[int, str | None]:

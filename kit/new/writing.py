@@ -280,14 +280,19 @@ def _setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[str, s
             "--startup, as in --startup 'command: python main.py'."
         )
     variables = variables_of(project)
-    return [_setup(work, interpreter, _runnable(one, interpreter), variables) for one in starts]
+    return [_setup(work, interpreter, _runnable(one, interpreter, evidence), variables) for one in starts]
 
 
-def _runnable(start: Start, interpreter: Interpreter) -> Start:
-    """A startup whose programs are run as modules where the interpreter has no scripts beside it."""
+def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence) -> Start:
+    """A startup as it can be run here: programs as modules where the interpreter has no scripts beside it, no reloading.
+
+    Several workers of a server that starts those anew for ever only where the log counts them.
+    """
     steps = []
     for kind, text in start.steps:
         name = text.split(" ")[0]
+        if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
+            text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
         module = kind in ("command", "serve") and name in _MODULES and not interpreter.has_program(name)
         steps.append((kind, f"python -m {text}" if module else text))
     return replace(start, steps=tuple(steps))
@@ -313,7 +318,9 @@ def _setup(work: Search, interpreter: Interpreter, start: Start, variables) -> S
     )
     urls = [one for one in database_variables(variables) if one.name not in evidence.missing_variables]
     sources = "\n".join(
-        project.text(one) for one in project.python if "engine" in project.text(one) or "asyncpg" in project.text(one)
+        project.text(one)
+        for one in project.python
+        if any(mark in project.text(one) for mark in ("engine", "asyncpg", "PostgresDsn"))
     )
     database, driver = "sqlite", None
     parts = parts_of(variables)
