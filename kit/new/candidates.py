@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from .deployments import SERVERS, Command, program_of, words_of
-from .evidence import Evidence, Program
-from .project import AppObject, Project
+from ..incident.deployments import SERVERS, Command, program_of, words_of
+from ..incident.project import AppObject, Project
+from ..triage.evidence import Evidence, Program
 
 _SERVES = re.compile(
     r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\bweb\.run_app\(|\bserve\(|\.run_server\("

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from ..incident.deployments import program_of
+from ..incident.project import Project
 from .candidates import Start
-from .deployments import program_of
 from .environment import Variable, database_variables, stand_in, variables_of
-from .project import Project
 from .trial import Search, Setup, Trial
 
 SCRATCH = "KIT_SCRATCH_URL"  # holds the scratch database's URL where the application is to be given another
@@ -240,10 +240,10 @@ def _alembic(work: Search, trial: Trial) -> Iterator[Setup | None]:
 
 def _servers(work: Search) -> list[Start]:
     """Starts that serve, as something else needs one before it."""
+    from ..incident.deployments import commands_of
     from .candidates import candidates_of
-    from .deployments import deployments_of
 
-    found = candidates_of(work.project, work.evidence, deployments_of(work.project))
+    found = candidates_of(work.project, work.evidence, commands_of(work.project))
     return [one for one in found if one.steps[-1][0] == "serve" and "streamlit" not in one.steps[-1][1]]
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
 from ..incident.model import Incident
+from ..incident.project import Project
 from ..startup.run import reproduce
 from ..trace.expected import shows_incident
 from ..trace.values import Error, Trace
+from ..triage.evidence import Evidence, common, evidence_of
 from ..triage.logs import read_log
 from .candidates import Start
-from .evidence import Evidence, common, evidence_of
-from .project import Project
 
 MOST_TRIALS = 24
 MOST_SECONDS = 170.0

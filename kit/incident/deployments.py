@@ -82,7 +82,7 @@ def program_of(line: str) -> str:
     return name
 
 
-def deployments_of(project: Project) -> list[Command]:
+def commands_of(project: Project) -> list[Command]:
     """Every start that the application's files give, by weight."""
     found = [*_procfiles(project), *_images(project), *_composes(project), *_scripts(project), *_consoles(project)]
     found += [*_others(project), *_makefiles(project), *_readme(project)]
