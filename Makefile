@@ -12,10 +12,10 @@ PIP = $(RUN) -m pip install --disable-pip-version-check
 LAB_FOLDER ?= lab
 
 .DEFAULT_GOAL := help
-.PHONY: reference help install postmortem check test lab lint bench fleet clean
+.PHONY: reference help install postmortem check test test-all traces lab lint bench fleet clean
 
 help:  ## list what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
@@ -48,8 +48,14 @@ endif
 check: $(STAMP)  ## say whether the bundled postmortems, or those below INCIDENTS=folder, are still true
 	@$(RUN) -m kit check $(INCIDENTS)
 
-test: $(TESTS_STAMP)  ## pass the tests
-	@$(RUN) -m pytest -q -n 4 --dist loadgroup tests
+test: $(TESTS_STAMP)  ## pass the tests, in at most ten minutes on two cores
+	@$(RUN) -m pytest -q -n 4 --dist loadgroup -m "not slow" tests
+
+test-all: $(TESTS_STAMP)  ## pass the others: every SQLAlchemy and interpreter, kills, the fleet, long histories, hostile text in JupyterLab
+	@$(RUN) -m pytest -q -n 4 --dist loadgroup -m slow tests
+
+traces: $(TESTS_STAMP)  ## keep the traces of the miniature applications that changed, or ONLY="a b", or ONLY=all
+	@$(RUN) tests/make_traces.py $(ONLY)
 
 lab: $(LAB_STAMP)  ## open the notebooks in JupyterLab, in a copy at LAB_FOLDER=lab; LAB="..." gives it further options
 	@$(RUN) -m kit notebooks $(LAB_FOLDER)

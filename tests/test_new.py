@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from environments import environment, interpreters
+from environments import applications_environment
 
 from kit.incident import load
 from kit.incident.project import Project
@@ -309,7 +309,7 @@ def state(root: Path) -> dict:
 
 @pytest.fixture(scope="session")
 def small() -> str:
-    return environment(interpreters()[3, 11], *SMALL)
+    return applications_environment()
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
