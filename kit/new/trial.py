@@ -19,6 +19,7 @@ from ..trace.values import Error, Trace
 from ..triage.evidence import Evidence, common, evidence_of
 from ..triage.logs import read_log
 from .candidates import Start
+from .environment import Variable
 
 MOST_TRIALS = 24
 MOST_SECONDS = 170.0
@@ -111,6 +112,8 @@ class Search:
     python: str
     folder: Path
     progress: Callable[[str], None]
+    variables: list[Variable] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
 
     def incident(self, setup: Setup, expected: str | None = None) -> Incident:
