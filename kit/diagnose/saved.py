@@ -10,7 +10,7 @@ from ..incident.variables import Reading
 from ..startup.migrations import Migrations
 from ..trace.saved import load, save
 from ..trace.values import TYPES, Conflict, Trace
-from .case import Outcome, Place
+from .case import Fault, Outcome, Place
 from .definitions import Column, Definitions
 from .diagnosis import Diagnosis, Looked, Unseen
 from .hypotheses import Tested
@@ -19,7 +19,21 @@ from .smallest import Smallest
 
 _TYPES = (
     *TYPES,
-    *(Column, Conflict, Definitions, Diagnosis, Finding, Looked, Migrations, Named, Operation, Outcome, Place, Reading),
+    *(
+        Column,
+        Conflict,
+        Definitions,
+        Diagnosis,
+        Fault,
+        Finding,
+        Looked,
+        Migrations,
+        Named,
+        Operation,
+        Outcome,
+        Place,
+        Reading,
+    ),
     *(Revision, Smallest, Statement, Step, Tested, Unseen),
 )
 
