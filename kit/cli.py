@@ -151,7 +151,7 @@ def _new(options) -> int:
 
 
 def _reproduce(options) -> int:
-    from .startup.run import reproduce
+    from .diagnose.answer import reproduce
     from .trace.expected import shows_incident
     from .views.report import reproduce_report
 
@@ -198,9 +198,7 @@ def _diagnose(options) -> int:
     lines += ["against the other mechanisms:"] if finding.against else []
     lines += [f"  not {slug}: {sentence}" for slug, sentence in finding.against.items()]
     _give(options, diagnose_report(incident, diagnosis), lines)
-    asked = incident.expect.error or incident.expect.table
-    healthy = finding.mechanism == "none" and not asked
-    return 4 if diagnosis.trace.broke else 0 if diagnosis.reproduced or healthy else 3
+    return _code(diagnosis.trace, diagnosis.reproduced)
 
 
 def _verify(options) -> int:

@@ -269,7 +269,8 @@ class _Reader:
         sources = self.sources()
         registrations = tuple(self.named(one, sources) for one in self.registrations)
         edges = together(self.written())
-        broke = next((why for outcome in self.ended if (why := self.why(outcome))), None)
+        # A server that ended of its own is a step that failed, as one is that does not come up.
+        broke = next((why for one in self.ended if (why := self.why(one)) and why.kind != "died"), None)
         return Trace(
             steps=steps,
             imports=tuple(self.imports),
@@ -363,7 +364,8 @@ class _Reader:
             self.created.append({**created, "process": process, "step": step, "at": at, "chain": where})
         elif kind == "engine":
             chain, asynchronous = self.chain(process, event), bool(event.get("async"))
-            self.engines.append(EngineMade(self.text(event["driver"]), asynchronous, chain, process, step, at))
+            driver, database = self.text(event["driver"]), self.text(event.get("db", ""))
+            self.engines.append(EngineMade(driver, asynchronous, chain, process, step, at, database))
         elif kind == "mapped":
             self.see_mapped(event, process)
         elif kind == "behind":
