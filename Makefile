@@ -6,45 +6,74 @@ INCIDENTS ?= notebooks/incidents
 ENV := .venv
 RUN := $(ENV)/bin/python
 STAMP := $(ENV)/.installed
+LAB_STAMP := $(ENV)/.lab
+TESTS_STAMP := $(ENV)/.tests
+PIP = $(RUN) -m pip install --disable-pip-version-check
+LAB_FOLDER ?= lab
 
 .DEFAULT_GOAL := help
-.PHONY: help install postmortem check test lab lint bench fleet clean
+.PHONY: reference help install postmortem check test test-all traces lab lint bench fleet clean
 
 help:  ## list what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
 	@echo "installing into $(ENV), once"
-	@$(PYTHON) -m venv $(ENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@test -x $(RUN) || $(PYTHON) -m venv $(ENV)
+	@$(PIP) --progress-bar on -r requirements.txt
 	@$(RUN) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "incident-kit.pth").write_text("$(CURDIR)\n")'
 	@touch $@
 
+$(LAB_STAMP): $(STAMP) notebooks/requirements.txt
+	@$(PIP) --progress-bar on -r notebooks/requirements.txt
+	@touch $@
+
+$(TESTS_STAMP): $(STAMP) tests/requirements.txt notebooks/requirements.txt
+	@$(PIP) --progress-bar on -r tests/requirements.txt
+	@touch $@ $(LAB_STAMP)
+
 install: $(STAMP)  ## install what the kit needs into .venv
 
-postmortem: $(STAMP)  ## run the bundled incident, or INCIDENT=path/to/incident.yaml, to its page
+postmortem: $(STAMP)  ## run the bundled incident, INCIDENT=path/to/incident.yaml, or APP=folder LOG=file, to its page
+ifdef APP
+	@to="results/incidents/$(notdir $(abspath $(APP)))-$$(date +%Y%m%d-%H%M%S)"; \
+	$(RUN) -m kit new "$$to" --app "$(APP)" $(if $(LOG),--log "$(LOG)") $(if $(APP_PYTHON),--python "$(APP_PYTHON)"); code=$$?; \
+	case $$code in 0|3) ;; *) exit $$code ;; esac; \
+	$(RUN) -m kit postmortem "$$to"; code=$$?; [ $$code -eq 1 ] || exit $$code  # 1: it reproduces, and has no fix yet
+else
 	@$(RUN) -m kit postmortem "$(INCIDENT)"
+endif
 
 check: $(STAMP)  ## say whether the bundled postmortems, or those below INCIDENTS=folder, are still true
 	@$(RUN) -m kit check $(INCIDENTS)
 
-test: $(STAMP)  ## pass the tests
-	@$(RUN) -m pytest -q -n 4 --dist loadgroup tests
+test: $(TESTS_STAMP)  ## pass the tests, in at most ten minutes on two cores
+	@$(RUN) -m pytest -q -n 4 --dist loadgroup -m "not slow" tests
 
-lab: $(STAMP)  ## open the notebooks in JupyterLab
-	@cd notebooks && JUPYTER_CONFIG_PATH=$(CURDIR)/notebooks/.jupyter ../$(ENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB)
+test-all: $(TESTS_STAMP)  ## pass the others: every SQLAlchemy and interpreter, kills, the fleet, long histories, hostile text in JupyterLab
+	@$(RUN) -m pytest -q -n 4 --dist loadgroup -m slow tests
 
-lint: $(STAMP)  ## what ruff says, and whether every import goes down through the rooms
+traces: $(TESTS_STAMP)  ## keep the traces of the miniature applications that changed, or ONLY="a b", or ONLY=all
+	@$(RUN) tests/make_traces.py $(ONLY)
+
+lab: $(LAB_STAMP)  ## open the notebooks in JupyterLab, in a copy at LAB_FOLDER=lab; LAB="..." gives it further options
+	@$(RUN) -m kit notebooks $(LAB_FOLDER)
+	@cd $(LAB_FOLDER) && JUPYTER_CONFIG_PATH=$(CURDIR)/notebooks/.jupyter $(CURDIR)/$(ENV)/bin/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB)
+
+lint: $(TESTS_STAMP)  ## what ruff says, and whether every import goes down through the rooms
 	@$(RUN) -m ruff check kit tests
 	@$(RUN) -m ruff format --check kit tests
 	@$(ENV)/bin/lint-imports --no-cache
 
-bench: $(STAMP)  ## measure how fast it is, or parts of it: ONLY="probe trace"
+bench: $(TESTS_STAMP)  ## measure how fast it is, or parts of it: ONLY="probe trace"
 	@$(RUN) tests/benchmarks/bench.py $(ONLY)
 
-fleet: $(STAMP)  ## verify every build of SERVICES=12 generated services on a Dask cluster, and here: are they the same?
+fleet: $(TESTS_STAMP)  ## verify every build of SERVICES=12 generated services on a Dask cluster, and here: are they the same?
 	@$(RUN) tests/benchmarks/fleet.py --services $(SERVICES)
 
+reference: $(STAMP)  ## write the reference of the incident file anew, from the model
+	@$(RUN) -c 'from kit.diagnose.hypotheses import KINDS; from kit.incident.reference import reference; print(reference(KINDS), end="")' >notebooks/incident-file.md
+
 clean:  ## remove what the targets made
-	rm -rf $(ENV) .environments results .pytest_cache .hypothesis .ruff_cache
+	rm -rf $(ENV) .environments results lab .pytest_cache .hypothesis .ruff_cache

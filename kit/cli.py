@@ -6,26 +6,30 @@ reproduce · 4 the run broke, or that of a fix where none is verified; what was 
 """
 
 import argparse
-import json
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from . import __version__
 from .base.errors import IncidentError, KitError
-from .base.interrupt import once
-from .base.redact import redact, redacted, safe
-from .incident.load import load
-from .incident.model import Incident
-from .trace.advice import advice, told_refused
-from .trace.expected import why_not
-from .trace.values import Conflict, Trace, application_frames
+
+# What a command needs is imported where it runs: `--help` costs nothing.
+if TYPE_CHECKING:
+    from .incident.model import Incident
+    from .trace.values import Trace
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; its exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.run is None:
+        parser.print_help()
+        return 0
+    from .base.interrupt import once
+
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # half a letter is no reason to say nothing; JSON reads it back
     for number in (signal.SIGTERM, signal.SIGHUP):  # as CI, `timeout` and a closed terminal end a job: like Ctrl+C
@@ -51,6 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:  # a fault of the kit's own; never mistaken for a verdict
         if "KIT_TRACEBACK" in os.environ:
             raise
+        import traceback
+
+        from .base.redact import redact
+
         where = traceback.extract_tb(error.__traceback__)[-1]
         print(
             f"kit: a fault of the kit itself, at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {redact(str(error))}. "
@@ -64,9 +72,21 @@ def _terminated(number, frame) -> None:
     raise KeyboardInterrupt
 
 
+def _called() -> str:
+    """The name by which it was called: ``incident-kit`` where it is installed, else ``python -m kit``."""
+    return "incident-kit" if Path(sys.argv[0]).name == "incident-kit" else "python -m kit"
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m kit", description="Makes a postmortem executable.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser = argparse.ArgumentParser(
+        prog=_called(),
+        description="Runs the startup of a Python service that fails, says why, and which fix cures it.",
+        epilog="A command with --help says what it takes.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=16),
+    )
+    parser.add_argument("--version", action="version", version=f"incident-kit {__version__}")
+    parser.set_defaults(run=None)
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
 
     def command(name, run, help):
         one = commands.add_parser(name, help=help, description=help)
@@ -81,41 +101,54 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(run=run)
         return one
 
-    one = command("reproduce", _reproduce, "run the startup once, traced, and say what was registered where")
+    one = command("reproduce", _reproduce, "run the startup once, traced, and say what it registers where")
     _takes_traces(one)
-    one = command("diagnose", _diagnose, "name the mechanism, prove it, show what stands behind it")
+    one = command(
+        "diagnose", _diagnose, "say why it fails, with the evidence, and what is hidden behind the first error"
+    )
     _takes_traces(one)
+    one.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="every table that was not seen, and what rules out each other mechanism",
+    )
     one.add_argument(
         "--smallest",
         choices=("quick", "full"),
         default="quick",
         help="how far to search for the smallest reproduction: at most about two startups' time, or to its end",
     )
-    one = command("verify", _verify, "try each fix against each check, with the control")
+    one.add_argument(
+        "--format", choices=("github", "sarif", "gitlab"), help="print the lines at fault as CI reads them"
+    )
+    one = command("verify", _verify, "try each fix against each check, and the build without a fix")
     _takes_traces(one, judge_saved=False)
     one.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
-    one = command("triage", _triage, "say from a log alone which builds can have made it, and what follows from that")
+    one = command("triage", _triage, "say from a log alone which builds can have made it, without running anything")
     one.add_argument("--log", metavar="FILE", help="this log, '-' for standard input (default: the incident's own)")
     one.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
-    one = command("history", _history, "find the commit that brought the incident in, and the one that took it out")
+    one = command("history", _history, "find the commit that introduced the incident, and the one that fixed it")
     one.add_argument("--from", dest="first", metavar="REVISION", help="begin after this commit")
     one.add_argument("--to", dest="last", metavar="REVISION", help="the newest commit that is searched")
     one.add_argument("--cache", metavar="FOLDER", help="where results of builds are kept")
-    command("postmortem", _postmortem, "run the postmortem notebook; writes .ipynb, .html and .json side by side")
-    one = command("check", _check, "say of recorded postmortems, or of a folder of them, whether they are still true")
+    command("postmortem", _postmortem, "run the postmortem notebook; write .ipynb, .html and .json side by side")
+    one = command("check", _check, "say whether postmortems, or all in a folder, are still true")
     one.add_argument(
-        "--record", action="store_true", help="write what is proved now beside each, to hold later runs against"
+        "--record",
+        action="store_true",
+        help="write what is proved now beside each incident, to compare later runs with",
     )
     one = command(
-        "guard", _guard, "write a pytest file for the application's own repository, which fails if it comes back"
+        "guard", _guard, "write a pytest file for the application's repository that fails if the incident comes back"
     )
     one.add_argument(
         "--fix",
         action="append",
         metavar="NAME",
-        help="it has to pass with this fix; default: with each verified one (may be given several times)",
+        help="the guard has to pass with this fix (may be given several times; default: each verified fix)",
     )
-    help = "write a new incident file, filled in as far as an application's sources and a log tell"
+    help = "write an incident file from an application's sources and a log"
     one = commands.add_parser("new", help=help, description=help)
     one.add_argument("folder", help="where to, beside the application: a new folder")
     one.add_argument(
@@ -130,7 +163,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--log", metavar="FILE", help="the log as it was reported, '-' for standard input")
     one.add_argument("--python", metavar="PATH", help="the interpreter that has the application's packages")
+    how = one.add_mutually_exclusive_group()
+    help = "try startups, also where the kernel's guards are not in force"
+    how.add_argument("--run", dest="tried", action="store_true", default=None, help=help)
+    how.add_argument("--read-only", dest="tried", action="store_false", help="read, and run nothing")
+    one.add_argument("--json", action="store_true", help="print JSON")
     one.set_defaults(run=_new)
+    help = "put the notebooks and the bundled incident into a folder; what is there already is kept"
+    one = commands.add_parser("notebooks", help=help, description=help)
+    one.add_argument("folder", help="where to: a new folder, or one that has them")
+    one.set_defaults(run=_notebooks)
     return parser
 
 
@@ -140,90 +182,82 @@ def _takes_traces(parser: argparse.ArgumentParser, *, judge_saved: bool = True) 
         parser.add_argument("--from-trace", metavar="FILE", help="judge a trace that was written, and run nothing")
 
 
-def _new(options) -> int:
-    from .new.writing import new, told_of
+def _notebooks(options) -> int:
+    from .postmortem.notebooks import copy_notebooks
 
-    file, found = new(
-        Path(options.folder), app=options.app, startup=options.startup, log=options.log, python=options.python
-    )
-    print("\n".join(told_of(file, found)))
+    written, kept = copy_notebooks(Path(options.folder).expanduser())
+    print(f"notebooks: {options.folder} ({len(written)} written, {len(kept)} kept as they are)")
     return 0
+
+
+def _new(options) -> int:
+    from .new import new, report_of, told_of
+
+    given = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
+    written = new(Path(options.folder), **given, run=options.tried, progress=_say)
+    print(_as_json(redacted(report_of(written))) if options.json else "\n".join(told_of(written)))
+    return written.code
 
 
 def _reproduce(options) -> int:
     from .diagnose.answer import reproduce
+    from .incident.load import load
     from .trace.expected import shows_incident
+    from .trace.values import Trace
     from .views.report import reproduce_report
+    from .views.terminal import startup_lines
 
     incident = load(options.incident)
-    trace = Trace.load(options.from_trace) if options.from_trace else reproduce(incident, progress=_say)
+    with _progress() as say:
+        trace = Trace.load(options.from_trace) if options.from_trace else reproduce(incident, progress=say)
     if options.trace:
         trace.save(options.trace)
     reproduced = shows_incident(incident, trace)
-    _give(options, reproduce_report(incident, trace, reproduced), _told(incident, trace, reproduced))
+    _give(options, reproduce_report(incident, trace, reproduced), startup_lines(incident, trace, reproduced))
     return _code(trace, reproduced)
 
 
 def _diagnose(options) -> int:
     from .diagnose.diagnosis import diagnose, judge_again
-    from .diagnose.meaning import advice_on
     from .diagnose.saved import load_diagnosis, save_diagnosis
+    from .incident.load import load
     from .views.report import diagnose_report
+    from .views.terminal import diagnosis_lines
 
     incident = load(options.incident)
     if options.from_trace:
         diagnosis = judge_again(incident, load_diagnosis(options.from_trace))
     else:
-        diagnosis = diagnose(incident, progress=_say, full=options.smallest == "full")
+        with _progress() as say:
+            diagnosis = diagnose(incident, progress=say, full=options.smallest == "full")
     if options.trace:
         save_diagnosis(diagnosis, options.trace)
-    finding, smallest = diagnosis.finding, diagnosis.smallest
-    lines = [*_told(incident, diagnosis.trace, diagnosis.reproduced), f"mechanism: {finding.mechanism}"]
-    lines += [f"  because {sentence}" for sentence in finding.because]
-    lines += [f"  {one.role} {one} {one.name or ''}".rstrip() for one in diagnosis.sites]
-    tried = diagnosis.experiment
-    lines += [f"  tried: {tried.says}: {tried.outcome}: {tried.seen}"] if tried else []
-    lines += [f"  what to do: {advised}" for advised in [advice_on(finding.mechanism)] if advised]
-    lines += [f"migrations agree with: {diagnosis.definitions.agrees}"] if diagnosis.definitions else []
-    lines += [
-        f"behind it: {one.error} at {one.site}" + (" (follows from an earlier one)" if one.follows else "")
-        for one in diagnosis.masked
-    ]
-    lines += [f"{one.verdict}: {one.claim}\n    {one.evidence}" for one in diagnosis.hypotheses]
-    lines += [f"smallest reproduction: {smallest.command or smallest.note}"] if smallest else []
-    for one in diagnosis.unseen:
-        lines.append(
-            f"not seen by {one.by}: table {one.named.table} at {one.named.file}:{one.named.line}; {one.remedy}"
-        )
-    lines += ["against the other mechanisms:"] if finding.against else []
-    lines += [f"  not {slug}: {sentence}" for slug, sentence in finding.against.items()]
-    _give(options, diagnose_report(incident, diagnosis), lines)
+    report = diagnose_report(incident, diagnosis)
+    if options.format:
+        _give_to_ci(options, incident, report)
+    else:
+        _give(options, report, diagnosis_lines(incident, diagnosis, verbose=options.verbose))
     return _code(diagnosis.trace, diagnosis.reproduced)
 
 
 def _verify(options) -> int:
+    from .incident.load import load
     from .verify.verification import verify
     from .views.report import verify_report
+    from .views.terminal import verification_lines
 
     incident = load(options.incident)
     _refuse_unknown(incident, options.fix)
-    verification = verify(incident, only=options.fix, progress=_say)
+    with _progress() as say:
+        verification = verify(incident, only=options.fix, progress=say)
     if options.trace:
         verification.control.trace.save(options.trace)
-    lines = [f"control: {'reproduces' if verification.reproduced else 'does not reproduce'}"]
-    lines += [] if verification.reproduced else [f"    {s}" for s in why_not(incident, verification.control.trace)]
-    lines += [f"    {said}" for said in [told_refused(verification.control.trace.refused)] if said]
-    for one in verification.fixes:
-        lines.append(f"{one.name}: {one.verdict}: {one.because}")
-        words = {True: "holds", False: "fails", None: "undecided"}
-        lines += [f"    {words[check.ok]}  {check.check}: {check.seen}" for check in one.checks]
-    lines.append(f"verified: {', '.join(verification.verified) or 'no fix'}")
-    _give(options, verify_report(incident, verification), lines)
+    _give(options, verify_report(incident, verification), verification_lines(incident, verification))
     fixed = 0 if verification.verified else 4 if verification.broke else 1
     return _code(verification.control.trace, verification.reproduced) or fixed
 
 
-def _refuse_unknown(incident: Incident, fixes: list[str] | None) -> None:
+def _refuse_unknown(incident: "Incident", fixes: list[str] | None) -> None:
     unknown = set(fixes or ()) - set(incident.fixes)
     if unknown:
         raise IncidentError(
@@ -232,52 +266,44 @@ def _refuse_unknown(incident: Incident, fixes: list[str] | None) -> None:
 
 
 def _triage(options) -> int:
+    from .incident.load import load
     from .triage.origin import triage_incident
     from .views.report import triage_report
+    from .views.terminal import triage_lines
 
     incident = load(options.incident)
     report = triage_report(incident, triage_incident(incident, options.log, cache=options.cache))
-    lines = [report["error"]]
-    for frame in report["frames"]:
-        word = {True: "stands", False: "differs", None: "undecided"}[frame["matches"]]
-        lines.append(f"  {word}  {frame['file']}:{frame['line']}  {frame['text'] or ''}")
-    lines += [f"{one['says']}\n    because {one['because']}" for one in report["deductions"]]
-    lines += [f"note: {note}" for note in report["notes"]]
-    _give(options, report, lines)
+    _give(options, report, triage_lines(report))
     return 0
 
 
 def _history(options) -> int:
     from .history.search import history_of
+    from .incident.load import load
     from .views.report import history_report
+    from .views.terminal import history_lines
 
     incident = load(options.incident)
-    found = history_of(incident, first=options.first, last=options.last, cache=options.cache, progress=_say)
+    with _progress() as say:
+        found = history_of(incident, first=options.first, last=options.last, cache=options.cache, progress=say)
     report = history_report(incident, found)
-    lines = [f"{incident.title}: {found.commits} commits, {found.runs} builds run, {found.kept} known from before"]
-    for what in ("introduced", "fixed"):
-        change = report["changes"][what]
-        named = f"{change['sha'][:9]} {change['date']} {change['subject']}" if change else "undecided or nowhere"
-        lines.append(f"{what}: {named}\n    {report['because'][what]}")
-    lines += [f"claims the fix: {one['sha'][:9]} {one['subject']}: {one['verdict']}" for one in report["claims"]]
-    lines += [f"  {one['sha'][:9]}  {one['verdict']}  {one['subject']}: {one['because']}" for one in report["commits"]]
-    lines += [f"note: {note}" for note in report["notes"]]
-    _give(options, report, lines)
+    _give(options, report, history_lines(report))
     if found.introduced or found.fixed:
         return 0
     return 4 if found.reproduced or found.untestable_only else 3
 
 
 def _postmortem(options) -> int:
+    from .incident.load import load
     from .postmortem.publication import publish
+    from .views.terminal import postmortem_lines
 
     incident = load(options.incident)
-    published = publish(incident, Path(options.output).expanduser() if options.output else None, progress=_say)
+    with _progress() as say:
+        published = publish(incident, Path(options.output).expanduser() if options.output else None, progress=say)
     report = published.report
-    lines = [f"page: {published.html}", f"verdict: {published.verdict}"]
-    lines += [said for said in [told_refused(report["refused"])] if said]
-    lines += [f"missing, only people know it: {', '.join(report['missing'])}"] if report["missing"] else []
-    print(json.dumps(report, indent=2) if options.json else _plain("\n".join(lines)))
+    lines = postmortem_lines(published.html, published.verdict, report)
+    print(_as_json(report) if options.json else _plain("\n".join(lines)))
     return published.code
 
 
@@ -292,7 +318,8 @@ def _check(options) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise IncidentError(f"-o {folder}: this folder cannot be made: {error.strerror}") from None
-    checked = check_all(find_incidents(options.incidents), folder, record=options.record, progress=_say)
+    with _progress() as say:
+        checked = check_all(find_incidents(options.incidents), folder, record=options.record, progress=say)
     write_files(checked, folder)
     lines = []
     for one in checked:
@@ -304,11 +331,14 @@ def _check(options) -> int:
 
 
 def _guard(options) -> int:
+    from .base.redact import redacted
+    from .incident.load import load
     from .verify.guard import guard_report, make_guard
 
     incident = load(options.incident)
     _refuse_unknown(incident, options.fix)
-    guard = make_guard(incident, fixes=options.fix, progress=_say)
+    with _progress() as say:
+        guard = make_guard(incident, fixes=options.fix, progress=say)
     if options.output and guard.source is not None:
         _write(options.output, guard.source)
     if options.json:
@@ -322,49 +352,14 @@ def _guard(options) -> int:
     return guard.code
 
 
-def _code(trace: Trace, reproduced: bool) -> int:
+def _code(trace: "Trace", reproduced: bool) -> int:
     return 4 if trace.broke else 0 if reproduced else 3
-
-
-def _told(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
-    """What ``reproduce`` says in words."""
-    lines = [f"{incident.title}: {'reproduced' if reproduced else 'not reproduced'}"]
-    for step in trace.steps:
-        lines.append(f"  step {step.number}  {_word(step.ok)}  {step}")
-        if step.error:
-            broke = "the run broke: " if step.broke else ""
-            lines += [f"      {said}" for said in (f"{broke}{step.error}", *advice(incident, step.error))]
-            way = application_frames(step.exception.frames) if step.exception else ()
-            if way and not any(one.second.site.file == way[-1].file for one in trace.conflicts):
-                lines.append(f"      raised at {' → '.join(map(str, way))}")
-    lines += [f"  {said}" for said in [told_refused(trace.refused)] if said]
-    for one in trace.conflicts:
-        lines.append(f"  table {one.table}, on the metadata made at {one.metadata.label}")
-        for which, each in (("first ", one.first), ("second", one.second)):
-            if each is not None:
-                way = " → ".join(str(frame) for frame in application_frames(each.chain)[:-1])
-                named = f" of module {each.site.module}" if _under_two_names(one) else ""
-                lines.append(f"    {which} {each.site} {each.site.name or ''}{named} by {way or 'the step itself'}")
-    lines += [f"  swallowed at {one.site}: {one.error}" for one in trace.swallowed]
-    lines += [] if reproduced else [f"  {sentence}" for sentence in why_not(incident, trace, told=True)]
-    if trace.broke and not any(step.broke for step in trace.steps):
-        lines.append(f"  the run broke: {trace.broke}")
-    lines += [f"  not recorded: {text}" for text in trace.lost]
-    return lines
-
-
-def _under_two_names(conflict: Conflict) -> bool:
-    """Is it one file, executed as two modules?"""
-    first, second = conflict.first, conflict.second
-    return bool(first) and first.site.file == second.site.file and first.site.module != second.site.module
-
-
-def _word(ok: bool | None) -> str:
-    return {True: "holds", False: "fails", None: "not asked"}[ok]
 
 
 def _plain(text: str) -> str:
     """Text as a terminal may show it: without secrets, and without codes that a terminal obeys."""
+    from .base.redact import redact, safe
+
     return "\n".join(map(safe, redact(text).split("\n")))
 
 
@@ -372,7 +367,16 @@ def _say(text: str) -> None:
     print(_plain(f"kit: {text}"), file=sys.stderr, flush=True)
 
 
+def _progress():
+    """What tells of progress: a bar on a terminal, else a line each."""
+    from .base.progress import on_terminal
+
+    return on_terminal(_say)
+
+
 def _give(options, report: dict, lines: list[str]) -> None:
+    from .base.redact import redacted
+
     report, words = redacted(report), _plain("\n".join(lines))
     text = _as_json(report) if options.json or options.output else words
     if options.output:
@@ -383,11 +387,31 @@ def _give(options, report: dict, lines: list[str]) -> None:
         print(text)
 
 
+def _give_to_ci(options, incident: "Incident", report: dict) -> None:
+    """A diagnosis as a CI system reads it; on GitHub also into the job's summary."""
+    from .base.redact import redacted
+    from .base.scan import refuse_secrets
+    from .views.ci import ci_text, summary
+
+    report = redacted(report)
+    text, said = ci_text(options.format, incident, report), summary(incident, report)
+    refuse_secrets({f"result.{options.format}": text, "summary.md": said})
+    if options.output:
+        _write(options.output, text + "\n")
+    elif text:
+        print(text)
+    if options.format == "github" and (file := os.environ.get("GITHUB_STEP_SUMMARY")):
+        with open(file, "a", encoding="utf-8") as job:
+            job.write(said)
+
+
 def _as_json(report: dict) -> str:
     """A report that is already redacted, as text.
 
     :raises SecretFound: it would hold a secret all the same
     """
+    import json
+
     from .base.scan import refuse_secrets
 
     text = json.dumps(report, indent=2, ensure_ascii=False)

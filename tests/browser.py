@@ -122,13 +122,11 @@ def free_port() -> int:
 
 
 class Lab:
-    """JupyterLab under `make lab`, on a copy of the notebooks, and a browser's page that it is open in."""
+    """JupyterLab under `make lab`, on the notebooks that it copies, and a browser's page that it is open in."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.notebooks = folder / "notebooks"
-        shutil.copytree(PROJECT / "notebooks", self.notebooks, ignore=shutil.ignore_patterns("incidents", ".ipynb_*"))
-        (self.notebooks / "incidents").symlink_to(PROJECT / "notebooks" / "incidents")
         self.token, self.port = secrets.token_hex(8), free_port()
         self.address = f"http://127.0.0.1:{self.port}/"
         own = {name: str(folder / name.lower()) for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR")}
@@ -137,11 +135,20 @@ class Lab:
         for place in own.values():
             Path(place).mkdir()
         flags = f"--no-browser --ServerApp.ip=127.0.0.1 --ServerApp.port={self.port} --ServerApp.port_retries=0"
-        flags += f" --IdentityProvider.token={self.token} --ServerApp.root_dir={self.notebooks}"
+        flags += f" --IdentityProvider.token={self.token}"
         flags += " --LabApp.expose_app_in_browser=True"
         self.log = open(folder / "server.log", "wb")  # noqa: SIM115 - as long as the server
         self.server = subprocess.Popen(
-            ["make", "-o", ".venv/.installed", "lab", f"LAB={flags}"],
+            [
+                "make",
+                "-o",
+                ".venv/.installed",
+                "-o",
+                ".venv/.lab",
+                "lab",
+                f"LAB={flags}",
+                f"LAB_FOLDER={self.notebooks}",
+            ],
             cwd=PROJECT,
             env={**os.environ, **own},
             stdout=self.log,

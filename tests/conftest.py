@@ -1,6 +1,7 @@
 """What the tests share: small applications written on the spot, and the command line."""
 
 import fcntl
+import io
 import json
 import os
 import pickle
@@ -19,6 +20,9 @@ PROJECT = Path(__file__).parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
 from browser import chromium, lab, needs_browser  # noqa: E402, F401 - two fixtures
+
+from kit import cli  # noqa: E402
+from kit.base import known_secrets  # noqa: E402
 
 
 class Said(NamedTuple):
@@ -92,8 +96,38 @@ def bundled_page(once, tmp_path_factory, worker_id):
 
 
 @pytest.fixture
-def kit():
-    """Runs ``python -m kit`` as a user does."""
+def kit(monkeypatch):
+    """Runs the command line within the test, as ``python -m kit`` would: nothing of a run stays, in the environment or in mind."""
+
+    def call(*words, cwd=PROJECT, env=None, input=None) -> Said:
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+        signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        with monkeypatch.context() as patched:
+            patched.chdir(cwd)
+            for name, value in {"KIT_TRACEBACK": "1", **(env or {})}.items():
+                patched.setenv(name, str(value))
+            patched.setattr(known_secrets, "_known", {})
+            patched.setattr(known_secrets, "_written", {})
+            patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((input or "").encode()), "utf-8"))
+            patched.setattr(sys, "stdout", out)
+            patched.setattr(sys, "stderr", err)
+            try:
+                code = cli.main([str(word) for word in words])
+            except SystemExit as ended:  # of argparse
+                code = ended.code
+            finally:
+                for number, handler in signals.items():
+                    signal.signal(number, handler)
+        said = Said(code or 0, *(stream.buffer.getvalue().decode("utf-8") for stream in (out, err)))
+        assert "Traceback" not in said.err, said.err
+        return said
+
+    return call
+
+
+@pytest.fixture
+def kit_process():
+    """Runs ``python -m kit`` as a user does: for what only a process of its own shows."""
 
     def call(*words, cwd=PROJECT, env=None, input=None, timeout=180) -> Said:
         done = subprocess.run(

@@ -1,87 +1,109 @@
 """Each miniature application by hand: the mechanism and both sites are right, no healthy one is accused."""
 
 import ast
+import json
 import re
 import shlex
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 from conftest import PROJECT
-from environments import SQLALCHEMY, environment, interpreters
+from miniatures import APPLICATIONS, EXPECTED, FAMILIES, PAIRS, SOURCES, digest, incident_of, judged, sites_of
+from showing import active
 
+from kit import views
 from kit.diagnose.diagnosis import diagnose, find_mechanism, look_at
 from kit.incident.load import load
-from kit.trace.expected import shows_incident
 from kit.trace.judged import judge_start
 from kit.verify.verification import verify
 from kit.views import diagnosis as reasons
-
-APPLICATIONS = PROJECT / "tests" / "applications"
-EXPECTED = {path.parent.name: yaml.safe_load(path.read_text()) for path in sorted(APPLICATIONS.glob("*/expected.yaml"))}
-PAIRS = [(name, line) for name, expected in EXPECTED.items() for line in expected["sqlalchemy"]]
-LIBRARIES = {
-    "1.4": ["alembic==1.16.5", "flask-sqlalchemy==3.0.5"],
-    "2.0": ["alembic==1.20.1", "flask-sqlalchemy==3.1.1", "sqlmodel==0.0.50"],
-    "2.1": ["alembic==1.20.1", "flask-sqlalchemy==3.1.1", "sqlmodel==0.0.50"],
-}
-COMMON = ["fastapi==0.165.0", "uvicorn==0.54.0", "flask==3.1.2", "aiosqlite==0.21.0", "greenlet", "pytest==9.2.0", "ipython==9.7.0"]  # fmt: skip
+from kit.views.report import diagnose_report
 
 
-def interpreter(line: str) -> str:
-    """An environment in which every miniature application runs, with one line of SQLAlchemy."""
-    version = max(v for v in interpreters() if v <= (3, 12))
-    return environment(interpreters()[version], SQLALCHEMY[line], *LIBRARIES[line], *COMMON)
+def a_line(pairs, fast) -> list:
+    """Pairs of a name and a line of SQLAlchemy as parameters; those that are not ``fast`` are for ``make test-all``."""
+    marked = [pytest.param(*pair, marks=() if fast(*pair) else pytest.mark.slow) for pair in pairs]
+    return [pytest.param(*one.values, marks=one.marks, id="-".join(one.values)) for one in marked]
 
 
-def incident_of(folder: Path, line: str):
-    incident = load(folder)
-    return incident.model_copy(update={"app": incident.app.model_copy(update={"python": interpreter(line)})})
-
-
-def found_in(folder: Path, line: str):
-    """The mechanism and the two sites, from one startup."""
-    incident = incident_of(folder, line)
-    looked = look_at(incident)
-    finding, conflict, fault = find_mechanism(incident, looked)
-    if conflict is not None:
-        sites = [str(conflict.first.site), str(conflict.second.site)]
-    elif fault is not None:
-        sites = [str(one) if one else None for one in (fault.first, fault.second)]
-    else:
-        sites = [None, None]
-    return incident, looked, finding, sites
-
-
-@pytest.mark.parametrize(("name", "line"), PAIRS, ids=[f"{name}-{line}" for name, line in PAIRS])
-def test_the_mechanism_and_both_sites_are_right(name, line):
-    expected = EXPECTED[name]
-    incident, looked, finding, sites = found_in(APPLICATIONS / name, line)
-    assert looked.trace.provenance["sqlalchemy"].startswith(line)
-    assert finding.mechanism == expected["mechanism"], finding
-    assert not looked.trace.lost
+def is_as_expected(name: str, incident, diagnosis) -> None:
+    expected, trace = EXPECTED[name], diagnosis.trace
+    assert diagnosis.finding.mechanism == expected["mechanism"], diagnosis.finding
+    assert not trace.lost
     if expected["mechanism"] not in ("none", "undecided"):
-        assert sites == [expected.get("first"), expected.get("second")]
-        assert finding.because and all(finding.against.values())
+        assert sites_of(diagnosis) == [expected.get("first"), expected.get("second")]
+        assert diagnosis.finding.because and all(diagnosis.finding.against.values())
     if expected["mechanism"] != "none":
-        assert shows_incident(incident, looked.trace)
+        assert diagnosis.reproduced
 
 
-FIXES = [
-    (name, fix)
-    for name, expected in EXPECTED.items()
-    if "2.0" in expected["sqlalchemy"]
-    for fix in expected.get("fixes") or {}
-]
+@pytest.mark.parametrize(("name", "line"), PAIRS, ids="-".join)
+def test_of_a_kept_trace_the_mechanism_and_both_sites_are_right(name, line):
+    incident, diagnosis = judged(name, line)
+    assert diagnosis.trace.provenance["sqlalchemy"].startswith(line)
+    is_as_expected(name, incident, diagnosis)
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _ in FIXES}))
+def test_the_kept_traces_are_those_of_the_applications_as_they_are():
+    kept = json.loads(SOURCES.read_text())
+    changed = [name for name in EXPECTED if kept.get(name) != digest(name)]
+    assert not changed, f'make traces ONLY="{" ".join(changed)}"'
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    a_line(PAIRS, lambda name, line: name in FAMILIES if line != "2.0" else not EXPECTED[name].get("fixes")),
+)
+def test_started_it_shows_what_its_kept_trace_shows(name, line):
+    incident = incident_of(APPLICATIONS / name, line)
+    looked = look_at(incident)
+    assert shown_by(looked.trace) == shown_by(judged(name, line)[1].trace)
+    assert find_mechanism(incident, looked)[0].mechanism == EXPECTED[name]["mechanism"]
+
+
+def shown_by(trace) -> dict:
+    """What of a startup is the same each time: what was registered where with what outcome, and what failed."""
+    registered = [(one.table, one.outcome, str(one.site)) for one in trace.registrations if one.application]
+    return {
+        "registered": Counter(registered),
+        "steps": [(str(step), step.ok) for step in trace.steps],
+        "swallowed": Counter(str(one.site) for one in trace.swallowed),
+        "modules": Counter(one.module for one in trace.imports if one.application),
+    }
+
+
+WITH_FIXES = [name for name, expected in EXPECTED.items() if expected.get("fixes") and "2.0" in expected["sqlalchemy"]]
+
+
+@pytest.mark.parametrize("name", WITH_FIXES)
 def test_each_fix_of_an_application_gets_the_verdict_that_running_it_shows(name):
-    verification = verify(incident_of(APPLICATIONS / name, "2.0"))
+    verification = verify(incident_of(APPLICATIONS / name))
     assert verification.reproduced
     shown = {one.name: one.verdict for one in verification.fixes}
     assert shown == EXPECTED[name]["fixes"], {one.name: one.because for one in verification.fixes}
+    assert shown_by(verification.control.trace) == shown_by(judged(name)[1].trace)
+
+
+VIEWS = ("mechanism", "definitions", "behind", "hypotheses", "smallest", "static_and_run", "unseen", "sites")
+OF_TRACES = ("steps", "errors", "swallowed", "imports", "metadata", "stepper", "collision")
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_view_of_a_kept_diagnosis_is_whole_and_its_json_says_the_same(name):
+    incident, diagnosis = judged(name, EXPECTED[name]["sqlalchemy"][-1])
+    shown = [getattr(views, view)(diagnosis) for view in VIEWS]
+    shown += [getattr(views, view)(diagnosis.trace) for view in OF_TRACES]
+    shown += [views.verdict(incident, diagnosis.trace, None, diagnosis)]
+    for one in shown:
+        assert one.text.strip() and active(one.html) == [] and not re.search(r" object at 0x|\\bNone\\b", one.text)
+    report = json.loads(json.dumps(diagnose_report(incident, diagnosis)))
+    assert report["mechanism"] == EXPECTED[name]["mechanism"]
+    if report["mechanism"] not in ("none", "undecided"):
+        lines = [f"{one['file']}:{one['line']}" for one in report["sites"]]
+        assert {EXPECTED[name].get("first"), EXPECTED[name].get("second")} - {None} <= set(lines)
 
 
 def renamed(folder: Path, target: Path) -> tuple[Path, dict[str, str], dict[str, int]]:
@@ -139,6 +161,16 @@ def _is_table(tree: ast.AST, node: ast.Constant) -> bool:
     return False
 
 
+def found_in(folder: Path, line: str):
+    """The mechanism and the two sites, from one startup."""
+    incident = incident_of(folder, line)
+    finding, conflict, fault = find_mechanism(incident, look_at(incident))
+    first, second = (
+        (conflict.first.site, conflict.second.site) if conflict else (fault and fault.first, fault and fault.second)
+    )
+    return finding, [str(site) if site else None for site in (first, second)]
+
+
 # One of each family; a name or a line that the kit had learned by heart would show here.
 SHUFFLED = [
     "alias-two-module-names",
@@ -159,7 +191,7 @@ def test_other_names_and_other_lines_change_only_names_and_lines(name, tmp_path)
     expected = EXPECTED[name]
     folder, mapping, moved = renamed(APPLICATIONS / name, tmp_path / "renamed")
     line = "2.0" if "2.0" in expected["sqlalchemy"] else expected["sqlalchemy"][0]
-    _, _, finding, sites = found_in(folder, line)
+    finding, sites = found_in(folder, line)
     assert finding.mechanism == expected["mechanism"], finding
     for site, key in zip(sites, ("first", "second"), strict=True):
         if site is None or key not in expected:

@@ -374,7 +374,9 @@ class TestTheJobsOfTheReadme:
 
     def test_the_file_runs_in_a_repository_of_somebody_else(self, tmp_path):
         clone_source, mine = tmp_path / "kit", tmp_path / "mine"
-        skip = shutil.ignore_patterns(".git", ".venv", ".environments", "results", "__pycache__", ".*_cache", "tests")
+        skip = shutil.ignore_patterns(
+            ".git", ".venv", ".environments", "results", "__pycache__", ".*_cache", "tests", "lab", "dist"
+        )
         shutil.copytree(PROJECT, clone_source, ignore=skip)
         git = ["git", "-C", str(clone_source), "-c", "user.name=a", "-c", "user.email=a@example.com"]
         subprocess.run([*git, "init", "-q"], check=True)
@@ -389,10 +391,11 @@ class TestTheJobsOfTheReadme:
         environment = {
             **os.environ,
             "INCIDENT_KIT": clone_source.as_uri(),
-            "PYTHON": getattr(sys, "_base_executable", sys.executable),
             "PYTHONPATH": sysconfig.get_path("purelib"),
             "JUPYTER_PATH": f"{sys.prefix}/share/jupyter",
             "PIP_NO_INDEX": "1",
+            "PIP_NO_BUILD_ISOLATION": "false",  # which turns it off: what builds the package is in sight, too
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         }
         done = subprocess.run(
             [PROJECT / ".ci" / "check-postmortems.sh"], cwd=mine, env=environment, capture_output=True, text=True

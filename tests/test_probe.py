@@ -7,27 +7,30 @@ import textwrap
 
 import pytest
 from conftest import PROJECT
-from environments import interpreters, sqlalchemy_environment
+from environments import each_interpreter, interpreters, sqlalchemy_environment
 
 from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.trace.events import read_events
 from kit.trace.values import application_frames
 
-# Each interpreter of this machine, and each line of SQLAlchemy that runs on it.
-PAIRS = [
-    (version, line)
-    for version in sorted(interpreters())
-    for line in ("1.4", "2.0", "2.1")
-    if (line != "2.1" or version >= (3, 11)) and (line != "1.4" or version <= (3, 13))
-]
+# Each interpreter of this machine with 2.0, and each line of SQLAlchemy on the oldest and the newest that it runs on.
+VERSIONS = sorted(interpreters())
+SINCE_3_11 = [version for version in VERSIONS if version >= (3, 11)]
+UP_TO_3_13 = [version for version in VERSIONS if version <= (3, 13)]
+OFTEN = {(VERSIONS[0], "1.4"), (VERSIONS[-1], "2.1")}
+PAIRS = {(version, "2.0") for version in VERSIONS} | OFTEN
+PAIRS |= {(UP_TO_3_13[-1], "1.4"), (SINCE_3_11[0], "2.1"), (SINCE_3_11[-1], "2.1")}
 
 
 def named(pair) -> str:
     return f"python{pair[0][0]}.{pair[0][1]}-sqlalchemy{pair[1]}"
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=named)
+@pytest.mark.parametrize(
+    "pair",
+    [pytest.param(one, id=named(one), marks=() if one in OFTEN else pytest.mark.slow) for one in sorted(PAIRS)],
+)
 def test_each_interpreter_and_sqlalchemy_shows_both_sites_and_chains(pair, write_incident, duplicate):
     python = sqlalchemy_environment(*pair)
     names = "; ".join(f"name_{number}" for number in range(300))  # more than an instruction has room for
@@ -83,7 +86,7 @@ SELF_PORTRAIT = {
 }
 
 
-@pytest.mark.parametrize("version", sorted(interpreters()), ids=str)
+@pytest.mark.parametrize("version", each_interpreter())
 def test_the_application_sees_what_it_sees_without_the_probe(version, write_incident):
     python = interpreters()[version]
     files = {

@@ -18,6 +18,8 @@ from test_new import SMALL
 
 from kit.incident.load import load
 
+pytestmark = pytest.mark.slow
+
 
 class Public(NamedTuple):
     """An application and its fault: a file that defines a table again, and the import that brings it in.

@@ -4,12 +4,17 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import yaml
 from conftest import PROJECT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from kit.incident import model as incident
+from kit.diagnose.hypotheses import KINDS
+from kit.incident import load
+from kit.incident.reference import keys, reference, words
 
 README = (PROJECT / "README.md").read_text()
 
@@ -18,21 +23,18 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", README, re.S)
 
 
-def test_every_key_of_the_incident_file_is_in_its_table():
-    table = README.split("### Every key of the incident file")[1].split("## Verdicts")[0]
-    models = (
-        incident.Incident,
-        incident.App,
-        incident.Expect,
-        incident.Check,
-        incident.Http,
-        incident.Postmortem,
-        incident.Limits,
-    )
-    for model in models:
-        for name in model.model_fields:
-            if name != "file":
-                assert re.search(rf"\b{name}\b", table), f"{model.__name__}.{name} is not in the README"
+def test_the_reference_of_the_incident_file_is_that_of_the_model():
+    """Every key, with its meaning and its default; a new key needs its words."""
+    assert {key for key, _ in keys()} == words()
+    written = (PROJECT / "notebooks" / "incident-file.md").read_text("utf-8")
+    assert written == reference(KINDS), "make reference writes it anew"
+    assert "(notebooks/incident-file.md)" in README
+
+
+def test_the_readme_is_read_in_ten_minutes_and_its_links_lead_somewhere():
+    assert len(README) <= 12_000
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", README):
+        assert (PROJECT / target).exists(), target
 
 
 def test_the_worked_example_is_a_valid_incident_file(tmp_path):
@@ -43,13 +45,13 @@ def test_the_worked_example_is_a_valid_incident_file(tmp_path):
     (folder / "fixes" / "remove-legacy.patch").write_text("")
     (tmp_path / "shop" / "alembic.ini").write_text("")
     (folder / "incident.yaml").write_text(head + more)
-    read = incident.load(folder)
+    read = load(folder)
     assert read.expect.table == "invoices" and len(read.checks) == 5 and read.hypotheses[0].kind == "one-definition"
 
 
 def test_every_command_of_the_readme_is_one_that_the_kit_has(kit):
     named = set(re.findall(r"python -m kit (\w+)", README)) - {"COMMAND"}
-    known = set(re.findall(r"^    (\w+)\b", kit("--help").out, re.M))
+    known = set(re.findall(r"^ {2,4}([a-z]+)(?: |$)", kit("--help").out, re.M))
     assert named and named <= known
     targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(), re.M))
     assert set(re.findall(r"`?make ([a-z]+)", README)) - {"alone"} <= targets
@@ -85,23 +87,34 @@ def test_the_readmes_papermill_commands_run(write_incident, duplicate, tmp_path)
 
 def test_what_the_readme_says_of_the_bundled_incident_is_what_it_prints(kit):
     said = kit("reproduce", "notebooks/incidents/energy_events").out
-    shown = README.split("`reproduce` says on the bundled incident:")[1].split("The server came up")[0]
+    shown = README.split("`reproduce` says of the bundled incident:")[1].split("The server came up")[0]
     for line in shown.strip("\n").splitlines():
         assert line.strip().split(" …")[0] in said
 
 
 def test_every_exit_code_of_the_readme_is_documented_once():
-    table = README.split("## Exit codes")[1].split("`--json`")[0]
+    table = README.split("## Exit codes")[1].split("## What is safe")[0]
     assert re.findall(r"^\| (\d) \|", table, re.M) == list("01234")
 
 
 def test_requirements_are_pinned_each_with_its_reason():
-    for line in (PROJECT / "requirements.txt").read_text().splitlines():
-        if line and not line.startswith("#"):
-            assert re.fullmatch(r"[A-Za-z0-9_.\[\]-]+==\S+ +# \S.*", line), line
+    for where in ("", "notebooks", "tests"):
+        for line in (PROJECT / where / "requirements.txt").read_text().splitlines():
+            if line and not line.startswith(("#", "-r ")):
+                assert re.fullmatch(r"[A-Za-z0-9_.\[\]-]+==\S+ +# \S.*", line), line
+
+
+def test_the_package_needs_what_is_pinned_and_nothing_else():
+    """The ranges of pyproject.toml hold the pins; what only the bundled application, Lab and the tests need is apart."""
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    asked = [Requirement(one) for one in project["dependencies"] + project["optional-dependencies"]["bundled"]]
+    pins = re.findall(r"^([\w.-]+)(?:\[\w+\])?==(\S+)", (PROJECT / "requirements.txt").read_text(), re.M)
+    assert {canonicalize_name(one.name): True for one in asked} == {canonicalize_name(name): True for name, _ in pins}
+    versions = {canonicalize_name(name): version for name, version in pins}
+    assert all(one.specifier.contains(versions[canonicalize_name(one.name)]) for one in asked)
 
 
 def test_the_incident_files_of_the_project_are_valid():
     for file in sorted(PROJECT.glob("**/incident.yaml")):
         if ".venv" not in file.parts and ".environments" not in file.parts:
-            assert incident.load(file).title and yaml.safe_load(file.read_text())
+            assert load(file).title and yaml.safe_load(file.read_text())

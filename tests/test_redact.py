@@ -6,7 +6,6 @@ import sys
 import time
 
 import pytest
-from environments import environment
 
 from kit.base.redact import redact
 
@@ -100,11 +99,10 @@ def test_long_lines_take_no_long_time(piece):
 
 def test_a_well_kept_scanner_finds_nothing_in_what_was_redacted(tmp_path):
     """detect-secrets, whose rules the formats of tokens are taken from, is asked about text that it finds secrets in."""
-    python = environment(sys.executable, "detect-secrets==1.5.0")
     texts = [text for text, _ in SECRETS.values()]
     for name, lines in (("plain", texts), ("redacted", [redact(text) for text in texts])):
         (tmp_path / f"{name}.txt").write_text("\n".join(lines))
-    scanner = [python, "-m", "detect_secrets", "scan", "--all-files", "--no-verify", "--disable-plugin", "Base64HighEntropyString", "--disable-plugin", "HexHighEntropyString"]  # fmt: skip
+    scanner = [sys.executable, "-m", "detect_secrets", "scan", "--all-files", "--no-verify", "--disable-plugin", "Base64HighEntropyString", "--disable-plugin", "HexHighEntropyString"]  # fmt: skip
     done = subprocess.run(scanner, cwd=tmp_path, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)["results"]
     assert len(found["plain.txt"]) >= 8

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import PROJECT, patch
 from environments import interpreters, sqlalchemy_environment
-from test_applications import APPLICATIONS, EXPECTED, incident_of, interpreter
+from miniatures import APPLICATIONS, EXPECTED, FAMILIES, incident_of, python
 
 from kit.incident.load import load
 from kit.verify.guard import guard_report, make_guard, try_guard
@@ -20,10 +20,13 @@ BROKEN = [
     for name, expected in EXPECTED.items()
     if "2.0" in expected["sqlalchemy"] and "cures" in (expected.get("fixes") or {}).values()
 ]
-UNGUARDED = "race-in-lazy-definition"
+UNGUARDED = RACE = "race-in-lazy-definition"
 
 
-@pytest.mark.parametrize(("name", "cures"), BROKEN, ids=[name for name, _ in BROKEN])
+@pytest.mark.parametrize(
+    ("name", "cures"),
+    [pytest.param(*one, id=one[0], marks=() if one[0] in {*FAMILIES, RACE} else pytest.mark.slow) for one in BROKEN],
+)
 def test_it_fails_on_the_broken_build_and_passes_with_each_cure(name, cures):
     expected = EXPECTED[name]
     guard = make_guard(incident_of(APPLICATIONS / name, "2.0"), fixes=cures)
@@ -75,7 +78,7 @@ def test_under_pytest_in_the_applications_own_repository_it_does_the_same_and_le
     before = {root: files_of(root) for root in roots.values()}
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        [interpreter("2.0"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), *roots],
+        [python("2.0"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), *roots],
         cwd=tmp_path,
         env={**environment, "DATABASE_URL": "postgresql://admin@db.example.com/prod"},
         capture_output=True,
@@ -90,16 +93,17 @@ def test_under_pytest_in_the_applications_own_repository_it_does_the_same_and_le
 
 
 OTHERS = [
-    (python, line)
-    for python, line in (((3, 8), "1.4"), ((3, 8), "2.0"), ((3, 12), "2.1"), ((3, 13), "2.0"))
-    if python in interpreters()
+    (version, line)
+    for version, line in (((3, 8), "1.4"), ((3, 8), "2.0"), ((3, 12), "2.1"), ((3, 13), "2.0"))
+    if version in interpreters()
 ]
 
 
-@pytest.mark.parametrize(("python", "line"), OTHERS, ids=[f"{a}.{b}-{line}" for (a, b), line in OTHERS])
-def test_it_runs_on_other_interpreters_and_other_sqlalchemys(python, line):
+@pytest.mark.slow
+@pytest.mark.parametrize(("version", "line"), OTHERS, ids=[f"{a}.{b}-{line}" for (a, b), line in OTHERS])
+def test_it_runs_on_other_interpreters_and_other_sqlalchemys(version, line):
     incident = load(APPLICATIONS / "model-declared-in-migration-script")
-    app = incident.app.model_copy(update={"python": sqlalchemy_environment(python, line)})
+    app = incident.app.model_copy(update={"python": sqlalchemy_environment(version, line)})
     guard = make_guard(incident.model_copy(update={"app": app}), fixes=["light-table"])
     assert guard.code == 0 and [one.passes for one in guard.tried] == [False, True], guard
 

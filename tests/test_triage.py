@@ -8,7 +8,7 @@ import time
 
 import pytest
 from conftest import PROJECT
-from environments import interpreters
+from environments import each_interpreter, interpreters
 from histories import History, git, state
 
 from kit.base.errors import IncidentError
@@ -230,7 +230,7 @@ else:
 """
 
 
-@pytest.mark.parametrize("version", sorted(interpreters()), ids=lambda version: ".".join(map(str, version)))
+@pytest.mark.parametrize("version", each_interpreter())
 def test_what_an_interpreter_itself_prints_is_read_whole(version, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(RAISES)

@@ -23,13 +23,14 @@ from kit.diagnose.smallest import paste
 from kit.incident.load import load
 from kit.incident.model import Action, Expect, Hypothesis, Postmortem
 from kit.trace.judged import CheckResult, judge_start
-from kit.trace.values import Swallowed
+from kit.trace.values import Broke, Swallowed
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views import diagnosis as reasons
 from kit.views import import_ways, lines, markup, picture
 from kit.views.by_people import still_to_be_written
 from kit.views.notebook import check_result, open_incident, write_result
 
+KILLED = Broke("killed", "killed")
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e"
 
 
@@ -116,7 +117,7 @@ def test_the_banner_says_in_words_how_it_stands():
     assert "none of 3 fixes cures it" in views.verdict(incident, trace, none).text
     healthy = replace(trace, registrations=(), steps=(), imports=(), swallowed=())
     assert views.verdict(incident, healthy, verification(False)).text.startswith("It does not reproduce")
-    assert "The run broke" in views.verdict(incident, replace(healthy, broke="killed")).text
+    assert "The run broke" in views.verdict(incident, replace(healthy, broke=KILLED)).text
 
 
 def test_the_banner_says_one_reason_for_several_fixes_once():
@@ -355,8 +356,8 @@ def test_a_sentence_about_a_run_that_broke_claims_nothing():
         trace,
         registrations=(),
         swallowed=(),
-        broke="killed",
-        steps=(replace(trace.steps[0], ok=False, error="killed", exception=None),),
+        broke=KILLED,
+        steps=(replace(trace.steps[0], ok=False, error="killed", exception=None, broke=KILLED),),
     )
     assert views.verdict(incident, broke).text.count("killed") == 1
     told = [views.steps(broke).text, views.errors(broke).text]

@@ -109,6 +109,7 @@ class Case:
     revisions: tuple[Revision, ...] = ()  # as the sources say them
     readings: tuple[Reading, ...] = ()  # of variables, by the sources
     deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
+    requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
     scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
 
     @cached_property
@@ -119,9 +120,21 @@ class Case:
 
     @cached_property
     def failures(self) -> tuple[Error, ...]:
-        """Those, and how a step failed of which no exception was seen."""
+        """Those that something came of, and how a step failed of which no exception was seen.
+
+        An error that was swallowed is none of them, unless it is what the incident names or a step's failure comes of it.
+        """
+        expected = self.incident.expect.error if self.incident is not None else None
+        swallowed = [one.error for one in self.trace.swallowed]
+        final = [step.exception for step in self.trace.steps if step.ok is False and step.exception is not None]
+
+        def matters(error: Error) -> bool:
+            texts = (str(error), *(text for _, _, text in error.links))
+            named = expected is not None and any(expected in text for text in texts)
+            return named or error not in swallowed or any(one.comes_from(error) for one in final)
+
         printed = (s.error for s in self.trace.steps if s.ok is False and s.exception is None and s.error)
-        return (*self.errors, *(Error("", text) for text in printed))
+        return (*filter(matters, self.errors), *(Error("", text) for text in printed))
 
     @cached_property
     def definitions(self) -> tuple[Registration, ...]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..incident.model import Incident
+from ..incident.requirements import requirements_of
 from ..incident.revisions import Revision, revisions_of
 from ..incident.source import Named, Statement, import_statements, module_name, named_tables, variables_named
 from ..incident.variables import Reading, deployments_of, readings_of
@@ -46,6 +47,7 @@ class Looked:
     revisions: tuple[Revision, ...] = ()
     readings: tuple[Reading, ...] = ()  # of variables, by the sources
     deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
+    requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
     scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
     checks: tuple[CheckResult, ...] = ()  # as far as they were asked
     expected: CheckResult | None = None  # of the check that the incident is
@@ -319,7 +321,8 @@ def look_at(
         variables = variables_named(space.root, (incident.database_env, *incident.app.env))
         statements = import_statements(space.root, incident.app.path)
         revisions, readings = revisions_of(space.root), readings_of(space.root)
-        deployments, scripts = deployments_of(space.root), _scripts(incident, space)
+        deployments, requirements = deployments_of(space.root), requirements_of(space.root)
+        scripts = _scripts(incident, space)
     return Looked(
         trace,
         migrations,
@@ -332,6 +335,7 @@ def look_at(
         revisions,
         readings,
         deployments,
+        requirements,
         scripts,
         answer_checks(incident, trace, asker, incident_tables(incident, trace)),
         answer_expected(incident, trace, asker, incident_tables(incident, trace)),
@@ -449,6 +453,7 @@ def _case(incident: Incident, looked: Looked) -> Case:
         looked.revisions,
         looked.readings,
         looked.deployments,
+        looked.requirements,
         looked.scripts,
     )
 

@@ -21,7 +21,7 @@ _RIGHT = {  # what people write for what SQLAlchemy calls it
 
 
 def unknown_url_scheme(case: Case) -> Fault | None:
-    for error in case.errors:
+    for error in case.failures:
         scheme = next((m[1].replace(".", "+") for text in said(error) if (m := _UNKNOWN.search(text))), None)
         site = innermost(error)
         if scheme is None or site is None:
@@ -42,7 +42,7 @@ def unknown_url_scheme(case: Case) -> Fault | None:
 
 
 def driver_not_installed(case: Case) -> Fault | None:
-    for error in case.errors:
+    for error in case.failures:
         site, dialect = innermost(error), _imports_driver(error)
         missing = next((name for _, name, _ in error.links if name in ("ModuleNotFoundError", "ImportError")), None)
         if site is None or dialect is None or missing is None:
@@ -71,7 +71,7 @@ def driver_not_installed(case: Case) -> Fault | None:
 
 
 def async_driver_in_sync_code(case: Case) -> Fault | None:
-    for error in case.errors:
+    for error in case.failures:
         if not any(name == "MissingGreenlet" for _, name, _ in error.links) and "MissingGreenlet" not in error.type:
             continue
         use = innermost(error)

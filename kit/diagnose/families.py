@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from . import drivers, migrations, race, unseen
+from . import drivers, mapping, migrations, race, removed, settings, unseen
 from .case import Case, Fault
 from .relatives import FAULTS
 
@@ -11,7 +11,10 @@ MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
     *unseen.MECHANISMS,
     *race.MECHANISMS,
     *migrations.MECHANISMS,
+    *mapping.MECHANISMS,
     *drivers.MECHANISMS,
+    *settings.MECHANISMS,
+    *removed.MECHANISMS,
 )
 
 

@@ -77,9 +77,7 @@ def unknown_revision(case: Case) -> Fault | None:
         sites = tuple(Place.of("follows it", _line(one), one.id) for one in naming)
         sites = sites or tuple(Place.of("last that is there", _line(one), one.id) for one in heads)
         against = {"several-heads": f"{len(heads)} revision is followed by none"} if len(heads) == 1 else {}
-        experiment = (
-            None if asks is not None and not at_database else _restored(case, id, revisions, naming, heads, seen)
-        )
+        experiment = None if asks is not None and not at_database else _restored(case, id, revisions, seen)
         return Fault("unknown-revision", because, sites=sites, against=against, error=error, experiment=experiment)
     return None
 
@@ -91,7 +89,7 @@ def created_by_two_revisions(case: Case) -> Fault | None:
             for other in case.revisions
             if other.folder == revision.folder
             for one in other.operations
-            if _creates(one, kind, name) and one != operation
+            if _creates(one, kind, name) and (other.id, one) != (revision.id, operation)
         ]
         earlier = past_of(case.revisions, revision.id)
         others = [(other, one) for other, one in others if other.id in earlier or other.id == revision.id] or others
@@ -340,7 +338,7 @@ def _merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision]
     )
 
 
-def _restored(case: Case, id: str, revisions, naming, heads, seen: "Seen | None") -> Experiment | None:
+def _restored(case: Case, id: str, revisions: Sequence[Revision], seen: Seen | None) -> Experiment | None:
     """The missing revision put back: from the history, else an empty one in its place."""
     if case.incident is None or not revisions:
         return None
@@ -351,8 +349,8 @@ def _restored(case: Case, id: str, revisions, naming, heads, seen: "Seen | None"
             f"{revisions[0].folder}/incident_restored.py",
             f"an empty revision {id} in the place of the missing one",
         )
-        down = naming and sorted({d for one in naming for d in one.down} - {id}) or [one.id for one in heads]
-        down = [] if naming else down
+        later = {one.id for one in revisions if id in past_of(revisions, one.id)}
+        down = [one.id for one in heads_of([one for one in revisions if one.id not in later])]
         value = "None" if not down else repr(down[0]) if len(down) == 1 else repr(tuple(down))
         text = f'revision = "{id}"\ndown_revision = {value}\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n'
     judge = gone("Can't locate revision identified by", f"KeyError: '{id}'")

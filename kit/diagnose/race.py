@@ -15,7 +15,7 @@ _VARIABLES = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GUNICORN_WORKERS", "WORKERS
 
 
 def startup_race(case: Case) -> Fault | None:
-    for error in case.errors:
+    for error in case.failures:
         site = innermost(error)
         if site is None or not _of_database(error):
             continue

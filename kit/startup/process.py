@@ -18,7 +18,7 @@ from ..base.errors import RunBroke
 from ..base.janitor import end_processes_inside, forget, mark, wait_for
 from ..incident.model import Limits
 from ..incident.steps import Step
-from ..trace.reader import Asked, Ended, Guards, ended_by
+from ..trace.ran import Asked, Ended, Guards, ended_by
 from ..trace.values import Broke
 from .workspace import Workspace
 

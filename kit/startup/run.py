@@ -12,7 +12,8 @@ from ..base.errors import RunBroke
 from ..base.redact import redact
 from ..incident.model import Incident, Limits
 from ..incident.steps import Step
-from ..trace.reader import Ended, ended_by, read_trace
+from ..trace.ran import Ended, ended_by
+from ..trace.reader import read_trace
 from ..trace.values import Broke, Trace
 from .ports import answers, free_port
 from .process import (

@@ -281,10 +281,13 @@ class _Reader:
         frame = _FRAME.match(rest.lstrip())
         one.idle += 1
         if frame:
+            indent = len(rest) - len(rest.lstrip())
+            if one.error is not None and indent < one.indent:
+                return  # frames that something else printed below it
             if one.error is not None:
                 one.error = None  # what was taken for the exception was another line
             one.frames.append(LogFrame(frame["file"], int(frame["line"]), frame["name"], None))
-            one.indent, one.wants_text, one.idle = len(rest) - len(rest.lstrip()), True, 0
+            one.indent, one.wants_text, one.idle = indent, True, 0
             return
         if one.frames and (repeated := _REPEATED.match(stripped)):
             last = one.frames[-1]

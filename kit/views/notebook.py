@@ -1,9 +1,12 @@
 """What a notebook needs around the kit: to find its incident file from where it runs, and to leave its result."""
 
+import ast
 import atexit
+import difflib
 import gc
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from .markup import Shown, para
 # When a kernel ends, IPython looks for garbage twice, and all that is left goes anyway.
 atexit.register(gc.freeze)
 
+_INJECTED = "# Parameters\n"  # how papermill begins the cell that it adds after the one with the tag
+
 
 def open_incident(path: str, *, result: str = "") -> Incident:
     """Load an incident file whose path is relative to here, to the notebooks' folder or to the project.
@@ -26,6 +31,7 @@ def open_incident(path: str, *, result: str = "") -> Incident:
     :param result: where the result will be written; checked now, not only after the work is done
     :raises IncidentError: it is in none of these places, it is not valid, or ``result`` cannot be written
     """
+    check_parameters()
     check_result(result)
     gc.freeze()  # what a kernel has imported stays
     given = Path(path).expanduser()
@@ -37,6 +43,44 @@ def open_incident(path: str, *, result: str = "") -> Incident:
             f"incident = {path!r}: there is no such file. It was looked for in: {places}. Give the path of an incident.yaml."
         )
     return load(found)
+
+
+def check_parameters(cells: Sequence[str] | None = None) -> None:
+    """Stop where papermill injected a parameter that the notebook does not have: its own value would be used in silence.
+
+    :param cells: the code of the cells that ran; by default this kernel's
+    :raises IncidentError: it is named, with the nearest that there is
+    """
+    if cells is None:
+        cells = _cells_of_this_kernel()
+    injected = next((number for number, code in enumerate(cells) if code.startswith(_INJECTED)), None)
+    if not injected:
+        return
+    known, given = (_assigned(cells[number]) for number in (injected - 1, injected))
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(known)}"
+            raise IncidentError(f"-p {name}: this notebook has no such parameter; {hint}")
+
+
+def _cells_of_this_kernel() -> list[str]:
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return []
+    shell = get_ipython()
+    return [str(code) for code in shell.user_ns.get("In", ())] if shell is not None else []
+
+
+def _assigned(code: str) -> list[str]:
+    """The names that the statements of a cell assign."""
+    try:
+        statements = ast.parse(code).body
+    except SyntaxError:
+        return []
+    targets = [target for one in statements if isinstance(one, ast.Assign) for target in one.targets]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def check_result(path: str) -> None:

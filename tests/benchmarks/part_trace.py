@@ -83,14 +83,14 @@ def _read(folder: Path, modules: int) -> dict[str, float]:
     from kit.incident.load import load
     from kit.startup.workspace import Workspace
     from kit.trace import graph as imports
-    from kit.trace import reader, tables
+    from kit.trace import ran, reader, tables
     from kit.views import picture
     from kit.views.reduce import reduce
 
     imported = own_cpu()
     incident = load(folder / "incident.yaml")
     space = Workspace(folder, folder / "app", folder / "app", sys.executable, {}, "sqlite://", (), None)
-    ended = [reader.Ended([(1, incident.startup[0])], folder / "trace", False, None, 1, None)]
+    ended = [ran.Ended([(1, incident.startup[0])], folder / "trace", False, None, 1, None)]
     trace = reader.read_trace(incident, space, ended)
     read = own_cpu()
     tables.steps_table(trace)

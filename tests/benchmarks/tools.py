@@ -25,9 +25,9 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests"), str(HERE)]
 
-from environments import KEPT, SQLALCHEMY, environment, interpreters  # noqa: E402
+from environments import COMMON, KEPT, LIBRARIES, SQLALCHEMY, environment, interpreters  # noqa: E402
 from judging import Said, Verdict, judge  # noqa: E402
-from test_applications import APPLICATIONS, COMMON, LIBRARIES, interpreter  # noqa: E402
+from miniatures import APPLICATIONS, python  # noqa: E402
 
 from kit.incident.load import load  # noqa: E402
 
@@ -113,10 +113,9 @@ def _run(program: list[str], folder: Path, variables: dict[str, str], seconds: i
 @cache
 def tool_environment(tool: str) -> str:
     """The interpreter of an environment in which the applications run and one more tool is installed."""
-    version = max(v for v in interpreters() if v <= (3, 12))
     instead = INSTEAD.get(tool, {})
     common = [instead.get(one.split("==")[0], one) for one in COMMON]
-    return environment(interpreters()[version], SQLALCHEMY[LINE], *LIBRARIES[LINE], *common, PINNED[tool])
+    return environment(interpreters()[sys.version_info[:2]], SQLALCHEMY[LINE], *LIBRARIES[LINE], *common, PINNED[tool])
 
 
 def ask_pytest_alembic(case: Case) -> Said | None:
@@ -140,9 +139,9 @@ def ask_alembic_check(case: Case) -> Said | None:
     """``alembic upgrade head`` on an empty database, then ``alembic check``."""
     if not case.asks_migrations:
         return None
-    code, text = case.run(interpreter(LINE), "alembic", "upgrade", "head")
+    code, text = case.run(python(LINE), "alembic", "upgrade", "head")
     if code == 0:
-        code, checked = case.run(interpreter(LINE), "alembic", "check")
+        code, checked = case.run(python(LINE), "alembic", "check")
         text += checked
     return Said(code != 0, text)
 
@@ -187,7 +186,7 @@ def ask_kit(case: Case) -> Said:
         folder = Path(place) / case.name
         shutil.copytree(APPLICATIONS / case.name, folder, symlinks=True)
         content = yaml.safe_load((folder / "incident.yaml").read_text())
-        content["app"]["python"] = interpreter(LINE)
+        content["app"]["python"] = python(LINE)
         (folder / "incident.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
         answer = Path(place) / "answer.json"
         program = [sys.executable, "-m", "kit", "diagnose", str(folder), "--json", "-o", str(answer)]
@@ -232,7 +231,7 @@ def ask(name: str, tool: str) -> tuple[Said, Verdict] | None:
         paths = tuple((root / entry).resolve() for entry in incident.app.path)
         url = f"sqlite:///{place / 'scratch.db'}"
         variables = {
-            "PATH": f"{Path(interpreter(LINE)).parent}:{os.defpath}",
+            "PATH": f"{Path(python(LINE)).parent}:{os.defpath}",
             "HOME": str(place),
             "LANG": "C.UTF-8",
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
@@ -285,7 +284,7 @@ def ask_all(names: list[str]) -> dict[tuple[str, str], tuple[Said, Verdict] | No
     """Every tool on every application, two at a time."""
     for tool in PINNED:
         tool_environment(tool)
-    interpreter(LINE)
+    python(LINE)
     todo = [(name, tool) for tool in reversed(TOOLS) for name in names]  # the slow one first
     results = {}
     with ThreadPoolExecutor(2) as pool:

@@ -1,0 +1,169 @@
+"""Faults of the mapping: a relationship or an inheritance for which no join condition can be found."""
+
+import ast
+import re
+
+from ..incident.steps import Step
+from ..trace.values import Error, Registration, Trace
+from .case import Case, Experiment, Fault, Place, innermost
+from .variants import failure, first_line, said, texts_of, with_steps
+
+_RELATIONSHIP = re.compile(
+    r"Could not (?:determine join condition between parent/child tables on|locate any relevant foreign key columns for "
+    r"primary join condition .*? on) relationship (\w+)\.(\w+)",
+    re.S,
+)
+_TABLES = re.compile(r"Can't find any foreign key relationships between '([\w.]+)' and '([\w.]+)'")
+_SEVERAL = re.compile(r"multiple foreign key paths linking the tables")
+_SECONDARY = re.compile(r"via secondary table '([\w.]+)'")
+
+
+def no_join_condition(case: Case) -> Fault | None:
+    for error in case.failures:
+        fault = _of_relationship(case, error) or _of_tables(case, error)
+        if fault is not None:
+            return fault
+    return None
+
+
+MECHANISMS = (no_join_condition,)
+
+
+def _of_relationship(case: Case, error: Error) -> Fault | None:
+    match = next((m for text in said(error) if (m := _RELATIONSHIP.search(text))), None)
+    if match is None:
+        return None
+    class_, attribute = match.groups()
+    parent = next((one for one in case.definitions if (one.class_ or "").rpartition(".")[2] == class_), None)
+    if parent is None:
+        return None
+    line, target = _relationship(case, parent, attribute)
+    child = next((one for one in case.definitions if (one.class_ or "").rpartition(".")[2] == target), None)
+    secondary = next((m[1] for text in said(error) if (m := _SECONDARY.search(text))), None)
+    several = any(_SEVERAL.search(text) for text in said(error))
+    tables = f"{parent.table} ({parent.site})" + (f" and {child.table} ({child.site})" if child else "")
+    lack = "several foreign keys link" if several else "no foreign key links"
+    because = (
+        f"the relationship {class_}.{attribute} at {parent.site.file}:{line} joins {tables}, and {lack} them"
+        + (f" through {secondary}" if secondary else ""),
+        f"seen as: {first_line(error.text)}, when the mappers were configured{_by(case, error)}",
+    )
+    sites = [Place("relationship", parent.site.file, line, f"{class_}.{attribute}", parent.site.module)]
+    sites += [Place.of("table", one.site) for one in (parent, child) if one is not None]
+    against = {
+        "class-not-imported": f"both classes are there, {tables}" if child else f"{class_} is there, at {parent.site}",
+        "ambiguous-class-name-in-registry": f"one class is meant by {target}",
+    }
+    experiment = None
+    if child is not None and not several and secondary is None:
+        experiment = _with_key(case, parent, child)
+    slug = "no-join-condition"
+    return Fault(slug, because, parent.table, sites=tuple(sites), against=against, error=error, experiment=experiment)
+
+
+def _of_tables(case: Case, error: Error) -> Fault | None:
+    """A joined inheritance, or a join that a query writes, of two tables that no foreign key links."""
+    match = next((m for text in said(error) if (m := _TABLES.search(text))), None)
+    site = innermost(error)
+    if match is None or site is None:
+        return None
+    first, second = (next((r for r in case.trace.registrations if r.table == name), None) for name in match.groups())
+    if first is None or second is None:
+        return None
+    because = (
+        f"the tables {first.table} ({first.site}) and {second.table} ({second.site}) are joined at {site}, and no foreign key links them",
+        f"seen as: {first_line(error.text)}",
+    )
+    sites = (Place.of("join", site), Place.of("table", first.site), Place.of("table", second.site))
+    return Fault("no-join-condition", because, second.table, sites=sites, error=error)
+
+
+def _by(case: Case, error: Error) -> str:
+    """At whose asking, and who caught it."""
+    site = innermost(error)
+    caught = next((one.site for one in case.trace.swallowed if one.error == error), None)
+    return (f" at {site}" if site else " by the kit, after the startup") + (
+        f"; it was caught, at {caught}" if caught else ""
+    )
+
+
+def _relationship(case: Case, parent: Registration, attribute: str) -> tuple[int, str | None]:
+    """The line of a relationship, and the class that it names; the class statement's line where it is not found."""
+    tree = case.tree(parent.site.file)
+    name = (parent.class_ or "").rpartition(".")[2]
+    for node in ast.walk(tree) if tree is not None else ():
+        if not isinstance(node, ast.ClassDef) or node.name != name:
+            continue
+        for one in node.body:
+            target = one.targets[0] if isinstance(one, ast.Assign) else getattr(one, "target", None)
+            if isinstance(target, ast.Name) and target.id == attribute:
+                return one.lineno, _target(one)
+    return parent.site.line, None
+
+
+def _target(statement: ast.stmt) -> str | None:
+    """The class that ``relationship("Book")``, ``relationship(Book)`` or ``Mapped[list["Book"]]`` names."""
+    value = getattr(statement, "value", None)
+    if isinstance(value, ast.Call):
+        first = value.args[0] if value.args else next((k.value for k in value.keywords if k.arg == "argument"), None)
+        first = first.body if isinstance(first, ast.Lambda) else first
+        text = first.value if isinstance(first, ast.Constant) else ast.unparse(first) if first is not None else ""
+        if isinstance(text, str) and text:
+            return text.rpartition(".")[2]
+    annotation = getattr(statement, "annotation", None)
+    words = re.findall(r"\w+", ast.unparse(annotation)) if annotation is not None else []
+    words = [
+        word
+        for word in words
+        if word not in ("Mapped", "None", "Optional", "List", "list", "Set", "set", "orm", "typing")
+    ]
+    return words[-1] if words else None
+
+
+_KEY = """
+import importlib
+import sqlalchemy as sa
+from sqlalchemy.orm import configure_mappers
+one, other = [getattr(importlib.import_module(module), name).__table__ for module, name in {classes!r}]
+def missing(child, parent):
+    key = list(parent.primary_key.columns)
+    for column in child.columns if len(key) == 1 else ():
+        alike = column.type._type_affinity is key[0].type._type_affinity
+        if alike and not column.primary_key and not column.foreign_keys:
+            yield child, column, key[0]
+found = list(missing(other, one)) + list(missing(one, other))
+meant = [each for each in found if each[2].table.name.rstrip("s") in each[1].name]
+if not (meant or found):
+    key = list(one.primary_key.columns)[0]
+    column = sa.Column("incident_key", key.type)
+    other.append_column(column)
+    found = [(other, column, key)]
+child, column, key = (meant or found)[0]
+child.append_constraint(sa.ForeignKeyConstraint([column.name], [key]))
+print("a foreign key from %s to %s" % (column, key))
+configure_mappers()
+"""
+
+
+def _with_key(case: Case, parent: Registration, child: Registration) -> Experiment | None:
+    """``configure_mappers()`` right after the import, with a foreign key between the two tables."""
+    classes = [(one.frame.module, one.class_) for one in (parent, child)]
+    plain = all(module and module != "__main__" and name and "." not in name for module, name in classes)
+    if case.incident is None or not plain:
+        return None
+    others = sorted(
+        {one.frame.module for one in case.definitions if one.frame.module and one.frame.module != "__main__"}
+    )
+    steps = [Step.model_validate({"import": module}) for module in others if re.fullmatch(r"\w+(\.\w+)*", module)]
+    code = Step.model_validate({"code": _KEY.format(classes=classes)})
+
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        keys = [
+            line for text in texts_of(trace) for line in text.splitlines() if line.startswith("a foreign key from ")
+        ]
+        key = keys[0] if keys else "a foreign key"
+        wrong = failure(trace)
+        return (None, f"with {key}: {wrong}") if wrong else (True, f"with {key} the mappers configure")
+
+    says = "configure_mappers() right after the import, with a foreign key between the two tables"
+    return Experiment(says, with_steps(case.incident, [*steps, code]), judge)

@@ -1,0 +1,201 @@
+"""Settings that are not given: the field and its variable, who needs it, and which deployment files name it."""
+
+import ast
+import re
+from collections.abc import Sequence
+
+from ..incident.variables import Reading
+from ..trace.values import Error, Frame
+from .case import Case, Experiment, Fault, Place, innermost
+from .variants import first_line, gone, said, with_environment
+
+# What libraries say of a variable that is not there.
+_NOT_SET = re.compile(
+    r"^(?P<decouple>\w+) not found\. Declare it as envvar"
+    r"|[Ee]nvironment variable ['\"](?P<environs>\w+)['\"] (?:is )?not set"
+    r"|Config '(?P<starlette>\w+)' is missing, and has no default"
+    r"|Set the (?P<django>\w+) environment variable"
+    r"|(?P<dynaconf>\w+) is required in env "
+)
+_CLASS = re.compile(r"\d+ validation errors? for (\w+)")
+_MISSING = re.compile(r"^(\S+)\n\s+[Ff]ield required\b", re.M)
+# Set in every run: by the kit, or by Python's and the system's own habits.
+_ALWAYS = {"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHASHSEED", "PORT", "PWD", "USER"}
+_MOST = 6  # deployment files that are named
+_DATABASE = re.compile(r"(DATABASE|(^|_)DB|SQLALCHEMY|POSTGRES|SQL)\w*(URL|URI|DSN)")
+_STAND_IN = "stand-in-of-the-incident-kit-0123456789"
+
+
+def setting_missing(case: Case) -> Fault | None:
+    for error in case.failures:
+        site = innermost(error)
+        lacking = _lacking(case, error, site) if site is not None else []
+        if not lacking:
+            continue
+        names = list(dict.fromkeys(one.name for one in lacking))
+        what = ", ".join(f"{one.class_}.{one.field} ({one.name})" if one.field else one.name for one in lacking)
+        because = (
+            f"{what} is read at {', '.join(map(str, lacking))}, {_how(lacking)}, and is not set: {first_line(str(error))}",
+            *_deployments(case, names),
+        )
+        fields = [
+            Place("field" if one.field else "reads", one.file, one.line, one.field or one.name) for one in lacking
+        ]
+        needs = Place.of("needs it", site)
+        sites = (*fields, *([needs] if str(needs) not in map(str, fields) else []))
+        against = {"unknown-url-scheme": "it fails before a URL is looked at"}
+        slug = "setting-missing"
+        experiment = _with_stand_in(case, lacking, error)
+        return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
+    return None
+
+
+MECHANISMS = (setting_missing,)
+
+
+def _lacking(case: Case, error: Error, site: Frame) -> list[Reading]:
+    """The readings of variables that are not set and that an error comes of; empty where it does not."""
+    unset = [one for one in case.readings if one.name.upper() not in _given(case)]
+    texts = said(error)
+    fields = _missing_fields(texts, unset)
+    if fields:
+        return fields
+    name = _from_environ(error)
+    name = name or next((m[m.lastgroup] for text in texts if (m := _NOT_SET.search(text))), None)
+    if name is not None:
+        known = [one for one in unset if one.name == name]
+        near = [one for one in known if one.file == site.file and abs(one.line - site.line) <= 5]
+        if known or name.upper() not in _given(case):
+            return (near or known)[:1] or [Reading(name, site.file, site.line, True)]
+    return _named_or_used(case, error, site, [one for one in unset if one.class_ is None])
+
+
+def _given(case: Case) -> set[str]:
+    """The variables that are set in the run, in capital letters."""
+    incident = case.incident
+    own = {incident.database_env, *incident.app.env} if incident is not None else set()
+    return _ALWAYS | {name.upper() for name in own}
+
+
+def _missing_fields(texts: Sequence[str], unset: Sequence[Reading]) -> list[Reading]:
+    """The fields of a settings class that pydantic says are required and not there."""
+    for text in texts:
+        class_ = _CLASS.search(text)
+        names = [name.partition(".")[0] for name in _MISSING.findall(text)] if class_ else []
+        of_class = [one for one in unset if one.class_ is not None]
+        of_class = [one for one in of_class if one.class_ == class_[1]] or of_class if class_ else []
+        wanted = {name.upper() for name in names}
+        found = [one for one in of_class if one.required and {one.name.upper(), (one.field or "").upper()} & wanted]
+        if found:
+            return found
+    return []
+
+
+def _from_environ(error: Error) -> str | None:
+    """The name that ``os.environ[…]`` was asked for, where that is what failed."""
+    last = next((frame for frame in reversed(error.frames)), None)
+    in_os = last is not None and re.search(r"(^|/)(os\.py|<frozen os>)$|^<frozen os>$", last.file) is not None
+    if in_os and error.type.rpartition(".")[2] == "KeyError":
+        return error.text.strip("'\"")
+    return None
+
+
+def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Reading]) -> list[Reading]:
+    """A variable that the application's own error names, or whose value, None, is used in the statement that fails."""
+    words = {word for text in said(error) for word in re.findall(r"\w+", text)}
+    raised_here = not error.frames or error.frames[-1].application
+    named = [one for one in unset if one.name in words]
+    if named and (raised_here or error.type.rpartition(".")[2] in ("KeyError", "RuntimeError", "ValueError")):
+        return named[:1]
+    config = [one for one in unset if one.target and (key := _last_word(one.target)) in words and len(key) > 3]
+    if config and any(word in words for word in ("set", "missing", "required", "configured", "defined")):
+        return config[:1]
+    if not {"None", "NoneType"} & words:
+        return []
+    statement = _statement(case, site)
+    used = [one for one in unset if not one.required and one.file == site.file and _line_in(one, site, statement)]
+    used += [one for one in unset if not one.required and one.target and _names(one.target, statement)]
+    return used[:1]
+
+
+def _statement(case: Case, site: Frame) -> str:
+    """The text of the statement that a frame was in."""
+    tree = case.tree(site.file)
+    if tree is None:
+        return ""
+    holding = [
+        n for n in ast.walk(tree) if isinstance(n, ast.stmt) and n.lineno <= site.line <= (n.end_lineno or n.lineno)
+    ]
+    simple = [n for n in holding if not hasattr(n, "body")]
+    return ast.unparse(simple[-1]) if simple else ""
+
+
+def _line_in(one: Reading, site: Frame, statement: str) -> bool:
+    return one.line == site.line or (bool(one.target) and _names(one.target, statement)) or one.name in statement
+
+
+def _names(target: str, statement: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(_last_word(target))}(?!\w)", statement) is not None
+
+
+def _last_word(target: str) -> str:
+    return (re.findall(r"\w+", target) or [""])[-1]
+
+
+def _how(lacking: Sequence[Reading]) -> str:
+    return "without a default" if any(one.required for one in lacking) else "which gives None"
+
+
+def _deployments(case: Case, names: Sequence[str]) -> list[str]:
+    """Which deployment files name the variables, and which of those that name others do not."""
+    read = {one.name for one in case.readings}
+    found = []
+    for name in names:
+        with_it = [f"{file}:{known[name]}" for file, known in case.deployments.items() if name in known]
+        without = [file for file, known in case.deployments.items() if name not in known and read & set(known)]
+        without += [
+            file
+            for file in case.deployments
+            if file not in without and _deploys(file) and name not in case.deployments[file]
+        ]
+        named = f"named in {', '.join(with_it[:_MOST])}" if with_it else "named in no deployment file"
+        found.append(f"{name}: {named}" + (f"; not in {', '.join(without[:_MOST])}" if without else ""))
+    return found
+
+
+def _deploys(file: str) -> bool:
+    """Is it a file by which the application is run, whatever variables it names?"""
+    return re.search(r"(Dockerfile|Procfile|compose[^/]*\.ya?ml|\.service)$", file) is not None
+
+
+def _with_stand_in(case: Case, lacking: Sequence[Reading], error: Error) -> Experiment | None:
+    if case.incident is None:
+        return None
+    values = {one.name: _stand_in(one) for one in lacking}
+    text = error.text.strip()
+    kind = error.type.rpartition(".")[2]
+    fragment = f"{kind}: {text}" if kind == "KeyError" else first_line(text)
+    says = f"the same startup with a stand-in for {', '.join(values)}"
+    return Experiment(says, with_environment(case.incident, values), gone(fragment))
+
+
+def _stand_in(one: Reading) -> str:
+    """A value that fits the type or the name of a variable; a database's URL is the scratch database's."""
+    kind, name = one.kind, one.name.upper()
+    names = (name, _last_word(one.target or "").upper())
+    if any(_DATABASE.search(text) for text in names) or "PostgresDsn" in kind:
+        return "{database_url}"
+    for pattern, value in (
+        (r"\bint\b", "1"),
+        (r"\bfloat\b|Decimal", "1.0"),
+        (r"\bbool\b", "true"),
+        (r"^(list|List|set|Set|tuple|Tuple|Sequence)\b", "[]"),
+        (r"^(dict|Dict|Mapping)\b", "{}"),
+        (r"Url\b|Dsn\b", "http://127.0.0.1:9"),
+        (r"Email", "nobody@example.com"),
+    ):
+        if re.search(pattern, kind):
+            return value
+    if re.search(r"(PORT|SECONDS|MINUTES|HOURS|DAYS|TIMEOUT|TTL|SIZE|COUNT|LIMIT|WORKERS)$", name):
+        return "1"
+    return "http://127.0.0.1:9" if re.search(r"(URL|URI|ENDPOINT)$", name) else _STAND_IN

@@ -1,0 +1,402 @@
+"""Startups that may be the incident's, each with its evidence, ordered by how well they explain the log."""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from .deployments import SERVERS, Command, program_of, words_of
+from .evidence import Evidence, Program
+from .project import AppObject, Project
+
+_SERVES = re.compile(
+    r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\bweb\.run_app\(|\bserve\(|\.run_server\("
+)
+_SET_BY_US = {  # options that name where a server listens, or make it start anew: whether they take a value
+    "uvicorn": {"--host": 1, "--port": 1, "--reload": 0, "--uds": 1, "--ssl-keyfile": 1, "--ssl-certfile": 1, "--reload-dir": 1},
+    "gunicorn": {"-b": 1, "--bind": 1, "--reload": 0, "-D": 0, "--daemon": 0, "--certfile": 1, "--keyfile": 1, "-p": 1, "--pid": 1},
+    "hypercorn": {"-b": 1, "--bind": 1, "--reload": 0},
+    "flask": {"-p": 1, "--port": 1, "-h": 1, "--host": 1, "--reload": 0, "--debug": 0},
+    "streamlit": {"--server.port": 1, "--server.address": 1, "--server.headless": 1},
+    "daphne": {"-p": 1, "--port": 1, "-b": 1, "--bind": 1},
+    "granian": {"--host": 1, "--port": 1, "--reload": 0}, "fastapi": {"--host": 1, "--port": 1, "--reload": 0},
+    "sanic": {"--host": 1, "--port": 1, "-H": 1, "-p": 1, "--dev": 0}, "litestar": {"--host": 1, "--port": 1, "-H": 1, "-p": 1, "--reload": 0},
+    "waitress-serve": {"--port": 1, "--listen": 1, "--host": 1},
+}  # fmt: skip
+_WHERE = {
+    "uvicorn": "--port {port}", "gunicorn": "--bind 127.0.0.1:{port}", "hypercorn": "--bind 127.0.0.1:{port}", "flask": "--port {port}", "daphne": "--port {port}",
+    "streamlit": "--server.port {port} --server.headless true", "granian": "--port {port}", "fastapi": "--port {port}", "sanic": "--port {port}", "litestar": "--port {port}",
+    "waitress-serve": "--port={port}",
+}  # fmt: skip
+_FIRST = 60  # points for what the log's first program says
+
+
+@dataclass(frozen=True)
+class Start:
+    """Steps of a startup with where they run; ``because`` says what they are known by."""
+
+    steps: tuple[tuple[str, str], ...]
+    because: str
+    score: float
+    workdir: str = "."
+    path: tuple[str, ...] = ()
+    env: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return "; ".join(f"{kind}: {text}" for kind, text in self.steps)
+
+
+def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Command]) -> list[Start]:
+    """Every startup that something speaks for, the one that explains the log best first."""
+    found = [_of_command(project, evidence, one) for one in commands]
+    for number, program in enumerate(evidence.programs):
+        env = next((one.env for one in commands if one.env), {})
+        found += list(_of_program(project, evidence, program, _points(number), env, commands))
+    found += list(_of_objects(project, evidence, commands)) + list(_of_scripts(project, evidence))
+    best: dict[tuple, Start] = {}
+    for one in sorted((one for one in found if one.steps), key=lambda one: -one.score):
+        best.setdefault((one.steps, one.workdir), one)
+    return list(best.values())
+
+
+def _points(number: int) -> int:
+    return max(_FIRST - 12 * number, 20)
+
+
+# -- deployments
+
+
+def _of_command(project: Project, evidence: Evidence, command: Command) -> Start:
+    steps = tuple(one for line in command.lines for one in [step_of(line, project, command.workdir)] if one)
+    matched = 0.0
+    because = command.at
+    for number, program in enumerate(evidence.programs):
+        inner = [part for line in command.lines for part in _inner(project, line, command.workdir)]
+        places = [at for at, line in enumerate(inner) if _matches(project, program, line, command)]
+        if places:
+            # What the log ran is the last thing there, best of all: what comes after it never came.
+            points = _points(number) - (inner[places[-1]] != inner[-1]) - 2 * (len(inner) > len(command.lines))
+            if points > matched:
+                matched, because = points, f"{command.at}; {program.name} is what ran, by {program.because}"
+    if evidence.frames and any(_names(project, one.file, line) for one in evidence.frames for line in command.lines):
+        matched += 12
+    score = matched + command.weight if matched or not evidence.programs else command.weight / 2
+    score += 3 * (
+        bool(steps) and steps[-1][0] == "serve" and not matched
+    )  # what is deployed first of all is the server
+    return Start(steps, because, score, command.workdir, command.path, command.env)
+
+
+def _inner(project: Project, line: str, workdir: str) -> list[str]:
+    """A command line, or those of the script that it runs."""
+    words = words_of(line)
+    script = (
+        next((word for word in words[1:] if word.endswith(".sh")), None)
+        if words and program_of(line) in ("sh", "bash")
+        else None
+    )
+    if script is None:
+        return [line]
+    text = project.text(str(PurePosixPath(workdir, script)))
+    return [one.strip() for one in text.splitlines() if program_of(one.strip())] + [
+        line for line in [" ".join(words[2:])] if line
+    ]
+
+
+def _names(project: Project, file: str, line: str) -> bool:
+    """Does a command line name this file, or its module?"""
+    return bool(
+        re.search(
+            rf"(?<![\w.]){re.escape(project.module(file))}(?![\w.])|(?<![\w/]){re.escape(PurePosixPath(file).name)}\b",
+            line,
+        )
+    )
+
+
+def _matches(project: Project, program: Program, line: str, command: Command) -> bool:
+    """Is a command line this program of the log?"""
+    own, words = program_of(line), words_of(line)
+    if program.name in ("module", "script"):
+        return own == "python" and _names(project, program.what, line)
+    if program.name == "console":
+        return f"(script {program.what})" in command.at or own == program.what
+    if program.name == "import":
+        return own in SERVERS and _names(project, program.what, line)
+    if program.name == "django":
+        return "manage.py" in line and program.what in words
+    if program.name == "line":
+        return words == words_of(program.what)
+    if program.name in ("alembic", "flask"):
+        asked = program.what.split()[:2] if program.name == "flask" else program.what.split()[:1]
+        return own == program.name and all(
+            word in words for word in asked or ["run"] if program.name == "flask" or asked
+        )
+    if program.name == "celery":
+        return own == "celery" and (program.what or "worker") in words
+    return own == program.name
+
+
+def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] | None:
+    """A command line as a step: a server on the port that the kit gives, a function that is called, or a command."""
+    if line.startswith("call "):
+        return "call", line[5:]
+    words = words_of(line)
+    if not words:
+        return None
+    own = program_of(line)
+    text = " ".join(line.split()) if own in ("sh", "bash") else _shown(words)
+    text = re.sub(r"\$\{?PORT(?::?-\d+)?\}?", "{port}", text)
+    if (
+        own in _WHERE
+        and not (own == "flask" and "run" not in words)
+        and not (own == "fastapi" and not {"run", "dev"} & set(words))
+    ):
+        return "serve", f"{_without(text, _SET_BY_US[own])} {_WHERE[own]}"
+    if "manage.py" in line and "runserver" in words:
+        return "serve", f"{text[: text.index('runserver')]}runserver 127.0.0.1:{{port}} --noreload"
+    if own == "celery" and "worker" in words and "--pool" not in text and " -P" not in text:
+        return "command", f"{text} --pool solo"
+    if "{port}" in text or (
+        own in ("sh", "bash")
+        and any(program_of(one) in SERVERS or "flask run" in one for one in _inner(project, line, workdir)[:-1])
+    ):
+        return "serve", text.replace("sh {port}", "sh $PORT")
+    file = _file_of(project, words, workdir) if own == "python" else None
+    if file and serves(project, file):
+        variable = re.search(r"(?:environ\.get|getenv|environ)\W+(\w*PORT)\b", project.text(file))
+        return "serve", f"{variable[1]}={{port}} {text}" if variable and variable[1] != "PORT" else text
+    return "command", text
+
+
+def serves(project: Project, file: str) -> bool:
+    return bool(_SERVES.search(project.text(file)))
+
+
+def _shown(words: Sequence[str]) -> str:
+    text = shlex.join(words)
+    text = re.sub(r"'(\$\{?\w+(?::?-\w+)?\}?|[^'\s]*\$\{?PORT(?::?-\d+)?\}?)'", r"\1", text)
+    return re.sub(r"^(?:\S*/)?python[\d.]*(?= )", "python", text)
+
+
+def _without(text: str, options: dict[str, int]) -> str:
+    words, kept = text.split(" "), []
+    while words:
+        word = words.pop(0)
+        name = word.partition("=")[0]
+        if name in options:
+            if options[name] and "=" not in word and words:
+                words.pop(0)
+        else:
+            kept.append(word)
+    return " ".join(kept)
+
+
+def _file_of(project: Project, words: Sequence[str], workdir: str) -> str | None:
+    """The application's file that ``python …`` runs."""
+    if "-m" in words[:-1]:
+        module = words[words.index("-m") + 1]
+        return project.file_of(f"{module}.__main__", workdir) or project.file_of(module, workdir)
+    name = next((word for word in words[1:] if word.endswith(".py")), None)
+    file = str(PurePosixPath(workdir, name)) if name else None
+    return file if file and project.has(file) else None
+
+
+# -- programs of the log
+
+
+def _of_program(
+    project: Project, evidence: Evidence, program: Program, points: float, env: dict, commands: Sequence[Command]
+) -> Iterator[Start]:
+    name, what = program.name, program.what
+    because = f"{name}{' ' + what if what else ''}: {program.because}"
+    if name == "line":
+        for folder in _folders(project, evidence, what):
+            yield Start(tuple(filter(None, [step_of(what, project, folder)])), because, points + 15, folder, env=env)
+    elif name == "module":
+        folder = project.import_root(what)
+        module = project.module(what, folder).removesuffix(".__main__")
+        yield Start(
+            tuple(filter(None, [step_of(f"python -m {module}", project, folder)])),
+            because,
+            points + 12,
+            folder,
+            env=env,
+        )
+    elif name == "script":
+        yield Start(tuple(filter(None, [step_of(f"python {what}", project)])), because, points + 12, env=env)
+        above, own = PurePosixPath(what).parent, PurePosixPath(what).name
+        if str(above) != ".":
+            yield Start(
+                tuple(filter(None, [step_of(f"python {own}", project, str(above))])),
+                because,
+                points + 6,
+                str(above),
+                env=env,
+            )
+    elif name in ("alembic", "pytest"):
+        line = f"alembic {what or 'upgrade head'}" if name == "alembic" else "pytest"
+        for place, folder in enumerate(_folders(project, evidence, line)):
+            yield Start((("command", line),), because, points + 10 - 4 * place, folder, env=env)
+    elif name == "flask":
+        for one in [one for one in _objects(project, evidence) if one.kind == "wsgi"][:3]:
+            folder = project.import_root(one.file)
+            line = f"flask --app {project.module(one.file, folder)}:{one.name} {what or 'run'}"
+            yield Start(
+                tuple(filter(None, [step_of(line, project, folder)])),
+                f"{because}; {one.file}:{one.line}",
+                points + 8,
+                folder,
+                env=env,
+            )
+    elif name == "celery":
+        for one in [one for one in project.objects if one.kind == "celery"][:2]:
+            folder = project.import_root(one.file)
+            line = f"celery -A {project.module(one.file, folder)}:{one.name} worker --pool solo"
+            yield Start((("command", line),), f"{because}; {one.file}:{one.line}", points + 8, folder, env=env)
+            yield Start(
+                (("import", project.module(one.file, folder)),),
+                f"{because}; {one.file}:{one.line}",
+                points - 15,
+                folder,
+                env=env,
+            )
+    elif name == "streamlit":
+        page = next((one.file for one in evidence.frames), None)
+        if page:
+            yield Start((("serve", f"streamlit run {page} {_WHERE['streamlit']}"),), because, points + 5, env=env)
+    elif name == "django":
+        for file in project.named("manage.py")[:1]:
+            folder = str(PurePosixPath(file).parent)
+            yield Start(
+                tuple(filter(None, [step_of(f"python manage.py {what or 'check'}", project, folder)])),
+                because,
+                points + 10,
+                folder,
+                env=env,
+            )
+    elif name == "jupyter":
+        for file in [one for one in project.files if one.endswith(".ipynb")][:2]:
+            yield Start(
+                (("command", f"jupyter nbconvert --to notebook --execute --stdout {shlex.quote(file)}"),),
+                because,
+                points,
+                env=env,
+            )
+    elif name in _WHERE or name == "import":
+        yield from _served(project, evidence, name, points, because, env)
+
+
+def _served(project: Project, evidence: Evidence, name: str, points: float, because: str, env: dict) -> Iterator[Start]:
+    for number, one in enumerate([one for one in _objects(project, evidence) if one.kind != "celery"][:4]):
+        folder = project.import_root(one.file)
+        target = f"{project.module(one.file, folder)}:{one.name}"
+        server = name if name != "import" else "uvicorn" if one.kind == "asgi" else "gunicorn"
+        if server == "gunicorn":
+            kind = "" if one.kind == "wsgi" else " --worker-class uvicorn.workers.UvicornWorker"
+            workers = f" --workers {evidence.workers}" if evidence.workers else ""
+            line = f"gunicorn{kind}{workers} {shlex.quote(target + '()') if one.factory else target}"
+        else:
+            line = f"{server} {target}{' --factory' if one.factory else ''}" + (
+                f" --workers {evidence.workers}" if (evidence.workers or 1) > 1 else ""
+            )
+        yield Start(
+            (("serve", f"{line} {_WHERE[server]}"),),
+            f"{because}; {one.file}:{one.line}",
+            points + 8 - 2 * number,
+            folder,
+            env=env,
+        )
+    if name == "import":
+        file = next((program.what for program in evidence.programs if program.name == "import"), None)
+        if file:
+            folder = project.import_root(file)
+            yield Start((("import", project.module(file, folder)),), because, points - 5, folder, env=env)
+
+
+def _objects(project: Project, evidence: Evidence) -> list[AppObject]:
+    """Application objects, those first whose module the log passes through."""
+    files = [one.file for one in evidence.frames]
+    return sorted(project.objects, key=lambda one: files.index(one.file) if one.file in files else len(files))
+
+
+def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
+    """Where a command of Alembic or pytest may run, the likeliest first."""
+    if program_of(line) == "alembic":
+        marks = [file for file in project.alembic if file not in line]
+        passed = [one.file for one in evidence.frames]
+        marks.sort(
+            key=lambda file: not any(_script_folder(project, file) in f"{one}/" for one in passed) if passed else 0
+        )
+        return list(dict.fromkeys(str(PurePosixPath(file).parent) for file in marks)) or ["."]
+    if program_of(line) == "pytest":
+        ends = [
+            one.file[: -len(one.logged)].strip("/") or "."
+            for one in evidence.frames
+            if not one.logged.startswith(("/", "..")) and one.file.endswith(one.logged)
+        ]
+        marks = project.named("pytest.ini", "conftest.py", "pyproject.toml", "setup.cfg", "tox.ini")
+        found = [str(PurePosixPath(file).parent) for file in marks]
+        found = [one for one in found if PurePosixPath(one).name not in ("tests", "test")]
+        return list(dict.fromkeys([*ends[:1], *found, "."]))[:3]
+    return ["."]
+
+
+def _script_folder(project: Project, ini: str) -> str:
+    location = re.search(r"^\s*script_location\s*=\s*(\S+)", project.text(ini), re.M)
+    folder = PurePosixPath(ini).parent
+    return (
+        f"{PurePosixPath(folder, location[1].replace('%(here)s', '.').replace(':', '/'))}/"
+        if location
+        else f"{folder}/"
+    )
+
+
+# -- what nothing but the sources speaks for
+
+
+def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command]) -> Iterator[Start]:
+    env = next((one.env for one in commands if one.env), {})
+    for number, one in enumerate([one for one in _objects(project, evidence) if one.kind != "celery"][:3]):
+        folder = project.import_root(one.file)
+        target = f"{project.module(one.file, folder)}:{one.name}"
+        line = (
+            f"uvicorn {target}{' --factory' if one.factory else ''}"
+            if one.kind == "asgi"
+            else f"flask --app {target} run"
+        )
+        passed = any(frame.file == one.file for frame in evidence.frames)
+        step = step_of(line, project, folder)
+        if step:
+            yield Start(
+                (step,), f"an application object at {one.file}:{one.line}", 9 + 8 * passed - number, folder, env=env
+            )
+
+
+def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:
+    """Modules that are run as programs: those that the log passes, and those that name what it passes."""
+    files = [one.file for one in evidence.frames]
+    for file in project.sources:
+        text = project.text(file)
+        program = "__name__" in text and re.search(r"if\s+__name__\s*==", text)
+        loose = (
+            "/" not in file
+            and not project.objects
+            and re.search(r"^(?!def |class |import |from |if |@|#|\s|\w+\s*=|\"|')\w+[\w.]*\(", text, re.M)
+        )
+        named = [
+            one
+            for one in files
+            if PurePosixPath(one).name in text
+            or re.search(rf"\b(?:import|from)\s+{re.escape(project.module(one))}\b", text)
+        ]
+        if not program and not (named and (loose or re.search(r"^\w[\w.]*\(|^for |^while |^with ", text, re.M))):
+            continue
+        score = 4 + 10 * (file in files) + 6 * bool(named) - file.count("/")
+        folder = project.import_root(file)
+        module = project.module(file, folder)
+        lines = [f"python -m {module}", f"python {file}"] if "." in module else [f"python {file}"]
+        for number, line in enumerate(lines):
+            step = step_of(line, project, folder if "-m" in line else ".")
+            if step:
+                yield Start((step,), f"{file} is run as a program", score - number, folder if "-m" in line else ".")

@@ -1,0 +1,185 @@
+"""Which interpreter has an application's packages: found by reading folders, nothing is started."""
+
+import base64
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ..base.errors import IncidentError
+from .project import Project
+
+_ALIASES = {
+    "yaml": "pyyaml", "dotenv": "python-dotenv", "jose": "python-jose", "PIL": "pillow", "cv2": "opencv-python", "bs4": "beautifulsoup4", "sklearn": "scikit-learn",
+    "psycopg2": "psycopg2-binary", "jwt": "pyjwt", "decouple": "python-decouple", "multipart": "python-multipart", "dateutil": "python-dateutil", "environ": "django-environ",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python; ``python`` is the path by which it is called, links not followed, ``because`` how it was found."""
+
+    python: Path
+    because: str
+    own: bool = True  # made for this project, or named
+
+    @cached_property
+    def folders(self) -> tuple[Path, ...]:
+        """Where its packages lie."""
+        prefix = self.python.parent.parent
+        found = sorted(prefix.glob("lib*/python3*/site-packages"))
+        settings = prefix / "pyvenv.cfg"
+        if not settings.is_file() or "include-system-site-packages = true" in settings.read_text("utf-8", "replace"):
+            base = self.python.resolve().parent.parent
+            found += sorted(base.glob("lib/python3*/[sd]*-packages"))
+            found += [
+                one for one in (Path("/usr/lib/python3/dist-packages"),) if base in (Path("/usr"), Path("/usr/local"))
+            ]
+        return tuple(dict.fromkeys(one for one in found if one.is_dir()))
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Top-level names that can be imported."""
+        found = set()
+        for folder in self.folders:
+            found |= {
+                name.partition(".")[0]
+                for name in os.listdir(folder)
+                if not name.endswith((".dist-info", ".egg-info", ".pth"))
+            }
+        return frozenset(found)
+
+    def has_program(self, name: str) -> bool:
+        return (self.python.parent / name).exists()
+
+    def lacks(self, project: Project) -> list[str]:
+        """Libraries that sources import and that it does not have."""
+        return sorted(name for name in project.libraries if name not in self.names)
+
+
+def interpreter_of(project: Project, named: str | None, prefixes: Sequence[str], version: str | None) -> Interpreter:
+    """The interpreter that was named, or of those at hand the one that lacks least; the log's own before others.
+
+    :raises IncidentError: the one that was named is none
+    """
+    if named is not None:
+        path = Path(os.path.abspath(os.path.expanduser(named)))
+        if path.is_dir():
+            path = path / "bin" / "python"
+        if not (path.is_file() and os.access(path, os.X_OK)):
+            raise IncidentError(
+                f"--python {named}: there is no such interpreter. Name the python of the application's environment, as in ../app/.venv/bin/python"
+            )
+        return Interpreter(path, "as --python says")
+    found = list(_interpreters(project, prefixes))
+    kits = Interpreter(Path(sys.executable), "the kit's own; none of the application's was found", own=False)
+
+    def order(one: Interpreter) -> tuple:
+        other = bool(version) and not any(f"python{version}/" in f"{folder}/" for folder in one.folders)
+        return len(one.lacks(project)), "sqlalchemy" not in one.names, not one.own, other
+
+    return min([*found, kits], key=order)
+
+
+def how_to_make(project: Project, lacking: Sequence[str], version: str | None) -> str:
+    """The command that makes an environment with an application's packages."""
+    python = f"python{version}" if version else "python3"
+    asked = next(iter(project.named("requirements.txt", "uv.lock", "poetry.lock", "pyproject.toml", "setup.py")), None)
+    below = os.path.dirname(asked or "") or "."
+    install = (
+        f"-r {project.root / asked}"
+        if asked and asked.endswith(".txt")
+        else f"{project.root / below}"
+        if asked
+        else " ".join(_ALIASES.get(one, one) for one in lacking)
+    )
+    return f"{python} -m venv app-env && app-env/bin/python -m pip install {install}; then name it: --python app-env/bin/python"
+
+
+def _interpreters(project: Project, prefixes: Sequence[str]) -> Iterator[Interpreter]:
+    seen = {Path(sys.prefix).resolve()}
+    for folder, because, own in _places(project, prefixes):
+        for name in ("bin/python", "bin/python3"):
+            python = folder / name
+            if python.exists() and os.access(python, os.X_OK):
+                if folder.resolve() not in seen:
+                    seen.add(folder.resolve())
+                    yield Interpreter(Path(os.path.abspath(python)), because, own)
+                break
+
+
+def _places(project: Project, prefixes: Sequence[str]) -> Iterator[tuple[Path, str, bool]]:
+    """Folders of environments, each with how it was found and whether it is this project's own."""
+    root, home = project.root, Path.home()
+    for prefix in prefixes:
+        if os.path.isabs(prefix):
+            yield Path(prefix), "the frames of the log are of it", True
+    pieces = [
+        root,
+        *(
+            root / one
+            for one in sorted(
+                {
+                    os.path.dirname(name)
+                    for name in project.named("pyproject.toml", "requirements.txt", "Pipfile", "setup.py")
+                }
+            )
+            if one
+        ),
+    ]
+    if project.git_top is not None and project.git_top not in pieces:
+        pieces.append(project.git_top)
+    for folder in pieces:
+        yield from ((place, "in the application's folder", True) for place in _environments_in(folder))
+    for folder in pieces:
+        yield from ((place, because, True) for place, because in _of_tools(folder, home))
+    yield from ((place, "beside the application's folder", False) for place in _environments_in(root.parent))
+    active = os.environ.get("VIRTUAL_ENV") or os.environ.get("CONDA_PREFIX")
+    if active:
+        yield Path(active), "the environment that is active here", False
+    for folder in os.environ.get("PATH", "").split(os.pathsep):
+        if folder and ".pyenv/shims" not in folder:
+            yield Path(folder).parent, "the python on PATH", False
+
+
+def _environments_in(folder: Path) -> Iterator[Path]:
+    """Virtual and conda environments right in a folder, the usual names first."""
+    first = [".venv", "venv", "env", ".env", "virtualenv", ".conda"]
+    try:
+        others = sorted(one.name for one in os.scandir(folder) if one.is_dir() and one.name not in first)
+    except OSError:
+        others = []
+    for name in first + others:
+        place = folder / name
+        if (place / "pyvenv.cfg").is_file() or (place / "conda-meta").is_dir():
+            yield place
+    for tool in (".direnv", ".hatch", ".tox", ".nox"):
+        yield from sorted(one.parent for one in (folder / tool).glob("*/pyvenv.cfg"))
+
+
+def _of_tools(folder: Path, home: Path) -> Iterator[tuple[Path, str]]:
+    """Environments that poetry, pipenv and virtualenvwrapper keep elsewhere for this folder."""
+    data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    text = (folder / "pyproject.toml").read_text("utf-8", "replace") if (folder / "pyproject.toml").is_file() else ""
+    named = re.search(r"^name\s*=\s*['\"]([^'\"]+)", text, re.M)
+    if named:
+        plain = re.sub(r'[ $`!*@"\\\r\n\t]', "_", named[1].lower())[:42]
+        digest = hashlib.sha256(os.path.normcase(folder.resolve()).encode()).digest()
+        mark = f"{plain}-{base64.urlsafe_b64encode(digest).decode()[:8]}"
+        for base in (os.environ.get("POETRY_VIRTUALENVS_PATH"), cache / "pypoetry" / "virtualenvs"):
+            for place in sorted(Path(base).glob(f"{mark}-py*"), reverse=True) if base else ():
+                yield place, "poetry's environment of this folder"
+    # Both write down which folder an environment is for.
+    for base, tool in (
+        (os.environ.get("WORKON_HOME"), "WORKON_HOME"),
+        (data / "virtualenvs", "pipenv"),
+        (home / ".virtualenvs", "virtualenvwrapper"),
+    ):
+        for mark in sorted(Path(base).glob("*/.project")) if base else ():
+            if Path(mark.read_text("utf-8", "replace").strip()).resolve() == folder.resolve():
+                yield mark.parent, f"{tool}'s environment of this folder"

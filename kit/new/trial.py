@@ -1,0 +1,279 @@
+"""The bounded search: startups are run in the kit's guarded workspace, side by side, until one shows the log's error.
+
+What a trial shows instead tells what the next one has otherwise (:mod:`kit.new.lessons`).
+"""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..base.errors import KitError
+from ..base.interrupt import cores, interruptible, pool_of
+from ..incident.model import Incident
+from ..startup.run import reproduce
+from ..trace.expected import shows_incident
+from ..trace.values import Error, Trace
+from ..triage.logs import read_log
+from .candidates import Start
+from .evidence import Evidence, common, evidence_of
+from .project import Project
+
+MOST_TRIALS = 24
+MOST_SECONDS = 170.0
+_SECONDS = 25.0  # of one step at first; a step that is only slow gets longer once
+_NEARLY = 4  # more trials, where one shows the error, but at other lines
+_BETTER = 5  # points of a candidate's score
+_LINES = 3  # levels of what a trial shows: the log's error at the log's lines,
+_ERROR = 2  # the log's error elsewhere,
+_KIND = 1  # an error of its type at its lines
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One hypothesis: everything that an incident file says of how the application is run; ``known`` says of each key by what."""
+
+    start: Start
+    path: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    database: str = "sqlite"
+    driver: str | None = None
+    database_env: str | None = None
+    prepare: tuple[tuple[str, str], ...] = ()
+    seconds: float = _SECONDS
+    run: int = 1  # of the same setup: where processes race, one run says little
+    score: float = 0
+    known: dict[str, str] = field(default_factory=dict)
+
+    def changed(self, key: str, because: str, **fields) -> "Setup":
+        return replace(self, known={**self.known, key: because}, score=self.score - 1, **fields)
+
+    @property
+    def key(self) -> str:
+        kept = (
+            self.start.steps,
+            self.start.workdir,
+            self.path,
+            self.env,
+            self.database,
+            self.driver,
+            self.database_env,
+        )
+        return repr((*kept, self.prepare, self.seconds, self.run))
+
+    def app(self, python: str) -> dict:
+        app = {"workdir": self.start.workdir, "path": list(self.path), "python": python}
+        return {**app, "env": self.env} if self.env else app
+
+    def content(self, python: str) -> dict:
+        """The keys of an incident file that it stands for, but for title, root and what is expected."""
+        content = {"app": self.app(python), "database": self.database}
+        content |= {"database_driver": self.driver} if self.driver else {}
+        content |= {"database_env": self.database_env} if self.database_env else {}
+        content |= (
+            {"prepare": [{kind: int(text) if kind == "rows" else text} for kind, text in self.prepare]}
+            if self.prepare
+            else {}
+        )
+        return {**content, "startup": [{kind: text} for kind, text in self.start.steps]}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a setup and what it showed."""
+
+    setup: Setup
+    trace: Trace | None
+    level: int
+    shows: str
+    seen: Evidence
+    seconds: float
+    broke: str | None = None
+    expected: str | None = None  # the part of the log's text that this run had too, where particulars differ
+
+    @property
+    def shows_incident(self) -> bool:
+        """Does it show the log's error, in a run that came to its end?"""
+        return self.level >= _ERROR and self.broke is None
+
+    @property
+    def healthy(self) -> bool:
+        return self.trace is not None and self.trace.whole and not self.trace.swallowed and not self.trace.broke
+
+
+@dataclass
+class Search:
+    """What a search works on: the application, the log, the interpreter, and where its files may lie meanwhile."""
+
+    project: Project
+    evidence: Evidence
+    python: str
+    folder: Path
+    progress: Callable[[str], None]
+    trials: list[Trial] = field(default_factory=list)
+
+    def incident(self, setup: Setup, expected: str | None = None) -> Incident:
+        """The incident that a setup stands for, as it is tried."""
+        content = setup.content(self.python)
+        content["app"]["root"] = str(self.project.root)
+        expect = {"error": expected or self.evidence.expected, "table": self.evidence.table}
+        expect = {key: value for key, value in expect.items() if value is not None}
+        limits = {"seconds": setup.seconds}
+        return Incident.model_validate(
+            {"title": "a trial", **content, "expect": expect, "limits": limits, "file": self.folder / "incident.yaml"}
+        )
+
+
+@interruptible
+def search(
+    work: Search,
+    setups: Sequence[Setup],
+    lessons: Callable[[Search, Trial], list[Setup]],
+    *,
+    progress=lambda text: None,
+) -> Trial | None:
+    """Run setups, the likeliest first, and what each trial teaches, until one shows the incident or the bounds are met.
+
+    :returns: the trial that shows it, or the nearest; None where nothing could be run
+    """
+    began, seen = time.monotonic(), set()
+    waiting = sorted(setups, key=lambda one: -one.score)
+    running: dict[Future, Setup] = {}
+    begun = since = 0
+    with pool_of(None) as pool:
+        while True:
+            late = begun >= MOST_TRIALS or time.monotonic() - began > MOST_SECONDS
+            best = best_of(work.trials)
+            if best is not None and best.level >= _LINES:
+                # What explains the log clearly better goes on, where a trial said what it lacks.
+                waiting = [one for one in waiting if one.score > best.setup.score + _BETTER and begun < since + _NEARLY]
+            enough = best is not None and best.level == _ERROR and begun >= since + _NEARLY
+            while waiting and not late and not enough and len(running) < min(2, cores()):
+                setup = waiting.pop(0)
+                if setup.key in seen:
+                    continue
+                seen.add(setup.key)
+                begun += 1
+                progress(
+                    f"trial {begun}: {setup.start}" + (f" ({list(setup.known.values())[-1]})" if setup.known else "")
+                )
+                running[pool.submit(_run, work, setup)] = setup
+            if not running:
+                break
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                running.pop(future)
+                trial = future.result()
+                work.trials.append(trial)
+                progress(f"shows: {trial.shows}")
+                since = begun if trial.level >= _ERROR and not enough else since
+                waiting = sorted([*waiting, *lessons(work, trial)], key=lambda one: -one.score)
+    return best_of(work.trials)
+
+
+def best_of(trials: Sequence[Trial]) -> Trial | None:
+    """The trial that comes nearest to the log; of equals the one whose startup explains it best."""
+    return max(trials, key=lambda one: (one.level, one.broke is None, one.setup.score), default=None)
+
+
+def _run(work: Search, setup: Setup) -> Trial:
+    """One trial."""
+    began = time.monotonic()
+    try:
+        incident = work.incident(setup)
+        trace = reproduce(incident)
+    except KitError as error:
+        said = str(error).partition(". Its last lines:")[0].rpartition("incident.yaml: ")[2]
+        seen = evidence_of(read_log(said), said, work.project)
+        return Trial(setup, None, 0, said[:300], seen, time.monotonic() - began, said)
+    seen = _seen(work.project, trace)
+    level, expected = _level(work, incident, trace, seen)
+    if level >= _ERROR and work.evidence.expected:
+        shows = "the log's error" + (", at the log's lines" if level == _LINES and work.evidence.frames else "")
+    else:
+        shows = (str(trace.broke) if trace.broke else _failure(trace, seen)) or "every step succeeded"
+    return Trial(
+        setup,
+        trace,
+        level,
+        " ".join(shows.split())[:300],
+        seen,
+        time.monotonic() - began,
+        str(trace.broke) if trace.broke else None,
+        expected,
+    )
+
+
+def _failure(trace: Trace, seen: Evidence) -> str:
+    """The first thing that went wrong, in a line; empty where nothing did."""
+    failed = next((step for step in trace.steps if step.ok is False), None)
+    if failed is not None:
+        return str(failed.exception or "") or seen.error or failed.error or ""
+    caught = next((one.error for one in (*trace.conflicts, *trace.swallowed)), None)
+    return f"swallowed: {caught}" if caught else ""
+
+
+def _seen(project: Project, trace: Trace) -> Evidence:
+    """What a trial's own output tells, read as a log is."""
+    failed = next((step for step in trace.steps if step.ok is False), None)
+    output = failed.output if failed is not None else "\n".join(step.output for step in trace.steps)
+    seen = evidence_of(read_log(output), output, project)
+    error = failed.exception if failed is not None else None
+    if error is None or seen.type.rpartition(".")[2] == error.type.rpartition(".")[2]:
+        return seen
+    modules = frozenset(re.findall(r"No module named '?([\w.]+)'?", error.text)) | (
+        {error.name} if error.name and error.type == "ModuleNotFoundError" else set()
+    )
+    variables = frozenset(re.findall(r"^'([A-Z][A-Z0-9_]+)'$", error.text)) if error.type == "KeyError" else frozenset()
+    return replace(
+        seen, error=str(error), type=error.type, text=error.text, missing_modules=seen.missing_modules | modules,
+        missing_variables=seen.missing_variables | variables,
+    )  # fmt: skip
+
+
+def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tuple[int, str | None]:
+    """How near a trial is to the log, and the expected text where that has to be wider than the log's own."""
+    evidence = work.evidence
+    shown = shows_incident(incident, trace)
+    if evidence.expected is None:
+        failed = any(step.ok is False for step in trace.steps)
+        through = seen.frames or any(frame.application for error in trace.errors for frame in error.frames)
+        own = seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
+        if failed and own and not trace.conflicts:
+            return 0, None  # of how it was started, as far as anybody can tell
+        return (_LINES if shown else 0), None
+    here = _at_lines(evidence, trace, seen)
+    if shown:
+        return (_LINES if here and not trace.broke else _ERROR), None
+    if here and evidence.type and seen.type.rpartition(".")[2] == evidence.type.rpartition(".")[2]:
+        varies = len(evidence.alike) > 1 or (evidence.workers or 1) > 1
+        wider = common([evidence.text, *evidence.alike, seen.text]) if varies else None
+        return (_LINES, wider) if wider and any(wider in step.output for step in trace.steps) else (_KIND, None)
+    return 0, None
+
+
+def _at_lines(evidence: Evidence, trace: Trace, seen: Evidence) -> bool:
+    """Did the innermost frame that the log has of the application show in the trial too, by its line or its function?"""
+    if not evidence.frames:
+        return True
+    last = evidence.frames[-1]
+    frames = [frame for error in _errors(trace) for frame in error.frames if frame.application]
+    frames = [
+        *frames,
+        *seen.frames,
+        *(frame for one in trace.conflicts for frame in one.second.chain if frame.application),
+    ]
+    inside = last.function not in (None, "<module>")
+    return any(
+        _same(one.file, last.file) and (one.line == last.line or (inside and one.function == last.function))
+        for one in frames
+    ) or any(f"{last.file}:{last.line}" in step.output for step in trace.steps)
+
+
+def _same(file: str, other: str) -> bool:
+    return file == other or file.endswith(f"/{other}") or other.endswith(f"/{file}")
+
+
+def _errors(trace: Trace) -> list[Error]:
+    return [*trace.errors, *(one.error for one in trace.caught)]

@@ -1,0 +1,161 @@
+"""What has been read of a run so far, and what the numbers in its events mean: processes, files, frames, errors."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+from .edges import FileEdges, Place
+from .paths import Paths
+from .ran import Ended
+from .values import Behind, EngineMade, Error, Frame, Import, Metadata, Registration
+
+
+class Code(NamedTuple):
+    """What frames and edges name by a number: ``raw`` as the interpreter names the file, ``file`` as it is shown."""
+
+    raw: str
+    file: str
+    application: bool
+    function: str
+    module: str | None
+    place: Place
+
+
+class Process(NamedTuple):
+    """A traced process: that which the runner started, or one that it came to start; ``first`` is its first event."""
+
+    outcome: Ended
+    first: dict[str, Any]
+
+
+class Stepped(NamedTuple):
+    """A step inside an interpreter: when it began and ended, nanoseconds, and the error that ended it."""
+
+    began: int | None = None
+    ended: int | None = None
+    error: Error | None = None
+
+
+@dataclass
+class Collected:
+    """A run while it is read: the reader adds to it event by event, and the outcome is made of it."""
+
+    paths: Paths
+    processes: list[Process] = field(default_factory=list)
+    process_of: dict[str, int] = field(default_factory=dict)  # trace file to its process
+    forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
+    codes: dict[int, dict[int, Code]] = field(default_factory=lambda: defaultdict(dict))  # of each process, by number
+    imports: list[Import] = field(default_factory=list)
+    open: dict[tuple[int, int], int] = field(default_factory=dict)  # (process, body) -> index in imports
+    edges: list[tuple[Ended, dict[str, FileEdges]]] = field(default_factory=list)  # of each started process, by file
+    metadata: dict[tuple[int, int], Metadata] = field(default_factory=dict)
+    registrations: list[Registration] = field(default_factory=list)
+    cleared: list[dict] = field(default_factory=list)
+    created: list[dict] = field(default_factory=list)
+    engines: list[EngineMade] = field(default_factory=list)
+    behind: list[Behind] = field(default_factory=list)
+    judged: list[dict] = field(default_factory=list)
+    refused: list[dict] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    listening: set[str] = field(default_factory=set)  # guards that the probe itself put in place
+    libraries: dict[str, str] = field(default_factory=dict)
+    stepped: dict[int, Stepped] = field(default_factory=dict)
+    uncaught: dict[int, Error | None] = field(default_factory=dict)  # process to what ended it
+    hung: dict[int, Frame] = field(default_factory=dict)  # process that was ended past its time -> where it was
+
+    def lose(self, kind: str) -> None:
+        """Note that an event could not be read."""
+        self.lost.append(f"an event of kind {self.paths.text(kind)[:40]} was not in order")
+
+    def process(self, file: str, event: dict, outcome: Ended) -> int:
+        """A process's number; each trace file is one process."""
+        number = self.process_of.get(file)
+        if number is not None:
+            return number
+        number = self.process_of[file] = len(self.processes)
+        if event.get("forked"):
+            parents = [n for n, known in enumerate(self.processes) if known.first.get("pid") == event.get("parent")]
+            if parents:
+                self.forks[number] = (parents[-1], event.get("t", 0))
+        self.processes.append(Process(outcome, event))
+        return number
+
+    def processes_of(self, outcome: Ended) -> list[int]:
+        """The numbers of the traced processes that one started process stands for."""
+        return [number for number, process in enumerate(self.processes) if process.outcome is outcome]
+
+    def code(self, process: int, number: int) -> Code:
+        """What a process means by a number; one that was forked goes on with the numbers of its parent.
+
+        :raises KeyError: it wrote none under that number
+        """
+        above, known = process, self.codes[process].get(number)
+        while known is None:
+            above = self.forks[above][0]
+            known = self.codes[above].get(number)
+        if above != process:
+            known = self.codes[process][number] = known._replace(place=known.place._replace(process=process))
+        return known
+
+    def frames(self, process: int, raw: Sequence | None) -> tuple[Frame, ...]:
+        """The frames that an event names, outermost first; one that cannot be read is left out."""
+        frames = []
+        for entry in raw or ():
+            try:
+                code = self.code(process, entry[0])
+                frames.append(Frame(code.file, int(entry[1]), code.function, code.module, code.application))
+            except (TypeError, ValueError, KeyError, IndexError):
+                continue
+        return tuple(frames)
+
+    def raw_file(self, process: int, via: Sequence | None) -> str | None:
+        """The file of the innermost frame, as the interpreter names it."""
+        try:
+            return self.code(process, via[-1][0]).raw if via else None
+        except KeyError:
+            return None
+
+    def error(self, process: int, raw: Any) -> Error | None:
+        """An exception as the probe describes it."""
+        if not isinstance(raw, dict):
+            return None
+        kind, text = str(raw.get("type")), self.paths.text(raw.get("text"))
+        links = [link for link in raw.get("links") or () if isinstance(link, list) and len(link) == 3]
+        shown = tuple((identity, str(name), self.paths.text(words)) for identity, name, words in links)
+        return Error(kind, text, self.frames(process, raw.get("frames")), shown or ((0, kind, text),), raw.get("name"))
+
+    def body(self, process: int, event: dict) -> int | None:
+        """The index of the import that an event names as the body it is in; a forked process goes on in bodies of its parent."""
+        while (process, event.get("b") or 0) not in self.open and process in self.forks:
+            process = self.forks[process][0]
+        return self.open.get((process, event.get("b") or 0))
+
+    def chain(self, process: int, event: dict) -> tuple[Frame, ...]:
+        """Every frame from the step to an event: those of the body it is in, then its own."""
+        outer = self.body(process, event)
+        own = self.frames(process, event.get("via"))
+        return (self.imports[outer].chain if outer is not None else ()) + own
+
+    def forget_our_interrupt(self) -> None:
+        """A process that the runner ended was asked by ``SIGINT`` first: what came of that is nothing of the application's."""
+        ours = {number for number, process in enumerate(self.processes) if process.outcome.why}
+        for index, import_ in enumerate(self.imports):
+            if import_.process in ours and _interrupted(import_.error):
+                self.imports[index] = replace(import_, ended=None, error=None)
+        for number in ours:
+            if _interrupted(self.uncaught.get(number)):
+                self.uncaught[number] = None
+            for step, _ in self.processes[number].outcome.steps:
+                stepped = self.stepped.get(step, Stepped())
+                if _interrupted(stepped.error):
+                    self.stepped[step] = Stepped(stepped.began)
+
+
+def innermost(chain: Sequence[Frame]) -> Frame | None:
+    """The application's innermost frame of a chain."""
+    return next((frame for frame in reversed(chain) if frame.application), None)
+
+
+def _interrupted(error: Error | None) -> bool:
+    return error is not None and any(name == "KeyboardInterrupt" for _, name, _ in error.links)

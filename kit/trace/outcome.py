@@ -1,0 +1,241 @@
+"""How a startup came out, of all that was collected: its steps, why it broke, what was swallowed and refused, what it ran with."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from ..incident.model import Incident
+from ..incident.steps import Step
+from .collected import Collected, Stepped, innermost
+from .ran import Ended, RunPlace, ended_by
+from .values import Broke, Error, Frame, Registration, StepResult, Swallowed, application_frames
+
+_PRINTED = 200_000  # bytes of each stream that are kept
+_RAISED = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Z]\w*)(?:: |$)")  # the line that ends a traceback
+
+
+class Outcome:
+    """What the whole run says, where the single event does not."""
+
+    def __init__(self, incident: Incident, space: RunPlace, ended: Sequence[Ended], collected: Collected):
+        self.incident, self.space, self.ended, self.collected = incident, space, ended, collected
+        self.text = collected.paths.text
+
+    # -- why it broke
+
+    def broke(self) -> Broke | None:
+        """Why the run itself broke: the first process that did. A server that ended of its own is a step that failed."""
+        return next((why for outcome in self.ended if (why := self._why(outcome)) and why.kind != "died"), None)
+
+    def _why(self, outcome: Ended) -> Broke | None:
+        """Why a process broke, where that is not an error of the application's steps."""
+        if outcome.why:
+            why = self._ended_by_us(outcome, outcome.why)
+        elif outcome.in_process:
+            why = next(filter(None, (self._step_broke(outcome, *numbered) for numbered in outcome.steps)), None)
+        else:
+            errors = [self.collected.uncaught.get(number) for number in self.collected.processes_of(outcome)]
+            no_memory = not outcome.ok and any(error and error.type == "MemoryError" for error in errors)
+            why = self._out_of_memory(*outcome.steps[0]) if no_memory else None
+        return why and replace(why, says=self.text(why.says))
+
+    def _ended_by_us(self, outcome: Ended, why: Broke) -> Broke:
+        begun = [numbered for numbered in outcome.steps if numbered[0] in self.collected.stepped]
+        number, step = begun[-1] if begun else outcome.steps[0]  # the last that began, of those in one interpreter
+        # The first process that says it: those that it began, it waited for.
+        processes = self.collected.processes_of(outcome)
+        hung = next((at for process, at in sorted(self.collected.hung.items()) if process in processes), None)
+        where = f", at {hung}; raise limits.seconds if it is only slow" if hung else ""
+        return replace(why, says=f"{step}: {why}{where}", step=number)
+
+    def _step_broke(self, outcome: Ended, number: int, step: Step) -> Broke | None:
+        """Why a step inside an interpreter broke; None where it ended, failed with an error of its own, or never was begun."""
+        if self._failed_before(outcome, number):
+            return None
+        stepped = self.collected.stepped.get(number, Stepped())
+        error = stepped.error
+        if error is not None and error.type == "MemoryError":
+            return self._out_of_memory(number, step)
+        if error is not None and error.name == "sqlalchemy" and error.type == "ModuleNotFoundError":
+            says = (
+                f"{step}: the interpreter {os.path.basename(self.space.python)} has no SQLAlchemy. "
+                "Name the python of the application's own environment in app.python."
+            )
+            return Broke("no-sqlalchemy", says, step=number)
+        if error is not None or stepped.ended is not None:
+            return None
+        how = ended_by(-outcome.code) if (outcome.code or 0) < 0 else Broke("ended", f"exit code {outcome.code}")
+        says = f"{step}: the process ended in the middle of it ({how}), as os._exit() or a crash does"
+        if stepped.began is None and not self.collected.processes_of(outcome):
+            says = f"{step}: the interpreter started nothing ({how}): {self.output(outcome)[-400:].strip()}"
+        return replace(how, says=says, step=number)
+
+    def _failed_before(self, outcome: Ended, number: int) -> bool:
+        """Did an earlier step of the same interpreter fail, so that this one never began?"""
+        earlier = [self.collected.stepped.get(before) for before, _ in outcome.steps if before < number]
+        return any(stepped is not None and stepped.error is not None for stepped in earlier)
+
+    def _out_of_memory(self, number: int, step: Step) -> Broke:
+        most = self.incident.limits.memory_mb
+        return Broke("limit", f"{step}: out of memory at {most} MB (limits.memory_mb)", "memory_mb", number)
+
+    # -- steps
+
+    def steps(self) -> tuple[StepResult, ...]:
+        """How every step ended; one that never ran too."""
+        results = {}
+        for number, step in enumerate(self.incident.startup, 1):
+            results[number] = StepResult(number, step.kind, self.text(step.text), None, None, None)
+        for outcome in self.ended:
+            output = self.output(outcome)
+            for number, step in outcome.steps:
+                ok, error, seconds = self._inside(number) if step.in_process else self._command(outcome, number)
+                broke = shown = None
+                if ok is False:
+                    broke = None if error else self._why(outcome)
+                    shown = str(error or broke or f"exit code {outcome.code}: {_last_error(output)}")
+                text = self.text(step.text)
+                results[number] = StepResult(number, step.kind, text, ok, shown, seconds, error, output, broke)
+        return tuple(results[number] for number in sorted(results))
+
+    def _inside(self, number: int) -> tuple[bool | None, Error | None, float | None]:
+        """A step inside an interpreter: whether it succeeded, its error and its seconds."""
+        began, ended, error = self.collected.stepped.get(number, Stepped())
+        seconds = None if began is None or ended is None else (ended - began) / 1e9
+        return None if began is None else ended is not None and error is None, error, seconds
+
+    def _command(self, outcome: Ended, number: int) -> tuple[bool, Error | None, float | None]:
+        """A step that is a process of its own, likewise; its seconds are those of its imports."""
+        collected, processes = self.collected, self.collected.processes_of(outcome)
+        firsts = [collected.processes[process].first for process in processes]
+        times = [first["t"] for first in firsts if "t" in first]
+        imports = [import_ for import_ in collected.imports if import_.step == f"step {number}"]
+        last = max((import_.ended or import_.began for import_ in imports), default=None)
+        error = next((e for process, e in collected.uncaught.items() if e and process in processes), None)
+        return outcome.ok, error, (last - min(times)) / 1e9 if times and last else None
+
+    def output(self, outcome: Ended) -> str:
+        """What a process printed, as text; its end if it is long."""
+        text = ""
+        for name in ("stdout", "stderr"):
+            path = outcome.folder / name
+            if path.exists():
+                with path.open("rb") as file:
+                    size = outcome.asked.printed.get(name, 0) if outcome.asked else path.stat().st_size
+                    file.seek(max(0, size - _PRINTED))
+                    text += file.read(min(size, _PRINTED)).decode("utf-8", "replace")
+        return self.text(text)
+
+    # -- errors that nobody saw
+
+    def swallowed(self, registrations: Sequence[Registration]) -> Iterator[Swallowed]:
+        """Exceptions that left a body of the application, or a rejected table, and were then caught for good."""
+        by_number = {import_.number: import_ for import_ in self.collected.imports}
+        seen: list[Error] = []
+        for import_ in self.collected.imports:
+            error = import_.error
+            if error is None or not import_.application:
+                continue
+            if any(it.links and it.links[0] == error.links[0] and it.text == error.text for it in seen):
+                continue
+            outer = by_number.get(import_.within)
+            while outer is not None and outer.error is not None and outer.error.comes_from(error):
+                outer = by_number.get(outer.within)
+            # In a body that never ended: the process ended inside it, or its end was out of sight.
+            if (outer is None or outer.ended is None) and self._failed(import_.process, error):
+                continue
+            seen.append(error)
+            chain = import_.chain + error.frames
+            yield Swallowed(error, innermost(chain), chain, import_.ended or import_.began)
+        for registration in registrations:
+            if registration.outcome != "rejected":
+                continue
+            phrase = f"Table '{registration.table}' is already defined"
+            outer = by_number.get(registration.within)
+            passed = [e for e in (outer.error if outer else None, *self._final_errors[registration.process]) if e]
+            if any(phrase in text for error in passed for _, _, text in error.links):
+                continue
+            if outer is None and self._failed(registration.process, None):
+                continue
+            error = Error("sqlalchemy.exc.InvalidRequestError", phrase + " for this MetaData instance.")
+            yield Swallowed(error, registration.frame, registration.chain, registration.at)
+
+    @cached_property
+    def _final_errors(self) -> list[list[Error]]:
+        """Of each process, the exceptions that ended it or one of its steps."""
+        finals = []
+        for number, process in enumerate(self.collected.processes):
+            in_process = [step for step, it in process.outcome.steps if it.in_process]
+            errors = [self.collected.stepped.get(step, Stepped()).error for step in in_process]
+            finals.append([error for error in (*errors, self.collected.uncaught.get(number)) if error])
+        return finals
+
+    def _failed(self, process: int, error: Error | None) -> bool:
+        """Did ``error`` end its process, as far as can be told?"""
+        finals, outcome = self._final_errors[process], self.collected.processes[process].outcome
+        if finals:
+            return error is None or any(final.comes_from(error) for final in finals)
+        ran_on = outcome.asked is not None and process not in self.collected.uncaught  # until we ended it
+        return not outcome.in_process and not outcome.ok and not ran_on
+
+    # -- what was refused, and what it ran with
+
+    def refusals(self) -> Iterator[dict]:
+        """What was refused, each once: with its site where the probe saw it, else with the program that tried."""
+        by_kernel = [entry for outcome in self.ended for entry in outcome.guards.refused]
+        by_door = self.space.postgresql.door.refused if self.space.postgresql else ()
+        seen = list(self.collected.refused)
+        for entry in (*by_kernel, *by_door):
+            program = entry.get("by")
+            attempt = refusal(self.text(entry.get("what")), None, ())
+            seen.append(attempt if program is None else {**attempt, "by": self.text(program)})
+        known: list[dict] = []
+        for attempt in seen:
+            if attempt not in known:
+                known.append(attempt)
+                yield attempt
+
+    def provenance(self) -> dict[str, Any]:
+        """What the run ran with, as the JSON has it."""
+        collected, space = self.collected, self.space
+        first = next((it.first for it in collected.processes if it.first.get("version")), {})
+        in_force = [outcome.guards.in_force for outcome in self.ended]
+        guards = [str(name) for name in (in_force[0] if in_force else ()) if all(name in of for of in in_force)]
+        missing = [self.text(name) for outcome in self.ended for name in outcome.guards.missing]
+        doors = ["postgresql door"] if space.postgresql else []
+        return {
+            "python": ".".join(map(str, first.get("version", ()))) or None,
+            "implementation": first.get("implementation"),
+            "sqlalchemy": collected.libraries.get("sqlalchemy"),
+            "processes": len(collected.processes),
+            "untraced": [str(outcome.steps[0][1]) for outcome in self.ended if not collected.processes_of(outcome)],
+            "database": self.incident.database,
+            "database_server": space.postgresql.server if space.postgresql else None,
+            "left_behind": list(space.left),
+            "guards": ["clean environment", *guards, *sorted(collected.listening), *doors],
+            "unguarded": list(dict.fromkeys(missing)),
+        }
+
+
+def refusal(what: str, site: Frame | None, chain: Sequence[Frame]) -> dict[str, Any]:
+    """``{what, site: {file, line, module, name} or None, chain: [{file, line, module}]}``, of the application."""
+    place = site and {"file": site.file, "line": site.line, "module": site.module, "name": site.function}
+    steps = [{"file": f.file, "line": f.line, "module": f.module} for f in application_frames(chain)]
+    return {"what": what, "site": place, "chain": steps}
+
+
+def _last_error(output: str) -> str:
+    """What a program that ended with an error printed last: the exception of its last traceback, else its last line."""
+    lines = [line for line in output.strip().splitlines() if line.strip()]
+    inside, raised = False, None
+    for line in lines:
+        if line.rstrip().endswith("Traceback (most recent call last):"):
+            inside = True
+        elif inside and (exception := _RAISED.match(line)):
+            inside = False
+            # A server that gives up because its worker did says nothing of why.
+            raised = raised if exception[1].endswith("HaltServer") and raised else line.strip()
+    return raised or (lines[-1].strip() if lines else "it printed nothing")

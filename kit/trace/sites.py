@@ -1,0 +1,67 @@
+"""Where the sources say that something is defined: the class statement or call that a registration's line is part of."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..incident.statement import hands_on, statement_at
+from .collected import Collected
+from .paths import Paths
+from .values import Registration
+
+_MOST = 2_000_000  # bytes of a file that is read
+
+
+def texts_of(root: Path, collected: Collected) -> dict[str, str]:
+    """The text of the application's files that hold a site, a link of a chain or an error."""
+    wanted = {name for it in collected.registrations for name in (it.frame.file, it.real) if name}
+    errors = [import_.error for import_ in collected.imports]
+    errors += [stepped.error for stepped in collected.stepped.values()]
+    errors += [*collected.uncaught.values(), *(judged["error"] for judged in collected.judged)]
+    for chain in (
+        *(registration.chain for registration in collected.registrations),
+        *(error.frames for error in errors if error),
+        *(engine.chain for engine in collected.engines),
+        *(created["chain"] for created in collected.created),
+    ):
+        wanted.update(frame.file for frame in chain if frame.application)
+    texts = {}
+    for name in sorted(wanted):
+        path = root / name
+        try:
+            if path.is_file() and path.stat().st_size < _MOST:
+                texts[name] = path.read_text("utf-8", "replace")
+        except OSError:
+            continue
+    return texts
+
+
+def named(registration: Registration, sources: dict[str, str], paths: Paths) -> Registration:
+    """With the site's class or variable, and its line that of the ``class`` statement or the call."""
+    registration = _by_its_caller(registration, sources, paths)
+    site, real = registration.site, registration.real
+    text = sources.get(site.file)
+    if text is None:
+        return registration
+    line, name, in_class = statement_at(text, site.line, registration.class_)
+    if registration.frame.application and real and real != site.file and not real.startswith(("/", "~", "<")):
+        site = site._replace(file=real)  # reached through a link: the file that is really there
+    return replace(registration, site=site._replace(line=line, name=name or site.name), in_class=in_class)
+
+
+def _by_its_caller(registration: Registration, sources: dict[str, str], paths: Paths) -> Registration:
+    """A function of the application that stands in for ``Table`` defines nothing: whoever calls it does."""
+    while True:
+        frame = registration.frame
+        if registration.class_ is not None or not frame.application:
+            return registration
+        if not hands_on(sources.get(frame.file, ""), frame.line):
+            return registration
+        chain = registration.chain[:-1]
+        while chain and not chain[-1].application:
+            chain = chain[:-1]
+        if not chain:
+            return registration
+        caller = chain[-1]
+        site = registration.site._replace(file=caller.file, line=caller.line, module=caller.module)
+        real = paths.real(str(paths.space.root / caller.file))
+        registration = replace(registration, chain=chain, frame=caller, site=site, real=real)

@@ -1,0 +1,148 @@
+"""What the command line says of a result, in lines. Nothing is decided here."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..diagnose.meaning import MEANINGS, advice_on
+from ..incident.model import Incident
+from ..trace.advice import advice, told_refused
+from ..trace.expected import why_not
+from ..trace.values import Conflict, Trace, application_frames
+
+if TYPE_CHECKING:
+    from ..diagnose.diagnosis import Diagnosis, Unseen
+    from ..verify.verification import Verification
+
+_MOST = 10  # lines of one kind on a terminal
+_STEP = {True: "succeeded", False: "failed", None: "not run"}
+_CHECK = {True: "pass", False: "fail", None: "undecided"}
+_LINE = {True: "matches", False: "differs", None: "undecided"}
+
+
+def startup_lines(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
+    """What ``reproduce`` says: each step, each table that was rejected, each error that was swallowed."""
+    lines = [f"{incident.title}: {'reproduced' if reproduced else 'not reproduced'}"]
+    for step in trace.steps:
+        lines.append(f"  step {step.number}  {_STEP[step.ok]}  {step}")
+        if step.error:
+            broke = "the run broke: " if step.broke and step.broke == trace.broke else ""
+            lines += [f"      {said}" for said in (f"{broke}{step.error}", *advice(incident, step.error))]
+            way = application_frames(step.exception.frames) if step.exception else ()
+            if way and not any(conflict.second.site.file == way[-1].file for conflict in trace.conflicts):
+                lines.append(f"      raised at {' → '.join(map(str, way))}")
+    lines += [f"  {said}" for said in [told_refused(trace.refused)] if said]
+    for conflict in trace.conflicts:
+        lines += _conflict(conflict)
+    lines += [f"  swallowed at {caught.site}: {caught.error}" for caught in trace.swallowed]
+    lines += [] if reproduced else [f"  {said}" for said in why_not(incident, trace, told=True)]
+    if trace.broke and not any(step.broke for step in trace.steps):
+        lines.append(f"  the run broke: {trace.broke}")
+    return lines + [f"  not recorded: {text}" for text in trace.lost]
+
+
+def _conflict(conflict: Conflict) -> Iterable[str]:
+    yield f"  table {conflict.table}, on the metadata made at {conflict.metadata.label}"
+    first, second = conflict.first, conflict.second
+    two_names = first is not None and first.site.file == second.site.file and first.site.module != second.site.module
+    for which, registration in (("first ", first), ("second", second)):
+        if registration is not None:
+            way = " → ".join(str(frame) for frame in application_frames(registration.chain)[:-1])
+            site = registration.site
+            named = f" of module {site.module}" if two_names else ""
+            yield f"    {which} {site} {site.name or ''}{named} by {way or 'the step itself'}"
+
+
+def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool = False) -> list[str]:
+    """What ``diagnose`` says beyond ``reproduce``: the mechanism, why, what to do, what is hidden behind it.
+
+    :param verbose: every line, and what rules out each other mechanism; all of it is in the JSON too
+    """
+    most = None if verbose else _MOST
+    finding, smallest, tried = diagnosis.finding, diagnosis.smallest, diagnosis.experiment
+    lines = [*startup_lines(incident, diagnosis.trace, diagnosis.reproduced), f"mechanism: {finding.mechanism}"]
+    meaning = MEANINGS.get(finding.mechanism)
+    lines += [f"  {meaning.happened}"] if meaning else []
+    lines += [f"  because {sentence}" for sentence in finding.because]
+    lines += [f"  {place.role} {place} {place.name or ''}".rstrip() for place in diagnosis.sites]
+    lines += [f"  tried: {tried.says}: {tried.outcome}: {tried.seen}"] if tried else []
+    lines += [f"  what to do: {advised}" for advised in [advice_on(finding.mechanism)] if advised]
+    lines += [f"migrations agree with: {diagnosis.definitions.agrees}"] if diagnosis.definitions else []
+    for error in diagnosis.masked[:most]:
+        follows = " (follows from an earlier one)" if error.follows else ""
+        lines.append(f"hidden behind it: {error.error} at {error.site}{follows}")
+    lines += _more(len(diagnosis.masked), most, "hidden behind it")
+    lines += [f"{one.verdict}: {one.claim}\n    {one.evidence}" for one in diagnosis.hypotheses]
+    lines += [f"smallest reproduction: {smallest.command or smallest.note}"] if smallest else []
+    lines += _unseen(diagnosis.unseen, most)
+    if verbose and finding.against:
+        lines += ["not the other mechanisms:", *(f"  not {slug}: {says}" for slug, says in finding.against.items())]
+    return lines
+
+
+def _unseen(unseen: "Sequence[Unseen]", most: int | None) -> list[str]:
+    """Tables that nothing saw, a line a module."""
+    by_module: dict[tuple[str, str, str], list[str]] = {}
+    for one in unseen:
+        by_module.setdefault((one.by, one.named.file, one.remedy), []).append(
+            f"{one.named.table} (line {one.named.line})"
+        )
+    lines = []
+    for (by, file, remedy), tables in list(by_module.items())[:most]:
+        named = ", ".join(tables[:most]) + (f" and {len(tables) - most} more" if most and len(tables) > most else "")
+        lines.append(f"not seen by {by}: {'tables' if len(tables) > 1 else 'table'} {named} of {file}; {remedy}")
+    return lines + _more(len(by_module), most, "modules with tables that were not seen")
+
+
+def _more(count: int, most: int | None, what: str) -> list[str]:
+    return [f"{what}: {count - most} more (-v shows them, and the JSON has all)"] if most and count > most else []
+
+
+def verification_lines(incident: Incident, verification: "Verification") -> list[str]:
+    """What ``verify`` says: the build without a fix, and each fix with its checks."""
+    trace = verification.control.trace
+    lines = [f"without a fix: {'reproduces' if verification.reproduced else 'does not reproduce'}"]
+    lines += [] if verification.reproduced else [f"    {said}" for said in why_not(incident, trace)]
+    lines += [f"    {said}" for said in [told_refused(trace.refused)] if said]
+    for fix in verification.fixes:
+        lines.append(f"{fix.name}: {fix.verdict}: {fix.because}")
+        lines += [f"    {_CHECK[check.ok]}  {check.check}: {check.seen}" for check in fix.checks]
+    return [*lines, f"verified: {', '.join(verification.verified) or 'no fix'}"]
+
+
+def triage_lines(report: dict[str, Any]) -> list[str]:
+    """What ``triage`` says, from its report."""
+    lines = [report["error"]]
+    for frame in report["frames"]:
+        lines.append(f"  {_LINE[frame['matches']]}  {frame['file']}:{frame['line']}  {frame['text'] or ''}")
+    lines += [f"{one['says']}\n    because {one['because']}" for one in report["deductions"]]
+    return lines + [f"note: {note}" for note in report["notes"]]
+
+
+def history_lines(report: dict[str, Any]) -> list[str]:
+    """What ``history`` says, from its report."""
+    commits, runs, kept = report["range"]["commits"], report["runs"], report["kept"]
+    lines = [
+        f"{report['incident']}: {_count(commits, 'commit')}, {_count(runs, 'build')} run, {kept} known from before"
+    ]
+    for what in ("introduced", "fixed"):
+        change, because = report["changes"][what], report["because"][what]
+        if change:
+            lines.append(f"{what}: {change['sha'][:9]} {change['date']} {change['subject']}\n    {because}")
+        else:
+            lines.append(f"{what}: not found; {because}")
+    lines += [f"claims the fix: {one['sha'][:9]} {one['subject']}: {one['verdict']}" for one in report["claims"]]
+    lines += [f"  {one['sha'][:9]}  {one['verdict']}  {one['subject']}: {one['because']}" for one in report["commits"]]
+    return lines + [f"note: {note}" for note in report["notes"]]
+
+
+def postmortem_lines(page: object, verdict: str, report: dict[str, Any]) -> list[str]:
+    """What ``postmortem`` says: where the page is, the verdict, what to do, what is still to be written."""
+    lines = [f"page: {page}", f"verdict: {verdict}", f"mechanism: {report['mechanism']}"]
+    lines += [f"what to do: {report['advice']}"] if report.get("advice") else []
+    lines += [said for said in [told_refused(report["refused"])] if said]
+    missing = ", ".join(name.replace("_", " ") for name in report["missing"])
+    return lines + ([f"still to be written, under postmortem: {missing}"] if missing else [])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,77 @@
+"""The miniature applications: what each has to show, the environment that it starts in, and its traces that are kept.
+
+A new folder in ``tests/applications/`` is found by itself; ``make traces`` keeps its traces, every test reads them here.
+"""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+import yaml
+from environments import COMMON, LIBRARIES, applications_environment
+
+from kit.diagnose.diagnosis import Diagnosis, judge_again
+from kit.diagnose.saved import load_diagnosis
+from kit.incident.load import load
+from kit.incident.model import Incident
+
+APPLICATIONS = Path(__file__).parent / "applications"
+TRACES = Path(__file__).parent / "traces"
+SOURCES = TRACES / "sources.json"
+EXPECTED = {path.parent.name: yaml.safe_load(path.read_text()) for path in sorted(APPLICATIONS.glob("*/expected.yaml"))}
+PAIRS = [(name, line) for name, expected in EXPECTED.items() for line in expected["sqlalchemy"]]
+# What is started for real beside the kept traces, where one of a family is enough: each kind of step, of make and of second
+# registration. A miniature whose expectation says ``family: true`` is one more.
+FAMILIES = {
+    "alias-two-module-names-alembic-in-process",  # served by uvicorn, Alembic
+    "second-class-same-table-other-file",  # Flask-SQLAlchemy
+    "half-import-retried",  # a command
+    "main-module-imported-again-spawn",  # several processes
+    "file-loaded-again-by-path",  # Table()
+    "extend-existing-merged-two-models",  # in silence
+    "model-module-not-imported-by-env",  # Alembic by command line
+    "test-runner-root-second-name",  # pytest
+    "healthy-two-bases",
+} | {name for name, expected in EXPECTED.items() if expected.get("family")}
+
+
+def python(line: str) -> str:
+    """An environment in which every miniature application runs, with one line of SQLAlchemy."""
+    known = {one.partition("==")[0] for one in (*COMMON, *LIBRARIES[line])}
+    more = {
+        one for expected in EXPECTED.values() if line in expected["sqlalchemy"] for one in expected.get("needs") or ()
+    }
+    return applications_environment(line, *sorted(one for one in more if one.partition("==")[0] not in known))
+
+
+def incident_of(folder: Path, line: str = "2.0") -> Incident:
+    """The incident of a folder, in the environment of a line of SQLAlchemy."""
+    incident = load(folder)
+    return incident.model_copy(update={"app": incident.app.model_copy(update={"python": python(line)})})
+
+
+def trace_file(name: str, line: str) -> Path:
+    return TRACES / f"{name}-{line}.jsonl.gz"
+
+
+@cache
+def judged(name: str, line: str = "2.0") -> tuple[Incident, Diagnosis]:
+    """A miniature's diagnosis, judged anew from its kept trace: nothing is started."""
+    incident = load(APPLICATIONS / name)
+    return incident, judge_again(incident, load_diagnosis(trace_file(name, line)))
+
+
+def sites_of(diagnosis: Diagnosis) -> list[str | None]:
+    return [str(site) if site else None for site in (diagnosis.first, diagnosis.second)]
+
+
+def digest(name: str) -> str:
+    """Of all that decides what a startup of a miniature does."""
+    content = yaml.safe_load((APPLICATIONS / name / "incident.yaml").read_text())
+    decides = {key: content.get(key) for key in ("app", "startup", "prepare", "database", "database_env", "expect")}
+    seen = hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode())
+    for path in sorted((APPLICATIONS / name / "app").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            seen.update(f"{path.relative_to(APPLICATIONS)}\n".encode() + path.read_bytes())
+    return seen.hexdigest()[:16]
