@@ -191,6 +191,7 @@ def _notebooks(options) -> int:
 
 
 def _new(options) -> int:
+    from .base.redact import redacted
     from .new import new, report_of, told_of
 
     given = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
