@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(number, _terminated)
     try:
         with once():
-            if getattr(options, "output", None) and options.run is not _check:  # that one makes its folder first
+            if getattr(options, "output", None) and options.run not in (_check, _propose):  # those make a folder
                 pages = options.run is _postmortem
                 _can_write(str(Path(options.output).with_suffix(".html")) if pages else options.output)
             return options.run(options)
@@ -125,6 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     one = command("verify", _verify, "try each fix against each check, and the build without a fix")
     _takes_traces(one, judge_saved=False)
     one.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
+    command(
+        "propose", _propose, "write fixes, try each, and show the ones that hold; -o names a folder for the patches"
+    )
     one = command("triage", _triage, "say from a log alone which builds can have made it, without running anything")
     one.add_argument("--log", metavar="FILE", help="this log, '-' for standard input (default: the incident's own)")
     one.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
@@ -195,7 +198,8 @@ def _new(options) -> int:
     from .new import new, report_of, told_of
 
     given = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
-    written = new(Path(options.folder), **given, run=options.tried, progress=_say)
+    with _progress() as say:
+        written = new(Path(options.folder), **given, run=options.tried, progress=say)
     print(_as_json(redacted(report_of(written))) if options.json else "\n".join(told_of(written)))
     return written.code
 
@@ -256,6 +260,23 @@ def _verify(options) -> int:
     _give(options, verify_report(incident, verification), verification_lines(incident, verification))
     fixed = 0 if verification.verified else 4 if verification.broke else 1
     return _code(verification.control.trace, verification.reproduced) or fixed
+
+
+def _propose(options) -> int:
+    from .base.redact import redacted
+    from .incident.load import load
+    from .verify.propose import propose
+    from .views.proposals import proposals_lines, proposals_report, write_proposals
+
+    incident = load(options.incident)
+    with _progress() as say:
+        proposals = propose(incident, progress=say)
+    lines = proposals_lines(proposals)
+    if options.output:
+        lines += write_proposals(proposals, Path(options.output).expanduser(), incident)
+    report = redacted(proposals_report(proposals))
+    print(_as_json(report) if options.json else _plain("\n".join(lines)))
+    return 3 if not proposals.reproduced else 0 if proposals.verified else 1
 
 
 def _refuse_unknown(incident: "Incident", fixes: list[str] | None) -> None:

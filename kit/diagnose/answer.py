@@ -7,7 +7,7 @@ from ..incident.model import Incident
 from ..startup import run
 from ..trace.expected import shows_incident
 from ..trace.values import Trace
-from .diagnosis import TIMES, decide_looked, look_until_shown, signed
+from .diagnosis import TIMES, decide_mechanism, look_until_shown, signed
 from .signs import may_race
 
 
@@ -29,4 +29,4 @@ def reproduce(incident: Incident, *, progress: Callable[[str], None] = lambda te
     looked = look_until_shown(incident, progress)
     if shows_incident(incident, looked.trace) or incident.expect.check is not None:
         return looked.trace
-    return signed(incident, looked, decide_looked(incident, looked, progress)).trace
+    return signed(incident, looked, decide_mechanism(incident, looked, progress)).trace

@@ -96,6 +96,7 @@ class Diagnosis:
     unseen: tuple[Unseen, ...]
     sites: tuple[Place, ...] = ()
     experiment: Outcome | None = None
+    fault: Fault | None = None
     outcomes: tuple[Outcome, ...] = ()  # of every experiment that was run, those that refuted among them
 
     @property
@@ -132,7 +133,7 @@ def diagnose(
         progress(Step("starting the application, and a second time going on past failures", "diagnosis", 0, 3))
         seen, going_on = pool.submit(look_until_shown, incident, progress), pool.submit(reproduce, incident, go_on=True)
         looked = seen.result()
-        decision = decide_looked(incident, looked, progress)
+        decision = decide_mechanism(incident, looked, progress)
         beyond = going_on.result()
         progress(Step(f"{decision.finding.mechanism}; looking for the smallest reproduction", "diagnosis", 2, 3))
         smallest = None
@@ -150,6 +151,13 @@ def diagnose(
         asked = decision.about
         hypotheses = test_all(incident, looked.trace, asked, smallest, executor=pool, progress=progress)
     return _diagnosis(incident, looked, beyond, decision, smallest, hypotheses)
+
+
+def decide_mechanism(
+    incident: Incident, looked: Looked, progress: Callable[[str], None] = lambda text: None
+) -> "Decision":
+    """The mechanism of a startup that was looked at; an experiment that decides it is run."""
+    return _decided(incident, looked, lambda experiment: decide(experiment, _case(incident, looked).sources), progress)
 
 
 def judge_again(incident: Incident, kept: Diagnosis | Trace) -> Diagnosis:
@@ -241,13 +249,9 @@ def _diagnosis(
         unseen=unseen_models(incident, looked),
         sites=fault.places if fault is not None else _places(first, second),
         experiment=decision.experiment,
+        fault=fault and replace(fault, experiment=None),
         outcomes=outcomes,
     )
-
-
-def decide_looked(incident: Incident, looked: Looked, progress: Callable[[str], None] = lambda text: None) -> Decision:
-    """The mechanism of a startup, each experiment run as it is asked for."""
-    return _decided(incident, looked, lambda experiment: decide(experiment, _case(incident, looked).sources), progress)
 
 
 def _decided(

@@ -11,7 +11,7 @@ from ..startup.migrations import Migrations
 from ..trace.judged import CheckResult
 from ..trace.saved import load, save
 from ..trace.values import TYPES, Conflict, Trace
-from .case import Outcome, Place
+from .case import Fault, Outcome, Place
 from .definitions import Column, Definitions
 from .diagnosis import Diagnosis, Looked, Unseen
 from .hypotheses import Tested
@@ -26,6 +26,7 @@ _TYPES = (
         Conflict,
         Definitions,
         Diagnosis,
+        Fault,
         Finding,
         Looked,
         Migrations,

@@ -16,7 +16,7 @@ from ..base.errors import RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.redact import public_part, redact, safe
 from ..base.scan import kinds_in, refuse_secrets
-from ..diagnose.diagnosis import Looked, decide_looked, look_until_shown, signed
+from ..diagnose.diagnosis import Looked, decide_mechanism, look_until_shown, signed
 from ..diagnose.meaning import MEANINGS, Meaning
 from ..incident.model import Incident
 from ..startup.migrations import flask_application
@@ -108,7 +108,7 @@ def make_guard(
     with pool_of(executor) as pool:
         progress("starting the application")
         looked = pool.submit(look_until_shown, incident).result()
-        decision = decide_looked(incident, looked, progress)
+        decision = decide_mechanism(incident, looked, progress)
         looked = signed(incident, looked, decision)
         finding, conflict, fault = decision.finding, decision.conflict, decision.fault
         reproduced = shows_incident(incident, looked.trace)

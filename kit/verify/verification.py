@@ -10,7 +10,7 @@ from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..base.redact import redact
 from ..diagnose.definitions import one_place
-from ..diagnose.diagnosis import decide_looked, look_at, look_until_shown, quiet_mechanisms, signed
+from ..diagnose.diagnosis import decide_mechanism, look_at, look_until_shown, quiet_mechanisms, signed
 from ..incident.model import Incident
 from ..startup.checks import Asker, answer_checks
 from ..startup.workspace import refuse_patches
@@ -111,10 +111,10 @@ def verify(
         if not beside:
             futures = {pool.submit(attempt, incident, name): name for name in names}
         for number, future in enumerate(as_completed(futures), 1):
-            one = results[futures[future]] = _result(
+            one = results[futures[future]] = judge_fix(
                 incident, futures[future], _of_fix(incident, futures[future], future), control
             )
-            held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold"
+            held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks pass"
             why = "" if one.verdict == "cures" else f": {_short(one.because)}"
             says = f"fix {number} of {len(names)}, {one.name}: {held}, {one.verdict}{why}"
             progress(Step(says, "fixes", number + 1, len(names) + 1))
@@ -130,7 +130,7 @@ def attempt(incident: Incident, fix: str | None = None) -> Attempt:
         looked = look_until_shown(incident, checks=True)
         needs_mechanism = incident.expect.error is None and incident.expect.check is None
         if needs_mechanism and not shows_incident(incident, looked.trace):
-            looked = signed(incident, looked, decide_looked(incident, looked))
+            looked = signed(incident, looked, decide_mechanism(incident, looked))
     else:
         looked = signed(incident, look_at(incident, fix=fix, checks=True), None)
     return Attempt(
@@ -160,7 +160,8 @@ def _short(text: str, most: int = 200) -> str:
     return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
 
 
-def _result(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
+def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
+    """The verdict on a fix that was started, beside the control."""
     tried = replace(tried, reproduced=still_there(incident, tried.trace, control.trace))
     checks = (_gone(incident, tried), *tried.checks, *_implied(incident, tried, control))
     verdict, because = _judge(tried, control, checks, incident_tables(incident, control.trace))
@@ -198,11 +199,13 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
 def _gone(incident: Incident, tried: Attempt) -> CheckResult:
     shown = incident.expect.error or "the incident"
     where = [f"{one.error} at {one.second.site}" for one in tried.trace.conflicts]
-    seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"gone: {shown}"
+    seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"not seen any more: {shown}"
     unseen = tried.uncompiled or (tried.trace.broke if tried.trace.cut else None)
     if unseen and not tried.reproduced:
-        return CheckResult("incident's error gone", None, f"not seen, before the startup ended: {unseen}", kind="gone")
-    return CheckResult("incident's error gone", not tried.reproduced, seen, kind="gone")
+        return CheckResult(
+            "original error no longer occurs", None, f"not seen, before the startup ended: {unseen}", kind="gone"
+        )
+    return CheckResult("original error no longer occurs", not tried.reproduced, seen, kind="gone")
 
 
 def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
@@ -284,9 +287,9 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     told_apart = [one for one in checks if one.ok is False and one not in failed]
     unasked = [one for one in checks if one.ok is None]
     if not failed and not unasked:
-        held = f"all {len(checks)} checks hold"
+        held = f"all {len(checks)} checks pass"
         if told_apart:
-            held = f"every check holds but what fails as it did before, for a reason of its own: {_in_short(told_apart[0])}"
+            held = f"every check passes but what fails as it did before, for a reason of its own: {_in_short(told_apart[0])}"
         return "cures", f"the error is gone, and {held}"
     if not failed:
         said = "; ".join(_in_short(one) for one in unasked[:2])
@@ -299,7 +302,7 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     if wrong and all(step.ok for step in trace.steps):
         return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong[:2])
     if not start.ok and any(one.kind == "clean_start" for one in failed):
-        return "does-not-cure", f"the error is gone, and the next one stands behind it: {start.seen}"
+        return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
     return "hides", "the error is gone and the start is clean, but " + "; ".join(
         f"{c.check}: {c.seen}" for c in failed[:2]
     )

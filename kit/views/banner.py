@@ -134,6 +134,8 @@ def overview(
     line = para(_status(incident, head, history), kind="kit-status")
     run = line_of_times(para(f"Run {now():%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."))
     facts = [*_what_broke(incident, trace, head), *_failed(incident, trace)]
+    if trace.swallowed and _conflict(trace, diagnosis) is None:
+        facts.append(_swallowed(trace, None))
     left = [para(strong("Cause. "), *_cause(trace, diagnosis))]
     left += [items(sites)] if (sites := _sites(trace, diagnosis, with_error=False)) else []
     left += [items(facts)] if facts else []
@@ -193,12 +195,12 @@ def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
     if meaning is None:
         said = "No fault was found." if finding.mechanism == "none" else "The mechanism is undecided."
         yield part(said + " ")
-        yield with_places(sentence(shortly(finding.because[-1], 300))) if finding.because else part("")
+        yield with_places(sentence(shortly(finding.because[0], 300))) if finding.because else part("")
         return
     conflict = _conflict(trace, diagnosis)
     yield part(f"{meaning.happened} ")
     if conflict is None:
-        yield with_places(sentence(shortly(finding.because[-1], 300))) if finding.because else part("")
+        yield with_places(sentence(shortly(finding.because[0], 300))) if finding.because else part("")
         return
     rejected = conflict.second.outcome == "rejected"
     what = "SQLAlchemy rejects the second definition" if rejected else "The second definition raises no error"
@@ -299,7 +301,9 @@ def _failed(incident: Incident, trace: Trace) -> list[Part]:
     if trace.conflicts:
         return facts
     for step in [step for step in trace.steps if step.ok is False and not step.broke][:3]:
-        facts.append(join(f"Step {step.number} (", code(step), f") failed: {step.error or 'without a word'}"))
+        facts.append(
+            join(f"Step {step.number} (", code(step), f") failed: {shortly(step.error or 'without a word', 200)}")
+        )
         facts += [part(said) for said in advice(incident, step.error)]
     return facts
 

@@ -5,7 +5,9 @@ import re
 from ..incident.model import Incident
 from .markup import Part, code, fold, join, patch
 
-_OF_GIT = re.compile(r"(diff --git|index |From |Date: |Subject: )")  # lines of a patch that say nothing of what changes
+_OF_GIT = re.compile(
+    r"(diff --git|index |From |Date: |Subject: |(new|deleted) file mode|(old|new) mode|similarity |rename )"
+)  # lines of a patch that say nothing of what changes
 
 
 def patch_of(incident: Incident, path: str, *, most: int) -> list[Part]:
