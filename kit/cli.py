@@ -194,13 +194,14 @@ def _notebooks(options) -> int:
 
 
 def _new(options) -> int:
-    from .base.redact import redacted
-    from .new import new, report_of, told_of
+    from .new import new
+    from .views.written import new_lines, new_report
 
     given = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
     with _progress() as say:
         written = new(Path(options.folder), **given, run=options.tried, progress=say)
-    print(_as_json(redacted(report_of(written))) if options.json else "\n".join(told_of(written)))
+    options.output = None
+    _give(options, new_report(written), new_lines(written))
     return written.code
 
 

@@ -223,20 +223,19 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
         )
     ]
     if unsaid:
-        rows = [(code(f"{e.file}:{e.line}"), code(names[e.importer]), code(names[e.imported])) for e in unsaid[:_MOST]]
-        shown = table("Ran without an import statement", ("at", "importer", "executed"), rows)
+        rows = [(code(f"{e.file}:{e.line}"), code(names[e.imported])) for e in unsaid[:_MOST]]
+        shown = table("Ran without an import statement", ("at", "executed"), rows)
         parts.append(fold(f"{_first_of(unsaid, 'import')} that ran without an import statement", shown))
     if never:
         rows = [
             (
                 code(f"{s.file}:{s.line}"),
-                code(s.importer),
                 code(s.imported),
                 s.where if s.file in loaded else "a module that was not imported",
             )
             for s in never[:_MOST]
         ]
-        shown = table("In the code, and never ran", ("at", "importer", "imported", "where"), rows)
+        shown = table("In the code, and never ran", ("at", "imported", "where"), rows)
         parts.append(fold(f"{_first_of(never, 'import statement')} that never ran", shown))
     return Shown(parts)
 
