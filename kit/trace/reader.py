@@ -83,6 +83,7 @@ class _Reader:
     def __init__(self, collected: Collected):
         self.collected = collected
         self.bodies = Bodies(collected)
+        self.interrupted: set[str] = set()  # trace files of processes that were executing a body when they were stopped
         self.unbound: set[str] = set()  # names that a failed statement did not bind
         self.kinds: dict[str, Callable[[dict, _At], None]] = {
             "behind": self.behind,
@@ -120,6 +121,8 @@ class _Reader:
                     self.hung(event, self.collected.process_of.get(file))
                     continue
                 kind = event["k"]
+                if outcome.stopped is not None and self.of_the_stop(event, file, outcome.stopped.at):
+                    continue
                 if not in_order(event):
                     self.collected.lose(kind)
                     continue
@@ -135,6 +138,15 @@ class _Reader:
                     self.collected.lose(kind)
         self.collected.forget_our_interrupt()
         self.collected.imports.sort(key=lambda import_: import_.number)
+
+    def of_the_stop(self, event: dict, file: str, stopped: int) -> bool:
+        """Is it an end that came of the kit's stopping a server: an error that passes a body, or mappers of half a startup?"""
+        if _stamped(event) <= stopped:
+            return False
+        if event["k"] == "done" and event.get("error") is not None:
+            self.interrupted.add(file)
+            return True
+        return event["k"] in ("exit", "stepped") or event["k"] == "judged" and file in self.interrupted
 
     def hung(self, event: dict, process: int | None) -> None:
         """The interrupt passed the frames that the main thread was in: the application's innermost is where it was."""
