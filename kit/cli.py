@@ -108,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     _takes_traces(one)
     one.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="every table that was not seen, and what rules out each other mechanism",
+    )
+    one.add_argument(
         "--smallest",
         choices=("quick", "full"),
         default="quick",
@@ -200,8 +206,8 @@ def _new(options) -> int:
 
 
 def _reproduce(options) -> int:
+    from .diagnose.answer import reproduce
     from .incident.load import load
-    from .startup.run import reproduce
     from .trace.expected import shows_incident
     from .trace.values import Trace
     from .views.report import reproduce_report
@@ -236,10 +242,8 @@ def _diagnose(options) -> int:
     if options.format:
         _give_to_ci(options, incident, report)
     else:
-        _give(options, report, diagnosis_lines(incident, diagnosis))
-    asked = incident.expect.error or incident.expect.table
-    healthy = diagnosis.finding.mechanism == "none" and not asked
-    return 4 if diagnosis.trace.broke else 0 if diagnosis.reproduced or healthy else 3
+        _give(options, report, diagnosis_lines(incident, diagnosis, verbose=options.verbose))
+    return _code(diagnosis.trace, diagnosis.reproduced)
 
 
 def _verify(options) -> int:

@@ -8,6 +8,7 @@ from ..incident.revisions import Operation, Revision
 from ..incident.source import Named, Statement
 from ..incident.variables import Reading
 from ..startup.migrations import Migrations
+from ..trace.judged import CheckResult
 from ..trace.saved import load, save
 from ..trace.values import TYPES, Conflict, Trace
 from .case import Fault, Outcome, Place
@@ -20,6 +21,7 @@ from .smallest import Smallest
 _TYPES = (
     *TYPES,
     *(
+        CheckResult,
         Column,
         Conflict,
         Definitions,

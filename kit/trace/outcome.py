@@ -27,8 +27,8 @@ class Outcome:
     # -- why it broke
 
     def broke(self) -> Broke | None:
-        """Why the run itself broke: the first process that did."""
-        return next((why for outcome in self.ended if (why := self._why(outcome))), None)
+        """Why the run itself broke: the first process that did. A server that ended of its own is a step that failed."""
+        return next((why for outcome in self.ended if (why := self._why(outcome)) and why.kind != "died"), None)
 
     def _why(self, outcome: Ended) -> Broke | None:
         """Why a process broke, where that is not an error of the application's steps."""

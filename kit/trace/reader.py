@@ -268,7 +268,8 @@ class _Reader:
 
     def engine(self, event: dict, where: _At) -> None:
         chain, driver = self.collected.chain(where.process, event), self.collected.paths.text(event["driver"])
-        self.collected.engines.append(EngineMade(driver, bool(event.get("async")), chain, *where))
+        database = self.collected.paths.text(event.get("db", ""))
+        self.collected.engines.append(EngineMade(driver, bool(event.get("async")), chain, *where, database))
 
     def behind(self, event: dict, where: _At) -> None:
         """A run that goes on past failures went past this one."""

@@ -10,7 +10,7 @@ from ..base.janitor import write_whole
 from ..base.scan import refuse_secrets
 from ..incident.model import Incident
 from ..verify.propose import Proposal, Proposals
-from .markup import Shown, code, fold, items, join, para, patch, strong, word
+from .markup import Shown, absent, code, fold, items, join, para, patch, strong, word
 
 _WORDS = {True: "pass", False: "fail", None: "undecided"}
 
@@ -98,8 +98,10 @@ def _from(file: Path, incident: Incident) -> str:
     return file.relative_to(home).as_posix() if file.is_relative_to(home) else str(file)
 
 
-def proposals(found: Proposals) -> Shown:
+def proposals(found: Proposals | None) -> Shown:
     """Each change that holds with its patch and what its checks saw; then what was tried and did not hold."""
+    if found is None:
+        return absent("A fix of the incident file is verified, or there is nothing to fix: the kit proposed none.")
     parts = []
     for proposal in [tried for tried in found.tried if tried.verdict == "cures"]:
         says = para(strong(proposal.name), ": ", proposal.says)
