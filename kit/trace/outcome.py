@@ -124,7 +124,8 @@ class Outcome:
             path = outcome.folder / name
             if path.exists():
                 with path.open("rb") as file:
-                    size = outcome.asked.printed.get(name, 0) if outcome.asked else path.stat().st_size
+                    asked = outcome.asked or outcome.stopped
+                    size = asked.printed.get(name, 0) if asked else path.stat().st_size
                     file.seek(max(0, size - _PRINTED))
                     text += file.read(min(size, _PRINTED)).decode("utf-8", "replace")
         return self.text(text)
