@@ -317,7 +317,7 @@ def look_at(
     incident = incident.with_fix(fix)
     asker = Asker(incident, all=incident.expect.empty if checks is None else checks)
     with workspace(incident, changes) as space:
-        trace = run_startup(incident, space, judge=True, while_up=asker)
+        trace = run_startup(incident, space, judge=True, while_up=asker, progress=progress)
         progress(first_answer(trace))
         config = find_config(incident, space)
         migrations, created, stopped = asker.migrated, {}, None
