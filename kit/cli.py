@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(number, _terminated)
     try:
         with once():
-            if getattr(options, "output", None) and options.run is not _check:  # that one makes its folder first
+            if getattr(options, "output", None) and options.run not in (_check, _propose):  # those make a folder
                 pages = options.run is _postmortem
                 _can_write(str(Path(options.output).with_suffix(".html")) if pages else options.output)
             return options.run(options)
@@ -108,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     _takes_traces(one)
     one.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="every table that was not seen, and what rules out each other mechanism",
+    )
+    one.add_argument(
         "--smallest",
         choices=("quick", "full"),
         default="quick",
@@ -119,6 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     one = command("verify", _verify, "try each fix against each check, and the build without a fix")
     _takes_traces(one, judge_saved=False)
     one.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
+    command(
+        "propose", _propose, "write fixes, try each, and show the ones that hold; -o names a folder for the patches"
+    )
     one = command("triage", _triage, "say from a log alone which builds can have made it, without running anything")
     one.add_argument("--log", metavar="FILE", help="this log, '-' for standard input (default: the incident's own)")
     one.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
@@ -185,17 +194,20 @@ def _notebooks(options) -> int:
 
 
 def _new(options) -> int:
-    from .new import new, report_of, told_of
+    from .new import new
+    from .views.written import new_lines, new_report
 
     given = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
-    written = new(Path(options.folder), **given, run=options.tried, progress=_say)
-    print(_as_json(redacted(report_of(written))) if options.json else "\n".join(told_of(written)))
+    with _progress() as say:
+        written = new(Path(options.folder), **given, run=options.tried, progress=say)
+    options.output = None
+    _give(options, new_report(written), new_lines(written))
     return written.code
 
 
 def _reproduce(options) -> int:
+    from .diagnose.answer import reproduce
     from .incident.load import load
-    from .startup.run import reproduce
     from .trace.expected import shows_incident
     from .trace.values import Trace
     from .views.report import reproduce_report
@@ -230,10 +242,8 @@ def _diagnose(options) -> int:
     if options.format:
         _give_to_ci(options, incident, report)
     else:
-        _give(options, report, diagnosis_lines(incident, diagnosis))
-    asked = incident.expect.error or incident.expect.table
-    healthy = diagnosis.finding.mechanism == "none" and not asked
-    return 4 if diagnosis.trace.broke else 0 if diagnosis.reproduced or healthy else 3
+        _give(options, report, diagnosis_lines(incident, diagnosis, verbose=options.verbose))
+    return _code(diagnosis.trace, diagnosis.reproduced)
 
 
 def _verify(options) -> int:
@@ -251,6 +261,23 @@ def _verify(options) -> int:
     _give(options, verify_report(incident, verification), verification_lines(incident, verification))
     fixed = 0 if verification.verified else 4 if verification.broke else 1
     return _code(verification.control.trace, verification.reproduced) or fixed
+
+
+def _propose(options) -> int:
+    from .base.redact import redacted
+    from .incident.load import load
+    from .verify.propose import propose
+    from .views.proposals import proposals_lines, proposals_report, write_proposals
+
+    incident = load(options.incident)
+    with _progress() as say:
+        proposals = propose(incident, progress=say)
+    lines = proposals_lines(proposals)
+    if options.output:
+        lines += write_proposals(proposals, Path(options.output).expanduser(), incident)
+    report = redacted(proposals_report(proposals))
+    print(_as_json(report) if options.json else _plain("\n".join(lines)))
+    return 3 if not proposals.reproduced else 0 if proposals.verified else 1
 
 
 def _refuse_unknown(incident: "Incident", fixes: list[str] | None) -> None:

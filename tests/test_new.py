@@ -8,9 +8,9 @@ import pytest
 from environments import applications_environment
 
 from kit.incident import load
+from kit.incident.project import Project
 from kit.new.environment import database_variables, stand_in, variables_of
-from kit.new.evidence import common, stable
-from kit.new.project import Project
+from kit.triage.evidence import common, stable
 
 SMALL = (
     "flask==3.1.3",

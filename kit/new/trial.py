@@ -3,7 +3,6 @@
 What a trial shows instead tells what the next one has otherwise (:mod:`kit.new.lessons`).
 """
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -13,13 +12,14 @@ from pathlib import Path
 from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
 from ..incident.model import Incident
+from ..incident.project import Project
 from ..startup.run import reproduce
 from ..trace.expected import shows_incident
 from ..trace.values import Error, Trace
+from ..triage.evidence import Evidence, common, evidence_of
 from ..triage.logs import read_log
 from .candidates import Start
-from .evidence import Evidence, common, evidence_of
-from .project import Project
+from .environment import Variable
 
 MOST_TRIALS = 24
 MOST_SECONDS = 170.0
@@ -112,6 +112,8 @@ class Search:
     python: str
     folder: Path
     progress: Callable[[str], None]
+    variables: list[Variable] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
 
     def incident(self, setup: Setup, expected: str | None = None) -> Incident:
@@ -220,16 +222,19 @@ def _seen(project: Project, trace: Trace) -> Evidence:
     output = failed.output if failed is not None else "\n".join(step.output for step in trace.steps)
     seen = evidence_of(read_log(output), output, project)
     error = failed.exception if failed is not None else None
-    if error is None or seen.type.rpartition(".")[2] == error.type.rpartition(".")[2]:
+    if error is None:
         return seen
-    modules = frozenset(re.findall(r"No module named '?([\w.]+)'?", error.text)) | (
-        {error.name} if error.name and error.type == "ModuleNotFoundError" else set()
-    )
-    variables = frozenset(re.findall(r"^'([A-Z][A-Z0-9_]+)'$", error.text)) if error.type == "KeyError" else frozenset()
+    # Its whole text, where what was printed is its first line, or of another error.
+    text = str(error)
+    own = evidence_of(read_log(""), f"{error.type}: {error.text}\n", project)
     return replace(
-        seen, error=str(error), type=error.type, text=error.text, missing_modules=seen.missing_modules | modules,
-        missing_variables=seen.missing_variables | variables,
-    )  # fmt: skip
+        seen,
+        error=text,
+        type=error.type,
+        text=error.text,
+        missing_modules=seen.missing_modules | own.missing_modules,
+        missing_variables=seen.missing_variables | own.missing_variables,
+    )
 
 
 def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tuple[int, str | None]:

@@ -27,8 +27,8 @@ class Outcome:
     # -- why it broke
 
     def broke(self) -> Broke | None:
-        """Why the run itself broke: the first process that did."""
-        return next((why for outcome in self.ended if (why := self._why(outcome))), None)
+        """Why the run itself broke: the first process that did. A server that ended of its own is a step that failed."""
+        return next((why for outcome in self.ended if (why := self._why(outcome)) and why.kind != "died"), None)
 
     def _why(self, outcome: Ended) -> Broke | None:
         """Why a process broke, where that is not an error of the application's steps."""
@@ -124,7 +124,8 @@ class Outcome:
             path = outcome.folder / name
             if path.exists():
                 with path.open("rb") as file:
-                    size = outcome.asked.printed.get(name, 0) if outcome.asked else path.stat().st_size
+                    asked = outcome.asked or outcome.stopped
+                    size = asked.printed.get(name, 0) if asked else path.stat().st_size
                     file.seek(max(0, size - _PRINTED))
                     text += file.read(min(size, _PRINTED)).decode("utf-8", "replace")
         return self.text(text)

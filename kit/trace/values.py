@@ -46,6 +46,11 @@ class Broke:
         """Does it lie outside of the application, so that another run of the same build may end otherwise?"""
         return self.kind in _FROM_OUTSIDE
 
+    @property
+    def of_the_kit(self) -> bool:
+        """Does it come of how the application is run, so that it is no incident of its own?"""
+        return self.from_outside or self.kind == "no-sqlalchemy"
+
 
 class Frame(NamedTuple):
     """One line that was being executed; ``file`` is relative to the application's root if it is the application's."""
@@ -161,6 +166,62 @@ class Registration:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """Something took a name in a registry of a library: a metric, a blueprint, an endpoint, a route, a task, a class.
+
+    :ivar kind: metric, blueprint, endpoint, task, route, include, mount, schema or model; ``blueprint made``: it was constructed
+    :ivar registry: number of the registry in its process; 0 for one that is a process's own
+    :ivar key: the name or path that is taken
+    :ivar object: number of what takes it; 0 where that cannot be told apart
+    :ivar definition: where that is defined, for a function
+    :ivar more: the methods of a route, the rule of an endpoint
+    """
+
+    kind: str
+    registry: int
+    key: str
+    object: int
+    definition: Site | None
+    more: tuple[str, ...]
+    process: int
+    step: str
+    thread: str | None
+    frame: Frame  # the line that registers it
+    real: str | None  # its file with links resolved
+    chain: tuple[Frame, ...]  # every frame from the step to that line
+    within: int | None  # number of the import that it happened in
+    at: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """A log record with an exception, or one that was lost because its logger is disabled."""
+
+    logger: str
+    level: int
+    text: str
+    lost: bool
+    error: Error | None
+    site: Frame | None
+    chain: tuple[Frame, ...]
+    process: int
+    step: str
+    at: int
+
+
+@dataclass(frozen=True)
+class Silenced:
+    """``logging.config`` disabled loggers that were there before it."""
+
+    loggers: tuple[str, ...]
+    site: Frame | None
+    chain: tuple[Frame, ...]
+    process: int
+    step: str
+    at: int
+
+
+@dataclass(frozen=True)
 class Conflict:
     """A second definition of a table that was rejected."""
 
@@ -183,7 +244,10 @@ class Swallowed:
 
 @dataclass(frozen=True)
 class EngineMade:
-    """An engine came to be; ``driver`` is the URL's, as in ``postgresql+asyncpg``, ``asynchronous`` what that driver is."""
+    """An engine came to be; ``driver`` is the URL's, as in ``postgresql+asyncpg``, ``asynchronous`` what that driver is.
+
+    :ivar database: the URL's: a name, or SQLite's file; "" in memory
+    """
 
     driver: str
     asynchronous: bool
@@ -191,6 +255,12 @@ class EngineMade:
     process: int
     step: str
     at: int
+    database: str = ""
+
+    @property
+    def on_scratch(self) -> bool:
+        """Is it for the scratch database of the run?"""
+        return self.database == "scratch" or "/scratch/scratch.db" in self.database
 
     @property
     def site(self) -> Frame | None:
@@ -232,6 +302,19 @@ class StepResult:
 
 
 @dataclass(frozen=True)
+class Sign:
+    """What is wrong with a startup and that no error of it shows.
+
+    :ivar kind: ``check`` or ``mappers`` that fails, ``expected-check``, or ``mechanism`` that raises nothing
+    :ivar text: the check, or the mechanism's slug
+    """
+
+    kind: str
+    text: str
+    table: str | None = None
+
+
+@dataclass(frozen=True)
 class Trace:
     """One startup, step by step."""
 
@@ -249,9 +332,13 @@ class Trace:
     broke: Broke | None  # why the run itself broke; None if it came to its end
     lost: tuple[str, ...]  # what could not be recorded
     provenance: dict[str, Any]
+    entries: tuple[Entry, ...] = ()
+    records: tuple[Record, ...] = ()
+    silenced: tuple[Silenced, ...] = ()
     forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
     engines: tuple[EngineMade, ...] = ()
+    signs: tuple[Sign, ...] = ()  # asked for where ``expect`` needs them: see :mod:`kit.trace.expected`
     before: tuple[dict, ...] = ()  # as ``created``, of what ran before the startup; ``step`` is "prepare 1" and so on
 
     @classmethod
@@ -387,12 +474,16 @@ TYPES = (
     Broke,
     Edges,
     EngineMade,
+    Entry,
     Error,
     Frame,
     Import,
     Metadata,
     Place,
+    Record,
     Registration,
+    Silenced,
+    Sign,
     Site,
     StepResult,
     Swallowed,

@@ -16,7 +16,7 @@ from ..base.errors import RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.redact import public_part, redact, safe
 from ..base.scan import kinds_in, refuse_secrets
-from ..diagnose.diagnosis import Looked, find_mechanism, look_at
+from ..diagnose.diagnosis import Looked, decide_mechanism, look_until_shown, signed
 from ..diagnose.meaning import MEANINGS, Meaning
 from ..incident.model import Incident
 from ..startup.migrations import flask_application
@@ -107,10 +107,11 @@ def make_guard(
     """
     with pool_of(executor) as pool:
         progress("starting the application")
-        looked = pool.submit(look_at, incident).result()
-        finding, conflict, fault = find_mechanism(incident, looked)
-        silent = fault is not None and incident.expect.error is None and incident.expect.table in (None, fault.table)
-        reproduced = silent or shows_incident(incident, looked.trace)
+        looked = pool.submit(look_until_shown, incident).result()
+        decision = decide_mechanism(incident, looked, progress)
+        looked = signed(incident, looked, decision)
+        finding, conflict, fault = decision.finding, decision.conflict, decision.fault
+        reproduced = shows_incident(incident, looked.trace)
         name = _name(incident)
 
         def none(because: str, tried: tuple[Tried, ...] = ()) -> Guard:

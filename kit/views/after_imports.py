@@ -33,6 +33,8 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     rows = after_each_import(trace)
     if not rows:
         return absent("No module of the application was executed.")
+    if not any(row["tables_total"] or row["rejected"] for row in rows):
+        return absent("No table reached a metadata.")
     telling = [row for row in rows if row["registered"] or row["rejected"] or row["extended"] or not row["ok"]]
     moments = [
         Moment(

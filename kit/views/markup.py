@@ -15,7 +15,7 @@ from ..base.redact import safe
 from ..base.scan import REMEDY, kinds_shown
 from .live_style import LIVE_STYLE
 
-_UNBROKEN = 34  # characters of a word of code that stay in one line
+_UNBROKEN = 26  # characters of a word of code that stay in one line
 _LABEL = 160  # characters of a column's name
 # JupyterLab sets cells flush right, fixes the width of columns and keeps no class's colour: what it needs stands at the
 # element, in properties that it keeps in a notebook that is not trusted too. The page takes these out, it has its own style.

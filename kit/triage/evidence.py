@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..base.redact import public_part
-from ..triage.frames import Placed, is_console_script, is_library, names_in, place
-from ..triage.logs import Log, LogFrame, Raised, Traceback
-from .deployments import program_of, split_lines
-from .project import Project
+from ..incident.deployments import program_of, split_lines
+from ..incident.project import Project
+from .frames import Placed, is_console_script, is_library, names_in, place
+from .logs import Log, LogFrame, Raised, Traceback
 
 _LIBRARY = re.compile(
     r"(?P<prefix>.*?)[/\\]lib(?:64)?[/\\]python(?P<version>3\.\d+)[/\\](?:site|dist)-packages[/\\](?P<rest>.+)"
@@ -325,6 +325,8 @@ def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program 
         return Program("django", command[1] if command else "", because)
     if top in ("IPython", "ipykernel", "nbclient", "papermill"):
         return Program("jupyter", "", because)
+    if top == "fastapi_cli":
+        return Program("fastapi", "", because)
     if top in ("starlette", "fastapi"):
         return Program("uvicorn", "", because)
     if top in ("werkzeug",):

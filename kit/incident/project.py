@@ -147,6 +147,10 @@ class Project:
             for name, folders in found.items()
         }
 
+    def shadowed(self, folder: str) -> list[str]:
+        """Libraries that sources import by a name which a folder holds too."""
+        return [name for name, folders in self.importable.items() if folder in folders and name in self.imported]
+
     def inside_package(self, folder: str) -> bool:
         return folder != "." and self.has(f"{folder}/__init__.py")
 
@@ -175,17 +179,22 @@ class Project:
         return top in self.importable and top not in sys.stdlib_module_names
 
     @cached_property
-    def libraries(self) -> dict[str, str]:
-        """Top-level names that sources import and that are neither the standard library's nor their own, each with its place."""
+    def imported(self) -> dict[str, str]:
+        """Top-level names that sources import and that are not the standard library's, each with its first place."""
         found: dict[str, str] = {}
         statement = re.compile(r"^(?:from\s+([A-Za-z_]\w*)[\w.]*\s+import|import\s+([A-Za-z_]\w*))", re.M)
         for name in self.sources:
             text = self.text(name)
             for one in statement.finditer(text):
                 top = one[1] or one[2]
-                if top not in sys.stdlib_module_names and top not in self.importable and top not in found:
+                if top not in sys.stdlib_module_names and top not in found:
                     found[top] = f"{name}:{text.count(chr(10), 0, one.start()) + 1}"
         return found
+
+    @property
+    def libraries(self) -> list[str]:
+        """Those of them that are not the project's own."""
+        return [name for name in self.imported if name not in self.importable]
 
     # -- what a start needs
 

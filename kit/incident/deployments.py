@@ -82,14 +82,15 @@ def program_of(line: str) -> str:
     return name
 
 
-def deployments_of(project: Project) -> list[Command]:
+def commands_of(project: Project) -> list[Command]:
     """Every start that the application's files give, by weight."""
     found = [*_procfiles(project), *_images(project), *_composes(project), *_scripts(project), *_consoles(project)]
     found += [*_others(project), *_makefiles(project), *_readme(project)]
     seen, kept = set(), []
     for one in sorted(found, key=lambda one: -one.weight):
         key = (one.lines, one.workdir)
-        if one.lines and key not in seen:
+        known = one.lines and (program_of(one.lines[-1]) in _KNOWN or one.lines[-1].startswith("call "))
+        if known and key not in seen:
             seen.add(key)
             kept.append(one)
     return kept

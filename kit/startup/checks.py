@@ -11,29 +11,34 @@ from pathlib import Path
 from ..base.redact import redact
 from ..incident.model import Incident
 from ..incident.steps import Check, Http
-from ..startup.child.uncompiled import uncompiled
-from ..startup.migrations import Migrations, last_line, look
-from ..startup.process import command_line, run
-from ..startup.workspace import Workspace
 from ..trace.judged import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
-from ..trace.values import Trace
+from ..trace.values import Trace, executed_by_alembic
+from .child.uncompiled import uncompiled
+from .migrations import Migrations, last_line, look
+from .process import command_line, run
+from .workspace import Workspace
 
+_EXPECTED = -1  # the number of the check that the incident is
+_MOST_READ = 8 << 20  # bytes of an answer in which a text is looked for
 _NO_SERVER = "no server is up"
-_UNCOMPILED = str(Path(__file__).parents[1] / "startup" / "child" / "uncompiled.py")
+_UNCOMPILED = str(Path(__file__).parent / "child" / "uncompiled.py")
 
 
 class Asker:
     """Asks what has to be asked while the application is up; what needs the trace comes after."""
 
-    def __init__(self, incident: Incident):
+    def __init__(self, incident: Incident, *, all: bool = True):
+        """``all``: every check, and not only the one that the incident is."""
         self.incident = incident
+        self.checks = incident.checks if all else []
         self.answers: dict[int, CheckResult] = {}
         self.migrated: Migrations | None = None
         self.uncompiled: str | None = None  # a file that a patch made such that Python cannot compile it
 
     def __call__(self, space: Workspace, port: int | None) -> None:
         self.uncompiled = _uncompiled(space, self.incident) if space.patched else None
-        for number, check in enumerate(self.incident.checks):
+        expected = self.incident.expect.check
+        for number, check in [*enumerate(self.checks), *([(_EXPECTED, expected)] if expected else [])]:
             if check.http is not None:
                 self.answers[number] = _ask_http(check, check.http, self.incident, port)
             elif check.command is not None:
@@ -45,16 +50,17 @@ class Asker:
         found = self.migrated = look(self.incident, space, check.migrations, name)
         if found.problem:
             ok = None if found.broke is not None and found.broke.from_outside else False
-            return CheckResult(str(check), ok, found.problem, kind="migrations")
-        problems = []
-        if found.current != found.heads:
+            return CheckResult(str(check), ok, found.problem, kind="migrations", behind=True)
+        problems = list(found.differences)
+        behind = found.current != found.heads
+        if behind:
             at = ", ".join(found.current) or "no revision"
-            problems.append(f"the database is at {at}, head is {', '.join(found.heads)}")
-        problems += found.differences
+            problems.insert(0, f"the database is at {at}, head is {', '.join(found.heads)}")
         if not problems:
             seen = f"at head {', '.join(found.heads)}; models and schema agree"
             return CheckResult(str(check), True, seen, kind="migrations")
-        return CheckResult(str(check), False, listed(problems), tuple(sorted(set(found.differing))), "migrations")
+        about = tuple(sorted(set(found.differing)))
+        return CheckResult(str(check), False, listed(problems), about, "migrations", behind)
 
 
 def answer_checks(incident: Incident, trace: Trace, asker: Asker, tables: Sequence[str]) -> tuple[CheckResult, ...]:
@@ -62,27 +68,55 @@ def answer_checks(incident: Incident, trace: Trace, asker: Asker, tables: Sequen
 
     :param tables: what the incident is about: two classes for one of these are wrong on any metadata
     """
-    results = []
-    for number, check in enumerate(incident.checks):
-        if number in asker.answers:
-            result = asker.answers[number]
-            if check.migrations is not None:
-                result = with_unseen_models(result, trace, asker.migrated)
-            if check.http is not None and result.ok is False and result.seen == _NO_SERVER:
-                failed = next((f", since step {s.number} ({s}) failed" for s in trace.steps if s.ok is False), "")
-                result = replace(result, seen=_NO_SERVER + failed)
-            if trace.cut and result.ok is False:
-                result = replace(result, ok=None, seen=f"{result.seen}; the run broke: {trace.broke}")
-        elif check.mappers:
-            result = judge_mappers(trace, tables)
-        elif check.clean_start:
-            result = judge_start(trace)
-        elif check.mappers is False or check.clean_start is False:
-            continue
-        else:
-            result = CheckResult(str(check), None, "the startup did not get far enough to be asked", kind=check.kind)
-        results.append(result)
-    return tuple(results)
+    results = [_answered(number, check, trace, asker, tables) for number, check in enumerate(asker.checks)]
+    return tuple(result for result in results if result is not None)
+
+
+def answer_expected(incident: Incident, trace: Trace, asker: Asker, tables: Sequence[str]) -> CheckResult | None:
+    """The check that the incident is, where it is one."""
+    check = incident.expect.check
+    return None if check is None else _answered(_EXPECTED, check, trace, asker, tables)
+
+
+def _answered(number: int, check: Check, trace: Trace, asker: Asker, tables: Sequence[str]) -> CheckResult | None:
+    """One check's result; None for one that asks for nothing."""
+    if number in asker.answers:
+        result = asker.answers[number]
+        if check.migrations is not None:
+            result = with_unseen_models(result, trace, asker.migrated)
+            if result.behind and (stopped := stopped_by(trace)):
+                at = result.seen.partition("; ")[0]
+                says = f"{at}; {stopped}; what the revisions after it make is not compared"
+                result = replace(result, seen=says, tables=())
+        if check.http is not None and result.ok is False and result.seen == _NO_SERVER:
+            failed = next((f", since step {s.number} ({s}) failed" for s in trace.steps if s.ok is False), "")
+            result = replace(result, seen=_NO_SERVER + failed)
+        if trace.cut and result.ok is False:
+            result = replace(result, ok=None, seen=f"{result.seen}; the run broke: {trace.broke}")
+    elif check.mappers:
+        result = judge_mappers(trace, tables)
+    elif check.clean_start:
+        result = judge_start(trace)
+    elif check.mappers is False or check.clean_start is False:
+        return None
+    else:
+        result = CheckResult(str(check), None, "the startup did not get far enough to be asked", kind=check.kind)
+    return result
+
+
+def stopped_by(trace: Trace) -> str | None:
+    """The line of a revision that stopped the migrations, with its error, as a sentence; None where none did."""
+    scripts = {one.file for one in trace.imports if executed_by_alembic(one) and one.file}
+    for error in trace.errors:
+        for frame in reversed(error.frames):
+            if (
+                frame.file in scripts
+                and frame.function in ("upgrade", "<module>")
+                and not frame.file.endswith("env.py")
+            ):
+                first = str(error).splitlines()[0]
+                return f"the revision in {frame.file} stopped the run at {frame}: {first}"
+    return None
 
 
 def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations | None) -> CheckResult:
@@ -104,7 +138,12 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
     problems = sorted(set(problems))
     before = [] if result.ok else [result.seen]
     return CheckResult(
-        result.check, False, listed(before + problems), tuple(sorted({*result.tables, *about})), result.kind
+        result.check,
+        False,
+        listed(before + problems),
+        tuple(sorted({*result.tables, *about})),
+        result.kind,
+        result.behind,
     )
 
 
@@ -112,20 +151,24 @@ def _ask_http(check: Check, request: Http, incident: Incident, port: int | None)
     if port is None:
         return CheckResult(str(check), False, _NO_SERVER, kind="http")
     seconds = incident.limits.seconds
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", port, timeout=seconds
+    )  # follows nothing, and goes nowhere else
     try:
         connection.request(request.method, request.path, body=request.body, headers=request.headers)
         answer = connection.getresponse()
-        body = answer.read(2000).decode("utf-8", "replace").strip()
+        body = answer.read(_MOST_READ if request.contains is not None else 2000).decode("utf-8", "replace").strip()
     except TimeoutError:
         return CheckResult(str(check), None, f"no answer after {seconds:g} seconds (limits.seconds)", kind="http")
     except (OSError, http.client.HTTPException) as error:
         return CheckResult(str(check), False, f"no answer: {type(error).__name__}: {error}", kind="http")
     finally:
         connection.close()
-    ok = answer.status == request.status
+    lacking = request.contains is not None and request.contains not in body
+    ok = answer.status == request.status and not lacking
     # The body of an answer as it should be may differ from run to run, and says nothing.
-    seen = f"{answer.status} {answer.reason}" + (f": {_start(body)}" if body and not ok else "")
+    without = f", without {request.contains!r}" if lacking else ""
+    seen = f"{answer.status} {answer.reason}{without}" + (f": {_start(body)}" if body and not ok else "")
     return CheckResult(str(check), ok, redact(seen), kind="http")
 
 
