@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from .edges import FileEdges, Place
 from .paths import Paths
 from .ran import Ended
-from .values import Behind, EngineMade, Error, Frame, Import, Metadata, Registration
+from .values import Behind, EngineMade, Entry, Error, Frame, Import, Metadata, Record, Registration, Silenced
 
 
 class Code(NamedTuple):
@@ -54,6 +54,9 @@ class Collected:
     cleared: list[dict] = field(default_factory=list)
     created: list[dict] = field(default_factory=list)
     engines: list[EngineMade] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    silenced: list[Silenced] = field(default_factory=list)
     behind: list[Behind] = field(default_factory=list)
     judged: list[dict] = field(default_factory=list)
     refused: list[dict] = field(default_factory=list)

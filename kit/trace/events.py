@@ -15,15 +15,17 @@ _BLOCK = 1 << 16  # bytes that are parsed at once; of each process a block is he
 _NONE = type(None)
 # What an event's fields hold, where later code counts on it; an event that holds something else is not read.
 _TYPES = {
-    **dict.fromkeys(("t", "n", "i", "l", "c", "s", "pid"), (int,)),
+    **dict.fromkeys(("t", "n", "i", "l", "c", "s", "o", "pid", "level"), (int,)),
     **dict.fromkeys(("b", "parent", "cols", "since"), (int, _NONE)),
-    **dict.fromkeys(("fn", "to", "what", "url", "outcome", "how", "why", "implementation"), (str,)),
+    **dict.fromkeys(
+        ("fn", "to", "what", "url", "outcome", "how", "why", "implementation", "r", "key", "logger"), (str,)
+    ),
     **dict.fromkeys(("m", "f", "p", "th", "table", "cls", "mod", "name", "names"), (str, _NONE)),
-    **dict.fromkeys(("via", "bound", "existing", "new", "mappers"), (list, _NONE)),
+    **dict.fromkeys(("via", "bound", "existing", "new", "mappers", "more", "loggers", "at"), (list, _NONE)),
     **dict.fromkeys(("error", "uncaught"), (dict, _NONE)),
     "version": (str, list),
 }
-_ITEMS = {"bound": str, "existing": dict, "new": dict, "mappers": dict}
+_ITEMS = {"more": str, "loggers": str, "bound": str, "existing": dict, "new": dict, "mappers": dict}
 
 
 def read_events(folder: Path, edges: dict[str, FileEdges] | None = None) -> Iterator[tuple[int, str, dict]]:

@@ -17,7 +17,22 @@ from .outcome import Outcome, refusal
 from .paths import Paths
 from .ran import Ended, RunPlace
 from .sites import named, texts_of
-from .values import Behind, EngineMade, Frame, Metadata, Registration, Site, Trace, no_garbage
+from .values import (
+    Behind,
+    EngineMade,
+    Entry,
+    Frame,
+    Metadata,
+    Record,
+    Registration,
+    Silenced,
+    Site,
+    Trace,
+    no_garbage,
+)
+
+# Libraries with registries.
+_REGISTRIES = {"prometheus_client", "flask", "celery", "kombu", "vine", "starlette", "fastapi", "marshmallow", "django"}
 
 
 def read_trace(incident: Incident, space: RunPlace, ended: Sequence[Ended]) -> Trace:
@@ -50,6 +65,9 @@ def _trace(incident: Incident, space: RunPlace, ended: Sequence[Ended], collecte
         broke=outcome.broke(),
         lost=tuple(dict.fromkeys(collected.lost)),
         provenance=outcome.provenance(),
+        entries=tuple(collected.entries),
+        records=tuple(collected.records),
+        silenced=tuple(collected.silenced),
         forks=collected.forks,
         sources=sources,
     )
@@ -89,6 +107,9 @@ class _Reader:
             "behind": self.behind,
             "cleared": self.cleared,
             "created": self.created,
+            "entry": self.entry,
+            "record": self.record,
+            "silenced": self.silenced,
             "done": lambda event, where: self.bodies.end(event, where.process, where.at),
             "engine": self.engine,
             "exec": self.exec,
@@ -291,6 +312,51 @@ class _Reader:
         follows = any(name in self.unbound for names in wanted for name in names if name)
         self.unbound.update(event.get("bound") or ())
         self.collected.behind.append(Behind(error, innermost(chain), chain, follows))
+
+    def entry(self, event: dict, where: _At) -> None:
+        """Something took a name in a registry; the line that registers it is the first outward that is no registry's."""
+        chain = self.collected.chain(where.process, event)
+        while len(chain) > 1 and not chain[-1].application and chain[-1].file.split("/")[0] in _REGISTRIES:
+            chain = chain[:-1]
+        frame = chain[-1] if chain else Frame("?", 0, "?", None, False)
+        raw = next((code.raw for code in self._codes(where.process, event) if code.file == frame.file), None)
+        at, paths = event.get("at"), self.collected.paths
+        self.collected.entries.append(
+            Entry(
+                kind=event["r"],
+                registry=event["i"],
+                key=paths.text(event["key"]),
+                object=event["o"],
+                definition=Site(paths.shown(str(at[0]))[0], int(at[1]), None, event.get("name")) if at else None,
+                more=tuple(event.get("more") or ()),
+                process=where.process,
+                step=where.step,
+                thread=event.get("th"),
+                frame=frame,
+                real=paths.real(raw) if raw else frame.file,
+                chain=chain,
+                within=self.bodies.within(where.process, event, where.step, where.at),
+                at=where.at,
+            )
+        )
+
+    def _codes(self, process: int, event: dict) -> Iterator[Code]:
+        """What the frames of an event stand in, the innermost first."""
+        for entry in reversed(event.get("via") or ()):
+            with suppress(KeyError, TypeError, IndexError):
+                yield self.collected.code(process, entry[0])
+
+    def record(self, event: dict, where: _At) -> None:
+        """A log record with an exception, or one that is lost."""
+        chain, error = self.collected.chain(where.process, event), self.collected.error(where.process, event["error"])
+        text, lost = self.collected.paths.text(event.get("text")), bool(event.get("lost"))
+        record = Record(event["logger"], event["level"], text, lost, error, innermost(chain), chain, *where)
+        self.collected.records.append(record)
+
+    def silenced(self, event: dict, where: _At) -> None:
+        """Loggers are about to be disabled."""
+        chain = self.collected.chain(where.process, event)
+        self.collected.silenced.append(Silenced(tuple(event["loggers"]), innermost(chain), chain, *where))
 
     def refused(self, event: dict, where: _At) -> None:
         chain = self.collected.chain(where.process, event)

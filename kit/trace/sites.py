@@ -17,7 +17,11 @@ def texts_of(root: Path, collected: Collected) -> dict[str, str]:
     errors = [import_.error for import_ in collected.imports]
     errors += [stepped.error for stepped in collected.stepped.values()]
     errors += [*collected.uncaught.values(), *(judged["error"] for judged in collected.judged)]
+    errors += [record.error for record in collected.records]
+    wanted |= {entry.definition.file for entry in collected.entries if entry.definition}
     for chain in (
+        *(it.chain for it in (*collected.entries, *collected.records, *collected.silenced)),
+        *(import_.chain for import_ in collected.imports if import_.error),
         *(registration.chain for registration in collected.registrations),
         *(error.frames for error in errors if error),
         *(engine.chain for engine in collected.engines),

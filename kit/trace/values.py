@@ -166,6 +166,62 @@ class Registration:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """Something took a name in a registry of a library: a metric, a blueprint, an endpoint, a route, a task, a class.
+
+    :ivar kind: metric, blueprint, endpoint, task, route, include, mount, schema or model; ``blueprint made``: it was constructed
+    :ivar registry: number of the registry in its process; 0 for one that is a process's own
+    :ivar key: the name or path that is taken
+    :ivar object: number of what takes it; 0 where that cannot be told apart
+    :ivar definition: where that is defined, for a function
+    :ivar more: the methods of a route, the rule of an endpoint
+    """
+
+    kind: str
+    registry: int
+    key: str
+    object: int
+    definition: Site | None
+    more: tuple[str, ...]
+    process: int
+    step: str
+    thread: str | None
+    frame: Frame  # the line that registers it
+    real: str | None  # its file with links resolved
+    chain: tuple[Frame, ...]  # every frame from the step to that line
+    within: int | None  # number of the import that it happened in
+    at: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """A log record with an exception, or one that was lost because its logger is disabled."""
+
+    logger: str
+    level: int
+    text: str
+    lost: bool
+    error: Error | None
+    site: Frame | None
+    chain: tuple[Frame, ...]
+    process: int
+    step: str
+    at: int
+
+
+@dataclass(frozen=True)
+class Silenced:
+    """``logging.config`` disabled loggers that were there before it."""
+
+    loggers: tuple[str, ...]
+    site: Frame | None
+    chain: tuple[Frame, ...]
+    process: int
+    step: str
+    at: int
+
+
+@dataclass(frozen=True)
 class Conflict:
     """A second definition of a table that was rejected."""
 
@@ -276,6 +332,9 @@ class Trace:
     broke: Broke | None  # why the run itself broke; None if it came to its end
     lost: tuple[str, ...]  # what could not be recorded
     provenance: dict[str, Any]
+    entries: tuple[Entry, ...] = ()
+    records: tuple[Record, ...] = ()
+    silenced: tuple[Silenced, ...] = ()
     forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
     engines: tuple[EngineMade, ...] = ()
@@ -415,12 +474,15 @@ TYPES = (
     Broke,
     Edges,
     EngineMade,
+    Entry,
     Error,
     Frame,
     Import,
     Metadata,
     Place,
+    Record,
     Registration,
+    Silenced,
     Sign,
     Site,
     StepResult,

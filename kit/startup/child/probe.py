@@ -39,6 +39,11 @@ table    ``Table(...)`` reached a ``MetaData``: ``outcome`` registered, rejected
          reflected; ``gone``: a table was taken out again (its columns failed, or by ``remove``)
 mapped   a class was mapped to a table, its mapper whole
 behind   only in a run that goes on past failures: an exception that such a run went past
+entry    something took a name in a registry (``r``: metric, blueprint, endpoint, task, route, include, mount, schema,
+         model): ``i`` the registry's number, ``key`` the name, ``o`` the object's number, ``at`` and ``name`` where it is
+         defined, ``more``: methods of a route, rule of an endpoint; ``blueprint made``: one was constructed
+silenced ``logging.config`` is about to disable these ``loggers``, for they are there already
+record   a record of the level warning or above that carries an exception, or any of a logger that is disabled (``lost``)
 guard    a guard of the probe's own is in place: its ``name``
 refused  something outside the workspace was about to be reached: ``what``, its secrets left out
 exit     the process ends in order; ``uncaught`` the exception that ended it, or null
@@ -1232,9 +1237,333 @@ def _watch_engines(namespace):
     log.instance_logger = instance_logger
 
 
+# ------------------------------------------------- door 4: registries, log records
+#
+# A method of a library that is to be seen is given one call more at its start, in its own bytecode (before 3.12), or is
+# monitored (from 3.12 on): its frame, name and lines stay what they are, and no frame of ours is ever below it.
+
+_starts = {}  # code that is monitored -> what sees its frame when it begins
+
+
+def _at_start(function, see):
+    """Have ``see`` called with the frame of each call of a Python function, as it begins."""
+    function = getattr(function, "__func__", function)
+    while getattr(function, "__wrapped__", None) is not None:  # a decorator stands before it
+        function = function.__wrapped__
+    code = getattr(function, "__code__", None)
+    if code is None or sys.implementation.name != "cpython":
+        return
+    if sys.version_info < (3, 12):
+        function.__code__ = _with_a_call(code, lambda: see(sys._getframe(1)))
+        return
+    monitoring = sys.monitoring
+    if not _starts:
+        monitoring.use_tool_id(_TOOL, "incident")
+        monitoring.register_callback(_TOOL, monitoring.events.PY_START, _on_start)
+    _starts[code] = see
+    monitoring.set_local_events(_TOOL, code, monitoring.events.PY_START)
+
+
+_TOOL = 4  # of six; debuggers, coverage, profilers and optimizers have numbers of their own
+
+
+def _on_start(code, offset):
+    see = _starts.get(code)
+    if see is not None:
+        see(sys._getframe(1))
+
+
+def _with_a_call(code, act):
+    """The code, with a call of ``act`` before all else; the code itself where that cannot be."""
+    change = _with_a_call_before_311 if sys.version_info < (3, 11) else _with_a_call_311
+    found = change(code, _instruction(100, len(code.co_consts)))  # LOAD_CONST
+    if found is None:
+        return code
+    return code.replace(co_consts=code.co_consts + (act,), co_stacksize=max(code.co_stacksize, 2), **found)
+
+
+def _with_a_call_before_311(code, load):
+    """Its first instructions move behind the end, where the call stands before them, and a jump leads there: no target moves."""
+    raw, unit = code.co_code, 2 if sys.version_info >= (3, 10) else 1  # bytes that a jump's argument counts
+    jump, size = _instruction(113, len(raw) // unit), 0  # JUMP_ABSOLUTE
+    while size < len(jump) or raw[size - 2] == 144:  # an extended argument belongs to what follows
+        size += 2
+    if not {93, 110, 122, 143, 154}.isdisjoint(raw[:size:2]):  # these jump from where they stand
+        return None
+    for at in range(0, len(raw), 2):
+        if (
+            raw[at] in (111, 112, 113, 114, 115, 121)
+            and 0 < raw[at + 1] * unit < size
+            and (not at or raw[at - 2] != 144)
+        ):
+            return None  # a jump into what moves
+    tail = load + b"\x83\0\1\0" + raw[:size] + _instruction(113, size // unit)  # CALL_FUNCTION 0, POP_TOP, and back
+    return {"co_code": jump + b"\x09\0" * ((size - len(jump)) // 2) + raw[size:] + tail}
+
+
+def _with_a_call_311(code, load):
+    """It is put in behind RESUME, before which a frame is not yet whole; every jump is relative and none crosses that place."""
+    raw, begin = code.co_code, 0
+    while raw[begin] != 151:
+        begin += 2
+    begin += 2
+    # PUSH_NULL, LOAD_CONST, PRECALL 0, CALL 0, POP_TOP, with room for what the interpreter notes there.
+    call = b"\2\0" + load + b"\xa6\0" + bytes(2) + b"\xab\0" + bytes(8) + b"\1\0"
+    lines, at, units = code.co_linetable, 0, 0
+    while units < begin // 2:  # an entry begins with a byte above 127 that holds how many units it covers
+        units += (lines[at] & 7) + 1
+        at += 1
+        while at < len(lines) and lines[at] < 128:
+            at += 1
+    if units != begin // 2:
+        return None
+    more, entry = len(call) // 2, b""
+    for left in range(more, 0, -8):
+        entry += bytes((0x80 | 15 << 3 | min(left, 8) - 1,))  # it stands in no line
+    table = b""
+    for number, value in enumerate(_varints(code.co_exceptiontable)):
+        value += more if number % 4 in (0, 2) and value >= begin // 2 else 0
+        table += _varint(value, number % 4 == 0)
+    return {
+        "co_code": raw[:begin] + call + raw[begin:],
+        "co_linetable": lines[:at] + entry + lines[at:],
+        "co_exceptiontable": table,
+    }
+
+
+def _varints(table):
+    """The numbers of an exception table: of each entry start, length, target, depth."""
+    value = 0
+    for byte in table:
+        value = value << 6 | byte & 63
+        if not byte & 64:
+            yield value
+            value = 0
+
+
+def _varint(value, first):
+    parts = [value & 63]
+    while value > 63:
+        value >>= 6
+        parts.append(value & 63 | 64)
+    parts[-1] |= 128 * first
+    return bytes(reversed(parts))
+
+
+def _instruction(number, argument):
+    wide = b"".join(bytes((144, argument >> shift & 255)) for shift in (24, 16, 8) if argument >> shift)
+    return wide + bytes((number, argument & 255))
+
+
+_numbers = {}  # id -> (weak reference, number) of what is in a registry, and of registries
+_next_number = iter(range(1, 1 << 60)).__next__
+
+
+def _number_of_object(thing):
+    """A number that stands for one object as long as it lives; 0 for what no weak reference can be made to."""
+    known = _numbers.get(id(thing))
+    if known is None or known[0]() is not thing:
+        from _weakref import ref
+
+        try:
+            known = _numbers[id(thing)] = (ref(thing), _next_number())
+        except TypeError:
+            return 0
+    return known[1]
+
+
+def _read_metric(names):
+    metric = names["collector"]
+    return names["self"], getattr(metric, "_name", None) or type(metric).__qualname__, metric, None
+
+
+def _read_blueprint(names):
+    blueprint, options = names["blueprint"], names.get("options") or {}
+    return names["self"], options.get("name", blueprint.name), blueprint, None
+
+
+def _read_endpoint(names):
+    view = names.get("view_func")
+    if view is None:
+        return None
+    return names["self"], names.get("endpoint") or getattr(view, "__name__", "?"), view, [names["rule"]]
+
+
+def _read_task(names):
+    fun, app, name = names["fun"], names["self"], names.get("name")
+    module = app.main if fun.__module__ == "__main__" and app.main else fun.__module__
+    return app, name or "%s.%s" % (module, fun.__name__), fun, None
+
+
+def _read_task_object(names):
+    task = names["task"]
+    return names["self"], getattr(task, "name", None) or type(task).__qualname__, task, None
+
+
+def _read_route(names):
+    router, methods = names["self"], names.get("methods") or ("GET",)
+    path = str(getattr(router, "prefix", "")) + names["path"]
+    return router, path, names["endpoint"], sorted(map(str, methods))
+
+
+def _read_include(names):
+    return names["self"], str(names.get("prefix", "")), names["router"], None
+
+
+def _read_mount(names):
+    return names["self"], names["path"], names["app"], None
+
+
+def _read_schema(names):
+    return None, names["classname"], names["cls"], None
+
+
+def _read_model(names):
+    return names["self"], "%s.%s" % (names["app_label"], names["model"]._meta.model_name), names["model"], None
+
+
+def _read_own_blueprint(names):
+    return None, names["name"], names["self"], None
+
+
+# Module -> its registries: the kind, class (or None) and method that registers, and what reads from the method's names
+# the registry, the name that is taken, the object that takes it and more of it.
+_REGISTRIES = {
+    "prometheus_client.registry": (("metric", "CollectorRegistry", "register", _read_metric),),
+    "flask.app": (
+        ("blueprint", "Flask", "register_blueprint", _read_blueprint),
+        ("endpoint", "Flask", "add_url_rule", _read_endpoint),
+    ),
+    "flask.sansio.app": (
+        ("blueprint", "App", "register_blueprint", _read_blueprint),
+        ("endpoint", "App", "add_url_rule", _read_endpoint),
+    ),
+    "flask.blueprints": (("blueprint made", "Blueprint", "__init__", _read_own_blueprint),),
+    "flask.sansio.blueprints": (("blueprint made", "Blueprint", "__init__", _read_own_blueprint),),
+    "celery.app.base": (
+        ("task", "Celery", "_task_from_fun", _read_task),
+        ("task", "Celery", "register_task", _read_task_object),
+    ),
+    "starlette.routing": (
+        ("route", "Router", "add_route", _read_route),
+        ("mount", "Router", "mount", _read_mount),
+    ),
+    "fastapi.routing": (
+        ("route", "APIRouter", "add_api_route", _read_route),
+        ("include", "APIRouter", "include_router", _read_include),
+    ),
+    "marshmallow.class_registry": (("schema", None, "register", _read_schema),),
+    "django.apps.registry": (("model", "Apps", "register_model", _read_model),),
+}
+
+
+def _watch_registries(namespace):
+    for kind, owner, name, read in _REGISTRIES[namespace["__name__"]]:
+        method = namespace.get(name) if owner is None else vars(namespace[owner]).get(name)
+        if method is not None:
+            _at_start(method, _entry_door(kind, read))
+
+
+def _entry_door(kind, read):
+    @_quietly
+    def see_entry(frame):
+        found = read(frame.f_locals)
+        if found is None:
+            return
+        registry, key, thing, more = found
+        within, via = _walk(frame.f_back)
+        place = _place_of_thing(thing)
+        fields = {"th": _thread_name(), "more": more, "at": place and place[:2], "name": place and place[2]}
+        number = 0 if registry is None else _number_of_object(registry)
+        given = {name: value for name, value in fields.items() if value is not None}
+        _emit("entry", r=kind, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **given)
+
+    return see_entry
+
+
+def _place_of_thing(thing):
+    """``(file, line, qualified name)`` of a function, however it is decorated; None of anything else."""
+    for _ in range(20):
+        inner = getattr(thing, "__wrapped__", None) or getattr(thing, "__func__", None) or getattr(thing, "func", None)
+        if inner is None or not callable(inner):
+            break
+        thing = inner
+    code = getattr(thing, "__code__", None)
+    name = _text(getattr(thing, "__qualname__", None) or type(thing).__qualname__)
+    return None if code is None else (_text(code.co_filename), code.co_firstlineno, name)
+
+
+_MOST_RECORDS = 200  # a process that logs an error again and again says nothing new
+_records = 0
+
+
+def _watch_logging(namespace):
+    logger = namespace["Logger"]
+    for level, name in ((30, "warning"), (40, "error"), (50, "critical")):
+        _at_start(vars(logger)[name], _record_door(level))
+    _at_start(vars(logger)["log"], _record_door(None))
+
+
+def _record_door(level):
+    @_quietly
+    def see_record(frame):
+        global _records
+        names = frame.f_locals
+        logger, given = names["self"], names["kwargs"].get("exc_info")
+        if not given and not logger.disabled or _records >= _MOST_RECORDS:
+            return
+        _records += 1
+        error = given if isinstance(given, BaseException) else given[1] if isinstance(given, tuple) else None
+        if given and error is None:
+            error = sys.exc_info()[1]
+        within, via = _walk(frame.f_back)
+        said, args = names["msg"], names["args"]
+        try:
+            said = str(said) % args if args else said
+        except Exception:  # what the logger, too, would only complain of
+            pass
+        of = names.get("level") if level is None else level
+        of = of if type(of) is int else 0
+        fields = {"logger": _text(logger.name), "level": of, "lost": bool(logger.disabled), "error": _error(error)}
+        _emit("record", text=_text(said), b=within, via=via, th=_thread_name(), **fields)
+
+    return see_record
+
+
+def _watch_logging_config(namespace):
+    @_quietly
+    def see_silenced(frame):
+        names = frame.f_locals
+        known = sys.modules["logging"].root.manager.loggerDict
+        silenced = [
+            _text(name)
+            for name in names["existing"]
+            if name not in names["child_loggers"] and getattr(known.get(name), "disabled", True) is False
+        ]
+        if not names["disable_existing"] or not silenced:
+            return
+        within, via = _walk(frame.f_back)
+        _emit("silenced", loggers=silenced[:_MOST_RECORDS], b=within, via=via)
+        _also_quiet_records()
+
+    _at_start(namespace["_handle_existing_loggers"], see_silenced)
+
+
+def _also_quiet_records():
+    """From the first time on that loggers were disabled: what is lost need be no error."""
+    global _also_quiet_records
+    _also_quiet_records = int
+    logger = sys.modules["logging"].Logger
+    _at_start(vars(logger)["info"], _record_door(20))
+    _at_start(vars(logger)["debug"], _record_door(10))
+
+
 _WATCHED = {
     "sqlalchemy.sql.schema": _watch_schema,
     "sqlalchemy.orm.decl_api": _watch_mappers,
+    "logging": _watch_logging,
+    "logging.config": _watch_logging_config,
+    **dict.fromkeys(_REGISTRIES, _watch_registries),
     "sqlalchemy.engine.base": _watch_engines,
 }
 
@@ -1799,6 +2128,8 @@ def _begin():
     _open_import_door()
     _open_import_module_door()
     _begin_guards()
+    for name in _before & set(_WATCHED):  # there already, as by a .pth file
+        _WATCHED[name](vars(sys.modules[name]))
     sys.addaudithook(_heard)
 
 
