@@ -88,23 +88,36 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
 
-    def command(name, run, help):
-        one = commands.add_parser(name, help=help, description=help)
-        if name == "check":
-            one.add_argument(
-                "incidents", nargs="+", metavar="INCIDENT", help="an incident.yaml, or a folder of incidents"
-            )
-        else:
-            one.add_argument("incident", help="the incident.yaml, or its folder")
-        one.add_argument("--json", action="store_true", help="print the result as JSON")
-        one.add_argument("-o", dest="output", metavar="FILE", help="write the result to FILE")
-        one.set_defaults(run=run)
-        return one
+    _questions(commands)
+    _postmortems(commands)
+    _beginnings(commands)
+    return parser
 
-    one = command("reproduce", _reproduce, "run the startup once, traced, and say what it registers where")
+
+def _command(commands, name: str, run, help: str) -> argparse.ArgumentParser:
+    """A command that takes an incident, and gives its result in words or as JSON."""
+    parser = commands.add_parser(name, help=help, description=help)
+    if name == "check":
+        parser.add_argument(
+            "incidents", nargs="+", metavar="INCIDENT", help="an incident.yaml, or a folder of incidents"
+        )
+    else:
+        parser.add_argument("incident", help="the incident.yaml, or its folder")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("-o", dest="output", metavar="FILE", help="write the result to FILE")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _questions(commands) -> None:
+    """The commands that ask one question of an incident."""
+    one = _command(commands, "reproduce", _reproduce, "run the startup once, traced, and say what it registers where")
     _takes_traces(one)
-    one = command(
-        "diagnose", _diagnose, "say why it fails, with the evidence, and what is hidden behind the first error"
+    one = _command(
+        commands,
+        "diagnose",
+        _diagnose,
+        "say why it fails, with the evidence, and what is hidden behind the first error",
     )
     _takes_traces(one)
     one.add_argument(
@@ -122,28 +135,44 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--format", choices=("github", "sarif", "gitlab"), help="print the lines at fault as CI reads them"
     )
-    one = command("verify", _verify, "try each fix against each check, and the build without a fix")
+    one = _command(commands, "verify", _verify, "try each fix against each check, and the build without a fix")
     _takes_traces(one, judge_saved=False)
     one.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
-    command(
-        "propose", _propose, "write fixes, try each, and show the ones that hold; -o names a folder for the patches"
+    _command(
+        commands,
+        "propose",
+        _propose,
+        "write fixes, try each, and show the ones that hold; -o names a folder for the patches",
     )
-    one = command("triage", _triage, "say from a log alone which builds can have made it, without running anything")
+    one = _command(
+        commands, "triage", _triage, "say from a log alone which builds can have made it, without running anything"
+    )
     one.add_argument("--log", metavar="FILE", help="this log, '-' for standard input (default: the incident's own)")
     one.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
-    one = command("history", _history, "find the commit that introduced the incident, and the one that fixed it")
+    one = _command(
+        commands, "history", _history, "find the commit that introduced the incident, and the one that fixed it"
+    )
     one.add_argument("--from", dest="first", metavar="REVISION", help="begin after this commit")
     one.add_argument("--to", dest="last", metavar="REVISION", help="the newest commit that is searched")
     one.add_argument("--cache", metavar="FOLDER", help="where results of builds are kept")
-    command("postmortem", _postmortem, "run the postmortem notebook; write .ipynb, .html and .json side by side")
-    one = command("check", _check, "say whether postmortems, or all in a folder, are still true")
+
+
+def _postmortems(commands) -> None:
+    """The commands that keep a postmortem true."""
+    _command(
+        commands, "postmortem", _postmortem, "run the postmortem notebook; write .ipynb, .html and .json side by side"
+    )
+    one = _command(commands, "check", _check, "say whether postmortems, or all in a folder, are still true")
     one.add_argument(
         "--record",
         action="store_true",
         help="write what is proved now beside each incident, to compare later runs with",
     )
-    one = command(
-        "guard", _guard, "write a pytest file for the application's repository that fails if the incident comes back"
+    one = _command(
+        commands,
+        "guard",
+        _guard,
+        "write a pytest file for the application's repository that fails if the incident comes back",
     )
     one.add_argument(
         "--fix",
@@ -151,6 +180,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="the guard has to pass with this fix (may be given several times; default: each verified fix)",
     )
+
+
+def _beginnings(commands) -> None:
+    """The commands that one begins with: an incident file, the notebooks."""
     help = "write an incident file from an application's sources and a log"
     one = commands.add_parser("new", help=help, description=help)
     one.add_argument("folder", help="where to, beside the application: a new folder")
@@ -176,7 +209,6 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("notebooks", help=help, description=help)
     one.add_argument("folder", help="where to: a new folder, or one that has them")
     one.set_defaults(run=_notebooks)
-    return parser
 
 
 def _takes_traces(parser: argparse.ArgumentParser, *, judge_saved: bool = True) -> None:

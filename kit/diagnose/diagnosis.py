@@ -281,10 +281,14 @@ def _places(first: Site | None, second: Site | None) -> tuple[Place, ...]:
 
 
 def look_until_shown(
-    incident: Incident, progress: Callable[[str], None] = lambda text: None, *, checks: bool | None = None
+    incident: Incident,
+    progress: Callable[[str], None] = lambda text: None,
+    *,
+    checks: bool | None = None,
+    times: int = TIMES,
 ) -> Looked:
     """As :func:`look_at`, of the build as it is; where several processes ran side by side, once more until the incident shows."""
-    for _ in range(TIMES):
+    for _ in range(times):
         looked = signed(incident, look_at(incident, progress, checks=checks), None)
         if shows_incident(incident, looked.trace) or not may_race(looked.trace):
             break
@@ -313,7 +317,7 @@ def look_at(
     incident = incident.with_fix(fix)
     asker = Asker(incident, all=incident.expect.empty if checks is None else checks)
     with workspace(incident, changes) as space:
-        trace = run_startup(incident, space, judge=True, while_up=asker)
+        trace = run_startup(incident, space, judge=True, while_up=asker, progress=progress)
         progress(first_answer(trace))
         config = find_config(incident, space)
         migrations, created, stopped = asker.migrated, {}, None
@@ -442,6 +446,14 @@ def quiet_mechanisms(incident: Incident, looked: Looked) -> tuple[Sign, ...]:
     """Every mechanism that is there and raises nothing, without the experiments that could refute one."""
     faults = [fault for fault in faults_of(_case(incident, looked)) if fault.error is None]
     return tuple(dict.fromkeys(Sign("mechanism", fault.mechanism, fault.table) for fault in faults))
+
+
+def is_race(incident: Incident, looked: Looked) -> bool:
+    """Is a race among the mechanisms that the startup may show? What one start shows, the next may not."""
+    conflicts = [one for one in looked.trace.conflicts if one.first is not None]
+    found = {judge(Pair(looked.trace, one.first, one.second)).mechanism for one in conflicts}
+    found |= {fault.mechanism for fault in faults_of(_case(incident, looked))}
+    return bool(found & {"startup-race", "race-in-lazy-definition"})
 
 
 def _case(incident: Incident, looked: Looked) -> Case:

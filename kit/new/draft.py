@@ -14,7 +14,7 @@ from ..base.redact import redact
 from ..incident.interpreters import Interpreter
 from ..incident.repository import QUIET, git_environment
 from .questions import title_of
-from .trial import Search, Setup, Trial
+from .trial import Search, Setup, Trial, checks_of
 
 _COLUMN = 46  # where a comment begins, if the line leaves room
 
@@ -107,7 +107,10 @@ class Draft:
             "# remove-legacy: {patches: [fixes/remove-legacy.patch], claim: nobody uses the old class}",
             "fixes: {}",
         ]
-        lines += ["checks:                                      # what must be true after a fix", *self._checks()]
+        lines += [
+            "checks:                                      # what must be true after a fix",
+            *[f"  - {_value(check)[1:-1]}" for check in checks_of(self.work.project, setup)],
+        ]
         return (
             "\n".join(
                 [
@@ -148,18 +151,6 @@ class Draft:
             ]
         lines = [_commented("expect:", f"how the incident looks; {evidence.at}"), f"  error: {_value(error)}"]
         return [*lines, f"  table: {_value(evidence.table)}"] if evidence.table else lines
-
-    def _checks(self) -> list[str]:
-        below = [
-            one
-            for one in self.work.project.alembic
-            if os.path.dirname(one) in ("" if self.setup.start.workdir == "." else self.setup.start.workdir,)
-        ]
-        asked = below and any("alembic" in text or ".sh" in text for _, text in self.setup.start.steps)
-        return ([f"  - migrations: {_value(os.path.basename(below[0]))}"] if asked else []) + [
-            "  - mappers: true",
-            "  - clean_start: true",
-        ]
 
 
 def _committed(top: Path, root: Path) -> str | None:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..base.known_secrets import says_secret
@@ -130,6 +130,15 @@ def _engines(tree: ast.Module) -> Iterator[ast.expr]:
             yield from (
                 value for key, value in pairs if isinstance(key, ast.Constant) and re.fullmatch(_URI, str(key.value))
             )
+
+
+def named(names: Iterable[str], variables: list[Variable]) -> set[str]:
+    """Names as an error says them, as variables: a settings class is told by its fields, without a prefix and in lower case."""
+    known, found = {variable.name for variable in variables}, set()
+    for name in names:
+        ending = {one for one in known if one.upper().endswith(f"_{name.upper()}")}
+        found |= {name} if name in known or name.isupper() else {name.upper()} & known or ending
+    return found
 
 
 def database_variables(variables: list[Variable]) -> list[Variable]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ..incident.deployments import program_of
-from .environment import Variable, database_variables, stand_in
+from .environment import Variable, database_variables, named, stand_in
 from .trial import Search, Setup, Trial
 
 SCRATCH = "KIT_SCRATCH_URL"  # holds the scratch database's URL where the application is to be given another
@@ -64,10 +64,7 @@ def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
 def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
     """Variables that are not there, and of which the log does not say so; a settings class names them by its fields."""
     setup, known = trial.setup, {variable.name: variable for variable in work.variables}
-    names = set()
-    for name in trial.seen.missing_variables:
-        ending = [one for one in known if one.upper().endswith(f"_{name.upper()}")]
-        names |= {name} if name in known or name.isupper() else {name.upper()} & set(known) or set(ending)
+    names = named(trial.seen.missing_variables, work.variables)
     names -= {*work.evidence.missing_variables, *setup.env}
     env = dict(setup.env)
     for name in names:

@@ -11,7 +11,7 @@ from ..incident.deployments import commands_of
 from ..incident.interpreters import Interpreter
 from ..triage.evidence import Evidence
 from .candidates import Start, candidates_of, step_of
-from .environment import database_variables, deployed, parts_of, stand_ins, variables_of
+from .environment import database_variables, deployed, named, parts_of, stand_ins, variables_of
 from .lessons import SCRATCH
 from .trial import Search, Setup
 
@@ -37,6 +37,8 @@ def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[s
     """
     commands = commands_of(work.project)
     work.variables = variables_of(work.project)
+    missing = frozenset(named(work.evidence.missing_variables, work.variables))
+    work.evidence = replace(work.evidence, missing_variables=missing)
     work.starts = candidates_of(work.project, work.evidence, commands)
     work.starts = [start for start in work.starts if not any(_secret(text) for _, text in start.steps)]
     starts = work.starts

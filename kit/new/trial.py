@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
+from ..diagnose.answer import reproduce
 from ..incident.model import Incident
 from ..incident.project import Project
-from ..startup.run import reproduce
 from ..trace.expected import shows_incident
 from ..trace.values import Error, Trace
 from ..triage.evidence import Evidence, common, evidence_of
@@ -123,9 +123,19 @@ class Search:
         expect = {"error": expected or self.evidence.expected, "table": self.evidence.table}
         expect = {key: value for key, value in expect.items() if value is not None}
         limits = {"seconds": setup.seconds}
+        content["checks"] = checks_of(self.project, setup)
         return Incident.model_validate(
             {"title": "a trial", **content, "expect": expect, "limits": limits, "file": self.folder / "incident.yaml"}
         )
+
+
+def checks_of(project: Project, setup: Setup) -> list[dict]:
+    """What must be true after a fix, as far as the startup says."""
+    folder = "" if setup.start.workdir == "." else setup.start.workdir
+    below = [file for file in project.alembic if file.rpartition("/")[0] == folder]
+    asked = below and any("alembic" in text or ".sh" in text for _, text in setup.start.steps)
+    migrations = [{"migrations": below[0].rpartition("/")[2]}] if asked else []
+    return [*migrations, {"mappers": True}, {"clean_start": True}]
 
 
 @interruptible

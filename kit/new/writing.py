@@ -4,9 +4,11 @@ import io
 import os
 import re
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ..base.errors import IncidentError
 from ..base.janitor import folder as temporary_folder
@@ -27,7 +29,9 @@ from .setups import first_setups
 from .trial import Search, Setup, Trial, search
 
 _LONGEST_LOG = 4 << 20  # bytes that are copied beside the incident file
-_WHOLE = 16 << 20  # bytes of a log that are looked at line by line; of a longer one its beginning and end
+_HEAD = 1 << 16  # bytes by which a text is known
+_TELLING = 300  # lines that are kept because they tell of an error
+_TELLS = re.compile(rb"FAILED: |Error\b|ERROR|CRITICAL|Warning: ")
 _KINDS = ("import", "call", "code", "command", "serve")
 
 
@@ -200,42 +204,45 @@ def _log(log: str) -> tuple[str, Log]:
     :raises IncidentError: it cannot be read, is empty, or is no text
     """
     try:
-        if log == "-":
-            if sys.stdin.isatty():
-                print("kit: paste the log, then Ctrl+D on a line of its own", file=sys.stderr)
-            stream: io.BufferedIOBase = io.BytesIO(sys.stdin.buffer.read())
-        else:
-            stream = Path(log).expanduser().open("rb")
-        with stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(0)
-            head = stream.read(_WHOLE)
-            tail = b""
-            if size > 2 * _WHOLE:
-                stream.seek(size - _WHOLE)
-                tail = stream.read()
-            elif size > _WHOLE:
-                tail = stream.read()
+        if log == "-" and sys.stdin.isatty():
+            print("kit: paste the log, then Ctrl+D on a line of its own", file=sys.stderr)
+        stdin = io.BytesIO(sys.stdin.buffer.read()) if log == "-" else None
+        with stdin or Path(log).expanduser().open("rb") as stream:
+            head = stream.read(_HEAD)
             stream.seek(0)
             read = read_log(stream)
+            stream.seek(0)
+            content = stream.read(_LONGEST_LOG + 1)
+            stream.seek(0)
+            content = content if len(content) <= _LONGEST_LOG else _excerpt(stream, read)
     except OSError as error:
         raise IncidentError(f"--log {log}: cannot be read: {error.strerror}") from None
-    if not head.strip():
+    if not content.strip():
         raise IncidentError(
             f"--log {log}: it is empty. Give what the application printed when it failed, from the first line on."
         )
     utf16 = head[:2] in (b"\xff\xfe", b"\xfe\xff")
-    odd = sum(byte < 9 or 13 < byte < 27 for byte in head[:65536])
-    if not utf16 and (odd > 0.02 * len(head[:65536]) or b"\0" in head[:65536]):
+    odd = sum(byte < 9 or 13 < byte < 27 for byte in head)
+    if not utf16 and (odd > 0.02 * len(head) or b"\0" in head):
         raise IncidentError(f"--log {log}: this is no text. Give the log as the application printed it, unpacked.")
-    text = (head + tail).decode("utf-16" if utf16 else "utf-8", "replace").replace("\r\n", "\n")
-    if len(text) <= _LONGEST_LOG:
-        return text, read
-    lines, kept = text.splitlines(keepends=True), set(range(2000))
-    for line in [one.line for one in read.tracebacks[:10]] + [one.line for one in read.tracebacks[-10:]]:
-        kept |= set(range(max(0, line - 50), min(len(lines), line + 1000)))
-    kept |= set(range(max(0, len(lines) - 2000), len(lines)))
-    return "".join(lines[number] for number in sorted(kept) if number < len(lines))[-_LONGEST_LOG:], read
+    return content.decode("utf-16" if utf16 else "utf-8", "replace").replace("\r\n", "\n"), read
+
+
+def _excerpt(stream: BinaryIO, read: Log) -> bytes:
+    """Of a long log its beginning and end, what lies about its tracebacks, and lines that tell of an error."""
+    first, last = read.tracebacks[:10], read.tracebacks[-10:]
+    about = {n for one in (*first, *last) for n in range(max(0, one.line - 50), one.line + 500)}
+    kept, size, telling = [], 0, 0
+    end: deque[bytes] = deque(maxlen=1000)
+    for number, line in enumerate(stream, 1):
+        tells = telling < _TELLING and _TELLS.search(line) is not None
+        telling += tells
+        if size < _LONGEST_LOG and (number <= 1000 or number in about or tells):
+            kept.append(line)
+            size += len(line)
+        else:
+            end.append(line)
+    return b"".join(kept) + b"".join(end)[-_LONGEST_LOG:]
 
 
 def _guarded(work: Search) -> bool:

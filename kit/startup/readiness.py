@@ -3,7 +3,9 @@
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+from ..trace.events import read_events
 from .ports import Heard, ask
 from .process import Process
 
@@ -11,6 +13,8 @@ _SILENT = 10.0  # seconds of silence at rest after which a server counts as up: 
 _FIRST_BYTE = 0.5  # seconds that one request waits
 _REST = 0.15  # seconds in which no process works
 _MOST_RESTING = 10.0  # seconds that are waited for that: some never rest
+_MOST_EXECUTING = 40.0  # the same, while bodies are under way
+_QUIET = 3.0  # seconds without any work, after which a body that is under way is no start any more
 _TICKS = 2  # of the processor's time (hundredths of a second) that are no work
 _AGAIN = 1.0  # seconds in which a server that answered has to answer once more
 
@@ -41,13 +45,27 @@ class Readiness:
 
     def at_rest(self) -> bool:
         """Have all processes of a server with several ended their work, as workers have when they are loaded?"""
-        until, before = time.monotonic() + _MOST_RESTING, processor_time(self.process.supervisor.pid)
-        while len(before) > 1 and time.monotonic() < until and not self.process.ended(_REST):
-            now = processor_time(self.process.supervisor.pid)
-            if not working(before, now):
+        began, before = time.monotonic(), processor_time(self.process.supervisor.pid)
+        quiet_since = began
+        while len(before) > 1 and not self.process.ended(_REST):
+            now, waited = processor_time(self.process.supervisor.pid), time.monotonic() - began
+            quiet_since = quiet_since if now == before else time.monotonic()
+            starting = executing(self.process.folder) and time.monotonic() - quiet_since < _QUIET
+            if waited > (_MOST_EXECUTING if starting else _MOST_RESTING) or not (starting or working(before, now)):
                 break
             before = now
         return not self.process.ended()
+
+
+def executing(folder: Path) -> bool:
+    """Is a body under way in a traced process? A server that is started while a module is imported has one as long as it is up."""
+    under_way: set[tuple[str, int]] = set()
+    for _, file, event in read_events(folder, {}):
+        if event.get("k") == "exec":
+            under_way.add((file, event.get("n")))
+        elif event.get("k") == "done":
+            under_way.discard((file, event.get("n")))
+    return bool(under_way)
 
 
 def working(before: dict[int, int], now: dict[int, int]) -> bool:

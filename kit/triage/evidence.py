@@ -119,6 +119,7 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
 
     :param text: the log's text; of a long one its beginning and its end
     """
+    text = re.sub(r"^[\w.-]+ +\| ", "", text, flags=re.M)  # what compose puts before each line
     text = text if len(text) <= 2 * _PIECE else text[:_PIECE] + "\n" + text[-_PIECE:]
     placements = [(one, place(one.frames, _paths(project, one.frames))) for one in log.tracebacks]
     through = [pair for pair in placements if pair[1].placed]
@@ -139,6 +140,11 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     expected = (common(alike) if len(set(alike)) > 1 else None) or stable(said)
     if expected and len(expected.split()) < 2 and kind:  # a name alone says too little
         expected = f"{kind}: {expected}"
+    field = (
+        re.search(rf"{re.escape(said)}\n(\S+\n +[^\[\n]*\w)", text) if re.match(r"\d+ validation error", said) else None
+    )
+    if field:  # which field it is, is in the next lines
+        expected = f"{said}\n{field[1]}"
     expected, table = expected or kind or None, _DEFINED.search(said)
     own = [one for pair in placements for one in pair[1].frames]
     foreign = own[0].logged if own and not any(pair[1].placed for pair in placements) else None
@@ -281,7 +287,11 @@ def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Pr
             own = _place_of(frame, frames, project)
             if own is None:
                 return None
-            if imported:
+            # A log may have lost the outermost frames: what only holds an application object is imported by a server.
+            loaded = (
+                own in {one.file for one in project.objects} and not by_runpy and "__main__" not in project.text(own)
+            )
+            if imported or loaded:
                 return Program("import", own, because)
             return Program("module" if by_runpy else "script", own, because)
         else:

@@ -10,7 +10,7 @@ from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..base.redact import redact
 from ..diagnose.definitions import one_place
-from ..diagnose.diagnosis import decide_mechanism, look_at, look_until_shown, quiet_mechanisms, signed
+from ..diagnose.diagnosis import TIMES, decide_mechanism, is_race, look_at, look_until_shown, quiet_mechanisms, signed
 from ..incident.model import Incident
 from ..startup.checks import Asker, answer_checks
 from ..startup.workspace import refuse_patches
@@ -18,6 +18,7 @@ from ..trace.expected import incident_tables, shows_incident
 from ..trace.judged import CheckResult, judge_mappers, judge_start
 from ..trace.values import Frame, Sign, Trace, application_frames
 from .compared import left_the_database, quiet_left, shared, still_there
+from .repeated import again, of_runs, with_rates
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
@@ -40,6 +41,7 @@ class Attempt:
     uncompiled: str | None = None  # what a patch wrote that is no Python
     quiet: tuple[Sign, ...] = ()
     passed_over: tuple[str, ...] = ()
+    races: bool = False  # is it a race, that shows in some starts and not in others?
 
 
 @dataclass(frozen=True)
@@ -110,10 +112,10 @@ def verify(
             raise stale
         if not beside:
             futures = {pool.submit(attempt, incident, name): name for name in names}
+        runs = _Runs(incident, control, pool, names) if control.races and names else None
         for number, future in enumerate(as_completed(futures), 1):
-            one = results[futures[future]] = judge_fix(
-                incident, futures[future], _of_fix(incident, futures[future], future), control
-            )
+            name, tried = futures[future], _of_fix(incident, futures[future], future)
+            one = results[name] = judge_fix(incident, name, tried, control) if runs is None else runs.judge(name, tried)
             held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks pass"
             why = "" if one.verdict == "cures" else f": {_short(one.because)}"
             says = f"fix {number} of {len(names)}, {one.name}: {held}, {one.verdict}{why}"
@@ -122,12 +124,15 @@ def verify(
     return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
 
 
-def attempt(incident: Incident, fix: str | None = None) -> Attempt:
-    """Start one build, the broken one or one with a fix, ask every check, and look for what raises nothing."""
+def attempt(incident: Incident, fix: str | None = None, once: bool = False) -> Attempt:
+    """Start one build, the broken one or one with a fix, ask every check, and look for what raises nothing.
+
+    :param once: also where the incident may be a race, and did not show
+    """
     changes = [] if fix is None else incident.changes_of(fix)
     names = tuple(one.name if isinstance(one, Path) else f"commit {one}" for one in changes)
     if fix is None:
-        looked = look_until_shown(incident, checks=True)
+        looked = look_until_shown(incident, checks=True, times=1 if once else TIMES)
         needs_mechanism = incident.expect.error is None and incident.expect.check is None
         if needs_mechanism and not shows_incident(incident, looked.trace):
             looked = signed(incident, looked, decide_mechanism(incident, looked))
@@ -142,7 +147,25 @@ def attempt(incident: Incident, fix: str | None = None) -> Attempt:
         looked.uncompiled,
         quiet_mechanisms(incident, looked),
         looked.migrations.passed_over if looked.migrations is not None else (),
+        fix is None and is_race(incident, looked),
     )
+
+
+class _Runs:
+    """Further starts of each build, where the incident is a race."""
+
+    def __init__(self, incident: Incident, control: Attempt, pool, names: Sequence[str]):
+        self.incident, self.control = incident, control
+        self.of_control = again(lambda: pool.submit(attempt, incident, None, True))
+        self.of_fixes = {name: again(lambda name=name: pool.submit(attempt, incident, name)) for name in names}
+
+    def judge(self, name: str, first: Attempt) -> FixResult:
+        """The verdict by the run that counts, with both rates."""
+        controls = [self.control, *(future.result() for future in self.of_control)]
+        tried = [first, *(_of_fix(self.incident, name, future) for future in self.of_fixes[name])]
+        worst, shown = of_runs(tried, lambda one: still_there(self.incident, one.trace, self.control.trace))
+        result = judge_fix(self.incident, name, worst, self.control)
+        return replace(result, because=with_rates(result.because, shown, sum(one.reproduced for one in controls)))
 
 
 def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt:

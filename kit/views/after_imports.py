@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from ..diagnose.diagnosis import Diagnosis
 from ..trace.tables import after_each_import
 from ..trace.values import Trace
-from .markup import Part, Shown, absent, code, count, figure, fold, items, join, para, part, stack, strong, table, word
+from .figure import figure
+from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, stack, strong, table, word
 from .metadata_picture import Moment, metadata_picture
 
 _OTHER = "The mechanism is not about the tables on the metadata."

@@ -6,6 +6,7 @@ from ..history.search import Boundary, Build, History
 from ..incident.copying import not_held
 from ..incident.model import Incident
 from ..incident.repository import Commit
+from .diff import patch
 from .markup import (
     Part,
     Shown,
@@ -17,7 +18,6 @@ from .markup import (
     join,
     mark,
     para,
-    patch,
     preformatted,
     stack,
     strip,

@@ -3,7 +3,8 @@
 import re
 
 from ..incident.model import Incident
-from .markup import Part, code, fold, join, patch
+from .diff import patch
+from .markup import Part, code, fold, join
 
 _OF_GIT = re.compile(
     r"(diff --git|index |From |Date: |Subject: |(new|deleted) file mode|(old|new) mode|similarity |rename )"

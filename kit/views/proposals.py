@@ -10,7 +10,8 @@ from ..base.janitor import write_whole
 from ..base.scan import refuse_secrets
 from ..incident.model import Incident
 from ..verify.propose import Proposal, Proposals
-from .markup import Shown, absent, code, fold, items, join, para, patch, strong, word
+from .diff import patch
+from .markup import Shown, absent, code, fold, items, join, para, strong, word
 
 _WORDS = {True: "pass", False: "fail", None: "undecided"}
 
