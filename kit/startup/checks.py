@@ -12,6 +12,7 @@ from ..base.redact import redact
 from ..incident.model import Incident
 from ..incident.steps import Check, Http
 from ..trace.judged import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
+from ..trace.served import endpoint_of, names_of
 from ..trace.values import Trace, executed_by_alembic
 from .child.uncompiled import uncompiled
 from .migrations import Migrations, last_line, look
@@ -88,6 +89,8 @@ def _answered(number: int, check: Check, trace: Trace, asker: Asker, tables: Seq
                 at = result.seen.partition("; ")[0]
                 says = f"{at}; {stopped}; what the revisions after it make is not compared"
                 result = replace(result, seen=says, tables=())
+        if check.http is not None and check.http.served_by is not None and result.ok:
+            result = _served_by(result, check.http, trace)
         if check.http is not None and result.ok is False and result.seen == _NO_SERVER:
             failed = next((f", since step {s.number} ({s}) failed" for s in trace.steps if s.ok is False), "")
             result = replace(result, seen=_NO_SERVER + failed)
@@ -102,6 +105,15 @@ def _answered(number: int, check: Check, trace: Trace, asker: Asker, tables: Seq
     else:
         result = CheckResult(str(check), None, "the startup did not get far enough to be asked", kind=check.kind)
     return result
+
+
+def _served_by(result: CheckResult, request: Http, trace: Trace) -> CheckResult:
+    """The check of an answer as it should be, with who gave it."""
+    site = endpoint_of(trace, request.method, request.path)
+    names = names_of(trace, site) if site is not None else []
+    if not names:
+        return replace(result, ok=None, seen=f"{result.seen}; which endpoint answers was not seen")
+    return replace(result, ok=request.served_by in names, seen=f"{result.seen} by {names[0]} at {site}")
 
 
 def stopped_by(trace: Trace) -> str | None:
