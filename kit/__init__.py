@@ -16,7 +16,7 @@ _NAMES = {
     "RunBroke": "kit.base.errors",
     "Trace": "kit.trace",
     "load": "kit.incident",
-    "reproduce": "kit.startup",
+    "reproduce": "kit.diagnose",
 }
 _MODULES = {  # by the names that notebooks know
     "errors": "kit.base.errors",

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(number, _terminated)
     try:
         with once():
-            if getattr(options, "output", None) and options.run is not _check:  # that one makes its folder first
+            if getattr(options, "output", None) and options.run not in (_check, _propose):  # those make a folder
                 pages = options.run is _postmortem
                 _can_write(str(Path(options.output).with_suffix(".html")) if pages else options.output)
             return options.run(options)
@@ -88,25 +88,44 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=None)
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
 
-    def command(name, run, help):
-        one = commands.add_parser(name, help=help, description=help)
-        if name == "check":
-            one.add_argument(
-                "incidents", nargs="+", metavar="INCIDENT", help="an incident.yaml, or a folder of incidents"
-            )
-        else:
-            one.add_argument("incident", help="the incident.yaml, or its folder")
-        one.add_argument("--json", action="store_true", help="print the result as JSON")
-        one.add_argument("-o", dest="output", metavar="FILE", help="write the result to FILE")
-        one.set_defaults(run=run)
-        return one
+    _questions(commands)
+    _postmortems(commands)
+    _beginnings(commands)
+    return parser
 
-    one = command("reproduce", _reproduce, "run the startup once, traced, and say what it registers where")
+
+def _command(commands, name: str, run, help: str) -> argparse.ArgumentParser:
+    """A command that takes an incident, and gives its result in words or as JSON."""
+    parser = commands.add_parser(name, help=help, description=help)
+    if name == "check":
+        parser.add_argument(
+            "incidents", nargs="+", metavar="INCIDENT", help="an incident.yaml, or a folder of incidents"
+        )
+    else:
+        parser.add_argument("incident", help="the incident.yaml, or its folder")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("-o", dest="output", metavar="FILE", help="write the result to FILE")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _questions(commands) -> None:
+    """The commands that ask one question of an incident."""
+    one = _command(commands, "reproduce", _reproduce, "run the startup once, traced, and say what it registers where")
     _takes_traces(one)
-    one = command(
-        "diagnose", _diagnose, "say why it fails, with the evidence, and what is hidden behind the first error"
+    one = _command(
+        commands,
+        "diagnose",
+        _diagnose,
+        "say why it fails, with the evidence, and what is hidden behind the first error",
     )
     _takes_traces(one)
+    one.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="every table that was not seen, and what rules out each other mechanism",
+    )
     one.add_argument(
         "--smallest",
         choices=("quick", "full"),
@@ -116,25 +135,44 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--format", choices=("github", "sarif", "gitlab"), help="print the lines at fault as CI reads them"
     )
-    one = command("verify", _verify, "try each fix against each check, and the build without a fix")
+    one = _command(commands, "verify", _verify, "try each fix against each check, and the build without a fix")
     _takes_traces(one, judge_saved=False)
     one.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
-    one = command("triage", _triage, "say from a log alone which builds can have made it, without running anything")
+    _command(
+        commands,
+        "propose",
+        _propose,
+        "write fixes, try each, and show the ones that hold; -o names a folder for the patches",
+    )
+    one = _command(
+        commands, "triage", _triage, "say from a log alone which builds can have made it, without running anything"
+    )
     one.add_argument("--log", metavar="FILE", help="this log, '-' for standard input (default: the incident's own)")
     one.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
-    one = command("history", _history, "find the commit that introduced the incident, and the one that fixed it")
+    one = _command(
+        commands, "history", _history, "find the commit that introduced the incident, and the one that fixed it"
+    )
     one.add_argument("--from", dest="first", metavar="REVISION", help="begin after this commit")
     one.add_argument("--to", dest="last", metavar="REVISION", help="the newest commit that is searched")
     one.add_argument("--cache", metavar="FOLDER", help="where results of builds are kept")
-    command("postmortem", _postmortem, "run the postmortem notebook; write .ipynb, .html and .json side by side")
-    one = command("check", _check, "say whether postmortems, or all in a folder, are still true")
+
+
+def _postmortems(commands) -> None:
+    """The commands that keep a postmortem true."""
+    _command(
+        commands, "postmortem", _postmortem, "run the postmortem notebook; write .ipynb, .html and .json side by side"
+    )
+    one = _command(commands, "check", _check, "say whether postmortems, or all in a folder, are still true")
     one.add_argument(
         "--record",
         action="store_true",
         help="write what is proved now beside each incident, to compare later runs with",
     )
-    one = command(
-        "guard", _guard, "write a pytest file for the application's repository that fails if the incident comes back"
+    one = _command(
+        commands,
+        "guard",
+        _guard,
+        "write a pytest file for the application's repository that fails if the incident comes back",
     )
     one.add_argument(
         "--fix",
@@ -142,6 +180,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="the guard has to pass with this fix (may be given several times; default: each verified fix)",
     )
+
+
+def _beginnings(commands) -> None:
+    """The commands that one begins with: an incident file, the notebooks."""
     help = "write an incident file from an application's sources and a log"
     one = commands.add_parser("new", help=help, description=help)
     one.add_argument("folder", help="where to, beside the application: a new folder")
@@ -167,7 +209,6 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("notebooks", help=help, description=help)
     one.add_argument("folder", help="where to: a new folder, or one that has them")
     one.set_defaults(run=_notebooks)
-    return parser
 
 
 def _takes_traces(parser: argparse.ArgumentParser, *, judge_saved: bool = True) -> None:
@@ -185,20 +226,20 @@ def _notebooks(options) -> int:
 
 
 def _new(options) -> int:
-    from .new import new, report_of, told_of
-
-    from .base.redact import redacted
+    from .new import new
+    from .views.written import new_lines, new_report
 
     given = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
-
-    written = new(Path(options.folder), **given, run=options.tried, progress=_say)
-    print(_as_json(redacted(report_of(written))) if options.json else "\n".join(told_of(written)))
+    with _progress() as say:
+        written = new(Path(options.folder), **given, run=options.tried, progress=say)
+    options.output = None
+    _give(options, new_report(written), new_lines(written))
     return written.code
 
 
 def _reproduce(options) -> int:
+    from .diagnose.answer import reproduce
     from .incident.load import load
-    from .startup.run import reproduce
     from .trace.expected import shows_incident
     from .trace.values import Trace
     from .views.report import reproduce_report
@@ -233,10 +274,8 @@ def _diagnose(options) -> int:
     if options.format:
         _give_to_ci(options, incident, report)
     else:
-        _give(options, report, diagnosis_lines(incident, diagnosis))
-    asked = incident.expect.error or incident.expect.table
-    healthy = diagnosis.finding.mechanism == "none" and not asked
-    return 4 if diagnosis.trace.broke else 0 if diagnosis.reproduced or healthy else 3
+        _give(options, report, diagnosis_lines(incident, diagnosis, verbose=options.verbose))
+    return _code(diagnosis.trace, diagnosis.reproduced)
 
 
 def _verify(options) -> int:
@@ -254,6 +293,23 @@ def _verify(options) -> int:
     _give(options, verify_report(incident, verification), verification_lines(incident, verification))
     fixed = 0 if verification.verified else 4 if verification.broke else 1
     return _code(verification.control.trace, verification.reproduced) or fixed
+
+
+def _propose(options) -> int:
+    from .base.redact import redacted
+    from .incident.load import load
+    from .verify.propose import propose
+    from .views.proposals import proposals_lines, proposals_report, write_proposals
+
+    incident = load(options.incident)
+    with _progress() as say:
+        proposals = propose(incident, progress=say)
+    lines = proposals_lines(proposals)
+    if options.output:
+        lines += write_proposals(proposals, Path(options.output).expanduser(), incident)
+    report = redacted(proposals_report(proposals))
+    print(_as_json(report) if options.json else _plain("\n".join(lines)))
+    return 3 if not proposals.reproduced else 0 if proposals.verified else 1
 
 
 def _refuse_unknown(incident: "Incident", fixes: list[str] | None) -> None:

@@ -9,15 +9,21 @@ from .base.interrupt import interruptible, pool_of
 from .diagnose.diagnosis import Diagnosis, diagnose
 from .history.search import History, search_if_any
 from .incident.model import Incident
+from .verify.propose import Proposals, propose
 from .verify.verification import Verification, verify
 
 
 class Investigation(NamedTuple):
-    """What was run of an incident; ``history`` is None for an application without one."""
+    """What was run of an incident.
+
+    :ivar history: None for an application without one
+    :ivar proposals: fixes that the kit wrote and tried; None where one of the incident file's is verified, or none is needed
+    """
 
     verification: Verification
     diagnosis: Diagnosis
     history: History | None
+    proposals: Proposals | None
 
 
 @interruptible
@@ -27,7 +33,7 @@ def investigate(
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Investigation:
-    """Verify, diagnose and search in one pool, so that no core waits for the end of one of them.
+    """Verify, diagnose and search in one pool, so that no core waits for the end of one of them; then propose, where no fix cures.
 
     :param executor: where the startups run; by default threads, one a core
     :raises KitError: as the three do; the others are ended then
@@ -47,4 +53,7 @@ def investigate(
             else:
                 told.result()
                 waiting -= 1
-        return Investigation(*(one.result() for one in running))
+        verification, diagnosis, history = (one.result() for one in running)
+    wanted = verification.reproduced and not verification.verified and not verification.broke
+    proposals = propose(incident, executor=executor, progress=progress) if wanted else None
+    return Investigation(verification, diagnosis, history, proposals)

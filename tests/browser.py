@@ -272,7 +272,11 @@ class Lab:
                         folds: cell.node.querySelectorAll('.jp-OutputArea-output details').length,
                         pictures: images.filter(one => one.naturalWidth > 0).length,
                         lost: images.filter(one => one.naturalWidth === 0).length,
-                        text: [...cell.node.querySelectorAll('.jp-OutputArea-output')].map(one => one.textContent).join('\\n'),
+                        text: [...cell.node.querySelectorAll('.jp-OutputArea-output')].map(one => {
+                            const copy = one.cloneNode(true);  // a drawing, and a style sheet, are there for whoever trusts it
+                            copy.querySelectorAll('style, .kit-live').forEach(drawn => drawn.remove());
+                            return copy.textContent;
+                        }).join('\\n'),
                         height: cell.node.offsetHeight,
                         links: [...cell.node.querySelectorAll('.jp-OutputArea-output a')].map(one => one.href),
                         width: Math.max(0, ...[...cell.node.querySelectorAll('.jp-OutputArea-output')].map(one => one.scrollWidth - one.clientWidth)),
@@ -281,6 +285,30 @@ class Lab:
                 return read;
             }"""
         )
+
+    def theme(self, name: str) -> None:
+        """Light or Dark."""
+        self.page.evaluate(
+            "name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", f"JupyterLab {name}"
+        )
+        self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=f"JupyterLab {name}")
+
+    def unreadable(self) -> dict[str, list]:
+        """What of the open notebook's outputs breaks words, goes out to the side, or has too little contrast (axe)."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        self.page.evaluate(
+            "document.querySelectorAll('.jp-OutputArea-output details').forEach(one => { one.open = true; })"
+        )
+        rules = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "resultTypes": ["violations"]}
+        found = Axe().run(self.page, context={"include": [[".jp-OutputArea-output"]]}, options=rules)
+        wide = """() => [...document.querySelectorAll('.jp-OutputArea-output')].filter(one => one.scrollWidth > one.clientWidth + 1)
+            .map(one => one.textContent.slice(0, 60))"""
+        return {
+            "words": self.page.evaluate(BROKEN_WORDS, ".jp-OutputArea-output table:not(.dataframe)"),
+            "wide": self.page.evaluate(wide),
+            "contrast": [node["html"] for one in found.response["violations"] for node in one["nodes"]],
+        }
 
     def close_all(self) -> None:
         """Close what is open and end the kernels."""

@@ -195,3 +195,73 @@ def test_a_variable_that_gives_the_scratch_database_takes_no_other(write_inciden
 def test_expect_takes_a_check_in_place_of_an_error(write_incident):
     with pytest.raises(IncidentError, match="check .* stands in place of error and table"):
         load(write_incident(FIXES, expect={"error": "x", "check": {"mappers": True}}))
+
+
+SHOP = {
+    "shop/__init__.py": "",
+    "shop/health.py": """
+        def health():
+            return {"status": "up"}
+    """,
+    "shop/items.py": """
+        from fastapi import APIRouter
+
+        router = APIRouter(prefix="/items")
+
+        @router.get("/{item}")
+        def item(item: str):
+            return {"item": item}
+
+        @router.get("/newest")
+        def newest():
+            return {"item": "newest"}
+    """,
+    "shop/main.py": """
+        from fastapi import FastAPI
+        from shop.health import health
+        from shop.items import router
+
+        app = FastAPI()
+        app.get("/health")(health)
+        app.include_router(router)
+    """,
+}
+
+
+def test_an_answer_is_asked_for_a_text_and_for_the_endpoint_that_gives_it(write_incident):
+    def http(path, **more):
+        return {"http": {"path": path, **more}}
+
+    checks = [
+        http("/health", contains='"up"', served_by="shop.health:health"),
+        http("/health", contains="down"),
+        http("/items/newest", served_by="shop.items:newest"),
+        http("/items/newest", served_by="shop.items:item"),
+    ]
+    serve = [{"serve": "uvicorn shop.main:app --port {port}"}]
+    incident = load(write_incident(SHOP, startup=serve, checks=checks, expect={"check": checks[2]}))
+    control = verify(incident).control
+    assert control.reproduced
+    assert [check.ok for check in control.checks] == [True, False, False, True]
+    assert "by shop.items:item at shop/items.py:" in control.checks[2].seen
+
+
+def test_a_fix_that_is_a_setting_is_shown_as_what_it_sets(write_incident):
+    fix = {"env": {"MODE": "safe"}, "path": [".", "lib"]}
+    incident = load(
+        write_incident(
+            FIXES,
+            app={"env": {"MODE": "fast"}, "path": [".", "lib"]},
+            fixes={"mode": fix},
+            expect={"error": "unsafe mode"},
+        )
+    )
+    assert verify(incident).fixes[0].patches == ("env: MODE=safe", "path: ., lib")
+
+
+def test_a_commit_that_is_not_there_is_said_before_anything_is_started(write_incident):
+    incident = load(
+        write_incident(FIXES, fixes={"gone": {"commits": ["abc1234"]}}, expect={"error": "nothing of the kind"})
+    )
+    with pytest.raises(IncidentError, match="commit abc1234"):
+        verify(incident)

@@ -163,7 +163,7 @@ def test_progress_says_which_of_how_many_and_rewrites_no_line(kit, write_inciden
     )
     said = kit("postmortem", file, "-o", tmp_path / "page").err
     assert "\r" not in said and all(line.startswith("kit: ") for line in said.splitlines())
-    assert re.search(r"kit: fix 1 of 2, \w+: \d of \d checks hold, cures\n(.*\n)*kit: fix 2 of 2, ", said)
+    assert re.search(r"kit: fix 1 of 2, \w+: \d of \d checks pass, cures\n(.*\n)*kit: fix 2 of 2, ", said)
     assert re.search(r"kit: hypothesis 1 of \d+: ", said) and "kit: writing the page" in said
 
 

@@ -90,6 +90,29 @@ def test_a_notebook_is_run_whole_and_stays_whole_for_whoever_opens_it(name, visi
         assert "dataframe" in mine["text"] or mine["text"] == theirs["text"]
 
 
+def test_in_both_themes_no_word_breaks_nothing_is_cut_off_and_all_can_be_read(lab):
+    """As its author sees it, and as somebody who does not trust it."""
+    name = "diagnose.ipynb"
+    lab.open(name)
+    try:
+        assert lab.page.evaluate("jupyterapp.shell.currentWidget.context.model.dirty") is False, "unsaved on opening"
+        lab.change(incident="incidents/energy_events")
+        assert lab.run() is True
+        lab.page.set_viewport_size({"width": 1280, "height": 6000})  # what is out of sight is not laid out
+        good = {"words": [], "wide": [], "contrast": []}
+        for received in (False, True):
+            if received:
+                lab.close_all()
+                lab.open(lab.as_received(name), kernel=False)
+            for theme in ("Dark", "Light")[: 1 if received else 2]:
+                lab.theme(theme)
+                lab.page.wait_for_timeout(500)
+                assert lab.unreadable() == good, (theme, received)
+    finally:
+        lab.page.set_viewport_size({"width": 1400, "height": 1000})
+        lab.close_all()
+
+
 # ------------------------------------------------------------------------------------ hostile text
 
 

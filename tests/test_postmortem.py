@@ -31,7 +31,7 @@ def test_a_verified_fix_is_exit_0_and_leaves_three_files(kit, tmp_path):
     for path in files.values():
         text = path.read_text()
         assert str(tmp_path) not in text and str(PROJECT) not in text and str(Path.home()) + "/" not in text
-    assert "missing, only people know it: summary" in said.out
+    assert "still to be written, under postmortem: summary" in said.out
 
 
 def test_without_a_fix_that_cures_it_is_exit_1_and_the_page_says_so(kit, write_incident, duplicate, tmp_path):

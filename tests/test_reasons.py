@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kit as package
-from kit import load, reproduce
+from kit import load
 from kit.diagnose.diagnosis import judge_again
+from kit.startup import reproduce
 from kit.trace.expected import shows_incident
 from kit.trace.judged import judge_start
 from kit.trace.values import Broke, Trace

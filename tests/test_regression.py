@@ -117,7 +117,7 @@ def test_of_the_bundled_incident_it_passes_with_the_whole_fix_and_not_with_a_hal
     assert "first  app/models_extra.py:259" in broken.said and "second app/models_domain.py:36 by" in broken.said
     half = try_guard(incident, guard.source, guard.name, "remove-legacy")
     assert not half.passes and half.said.startswith("The incident's error is gone, but")
-    assert "Attribute name 'metadata' is reserved" in half.said  # the next one stands behind it
+    assert "Attribute name 'metadata' is reserved" in half.said  # the next one was hidden behind it
 
 
 def test_it_is_python_3_8_needs_only_the_standard_library_and_says_what_to_do(kit, write_incident, duplicate, tmp_path):

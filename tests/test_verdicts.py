@@ -66,7 +66,7 @@ def test_a_fix_that_only_swallows_the_error_does_not_cure_and_is_told_so(tried):
     """The error is still raised, and the table still has one definition too many: nothing is gone that could be hidden."""
     said = tried({"caught": "try:\n    from service import legacy\nexcept Exception:\n    pass", "none": "pass"})
     fix, checks = fix_of(said, "caught")
-    assert fix["verdict"] == "does-not-cure" and checks["incident's error gone"]["ok"] is False
+    assert fix["verdict"] == "does-not-cure" and checks["original error no longer occurs"]["ok"] is False
     assert fix["because"].startswith("the same error is raised, and only swallowed, at service/legacy.py:5 by"), fix
     assert said.json["verified"] == ["none"]
 
@@ -88,7 +88,7 @@ def test_what_passes_a_limit_is_undecided_and_its_reason_stands_beside_it(tried)
     assert fix["verdict"] == "undecided" and limit in fix["because"]
     assert {name: one["ok"] for name, one in checks.items()} == dict.fromkeys(checks)
     assert all("(limits.seconds)" in one["seen"] or "step 1" in one["seen"] for one in checks.values()), checks
-    assert f"hangs: 0 of 5 checks hold, undecided: the run broke before it could tell: {limit}" in said.err
+    assert f"hangs: 0 of 5 checks pass, undecided: the run broke before it could tell: {limit}" in said.err
     assert fix["met"] == [], "a limit is no error of the application"
     fix, checks = fix_of(said, "starts")
     http, command = (next(one for name, one in checks.items() if name.startswith(kind)) for kind in ("http", "command"))
@@ -117,14 +117,16 @@ def test_what_a_fix_itself_spoils_what_ends_it_from_outside_and_what_stands_behi
     assert said.code == 0 and "ended by SIGKILL" in fix_of(said, "killed")[0]["because"]
     fix, checks = fix_of(said, "wrong")
     assert "service/main.py:2: SyntaxError" in fix["because"]
-    assert checks["mappers"]["ok"] is checks["incident's error gone"]["ok"] is None, "nothing was seen of either"
+    assert checks["mappers"]["ok"] is checks["original error no longer occurs"]["ok"] is None, (
+        "nothing was seen of either"
+    )
     assert "step 1 did not succeed" in checks["mappers"]["seen"]
     fix, checks = fix_of(said, "next")
     assert [one["error"] for one in fix["met"]] == ["ModuleNotFoundError: No module named 'no_such_driver'"]
     assert checks["mappers"]["ok"] and "as far as the startup came" in checks["mappers"]["seen"]
     fix, checks = fix_of(said, "none")  # the file asks for one check, and every fix for two more
-    assert len(checks) == 3 and "all 3 checks hold" in fix["because"]
-    assert re.search(r"kit: fix \d of 5, none: 3 of 3 checks hold, cures\n", said.err)
+    assert len(checks) == 3 and "all 3 checks pass" in fix["because"]
+    assert re.search(r"kit: fix \d of 5, none: 3 of 3 checks pass, cures\n", said.err)
 
 
 @pytest.mark.parametrize("whose", ["the kit's Python", "its own Python"])

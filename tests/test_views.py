@@ -26,7 +26,7 @@ from kit.trace.judged import CheckResult, judge_start
 from kit.trace.values import Broke, Swallowed
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views import diagnosis as reasons
-from kit.views import import_ways, lines, markup, picture
+from kit.views import diff, import_ways, lines, markup, picture
 from kit.views.by_people import still_to_be_written
 from kit.views.notebook import check_result, open_incident, write_result
 
@@ -41,7 +41,7 @@ def verification(reproduced: bool = True, *, seen: str = "as it should") -> Veri
     fixes = []
     for name, verdict in names.items():
         checks = (
-            CheckResult("incident's error gone", verdict != "does-not-cure", seen, kind="gone"),
+            CheckResult("original error no longer occurs", verdict != "does-not-cure", seen, kind="gone"),
             CheckResult("mappers", None, seen),
         )
         fixes.append(
@@ -289,7 +289,7 @@ def test_every_cell_of_the_matrix_is_a_mark_that_its_legend_explains():
     shown = views.matrix(verification())
     cells = [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", shown.html)]
     assert set(cells) <= {"✓", "✗", "?", "–", "as it was", "cures", "hides", "does-not-cure", "breaks"}
-    assert "<li>incident&#x27;s error gone</li><li>mappers</li>" in shown.html
+    assert "<li>original error no longer occurs</li><li>mappers</li>" in shown.html
     assert "no fix | as it was | fail | fail" in shown.text and "1 of 3 claims about a fix held" in shown.text
 
 
@@ -310,7 +310,7 @@ def test_the_fixes_show_their_claims_checks_and_patches():
 def test_a_patch_stands_side_by_side_with_its_numbers_and_signs():
     text = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -3,3 +3,4 @@ def f():\n x = 1\n-y = 2\n+y = 3\n+z = 4\n w = 5\n"
     text += "--- /dev/null\n+++ b/new <b>.py\n@@ -0,0 +1 @@\n+--- a\n"
-    shown = markup.sides("Patch", text).html
+    shown = diff.sides("Patch", text).html
     plain = re.sub(r"<(ins|del) [^>]*>", r"<\1>", shown)
     cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", plain.partition("<tbody>")[2])
     assert cells == [
@@ -322,12 +322,12 @@ def test_a_patch_stands_side_by_side_with_its_numbers_and_signs():
         "new &lt;b&gt;.py, line 1",
         *("", "<ins>+    1  --- a</ins>"),
     ]
-    assert "4 more lines are in the patch" in markup.sides("Patch", text, most=3).text
+    assert "4 more lines are in the patch" in diff.sides("Patch", text, most=3).text
 
 
 def test_before_and_after_show_what_changed_and_name_what_did_not():
     shown = views.before_and_after(verification(), incident=known()[0])
-    assert "incident's error gone | fail: the incident is there | pass: as it should" in shown.text
+    assert "original error no longer occurs | fail: the incident is there | pass: as it should" in shown.text
     assert "The same before and after: tables rejected; " in shown.text
     assert 'class="kit-sides"' in shown.html and re.search(r"<ins[^>]*>\+", shown.html)
 

@@ -103,6 +103,8 @@ def type_of(side: dict[str, Any]) -> str:
 
 
 def _agrees(second: Registration, first_names, second_names, made_by, created, stopped) -> str:
+    if stopped and created:
+        return f"undecided: a revision stopped before all was made: {stopped}"
     if not made_by:
         if not created and stopped:
             return f"undecided: the revisions could not be run by themselves: {stopped}"

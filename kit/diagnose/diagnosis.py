@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -13,19 +13,23 @@ from ..incident.requirements import requirements_of
 from ..incident.revisions import Revision, revisions_of
 from ..incident.source import Named, Statement, import_statements, module_name, named_tables, variables_named
 from ..incident.variables import Reading, deployments_of, readings_of
+from ..startup.checks import Asker, answer_checks, answer_expected
 from ..startup.migrations import Migrations, build, find_config, look
 from ..startup.run import reproduce, run_startup
 from ..startup.workspace import Workspace, workspace
-from ..trace.expected import shows_incident
-from ..trace.judged import judge_mappers
-from ..trace.values import Behind, Conflict, Error, Registration, Site, Trace
+from ..trace.expected import incident_tables, shows_incident
+from ..trace.judged import CheckResult, judge_mappers
+from ..trace.values import Behind, Conflict, Error, Registration, Sign, Site, Trace
 from .case import Case, Experiment, Fault, Outcome, Place
 from .definitions import Definitions, compare
 from .experiments import decide
 from .families import faults_of
 from .hypotheses import Tested, test_all
 from .mechanisms import Finding, Pair, judge
+from .signs import may_race, with_signs
 from .smallest import Budget, Smallest, reduce_startup
+
+TIMES = 5  # how often a startup of several processes is tried before its incident counts as not reproduced
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,9 @@ class Looked:
     deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
     requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
     scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
+    checks: tuple[CheckResult, ...] = ()  # as far as they were asked
+    expected: CheckResult | None = None  # of the check that the incident is
+    uncompiled: str | None = None  # what a patch wrote that is no Python
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,7 @@ class Diagnosis:
     unseen: tuple[Unseen, ...]
     sites: tuple[Place, ...] = ()
     experiment: Outcome | None = None
+    fault: Fault | None = None
     outcomes: tuple[Outcome, ...] = ()  # of every experiment that was run, those that refuted among them
 
     @property
@@ -123,11 +131,9 @@ def diagnose(
     """
     with pool_of(executor) as pool:
         progress(Step("starting the application, and a second time going on past failures", "diagnosis", 0, 3))
-        seen, going_on = pool.submit(look_at, incident, progress), pool.submit(reproduce, incident, go_on=True)
+        seen, going_on = pool.submit(look_until_shown, incident, progress), pool.submit(reproduce, incident, go_on=True)
         looked = seen.result()
-        decision = _decided(
-            incident, looked, lambda experiment: decide(experiment, _case(incident, looked).sources), progress
-        )
+        decision = decide_mechanism(incident, looked, progress)
         beyond = going_on.result()
         progress(Step(f"{decision.finding.mechanism}; looking for the smallest reproduction", "diagnosis", 2, 3))
         smallest = None
@@ -145,6 +151,13 @@ def diagnose(
         asked = decision.about
         hypotheses = test_all(incident, looked.trace, asked, smallest, executor=pool, progress=progress)
     return _diagnosis(incident, looked, beyond, decision, smallest, hypotheses)
+
+
+def decide_mechanism(
+    incident: Incident, looked: Looked, progress: Callable[[str], None] = lambda text: None
+) -> "Decision":
+    """The mechanism of a startup that was looked at; an experiment that decides it is run."""
+    return _decided(incident, looked, lambda experiment: decide(experiment, _case(incident, looked).sources), progress)
 
 
 def judge_again(incident: Incident, kept: Diagnosis | Trace) -> Diagnosis:
@@ -217,12 +230,10 @@ def _diagnosis(
         table, first, second = conflict.table, conflict.first.site if conflict.first else None, conflict.second.site
     elif fault is not None:
         table, first, second = fault.table, fault.first, fault.second
-    reproduced = shows_incident(incident, looked.trace)
-    if fault is not None and incident.expect.error is None and incident.expect.table in (None, fault.table):
-        reproduced = True  # it raises nothing, and is there
+    looked = signed(incident, looked, decision)
     behind = stands_behind(looked.trace, beyond) if beyond is not None and finding.mechanism != "none" else ()
     return Diagnosis(
-        reproduced=reproduced,
+        reproduced=shows_incident(incident, looked.trace),
         finding=finding,
         table=table,
         first=first,
@@ -238,6 +249,7 @@ def _diagnosis(
         unseen=unseen_models(incident, looked),
         sites=fault.places if fault is not None else _places(first, second),
         experiment=decision.experiment,
+        fault=fault and replace(fault, experiment=None),
         outcomes=outcomes,
     )
 
@@ -268,16 +280,51 @@ def _places(first: Site | None, second: Site | None) -> tuple[Place, ...]:
     return tuple(Place.of(role, site) for role, site in sites if site is not None)
 
 
-def look_at(incident: Incident, progress: Callable[[str], None] = lambda text: None) -> Looked:
-    """Start the application once; when it has ended, and the first answer is given, read its sources and ask Alembic."""
-    with workspace(incident) as space:
-        trace = run_startup(incident, space, judge=True)
+def look_until_shown(
+    incident: Incident,
+    progress: Callable[[str], None] = lambda text: None,
+    *,
+    checks: bool | None = None,
+    times: int = TIMES,
+) -> Looked:
+    """As :func:`look_at`, of the build as it is; where several processes ran side by side, once more until the incident shows."""
+    for _ in range(times):
+        looked = signed(incident, look_at(incident, progress, checks=checks), None)
+        if shows_incident(incident, looked.trace) or not may_race(looked.trace):
+            break
+    return looked
+
+
+def signed(incident: Incident, looked: Looked, decision: Decision | None) -> Looked:
+    """The startup with the signs that ``expect`` asks for."""
+    fault = decision.fault if decision is not None else None
+    return replace(looked, trace=with_signs(incident, looked.trace, looked.checks, looked.expected, fault))
+
+
+def look_at(
+    incident: Incident,
+    progress: Callable[[str], None] = lambda text: None,
+    *,
+    fix: str | None = None,
+    checks: bool | None = None,
+) -> Looked:
+    """Start the application once; when it has ended, and the first answer is given, read its sources and ask Alembic.
+
+    :param fix: the build with this fix, in place of the one as it is
+    :param checks: ask every check while it is up; by default where ``expect`` says nothing
+    """
+    changes = [] if fix is None else incident.changes_of(fix)
+    incident = incident.with_fix(fix)
+    asker = Asker(incident, all=incident.expect.empty if checks is None else checks)
+    with workspace(incident, changes) as space:
+        trace = run_startup(incident, space, judge=True, while_up=asker, progress=progress)
         progress(first_answer(trace))
         config = find_config(incident, space)
-        migrations, created, stopped = None, {}, None
+        migrations, created, stopped = asker.migrated, {}, None
         if config is not None:
-            migrations = look(incident, space, config, "alembic")
-            created, stopped = build(incident, space, config, "revisions")
+            migrations = migrations or look(incident, space, config, "alembic")
+            if fix is None:
+                created, stopped = build(incident, space, config, "revisions")
         named, unread = named_tables(space.root)
         variables = variables_named(space.root, (incident.database_env, *incident.app.env))
         statements = import_statements(space.root, incident.app.path)
@@ -298,6 +345,9 @@ def look_at(incident: Incident, progress: Callable[[str], None] = lambda text: N
         deployments,
         requirements,
         scripts,
+        answer_checks(incident, trace, asker, incident_tables(incident, trace)),
+        answer_expected(incident, trace, asker, incident_tables(incident, trace)),
+        asker.uncompiled,
     )
 
 
@@ -392,6 +442,20 @@ def find_mechanism(
     )
 
 
+def quiet_mechanisms(incident: Incident, looked: Looked) -> tuple[Sign, ...]:
+    """Every mechanism that is there and raises nothing, without the experiments that could refute one."""
+    faults = [fault for fault in faults_of(_case(incident, looked)) if fault.error is None]
+    return tuple(dict.fromkeys(Sign("mechanism", fault.mechanism, fault.table) for fault in faults))
+
+
+def is_race(incident: Incident, looked: Looked) -> bool:
+    """Is a race among the mechanisms that the startup may show? What one start shows, the next may not."""
+    conflicts = [one for one in looked.trace.conflicts if one.first is not None]
+    found = {judge(Pair(looked.trace, one.first, one.second)).mechanism for one in conflicts}
+    found |= {fault.mechanism for fault in faults_of(_case(incident, looked))}
+    return bool(found & {"startup-race", "race-in-lazy-definition"})
+
+
 def _case(incident: Incident, looked: Looked) -> Case:
     return Case(
         looked.trace,
@@ -424,6 +488,8 @@ def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
     expected = incident.expect.error or incident.expect.table
     if not wrong and expected and shows_incident(incident, trace):
         wrong.append(f"the startup shows what the incident names: {expected}")
+    if not wrong:
+        wrong += [f"{sign.text} fails" for sign in trace.signs if sign.kind != "mechanism"]
     return wrong + ([str(trace.broke)] if trace.broke else [])
 
 

@@ -8,9 +8,10 @@ from ..incident.revisions import Operation, Revision
 from ..incident.source import Named, Statement
 from ..incident.variables import Reading
 from ..startup.migrations import Migrations
+from ..trace.judged import CheckResult
 from ..trace.saved import load, save
 from ..trace.values import TYPES, Conflict, Trace
-from .case import Outcome, Place
+from .case import Fault, Outcome, Place
 from .definitions import Column, Definitions
 from .diagnosis import Diagnosis, Looked, Unseen
 from .hypotheses import Tested
@@ -19,7 +20,22 @@ from .smallest import Smallest
 
 _TYPES = (
     *TYPES,
-    *(Column, Conflict, Definitions, Diagnosis, Finding, Looked, Migrations, Named, Operation, Outcome, Place, Reading),
+    *(
+        CheckResult,
+        Column,
+        Conflict,
+        Definitions,
+        Diagnosis,
+        Fault,
+        Finding,
+        Looked,
+        Migrations,
+        Named,
+        Operation,
+        Outcome,
+        Place,
+        Reading,
+    ),
     *(Revision, Smallest, Statement, Step, Tested, Unseen),
 )
 

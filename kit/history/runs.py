@@ -13,9 +13,9 @@ from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import write_whole
 from ..base.progress import Step
 from ..base.redact import redact
+from ..diagnose.answer import reproduce
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
-from ..startup.run import reproduce
 from ..trace.expected import incident_tables, shows_incident
 from ..trace.values import Conflict, Trace, application_frames
 
@@ -173,7 +173,7 @@ class Kept:
 
 def _key_of(incident: Incident) -> str:
     """Everything but the application's files that a startup depends on."""
-    own = {"startup", "prepare", "expect", "database", "database_env", "database_driver", "database_server"}
+    own = {"checks", "startup", "prepare", "expect", "database", "database_env", "database_driver", "database_server"}
     content = incident.model_dump(mode="json", include=own)
     if incident.database == "postgresql":
         from ..startup.postgresql import version_for_key

@@ -60,14 +60,14 @@ def copy_tree(source: Path, target: Path, most: int) -> list[str]:
     :raises OSError: there is no room, or the tree cannot be read at all
     """
     source = source.resolve()
-    copy = _Copy(source, target, most, _not_held(source))
+    copy = _Copy(source, target, most, not_held(source))
     copy.folder(source, target, frozenset({source}), held=True)
     same = Counter(reason for _, reason in copy.left if reason.startswith("not needed"))
     shown = [f"{path} ({reason})" for path, reason in copy.left if same[reason] == 1 or reason not in same]
     return sorted(shown + [f"{count} folders {reason}" for reason, count in same.items() if count > 1])
 
 
-def _not_held(source: Path) -> frozenset[str] | None:
+def not_held(source: Path) -> frozenset[str] | None:
     """Files and folders that git does not hold, relative to ``source``; None: it holds nothing of it."""
     asked = ["git", *QUIET, "-C", str(source), "ls-files", "--others", "--directory", "-z"]
     try:

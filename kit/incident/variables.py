@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +46,17 @@ def readings_of(root: Path) -> tuple[Reading, ...]:
     """Every reading of a variable by a literal name in the sources below ``root``, by file and line."""
     found: list[Reading] = []
     for path in sources_below(root):
-        try:
-            text = path.read_text("utf-8", "replace")
-            if _READS.search(text):
-                found += _readings(path.relative_to(root).as_posix(), ast.parse(text))
-        except (OSError, SyntaxError, ValueError, RecursionError):
-            continue
+        with suppress(OSError):
+            found += readings_in(path.relative_to(root).as_posix(), path.read_text("utf-8", "replace"))
     return tuple(sorted(found, key=lambda one: (one.file, one.line, one.name)))
+
+
+def readings_in(file: str, text: str) -> list[Reading]:
+    """Every reading of a variable in one source; none where it cannot be parsed."""
+    try:
+        return list(_readings(file, ast.parse(text))) if _READS.search(text) else []
+    except (SyntaxError, ValueError, RecursionError):
+        return []
 
 
 def deployments_of(root: Path) -> dict[str, dict[str, int]]:

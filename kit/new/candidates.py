@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from .deployments import SERVERS, Command, program_of, words_of
-from .evidence import Evidence, Program
-from .project import AppObject, Project
+from ..incident.deployments import SERVERS, Command, program_of, words_of
+from ..incident.project import AppObject, Project
+from ..triage.evidence import Evidence, Program
 
 _SERVES = re.compile(
     r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\bweb\.run_app\(|\bserve\(|\.run_server\("
@@ -52,7 +52,7 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
     found = [_of_command(project, evidence, one) for one in commands]
     for number, program in enumerate(evidence.programs):
         env = next((one.env for one in commands if one.env), {})
-        found += list(_of_program(project, evidence, program, _points(number), env, commands))
+        found += list(_of_program(project, evidence, program, _points(number), env))
     found += list(_of_objects(project, evidence, commands)) + list(_of_scripts(project, evidence))
     best: dict[tuple, Start] = {}
     for one in sorted((one for one in found if one.steps), key=lambda one: -one.score):
@@ -91,27 +91,17 @@ def _of_command(project: Project, evidence: Evidence, command: Command) -> Start
 def _inner(project: Project, line: str, workdir: str) -> list[str]:
     """A command line, or those of the script that it runs."""
     words = words_of(line)
-    script = (
-        next((word for word in words[1:] if word.endswith(".sh")), None)
-        if words and program_of(line) in ("sh", "bash")
-        else None
-    )
-    if script is None:
+    script = next((word for word in words[1:] if word.endswith(".sh")), "")
+    if not script or program_of(line) not in ("sh", "bash"):
         return [line]
-    text = project.text(str(PurePosixPath(workdir, script)))
-    return [one.strip() for one in text.splitlines() if program_of(one.strip())] + [
-        line for line in [" ".join(words[2:])] if line
-    ]
+    lines = [one.strip() for one in project.text(str(PurePosixPath(workdir, script))).splitlines()]
+    return [one for one in lines if program_of(one)] + ([" ".join(words[2:])] if words[2:] else [])
 
 
 def _names(project: Project, file: str, line: str) -> bool:
     """Does a command line name this file, or its module?"""
-    return bool(
-        re.search(
-            rf"(?<![\w.]){re.escape(project.module(file))}(?![\w.])|(?<![\w/]){re.escape(PurePosixPath(file).name)}\b",
-            line,
-        )
-    )
+    module, name = re.escape(project.module(file)), re.escape(PurePosixPath(file).name)
+    return bool(re.search(rf"(?<![\w.]){module}(?![\w.])|(?<![\w/]){name}\b", line))
 
 
 def _matches(project: Project, program: Program, line: str, command: Command) -> bool:
@@ -128,10 +118,10 @@ def _matches(project: Project, program: Program, line: str, command: Command) ->
     if program.name == "line":
         return words == words_of(program.what)
     if program.name in ("alembic", "flask"):
-        asked = program.what.split()[:2] if program.name == "flask" else program.what.split()[:1]
-        return own == program.name and all(
-            word in words for word in asked or ["run"] if program.name == "flask" or asked
+        asked = program.what.split()[: 2 if program.name == "flask" else 1] or (
+            ["run"] if program.name == "flask" else []
         )
+        return own == program.name and all(word in words for word in asked)
     if program.name == "celery":
         return own == "celery" and (program.what or "worker") in words
     return own == program.name
@@ -139,8 +129,8 @@ def _matches(project: Project, program: Program, line: str, command: Command) ->
 
 def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] | None:
     """A command line as a step: a server on the port that the kit gives, a function that is called, or a command."""
-    if line.startswith("call "):
-        return "call", line[5:]
+    if line.startswith(("call ", "import ")):
+        return tuple(line.split(" ", 1))
     words = words_of(line)
     if not words:
         return None
@@ -159,7 +149,7 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
         return "command", f"{text} --pool solo"
     if "{port}" in text or (
         own in ("sh", "bash")
-        and any(program_of(one) in SERVERS or "flask run" in one for one in _inner(project, line, workdir)[:-1])
+        and any(program_of(one) in SERVERS or "flask run" in one for one in _inner(project, line, workdir))
     ):
         return "serve", text.replace("sh {port}", "sh $PORT")
     file = _file_of(project, words, workdir) if own == "python" else None
@@ -205,113 +195,65 @@ def _file_of(project: Project, words: Sequence[str], workdir: str) -> str | None
 # -- programs of the log
 
 
-def _of_program(
-    project: Project, evidence: Evidence, program: Program, points: float, env: dict, commands: Sequence[Command]
-) -> Iterator[Start]:
-    name, what = program.name, program.what
-    because = f"{name}{' ' + what if what else ''}: {program.because}"
+def _of_program(project: Project, evidence: Evidence, program: Program, points: float, env: dict) -> Iterator[Start]:
+    """Startups for a program of the log, made of what the sources have."""
+    what = f"{program.name} {program.what}".strip()
+    for line, folder, more, at in _lines(project, evidence, program.name, program.what):
+        step = step_of(line, project, folder)
+        because = f"{what}: {program.because}" + (f"; {at}" if at else "")
+        if step:
+            yield Start((step,), because, points + more, folder, env=env)
+
+
+def _lines(project: Project, evidence: Evidence, name: str, what: str) -> Iterator[tuple[str, str, float, str]]:
+    """Command lines for a program, each with its folder, points and the place in the sources that it is made of."""
     if name == "line":
-        for folder in _folders(project, evidence, what):
-            yield Start(tuple(filter(None, [step_of(what, project, folder)])), because, points + 15, folder, env=env)
+        yield from ((what, folder, 15, "") for folder in _folders(project, evidence, what))
     elif name == "module":
         folder = project.import_root(what)
-        module = project.module(what, folder).removesuffix(".__main__")
-        yield Start(
-            tuple(filter(None, [step_of(f"python -m {module}", project, folder)])),
-            because,
-            points + 12,
-            folder,
-            env=env,
-        )
+        yield f"python -m {project.module(what, folder).removesuffix('.__main__')}", folder, 12, ""
     elif name == "script":
-        yield Start(tuple(filter(None, [step_of(f"python {what}", project)])), because, points + 12, env=env)
-        above, own = PurePosixPath(what).parent, PurePosixPath(what).name
-        if str(above) != ".":
-            yield Start(
-                tuple(filter(None, [step_of(f"python {own}", project, str(above))])),
-                because,
-                points + 6,
-                str(above),
-                env=env,
-            )
+        yield f"python {what}", ".", 12, ""
+        if "/" in what:
+            yield f"python {PurePosixPath(what).name}", str(PurePosixPath(what).parent), 6, ""
     elif name in ("alembic", "pytest"):
         line = f"alembic {what or 'upgrade head'}" if name == "alembic" else "pytest"
         for place, folder in enumerate(_folders(project, evidence, line)):
-            yield Start((("command", line),), because, points + 10 - 4 * place, folder, env=env)
-    elif name == "flask":
-        for one in [one for one in _objects(project, evidence) if one.kind == "wsgi"][:3]:
-            folder = project.import_root(one.file)
-            line = f"flask --app {project.module(one.file, folder)}:{one.name} {what or 'run'}"
-            yield Start(
-                tuple(filter(None, [step_of(line, project, folder)])),
-                f"{because}; {one.file}:{one.line}",
-                points + 8,
-                folder,
-                env=env,
-            )
-    elif name == "celery":
-        for one in [one for one in project.objects if one.kind == "celery"][:2]:
-            folder = project.import_root(one.file)
-            line = f"celery -A {project.module(one.file, folder)}:{one.name} worker --pool solo"
-            yield Start((("command", line),), f"{because}; {one.file}:{one.line}", points + 8, folder, env=env)
-            yield Start(
-                (("import", project.module(one.file, folder)),),
-                f"{because}; {one.file}:{one.line}",
-                points - 15,
-                folder,
-                env=env,
-            )
+            yield line, folder, 10 - 4 * place, ""
     elif name == "streamlit":
-        page = next((one.file for one in evidence.frames), None)
-        if page:
-            yield Start((("serve", f"streamlit run {page} {_WHERE['streamlit']}"),), because, points + 5, env=env)
+        yield from ((f"streamlit run {frame.file}", ".", 5, "") for frame in evidence.frames[:1])
     elif name == "django":
         for file in project.named("manage.py")[:1]:
-            folder = str(PurePosixPath(file).parent)
-            yield Start(
-                tuple(filter(None, [step_of(f"python manage.py {what or 'check'}", project, folder)])),
-                because,
-                points + 10,
-                folder,
-                env=env,
-            )
+            yield f"python manage.py {what or 'check'}", str(PurePosixPath(file).parent), 10, file
     elif name == "jupyter":
         for file in [one for one in project.files if one.endswith(".ipynb")][:2]:
-            yield Start(
-                (("command", f"jupyter nbconvert --to notebook --execute --stdout {shlex.quote(file)}"),),
-                because,
-                points,
-                env=env,
-            )
-    elif name in _WHERE or name == "import":
-        yield from _served(project, evidence, name, points, because, env)
+            yield f"jupyter nbconvert --to notebook --execute --stdout {shlex.quote(file)}", ".", 0, file
+    elif name in _WHERE or name in ("import", "celery"):
+        yield from _served(project, evidence, name, what)
+    if name == "import":
+        yield f"import {project.module(what)}", project.import_root(what), -5, ""
 
 
-def _served(project: Project, evidence: Evidence, name: str, points: float, because: str, env: dict) -> Iterator[Start]:
-    for number, one in enumerate([one for one in _objects(project, evidence) if one.kind != "celery"][:4]):
+def _served(project: Project, evidence: Evidence, name: str, what: str) -> Iterator[tuple[str, str, float, str]]:
+    """Command lines that give an application object to a server, or a Celery application to a worker."""
+    objects = [one for one in _objects(project, evidence) if (one.kind == "celery") == (name == "celery")]
+    for number, one in enumerate([one for one in objects if name != "flask" or one.kind == "wsgi"][:4]):
         folder = project.import_root(one.file)
         target = f"{project.module(one.file, folder)}:{one.name}"
-        server = name if name != "import" else "uvicorn" if one.kind == "asgi" else "gunicorn"
-        if server == "gunicorn":
+        at = f"{one.file}:{one.line}"
+        server = name if name not in ("import", "fastapi") else "uvicorn" if one.kind == "asgi" else "gunicorn"
+        workers = f" --workers {evidence.workers}" if (evidence.workers or 1) > 1 else ""
+        if server == "celery":
+            yield f"celery -A {target} {what or 'worker'}", folder, 8 - 2 * number, at
+            yield f"import {target.partition(':')[0]}", folder, -15, at
+        elif server == "flask":
+            yield f"flask --app {target} {what or 'run'}", folder, 8 - 2 * number, at
+        elif server == "gunicorn":
             kind = "" if one.kind == "wsgi" else " --worker-class uvicorn.workers.UvicornWorker"
-            workers = f" --workers {evidence.workers}" if evidence.workers else ""
-            line = f"gunicorn{kind}{workers} {shlex.quote(target + '()') if one.factory else target}"
+            target = shlex.quote(target + "()") if one.factory else target
+            yield f"gunicorn{kind}{workers} {target}", folder, 8 - 2 * number, at
         else:
-            line = f"{server} {target}{' --factory' if one.factory else ''}" + (
-                f" --workers {evidence.workers}" if (evidence.workers or 1) > 1 else ""
-            )
-        yield Start(
-            (("serve", f"{line} {_WHERE[server]}"),),
-            f"{because}; {one.file}:{one.line}",
-            points + 8 - 2 * number,
-            folder,
-            env=env,
-        )
-    if name == "import":
-        file = next((program.what for program in evidence.programs if program.name == "import"), None)
-        if file:
-            folder = project.import_root(file)
-            yield Start((("import", project.module(file, folder)),), because, points - 5, folder, env=env)
+            yield f"{server} {target}{' --factory' if one.factory else ''}{workers}", folder, 8 - 2 * number, at
 
 
 def _objects(project: Project, evidence: Evidence) -> list[AppObject]:

@@ -2,15 +2,32 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..base.known_secrets import says_secret
 from ..base.redact import shows_secret
 from ..base.scan import kinds_in
-from .project import Project
+from ..incident.project import Project
+from ..incident.variables import readings_in
 
-_READS = ("environ", "getenv", "BaseSettings", "decouple", "starlette.config", "environs", "environ.Env", "Config(")
+_URI = r"SQLALCHEMY_DATABASE_UR[IL]"
+_ENGINE = re.compile(rf"engine|sqlalchemy\.url|make_url|Dsn\.build|URL\.create|{_URI}")
+_NO_NAMES = {
+    "os",
+    "environ",
+    "settings",
+    "config",
+    "self",
+    "cls",
+    "str",
+    "get",
+    "url",
+    "app",
+    "Config",
+    "Settings",
+    "get_settings",
+}
 _NOT_SQL = re.compile(
     r"REDIS|BROKER|CELERY|RABBIT|AMQP|MONGO|ELASTIC|SENTRY|KAFKA|CACHE|S3|TEST|HTTP|WEBHOOK|API_|SMTP|VECTOR|QDRANT|NEO4J"
 )
@@ -65,185 +82,63 @@ class Variable:
         return by_name + 4 * self.engine + (self.required and bool(by_name or self.engine)) - ("ASYNC" in name)
 
 
-class _Reader(ast.NodeVisitor):
-    """The variables that one module reads, and the names that reach an engine's URL."""
-
-    def __init__(self, file: str):
-        self.file = file
-        self.found: list[tuple[Variable, str | None]] = []  # with the name that it is kept under
-        self.engine_names: set[str] = set()
-        self.targets: list[str] = []
-        self.in_engine = 0
-
-    def _note(self, name: str, node: ast.AST, required: bool, kind: str = "str") -> None:
-        if re.fullmatch(r"[A-Za-z_]\w*", name):
-            one = Variable(name, f"{self.file}:{node.lineno}", required, kind, bool(self.in_engine))
-            self.found += [(one, target) for target in self.targets or [None]]
-
-    def _visit_value(self, targets: list[str], value: ast.AST | None) -> None:
-        if value is None:
-            return
-        engine = any(re.search(r"SQLALCHEMY_DATABASE_UR[IL]", one) for one in targets)
-        before, self.targets = self.targets, [one for one in targets if one]
-        self.in_engine += engine
-        if engine:
-            self.engine_names |= _names_in(value)
-        self.visit(value)
-        self.targets, self.in_engine = before, self.in_engine - engine
-
-    def visit_Assign(self, node: ast.Assign) -> None:
-        self._visit_value([_target(one) for one in node.targets], node.value)
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        self._visit_value([_target(node.target)], node.value)
-
-    def visit_keyword(self, node: ast.keyword) -> None:
-        self._visit_value([*self.targets, node.arg or ""], node.value)
-
-    def visit_Dict(self, node: ast.Dict) -> None:
-        for key, value in zip(node.keys, node.values, strict=True):
-            self._visit_value([*self.targets, str(key.value) if isinstance(key, ast.Constant) else ""], value)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        # A method or function of this name gives the URL: what it reads reaches the engine.
-        self._visit_body([node.name], node.body)
-
-    visit_AsyncFunctionDef = visit_FunctionDef
-
-    def _visit_body(self, targets: list[str], body: list[ast.stmt]) -> None:
-        before, self.targets = self.targets, targets
-        for one in body:
-            self.visit(one)
-        self.targets = before
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        if any("Settings" in ast.unparse(base) for base in node.bases):
-            self._settings(node)
-        self._visit_body([], node.body)
-
-    def _settings(self, node: ast.ClassDef) -> None:
-        text = ast.unparse(node)
-        prefix = re.search(r"env_prefix\s*=\s*['\"](\w*)['\"]", text)
-        for one in node.body:
-            if (
-                not isinstance(one, ast.AnnAssign)
-                or not isinstance(one.target, ast.Name)
-                or one.target.id in ("model_config",)
-            ):
-                continue
-            kind = ast.unparse(one.annotation)
-            value = one.value
-            field = value if isinstance(value, ast.Call) and ast.unparse(value.func).endswith("Field") else None
-            named = [k.value for k in field.keywords if k.arg in ("alias", "validation_alias", "env")] if field else []
-            alias = next(
-                (
-                    n.value
-                    for k in named
-                    for n in ast.walk(k)
-                    if isinstance(n, ast.Constant) and isinstance(n.value, str)
-                ),
-                None,
-            )
-            default = field is not None and (
-                any(k.arg in ("default", "default_factory") for k in field.keywords)
-                or (bool(field.args) and ast.unparse(field.args[0]) not in ("...", "Ellipsis"))
-            )
-            required = (value is None and "ClassVar" not in kind) or (field is not None and not default)
-            name = alias or (prefix[1] if prefix else "") + one.target.id
-            self.targets = [one.target.id]
-            self._note(name.upper(), one, required, kind)
-        self.targets = []
-
-    def visit_Call(self, node: ast.Call) -> None:
-        name = ast.unparse(node.func) if isinstance(node.func, ast.Name | ast.Attribute) else ""
-        last = name.rpartition(".")[2]
-        first = node.args[0] if node.args else None
-        literal = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
-        if literal is not None and (last == "getenv" or name.endswith("environ.get")):
-            self._note(literal, node, False, _cast(node))
-            return
-        reader = re.fullmatch(
-            r"(?:\w+\.)?(?:config|env|_config|settings_env|Env|getenv_or_raise)(?:\.(str|int|bool|float|list|url|json|db|path|dj_db_url))?",
-            name,
-        )
-        if literal is not None and reader and re.fullmatch(r"[A-Z][A-Z0-9_]+", literal):
-            default = len(node.args) > 1 or any(one.arg == "default" for one in node.keywords)
-            self._note(literal, node, not default, reader[1] or _cast(node))
-            return
-        engine = last in ("create_engine", "create_async_engine", "URL", "make_url", "connect") and last != "connect"
-        engine = (
-            engine or (last == "set_main_option" and literal == "sqlalchemy.url") or (last == "build" and "Dsn" in name)
-        )
-        self.in_engine += engine
-        if engine:
-            for one in [*node.args, *(k.value for k in node.keywords if k.arg in ("url", None))]:
-                self.engine_names |= _names_in(one)
-        self.generic_visit(node)
-        self.in_engine -= engine
-
-    def visit_Subscript(self, node: ast.Subscript) -> None:
-        name = ast.unparse(node.value) if isinstance(node.value, ast.Name | ast.Attribute) else ""
-        if (
-            re.search(r"(?:^|\.)(?:environ|env)$", name)
-            and isinstance(node.slice, ast.Constant)
-            and isinstance(node.ctx, ast.Load)
-        ):
-            self._note(str(node.slice.value), node, True)
-        self.generic_visit(node)
-
-
-def _target(node: ast.AST) -> str:
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-        return str(node.slice.value)
-    return ""
-
-
-def _names_in(node: ast.AST) -> set[str]:
-    names = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
-    return names | {one.attr for one in ast.walk(node) if isinstance(one, ast.Attribute)}
-
-
-def _cast(node: ast.Call) -> str:
-    return next((ast.unparse(one.value) for one in node.keywords if one.arg == "cast"), "str")
-
-
 def variables_of(project: Project) -> list[Variable]:
     """Every variable that the sources read, each once: where it is required, and whether it reaches an engine."""
-    readers = []
+    names, literals, readings = set(), set(), []
     for file in dict.fromkeys([*project.sources, *(one for one in project.python if one.endswith("/env.py"))]):
         text = project.text(file)
-        if (any(mark in text for mark in _READS) or "engine" in text) and (tree := project.tree(file)) is not None:
-            readers.append(_Reader(file))
-            readers[-1].visit(tree)
-    names = set().union(*(one.engine_names for one in readers)) if readers else set()
-    names -= {
-        "os",
-        "environ",
-        "settings",
-        "config",
-        "self",
-        "cls",
-        "str",
-        "get",
-        "url",
-        "app",
-        "Config",
-        "Settings",
-        "get_settings",
-    }
+        readings += readings_in(file, text)
+        if _ENGINE.search(text) and (tree := project.tree(file)) is not None:
+            for value in _engines(tree):
+                names |= {one.id for one in ast.walk(value) if isinstance(one, ast.Name)}
+                names |= {one.attr for one in ast.walk(value) if isinstance(one, ast.Attribute)}
+                literals |= {one.value for one in ast.walk(value) if isinstance(one, ast.Constant)}
+    names -= _NO_NAMES
     kept: dict[str, Variable] = {}
-    for reader in readers:
-        for one, target in reader.found:
-            before = kept.get(one.name)
-            engine = one.engine or (target in names) or bool(before and before.engine)
-            required = one.required or bool(before and before.required)
-            place = one if before is None or (one.required and not before.required) else before
-            kept[one.name] = Variable(one.name, place.at, required, place.kind, engine)
+    for one in readings:
+        before = kept.get(one.name)
+        bound = {one.field, (one.target or "").rpartition(".")[2].strip("]'\"").rpartition("[")[2].strip("'\"")}
+        engine = one.name in literals or bool(names & bound) or any(re.fullmatch(_URI, name or "") for name in bound)
+        engine = engine or bool(before and before.engine)
+        first = before if before and (before.required or not one.required) else None
+        at, kind = (first.at, first.kind) if first else (str(one), one.kind or "str")
+        kept[one.name] = Variable(one.name, at, one.required or bool(before and before.required), kind, engine)
     return list(kept.values())
+
+
+def _engines(tree: ast.Module) -> Iterator[ast.expr]:
+    """What the URL of an engine is made of: arguments of calls that make one, values that Flask and Alembic take for it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func) if isinstance(node.func, ast.Name | ast.Attribute) else ""
+            first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+            if (
+                re.search(r"(?:^|\.)(?:create_(?:async_)?engine|make_url|URL(?:\.create)?|\w*Dsn\.build)$", name)
+                or first == "sqlalchemy.url"
+            ):
+                yield from node.args
+                yield from (
+                    one.value for one in node.keywords if one.arg in ("url", None) or "URL" in name or "Dsn" in name
+                )
+            yield from (one.value for one in node.keywords if re.fullmatch(_URI, one.arg or ""))
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if re.search(_URI, ast.unparse(target)):
+                yield node.value
+        elif isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            yield from (
+                value for key, value in pairs if isinstance(key, ast.Constant) and re.fullmatch(_URI, str(key.value))
+            )
+
+
+def named(names: Iterable[str], variables: list[Variable]) -> set[str]:
+    """Names as an error says them, as variables: a settings class is told by its fields, without a prefix and in lower case."""
+    known, found = {variable.name for variable in variables}, set()
+    for name in names:
+        ending = {one for one in known if one.upper().endswith(f"_{name.upper()}")}
+        found |= {name} if name in known or name.isupper() else {name.upper()} & known or ending
+    return found
 
 
 def database_variables(variables: list[Variable]) -> list[Variable]:
@@ -324,9 +219,3 @@ def _examples(project: Project) -> Iterator[tuple[str, tuple[str, str]]]:
             one = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*['\"]?([^'\"#\n]*?)['\"]?\s*(?:#.*)?$", line)
             if one and one[2]:
                 yield one[1], (one[2], file)
-
-
-def scheme_of(env: dict[str, tuple[str, str]], name: str) -> str | None:
-    """The scheme of a URL that the deployment sets."""
-    found = re.match(r"([a-z][\w+]*)://", env.get(name, ("", ""))[0])
-    return found[1] if found else None

@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from .deployments import program_of
-from .evidence import Evidence
-from .interpreters import Interpreter, how_to_make
-from .project import Project
+from ..incident.deployments import program_of
+from ..incident.interpreters import Interpreter, how_to_make
+from ..incident.project import Project
+from ..triage.evidence import Evidence
 from .trial import Search, Setup, Trial
 
 

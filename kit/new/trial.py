@@ -3,7 +3,6 @@
 What a trial shows instead tells what the next one has otherwise (:mod:`kit.new.lessons`).
 """
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -12,14 +11,15 @@ from pathlib import Path
 
 from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
+from ..diagnose.answer import reproduce
 from ..incident.model import Incident
-from ..startup.run import reproduce
+from ..incident.project import Project
 from ..trace.expected import shows_incident
 from ..trace.values import Error, Trace
+from ..triage.evidence import Evidence, common, evidence_of
 from ..triage.logs import read_log
 from .candidates import Start
-from .evidence import Evidence, common, evidence_of
-from .project import Project
+from .environment import Variable
 
 MOST_TRIALS = 24
 MOST_SECONDS = 170.0
@@ -112,6 +112,8 @@ class Search:
     python: str
     folder: Path
     progress: Callable[[str], None]
+    variables: list[Variable] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
 
     def incident(self, setup: Setup, expected: str | None = None) -> Incident:
@@ -121,9 +123,19 @@ class Search:
         expect = {"error": expected or self.evidence.expected, "table": self.evidence.table}
         expect = {key: value for key, value in expect.items() if value is not None}
         limits = {"seconds": setup.seconds}
+        content["checks"] = checks_of(self.project, setup)
         return Incident.model_validate(
             {"title": "a trial", **content, "expect": expect, "limits": limits, "file": self.folder / "incident.yaml"}
         )
+
+
+def checks_of(project: Project, setup: Setup) -> list[dict]:
+    """What must be true after a fix, as far as the startup says."""
+    folder = "" if setup.start.workdir == "." else setup.start.workdir
+    below = [file for file in project.alembic if file.rpartition("/")[0] == folder]
+    asked = below and any("alembic" in text or ".sh" in text for _, text in setup.start.steps)
+    migrations = [{"migrations": below[0].rpartition("/")[2]}] if asked else []
+    return [*migrations, {"mappers": True}, {"clean_start": True}]
 
 
 @interruptible
@@ -220,16 +232,19 @@ def _seen(project: Project, trace: Trace) -> Evidence:
     output = failed.output if failed is not None else "\n".join(step.output for step in trace.steps)
     seen = evidence_of(read_log(output), output, project)
     error = failed.exception if failed is not None else None
-    if error is None or seen.type.rpartition(".")[2] == error.type.rpartition(".")[2]:
+    if error is None:
         return seen
-    modules = frozenset(re.findall(r"No module named '?([\w.]+)'?", error.text)) | (
-        {error.name} if error.name and error.type == "ModuleNotFoundError" else set()
-    )
-    variables = frozenset(re.findall(r"^'([A-Z][A-Z0-9_]+)'$", error.text)) if error.type == "KeyError" else frozenset()
+    # Its whole text, where what was printed is its first line, or of another error.
+    text = str(error)
+    own = evidence_of(read_log(""), f"{error.type}: {error.text}\n", project)
     return replace(
-        seen, error=str(error), type=error.type, text=error.text, missing_modules=seen.missing_modules | modules,
-        missing_variables=seen.missing_variables | variables,
-    )  # fmt: skip
+        seen,
+        error=text,
+        type=error.type,
+        text=error.text,
+        missing_modules=seen.missing_modules | own.missing_modules,
+        missing_variables=seen.missing_variables | own.missing_variables,
+    )
 
 
 def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tuple[int, str | None]:

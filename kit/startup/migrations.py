@@ -25,6 +25,8 @@ class Migrations:
     :ivar problem: why Alembic could not compare, or None
     :ivar models: table key to column names, of what ``env.py`` hands over as ``target_metadata``
     :ivar database: table to column names, as the startup left the database
+    :ivar passed_over: tables of the database that no model names and that ``env.py`` has Alembic pass over, as it does any
+        table that it does not know
     :ivar trace: what was imported and registered while ``env.py`` ran
     """
 
@@ -36,6 +38,7 @@ class Migrations:
     models: dict[str, list[str]] | None = None
     database: dict[str, list[str]] | None = None
     trace: Trace | None = None
+    passed_over: tuple[str, ...] = ()
     broke: Broke | None = None  # where that is why it could not compare
 
 
@@ -107,6 +110,7 @@ def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrat
         found["models"],
         found["database"],
         trace,
+        passed_over=tuple(found["passed_over"]),
     )
 
 

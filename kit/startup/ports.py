@@ -1,10 +1,8 @@
 """Loopback ports: one that is free, and whether a server answers on it."""
 
-import http.client
 import random
 import socket
-import urllib.error
-import urllib.request
+from enum import Enum
 from pathlib import Path
 
 from ..base.errors import RunBroke
@@ -34,29 +32,27 @@ def free_port() -> int:
     raise RunBroke("no loopback port is free for the server")
 
 
-def answers(port: int | None) -> bool:
-    """Does a server answer on this loopback port? Any answer counts, and so does silence on an open line.
+class Heard(Enum):
+    """What comes of one request to a port."""
 
-    A connection alone proves little: some servers listen before they have loaded the application.
+    NOTHING_THERE = "nobody listens, or the line is closed without a byte"
+    SILENCE = "the line stays open, and nothing comes"
+    ANSWER = "an answer, whatever it says"
+
+
+def ask(port: int, seconds: float) -> Heard:
+    """Ask for ``/`` on a loopback port, and wait so long for the first byte. Nothing that the answer names is followed.
+
+    A connection alone proves little: some servers listen before they have loaded the application, and close what they
+    accepted when that fails.
     """
-    if port is None:
-        return False
+    request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     try:
-        with socket.socket() as probe:
-            probe.settimeout(0.2)
-            probe.connect(("127.0.0.1", port))
+        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as line:
+            line.settimeout(seconds)
+            line.sendall(request.encode())
+            return Heard.ANSWER if line.recv(1) else Heard.NOTHING_THERE
+    except TimeoutError:
+        return Heard.SILENCE
     except OSError:
-        return False
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"http://127.0.0.1:{port}/", timeout=10):
-            return True
-    except urllib.error.HTTPError as answer:
-        answer.close()
-        return True
-    except (TimeoutError, ValueError, http.client.HTTPException):  # silence, or no HTTP
-        return True
-    except urllib.error.URLError as error:
-        return not isinstance(error.reason, ConnectionRefusedError)
-    except OSError:
-        return True
+        return Heard.NOTHING_THERE

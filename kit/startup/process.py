@@ -42,6 +42,7 @@ class Process:
     named: int  # what the janitor knows it by
     port: int | None = None
     answer: dict | None = field(default=None)
+    stopped: Asked | None = None
     begun: tuple[int, float] = (0, 0)  # how many steps have begun in it, and when that was seen
 
     def ended(self, wait: float | None = 0) -> bool:
@@ -64,8 +65,7 @@ class Process:
         if not self.ended():
             try:
                 if not kill:
-                    self.supervisor.stdin.write(b"end\n")
-                    self.supervisor.stdin.flush()
+                    self.stopped = self.ask()
                     self.ended(None)
                 self.supervisor.stdin.close()
             except OSError:
@@ -73,7 +73,7 @@ class Process:
             self.ended(None)
 
     def ask(self) -> Asked:
-        """Ask for the end by SIGINT, and do not wait for it."""
+        """Ask for the end by SIGINT, and do not wait for it; when that was, and what was printed by then."""
         asked = Asked(time.perf_counter_ns(), {path.name: path.stat().st_size for path in self.folder.glob("std*")})
         try:
             self.supervisor.stdin.write(b"end\n")
@@ -290,4 +290,4 @@ def outcome_of(process: Process, *, ok: bool | None, why: Broke | None, asked: A
     if ok is None:
         ok = code == 0 and not why
     guards = Guards(answer.get("guards", ()), answer.get("unguarded", ()), answer.get("refused", ()))
-    return Ended(process.steps, process.folder, ok, why, code, process.port, guards, asked)
+    return Ended(process.steps, process.folder, ok, why, code, process.port, guards, asked, process.stopped)

@@ -15,7 +15,7 @@ from ..incident.steps import Step
 from ..trace.ran import Ended, ended_by
 from ..trace.reader import read_trace
 from ..trace.values import Broke, Trace
-from .ports import answers, free_port
+from .ports import free_port
 from .process import (
     LOOK,
     Process,
@@ -29,6 +29,7 @@ from .process import (
     start,
     wait,
 )
+from .readiness import Readiness, answers_again
 from .state import KINDS, bring
 from .workspace import Workspace, workspace
 
@@ -89,6 +90,7 @@ def run_startup(
     orders = {name: "1" for name, given in (("INCIDENT_JUDGE", judge), ("INCIDENT_GO_ON", go_on)) if given}
     ended: list[Ended] = []
     up: list[Process] = []
+    silent: list[Process] = []  # servers that were up and answer no more
     port = None
     try:
         for group in _groups(incident.startup):
@@ -105,14 +107,16 @@ def run_startup(
             ended.append(outcome)
             if outcome.why or not (outcome.ok or go_on):
                 break
+        silent = [process for process in up if not answers_again(process)]
         if while_up is not None:
             while_up(space, port)
     finally:
         served.pop(space.folder, None)
         for process in up:
-            died = process.ended()
+            died, gone = process.ended(), any(one is process for one in silent)
             process.finish()
-            ended.append(outcome_of(process, ok=not died, why=_died(process) if died else None))
+            why = _died(process) if died else Broke("died", "the server no longer answers") if gone else None
+            ended.append(outcome_of(process, ok=why is None, why=why))
     trace = read_trace(incident, space, sorted(ended, key=lambda one: one.steps[0][0]))
     return replace(trace, before=tuple(before))
 
@@ -149,11 +153,11 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
     limits = incident.limits
     process = _start_steps(space, group, limits, orders=orders)
     free = shutil.disk_usage(space.folder).free
-    look = 0.0
+    look, readiness = 0.0, Readiness(process)
     try:
         # Asked less often the longer it takes: the wait adds at most a fiftieth.
         while not process.ended(max(_POLL, (time.monotonic() - process.started) / 50)):
-            if answers(process.port):
+            if readiness.up():
                 return process, None
             if time.monotonic() < look:
                 continue

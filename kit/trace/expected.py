@@ -1,30 +1,55 @@
-"""Does a trace show the incident? Asked here, by everybody."""
+"""Does a startup show the incident? The one question, asked here by every command."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..base.redact import redact
 from ..incident.model import Incident
 from .advice import of_set_up
-from .values import Conflict, Trace
+from .stable import holds
+from .values import Conflict, Error, Trace
+
+EXPECTED = "expected-check"  # the kind of sign of the check that ``expect`` names, where it failed
 
 
 def shows_incident(incident: Incident, trace: Trace) -> bool:
-    """Does the trace show what ``expect`` says? Without ``expect``: did anything go wrong?"""
+    """Does the startup show what ``expect`` says? Where it says nothing: did anything go wrong?
+
+    What no error shows, a failing check or a mechanism that raises nothing, is among ``Trace.signs``: :mod:`kit.diagnose.answer`
+    asks for those that ``expect`` needs.
+    """
+    if incident.expect.empty:
+        return bool(trace.conflicts or trace.signs or any(True for _ in own_errors(trace)))
+    if incident.expect.check is not None:
+        return any(sign.kind == EXPECTED for sign in trace.signs)
     error, table = _expected(incident), incident.expect.table
-    if error is None and table is None:
-        failed = [step for step in trace.steps if step.ok is False and not (step.broke and step.broke.from_outside)]
-        wrong = [(swallowed.error, str(swallowed.error)) for swallowed in trace.swallowed]
-        wrong += [(step.exception, step.error or "") for step in failed]
-        own = [text for error, text in wrong if refusal_in(trace, text) is None and not of_set_up(error)]
-        return bool(trace.conflicts or own)
     conflicts = [one for one in trace.conflicts if table in (None, one.table)]
     if table is not None and not conflicts:
         about = [one for one in trace.registrations if one.table == table]
-        if error is None and not any(one.outcome in ("extended", "kept") for one in about):
+        if error is None:
+            merged = any(one.outcome in ("extended", "kept") for one in about)
+            return merged or any(sign.kind == "mechanism" and sign.table == table for sign in trace.signs)
+        if "is already defined" in error or not about:
             return False
-        if error is not None and ("is already defined" in error or not about):
-            return False
-    return error is None or any(error in text for text in _texts(trace, conflicts))
+    return error is None or any(holds(text, error) for text in _texts(trace, conflicts))
+
+
+def own_errors(trace: Trace) -> Iterator[tuple[str, Error | None]]:
+    """Every error of the application itself that a step ended with or that was caught: its text, and as it was seen.
+
+    What the kit made is none: a refusal of its guards, a limit, a kill, a variable that the incident file does not give.
+    """
+    for swallowed in trace.swallowed:
+        if not _of_the_kit(trace, swallowed.error, str(swallowed.error)):
+            yield str(swallowed.error), swallowed.error
+    for step in trace.steps:
+        if step.ok is False and not (step.broke and step.broke.of_the_kit):
+            text = step.error or ""
+            if not _of_the_kit(trace, step.exception, text):
+                yield text, step.exception
+
+
+def _of_the_kit(trace: Trace, error: Error | None, text: str) -> bool:
+    return refusal_in(trace, text) is not None or of_set_up(error)
 
 
 def why_not(incident: Incident, trace: Trace, *, told: bool = False) -> list[str]:
@@ -42,13 +67,15 @@ def why_not(incident: Incident, trace: Trace, *, told: bool = False) -> list[str
         ]
     failed = next((step for step in trace.steps if step.error), None)
     seen = failed and failed.error
-    if error is None and table is None and failed is not None and of_set_up(failed.exception):
+    if incident.expect.empty and failed is not None and of_set_up(failed.exception):
         of = "What went wrong comes of how the incident file starts the application, and is no incident"
         return [f"{of}." if told else f"{of}: {seen}"]
     seen = seen or next((str(one.error) for one in trace.swallowed), None)
     instead = f" What was seen: {seen or 'every step succeeded, nothing was swallowed'}"
     found = []
-    if error is not None and not any(error in text for text in _texts(trace)):
+    if incident.expect.check is not None:
+        found.append(f"expect.check did not fail: {incident.expect.check}.{'' if told and seen else instead}")
+    if error is not None and not any(holds(text, error) for text in _texts(trace)):
         found.append(f"expect.error was not seen: {error!r}.{'' if told and seen else instead}")
     tables = sorted({one.table for one in trace.conflicts})
     if table is not None and table not in tables:

@@ -17,6 +17,9 @@ class CheckResult:
     seen: str
     tables: tuple[str, ...] = ()  # what a failed check is about, where that is known
     kind: str = ""
+    behind: bool = (
+        False  # of migrations: the database is not at head, or could not be compared: of tables it tells nothing
+    )
 
 
 def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:

@@ -10,6 +10,7 @@ from typing import Any
 from ..incident.model import Incident
 from ..incident.steps import Step
 from .collected import Collected, Stepped, innermost
+from .printed import printed_error
 from .ran import Ended, RunPlace, ended_by
 from .values import Broke, Error, Frame, Registration, StepResult, Swallowed, application_frames
 
@@ -27,8 +28,8 @@ class Outcome:
     # -- why it broke
 
     def broke(self) -> Broke | None:
-        """Why the run itself broke: the first process that did."""
-        return next((why for outcome in self.ended if (why := self._why(outcome))), None)
+        """Why the run itself broke: the first process that did. A server that ended of its own is a step that failed."""
+        return next((why for outcome in self.ended if (why := self._why(outcome)) and why.kind != "died"), None)
 
     def _why(self, outcome: Ended) -> Broke | None:
         """Why a process broke, where that is not an error of the application's steps."""
@@ -97,6 +98,7 @@ class Outcome:
                 if ok is False:
                     broke = None if error else self._why(outcome)
                     shown = str(error or broke or f"exit code {outcome.code}: {_last_error(output)}")
+                    error = error or (None if broke else printed_error(output, self._is_application))
                 text = self.text(step.text)
                 results[number] = StepResult(number, step.kind, text, ok, shown, seconds, error, output, broke)
         return tuple(results[number] for number in sorted(results))
@@ -117,6 +119,11 @@ class Outcome:
         error = next((e for process, e in collected.uncaught.items() if e and process in processes), None)
         return outcome.ok, error, (last - min(times)) / 1e9 if times and last else None
 
+    def _is_application(self, file: str) -> bool:
+        """Is a file, as what was printed names it, one of the application's?"""
+        inside = not os.path.isabs(file) and "-packages/" not in file and ".." not in file
+        return inside and (self.space.root / file).is_file()
+
     def output(self, outcome: Ended) -> str:
         """What a process printed, as text; its end if it is long."""
         text = ""
@@ -124,7 +131,8 @@ class Outcome:
             path = outcome.folder / name
             if path.exists():
                 with path.open("rb") as file:
-                    size = outcome.asked.printed.get(name, 0) if outcome.asked else path.stat().st_size
+                    asked = outcome.asked or outcome.stopped
+                    size = asked.printed.get(name, 0) if asked else path.stat().st_size
                     file.seek(max(0, size - _PRINTED))
                     text += file.read(min(size, _PRINTED)).decode("utf-8", "replace")
         return self.text(text)

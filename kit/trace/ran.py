@@ -21,7 +21,7 @@ class Guards(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """When a process that was past its time was asked by ``SIGINT`` to end, and what it had printed by then."""
+    """When a process was asked by ``SIGINT`` to end, and what it had printed by then."""
 
     at: int  # nanoseconds, of the probe's clock
     printed: dict[str, int]  # stdout and stderr: bytes
@@ -37,7 +37,8 @@ class Ended(NamedTuple):
     code: int | None
     port: int | None
     guards: Guards = Guards()
-    asked: Asked | None = None
+    asked: Asked | None = None  # as it was past its time
+    stopped: Asked | None = None  # as all was done, of a server that was still up
 
     @property
     def until(self) -> float:

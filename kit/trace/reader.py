@@ -45,10 +45,10 @@ def read_trace(incident: Incident, space: RunPlace, ended: Sequence[Ended]) -> T
 
 def _trace(incident: Incident, space: RunPlace, ended: Sequence[Ended], collected: Collected) -> Trace:
     outcome = Outcome(incident, space, ended, collected)
-    sources = texts_of(space.root, collected)
+    steps = outcome.steps()
+    sources = texts_of(space.root, collected, (step.exception for step in steps))
     registrations = tuple(named(it, sources, collected.paths) for it in collected.registrations)
     edges = together(_edges(collected))
-    steps = outcome.steps()
     return Trace(
         steps=steps,
         imports=tuple(collected.imports),
@@ -101,6 +101,7 @@ class _Reader:
     def __init__(self, collected: Collected):
         self.collected = collected
         self.bodies = Bodies(collected)
+        self.interrupted: set[str] = set()  # trace files of processes that were executing a body when they were stopped
         self.unbound: set[str] = set()  # names that a failed statement did not bind
         self.kinds: dict[str, Callable[[dict, _At], None]] = {
             "behind": self.behind,
@@ -141,6 +142,8 @@ class _Reader:
                     self.hung(event, self.collected.process_of.get(file))
                     continue
                 kind = event["k"]
+                if outcome.stopped is not None and self.of_the_stop(event, file, outcome.stopped.at):
+                    continue
                 if not in_order(event):
                     self.collected.lose(kind)
                     continue
@@ -156,6 +159,15 @@ class _Reader:
                     self.collected.lose(kind)
         self.collected.forget_our_interrupt()
         self.collected.imports.sort(key=lambda import_: import_.number)
+
+    def of_the_stop(self, event: dict, file: str, stopped: int) -> bool:
+        """Is it an end that came of the kit's stopping a server: an error that passes a body, or mappers of half a startup?"""
+        if _stamped(event) <= stopped:
+            return False
+        if event["k"] == "done" and event.get("error") is not None:
+            self.interrupted.add(file)
+            return True
+        return event["k"] in ("exit", "stepped") or event["k"] == "judged" and file in self.interrupted
 
     def hung(self, event: dict, process: int | None) -> None:
         """The interrupt passed the frames that the main thread was in: the application's innermost is where it was."""
@@ -289,7 +301,8 @@ class _Reader:
 
     def engine(self, event: dict, where: _At) -> None:
         chain, driver = self.collected.chain(where.process, event), self.collected.paths.text(event["driver"])
-        self.collected.engines.append(EngineMade(driver, bool(event.get("async")), chain, *where))
+        database = self.collected.paths.text(event.get("db", ""))
+        self.collected.engines.append(EngineMade(driver, bool(event.get("async")), chain, *where, database))
 
     def behind(self, event: dict, where: _At) -> None:
         """A run that goes on past failures went past this one."""

@@ -46,6 +46,11 @@ class Broke:
         """Does it lie outside of the application, so that another run of the same build may end otherwise?"""
         return self.kind in _FROM_OUTSIDE
 
+    @property
+    def of_the_kit(self) -> bool:
+        """Does it come of how the application is run, so that it is no incident of its own?"""
+        return self.from_outside or self.kind == "no-sqlalchemy"
+
 
 class Frame(NamedTuple):
     """One line that was being executed; ``file`` is relative to the application's root if it is the application's."""
@@ -239,7 +244,10 @@ class Swallowed:
 
 @dataclass(frozen=True)
 class EngineMade:
-    """An engine came to be; ``driver`` is the URL's, as in ``postgresql+asyncpg``, ``asynchronous`` what that driver is."""
+    """An engine came to be; ``driver`` is the URL's, as in ``postgresql+asyncpg``, ``asynchronous`` what that driver is.
+
+    :ivar database: the URL's: a name, or SQLite's file; "" in memory
+    """
 
     driver: str
     asynchronous: bool
@@ -247,6 +255,12 @@ class EngineMade:
     process: int
     step: str
     at: int
+    database: str = ""
+
+    @property
+    def on_scratch(self) -> bool:
+        """Is it for the scratch database of the run?"""
+        return self.database == "scratch" or "/scratch/scratch.db" in self.database
 
     @property
     def site(self) -> Frame | None:
@@ -288,6 +302,19 @@ class StepResult:
 
 
 @dataclass(frozen=True)
+class Sign:
+    """What is wrong with a startup and that no error of it shows.
+
+    :ivar kind: ``check`` or ``mappers`` that fails, ``expected-check``, or ``mechanism`` that raises nothing
+    :ivar text: the check, or the mechanism's slug
+    """
+
+    kind: str
+    text: str
+    table: str | None = None
+
+
+@dataclass(frozen=True)
 class Trace:
     """One startup, step by step."""
 
@@ -311,6 +338,7 @@ class Trace:
     forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
     engines: tuple[EngineMade, ...] = ()
+    signs: tuple[Sign, ...] = ()  # asked for where ``expect`` needs them: see :mod:`kit.trace.expected`
     before: tuple[dict, ...] = ()  # as ``created``, of what ran before the startup; ``step`` is "prepare 1" and so on
 
     @classmethod
@@ -455,6 +483,7 @@ TYPES = (
     Record,
     Registration,
     Silenced,
+    Sign,
     Site,
     StepResult,
     Swallowed,

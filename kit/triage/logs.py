@@ -23,6 +23,7 @@ _MOST = 500  # different tracebacks kept
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _HEADER = re.compile(r"(?P<group>Exception Group )?Traceback \(most recent call last\):?\s*$")
 _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d{1,9})(?:, in (?P<name>.+?))?\s*$')
+_BOXED = re.compile(r"\s*│ (?P<file>[^│\n]+?\.pyw?):(?P<line>\d{1,9})(?: in (?P<name>\S+))?\s*│?\s*$")
 _REPEATED = re.compile(r"\[Previous line repeated (\d{1,9}) more times?\]\s*$")
 _ERROR = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: ?(?P<text>.*))?$")
 _WITHOUT_TEXT = re.compile(r".*\.\w+|\w*(Error|Exception|Exit|Interrupt|Iteration|Warning|Group)")
@@ -163,6 +164,14 @@ class _Reader:
 
     def feed(self, number: int, line: str) -> None:
         line = _ANSI.sub("", line)
+        if line.lstrip().startswith(("╭", "│", "╰")):  # drawn in a box, as rich does it
+            frame = _BOXED.match(line)
+            if frame:
+                line = f'  File "{frame["file"]}", line {frame["line"]}, in {frame["name"] or "<module>"}'
+            elif "Traceback (most recent call last)" in line:
+                line = "Traceback (most recent call last):"
+            else:
+                return
         if self.logged is None and (said := _REGISTERED_TWICE.search(line)):
             self.logged = (number, said[0])
         if "{" in line and self._feed_json(number, line):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..base.errors import IncidentError, RunBroke
@@ -10,13 +10,15 @@ from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..base.redact import redact
 from ..diagnose.definitions import one_place
+from ..diagnose.diagnosis import TIMES, decide_mechanism, is_race, look_at, look_until_shown, quiet_mechanisms, signed
 from ..incident.model import Incident
-from ..startup.run import reproduce
+from ..startup.checks import Asker, answer_checks
 from ..startup.workspace import refuse_patches
 from ..trace.expected import incident_tables, shows_incident
 from ..trace.judged import CheckResult, judge_mappers, judge_start
-from ..trace.values import Frame, Trace, application_frames
-from .checks import Asker, answer_checks
+from ..trace.values import Frame, Sign, Trace, application_frames
+from .compared import errors_of, left_the_database, quiet_left, shared, still_there
+from .repeated import again, of_runs, with_rates
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
@@ -25,7 +27,11 @@ _STATE = ("mappers", "migrations", "definitions")
 
 @dataclass(frozen=True)
 class Attempt:
-    """One build of the application, started and checked; ``patches`` are file names, in order."""
+    """One build of the application, started and checked; ``patches`` are file names, in order.
+
+    :ivar quiet: the mechanisms that are there and raise nothing
+    :ivar passed_over: tables of the database that ``env.py`` hides from Alembic, as any other that it does not know
+    """
 
     name: str
     patches: tuple[str, ...]
@@ -33,6 +39,9 @@ class Attempt:
     checks: tuple[CheckResult, ...]
     reproduced: bool
     uncompiled: str | None = None  # what a patch wrote that is no Python
+    quiet: tuple[Sign, ...] = ()
+    passed_over: tuple[str, ...] = ()
+    races: bool = False  # is it a race, that shows in some starts and not in others?
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,8 @@ def verify(
     try:
         refuse_patches(incident, names)  # now, and not when others have been waited for
     except IncidentError as error:
+        if any(incident.fixes[name].commits for name in names):
+            raise  # a commit that is not there is wrong whatever the build
         stale = error  # of a build that is mended nobody asks for more
     results: dict[str, FixResult] = {}
     with pool_of(executor) as pool:
@@ -103,11 +114,11 @@ def verify(
             raise stale
         if not beside:
             futures = {pool.submit(attempt, incident, name): name for name in names}
+        runs = _Runs(incident, control, pool, names) if control.races and names else None
         for number, future in enumerate(as_completed(futures), 1):
-            one = results[futures[future]] = _result(
-                incident, futures[future], _of_fix(incident, futures[future], future), control
-            )
-            held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks hold"
+            name, tried = futures[future], _of_fix(incident, futures[future], future)
+            one = results[name] = judge_fix(incident, name, tried, control) if runs is None else runs.judge(name, tried)
+            held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks pass"
             why = "" if one.verdict == "cures" else f": {_short(one.because)}"
             says = f"fix {number} of {len(names)}, {one.name}: {held}, {one.verdict}{why}"
             progress(Step(says, "fixes", number + 1, len(names) + 1))
@@ -115,15 +126,49 @@ def verify(
     return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
 
 
-def attempt(incident: Incident, fix: str | None = None) -> Attempt:
-    """Start one build, the broken one or one with a fix, and ask every check."""
+def attempt(incident: Incident, fix: str | None = None, once: bool = False) -> Attempt:
+    """Start one build, the broken one or one with a fix, ask every check, and look for what raises nothing.
+
+    :param once: also where the incident may be a race, and did not show
+    """
     changes = [] if fix is None else incident.changes_of(fix)
-    incident = incident.with_fix(fix)
-    asker = Asker(incident)
-    trace = reproduce(incident, patches=changes, judge=True, while_up=asker)
-    checks = answer_checks(incident, trace, asker, incident_tables(incident, trace))
     names = tuple(one.name if isinstance(one, Path) else f"commit {one}" for one in changes)
-    return Attempt(fix or "control", names, trace, checks, shows_incident(incident, trace), asker.uncompiled)
+    names += incident.fixes[fix].settings_shown if fix is not None else ()
+    if fix is None:
+        looked = look_until_shown(incident, checks=True, times=1 if once else TIMES)
+        needs_mechanism = incident.expect.error is None and incident.expect.check is None
+        if needs_mechanism and not shows_incident(incident, looked.trace):
+            looked = signed(incident, looked, decide_mechanism(incident, looked))
+    else:
+        looked = signed(incident, look_at(incident, fix=fix, checks=True), None)
+    return Attempt(
+        fix or "control",
+        names,
+        looked.trace,
+        looked.checks,
+        shows_incident(incident, looked.trace),
+        looked.uncompiled,
+        quiet_mechanisms(incident, looked),
+        looked.migrations.passed_over if looked.migrations is not None else (),
+        fix is None and is_race(incident, looked),
+    )
+
+
+class _Runs:
+    """Further starts of each build, where the incident is a race."""
+
+    def __init__(self, incident: Incident, control: Attempt, pool, names: Sequence[str]):
+        self.incident, self.control = incident, control
+        self.of_control = again(lambda: pool.submit(attempt, incident, None, True))
+        self.of_fixes = {name: again(lambda name=name: pool.submit(attempt, incident, name)) for name in names}
+
+    def judge(self, name: str, first: Attempt) -> FixResult:
+        """The verdict by the run that counts, with both rates."""
+        controls = [self.control, *(future.result() for future in self.of_control)]
+        tried = [first, *(_of_fix(self.incident, name, future) for future in self.of_fixes[name])]
+        worst, shown = of_runs(tried, lambda one: still_there(self.incident, one.trace, self.control.trace))
+        result = judge_fix(self.incident, name, worst, self.control)
+        return replace(result, because=with_rates(result.because, shown, sum(one.reproduced for one in controls)))
 
 
 def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt:
@@ -141,7 +186,9 @@ def _short(text: str, most: int = 200) -> str:
     return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
 
 
-def _result(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
+def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
+    """The verdict on a fix that was started, beside the control."""
+    tried = replace(tried, reproduced=still_there(incident, tried.trace, control.trace))
     checks = (_gone(incident, tried), *tried.checks, *_implied(incident, tried, control))
     verdict, because = _judge(tried, control, checks, incident_tables(incident, control.trace))
     return FixResult(name, incident.fixes[name].claim, tried.patches, verdict, because, checks, tried.trace)
@@ -178,11 +225,13 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
 def _gone(incident: Incident, tried: Attempt) -> CheckResult:
     shown = incident.expect.error or "the incident"
     where = [f"{one.error} at {one.second.site}" for one in tried.trace.conflicts]
-    seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"gone: {shown}"
+    seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"not seen any more: {shown}"
     unseen = tried.uncompiled or (tried.trace.broke if tried.trace.cut else None)
     if unseen and not tried.reproduced:
-        return CheckResult("incident's error gone", None, f"not seen, before the startup ended: {unseen}", kind="gone")
-    return CheckResult("incident's error gone", not tried.reproduced, seen, kind="gone")
+        return CheckResult(
+            "original error no longer occurs", None, f"not seen, before the startup ended: {unseen}", kind="gone"
+        )
+    return CheckResult("original error no longer occurs", not tried.reproduced, seen, kind="gone")
 
 
 def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
@@ -195,9 +244,26 @@ def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
         # What was swallowed before and has nothing to do with the incident stays allowed.
         known = [str(one.error) for one in control.trace.swallowed] if not tried.reproduced else []
         implied.append(judge_start(tried.trace, known))
-    return tuple(one for one in implied if one.ok is not None or tried.trace.cut) + _merged(
-        tried, incident_tables(incident, control.trace)
-    )
+    tables = incident_tables(incident, control.trace)
+    kept = tuple(one for one in implied if one.ok is not None or tried.trace.cut)
+    return kept + _merged(tried, tables) + _hidden(tried, control, tables)
+
+
+def _hidden(tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
+    """What a fix may have done in place of a cure: left the database, or had Alembic look away; or a mechanism that is left."""
+    found = []
+    if (left := left_the_database(tried.trace, control.trace)) is not None:
+        found.append(CheckResult("the scratch database is used", False, left, kind="hidden"))
+    passed = [one for one in tried.passed_over if one not in control.passed_over]
+    if passed:
+        says = f"env.py has Alembic pass over every table that no model names; in the database: {', '.join(passed)}"
+        found.append(CheckResult("Alembic sees every table", False, says, kind="hidden"))
+    decided = {sign.text for sign in control.quiet}
+    sign = quiet_left(tried.quiet, control.quiet, decided, tables)
+    if sign is not None:
+        about = f" of table {sign.table}" if sign.table else ""
+        found.append(CheckResult("no mechanism is left", False, f"{sign.text}{about} is there", kind="hidden"))
+    return tuple(found)
 
 
 def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
@@ -228,6 +294,9 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         if trace.conflicts:
             second = trace.conflicts[0].second
             through = f", at {second.site} by " + " → ".join(str(f) for f in application_frames(second.chain)[:-1])
+        if not trace.conflicts and not errors_of(trace):
+            left = ", ".join(sign.text for sign in trace.signs) or "what is wrong"
+            return "does-not-cure", f"nothing is raised, and still there is {left}"
         return "does-not-cure", f"the same error is raised{_caught(trace)}{through}"
     if tried.uncompiled:
         return "breaks", f"the patch writes what Python cannot compile: {tried.uncompiled}"
@@ -243,19 +312,26 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     ]
     if broken:
         return "breaks", "what worked no longer does: " + broken[0]
-    failed = [one for one in checks if one.ok is False]
+    failed = [one for one in checks if one.ok is False and not shared(one, control.checks)]
+    told_apart = [one for one in checks if one.ok is False and one not in failed]
     unasked = [one for one in checks if one.ok is None]
     if not failed and not unasked:
-        return "cures", f"the error is gone, and all {len(checks)} checks hold"
+        held = f"all {len(checks)} checks pass"
+        if told_apart:
+            held = f"every check passes but what fails as it did before, for a reason of its own: {_in_short(told_apart[0])}"
+        return "cures", f"the error is gone, and {held}"
     if not failed:
         said = "; ".join(_in_short(one) for one in unasked[:2])
         return "undecided", f"the error is gone, and what else must hold could not be decided: {said}"
     start = judge_start(trace)
+    hidden = [_in_short(one) for one in failed if one.kind == "hidden"]
+    if hidden and all(step.ok for step in trace.steps):
+        return "hides", "the error is gone, but not what made it: " + "; ".join(hidden[:2])
     wrong = [_in_short(c) for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
     if wrong and all(step.ok for step in trace.steps):
         return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong[:2])
     if not start.ok and any(one.kind == "clean_start" for one in failed):
-        return "does-not-cure", f"the error is gone, and the next one stands behind it: {start.seen}"
+        return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
     return "hides", "the error is gone and the start is clean, but " + "; ".join(
         f"{c.check}: {c.seen}" for c in failed[:2]
     )

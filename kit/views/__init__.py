@@ -8,6 +8,7 @@ from .history import came_and_went, changes, claimed, searched
 from .import_ways import imports
 from .lines import collision, sites
 from .progress import Progress
+from .proposals import proposals
 from .ran_with import provenance
 from .startup import errors, steps, swallowed
 from .triage import builds, deductions, frames, made_by
@@ -38,6 +39,7 @@ __all__ = [
     "metadata",
     "overview",
     "people",
+    "proposals",
     "provenance",
     "searched",
     "sites",

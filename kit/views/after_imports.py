@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from ..diagnose.diagnosis import Diagnosis
 from ..trace.tables import after_each_import
 from ..trace.values import Trace
-from .markup import Part, Shown, absent, code, count, figure, fold, items, join, para, part, stack, strong, table, word
+from .figure import figure
+from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, stack, strong, table, word
 from .metadata_picture import Moment, metadata_picture
 
 _OTHER = "The mechanism is not about the tables on the metadata."
@@ -33,6 +34,8 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     rows = after_each_import(trace)
     if not rows:
         return absent("No module of the application was executed.")
+    if not any(row["tables_total"] or row["rejected"] for row in rows):
+        return absent("No table reached a metadata.")
     telling = [row for row in rows if row["registered"] or row["rejected"] or row["extended"] or not row["ok"]]
     moments = [
         Moment(

@@ -34,12 +34,13 @@ from .markup import (
     with_places,
     word,
 )
-from .patches import patch_of
+from .patches import patch_of, patch_text
 from .wording import first_sentence, listed, sentence, shortly
 
 if TYPE_CHECKING:
     from ..diagnose.diagnosis import Diagnosis
     from ..history.search import History
+    from ..verify.propose import Proposals
 
 _OTHERS = {"hides": "Hides it only", "does-not-cure": "Does not cure it", "breaks": "Breaks something else"}
 _ROLES = {"first": "first definition", "second": "second definition"}
@@ -125,6 +126,7 @@ def overview(
     verification: Verification,
     diagnosis: "Diagnosis",
     history: "History | None" = None,
+    proposals: "Proposals | None" = None,
     *,
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
 ) -> Shown:
@@ -134,6 +136,8 @@ def overview(
     line = para(_status(incident, head, history), kind="kit-status")
     run = line_of_times(para(f"Run {now():%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."))
     facts = [*_what_broke(incident, trace, head), *_failed(incident, trace)]
+    if trace.swallowed and _conflict(trace, diagnosis) is None:
+        facts.append(_swallowed(trace, None))
     left = [para(strong("Cause. "), *_cause(trace, diagnosis))]
     left += [items(sites)] if (sites := _sites(trace, diagnosis, with_error=False)) else []
     left += [items(facts)] if facts else []
@@ -141,7 +145,7 @@ def overview(
         left.append(para(behind))
     left += [para(strong("Who was hit. "), with_code(told.impact))] if told.impact else []
     left += [para(strong("Actions")), _actions(incident)] if told.actions else []
-    right = [para(strong("What to change")), *_change(incident, verification, diagnosis)]
+    right = [para(strong("What to change")), *_change(incident, verification, diagnosis, proposals)]
     parts = [line, run, _head(head), beside(stack(*left), stack(*right))]
     parts += [box] if (box := still_to_be_written(incident)) else []
     return Shown(parts, place="verdict")
@@ -193,12 +197,12 @@ def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
     if meaning is None:
         said = "No fault was found." if finding.mechanism == "none" else "The mechanism is undecided."
         yield part(said + " ")
-        yield with_places(sentence(shortly(finding.because[-1], 300))) if finding.because else part("")
+        yield with_places(sentence(shortly(finding.because[0], 300))) if finding.because else part("")
         return
     conflict = _conflict(trace, diagnosis)
     yield part(f"{meaning.happened} ")
     if conflict is None:
-        yield with_places(sentence(shortly(finding.because[-1], 300))) if finding.because else part("")
+        yield with_places(sentence(shortly(finding.because[0], 300))) if finding.because else part("")
         return
     rejected = conflict.second.outcome == "rejected"
     what = "SQLAlchemy rejects the second definition" if rejected else "The second definition raises no error"
@@ -215,16 +219,18 @@ def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
     yield part(what + end)
 
 
-def _change(incident: Incident, verification: Verification, diagnosis: "Diagnosis") -> list[Part]:
-    """What to change: the smallest fix that cures, as a diff; without one, what this mechanism asks for."""
+def _change(
+    incident: Incident, verification: Verification, diagnosis: "Diagnosis", proposals: "Proposals | None"
+) -> list[Part]:
+    """What to change: the smallest fix that cures, as a diff; else a proposal that does; else what the mechanism asks for."""
     cures = sorted(cured_by(verification), key=lambda fix: len(fix.patches))
     advised = advice_on(diagnosis.finding.mechanism)
     parts = [para(advised)] if advised else []
     if not cures:
         if diagnosis.finding.mechanism == "none":
             return [para("Nothing.")]
-        tried = "No fix that was tried cures it." if verification.fixes else "No fix was tried yet."
-        return [*parts, para(tried)]
+        tried = "No fix that was tried cures it." if verification.fixes else "No fix was written yet."
+        return [*parts, para(tried), *_proposed(proposals)]
     fix = cures[0]
     parts.append(para("Verified: ", code(fix.name), f": {fix.claim}" if fix.claim else None))
     for path in incident.fixes[fix.name].patches:
@@ -232,6 +238,16 @@ def _change(incident: Incident, verification: Verification, diagnosis: "Diagnosi
     if len(cures) > 1:
         parts.append(para(f"So {'does' if len(cures) == 2 else 'do'} {listed([one.name for one in cures[1:]])}."))
     return parts
+
+
+def _proposed(proposals: "Proposals | None") -> list[Part]:
+    """The first proposal of the kit that was tried and cures."""
+    if proposals is None or not proposals.verified:
+        return []
+    proposal = proposals.tried[0]
+    parts = [para(strong("Proposed by the kit, tried, and it cures: "), code(proposal.name), f": {proposal.says}")]
+    parts += [para("Set ", code(f"{key}: {value}")) for key, value in proposal.changes.items()]
+    return [*parts, *patch_text(proposal.patch, "the proposal", most=_MOST_LINES)] if proposal.patch else parts
 
 
 def _actions(incident: Incident) -> Part:
@@ -299,7 +315,9 @@ def _failed(incident: Incident, trace: Trace) -> list[Part]:
     if trace.conflicts:
         return facts
     for step in [step for step in trace.steps if step.ok is False and not step.broke][:3]:
-        facts.append(join(f"Step {step.number} (", code(step), f") failed: {step.error or 'without a word'}"))
+        facts.append(
+            join(f"Step {step.number} (", code(step), f") failed: {shortly(step.error or 'without a word', 200)}")
+        )
         facts += [part(said) for said in advice(incident, step.error)]
     return facts
 

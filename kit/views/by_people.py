@@ -2,6 +2,7 @@
 
 from ..incident.model import Incident
 from .dates import dates_picture
+from .figure import figure
 from .markup import (
     Part,
     Shown,
@@ -9,7 +10,6 @@ from .markup import (
     beside,
     code,
     count,
-    figure,
     fold,
     items,
     join,

@@ -127,11 +127,11 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
         broke = [one.name for one in tried if one.trace.cut]
         rests = " Nor did the run of any fix" if tried else " What only a mended build reaches is not in it"
         rests += f", as far as they came: broken were those of {', '.join(broke)}." if broke else "."
-        return Shown([para(said + rests)])
+        return Shown([para(said + rests)]) if broke else absent(said + rests)
     rows = [(str(n), str(one.error), code(one.site) if one.site else "") for n, one in enumerate(own, 1)]
     said = para(
-        "From a second run, marked as such, that went on past failures: a rejected table took the place of the first, "
-        "a failing statement of a module was passed over."
+        "From a second run that went on past failures: a rejected table replaced the first, and a failing statement of a "
+        "module was skipped."
     )
     parts = [said, table("Behind the first failure", ("no.", "error", "raised at"), rows)] if own else [said]
     if rest:
@@ -187,7 +187,7 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     if not found.command:
         return Shown([para(_sentence(f"{found.note}; the startup itself is the shortest that is known"))])
     masked = " (… stands for the value of a secret in app.env)" if "=… " in found.command else ""
-    said = f"It fails in the same way with {count(len(found.steps), 'step')} (found in {count(found.runs, 'run')}). "
+    said = f"It fails in the same way with {count(len(found.steps), 'step')}. "
     where = f"In the application's folder, with the application's own python{masked}:"
     return Shown([stack(para(said, where), preformatted(found.command))])
 
@@ -223,20 +223,19 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
         )
     ]
     if unsaid:
-        rows = [(code(f"{e.file}:{e.line}"), names[e.importer], names[e.imported]) for e in unsaid[:_MOST]]
-        shown = table("Ran without an import statement", ("at", "importer", "executed"), rows)
+        rows = [(code(f"{e.file}:{e.line}"), code(names[e.imported])) for e in unsaid[:_MOST]]
+        shown = table("Ran without an import statement", ("at", "executed"), rows)
         parts.append(fold(f"{_first_of(unsaid, 'import')} that ran without an import statement", shown))
     if never:
         rows = [
             (
                 code(f"{s.file}:{s.line}"),
-                s.importer,
-                s.imported,
+                code(s.imported),
                 s.where if s.file in loaded else "a module that was not imported",
             )
             for s in never[:_MOST]
         ]
-        shown = table("In the code, and never ran", ("at", "importer", "imported", "where"), rows)
+        shown = table("In the code, and never ran", ("at", "imported", "where"), rows)
         parts.append(fold(f"{_first_of(never, 'import statement')} that never ran", shown))
     return Shown(parts)
 

@@ -3,7 +3,10 @@
 from ..base.redact import redact
 from ..history.changes import Change, Hunk
 from ..history.search import Boundary, Build, History
+from ..incident.copying import not_held
+from ..incident.model import Incident
 from ..incident.repository import Commit
+from .diff import patch
 from .markup import (
     Part,
     Shown,
@@ -15,7 +18,6 @@ from .markup import (
     join,
     mark,
     para,
-    patch,
     preformatted,
     stack,
     strip,
@@ -25,20 +27,30 @@ from .markup import (
 )
 
 _MOST_IN_STRIP = 14
+_MOST_BESIDE = 12  # files beside the commit that are named
 _NEAR = 8  # lines of a long hunk on each side of one that matters
 
 
-def came_and_went(history: History | None, place: str | None = "verdict") -> Shown:
+def came_and_went(
+    history: History | None,
+    place: str | None = "verdict",
+    *,
+    incident: Incident | None = None,
+    reproduced: bool = False,
+) -> Shown:
     """The commit that introduced it, the one that fixed it, every judged commit as a strip, and what claimed fixes did.
 
     :param history: None where the application has none
     :param place: ``verdict`` puts it at the top of the page; None leaves it where it is
+    :param incident, reproduced: with both, it is said where the work tree reproduces what no commit alone does
     """
     if history is None:
         return absent("The application is a folder without a history: nothing was searched.")
     if history.reproduced is None:
         state = "could be run to tell" if history.untestable_only else "alone shows it"
         head = para(strong(f"No commit {state}"), kind="kit-head kit-open")
+        if incident is not None and reproduced:
+            head = stack(head, _beside_git(incident))
         return Shown(
             [head, *_strip(history), items(history.notes)] if history.notes else [head, *_strip(history)], place
         )
@@ -51,6 +63,17 @@ def came_and_went(history: History | None, place: str | None = "verdict") -> Sho
     facts.append(f"Run: {ran}; known from before: {history.kept}")
     facts += list(history.notes)
     return Shown([_headline(history), *_strip(history), items(facts)], place)
+
+
+def _beside_git(incident: Incident) -> Part:
+    """What the work tree has beside the commit: the incident may come of it."""
+    root = incident.resolve(incident.app.root or incident.app.repository)
+    names = sorted(not_held(root) or ())
+    if not names:
+        return para("The build that was run reproduces it: something beside the commits decides.")
+    shown = join(*(code(name) for name in names[:_MOST_BESIDE]), between=", ")
+    more = f" and {len(names) - _MOST_BESIDE} more" if len(names) > _MOST_BESIDE else ""
+    return para("The build that was run reproduces it, with files that git does not hold: ", shown, more, ".")
 
 
 def _headline(history: History) -> Part:

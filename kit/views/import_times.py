@@ -8,7 +8,8 @@ from xml.sax.saxutils import escape
 
 from ..trace.graph import Module, import_graph
 from ..trace.values import Trace
-from .markup import Part, code, count, figure, fold, para, stack, table
+from .figure import figure
+from .markup import Part, code, count, fold, para, stack, table
 from .picture import FONT, plain
 
 _ROWS = 90  # modules with a row of their own; the others are counted in between

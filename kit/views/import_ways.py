@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from ..trace.graph import ImportGraph, Stop, Way, import_graph
 from ..trace.values import Conflict, Frame, Trace
-from .markup import Part, Shown, absent, code, count, figure, fold, items, join, para, part, source, stack, strong
+from .figure import figure
+from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, source, stack, strong
 from .picture import engines, import_picture
 from .reduce import GROUPS, Reduced, place_of, reduce
 

@@ -5,7 +5,6 @@ is no style sheet, script or id in it, so that it stays whole in an untrusted no
 the page's own style sheet, and every colour has its word beside it.
 """
 
-import base64
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,17 +12,16 @@ from typing import Any, NamedTuple
 
 from ..base.redact import safe
 from ..base.scan import REMEDY, kinds_shown
-from .live_style import LIVE_STYLE
 
-_UNBROKEN = 34  # characters of a word of code that stay in one line
+_UNBROKEN = 26  # characters of a word of code that stay in one line
 _LABEL = 160  # characters of a column's name
 # JupyterLab sets cells flush right, fixes the width of columns and keeps no class's colour: what it needs stands at the
 # element, in properties that it keeps in a notebook that is not trusted too. The page takes these out, it has its own style.
 # A colour is always a ground with its own text colour, so that it can be read on a light and on a dark theme.
 _TABLE = ' style="table-layout:auto;white-space:normal"'
 _CELL = ' style="text-align:left;vertical-align:top"'
-_LEFT = ' style="text-align:left;white-space:pre-wrap"'
-_CAPTION = ' style="text-align:left;font-weight:600"'
+LEFT = ' style="text-align:left;white-space:pre-wrap"'
+CAPTION = ' style="text-align:left;font-weight:600"'
 _GOOD = "background-color:#1a7f37;color:#ffffff"
 _BAD = "background-color:#b42318;color:#ffffff"
 _OPEN = "background-color:#7d4e00;color:#ffffff"
@@ -121,7 +119,7 @@ def stack(*contents: Content) -> Part:
 def tag(name: str, *contents: Content, kind: str | None = None) -> Part:
     """An element; ``kind`` is a class of the page's style sheet, never data."""
     inner = join(*contents)
-    return Part(f"<{name}{_class(kind)}>{inner.html}</{name}>", inner.text)
+    return Part(f"<{name}{styled(kind)}>{inner.html}</{name}>", inner.text)
 
 
 def code(text: object) -> Part:
@@ -225,9 +223,9 @@ def table(
         inner = f'<th scope="row" role="rowheader"{_CELL}>{first.html}</th>'
         for name, one in zip(head[1:], others, strict=True):
             inner += f'<td role="cell" data-label="{html.escape(name[:_LABEL])}"{_CELL}>{one.html}</td>'
-        body.append(f'<tr role="row"{_class("kit-marked" if number in marked else None)}>{inner}</tr>')
+        body.append(f'<tr role="row"{styled("kit-marked" if number in marked else None)}>{inner}</tr>')
     shown = (
-        f'<table role="table"{_class(kind)}{_TABLE}><caption{_CAPTION}>{html.escape(caption)}</caption>'
+        f'<table role="table"{styled(kind)}{_TABLE}><caption{CAPTION}>{html.escape(caption)}</caption>'
         f'<thead role="rowgroup"><tr role="row">{top}</tr></thead><tbody role="rowgroup">{"".join(body)}</tbody></table>'
     )
     lines = [" | ".join(head), *(" | ".join(one.text.replace("\n", " ") for one in row) for row in cells)]
@@ -262,9 +260,9 @@ def grid(
     for number, (name, verdict, marks) in enumerate(rows):
         cells = "".join(f"<td{narrow}>{one.html}</td>" for one in marks)
         inner = f'<th scope="row"{_CELL}>{name.html}</th><td{_CELL}>{verdict.html}</td>{cells}'
-        body.append(f"<tr{_class('kit-marked' if number in marked else None)}>{inner}</tr>")
+        body.append(f"<tr{styled('kit-marked' if number in marked else None)}>{inner}</tr>")
     shown = (
-        f'<table class="kit-grid"{_TABLE}><caption{_CAPTION}>{html.escape(safe(caption))}</caption>'
+        f'<table class="kit-grid"{_TABLE}><caption{CAPTION}>{html.escape(safe(caption))}</caption>'
         f"<thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     )
     legend = items(columns, ordered=True)
@@ -297,7 +295,7 @@ def fold(
     """Content behind a line that opens it; of one ``group`` a browser keeps one open at a time."""
     top, inner = part(summary), stack(*contents)
     name = (f' name="{group}"' if group else "") + (f' id="{place}"' if place else "")
-    shown = f"<details{name}{_class(kind)}{' open' if open else ''}><summary>{top.html}</summary>{inner.html}</details>"
+    shown = f"<details{name}{styled(kind)}{' open' if open else ''}><summary>{top.html}</summary>{inner.html}</details>"
     return Part(shown, f"{top.text}\n{inner.text}" if open else top.text)
 
 
@@ -324,17 +322,17 @@ def source(
         row = f"{sign} {number:>4}  {plain_line(line, most)}"
         text.append(row)
         row = html.escape(row)
-        shown.append(_line({"≠": ("em", "kit-differs"), ">": ("mark", "kit-line")}.get(sign), row))
-    joined = _lines(shown)
+        shown.append(in_line({"≠": ("em", "kit-differs"), ">": ("mark", "kit-line")}.get(sign), row))
+    joined = in_lines(shown)
     return Part(f'<pre class="kit-source"><code>{joined}</code></pre>', "\n".join(text))
 
 
-def _line(kind: tuple[str, str] | None, shown: str) -> str:
+def in_line(kind: tuple[str, str] | None, shown: str) -> str:
     """A line of preformatted text in an element that fills its row, or as it is."""
-    return f"<{kind[0]}{_class(kind[1])}>{shown}</{kind[0]}>" if kind else shown
+    return f"<{kind[0]}{styled(kind[1])}>{shown}</{kind[0]}>" if kind else shown
 
 
-def _lines(rows: Iterable[str]) -> str:
+def in_lines(rows: Iterable[str]) -> str:
     """Lines one below the other: an element that fills its row ends it."""
     rows = list(rows)
     ends = ["" if row.startswith("<") else "\n" for row in rows[:-1]] + [""]
@@ -344,17 +342,6 @@ def _lines(rows: Iterable[str]) -> str:
 def preformatted(text: object) -> Part:
     shown = safe(text)
     return Part(f"<pre>{html.escape(shown)}</pre>", shown)
-
-
-def patch(text: str) -> Part:
-    """A patch; a line that comes or goes keeps its + or -, coloured where there is a style sheet."""
-    rows = []
-    for line in safe(text).splitlines():
-        kind = ("ins", "kit-come") if line.startswith("+") and not line.startswith("+++") else None
-        kind = ("del", "kit-gone") if line.startswith("-") and not line.startswith("---") else kind
-        rows.append(_line(kind, html.escape(line)))
-    joined = _lines(rows)
-    return Part(f'<pre class="kit-patch"><code>{joined}</code></pre>', safe(text))
 
 
 def line_of_times(*contents: Content) -> Part:
@@ -369,70 +356,6 @@ def plain_line(line: str, most: int = 300) -> str:
     return line if len(line) <= most else f"{line[:most]} … {len(line) - most} more characters"
 
 
-def sides(caption: str, text: str, *, most: int = 160) -> Part:
-    """A patch as two columns, what was and what is; each changed line keeps its number and its ``-`` or ``+``.
-
-    :param most: lines of it that are shown
-    """
-    rows, left_out = [], 0
-    for kind, old, new in _paired(safe(text).splitlines()):
-        if len(rows) == most:
-            left_out += 1
-        elif kind == "place":
-            rows.append(f'<tr><th colspan="2" scope="rowgroup"{_LEFT}>{html.escape(old)}</th></tr>')
-        elif kind == "same":
-            rows.append(
-                f'<tr class="kit-same"><td{_LEFT}>{html.escape(old)}</td><td{_LEFT}>{html.escape(new)}</td></tr>'
-            )
-        else:
-            was = _line(("del", "kit-gone"), html.escape(old)) if old else ""
-            now = _line(("ins", "kit-come"), html.escape(new)) if new else ""
-            rows.append(f"<tr><td{_LEFT}>{was}</td><td{_LEFT}>{now}</td></tr>")
-    shown = (
-        f"<table{_class('kit-sides')}><caption{_CAPTION}>{html.escape(safe(caption))}</caption>"
-        f'<thead><tr><th scope="col">before</th><th scope="col">after</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    )
-    rest = para(f"{left_out} more lines are in the patch itself.") if left_out else None
-    return stack(Part(shown, f"{caption}\n{safe(text)}"), rest)
-
-
-def _paired(lines: Sequence[str]) -> Iterable[tuple[str, str, str]]:
-    """The lines of a unified diff in pairs, before and after, each with its kind: place, same or changed."""
-    name = ""
-    gone: list[str] = []
-    come: list[str] = []
-    old = new = left_old = left_new = 0
-
-    def flush() -> Iterable[tuple[str, str, str]]:
-        for number in range(max(len(gone), len(come))):
-            yield "changed", gone[number] if number < len(gone) else "", come[number] if number < len(come) else ""
-        gone.clear()
-        come.clear()
-
-    for line in lines:
-        hunk = re.match(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)", line)
-        if hunk and left_old <= 0 and left_new <= 0:
-            yield from flush()
-            old, new = int(hunk[1]), int(hunk[3])
-            left_old, left_new = (int(hunk[n]) if hunk[n] is not None else 1 for n in (2, 4))
-            where = f"{name}, line {new}" + (f", in{hunk[5]}" if hunk[5].strip() else "")
-            yield "place", where, where
-        elif left_old <= 0 and left_new <= 0:
-            named = re.match(r"(?:---|\+\+\+) (?:[ab]/)?([^\t]+)", line)
-            name = named[1] if named and named[1] != "/dev/null" else name
-        elif line.startswith("-"):
-            gone.append(f"- {old:>4}  {line[1:]}")
-            old, left_old = old + 1, left_old - 1
-        elif line.startswith("+"):
-            come.append(f"+ {new:>4}  {line[1:]}")
-            new, left_new = new + 1, left_new - 1
-        elif not line.startswith("\\"):
-            yield from flush()
-            yield "same", f"  {old:>4}  {line[1:]}", f"  {new:>4}  {line[1:]}"
-            old, new, left_old, left_new = old + 1, new + 1, left_old - 1, left_new - 1
-    yield from flush()
-
-
 def beside(*columns: Part) -> Part:
     """Columns side by side where there is room, else one below the other."""
     # The style is for JupyterLab; the page has its own and takes this one out.
@@ -441,29 +364,6 @@ def beside(*columns: Part) -> Part:
     return Part(shown, "\n\n".join(one.text for one in columns))
 
 
-def figure(svg: str, alt: str, caption: Content, *, narrow: str | None = None) -> Part:
-    """A picture with its text alternative; ``narrow`` is drawn instead on a small screen.
-
-    It is there twice. JupyterLab keeps the drawing with its style sheet in a notebook that it trusts, so that it follows the
-    theme; elsewhere that is gone, and the image, which has a ground of its own, is what stays.
-    """
-    said = part(caption)
-    second = f'<source media="(max-width: 1000px)" srcset="{_data_uri(narrow)}">' if narrow else ""
-    still = ' style="background-color:#ffffff;border-radius:6px;padding:6px;max-width:100%"'
-    image = f'<img class="kit-picture" alt="{html.escape(safe(alt))}" src="{_data_uri(svg)}"{still}>'
-    label = html.escape(safe(alt))
-    # JupyterLab rewrites every link, and cannot do so in a drawing.
-    unlinked = re.sub(r"<a href=\"[^\"]*\">", "<g>", svg).replace("</a>", "</g>")
-    drawn = unlinked.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
-    live = f'<div class="kit-live" style="display:none"><style>{LIVE_STYLE}</style>{drawn}</div>'
-    shown = f"<figure><picture>{second}{image}</picture>{live}<figcaption>{said.html}</figcaption></figure>"
-    return Part(shown, f"[picture: {safe(alt)}]\n{said.text}")
-
-
-def _data_uri(svg: str) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
-
-
-def _class(kind: str | None) -> str:
+def styled(kind: str | None) -> str:
     style = f' style="{_STYLES[kind]}"' if kind in _STYLES else ""
     return f' class="{kind}"{style}' if kind else ""

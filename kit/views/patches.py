@@ -3,16 +3,22 @@
 import re
 
 from ..incident.model import Incident
-from .markup import Part, code, fold, join, patch
+from .diff import patch
+from .markup import Part, code, fold, join
 
-_OF_GIT = re.compile(r"(diff --git|index |From |Date: |Subject: )")  # lines of a patch that say nothing of what changes
+_OF_GIT = re.compile(
+    r"(diff --git|index |From |Date: |Subject: |(new|deleted) file mode|(old|new) mode|similarity |rename )"
+)  # lines of a patch that say nothing of what changes
 
 
 def patch_of(incident: Incident, path: str, *, most: int) -> list[Part]:
     """A patch file: the first ``most`` lines of its changes, and all of it in a fold where there are more."""
-    text = text_of(incident, path)
+    return patch_text(text_of(incident, path), path.rpartition("/")[2], most=most)
+
+
+def patch_text(text: str, name: str, *, most: int) -> list[Part]:
+    """The text of a patch: the first ``most`` lines of its changes, and all of it in a fold where there are more."""
     lines = [line for line in text.splitlines() if not _OF_GIT.match(line)]
-    name = path.rpartition("/")[2]
     if len(lines) <= most:
         return [patch("\n".join(lines))]
     head = [patch("\n".join(lines[:most]))] if most else []

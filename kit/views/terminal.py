@@ -1,6 +1,6 @@
 """What the command line says of a result, in lines. Nothing is decided here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..diagnose.meaning import MEANINGS, advice_on
@@ -10,9 +10,10 @@ from ..trace.expected import why_not
 from ..trace.values import Conflict, Trace, application_frames
 
 if TYPE_CHECKING:
-    from ..diagnose.diagnosis import Diagnosis
+    from ..diagnose.diagnosis import Diagnosis, Unseen
     from ..verify.verification import Verification
 
+_MOST = 10  # lines of one kind on a terminal
 _STEP = {True: "succeeded", False: "failed", None: "not run"}
 _CHECK = {True: "pass", False: "fail", None: "undecided"}
 _LINE = {True: "matches", False: "differs", None: "undecided"}
@@ -24,7 +25,7 @@ def startup_lines(incident: Incident, trace: Trace, reproduced: bool) -> list[st
     for step in trace.steps:
         lines.append(f"  step {step.number}  {_STEP[step.ok]}  {step}")
         if step.error:
-            broke = "the run broke: " if step.broke else ""
+            broke = "the run broke: " if step.broke and step.broke == trace.broke else ""
             lines += [f"      {said}" for said in (f"{broke}{step.error}", *advice(incident, step.error))]
             way = application_frames(step.exception.frames) if step.exception else ()
             if way and not any(conflict.second.site.file == way[-1].file for conflict in trace.conflicts):
@@ -51,8 +52,12 @@ def _conflict(conflict: Conflict) -> Iterable[str]:
             yield f"    {which} {site} {site.name or ''}{named} by {way or 'the step itself'}"
 
 
-def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis") -> list[str]:
-    """What ``diagnose`` says beyond ``reproduce``: the mechanism, why, what to do, what is hidden behind it."""
+def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool = False) -> list[str]:
+    """What ``diagnose`` says beyond ``reproduce``: the mechanism, why, what to do, what is hidden behind it.
+
+    :param verbose: every line, and what rules out each other mechanism; all of it is in the JSON too
+    """
+    most = None if verbose else _MOST
     finding, smallest, tried = diagnosis.finding, diagnosis.smallest, diagnosis.experiment
     lines = [*startup_lines(incident, diagnosis.trace, diagnosis.reproduced), f"mechanism: {finding.mechanism}"]
     meaning = MEANINGS.get(finding.mechanism)
@@ -62,16 +67,34 @@ def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis") -> list[str]:
     lines += [f"  tried: {tried.says}: {tried.outcome}: {tried.seen}"] if tried else []
     lines += [f"  what to do: {advised}" for advised in [advice_on(finding.mechanism)] if advised]
     lines += [f"migrations agree with: {diagnosis.definitions.agrees}"] if diagnosis.definitions else []
-    for error in diagnosis.masked:
+    for error in diagnosis.masked[:most]:
         follows = " (follows from an earlier one)" if error.follows else ""
         lines.append(f"hidden behind it: {error.error} at {error.site}{follows}")
+    lines += _more(len(diagnosis.masked), most, "hidden behind it")
     lines += [f"{one.verdict}: {one.claim}\n    {one.evidence}" for one in diagnosis.hypotheses]
     lines += [f"smallest reproduction: {smallest.command or smallest.note}"] if smallest else []
-    for unseen in diagnosis.unseen:
-        at = f"table {unseen.named.table} at {unseen.named.file}:{unseen.named.line}"
-        lines.append(f"not seen by {unseen.by}: {at}; {unseen.remedy}")
-    lines += ["not the other mechanisms:"] if finding.against else []
-    return lines + [f"  not {slug}: {sentence}" for slug, sentence in finding.against.items()]
+    lines += _unseen(diagnosis.unseen, most)
+    if verbose and finding.against:
+        lines += ["not the other mechanisms:", *(f"  not {slug}: {says}" for slug, says in finding.against.items())]
+    return lines
+
+
+def _unseen(unseen: "Sequence[Unseen]", most: int | None) -> list[str]:
+    """Tables that nothing saw, a line a module."""
+    by_module: dict[tuple[str, str, str], list[str]] = {}
+    for one in unseen:
+        by_module.setdefault((one.by, one.named.file, one.remedy), []).append(
+            f"{one.named.table} (line {one.named.line})"
+        )
+    lines = []
+    for (by, file, remedy), tables in list(by_module.items())[:most]:
+        named = ", ".join(tables[:most]) + (f" and {len(tables) - most} more" if most and len(tables) > most else "")
+        lines.append(f"not seen by {by}: {'tables' if len(tables) > 1 else 'table'} {named} of {file}; {remedy}")
+    return lines + _more(len(by_module), most, "modules with tables that were not seen")
+
+
+def _more(count: int, most: int | None, what: str) -> list[str]:
+    return [f"{what}: {count - most} more (-v shows them, and the JSON has all)"] if most and count > most else []
 
 
 def verification_lines(incident: Incident, verification: "Verification") -> list[str]:

@@ -8,6 +8,7 @@ from ..trace.judged import CheckResult
 from ..trace.values import Trace
 from ..verify.verification import FixResult, Verification
 from .banner import cured_by
+from .diff import sides
 from .markup import (
     Part,
     Shown,
@@ -22,7 +23,6 @@ from .markup import (
     mark,
     para,
     part,
-    sides,
     steady,
     strong,
     table,

@@ -6,6 +6,7 @@ becomes a file of JSON::
 
     {"current": [revision], "heads": [revision], "differences": [sentence], "differing": [table],
      "models": {table: [column]},      what env.py hands to Alembic as target_metadata
+     "passed_over": [table],           of the database, hidden by a filter of env.py that takes no unknown table
      "database": {table: [column]}}    what the migrations made
 
 Tables are named as models name them, with the schema where it is not the default one.
@@ -82,6 +83,7 @@ def look(config_file, named="", otherwise=""):
         "differing": [],
         "models": {},
         "database": {},
+        "passed_over": [],
     }
 
     def ask(revision, context):
@@ -99,6 +101,8 @@ def look(config_file, named="", otherwise=""):
         schemas = {table.schema for table in tables if table.schema} - {inspector.default_schema_name}
         for name, schema, key in tables_of(inspector, schemas):
             found["database"][key] = sorted(column["name"] for column in inspector.get_columns(name, schema))
+        if takes_no_unknown_table(context):
+            found["passed_over"] = sorted(set(found["database"]) - set(found["models"]) - {"alembic_version"})
         also = schemas if not context.opts.get("include_schemas") else set()
         if also:
             look_into(context, also)
@@ -127,6 +131,22 @@ def tables_of(inspector, schemas):
     for schema in [None] + sorted(schemas):
         for name in inspector.get_table_names(schema=schema):
             yield name, schema, "%s.%s" % (schema, name) if schema else name
+
+
+def takes_no_unknown_table(context):
+    """Has env.py the comparison pass over whatever table is in the database and in no model, by its own filters?"""
+    from sqlalchemy import MetaData, Table
+
+    name = "a_table_that_nobody_has_named"
+    by_object, by_name = context.opts.get("include_object"), context.opts.get("include_name")
+    try:
+        if by_name is not None and not by_name(
+            name, "table", {"schema_name": None, "schema_qualified_table_name": name}
+        ):
+            return True
+        return by_object is not None and not by_object(Table(name, MetaData()), name, "table", True, None)
+    except Exception:  # one that knows its tables by heart
+        return False
 
 
 def look_into(context, schemas):

@@ -1219,7 +1219,8 @@ def _watch_engines(namespace):
     def made(instance, frame):
         within, via = _walk(frame)
         asynchronous = bool(getattr(instance.dialect, "is_async", False))
-        _emit("engine", driver=_text(instance.url.drivername), **{"async": asynchronous}, b=within, via=via)
+        to = {"async": asynchronous, "db": _text(str(instance.url.database or ""))}
+        _emit("engine", driver=_text(instance.url.drivername), **to, b=within, via=via)
 
     def instance_logger(instance, echoflag=None):
         frame = sys._getframe(1)

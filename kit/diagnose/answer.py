@@ -1,0 +1,32 @@
+"""Is the incident reproduced? One startup, with what ``expect`` needs to be asked of it; every command asks here."""
+
+from collections.abc import Callable
+
+from ..base.interrupt import interruptible
+from ..incident.model import Incident
+from ..startup import run
+from ..trace.expected import shows_incident
+from ..trace.values import Trace
+from .diagnosis import TIMES, decide_mechanism, look_until_shown, signed
+from .signs import may_race
+
+
+@interruptible
+def reproduce(incident: Incident, *, progress: Callable[[str], None] = lambda text: None) -> Trace:
+    """Start the application as it is and give what was seen, with every sign that ``expect`` asks for.
+
+    :func:`kit.trace.expected.shows_incident` says of it whether the incident is there.
+
+    :raises RunBroke: before anything could run
+    """
+    if incident.expect.error is not None:
+        for _ in range(TIMES):
+            trace = run.reproduce(incident, progress=progress)
+            if shows_incident(incident, trace) or not may_race(trace):
+                break
+            progress("not reproduced, and several processes ran side by side: once more")
+        return trace
+    looked = look_until_shown(incident, progress)
+    if shows_incident(incident, looked.trace) or incident.expect.check is not None:
+        return looked.trace
+    return signed(incident, looked, decide_mechanism(incident, looked, progress)).trace

@@ -1,0 +1,55 @@
+"""What is wrong with a startup and that no error of it shows: the signs that ``expect`` asks for, put to its trace."""
+
+from dataclasses import replace
+
+from ..incident.model import Incident
+from ..trace.expected import EXPECTED, own_errors
+from ..trace.judged import CheckResult, judge_mappers
+from ..trace.values import Sign, Trace
+from .case import Fault
+
+
+def with_signs(
+    incident: Incident,
+    trace: Trace,
+    checks: tuple[CheckResult, ...],
+    expected: CheckResult | None,
+    fault: Fault | None,
+) -> Trace:
+    """The trace with the signs that ``expect`` asks for; those of checks that it has already stay.
+
+    :param checks: as far as they were asked
+    :param expected: the result of the check that the incident is
+    :param fault: the mechanism that was decided, where it rejects no table
+    """
+    signs = [sign for sign in trace.signs if sign.kind != "mechanism"]
+    by_the_kit = broken_by_the_kit(trace)
+    if expected is not None and expected.ok is False and not by_the_kit:
+        signs.append(Sign(EXPECTED, expected.check))
+    if incident.expect.empty and not by_the_kit:
+        # Of the start itself the trace's own errors tell, and which of them the kit made.
+        failed = [one for one in checks if one.ok is False and one.kind != "clean_start"]
+        if judge_mappers(trace).ok is False and not any(one.kind == "mappers" for one in failed):
+            signs.append(Sign("mappers", "mappers"))
+        signs += [Sign("mappers" if one.kind == "mappers" else "check", one.check) for one in failed]
+    if incident.expect.error is None and incident.expect.check is None and fault is not None and fault.error is None:
+        signs.append(Sign("mechanism", fault.mechanism, fault.table))
+    return replace(trace, signs=tuple(dict.fromkeys(signs)))
+
+
+def broken_by_the_kit(trace: Trace) -> bool:
+    """Did a step fail for something that the kit made, so that what fails after it says nothing?"""
+    failed = [step for step in trace.steps if step.ok is False]
+    return bool(failed or trace.broke) and not any(True for _ in own_errors(trace))
+
+
+def may_race(trace: Trace) -> bool:
+    """Did several processes of one serving step execute the same module of the application, and did nothing break?"""
+    if trace.cut:
+        return False
+    serving = {f"step {step.number}" for step in trace.steps if step.kind == "serve"}
+    ran: dict[tuple[str, str], set[int]] = {}
+    for one in trace.imports:
+        if one.application and one.file and one.step in serving and one.how != "exec":
+            ran.setdefault((one.step, one.file), set()).add(one.process)
+    return any(len(processes) > 1 for processes in ran.values())

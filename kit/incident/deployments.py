@@ -1,0 +1,377 @@
+"""How an application's own files say that it is started: Procfile, Dockerfile, compose, scripts, pyproject, Makefile, README."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from .project import Project
+
+SERVERS = {
+    "uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "fastapi", "sanic", "litestar", "streamlit", "uwsgi",
+}  # fmt: skip
+_KNOWN = SERVERS | {
+    "flask",
+    "celery",
+    "alembic",
+    "pytest",
+    "django-admin",
+    "quart",
+    "jupyter",
+    "python",
+    "python3",
+    "sh",
+    "bash",
+}
+_BEFORE = {
+    "exec": 0, "poetry": 1, "uv": 1, "pipenv": 1, "pdm": 1, "rye": 1, "hatch": 1, "ddtrace-run": 0, "newrelic-admin": 1,
+    "opentelemetry-instrument": 0, "dumb-init": 0, "tini": 0, "env": 0, "sudo": 0, "nohup": 0, "time": 0, "xvfb-run": 0, "watchmedo": 1,
+}  # fmt: skip
+_IN_SHELL = re.compile(r"[|<>;`\n]|\$\(|&(?!&)")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One start that a file of the application gives, as steps of command lines.
+
+    :ivar lines: command lines in order; the last is the program itself
+    :ivar workdir: relative to the root
+    :ivar path: folders of ``PYTHONPATH``, relative to the root
+    :ivar weight: how much such a file says of what is deployed
+    """
+
+    lines: tuple[str, ...]
+    at: str
+    weight: int
+    workdir: str = "."
+    path: tuple[str, ...] = ()
+    env: dict[str, tuple[str, str]] = field(default_factory=dict)  # name to value and place
+
+
+def words_of(line: str) -> list[str]:
+    """A command line's words without what only wraps the program; variables set before it are kept at the head."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return []
+    head = []
+    while words:
+        first = PurePosixPath(words[0]).name
+        if re.fullmatch(r"[A-Za-z_]\w*=.*", words[0], re.S):
+            head.append(words.pop(0))
+        elif first in _BEFORE and len(words) > _BEFORE[first] + 1:
+            words = words[1 + _BEFORE[first] :]
+            while words and words[0].startswith("-"):
+                words.pop(0)
+        else:
+            break
+    return head + words
+
+
+def program_of(line: str) -> str:
+    """A command line's program by its plain name: ``uvicorn`` also of ``python -m uvicorn``; ``python`` of a script or module of one's own."""
+    words = [one for one in words_of(line) if not re.match(r"[A-Za-z_]\w*=", one)]
+    if not words:
+        return ""
+    name = PurePosixPath(words[0]).name
+    if re.fullmatch(r"python[\d.]*", name):
+        module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+        return module if module in _KNOWN else "python"
+    return name
+
+
+def commands_of(project: Project) -> list[Command]:
+    """Every start that the application's files give, by weight."""
+    found = [*_procfiles(project), *_images(project), *_composes(project), *_scripts(project), *_consoles(project)]
+    found += [*_others(project), *_makefiles(project), *_readme(project)]
+    seen, kept = set(), []
+    for one in sorted(found, key=lambda one: -one.weight):
+        key = (one.lines, one.workdir)
+        known = one.lines and (program_of(one.lines[-1]) in _KNOWN or one.lines[-1].startswith("call "))
+        if known and key not in seen:
+            seen.add(key)
+            kept.append(one)
+    return kept
+
+
+def split_lines(line: str) -> tuple[str, ...]:
+    """A command line as those that run one after another; as one where it needs a shell."""
+    inner = re.fullmatch(r"\s*(?:/bin/)?(?:ba|da)?sh\s+-[a-z]*c\s+(.+)", line, re.S)
+    if inner:
+        try:
+            line = shlex.split(inner[1])[0]
+        except (ValueError, IndexError):
+            return ()
+    line = re.sub(r"\\\n\s*", " ", line).strip()
+    parts = [part.strip() for part in re.split(r"&&|\n|;(?!;)", line) if part.strip()]
+    if any(_IN_SHELL.search(part) for part in parts) or re.search(r"\b(if|for|while|case)\b", line):
+        return (line,) if "\n" not in line else ()
+    waits = re.compile(
+        r"^(sleep|echo|set|cd|mkdir|chmod|export|wait\S*|\S*wait[-_]for\S*|pip|apt\S*|cp|rm|source|\.)\b"
+    )
+    return tuple(part for part in parts if not waits.search(part))
+
+
+def _path_in(value: str, workdir: str, home: str) -> tuple[str, ...]:
+    """Folders of a ``PYTHONPATH`` in an image, relative to the root."""
+    found = []
+    for part in value.split(":"):
+        part = part.strip().strip("'\"")
+        inside = re.sub(r"\$\{?PWD\}?", workdir, part)
+        if inside.startswith("/") and home and (inside == home or inside.startswith(home + "/")):
+            inside = inside[len(home) :].strip("/") or "."
+        if inside and not inside.startswith(("/", "$", "..")):
+            found.append(str(PurePosixPath(inside)))
+    return tuple(found)
+
+
+def _procfiles(project: Project) -> Iterator[Command]:
+    for file in project.named("Procfile"):
+        folder = str(PurePosixPath(file).parent)
+        lines = {}
+        for number, text in enumerate(project.text(file).splitlines(), 1):
+            one = re.match(r"\s*([\w-]+)\s*:\s*(\S.*)", text)
+            if one:
+                lines[one[1]] = (split_lines(one[2]), f"{file}:{number}")
+        release, at = lines.pop("release", ((), ""))
+        env = _dotenv(project, folder)
+        for name, (own, place) in lines.items():
+            weight = 30 if name == "web" else 22
+            yield Command((*release, *own) if name == "web" else own, place, weight, folder, (), env)
+        if release:
+            yield Command(release, at, 24, folder, (), env)
+
+
+def _dotenv(project: Project, folder: str) -> dict[str, tuple[str, str]]:
+    """What ``.env`` beside a start sets; the tools that read such a start read it."""
+    file = ".env" if folder == "." else f"{folder}/.env"
+    found = {}
+    for number, text in enumerate(project.text(file).splitlines(), 1):
+        one = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", text)
+        if one:
+            found[one[1]] = (one[2].strip("'\""), f"{file}:{number}")
+    return found
+
+
+# -- images
+
+
+def image_of(project: Project, file: str) -> Command:
+    """A Dockerfile's last stage: its command, working folder, path and variables."""
+    folder = str(PurePosixPath(file).parent)
+    entry: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    workdir, copied, env = "", {}, {}
+    text = re.sub(r"^\s*#.*\n", "", project.text(file), flags=re.M)
+    for one in re.finditer(r"^\s*([A-Za-z]+)\s+((?:.*\\\n)*.*)$", text, re.M):
+        order, rest = one[1].upper(), re.sub(r"\\\n\s*", " ", one[2]).strip()
+        if order == "FROM":
+            entry = command = ()
+            workdir = ""
+        elif order == "WORKDIR":
+            workdir = rest.strip("'\"") if rest.startswith("/") else f"{workdir.rstrip('/')}/{rest}"
+        elif order in ("COPY", "ADD") and "--from" not in rest:
+            parts = rest.split()
+            if len(parts) >= 2:
+                target = parts[-1] if parts[-1].startswith("/") else f"{workdir}/{parts[-1]}"
+                copied.setdefault(str(PurePosixPath(target)), str(PurePosixPath(parts[-2].lstrip("/") or ".")))
+        elif order == "ENV":
+            env |= {name: (value, file) for name, value in _env_of(rest)}
+        elif order in ("ENTRYPOINT", "CMD"):
+            lines = _exec_form(rest)
+            entry, command = (lines, ()) if order == "ENTRYPOINT" else (entry, lines)
+    home = max((one for one, source in copied.items() if source in (".", folder)), key=len, default=workdir)
+    inside = workdir[len(home) :].strip("/") if home and workdir.startswith(home) else ""
+    below = (
+        PurePosixPath(folder, inside) if inside and _folder(project, f"{folder}/{inside}") else PurePosixPath(folder)
+    )
+    lines = _joined(project, entry, command, str(below), home)
+    path = _path_in(env.pop("PYTHONPATH", ("", ""))[0], workdir, home)
+    path = tuple(str(PurePosixPath(folder, one)) for one in path)
+    return Command(lines, file, 28 if file == "Dockerfile" else 24, str(below), path, env)
+
+
+def _folder(project: Project, name: str) -> bool:
+    return (project.root / name).is_dir()
+
+
+def _env_of(rest: str) -> Iterator[tuple[str, str]]:
+    if re.match(r"[A-Za-z_]\w*\s+[^=\s]", rest) and "=" not in rest.split()[0]:
+        name, _, value = rest.partition(" ")
+        yield name, value.strip().strip("'\"")
+        return
+    for name, double, single, bare in re.findall(r"([A-Za-z_]\w*)=(?:\"([^\"]*)\"|'([^']*)'|(\S*))", rest):
+        yield name, double or single or bare
+
+
+def _exec_form(rest: str) -> tuple[str, ...]:
+    if rest.startswith("["):
+        try:
+            words = [str(one) for one in json.loads(rest)]
+        except ValueError:
+            return ()
+        if len(words) == 3 and words[1] in ("-c", "-lc", "-ec"):
+            return split_lines(words[2])
+        return (shlex.join(words),) if words else ()
+    return split_lines(rest)
+
+
+def _joined(project: Project, entry, command, below: str, home: str) -> tuple[str, ...]:
+    """Entry point and command as the lines that run; a script is run as the script that it is."""
+    lines = [_relative(project, line, below, home) for line in (*entry, *command)]
+    if len(entry) == 1 and command:
+        script = words_of(lines[0])
+        if script and script[-1].endswith(".sh"):
+            # `exec "$@"` of an entry script runs the command.
+            own = project.text(str(PurePosixPath(below, script[-1])))
+            return (f"{lines[0]} {' '.join(lines[1:])}",) if '"$@"' in own or "exec $@" in own else (lines[0],)
+        if program_of(lines[0]) == "python" or len(words_of(lines[0])) == 1:
+            return (f"{lines[0]} {lines[1]}", *lines[2:])
+    return tuple(lines)
+
+
+def _relative(project: Project, line: str, below: str, home: str) -> str:
+    """A command line with paths of the image as paths from the working folder; ``./start.sh`` as ``sh start.sh``."""
+
+    def put(found: re.Match) -> str:
+        path = (
+            found[0][len(home) :].strip("/")
+            if home and found[0].startswith(home + "/")
+            else found[0].rpartition("/")[2]
+        )
+        for one in (path, path.rpartition("/")[2]):
+            if project.has(one if below == "." else f"{below}/{one}"):
+                return one
+        place = next(iter(project.named(path.rpartition("/")[2])), None)
+        inside = place and (below == "." or place.startswith(f"{below}/"))
+        return (place if below == "." else place[len(below) + 1 :]) if inside else found[0]
+
+    line = re.sub(r"(?<![\w.:=/-])/[\w./-]+\.(?:sh|py|ini|toml|cfg|conf)\b", put, line)
+    if re.match(r"(?:\./)?[\w./-]+\.sh\b", line):
+        name = line.split()[0].removeprefix("./")
+        text = project.text(name if below == "." else f"{below}/{name}")
+        return f"{'bash' if 'bash' in text.partition(chr(10))[0] else 'sh'} {line.removeprefix('./')}"
+    return line
+
+
+def _images(project: Project) -> Iterator[Command]:
+    for file in project.files:
+        name = PurePosixPath(file).name
+        if name in ("Dockerfile", "Containerfile") or name.startswith("Dockerfile.") or name.endswith(".Dockerfile"):
+            yield image_of(project, file)
+
+
+def _composes(project: Project) -> Iterator[Command]:
+    for file in project.files:
+        if not re.fullmatch(r"(docker-)?compose[\w.-]*\.ya?ml", PurePosixPath(file).name):
+            continue
+        folder = PurePosixPath(file).parent
+        services = project.yaml(file).get("services")
+        for name, service in services.items() if isinstance(services, dict) else ():
+            if not isinstance(service, dict) or not ("build" in service or "command" in service):
+                continue
+            build = service.get("build")
+            context = build.get("context", ".") if isinstance(build, dict) else build or "."
+            below = str(PurePosixPath(folder, str(context)))
+            dockerfile = build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else "Dockerfile"
+            image = str(PurePosixPath(below, str(dockerfile)))
+            base = (
+                image_of(project, image)
+                if project.has(image)
+                else Command((), file, 0, below if _folder(project, below) else ".")
+            )
+            command = service.get("command", service.get("entrypoint"))
+            lines = base.lines
+            if command:
+                lines = (
+                    split_lines(command)
+                    if isinstance(command, str)
+                    else _exec_form(json.dumps(list(map(str, command))))
+                )
+                lines = tuple(_relative(project, line, base.workdir, "") for line in lines)
+            env = {**base.env, **_dotenv(project, str(folder)), **_compose_env(service.get("environment"), file)}
+            path = base.path or _path_in(env.pop("PYTHONPATH", ("", ""))[0], "", "")
+            yield replace(base, lines=lines, at=f"{file} (service {name})", weight=26, env=env, path=path)
+
+
+def _compose_env(value, file: str) -> dict[str, tuple[str, str]]:
+    pairs = value.items() if isinstance(value, dict) else (str(one).partition("=")[::2] for one in value or ())
+    return {str(name): (str(text), file) for name, text in pairs if text is not None and "$" not in str(text)}
+
+
+# -- scripts and the rest
+
+
+def _scripts(project: Project) -> Iterator[Command]:
+    """Shell scripts that start something of the application, run as they are."""
+    for file in project.files:
+        if file.endswith(".sh") and file.count("/") <= 3:
+            text = project.text(file)
+            if any(program_of(line.strip()) in _KNOWN - {"sh", "bash"} for line in text.splitlines() if line.strip()):
+                shell = "bash" if "bash" in text.partition("\n")[0] else "sh"
+                yield Command((f"{shell} {file}",), file, 16)
+
+
+def _consoles(project: Project) -> Iterator[Command]:
+    """Console scripts: the function is called, as what an installer writes does."""
+    for file in [*project.named("pyproject.toml"), *project.named("setup.cfg"), *project.named("setup.py")]:
+        folder = str(PurePosixPath(file).parent)
+        tool = project.toml(file) if file.endswith(".toml") else {}
+        scripts = {
+            **tool.get("tool", {}).get("poetry", {}).get("scripts", {}),
+            **tool.get("project", {}).get("scripts", {}),
+        }
+        if not file.endswith(".toml"):
+            block = re.search(
+                r"console_scripts['\"]?\s*[:=]\s*\[?(.*?)(?:\]|\n\s*\n|\n\[|\Z)", project.text(file), re.S
+            )
+            scripts = dict(re.findall(r"([\w.-]+)\s*=\s*([\w.]+:[\w.]+)", block[1])) if block else {}
+        for name, target in scripts.items():
+            if isinstance(target, str) and re.fullmatch(r"[\w.]+:[\w.]+", target):
+                yield Command((f"call {target}",), f"{file} (script {name})", 15, folder)
+
+
+def _others(project: Project) -> Iterator[Command]:
+    patterns = {
+        r"supervisord?.*\.conf$": r"^\s*command\s*=\s*(\S.*)$",
+        r"\.service$": r"^\s*ExecStart\s*=\s*(\S.*)$",
+        r"(fly|nixpacks|railway)\.toml$": r"^\s*(?:cmd|startCommand|\w+)\s*=\s*\"((?:\w+=\S+ )*(?:python|uvicorn|gunicorn|flask|sh|bash|alembic)\b[^\"]*)\"",
+        r"(render|app|koyeb)\.ya?ml$": r"^\s*-?\s*(?:startCommand|preDeployCommand|entrypoint|run_command)\s*:\s*(\S.*)$",
+        r"\.github/workflows/[^/]+\.ya?ml$": r"^\s*(?:-\s*)?run:\s*((?:\S+ run )?(?:python|alembic|pytest|flask|celery)\b.*)$",
+        r"tox\.ini$": r"^\s*(?:commands\s*=\s*)?((?:python -m )?pytest\b.*)$",
+    }  # fmt: skip
+    for file in project.files:
+        for name, line in patterns.items():
+            if re.search(name, file):
+                for found in re.finditer(line, project.text(file), re.M):
+                    yield Command(split_lines(found[1].strip("'\"")), file, 12)
+
+
+def _makefiles(project: Project) -> Iterator[Command]:
+    """Targets of a Makefile: weak evidence, since many a target is a sample."""
+    for file in project.named("Makefile", "makefile", "justfile", "Taskfile.yml"):
+        folder = str(PurePosixPath(file).parent)
+        recipes: dict[str, tuple[list[str], list[str]]] = {}
+        for block in re.finditer(r"^([\w.-]+)\s*:(?!=)([^\n=]*)\n((?:[\t ]+.*\n?)+)", project.text(file) + "\n", re.M):
+            lines = [line.strip().lstrip("@-") for line in block[3].splitlines()]
+            recipes[block[1]] = (block[2].split(), [line for line in lines if program_of(line) in _KNOWN])
+        for name, (needed, own) in recipes.items():
+            before = [line for one in needed for line in recipes.get(one, ((), ()))[1]]
+            lines = tuple(part for line in (*before, *own) for part in split_lines(line))
+            if own and not any("$(" in line for line in lines):
+                yield Command(lines, f"{file} (target {name})", 8, folder)
+
+
+def _readme(project: Project) -> Iterator[Command]:
+    for file in project.named("README.md", "README.rst", "README")[:2]:
+        folder = str(PurePosixPath(file).parent)
+        for number, text in enumerate(project.text(file).splitlines(), 1):
+            line = text.strip().strip("`").removeprefix("$ ").strip()
+            if (
+                program_of(line) in _KNOWN - {"sh", "bash"}
+                and " " in line
+                and not re.search(r"[<>…]|\.\s|\bpip\b|-m venv", line)
+            ):
+                yield Command(split_lines(line), f"{file}:{number}", 5, folder)

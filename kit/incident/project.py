@@ -1,0 +1,270 @@
+"""An application's folder as it stands: files, texts, what can be imported, what it reads. Read only, nothing is run."""
+
+import ast
+import os
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from ..base.errors import IncidentError
+
+_PASSED_OVER = {"node_modules", "__pycache__", "site-packages", "dist-packages", "bower_components", "htmlcov"}
+_LARGEST = 1 << 20  # bytes of one file that is read
+_MOST_FILES = 40_000
+_OBJECT = re.compile(
+    r"^(?P<name>\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)*"
+    r"(?P<kind>FastAPI|Starlette|Quart|Litestar|Sanic|Flask|APIFlask|Celery|Dash|\w*FastAPI|get_asgi_application|get_wsgi_application"
+    r"|(?:create|make|build|get|init)_\w*app\w*|create|factory)\(",
+    re.M,
+)
+_FACTORY = re.compile(r"^(?:async )?def (?P<name>(?:create|make|build|get|init)_\w*app\w*)\((?P<given>[^)]*)\)", re.M)
+_ASGI = re.compile(r"\b(fastapi|starlette|quart|litestar|sanic|get_asgi_application)\b", re.I)
+_WSGI = re.compile(r"\b(flask|apiflask|dash|bottle|falcon|get_wsgi_application)\b", re.I)
+
+
+@dataclass(frozen=True)
+class AppObject:
+    """What a server is given, as ``module:name``; ``kind`` is asgi, wsgi or celery, ``file`` relative to the root."""
+
+    file: str
+    name: str
+    line: int
+    kind: str
+    factory: bool = False
+
+
+class Project:
+    """A folder and what lies in it, other environments and caches passed over.
+
+    :raises IncidentError: there is no Python file in it
+    """
+
+    def __init__(self, root: Path, progress: Callable[[str], None] = lambda text: None):
+        self.root = root
+        self._texts: dict[str, str] = {}
+        self._trees: dict[str, ast.Module | None] = {}
+        progress(f"reading {root}")
+        self.files = tuple(self._walk())
+        self.python = tuple(name for name in self.files if name.endswith(".py"))
+        if not self.python:
+            raise IncidentError(
+                f"--app {root}: there is no Python file in it. Give the folder that holds the application's sources."
+            )
+        progress(f"{len(self.python)} Python files of {len(self.files)}")
+
+    def _walk(self) -> Iterator[str]:
+        count = 0
+        for parent, folders, names in os.walk(self.root):
+            folders[:] = sorted(name for name in folders if self._entered(parent, name))
+            relative = os.path.relpath(parent, self.root).replace(os.sep, "/")
+            for name in sorted(names):
+                count += 1
+                if count > _MOST_FILES:
+                    return
+                yield name if relative == "." else f"{relative}/{name}"
+
+    @staticmethod
+    def _entered(parent: str, name: str) -> bool:
+        if name in _PASSED_OVER or (name.startswith(".") and name not in (".github", ".devcontainer")):
+            return False
+        made = (os.path.join(parent, name, mark) for mark in ("pyvenv.cfg", "conda-meta"))
+        return not any(map(os.path.exists, made))
+
+    # -- texts
+
+    def text(self, name: str) -> str:
+        """A file's text; empty where it cannot be read or is too large."""
+        if name not in self._texts:
+            path = self.root / name
+            try:
+                small = path.is_file() and path.stat().st_size <= _LARGEST
+                self._texts[name] = path.read_text("utf-8", "replace") if small else ""
+            except OSError:
+                self._texts[name] = ""
+        return self._texts[name]
+
+    def tree(self, name: str) -> ast.Module | None:
+        if name not in self._trees:
+            try:
+                self._trees[name] = ast.parse(self.text(name))
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                self._trees[name] = None
+        return self._trees[name]
+
+    def toml(self, name: str) -> dict:
+        try:
+            return tomllib.loads(self.text(name))
+        except (tomllib.TOMLDecodeError, RecursionError):
+            return {}
+
+    def yaml(self, name: str) -> dict:
+        try:
+            content = yaml.safe_load(self.text(name))
+        except (yaml.YAMLError, RecursionError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def named(self, *names: str) -> list[str]:
+        """Files of these names, the nearest to the root first."""
+        found = [one for one in self.files if PurePosixPath(one).name in names]
+        return sorted(found, key=lambda one: (one.count("/"), one))
+
+    def has(self, name: str) -> bool:
+        return name in self._files
+
+    @cached_property
+    def _files(self) -> frozenset[str]:
+        return frozenset(self.files)
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Python files that are neither tests nor revisions."""
+        test = re.compile(
+            r"(^|/)(tests?|testing|docs?|examples?)/|(^|/)(test_[^/]*|conftest)\.py$|/versions/[^/]+\.py$"
+        )
+        return tuple(name for name in self.python if not test.search(name))
+
+    # -- imports
+
+    @cached_property
+    def importable(self) -> dict[str, list[str]]:
+        """Top-level name to the folders (relative) that hold a module or package of it, the nearest to the root first."""
+        found: dict[str, set[str]] = {}
+        for name in self.python:
+            path = PurePosixPath(name)
+            found.setdefault(path.stem, set()).add(str(path.parent))
+            for folder in [one for one in path.parents if str(one) != "."]:
+                found.setdefault(folder.name, set()).add(str(folder.parent))
+        # A folder counts before it is itself inside a package of this project.
+        return {
+            name: sorted(folders, key=lambda one: (self.inside_package(one), one.count("/") + (one != "."), one))
+            for name, folders in found.items()
+        }
+
+    def shadowed(self, folder: str) -> list[str]:
+        """Libraries that sources import by a name which a folder holds too."""
+        return [name for name, folders in self.importable.items() if folder in folders and name in self.imported]
+
+    def inside_package(self, folder: str) -> bool:
+        return folder != "." and self.has(f"{folder}/__init__.py")
+
+    def import_root(self, file: str) -> str:
+        """The folder from which a file is imported by its full name: the first above it that is no package."""
+        folder = PurePosixPath(file).parent
+        while str(folder) != "." and self.has(f"{folder}/__init__.py"):
+            folder = folder.parent
+        return str(folder)
+
+    def module(self, file: str, folder: str | None = None) -> str:
+        """The dotted name by which a file is imported from a folder; by default from its own import root."""
+        folder = self.import_root(file) if folder is None else folder
+        inside = PurePosixPath(file).relative_to(folder) if folder != "." else PurePosixPath(file)
+        parts = inside.with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+    def file_of(self, module: str, folder: str = ".") -> str | None:
+        """The file of a dotted name as it is imported from a folder."""
+        below = ("" if folder == "." else f"{folder}/") + module.replace(".", "/")
+        return next((one for one in (f"{below}.py", f"{below}/__init__.py") if self.has(one)), None)
+
+    def is_own(self, module: str) -> bool:
+        """May a name be a module of this project, and not of the standard library?"""
+        top = module.partition(".")[0]
+        return top in self.importable and top not in sys.stdlib_module_names
+
+    @cached_property
+    def imported(self) -> dict[str, str]:
+        """Top-level names that sources import and that are not the standard library's, each with its first place."""
+        found: dict[str, str] = {}
+        statement = re.compile(r"^(?:from\s+([A-Za-z_]\w*)[\w.]*\s+import|import\s+([A-Za-z_]\w*))", re.M)
+        for name in self.sources:
+            text = self.text(name)
+            for one in statement.finditer(text):
+                top = one[1] or one[2]
+                if top not in sys.stdlib_module_names and top not in found:
+                    found[top] = f"{name}:{text.count(chr(10), 0, one.start()) + 1}"
+        return found
+
+    @property
+    def libraries(self) -> list[str]:
+        """Those of them that are not the project's own."""
+        return [name for name in self.imported if name not in self.importable]
+
+    # -- what a start needs
+
+    @cached_property
+    def objects(self) -> tuple[AppObject, ...]:
+        """Application objects and factories, the likeliest first."""
+        found = []
+        for file in self.sources:
+            text = self.text(file)
+            if "app" not in text and "Celery" not in text and "application" not in text:
+                continue
+            for pattern, factory in ((_OBJECT, False), (_FACTORY, True)):
+                for one in pattern.finditer(text):
+                    kind = "celery" if not factory and one["kind"] == "Celery" else self._kind(text)
+                    bare = factory and not _needs_arguments(one["given"])
+                    if kind and (bare or not factory):
+                        line = text.count("\n", 0, one.start()) + 1
+                        found.append(AppObject(file, one["name"], line, kind, factory))
+        usual = ("app", "application", "api", "server")
+        return tuple(
+            sorted(
+                found,
+                key=lambda one: (
+                    one.kind == "celery",
+                    one.factory,
+                    one.name not in usual,
+                    PurePosixPath(one.file).stem not in ("main", "app", "wsgi", "asgi", "server", "__init__"),
+                    one.file.count("/"),
+                    one.file,
+                ),
+            )
+        )
+
+    def _kind(self, text: str) -> str | None:
+        return "asgi" if _ASGI.search(text) else "wsgi" if _WSGI.search(text) else None
+
+    @cached_property
+    def alembic(self) -> tuple[str, ...]:
+        """Files that configure Alembic, the nearest to the root first."""
+        by_ini = [
+            one for one in self.named("alembic.ini") if re.search(r"^\s*script_location\s*=", self.text(one), re.M)
+        ]
+        others = [
+            one
+            for one in self.files
+            if one.endswith(".ini")
+            and one not in by_ini
+            and "[alembic]" in self.text(one)
+            and "script_location" in self.text(one)
+        ]
+        return tuple(by_ini + others)
+
+    @cached_property
+    def revisions(self) -> dict[str, tuple[str, tuple[str, ...]]]:
+        """Alembic's revision files: file to its revision and those that it follows."""
+        found = {}
+        for file in self.python:
+            text = self.text(file)
+            own = re.search(r"^revision\b[^=\n]*=\s*['\"]([^'\"]+)['\"]", text, re.M)
+            down = re.search(r"^down_revision\b[^=\n]*=\s*(.+?)$", text, re.M)
+            if own and down:
+                found[file] = own[1], tuple(re.findall(r"['\"]([^'\"]+)['\"]", down[1]))
+        return found
+
+    @cached_property
+    def git_top(self) -> Path | None:
+        """The work tree's top, where the folder lies in a git repository and is tracked there."""
+        return next((one for one in (self.root, *self.root.parents) if (one / ".git").exists()), None)
+
+
+def _needs_arguments(given: str) -> bool:
+    parts = [part.strip() for part in re.sub(r"\[[^\]]*\]", "", given).split(",") if part.strip()]
+    return any("=" not in part and not part.startswith("*") for part in parts)

@@ -1,0 +1,193 @@
+"""The text of a new incident file: keys in the order of the README, each with how it is known."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from ..base.redact import redact
+from ..incident.interpreters import Interpreter
+from ..incident.repository import QUIET, git_environment
+from .questions import title_of
+from .trial import Search, Setup, Trial, checks_of
+
+_COLUMN = 46  # where a comment begins, if the line leaves room
+
+
+def because_of(work: Search, setup: Setup, interpreter: Interpreter) -> list[tuple[str, str, str]]:
+    """Every key with its value and how it is known."""
+    content = setup.content(work.python)
+    found = [
+        (
+            "startup",
+            "; ".join(f"{kind}: {text}" for kind, text in setup.start.steps),
+            setup.known.get("startup", setup.start.because),
+        )
+    ]
+    found += [
+        ("app.python", work.python, interpreter.because),
+        ("app.workdir", setup.start.workdir, setup.known.get("workdir", setup.start.because)),
+    ]
+    found += [("app.path", ", ".join(setup.path) or "nothing", setup.known.get("path", "only what Python itself has"))]
+    found += [
+        (f"app.env.{name}", value, setup.known.get(f"env.{name}", "a trial asked for it"))
+        for name, value in setup.env.items()
+    ]
+    found += [
+        (key, str(content[key]), setup.known.get(key, ""))
+        for key in ("database", "database_driver", "database_env", "prepare")
+        if content.get(key)
+    ]
+    if work.evidence.expected:
+        found.append(("expect.error", work.evidence.expected, work.evidence.at))
+    return found
+
+
+@dataclass
+class Draft:
+    """An incident file's text: keys in the order of the README, each with how it is known."""
+
+    work: Search
+    setup: Setup
+    best: Trial | None
+    interpreter: Interpreter
+    target: Path
+    with_log: bool
+    missing: Sequence[str]
+
+    def text(self) -> str:
+        setup, evidence, known = self.setup, self.work.evidence, self.setup.known
+        lines = [f"title: {_value(redact(title_of(evidence, setup, self.work.project)))}", "app:", *self._source()]
+        if setup.start.workdir != ".":
+            lines.append(
+                _commented(f"  workdir: {_value(setup.start.workdir)}", known.get("workdir", "where commands run"))
+            )
+        lines.append(
+            _commented(
+                f"  path: {_value(list(setup.path))}",
+                known.get("path", "as the deployment says" if setup.path else "only what Python itself puts there"),
+            )
+        )
+        python = os.path.relpath(self.interpreter.python, self.target.resolve())
+        python = python if not python.startswith("../../../../..") else str(self.interpreter.python)
+        if self.interpreter.own or self.interpreter.python != Path(sys.executable):
+            lines.append(_commented(f"  python: {_value(python)}", self.interpreter.because))
+        if setup.env:
+            lines.append("  env:                                       # the environment starts empty")
+            lines += [
+                _commented(f"    {name}: {_value(text)}", known.get(f"env.{name}", ""))
+                for name, text in setup.env.items()
+            ]
+        lines.append(_commented(f"database: {setup.database}", known.get("database", "nothing speaks for another")))
+        if setup.driver:
+            lines.append(
+                _commented(f"database_driver: {setup.driver}", known.get("database_driver", evidence.database_at))
+            )
+        if setup.database_env:
+            lines.append(_commented(f"database_env: {setup.database_env}", known.get("database_env", "")))
+        if setup.prepare:
+            lines.append(_commented("prepare:", f"before the startup, not judged: {known.get('prepare', '')}"))
+            lines += [f"  - {kind}: {_value(int(text) if kind == 'rows' else text)}" for kind, text in setup.prepare]
+        lines.append(_commented("startup:", known.get("startup", setup.start.because)))
+        lines += [f"  - {kind}: {_value(text)}" for kind, text in setup.start.steps]
+        lines += self._expect()
+        lines += (
+            ["log: log.txt                                 # as it was given, without secrets"]
+            if self.with_log
+            else ["# log: log.txt"]
+        )
+        lines += [f"# Not found: {_plain(sentence)}" for sentence in self.missing]
+        lines += ["hypotheses: []                               # what people believed; each with a kind is tested"]
+        lines += [
+            "# remove-legacy: {patches: [fixes/remove-legacy.patch], claim: nobody uses the old class}",
+            "fixes: {}",
+        ]
+        lines += [
+            "checks:                                      # what must be true after a fix",
+            *[f"  - {_value(check)[1:-1]}" for check in checks_of(self.work.project, setup)],
+        ]
+        return (
+            "\n".join(
+                [
+                    *lines,
+                    "postmortem: {}                               # what only people know: the README names its keys",
+                ]
+            )
+            + "\n"
+        )
+
+    def _source(self) -> list[str]:
+        root = self.work.project.root.resolve()
+        top = self.work.project.git_top
+        where = os.path.relpath(root, self.target.resolve())
+        plain = [_commented(f"  root: {_value(where)}", "the work tree as it is; it is copied, never written to")]
+        head = _committed(top.resolve(), root) if top is not None else None
+        if top is None or top.resolve() == root:
+            return plain
+        if head is None:
+            return [
+                *plain,
+                "  # it has changes that are in no commit; for its history: repository, revision and subdir in place of root",
+            ]
+        lines = [
+            _commented(
+                f"  repository: {_value(os.path.relpath(top.resolve(), self.target.resolve()))}",
+                "the folder lies in it, without changes",
+            )
+        ]
+        return [*lines, f"  revision: {head}", f"  subdir: {_value(root.relative_to(top.resolve()).as_posix())}"]
+
+    def _expect(self) -> list[str]:
+        evidence = self.work.evidence
+        error = (self.best.expected if self.best is not None else None) or evidence.expected
+        if not error:
+            return [
+                "# expect:                                    # how the incident looks; left out, whatever goes wrong counts"
+            ]
+        lines = [_commented("expect:", f"how the incident looks; {evidence.at}"), f"  error: {_value(error)}"]
+        return [*lines, f"  table: {_value(evidence.table)}"] if evidence.table else lines
+
+
+def _committed(top: Path, root: Path) -> str | None:
+    """The commit that a folder is at, where all of it is in that commit; else None."""
+    environment = git_environment()
+
+    def git(*words: str) -> str | None:
+        done = subprocess.run(
+            ["git", *QUIET, "-C", str(top), *words], env=environment, capture_output=True, text=True, errors="replace"
+        )
+        return done.stdout.strip() if not done.returncode else None
+
+    below = root.relative_to(top).as_posix()
+    if git("status", "--porcelain", "--ignored", "--", below) != "" or not git("ls-files", "--", below):
+        return None
+    return git("rev-parse", "HEAD")
+
+
+def _plain(text: str) -> str:
+    """Text of the application as a comment may hold it: in one line, printable, without secrets."""
+    return redact(re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]+|\s+", " ", text))
+
+
+def _commented(line: str, comment: str) -> str:
+    """A line with a comment, on its right where there is room and else above it."""
+    comment = _plain(comment)
+    if not comment:
+        return line
+    if len(line) < _COLUMN - 1 and len(comment) < 76:
+        return f"{line.ljust(_COLUMN - 1)}# {comment}"
+    if len(line) + len(comment) < 118:
+        return f"{line}    # {comment}"
+    indent = line[: len(line) - len(line.lstrip())]
+    return f"{indent}# {comment}\n{line}"
+
+
+def _value(value) -> str:
+    """A value as YAML in one line."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
+    return text.removesuffix("\n").removesuffix("\n...")

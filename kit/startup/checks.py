@@ -1,0 +1,216 @@
+"""What must be true after a fix: each check, run for real against one startup."""
+
+import http.client
+import json
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ..base.redact import redact
+from ..incident.model import Incident
+from ..incident.steps import Check, Http
+from ..trace.judged import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
+from ..trace.served import endpoint_of, names_of
+from ..trace.values import Trace, executed_by_alembic
+from .child.uncompiled import uncompiled
+from .migrations import Migrations, last_line, look
+from .process import command_line, run
+from .workspace import Workspace
+
+_EXPECTED = -1  # the number of the check that the incident is
+_MOST_READ = 8 << 20  # bytes of an answer in which a text is looked for
+_NO_SERVER = "no server is up"
+_UNCOMPILED = str(Path(__file__).parent / "child" / "uncompiled.py")
+
+
+class Asker:
+    """Asks what has to be asked while the application is up; what needs the trace comes after."""
+
+    def __init__(self, incident: Incident, *, all: bool = True):
+        """``all``: every check, and not only the one that the incident is."""
+        self.incident = incident
+        self.checks = incident.checks if all else []
+        self.answers: dict[int, CheckResult] = {}
+        self.migrated: Migrations | None = None
+        self.uncompiled: str | None = None  # a file that a patch made such that Python cannot compile it
+
+    def __call__(self, space: Workspace, port: int | None) -> None:
+        self.uncompiled = _uncompiled(space, self.incident) if space.patched else None
+        expected = self.incident.expect.check
+        for number, check in [*enumerate(self.checks), *([(_EXPECTED, expected)] if expected else [])]:
+            if check.http is not None:
+                self.answers[number] = _ask_http(check, check.http, self.incident, port)
+            elif check.command is not None:
+                self.answers[number] = _ask_command(check, space, self.incident, f"check-{number}", port)
+            elif check.migrations is not None:
+                self.answers[number] = self._ask_alembic(check, space, f"check-{number}")
+
+    def _ask_alembic(self, check: Check, space: Workspace, name: str) -> CheckResult:
+        found = self.migrated = look(self.incident, space, check.migrations, name)
+        if found.problem:
+            ok = None if found.broke is not None and found.broke.from_outside else False
+            return CheckResult(str(check), ok, found.problem, kind="migrations", behind=True)
+        problems = list(found.differences)
+        behind = found.current != found.heads
+        if behind:
+            at = ", ".join(found.current) or "no revision"
+            problems.insert(0, f"the database is at {at}, head is {', '.join(found.heads)}")
+        if not problems:
+            seen = f"at head {', '.join(found.heads)}; models and schema agree"
+            return CheckResult(str(check), True, seen, kind="migrations")
+        about = tuple(sorted(set(found.differing)))
+        return CheckResult(str(check), False, listed(problems), about, "migrations", behind)
+
+
+def answer_checks(incident: Incident, trace: Trace, asker: Asker, tables: Sequence[str]) -> tuple[CheckResult, ...]:
+    """Every check of the incident, in its order, with those that the trace decides.
+
+    :param tables: what the incident is about: two classes for one of these are wrong on any metadata
+    """
+    results = [_answered(number, check, trace, asker, tables) for number, check in enumerate(asker.checks)]
+    return tuple(result for result in results if result is not None)
+
+
+def answer_expected(incident: Incident, trace: Trace, asker: Asker, tables: Sequence[str]) -> CheckResult | None:
+    """The check that the incident is, where it is one."""
+    check = incident.expect.check
+    return None if check is None else _answered(_EXPECTED, check, trace, asker, tables)
+
+
+def _answered(number: int, check: Check, trace: Trace, asker: Asker, tables: Sequence[str]) -> CheckResult | None:
+    """One check's result; None for one that asks for nothing."""
+    if number in asker.answers:
+        result = asker.answers[number]
+        if check.migrations is not None:
+            result = with_unseen_models(result, trace, asker.migrated)
+            if result.behind and (stopped := stopped_by(trace)):
+                at = result.seen.partition("; ")[0]
+                says = f"{at}; {stopped}; what the revisions after it make is not compared"
+                result = replace(result, seen=says, tables=())
+        if check.http is not None and check.http.served_by is not None and result.ok:
+            result = _served_by(result, check.http, trace)
+        if check.http is not None and result.ok is False and result.seen == _NO_SERVER:
+            failed = next((f", since step {s.number} ({s}) failed" for s in trace.steps if s.ok is False), "")
+            result = replace(result, seen=_NO_SERVER + failed)
+        if trace.cut and result.ok is False:
+            result = replace(result, ok=None, seen=f"{result.seen}; the run broke: {trace.broke}")
+    elif check.mappers:
+        result = judge_mappers(trace, tables)
+    elif check.clean_start:
+        result = judge_start(trace)
+    elif check.mappers is False or check.clean_start is False:
+        return None
+    else:
+        result = CheckResult(str(check), None, "the startup did not get far enough to be asked", kind=check.kind)
+    return result
+
+
+def _served_by(result: CheckResult, request: Http, trace: Trace) -> CheckResult:
+    """The check of an answer as it should be, with who gave it."""
+    site = endpoint_of(trace, request.method, request.path)
+    names = names_of(trace, site) if site is not None else []
+    if not names:
+        return replace(result, ok=None, seen=f"{result.seen}; which endpoint answers was not seen")
+    return replace(result, ok=request.served_by in names, seen=f"{result.seen} by {names[0]} at {site}")
+
+
+def stopped_by(trace: Trace) -> str | None:
+    """The line of a revision that stopped the migrations, with its error, as a sentence; None where none did."""
+    scripts = {one.file for one in trace.imports if executed_by_alembic(one) and one.file}
+    for error in trace.errors:
+        for frame in reversed(error.frames):
+            if (
+                frame.file in scripts
+                and frame.function in ("upgrade", "<module>")
+                and not frame.file.endswith("env.py")
+            ):
+                first = str(error).splitlines()[0]
+                return f"the revision in {frame.file} stopped the run at {frame}: {first}"
+    return None
+
+
+def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations | None) -> CheckResult:
+    """The migrations check, with what Alembic cannot see: classes whose table in the database lacks their columns."""
+    if migrated is None or migrated.problem:
+        return result
+    problems, about, frozen = [], set(), executed_by_alembic_modules(trace)
+    for judged in trace.judged:
+        for one in judged["mappers"] or ():
+            there = migrated.database.get(one.get("table"))
+            lacking = sorted(set(one.get("columns", ())) - set(there)) if there is not None else []
+            if lacking and one["mod"] not in frozen and migrated.models.get(one["table"]) != one["columns"]:
+                problems.append(
+                    f"{one['mod']}.{one['cls']} maps table {one['table']}, which has no column {', '.join(lacking)} in the database"
+                )
+                about.add(one["table"])
+    if not problems:
+        return result
+    problems = sorted(set(problems))
+    before = [] if result.ok else [result.seen]
+    return CheckResult(
+        result.check,
+        False,
+        listed(before + problems),
+        tuple(sorted({*result.tables, *about})),
+        result.kind,
+        result.behind,
+    )
+
+
+def _ask_http(check: Check, request: Http, incident: Incident, port: int | None) -> CheckResult:
+    if port is None:
+        return CheckResult(str(check), False, _NO_SERVER, kind="http")
+    seconds = incident.limits.seconds
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", port, timeout=seconds
+    )  # follows nothing, and goes nowhere else
+    try:
+        connection.request(request.method, request.path, body=request.body, headers=request.headers)
+        answer = connection.getresponse()
+        body = answer.read(_MOST_READ if request.contains is not None else 2000).decode("utf-8", "replace").strip()
+    except TimeoutError:
+        return CheckResult(str(check), None, f"no answer after {seconds:g} seconds (limits.seconds)", kind="http")
+    except (OSError, http.client.HTTPException) as error:
+        return CheckResult(str(check), False, f"no answer: {type(error).__name__}: {error}", kind="http")
+    finally:
+        connection.close()
+    lacking = request.contains is not None and request.contains not in body
+    ok = answer.status == request.status and not lacking
+    # The body of an answer as it should be may differ from run to run, and says nothing.
+    without = f", without {request.contains!r}" if lacking else ""
+    seen = f"{answer.status} {answer.reason}{without}" + (f": {_start(body)}" if body and not ok else "")
+    return CheckResult(str(check), ok, redact(seen), kind="http")
+
+
+def _start(body: str, most: int = 160) -> str:
+    """How an answer begins, in one line: HTML without its tags, cut between two words."""
+    text = " ".join(re.sub(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", " ", body, flags=re.S | re.I).split())
+    return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
+
+
+def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, port: int | None) -> CheckResult:
+    if port is None and "{port}" in check.command:
+        return CheckResult(str(check), False, _NO_SERVER, kind="command")
+    ran = run(
+        command_line(space.filled(check.command.replace("{port}", str(port))), space), space, incident.limits, name
+    )
+    seen = (ran.why and ran.why.says) or (
+        f"exit code {ran.code}" + ("" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}")
+    )
+    return CheckResult(
+        str(check), None if ran.why is not None and ran.why.from_outside else ran.ok, redact(seen), kind="command"
+    )
+
+
+def _uncompiled(space: Workspace, incident: Incident) -> str | None:
+    """A file that the application's Python cannot compile with the patches and can without them, and what it says."""
+    if space.python == sys.executable:  # no process needed: this is the interpreter
+        said = uncompiled(space.root, space.before, space.patched)
+    else:
+        names = space.folder / "patched.json"
+        names.write_text(json.dumps(space.patched), encoding="utf-8")
+        argv = [space.python, "-I", _UNCOMPILED, str(space.root), str(space.before), str(names)]
+        said = last_line(run(argv, space, incident.limits, "compiled").stdout)
+    return redact(said) if said else None

@@ -1,0 +1,413 @@
+"""What a log tells of the run that wrote it: the error, the program, the database, what was missing."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..base.redact import public_part
+from ..incident.deployments import program_of, split_lines
+from ..incident.project import Project
+from .frames import Placed, is_console_script, is_library, names_in, place
+from .logs import Log, LogFrame, Raised, Traceback
+
+_LIBRARY = re.compile(
+    r"(?P<prefix>.*?)[/\\]lib(?:64)?[/\\]python(?P<version>3\.\d+)[/\\](?:site|dist)-packages[/\\](?P<rest>.+)"
+)
+_PIECE = 2 << 20  # characters of a log's beginning and of its end in which lines are looked at one by one
+_LONGEST = 160  # characters of an expected text
+
+# What differs from run to run, or belongs to one machine: an expected text ends there.
+_UNSTABLE = re.compile(
+    r"0x[0-9a-fA-F]+|\{[^}]*\}?|\[SQL|\[parameters|\(Background on|\((?:most likely|consider) |\(?(?<![\w.:])(?:/[\w.+-]+){2,}/?\)?|[A-Za-z]:\\\S+"
+    r"|(?<=[,(\[] )[A-Z]\w*\(.*|\b\d{4}-\d\d-\d\d|\b[0-9a-f]{8}-[0-9a-f]{4}|\bline \d+|\bport \d+|\bpid\b|<[\w.]+ object|<Task|https?://"
+)
+_DEFINED = re.compile(r"Table '([^'\n]+)' is already defined")
+_ONE_LINE = (
+    re.compile(r"^(?:ERROR\b.*?)?FAILED: (?P<text>\S.*)"),
+    re.compile(r"ERROR\s+\[(?:flask_migrate|alembic\.\S+)\]\s+(?:Error: )?(?P<text>\S.*)"),
+    re.compile(r"(?:^|[\s|:])(?P<type>(?:[a-zA-Z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Missing\w*))(?::\s+(?P<text>\S.*)|\s*$)"),
+    re.compile(r"(?:^|:\d+: )(?P<type>(?:\w+\.)*\w*Warning): (?P<text>\S.*)"),
+    re.compile(r"^(?:Error|ERROR|CRITICAL|error)\s*[:|]\s*(?P<text>\S.*\s.*\S)"),
+    re.compile(r"^[^\n]*?\b(?:ERROR|CRITICAL|FATAL)\b\W*(?:[\w.]+\s*:\s+)?(?P<text>\S.*\s.*\S)"),
+)  # fmt: skip
+_NO_CAUSE = re.compile(
+    r"Application startup failed|Worker failed to boot|Exception in worker process|Traceback \(most|Worker \(pid|Shutting down|exited with code"
+)
+_BANNERS = (
+    (r"Starting gunicorn|\[INFO\] Booting worker with pid", "gunicorn"),
+    (r"Uvicorn running on|Started server process|Waiting for application startup|Application startup (?:complete|failed)", "uvicorn"),
+    (r"Running on https?://\S+ \(CTRL \+ C to quit\)", "hypercorn"),
+    (r"\* Serving Flask app|\* Running on http", "flask"),
+    (r"celery@\S+ (?:v\d|ready)|\[tasks\]\s*$|-{5,} celery@", "celery"),
+    (r"You can now view your Streamlit app|streamlit\.runtime|missing ScriptRunContext", "streamlit"),
+    (r"=+ test session starts =+|=+ short test summary info|^(?:FAILED|ERROR) \S+\.py::", "pytest"),
+    (r"Starting development server at|Watching for file changes with StatReloader", "django"),
+    (r"^FAILED: |\[alembic\.runtime\.migration\]", "alembic"),
+    (r"Cell In ?\[\d+\]|<ipython-input-|\bNotebookApp\b|CellExecutionError", "jupyter"),
+)  # fmt: skip
+_UP = r"Application startup complete|Uvicorn running on|\* Running on http|celery@\S+ ready|Watching for file changes"
+_DATABASES = (
+    (r"psycopg2\b|\bPostgresqlImpl\b", "postgresql", None),
+    (r"\basyncpg\b", "postgresql", "asyncpg"),
+    (r"\bpsycopg\.(?:errors|connection|cursor|Operational)|[/\\]psycopg[/\\]", "postgresql", "psycopg"),
+    (r"\bpg8000\b", "postgresql", "pg8000"),
+    (r"\baiosqlite\b", "sqlite", "aiosqlite"),
+    (r"\bsqlite3\.\w+Error|\(sqlite3\.|\bSQLiteImpl\b|dialects[/\\]sqlite|pysqlite", "sqlite", None),
+    (r"\bpymysql\b|\bMySQLdb\b|\bMySQLImpl\b|\baiomysql\b|mysql\.connector", "mysql", None),
+)  # fmt: skip
+# A variable that the log itself calls missing: what shows the incident is that it is not there.
+_MISSING = (
+    r"KeyError: ['\"]([A-Z][A-Z0-9_]{2,})['\"]",
+    r"UndefinedValueError: (\w+) not found",
+    r"[Ee]nvironment variable ['\"]?([A-Z][A-Z0-9_]+)['\"]? (?:is )?(?:not set|missing|undefined|required)",
+    r"Config ['\"](\w+)['\"] is missing",
+    r"ImproperlyConfigured: Set the (\w+) environment variable",
+    r"^(?:E\s+)?(\w+)\s*\n(?:E\s+)?\s+(?:Field required|field required|none is not an allowed value)",
+    r"\b([A-Z][A-Z0-9_]{3,}) (?:is|was|must be|env(?:ironment)? var(?:iable)?)\b[^\n]{0,30}\b(?:not set|missing|required|unset|not defined|not configured|set)\b",
+    r"[Mm]issing (?:required )?(?:env(?:ironment)? var(?:iable)?s?|setting)s?:? ['\"]?([A-Z][A-Z0-9_]+)",
+)  # fmt: skip
+_TYPED = re.compile(
+    r"^\s*(?:[\w.-]+\s+\|\s+)?(?:\S*[$#%❯>]\s+|\+{1,2}\s+)(?P<line>(?:[A-Z_]+=\S+ )*(?:(?:poetry|uv|pipenv|pdm) run )?"
+    r"(?:python3?(?:\.\d+)?|alembic|flask|gunicorn|uvicorn|hypercorn|celery|pytest|streamlit|sh|bash|\./[\w./-]+)\b.*)$",
+    re.M,
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What ran: ``name`` is a known tool, or module, script, console, import; ``what`` its module, file, subcommand."""
+
+    name: str
+    what: str
+    because: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a log tells; every part is empty where it does not.
+
+    :ivar error: the type and text of the causing error
+    :ivar expected: the part of its text that is the same in every run
+    :ivar frames: the causing traceback's frames in the application, outermost first
+    :ivar alike: texts of the same error with other particulars, where several processes had it
+    """
+
+    error: str = ""
+    type: str = ""
+    text: str = ""
+    expected: str | None = None
+    table: str | None = None
+    at: str = ""
+    frames: tuple[Placed, ...] = ()
+    alike: tuple[str, ...] = ()
+    programs: tuple[Program, ...] = ()
+    database: str | None = None
+    driver: str | None = None
+    database_at: str = ""
+    workers: int | None = None
+    healthy: bool = False  # it came up, as the log says
+    prefixes: tuple[str, ...] = ()
+    version: str | None = None
+    missing_variables: frozenset[str] = frozenset()
+    missing_modules: frozenset[str] = frozenset()
+    foreign: str | None = None  # a file of the log that this application does not have, where it has none of them
+
+
+def evidence_of(log: Log, text: str, project: Project) -> Evidence:
+    """Read a log against an application.
+
+    :param text: the log's text; of a long one its beginning and its end
+    """
+    text = re.sub(r"^[\w.-]+ +\| ", "", text, flags=re.M)  # what compose puts before each line
+    text = text if len(text) <= 2 * _PIECE else text[:_PIECE] + "\n" + text[-_PIECE:]
+    placements = [(one, place(one.frames, _paths(project, one.frames))) for one in log.tracebacks]
+    through = [pair for pair in placements if pair[1].placed]
+    chosen = _cause([pair for pair in through if _raised_in(pair[0]).type] or through or placements)
+    kind, said, at = ("", "", "")
+    frames: tuple[Placed, ...] = ()
+    if chosen is not None:
+        raised = _raised_in(chosen[0])
+        kind, said, at = raised.type or "", raised.text or "", f"line {chosen[0].line} of the log"
+        frames = chosen[1].placed
+    alone = _one_line(text)
+    if not (kind and through) and alone is not None:
+        kind, said, at = alone
+        frames = _warned(text, at, project) or frames
+    if "Original exception was: " in said:
+        said = said.partition("Original exception was: ")[2]
+    alike = [str(_raised_in(one).text) for one, _ in through if kind and _raised_in(one).type == kind]
+    expected = (common(alike) if len(set(alike)) > 1 else None) or stable(said)
+    if expected and len(expected.split()) < 2 and kind:  # a name alone says too little
+        expected = f"{kind}: {expected}"
+    field = (
+        re.search(rf"{re.escape(said)}\n(\S+\n +[^\[\n]*\w)", text) if re.match(r"\d+ validation error", said) else None
+    )
+    if field:  # which field it is, is in the next lines
+        expected = f"{said}\n{field[1]}"
+    expected, table = expected or kind or None, _DEFINED.search(said)
+    own = [one for pair in placements for one in pair[1].frames]
+    foreign = own[0].logged if own and not any(pair[1].placed for pair in placements) else None
+    database, driver, database_at = _database(text)
+    prefixes, version = _interpreter(log, text)
+    return Evidence(
+        error=": ".join(part for part in (kind, said) if part), type=kind, text=said, expected=expected,
+        table=table[1] if table else None, at=at, frames=frames, alike=tuple(dict.fromkeys(alike)),
+        programs=tuple(_programs(log, chosen, text, project)), database=database, driver=driver, database_at=database_at,
+        workers=_workers(text), healthy=bool(re.search(_UP, text)), prefixes=prefixes, version=version, foreign=foreign,
+        missing_variables=frozenset(found for pattern in _MISSING for found in re.findall(pattern, text, re.M)),
+        missing_modules=frozenset(re.findall(r"No module named '?([\w.]+)'?", " ".join((kind, said)))),
+    )  # fmt: skip
+
+
+def _paths(project: Project, frames: Sequence[LogFrame]) -> set[str]:
+    names = names_in(frames)
+    return {one for one in project.python if one.rpartition("/")[2] in names}
+
+
+def _cause(pairs: list) -> tuple[Traceback, object] | None:
+    """Of several tracebacks the first that passes through the application: what came later mostly follows from it."""
+    return pairs[0] if pairs else None
+
+
+def _raised_in(traceback: Traceback) -> Raised:
+    """The exception that tells: the last one, but a wrapper's that only says that a start failed."""
+    for one in reversed([one for one in traceback.raised if one.link != "member"] or list(traceback.raised)):
+        if one.type and one.type.rpartition(".")[2] not in ("HaltServer", "SystemExit", "CancelledError"):
+            return one
+    return traceback.error
+
+
+def stable(text: str) -> str | None:
+    """The part of an error's text that stays the same from run to run, in whole words; None where nothing is left."""
+    line = next((one.strip() for one in text.splitlines() if one.strip()), "")
+    line = re.sub(r"^\([\w.]+\)\s+", "", line)  # the driver's own class, before SQLAlchemy's text
+    pieces = [piece.strip() for piece in _UNSTABLE.split(line)]
+    chosen = pieces[0] if len(pieces[0].split()) > 2 else max(pieces, key=len)
+    sentence = re.match(r".{30,}?[.?!](?=\s+[A-Z])", chosen)
+    chosen = sentence[0] if sentence else chosen
+    if len(chosen) > _LONGEST:
+        chosen = chosen[:_LONGEST].rpartition(" ")[0]
+    chosen = re.sub(r"[\s,:;(\[{=<]+$", "", chosen)
+    return public_part(chosen.lstrip(" >)]},;:")) or None
+
+
+def common(texts: Sequence[str]) -> str | None:
+    """The longest run of whole words that the stable parts of all texts have; None where it says nothing."""
+    parts = [part for part in map(stable, dict.fromkeys(texts)) if part]
+    words = parts[0].split() if parts else []
+    runs = (" ".join(words[a:b]) for a in range(len(words)) for b in range(a + 2, len(words) + 1))
+    shared = (run for run in runs if all(re.search(rf"(?<!\S){re.escape(run)}(?!\S)", part) for part in parts[1:]))
+    return max(shared, key=len, default=None)
+
+
+def _one_line(text: str) -> tuple[str, str, str] | None:
+    """An error without a traceback: type, text and place; the sort that tells most first, of each the first line."""
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in text.splitlines()]
+    lines = [re.sub(r"^[\w.-]+\s+\|\s", "", line) for line in lines]
+    for pattern in _ONE_LINE:
+        for number, line in enumerate(lines, 1):
+            found = pattern.search(line)
+            if (
+                found
+                and not _NO_CAUSE.search(found["text"] or "")
+                and not re.match(r"\s+(raise|return|File|def|class)\b", line)
+            ):
+                kind = found.groupdict().get("type") or ""
+                if kind or found["text"]:
+                    return kind, (found["text"] or "").strip(), f"line {number} of the log"
+    return None
+
+
+def _warned(text: str, at: str, project: Project) -> tuple[Placed, ...]:
+    """The place that stands before a warning."""
+    line = text.splitlines()[int(at.split()[1]) - 1]
+    found = re.match(r"\s*(\S+\.py):(\d+): ", line)
+    if not found or is_library(found[1]):
+        return ()
+    return place(
+        [LogFrame(found[1], int(found[2]), None, None)], _paths(project, [LogFrame(found[1], 1, None, None)])
+    ).placed
+
+
+# -- which program
+
+
+def _programs(log: Log, chosen, text: str, project: Project):
+    seen: dict[tuple[str, str], Program] = {}
+
+    def keep(program: Program | None) -> None:
+        if program is not None:
+            seen.setdefault((program.name, program.what), program)
+
+    for found in _TYPED.finditer(text):
+        for line in split_lines(found["line"]):
+            keep(Program("line", line, f"typed in the log, line {text.count(chr(10), 0, found.start()) + 1}"))
+    for one in ([chosen[0]] if chosen else []) + [one for one in log.tracebacks if not chosen or one is not chosen[0]]:
+        for raised in one.raised:
+            keep(_of_frames(raised.frames, f"the outermost frames of the log's line {one.line}", project))
+    for pattern, name in _BANNERS:
+        found = re.search(pattern, text, re.M)
+        if found:
+            keep(Program(name, _subcommand(name, text), f"line {text.count(chr(10), 0, found.start()) + 1} of the log"))
+    named = {one.name for one in seen.values()}
+    for one in seen.values():
+        # A server says that it ran; a script that calls it is the program.
+        if not (one.name in ("uvicorn", "hypercorn") and {"module", "script"} & named and "frames" not in one.because):
+            yield one
+
+
+def _subcommand(name: str, text: str) -> str:
+    if name != "alembic":
+        return ""
+    if re.search(r"New upgrade operations detected", text):
+        return "check"
+    return "upgrade head"
+
+
+def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Program | None:
+    """The program by the outermost frames of a stack."""
+    by_runpy = imported = False
+    for number, frame in enumerate(frames):
+        file = frame.file.replace("\\", "/")
+        library = _LIBRARY.match(file)
+        if "runpy" in file:
+            by_runpy = True
+        elif library:
+            program = _of_library(library["rest"], frames[number:], because)
+            if program is not None:
+                return program
+        elif is_console_script(frame):
+            name = file.rpartition("/")[2]
+            if name not in ("alembic", "flask", "gunicorn", "uvicorn", "celery", "pytest", "streamlit", "hypercorn"):
+                return Program("console", name, because)
+        elif is_library(frame.file):
+            imported = imported or "importlib" in file
+        elif frame.function == "<module>":
+            own = _place_of(frame, frames, project)
+            if own is None:
+                return None
+            # A log may have lost the outermost frames: what only holds an application object is imported by a server.
+            loaded = (
+                own in {one.file for one in project.objects} and not by_runpy and "__main__" not in project.text(own)
+            )
+            if imported or loaded:
+                return Program("import", own, because)
+            return Program("module" if by_runpy else "script", own, because)
+        else:
+            return None
+    return None
+
+
+def _place_of(frame: LogFrame, frames: Sequence[LogFrame], project: Project) -> str | None:
+    placed = place(frames, _paths(project, frames)).placed
+    return next((one.file for one in placed if one.logged == frame.file), None)
+
+
+def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program | None:
+    """A known program by a frame of its package; None where the package says nothing of it."""
+    top = rest.partition("/")[0].removesuffix(".py")
+    names = [one.file.replace("\\", "/") for one in frames]
+    if top == "alembic" and ("alembic/config.py" in rest or "alembic/__main__.py" in rest):
+        return Program("alembic", _alembic_command(frames), because)
+    if top == "flask" and "cli.py" in rest:
+        migrated = next(
+            (one.function for one in frames if "flask_migrate/" in one.file and one.function not in ("wrapped", None)),
+            None,
+        )
+        return Program("flask", f"db {migrated}" if migrated else "", because)
+    if top == "celery":
+        return (
+            Program(
+                "celery",
+                "beat" if any("celery/beat" in one or "bin/beat" in one for one in names) else "worker",
+                because,
+            )
+            if "bin/" in rest or "__main__" in rest or "apps/" in rest
+            else None
+        )
+    if top in ("_pytest", "pluggy", "pytest"):
+        return Program("pytest", "", because)
+    if top == "django" and "core/management" in rest:
+        command = next(
+            (re.search(r"management/commands/(\w+)\.py", one) for one in names if "management/commands/" in one), None
+        )
+        return Program("django", command[1] if command else "", because)
+    if top in ("IPython", "ipykernel", "nbclient", "papermill"):
+        return Program("jupyter", "", because)
+    if top == "fastapi_cli":
+        return Program("fastapi", "", because)
+    if top in ("starlette", "fastapi"):
+        return Program("uvicorn", "", because)
+    if top in ("werkzeug",):
+        return Program("flask", "", because)
+    if top in (
+        "uvicorn",
+        "gunicorn",
+        "hypercorn",
+        "daphne",
+        "granian",
+        "streamlit",
+        "waitress",
+        "sanic",
+        "litestar",
+        "quart",
+    ):
+        return Program(top, "", because)
+    return None
+
+
+def _alembic_command(frames: Sequence[LogFrame]) -> str:
+    name = (
+        next((one.function for one in frames if one.file.replace("\\", "/").endswith("alembic/command.py")), None)
+        or "upgrade"
+    )
+    return {
+        "upgrade": "upgrade head",
+        "revision": "revision --autogenerate -m incident",
+        "downgrade": "downgrade base",
+    }.get(name, name)
+
+
+# -- the rest
+
+
+def _database(text: str) -> tuple[str | None, str | None, str]:
+    """Which database and driver the log is full of: the sort that is named most often, its driver where one is asynchronous."""
+    counts: dict[tuple[str, str | None], tuple[int, int]] = {}
+    for pattern, kind, driver in _DATABASES:
+        found = list(re.finditer(pattern, text))
+        if found:
+            counts[kind, driver] = len(found), found[0].start()
+    if not counts:
+        return None, None, ""
+    kind = max(counts, key=lambda one: counts[one][0])[0]
+    drivers = [driver for (other, driver) in counts if other == kind and driver]
+    at = min(place for (other, _), (_, place) in counts.items() if other == kind)
+    return kind, drivers[0] if drivers else None, f"line {text.count(chr(10), 0, at) + 1} of the log"
+
+
+def _workers(text: str) -> int | None:
+    booted = re.findall(r"Booting worker with pid: (\d+)", text)
+    first = re.split(r"Worker exiting|exited with code|Exception in worker", text)[0]
+    begun = set(re.findall(r"Booting worker with pid: (\d+)", first)) or set(booted[:1])
+    begun = begun or set(re.findall(r"Started server process \[(\d+)\]", first))
+    return len(begun) if len(begun) > 1 else 1 if booted else None
+
+
+def _interpreter(log: Log, text: str) -> tuple[tuple[str, ...], str | None]:
+    """Where the log's packages lay, and which Python it was."""
+    files = [frame.file for one in log.tracebacks for frame in one.frames]
+    found = [one for one in map(_LIBRARY.match, files) if one]
+    version = found[0]["version"] if found else None
+    said = re.search(r"\bPython (3\.\d+)", text)
+    return tuple(dict.fromkeys(one["prefix"] for one in found)), version or (said[1] if said else None)
+
+
+def existing(prefixes: Sequence[str]) -> list[Path]:
+    """Those of the log's environments that are on this machine."""
+    return [Path(one) for one in prefixes if (Path(one) / "bin" / "python").exists()]
+
+
+def is_server(line: str) -> bool:
+    return program_of(line) in ("uvicorn", "gunicorn", "hypercorn", "daphne")

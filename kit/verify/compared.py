@@ -1,0 +1,66 @@
+"""What a fixed build is compared with: the build as it is, its errors, its quiet mechanisms and its database."""
+
+from collections.abc import Iterable
+
+from ..incident.model import Incident
+from ..trace.expected import own_errors, shows_incident
+from ..trace.judged import CheckResult
+from ..trace.stable import stable
+from ..trace.values import Sign, Trace
+
+
+def still_there(incident: Incident, tried: Trace, control: Trace) -> bool:
+    """Is the incident still there with a fix? Where ``expect`` says nothing: is anything left of what the control shows?"""
+    if not incident.expect.empty:
+        return shows_incident(incident, tried)
+    tables = {one.table for one in control.conflicts}
+    if any(one.table in tables for one in tried.conflicts):
+        return True
+    if errors_of(control):
+        return bool(errors_of(tried) & errors_of(control))
+    left = set(_named(tried.signs)) & set(_named(control.signs))
+    return bool(left) and not (warnings_of(control) and not warnings_of(control) & warnings_of(tried))
+
+
+def errors_of(trace: Trace) -> set[str]:
+    """The application's own errors, by what is stable of them; those that were swallowed among them."""
+    return {stable(text) for text, _ in own_errors(trace)}
+
+
+def warnings_of(trace: Trace) -> set[str]:
+    """The warnings that Python printed, by category and text."""
+    lines = (line for step in trace.steps for line in step.output.splitlines())
+    return {stable(line.partition(": ")[2]) for line in lines if "Warning: " in line}
+
+
+def _named(signs: Iterable[Sign]) -> Iterable[tuple[str, str]]:
+    return ((sign.kind, sign.text) for sign in signs)
+
+
+def shared(check: CheckResult, before: Iterable[CheckResult]) -> bool:
+    """Does a check of the migrations fail as it did in the control, where the database did not come to head?
+
+    Then what stopped the migrations is no matter of the fix, and what the check says of the tables is no evidence.
+    """
+    same = (one for one in before if one.check == check.check and one.ok is False)
+    return check.behind and any(one.behind and stable(one.seen) == stable(check.seen) for one in same)
+
+
+def quiet_left(
+    tried: Iterable[Sign], control: Iterable[Sign], decided: Iterable[str], tables: Iterable[str]
+) -> Sign | None:
+    """A mechanism that raises nothing and is left with a fix: the incident's own, or a new one about its tables."""
+    known = {(sign.text, sign.table) for sign in control}
+    for sign in tried:
+        if sign.text in decided or (sign.table in tables and (sign.text, sign.table) not in known):
+            return sign
+    return None
+
+
+def left_the_database(tried: Trace, control: Trace) -> str | None:
+    """Where an engine is made with a fix, and none any more for the scratch database; None where that is as it was."""
+    made, before = tried.engines, control.engines
+    if not made or any(engine.on_scratch for engine in made) or (before and not any(e.on_scratch for e in before)):
+        return None
+    where = made[0].database or "a database in memory"
+    return f"{made[0].site} makes an engine for {made[0].driver}: {where}, and none is made for the scratch database"

@@ -1,0 +1,124 @@
+"""What `propose` shows: the changes that hold, each with its patch, then what was tried and did not hold."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..base.errors import IncidentError
+from ..base.janitor import write_whole
+from ..base.scan import refuse_secrets
+from ..incident.model import Incident
+from ..verify.propose import Proposal, Proposals
+from .diff import patch
+from .markup import Shown, absent, code, fold, items, join, para, strong, word
+
+_WORDS = {True: "pass", False: "fail", None: "undecided"}
+
+
+def proposals_report(proposals: Proposals) -> dict[str, Any]:
+    """``{schema, mechanism, proposals: [{name, says, patch, changes, verdict, because, checks}], verified, startups, note}``."""
+    return {
+        "schema": 1,
+        "mechanism": proposals.mechanism,
+        "reproduced": proposals.reproduced,
+        "proposals": [
+            {
+                "name": proposal.name,
+                "says": proposal.says,
+                "patch": proposal.patch,
+                "changes": proposal.changes,
+                "verdict": proposal.verdict,
+                "because": proposal.result.because,
+                "checks": [{"check": c.check, "ok": c.ok, "seen": c.seen} for c in proposal.result.checks],
+            }
+            for proposal in proposals.tried
+        ],
+        "verified": list(proposals.verified),
+        "startups": proposals.startups,
+        "note": proposals.note,
+    }
+
+
+def proposals_lines(proposals: Proposals) -> list[str]:
+    """The same as lines of text."""
+    lines = [f"mechanism: {proposals.mechanism}"]
+    for proposal in proposals.tried:
+        if proposal.verdict != "cures":
+            continue
+        lines += [f"cures: {proposal.name}: {proposal.says}"]
+        lines += [f"  {_WORDS[check.ok]}  {check.check}: {check.seen}" for check in proposal.result.checks]
+        lines += [f"  set {key}: {value}" for key, value in proposal.changes.items()]
+        lines += ["", proposal.patch.rstrip("\n"), ""] if proposal.patch else []
+    failed = [proposal for proposal in proposals.tried if proposal.verdict != "cures"]
+    lines += ["tried, and did not hold:"] if failed else []
+    lines += [f"  {proposal.name}: {proposal.verdict}: {proposal.result.because}" for proposal in failed]
+    lines += [f"no proposal is verified: {proposals.note}"] if not proposals.verified else []
+    return lines
+
+
+def write_proposals(proposals: Proposals, folder: Path, incident: Incident) -> list[str]:
+    """Write the patch of each verified proposal, and give the lines for ``fixes:`` of the incident file.
+
+    :raises IncidentError: the folder cannot be written
+    """
+    fixes: dict[str, dict[str, Any]] = {}
+    try:
+        for proposal in proposals.tried:
+            if proposal.verdict != "cures":
+                continue
+            fix: dict[str, Any] = {"claim": proposal.says, **proposal.changes}
+            if proposal.patch:
+                file = folder / f"{_file_name(proposal)}.patch"
+                refuse_secrets({file.name: proposal.patch})
+                folder.mkdir(parents=True, exist_ok=True)
+                write_whole(file, proposal.patch)
+                fix["patches"] = [_from(file, incident)]
+            fixes[proposal.name] = fix
+    except OSError as error:
+        raise IncidentError(f"-o {folder}: it cannot be written: {error.strerror}") from None
+    if not fixes:
+        return []
+    applied = [f"git apply {fix['patches'][0]}" for fix in fixes.values() if "patches" in fix]
+    pasted = yaml.safe_dump({"fixes": fixes}, sort_keys=False, width=100, allow_unicode=True).rstrip().splitlines()
+    return [
+        "in the application's folder:",
+        *(f"  {line}" for line in applied),
+        f"in {incident.file.name}:",
+        *(f"  {line}" for line in pasted),
+    ]
+
+
+def _file_name(proposal: Proposal) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-_+." else "-" for letter in proposal.name)
+
+
+def _from(file: Path, incident: Incident) -> str:
+    """The patch's path as the incident file names it."""
+    file, home = file.absolute(), incident.file.absolute().parent
+    return file.relative_to(home).as_posix() if file.is_relative_to(home) else str(file)
+
+
+def proposals(found: Proposals | None) -> Shown:
+    """Each change that holds with its patch and what its checks saw; then what was tried and did not hold."""
+    if found is None:
+        return absent("A fix of the incident file is verified, or there is nothing to fix: the kit proposed none.")
+    parts = []
+    for proposal in [tried for tried in found.tried if tried.verdict == "cures"]:
+        says = para(strong(proposal.name), ": ", proposal.says)
+        checks = items(
+            [
+                join(word(check.ok, "pass", "fail", "undecided"), f" {check.check}: {check.seen}")
+                for check in proposal.result.checks
+            ]
+        )
+        changes = [para("Set ", code(f"{key}: {value}")) for key, value in proposal.changes.items()]
+        shown = [patch(proposal.patch)] if proposal.patch else []
+        parts += [says, *changes, *shown, fold("What the checks saw", checks)]
+    failed = [proposal for proposal in found.tried if proposal.verdict != "cures"]
+    if failed:
+        said = [join(code(proposal.name), f": {proposal.verdict}: {proposal.result.because}") for proposal in failed]
+        parts.append(fold(f"{len(failed)} that were tried and did not hold", items(said)))
+    if not found.verified:
+        parts.insert(0, para(strong("No proposal is verified. "), found.note[:1].upper() + found.note[1:], "."))
+    return Shown(parts)
