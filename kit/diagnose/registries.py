@@ -1,0 +1,61 @@
+"""Names that are taken twice in a registry of a library: metrics, blueprints, endpoints, tasks, schemas, models."""
+
+from collections.abc import Callable
+
+from ..trace.values import Entry, Metadata, Registration, Site
+from .case import Case, Fault, Place
+from .mechanisms import judge
+from .pair import Pair
+
+_UNIQUE = ("metric", "blueprint", "endpoint", "task", "schema", "model")
+_TWICE = ("Duplicated timeseries in CollectorRegistry", "is already registered for", "overwriting an existing endpoint")
+_TWICE += ("Multiple classes with name", "Conflicting '")
+
+
+def name_taken(case: Case) -> Fault | None:
+    """A name came to a registry a second time, and an error says so: by which mechanism, or by two statements."""
+    error = next((one for one in case.failures if any(text in one.text for text in _TWICE)), None)
+    if error is None:
+        return None
+    held: dict[tuple, Entry] = {}
+    for entry in case.trace.entries:
+        key = (entry.process, entry.kind, entry.registry, entry.key)
+        first = held.setdefault(key, entry)
+        short = entry.key.split(".")[-1]
+        if first is entry or entry.kind not in _UNIQUE or short not in error.text or first.object == entry.object != 0:
+            continue
+        pair = Pair(case.trace, _as_registration(first), _as_registration(entry))
+        sites = tuple(Place.of(role, one.frame, entry.key) for role, one in (("first", first), ("second", entry)))
+        sites += tuple(Place.of("definition", one.definition) for one in (first, entry) if one.definition)
+        known = f"the {entry.kind} {entry.key} is registered at {first.frame} and again at {entry.frame}: {error}"
+        if not pair.one_definition:
+            return Fault("name-taken-in-registry", (known,), sites=sites, error=error)
+        finding = judge(pair)
+        return Fault(finding.mechanism, (known, finding.because[-1]), sites=sites, against=finding.against, error=error)
+    return None
+
+
+def _as_registration(entry: Entry) -> Registration:
+    """An entry in the form that the mechanisms of tables are asked about."""
+    frame = entry.frame
+    return Registration(
+        table=entry.key,
+        process=entry.process,
+        step=entry.step,
+        thread=entry.thread,
+        metadata=Metadata(entry.process, entry.registry, f"the registry of {entry.kind}s", None, (), True),
+        outcome="registered",
+        site=Site(frame.file, frame.line, frame.module, entry.key),
+        frame=frame,
+        real=entry.real,
+        chain=entry.chain,
+        within=entry.within,
+        class_=None,
+        class_module=None,
+        named=True,
+        columns=0,
+        at=entry.at,
+    )
+
+
+MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (name_taken,)
