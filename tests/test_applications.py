@@ -35,6 +35,9 @@ def is_as_expected(name: str, incident, diagnosis) -> None:
     assert not trace.lost
     if expected["mechanism"] not in ("none", "undecided"):
         assert sites_of(diagnosis) == [expected.get("first"), expected.get("second")]
+        if "sites" in expected:
+            assert [str(place) for place in diagnosis.sites] == expected["sites"]
+            assert diagnosis.experiment is None or diagnosis.experiment.outcome == "confirmed"
         assert diagnosis.finding.because and all(diagnosis.finding.against.values())
     if expected["mechanism"] != "none":
         assert diagnosis.reproduced

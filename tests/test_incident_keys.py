@@ -244,3 +244,24 @@ def test_an_answer_is_asked_for_a_text_and_for_the_endpoint_that_gives_it(write_
     assert control.reproduced
     assert [check.ok for check in control.checks] == [True, False, False, True]
     assert "by shop.items:item at shop/items.py:" in control.checks[2].seen
+
+
+def test_a_fix_that_is_a_setting_is_shown_as_what_it_sets(write_incident):
+    fix = {"env": {"MODE": "safe"}, "path": [".", "lib"]}
+    incident = load(
+        write_incident(
+            FIXES,
+            app={"env": {"MODE": "fast"}, "path": [".", "lib"]},
+            fixes={"mode": fix},
+            expect={"error": "unsafe mode"},
+        )
+    )
+    assert verify(incident).fixes[0].patches == ("env: MODE=safe", "path: ., lib")
+
+
+def test_a_commit_that_is_not_there_is_said_before_anything_is_started(write_incident):
+    incident = load(
+        write_incident(FIXES, fixes={"gone": {"commits": ["abc1234"]}}, expect={"error": "nothing of the kind"})
+    )
+    with pytest.raises(IncidentError, match="commit abc1234"):
+        verify(incident)

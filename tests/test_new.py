@@ -10,7 +10,8 @@ from environments import applications_environment
 from kit.incident import load
 from kit.incident.project import Project
 from kit.new.environment import database_variables, stand_in, variables_of
-from kit.triage.evidence import common, stable
+from kit.triage.evidence import common, evidence_of, stable
+from kit.triage.logs import read_log
 
 SMALL = (
     "flask==3.1.3",
@@ -627,3 +628,25 @@ def test_a_secret_of_an_example_file_is_never_taken_over():
         and stand_in("API_TOKEN", "str", "hunter2hunter2") != "hunter2hunter2"
     )
     assert (stand_in("A_PORT"), stand_in("DEBUG", "bool"), stand_in("HOSTS", "list[str]")) == ("1", "false", "[]")
+
+
+def test_a_traceback_that_is_drawn_in_a_box_is_read():
+    log = """\
+╭──────────── Traceback (most recent call last) ─────────────╮
+│ /srv/app/main.py:3 in <module>                             │
+│                                                            │
+│ ❱ 3 print(x)                                               │
+╰────────────────────────────────────────────────────────────╯
+NameError: name 'x' is not defined
+"""
+    [read] = read_log(log).tracebacks
+    assert [(frame.file, frame.line, frame.function) for frame in read.frames] == [("/srv/app/main.py", 3, "<module>")]
+    assert str(read.error) == "NameError: name 'x' is not defined"
+
+
+def test_the_field_that_a_settings_class_lacks_is_expected(tmp_path):
+    error = "pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings\nsmtp_host\n  Field required [type=missing]"
+    log = traceback("/srv/settings.py:9:<module>", error=error)
+    evidence = evidence_of(read_log(log), log, Project(written(tmp_path, {"settings.py": ""})))
+    assert evidence.expected == "1 validation error for Settings\nsmtp_host\n  Field required"
+    assert evidence.missing_variables == {"smtp_host"}

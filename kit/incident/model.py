@@ -107,11 +107,17 @@ class Fix(Part):
     def __str__(self) -> str:
         """What it changes, in one line: patches and commits, then what is set otherwise."""
         shown = [Path(one).name for one in self.patches] + [f"commit {one}" for one in self.commits]
+        return "; ".join([*shown, *self.settings_shown])
+
+    @property
+    def settings_shown(self) -> tuple[str, ...]:
+        """What is set otherwise, a line a key."""
+        shown = []
         for name, value in self.settings.items():
             parts = [f"{key}={'' if text is None else text}" for key, text in value.items()] if name == "env" else None
             parts = parts or ([str(one) for one in value] if isinstance(value, list) else [str(value)])
             shown.append(f"{name}: {', '.join(parts)}")
-        return "; ".join(shown)
+        return tuple(shown)
 
 
 class Event(Part):

@@ -10,6 +10,7 @@ from typing import Any
 from ..incident.model import Incident
 from ..incident.steps import Step
 from .collected import Collected, Stepped, innermost
+from .printed import printed_error
 from .ran import Ended, RunPlace, ended_by
 from .values import Broke, Error, Frame, Registration, StepResult, Swallowed, application_frames
 
@@ -97,6 +98,7 @@ class Outcome:
                 if ok is False:
                     broke = None if error else self._why(outcome)
                     shown = str(error or broke or f"exit code {outcome.code}: {_last_error(output)}")
+                    error = error or (None if broke else printed_error(output, self._is_application))
                 text = self.text(step.text)
                 results[number] = StepResult(number, step.kind, text, ok, shown, seconds, error, output, broke)
         return tuple(results[number] for number in sorted(results))
@@ -116,6 +118,11 @@ class Outcome:
         last = max((import_.ended or import_.began for import_ in imports), default=None)
         error = next((e for process, e in collected.uncaught.items() if e and process in processes), None)
         return outcome.ok, error, (last - min(times)) / 1e9 if times and last else None
+
+    def _is_application(self, file: str) -> bool:
+        """Is a file, as what was printed names it, one of the application's?"""
+        inside = not os.path.isabs(file) and "-packages/" not in file and ".." not in file
+        return inside and (self.space.root / file).is_file()
 
     def output(self, outcome: Ended) -> str:
         """What a process printed, as text; its end if it is long."""

@@ -45,10 +45,10 @@ def read_trace(incident: Incident, space: RunPlace, ended: Sequence[Ended]) -> T
 
 def _trace(incident: Incident, space: RunPlace, ended: Sequence[Ended], collected: Collected) -> Trace:
     outcome = Outcome(incident, space, ended, collected)
-    sources = texts_of(space.root, collected)
+    steps = outcome.steps()
+    sources = texts_of(space.root, collected, (step.exception for step in steps))
     registrations = tuple(named(it, sources, collected.paths) for it in collected.registrations)
     edges = together(_edges(collected))
-    steps = outcome.steps()
     return Trace(
         steps=steps,
         imports=tuple(collected.imports),

@@ -1,23 +1,27 @@
 """Where the sources say that something is defined: the class statement or call that a registration's line is part of."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from ..incident.statement import hands_on, statement_at
 from .collected import Collected
 from .paths import Paths
-from .values import Registration
+from .values import Error, Registration
 
 _MOST = 2_000_000  # bytes of a file that is read
 
 
-def texts_of(root: Path, collected: Collected) -> dict[str, str]:
-    """The text of the application's files that hold a site, a link of a chain or an error."""
+def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = ()) -> dict[str, str]:
+    """The text of the application's files that hold a site, a link of a chain or an error.
+
+    :param ended: how the steps failed
+    """
     wanted = {name for it in collected.registrations for name in (it.frame.file, it.real) if name}
     errors = [import_.error for import_ in collected.imports]
     errors += [stepped.error for stepped in collected.stepped.values()]
     errors += [*collected.uncaught.values(), *(judged["error"] for judged in collected.judged)]
-    errors += [record.error for record in collected.records]
+    errors += [record.error for record in collected.records] + list(ended)
     wanted |= {entry.definition.file for entry in collected.entries if entry.definition}
     for chain in (
         *(it.chain for it in (*collected.entries, *collected.records, *collected.silenced)),

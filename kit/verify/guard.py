@@ -19,6 +19,7 @@ from ..base.scan import kinds_in, refuse_secrets
 from ..diagnose.diagnosis import Looked, decide_mechanism, look_until_shown, signed
 from ..diagnose.meaning import MEANINGS, Meaning
 from ..incident.model import Incident
+from ..incident.steps import Preparation
 from ..startup.migrations import flask_application
 from ..startup.process import run
 from ..startup.workspace import workspace
@@ -123,7 +124,14 @@ def make_guard(
             return none(str(looked.trace.broke or "") or "it does not reproduce, so no test can fail for it")
         if finding.mechanism in _CANNOT:
             return none(f"{finding.mechanism} cannot be guarded by a test: {_CANNOT[finding.mechanism]}")
+        made = next((step for step in incident.prepare if step.kind in ("rows", "sql")), None)
+        if made is not None:
+            return none(
+                f"the incident begins from a database that the kit fills ({made}): a test in the repository cannot"
+            )
         verified = verify(incident, executor=pool, progress=progress).verified if fixes is None else tuple(fixes)
+        # How the application is run is no part of its repository: a guard there cannot tell such a fix.
+        verified = tuple(one for one in verified if not incident.fixes[one].settings)
         if conflict is not None:
             pair = (conflict.first.site, conflict.second.site)
         else:
@@ -203,13 +211,21 @@ def _values(
         "environment": {name: value for name, value in incident.app.env.items() if name not in secrets},
         "secrets": secrets,
         "database_variable": incident.database_env,
-        "prepare": [(one.kind, one.text) for one in incident.prepare],
+        "prepare": [_as_command(one, incident) for one in incident.prepare],
         "startup": [(one.kind, one.text) for one in incident.startup],
         "scratch": f"sqlite{f'+{driver}' if driver else ''}:///",
         "seconds": incident.limits.seconds,
         "migrations": _migrations(incident, looked),
         "flask_application": flask_application(incident),
     }
+
+
+def _as_command(step: Preparation, incident: Incident) -> tuple[str, str]:
+    """A preparation as a step that a test can run."""
+    if step.kind != "upgrade":
+        return step.kind, step.text
+    config = next((check.migrations for check in incident.all_checks if check.migrations), "alembic.ini")
+    return "command", f"alembic -c {config} upgrade {step.text}"
 
 
 def _marker(incident: Incident, trace: Trace, conflict: Conflict | None) -> str:

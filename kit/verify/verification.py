@@ -17,7 +17,7 @@ from ..startup.workspace import refuse_patches
 from ..trace.expected import incident_tables, shows_incident
 from ..trace.judged import CheckResult, judge_mappers, judge_start
 from ..trace.values import Frame, Sign, Trace, application_frames
-from .compared import left_the_database, quiet_left, shared, still_there
+from .compared import errors_of, left_the_database, quiet_left, shared, still_there
 from .repeated import again, of_runs, with_rates
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
@@ -92,6 +92,8 @@ def verify(
     try:
         refuse_patches(incident, names)  # now, and not when others have been waited for
     except IncidentError as error:
+        if any(incident.fixes[name].commits for name in names):
+            raise  # a commit that is not there is wrong whatever the build
         stale = error  # of a build that is mended nobody asks for more
     results: dict[str, FixResult] = {}
     with pool_of(executor) as pool:
@@ -131,6 +133,7 @@ def attempt(incident: Incident, fix: str | None = None, once: bool = False) -> A
     """
     changes = [] if fix is None else incident.changes_of(fix)
     names = tuple(one.name if isinstance(one, Path) else f"commit {one}" for one in changes)
+    names += incident.fixes[fix].settings_shown if fix is not None else ()
     if fix is None:
         looked = look_until_shown(incident, checks=True, times=1 if once else TIMES)
         needs_mechanism = incident.expect.error is None and incident.expect.check is None
@@ -291,6 +294,9 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         if trace.conflicts:
             second = trace.conflicts[0].second
             through = f", at {second.site} by " + " → ".join(str(f) for f in application_frames(second.chain)[:-1])
+        if not trace.conflicts and not errors_of(trace):
+            left = ", ".join(sign.text for sign in trace.signs) or "what is wrong"
+            return "does-not-cure", f"nothing is raised, and still there is {left}"
         return "does-not-cure", f"the same error is raised{_caught(trace)}{through}"
     if tried.uncompiled:
         return "breaks", f"the patch writes what Python cannot compile: {tried.uncompiled}"

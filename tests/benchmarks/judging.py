@@ -80,13 +80,13 @@ def judge(said: Said, expected: dict[str, Any], error: str | None, root: Path) -
     """
     if expected["mechanism"] == "none":
         return Verdict(accused=said.accuses)
-    wanted = [expected[key] for key in ("first", "second") if key in expected]
+    wanted = expected.get("sites") or [expected[key] for key in ("first", "second") if key in expected]
     if said.answer is not None:
         return _of_the_kit(said.answer, expected, wanted)
     if said.modules is not None:
         finds = said.accuses and all(_is_named(site, said.modules) for site in wanted)
     else:
-        finds = said.accuses and any(word and word in said.text for word in (expected["table"], error))
+        finds = said.accuses and any(word and word in said.text for word in (expected.get("table"), error))
     there = sites_in(said.text, root)
     lines = tuple(site for site in dict.fromkeys(wanted) if site in there)
     words = CAUSES.get(expected["mechanism"])

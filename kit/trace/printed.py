@@ -1,0 +1,51 @@
+"""Errors that only printed text holds: a server that gives up with a traceback in its output."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from .values import Error, Frame
+
+_BEGINS = re.compile(r"^(.*?)Traceback \(most recent call last\):\s*$")
+_FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (.+?))?\s*$')
+_RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?:: (.*))?$")
+_GOES_ON = ("The above exception was the direct cause of", "During handling of the above exception")
+_GIVES_UP = "HaltServer"  # of a server, because its worker did: it says nothing of why
+
+
+def printed_error(output: str, is_application: Callable[[str], bool]) -> Error | None:
+    """The exception of the last traceback in a text, with what it came from; None where there is none.
+
+    :param is_application: is a file, as the text names it, one of the application's?
+    """
+    chains = list(_chains(output, is_application))
+    telling = [chain for chain in chains if not chain[-1].type.endswith(_GIVES_UP)]
+    chain = (telling or chains or [None])[-1]
+    if chain is None:
+        return None
+    links = tuple((0, error.type.rpartition(".")[2], error.text) for error in reversed(chain))
+    last = chain[-1]
+    missing = re.match(r"No module named '([\w.]+)'", last.text)
+    return Error(last.type, last.text, last.frames, links, missing[1] if missing else None)
+
+
+def _chains(output: str, is_application: Callable[[str], bool]) -> Iterator[list[Error]]:
+    """Each group of exceptions that came of one another, the first raised first."""
+    chain: list[Error] = []
+    frames: list[Frame] = []
+    inside = goes_on = False
+    for line in output.splitlines():
+        if _BEGINS.match(line):
+            if chain and not goes_on:
+                yield chain
+                chain = []
+            inside, goes_on, frames = True, False, []
+        elif inside and (frame := _FRAME.match(line)):
+            file, number, function = frame.groups()
+            frames.append(Frame(file, int(number), function or "?", None, is_application(file)))
+        elif inside and not line.startswith(" ") and (raised := _RAISED.match(line)):
+            chain.append(Error(raised[1], raised[2] or "", tuple(frames)))
+            inside = False
+        elif line.startswith(_GOES_ON):
+            goes_on = True
+    if chain:
+        yield chain

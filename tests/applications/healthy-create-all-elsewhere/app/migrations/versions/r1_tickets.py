@@ -1,0 +1,17 @@
+import sqlalchemy as sa
+from alembic import op
+
+revision = "r1"
+down_revision = None
+
+
+def upgrade():
+    op.create_table(
+        "tickets",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("seat", sa.String(40)),
+    )
+
+
+def downgrade():
+    pass

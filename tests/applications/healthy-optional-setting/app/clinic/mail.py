@@ -1,0 +1,3 @@
+import os
+
+SENDER = os.environ["MAIL_SENDER"]

@@ -1,0 +1,7 @@
+import os
+
+
+class Settings:
+    def __init__(self):
+        self.database = os.environ["DATABASE_URL"]
+        self.page_size = int(os.environ.get("PAGE_SIZE", "20"))

@@ -1,0 +1,45 @@
+"""An error that only the printed text of a step holds is the step's error, with its place and what it came from."""
+
+from kit.trace.printed import printed_error
+
+SERVER = """INFO:     Waiting for application startup.
+ERROR:    Traceback (most recent call last):
+  File "sqlalchemy/engine/default.py", line 964, in do_execute
+    cursor.execute(statement, parameters)
+sqlite3.OperationalError: no such table: talks
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "starlette/routing.py", line 661, in lifespan
+    async with self.lifespan_context(app) as maybe_state:
+  File "agents/main.py", line 11, in lifespan
+    app.state.store = Store()
+                      ^^^^^^^
+sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table: talks
+
+ERROR:    Application startup failed. Exiting.
+"""
+
+
+def is_application(file: str) -> bool:
+    return file.startswith("agents/")
+
+
+def test_the_last_traceback_is_the_error_with_the_applications_frames_and_its_cause():
+    error = printed_error(SERVER, is_application)
+    assert str(error) == "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table: talks"
+    assert [(str(frame), frame.application) for frame in error.frames][-1] == ("agents/main.py:11", True)
+    assert [name for _, name, _ in error.links] == ["OperationalError", "OperationalError"]
+
+
+def test_a_server_that_gives_up_says_less_than_its_worker_did():
+    gives_up = (
+        SERVER
+        + 'Traceback (most recent call last):\n  File "gunicorn/arbiter.py", line 683, in reap_workers\ngunicorn.errors.HaltServer: 3\n'
+    )
+    assert printed_error(gives_up, is_application).type == "sqlalchemy.exc.OperationalError"
+
+
+def test_text_without_a_traceback_holds_no_error():
+    assert printed_error("ValueError: said in a sentence\nFAILED: no\n", is_application) is None
