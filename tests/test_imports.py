@@ -397,7 +397,7 @@ def test_the_picture_through_time_marks_the_rejected_table():
     assert "b +3" in texts and "<c>: orders rejected" in texts
     assert clean_svg(drawn) == drawn and clean_svg(metadata_picture(moments, narrow=True)) is not None
     met = [*moments, Moment(4, "d", 3, 0, (), 0, ("orders",))]
-    assert ">d: orders met again</text>" in metadata_picture(met)
+    assert ">d: orders defined again</text>" in metadata_picture(met)
 
 
 # ------------------------------------------------------------------------------------ tables

@@ -187,7 +187,7 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     if not found.command:
         return Shown([para(_sentence(f"{found.note}; the startup itself is the shortest that is known"))])
     masked = " (… stands for the value of a secret in app.env)" if "=… " in found.command else ""
-    said = f"It fails in the same way with {count(len(found.steps), 'step')} (found in {count(found.runs, 'run')}). "
+    said = f"It fails in the same way with {count(len(found.steps), 'step')}. "
     where = f"In the application's folder, with the application's own python{masked}:"
     return Shown([stack(para(said, where), preformatted(found.command))])
 

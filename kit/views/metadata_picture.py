@@ -29,57 +29,116 @@ def metadata_picture(moments: Sequence[Moment], *, narrow: bool = False) -> str:
     :param moments: at least one
     :param narrow: for a small screen
     """
-    left, top, wide, high = (30, 46, 290, 150) if narrow else (46, 46, 840, 170)
-    right = 12 if narrow else 24
-    most = max(1, *(one.tables for one in moments))
-    step = wide / len(moments)
-    size = f"{left + wide + right} {top + high + 46}".split()
-    parts = [f'<svg xmlns="{SVG}" viewBox="0 0 {" ".join(size)}" width="{size[0]}" height="{size[1]}">']
-    parts.append('<rect class="ground" width="100%" height="100%" fill="#ffffff"></rect>')
+    plot = _Plot(moments, narrow)
+    plot.axes()
+    plot.processes()
+    plot.marks()
+    return "".join([*plot.parts, "</svg>"])
 
-    def x(index: float) -> float:
-        return round(left + step * index, 1)
 
-    def y(tables: int) -> float:
-        return round(top + high - high * tables / most, 1)
+class _Plot:
+    """The picture while it is drawn: where a value lies, and the pieces of SVG until now."""
 
-    def write(px: float, py: float, text: str, kind: str, anchor: str = "middle", colour: str = "#57606a") -> None:
+    def __init__(self, moments: Sequence[Moment], narrow: bool):
+        self.moments, self.narrow = moments, narrow
+        self.left, self.top, self.wide, self.high = (30, 46, 290, 150) if narrow else (46, 46, 840, 170)
+        self.right = 12 if narrow else 24
+        self.most = max(1, *(one.tables for one in moments))
+        self.step = self.wide / len(moments)
+        size = f"{self.left + self.wide + self.right} {self.top + self.high + 46}".split()
+        self.parts = [f'<svg xmlns="{SVG}" viewBox="0 0 {" ".join(size)}" width="{size[0]}" height="{size[1]}">']
+        self.parts.append('<rect class="ground" width="100%" height="100%" fill="#ffffff"></rect>')
+
+    def x(self, index: float) -> float:
+        return round(self.left + self.step * index, 1)
+
+    def y(self, tables: int) -> float:
+        return round(self.top + self.high - self.high * tables / self.most, 1)
+
+    def write(
+        self, px: float, py: float, text: str, kind: str, anchor: str = "middle", colour: str = "#57606a"
+    ) -> None:
         shown = escape(plain(text))
-        parts.append(
+        self.parts.append(
             f'<text class="{kind}" x="{px}" y="{py}" font-size="12" text-anchor="{anchor}" fill="{colour}" '
             f'stroke="#ffffff" stroke-width="4" paint-order="stroke" font-family="{FONT}">{shown}</text>'
         )
 
-    for tables in sorted({0, most // 2, most}):
-        parts.append(
-            f'<line class="grid" x1="{left}" y1="{y(tables)}" x2="{left + wide}" y2="{y(tables)}" stroke="#d0d7de"></line>'
-        )
-        write(left - 8, y(tables) + 4, str(tables), "axis", "end")
-    write(4, 14, "tables on the metadata", "axis", "start")
-    said = "executed modules" if narrow else "executed modules, in the order of their end"
-    write(left + wide, top + high + 36, f"{len(moments)} {said}", "axis", "end")
-    write(left, top + high + 18, "1", "axis")
-    if len(moments) > 1:
-        write(left + wide, top + high + 18, str(len(moments)), "axis")
-    named = left
-    for index in range(1, len(moments)):
-        if moments[index].process != moments[index - 1].process:
-            parts.append(
-                f'<line class="grid" x1="{x(index)}" y1="{top}" x2="{x(index)}" y2="{top + high}" stroke="#d0d7de" stroke-dasharray="3 3"></line>'
+    def axes(self) -> None:
+        """The grid with its numbers, and what they count."""
+        end, foot = self.left + self.wide, self.top + self.high
+        for tables in sorted({0, self.most // 2, self.most}):
+            y = self.y(tables)
+            self.parts.append(
+                f'<line class="grid" x1="{self.left}" y1="{y}" x2="{end}" y2="{y}" stroke="#d0d7de"></line>'
             )
-            if x(index) - named > 85 and left + wide - x(index) > 55:
-                named = x(index)
-                write(named, top + high + 18, "next process", "axis")
-    parts.append(
-        f'<path class="first" d="{_climb(moments, x, y)}" fill="none" stroke="#0550ae" stroke-width="2.4"></path>'
-    )
-    telling = [(index, one) for index, one in enumerate(moments) if one.new or one.rejected or one.met]
-    telling.sort(key=lambda item: (-len(item[1].rejected), -len(item[1].met), -item[1].new, item[0]))
+            self.write(self.left - 8, y + 4, str(tables), "axis", "end")
+        self.write(4, 14, "tables on the metadata", "axis", "start")
+        said = "executed modules" if self.narrow else "executed modules, in the order of their end"
+        self.write(end, foot + 36, f"{len(self.moments)} {said}", "axis", "end")
+        self.write(self.left, foot + 18, "1", "axis")
+        if len(self.moments) > 1:
+            self.write(end, foot + 18, str(len(self.moments)), "axis")
 
-    def places(px: float, py: float, length: float) -> list[tuple[float, float, float, float]]:
+    def processes(self) -> None:
+        """A line where a process begins, and the line that climbs."""
+        named, foot, moments = self.left, self.top + self.high, self.moments
+        for index in range(1, len(moments)):
+            if moments[index].process != moments[index - 1].process:
+                x = self.x(index)
+                self.parts.append(
+                    f'<line class="grid" x1="{x}" y1="{self.top}" x2="{x}" y2="{foot}" stroke="#d0d7de" stroke-dasharray="3 3"></line>'
+                )
+                if x - named > 85 and self.left + self.wide - x > 55:
+                    named = x
+                    self.write(named, foot + 18, "next process", "axis")
+        climb = _climb(moments, self.x, self.y)
+        self.parts.append(f'<path class="first" d="{climb}" fill="none" stroke="#0550ae" stroke-width="2.4"></path>')
+
+    def marks(self) -> None:
+        """A mark where tables came, and its text where there is room; what is wrong is said, if over a line."""
+        telling = [(index, one) for index, one in enumerate(self.moments) if one.new or one.rejected or one.met]
+        telling.sort(key=lambda item: (-len(item[1].rejected), -len(item[1].met), -item[1].new, item[0]))
+        telling = telling[:_MOST_MARKS]
+        # Where no text may lie: the line, the marks, and texts that lie there already, as (left, top, right, bottom).
+        line = _pieces(self.moments, self.x, self.y)
+        marks = [
+            (self.x(i + 0.5) - 6, self.y(m.tables) - 6, self.x(i + 0.5) + 6, self.y(m.tables) + 6) for i, m in telling
+        ]
+        taken: list[tuple[float, float, float, float]] = []
+        for index, one in telling:
+            px, py = self.x(index + 0.5), self.y(one.tables)
+            text, sign = _mark(one, px, py)
+            self.parts.append(sign)
+            loud = bool(one.rejected or one.met)
+            texts = [plain(text, 38 if self.narrow else LABEL)]
+            if loud:  # its table alone, where there is no room for more
+                texts.append(plain(text.partition(": ")[2], 38 if self.narrow else LABEL))
+            placed = self.placed(texts, px, py, taken, (*line, *marks), loud=loud)
+            if placed:
+                shown, box = placed
+                taken.append(box)
+                kind, colour = ("second", "#a32400") if loud else ("label", "#1f2328")
+                self.write(round(box[0], 1), box[1] + 11, shown, kind, "start", colour)
+
+    def placed(self, texts: Sequence[str], px: float, py: float, taken: Sequence, lines: Sequence, *, loud: bool):
+        """The first of the texts with a box that is free, ``(text, box)``; a loud one also over a line; else None."""
+        found = None
+        for text in texts:
+            boxes = [
+                box for box in self.places(px, py, len(text) * 7.3) if not any(_meet(box, other) for other in taken)
+            ]
+            free = [box for box in boxes if not any(_meet(box, other) for other in lines)]
+            found = (text, free[0]) if free else found or ((text, boxes[0]) if boxes and loud else None)
+            if free:
+                break
+        return found
+
+    def places(self, px: float, py: float, length: float) -> list[tuple[float, float, float, float]]:
         """Boxes for a text near a mark, the best first; one that does not fit beside it begins where it fits."""
-        sides = (px - length - 9, px + 9) if px > left + wide / 2 else (px + 9, px - length - 9)
-        over, edge = (px - length if px > left + wide / 2 else px), left + wide + right - length
+        late = px > self.left + self.wide / 2
+        sides = (px - length - 9, px + 9) if late else (px + 9, px - length - 9)
+        over, edge = (px - length if late else px), self.left + self.wide + self.right - length
         found = [
             (over, py - 12),
             *((side, py + 4) for side in sides),
@@ -91,49 +150,21 @@ def metadata_picture(moments: Sequence[Moment], *, narrow: bool = False) -> str:
         return [
             _covered(min(max(start, 2), edge), at, length)
             for start, at in found
-            if edge >= 2 and 28 <= at <= top + high - 4
+            if edge >= 2 and 28 <= at <= self.top + self.high - 4
         ]
 
-    # Where no text may lie: the line, the marks, and texts that lie there already, as (left, top, right, bottom).
-    line = _pieces(moments, x, y)
-    marks = [(x(i + 0.5) - 6, y(m.tables) - 6, x(i + 0.5) + 6, y(m.tables) + 6) for i, m in telling[:_MOST_MARKS]]
-    taken: list[tuple[float, float, float, float]] = []
-    for index, one in telling[:_MOST_MARKS]:
-        px, py = x(index + 0.5), y(one.tables)
-        if one.rejected:
-            parts.append(
-                f'<path class="second" d="M{px} {py}m-6 -6l12 12m-12 0l12 -12" fill="none" stroke="#a32400" '
-                'stroke-width="3"></path>'
-            )
-            more = f" and {len(one.rejected) - 1} more" if len(one.rejected) > 1 else ""
-            text = f"{one.module}: {one.rejected[0]}{more} rejected"
-        elif one.met:
-            parts.append(
-                f'<path class="second" d="M{px} {py}m0 -7l7 7l-7 7l-7 -7z" fill="#ffffff" stroke="#a32400" stroke-width="2"></path>'
-            )
-            more = f" and {len(one.met) - 1} more" if len(one.met) > 1 else ""
-            text = f"{one.module}: {one.met[0]}{more} met again"
-        else:
-            parts.append(f'<circle class="first" cx="{px}" cy="{py}" r="4" fill="#0550ae"></circle>')
-            text = f"{one.module} +{one.new}"
-        loud = bool(one.rejected or one.met)
-        texts = [plain(text, 38 if narrow else LABEL)]
-        if loud:  # its table alone, where there is no room for more
-            texts.append(plain(text.partition(": ")[2], 38 if narrow else LABEL))
-        found = None
-        for text in texts:
-            boxes = [box for box in places(px, py, len(text) * 7.3) if not any(_meet(box, other) for other in taken)]
-            free = [box for box in boxes if not any(_meet(box, other) for other in (*line, *marks))]
-            found = (text, free[0]) if free else found or ((text, boxes[0]) if boxes and loud else None)
-            if free:
-                break
-        if found:  # what is wrong is said, if over a line
-            text, box = found
-            taken.append(box)
-            kind, colour = ("second", "#a32400") if loud else ("label", "#1f2328")
-            write(round(box[0], 1), box[1] + 11, text, kind, "start", colour)
-    parts.append("</svg>")
-    return "".join(parts)
+
+def _mark(one: Moment, px: float, py: float) -> tuple[str, str]:
+    """What is said of a moment, and its sign: a cross, a diamond or a dot."""
+    if one.rejected:
+        more = f" and {len(one.rejected) - 1} more" if len(one.rejected) > 1 else ""
+        cross = f'<path class="second" d="M{px} {py}m-6 -6l12 12m-12 0l12 -12" fill="none" stroke="#a32400" '
+        return f"{one.module}: {one.rejected[0]}{more} rejected", cross + 'stroke-width="3"></path>'
+    if one.met:
+        more = f" and {len(one.met) - 1} more" if len(one.met) > 1 else ""
+        diamond = f'<path class="second" d="M{px} {py}m0 -7l7 7l-7 7l-7 -7z" fill="#ffffff" stroke="#a32400" '
+        return f"{one.module}: {one.met[0]}{more} defined again", diamond + 'stroke-width="2"></path>'
+    return f"{one.module} +{one.new}", f'<circle class="first" cx="{px}" cy="{py}" r="4" fill="#0550ae"></circle>'
 
 
 def _covered(start: float, at: float, length: float) -> tuple[float, float, float, float]:
