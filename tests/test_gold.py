@@ -31,7 +31,6 @@ _SCRUBBED = (
     ),
     (r"All \d+ frames, \d+ of them of libraries</summary>.*?</details>", "All … frames</summary></details>"),
     (r"incident-\w+", "incident-…"),
-    (r'(<text class="(?:first|second)") x="[\d.]+"', r'\1 x="…"'),  # as long as its import took
     # Only while the first class is not yet collected; and how far the search comes in its time.
     (r"[\w./]+:\d+: SAWarning: This declarative base already contains[^\n]*\n[^\n]*\n", ""),
     (
