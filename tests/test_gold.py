@@ -31,6 +31,13 @@ _SCRUBBED = (
     ),
     (r"All \d+ frames, \d+ of them of libraries</summary>.*?</details>", "All … frames</summary></details>"),
     (r"incident-\w+", "incident-…"),
+    # Only while the first class is not yet collected; and how far the search comes in its time.
+    (r"[\w./]+:\d+: SAWarning: This declarative base already contains[^\n]*\n[^\n]*\n", ""),
+    (
+        r"No list of imports and calls that was tried in one interpreter fails the same way"
+        r"|No shorter list was found in the time that the search may take; --smallest full searches on",
+        "No shorter list was found",
+    ),
 )
 
 

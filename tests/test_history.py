@@ -467,7 +467,7 @@ def test_a_damaged_result_is_run_again_and_a_passing_failure_is_not_kept(plain, 
 
 def test_a_fix_is_given_by_patches_or_by_commits(pool, written):
     for fix in ({}, {"patches": ["x.patch"], "commits": ["abc"]}):
-        with pytest.raises(IncidentError, match="by patches .files. or by commits"):
+        with pytest.raises(IncidentError, match="patches (.files. )?or commits, (or by one of|and not both)"):
             load(written(pool.folder, incident={"fixes": {"one": fix}}))
 
 

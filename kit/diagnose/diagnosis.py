@@ -496,7 +496,9 @@ def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
 def _count(trace: Trace) -> str:
     own = [one for one in trace.registrations if one.application and one.outcome != "rejected"]
     labels = sorted({one.metadata.label for one in own})
-    return f"{len({(r.metadata.label, r.table) for r in own})} tables on the metadata made at {', '.join(labels) or 'no place'}"
+    if not own:
+        return "no table was registered"
+    return f"{len({(r.metadata.label, r.table) for r in own})} tables on the metadata made at {', '.join(labels)}"
 
 
 def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:

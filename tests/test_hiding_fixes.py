@@ -1,0 +1,76 @@
+"""A fix that takes the error away and leaves what made it: it hides, whatever the checks of the incident file ask for."""
+
+import difflib
+import textwrap
+
+from test_incident_keys import SHELF
+
+from kit.incident.load import load
+from kit.verify.verification import verify
+
+STORE = {
+    "service/__init__.py": "",
+    "service/main.py": """
+        import os
+        from sqlalchemy import create_engine
+
+        engine = create_engine(os.environ["SHOP_URL"])
+        with engine.connect():
+            pass
+    """,
+}
+
+
+def verdicts(incident) -> dict[str, tuple[str, str]]:
+    return {one.name: (one.verdict, one.because) for one in verify(incident).fixes}
+
+
+def patch_of(folder, name: str, files: dict[str, str], file: str, old: str, new: str) -> dict:
+    """A fix that puts a text in place of another one."""
+    folder.mkdir(exist_ok=True)
+    before = textwrap.dedent(files[file])
+    assert old in before
+    lines = (text.splitlines(keepends=True) for text in (before, before.replace(old, new)))
+    (folder / f"{name}.patch").write_text("".join(difflib.unified_diff(*lines, f"a/{file}", f"b/{file}")))
+    return {"patches": [f"{name}.patch"]}
+
+
+def test_a_build_that_leaves_the_scratch_database_is_not_cured(write_incident, tmp_path):
+    old = 'engine = create_engine(os.environ["SHOP_URL"])'
+    new = f"try:\n    {old}\nexcept Exception:\n    engine = create_engine('sqlite://')"
+    fixes = {
+        "fallback": patch_of(tmp_path / "case", "fallback", STORE, "service/main.py", old, new),
+        "scheme": {"env": {"SHOP_URL": "{database_url}"}},
+    }
+    app = {"env": {"SHOP_URL": "nosuch+{database_url}"}}
+    incident = load(write_incident(STORE, app=app, fixes=fixes, expect={"error": "Can't load plugin"}))
+    found = verdicts(incident)
+    assert found["scheme"][0] == "cures", found
+    assert found["fallback"][0] == "hides" and "makes an engine for sqlite" in found["fallback"][1], found
+
+
+def test_an_env_py_that_passes_over_every_unknown_table_hides(write_incident, tmp_path):
+    b2 = """
+        import sqlalchemy as sa
+        from alembic import op
+        revision, down_revision = "b2", "a1"
+
+        def upgrade():
+            op.add_column("plugins", sa.Column("version", sa.String(20), nullable=False, server_default=""))
+    """
+    models = SHELF["service/models.py"].partition("        class Call")[0]
+    files = {**SHELF, "service/models.py": models, "migrations/versions/b2.py": b2}
+    old = "render_as_batch=True)"
+    filters = {
+        "all": "lambda o, name, kind, reflected, other: not (kind == 'table' and reflected and other is None)",
+        "one": "lambda o, name, *rest: name != 'calls'",
+    }
+    fixes = {
+        name: patch_of(tmp_path / "case", name, files, "migrations/env.py", old, f"{old[:-1]}, include_object={text})")
+        for name, text in filters.items()
+    }
+    startup = [{"command": "alembic upgrade head"}, {"command": "alembic check"}]
+    incident = load(write_incident(files, startup=startup, fixes=fixes, expect={"error": "remove_table"}))
+    found = verdicts(incident)
+    assert found["one"][0] == "cures", found
+    assert found["all"][0] == "hides" and "Alembic sees every table" in found["all"][1], found
