@@ -114,6 +114,11 @@ def _questions(commands) -> None:
     one = _command(commands, "reproduce", _reproduce, "run the startup once, traced, and say what it registers where")
     _takes_traces(one)
     one = _command(
+        commands, "why", _why, "say who imported, registered or rebound a module, a table or a name, in order"
+    )
+    one.add_argument("name", metavar="NAME", help="a module, a table, or a class")
+    _takes_traces(one)
+    one = _command(
         commands,
         "diagnose",
         _diagnose,
@@ -253,6 +258,24 @@ def _reproduce(options) -> int:
     reproduced = shows_incident(incident, trace)
     _give(options, reproduce_report(incident, trace, reproduced), startup_lines(incident, trace, reproduced))
     return _code(trace, reproduced)
+
+
+def _why(options) -> int:
+    from .incident.load import load
+    from .startup.run import reproduce
+    from .trace.values import Trace
+    from .trace.why import near, why
+    from .views.report import why_report
+    from .views.terminal import why_lines
+
+    incident = load(options.incident)
+    with _progress() as say:
+        trace = Trace.load(options.from_trace) if options.from_trace else reproduce(incident, progress=say)
+    if options.trace:
+        trace.save(options.trace)
+    events = why(trace, options.name)
+    _give(options, why_report(options.name, events), why_lines(options.name, events, near(trace, options.name)))
+    return 0 if events else 3
 
 
 def _diagnose(options) -> int:

@@ -4,6 +4,7 @@
 startup step to the site, which comes last · ``registration {table, metadata, site, chain, outcome}``.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from ..diagnose.diagnosis import Diagnosis
 from ..diagnose.meaning import advice_on
 from ..incident.model import Incident
 from ..trace.values import Frame, Registration, Trace, application_frames
+from ..trace.why import Event
 from ..verify.verification import Verification, met
 
 if TYPE_CHECKING:
@@ -267,3 +269,21 @@ def site(frame: Frame | None) -> dict[str, Any] | None:
 
 def _checks(results) -> list[dict[str, Any]]:
     return [{"check": one.check, "ok": one.ok, "seen": one.seen} for one in results]
+
+
+def why_report(name: str, events: Sequence[Event]) -> dict[str, Any]:
+    """``{schema, name, events: [{what, name, step, chain, note}]}``, in order."""
+    return {
+        "schema": 1,
+        "name": name,
+        "events": [
+            {
+                "what": event.what,
+                "name": event.name,
+                "step": event.step,
+                "chain": [{"file": f.file, "line": f.line, "module": f.module} for f in event.chain],
+                "note": event.note,
+            }
+            for event in events
+        ],
+    }

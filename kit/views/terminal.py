@@ -8,6 +8,7 @@ from ..incident.model import Incident
 from ..trace.advice import advice, told_refused
 from ..trace.expected import why_not
 from ..trace.values import Conflict, Trace, application_frames
+from ..trace.why import Event
 
 if TYPE_CHECKING:
     from ..diagnose.diagnosis import Diagnosis, Unseen
@@ -146,3 +147,16 @@ def postmortem_lines(page: object, verdict: str, report: dict[str, Any]) -> list
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def why_lines(name: str, events: Sequence[Event], near: Sequence[str]) -> list[str]:
+    """What ``why`` says: each execution, question, registration and entry with the lines that led to it."""
+    if not events:
+        instead = f" Did you mean {', '.join(near)}?" if near else ""
+        return [f"{name}: nothing in this startup has this name.{instead}"]
+    lines = []
+    for number, event in enumerate(events, 1):
+        way = " → ".join(map(str, event.chain)) or "the step itself"
+        lines.append(f"{number}. {event.what}{f' in {event.step}' if event.step else ''}: {event.note}")
+        lines.append(f"   by {way}")
+    return lines
