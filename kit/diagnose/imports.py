@@ -4,14 +4,17 @@ import ast
 import re
 from collections.abc import Callable
 
+from ..incident.source import Named
 from ..incident.steps import Step
-from ..trace.values import Error, Frame, Import, application_frames
+from ..trace.values import Error, Frame, Import, Trace, application_frames
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import with_steps
+from .variants import failure, first_line, gone, said, with_steps
 
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _ATTRIBUTE = re.compile(r"partially initialized module '([\w.]+)'.* has no attribute '(\w+)'")
-_LOCATE = re.compile(r"expression ['\"](.+?)['\"] failed to locate a name \(['\"](\w+)['\"]\)")
+_NOT_LOCATED = re.compile(r"expression ['\"](?P<text>.+?)['\"] failed to locate a name \(['\"]?(?P<name>\w+)", re.S)
+_MAPPER = re.compile(r"mapper (?:Mapper\[|mapped class )(\w+)")
+_NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 _CAUGHT = (ImportError, ModuleNotFoundError, Exception, BaseException)
 
 
@@ -31,12 +34,34 @@ def circular_import(case: Case) -> Fault | None:
         leads = running[0]
         sites = [Place.of("asks", frame, name), Place.of("leads back", leads)]
         binds = _binding_of(case, leads.file, name)
-        said = f"{leads}, in the body of {module}, leads to {frame}, which asks {module} for {name} while that body is still running"
+        how = f"{leads}, in the body of {module}, leads to {frame}, which asks {module} for {name} while that body is still running"
         if binds is not None and binds > leads.line:
             sites.append(Place("binds", leads.file, binds, name))
-            said += f"; the name is bound at {leads.file}:{binds}"
-        return Fault("circular-import", (said, f"seen as: {error}"), sites=tuple(sites), error=error)
+            how += f"; the name is bound at {leads.file}:{binds}"
+        experiment = _from_the_other_side(case, frame)
+        return Fault(
+            "circular-import", (how, f"seen as: {error}"), sites=tuple(sites), error=error, experiment=experiment
+        )
     return None
+
+
+def _from_the_other_side(case: Case, asks: Frame) -> Experiment | None:
+    """The run that imports the asking module first: the same cycle then fails at its other end, or not at all."""
+    if case.incident is None or not asks.module or asks.module.startswith("__"):
+        return None
+
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        mirrored = next((asked for error in trace.errors if (asked := _asked_of(error)) is not None), None)
+        if mirrored is not None:
+            other = mirrored[1]
+            return True, f"the cycle fails from there as well: {other} is then the module that is half made"
+        wrong = failure(trace)
+        if wrong is None:
+            return True, "from there every import succeeds: what fails depends on where the cycle is entered"
+        return None, f"something else fails: {wrong}"
+
+    first = with_steps(case.incident, [Step.model_validate({"import": asks.module})])
+    return Experiment(f"{asks.module} imported first", first, judge)
 
 
 def _asked_of(error: Error) -> tuple[str, str] | None:
@@ -130,37 +155,117 @@ def _alone(case: Case, failed: Import) -> Experiment | None:
 
 
 def class_not_imported(case: Case) -> Fault | None:
-    """A relationship names a class that the sources define and that this process never imported."""
     for error in case.errors:
-        found = next((m for text in (error.text, *(t for _, _, t in error.links)) if (m := _LOCATE.search(text))), None)
-        if found is None:
+        match = next((m for text in said(error) if (m := _NOT_LOCATED.search(text))), None)
+        if match is None:
             continue
-        name = found[2]
-        owner = next((m[1] for m in [re.search(r"Mapper\[(\w+)", error.text)] if m), None)
-        defined = next((named for named in case.named if named.class_ == name), None)
-        if defined is None:
-            continue
-        sites = [Place("class", defined.file, defined.line, name)]
-        relation = next((place for file in case.sources if (place := _relation(case, file, owner, name))), None)
-        sites = [relation, *sites] if relation is not None else sites
-        because = (
-            f"the relationship at {relation or 'an unseen place'} names {name}, which {defined.file}:{defined.line} defines",
-            f"{case.module_of(defined.file)} was not imported in the process that configured its mappers: {error}",
+        name = match["name"]
+        mapper = next((m[1] for text in said(error) if (m := _MAPPER.search(text))), None)
+        there = {r.process for r in case.definitions if (r.class_ or "").rpartition(".")[2] == name}
+        asking = next(
+            (r for r in case.definitions if (r.class_ or "").rpartition(".")[2] == mapper and r.process not in there),
+            None,
         )
-        return Fault("class-not-imported", because, sites=tuple(sites), error=error)
+        definition = _definition(case, name, asking.process) if asking is not None else None
+        if definition is None:
+            continue
+        line = _text_line(case, asking.site.file, asking.site.line, name)
+        module = case.module_of(definition.file)
+        importers = sorted({f"{s.file}:{s.line}" for s in case.statements if s.imported == module})
+        who = (
+            f"only {', '.join(importers[:4])} import it, and none of those ran here"
+            if importers
+            else "nothing imports it"
+        )
+        others = sorted(
+            {import_.step for import_ in case.trace.imports if import_.module == module and import_.application}
+        )
+        who += f" (it is imported in {', '.join(others)})" if others else ""
+        because = (
+            f"the relationship at {asking.site.file}:{line} names {name}, which {definition.file}:{definition.line} defines; {who}",
+            f"when the mappers were configured: {first_line(str(error))}",
+        )
+        sites = (
+            Place("relationship", asking.site.file, line, match["text"], asking.site.module),
+            Place("class", definition.file, definition.line, name, module),
+        )
+        against = {
+            "ambiguous-class-name-in-registry": f"one class is named {name}, and it is not there",
+            "no-join-condition": "no join was looked for: the class itself was missing",
+        }
+        experiment = _with_import(case, asking.site.file, module)
+        return Fault("class-not-imported", because, sites=sites, against=against, error=error, experiment=experiment)
     return None
 
 
-def _relation(case: Case, file: str, owner: str | None, name: str) -> Place | None:
-    """The ``relationship()`` of a class that names another by a string."""
-    tree = case.tree(file)
-    for class_ in ast.walk(tree) if tree is not None else ():
-        if isinstance(class_, ast.ClassDef) and owner in (None, class_.name):
-            for node in ast.walk(class_):
-                called = isinstance(node, ast.Call) and ast.unparse(node.func).lower().endswith("relationship")
-                if called and any(isinstance(one, ast.Constant) and one.value == name for one in node.args):
-                    return Place("relationship", file, node.lineno, class_.name)
+def _definition(case: Case, name: str, process: int) -> Named | None:
+    """The class of this name in the sources, in a file that was not executed in a process."""
+    ran = {import_.file for import_ in case.trace.imports if import_.application and import_.process == process}
+    return next((named for named in case.named if named.class_ == name and named.file not in ran), None)
+
+
+def _text_line(case: Case, file: str, line: int, name: str) -> int:
+    """The line at or below a class at which a text names another."""
+    lines = case.sources.get(file, "").splitlines()
+    wanted = re.compile(rf"['\"\[.]{re.escape(name)}['\"\].]")
+    return next((number for number in range(line, len(lines) + 1) if wanted.search(lines[number - 1])), line)
+
+
+def _with_import(case: Case, file: str, module: str) -> Experiment | None:
+    """The run in which the module with the relationship imports the other one, at its end."""
+    text = case.sources.get(file)
+    if case.incident is None or text is None:
+        return None
+    edits = {file: text.rstrip("\n") + f"\n\nimport {module}\n"}
+    return Experiment(f"{module} imported at the end of {file}", case.incident, gone("failed to locate a name"), edits)
+
+
+def module_not_on_path(case: Case) -> Fault | None:
+    for error in case.failures:
+        match = next((m for text in said(error) if (m := _NO_MODULE.search(text))), None)
+        asks = innermost(error)
+        if (
+            match is None
+            or asks is None
+            or "ModuleNotFoundError" not in (error.type, *(name for _, name, _ in error.links))
+        ):
+            continue
+        top = match[1].split(".")[0]
+        folders = {folder for file in _files(case) if (folder := _folder_of(file, top)) is not None}
+        given = set(case.incident.app.path) if case.incident is not None else set()
+        folders -= {"" if folder == "." else folder for folder in given}
+        if len(folders) != 1:
+            continue
+        folder = folders.pop() or "."
+        because = (
+            f"{asks} asks for {match[1]}, and no folder on the path of this step holds it: {first_line(str(error))}",
+            f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(given)) or 'none of its folders'}",
+        )
+        experiment = None
+        if case.incident is not None:
+            app = case.incident.app.model_copy(update={"path": [*case.incident.app.path, folder]})
+            changed = case.incident.model_copy(update={"app": app})
+            experiment = Experiment(
+                f"the same steps with {folder} on the path", changed, gone(f"No module named '{match[1]}'")
+            )
+        sites = (Place.of("asks", asks, match[1]),)
+        return Fault("module-not-on-path", because, sites=sites, error=error, experiment=experiment)
     return None
 
 
-MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (circular_import, class_not_imported, import_failure_swallowed)
+def _files(case: Case) -> set[str]:
+    return {statement.file for statement in case.statements} | {named.file for named in case.named} | set(case.sources)
+
+
+def _folder_of(file: str, module: str) -> str | None:
+    """The folder that has to be on the path for a file to be part of a top-level module."""
+    parts = file.removesuffix(".py").split("/")
+    return "/".join(parts[: parts.index(module)]) if module in parts else None
+
+
+MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
+    circular_import,
+    class_not_imported,
+    import_failure_swallowed,
+    module_not_on_path,
+)

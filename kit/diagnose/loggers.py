@@ -1,9 +1,11 @@
 """Log records that are lost: ``logging.config`` disabled the loggers that were there before it."""
 
+import ast
 from collections.abc import Callable
 
-from ..trace.values import Record, Silenced
-from .case import Case, Fault, Place
+from ..trace.values import Record, Silenced, Trace
+from .case import Case, Experiment, Fault, Place
+from .variants import first_line
 
 _ERROR = 40  # logging's level
 
@@ -15,7 +17,7 @@ def loggers_disabled(case: Case) -> Fault | None:
             continue
         caller = _disabled_by(case, record)
         if caller is not None and caller.site is not None:
-            return _fault(caller, record)
+            return _fault(case, caller, record)
     return None
 
 
@@ -26,7 +28,7 @@ def _disabled_by(case: Case, record: Record) -> Silenced | None:
     return next((one for one in reversed(earlier) if record.logger in one.loggers), None)
 
 
-def _fault(caller: Silenced, record: Record) -> Fault:
+def _fault(case: Case, caller: Silenced, record: Record) -> Fault:
     hidden = f": {record.error}" if record.error is not None else ""
     because = (
         f"{caller.site} configures logging and disables {len(caller.loggers)} loggers that were there before, {record.logger} among them",
@@ -37,7 +39,39 @@ def _fault(caller: Silenced, record: Record) -> Fault:
         next((frame for frame in reversed(record.error.frames) if frame.application), None) if record.error else None
     )
     sites += [Place.of("hidden error", raised)] if raised is not None else []
-    return Fault("loggers-disabled", because, sites=tuple(sites))
+    return Fault("loggers-disabled", because, sites=tuple(sites), experiment=_kept(case, caller))
+
+
+def _kept(case: Case, silenced: Silenced) -> Experiment | None:
+    """The run in which that call keeps the loggers."""
+    file, line = silenced.site.file, silenced.site.line
+    text = case.sources.get(file)
+    tree = case.tree(file)
+    calls = [
+        node
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.Call)
+        and node.lineno <= line <= (node.end_lineno or 0)
+        and ast.unparse(node.func).endswith("fileConfig")
+    ]
+    if case.incident is None or text is None or not calls:
+        return None
+    call, lines = calls[0], text.splitlines(keepends=True)
+    number, column = call.end_lineno - 1, len(lines[call.end_lineno - 1].encode()[: call.end_col_offset].decode()) - 1
+    before = lines[number][:column].rstrip()
+    comma = "" if before.endswith((",", "(")) else ", "
+    lines[number] = f"{before}{comma}disable_existing_loggers=False{lines[number][column:]}"
+
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        lost = [record for record in trace.records if record.lost and record.level >= _ERROR]
+        if lost:
+            return False, f"{lost[0].logger} still loses a record"
+        kept = next((record for record in trace.records if record.error is not None), None)
+        return True, f"no record is lost{f', and the log shows {first_line(str(kept.error))}' if kept else ''}"
+
+    return Experiment(
+        f"disable_existing_loggers=False at {silenced.site}", case.incident, judge, {file: "".join(lines)}
+    )
 
 
 MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (loggers_disabled,)

@@ -1,5 +1,6 @@
 """Names that are taken twice in a registry of a library: metrics, blueprints, endpoints, tasks, schemas, models."""
 
+import re
 from collections.abc import Callable
 
 from ..trace.values import Entry, Metadata, Registration, Site
@@ -58,4 +59,42 @@ def _as_registration(entry: Entry) -> Registration:
     )
 
 
-MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (name_taken,)
+def route_shadowed(case: Case) -> Fault | None:
+    """A route that an earlier one answers for: the same path and method, by another function."""
+    held: dict[tuple, list[Entry]] = {}
+    for entry in case.trace.entries:
+        if entry.kind != "route" or not entry.frame.application or entry.definition is None:
+            continue
+        earlier = held.setdefault((entry.process, entry.registry), [])
+        for first in earlier:
+            if (
+                set(first.more) & set(entry.more)
+                and first.definition != entry.definition
+                and _covers(first.key, entry.key)
+            ):
+                because = (
+                    f"{entry.frame} gives {entry.key} to {entry.definition.name} ({entry.definition}), and {first.frame} had given "
+                    f"{first.key} to {first.definition.name} ({first.definition}) before: the first that fits answers",
+                )
+                sites = (
+                    Place.of("answers", first.frame, first.key),
+                    Place.of("never reached", entry.frame, entry.key),
+                    Place.of("first endpoint", first.definition),
+                    Place.of("second endpoint", entry.definition),
+                )
+                return Fault("route-shadowed", because, sites=sites)
+        earlier.append(entry)
+    return None
+
+
+def _covers(first: str, second: str) -> bool:
+    """Does every request for the second path fit the first?"""
+    if first == second:
+        return True
+    one, other = first.strip("/").split("/"), second.strip("/").split("/")
+    plain = [re.fullmatch(r"\{\w+\}|<\w+>", part) is not None for part in one]
+    fits = (p or a == b for p, a, b in zip(plain, one, other, strict=False))
+    return len(one) == len(other) and any(plain) and not any(part[:1] in "{<" for part in other) and all(fits)
+
+
+MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (name_taken, route_shadowed)

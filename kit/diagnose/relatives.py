@@ -87,7 +87,7 @@ def ambiguous_class_name(case: Case) -> Fault | None:
             continue
         name = found.group(1).split(".")[-1]
         classes = [r for r in case.definitions if r.class_ and r.class_.split(".")[-1] == name]
-        tables = {r.table: r for r in classes}
+        tables = {(r.process, r.metadata.number, r.table): r for r in classes}
         if len(tables) > 1:
             first, second = list(tables.values())[:2]
             said = (
