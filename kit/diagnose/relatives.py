@@ -17,7 +17,8 @@ _SEVERAL = re.compile(r'Multiple classes found for path "([\w.]+)"')
 
 def metadata_is_reserved(case: Case) -> Fault | None:
     for error in case.errors:
-        if any(_RESERVED.search(text) for _, _, text in error.links) or _RESERVED.search(error.text):
+        texts = [(error.type, error.text), *((name, text) for _, name, text in error.links)]
+        if any("InvalidRequestError" in name and _RESERVED.search(text) for name, text in texts):
             frame = next((f for f in reversed(error.frames) if f.application), None)
             said = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
             site = None if frame is None else _site(frame)

@@ -1,5 +1,6 @@
 """What a fixed build is compared with: the build as it is, its errors, its quiet mechanisms and its database."""
 
+import re
 from collections.abc import Iterable
 
 from ..incident.model import Incident
@@ -7,6 +8,8 @@ from ..trace.expected import own_errors, shows_incident
 from ..trace.judged import CheckResult
 from ..trace.stable import stable
 from ..trace.values import Sign, Trace
+
+_URL = re.compile(r"(?:sqlite\w*|postgres\w*|mysql\w*|mariadb|oracle|mssql)(?:\+\w+)?://")
 
 
 def still_there(incident: Incident, tried: Trace, control: Trace) -> bool:
@@ -57,9 +60,15 @@ def quiet_left(
     return None
 
 
-def left_the_database(tried: Trace, control: Trace) -> str | None:
-    """Where an engine is made with a fix, and none any more for the scratch database; None where that is as it was."""
+def left_the_database(incident: Incident, tried: Trace, control: Trace) -> str | None:
+    """Where an engine is made with a fix, and none any more for the scratch database; None where that is as it was.
+
+    An incident that gives a URL of its own choice never had the application use the scratch database.
+    """
+    own = [value for value in incident.app.env.values() if _URL.match(value) and "{database_" not in value]
     made, before = tried.engines, control.engines
+    if own:
+        return None
     if not made or any(engine.on_scratch for engine in made) or (before and not any(e.on_scratch for e in before)):
         return None
     where = made[0].database or "a database in memory"

@@ -246,13 +246,13 @@ def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
         implied.append(judge_start(tried.trace, known))
     tables = incident_tables(incident, control.trace)
     kept = tuple(one for one in implied if one.ok is not None or tried.trace.cut)
-    return kept + _merged(tried, tables) + _hidden(tried, control, tables)
+    return kept + _merged(tried, tables) + _hidden(incident, tried, control, tables)
 
 
-def _hidden(tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
+def _hidden(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
     """What a fix may have done in place of a cure: left the database, or had Alembic look away; or a mechanism that is left."""
     found = []
-    if (left := left_the_database(tried.trace, control.trace)) is not None:
+    if (left := left_the_database(incident, tried.trace, control.trace)) is not None:
         found.append(CheckResult("the scratch database is used", False, left, kind="hidden"))
     passed = [one for one in tried.passed_over if one not in control.passed_over]
     if passed:

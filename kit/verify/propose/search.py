@@ -9,11 +9,12 @@ from pathlib import Path
 from ...base.interrupt import interruptible, pool_of
 from ...base.progress import Step as Progress
 from ...diagnose.definitions import compare
-from ...diagnose.diagnosis import Decision, Looked, decide_mechanism, judge_again, look_at
+from ...diagnose.diagnosis import Decision, Looked, decide_mechanism, judge_again, look_at, signed
 from ...diagnose.experiments import patch_of
 from ...incident.model import Check, Fix, Incident, Step
 from ...startup.migrations import find_config
 from ...startup.workspace import workspace
+from ...trace.expected import shows_incident
 from ..verification import Attempt, FixResult, attempt, judge_fix
 from .candidates import UNSAFE, Broken, Candidate, candidates_for
 from .revision import missing_revision
@@ -83,7 +84,8 @@ def propose(
         looked, control = seen.result(), first.result()
         asked, control = _without_what_did_not_answer(incident, asked, control)
         decision = decide_mechanism(incident, looked, progress)
-        if not control.reproduced:
+        trace = looked.trace if incident.expect.error else signed(incident, looked, decision).trace
+        if not shows_incident(incident, trace):
             return Proposals(
                 decision.finding.mechanism, False, (), 2, "it does not reproduce, so nothing shows what would cure it"
             )
