@@ -63,7 +63,8 @@ def test_the_kept_traces_are_those_of_the_applications_as_they_are():
 def test_started_it_shows_what_its_kept_trace_shows(name, line):
     incident = incident_of(APPLICATIONS / name, line)
     looked = look_at(incident)
-    assert shown_by(looked.trace) == shown_by(judged(name, line)[1].trace)
+    if EXPECTED[name]["mechanism"] != "startup-race":  # how far each of several processes came differs from run to run
+        assert shown_by(looked.trace) == shown_by(judged(name, line)[1].trace)
     assert find_mechanism(incident, looked)[0].mechanism == EXPECTED[name]["mechanism"]
 
 

@@ -131,7 +131,9 @@ def diagnose(
     """
     with pool_of(executor) as pool:
         progress(Step("starting the application, and a second time going on past failures", "diagnosis", 0, 3))
-        seen, going_on = pool.submit(look_until_shown, incident, progress), pool.submit(reproduce, incident, go_on=True)
+        heard = (progress,) if executor is None else ()  # nobody can be called from another process
+        seen = pool.submit(look_until_shown, incident, *heard)
+        going_on = pool.submit(reproduce, incident, go_on=True)
         looked = seen.result()
         decision = decide_mechanism(incident, looked, progress)
         beyond = going_on.result()

@@ -135,7 +135,7 @@ def imported_names(
     """
     try:
         tree = source if isinstance(source, ast.Module) else ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, SystemError):  # the last: a fault of Python 3.11 deep in a stack
         return []
     found: list[tuple[str, int, str, tuple[str, ...]]] = []
 
