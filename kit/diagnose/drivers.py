@@ -24,7 +24,7 @@ def unknown_url_scheme(case: Case) -> Fault | None:
     for error in case.failures:
         scheme = next((m[1].replace(".", "+") for text in said(error) if (m := _UNKNOWN.search(text))), None)
         site = innermost(error)
-        if scheme is None or site is None:
+        if scheme is None or site is None or error.own_words:
             continue
         there = _installed(case)
         right = _right_scheme(scheme, there)

@@ -55,7 +55,7 @@ def several_heads(case: Case) -> Fault | None:
 def unknown_revision(case: Case) -> Fault | None:
     for error in case.failures:
         id = _unknown_id(error)
-        if id is None or any(one.id.startswith(id) for one in case.revisions):
+        if id is None or error.own_words or any(one.id.startswith(id) for one in case.revisions):
             continue
         revisions = _environment(case, error)
         naming = [one for one in revisions if id in one.down]

@@ -104,7 +104,7 @@ class Removal(NamedTuple):
 def api_removed_in_installed_version(case: Case) -> Fault | None:
     for error in case.failures:
         site = innermost(error)
-        removal = _removal(case, error, site) if site is not None else None
+        removal = _removal(case, error, site) if site is not None and not error.own_words else None
         if removal is None:
             continue
         version = _version(case, removal.library)

@@ -18,7 +18,7 @@ def of_set_up(error: Error | None) -> bool:
 
     A ``KeyError`` is of a variable where ``os`` itself raised it; any other mapping may lack a key too.
     """
-    if error is None:
+    if error is None or error.own_words:
         return False
     by_os = bool(error.frames) and re.search(r"(?:^|/)os\.py$|^<frozen os>$", error.frames[-1].file)
     return bool(error.type == "KeyError" and by_os or _NO_URL.search(error.text))

@@ -90,6 +90,16 @@ class Error:
     def __str__(self) -> str:
         return f"{self.type}: {self.text}" if self.text else self.type
 
+    @property
+    def own_words(self) -> bool:
+        """Did the application raise it itself, of nothing else? Then its text is the application's, whatever it says.
+
+        Errors that the interpreter raises at a line of the application are none of those.
+        """
+        by_python = ("TypeError", "AttributeError", "ImportError", "ModuleNotFoundError", "KeyError", "NameError")
+        raised_here = bool(self.frames) and self.frames[-1].application
+        return raised_here and len(self.links) <= 1 and self.type not in by_python
+
     def comes_from(self, other: "Error") -> bool:
         """Is ``other`` this exception, or one that it was raised from or while handling?"""
         return bool(other.links) and other.links[0] in self.links
