@@ -503,7 +503,7 @@ def _can_write(target: str) -> None:
     :raises IncidentError: there is a folder of that name, or none can be made or written to
     """
     path = Path(target).expanduser().absolute()
-    folder = next(one for one in path.parents if one.exists() or one.is_symlink())
+    folder = next(parent for parent in path.parents if parent.exists() or parent.is_symlink())
     why = None
     if path.is_dir():
         why = "this is a folder; name a file in it"

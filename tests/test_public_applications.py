@@ -37,6 +37,7 @@ class Public(NamedTuple):
     imports: str
     table: str
     mechanism: str
+    startup: list[str]
 
 
 APPLICATIONS = {
@@ -60,6 +61,7 @@ APPLICATIONS = {
         "from . import archive",
         "todos",
         "second-class-same-table-other-file",
+        ["serve: uvicorn fastapi_todo_list.main:app --port {port}"],
     ),
     "taguette": Public(  # its own command line, Tornado, SQLAlchemy 1.4, Alembic without an alembic.ini
         "taguette==1.5.2",
@@ -70,6 +72,7 @@ APPLICATIONS = {
         "from . import labels",
         "tags",
         "second-class-same-table-other-file",
+        ["serve: taguette --port {port} --database {database_url} --no-browser"],
     ),
 }  # fmt: skip
 
@@ -110,6 +113,7 @@ def test_from_a_public_application_to_its_page_in_two_commands(name, kit, tmp_pa
     said = kit("new", tmp_path / "incidents" / "x", "--app", root)
     assert said.code == 0, said.err
     incident = load(tmp_path / "incidents" / "x")
+    assert [str(step) for step in incident.startup] == public.startup
     page = kit("postmortem", incident.file, "-o", tmp_path / "page", "--json")
     assert page.code == 1, page.out + page.err  # it reproduces, and there is no fix yet
     report = page.json

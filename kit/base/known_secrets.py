@@ -147,7 +147,7 @@ def _letters_masked(text: str, instead: str) -> str:
 
 @lru_cache(maxsize=256)
 def _pattern(forms: tuple[str, ...]) -> re.Pattern:
-    whole = (re.escape(one) if _written[one] else rf"(?<![a-z0-9]){re.escape(one)}(?![a-z0-9])" for one in forms)
+    whole = (re.escape(form) if _written[form] else rf"(?<![a-z0-9]){re.escape(form)}(?![a-z0-9])" for form in forms)
     return re.compile("|".join(whole), re.IGNORECASE)
 
 

@@ -133,7 +133,7 @@ def _detectors() -> list:
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
     classes = get_mapping_from_secret_type_to_class().values()
-    return [one() for one in sorted(classes, key=lambda one: one.__name__) if one.__name__ in _PLUGINS]
+    return [class_() for class_ in sorted(classes, key=lambda class_: class_.__name__) if class_.__name__ in _PLUGINS]
 
 
 def _decoded(data: str) -> str:

@@ -115,7 +115,7 @@ class Case:
     @cached_property
     def errors(self) -> tuple[Error, ...]:
         """Every exception that was seen, those of the mappers among them."""
-        judged = tuple(one["error"] for one in self.trace.judged if one["error"] is not None)
+        judged = tuple(judged_["error"] for judged_ in self.trace.judged if judged_["error"] is not None)
         return self.trace.errors + judged
 
     @cached_property
@@ -125,7 +125,7 @@ class Case:
         An error that was swallowed is none of them, unless it is what the incident names or a step's failure comes of it.
         """
         expected = self.incident.expect.error if self.incident is not None else None
-        swallowed = [one.error for one in self.trace.swallowed]
+        swallowed = [error.error for error in self.trace.swallowed]
         final = [step.exception for step in self.trace.steps if step.ok is False and step.exception is not None]
 
         def matters(error: Error) -> bool:
@@ -140,9 +140,12 @@ class Case:
     def definitions(self) -> tuple[Registration, ...]:
         """What the application itself put on a metadata of its own, and is there."""
         return tuple(
-            one
-            for one in self.trace.registrations
-            if one.application and one.frame.application and one.outcome == "registered" and not one.removed
+            registration
+            for registration in self.trace.registrations
+            if registration.application
+            and registration.frame.application
+            and registration.outcome == "registered"
+            and not registration.removed
         )
 
     @cached_property
@@ -166,7 +169,9 @@ class Case:
 
     def module_of(self, file: str) -> str:
         """The dotted name of a file: the one that it was executed under, else the one that its path gives it."""
-        ran = next((one.module for one in self.trace.imports if one.application and one.file == file), None)
+        ran = next(
+            (import_.module for import_ in self.trace.imports if import_.application and import_.file == file), None
+        )
         stem = PurePosixPath(file).with_suffix("")
         return ran or ".".join(stem.parent.parts if stem.name == "__init__" else stem.parts)
 

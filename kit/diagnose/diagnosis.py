@@ -382,7 +382,9 @@ def first_answer(trace: Trace) -> str:
 
 def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
     """Tables that the sources name and that no step imported, or that ``env.py`` does not see."""
-    registered = {one.table.split(".")[-1] for one in looked.trace.registrations if one.application}
+    registered = {
+        registration.table.split(".")[-1] for registration in looked.trace.registrations if registration.application
+    }
     seen = looked.migrations
     asked = seen is not None and not seen.problem and seen.models is not None
     handed = {key.split(".")[-1] for key in seen.models} if asked else set()
@@ -417,8 +419,8 @@ def find_mechanism(
     trace = looked.trace
     faults = [fault for fault in faults_of(_case(incident, looked)) if fault.mechanism not in refuted]
     fault = faults[0] if faults else None
-    conflicts = [one for one in trace.conflicts if one.first is not None]
-    conflicts.sort(key=lambda one: (one.table != incident.expect.table, one.second.at))
+    conflicts = [conflict for conflict in trace.conflicts if conflict.first is not None]
+    conflicts.sort(key=lambda conflict: (conflict.table != incident.expect.table, conflict.second.at))
     if conflicts and not (fault is not None and _is_about_another_error(incident)):
         conflict = conflicts[0]
         return judge(Pair(trace, conflict.first, conflict.second)), conflict, None
@@ -436,7 +438,7 @@ def find_mechanism(
     if wrong:
         known = (*wrong, "no table was rejected, and no mechanism that the kit knows fits")
         return Finding("undecided", known, dict(refuted)), None, None
-    swallowed = [f"swallowed at {one.site}, and nothing failed for it: {one.error}" for one in trace.swallowed]
+    swallowed = [f"swallowed at {error.site}, and nothing failed for it: {error.error}" for error in trace.swallowed]
     return (
         Finding("none", (_count(trace), "every step succeeded and every mapper configures", *swallowed), dict(refuted)),
         None,
@@ -452,8 +454,8 @@ def quiet_mechanisms(incident: Incident, looked: Looked) -> tuple[Sign, ...]:
 
 def is_race(incident: Incident, looked: Looked) -> bool:
     """Is a race among the mechanisms that the startup may show? What one start shows, the next may not."""
-    conflicts = [one for one in looked.trace.conflicts if one.first is not None]
-    found = {judge(Pair(looked.trace, one.first, one.second)).mechanism for one in conflicts}
+    conflicts = [conflict for conflict in looked.trace.conflicts if conflict.first is not None]
+    found = {judge(Pair(looked.trace, conflict.first, conflict.second)).mechanism for conflict in conflicts}
     found |= {fault.mechanism for fault in faults_of(_case(incident, looked))}
     return bool(found & {"startup-race", "race-in-lazy-definition"})
 
@@ -496,7 +498,11 @@ def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
 
 
 def _count(trace: Trace) -> str:
-    own = [one for one in trace.registrations if one.application and one.outcome != "rejected"]
+    own = [
+        registration
+        for registration in trace.registrations
+        if registration.application and registration.outcome != "rejected"
+    ]
     labels = sorted({one.metadata.label for one in own})
     if not own:
         return "no table was registered"
@@ -505,17 +511,21 @@ def _count(trace: Trace) -> str:
 
 def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
     """Further collisions and errors that only the run past the first failure shows, each once, by site."""
-    known = {(str(one.second.site), one.table) for one in trace.conflicts}
+    known = {(str(conflict.second.site), conflict.table) for conflict in trace.conflicts}
     said = {str(error) for error in trace.errors}
     found = []
-    for one in beyond.conflicts:
-        if (str(one.second.site), one.table) not in known:
-            text = f"Table '{one.table}' is already defined for this MetaData instance."
+    for conflict in beyond.conflicts:
+        if (str(conflict.second.site), conflict.table) not in known:
+            text = f"Table '{conflict.table}' is already defined for this MetaData instance."
             error = Error("sqlalchemy.exc.InvalidRequestError", text)
-            found.append(Behind(error, one.second.frame._replace(line=one.second.site.line), one.second.chain, False))
+            found.append(
+                Behind(
+                    error, conflict.second.frame._replace(line=conflict.second.site.line), conflict.second.chain, False
+                )
+            )
     failed = [step.exception for step in beyond.steps if step.exception is not None]
     candidates = [*beyond.behind, *(_of_step(error) for error in failed)]
-    found += [one for one in candidates if str(one.error) not in said]
+    found += [candidate for candidate in candidates if str(candidate.error) not in said]
     unique: dict[tuple, Behind] = {}
     for one in found:
         unique.setdefault((str(one.site), str(one.error)), one)

@@ -155,8 +155,10 @@ def _asked_scheme(case: Case, backend: str, driver: str) -> str:
 
 def _synchronous_engine(case: Case, use: Frame | None) -> EngineMade | None:
     """The engine with an asynchronous driver that is no asynchronous engine's core; of several the one of the file that uses it."""
-    engines = [one for one in case.trace.engines if one.asynchronous and not one.within_asyncio]
-    near = [one for one in engines if use is not None and one.site is not None and one.site.file == use.file]
+    engines = [engine for engine in case.trace.engines if engine.asynchronous and not engine.within_asyncio]
+    near = [
+        engine for engine in engines if use is not None and engine.site is not None and engine.site.file == use.file
+    ]
     return (near or engines or [None])[0]
 
 
@@ -167,8 +169,8 @@ def _carriers(case: Case, scheme: str, site: Frame) -> list[str]:
     names += (
         [case.incident.database_env] if case.incident is not None and scratch_scheme(case.incident) == scheme else []
     )
-    read = [f"{one.name} at {one}" for one in case.readings if one.name in names]
-    read = read or [f"{one.name} at {one}" for one in case.readings if one.file == site.file]
+    read = [f"{reading.name} at {reading}" for reading in case.readings if reading.name in names]
+    read = read or [f"{reading.name} at {reading}" for reading in case.readings if reading.file == site.file]
     return [f"the URL comes from {', '.join(dict.fromkeys(read))}"] if read else []
 
 
@@ -184,7 +186,9 @@ def _another_scheme(case: Case, site: Frame, old: str, new: str, judge: Judge) -
     edits = literal_edits(case.trace.sources, old, new)
     if edits:
         return Experiment(f"{says}, in {', '.join(edits)}", incident, judge, edits)
-    names = {one.name for one in case.readings if one.file == site.file and one.required} - {incident.database_env}
+    names = {reading.name for reading in case.readings if reading.file == site.file and reading.required} - {
+        incident.database_env
+    }
     if (
         len(names) == 1 and new.partition("+")[0] == incident.database
     ):  # from a file of settings, which a variable overrides

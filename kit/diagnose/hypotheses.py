@@ -53,7 +53,13 @@ Answer = tuple[str, str, str]  # verdict, experiment, evidence
 def several_metadata(known: Known) -> Answer:
     experiment = "look at which MetaData objects hold the table"
     table, trace = known.conflict.table, known.trace
-    labels = sorted({one.metadata.label for one in trace.registrations if one.table == table and one.application})
+    labels = sorted(
+        {
+            registration.metadata.label
+            for registration in trace.registrations
+            if registration.table == table and registration.application
+        }
+    )
     if len(labels) == 1:
         return "refuted", experiment, f"one MetaData, made at {labels[0]}, holds {table} in both registrations"
     return "confirmed", experiment, f"{table} came to {len(labels)} MetaData objects, made at {', '.join(labels)}"
@@ -76,7 +82,7 @@ def module_imported_twice(known: Known) -> Answer:
     runs = _runs_of(known.trace, known.conflict.second.real, known.conflict.second.process)
     file = known.conflict.second.real
     if len(runs) > 1:
-        shown = ", ".join(f"as {one.module} by {one.by or 'the step'}" for one in runs)
+        shown = ", ".join(f"as {run.module} by {run.by or 'the step'}" for run in runs)
         return "confirmed", experiment, f"{file} was executed {len(runs)} times: {shown}"
     earlier = _tables_before(known)
     first = f"; its first table, {earlier[0]}, did not collide" if earlier else ""
@@ -182,12 +188,12 @@ def import_order(known: Known) -> Answer:
     tried = known.incident.model_copy(update={"startup": list(reversed(steps)), "expect": Expect(), "checks": []})
     trace = known.start(tried)
     order = " then ".join(step.text for step in reversed(steps))
-    again = [one for one in trace.conflicts if one.table == known.conflict.table]
+    again = [conflict for conflict in trace.conflicts if conflict.table == known.conflict.table]
     if not again and not all(step.ok for step in trace.steps):
         other = next((step.error for step in trace.steps if step.error), "another error")
         order += f" (going on past {other})"
         trace = known.start(tried, go_on=True)
-        again = [one for one in trace.conflicts if one.table == known.conflict.table]
+        again = [conflict for conflict in trace.conflicts if conflict.table == known.conflict.table]
     if again:
         return (
             "refuted",
@@ -299,25 +305,25 @@ def _test(incident, trace, conflict, smallest, hypothesis: Hypothesis, of: str, 
 
 
 def _runs_of(trace: Trace, real: str | None, process: int) -> list[Import]:
-    return [one for one in trace.imports if one.real == real and one.process == process]
+    return [import_ for import_ in trace.imports if import_.real == real and import_.process == process]
 
 
 def _tables_before(known: Known) -> list[str]:
     """Tables that the second definition's module registered without trouble, before the collision."""
     second = known.conflict.second
     return [
-        one.table
-        for one in known.trace.registrations
-        if one.within == second.within
-        and one.real == second.real
-        and one.at < second.at
-        and one.outcome == "registered"
+        registration.table
+        for registration in known.trace.registrations
+        if registration.within == second.within
+        and registration.real == second.real
+        and registration.at < second.at
+        and registration.outcome == "registered"
     ]
 
 
 def _modules_named(known: Known) -> list[str]:
     """Modules of the trace that the claim names, in the order of the claim; the full name or its last part."""
-    names = {one.module for one in known.trace.imports if one.application}
+    names = {import_.module for import_ in known.trace.imports if import_.application}
     found: list[str] = []
     for word in re.findall(r"[A-Za-z_][\w.]*", known.claim):
         match = [n for n in names if n == word] or ([n for n in names if "_" in word and n.split(".")[-1] == word])
@@ -332,4 +338,4 @@ def _name(graph, key: int) -> str | None:
 
 
 def _file_of(trace: Trace, module: str) -> str | None:
-    return next((one.file for one in trace.imports if one.module == module), None)
+    return next((import_.file for import_ in trace.imports if import_.module == module), None)

@@ -28,7 +28,7 @@ def circular_import(case: Case) -> Fault | None:
             continue  # a cycle that somebody catches and that nothing comes of
         name, module = asked
         frames = [*application_frames(import_.chain), *application_frames(error.frames)]
-        running = [one for one in frames if one.module == module and one.function == "<module>"]
+        running = [frame for frame in frames if frame.module == module and frame.function == "<module>"]
         if not running or running[0] == frame:
             continue  # that module is not on the way: it has no such name
         leads = running[0]
@@ -93,7 +93,7 @@ def import_failure_swallowed(case: Case) -> Fault | None:
         if "ImportError" not in swallowed.error.type and "ModuleNotFoundError" not in swallowed.error.type:
             continue
         catcher = _catcher(case, swallowed.chain, swallowed.error)
-        failed = [one for one in case.trace.imports if one.error is not None and one.application]
+        failed = [import_ for import_ in case.trace.imports if import_.error is not None and import_.application]
         failed = [one for one in failed if one.error.comes_from(swallowed.error)]
         missing = _missing(case, failed)
         if swallowed.site is None or catcher is None or not missing:

@@ -64,10 +64,12 @@ def merge_of(incident: Incident | None, files: Sequence[str]) -> Commit | None:
         below = "" if repository.subdir == "." else f"{repository.subdir}/"
 
         def holds(commit: str) -> bool:
-            return all(one is not None for one in repository.objects([f"{commit}:{below}{file}" for file in files]))
+            return all(
+                object_ is not None for object_ in repository.objects([f"{commit}:{below}{file}" for file in files])
+            )
 
         merges = repository.commits("--merges", "--reverse", f"--max-count={_MOST_MERGES}", revision)
-        return next((one for one in merges if holds(one.sha) and not any(map(holds, one.parents))), None)
+        return next((merge for merge in merges if holds(merge.sha) and not any(map(holds, merge.parents))), None)
     except KitError:
         return None
 

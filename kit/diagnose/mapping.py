@@ -34,11 +34,15 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
     if match is None:
         return None
     class_, attribute = match.groups()
-    parent = next((one for one in case.definitions if (one.class_ or "").rpartition(".")[2] == class_), None)
+    parent = next(
+        (definition for definition in case.definitions if (definition.class_ or "").rpartition(".")[2] == class_), None
+    )
     if parent is None:
         return None
     line, target = _relationship(case, parent, attribute)
-    child = next((one for one in case.definitions if (one.class_ or "").rpartition(".")[2] == target), None)
+    child = next(
+        (definition for definition in case.definitions if (definition.class_ or "").rpartition(".")[2] == target), None
+    )
     secondary = next((m[1] for text in said(error) if (m := _SECONDARY.search(text))), None)
     several = any(_SEVERAL.search(text) for text in said(error))
     tables = f"{parent.table} ({parent.site})" + (f" and {child.table} ({child.site})" if child else "")
@@ -94,10 +98,10 @@ def _relationship(case: Case, parent: Registration, attribute: str) -> tuple[int
     for node in ast.walk(tree) if tree is not None else ():
         if not isinstance(node, ast.ClassDef) or node.name != name:
             continue
-        for one in node.body:
-            target = one.targets[0] if isinstance(one, ast.Assign) else getattr(one, "target", None)
+        for statement in node.body:
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
             if isinstance(target, ast.Name) and target.id == attribute:
-                return one.lineno, _target(one)
+                return statement.lineno, _target(statement)
     return parent.site.line, None
 
 
@@ -152,7 +156,11 @@ def _with_key(case: Case, parent: Registration, child: Registration) -> Experime
     if case.incident is None or not plain:
         return None
     others = sorted(
-        {one.frame.module for one in case.definitions if one.frame.module and one.frame.module != "__main__"}
+        {
+            definition.frame.module
+            for definition in case.definitions
+            if definition.frame.module and definition.frame.module != "__main__"
+        }
     )
     steps = [Step.model_validate({"import": module}) for module in others if re.fullmatch(r"\w+(\.\w+)*", module)]
     code = Step.model_validate({"code": _KEY.format(classes=classes)})

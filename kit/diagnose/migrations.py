@@ -43,7 +43,7 @@ def several_heads(case: Case) -> Fault | None:
                 for down, beside in forks.items()
             ),
         )
-        merge = merge_of(case.incident, [one.file for one in heads])
+        merge = merge_of(case.incident, [head.file for head in heads])
         because += (f"the merge that brought them together: {merge}",) if merge is not None else ()
         sites = tuple(Place.of("head", _line(one), one.id) for beside in forks.values() for one in beside)
         against = {"unknown-revision": "every revision that another one follows is there"}
@@ -55,13 +55,13 @@ def several_heads(case: Case) -> Fault | None:
 def unknown_revision(case: Case) -> Fault | None:
     for error in case.failures:
         id = _unknown_id(error)
-        if id is None or error.own_words or any(one.id.startswith(id) for one in case.revisions):
+        if id is None or error.own_words or any(revision.id.startswith(id) for revision in case.revisions):
             continue
         revisions = _environment(case, error)
-        naming = [one for one in revisions if id in one.down]
+        naming = [revision for revision in revisions if id in revision.down]
         asks = next((step for step in case.trace.steps if re.search(rf"\b{re.escape(id)}\b", step.text)), None)
         at_database = case.migrations is not None and id in case.migrations.current
-        heads = heads_of([one for one in revisions if one not in naming])
+        heads = heads_of([revision for revision in revisions if revision not in naming])
         if naming:
             who = f"{_listed(naming)} follows {id}, and no file has that revision"
         elif asks is not None and not at_database:
@@ -71,11 +71,11 @@ def unknown_revision(case: Case) -> Fault | None:
         seen = last_seen(case.incident, id)
         because = (
             f"{who}: {error}",
-            f"revisions that are there: {', '.join(one.id for one in revisions) or 'none'}; the last is {_listed(heads)}",
+            f"revisions that are there: {', '.join(revision.id for revision in revisions) or 'none'}; the last is {_listed(heads)}",
             seen.sentence if seen else f"where {id} came from is not known: the application's history names it nowhere",
         )
         sites = tuple(Place.of("follows it", _line(one), one.id) for one in naming)
-        sites = sites or tuple(Place.of("last that is there", _line(one), one.id) for one in heads)
+        sites = sites or tuple(Place.of("last that is there", _line(head), head.id) for head in heads)
         against = {"several-heads": f"{len(heads)} revision is followed by none"} if len(heads) == 1 else {}
         experiment = None if asks is not None and not at_database else _restored(case, id, revisions, seen)
         return Fault("unknown-revision", because, sites=sites, against=against, error=error, experiment=experiment)
@@ -116,9 +116,9 @@ def created_by_two_revisions(case: Case) -> Fault | None:
 def created_outside_migrations(case: Case) -> Fault | None:
     for error, revision, operation, kind, name in _already_there(case):
         if any(
-            _creates(one, kind, name) and other.id != revision.id
+            _creates(operation, kind, name) and other.id != revision.id
             for other in case.revisions
-            for one in other.operations
+            for operation in other.operations
         ):
             continue
         frame = _frame_in(error, revision)
@@ -189,14 +189,14 @@ def _line(revision: Revision) -> Frame:
 
 
 def _listed(revisions: Sequence[Revision]) -> str:
-    return " and ".join(f"{one.id} ({one.file}:{one.line})" for one in revisions) or "none"
+    return " and ".join(f"{revision.id} ({revision.file}:{revision.line})" for revision in revisions) or "none"
 
 
 def _environment(case: Case, error: Error) -> list[Revision]:
     """The revisions of the migration environment that an error is about: that of a frame, of what Alembic was asked, or the largest."""
     folders: dict[str, list[Revision]] = {}
-    for one in case.revisions:
-        folders.setdefault(one.folder.partition("/versions")[0], []).append(one)
+    for revision in case.revisions:
+        folders.setdefault(revision.folder.partition("/versions")[0], []).append(revision)
     touched = {frame.file for frame in error.frames if frame.application}
     heads = set(case.migrations.heads) if case.migrations is not None else set()
 
@@ -204,7 +204,7 @@ def _environment(case: Case, error: Error) -> list[Revision]:
         folder, revisions = item
         return (
             any(file.startswith(f"{folder}/") for file in touched),
-            len(heads & {one.id for one in revisions}),
+            len(heads & {revision.id for revision in revisions}),
             len(revisions),
         )
 
@@ -215,9 +215,9 @@ def _forks(revisions: Sequence[Revision], heads: Sequence[Revision]) -> dict[str
     """What several revisions follow that lead to different heads, to these revisions; "" where they follow nothing."""
     beside: dict[str, list[Revision]] = {}
     pasts = {head.id: past_of(revisions, head.id) for head in heads}
-    for one in revisions:
-        for down in one.down or ("",):
-            beside.setdefault(down, []).append(one)
+    for revision in revisions:
+        for down in revision.down or ("",):
+            beside.setdefault(down, []).append(revision)
     found = {}
     for down, those in beside.items():
         leads = [frozenset(head for head, past in pasts.items() if one.id in past) for one in those]
@@ -251,7 +251,7 @@ def _existing(error: Error) -> tuple[str, str] | None:
 
 def _revision_of(case: Case, error: Error) -> Revision | None:
     """The revision in which an error was raised: that of the innermost frame in a file of revisions."""
-    by_file = {one.file: one for one in case.revisions}
+    by_file = {revision.file: revision for revision in case.revisions}
     frames = (frame for frame in reversed(error.frames) if frame.application)
     return next((by_file[frame.file] for frame in frames if frame.file in by_file), None)
 
@@ -270,12 +270,12 @@ def _already_there(case: Case):
         kind, name = existing
         frame = _frame_in(error, revision)
         at = [
-            one
-            for one in revision.operations
-            if frame and one.line <= frame.line <= one.last or one.within == frame.line
+            operation
+            for operation in revision.operations
+            if frame and operation.line <= frame.line <= operation.last or operation.within == frame.line
         ]
         creating = [one for one in at if _creates(one, kind, name)]
-        anywhere = [one for one in revision.operations if _creates(one, kind, name)]
+        anywhere = [operation for operation in revision.operations if _creates(operation, kind, name)]
         operation = next(iter(creating or at or anywhere), None)
         kinds = [k for one in (creating or anywhere) for k, n in one.creates if n.rpartition(".")[2] == name]
         yield error, revision, operation, kinds[0] if kinds else kind, name
@@ -288,7 +288,7 @@ def _creates(operation: Operation, kind: str, name: str) -> bool:
 
 def _makers(case: Case, name: str) -> list[tuple[dict, Frame]]:
     """Who created a table outside of every revision: the event and the application's line, the first one first."""
-    files = {one.file for one in case.revisions}
+    files = {revision.file for revision in case.revisions}
     held = {}
     for registration in case.trace.registrations:
         held.setdefault(registration.metadata.label, set()).add(registration.table.rpartition(".")[2])
@@ -321,14 +321,14 @@ def _merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision]
     if case.incident is None:
         return None
     file = f"{heads[0].folder}/incident_merge.py"
-    downs = ", ".join(repr(one.id) for one in heads)
+    downs = ", ".join(repr(head.id) for head in heads)
     text = f'revision = "incident_merge"\ndown_revision = ({downs})\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n'
     up = upgrade_to(case, "head")
-    first, *others = [with_steps(case.incident, [upgrade_to(case, one.id), up], []) for one in heads]
+    first, *others = [with_steps(case.incident, [upgrade_to(case, head.id), up], []) for head in heads]
 
     def judge(*traces: Trace) -> tuple[bool | None, str]:
         wrong = [failure(trace) for trace in traces]
-        orders = f"after {' and after '.join(one.id for one in heads)}"
+        orders = f"after {' and after '.join(head.id for head in heads)}"
         if not any(wrong):
             return True, f"with it 'head' is one revision, and the upgrade passes {orders}"
         return (False if all(wrong) else None), next(one for one in wrong if one)
@@ -349,8 +349,8 @@ def _restored(case: Case, id: str, revisions: Sequence[Revision], seen: Seen | N
             f"{revisions[0].folder}/incident_restored.py",
             f"an empty revision {id} in the place of the missing one",
         )
-        later = {one.id for one in revisions if id in past_of(revisions, one.id)}
-        down = [one.id for one in heads_of([one for one in revisions if one.id not in later])]
+        later = {revision.id for revision in revisions if id in past_of(revisions, revision.id)}
+        down = [one.id for one in heads_of([revision for revision in revisions if revision.id not in later])]
         value = "None" if not down else repr(down[0]) if len(down) == 1 else repr(tuple(down))
         text = f'revision = "{id}"\ndown_revision = {value}\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n'
     judge = gone("Can't locate revision identified by", f"KeyError: '{id}'")

@@ -64,24 +64,32 @@ class Pair:
         bodies = (self.first_import, self.second_import)
         return self.same_line or self.same_file and None not in bodies and bodies[0] is not bodies[1]
 
-    def _body(self, one: Registration) -> Import | None:
+    def _body(self, registration: Registration) -> Import | None:
         """The execution of the module that holds the site, not of one that merely called into it."""
-        found = self.trace.import_of(one.within)
-        while found is not None and found.module != (one.frame.module or "?"):
+        found = self.trace.import_of(registration.within)
+        while found is not None and found.module != (registration.frame.module or "?"):
             found = self.trace.import_of(found.within)
         if found is None:  # called later: the newest execution of that module before it
-            past = {one.process: one.at, **self.trace.forked_from(one.process)}
-            runs = [i for i in self.trace.imports if i.module == one.frame.module and i.began < past.get(i.process, 0)]
+            past = {registration.process: registration.at, **self.trace.forked_from(registration.process)}
+            runs = [
+                i
+                for i in self.trace.imports
+                if i.module == registration.frame.module and i.began < past.get(i.process, 0)
+            ]
             found = runs[-1] if runs else None
         return found
 
 
-def in_function_of(one: Registration) -> bool:
+def in_function_of(registration: Registration) -> bool:
     """Is it made inside a function's call? Module level, a comprehension there and a class's body are not."""
-    if one.class_ is not None and "<locals>" in one.class_:
+    if registration.class_ is not None and "<locals>" in registration.class_:
         return True
-    outer = (one.class_ or "").split(".")[-2:-1]
-    return one.frame.function[:1] != "<" and one.frame.function not in outer and not one.in_class
+    outer = (registration.class_ or "").split(".")[-2:-1]
+    return (
+        registration.frame.function[:1] != "<"
+        and registration.frame.function not in outer
+        and not registration.in_class
+    )
 
 
 def root_of(file: str | None, module: str | None) -> str:
@@ -92,7 +100,11 @@ def root_of(file: str | None, module: str | None) -> str:
 
 def runner_roots(trace: Trace) -> set[str]:
     """The folders by which a test runner named the files that it imported itself."""
-    own = [one for one in trace.imports if one.application and one.chain and RUNNERS.match(last_frame(one.chain).file)]
+    own = [
+        import_
+        for import_ in trace.imports
+        if import_.application and import_.chain and RUNNERS.match(last_frame(import_.chain).file)
+    ]
     return {root_of(one.real, one.module) for one in own}
 
 
@@ -134,32 +146,37 @@ def is_library(frame: Frame) -> bool:
     return not frame.application or bool(_VENDORED.search(frame.file))
 
 
-def is_bytecode(trace: Trace, one: Registration) -> bool:
-    bodies = [i for i in trace.imports if i.module == one.frame.module and i.file and i.file.endswith(".pyc")]
-    return bool(bodies) or one.site.file not in trace.sources
+def is_bytecode(trace: Trace, registration: Registration) -> bool:
+    bodies = [i for i in trace.imports if i.module == registration.frame.module and i.file and i.file.endswith(".pyc")]
+    return bool(bodies) or registration.site.file not in trace.sources
 
 
-def written_name(trace: Trace, one: Registration) -> str | None:
+def written_name(trace: Trace, registration: Registration) -> str | None:
     """How the class statement says its table's name: the name, an expression's text, or None where it does not.
 
     By its source where that is at hand. A name that stands literally anywhere in the statement, as in a decorator, counts.
     """
-    source = trace.sources.get(one.site.file) or trace.sources.get(one.frame.file)
+    source = trace.sources.get(registration.site.file) or trace.sources.get(registration.frame.file)
     try:
         tree = ast.parse(source) if source is not None else None
     except (SyntaxError, ValueError, RecursionError):
         tree = None
     for node in ast.walk(tree) if tree is not None else ():
-        if one.class_ is None and isinstance(node, ast.Call) and node.lineno == one.site.line and node.args:
+        if (
+            registration.class_ is None
+            and isinstance(node, ast.Call)
+            and node.lineno == registration.site.line
+            and node.args
+        ):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
             if called == "Table":
-                return one.table if isinstance(node.args[0], ast.Constant) else ast.unparse(node.args[0])
-        if isinstance(node, ast.ClassDef) and node.lineno == one.site.line:
-            names = {one.table, one.table.split(".")[-1]}
+                return registration.table if isinstance(node.args[0], ast.Constant) else ast.unparse(node.args[0])
+        if isinstance(node, ast.ClassDef) and node.lineno == registration.site.line:
+            names = {registration.table, registration.table.split(".")[-1]}
             if any(isinstance(part, ast.Constant) and part.value in names for part in ast.walk(node)):
-                return one.table
+                return registration.table
             return next((said for part in node.body if (said := _binding(part)) is not None), None)
-    return one.table if one.named or one.class_ is None else None
+    return registration.table if registration.named or registration.class_ is None else None
 
 
 def _binding(statement: ast.stmt) -> str | None:
@@ -192,5 +209,5 @@ def importer_of(body: Import | None) -> str:
     return str(body.by) if body is not None and body.by is not None else "the step"
 
 
-def way_to(one: Registration) -> str:
-    return " → ".join(str(frame) for frame in application_frames(one.chain)[:-1]) or "the step itself"
+def way_to(registration: Registration) -> str:
+    return " → ".join(str(frame) for frame in application_frames(registration.chain)[:-1]) or "the step itself"

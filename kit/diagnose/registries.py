@@ -15,7 +15,7 @@ _TWICE += ("Multiple classes with name", "Conflicting '")
 
 def name_taken(case: Case) -> Fault | None:
     """A name came to a registry a second time, and an error says so: by which mechanism, or by two statements."""
-    error = next((one for one in case.failures if any(text in one.text for text in _TWICE)), None)
+    error = next((failure for failure in case.failures if any(text in failure.text for text in _TWICE)), None)
     if error is None:
         return None
     held: dict[tuple, Entry] = {}

@@ -30,7 +30,7 @@ def _raised_by(case: Case, definition: Registration) -> str:
     """What came of a definition that met a table: nothing, or an error of its own."""
     place = definition.site.file, definition.site.line
     for error in case.errors:
-        frame = next((one for one in reversed(error.frames) if one.application), None)
+        frame = next((frame for frame in reversed(error.frames) if frame.application), None)
         if frame is not None and (frame.file, frame.line) == place:
             return f"and then raised {error}"
     return "without an error"
@@ -64,18 +64,29 @@ def defined_again_after_clear(case: Case) -> Fault | None:
     """A metadata was emptied, and a table of it defined again: nothing rejects that, and two classes share one name."""
     names = {m[1].rpartition(".")[2] for e in case.errors for _, _, text in e.links if (m := _SEVERAL.search(text))}
     held: dict[tuple, Registration] = {}
-    for one in case.definitions:
-        key = (one.process, one.metadata.number, one.table)
-        first, held[key] = held.get(key), one
-        if first is None or not one.class_ or one.class_.rpartition(".")[2] not in names:
+    for definition in case.definitions:
+        key = (definition.process, definition.metadata.number, definition.table)
+        first, held[key] = held.get(key), definition
+        if first is None or not definition.class_ or definition.class_.rpartition(".")[2] not in names:
             continue
-        cleared = (c for c in case.trace.cleared if c["metadata"] == one.metadata.label and first.at < c["at"] < one.at)
+        cleared = (
+            c
+            for c in case.trace.cleared
+            if c["metadata"] == definition.metadata.label and first.at < c["at"] < definition.at
+        )
         where = next((application_frames(c["chain"])[-1:] for c in cleared), None)
         if where is not None:
-            finding = judge(Pair(case.trace, first, one))
+            finding = judge(Pair(case.trace, first, definition))
             at = f" at {where[0]}" if where else ""
             said = f"between the two the metadata was cleared{at}: so the second was not rejected, and both classes are there"
-            return Fault(finding.mechanism, (*finding.because, said), one.table, first.site, one.site, (first, one))
+            return Fault(
+                finding.mechanism,
+                (*finding.because, said),
+                definition.table,
+                first.site,
+                definition.site,
+                (first, definition),
+            )
     return None
 
 
@@ -111,12 +122,16 @@ FAULTS: tuple[Callable[[Case], Fault | None], ...] = (
 def merged_pairs(trace: Trace, table: str | None = None) -> list[Pair]:
     """Pairs of definitions of which the second silently changed, or was dropped for, the table of the first."""
     found = []
-    for one in trace.registrations:
-        if one.outcome in ("extended", "kept") and table in (None, one.table) and one.application:
-            first = trace.holder(one)
+    for registration in trace.registrations:
+        if (
+            registration.outcome in ("extended", "kept")
+            and table in (None, registration.table)
+            and registration.application
+        ):
+            first = trace.holder(registration)
             if first is not None and first.outcome == "registered":
-                pair = Pair(trace, first, one)
-                if first.class_ and one.class_ or _competes(pair):
+                pair = Pair(trace, first, registration)
+                if first.class_ and registration.class_ or _competes(pair):
                     found.append(pair)
     return found
 
@@ -130,13 +145,17 @@ def _competes(pair: Pair) -> bool:
     first, second = pair.first, pair.second
     if pair.one_definition or not (first.frame.application and second.frame.application):
         return False
-    before, after = ({one["name"] for one in columns} for columns in (second.existing, second.new))
+    before, after = ({column["name"] for column in columns} for columns in (second.existing, second.new))
     return bool(before & after if second.outcome == "extended" else after - before)
 
 
-def _called(one: Registration) -> str:
+def _called(registration: Registration) -> str:
     """What a definition is, in words."""
-    return f"the class {one.class_}" if one.class_ else f"the Table() {one.site.name or ''}".rstrip()
+    return (
+        f"the class {registration.class_}"
+        if registration.class_
+        else f"the Table() {registration.site.name or ''}".rstrip()
+    )
 
 
 def _site(frame: Frame) -> Site:

@@ -189,7 +189,7 @@ def _called(case: Case, error: Error, text: str) -> Removal | None:
             package = library.replace("-", "_")
             inside = any(frame.file.startswith(f"{package}/") for frame in error.frames)
             names = text.startswith(("MetaData.", "SQLAlchemy.")) or inside
-            loaded = any(one.module == package for one in case.trace.imports)
+            loaded = any(import_.module == package for import_ in case.trace.imports)
             if names or (loaded and error.type == "TypeError" and "tuple indices" not in text):
                 return Removal(library, line, what)
     return None

@@ -55,7 +55,7 @@ MECHANISMS = (setting_missing,)
 
 def _lacking(case: Case, error: Error, site: Frame) -> list[Reading]:
     """The readings of variables that are not set and that an error comes of; empty where it does not."""
-    unset = [one for one in case.readings if one.name.upper() not in _given(case)]
+    unset = [reading for reading in case.readings if reading.name.upper() not in _given(case)]
     texts = said(error)
     fields = _missing_fields(texts, unset)
     if fields:
@@ -148,7 +148,7 @@ def _how(lacking: Sequence[Reading]) -> str:
 
 def _deployments(case: Case, names: Sequence[str]) -> list[str]:
     """Which deployment files name the variables, and which of those that name others do not."""
-    read = {one.name for one in case.readings}
+    read = {reading.name for reading in case.readings}
     found = []
     for name in names:
         with_it = [f"{file}:{known[name]}" for file, known in case.deployments.items() if name in known]

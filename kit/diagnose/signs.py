@@ -28,7 +28,7 @@ def with_signs(
         signs.append(Sign(EXPECTED, expected.check))
     if incident.expect.empty and not by_the_kit:
         # Of the start itself the trace's own errors tell, and which of them the kit made.
-        failed = [one for one in checks if one.ok is False and one.kind != "clean_start"]
+        failed = [check for check in checks if check.ok is False and check.kind != "clean_start"]
         if judge_mappers(trace).ok is False and not any(one.kind == "mappers" for one in failed):
             signs.append(Sign("mappers", "mappers"))
         signs += [Sign("mappers" if one.kind == "mappers" else "check", one.check) for one in failed]
@@ -49,7 +49,7 @@ def may_race(trace: Trace) -> bool:
         return False
     serving = {f"step {step.number}" for step in trace.steps if step.kind == "serve"}
     ran: dict[tuple[str, str], set[int]] = {}
-    for one in trace.imports:
-        if one.application and one.file and one.step in serving and one.how != "exec":
-            ran.setdefault((one.step, one.file), set()).add(one.process)
+    for import_ in trace.imports:
+        if import_.application and import_.file and import_.step in serving and import_.how != "exec":
+            ran.setdefault((import_.step, import_.file), set()).add(import_.process)
     return any(len(processes) > 1 for processes in ran.values())

@@ -32,19 +32,19 @@ def unseen_by_alembic(case: Case) -> Fault | None:
 
 
 def _on_other_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, Error]) -> Fault:
-    served, sites = _served(case), tuple(Place.of("table", one.site) for one in tables)
+    served, sites = _served(case), tuple(Place.of("table", table.site) for table in tables)
     creators = {
         one["metadata"]: frames[-1] for one in case.trace.created if (frames := application_frames(one["chain"]))
     }
     said = []
-    for one in tables:
-        maker = creators.get(one.metadata.label)
+    for table in tables:
+        maker = creators.get(table.metadata.label)
         said.append(
-            f"table {one.table}, defined at {one.site}, is on the metadata made at {one.metadata.label}; env.py hands Alembic the one "
+            f"table {table.table}, defined at {table.site}, is on the metadata made at {table.metadata.label}; env.py hands Alembic the one "
             f"made at {', '.join(sorted(served)) or 'another place'}, and {f'{maker} creates it' if maker else 'nothing else creates it'}"
         )
-    consequence = _consequence([one.table for one in tables if one.table in drops], "uses")
-    error = next((drops[one.table] for one in tables if one.table in drops), None)
+    consequence = _consequence([table.table for table in tables if table.table in drops], "uses")
+    error = next((drops[table.table] for table in tables if table.table in drops), None)
     against = {
         _NOT_IMPORTED: "importing it while env.py runs changes nothing: the metadata that env.py hands over is another one"
     }
@@ -67,27 +67,27 @@ def _not_imported(
     case: Case, tables: Sequence[Registration], beside: Sequence[Named], drops: dict[str, Error]
 ) -> Fault:
     seen, said = case.migrations, []
-    for one in tables:
-        way = " → ".join(map(str, application_frames(one.chain)))
+    for table in tables:
+        way = " → ".join(map(str, application_frames(table.chain)))
         said.append(
-            f"{one.site} registers table {one.table} when the application starts ({way}), "
-            f"and its module {one.frame.module} is not imported while env.py runs"
+            f"{table.site} registers table {table.table} when the application starts ({way}), "
+            f"and its module {table.frame.module} is not imported while env.py runs"
         )
     said += [f"{n.file}:{n.line} names table {n.table}, and nothing imports {case.module_of(n.file)}" for n in beside]
-    names = [*(one.table for one in tables), *(one.table for one in beside)]
+    names = [*(table.table for table in tables), *(one.table for one in beside)]
     said += _consequence([name for name in names if name in seen.differing and name in (seen.database or {})], "has")
     orphans = [t for t in drops if t not in names and not any(n.table == t for n in case.named)]
     makers = {
-        name: Place("made by a migration, in no model", revision.file, one.line, name)
+        name: Place("made by a migration, in no model", revision.file, operation.line, name)
         for revision in case.revisions
-        for one in revision.operations
-        for kind, name in one.creates
+        for operation in revision.operations
+        for kind, name in operation.creates
         if kind == "table" and name in orphans
     }
     said += [f"table {name} is made by {makers.get(name, 'the migrations')}, and no model has it" for name in orphans]
     first = tables[0] if tables else None
     sites = (
-        *(Place.of("table", one.site) for one in tables),
+        *(Place.of("table", table.site) for table in tables),
         *(Place("table", one.file, one.line, one.class_) for one in beside),
         *makers.values(),
     )
@@ -118,33 +118,39 @@ def _dropped(case: Case) -> dict[str, Error]:
     return found
 
 
-def _is_unseen(case: Case, one: Registration, drops: dict[str, Error]) -> bool:
+def _is_unseen(case: Case, registration: Registration, drops: dict[str, Error]) -> bool:
     """Is this table one that Alembic ought to see, and does not?"""
-    seen, label = case.migrations, one.metadata.label
-    if one.table in seen.models or any(
-        i.module == one.frame.module and executed_by_alembic(i) for i in case.trace.imports
+    seen, label = case.migrations, registration.metadata.label
+    if registration.table in seen.models or any(
+        i.module == registration.frame.module and executed_by_alembic(i) for i in case.trace.imports
     ):
         return False
-    if one.table in drops:
+    if registration.table in drops:
         return True
-    mapped = one.class_ or one.in_class == "__table__" or one.made_mapper
-    if not (mapped or one.table == case.table or any(_names(one.table, error.text) for error in case.errors)):
+    mapped = registration.class_ or registration.in_class == "__table__" or registration.made_mapper
+    if not (
+        mapped
+        or registration.table == case.table
+        or any(_names(registration.table, error.text) for error in case.errors)
+    ):
         return False  # a table to read from, of which somebody else takes care
     created = {(c["metadata"], c["table"]) for c in case.trace.created}
-    if (label, None) in created or (label, one.table) in created:
+    if (label, None) in created or (label, registration.table) in created:
         return False
     # It is there: something else makes it.
-    return not (one.table in (seen.database or {}) and _of(label) not in {_of(other) for other in _served(case)})
+    return not (
+        registration.table in (seen.database or {}) and _of(label) not in {_of(other) for other in _served(case)}
+    )
 
 
-def _is_elsewhere(case: Case, one: Registration) -> bool:
+def _is_elsewhere(case: Case, registration: Registration) -> bool:
     """Is this table on another metadata than the one that ``env.py`` hands over?"""
     served = _served(case)
     there = {(r.table, r.real) for r in case.migrations.trace.registrations}
     return (
-        (one.table, one.real) in there
+        (registration.table, registration.real) in there
         or bool(served)
-        and _of(one.metadata.label) not in {_of(other) for other in served}
+        and _of(registration.metadata.label) not in {_of(other) for other in served}
     )
 
 
@@ -172,7 +178,7 @@ def _env_file(case: Case) -> tuple[str, str] | None:
 def _with_imports(case: Case, tables: Sequence[Registration], beside: Sequence[Named], names: Sequence[str]):
     """The startup with an ``env.py`` that imports the modules."""
     env = _env_file(case)
-    modules = [*(one.frame.module for one in tables), *(case.module_of(one.file) for one in beside)]
+    modules = [*(table.frame.module for table in tables), *(case.module_of(one.file) for one in beside)]
     if env is None or case.incident is None or not all(modules):
         return None
     file, text = env
@@ -185,7 +191,11 @@ def _with_imports(case: Case, tables: Sequence[Registration], beside: Sequence[N
 def _with_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, Error]) -> Experiment | None:
     """The startup with an ``env.py`` that hands over both metadata."""
     env = _env_file(case)
-    classes = {one.metadata.label: one for one in tables if one.class_ and "." not in one.class_ and one.frame.module}
+    classes = {
+        table.metadata.label: table
+        for table in tables
+        if table.class_ and "." not in table.class_ and table.frame.module
+    }
     if env is None or case.incident is None or not classes:
         return None
     file, text = env
@@ -194,7 +204,9 @@ def _with_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, 
     if edited == text:
         return None
     says = f"{file} hands Alembic the metadata of {', '.join(str(r.class_) for r in classes.values())} as well"
-    return Experiment(says, case.incident, _kept([one.table for one in tables if one.table in drops]), {file: edited})
+    return Experiment(
+        says, case.incident, _kept([table.table for table in tables if table.table in drops]), {file: edited}
+    )
 
 
 def _kept(names: Sequence[str]):
@@ -211,7 +223,7 @@ def _kept(names: Sequence[str]):
 
 def table_on_another_metadata(case: Case) -> Fault | None:
     """An error misses a table that is there, on a metadata that nobody creates or that a foreign key cannot see."""
-    if len({one.label for one in case.trace.metadata if one.application}) < 2:
+    if len({metadata.label for metadata in case.trace.metadata if metadata.application}) < 2:
         return None
     created = {one["metadata"] for one in case.trace.created if one["table"] is None}
     for error in case.errors:
@@ -219,15 +231,17 @@ def table_on_another_metadata(case: Case) -> Fault | None:
         missed = _MISSED.search(error.text)
         if key is not None:
             holder, target = key.groups()
-            for one in (one for one in case.definitions if _same_table(holder, one.table)):
-                beside = [r for r in case.definitions if _same_table(target, r.table) and r.process == one.process]
+            for definition in (definition for definition in case.definitions if _same_table(holder, definition.table)):
+                beside = [
+                    r for r in case.definitions if _same_table(target, r.table) and r.process == definition.process
+                ]
                 there = {r.metadata.label for r in beside}
-                if there and one.metadata.label not in there:
+                if there and definition.metadata.label not in there:
                     said = (
-                        f"table {holder}, defined at {one.site}, is on the metadata made at {one.metadata.label}, and its "
+                        f"table {holder}, defined at {definition.site}, is on the metadata made at {definition.metadata.label}, and its "
                         f"foreign key's table {target} on the one made at {', '.join(sorted(there))}: {error}"
                     )
-                    return Fault(_OTHER_METADATA, (said,), holder, one.site, error=error)
+                    return Fault(_OTHER_METADATA, (said,), holder, definition.site, error=error)
         elif missed is not None or "is not registered with this 'SQLAlchemy' instance" in error.text:
             name = next((group for group in missed.groups() if group), None) if missed else None
             for one in _wanted(case):
@@ -250,8 +264,12 @@ def _served(case: Case) -> set[str]:
 
 def _wanted(case: Case) -> list[Registration]:
     """The definitions to ask about: those of the incident's table first."""
-    named = [one for one in case.definitions if case.table == one.table]
-    said = [one for one in case.definitions if any(_names(one.table, error.text) for error in case.errors)]
+    named = [definition for definition in case.definitions if case.table == definition.table]
+    said = [
+        definition
+        for definition in case.definitions
+        if any(_names(definition.table, error.text) for error in case.errors)
+    ]
     return list(dict.fromkeys([*named, *said, *case.definitions]))
 
 
@@ -259,8 +277,8 @@ def _names(table: str, text: str) -> bool:
     return bool(re.search(rf"(?<![\w.]){re.escape(table)}(?!\w)", text))
 
 
-def _symptom(case: Case, one: Registration) -> list[str]:
-    return [f"seen as: {error}" for error in case.errors if _names(one.table, error.text)][:1]
+def _symptom(case: Case, registration: Registration) -> list[str]:
+    return [f"seen as: {error}" for error in case.errors if _names(registration.table, error.text)][:1]
 
 
 def _same_table(said: str | None, table: str) -> bool:

@@ -129,8 +129,8 @@ def change_of(repository: Repository, commit: Commit, way: Iterable[tuple[str, i
         return tuple(found)
 
     named = {file for file, _ in way}
-    on_files = [replace(one, telling=telling(one)) for one in hunks if one.file in named or one.old_file in named]
-    shown = [one for one in on_files if one.telling] or on_files
+    on_files = [replace(hunk, telling=telling(hunk)) for hunk in hunks if hunk.file in named or hunk.old_file in named]
+    shown = [file for file in on_files if file.telling] or on_files
     return Change(commit, tuple(dict.fromkeys(files)), tuple(shown), len(hunks) - len(shown))
 
 
@@ -183,7 +183,7 @@ def _recorded(repository: Repository, incident: Incident) -> dict[str, tuple[set
     """Of each recorded fix the commits it is, and of each of its patches the lines that it adds and removes."""
     found = {}
     for name, fix in incident.fixes.items():
-        shas = {repository.resolve(one) for one in fix.commits}
+        shas = {repository.resolve(commit) for commit in fix.commits}
         texts = [incident.resolve(path).read_text("utf-8", "replace") for path in fix.patches]
         found[name] = (shas, [_lines(parse(text)[1]) for text in texts])
     return found
@@ -191,9 +191,9 @@ def _recorded(repository: Repository, incident: Incident) -> dict[str, tuple[set
 
 def _lines(hunks: Iterable[Hunk]) -> set[tuple[str, str, str]]:
     return {
-        (one.file, line[0], line[1:].strip())
-        for one in hunks
-        for line in one.text.splitlines()[1:]
+        (hunk.file, line[0], line[1:].strip())
+        for hunk in hunks
+        for line in hunk.text.splitlines()[1:]
         if line[:1] in ("+", "-") and line[1:].strip()
     }
 

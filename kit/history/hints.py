@@ -23,7 +23,7 @@ def brought(
     :returns: that commit and its parents
     """
     found = _blamed(repository, way, bad)
-    newest = next((one for one in commits.values() if one.sha in found), None)
+    newest = next((commit for commit in commits.values() if commit.sha in found), None)
     return [] if newest is None else [newest.sha, *newest.parents]
 
 
@@ -34,7 +34,8 @@ def took_out(
     last = _blamed(repository, way, "--reverse", f"{bad}..{good}") - {good}
     after = set(repository.order("--ancestry-path", good, "--not", bad))
     oldest = next(
-        (one for one in reversed(commits.values()) if one.sha in after and last.intersection(one.parents)), None
+        (commit for commit in reversed(commits.values()) if commit.sha in after and last.intersection(commit.parents)),
+        None,
     )
     return [] if oldest is None else [oldest.sha, *oldest.parents]
 

@@ -77,15 +77,19 @@ def observe(incident: Incident, trace: Trace) -> Seen:
     shown = shows_incident(incident, trace)
     tables = incident_tables(incident, trace)
     wanted = incident.expect.table
-    conflicts = [one for one in trace.conflicts if wanted in (None, one.table)]
-    failed = [f"step {one.number} ({one}): {one.error or 'never ran'}" for one in trace.steps if not one.ok]
+    conflicts = [conflict for conflict in trace.conflicts if wanted in (None, conflict.table)]
+    failed = [f"step {step.number} ({step}): {step.error or 'never ran'}" for step in trace.steps if not step.ok]
     blocked = str(trace.broke or "") or (failed[0] if failed else None)
     swallowed = tuple(
-        (str(one.error), tuple(dict.fromkeys(frame.file for frame in application_frames(one.chain))))
-        for one in trace.swallowed
+        (str(error.error), tuple(dict.fromkeys(frame.file for frame in application_frames(error.chain))))
+        for error in trace.swallowed
     )
     taken = ("registered", "extended", "kept")
-    defined = [one.site.file for one in trace.registrations if one.table in tables and one.outcome in taken]
+    defined = [
+        registration.site.file
+        for registration in trace.registrations
+        if registration.table in tables and registration.outcome in taken
+    ]
     return Seen(
         shown,
         _says(incident, trace, conflicts) if shown else None,
@@ -93,7 +97,16 @@ def observe(incident: Incident, trace: Trace) -> Seen:
         bool(trace.broke),
         swallowed,
         _way(incident, trace, conflicts) if shown else (),
-        tuple(sorted({one.class_ for each in conflicts for one in (each.first, each.second) if one and one.class_})),
+        tuple(
+            sorted(
+                {
+                    one.class_
+                    for conflict in conflicts
+                    for one in (conflict.first, conflict.second)
+                    if one and one.class_
+                }
+            )
+        ),
         conflicts[0].second.site.file if conflicts else None,
         tuple(sorted(set(defined))),
     )
@@ -105,16 +118,16 @@ def _says(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> st
         before = f"; the first one is at {first.site}" if first else ""
         return redact(f"{conflicts[0].error.splitlines()[0]} at {second.site}{before}")
     wanted = incident.expect.error or ""
-    errors = [str(one) for one in trace.errors if wanted in str(one)]
+    errors = [str(error) for error in trace.errors if wanted in str(error)]
     return redact((errors or [wanted or "something went wrong"])[0].splitlines()[0])
 
 
 def _way(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> tuple[tuple[str, int], ...]:
     """Lines of the sites and chains of the incident; without a conflict, those that its error passed."""
-    chains = [one.chain for each in conflicts for one in (each.first, each.second) if one is not None]
+    chains = [one.chain for conflict in conflicts for one in (conflict.first, conflict.second) if one is not None]
     if not chains:
         wanted = incident.expect.error or ""
-        chains = [one.frames for one in trace.errors if wanted in str(one)][:3]
+        chains = [error.frames for error in trace.errors if wanted in str(error)][:3]
     lines = dict.fromkeys((frame.file, frame.line) for chain in chains for frame in application_frames(chain))
     return tuple(lines)
 
@@ -208,11 +221,11 @@ class Runner:
         self.incident, self.repository, self.tip, self.begin = incident, repository, tip, begin
         self.kept, self.pool, self.run, self.progress = kept, pool, run, progress
         words = [tip] if begin is None else [tip, "--not", begin]
-        self.commits: dict[str, Commit] = {one.sha: one for one in repository.commits(*words)}
+        self.commits: dict[str, Commit] = {commit.sha: commit for commit in repository.commits(*words)}
         if begin is not None:
-            self.commits.update({one.sha: one for one in repository.commits("--max-count=1", begin)})
+            self.commits.update({commit.sha: commit for commit in repository.commits("--max-count=1", begin)})
         if tip not in self.commits:
-            self.commits.update({one.sha: one for one in repository.commits("--max-count=1", tip)})
+            self.commits.update({commit.sha: commit for commit in repository.commits("--max-count=1", tip)})
         self.seen: dict[str, Seen] = {}
         self.from_kept: set[str] = set()
         self.reference: Seen | None = None

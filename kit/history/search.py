@@ -81,7 +81,7 @@ class History:
     @property
     def untestable_only(self) -> bool:
         """Did nothing that was run come far enough to tell?"""
-        return bool(self.builds) and all(one.verdict == UNTESTABLE for one in self.builds)
+        return bool(self.builds) and all(build.verdict == UNTESTABLE for build in self.builds)
 
 
 @interruptible
@@ -151,7 +151,7 @@ def history_of(
     if incident.log is not None:
         try:
             made = triage(incident.resolve(incident.log), repository, error=incident.expect.error)
-            seeds = [one.sha for one in made.builds]
+            seeds = [build.sha for build in made.builds]
         except IncidentError as error:
             progress(f"the log gives no hint: {error}")
     newest, around = default_range(incident, repository)

@@ -209,7 +209,7 @@ def _env_of(rest: str) -> Iterator[tuple[str, str]]:
 def _exec_form(rest: str) -> tuple[str, ...]:
     if rest.startswith("["):
         try:
-            words = [str(one) for one in json.loads(rest)]
+            words = [str(load) for load in json.loads(rest)]
         except ValueError:
             return ()
         if len(words) == 3 and words[1] in ("-c", "-lc", "-ec"):

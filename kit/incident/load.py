@@ -137,7 +137,7 @@ def _check_variables(incident: Incident, node) -> None:
     named += [(("fixes", name, "env"), fix.env) for name, fix in incident.fixes.items()]
     for where, variables in named:
         text = variables.get(incident.database_env)
-        if text is not None and not any(f"{{{one}}}" in text for one in PLACEHOLDERS):
+        if text is not None and not any(f"{{{placeholder}}}" in text for placeholder in PLACEHOLDERS):
             key = ".".join((*where, incident.database_env))
             raise IncidentError(
                 f"{incident.file}:{line_of(node, (*where, incident.database_env))}: {key}: this variable gives the scratch "

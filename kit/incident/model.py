@@ -106,7 +106,7 @@ class Fix(Part):
 
     def __str__(self) -> str:
         """What it changes, in one line: patches and commits, then what is set otherwise."""
-        shown = [Path(one).name for one in self.patches] + [f"commit {one}" for one in self.commits]
+        shown = [Path(patch).name for patch in self.patches] + [f"commit {commit}" for commit in self.commits]
         return "; ".join([*shown, *self.settings_shown])
 
     @property
@@ -200,7 +200,7 @@ class Incident(Part):
 
     @model_validator(mode="after")
     def _a_port_is_served(self) -> "Incident":
-        asked = next((one for one in self.all_checks if one.command and "{port}" in one.command), None)
+        asked = next((check for check in self.all_checks if check.command and "{port}" in check.command), None)
         if asked and not any(step.kind == "serve" for step in self.startup):
             raise ValueError(f"checks: {asked}: {{port}} stands for the port of a server, and no step is 'serve: …'")
         return self

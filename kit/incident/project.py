@@ -112,7 +112,7 @@ class Project:
 
     def named(self, *names: str) -> list[str]:
         """Files of these names, the nearest to the root first."""
-        found = [one for one in self.files if PurePosixPath(one).name in names]
+        found = [file for file in self.files if PurePosixPath(file).name in names]
         return sorted(found, key=lambda one: (one.count("/"), one))
 
     def has(self, name: str) -> bool:
@@ -139,11 +139,13 @@ class Project:
         for name in self.python:
             path = PurePosixPath(name)
             found.setdefault(path.stem, set()).add(str(path.parent))
-            for folder in [one for one in path.parents if str(one) != "."]:
+            for folder in [parent for parent in path.parents if str(parent) != "."]:
                 found.setdefault(folder.name, set()).add(str(folder.parent))
         # A folder counts before it is itself inside a package of this project.
         return {
-            name: sorted(folders, key=lambda one: (self.inside_package(one), one.count("/") + (one != "."), one))
+            name: sorted(
+                folders, key=lambda folder: (self.inside_package(folder), folder.count("/") + (folder != "."), folder)
+            )
             for name, folders in found.items()
         }
 
@@ -238,12 +240,12 @@ class Project:
             one for one in self.named("alembic.ini") if re.search(r"^\s*script_location\s*=", self.text(one), re.M)
         ]
         others = [
-            one
-            for one in self.files
-            if one.endswith(".ini")
-            and one not in by_ini
-            and "[alembic]" in self.text(one)
-            and "script_location" in self.text(one)
+            file
+            for file in self.files
+            if file.endswith(".ini")
+            and file not in by_ini
+            and "[alembic]" in self.text(file)
+            and "script_location" in self.text(file)
         ]
         return tuple(by_ini + others)
 

@@ -60,10 +60,14 @@ class Revision:
 
     def operation_at(self, line: int, text: str = "") -> Operation | None:
         """The operation that stands at a line; of those below a ``with`` at that line the first that an error's text names."""
-        below = [one for one in self.operations if one.within == line and one.call != "batch_alter_table"]
+        below = [
+            operation
+            for operation in self.operations
+            if operation.within == line and operation.call != "batch_alter_table"
+        ]
         names = set(re.findall(r"\w+", text))
         named = next((one for one in below if any(name in names for name in one.texts)), None)
-        at = [one for one in self.operations if one.line <= line <= one.last]
+        at = [operation for operation in self.operations if operation.line <= line <= operation.last]
         return (
             named
             or (below[0] if len(below) == 1 else None)
@@ -90,13 +94,13 @@ def revisions_of(root: Path) -> tuple[Revision, ...]:
 
 def heads_of(revisions: Sequence[Revision]) -> tuple[Revision, ...]:
     """The revisions that no other one follows."""
-    followed = {name for one in revisions for name in one.down}
-    return tuple(one for one in revisions if one.id not in followed)
+    followed = {name for revision in revisions for name in revision.down}
+    return tuple(revision for revision in revisions if revision.id not in followed)
 
 
 def past_of(revisions: Sequence[Revision], id: str) -> set[str]:
     """A revision and all before it."""
-    by_id = {one.id: one for one in revisions}
+    by_id = {revision.id: revision for revision in revisions}
     past, todo = set(), [id]
     while todo:
         name = todo.pop()
@@ -194,7 +198,7 @@ def _enum(node: ast.AST) -> str | None:
     """The name of the database's type that ``sa.Enum(…, name="status")`` stands for, if it makes it by itself."""
     if not isinstance(node, ast.Call) or _last(node.func) not in ("Enum", "ENUM"):
         return None
-    keywords = {one.arg: one.value for one in node.keywords}
+    keywords = {keyword.arg: keyword.value for keyword in node.keywords}
     made = keywords.get("create_type")
     if "name" not in keywords or isinstance(made, ast.Constant) and made.value is False:
         return None

@@ -101,7 +101,7 @@ def variables_named(root: Path, names: Iterable[str]) -> tuple[str, ...]:
         with suppress(OSError):
             if path.suffix in _TEXTS and path.is_file() and path.stat().st_size <= _LARGEST:
                 text = path.read_text("utf-8", "replace").lower()
-        found |= {name for name, spellings in wanted.items() if any(one in text for one in spellings)}
+        found |= {name for name, spellings in wanted.items() if any(spelling in text for spelling in spellings)}
     return tuple(name for name in wanted if name in found)
 
 

@@ -52,14 +52,18 @@ class Tables:
     unread: tuple[str, ...] = ()
 
     def of(self, table: str) -> tuple[Definition, ...]:
-        return tuple(one for one in self.definitions if one.table == table)
+        return tuple(definition for definition in self.definitions if definition.table == table)
 
     def computed(self, table: str) -> tuple[Definition, ...]:
         """Definitions whose computed name could be this one."""
-        return tuple(one for one in self.definitions if one.table is None and one.may_be in (None, table))
+        return tuple(
+            definition
+            for definition in self.definitions
+            if definition.table is None and definition.may_be in (None, table)
+        )
 
     def in_file(self, file: str) -> tuple[Definition, ...]:
-        return tuple(one for one in self.definitions if one.file == file)
+        return tuple(definition for definition in self.definitions if definition.file == file)
 
 
 def decoded(content: bytes) -> str:
@@ -103,7 +107,7 @@ def read_tables(sources: Mapping[str, bytes], table: str | None = None) -> Table
     for file in first:
         read(file)
     # Classes that take their table's name from a mixin elsewhere say nothing of it themselves.
-    names = {one.definition.name.encode() for one in classes if one.mixin and one.definition.name}
+    names = {class_.definition.name.encode() for class_ in classes if class_.mixin and class_.definition.name}
     if names:
         taken = re.compile(rb"class \w+\([^)]*\b(" + b"|".join(sorted(names)) + rb")\b")
         for file in sorted(set(sources) - set(first)):
@@ -154,7 +158,7 @@ class _Reader(ast.NodeVisitor):
     visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = _inner
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        bases = tuple(ast.unparse(one) for one in node.bases)
+        bases = tuple(ast.unparse(base) for base in node.bases)
         own = table = may_be = None
         abstract = again = False
         for statement in node.body:
@@ -168,7 +172,11 @@ class _Reader(ast.NodeVisitor):
                     again = _allows_again(value)
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and statement.name == "__tablename__":
                 own, table = "computed", None
-        keywords = {one.arg for one in node.keywords if isinstance(one.value, ast.Constant) and one.value.value is True}
+        keywords = {
+            keyword.arg
+            for keyword in node.keywords
+            if isinstance(keyword.value, ast.Constant) and keyword.value.value is True
+        }
         mapped = "table" in keywords or any("mapped" in ast.unparse(one) for one in node.decorator_list)
         if own is None and "table" in keywords:  # SQLModel's rule
             own, may_be = "computed", node.name.lower()
@@ -185,7 +193,7 @@ class _Reader(ast.NodeVisitor):
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
         if called == "Table" and len(node.args) >= 2:
             table = self._constant(node.args[0])
-            again = any(one.arg in ("extend_existing", "keep_existing") for one in node.keywords)
+            again = any(keyword.arg in ("extend_existing", "keep_existing") for keyword in node.keywords)
             base = ast.unparse(node.args[1])
             self.tables.append(Definition(self.file, node.lineno, None, table, base, not self.conditional, again))
         self.generic_visit(node)
@@ -212,7 +220,7 @@ def _constants(tree: ast.Module) -> dict[str, str]:
 
 def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
     if isinstance(statement, ast.Assign):
-        return [(one.id, statement.value) for one in statement.targets if isinstance(one, ast.Name)]
+        return [(target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name)]
     if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
         return [(statement.target.id, statement.value)]
     return []
@@ -227,22 +235,22 @@ def _allows_again(value: ast.expr) -> bool:
 def _classes_as_definitions(classes: list[_Class]) -> list[Definition]:
     """Classes that make a table: those that name one, and those that take its name from a mixin."""
     mixins: dict[str, list[_Class]] = {}
-    for one in classes:
-        if one.mixin:
-            mixins.setdefault(one.definition.name or "", []).append(one)
+    for class_ in classes:
+        if class_.mixin:
+            mixins.setdefault(class_.definition.name or "", []).append(class_)
     found, used = [], set()
-    for one in classes:
-        if one.mixin or one.abstract:
+    for class_ in classes:
+        if class_.mixin or class_.abstract:
             continue
-        if one.own is not None:
-            found.append(one.definition)
+        if class_.own is not None:
+            found.append(class_.definition)
             continue
-        names = {base.rpartition(".")[2] for base in one.bases} & set(mixins)
+        names = {base.rpartition(".")[2] for base in class_.bases} & set(mixins)
         taken = [mixin for name in sorted(names) for mixin in mixins[name]]
-        if taken and (one.mapped or len(one.bases) > len(names) or any(mixin.root for mixin in taken)):
+        if taken and (class_.mapped or len(class_.bases) > len(names) or any(mixin.root for mixin in taken)):
             # Mixins of one name in different files: which of them it takes is not read here.
             tables = {mixin.definition.table for mixin in taken}
-            found.append(replace(one.definition, table=tables.pop() if len(tables) == 1 else None))
+            found.append(replace(class_.definition, table=tables.pop() if len(tables) == 1 else None))
             used |= names
     for name in sorted(set(mixins) - used):
         # Taken in a way that the text does not show, as by ``declarative_base(cls=...)``.

@@ -37,11 +37,11 @@ def hands_on(text: str, line: int) -> bool:
     if not functions or functions[-1].args.vararg is None or functions[-1].args.defaults:
         return False
     of = functions[-1].args
-    given = [*(one.arg for one in (*of.posonlyargs, *of.args)), of.vararg.arg]
+    given = [*(posonlyarg.arg for posonlyarg in (*of.posonlyargs, *of.args)), of.vararg.arg]
     calls = [one for one in ast.walk(around[-1]) if isinstance(one, ast.Call) and one.args]
     return any(
         isinstance(call.args[-1], ast.Starred)
-        and [getattr(one, "id", None) for one in (*call.args[:-1], call.args[-1].value)] == given
+        and [getattr(argument, "id", None) for argument in (*call.args[:-1], call.args[-1].value)] == given
         for call in calls
     )
 

@@ -90,7 +90,7 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
                 yield Reading(name, file, node.lineno, True, target=targets.get(id(node)))
         elif isinstance(node, ast.Call) and node.args and (name := _literal(node.args[0])):
             callee = ast.unparse(node.func)
-            keywords = {one.arg: one.value for one in node.keywords}
+            keywords = {keyword.arg: keyword.value for keyword in node.keywords}
             default = len(node.args) > 1 or "default" in keywords
             if callee in _ENVIRON:
                 yield Reading(name, file, node.lineno, False, target=targets.get(id(node)))
@@ -116,7 +116,7 @@ def _readers(tree: ast.Module) -> set[str]:
     found = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "decouple":
-            found |= {one.asname or one.name for one in node.names if one.name == "config"}
+            found |= {name.asname or name.name for name in node.names if name.name == "config"}
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             made = ast.unparse(node.value.func).rpartition(".")[2]
             if isinstance(node.targets[0], ast.Name) and made in ("Config", "AutoConfig", "Env", "FileAwareEnv"):
@@ -133,25 +133,25 @@ def _fields(file: str, node: ast.ClassDef) -> Iterator[Reading]:
     text = ast.unparse(node)
     prefixed = re.search(r"env_prefix['\"]?\s*[=:]\s*['\"](\w*)['\"]", text)
     prefix = prefixed[1] if prefixed else ""
-    for one in node.body:
-        if not isinstance(one, ast.AnnAssign) or not isinstance(one.target, ast.Name):
+    for statement in node.body:
+        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
             continue
-        field, kind = one.target.id, ast.unparse(one.annotation)
+        field, kind = statement.target.id, ast.unparse(statement.annotation)
         if field == "model_config" or "ClassVar" in kind:
             continue
-        names, required = [prefix + field], one.value is None
-        if isinstance(one.value, ast.Call) and ast.unparse(one.value.func).rpartition(".")[2] == "Field":
-            keywords = {key.arg: key.value for key in one.value.keywords}
-            first = one.value.args[0] if one.value.args else keywords.get("default")
+        names, required = [prefix + field], statement.value is None
+        if isinstance(statement.value, ast.Call) and ast.unparse(statement.value.func).rpartition(".")[2] == "Field":
+            keywords = {key.arg: key.value for key in statement.value.keywords}
+            first = statement.value.args[0] if statement.value.args else keywords.get("default")
             required = "default_factory" not in keywords and (
                 first is None or ast.unparse(first) in ("...", "Ellipsis")
             )
             for key in ("env", "alias", "validation_alias"):
                 texts = [text for part in ast.walk(keywords.get(key, ast.Pass())) if (text := _literal(part))]
                 names = texts or names
-        elif isinstance(one.value, ast.Constant) and one.value.value is ...:
+        elif isinstance(statement.value, ast.Constant) and statement.value.value is ...:
             required = True
-        yield Reading(names[0].upper(), file, one.lineno, required, kind, node.name, field)
+        yield Reading(names[0].upper(), file, statement.lineno, required, kind, node.name, field)
 
 
 def _literal(node: ast.AST) -> str | None:

@@ -49,9 +49,9 @@ class Start:
 
 def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Command]) -> list[Start]:
     """Every startup that something speaks for, the one that explains the log best first."""
-    found = [_of_command(project, evidence, one) for one in commands]
+    found = [_of_command(project, evidence, command) for command in commands]
     for number, program in enumerate(evidence.programs):
-        env = next((one.env for one in commands if one.env), {})
+        env = next((command.env for command in commands if command.env), {})
         found += list(_of_program(project, evidence, program, _points(number), env))
     found += list(_of_objects(project, evidence, commands)) + list(_of_scripts(project, evidence))
     best: dict[tuple, Start] = {}
@@ -79,7 +79,9 @@ def _of_command(project: Project, evidence: Evidence, command: Command) -> Start
             points = _points(number) - (inner[places[-1]] != inner[-1]) - 2 * (len(inner) > len(command.lines))
             if points > matched:
                 matched, because = points, f"{command.at}; {program.name} is what ran, by {program.because}"
-    if evidence.frames and any(_names(project, one.file, line) for one in evidence.frames for line in command.lines):
+    if evidence.frames and any(
+        _names(project, frame.file, line) for frame in evidence.frames for line in command.lines
+    ):
         matched += 12
     score = matched + command.weight if matched or not evidence.programs else command.weight / 2
     score += 3 * (
@@ -94,8 +96,8 @@ def _inner(project: Project, line: str, workdir: str) -> list[str]:
     script = next((word for word in words[1:] if word.endswith(".sh")), "")
     if not script or program_of(line) not in ("sh", "bash"):
         return [line]
-    lines = [one.strip() for one in project.text(str(PurePosixPath(workdir, script))).splitlines()]
-    return [one for one in lines if program_of(one)] + ([" ".join(words[2:])] if words[2:] else [])
+    lines = [splitline.strip() for splitline in project.text(str(PurePosixPath(workdir, script))).splitlines()]
+    return [line for line in lines if program_of(line)] + ([" ".join(words[2:])] if words[2:] else [])
 
 
 def _names(project: Project, file: str, line: str) -> bool:
@@ -226,7 +228,7 @@ def _lines(project: Project, evidence: Evidence, name: str, what: str) -> Iterat
         for file in project.named("manage.py")[:1]:
             yield f"python manage.py {what or 'check'}", str(PurePosixPath(file).parent), 10, file
     elif name == "jupyter":
-        for file in [one for one in project.files if one.endswith(".ipynb")][:2]:
+        for file in [file for file in project.files if file.endswith(".ipynb")][:2]:
             yield f"jupyter nbconvert --to notebook --execute --stdout {shlex.quote(file)}", ".", 0, file
     elif name in _WHERE or name in ("import", "celery"):
         yield from _served(project, evidence, name, what)
@@ -236,8 +238,8 @@ def _lines(project: Project, evidence: Evidence, name: str, what: str) -> Iterat
 
 def _served(project: Project, evidence: Evidence, name: str, what: str) -> Iterator[tuple[str, str, float, str]]:
     """Command lines that give an application object to a server, or a Celery application to a worker."""
-    objects = [one for one in _objects(project, evidence) if (one.kind == "celery") == (name == "celery")]
-    for number, one in enumerate([one for one in objects if name != "flask" or one.kind == "wsgi"][:4]):
+    objects = [object_ for object_ in _objects(project, evidence) if (object_.kind == "celery") == (name == "celery")]
+    for number, one in enumerate([object_ for object_ in objects if name != "flask" or object_.kind == "wsgi"][:4]):
         folder = project.import_root(one.file)
         target = f"{project.module(one.file, folder)}:{one.name}"
         at = f"{one.file}:{one.line}"
@@ -258,24 +260,26 @@ def _served(project: Project, evidence: Evidence, name: str, what: str) -> Itera
 
 def _objects(project: Project, evidence: Evidence) -> list[AppObject]:
     """Application objects, those first whose module the log passes through."""
-    files = [one.file for one in evidence.frames]
-    return sorted(project.objects, key=lambda one: files.index(one.file) if one.file in files else len(files))
+    files = [frame.file for frame in evidence.frames]
+    return sorted(
+        project.objects, key=lambda object_: files.index(object_.file) if object_.file in files else len(files)
+    )
 
 
 def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
     """Where a command of Alembic or pytest may run, the likeliest first."""
     if program_of(line) == "alembic":
         marks = [file for file in project.alembic if file not in line]
-        passed = [one.file for one in evidence.frames]
+        passed = [frame.file for frame in evidence.frames]
         marks.sort(
             key=lambda file: not any(_script_folder(project, file) in f"{one}/" for one in passed) if passed else 0
         )
         return list(dict.fromkeys(str(PurePosixPath(file).parent) for file in marks)) or ["."]
     if program_of(line) == "pytest":
         ends = [
-            one.file[: -len(one.logged)].strip("/") or "."
-            for one in evidence.frames
-            if not one.logged.startswith(("/", "..")) and one.file.endswith(one.logged)
+            frame.file[: -len(frame.logged)].strip("/") or "."
+            for frame in evidence.frames
+            if not frame.logged.startswith(("/", "..")) and frame.file.endswith(frame.logged)
         ]
         marks = project.named("pytest.ini", "conftest.py", "pyproject.toml", "setup.cfg", "tox.ini")
         found = [str(PurePosixPath(file).parent) for file in marks]
@@ -298,8 +302,8 @@ def _script_folder(project: Project, ini: str) -> str:
 
 
 def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command]) -> Iterator[Start]:
-    env = next((one.env for one in commands if one.env), {})
-    for number, one in enumerate([one for one in _objects(project, evidence) if one.kind != "celery"][:3]):
+    env = next((command.env for command in commands if command.env), {})
+    for number, one in enumerate([object_ for object_ in _objects(project, evidence) if object_.kind != "celery"][:3]):
         folder = project.import_root(one.file)
         target = f"{project.module(one.file, folder)}:{one.name}"
         line = (
@@ -317,7 +321,7 @@ def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command
 
 def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:
     """Modules that are run as programs: those that the log passes, and those that name what it passes."""
-    files = [one.file for one in evidence.frames]
+    files = [frame.file for frame in evidence.frames]
     for file in project.sources:
         text = project.text(file)
         program = "__name__" in text and re.search(r"if\s+__name__\s*==", text)
@@ -327,10 +331,10 @@ def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:
             and re.search(r"^(?!def |class |import |from |if |@|#|\s|\w+\s*=|\"|')\w+[\w.]*\(", text, re.M)
         )
         named = [
-            one
-            for one in files
-            if PurePosixPath(one).name in text
-            or re.search(rf"\b(?:import|from)\s+{re.escape(project.module(one))}\b", text)
+            file
+            for file in files
+            if PurePosixPath(file).name in text
+            or re.search(rf"\b(?:import|from)\s+{re.escape(project.module(file))}\b", text)
         ]
         if not program and not (named and (loose or re.search(r"^\w[\w.]*\(|^for |^while |^with ", text, re.M))):
             continue

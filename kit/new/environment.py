@@ -95,14 +95,18 @@ def variables_of(project: Project) -> list[Variable]:
                 literals |= {one.value for one in ast.walk(value) if isinstance(one, ast.Constant)}
     names -= _NO_NAMES
     kept: dict[str, Variable] = {}
-    for one in readings:
-        before = kept.get(one.name)
-        bound = {one.field, (one.target or "").rpartition(".")[2].strip("]'\"").rpartition("[")[2].strip("'\"")}
-        engine = one.name in literals or bool(names & bound) or any(re.fullmatch(_URI, name or "") for name in bound)
+    for reading in readings:
+        before = kept.get(reading.name)
+        bound = {reading.field, (reading.target or "").rpartition(".")[2].strip("]'\"").rpartition("[")[2].strip("'\"")}
+        engine = (
+            reading.name in literals or bool(names & bound) or any(re.fullmatch(_URI, name or "") for name in bound)
+        )
         engine = engine or bool(before and before.engine)
-        first = before if before and (before.required or not one.required) else None
-        at, kind = (first.at, first.kind) if first else (str(one), one.kind or "str")
-        kept[one.name] = Variable(one.name, at, one.required or bool(before and before.required), kind, engine)
+        first = before if before and (before.required or not reading.required) else None
+        at, kind = (first.at, first.kind) if first else (str(reading), reading.kind or "str")
+        kept[reading.name] = Variable(
+            reading.name, at, reading.required or bool(before and before.required), kind, engine
+        )
     return list(kept.values())
 
 
@@ -118,9 +122,11 @@ def _engines(tree: ast.Module) -> Iterator[ast.expr]:
             ):
                 yield from node.args
                 yield from (
-                    one.value for one in node.keywords if one.arg in ("url", None) or "URL" in name or "Dsn" in name
+                    keyword.value
+                    for keyword in node.keywords
+                    if keyword.arg in ("url", None) or "URL" in name or "Dsn" in name
                 )
-            yield from (one.value for one in node.keywords if re.fullmatch(_URI, one.arg or ""))
+            yield from (keyword.value for keyword in node.keywords if re.fullmatch(_URI, keyword.arg or ""))
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             if re.search(_URI, ast.unparse(target)):
@@ -143,16 +149,16 @@ def named(names: Iterable[str], variables: list[Variable]) -> set[str]:
 
 def database_variables(variables: list[Variable]) -> list[Variable]:
     """Those that may hold the database's URL, the likeliest first."""
-    return sorted((one for one in variables if one.rank > 0), key=lambda one: -one.rank)
+    return sorted((variable for variable in variables if variable.rank > 0), key=lambda variable: -variable.rank)
 
 
 def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
     """Variables that hold parts of the URL: name to placeholder and variable; empty where host or name is not among them."""
     found = {}
-    for one in variables:
-        part = _PART_NAME.search(one.name.upper())
-        if part and not _URL_NAME.search(one.name.upper()) and not _NOT_SQL.search(one.name.upper()):
-            found[one.name] = (f"{{database_{part.lastgroup}}}", one)
+    for variable in variables:
+        part = _PART_NAME.search(variable.name.upper())
+        if part and not _URL_NAME.search(variable.name.upper()) and not _NOT_SQL.search(variable.name.upper()):
+            found[variable.name] = (f"{{database_{part.lastgroup}}}", variable)
     values = {value for value, _ in found.values()}
     return found if {"{database_host}", "{database_name}"} <= values else {}
 
@@ -185,15 +191,15 @@ def stand_ins(project: Project, variables: list[Variable], without: frozenset[st
     """What is read without a default, each with a value and why; ``without``: what the log calls missing."""
     examples = dict(_examples(project))
     found = {}
-    for one in variables:
-        if one.required and one.rank == 0 and one.name not in without | _OF_THE_KIT:
-            text = stand_in(one.name, one.kind, examples.get(one.name, (None, ""))[0])
+    for variable in variables:
+        if variable.required and variable.rank == 0 and variable.name not in without | _OF_THE_KIT:
+            text = stand_in(variable.name, variable.kind, examples.get(variable.name, (None, ""))[0])
             taken = (
-                f", as in {examples[one.name][1]}"
-                if one.name in examples and text == examples[one.name][0]
+                f", as in {examples[variable.name][1]}"
+                if variable.name in examples and text == examples[variable.name][0]
                 else ", a stand-in"
             )
-            found[one.name] = (text, f"read at {one.at} without a default{taken}")
+            found[variable.name] = (text, f"read at {variable.at} without a default{taken}")
     return found
 
 
@@ -201,7 +207,7 @@ def deployed(
     project: Project, env: dict[str, tuple[str, str]], variables: list[Variable], without: frozenset[str]
 ) -> dict[str, tuple[str, str]]:
     """What the deployment sets of that which the sources or their frameworks read, secrets and URLs of databases left out."""
-    known = {one.name for one in variables if one.rank == 0}
+    known = {variable.name for variable in variables if variable.rank == 0}
     found = {}
     for name, (text, at) in env.items():
         asked = name in known or name.startswith(("FLASK_", "QUART_", "DJANGO_", "STREAMLIT_", "CELERY_"))

@@ -85,7 +85,7 @@ def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
             yield setup.changed("path", because, path=setup.path[:-1])
     for module in missing:
         folders = [one for one in project.importable.get(module.partition(".")[0], ()) if one not in setup.path]
-        for folder in sorted(folders, key=lambda one: project.file_of(module, one) is None)[:2]:
+        for folder in sorted(folders, key=lambda folder: project.file_of(module, folder) is None)[:2]:
             because = f"a trial found no module {module}, which lies there"
             yield setup.changed("path", because, path=(*setup.path, folder))
         if setup.start.steps[-1][1] == "pytest" and folders:
@@ -181,18 +181,18 @@ def _places(work: Search, trial: Trial) -> Iterator[Setup]:
     """A Flask command that finds no application, a file that is looked for from another folder; where the log found them."""
     setup, project, said = trial.setup, work.project, work.evidence.error
     if _NO_FLASK.search(f"{trial.seen.error} {trial.shows}") and not _NO_FLASK.search(said):
-        for one in [one for one in project.objects if one.kind == "wsgi"][:3]:
-            folder = project.import_root(one.file)
-            target = f"{project.module(one.file, folder)}:{one.name}"
+        for object_ in [object_ for object_ in project.objects if object_.kind == "wsgi"][:3]:
+            folder = project.import_root(object_.file)
+            target = f"{project.module(object_.file, folder)}:{object_.name}"
             if setup.env.get("FLASK_APP") != target:
                 start = replace(setup.start, workdir=folder if folder != "." else setup.start.workdir)
                 env = {**setup.env, "FLASK_APP": target}
-                yield setup.changed("env.FLASK_APP", f"{one.file}:{one.line}", env=env, start=start)
+                yield setup.changed("env.FLASK_APP", f"{object_.file}:{object_.line}", env=env, start=start)
     lost = re.search(r"No such file or directory: '([^'/][^']*)'|can't open file '([\w./-]+\.py)'", trial.seen.error)
     if lost and "No such file" not in said:
         name = lost[1] or lost[2]
         folders = [file[: -len(name) - 1] for file in project.files if file.endswith(f"/{name}")]
-        for folder in [one for one in folders if one != setup.start.workdir][:1]:
+        for folder in [folder for folder in folders if folder != setup.start.workdir][:1]:
             yield _started(setup, f"{name} is looked for from there", workdir=folder)
 
 

@@ -72,7 +72,7 @@ def _questions(work: Search, best: Trial | None) -> list[str]:
         questions.append(
             "which command was run, and in which folder? Give it as it was typed, as in --startup 'command: python -m app.main'"
         )
-    if evidence.frames and any(one.file in work.project.revisions for one in evidence.frames):
+    if evidence.frames and any(frame.file in work.project.revisions for frame in evidence.frames):
         questions.append(
             "at which revision was the database, and had its tables rows? Say it under prepare, as in {upgrade: a1b2}, {rows: 1}"
         )

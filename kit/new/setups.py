@@ -47,7 +47,9 @@ def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[s
             (kind, text if kind != "serve" or "{port}" in text else (step_of(text, work.project) or (kind, text))[1])
             for kind, text in given
         )
-        starts = [Start(steps, "as --startup says", 100, env=next((one.env for one in commands if one.env), {}))]
+        starts = [
+            Start(steps, "as --startup says", 100, env=next((command.env for command in commands if command.env), {}))
+        ]
     if not starts:
         raise IncidentError(
             f"{work.project.root}: nothing says how this is started: no deployment file, no application object, no program in the log. "

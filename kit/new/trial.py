@@ -151,7 +151,7 @@ def search(
     :returns: the trial that shows it, or the nearest; None where nothing could be run
     """
     began, seen = time.monotonic(), set()
-    waiting = sorted(setups, key=lambda one: -one.score)
+    waiting = sorted(setups, key=lambda setup: -setup.score)
     running: dict[Future, Setup] = {}
     begun = since = 0
     with pool_of(None) as pool:
@@ -186,7 +186,7 @@ def search(
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:
     """The trial that comes nearest to the log; of equals the one whose startup explains it best."""
-    return max(trials, key=lambda one: (one.level, one.broke is None, one.setup.score), default=None)
+    return max(trials, key=lambda trial: (trial.level, trial.broke is None, trial.setup.score), default=None)
 
 
 def _run(work: Search, setup: Setup) -> Trial:
@@ -222,7 +222,7 @@ def _failure(trace: Trace, seen: Evidence) -> str:
     failed = next((step for step in trace.steps if step.ok is False), None)
     if failed is not None:
         return str(failed.exception or "") or seen.error or failed.error or ""
-    caught = next((one.error for one in (*trace.conflicts, *trace.swallowed)), None)
+    caught = next((conflict.error for conflict in (*trace.conflicts, *trace.swallowed)), None)
     return f"swallowed: {caught}" if caught else ""
 
 
@@ -277,12 +277,12 @@ def _at_lines(evidence: Evidence, trace: Trace, seen: Evidence) -> bool:
     frames = [
         *frames,
         *seen.frames,
-        *(frame for one in trace.conflicts for frame in one.second.chain if frame.application),
+        *(frame for conflict in trace.conflicts for frame in conflict.second.chain if frame.application),
     ]
     inside = last.function not in (None, "<module>")
     return any(
-        _same(one.file, last.file) and (one.line == last.line or (inside and one.function == last.function))
-        for one in frames
+        _same(frame.file, last.file) and (frame.line == last.line or (inside and frame.function == last.function))
+        for frame in frames
     ) or any(f"{last.file}:{last.line}" in step.output for step in trace.steps)
 
 

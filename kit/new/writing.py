@@ -265,7 +265,7 @@ def _lacking(project: Project, interpreter: Interpreter, work: Search) -> list[s
         return interpreter.lacks(project)
     missing = {
         name.partition(".")[0]
-        for one in work.trials
-        for name in one.seen.missing_modules - work.evidence.missing_modules
+        for trial in work.trials
+        for name in trial.seen.missing_modules - work.evidence.missing_modules
     }
     return sorted(name for name in missing if name not in interpreter.names and not project.is_own(name))

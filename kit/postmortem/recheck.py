@@ -66,7 +66,7 @@ class Checked:
     @property
     def drift(self) -> tuple[str, ...]:
         """What is not as it was recorded, line by line."""
-        return tuple(one.says for one in self.claims if one.ok is False)
+        return tuple(claim.says for claim in self.claims if claim.ok is False)
 
     @property
     def verified(self) -> tuple[str, ...]:
@@ -105,7 +105,7 @@ def _below(folder: Path) -> list[Path]:
         if "incident.yaml" in here:
             files.append(Path(parent, "incident.yaml"))
             names[:] = []
-        names[:] = [one for one in names if not one.startswith(".") and one not in _PASSED_OVER]
+        names[:] = [name for name in names if not name.startswith(".") and name not in _PASSED_OVER]
     return files
 
 
@@ -126,7 +126,7 @@ def check_all(
     """
     answers: dict[str, Checked] = {}
     with pool_of(executor) as pool:
-        futures = {pool.submit(check_one, one, output, record=record): one for one in incidents}
+        futures = {pool.submit(check_one, incident, output, record=record): incident for incident in incidents}
         for future in as_completed(futures):
             one = futures[future]
             try:
@@ -136,7 +136,7 @@ def check_all(
                 checked = Checked(one.name, one.name, 4, _shown(said, one))
             answers[one.name] = checked
             progress(f"{len(answers)} of {len(incidents)}: {one.name}: {VERDICTS[checked.code]}: {checked.says}")
-    return [answers[one.name] for one in incidents]
+    return [answers[incident.name] for incident in incidents]
 
 
 def check_one(found: Found, output: Path, *, record: bool = False) -> Checked:
@@ -159,7 +159,7 @@ def check_one(found: Found, output: Path, *, record: bool = False) -> Checked:
     except KitError as error:
         return Checked(found.name, title, error.exit_code, _shown(str(error), found))
     claims = _claims(report, recorded)
-    if code == 0 and any(one.ok is False for one in claims):
+    if code == 0 and any(claim.ok is False for claim in claims):
         code = 1
     if (
         code == 0
@@ -173,7 +173,7 @@ def check_one(found: Found, output: Path, *, record: bool = False) -> Checked:
         title,
         code,
         _shown(_says(report, claims, record, said), found),
-        tuple(Claim(_shown(one.name, found), one.ok, _shown(one.says, found)) for one in claims),
+        tuple(Claim(_shown(claim.name, found), claim.ok, _shown(claim.says, found)) for claim in claims),
         recorded is not None,
         report,
         page if page.exists() else None,
@@ -244,7 +244,7 @@ def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, 
         why = f"; {open_[0]['name']} is undecided: {open_[0]['because']}" if open_ else ""
         return "it reproduces, and no fix is verified" + why
     facts = claims[2:]
-    differs = sum(one.ok is False for one in facts)
+    differs = sum(fact.ok is False for fact in facts)
     verified = f"it reproduces, verified: {', '.join(report['verify']['verified'])}; "
     if open_:
         verified += f"{open_[0]['name']} is undecided: {open_[0]['because']}; "
@@ -290,7 +290,9 @@ def check_report(checked: Sequence[Checked], folder: Path) -> dict[str, Any]:
                 "says": plain(one.says),
                 "recorded": one.recorded,
                 "drift": [plain(said) for said in one.drift],
-                "claims": [{"claim": plain(each.name), "ok": each.ok, "says": plain(each.says)} for each in one.claims],
+                "claims": [
+                    {"claim": plain(claim.name), "ok": claim.ok, "says": plain(claim.says)} for claim in one.claims
+                ],
                 "mechanism": one.report["mechanism"] if one.report else None,
                 "verified": [plain(name) for name in one.verified],
                 "page": one.page.relative_to(folder).as_posix() if one.page else None,

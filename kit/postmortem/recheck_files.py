@@ -106,13 +106,13 @@ def junit(checked: Sequence[Checked]) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{ElementTree.tostring(suites, encoding="unicode")}\n'
 
 
-def _case(one: Checked, name: str, kind: str | None, says: str) -> ElementTree.Element:
-    case = ElementTree.Element("testcase", classname=_line(one.name), name=_line(name), time="0.000")
+def _case(checked: Checked, name: str, kind: str | None, says: str) -> ElementTree.Element:
+    case = ElementTree.Element("testcase", classname=_line(checked.name), name=_line(name), time="0.000")
     if kind is not None:
         told = ElementTree.SubElement(case, kind, message=_line(says))
         if kind != "skipped":
-            told.set("type", VERDICTS[one.code])
-            told.text = f"{_text(one.title)}\n{_text(says)}"
+            told.set("type", VERDICTS[checked.code])
+            told.text = f"{_text(checked.title)}\n{_text(says)}"
     return case
 
 

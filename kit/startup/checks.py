@@ -118,7 +118,7 @@ def _served_by(result: CheckResult, request: Http, trace: Trace) -> CheckResult:
 
 def stopped_by(trace: Trace) -> str | None:
     """The line of a revision that stopped the migrations, with its error, as a sentence; None where none did."""
-    scripts = {one.file for one in trace.imports if executed_by_alembic(one) and one.file}
+    scripts = {import_.file for import_ in trace.imports if executed_by_alembic(import_) and import_.file}
     for error in trace.errors:
         for frame in reversed(error.frames):
             if (

@@ -100,7 +100,7 @@ def _relative(incident: Incident) -> tuple[Incident, dict[str, Path]]:
     def packed(steps: list[Preparation] | None) -> list[Preparation] | None:
         if steps is None:
             return None
-        return [one.model_copy(update={"text": inside(one.text)}) if one.kind == "sql" else one for one in steps]
+        return [step.model_copy(update={"text": inside(step.text)}) if step.kind == "sql" else step for step in steps]
 
     fixes = {}
     for name, fix in incident.fixes.items():

@@ -146,7 +146,7 @@ class Door:
             if head[:1] == b"R" and body[:4] == b"\0\0\0\x0a" and self.way.tls is not None:
                 # The client speaks in the clear, and would take an offer that binds a TLS channel for a forgery.
                 offers = [one for one in body[4:].split(b"\0") if one and not one.endswith(b"-PLUS")]
-                body = body[:4] + b"".join(one + b"\0" for one in offers) + b"\0"
+                body = body[:4] + b"".join(offer + b"\0" for offer in offers) + b"\0"
             elif head[:1] == b"K":
                 self._keys.add(body)
             writer.write(head[:1] + struct.pack("!I", len(body) + 4) + body)

@@ -65,11 +65,13 @@ def find_programs() -> Path | None:
         spec = importlib.util.find_spec(package)  # only looked up: its programs are all that is needed
         for place in (spec.submodule_search_locations or ()) if spec else ():
             folders += _newest_first(Path(place).glob("pginstall*/bin"))
-    return next((one for one in folders if os.access(one / "postgres", os.X_OK) and (one / "initdb").exists()), None)
+    return next(
+        (folder for folder in folders if os.access(folder / "postgres", os.X_OK) and (folder / "initdb").exists()), None
+    )
 
 
 def _newest_first(folders) -> list[Path]:
-    return sorted(folders, key=lambda one: [int(n) for n in re.findall(r"\d+", one.parent.name)], reverse=True)
+    return sorted(folders, key=lambda folder: [int(n) for n in re.findall(r"\d+", folder.parent.name)], reverse=True)
 
 
 def version_of(programs: Path) -> str:
@@ -192,7 +194,7 @@ def _base(account: pwd.struct_passwd | None) -> Path | None:
     if account is None:
         return None
     bases = [Path(place).resolve() for place in (tempfile.gettempdir(), "/tmp", "/var/tmp")]
-    return next((one for one in bases if all(each.stat().st_mode & 1 for each in (one, *one.parents))), None)
+    return next((base for base in bases if all(each.stat().st_mode & 1 for each in (base, *base.parents))), None)
 
 
 def _reachable(programs: Path, folder: Path, account: pwd.struct_passwd | None) -> Path:

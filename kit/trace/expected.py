@@ -22,9 +22,9 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
     if incident.expect.check is not None:
         return any(sign.kind == EXPECTED for sign in trace.signs)
     error, table = _expected(incident), incident.expect.table
-    conflicts = [one for one in trace.conflicts if table in (None, one.table)]
+    conflicts = [conflict for conflict in trace.conflicts if table in (None, conflict.table)]
     if table is not None and not conflicts:
-        about = [one for one in trace.registrations if one.table == table]
+        about = [registration for registration in trace.registrations if registration.table == table]
         if error is None:
             merged = any(one.outcome in ("extended", "kept") for one in about)
             return merged or any(sign.kind == "mechanism" and sign.table == table for sign in trace.signs)
@@ -70,14 +70,14 @@ def why_not(incident: Incident, trace: Trace, *, told: bool = False) -> list[str
     if incident.expect.empty and failed is not None and of_set_up(failed.exception):
         of = "What went wrong comes of how the incident file starts the application, and is no incident"
         return [f"{of}." if told else f"{of}: {seen}"]
-    seen = seen or next((str(one.error) for one in trace.swallowed), None)
+    seen = seen or next((str(error.error) for error in trace.swallowed), None)
     instead = f" What was seen: {seen or 'every step succeeded, nothing was swallowed'}"
     found = []
     if incident.expect.check is not None:
         found.append(f"expect.check did not fail: {incident.expect.check}.{'' if told and seen else instead}")
     if error is not None and not any(holds(text, error) for text in _texts(trace)):
         found.append(f"expect.error was not seen: {error!r}.{'' if told and seen else instead}")
-    tables = sorted({one.table for one in trace.conflicts})
+    tables = sorted({conflict.table for conflict in trace.conflicts})
     if table is not None and table not in tables:
         said = f"registered a second time: {', '.join(tables)}" if tables else "no table was registered a second time"
         found.append(f"expect.table was not seen: {table!r}. {said[0].upper()}{said[1:]}.")
@@ -96,7 +96,7 @@ def _expected(incident: Incident) -> str | None:
 
 def _texts(trace: Trace, conflicts: Sequence[Conflict] = ()) -> list[str]:
     """Every text in which an error may show: exceptions, what they came from, and what was printed."""
-    texts = [one.error for one in conflicts]
+    texts = [conflict.error for conflict in conflicts]
     for error in trace.errors:
         texts += [str(error), *(text for _, _, text in error.links)]
     return texts + [step.error or "" for step in trace.steps] + [step.output for step in trace.steps]
@@ -105,4 +105,4 @@ def _texts(trace: Trace, conflicts: Sequence[Conflict] = ()) -> list[str]:
 def incident_tables(incident: Incident, trace: Trace) -> tuple[str, ...]:
     """The tables that the incident is about."""
     named = {incident.expect.table} if incident.expect.table else set()
-    return tuple(sorted(named | {one.table for one in trace.conflicts}))
+    return tuple(sorted(named | {conflict.table for conflict in trace.conflicts}))

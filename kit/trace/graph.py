@@ -108,7 +108,7 @@ class ImportGraph:
 
     @cached_property
     def _by_key(self) -> dict[int | None, Module]:
-        return {one.key: one for one in self.modules}
+        return {module.key: module for module in self.modules}
 
 
 def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
@@ -139,7 +139,7 @@ def _modules(trace: Trace) -> tuple[Module, ...]:
     for one in trace.registrations:
         if one.application:
             registered.setdefault(one.within, []).append(one)
-    own = [one for one in trace.imports if one.application]
+    own = [import_ for import_ in trace.imports if import_.application]
     bodies = _Bodies(own)
     found = []
     for number, one in enumerate(own, 1):
@@ -172,27 +172,27 @@ class _Bodies:
     def of(self, frame: Frame, process: int, before: int) -> int | None:
         here = self.at.get((process, frame.file), ())
         fits = (one for one in reversed(here) if one.began < before and frame.module in (None, one.module))
-        return next((one.number for one in fits), None)
+        return next((fit.number for fit in fits), None)
 
 
 def _lines(trace: Trace, modules: Sequence[Module]) -> dict[int, dict[int, int]]:
     by_name: dict[tuple[int, str], list[Module]] = {}
     by_place: dict[tuple[int, str | None, str], list[Module]] = {}
-    began = {one.number: one.began for one in trace.imports}
-    for one in modules:
-        by_name.setdefault((one.process, one.module), []).append(one)
-        by_place.setdefault((one.process, one.module, one.file), []).append(one)
+    began = {import_.number: import_.began for import_ in trace.imports}
+    for module in modules:
+        by_name.setdefault((module.process, module.module), []).append(module)
+        by_place.setdefault((module.process, module.module, module.file), []).append(module)
 
     def last(candidates: Sequence[Module], at: int) -> Module | None:
         return max((m for m in candidates if began[m.key] <= at), key=lambda m: m.number, default=None)
 
-    known = {one.module for one in modules}
-    found: dict[int, dict[int, int]] = {one.key: {} for one in modules}
+    known = {module.module for module in modules}
+    found: dict[int, dict[int, int]] = {module.key: {} for module in modules}
     executed: dict[int, set] = {}  # what a line executed itself was not answered from sys.modules
-    for one in modules:
-        if one.importer is not None and one.importer != one.key:
-            executed.setdefault(one.importer, set()).add((one.by.line, one.module))
-            found[one.importer][one.key] = one.by.line
+    for module in modules:
+        if module.importer is not None and module.importer != module.key:
+            executed.setdefault(module.importer, set()).add((module.by.line, module.module))
+            found[module.importer][module.key] = module.by.line
     # What a statement asks for: the keys of modules that ran once in a process, and the names of those that ran again.
     answers: dict[tuple[int, Wanted], tuple[Sequence[int], Sequence[str]]] = {}
     in_package: dict[tuple[int, str | None], dict[int, tuple[Sequence[int], Sequence[str]]]] = {}
@@ -249,15 +249,20 @@ def _asked_for(wanted: Wanted, known: set[str]) -> list[str]:
 # ------------------------------------------------------------------------------------ the ways
 
 
-def _way(trace: Trace, modules: Sequence[Module], one: Registration, name: str) -> Way:
-    return Way(name, _stops(trace, modules, one.chain, one.within, one.step), one.site, one.outcome)
+def _way(trace: Trace, modules: Sequence[Module], registration: Registration, name: str) -> Way:
+    return Way(
+        name,
+        _stops(trace, modules, registration.chain, registration.within, registration.step),
+        registration.site,
+        registration.outcome,
+    )
 
 
 def _way_to_error(trace: Trace, modules: Sequence[Module]) -> list[Way]:
     failed = [
         (s.exception, s.exception.frames, f"step {s.number}") for s in trace.steps if s.ok is False and s.exception
     ]
-    for error, frames, step in [*failed, *((one.error, one.chain, "") for one in trace.swallowed)]:
+    for error, frames, step in [*failed, *((error.error, error.chain, "") for error in trace.swallowed)]:
         own = [frame for frame in frames if frame.application]
         if own:
             last = own[-1]

@@ -32,7 +32,7 @@ def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
     if trace.cut:
         steps = [step for step in steps if step.ok is False and not (step.broke and step.broke.from_outside)]
     failed = [f"step {step.number} ({step}): {step.error or 'did not run'}" for step in steps]
-    caught = [f"swallowed at {one.site}: {one.error}" for one in trace.swallowed if str(one.error) not in known]
+    caught = [f"swallowed at {error.site}: {error.error}" for error in trace.swallowed if str(error.error) not in known]
     failed += dict.fromkeys(caught)  # one that is caught again and again is told once
     if trace.cut and not failed:
         return CheckResult("clean_start", None, f"the run broke: {trace.broke}", kind="clean_start")
@@ -44,7 +44,7 @@ def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
 def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
     """Every mapper configures, its table is in its metadata, and no table has two mapped classes that do not inherit from each other."""
     if not trace.judged:
-        if trace.whole and not any(one.module == "sqlalchemy.orm" for one in trace.imports):
+        if trace.whole and not any(import_.module == "sqlalchemy.orm" for import_ in trace.imports):
             return CheckResult(
                 "mappers", True, "no process loaded sqlalchemy.orm: there is nothing to configure", kind="mappers"
             )
@@ -103,7 +103,7 @@ def _how_far(trace: Trace) -> str:
 
 def executed_by_alembic_modules(trace: Trace) -> set[str]:
     """Modules that Alembic executed: what a revision declares on a base of its own is how a table once was, on purpose."""
-    return {one.module for one in trace.imports if executed_by_alembic(one)}
+    return {import_.module for import_ in trace.imports if executed_by_alembic(import_)}
 
 
 def _views(classes: Sequence[dict]) -> bool:

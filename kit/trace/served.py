@@ -59,5 +59,8 @@ def _pattern(rule: str) -> str:
 
 def names_of(trace: Trace, site: Site) -> list[str]:
     """An endpoint as an incident file names it, ``module:function``: one for each name that its module ran under."""
-    modules = [site.module, *(one.module for one in trace.imports if one.application and one.file == site.file)]
+    modules = [
+        site.module,
+        *(import_.module for import_ in trace.imports if import_.application and import_.file == site.file),
+    ]
     return [f"{module}:{site.name}" for module in dict.fromkeys(modules) if module]

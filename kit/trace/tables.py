@@ -57,11 +57,23 @@ def imports_table(trace: Trace, *, application: bool = True) -> pandas.DataFrame
     :param application: False: third-party modules as well, numbered among all
     """
     rows = []
-    for one in trace.imports:
-        if one.application or not application:
+    for import_ in trace.imports:
+        if import_.application or not application:
             number = len(rows) + 1
-            by, error = str(one.by) if one.by else None, str(one.error) if one.error else None
-            rows.append((number, one.step, one.process, one.module, one.file, by, one.again, error, one.seconds))
+            by, error = str(import_.by) if import_.by else None, str(import_.error) if import_.error else None
+            rows.append(
+                (
+                    number,
+                    import_.step,
+                    import_.process,
+                    import_.module,
+                    import_.file,
+                    by,
+                    import_.again,
+                    error,
+                    import_.seconds,
+                )
+            )
     return _frame(rows, IMPORTS, "number")
 
 
@@ -74,23 +86,23 @@ def registrations_table(trace: Trace, *, application: bool = True) -> pandas.Dat
     :param application: False: those on metadata of a library's own making as well
     """
     rows = []
-    for one in trace.registrations:
-        if one.application or not application:
-            chain = " → ".join(map(str, application_frames(one.chain)))
-            site = one.site
+    for registration in trace.registrations:
+        if registration.application or not application:
+            chain = " → ".join(map(str, application_frames(registration.chain)))
+            site = registration.site
             rows.append(
                 (
-                    one.table,
-                    one.metadata.label,
-                    one.outcome,
+                    registration.table,
+                    registration.metadata.label,
+                    registration.outcome,
                     str(site),
                     site.name,
                     site.module,
-                    one.columns,
-                    one.step,
-                    one.process,
+                    registration.columns,
+                    registration.step,
+                    registration.process,
                     chain,
-                    one.removed,
+                    registration.removed,
                 )
             )
     return pandas.DataFrame(rows, columns=REGISTRATIONS)
@@ -118,10 +130,10 @@ def after_each_import(trace: Trace) -> list[dict[str, Any]]:
     ``held`` are the tables at that moment, sorted, where something came.
     """
     within: dict[int | None, list[Registration]] = {}
-    for one in trace.registrations:
-        if one.application:
-            within.setdefault(one.within, []).append(one)
-    own = [one for one in trace.imports if one.application]
+    for registration in trace.registrations:
+        if registration.application:
+            within.setdefault(registration.within, []).append(registration)
+    own = [import_ for import_ in trace.imports if import_.application]
     rows = [_row(number, one, within.get(one.number, [])) for number, one in enumerate(own, 1)]
     rows += _outside(trace)
     rows.sort(key=lambda row: row["at"])
@@ -134,30 +146,30 @@ def after_each_import(trace: Trace) -> list[dict[str, Any]]:
     return [{**row, "first_wrong": row is first} for row in rows]
 
 
-def _row(number: int, one: Import, here: list[Registration]) -> dict:
-    at = one.ended if one.ended is not None else float("inf")
+def _row(number: int, import_: Import, here: list[Registration]) -> dict:
+    at = import_.ended if import_.ended is not None else float("inf")
     return {
-        "key": one.number,
-        "at": (at, -one.number),  # one that never ended comes last, the innermost first
+        "key": import_.number,
+        "at": (at, -import_.number),  # one that never ended comes last, the innermost first
         "number": number,
-        "module": one.module,
-        "file": one.file,
-        "imported_by": str(one.by) if one.by else None,
-        "step": one.step,
-        "process": one.process,
-        "error": str(one.error) if one.error else None,
+        "module": import_.module,
+        "file": import_.file,
+        "imported_by": str(import_.by) if import_.by else None,
+        "step": import_.step,
+        "process": import_.process,
+        "error": str(import_.error) if import_.error else None,
         **_came(here),
-        "ok": one.error is None and one.ended is not None and not any(r.outcome == "rejected" for r in here),
+        "ok": import_.error is None and import_.ended is not None and not any(r.outcome == "rejected" for r in here),
     }
 
 
 def _outside(trace: Trace) -> list[dict]:
     """Rows for tables that no module's body registered: a step called a function, or ran code."""
     groups: dict[tuple[str, int], list[Registration]] = {}
-    known = {one.number for one in trace.imports if one.application}
-    for one in trace.registrations:
-        if one.application and one.within not in known:
-            groups.setdefault((one.step, one.process), []).append(one)
+    known = {import_.number for import_ in trace.imports if import_.application}
+    for registration in trace.registrations:
+        if registration.application and registration.within not in known:
+            groups.setdefault((registration.step, registration.process), []).append(registration)
     rows = []
     for (step, process), here in groups.items():
         at = max(one.at for one in here)
@@ -192,9 +204,9 @@ def _add_totals(trace: Trace, rows: list[dict]) -> None:
     """What each row's process held at its moment; one pass over what came and what was cleared."""
     events: list[tuple[int, int, Any]] = [(one["at"], 1, one) for one in trace.cleared]
     events += [
-        (one.at, 0, one)
-        for one in trace.registrations
-        if one.application and one.outcome in ("registered", "reflected") and not one.removed
+        (registration.at, 0, registration)
+        for registration in trace.registrations
+        if registration.application and registration.outcome in ("registered", "reflected") and not registration.removed
     ]
     events.sort(key=lambda event: event[:2])
     held: dict[int, dict[str, set[str]]] = {}

@@ -392,26 +392,30 @@ class Trace:
     def conflicts(self) -> tuple[Conflict, ...]:
         """Every rejected registration, with the one that was there first; one that several processes show, once."""
         found: dict[tuple, Conflict] = {}
-        for one in self.registrations:
-            if one.outcome == "rejected":
-                first = self.holder(one)
-                ways = tuple(application_frames(r.chain) if r else None for r in (first, one))
+        for registration in self.registrations:
+            if registration.outcome == "rejected":
+                first = self.holder(registration)
+                ways = tuple(application_frames(r.chain) if r else None for r in (first, registration))
                 found.setdefault(
-                    (one.table, one.metadata.label, ways),
-                    Conflict(one.table, one.metadata, self._error_of(one), first, one),
+                    (registration.table, registration.metadata.label, ways),
+                    Conflict(
+                        registration.table, registration.metadata, self._error_of(registration), first, registration
+                    ),
                 )
         return tuple(found.values())
 
     def holder(self, second: Registration) -> Registration | None:
         """The registration that held the table when ``second`` came."""
         first = None
-        for one in self.registrations:
-            if one.at >= second.at:
+        for registration in self.registrations:
+            if registration.at >= second.at:
                 break
-            here = one.process == second.process or one.at < self.forked_from(second.process).get(one.process, 0)
-            same = (one.metadata.number, one.table) == (second.metadata.number, second.table)
-            if here and same and one.outcome in ("registered", "reflected") and not one.removed:
-                first = one
+            here = registration.process == second.process or registration.at < self.forked_from(second.process).get(
+                registration.process, 0
+            )
+            same = (registration.metadata.number, registration.table) == (second.metadata.number, second.table)
+            if here and same and registration.outcome in ("registered", "reflected") and not registration.removed:
+                first = registration
         return first
 
     def forked_from(self, process: int) -> dict[int, int]:
@@ -433,23 +437,23 @@ class Trace:
     def errors(self) -> tuple[Error, ...]:
         """Every exception that was seen, of steps, of modules of the application, swallowed or not."""
         found = [step.exception for step in self.steps if step.exception]
-        found += [one.error for one in self.swallowed]
-        found += [one.error for one in self.imports if one.error and one.application]
+        found += [error.error for error in self.swallowed]
+        found += [import_.error for import_ in self.imports if import_.error and import_.application]
         return tuple(found)
 
     @cached_property
     def caught(self) -> tuple[Swallowed, ...]:
         """Exceptions that left a module of the application and were caught, and while they were handled another failed the step."""
         finals = [step.exception for step in self.steps if step.ok is False and step.exception is not None]
-        known = {one.error.links[:1] for one in self.swallowed}
+        known = {error.error.links[:1] for error in self.swallowed}
         found = []
-        for one in self.imports:
-            first = one.error.links[:1] if one.error is not None and one.application else ()
+        for import_ in self.imports:
+            first = import_.error.links[:1] if import_.error is not None and import_.application else ()
             if first and first not in known and any(first[0] in final.links[1:] for final in finals):
                 known.add(first)
-                chain = one.chain + one.error.frames
+                chain = import_.chain + import_.error.frames
                 site = next((frame for frame in reversed(chain) if frame.application), None)
-                found.append(Swallowed(one.error, site, chain, one.ended or one.began))
+                found.append(Swallowed(import_.error, site, chain, import_.ended or import_.began))
         return tuple(found)
 
     def import_of(self, number: int | None) -> Import | None:
@@ -457,7 +461,7 @@ class Trace:
 
     @cached_property
     def _imports_by_number(self) -> dict[int, Import]:
-        return {one.number: one for one in self.imports}
+        return {import_.number: import_ for import_ in self.imports}
 
     def excerpt(self, site, around: int = 2) -> list[tuple[int, str]]:
         """Source lines about a site or frame, to be shown: ``[(line number, text)]``, empty if the file is not at hand."""

@@ -61,14 +61,14 @@ def deduce(
 def _of_work_tree(frames, matches: bool | None, work_tree: Path | None) -> list[Deduction]:
     if work_tree is None:
         return []
-    compared = [one for one in frames if one.matches is not None]
+    compared = [frame for frame in frames if frame.matches is not None]
     if matches is None:
         says = "Undecided whether the work tree made the log"
         return [Deduction(says, "no frame of the log has a file of the application with a source line", False)]
     if matches:
         places = ", ".join(f"{one.frame.file}:{one.frame.line}" for one in compared)
         return [Deduction("The work tree can have made the log", f"each of its lines stands there: {places}")]
-    wrong = [str(one.differs) for one in frames if one.differs]
+    wrong = [str(frame.differs) for frame in frames if frame.differs]
     return [Deduction("The work tree is not what made the log", "; ".join(wrong[:_MOST]))]
 
 
@@ -86,7 +86,7 @@ def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[D
         says = "Undecided which commit made the log"
         found.append(Deduction(says, "no frame of it has a source line that commits can be asked for", False))
     for one in excluded:
-        differs = "; ".join(str(each) for each in one.differs[:_MOST])
+        differs = "; ".join(str(differ) for differ in one.differs[:_MOST])
         if one.side == "all":
             hint = ", or older than this shallow clone" if repository.shallow else ""
             says = f"None of the {commits} commits made the log: it comes from a build that is not in this repository{hint}"
@@ -105,14 +105,14 @@ def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[D
 def _missing_classes(frames, work_tree: Path | None) -> list[Deduction]:
     """A frame inside a class statement, of a file that has no such class any more."""
     found = []
-    for one in frames:
-        named = _CLASS.match(one.frame.text or "")
-        file = work_tree / one.frame.file if work_tree is not None else None
-        if not named or one.matches is not False or file is None or not file.is_file():
+    for frame in frames:
+        named = _CLASS.match(frame.frame.text or "")
+        file = work_tree / frame.frame.file if work_tree is not None else None
+        if not named or frame.matches is not False or file is None or not file.is_file():
             continue
         if not re.search(rf"^\s*class {named['name']}\b", decoded(file.read_bytes()), re.MULTILINE):
-            says = f"{one.frame.file} of the work tree is not the file that ran"
-            because = f"the log has it at line {one.frame.line} in class {named['name']}, and it holds no such class"
+            says = f"{frame.frame.file} of the work tree is not the file that ran"
+            because = f"the log has it at line {frame.frame.line} in class {named['name']}, and it holds no such class"
             found.append(Deduction(says, because))
     return found
 
@@ -152,13 +152,15 @@ def _earlier_run(traceback: Traceback, frames, site) -> _EarlierRun | None:
             continue
         caught = (earlier.frames[0].file, earlier.frames[0].function)
         at = next((n for n, one in enumerate(later.frames) if (one.file, one.function) == caught), None)
-        ended = [one for one in earlier.frames[1:] if (one.file, one.function) == (site.logged, "<module>")]
+        ended = [frame for frame in earlier.frames[1:] if (frame.file, frame.function) == (site.logged, "<module>")]
         if at is None or not ended:
             continue
         for before, one in zip(later.frames[at:], later.frames[at + 1 :], strict=False):
             if (one.file, one.line, one.function) == (site.logged, site.line, "<module>"):
-                shown = {(each.frame.logged, each.frame.line): each.frame.file for each in frames}
-                named = [each for each in later.frames[at : later.frames.index(one)] if (each.file, each.line) in shown]
+                shown = {(frame.frame.logged, frame.frame.line): frame.frame.file for frame in frames}
+                named = [
+                    frame for frame in later.frames[at : later.frames.index(one)] if (frame.file, frame.line) in shown
+                ]
                 by = (named or [before])[-1]
                 again = f"{shown.get((by.file, by.line), by.file)}:{by.line}"
                 return _EarlierRun(ended[-1].line, str(earlier).splitlines()[0], again)
@@ -221,9 +223,9 @@ def _python_files(root: Path):
 
 
 def _definition_at(site, tables: Tables) -> Definition | None:
-    for one in tables.definitions:
-        if one.file == site.file and one.line == site.line:
-            return one
+    for definition in tables.definitions:
+        if definition.file == site.file and definition.line == site.line:
+            return definition
     # A class with decorators is reported at one of them by some versions of Python.
     named = _CLASS.match(site.text or "")
     near = [one for one in tables.in_file(site.file) if 0 < one.line - site.line <= 5 and not named]

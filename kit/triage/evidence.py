@@ -121,7 +121,9 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     """
     text = re.sub(r"^[\w.-]+ +\| ", "", text, flags=re.M)  # what compose puts before each line
     text = text if len(text) <= 2 * _PIECE else text[:_PIECE] + "\n" + text[-_PIECE:]
-    placements = [(one, place(one.frames, _paths(project, one.frames))) for one in log.tracebacks]
+    placements = [
+        (traceback, place(traceback.frames, _paths(project, traceback.frames))) for traceback in log.tracebacks
+    ]
     through = [pair for pair in placements if pair[1].placed]
     chosen = _cause([pair for pair in through if _raised_in(pair[0]).type] or through or placements)
     kind, said, at = ("", "", "")
@@ -146,7 +148,7 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     if field:  # which field it is, is in the next lines
         expected = f"{said}\n{field[1]}"
     expected, table = expected or kind or None, _DEFINED.search(said)
-    own = [one for pair in placements for one in pair[1].frames]
+    own = [frame for pair in placements for frame in pair[1].frames]
     foreign = own[0].logged if own and not any(pair[1].placed for pair in placements) else None
     database, driver, database_at = _database(text)
     prefixes, version = _interpreter(log, text)
@@ -180,7 +182,7 @@ def _raised_in(traceback: Traceback) -> Raised:
 
 def stable(text: str) -> str | None:
     """The part of an error's text that stays the same from run to run, in whole words; None where nothing is left."""
-    line = next((one.strip() for one in text.splitlines() if one.strip()), "")
+    line = next((splitline.strip() for splitline in text.splitlines() if splitline.strip()), "")
     line = re.sub(r"^\([\w.]+\)\s+", "", line)  # the driver's own class, before SQLAlchemy's text
     pieces = [piece.strip() for piece in _UNSTABLE.split(line)]
     chosen = pieces[0] if len(pieces[0].split()) > 2 else max(pieces, key=len)
@@ -243,7 +245,9 @@ def _programs(log: Log, chosen, text: str, project: Project):
     for found in _TYPED.finditer(text):
         for line in split_lines(found["line"]):
             keep(Program("line", line, f"typed in the log, line {text.count(chr(10), 0, found.start()) + 1}"))
-    for one in ([chosen[0]] if chosen else []) + [one for one in log.tracebacks if not chosen or one is not chosen[0]]:
+    for one in ([chosen[0]] if chosen else []) + [
+        traceback for traceback in log.tracebacks if not chosen or traceback is not chosen[0]
+    ]:
         for raised in one.raised:
             keep(_of_frames(raised.frames, f"the outermost frames of the log's line {one.line}", project))
     for pattern, name in _BANNERS:
@@ -289,7 +293,9 @@ def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Pr
                 return None
             # A log may have lost the outermost frames: what only holds an application object is imported by a server.
             loaded = (
-                own in {one.file for one in project.objects} and not by_runpy and "__main__" not in project.text(own)
+                own in {object_.file for object_ in project.objects}
+                and not by_runpy
+                and "__main__" not in project.text(own)
             )
             if imported or loaded:
                 return Program("import", own, because)
@@ -307,12 +313,16 @@ def _place_of(frame: LogFrame, frames: Sequence[LogFrame], project: Project) -> 
 def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program | None:
     """A known program by a frame of its package; None where the package says nothing of it."""
     top = rest.partition("/")[0].removesuffix(".py")
-    names = [one.file.replace("\\", "/") for one in frames]
+    names = [frame.file.replace("\\", "/") for frame in frames]
     if top == "alembic" and ("alembic/config.py" in rest or "alembic/__main__.py" in rest):
         return Program("alembic", _alembic_command(frames), because)
     if top == "flask" and "cli.py" in rest:
         migrated = next(
-            (one.function for one in frames if "flask_migrate/" in one.file and one.function not in ("wrapped", None)),
+            (
+                frame.function
+                for frame in frames
+                if "flask_migrate/" in frame.file and frame.function not in ("wrapped", None)
+            ),
             None,
         )
         return Program("flask", f"db {migrated}" if migrated else "", because)
@@ -320,7 +330,7 @@ def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program 
         return (
             Program(
                 "celery",
-                "beat" if any("celery/beat" in one or "bin/beat" in one for one in names) else "worker",
+                "beat" if any("celery/beat" in name or "bin/beat" in name for name in names) else "worker",
                 because,
             )
             if "bin/" in rest or "__main__" in rest or "apps/" in rest
@@ -330,7 +340,8 @@ def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program 
         return Program("pytest", "", because)
     if top == "django" and "core/management" in rest:
         command = next(
-            (re.search(r"management/commands/(\w+)\.py", one) for one in names if "management/commands/" in one), None
+            (re.search(r"management/commands/(\w+)\.py", name) for name in names if "management/commands/" in name),
+            None,
         )
         return Program("django", command[1] if command else "", because)
     if top in ("IPython", "ipykernel", "nbclient", "papermill"):
@@ -359,7 +370,7 @@ def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program 
 
 def _alembic_command(frames: Sequence[LogFrame]) -> str:
     name = (
-        next((one.function for one in frames if one.file.replace("\\", "/").endswith("alembic/command.py")), None)
+        next((frame.function for frame in frames if frame.file.replace("\\", "/").endswith("alembic/command.py")), None)
         or "upgrade"
     )
     return {
@@ -381,7 +392,7 @@ def _database(text: str) -> tuple[str | None, str | None, str]:
             counts[kind, driver] = len(found), found[0].start()
     if not counts:
         return None, None, ""
-    kind = max(counts, key=lambda one: counts[one][0])[0]
+    kind = max(counts, key=lambda count: counts[count][0])[0]
     drivers = [driver for (other, driver) in counts if other == kind and driver]
     at = min(place for (other, _), (_, place) in counts.items() if other == kind)
     return kind, drivers[0] if drivers else None, f"line {text.count(chr(10), 0, at) + 1} of the log"
@@ -397,7 +408,7 @@ def _workers(text: str) -> int | None:
 
 def _interpreter(log: Log, text: str) -> tuple[tuple[str, ...], str | None]:
     """Where the log's packages lay, and which Python it was."""
-    files = [frame.file for one in log.tracebacks for frame in one.frames]
+    files = [frame.file for traceback in log.tracebacks for frame in traceback.frames]
     found = [one for one in map(_LIBRARY.match, files) if one]
     version = found[0]["version"] if found else None
     said = re.search(r"\bPython (3\.\d+)", text)
@@ -406,7 +417,7 @@ def _interpreter(log: Log, text: str) -> tuple[tuple[str, ...], str | None]:
 
 def existing(prefixes: Sequence[str]) -> list[Path]:
     """Those of the log's environments that are on this machine."""
-    return [Path(one) for one in prefixes if (Path(one) / "bin" / "python").exists()]
+    return [Path(prefix) for prefix in prefixes if (Path(prefix) / "bin" / "python").exists()]
 
 
 def is_server(line: str) -> bool:

@@ -72,7 +72,7 @@ class Placement:
 
     @cached_property
     def placed(self) -> tuple[Placed, ...]:
-        return tuple(one for one in self.frames if one.rest is not None or one.others)
+        return tuple(frame for frame in self.frames if frame.rest is not None or frame.others)
 
 
 def parts_of(path: str) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ def is_console_script(frame: LogFrame) -> bool:
 
 def names_in(frames: Iterable[LogFrame]) -> set[str]:
     """File names by which frames can be looked for."""
-    return {parts_of(one.file)[-1] for one in frames if not one.file.startswith("<") and parts_of(one.file)}
+    return {parts_of(frame.file)[-1] for frame in frames if not frame.file.startswith("<") and parts_of(frame.file)}
 
 
 def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = ".") -> Placement:
@@ -135,14 +135,14 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
         for root in {parts[: len(parts) - best] for _ in near[:1]}:
             # A path that ends alike in one name only says little, unless it is a path of the application's top.
             votes[root] += 2 * best + any(path[:-best] in ((), home) for path in near)
-    root = min(votes, key=lambda one: (-votes[one], len(one), one), default=())
+    root = min(votes, key=lambda vote: (-votes[vote], len(vote), vote), default=())
     starts: Counter[tuple[str, ...]] = Counter()
     for _, parts, tail, _ in own:
         rest = parts[len(root) :] if tail is None and parts[: len(root)] == root else tail
         for path in by_name.get(parts[-1], []) if rest else ():
             if path[-len(rest) :] == rest:
                 starts[path[: -len(rest)]] += 1
-    ordered = sorted(starts, key=lambda one: (-starts[one], one != home, len(one), one))[:_MOST_ROOTS]
+    ordered = sorted(starts, key=lambda start: (-starts[start], start != home, len(start), start))[:_MOST_ROOTS]
     shown_from = ordered[0] if ordered else ()
     placed = []
     for frame, parts, tail, near in own:
@@ -271,12 +271,14 @@ def match_commits(
     paths: list[str] = []
     for frame in frames:
         paths += (
-            frame.others if frame.rest is None else [f"{one}/{frame.rest}" if one else frame.rest for one in starts]
+            frame.others
+            if frame.rest is None
+            else [f"{start}/{frame.rest}" if start else frame.rest for start in starts]
         )
     paths = list(dict.fromkeys(paths))
     found = repository.objects([f"{commit.sha}:{path}" for commit in commits for path in paths])
     ids = [one[0] if one and one[1] == "blob" and one[2] <= _LARGEST else None for one in found]
-    lines.contents.update(repository.contents(one for one in ids if one is not None))
+    lines.contents.update(repository.contents(id_ for id_ in ids if id_ is not None))
     known: dict[tuple, Match] = {}
     matches = []
     for number in range(len(commits)):

@@ -134,13 +134,13 @@ def _structured(value: dict) -> dict | None:
     if not isinstance(frames, list) or not frames:
         return None
     found = []
-    for one in frames:
-        file = one.get("abs_path") or one.get("filename") if isinstance(one, dict) else None
-        line = one.get("lineno") if file else None
+    for frame in frames:
+        file = frame.get("abs_path") or frame.get("filename") if isinstance(frame, dict) else None
+        line = frame.get("lineno") if file else None
         if not isinstance(file, str) or not isinstance(line, int):
             return None
-        text = one.get("context_line") or one.get("line")
-        name = one.get("function") or one.get("name")
+        text = frame.get("context_line") or frame.get("line")
+        name = frame.get("function") or frame.get("name")
         text = text.strip() or None if isinstance(text, str) else None
         found.append({"file": file, "line": line, "function": str(name) if name else None, "text": text})
     kind, text = value.get("exc_type") or value.get("type"), value.get("exc_value") or value.get("value")

@@ -276,64 +276,71 @@ class _Reader:
 
     # -------------------------------------------------------------------------- one traceback
 
-    def _take(self, one: _Open, line: str) -> None:
-        rest = one.rest(line)
+    def _take(self, traceback: _Open, line: str) -> None:
+        rest = traceback.rest(line)
         rest = line if rest is None else rest
         stripped = rest.strip()
         link = next((kind for text, kind in _LINKS if text in rest), None)
         if link:
-            one.next_link, one.idle = link, 0
+            traceback.next_link, traceback.idle = link, 0
             return
-        if one.pytest:
-            self._take_pytest(one, rest)
+        if traceback.pytest:
+            self._take_pytest(traceback, rest)
             return
         frame = _FRAME.match(rest.lstrip())
-        one.idle += 1
+        traceback.idle += 1
         if frame:
             indent = len(rest) - len(rest.lstrip())
-            if one.error is not None and indent < one.indent:
+            if traceback.error is not None and indent < traceback.indent:
                 return  # frames that something else printed below it
-            if one.error is not None:
-                one.error = None  # what was taken for the exception was another line
-            one.frames.append(LogFrame(frame["file"], int(frame["line"]), frame["name"], None))
-            one.indent, one.wants_text, one.idle = indent, True, 0
+            if traceback.error is not None:
+                traceback.error = None  # what was taken for the exception was another line
+            traceback.frames.append(LogFrame(frame["file"], int(frame["line"]), frame["name"], None))
+            traceback.indent, traceback.wants_text, traceback.idle = indent, True, 0
             return
-        if one.frames and (repeated := _REPEATED.match(stripped)):
-            last = one.frames[-1]
-            one.frames[-1] = LogFrame(last.file, last.line, last.function, last.text, int(repeated[1]))
-            one.wants_text, one.idle = False, 0
+        if traceback.frames and (repeated := _REPEATED.match(stripped)):
+            last = traceback.frames[-1]
+            traceback.frames[-1] = LogFrame(last.file, last.line, last.function, last.text, int(repeated[1]))
+            traceback.wants_text, traceback.idle = False, 0
             return
         if not stripped or not set(stripped) - set("~^ "):
             return
         indent = len(rest) - len(rest.lstrip())
-        if one.wants_text and (indent > one.indent or one.indent == 0 and not one.frames[-1].file.startswith("<")):
-            last = one.frames[-1]
-            one.frames[-1] = LogFrame(last.file, last.line, last.function, stripped)
-            one.wants_text, one.idle = False, 0
-        elif indent == 0 and one.error is None and (one.frames or one.next_link is None) and (error := _error(rest)):
-            one.error, one.wants_text, one.idle = error, False, 0
+        if traceback.wants_text and (
+            indent > traceback.indent or traceback.indent == 0 and not traceback.frames[-1].file.startswith("<")
+        ):
+            last = traceback.frames[-1]
+            traceback.frames[-1] = LogFrame(last.file, last.line, last.function, stripped)
+            traceback.wants_text, traceback.idle = False, 0
+        elif (
+            indent == 0
+            and traceback.error is None
+            and (traceback.frames or traceback.next_link is None)
+            and (error := _error(rest))
+        ):
+            traceback.error, traceback.wants_text, traceback.idle = error, False, 0
 
-    def _take_pytest(self, one: _Open, rest: str) -> None:
-        one.idle += 1
+    def _take_pytest(self, traceback: _Open, rest: str) -> None:
+        traceback.idle += 1
         located = _PYTEST.match(rest)
         if located:
             text = self.pointed
-            one.frames.append(LogFrame(located["file"], int(located["line"]), located["name"], text))
-            one.wants_text, one.idle, self.pointed = bool(located["name"]), 0, None
-            if located["error"] and one.error is None:
-                one.error = (located["error"], None)
+            traceback.frames.append(LogFrame(located["file"], int(located["line"]), located["name"], text))
+            traceback.wants_text, traceback.idle, self.pointed = bool(located["name"]), 0, None
+            if located["error"] and traceback.error is None:
+                traceback.error = (located["error"], None)
         elif rest.startswith("E ") and rest[2:].strip():
-            if one.error is None or not one.error[1]:
-                one.error = _error(rest[2:].strip()) or one.error
-            one.wants_text, one.idle = False, 0
+            if traceback.error is None or not traceback.error[1]:
+                traceback.error = _error(rest[2:].strip()) or traceback.error
+            traceback.wants_text, traceback.idle = False, 0
         elif rest.startswith(">"):
-            self.pointed, one.idle = rest[1:].strip(), 0
-        elif one.wants_text and rest.startswith("    ") and set(rest.strip()) - set("~^ "):
-            last = one.frames[-1]
-            one.frames[-1] = LogFrame(last.file, last.line, last.function, rest.strip())
-            one.wants_text = False
+            self.pointed, traceback.idle = rest[1:].strip(), 0
+        elif traceback.wants_text and rest.startswith("    ") and set(rest.strip()) - set("~^ "):
+            last = traceback.frames[-1]
+            traceback.frames[-1] = LogFrame(last.file, last.line, last.function, rest.strip())
+            traceback.wants_text = False
         elif rest.startswith(("====", "____", "----")):
-            self._close(lambda other: other is one)
+            self._close(lambda other: other is traceback)
 
     # -------------------------------------------------------------------------- the end
 

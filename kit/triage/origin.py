@@ -111,7 +111,7 @@ def triage(
     deductions = deduce(
         chosen, results, worktree_matches, builds, excluded, len(commits), repository=repository, work_tree=work_tree
     )
-    others = tuple(one for one in read.tracebacks if one is not chosen)
+    others = tuple(traceback for traceback in read.tracebacks if traceback is not chosen)
     return Triage(
         chosen,
         others,
@@ -155,12 +155,12 @@ def _base(repository: Repository | None, work_tree: Path | None) -> Path | None:
 
 def _choose(read: Log, repository: Repository | None, base: Path | None, error: str | None):
     """The traceback that is about the incident, else the last one that passes through the application."""
-    names = {name for one in read.tracebacks for name in names_in(one.frames)}
+    names = {name for traceback in read.tracebacks for name in names_in(traceback.frames)}
     paths = set(repository.paths_named(names)) if repository is not None else set()
     paths |= set(paths_below(base, names)) if base is not None else set()
     subdir = repository.subdir if repository is not None else "."
     placements: list[tuple[Traceback, Placement]] = [
-        (one, place(one.frames, paths, subdir=subdir)) for one in read.tracebacks
+        (traceback, place(traceback.frames, paths, subdir=subdir)) for traceback in read.tracebacks
     ]
     about = [pair for pair in placements if error and any(error in str(one) for one in pair[0].raised)]
     through = [pair for pair in about or placements if pair[1].starts]
@@ -169,14 +169,14 @@ def _choose(read: Log, repository: Repository | None, base: Path | None, error: 
 
 def _against_folder(placement: Placement, base: Path | None, lines: Lines):
     if base is None:
-        return tuple(FrameResult(one, None, None) for one in placement.frames), None
+        return tuple(FrameResult(frame, None, None) for frame in placement.frames), None
     placed = placement.placed
     found: Match = match_folder(placed, placement.starts, base, lines)
     stands = dict(zip(placed, zip(found.stands, found.keys, strict=True), strict=True))
     results = []
-    for one in placement.frames:
-        good, key = stands.get(one, (None, None))
-        results.append(FrameResult(one, good, lines.differs(key, one) if good is False else None))
+    for frame in placement.frames:
+        good, key = stands.get(frame, (None, None))
+        results.append(FrameResult(frame, good, lines.differs(key, frame) if good is False else None))
     return tuple(results), found.all
 
 
@@ -195,7 +195,7 @@ def _without_submodules(placed: Sequence[Placed], starts: Sequence[str], reposit
 
 
 def _excluded(frames, commits: Sequence[Commit], matches: Sequence[Match], lines: Lines) -> tuple[Excluded, ...]:
-    if not matches or all(one.all for one in matches):
+    if not matches or all(match_.all for match_ in matches):
         return ()
     by_sha = {commit.sha: found for commit, found in zip(commits, matches, strict=True)}
 
@@ -208,24 +208,24 @@ def _excluded(frames, commits: Sequence[Commit], matches: Sequence[Match], lines
         ]
         return Excluded(side, len(members), nearest, tuple(differs))
 
-    if not any(one.all for one in matches):
-        if any(one.all is None for one in matches):
+    if not any(match_.all for match_ in matches):
+        if any(match_.all is None for match_ in matches):
             return ()  # those could have made it, as far as line numbers tell
         # The commit that comes closest tells most.
-        nearest = min(commits, key=lambda one: by_sha[one.sha].stands.count(False))
+        nearest = min(commits, key=lambda commit: by_sha[commit.sha].stands.count(False))
         return (one_side("all", list(commits), nearest),)
     later: set[str] = set()
     for commit in reversed(commits):
         if any(parent in later or (parent in by_sha and by_sha[parent].all) for parent in commit.parents):
             later.add(commit.sha)
-    after = [one for one in commits if one.sha in later and by_sha[one.sha].all is False]
-    before = [one for one in commits if one.sha not in later and by_sha[one.sha].all is False]
+    after = [commit for commit in commits if commit.sha in later and by_sha[commit.sha].all is False]
+    before = [commit for commit in commits if commit.sha not in later and by_sha[commit.sha].all is False]
     sides = []
     if after:
         first = [one for one in after if any(p in by_sha and by_sha[p].all for p in one.parents)]
         sides.append(one_side("after", after, (first or after)[-1]))
     if before:
-        parents = {p for one in commits if by_sha[one.sha].all for p in one.parents}
+        parents = {p for commit in commits if by_sha[commit.sha].all for p in commit.parents}
         last = [one for one in before if one.sha in parents]
         sides.append(one_side("before", before, (last or before)[0]))
     return tuple(sides)
@@ -241,7 +241,7 @@ def _notes(
         )
     if read.left_out:
         notes.append(f"{read.left_out} more tracebacks were counted and not kept.")
-    unplaced = [one.logged for one in placement.frames if one not in placement.placed]
+    unplaced = [frame.logged for frame in placement.frames if frame not in placement.placed]
     if unplaced and (repository is not None or work_tree is not None):
         where = "the repository" if repository is not None else "the application's folder"
         notes.append(f"Undecided, since {where} has no file like it: {', '.join(sorted(set(unplaced)))}.")
@@ -263,7 +263,7 @@ def _of_repository(repository: Repository, work_tree: Path | None, commits: Sequ
     if work_tree is not None and _base(repository, work_tree) == repository.folder:
         changed = repository.uncommitted()
         if changed:
-            frames = {one.frame.file for one in results}
+            frames = {result.frame.file for result in results}
             touched = sorted(path for path in changed if any(path.endswith(file) for file in frames))
             where = f", of the log's own files {', '.join(touched)}" if touched else ", none of them in the log"
             files = "1 file" if len(changed) == 1 else f"{len(changed)} files"

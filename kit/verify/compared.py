@@ -16,8 +16,8 @@ def still_there(incident: Incident, tried: Trace, control: Trace) -> bool:
     """Is the incident still there with a fix? Where ``expect`` says nothing: is anything left of what the control shows?"""
     if not incident.expect.empty:
         return shows_incident(incident, tried)
-    tables = {one.table for one in control.conflicts}
-    if any(one.table in tables for one in tried.conflicts):
+    tables = {conflict.table for conflict in control.conflicts}
+    if any(conflict.table in tables for conflict in tried.conflicts):
         return True
     if errors_of(control):
         return bool(errors_of(tried) & errors_of(control))

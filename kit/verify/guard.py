@@ -140,7 +140,7 @@ def make_guard(
         draft = _written(incident, values, tried="on nothing yet.")
         progress("trying the guard on the broken build" + "".join(f", with {one}" for one in verified))
         trials = [pool.submit(try_guard, incident, draft, name, fix) for fix in (None, *verified)]
-        tried = tuple(one.result() for one in trials)
+        tried = tuple(trial.result() for trial in trials)
     if incident.database == "postgresql" and (other := _not_on_sqlite(tried)):
         return none(
             f"this incident needs PostgreSQL and a guard brings a scratch SQLite database, on which {other}", tried
@@ -232,7 +232,10 @@ def _marker(incident: Incident, trace: Trace, conflict: Conflict | None) -> str:
     """A file by which the application's root is known: where the startup enters it, if no step made that file."""
     frames = application_frames(conflict.second.chain) if conflict else ()
     with workspace(incident) as space:
-        entered = [*(one.file for one in frames), *(one.file for one in trace.imports if one.application and one.file)]
+        entered = [
+            *(frame.file for frame in frames),
+            *(import_.file for import_ in trace.imports if import_.application and import_.file),
+        ]
         there = [file for file in entered if (space.root / file).is_file()]
         return there[0] if there else sorted(path.name for path in space.root.iterdir())[0]
 

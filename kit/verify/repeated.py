@@ -22,8 +22,8 @@ def of_runs(attempts: Sequence[A], is_there: Callable[[A], bool]) -> tuple[A, in
 
     That is the first that shows it, else the first in which a step failed, else the first.
     """
-    shown = [one for one in attempts if is_there(one)]
-    failed = [one for one in attempts if not one.trace.whole]
+    shown = [attempt for attempt in attempts if is_there(attempt)]
+    failed = [attempt for attempt in attempts if not attempt.trace.whole]
     return (shown or failed or list(attempts))[0], len(shown)
 
 

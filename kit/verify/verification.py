@@ -69,7 +69,7 @@ class Verification:
     @property
     def broke(self) -> bool:
         """Is no fix verified, and at least one undecided?"""
-        return not self.verified and any(one.verdict == "undecided" for one in self.fixes)
+        return not self.verified and any(fix.verdict == "undecided" for fix in self.fixes)
 
 
 @interruptible
@@ -123,7 +123,7 @@ def verify(
             says = f"fix {number} of {len(names)}, {one.name}: {held}, {one.verdict}{why}"
             progress(Step(says, "fixes", number + 1, len(names) + 1))
     fixes = tuple(results[name] for name in names)
-    return Verification(control, True, fixes, tuple(one.name for one in fixes if one.verdict == "cures"))
+    return Verification(control, True, fixes, tuple(fix.name for fix in fixes if fix.verdict == "cures"))
 
 
 def attempt(incident: Incident, fix: str | None = None, once: bool = False) -> Attempt:
@@ -132,7 +132,7 @@ def attempt(incident: Incident, fix: str | None = None, once: bool = False) -> A
     :param once: also where the incident may be a race, and did not show
     """
     changes = [] if fix is None else incident.changes_of(fix)
-    names = tuple(one.name if isinstance(one, Path) else f"commit {one}" for one in changes)
+    names = tuple(change.name if isinstance(change, Path) else f"commit {change}" for change in changes)
     names += incident.fixes[fix].settings_shown if fix is not None else ()
     if fix is None:
         looked = look_until_shown(incident, checks=True, times=1 if once else TIMES)
@@ -168,7 +168,9 @@ class _Runs:
         tried = [first, *(_of_fix(self.incident, name, future) for future in self.of_fixes[name])]
         worst, shown = of_runs(tried, lambda one: still_there(self.incident, one.trace, self.control.trace))
         result = judge_fix(self.incident, name, worst, self.control)
-        return replace(result, because=with_rates(result.because, shown, sum(one.reproduced for one in controls)))
+        return replace(
+            result, because=with_rates(result.because, shown, sum(control.reproduced for control in controls))
+        )
 
 
 def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt:
@@ -199,10 +201,10 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
 
     One that it had caught counts where it now fails a step.
     """
-    if any(one.kind == "gone" and one.ok is False for one in fix.checks):
+    if any(check.kind == "gone" and check.ok is False for check in fix.checks):
         return ()
     failed = {step.error for step in control.trace.steps}
-    passed = {str(one.error) for one in control.trace.swallowed}
+    passed = {str(error.error) for error in control.trace.swallowed}
     found: dict[str, Frame | None] = {}
     for step in fix.trace.steps:
         if (
@@ -213,9 +215,9 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
         ):
             frames = step.exception.frames if step.exception is not None else ()
             found.setdefault(step.error, next((f for f in reversed(frames) if f.application), None))
-    for one in fix.trace.swallowed:
-        if str(one.error) not in passed:
-            found.setdefault(str(one.error), one.site)
+    for error in fix.trace.swallowed:
+        if str(error.error) not in passed:
+            found.setdefault(str(error.error), error.site)
     for judged in fix.trace.judged if not found else ():
         if judged["error"] is not None:
             found.setdefault(f"configure_mappers(): {judged['error']}", None)
@@ -224,7 +226,7 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
 
 def _gone(incident: Incident, tried: Attempt) -> CheckResult:
     shown = incident.expect.error or "the incident"
-    where = [f"{one.error} at {one.second.site}" for one in tried.trace.conflicts]
+    where = [f"{conflict.error} at {conflict.second.site}" for conflict in tried.trace.conflicts]
     seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"not seen any more: {shown}"
     unseen = tried.uncompiled or (tried.trace.broke if tried.trace.cut else None)
     if unseen and not tried.reproduced:
@@ -242,7 +244,7 @@ def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
         implied.append(judge_mappers(tried.trace, incident_tables(incident, control.trace)))
     if "clean_start" not in asked:
         # What was swallowed before and has nothing to do with the incident stays allowed.
-        known = [str(one.error) for one in control.trace.swallowed] if not tried.reproduced else []
+        known = [str(error.error) for error in control.trace.swallowed] if not tried.reproduced else []
         implied.append(judge_start(tried.trace, known))
     tables = incident_tables(incident, control.trace)
     kept = tuple(one for one in implied if one.ok is not None or tried.trace.cut)
@@ -268,15 +270,15 @@ def _hidden(incident: Incident, tried: Attempt, control: Attempt, tables: Sequen
 
 def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
     """A table of the incident that two definitions share now: its columns are merged, or one set is dropped."""
-    for one in tried.trace.registrations:
-        if one.table in tables and one.outcome in ("extended", "kept"):
-            first = tried.trace.holder(one)
-            if first and first.outcome != "reflected" and first.site != one.site:
-                what = "adds its columns to" if one.outcome == "extended" else "is ignored in favour of"
-                again = one_place(first, one)
-                seen = f"{again}: at {one.site} the second {what} the first" if again else None
-                seen = f"table {one.table}: {seen or f'the definition at {one.site} {what} the one at {first.site}'}"
-                return (CheckResult("one definition a table", False, seen, (one.table,), "definitions"),)
+    for registration in tried.trace.registrations:
+        if registration.table in tables and registration.outcome in ("extended", "kept"):
+            first = tried.trace.holder(registration)
+            if first and first.outcome != "reflected" and first.site != registration.site:
+                what = "adds its columns to" if registration.outcome == "extended" else "is ignored in favour of"
+                again = one_place(first, registration)
+                seen = f"{again}: at {registration.site} the second {what} the first" if again else None
+                seen = f"table {registration.table}: {seen or f'the definition at {registration.site} {what} the one at {first.site}'}"
+                return (CheckResult("one definition a table", False, seen, (registration.table,), "definitions"),)
     return ()
 
 
@@ -304,7 +306,7 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         return "undecided", f"the run broke before it could tell: {trace.broke}"
     if trace.broke and not control.trace.broke:
         return "breaks", f"the run broke: {trace.broke}"
-    before = {one.check: one.ok for one in control.checks}
+    before = {check.check: check.ok for check in control.checks}
     broken = [_in_short(c) for c in checks if c.ok is False and before.get(c.check) and c.kind not in _STATE]
     worked = {step.number for step in control.trace.steps if step.ok}
     broken += [
@@ -312,9 +314,9 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     ]
     if broken:
         return "breaks", "what worked no longer does: " + broken[0]
-    failed = [one for one in checks if one.ok is False and not shared(one, control.checks)]
-    told_apart = [one for one in checks if one.ok is False and one not in failed]
-    unasked = [one for one in checks if one.ok is None]
+    failed = [check for check in checks if check.ok is False and not shared(check, control.checks)]
+    told_apart = [check for check in checks if check.ok is False and check not in failed]
+    unasked = [check for check in checks if check.ok is None]
     if not failed and not unasked:
         held = f"all {len(checks)} checks pass"
         if told_apart:
@@ -339,9 +341,9 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
 
 def _caught(trace: Trace) -> str:
     """Told where nothing fails for the incident any more, and it is there all the same: it was not gone, to be hidden."""
-    swallowed = {str(one.error) for one in trace.swallowed}
+    swallowed = {str(error.error) for error in trace.swallowed}
     quiet = swallowed and all(step.ok for step in trace.steps)
-    return ", and only swallowed" if quiet and all(one.error in swallowed for one in trace.conflicts) else ""
+    return ", and only swallowed" if quiet and all(conflict.error in swallowed for conflict in trace.conflicts) else ""
 
 
 def _in_short(check: CheckResult) -> str:

@@ -157,7 +157,7 @@ def _step(row: dict, loaded: int) -> Part:
             more,
         ),
     ]
-    body = items(one for one in facts if one is not None)
+    body = items(fact for fact in facts if fact is not None)
     return fold(top, body, open=row["first_wrong"], group="kit-imports", kind="kit-step")
 
 

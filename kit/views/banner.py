@@ -236,7 +236,7 @@ def _change(
     for path in incident.fixes[fix.name].patches:
         parts += patch_of(incident, path, most=_MOST_LINES if len(parts) < 3 else 0)
     if len(cures) > 1:
-        parts.append(para(f"So {'does' if len(cures) == 2 else 'do'} {listed([one.name for one in cures[1:]])}."))
+        parts.append(para(f"So {'does' if len(cures) == 2 else 'do'} {listed([cure.name for cure in cures[1:]])}."))
     return parts
 
 

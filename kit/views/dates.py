@@ -46,10 +46,10 @@ def dates_picture(told: Postmortem, history: "History | None") -> Dates | None:
     moments = _moments(told, history)
     if len(moments) < 2:
         return None
-    came = next((one.when for one in moments if one.kind == "came"), None)
-    went = next((one.when for one in moments if one.kind == "went"), None)
+    came = next((moment.when for moment in moments if moment.kind == "came"), None)
+    went = next((moment.when for moment in moments if moment.kind == "went"), None)
     span = (came, went or moments[-1].when) if came is not None else None
-    alternative = "Time line. " + "; ".join(f"{one.at}: {one.what}" for one in moments) + "."
+    alternative = "Time line. " + "; ".join(f"{moment.at}: {moment.what}" for moment in moments) + "."
     caption = (
         "A dot: what people recorded. A square: the commit that introduced the incident, and the one that fixed it."
     )
@@ -66,7 +66,7 @@ def _moments(told: Postmortem, history: "History | None") -> list[Moment]:
     commits = [one.when for one in found]
     for event in told.timeline:
         when = _read(event.at)
-        if when is not None and not any(abs((when - one).total_seconds()) < 120 for one in commits):
+        if when is not None and not any(abs((when - commit).total_seconds()) < 120 for commit in commits):
             found.append(Moment(when, event.at, event.what.replace("`", ""), "event"))
     found.sort(key=lambda one: (one.when, one.kind))
     return [one for one in found if one.kind != "event"] if len(found) > _MOST else found
@@ -108,7 +108,7 @@ def _level(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
     """From left to right in equal steps: the date above the line, what happened below it."""
     step, axis, size = (wide - 40) / len(moments), 34, 11
     letters = int(step / (size * 0.62)) - 1
-    texts = [_wrapped(plain(one.what, letters * _LINES), letters) for one in moments]
+    texts = [_wrapped(plain(moment.what, letters * _LINES), letters) for moment in moments]
     high = axis + 22 + 14 * max(map(len, texts))
 
     def x(number: int) -> float:

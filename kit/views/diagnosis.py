@@ -40,7 +40,10 @@ def mechanism(diagnosis: Diagnosis) -> Shown:
     named = {"none": "No fault of this family", "undecided": "Undecided"}.get(finding.mechanism)
     top = para(strong(named)) if named else para("The mechanism is ", strong(finding.mechanism), ".")
     broke = str(diagnosis.trace.broke)
-    because = ["the run broke, for the reason in the verdict" if one == broke else one for one in finding.because]
+    because = [
+        "the run broke, for the reason in the verdict" if sentence == broke else sentence
+        for sentence in finding.because
+    ]
     parts = [top, items(map(with_places, because))]
     if advised := advice_on(finding.mechanism):
         parts.append(para(strong("What to do. "), advised))
@@ -161,8 +164,8 @@ def hypotheses(diagnosis: Diagnosis) -> Shown:
     """Each hypothesis with the experiment that could refute it, the verdict and its evidence."""
     if not diagnosis.hypotheses:
         return absent("Nobody wrote down a hypothesis, and no table was registered twice.")
-    people = [one for one in diagnosis.hypotheses if one.of == "people"]
-    added = [one for one in diagnosis.hypotheses if one.of == "kit"]
+    people = [hypothesis for hypothesis in diagnosis.hypotheses if hypothesis.of == "people"]
+    added = [hypothesis for hypothesis in diagnosis.hypotheses if hypothesis.of == "kit"]
     parts = [_tested("What people believed", people)] if people else []
     parts += [_tested("Further hypotheses that fit the trace", added)] if added else []
     return Shown(parts)
@@ -175,8 +178,8 @@ def _tested(caption: str, tested: list[Tested]) -> Part:
     return stack(shown, fold("The experiments that decided", tried))
 
 
-def _verdict(one: Tested) -> Part:
-    return word(_VERDICTS[one.verdict], one.verdict, one.verdict, one.verdict)
+def _verdict(tested: Tested) -> Part:
+    return word(_VERDICTS[tested.verdict], tested.verdict, tested.verdict, tested.verdict)
 
 
 def smallest(diagnosis: Diagnosis) -> Shown:
@@ -195,20 +198,20 @@ def smallest(diagnosis: Diagnosis) -> Shown:
 def static_and_run(diagnosis: Diagnosis) -> Shown:
     """The import statements in the code against the imports that ran: what never ran, and what ran without a statement."""
     graph = import_graph(diagnosis.trace, diagnosis.conflict)
-    names = {one.key: one.module for one in graph.modules}
+    names = {module.key: module.module for module in graph.modules}
     # By file, not by name: what a library executes (Alembic's env.py) runs under a name of its own.
     edges = list(graph.edges)
     ran = {(e.file, names[e.imported]) for e in edges}
-    loaded = {one.file for one in graph.modules}
+    loaded = {module.file for module in graph.modules}
     statements = diagnosis.looked.statements
-    written = {(one.file, one.imported) for one in statements}
-    never = [one for one in statements if (one.file, one.imported) not in ran]
+    written = {(statement.file, statement.imported) for statement in statements}
+    never = [statement for statement in statements if (statement.file, statement.imported) not in ran]
     never.sort(key=lambda one: (one.file not in loaded, one.file, one.line))
     # An import of a.b executes the package a too, and says so.
     below = {
-        (one.file, one.line, package)
-        for one in statements
-        for package in accumulate(one.imported.split("."), "{}.{}".format)
+        (statement.file, statement.line, package)
+        for statement in statements
+        for package in accumulate(statement.imported.split("."), "{}.{}".format)
     }
     unsaid = [
         e

@@ -178,12 +178,12 @@ def claimed(history: History) -> Shown:
     if not history.claims:
         return absent("No commit after the one that introduced it claims to be the fix.")
     rows, wrong = [], []
-    for one in history.claims:
-        good = one.verdict == "fixed it"
+    for claim in history.claims:
+        good = claim.verdict == "fixed it"
         if not good:
             wrong.append(len(rows))
-        verdict = word(None if one.verdict == "undecided" else good, one.verdict, one.verdict, one.verdict)
-        rows.append((named(one.commit), one.because, one.before, one.after, verdict))
+        verdict = word(None if claim.verdict == "undecided" else good, claim.verdict, claim.verdict, claim.verdict)
+        rows.append((named(claim.commit), claim.because, claim.before, claim.after, verdict))
     head = ("commit", "why it counts as a claim", "before it", "with it", "so it")
     return Shown([table("Commits that claim the fix", head, rows, marked=wrong)])
 

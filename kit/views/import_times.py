@@ -33,7 +33,7 @@ def import_timeline(trace: Trace) -> list[Part]:
     bars = _bars(trace)
     if not bars:
         return []
-    slowest = sorted((one for one in bars if one.seconds is not None), key=lambda one: (-one.own, one.module.number))
+    slowest = sorted((bar for bar in bars if bar.seconds is not None), key=lambda bar: (-bar.own, bar.module.number))
     rows = [
         (
             code(one.module.module),
@@ -67,20 +67,20 @@ def _bars(trace: Trace) -> list[Bar]:
     modules = import_graph(trace).modules
     if not modules:
         return []
-    ran = {one.key: trace.import_of(one.key) for one in modules}
+    ran = {module.key: trace.import_of(module.key) for module in modules}
     start = min(one.began for one in ran.values())
     inside: dict[int, float] = {}
     depth: dict[int, int] = {}
-    for one in modules:
-        outer = _outer(trace, one.key)
-        depth[one.key] = depth.get(outer, -1) + 1
+    for module in modules:
+        outer = _outer(trace, module.key)
+        depth[module.key] = depth.get(outer, -1) + 1
         if outer is not None:
-            inside[outer] = inside.get(outer, 0.0) + (ran[one.key].seconds or 0.0)
+            inside[outer] = inside.get(outer, 0.0) + (ran[module.key].seconds or 0.0)
     found = []
-    for one in modules:
-        seconds = ran[one.key].seconds
-        own = max(0.0, (seconds or 0.0) - inside.get(one.key, 0.0))
-        found.append(Bar(one, depth[one.key], (ran[one.key].began - start) / 1e9, seconds, own))
+    for module in modules:
+        seconds = ran[module.key].seconds
+        own = max(0.0, (seconds or 0.0) - inside.get(module.key, 0.0))
+        found.append(Bar(module, depth[module.key], (ran[module.key].began - start) / 1e9, seconds, own))
     return found
 
 
@@ -94,13 +94,13 @@ def _outer(trace: Trace, key: int) -> int | None:
     return None
 
 
-def _by(one: Module, *, short: bool = False) -> str:
+def _by(module: Module, *, short: bool = False) -> str:
     """The line that led to it: one of the application, or else the library that asked for it."""
-    if one.by is None or one.by.file.startswith("<"):
+    if module.by is None or module.by.file.startswith("<"):
         return ""
-    if not one.by.application:
-        return plain(re.split(r"[/.]", one.by.module or one.by.file)[0], 30)
-    return plain(f"{posixpath.basename(one.by.file) if short else one.by.file}:{one.by.line}", 40)
+    if not module.by.application:
+        return plain(re.split(r"[/.]", module.by.module or module.by.file)[0], 30)
+    return plain(f"{posixpath.basename(module.by.file) if short else module.by.file}:{module.by.line}", 40)
 
 
 def _said(seconds: float | None) -> str:
@@ -115,7 +115,7 @@ def timeline_picture(bars: Sequence[Bar], *, narrow: bool = False) -> str:
     rows = _rows(bars)
     wide, label = (334, 190) if narrow else (1100, 480)
     room = wide - label - (52 if narrow else 78)
-    last = max(one.began + (one.seconds or 0.0) for one in bars) or 1.0
+    last = max(bar.began + (bar.seconds or 0.0) for bar in bars) or 1.0
     high = _HIGH * len(rows) + 34
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}">']
     parts.append('<rect class="ground" width="100%" height="100%" fill="#ffffff"></rect>')

@@ -55,24 +55,31 @@ def collision(trace: Trace, conflict: Conflict | None = None) -> Shown:
 
 def _collisions(trace: Trace, conflicts: Sequence[Conflict], *, columns: bool) -> list[Part]:
     parts: list[Part] = []
-    for one in conflicts[:_MOST_CONFLICTS]:
-        ways = {way.name: way for way in import_graph(trace, one).ways}
-        where = join("Table ", code(one.table), " on the metadata made at ", code(one.metadata.label), ": ", one.error)
-        bodies = [trace.statement(each.site) if each else [] for each in (one.first, one.second)]
-        same = one.first is not None and one.first.site[:2] == one.second.site[:2]
+    for conflict in conflicts[:_MOST_CONFLICTS]:
+        ways = {way.name: way for way in import_graph(trace, conflict).ways}
+        where = join(
+            "Table ",
+            code(conflict.table),
+            " on the metadata made at ",
+            code(conflict.metadata.label),
+            ": ",
+            conflict.error,
+        )
+        bodies = [trace.statement(each.site) if each else [] for each in (conflict.first, conflict.second)]
+        same = conflict.first is not None and conflict.first.site[:2] == conflict.second.site[:2]
         differing = [set(), set()] if same else _differing(*bodies)
         both = [
             _definition(title, trace, each, ways.get(title.lower()), lines, marks)
             for title, each, lines, marks in zip(
-                ("First", "Second"), (one.first, one.second), bodies, differing, strict=True
+                ("First", "Second"), (conflict.first, conflict.second), bodies, differing, strict=True
             )
         ]
         parts += [para(where), beside(*both)]
         if same:
-            parts.append(para(f"Both are {one_place(one.first, one.second)}."))
+            parts.append(para(f"Both are {one_place(conflict.first, conflict.second)}."))
         elif any(differing):
             parts.append(para("≠ marks lines that differ from the other definition.", kind="kit-note"))
-        parts += _columns(one) if columns else []
+        parts += _columns(conflict) if columns else []
     if len(conflicts) > _MOST_CONFLICTS:
         rest = conflicts[_MOST_CONFLICTS:]
         listed = items(join(code(one.table), " again at ", code(one.second.site)) for one in rest[:100])
@@ -81,20 +88,24 @@ def _collisions(trace: Trace, conflicts: Sequence[Conflict], *, columns: bool) -
 
 
 def _definition(
-    title: str, trace: Trace, one: Registration | None, way: Way | None, lines: Sequence, differing: set[int]
+    title: str, trace: Trace, registration: Registration | None, way: Way | None, lines: Sequence, differing: set[int]
 ) -> Part:
-    if one is None:
+    if registration is None:
         return para(strong(title), ": came before the trace began")
     named = (
-        join(", class ", code(one.class_)) if one.class_ else join(", ", code(one.site.name)) if one.site.name else None
+        join(", class ", code(registration.class_))
+        if registration.class_
+        else join(", ", code(registration.site.name))
+        if registration.site.name
+        else None
     )
-    outcome = word(one.outcome not in ("rejected",), one.outcome, one.outcome)
-    top = para(strong(f"{title}: "), code(one.site), named, ", ", outcome)
+    outcome = word(registration.outcome not in ("rejected",), registration.outcome, registration.outcome)
+    top = para(strong(f"{title}: "), code(registration.site), named, ", ", outcome)
     steps = " → ".join(str(stop.frame) for stop in way.stops[:-1]) if way else ""
     by = para("by ", code(steps)) if steps else None
     if not lines:
         return stack(top, by, para("The source is not at hand."))
-    shown = source(lines[:_MOST_LINES], marked=[one.site.line], differing=differing)
+    shown = source(lines[:_MOST_LINES], marked=[registration.site.line], differing=differing)
     rest = lines[_MOST_LINES:]
     more = fold(f"{count(len(rest), 'more line')}", source(rest, differing=differing)) if rest else None
     return stack(top, by, shown, more)

@@ -106,13 +106,13 @@ def part(content: Content) -> Part:
 
 
 def join(*contents: Content, between: str = "") -> Part:
-    parts = [part(one) for one in contents if one is not None]
+    parts = [part(content) for content in contents if content is not None]
     return Part(html.escape(between).join(p.html for p in parts), between.join(p.text for p in parts))
 
 
 def stack(*contents: Content) -> Part:
     """Blocks, one below the other."""
-    parts = [part(one) for one in contents if one is not None]
+    parts = [part(content) for content in contents if content is not None]
     return Part("".join(p.html for p in parts), "\n\n".join(p.text for p in parts))
 
 
@@ -188,18 +188,18 @@ def word(ok: bool | None, yes: str = "ok", no: str = "failed", unknown: str = "n
 
 def _joined(pieces: Iterable[str]) -> str:
     shown = ""
-    for one in pieces:
+    for piece in pieces:
         # Not before a mark, and not where there is a space to break at.
-        shown += ("<wbr>" if shown and not shown[-1].isspace() and one[:1].isalnum() else "") + html.escape(one)
+        shown += ("<wbr>" if shown and not shown[-1].isspace() and piece[:1].isalnum() else "") + html.escape(piece)
     return shown
 
 
 def items(contents: Iterable[Content], *, ordered: bool = False, places: Sequence[str] = ()) -> Part:
     """A list; ``places`` are the ids of its items, of the kit's own making."""
-    parts = [part(one) for one in contents]
+    parts = [part(content) for content in contents]
     name = "ol" if ordered else "ul"
     marks = [f"{number}. " if ordered else "- " for number in range(1, len(parts) + 1)]
-    ids = [f' id="{one}"' for one in places] or [""] * len(parts)
+    ids = [f' id="{place}"' for place in places] or [""] * len(parts)
     shown = "".join(f"<li{place}>{one.html}</li>" for place, one in zip(ids, parts, strict=True))
     return Part(f"<{name}>{shown}</{name}>", "\n".join(mark + one.text for mark, one in zip(marks, parts, strict=True)))
 
@@ -359,9 +359,11 @@ def plain_line(line: str, most: int = 300) -> str:
 def beside(*columns: Part) -> Part:
     """Columns side by side where there is room, else one below the other."""
     # The style is for JupyterLab; the page has its own and takes this one out.
-    cells = "".join(f'<div class="kit-column" style="flex:1 1 24em;min-width:0">{one.html}</div>' for one in columns)
+    cells = "".join(
+        f'<div class="kit-column" style="flex:1 1 24em;min-width:0">{column.html}</div>' for column in columns
+    )
     shown = f'<div class="kit-columns" style="display:flex;flex-wrap:wrap;gap:1em">{cells}</div>'
-    return Part(shown, "\n\n".join(one.text for one in columns))
+    return Part(shown, "\n\n".join(column.text for column in columns))
 
 
 def styled(kind: str | None) -> str:

@@ -43,7 +43,7 @@ class _Plot:
         self.moments, self.narrow = moments, narrow
         self.left, self.top, self.wide, self.high = (30, 46, 290, 150) if narrow else (46, 46, 840, 170)
         self.right = 12 if narrow else 24
-        self.most = max(1, *(one.tables for one in moments))
+        self.most = max(1, *(moment.tables for moment in moments))
         self.step = self.wide / len(moments)
         size = f"{self.left + self.wide + self.right} {self.top + self.high + 46}".split()
         self.parts = [f'<svg xmlns="{SVG}" viewBox="0 0 {" ".join(size)}" width="{size[0]}" height="{size[1]}">']

@@ -79,7 +79,7 @@ def _assigned(code: str) -> list[str]:
         statements = ast.parse(code).body
     except SyntaxError:
         return []
-    targets = [target for one in statements if isinstance(one, ast.Assign) for target in one.targets]
+    targets = [target for statement in statements if isinstance(statement, ast.Assign) for target in statement.targets]
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 

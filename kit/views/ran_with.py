@@ -55,7 +55,7 @@ def provenance(
     line = (
         f"Run at {now():%Y-%m-%d %H:%M} UTC"
         + (f", {took:.1f} s in all" if took is not None else "")
-        + "".join(f", {one}" for one in times)
+        + "".join(f", {time}" for time in times)
         + "."
     )
     again = para(*_again(incident))

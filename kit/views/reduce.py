@@ -115,7 +115,7 @@ def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
     left_out = _add_groups(graph, ids, nodes, lines, most, short)
     modules = {m.key: m.module for m in graph.modules}
     end = End(f"table {graph.table}" if graph.table else "error", tuple(rows)) if rows else None
-    groups = tuple(tuple(modules[key] for key in one) for one in graph.cycles)
+    groups = tuple(tuple(modules[key] for key in cycle) for cycle in graph.cycles)
     return Reduced(tuple(nodes), tuple(lines.values()), end, left_out, groups, len(graph.modules))
 
 
@@ -157,9 +157,9 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
     for way in graph.ways:  # a function that was called stands for the module that it is in
         for identity, stop in _drawn(way):
             if isinstance(stop, Stop) and stop.key is None:
-                for one in graph.modules:
-                    if (one.file, one.module) == (stop.frame.file, stop.frame.module):
-                        home.setdefault(one.key, ids[identity])
+                for module in graph.modules:
+                    if (module.file, module.module) == (stop.frame.file, stop.frame.module):
+                        home.setdefault(module.key, ids[identity])
     roots = {node.id for node in nodes if node.role == "root"}
     importers: dict[int, list[int]] = {key: [] for key in graph.lines}
     for importer, here in graph.lines.items():
@@ -172,13 +172,13 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
     on_drawn = {in_cycle.get(key) for key in home} - {None}
     between: dict[str | int, list[Module]] = {}
     outside: dict[str, int] = {}
-    for one in graph.modules:
-        if one.key not in home:
-            cycle = in_cycle.get(one.key)
-            if (one.key in down and one.key in up) or cycle in on_drawn:
-                between.setdefault(_package(one) if cycle is None else cycle, []).append(one)
+    for module in graph.modules:
+        if module.key not in home:
+            cycle = in_cycle.get(module.key)
+            if (module.key in down and module.key in up) or cycle in on_drawn:
+                between.setdefault(_package(module) if cycle is None else cycle, []).append(module)
             else:
-                outside[_package(one)] = outside.get(_package(one), 0) + 1
+                outside[_package(module)] = outside.get(_package(module), 0) + 1
     room = max(1, min(most - len(nodes) - 1, _MOST_GROUPS))
     chosen = sorted(between, key=lambda name: (name not in on_drawn, -len(between[name]), str(name)))
     if len(chosen) > room:  # the smallest are one group together
@@ -190,7 +190,7 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
     for name in sorted(chosen, key=lambda name: between[name][0].number):
         members = between[name]
         node = f"n{len(nodes)}"
-        home.update({one.key: node for one in members})
+        home.update({member.key: node for member in members})
         first, last = members[0].number, members[-1].number
         span = f"imports {first} to {last}" if len(members) > 1 else f"import {first}"
         cycle = name if isinstance(name, int) else None
@@ -202,7 +202,7 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
             title = f"{short.package(name)} ({len(members)} more)"
         else:
             title = f"{len(members)}{' more' if cycle in on_drawn else ''} importing each other"
-        listed = tuple(f"{one.module} (import {one.number})" for one in members[:_MOST_LISTED])
+        listed = tuple(f"{member.module} (import {member.number})" for member in members[:_MOST_LISTED])
         listed += (f"and {len(members) - _MOST_LISTED} more",) if len(members) > _MOST_LISTED else ()
         nodes.append(Node(node, "group", title, span, ", ".join(listed), GROUPS, cycle, listed))
     cycle_of = {node.id: node.cycle for node in nodes if node.cycle is not None}

@@ -37,26 +37,27 @@ def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict
         "reproduced": reproduced,
         "steps": [
             {
-                "step": str(one),
-                "ok": one.ok,
-                "error": one.error,
-                "seconds": None if one.seconds is None else round(one.seconds, 3),
+                "step": str(step),
+                "ok": step.ok,
+                "error": step.error,
+                "seconds": None if step.seconds is None else round(step.seconds, 3),
             }
-            for one in trace.steps
+            for step in trace.steps
         ],
         "registrations": [registration(one) for one in trace.registrations if one.application],
         "conflicts": [
             {
-                "table": one.table,
-                "metadata": one.metadata.label,
-                "error": one.error,
-                "first": registration(one.first) if one.first else None,
-                "second": registration(one.second),
+                "table": conflict.table,
+                "metadata": conflict.metadata.label,
+                "error": conflict.error,
+                "first": registration(conflict.first) if conflict.first else None,
+                "second": registration(conflict.second),
             }
-            for one in trace.conflicts
+            for conflict in trace.conflicts
         ],
         "swallowed": [
-            {"error": str(one.error), "site": site(one.site), "chain": chain(one.chain)} for one in trace.swallowed
+            {"error": str(error.error), "site": site(error.site), "chain": chain(error.chain)}
+            for error in trace.swallowed
         ],
         "refused": list(trace.refused),
         "broke": trace.broke and str(trace.broke),
@@ -81,15 +82,15 @@ def verify_report(incident: Incident, verification: Verification) -> dict[str, A
         },
         "fixes": [
             {
-                "name": one.name,
-                "claim": one.claim,
-                "patches": list(one.patches),
-                "verdict": one.verdict,
-                "because": one.because,
-                "checks": _checks(one.checks),
-                "met": [{"error": error, "site": site(frame)} for error, frame in met(one, control)],
+                "name": fix.name,
+                "claim": fix.claim,
+                "patches": list(fix.patches),
+                "verdict": fix.verdict,
+                "because": fix.because,
+                "checks": _checks(fix.checks),
+                "met": [{"error": error, "site": site(frame)} for error, frame in met(fix, control)],
             }
-            for one in verification.fixes
+            for fix in verification.fixes
         ],
         "verified": list(verification.verified),
         "provenance": control.trace.provenance,
@@ -133,7 +134,7 @@ def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
         "masked": [
             {"error": str(one.error), "site": site(one.site), "follows": one.follows} for one in diagnosis.masked
         ],
-        "hypotheses": [asdict(one) for one in diagnosis.hypotheses],
+        "hypotheses": [asdict(hypothesis) for hypothesis in diagnosis.hypotheses],
         "smallest": [str(step) for step in smallest.steps] if smallest else [],
         "smallest_command": smallest.command if smallest else None,
         "unseen": [
@@ -155,31 +156,31 @@ def triage_report(incident: Incident, triage: "Triage") -> dict[str, Any]:
         "error": redact(str(triage.traceback.error)),
         "frames": [
             {
-                "file": one.frame.file,
-                "line": one.frame.line,
-                "text": redact(one.frame.text) if one.frame.text else None,
-                "matches": one.matches,
-                "function": one.frame.function,
-                "there": redact(one.differs.there) if one.differs and one.differs.there else None,
-                "stands_at": list(one.differs.stands_at) if one.differs else [],
+                "file": frame.frame.file,
+                "line": frame.frame.line,
+                "text": redact(frame.frame.text) if frame.frame.text else None,
+                "matches": frame.matches,
+                "function": frame.frame.function,
+                "there": redact(frame.differs.there) if frame.differs and frame.differs.there else None,
+                "stands_at": list(frame.differs.stands_at) if frame.differs else [],
             }
-            for one in triage.frames
+            for frame in triage.frames
         ],
         "worktree_matches": triage.worktree_matches,
-        "builds": [one.sha for one in triage.builds],
-        "commits": [_commit(one) for one in triage.builds],
+        "builds": [build.sha for build in triage.builds],
+        "commits": [_commit(build) for build in triage.builds],
         "excluded": [
             {
                 "side": one.side,
                 "count": one.count,
                 "nearest": _commit(one.nearest),
-                "differs": [_differs(each) for each in one.differs],
+                "differs": [_differs(differ) for differ in one.differs],
             }
             for one in triage.excluded
         ],
         "deductions": [
-            {"says": redact(one.says), "because": redact(one.because), "decided": one.decided}
-            for one in triage.deductions
+            {"says": redact(deduction.says), "because": redact(deduction.because), "decided": deduction.decided}
+            for deduction in triage.deductions
         ],
         "tracebacks": [
             {"error": redact(str(one.error)), "line": one.line, "times": one.times}
@@ -206,8 +207,8 @@ def history_report(incident: Incident, history: "History") -> dict[str, Any]:
         "runs": history.runs,
         "kept": history.kept,
         "commits": [
-            {**_commit(one.commit), "verdict": one.verdict, "because": one.because, "kept": one.kept}
-            for one in history.builds
+            {**_commit(build.commit), "verdict": build.verdict, "because": build.because, "kept": build.kept}
+            for build in history.builds
         ],
         "range": {"first": history.first, "last": history.last.sha, "commits": history.commits},
         "because": {name: one.because for name, one in boundaries.items()},
@@ -216,14 +217,14 @@ def history_report(incident: Incident, history: "History") -> dict[str, Any]:
         "changes": {name: _change(one) for name, one in changes.items()},
         "claims": [
             {
-                **_commit(one.commit),
-                "verdict": one.verdict,
-                "because": one.because,
-                "message": one.says,
-                "before": one.before,
-                "after": one.after,
+                **_commit(claim.commit),
+                "verdict": claim.verdict,
+                "because": claim.because,
+                "message": claim.says,
+                "before": claim.before,
+                "after": claim.after,
             }
-            for one in history.claims
+            for claim in history.claims
         ],
         "notes": list(history.notes),
     }
@@ -268,7 +269,7 @@ def site(frame: Frame | None) -> dict[str, Any] | None:
 
 
 def _checks(results) -> list[dict[str, Any]]:
-    return [{"check": one.check, "ok": one.ok, "seen": one.seen} for one in results]
+    return [{"check": result.check, "ok": result.ok, "seen": result.seen} for result in results]
 
 
 def why_report(name: str, events: Sequence[Event]) -> dict[str, Any]:

@@ -72,7 +72,9 @@ def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool
         follows = " (follows from an earlier one)" if error.follows else ""
         lines.append(f"hidden behind it: {error.error} at {error.site}{follows}")
     lines += _more(len(diagnosis.masked), most, "hidden behind it")
-    lines += [f"{one.verdict}: {one.claim}\n    {one.evidence}" for one in diagnosis.hypotheses]
+    lines += [
+        f"{hypothesis.verdict}: {hypothesis.claim}\n    {hypothesis.evidence}" for hypothesis in diagnosis.hypotheses
+    ]
     lines += [f"smallest reproduction: {smallest.command or smallest.note}"] if smallest else []
     lines += _unseen(diagnosis.unseen, most)
     if verbose and finding.against:

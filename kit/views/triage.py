@@ -32,19 +32,25 @@ def made_by(triage: Triage) -> Shown:
 def frames(triage: Triage) -> Shown:
     """Each frame of the application: does its line stand in the work tree, and what is there if not."""
     rows, wrong = [], []
-    for one in triage.frames:
-        if one.matches is False:
+    for frame in triage.frames:
+        if frame.matches is False:
             wrong.append(len(rows))
-        differs = one.differs
+        differs = frame.differs
         there = (
             ""
             if differs is None
             else join(code(redact(differs.there)) if differs.there is not None else "no such line or file")
         )
         at = ", ".join(map(str, differs.stands_at)) if differs else ""
-        place = code(f"{one.frame.file}:{one.frame.line}")
+        place = code(f"{frame.frame.file}:{frame.frame.line}")
         rows.append(
-            (place, code(redact(one.frame.text or "")), word(one.matches, "stands", "differs", "undecided"), there, at)
+            (
+                place,
+                code(redact(frame.frame.text or "")),
+                word(frame.matches, "stands", "differs", "undecided"),
+                there,
+                at,
+            )
         )
     head = ("frame", "in the log", "work tree", "what it reads there", "the text is in line")
     return Shown(
@@ -77,14 +83,14 @@ def builds(triage: Triage) -> Shown:
             f"{one.count} commits, the nearest ",
             named(one.nearest),
         )
-        parts += [para(top), items(redact(str(each)) for each in one.differs)]
+        parts += [para(top), items(redact(str(differ)) for differ in one.differs)]
     return Shown(parts)
 
 
 def deductions(triage: Triage) -> Shown:
     """What follows, each sentence with its reason."""
     rows = [
-        (one.says, word(one.decided or None, "follows", unknown="undecided"), redact(one.because))
-        for one in triage.deductions
+        (deduction.says, word(deduction.decided or None, "follows", unknown="undecided"), redact(deduction.because))
+        for deduction in triage.deductions
     ]
     return Shown([table("What follows without running anything", ("sentence", "state", "because"), rows)])

@@ -185,9 +185,9 @@ def _tables(trace: Trace) -> int:
     """Distinct tables: one that several processes define is one."""
     return len(
         {
-            (one.metadata.label, one.table)
-            for one in trace.registrations
-            if one.application and one.outcome == "registered" and not one.removed
+            (registration.metadata.label, registration.table)
+            for registration in trace.registrations
+            if registration.application and registration.outcome == "registered" and not registration.removed
         }
     )
 
