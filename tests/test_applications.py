@@ -15,7 +15,9 @@ from miniatures import APPLICATIONS, EXPECTED, FAMILIES, PAIRS, SOURCES, digest,
 from showing import active
 
 from kit import views
-from kit.diagnose.diagnosis import diagnose, find_mechanism, look_at
+from kit.diagnose.decision import find_mechanism
+from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.looked import look_at
 from kit.incident.load import load
 from kit.trace.judged import judge_start
 from kit.verify.verification import verify
