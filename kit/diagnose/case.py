@@ -16,6 +16,7 @@ from ..incident.revisions import Revision
 from ..incident.source import Named, Statement
 from ..incident.variables import Reading
 from ..startup.migrations import Migrations
+from ..trace.expected import expected_error
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Registration, Site, application_frames
 
@@ -125,7 +126,7 @@ class Case:
 
         An error that was swallowed is none of them, unless it is what the incident names or a step's failure comes of it.
         """
-        expected = self.incident.expect.error if self.incident is not None else None
+        expected = expected_error(self.incident) if self.incident is not None else None
         swallowed = [error.error for error in self.trace.swallowed]
         final = [step.exception for step in self.trace.steps if step.ok is False and step.exception is not None]
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..base.errors import KitError
-from ..base.redact import redact
 from ..incident.builds import builds_of
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
@@ -26,7 +25,7 @@ class Seen:
     @property
     def sentence(self) -> str:
         how = "was taken out by" if self.removed else "is on another branch, last in"
-        return f"{self.file} {how} commit {self.commit[:9]} ({redact(self.subject)})"
+        return f"{self.file} {how} commit {self.commit[:9]} ({self.subject})"
 
 
 def last_seen(incident: Incident | None, revision: str) -> Seen | None:
