@@ -143,11 +143,14 @@ def _questions(commands) -> None:
     one = _command(commands, "verify", _verify, "try each fix against each check, and the build without a fix")
     _takes_traces(one, judge_saved=False)
     one.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
-    _command(
+    one = _command(
         commands,
         "propose",
         _propose,
         "write fixes, try each, and show the ones that hold; -o names a folder for the patches",
+    )
+    one.add_argument(
+        "--show-maskers", action="store_true", help="also run what only hides the error, to show what it hides"
     )
     one = _command(
         commands, "triage", _triage, "say from a log alone which builds can have made it, without running anything"
@@ -322,11 +325,16 @@ def _propose(options) -> int:
     from .base.redact import redacted
     from .incident.load import load
     from .verify.propose import propose
-    from .views.proposals import proposals_lines, proposals_report, write_proposals
+    from .views.proposals import first_lines, proposals_lines, proposals_report, write_proposals
 
     incident = load(options.incident)
+
+    def at_once(proposal) -> None:
+        if not options.json:
+            print(_plain("\n".join(first_lines(proposal))), flush=True)
+
     with _progress() as say:
-        proposals = propose(incident, progress=say)
+        proposals = propose(incident, show_maskers=options.show_maskers, progress=say, verified=at_once)
     lines = proposals_lines(proposals)
     if options.output:
         lines += write_proposals(proposals, Path(options.output).expanduser(), incident)
