@@ -56,6 +56,7 @@ class Broken:
     :ivar sources: path to text of every file of the application that can be read as text
     :ivar agrees: of two definitions the one that the migrations agree with, ``first`` or ``second``; None: they do not tell
     :ivar failing: paths of HTTP checks that were answered 404
+    :ivar created: the tables that the revisions alone make, each with its columns
     """
 
     incident: Incident
@@ -66,6 +67,7 @@ class Broken:
     sources: Mapping[str, str]
     agrees: str | None = None
     failing: tuple[str, ...] = ()
+    created: Mapping[str, list[dict]] = field(default_factory=dict)
 
     @property
     def pair(self) -> tuple[Registration, Registration] | None:

@@ -31,7 +31,7 @@ BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
     "half-defined-class": (definitions.choose_before,),
     "half-import-retried": (imports.first_import_succeeds,),
     "metadata-is-reserved": (definitions.rename_reserved,),
-    "ambiguous-class-name-in-registry": (definitions.module_path,),
+    "ambiguous-class-name-in-registry": (definitions.module_path, definitions.own_registries),
     "no-join-condition": (definitions.foreign_key,),
     "model-declared-in-migration-script": (apart.models_apart_from_env,),
     "model-module-not-imported-by-env": (imports.import_models,),

@@ -275,6 +275,21 @@ def module_path(broken: Broken) -> Iterator[Candidate]:
             yield Candidate(f"module-path-{posixpath.basename(posixpath.dirname(file)) or 'here'}", says, {file: new})
 
 
+def own_registries(broken: Broken) -> Iterator[Candidate]:
+    """Bases that have a metadata of their own and share one registry: a registry each, in which the names are unique."""
+    changed: dict[str, str | None] = {}
+    for registration in broken.pair or ():
+        for file, text in broken.sources.items():
+            base = edits_of_classes.base_of(broken.sources.get(registration.site.file, ""), registration.site.line)
+            known = file == registration.site.file or base and re.search(rf"^class {re.escape(base)}\b", text, re.M)
+            new = base and known and edits_of_classes.own_registry(changed.get(file) or text, base)
+            if new:
+                changed[file] = new
+    if changed:
+        says = f"Give the bases in {', '.join(changed)} a registry each, and not only a metadata: a class is looked up by its name in its own one."
+        yield Candidate("own-registries", says, changed)
+
+
 def _around(text: str, line: int) -> str:
     return "\n".join(text.splitlines()[max(0, line - 3) : line + 2])
 

@@ -319,3 +319,30 @@ def before_statement(text: str, number: int, statement: str) -> str:
     """Put a statement before one of the top level."""
     tree = Module(text).tree
     return tree.with_changes(body=[*tree.body[:number], cst.parse_statement(statement), *tree.body[number:]]).code
+
+
+def own_registry(text: str, base: str) -> str | None:
+    """``class Base(SQLModel): metadata = MetaData()`` with a registry that holds this metadata, in place of it alone."""
+
+    class Own(cst.CSTTransformer):
+        def leave_ClassDef(self, original, updated):
+            made = [node for node in updated.body.body if _binds(node, "metadata")]
+            if (
+                updated.name.value != base
+                or not made
+                or any(one.keyword and one.keyword.value == "registry" for one in updated.keywords)
+            ):
+                return updated
+            value = made[0].body[0].value
+            inner = (
+                f"metadata={cst.Module([]).code_for_node(value)}" if isinstance(value, cst.Call) and value.args else ""
+            )
+            keyword = cst.Arg(cst.parse_expression(f"registry({inner})"), keyword=cst.Name("registry"), equal=_EQUAL)
+            left = [node for node in updated.body.body if node is not made[0]] or [cst.parse_statement("pass")]
+            return updated.with_changes(
+                keywords=[*updated.keywords, keyword], body=updated.body.with_changes(body=left)
+            )
+
+    new = changed(text, Own())
+    new = new and with_name_of(new, "sqlalchemy.orm", "registry")
+    return new and without_unused_imports(new, text)

@@ -4,6 +4,8 @@ Each takes a text and gives the new one, or None where it would change nothing.
 """
 
 import ast
+import re
+from collections.abc import Mapping, Sequence
 
 import libcst as cst
 from libcst import matchers as m
@@ -82,3 +84,46 @@ def reflect_apart(text: str, line: int) -> str | None:
     new = changed(text, Apart())
     new = new and with_name_of(new, "sqlalchemy", "MetaData")
     return new and without_unused_imports(new, text)
+
+
+def table_of_columns(name: str, columns: Sequence[Mapping], metadata: str, asked: str) -> str | None:
+    """A module that declares a table as the revisions make it; None where a type has no name that SQLAlchemy itself gives.
+
+    :param columns: ``[{name, type, nullable, primary_key, unique, index, server_default, foreign_keys}]``
+    :param metadata: the expression of the metadata, for which ``asked`` is the import
+    """
+    lines = []
+    for column in columns:
+        if column["type"].partition("(")[0] not in _TYPES:
+            return None
+        parts = [f'"{column["name"]}"', f"sa.{column['type'].removesuffix('()')}"]
+        parts += [f'sa.ForeignKey("{key}")' for key in column["foreign_keys"]]
+        parts += [f"{flag}=True" for flag in ("primary_key", "unique", "index") if column[flag]]
+        parts += ["nullable=False"] if not column["nullable"] and not column["primary_key"] else []
+        parts += (
+            [f"server_default=sa.text({column['server_default']!r})"] if column["server_default"] is not None else []
+        )
+        lines.append(f"    sa.Column({', '.join(parts)}),\n")
+    variable = re.sub(r"\W", "_", name)
+    head = f"import sqlalchemy as sa\n\n{asked}\n\n{variable} = sa.Table(\n"
+    return head + f'    "{name}",\n    {metadata},\n' + "".join(lines) + ")\n"
+
+
+_TYPES = {
+    *(
+        "BIGINT",
+        "BINARY",
+        "BLOB",
+        "BOOLEAN",
+        "CHAR",
+        "DATE",
+        "DATETIME",
+        "DECIMAL",
+        "DOUBLE",
+        "FLOAT",
+        "INTEGER",
+        "JSON",
+        "NUMERIC",
+    ),
+    *("NVARCHAR", "REAL", "SMALLINT", "TEXT", "TIME", "TIMESTAMP", "UUID", "VARBINARY", "VARCHAR"),
+}

@@ -20,8 +20,8 @@ def define_once(broken: Broken) -> Iterator[Candidate]:
     yield from _table_of_its_own(broken, registration)
     yield from _wider_fixture(broken, registration)
     for number, (file, function, line) in enumerate(_functions(broken, registration)[:2]):
-        if re.search(rf"async def {function}\b", broken.sources[file]):
-            continue  # a coroutine can be awaited once
+        if re.search(rf"async def {function}\b|^[ \t]*@[^\n]+\n[ \t]*def {function}\b", broken.sources[file], re.M):
+            continue  # a coroutine can be awaited once; what a decorator makes of a function is not known
         new = edits.decorate(broken.sources[file], function, line, "functools.cache")
         new = new and edits_of_imports.import_plainly(new, "functools")
         if new is not None:

@@ -4,11 +4,12 @@ import ast
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ...diagnose.case import Place
-from . import edits, edits_of_functions, edits_of_imports
+from . import edits, edits_of_classes, edits_of_functions, edits_of_imports, edits_of_metadata
 from .broken import Broken, Candidate
-from .statements import Module, parsed
+from .statements import Module, names_read, parsed
 
 
 def import_models(broken: Broken) -> Iterator[Candidate]:
@@ -19,6 +20,41 @@ def import_models(broken: Broken) -> Iterator[Candidate]:
         env, text = changed
         says = f"Import {', '.join(dict.fromkeys(files))} in {env}: autogenerate and check then see their tables."
         yield Candidate("import-in-env", says, {env: text})
+    yield from _declared_too(broken, changed)
+
+
+def _declared_too(broken: Broken, imported: tuple[str, str] | None) -> Iterator[Candidate]:
+    """Tables that a revision makes and no model has: declare them as the revision does, beside the models that are imported."""
+    env = imported[0] if imported is not None else env_of(broken.sources)
+    text = imported[1] if imported is not None else broken.sources.get(env or "", "")
+    target = edits_of_metadata.target_of(text)
+    base = (target or "").partition(".")[0]
+    home = next(
+        (n.module for n in parsed(text).body if isinstance(n, ast.ImportFrom) and base in {a.name for a in n.names}),
+        None,
+    )
+    owner = (
+        next((f for f in broken.sources if f.endswith(".py") and broken.module_of(f) == home), None) if home else None
+    )
+    changed: dict[str, str | None] = {}
+    for place in broken.sites("made by a migration, in no model") if owner else ():
+        table = re.sub(r"\W", "_", place.name or "table")
+        file = posixpath.join(posixpath.dirname(owner), f"{table}.py")
+        columns = broken.created.get(place.name or "", ())
+        asked = f"from {home} import {base}"
+        own = edits_of_metadata.table_of_columns(place.name or "", columns, target, asked) if columns else None
+        if own is None or file in broken.sources:
+            return
+        changed[file] = own
+        statement = f"import {'.'.join([*home.split('.')[:-1], table])}  # noqa: F401"
+        text = edits.add_import(text, statement, after=lambda asked: asked.split(".")[0] == home.split(".")[0]) or text
+    if changed:
+        names = ", ".join(place.name or "" for place in broken.sites("made by a migration, in no model"))
+        says = (
+            f"Import in {env} the models that it misses, and declare {names} as the revision makes it: no model has it. "
+            "Whether it is still wanted is for you to decide; nothing is dropped."
+        )
+        yield Candidate("import-and-declare", says, {**changed, env: text})
 
 
 def imported_in_env(broken: Broken, files: Iterable[str]) -> tuple[str, str] | None:
@@ -69,7 +105,7 @@ def import_class(broken: Broken) -> Iterator[Candidate]:
 def break_cycle(broken: Broken) -> Iterator[Candidate]:
     """Modules that import each other: put the name that both need into a module of its own, or import it where it is used."""
     places = [place for place in broken.sites() if place.file in broken.sources]
-    yield from _unknotted(broken, places)
+    yield from unknotted(broken, places)
 
 
 def first_import_succeeds(broken: Broken) -> Iterator[Candidate]:
@@ -82,7 +118,7 @@ def first_import_succeeds(broken: Broken) -> Iterator[Candidate]:
     places = [Place.of("asks", frame) for frame in frames if frame.file in broken.sources]
     inner = [place for place in places if place.file == file] or places[:1]
     if "ImportError" in failed[0].error.type:
-        yield from _unknotted(broken, places)
+        yield from unknotted(broken, places)
     for place in inner:
         yield from _when_needed(broken, place)
 
@@ -117,7 +153,8 @@ def _asks(text: str, module: str, names: Iterable[str]) -> bool:
     return False
 
 
-def _unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
+def unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
+    """For the import statements of a cycle: the name apart, the import where it is used, or at the end."""
     for place in places:
         text = broken.sources[place.file]
         asked = _import_at(text, place.line)
@@ -129,7 +166,7 @@ def _unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
         )
         made = owner and _simple_binding(broken.sources[owner], name)
         if made:
-            yield from _own_module(broken, owner, module, name, *made)
+            yield from _own_module(broken, owner, module, name, made)
     for place in places:
         yield from _when_needed(broken, place)
     for place in places:
@@ -148,51 +185,82 @@ def _import_at(text: str, line: int) -> tuple[str, list[str]] | None:
     return (nodes[0].module or "", [alias.name for alias in nodes[0].names]) if nodes and not nodes[0].level else None
 
 
-def _simple_binding(text: str, name: str) -> tuple[int, str, list[str]] | None:
-    """``name = Library()`` at the top level, by names that are imported only: ``(line, statement, imports that it needs)``."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None
-    imports = {}
+@dataclass(frozen=True)
+class _Binding:
+    """``name = Library()`` at the top level, and how it is made in a module of its own.
+
+    :ivar line: its first line
+    :ivar statement: what the module of its own says
+    :ivar needed: the import statements that this needs
+    :ivar later: what stays in its place, where only a part of it can be moved
+    """
+
+    line: int
+    statement: str
+    needed: tuple[str, ...]
+    later: str | None = None
+
+
+def _simple_binding(text: str, name: str) -> _Binding | None:
+    """The binding of a name, by names that are imported only; an extension that is given the application gets it later."""
+    tree, imports = parsed(text), {}
     for node in tree.body:
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
             imports |= {(alias.asname or alias.name).split(".")[0]: (node, alias) for alias in node.names}
     for node in tree.body:
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
-            used = {part.id for part in ast.walk(node.value) if isinstance(part, ast.Name)}
-            if used <= set(imports):
-                lines = []
-                for part in sorted(used):
-                    statement, alias = imports[part]
-                    only = (
-                        ast.ImportFrom(statement.module, [alias], statement.level)
-                        if isinstance(statement, ast.ImportFrom)
-                        else ast.Import([alias])
-                    )
-                    lines.append(ast.unparse(ast.fix_missing_locations(only)))
-                return node.lineno, ast.get_source_segment(text, node) or ast.unparse(node), lines
+        if not isinstance(node, ast.Assign) or [ast.unparse(target) for target in node.targets] != [name]:
+            continue
+        used, later = names_read(node.value), None
+        statement = ast.get_source_segment(text, node) or ast.unparse(node)
+        if not used <= set(imports):
+            call = node.value
+            plain = (
+                isinstance(call, ast.Call)
+                and len(call.args) == 1
+                and isinstance(call.args[0], ast.Name)
+                and not call.keywords
+            )
+            if not plain or not names_read(call.func) <= set(imports):
+                return None
+            used = names_read(call.func)
+            statement, later = f"{name} = {ast.unparse(call.func)}()", f"{name}.init_app({call.args[0].id})"
+        lines = []
+        for part in sorted(used):
+            asked, alias = imports[part]
+            only = (
+                ast.ImportFrom(asked.module, [alias], asked.level)
+                if isinstance(asked, ast.ImportFrom)
+                else ast.Import([alias])
+            )
+            lines.append(ast.unparse(ast.fix_missing_locations(only)))
+        return _Binding(node.lineno, statement, tuple(lines), later)
     return None
 
 
-def _own_module(
-    broken: Broken, owner: str, module: str, name: str, line: int, statement: str, needed: list[str]
-) -> Iterator[Candidate]:
+def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Binding) -> Iterator[Candidate]:
     folder = posixpath.dirname(owner)
-    file = posixpath.join(
-        folder, "extensions.py" if "(" in statement.partition("=")[2].lstrip(" (") else f"{name.lower()}.py"
-    )
-    if file in broken.sources:
-        file = posixpath.join(folder, f"{name}_only.py")
+    called = made.statement.rstrip().endswith(")") and "(" in made.statement.partition("=")[2].lstrip(" (")
+    names = ("extensions" if called else name.lower(), f"{name.lower()}_only")
+    file = next((f for one in names if (f := posixpath.join(folder, f"{one}.py")) not in broken.sources), None)
+    if file is None:
+        return
     package = module if posixpath.basename(owner) == "__init__.py" else module.rpartition(".")[0]
     own = f"{package}.{posixpath.basename(file)[:-3]}".lstrip(".")
-    changed: dict[str, str | None] = {file: "\n".join(needed) + "\n\n" * bool(needed) + f"{statement}\n"}
-    without = edits.replace_statement(broken.sources[owner], line, f"from {own} import {name}")
-    if without is None:
+    head = "\n".join(made.needed) + "\n\n" * bool(made.needed)
+    changed: dict[str, str | None] = {file: f"{head}{made.statement}\n"}
+    asked, text = f"from {own} import {name}", broken.sources[owner]
+    left = edits.replace_statement(text, made.line, made.later or asked)
+    if left is not None and made.later is not None:
+        left = edits.add_import(left, asked, after=lambda one: one.split(".")[0] == own.split(".")[0])
+    if left is None:
         return
-    changed[owner] = without
-    for other, text in broken.sources.items():
-        if other.endswith(".py") and other != owner and (new := edits_of_imports.import_from(text, module, name, own)):
+    changed[owner] = edits_of_classes.without_unused_imports(left, text)
+    for other, source in broken.sources.items():
+        if (
+            other.endswith(".py")
+            and other != owner
+            and (new := edits_of_imports.import_from(source, module, name, own))
+        ):
             changed[other] = new
     says = f"Make {name} in a module of its own, {file}, and import it from there: then neither module needs the other while it is being executed."
     yield Candidate(f"own-module-for-{name}", says, changed)

@@ -6,6 +6,7 @@ from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
 from ...base.progress import Step as Progress
 from ...diagnose.definitions import compare
@@ -168,7 +169,12 @@ class _Search:
         shown = []
         for future in as_completed(futures):
             candidate = futures[future]
-            judged = judge_fix(incident, candidate.name, future.result(), self.control)
+            try:
+                started = future.result()
+            except (IncidentError, RunBroke) as error:
+                self.progress(f"{candidate.name} cannot be tried: {error}")
+                continue
+            judged = judge_fix(incident, candidate.name, started, self.control)
             runs = results.setdefault(candidate.name, [])
             runs.append(_nothing_lost(judged, self.control.trace))
             if len(runs) == times:
@@ -280,6 +286,7 @@ def _broken(
         sources,
         agrees,
         _failing(incident, control.checks),
+        looked.created,
     )
 
 
