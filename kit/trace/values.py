@@ -252,6 +252,11 @@ class Swallowed:
     at: int
 
 
+def is_scratch(url: str) -> bool:
+    """Is a URL, or its database alone, that of the run's scratch database: SQLite's file, or a server's by name?"""
+    return f"/{url.partition('?')[0]}".endswith("/scratch") or "/scratch/scratch.db" in url
+
+
 @dataclass(frozen=True)
 class EngineMade:
     """An engine came to be; ``driver`` is the URL's, as in ``postgresql+asyncpg``, ``asynchronous`` what that driver is.
@@ -270,7 +275,7 @@ class EngineMade:
     @property
     def on_scratch(self) -> bool:
         """Is it for the scratch database of the run?"""
-        return self.database == "scratch" or "/scratch/scratch.db" in self.database
+        return is_scratch(self.database)
 
     @property
     def site(self) -> Frame | None:
