@@ -12,7 +12,7 @@ _FROM = {
     "investigate": "kit.investigate",
     "open_incident": "kit.views.notebook",
     "report": "kit.views.report:",
-    "reproduce": "kit.startup",
+    "reproduce": "kit.diagnose",
     "tables": "kit.trace.tables:",
     "triage_incident": "kit.triage",
     "verify": "kit.verify",
