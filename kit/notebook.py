@@ -11,6 +11,7 @@ _FROM = {
     "history_of": "kit.history",
     "investigate": "kit.investigate",
     "open_incident": "kit.views.notebook",
+    "propose_where_none_cures": "kit.investigate",
     "report": "kit.views.report:",
     "reproduce": "kit.diagnose",
     "tables": "kit.trace.tables:",
