@@ -16,7 +16,9 @@ from showing import active
 
 from kit import views
 from kit.diagnose.answer import reproduce
-from kit.diagnose.diagnosis import diagnose, find_mechanism, look_at
+from kit.diagnose.decision import find_mechanism
+from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.looked import look_at
 from kit.incident.load import load
 from kit.trace.expected import own_errors, shows_incident
 from kit.trace.judged import judge_start

@@ -13,7 +13,8 @@ from ..incident.model import Incident
 from ..incident.steps import Check, Http
 from ..trace.judged import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
 from ..trace.served import endpoint_of, names_of
-from ..trace.values import Trace, executed_by_alembic, is_scratch
+from ..trace.trace import Trace
+from ..trace.values import executed_by_alembic, is_scratch
 from .child.uncompiled import uncompiled
 from .migrations import Migrations, last_line, look
 from .process import command_line, run
