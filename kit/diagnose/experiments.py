@@ -22,7 +22,10 @@ def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
             patches.append(Path(folder) / "experiment.patch")
             patches[0].write_text(patch_of(experiment.edits, sources), encoding="utf-8")
         try:
-            seen = [reproduce(incident, patches=patches) for incident in (experiment.incident, *experiment.beside)]
+            seen = [
+                reproduce(incident, patches=patches, judge=True)
+                for incident in (experiment.incident, *experiment.beside)
+            ]
         except KitError as error:
             return Outcome(experiment.says, "undecided", f"it could not be run: {error}")
     broke = next((one.broke for one in seen if one.cut), None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from . import drivers, imports, loggers, mapping, migrations, race, registries, removed, settings, unseen
+from . import drivers, imports, loggers, mapping, migrations, names, race, registries, removed, settings, unseen
 from .case import Case, Fault
 from .relatives import FAULTS
 
@@ -15,6 +15,7 @@ MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
     *drivers.MECHANISMS,
     *settings.MECHANISMS,
     *removed.MECHANISMS,
+    *names.MECHANISMS,
     *imports.MECHANISMS,
     *registries.MECHANISMS,
     *loggers.MECHANISMS,

@@ -1,19 +1,17 @@
-"""Imports that fail, and what of it somebody catches: cycles, swallowed failures, classes that nobody imported."""
+"""Imports that fail, and what of it somebody catches: cycles, swallowed failures, folders on no path."""
 
 import ast
 import re
 from collections.abc import Callable
 
-from ..incident.source import Named
 from ..incident.steps import Step
-from ..trace.values import Error, Frame, Import, Trace, application_frames
+from ..trace.trace import Trace
+from ..trace.values import Error, Frame, Import, application_frames
 from .case import Case, Experiment, Fault, Place, innermost
 from .variants import failure, first_line, gone, said, with_steps
 
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _ATTRIBUTE = re.compile(r"partially initialized module '([\w.]+)'.* has no attribute '(\w+)'")
-_NOT_LOCATED = re.compile(r"expression ['\"](?P<text>.+?)['\"] failed to locate a name \(['\"]?(?P<name>\w+)", re.S)
-_MAPPER = re.compile(r"mapper (?:Mapper\[|mapped class )(\w+)")
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 _CAUGHT = (ImportError, ModuleNotFoundError, Exception, BaseException)
 
@@ -154,72 +152,6 @@ def _alone(case: Case, failed: Import) -> Experiment | None:
     return Experiment(f"import {failed.module} by itself", with_steps(case.incident, [step]), judge)
 
 
-def class_not_imported(case: Case) -> Fault | None:
-    for error in case.errors:
-        match = next((m for text in said(error) if (m := _NOT_LOCATED.search(text))), None)
-        if match is None:
-            continue
-        name = match["name"]
-        mapper = next((m[1] for text in said(error) if (m := _MAPPER.search(text))), None)
-        there = {r.process for r in case.definitions if (r.class_ or "").rpartition(".")[2] == name}
-        asking = next(
-            (r for r in case.definitions if (r.class_ or "").rpartition(".")[2] == mapper and r.process not in there),
-            None,
-        )
-        definition = _definition(case, name, asking.process) if asking is not None else None
-        if definition is None:
-            continue
-        line = _text_line(case, asking.site.file, asking.site.line, name)
-        module = case.module_of(definition.file)
-        importers = sorted({f"{s.file}:{s.line}" for s in case.statements if s.imported == module})
-        who = (
-            f"only {', '.join(importers[:4])} import it, and none of those ran here"
-            if importers
-            else "nothing imports it"
-        )
-        others = sorted(
-            {import_.step for import_ in case.trace.imports if import_.module == module and import_.application}
-        )
-        who += f" (it is imported in {', '.join(others)})" if others else ""
-        because = (
-            f"the relationship at {asking.site.file}:{line} names {name}, which {definition.file}:{definition.line} defines; {who}",
-            f"when the mappers were configured: {first_line(str(error))}",
-        )
-        sites = (
-            Place("relationship", asking.site.file, line, match["text"], asking.site.module),
-            Place("class", definition.file, definition.line, name, module),
-        )
-        against = {
-            "ambiguous-class-name-in-registry": f"one class is named {name}, and it is not there",
-            "no-join-condition": "no join was looked for: the class itself was missing",
-        }
-        experiment = _with_import(case, asking.site.file, module)
-        return Fault("class-not-imported", because, sites=sites, against=against, error=error, experiment=experiment)
-    return None
-
-
-def _definition(case: Case, name: str, process: int) -> Named | None:
-    """The class of this name in the sources, in a file that was not executed in a process."""
-    ran = {import_.file for import_ in case.trace.imports if import_.application and import_.process == process}
-    return next((named for named in case.named if named.class_ == name and named.file not in ran), None)
-
-
-def _text_line(case: Case, file: str, line: int, name: str) -> int:
-    """The line at or below a class at which a text names another."""
-    lines = case.sources.get(file, "").splitlines()
-    wanted = re.compile(rf"['\"\[.]{re.escape(name)}['\"\].]")
-    return next((number for number in range(line, len(lines) + 1) if wanted.search(lines[number - 1])), line)
-
-
-def _with_import(case: Case, file: str, module: str) -> Experiment | None:
-    """The run in which the module with the relationship imports the other one, at its end."""
-    text = case.sources.get(file)
-    if case.incident is None or text is None:
-        return None
-    edits = {file: text.rstrip("\n") + f"\n\nimport {module}\n"}
-    return Experiment(f"{module} imported at the end of {file}", case.incident, gone("failed to locate a name"), edits)
-
-
 def module_not_on_path(case: Case) -> Fault | None:
     for error in case.failures:
         match = next((m for text in said(error) if (m := _NO_MODULE.search(text))), None)
@@ -265,7 +197,6 @@ def _folder_of(file: str, module: str) -> str | None:
 
 MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
     circular_import,
-    class_not_imported,
     import_failure_swallowed,
     module_not_on_path,
 )

@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from ..incident.source import Named
-from ..trace.values import Error, Registration, Trace, application_frames, executed_by_alembic
+from ..trace.trace import Trace
+from ..trace.values import Error, Registration, application_frames, executed_by_alembic
 from .case import Case, Experiment, Fault, Place
 from .variants import texts_of
 
@@ -32,7 +33,7 @@ def unseen_by_alembic(case: Case) -> Fault | None:
 
 
 def _on_other_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, Error]) -> Fault:
-    served, sites = _served(case), tuple(Place.of("table", table.site) for table in tables)
+    served, sites = handed_to_alembic(case), tuple(Place.of("table", table.site) for table in tables)
     creators = {
         one["metadata"]: frames[-1] for one in case.trace.created if (frames := application_frames(one["chain"]))
     }
@@ -139,18 +140,19 @@ def _is_unseen(case: Case, registration: Registration, drops: dict[str, Error]) 
         return False
     # It is there: something else makes it.
     return not (
-        registration.table in (seen.database or {}) and _of(label) not in {_of(other) for other in _served(case)}
+        registration.table in (seen.database or {})
+        and made_at(label) not in {made_at(other) for other in handed_to_alembic(case)}
     )
 
 
 def _is_elsewhere(case: Case, registration: Registration) -> bool:
     """Is this table on another metadata than the one that ``env.py`` hands over?"""
-    served = _served(case)
+    served = handed_to_alembic(case)
     there = {(r.table, r.real) for r in case.migrations.trace.registrations}
     return (
         (registration.table, registration.real) in there
         or bool(served)
-        and _of(registration.metadata.label) not in {_of(other) for other in served}
+        and made_at(registration.metadata.label) not in {made_at(other) for other in served}
     )
 
 
@@ -236,7 +238,7 @@ def table_on_another_metadata(case: Case) -> Fault | None:
                     r for r in case.definitions if _same_table(target, r.table) and r.process == definition.process
                 ]
                 there = {r.metadata.label for r in beside}
-                if there and definition.metadata.label not in there:
+                if there and definition.metadata.label not in there and _tells_apart(case, definition, there):
                     said = (
                         f"table {holder}, defined at {definition.site}, is on the metadata made at {definition.metadata.label}, and its "
                         f"foreign key's table {target} on the one made at {', '.join(sorted(there))}: {error}"
@@ -248,13 +250,22 @@ def table_on_another_metadata(case: Case) -> Fault | None:
                 if _same_table(name, one.table) and one.metadata.label not in created:
                     said = (
                         f"table {one.table}, defined at {one.site}, is on the metadata made at {one.metadata.label}; "
-                        f"what is created is on the one made at {', '.join(sorted(created | _served(case))) or 'another place'}: {error}"
+                        f"what is created is on the one made at {', '.join(sorted(created | handed_to_alembic(case))) or 'another place'}: {error}"
                     )
                     return Fault(_OTHER_METADATA, (said,), one.table, one.site, error=error)
     return None
 
 
-def _served(case: Case) -> set[str]:
+def _tells_apart(case: Case, definition: Registration, others: set[str]) -> bool:
+    """Is it that the metadata was made twice at one place, or that Alembic has only one of two?
+
+    Where neither is so, the name itself is what is wrong: :func:`kit.diagnose.names.name_on_another_metadata`.
+    """
+    places, own = {made_at(label) for label in others}, made_at(definition.metadata.label)
+    return own in places or len({made_at(label) for label in handed_to_alembic(case)} & {own, *places}) == 1
+
+
+def handed_to_alembic(case: Case) -> set[str]:
     """Where the metadata that ``env.py`` hands to Alembic was made."""
     seen = case.migrations
     if seen is None or seen.models is None or seen.trace is None:
@@ -286,7 +297,7 @@ def _same_table(said: str | None, table: str) -> bool:
     return said is None or said.split(".")[-1] == table.split(".")[-1]
 
 
-def _of(label: str) -> str:
+def made_at(label: str) -> str:
     """Where a metadata was made, whichever time."""
     return label.split("#")[0]
 

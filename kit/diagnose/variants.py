@@ -1,11 +1,13 @@
 """The incident with one thing set otherwise, and what a run of it says: the parts that experiments are made of."""
 
+import ast
 import re
 from collections.abc import Callable, Sequence
 
 from ..incident.model import Incident
 from ..incident.steps import Preparation, Step
-from ..trace.values import Error, Trace
+from ..trace.trace import Trace
+from ..trace.values import Error
 
 Judge = Callable[[Trace], tuple[bool | None, str]]
 
@@ -47,9 +49,18 @@ def literal_edits(sources: dict[str, str], old: str, new: str) -> dict[str, str]
     return {file: url.sub(new, text) for file, text in sources.items() if url.search(text)}
 
 
+def with_replaced(text: str, node: ast.expr, new: str) -> str:
+    """A source with an expression of it replaced."""
+    lines = [line.encode() for line in text.splitlines(keepends=True)]
+    before = b"".join(lines[: node.lineno - 1]) + lines[node.lineno - 1][: node.col_offset]
+    after = lines[node.end_lineno - 1][node.end_col_offset :] + b"".join(lines[node.end_lineno :])
+    return (before + new.encode() + after).decode()
+
+
 def texts_of(trace: Trace) -> list[str]:
     """Every text that tells of an error: exceptions with what they came from, how steps failed, what was printed."""
-    texts = [text for error in trace.errors for text in (str(error), *(text for _, _, text in error.links))]
+    errors = [*trace.errors, *(judged["error"] for judged in trace.judged if judged["error"] is not None)]
+    texts = [text for error in errors for text in (str(error), *(text for _, _, text in error.links))]
     return [*texts, *(step.error or "" for step in trace.steps), *(step.output for step in trace.steps)]
 
 

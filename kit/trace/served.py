@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from .values import Entry, Site, Trace
+from .trace import Trace
+from .values import Entry, Site
 
 _INCLUDES = ("include", "mount")
 _PART = re.compile(r"\{(\w+)(:\w+)?\}|<(?:(\w+)(?:\([^)]*\))?:)?\w+>")

@@ -12,7 +12,8 @@ from ..base.redact import redact
 from ..diagnose.diagnosis import Diagnosis
 from ..diagnose.meaning import advice_on
 from ..incident.model import Incident
-from ..trace.values import Frame, Registration, Trace, application_frames
+from ..trace.trace import Trace
+from ..trace.values import Frame, Registration, application_frames
 from ..trace.why import Event
 from ..verify.verification import Verification, met
 from .proposals import proposals_report

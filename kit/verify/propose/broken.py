@@ -8,7 +8,8 @@ from ...diagnose.case import Fault
 from ...diagnose.pair import Finding
 from ...incident.model import Incident
 from ...incident.source import module_name
-from ...trace.values import Conflict, Registration, Trace
+from ...trace.trace import Trace
+from ...trace.values import Conflict, Registration
 
 
 @dataclass(frozen=True)

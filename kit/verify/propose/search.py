@@ -9,15 +9,17 @@ from pathlib import Path
 from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
 from ...base.progress import Step as Progress
+from ...diagnose.decision import Decision, decide_mechanism
 from ...diagnose.definitions import compare
-from ...diagnose.diagnosis import Decision, Looked, decide_mechanism, judge_again, look_at, signed
+from ...diagnose.diagnosis import judge_again
 from ...diagnose.experiments import patch_of
+from ...diagnose.looked import Looked, look_at, signed
 from ...incident.model import Check, Fix, Incident, Step
 from ...startup.migrations import find_config
 from ...startup.workspace import workspace
 from ...trace.expected import shows_incident
 from ...trace.judged import CheckResult
-from ...trace.values import Trace
+from ...trace.trace import Trace
 from ..verification import Attempt, FixResult, attempt, judge_fix
 from .broken import Broken, Candidate
 from .candidates import UNSAFE, candidates_for
@@ -96,7 +98,7 @@ def propose(
         looked, control = seen.result(), first.result()
         asked, control = _without_what_did_not_answer(incident, asked, control)
         decision = decide_mechanism(incident, looked, progress)
-        trace = looked.trace if incident.expect.error else signed(incident, looked, decision).trace
+        trace = looked.trace if incident.expect.error else signed(incident, looked, decision.fault).trace
         if not shows_incident(incident, trace):
             return Proposals(
                 decision.finding.mechanism, False, (), 2, "it does not reproduce, so nothing shows what would cure it"

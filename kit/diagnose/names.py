@@ -1,0 +1,281 @@
+"""Names that a string asks for and nobody finds: the class or table is not imported, or stands on another metadata."""
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ..incident.source import Named
+from ..trace.values import Error, Registration
+from .case import Case, Experiment, Fault, Place
+from .unseen import handed_to_alembic, made_at
+from .variants import first_line, gone, said, with_replaced
+
+_NOT_LOCATED = re.compile(
+    r"expression ['\"](?P<text>.+?)['\"] failed to locate a name \(['\"]?(?:name ')?(?P<name>\w+)", re.S
+)
+_MAPPER = re.compile(r"mapper (?:Mapper\[|mapped class )(\w+)")
+_FOREIGN_KEY = re.compile(
+    r"column '(?P<holder>[\w.]+)\.\w+' could not find table '(?P<table>[\w.]+)'(?:.*?target column '(?P<column>\w+)')?",
+    re.S,
+)
+
+
+class Asked(NamedTuple):
+    """What an error says was looked up by its name, and not there.
+
+    :ivar by: the definition whose relationship or foreign key asks
+    :ivar text: the string as it is written
+    :ivar name: the class or table that is meant
+    :ivar role: ``relationship`` or ``foreign key``
+    :ivar words: the error's own words for it, to look for in another run
+    """
+
+    by: Registration
+    text: str
+    name: str
+    role: str
+    words: str
+
+    @property
+    def file(self) -> str:
+        return self.by.site.file
+
+
+def class_not_imported(case: Case) -> Fault | None:
+    """A relationship or foreign key names a class or table of the sources whose file was not executed."""
+    for error in case.errors:
+        for asked in _asked(case, error):
+            definition = _definition(case, asked)
+            if definition is None or any(_is_meant(asked, other) for other in _beside(case, asked)):
+                continue
+            return _not_imported(case, asked, definition, error)
+    return None
+
+
+def _not_imported(case: Case, asked: Asked, definition: Named, error: Error) -> Fault:
+    line = _line_of(case, asked)
+    module = case.module_of(definition.file)
+    importers = sorted({f"{s.file}:{s.line}" for s in case.statements if s.imported == module})
+    who = (
+        f"only {', '.join(importers[:4])} import it, and none of those ran here" if importers else "nothing imports it"
+    )
+    others = sorted({i.step for i in case.trace.imports if i.module == module and i.application})
+    who += f" (it is imported in {', '.join(others)})" if others else ""
+    when = "when the mappers were configured" if asked.role == "relationship" else "when the foreign key was looked up"
+    because = (
+        f"the {asked.role} at {asked.file}:{line} names {asked.name}, which {definition.file}:{definition.line} defines; {who}",
+        f"{when}: {first_line(str(error))}",
+    )
+    sites = (
+        Place(asked.role, asked.file, line, asked.text, asked.by.site.module),
+        Place("class", definition.file, definition.line, definition.class_ or definition.table, module),
+    )
+    against = {
+        "ambiguous-class-name-in-registry": f"one class is named {asked.name}, and it is not there",
+        "no-join-condition": "no join was looked for: the class itself was missing",
+        "name-on-another-metadata": f"no metadata has {asked.name}: its module was not executed",
+    }
+    experiment = _with_import(case, asked, module)
+    return Fault("class-not-imported", because, sites=sites, against=against, error=error, experiment=experiment)
+
+
+def name_on_another_metadata(case: Case) -> Fault | None:
+    """A relationship or foreign key names a class or table that is there, on another metadata than where it is looked for."""
+    for error in case.errors:
+        for asked in _asked(case, error):
+            meant = [other for other in _beside(case, asked) if _is_meant(asked, other)]
+            label = asked.by.metadata.label
+            if not meant or any(made_at(other.metadata.label) == made_at(label) for other in meant):
+                continue
+            other = meant[0]
+            served = {made_at(served) for served in handed_to_alembic(case)}
+            if len(served & {made_at(label), made_at(other.metadata.label)}) == 1:
+                continue  # that Alembic does not see one of the two says more
+            return _elsewhere(case, asked, other, error)
+    return None
+
+
+def _elsewhere(case: Case, asked: Asked, other: Registration, error: Error) -> Fault:
+    line = _line_of(case, asked)
+    what = f"class {other.class_}" if asked.name == _short(other.class_) else f"table {other.table}"
+    expression = "" if asked.text == asked.name else f" in {asked.text!r}"
+    because = (
+        f"the {asked.role} at {asked.file}:{line} asks for {asked.name!r} by its name{expression}, which is looked up on the metadata made at "
+        f"{asked.by.metadata.label}; the {what}, defined at {other.site}, is on the one made at {other.metadata.label}",
+        f"seen as: {first_line(str(error))}",
+    )
+    sites = (
+        Place(asked.role, asked.file, line, asked.text, asked.by.site.module),
+        Place.of("named", other.site),
+        *(Place.of("metadata", r.metadata.site) for r in (asked.by, other) if r.metadata.site is not None),
+    )
+    against = {
+        "class-not-imported": f"{other.site} was executed, under the name {other.frame.module}",
+        "ambiguous-class-name-in-registry": f"one definition is meant by {asked.text!r}",
+        "no-join-condition": "no join was looked for: the name itself was not found",
+        "table-on-metadata-alembic-does-not-migrate": "Alembic does not tell the two apart: it sees both of them, or neither",
+    }
+    slug, experiment = "name-on-another-metadata", _with_object(case, asked, other)
+    return Fault(slug, because, asked.by.table, sites=sites, against=against, error=error, experiment=experiment)
+
+
+def _asked(case: Case, error: Error) -> Iterator[Asked]:
+    """What an error says could not be found, with the definition that asks for it."""
+    texts = said(error)
+    located = next((m for text in texts if (m := _NOT_LOCATED.search(text))), None)
+    mapper = next((m[1] for text in texts if (m := _MAPPER.search(text))), None)
+    if located is not None:
+        text, name = located["text"], located["name"]
+        if re.fullmatch(r"\w+(\.\w+)+", text):
+            name = text.rpartition(".")[2]  # a class by its module's path, a table with its schema
+        for definition in case.definitions:
+            if _short(definition.class_) == mapper:
+                yield Asked(definition, text, name, "relationship", located[0])
+    foreign = next((m for text in texts if (m := _FOREIGN_KEY.search(text))), None)
+    if foreign is not None:
+        column = f".{foreign['column']}" if foreign["column"] else ""
+        for definition in case.definitions:
+            if _same_table(foreign["holder"], definition.table):
+                text = foreign["table"] + column
+                yield Asked(
+                    definition, text, foreign["table"], "foreign key", f"could not find table '{foreign['table']}'"
+                )
+
+
+def _beside(case: Case, asked: Asked) -> list[Registration]:
+    return [definition for definition in case.definitions if definition.process == asked.by.process]
+
+
+def _is_meant(asked: Asked, other: Registration) -> bool:
+    if asked.role == "foreign key":
+        return _same_table(asked.name, other.table)
+    return asked.name == _short(other.class_) or _same_table(asked.name, other.table)
+
+
+def _same_table(name: str, table: str) -> bool:
+    return name.rpartition(".")[2] == table.rpartition(".")[2]
+
+
+def _short(class_: str | None) -> str | None:
+    return class_.rpartition(".")[2] if class_ else None
+
+
+def _definition(case: Case, asked: Asked) -> Named | None:
+    """The class or table of this name in the sources, in a file that was not executed in the process that asks."""
+    ran = {i.file for i in case.trace.imports if i.application and i.process == asked.by.process}
+
+    def means(named: Named) -> bool:
+        return _same_table(asked.name, named.table) or asked.role == "relationship" and named.class_ == asked.name
+
+    return next((named for named in case.named if means(named) and named.file not in ran), None)
+
+
+def _line_of(case: Case, asked: Asked) -> int:
+    """The line at which the name is written; the definition's own where it is not found."""
+    node = _text_of(case, asked)
+    if node is not None:
+        return node.lineno
+    lines = case.sources.get(asked.file, "").splitlines()
+    wanted = re.compile(rf"['\"\[.]{re.escape(asked.name)}['\"\].]")
+    below = range(asked.by.site.line, len(lines) + 1)
+    return next((number for number in below if wanted.search(lines[number - 1])), asked.by.site.line)
+
+
+def _text_of(case: Case, asked: Asked) -> ast.Constant | None:
+    """The string literal that asks, at or below the statement of the definition."""
+    tree = case.tree(asked.file)
+    literals = [
+        node
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.lineno >= asked.by.site.line
+    ]
+    literals.sort(key=lambda node: (node.lineno, node.col_offset))
+    whole = [node for node in literals if node.value == asked.text]
+    word = re.compile(rf"\b{re.escape(asked.name)}\b")
+    return next(iter(whole or [node for node in literals if word.search(node.value)]), None)
+
+
+def _with_import(case: Case, asked: Asked, module: str) -> Experiment | None:
+    """The run in which the module that asks imports the other one, at its end."""
+    text = case.sources.get(asked.file)
+    if case.incident is None or text is None:
+        return None
+    edits = {asked.file: text.rstrip("\n") + f"\n\nimport {module}\n"}
+    return Experiment(f"{module} imported at the end of {asked.file}", case.incident, gone(asked.words), edits)
+
+
+def _with_object(case: Case, asked: Asked, other: Registration) -> Experiment | None:
+    """The run in which the table's object, or the class, stands in place of the string."""
+    text, named = case.sources.get(asked.file), _object(other, asked.name)
+    if case.incident is None or text is None or named is None:
+        return None
+    if asked.role == "foreign key":
+        literal, column = _text_of(case, asked), asked.text.rpartition(".")[2]
+        whole = literal is not None and literal.value == asked.text
+        edited = with_replaced(text, literal, f"{named}.c[{column!r}]") if whole else None
+    else:
+        edited = _with_argument(case, text, asked)
+    if edited is None:
+        return None
+    says = f"{asked.name} itself in place of {asked.text!r} at {asked.file}:{_line_of(case, asked)}"
+    return Experiment(says, case.incident, gone(asked.words), {asked.file: edited})
+
+
+def _with_argument(case: Case, text: str, asked: Asked) -> str | None:
+    """The source with objects in place of a relationship's strings, or before what an annotation says."""
+    literal, tree = _text_of(case, asked), case.tree(asked.file)
+    for call in ast.walk(tree) if tree is not None else ():
+        values = [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(call, ast.Call) else []
+        if literal in values:
+            strings = [value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+            for value in sorted(strings, key=lambda value: (value.lineno, value.col_offset), reverse=True):
+                objects = _as_objects(case, asked, value.value)
+                text = with_replaced(text, value, f"lambda: {objects}") if objects is not None else text
+            return text
+    for node in ast.walk(tree) if tree is not None else ():
+        annotated = isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call) and not node.value.args
+        objects = _as_objects(case, asked, asked.name)
+        if annotated and objects is not None and literal in ast.walk(node.annotation):
+            keywords = "".join(f", {ast.unparse(keyword)}" for keyword in node.value.keywords)
+            return with_replaced(text, node.value, f"{ast.unparse(node.value.func)}(lambda: {objects}{keywords})")
+    return None
+
+
+def _as_objects(case: Case, asked: Asked, expression: str) -> str | None:
+    """An expression with the object in place of each name that strings may use; None where it does not name what is missing."""
+    try:
+        tree = ast.parse(expression.strip(), mode="eval")
+    except SyntaxError:
+        return None
+    named = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    objects = {name: f"__import__('sqlalchemy.orm', fromlist=['x']).{name}" for name in ("foreign", "remote")}
+    objects |= {name: f"__import__('sqlalchemy').{name}" for name in ("and_", "or_", "func")}
+    for other in reversed(_beside(case, asked)):
+        for name in (other.table, _short(other.class_)):
+            if name in named and (object_ := _object(other, name)) is not None:
+                objects[name] = object_
+    if asked.name not in named or named - set(objects):
+        return None
+    return ast.unparse(_Objects(objects).visit(tree))
+
+
+class _Objects(ast.NodeTransformer):
+    def __init__(self, objects: dict[str, str]):
+        self.objects = objects
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - the library's name for it
+        return ast.parse(self.objects[node.id], mode="eval").body
+
+
+def _object(definition: Registration, name: str) -> str | None:
+    """What a module calls a class or table, as an expression that imports it; None where it has no name there."""
+    module, variable = definition.frame.module, definition.class_ or definition.site.name
+    there = module and re.fullmatch(r"\w+(\.\w+)*", module) and not module.startswith("__")
+    if not there or not (variable or "").isidentifier():
+        return None
+    object_ = f"__import__({module!r}, fromlist=['x']).{variable}"
+    return f"{object_}.__table__" if definition.class_ and name != definition.class_ else object_
+
+
+MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (class_not_imported, name_on_another_metadata)
