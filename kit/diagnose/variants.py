@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from ..incident.model import Incident
 from ..incident.steps import Preparation, Step
-from ..trace.values import Error, Trace
+from ..trace.trace import Trace
+from ..trace.values import Error
 
 Judge = Callable[[Trace], tuple[bool | None, str]]
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from .values import Entry, Site, Trace
+from .trace import Trace
+from .values import Entry, Site
 
 _INCLUDES = ("include", "mount")
 _PARAMETER = re.compile(r"\{(?P<name>\w+)(?::(?P<type>\w+))?\}|<(?:(?P<kind>\w+)(?:\([^)]*\))?:)?(?P<variable>\w+)>")
