@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from ..trace.served import Route, endpoint_of, routes_of
-from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site, Trace
+from ..trace.trace import Trace
+from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
 from .case import Case, Experiment, Fault, Place
 from .mechanisms import judge
 from .pair import Pair
