@@ -84,11 +84,14 @@ def _questions(subparsers) -> None:
     )
     _takes_traces(parser, judge_saved=False)
     parser.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
-    _command(
+    parser = _command(
         subparsers,
         "propose",
         commands.propose,
         "write fixes, try each, and show the ones that hold; -o names a folder for the patches",
+    )
+    parser.add_argument(
+        "--show-maskers", action="store_true", help="also run what only hides the error, to show what it hides"
     )
 
 

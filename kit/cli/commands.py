@@ -113,11 +113,16 @@ def verify(options) -> int:
 def propose(options) -> int:
     from ..incident.load import load
     from ..verify.propose import propose
-    from ..views.proposals import proposals_lines, proposals_report, write_proposals
+    from ..views.proposals import first_lines, proposals_lines, proposals_report, write_proposals
 
     incident = load(options.incident)
+
+    def at_once(proposal) -> None:
+        if not options.json:
+            print(plain("\n".join(first_lines(proposal))), flush=True)
+
     with progress() as say:
-        proposals = propose(incident, progress=say)
+        proposals = propose(incident, show_maskers=options.show_maskers, progress=say, verified=at_once)
     lines = proposals_lines(proposals)
     if options.output:
         lines += write_proposals(proposals, Path(options.output).expanduser(), incident)

@@ -172,7 +172,7 @@ class Entry:
     :ivar key: the name or path that is taken
     :ivar object: number of what takes it; 0 where that cannot be told apart
     :ivar definition: where that is defined, for a function
-    :ivar more: the methods of a route, the rule of an endpoint
+    :ivar more: the methods of a route, the rule and methods of an endpoint
     """
 
     kind: str
@@ -240,6 +240,11 @@ class Swallowed:
     at: int
 
 
+def is_scratch(url: str) -> bool:
+    """Is a URL, or its database alone, that of the run's scratch database: SQLite's file, or a server's by name?"""
+    return f"/{url.partition('?')[0]}".endswith("/scratch") or "/scratch/scratch.db" in url
+
+
 @dataclass(frozen=True)
 class EngineMade:
     """An engine came to be; ``driver`` is the URL's, as in ``postgresql+asyncpg``, ``asynchronous`` what that driver is.
@@ -258,7 +263,7 @@ class EngineMade:
     @property
     def on_scratch(self) -> bool:
         """Is it for the scratch database of the run?"""
-        return self.database == "scratch" or "/scratch/scratch.db" in self.database
+        return is_scratch(self.database)
 
     @property
     def site(self) -> Frame | None:
