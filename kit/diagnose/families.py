@@ -34,7 +34,7 @@ def faults_of(case: Case) -> list[Fault]:
 
 
 def _rank(case: Case, fault: Fault) -> int:
-    expected = expected_error(case.incident) if case.incident is not None else None
+    expected = expected_error(case.incident)
     if fault.error is None:
         return 2
     texts = [str(fault.error), *(text for _, _, text in fault.error.links)]

@@ -28,10 +28,10 @@ class Seen:
         return f"{self.file} {how} commit {self.commit[:9]} ({self.subject})"
 
 
-def last_seen(incident: Incident | None, revision: str) -> Seen | None:
+def last_seen(incident: Incident, revision: str) -> Seen | None:
     """The file that says ``revision = "<id>"``, as the newest commit of any branch that has to do with it left or found it."""
     try:
-        repository = builds_of(incident) if incident is not None else None
+        repository = builds_of(incident)
         if repository is None or not re.fullmatch(r"[\w.-]+", revision):
             return None
         named = rf"^revision[^=]*=[ ]*['\"]{re.escape(revision)}['\"]"
@@ -53,10 +53,10 @@ def last_seen(incident: Incident | None, revision: str) -> Seen | None:
     return None
 
 
-def merge_of(incident: Incident | None, files: Sequence[str]) -> Commit | None:
+def merge_of(incident: Incident, files: Sequence[str]) -> Commit | None:
     """The oldest merge that has all of these files, none of whose parents has them all; None where one line brought them."""
     try:
-        repository = builds_of(incident) if incident is not None else None
+        repository = builds_of(incident)
         if repository is None:
             return None
         revision = incident.app.revision if incident.app.repository is not None else "HEAD"

@@ -1,48 +1,24 @@
 """One startup of a build, with what its sources say and what Alembic says of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from ..incident.model import Incident
 from ..incident.requirements import requirements_of
-from ..incident.revisions import Revision, revisions_of
-from ..incident.source import Named, Statement, import_statements, named_tables, variables_named
-from ..incident.variables import Reading, deployments_of, readings_of
+from ..incident.revisions import revisions_of
+from ..incident.source import import_statements, named_tables, variables_named
+from ..incident.variables import deployments_of, readings_of
 from ..startup.checks import Asker, answer_checks, answer_expected
-from ..startup.migrations import Migrations, build, find_config, look
+from ..startup.migrations import build, find_config, look
 from ..startup.run import run_startup
 from ..startup.workspace import Workspace, workspace
 from ..trace.expected import incident_tables, shows_incident
-from ..trace.judged import CheckResult
 from ..trace.trace import Trace
-from .case import Fault
+from .case import Fault, Looked
 from .mechanisms import Pair, judge
 from .signs import may_race, with_signs
 
 TIMES = 5  # how often a startup of several processes is tried before its incident counts as not reproduced
-
-
-@dataclass(frozen=True)
-class Looked:
-    """One startup, with what Alembic says of it and what its revisions create."""
-
-    trace: Trace
-    migrations: Migrations | None
-    created: dict[str, list[dict[str, Any]]]  # table to columns, by the revisions alone
-    stopped: str | None  # what ended the revisions early
-    named: tuple[Named, ...]  # tables that the sources name
-    unread: tuple[str, ...]  # sources that could not be read
-    statements: tuple[Statement, ...]  # the import statements of the sources
-    variables: tuple[str, ...] = ()  # of those that the incident file sets, the ones that the application's files name
-    revisions: tuple[Revision, ...] = ()
-    readings: tuple[Reading, ...] = ()  # of variables, by the sources
-    deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
-    requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
-    scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
-    checks: tuple[CheckResult, ...] = ()  # as far as they were asked
-    expected: CheckResult | None = None  # of the check that the incident is
-    uncompiled: str | None = None  # what a patch wrote that is no Python
 
 
 def look_until_shown(

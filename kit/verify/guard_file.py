@@ -9,7 +9,7 @@ from typing import Any
 
 from ..base.redact import public_part, redact, safe
 from ..base.scan import kinds_in, refuse_secrets
-from ..diagnose.looked import Looked
+from ..diagnose.case import Looked
 from ..diagnose.meaning import MEANINGS, Meaning
 from ..incident.model import Incident
 from ..incident.steps import Preparation
