@@ -4,10 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..incident.model import Incident
-from ..incident.requirements import requirements_of
-from ..incident.revisions import revisions_of
-from ..incident.source import import_statements, named_tables, variables_named
-from ..incident.variables import deployments_of, readings_of
+from ..incident.sources import read_sources
 from ..startup.checks import Asker, answer_checks, answer_expected
 from ..startup.migrations import build, find_config, look
 from ..startup.run import run_startup
@@ -68,25 +65,21 @@ def look_at(
             migrations = migrations or look(incident, space, config, "alembic")
             if fix is None:
                 created, stopped = build(incident, space, config, "revisions")
-        named, unread = named_tables(space.root)
-        variables = variables_named(space.root, (incident.database_env, *incident.app.env))
-        statements = import_statements(space.root, incident.app.path)
-        revisions, readings = revisions_of(space.root), readings_of(space.root)
-        deployments, requirements = deployments_of(space.root), requirements_of(space.root)
+        sources = read_sources(space.root, incident.app.path, (incident.database_env, *incident.app.env))
         scripts = _scripts(incident, space)
     return Looked(
         trace,
         migrations,
         created,
         stopped,
-        tuple(named),
-        tuple(unread),
-        statements,
-        tuple(variables),
-        revisions,
-        readings,
-        deployments,
-        requirements,
+        sources.named,
+        (),
+        sources.statements,
+        sources.variables,
+        sources.revisions,
+        sources.readings,
+        sources.deployments,
+        sources.requirements,
         scripts,
         answer_checks(incident, trace, asker, incident_tables(incident, trace)),
         answer_expected(incident, trace, asker, incident_tables(incident, trace)),
