@@ -342,14 +342,17 @@ def swap_statements(text: str, first: int, second: int) -> str | None:
 
     def number(line: int) -> int | None:
         for at, node in enumerate(body):
-            lines = [places[node].start.line, *(places[one].start.line for one in getattr(node, "decorators", ()))]
+            lines = [
+                places[node].start.line,
+                *(places[decorator].start.line for decorator in getattr(node, "decorators", ())),
+            ]
             if min(lines) <= line <= places[node].end.line:
                 return at
         return None
 
-    one, other = number(first), number(second)
-    if one is None or other is None or one >= other:
+    earlier, later = number(first), number(second)
+    if earlier is None or later is None or earlier >= later:
         return None
-    moved = body.pop(other)
-    body.insert(one, moved)
+    moved = body.pop(later)
+    body.insert(earlier, moved)
     return wrapper.module.with_changes(body=body).code

@@ -241,7 +241,7 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
     folder = posixpath.dirname(owner)
     called = made.statement.rstrip().endswith(")") and "(" in made.statement.partition("=")[2].lstrip(" (")
     names = ("extensions" if called else name.lower(), f"{name.lower()}_only")
-    file = next((f for one in names if (f := posixpath.join(folder, f"{one}.py")) not in broken.sources), None)
+    file = next((f for stem in names if (f := posixpath.join(folder, f"{stem}.py")) not in broken.sources), None)
     if file is None:
         return
     package = module if posixpath.basename(owner) == "__init__.py" else module.rpartition(".")[0]
@@ -251,7 +251,7 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
     asked, text = f"from {own} import {name}", broken.sources[owner]
     left = edits.replace_statement(text, made.line, made.later or asked)
     if left is not None and made.later is not None:
-        left = edits.add_import(left, asked, after=lambda one: one.split(".")[0] == own.split(".")[0])
+        left = edits.add_import(left, asked, after=lambda module_: module_.split(".")[0] == own.split(".")[0])
     if left is None:
         return
     changed[owner] = edits_of_classes.without_unused_imports(left, text)
@@ -300,17 +300,19 @@ def _called_now(broken: Broken, module: str, name: str) -> list[str]:
     ]
     asked = " ".join(text for other, text in broken.sources.items() if other != file)
     words = {word for word in name.lower().split("_") if len(word) > 2}
-    likely = [one for one in defined if words & set(one.lower().split("_")) and not re.search(rf"\b{one}\b", asked)]
+    likely = [
+        there for there in defined if words & set(there.lower().split("_")) and not re.search(rf"\b{there}\b", asked)
+    ]
     return likely if len(likely) == 1 else []
 
 
 def on_the_path(broken: Broken) -> Iterator[Candidate]:
     """A module that no folder on the path holds, and one of the application does: put that folder on the path."""
-    given = broken.incident.app.path
+    path = broken.incident.app.path
     for place in broken.sites("asks"):
         top = (place.name or "").partition(".")[0]
         parts = [file.removesuffix(".py").split("/") for file in broken.sources if file.endswith(".py")]
-        folders = sorted({"/".join(one[: one.index(top)]) or "." for one in parts if top in one} - set(given))
+        folders = sorted({"/".join(names[: names.index(top)]) or "." for names in parts if top in names} - set(path))
         if len(folders) == 1 and top:
             says = f"Put the folder {folders[0]} on the path (PYTHONPATH): it holds {top}, which {place} asks for."
-            yield Candidate(f"path-{folders[0].replace('/', '-')}", says, path=[*given, folders[0]])
+            yield Candidate(f"path-{folders[0].replace('/', '-')}", says, path=[*path, folders[0]])

@@ -24,7 +24,7 @@ from ..verification import Attempt, FixResult, attempt, judge_fix
 from .broken import Broken, Candidate
 from .candidates import UNSAFE, candidates_for
 from .maskers import maskers
-from .revision import missing_revision
+from .revision import missing_revision, restored_revision
 
 MOST_STARTUPS = 12
 _MOST_STEPS = 4  # errors behind one another that one proposal mends
@@ -108,7 +108,7 @@ def propose(
         search.run(broken)
         hidden = search.of_maskers(broken) if show_maskers else ()
     mechanism = decision.finding.mechanism
-    order = sorted(search.tried, key=_rank)
+    order = sorted(search.tried, key=lambda proposal: (*_rank(proposal), search.order.index(proposal.name)))
     return Proposals(mechanism, True, tuple(order), search.startups, _note(mechanism, search, order), hidden)
 
 
@@ -136,26 +136,30 @@ class _Search:
         self.incident, self.control, self.sources, self.folder = incident, control, sources, folder
         self.pool, self.progress, self.verified = pool, progress, verified
         self.startups = 2
+        self.order: list[str] = []  # the names of what was tried, the likeliest first
         self.tried: list[Proposal] = []
 
     def run(self, broken: Broken) -> None:
         """Round by round, until one cures: what does not cure yet, and shows another error, is gone on with."""
         waiting = candidates_for(broken)
+        if broken.finding.mechanism == "unknown-revision":
+            waiting += filter(None, [restored_revision(self.incident, broken)])
         while waiting:
             several = _RACE_TIMES if self.control.races else 1
             most = min(_AT_ONCE, (MOST_STARTUPS - self.startups) // several)
-            batch = ([one for one in waiting if not one.last] or waiting)[:most]
+            batch = ([candidate for candidate in waiting if not candidate.last] or waiting)[:most]
             if not batch:
                 return
             shown = self.try_all(batch)
             if any(result.verdict == "cures" for _, result in shown):
                 return
             grown = [more for candidate, result in shown for more in self.behind(broken, candidate, result)]
-            waiting = grown + [one for one in waiting if one not in batch]
+            waiting = grown + [candidate for candidate in waiting if candidate not in batch]
 
     def of_maskers(self, broken: Broken) -> tuple[Proposal, ...]:
         """What only hides, each run once; what was tried before stays what is proposed."""
         proposed, self.tried = self.tried, []
+        self.verified = lambda masker: None
         self.try_all(maskers(broken))
         shown, self.tried = tuple(self.tried), proposed
         return shown
@@ -165,8 +169,13 @@ class _Search:
         fixes = {candidate.name: self.fix(candidate) for candidate in candidates}
         incident = self.incident.model_copy(update={"fixes": fixes})
         times = _RACE_TIMES if self.control.races else 1
-        futures = {self.pool.submit(attempt, incident, one.name): one for one in candidates for _ in range(times)}
+        futures = {
+            self.pool.submit(attempt, incident, candidate.name): candidate
+            for candidate in candidates
+            for _ in range(times)
+        }
         self.startups += len(futures)
+        self.order += [candidate.name for candidate in candidates]
         results: dict[str, list[FixResult]] = {}
         shown = []
         for future in as_completed(futures):
@@ -180,11 +189,11 @@ class _Search:
             runs = results.setdefault(candidate.name, [])
             runs.append(_nothing_lost(judged, self.control.trace))
             if len(runs) == times:
-                result = next((one for one in runs if one.verdict != "cures"), runs[0])
+                result = next((run for run in runs if run.verdict != "cures"), runs[0])
                 self.tell(candidate, result)
                 shown.append((candidate, result))
         order = [candidate.name for candidate in candidates]
-        return sorted(shown, key=lambda one: order.index(one[0].name))
+        return sorted(shown, key=lambda result: order.index(result[0].name))
 
     def tell(self, candidate: Candidate, result: FixResult) -> None:
         """Keep what a candidate showed, and say it; the first that cures is handed on at once."""
@@ -194,7 +203,7 @@ class _Search:
         kept = {key: value for key, value in changes.items() if value}
         patch = patch_of({file: text or "" for file, text in candidate.edits.items()}, self.sources)
         proposal = Proposal(candidate.name, candidate.says, patch, kept, result)
-        if proposal.verdict == "cures" and not any(one.verdict == "cures" for one in self.tried):
+        if proposal.verdict == "cures" and not any(earlier.verdict == "cures" for earlier in self.tried):
             self.verified(proposal)
         self.tried.append(proposal)
 
