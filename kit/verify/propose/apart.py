@@ -76,7 +76,7 @@ def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]
     for statement in module.statements:
         for node in statement.nodes if statement.is_import and statement.binds & uses else ():
             asked = getattr(node, "module", None) or node.names[0].name
-            source = next((f for f in broken.sources if f.endswith(".py") and broken.module_of(f) == asked), None)
+            source = broken.file_of(asked)
             if source is not None and not getattr(node, "level", 0) and statement.binds & _bases(moving):
                 folder = posixpath.dirname(source)
     table = re.sub(r"\W", "_", broken.pair[1].table.rpartition(".")[2]) if broken.pair is not None else "definitions"

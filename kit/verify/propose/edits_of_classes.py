@@ -290,6 +290,8 @@ def without_line(text: str, statement: str) -> str | None:
 
 def relate_to(text: str, old: str, new: str) -> str | None:
     """Where ``relationship("Old", …)`` or an annotation names a class by a text, name another."""
+    if old not in text:
+        return None
 
     class Relate(cst.CSTTransformer):
         inside = 0
@@ -358,6 +360,8 @@ def class_at(text: str, line: int) -> str | None:
 
 def rename_keyword(text: str, called: str, old: str, new: str) -> str | None:
     """Where ``called(…, old=…)`` is written, write ``new=``."""
+    if called not in text or old not in text:
+        return None
 
     class Rename(cst.CSTTransformer):
         def leave_Call(self, original, updated):

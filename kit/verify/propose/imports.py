@@ -33,9 +33,7 @@ def _declared_too(broken: Broken, imported: tuple[str, str] | None) -> Iterator[
         (n.module for n in parsed(text).body if isinstance(n, ast.ImportFrom) and base in {a.name for a in n.names}),
         None,
     )
-    owner = (
-        next((f for f in broken.sources if f.endswith(".py") and broken.module_of(f) == home), None) if home else None
-    )
+    owner = broken.file_of(home)
     changed: dict[str, str | None] = {}
     for place in broken.sites("made by a migration, in no model") if owner else ():
         table = re.sub(r"\W", "_", place.name or "table")
@@ -161,9 +159,7 @@ def unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
         if asked is None or len(asked[1]) != 1:
             continue
         module, (name,) = asked
-        owner = next(
-            (file for file in broken.sources if file.endswith(".py") and broken.module_of(file) == module), None
-        )
+        owner = broken.file_of(module)
         made = owner and _simple_binding(broken.sources[owner], name)
         if made:
             yield from _own_module(broken, owner, module, name, made)
@@ -294,7 +290,7 @@ def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
 
 def _called_now(broken: Broken, module: str, name: str) -> list[str]:
     """The one function or class of a module that nothing asks for and that shares a word with a name; empty where several do."""
-    file = next((file for file in broken.sources if file.endswith(".py") and broken.module_of(file) == module), None)
+    file = broken.file_of(module)
     defined = [
         n.name for n in parsed(broken.sources.get(file or "", "")).body if isinstance(n, ast.FunctionDef | ast.ClassDef)
     ]

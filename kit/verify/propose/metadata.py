@@ -57,9 +57,7 @@ def _one_base(broken: Broken, env: str, handed: str, site: Frame, base: str) -> 
     place = next(
         (statement for statement in Module(text).statements if statement.first <= site.line <= statement.last), None
     )
-    own = source is not None and any(
-        broken.module_of(file) == source for file in broken.sources if file.endswith(".py")
-    )
+    own = broken.file_of(source) is not None
     simple = place is not None and place.movable and base in place.binds and not (place.uses & {"__tablename__"})
     if not own or not simple or source == broken.module_of(site.file) or handed.partition(".")[2] != "metadata":
         return
