@@ -62,6 +62,7 @@ BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
 
 # Where nothing safe can be written, and why.
 UNSAFE = {
+    "importlib-reload": "what executes the models again and again keeps their base: it has to leave the models out, or be started anew",
     "migration-fails-on-data": "a revision that a database may have run is not edited: decide what the rows that are there get",
     "created-by-two-revisions": "a revision that a database may have run is not edited: decide which of the two creates it",
     "created-outside-migrations": "whether the database or the revision is right only you can decide",

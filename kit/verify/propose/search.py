@@ -103,7 +103,7 @@ def propose(
             return Proposals(
                 decision.finding.mechanism, False, (), 2, "it does not reproduce, so nothing shows what would cure it"
             )
-        search = _Search(asked, control, sources, Path(folder), pool, progress, verified)
+        search = _Search(incident, asked, control, sources, Path(folder), pool, progress, verified)
         broken = _broken(incident, decision, looked, sources, control)
         search.run(broken)
         hidden = search.of_maskers(broken) if show_maskers else ()
@@ -124,15 +124,25 @@ def _note(mechanism: str, search: "_Search", tried: list[Proposal]) -> str:
         return UNSAFE.get(mechanism, f"for {mechanism} the kit knows no change that it could make safely here")
     if search.startups >= MOST_STARTUPS:
         return f"the search ended at {MOST_STARTUPS} startups"
-    return "none of the changes that were tried holds"
+    reason = UNSAFE.get(mechanism)
+    return "none of the changes that were tried holds" + (f"; {reason}" if reason else "")
 
 
 class _Search:
     """One search: which candidates were tried, and what each showed."""
 
     def __init__(
-        self, incident: Incident, control: Attempt, sources: Mapping[str, str], folder: Path, pool, progress, verified
+        self,
+        own: Incident,
+        incident: Incident,
+        control: Attempt,
+        sources: Mapping[str, str],
+        folder: Path,
+        pool,
+        progress,
+        verified,
     ):
+        self.own = {str(check) for check in own.checks}
         self.incident, self.control, self.sources, self.folder = incident, control, sources, folder
         self.pool, self.progress, self.verified = pool, progress, verified
         self.startups = 2
@@ -185,7 +195,7 @@ class _Search:
             except (IncidentError, RunBroke) as error:
                 self.progress(f"{candidate.name} cannot be tried: {error}")
                 continue
-            judged = judge_fix(incident, candidate.name, started, self.control)
+            judged = self.judged(incident, candidate.name, started)
             runs = results.setdefault(candidate.name, [])
             runs.append(_nothing_lost(judged, self.control.trace))
             if len(runs) == times:
@@ -194,6 +204,16 @@ class _Search:
                 shown.append((candidate, result))
         order = [candidate.name for candidate in candidates]
         return sorted(shown, key=lambda result: order.index(result[0].name))
+
+    def judged(self, incident: Incident, name: str, started: Attempt) -> FixResult:
+        """The verdict; what the incident file does not ask and this build cannot answer leaves it open no more."""
+        result = judge_fix(incident, name, started, self.control)
+        open_ = {check.check for check in started.checks if check.ok is None} - self.own
+        if result.verdict != "undecided" or not open_ or started.trace.cut:
+            return result
+        asked = incident.model_copy(update={"checks": [check for check in incident.checks if str(check) not in open_]})
+        left = tuple(check for check in started.checks if check.check not in open_)
+        return judge_fix(asked, name, replace(started, checks=left), self.control)
 
     def tell(self, candidate: Candidate, result: FixResult) -> None:
         """Keep what a candidate showed, and say it; the first that cures is handed on at once."""
@@ -247,7 +267,7 @@ class _Search:
             yield more.after(candidate)
         failed = [check for check in result.checks if check.ok is False]
         if any(check.kind == "migrations" for check in failed) and all(
-            check.kind in ("migrations", "http") for check in failed
+            check.kind in ("migrations", "http", "clean_start") for check in failed
         ):
             missing = missing_revision(
                 self.incident, next_, self.fix(candidate).patches, lambda edited: self.write(edited, sources)
