@@ -11,13 +11,15 @@ _FROM = {
     "history_of": "kit.history",
     "investigate": "kit.investigate",
     "open_incident": "kit.views.notebook",
+    "propose_where_none_cures": "kit.investigate",
     "report": "kit.views.report:",
-    "reproduce": "kit.startup",
+    "reproduce": "kit.diagnose",
     "tables": "kit.trace.tables:",
     "triage_incident": "kit.triage",
     "verify": "kit.verify",
     "views": "kit.views:",
     "write_result": "kit.views.notebook",
+    "write_trace": "kit.views.notebook",
 }
 
 __all__ = sorted(_FROM)
