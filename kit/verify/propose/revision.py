@@ -34,7 +34,7 @@ def missing_revision(incident: Incident, broken: Broken, patches: Sequence[str],
         files = [
             file
             for file, source in broken.sources.items()
-            if dropped & {name for found in _TABLES.findall(source) for name in found} and "versions" not in file
+            if dropped & {name for pair in _TABLES.findall(source) for name in pair} and "versions" not in file
         ]
         changed = imported_in_env(broken, files)
         if changed is None:
@@ -50,11 +50,25 @@ def missing_revision(incident: Incident, broken: Broken, patches: Sequence[str],
     return Candidate("write-missing-revision", says, {**edits, name: text})
 
 
+def restored_revision(incident: Incident, broken: Broken) -> Candidate | None:
+    """The revision that the database is at and nobody has, as Alembic writes it from the models; None where it writes none."""
+    text = broken.fault.error.text if broken.fault is not None and broken.fault.error is not None else ""
+    match = re.search(r"identified by ['\"](\w+)['\"]", text)
+    name, written = _written(incident, [], "--rev-id", match[1]) if match else ("", "")
+    if not written or _EMPTY.search(written) or _DROPS.search(_upgrade(written)):
+        return None
+    says = (
+        f"Write the revision {match[1]} anew, as Alembic makes it from the models: the database says that it has run it. "
+        "Whether it did just this is for who wrote it to say; nothing is run again on that database."
+    )
+    return Candidate(f"restore-{match[1]}", says, {name: written})
+
+
 def _upgrade(text: str) -> str:
     return text.partition("def upgrade")[2].partition("def downgrade")[0]
 
 
-def _written(incident: Incident, patches: Sequence[str]) -> tuple[str, str]:
+def _written(incident: Incident, patches: Sequence[str], *more: str) -> tuple[str, str]:
     """Path and text of the revision that Alembic writes for a build; "" twice where it writes none."""
     with workspace(incident, [Path(patch) for patch in patches]) as space:
         config = find_config(incident, space)
@@ -66,7 +80,10 @@ def _written(incident: Incident, patches: Sequence[str]) -> tuple[str, str]:
         if not upgraded.ok:
             return "", ""
         written = run(
-            [*alembic, "revision", "--autogenerate", "-m", "what the models name"], space, incident.limits, "write"
+            [*alembic, "revision", "--autogenerate", "-m", "what the models name", *more],
+            space,
+            incident.limits,
+            "write",
         )
         new = set(space.root.rglob("versions/*.py")) - before
         if not written.ok or len(new) != 1:
