@@ -122,7 +122,7 @@ def _covers(first: Route, second: Route) -> bool:
 def _is_shadowed(case: Case, first: Route, second: Route) -> Fault:
     method = min((second.methods or {"GET"}) & (first.methods or second.methods or {"GET"}) - {"HEAD", "OPTIONS"})
     answers, reached = first.entry.definition, second.entry.definition
-    one, other = _comes_in(first, second)
+    one, other = _comes_in(case, first, second)
     because = (
         f"{method} {second.example} fits {first.path}, which {one} gives to {answers.name} ({answers}), and {second.path}, which {other} "
         f"gives to {reached.name} ({reached}); the first that fits answers",
@@ -137,9 +137,14 @@ def _is_shadowed(case: Case, first: Route, second: Route) -> Fault:
     return Fault("route-shadowed", because, sites=sites, experiment=experiment)
 
 
-def _comes_in(first: Route, second: Route) -> tuple[Frame, Frame]:
+def _comes_in(case: Case, first: Route, second: Route) -> tuple[Frame, Frame]:
     """The two lines that set the order: the outermost at which the ways of the routes into the application part."""
-    ways = [[entry.frame for entry in (*route.includes, route.entry)] for route in (first, second)]
+    made = {(e.process, e.object, e.key): e.frame for e in case.trace.entries if e.kind == "route made"}
+    ways = []
+    for route in (first, second):
+        entry = route.entry
+        frames = [entry.frame for entry in (*route.includes, entry)]
+        ways.append([*frames, made.get((entry.process, entry.object, entry.key), entry.frame)])
     return next((pair for pair in zip(*ways, strict=False) if pair[0] != pair[1]), (ways[0][-1], ways[1][-1]))
 
 
