@@ -8,6 +8,8 @@ from functools import cache
 import pytest
 from miniatures import APPLICATIONS, judged
 
+from kit.base.redact import redact
+from kit.base.scan import kinds_in
 from kit.diagnose.case import Place
 from kit.diagnose.experiments import patch_of
 from kit.verify.propose import Proposal, Proposals, edits, imports
@@ -231,3 +233,9 @@ def test_a_large_source_that_is_no_python_takes_nothing_from_the_rest():
         sources={**_broken("alias-two-module-names").sources, "old.py": "print 'lending'\nimport src.lending"},
     )
     assert [candidate.name for candidate in candidates_for(broken)][:1] == ["import-as-lending"]
+
+
+def test_the_place_of_the_scratch_databases_password_is_shown_and_a_password_is_not():
+    url = "postgresql://{database_user}:{database_password}@{database_host}/x"
+    assert redact(url) == url and not kinds_in(url)
+    assert "hunter22" not in redact("postgresql://shop:hunter22@db/x") and kinds_in("postgresql://shop:hunter22@db/x")

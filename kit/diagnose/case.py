@@ -117,6 +117,9 @@ class Looked:
     checks: tuple[CheckResult, ...] = ()  # as far as they were asked
     expected: CheckResult | None = None  # of the check that the incident is
     uncompiled: str | None = None  # what a patch wrote that is no Python
+    files: tuple[str, ...] = ()  # the application's own sources
+    classes: tuple[Named, ...] = ()  # that the sources map, those whose table's name is computed among them
+    tasks: tuple[Named, ...] = ()  # that the sources declare
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,9 @@ def look_at(
         answer_checks(incident, trace, asker, incident_tables(incident, trace)),
         answer_expected(incident, trace, asker, incident_tables(incident, trace)),
         asker.uncompiled,
+        sources.files,
+        sources.classes,
+        sources.tasks,
     )
 
 

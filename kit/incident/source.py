@@ -36,13 +36,8 @@ def parsed(text: str) -> ast.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(text)
-    except (
-        SyntaxError,
-        ValueError,
-        RecursionError,
-        MemoryError,
-        SystemError,
-    ):  # the last: a fault of Python 3.11 deep in a stack
+    # The last of them: a fault of Python 3.11 deep in a stack.
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
         return ast.Module([], [])
 
 
@@ -54,6 +49,19 @@ def decoded(content: bytes) -> str:
     except (SyntaxError, LookupError):
         text = content.decode("utf-8", "replace")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def tasks_in(file: str, text: str) -> list[Named]:
+    """Every Celery task that a source declares by a decorator: ``table`` is the name that it gives it, or ""."""
+    found = []
+    for node in ast.walk(parsed(text)) if "task" in text else ():
+        for decorator in getattr(node, "decorator_list", ()):
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if getattr(called, "attr", getattr(called, "id", "")) in ("task", "shared_task"):
+                named = [k.value for k in getattr(decorator, "keywords", ()) if k.arg == "name"]
+                name = named[0].value if named and isinstance(named[0], ast.Constant) else ""
+                found.append(Named(str(name), file, node.lineno, node.name))
+    return found
 
 
 def imported_names(source: str, module: str, *, package: bool = False) -> list[tuple[str, int, str, tuple[str, ...]]]:

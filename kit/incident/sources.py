@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from .requirements import REQUIREMENTS, required_in
 from .revisions import Revision, revision_in
-from .source import Named, Statement, decoded, imported_names, module_name
+from .source import Named, Statement, decoded, imported_names, module_name, tasks_in
 from .source_tables import read_tables
 from .variables import DEPLOYMENT, Reading, names_in, readings_in, spellings_of
 
@@ -22,7 +22,10 @@ _LARGEST = 1 << 20  # bytes of a file that is read, but for Python's
 class Sources:
     """What the files below a folder say; every file is relative to it.
 
-    :ivar named: tables of the application's own sources, revisions and tests left out
+    :ivar files: the application's own sources, revisions and tests left out
+    :ivar named: tables that they name
+    :ivar classes: that they map, and their ``Table(...)``; ``table`` is "" where no library's rule tells its name
+    :ivar tasks: that they declare
     :ivar statements: every import of one module of the application by another, by file and line
     :ivar variables: of those that were asked for, the ones that a file names
     :ivar readings: of variables
@@ -30,7 +33,10 @@ class Sources:
     :ivar requirements: a library to ``(file, line, range)``
     """
 
+    files: tuple[str, ...]
     named: tuple[Named, ...]
+    classes: tuple[Named, ...]
+    tasks: tuple[Named, ...]
     statements: tuple[Statement, ...]
     variables: tuple[str, ...]
     revisions: tuple[Revision, ...]
@@ -64,7 +70,7 @@ def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> So
     modules = {module_name(file, folders): file for file in sorted(own)}
     spellings = {name: spellings_of(name) for name in variables}
     contents, seen = {}, set()
-    revisions, readings, statements, deployments, requirements = [], [], [], {}, {}
+    revisions, readings, statements, tasks, deployments, requirements = [], [], [], [], {}, {}
     for file in files:
         name, suffix = file.rpartition("/")[2], PurePosixPath(file).suffix
         deploys, requires = DEPLOYMENT.match(name), REQUIREMENTS.match(name)
@@ -80,13 +86,17 @@ def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> So
             contents[file] = content
             statements += _statements(file, text, modules, folders)
             readings += readings_in(file, text)
+            tasks += tasks_in(file, text)
         if deploys:
             deployments[file] = names_in(text)
         for library, line, range_ in required_in(text) if requires else ():
             requirements.setdefault(library, []).append((file, line, range_))
-    tables = [table for table in read_tables(contents).definitions if table.table is not None]
+    tables = read_tables(contents).definitions
     return Sources(
-        tuple(Named(table.table, table.file, table.line, table.name) for table in tables),
+        tuple(contents),
+        tuple(Named(table.table, table.file, table.line, table.name) for table in tables if table.table is not None),
+        tuple(Named(table.table or table.may_be or "", table.file, table.line, table.name) for table in tables),
+        tuple(tasks),
         tuple(sorted(statements, key=lambda statement: (statement.file, statement.line, statement.imported))),
         tuple(name for name in spellings if name in seen),
         tuple(revisions),

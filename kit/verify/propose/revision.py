@@ -18,6 +18,25 @@ _EMPTY = re.compile(r"def upgrade\(\)[^:]*:\s*(?:\"\"\".*?\"\"\"\s*)?(?:#[^\n]*\
 _DROPS = re.compile(r"\bop\.drop_(?:table|column)\(|\.drop_column\(")
 _DROPPED = re.compile(r"\bop\.drop_table\(\s*['\"](\w+)")
 
+_TEMPLATE = '''"""${message}"""
+
+import sqlalchemy as sa
+from alembic import op
+${imports if imports else ""}
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = ${repr(branch_labels)}
+depends_on = ${repr(depends_on)}
+
+
+def upgrade():
+    ${upgrades if upgrades else "pass"}
+
+
+def downgrade():
+    ${downgrades if downgrades else "pass"}
+'''
+
 
 def missing_revision(incident: Incident, broken: Broken, patches: Sequence[str], write: Writer) -> Candidate | None:
     """A new revision by ``alembic revision --autogenerate``; None where Alembic writes none, or one that would drop what is there.
@@ -75,6 +94,10 @@ def _written(incident: Incident, patches: Sequence[str], *more: str) -> tuple[st
         if config is None:
             return "", ""
         before = set(space.root.rglob("versions/*.py"))
+        for env in space.root.rglob("env.py"):
+            template = env.with_name("script.py.mako")
+            if (env.parent / "versions").is_dir() and not template.exists():
+                template.write_text(_TEMPLATE, "utf-8")  # in the copy alone: nobody writes revisions here by Alembic
         alembic = [space.python, "-m", "alembic", "-c", config]
         upgraded = run([*alembic, "upgrade", "head"], space, incident.limits, "upgrade")
         if not upgraded.ok:
