@@ -328,7 +328,7 @@ def _created_without(case: Case, definition: Registration, created: dict, error:
     }
     text, experiment = case.sources.get(maker.file), None
     edited = with_line_before(text, maker.line, f"import {module}") if text is not None and module else None
-    if case.incident is not None and edited is not None:
+    if edited is not None:
         words = next(m[0] for text in said(error) if (m := MISSED.search(text)))
         says = f"{module} imported before {maker} creates the tables"
         experiment = Experiment(says, case.incident, gone(words), {maker.file: edited})

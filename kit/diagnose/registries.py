@@ -55,7 +55,7 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
 
 def task_defined_twice(case: Case) -> Fault | None:
     """Two functions are tasks of one name in one application: nothing is raised, and only one of them runs."""
-    if case.failures or (case.incident is not None and case.incident.expect.error is not None):
+    if case.failures or case.incident.expect.error is not None:
         return None
     own = {import_.file for import_ in case.trace.imports if import_.application}
     held: dict[tuple, Entry] = {}

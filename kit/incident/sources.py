@@ -93,7 +93,7 @@ def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> So
             requirements.setdefault(library, []).append((file, line, range_))
     tables = read_tables(contents).definitions
     return Sources(
-        tuple(contents),
+        tuple(sorted(contents)),
         tuple(Named(table.table, table.file, table.line, table.name) for table in tables if table.table is not None),
         tuple(Named(table.table or table.may_be or "", table.file, table.line, table.name) for table in tables),
         tuple(tasks),
