@@ -9,8 +9,9 @@ from collections.abc import Collection
 import libcst as cst
 from libcst import matchers as m
 
+from ...incident.source import parsed
 from .edits import AtLines, add_import, asked_by, changed, dotted
-from .statements import Module, bound_name, only, parsed
+from .statements import Module, bound_name, only
 
 _EQUAL = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
 
