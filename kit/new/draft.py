@@ -13,6 +13,7 @@ import yaml
 from ..base.redact import redact
 from ..incident.interpreters import Interpreter
 from ..incident.repository import QUIET, git_environment
+from .environment import left_out
 from .questions import title_of
 from .trial import Search, Setup, Trial, checks_of
 
@@ -83,6 +84,13 @@ class Draft:
                 _commented(f"    {name}: {_value(text)}", known.get(f"env.{name}", ""))
                 for name, text in setup.env.items()
             ]
+        missing = self.work.evidence.missing_variables
+        secret = left_out(setup.start.env, self.work.variables, missing)
+        lines += [
+            f"  # {name}: {_plain(at)} sets it to a secret, so it is left out here"
+            for name, at in secret.items()
+            if name not in setup.env
+        ]
         lines.append(_commented(f"database: {setup.database}", known.get("database", "nothing speaks for another")))
         if setup.driver:
             lines.append(

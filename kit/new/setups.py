@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..base.errors import IncidentError
-from ..base.redact import shows_secret
-from ..base.scan import kinds_in
+from ..base.known_secrets import remember
 from ..incident.deployments import commands_of
 from ..incident.interpreters import Interpreter
 from ..triage.evidence import Evidence
@@ -40,7 +39,8 @@ def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[s
     missing = frozenset(named(work.evidence.missing_variables, work.variables))
     work.evidence = replace(work.evidence, missing_variables=missing)
     work.starts = candidates_of(work.project, work.evidence, commands)
-    work.starts = [start for start in work.starts if not any(_secret(text) for _, text in start.steps)]
+    for _, text in (step for start in work.starts for step in start.steps):
+        remember("startup", text)
     starts = work.starts
     if given:
         steps = tuple(
@@ -56,10 +56,6 @@ def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[s
             "Say it by --startup, as in --startup 'command: python main.py'."
         )
     return [_setup(work, interpreter, _runnable(start, interpreter, work.evidence)) for start in starts]
-
-
-def _secret(text: str) -> bool:
-    return shows_secret(text) or bool(kinds_in(text))
 
 
 def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence) -> Start:
@@ -80,7 +76,7 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence) -> Sta
 def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
     """A startup with its variables and its database; what the log calls missing is left out."""
     project, evidence, missing = work.project, work.evidence, work.evidence.missing_variables
-    env = deployed(project, start.env, work.variables, missing) | stand_ins(project, work.variables, missing)
+    env = stand_ins(project, work.variables, missing) | deployed(start.env, work.variables, missing)
     urls = [variable for variable in database_variables(work.variables) if variable.name not in missing]
     parts = {} if any(variable.required for variable in urls) else parts_of(work.variables)
     database, driver, known = _database(work, interpreter, bool(parts))
