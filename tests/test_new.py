@@ -8,8 +8,8 @@ import pytest
 from environments import applications_environment
 
 from kit.incident import load
+from kit.incident.environment import database_variables, stand_in, variables_of
 from kit.incident.project import Project
-from kit.new.environment import database_variables, stand_in, variables_of
 from kit.triage.evidence import common, evidence_of, stable
 from kit.triage.logs import read_log
 

@@ -140,6 +140,8 @@ def _procfiles(project: Project) -> Iterator[Command]:
         for name, (own, place) in lines.items():
             weight = 30 if name == "web" else 22
             yield Command((*release, *own) if name == "web" else own, place, weight, folder, (), env)
+            if release and name == "web":  # a release is a process of its own, on a machine of its own
+                yield Command(own, place, weight - 1, folder, (), env)
         if release:
             yield Command(release, at, 24, folder, (), env)
 
@@ -291,7 +293,11 @@ def _composes(project: Project) -> Iterator[Command]:
                     else _exec_form(json.dumps(list(map(str, command))))
                 )
                 lines = tuple(_relative(project, line, base.workdir, "") for line in lines)
-            env = {**base.env, **_dotenv(project, str(folder)), **_compose_env(service.get("environment"), file, project.text(file), name)}
+            env = {
+                **base.env,
+                **_dotenv(project, str(folder)),
+                **_compose_env(service.get("environment"), file, project.text(file), name),
+            }
             path = base.path or _path_in(env.pop("PYTHONPATH", ("", ""))[0], "", "")
             yield replace(base, lines=lines, at=f"{file} (service {name})", weight=26, env=env, path=path)
 
@@ -324,6 +330,12 @@ def _scripts(project: Project) -> Iterator[Command]:
 
 def _consoles(project: Project) -> Iterator[Command]:
     """Console scripts: the function is called, as what an installer writes does."""
+    for file, folder, name, target in console_scripts(project):
+        yield Command((f"call {target}",), f"{file} (script {name})", 15, folder)
+
+
+def console_scripts(project: Project) -> Iterator[tuple[str, str, str, str]]:
+    """The commands that an installation makes: the file that says so, its folder, the name, and ``module:function``."""
     for file in [*project.named("pyproject.toml"), *project.named("setup.cfg"), *project.named("setup.py")]:
         folder = str(PurePosixPath(file).parent)
         tool = project.toml(file) if file.endswith(".toml") else {}
@@ -338,7 +350,7 @@ def _consoles(project: Project) -> Iterator[Command]:
             scripts = dict(re.findall(r"([\w.-]+)\s*=\s*([\w.]+:[\w.]+)", block[1])) if block else {}
         for name, target in scripts.items():
             if isinstance(target, str) and re.fullmatch(r"[\w.]+:[\w.]+", target):
-                yield Command((f"call {target}",), f"{file} (script {name})", 15, folder)
+                yield file, folder, name, target
 
 
 def _others(project: Project) -> Iterator[Command]:

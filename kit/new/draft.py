@@ -11,11 +11,11 @@ from pathlib import Path
 import yaml
 
 from ..base.redact import redact
+from ..incident.environment import left_out
 from ..incident.interpreters import Interpreter
 from ..incident.repository import QUIET, git_environment
-from .environment import left_out
 from .questions import title_of
-from .trial import Search, Setup, Trial, checks_of
+from .trial import Search, Setup, Trial, checks_of, expect_of
 
 _COLUMN = 46  # where a comment begins, if the line leaves room
 
@@ -157,8 +157,11 @@ class Draft:
             return [
                 "# expect:                                    # how the incident looks; left out, whatever goes wrong counts"
             ]
-        lines = [_commented("expect:", f"how the incident looks; {evidence.at}"), f"  error: {_value(error)}"]
-        return [*lines, f"  table: {_value(evidence.table)}"] if evidence.table else lines
+        expect = expect_of(evidence, self.setup, error)
+        lines = [_commented("expect:", f"how the incident looks; {evidence.at}")]
+        if "check" in expect:
+            lines.append(f"  # the request that must fail, as the log's did with {_plain(error)}")
+        return lines + [f"  {key}: {_value(value)}" for key, value in expect.items()]
 
 
 def _committed(top: Path, root: Path) -> str | None:

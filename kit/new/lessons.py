@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ..incident.deployments import program_of
-from .environment import Variable, database_variables, named, stand_in
+from ..incident.environment import Variable, database_variables, named, stand_in
 from .trial import Search, Setup, Trial
 
 SCRATCH = "KIT_SCRATCH_URL"  # holds the scratch database's URL where the application is to be given another
@@ -21,7 +21,7 @@ _OF_SQLITE = re.compile(
     re.I,
 )
 _NO_TABLE = re.compile(r"no such table|relation \"[^\"]+\" does not exist|UndefinedTable")
-_NO_URL = re.compile(r"Could not parse SQLAlchemy URL|Expected string or URL object|SQLALCHEMY_DATABASE_UR[IL]\b")
+NO_URL = re.compile(r"Could not parse SQLAlchemy URL|Expected string or URL object|SQLALCHEMY_DATABASE_UR[IL]\b")
 _NO_CONFIG = re.compile(r"No config file|No 'script_location'|doesn't exist")
 _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:Flask )?application|Could not import '")
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
@@ -121,10 +121,12 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
         because = f"SQLite is not what the code is for: {text[:80]}"
         yield setup.changed("database", because, database="postgresql", driver=driver)
     migrated = any("upgrade" in line for _, line in setup.start.steps)
-    if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not setup.prepare and not migrated:
-        yield setup.changed("prepare", "the log's database had its tables", prepare=(("upgrade", "head"),))
+    migrated = migrated or ("upgrade", "head") in setup.prepare
+    if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not migrated:
+        tables = (*setup.prepare, ("upgrade", "head"))
+        yield setup.changed("prepare", "the log's database had its tables", prepare=tables)
     refused = [one["what"] for one in trial.trace.refused] if trial.trace is not None else []
-    unset = _NO_URL.search(trial.seen.text) and not _NO_URL.search(evidence.text)
+    unset = NO_URL.search(trial.seen.text) and not NO_URL.search(evidence.text)
     if unset or any(re.search(r"://|:5432|:3306", one) for one in refused):
         for variable in database_variables(work.variables):
             if variable.name not in (setup.database_env, *setup.env, *evidence.missing_variables):
@@ -200,14 +202,20 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
     """States of the database that the log's error needs."""
     setup, evidence, revisions = trial.setup, work.evidence, work.project.revisions
     steps = setup.start.steps
-    if setup.prepare or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
+    before = setup.prepare
+    if (
+        any(kind in ("upgrade", "rows", "sql") for kind, _ in before)
+        or trial.level >= 2
+        or not any("upgrade" in text or kind == "serve" for kind, text in steps)
+    ):
         return
     unknown = re.search(r"Can't locate revision identified by '([\w.+-]+)'", evidence.text)
     if unknown and unknown[1] not in {own for own, _ in revisions.values()}:
         (work.folder / _STATE).write_text(f"UPDATE alembic_version SET version_num = '{unknown[1]}';\n", "utf-8")
         because = f"the log's database is at revision {unknown[1]}, which no file here has"
-        yield setup.changed("prepare", because, prepare=(("upgrade", "head"), ("sql", _STATE)))
+        yield setup.changed("prepare", because, prepare=(*before, ("upgrade", "head"), ("sql", _STATE)))
     file = next((frame.file for frame in reversed(evidence.frames) if frame.file in revisions), None)
+    file = file or next((name for name, (own, _) in revisions.items() if own == evidence.upgrading), None)
     if file is None:
         return
     because, down = f"the log fails in {file}, on a database at the revision before it", revisions[file][1]
@@ -217,7 +225,7 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
         others = [step for step in steps if step[0] != "serve"]
         yield _started(setup, "what is there already may be of the application's own start", [server, *others])
     if down and not there:
-        with_rows = (("upgrade", down[0]), ("rows", "1"))
+        with_rows = (*before, ("upgrade", down[0]), ("rows", "1"))
         yield setup.changed("prepare", f"{because}, with a row in each table", prepare=with_rows)
     if down:
-        yield setup.changed("prepare", because, prepare=(("upgrade", down[0]),))
+        yield setup.changed("prepare", because, prepare=(*before, ("upgrade", down[0])))

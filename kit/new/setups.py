@@ -1,17 +1,20 @@
 """The setups that are tried first: each startup with its environment and database, as log, deployment and sources have them."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from ..base.errors import IncidentError
 from ..base.known_secrets import remember
-from ..incident.deployments import commands_of
+from ..incident.deployments import commands_of, console_scripts, words_of
+from ..incident.environment import database_variables, deployed, named, parts_of, stand_ins, variables_of
 from ..incident.interpreters import Interpreter
+from ..incident.project import Project
 from ..triage.evidence import Evidence
-from .candidates import Start, candidates_of, step_of
-from .environment import database_variables, deployed, named, parts_of, stand_ins, variables_of
-from .lessons import SCRATCH
+from .candidates import Start, candidates_of, file_of, step_of
+from .lessons import NO_URL, SCRATCH
 from .trial import Search, Setup
 
 _MODULES = {
@@ -25,6 +28,11 @@ _MODULES = {
     "streamlit",
 }  # run by ``-m`` too
 _ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
+_FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and what stands there in the copy
+    ".sh": (r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),
+    ".py": (r"\bport ?= ?[0-9]{2,5}\b", 'port=int(__import__("os").environ["PORT"])'),
+}
+_SETTINGS_FILE = "incident-settings.py"
 _URL = "{scheme}://{{database_user}}:{{database_password}}@{{database_host}}:{{database_port}}/{{database_name}}"
 
 
@@ -37,6 +45,9 @@ def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[s
     commands = commands_of(work.project)
     work.variables = variables_of(work.project)
     missing = frozenset(named(work.evidence.missing_variables, work.variables))
+    if NO_URL.search(work.evidence.text):
+        # The log's engine was given nothing: no variable held its URL.
+        missing |= {variable.name for variable in database_variables(work.variables)}
     work.evidence = replace(work.evidence, missing_variables=missing)
     work.starts = candidates_of(work.project, work.evidence, commands)
     for _, text in (step for start in work.starts for step in start.steps):
@@ -55,10 +66,13 @@ def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[s
             f"{work.project.root}: nothing says how this is started: no deployment file, no application object, no program in the log. "
             "Say it by --startup, as in --startup 'command: python main.py'."
         )
-    return [_setup(work, interpreter, _runnable(start, interpreter, work.evidence)) for start in starts]
+    scripts = {name: target for _, _, name, target in console_scripts(work.project)}
+    starts = [_runnable(start, interpreter, work.evidence, scripts) for start in starts]
+    setups = [_with_settings(work.project, _setup(work, interpreter, start)) for start in starts]
+    return [_with_port(work.project, setup) for setup in setups]
 
 
-def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence) -> Start:
+def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence, scripts: dict[str, str]) -> Start:
     """A startup as it can be run here: programs as modules where the interpreter has no scripts beside it, no reloading.
 
     Several workers of a server that starts those anew for ever only where the log counts them.
@@ -66,6 +80,9 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence) -> Sta
     steps = []
     for kind, text in start.steps:
         name = text.split(" ")[0]
+        module, _, function = scripts.get(name, "").partition(":")
+        if function and not interpreter.has_program(name):
+            text = f"python -c 'from {module} import {function}; {function}()'{text[len(name) :]}"
         if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
         module = kind in ("command", "serve") and name in _MODULES and not interpreter.has_program(name)
@@ -104,6 +121,46 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
     known |= {f"env.{name}": because for name, (_, because) in env.items()}
     values = {name: value for name, (value, _) in env.items()}
     return Setup(start, start.path, values, database, driver, database_env, score=start.score, known=known)
+
+
+def _with_port(project: Project, setup: Setup) -> Setup:
+    """A server whose script names its port itself: in the copy the one that the kit gives stands there."""
+    kind, text = setup.start.steps[-1]
+    file = file_of(project, words_of(text), setup.start.workdir) if kind == "serve" and "{port}" not in text else None
+    pattern, put = _FIXED_PORT.get(PurePosixPath(file or "").suffix, ("", ""))
+    fixed = re.search(pattern, project.text(file), re.M) if file and pattern else None
+    if file is None or fixed is None:
+        return setup
+    at = f"{file}:{project.text(file).count(chr(10), 0, fixed.start()) + 1}"
+    own = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()
+    line = f"sed -i -E '{'/^[ ]*#/! ' if file.endswith('.sh') else ''}s@{pattern}@{put}@' {shlex.quote(own)}"
+    because = f"{at} names a port itself; in the copy the one that is free stands there"
+    return setup.changed("prepare", because, prepare=(*setup.prepare, ("command", line)))
+
+
+def _with_settings(project: Project, setup: Setup) -> Setup:
+    """Flask's settings where they are a file that a variable names, and no variable names a database: one is written."""
+    if setup.database_env or not any("SQLALCHEMY_DATABASE_URI" in project.text(file) for file in project.python):
+        return setup
+    for file in project.sources:
+        text = project.text(file)
+        read = re.search(r"from_envvar\(\s*['\"](\w+)['\"]", text)
+        if not read and (by := re.search(r"from_pyfile\(\s*(\w+)\s*[,)]", text)):
+            read = re.search(rf"\b{by[1]}\s*=\s*os\.(?:environ\.get\(|environ\[|getenv\()\s*['\"](\w+)['\"]", text)
+        if read:
+            at = f"{file}:{text.count(chr(10), 0, read.start()) + 1}"
+            line = f"echo \"SQLALCHEMY_DATABASE_URI = '{{database_url}}'\" > {_SETTINGS_FILE}"
+            steps = [
+                (kind, f'{read[1]}="$PWD/{_SETTINGS_FILE}" {said}' if kind in ("serve", "command") else said)
+                for kind, said in setup.start.steps
+            ]
+            env = {name: value for name, value in setup.env.items() if name != read[1]}
+            start = replace(setup.start, steps=tuple(steps))
+            because = f"{at} reads a settings file that {read[1]} names"
+            return replace(
+                setup, start=start, env=env, prepare=(("command", line),), known={**setup.known, "prepare": because}
+            )
+    return setup
 
 
 def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[str, str | None, dict[str, str]]:

@@ -12,6 +12,7 @@ from ..base.redact import redact
 from ..incident.model import Incident
 from ..incident.steps import Check, Http
 from ..trace.judged import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
+from ..trace.printed import printed_error
 from ..trace.served import endpoint_of, names_of
 from ..trace.values import Trace, executed_by_alembic
 from .child.uncompiled import uncompiled
@@ -91,6 +92,8 @@ def _answered(number: int, check: Check, trace: Trace, asker: Asker, tables: Seq
                 result = replace(result, seen=says, tables=())
         if check.http is not None and check.http.served_by is not None and result.ok:
             result = _served_by(result, check.http, trace)
+        if check.http is not None and result.ok is False and (error := _printed_by_servers(trace)):
+            result = replace(result, seen=f"{result.seen}; the server printed: {error}")
         if check.http is not None and result.ok is False and result.seen == _NO_SERVER:
             failed = next((f", since step {s.number} ({s}) failed" for s in trace.steps if s.ok is False), "")
             result = replace(result, seen=_NO_SERVER + failed)
@@ -105,6 +108,13 @@ def _answered(number: int, check: Check, trace: Trace, asker: Asker, tables: Seq
     else:
         result = CheckResult(str(check), None, "the startup did not get far enough to be asked", kind=check.kind)
     return result
+
+
+def _printed_by_servers(trace: Trace) -> str | None:
+    """The last exception in what a server that stays up printed: of a request that fails, why."""
+    outputs = [step.output for step in trace.steps if step.kind == "serve" and step.ok]
+    errors = [error for output in outputs if (error := printed_error(output, lambda file: False))]
+    return str(errors[-1]) if errors else None
 
 
 def _served_by(result: CheckResult, request: Http, trace: Trace) -> CheckResult:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ..base.known_secrets import says_secret
 from ..base.redact import shows_secret
 from ..base.scan import kinds_in
-from ..incident.project import Project
-from ..incident.variables import readings_in
+from .project import Project
+from .variables import readings_in
 
 _URI = r"SQLALCHEMY_DATABASE_UR[IL]"
 _ENGINE = re.compile(rf"engine|sqlalchemy\.url|make_url|Dsn\.build|URL\.create|{_URI}")
