@@ -3,10 +3,8 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..base.redact import public_part
-from ..incident.deployments import program_of
 from ..incident.project import Project
 from .frames import Placed, is_library, place
 from .logs import Log, LogFrame, Raised, Traceback
@@ -265,12 +263,3 @@ def _interpreter(log: Log, text: str) -> tuple[tuple[str, ...], str | None]:
     version = found[0]["version"] if found else None
     said = re.search(r"\bPython (3\.\d+)", text)
     return tuple(dict.fromkeys(one["prefix"] for one in found)), version or (said[1] if said else None)
-
-
-def existing(prefixes: Sequence[str]) -> list[Path]:
-    """Those of the log's environments that are on this machine."""
-    return [Path(prefix) for prefix in prefixes if (Path(prefix) / "bin" / "python").exists()]
-
-
-def is_server(line: str) -> bool:
-    return program_of(line) in ("uvicorn", "gunicorn", "hypercorn", "daphne")
