@@ -45,6 +45,10 @@ class Start:
     path: tuple[str, ...] = ()
     env: dict[str, tuple[str, str]] = field(default_factory=dict)
 
+    @property
+    def serves(self) -> bool:
+        return bool(self.steps) and self.steps[-1][0] == "serve"
+
     def __str__(self) -> str:
         return "; ".join(f"{kind}: {text}" for kind, text in self.steps)
 
@@ -62,6 +66,9 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
         replace(one, steps=(*one.steps[:-1], with_words(one.steps[-1], words))) if words and one.steps else one
         for one in found
     ]
+    if not evidence.programs:
+        # Where no log says what ran, what serves tells more than a script or a function of the same fault.
+        found = [replace(one, score=one.score + 8 * one.serves) for one in found]
     best: dict[tuple, Start] = {}
     for one in sorted((one for one in found if one.steps), key=lambda one: -one.score):
         best.setdefault((one.steps, one.workdir), one)
@@ -326,8 +333,7 @@ def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command
         )
         passed = any(frame.file == one.file for frame in evidence.frames)
         step = step_of(line, project, folder)
-        # Where no log names a program, what serves tells more than a script or a function of the same fault.
-        score = 9 + 8 * (passed or not evidence.programs)
+        score = 9 + 8 * passed
         if step:
             yield Start((step,), f"an application object at {one.file}:{one.line}", score - number, folder, env=env)
 
@@ -336,7 +342,7 @@ def _of_servers(project: Project, evidence: Evidence) -> Iterator[Start]:
     """Console scripts that serve."""
     named = {program.what for program in evidence.programs if program.name == "console"}
     for line, folder, at in servers(project):
-        score = 50 if line.split()[0] in named else 16 + 2 * (not evidence.programs)
+        score = 50 if line.split()[0] in named else 14
         yield Start((("serve", line),), at, score, folder)
 
 
