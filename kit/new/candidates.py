@@ -343,7 +343,7 @@ def _of_servers(project: Project, evidence: Evidence) -> Iterator[Start]:
     named = {program.what for program in evidence.programs if program.name == "console"}
     for line, folder, at in servers(project):
         score = 50 if line.split()[0] in named else 14
-        yield Start((("serve", line),), at, score, folder)
+        yield Start((("serve", line),), at, score, path=(folder,))  # as an installation has it, and not one of before
 
 
 def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:

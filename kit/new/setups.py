@@ -172,7 +172,9 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
     marks = ("engine", "asyncpg", "PostgresDsn", "postgresql")
     texts = (work.project.text(file) for file in work.project.python)
     sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
-    database = "postgresql" if by_parts or re.search(_ONLY_POSTGRESQL, sources) else "sqlite"
+    drivers = {"psycopg2", "psycopg", "asyncpg", "pg8000"} & set(interpreter.names)
+    only = by_parts or (drivers or not interpreter.names) and re.search(_ONLY_POSTGRESQL, sources)
+    database = "postgresql" if only else "sqlite"
     if database == "postgresql":
         known["database"] = (
             "the URL is put together of parts" if by_parts else "the sources use what only PostgreSQL has"

@@ -267,7 +267,8 @@ def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tu
     if evidence.expected is None:
         failed = any(step.ok is False for step in trace.steps)
         through = seen.frames or any(frame.application for error in trace.errors for frame in error.frames)
-        own = seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
+        chosen = seen.type.endswith("NoSuchModuleError")  # a driver that the kit named
+        own = chosen or seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
         if failed and own and not trace.conflicts:
             return 0, None  # of how it was started, as far as anybody can tell
         return (_LINES if shown else 0), None

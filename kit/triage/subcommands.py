@@ -62,16 +62,18 @@ def with_words(step: tuple[str, str], words: Sequence[str]) -> tuple[str, str]:
 
 
 def servers(project: Project) -> Iterator[tuple[str, str, str]]:
-    """Console scripts that listen on a port that can be named: the command line, its folder and its place."""
+    """Console scripts that listen on a port that can be named: the command line, the folder that holds its module, and its place."""
     for file, folder, name, target in console_scripts(project):
         module = target.partition(":")[0]
-        own = project.file_of(module, folder) or project.file_of(module, str(PurePosixPath(folder, "src")))
+        folders = (folder, str(PurePosixPath(folder, "src")))
+        below = next((place for place in folders if project.file_of(module, place)), folder)
+        own = project.file_of(module, below)
         options = _options(project.tree(own)) if own else set()
         port = next((option for option in _PORTS if option in options), None)
         if port:
             database = next((f" {option} {{database_url}}" for option in _DATABASES if option in options), "")
             quiet = next((f" {option}" for option in _QUIET if option in options), "")
-            yield f"{name} {port} {{port}}{database}{quiet}", folder, f"{file} (script {name})"
+            yield f"{name} {port} {{port}}{database}{quiet}", below, f"{file} (script {name})"
 
 
 def _options(tree: ast.Module | None) -> set[str]:
