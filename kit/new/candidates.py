@@ -31,12 +31,15 @@ _WHERE = {
     "streamlit": "--server.port {port} --server.headless true", "granian": "--port {port}", "fastapi": "--port {port}", "sanic": "--port {port}", "litestar": "--port {port}",
     "waitress-serve": "--port={port}",
 }  # fmt: skip
+_ASIDE = re.compile(
+    r"(?:^|/)(?:examples?|docs?|samples?|demos?|tests?|testing|benchmarks?|ci|\.circleci|\.devcontainer|\.github)/"
+)
 _FIRST = 60  # points for what the log's first program says
 
 
 @dataclass(frozen=True)
 class Start:
-    """Steps of a startup with where they run; ``because`` says what they are known by."""
+    """Steps of a startup with where they run; ``because`` says what they are known by, ``tier`` how sure it is the application's own."""
 
     steps: tuple[tuple[str, str], ...]
     because: str
@@ -44,6 +47,7 @@ class Start:
     workdir: str = "."
     path: tuple[str, ...] = ()
     env: dict[str, tuple[str, str]] = field(default_factory=dict)
+    tier: int = 0  # 0: as it is deployed, 1: an object or a script that serves it, 2: what else can be run, 3: of examples and tests
 
     @property
     def serves(self) -> bool:
@@ -102,7 +106,10 @@ def _of_command(project: Project, evidence: Evidence, command: Command) -> Start
     score += 3 * (
         bool(steps) and steps[-1][0] == "serve" and not matched
     )  # what is deployed first of all is the server
-    return Start(steps, because, score, command.workdir, command.path, command.env)
+    serves_ = bool(steps) and steps[-1][0] == "serve"
+    tier = 0 if command.deployed else 1 if serves_ or command.weight >= 15 else 2
+    tier = 3 if _ASIDE.search(command.at) else 2 if program_of(command.lines[-1]) == "pytest" else tier
+    return Start(steps, because, score, command.workdir, command.path, command.env, tier)
 
 
 def _inner(project: Project, line: str, workdir: str) -> list[str]:
@@ -111,7 +118,8 @@ def _inner(project: Project, line: str, workdir: str) -> list[str]:
     script = next((word for word in words[1:] if word.endswith(".sh")), "")
     if not script or program_of(line) not in ("sh", "bash"):
         return [line]
-    lines = [splitline.strip() for splitline in project.text(str(PurePosixPath(workdir, script))).splitlines()]
+    text = re.sub(r"\\\n\s*", " ", project.text(str(PurePosixPath(workdir, script))))
+    lines = [splitline.strip() for splitline in text.splitlines()]
     return [line for line in lines if program_of(line)] + ([" ".join(words[2:])] if words[2:] else [])
 
 
@@ -158,6 +166,7 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
         own in _WHERE
         and not (own == "flask" and "run" not in words)
         and not (own == "fastapi" and not {"run", "dev"} & set(words))
+        and not (own == "litestar" and next((word for word in words[1:] if not word.startswith("-")), "") != "run")
     ):
         return "serve", f"{_without(text, _SET_BY_US[own])} {_WHERE[own]}"
     if "manage.py" in line and "runserver" in words:
@@ -171,7 +180,10 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
         return "serve", text.replace("sh {port}", "sh $PORT")
     file = file_of(project, words, workdir) if own == "python" else None
     if file and serves(project, file):
-        variable = re.search(r"(?:environ\.get|getenv|environ)\W+(\w*PORT)\b", project.text(file))
+        source = project.text(file)
+        variable = re.search(r"(?:environ\.get|getenv|environ)\W+(\w*PORT)\b", source)
+        if not variable and re.search(r"add_argument\([^)]*[\"']--port[\"']|option\([^)]*[\"']--port[\"']", source):
+            return "serve", text if "{port}" in text else f"{_without(text, {'--port': 1})} --port {{port}}"
         return "serve", f"{variable[1]}={{port}} {text}" if variable and variable[1] != "PORT" else text
     return "command", text
 
@@ -335,7 +347,8 @@ def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command
         step = step_of(line, project, folder)
         score = 9 + 8 * passed
         if step:
-            yield Start((step,), f"an application object at {one.file}:{one.line}", score - number, folder, env=env)
+            because = f"an application object at {one.file}:{one.line}"
+            yield Start((step,), because, score - number, folder, env=env, tier=1)
 
 
 def _of_servers(project: Project, evidence: Evidence) -> Iterator[Start]:
@@ -343,7 +356,8 @@ def _of_servers(project: Project, evidence: Evidence) -> Iterator[Start]:
     named = {program.what for program in evidence.programs if program.name == "console"}
     for line, folder, at in servers(project):
         score = 50 if line.split()[0] in named else 14
-        yield Start((("serve", line),), at, score, path=(folder,))  # as an installation has it, and not one of before
+        # The folder is on the path: it is this code that runs, and not what was installed before.
+        yield Start((("serve", line),), at, score, path=(folder,), tier=1)
 
 
 def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:
@@ -372,4 +386,6 @@ def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:
         for number, line in enumerate(lines):
             step = step_of(line, project, folder if "-m" in line else ".")
             if step:
-                yield Start((step,), f"{file} is run as a program", score - number, folder if "-m" in line else ".")
+                tier = 1 if step[0] == "serve" else 2
+                workdir = folder if "-m" in line else "."
+                yield Start((step,), f"{file} is run as a program", score - number, workdir, tier=tier)

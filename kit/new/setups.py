@@ -8,10 +8,11 @@ from pathlib import PurePosixPath
 
 from ..base.errors import IncidentError
 from ..base.known_secrets import remember
-from ..incident.deployments import commands_of, console_scripts, words_of
-from ..incident.environment import database_variables, deployed, named, parts_of, stand_ins, variables_of
+from ..incident.deployments import words_of
+from ..incident.environment import database_variables, deployed, named, named_in, parts_of, stand_ins, variables_of
 from ..incident.interpreters import Interpreter
 from ..incident.project import Project
+from ..incident.starts import commands_of, console_scripts
 from ..triage.evidence import Evidence
 from .candidates import Start, candidates_of, file_of, step_of
 from .lessons import NO_URL, SCRATCH
@@ -44,7 +45,8 @@ def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[s
     """
     commands = commands_of(work.project)
     work.variables = variables_of(work.project)
-    missing = frozenset(named(work.evidence.missing_variables, work.variables))
+    lacking = named(work.evidence.missing_variables, work.variables)
+    missing = frozenset(lacking | named_in(work.evidence.error, work.variables))
     if NO_URL.search(work.evidence.text):
         # The log's engine was given nothing: no variable held its URL.
         missing |= {variable.name for variable in database_variables(work.variables)}
@@ -126,7 +128,11 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
 def _with_port(project: Project, setup: Setup) -> Setup:
     """A server whose script names its port itself: in the copy the one that the kit gives stands there."""
     kind, text = setup.start.steps[-1]
-    file = file_of(project, words_of(text), setup.start.workdir) if kind == "serve" and "{port}" not in text else None
+    file = (
+        file_of(project, words_of(text), setup.start.workdir)
+        if kind == "serve" and "PORT" not in text and "{port}" not in text
+        else None
+    )
     pattern, put = _FIXED_PORT.get(PurePosixPath(file or "").suffix, ("", ""))
     fixed = re.search(pattern, project.text(file), re.M) if file and pattern else None
     if file is None or fixed is None:

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
-from ..incident.deployments import console_scripts
 from ..incident.project import Project
+from ..incident.starts import console_scripts
 from .frames import Placed
 
 _PORTS = ("--port", "--http-port", "-p")
