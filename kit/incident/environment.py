@@ -89,7 +89,8 @@ def variables_of(project: Project) -> list[Variable]:
     for file in dict.fromkeys([*project.sources, *(one for one in project.python if one.endswith("/env.py"))]):
         text = project.text(file)
         readings += readings_in(file, text)
-        if _ENGINE.search(text) and (tree := project.tree(file)) is not None:
+        if _ENGINE.search(text):
+            tree = project.tree(file)
             for value in _engines(tree):
                 names |= {one.id for one in ast.walk(value) if isinstance(one, ast.Name)}
                 names |= {one.attr for one in ast.walk(value) if isinstance(one, ast.Attribute)}
