@@ -14,7 +14,7 @@ from kit.diagnose.case import Place
 from kit.diagnose.experiments import patch_of
 from kit.verify.propose import Proposal, Proposals, apart, edits, imports
 from kit.verify.propose.broken import Broken
-from kit.verify.propose.candidates import UNSAFE, candidates_for
+from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
 from kit.verify.propose.edits_of_functions import when_needed
 from kit.verify.propose.edits_of_loggers import keep_in_dictionary
 from kit.verify.propose.edits_of_versions import respell
@@ -271,3 +271,9 @@ def test_on_request_it_is_shown_what_maskers_hide(kit):
     shown = {masker["name"]: masker["verdict"] for masker in answer.json["maskers"]}
     assert shown and "cures" not in shown.values()
     assert not set(shown) & {proposal["name"] for proposal in answer.json["proposals"]}
+
+
+def test_what_no_source_holds_is_left_to_who_deployed_it():
+    broken = _broken("second-class-same-table-other-file-stale-bytecode")
+    assert candidates_for(broken) == []
+    assert "stands in no source of the application" in why_unsafe(broken)
