@@ -9,11 +9,12 @@ from pathlib import Path
 from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
 from ...base.progress import Step as Progress
+from ...diagnose.case import Looked
 from ...diagnose.decision import Decision, decide_mechanism
 from ...diagnose.definitions import compare
 from ...diagnose.diagnosis import judge_again
 from ...diagnose.experiments import patch_of
-from ...diagnose.looked import Looked, look_at, signed
+from ...diagnose.looked import look_at, signed
 from ...incident.model import Check, Fix, Incident, Step
 from ...startup.migrations import find_config
 from ...startup.workspace import workspace
@@ -197,7 +198,7 @@ class _Search:
                 continue
             judged = self.judged(incident, candidate.name, started)
             runs = results.setdefault(candidate.name, [])
-            runs.append(_nothing_lost(judged, self.control.trace))
+            runs.append(nothing_lost(judged, self.control.trace))
             if len(runs) == times:
                 result = next((run for run in runs if run.verdict != "cures"), runs[0])
                 self.tell(candidate, result)
@@ -276,7 +277,7 @@ class _Search:
                 yield missing.after(candidate)
 
 
-def _nothing_lost(result: FixResult, before: Trace) -> FixResult:
+def nothing_lost(result: FixResult, before: Trace) -> FixResult:
     """A fix after which a table is defined no more, or a route mounted no more, that was there before, breaks."""
     if result.verdict != "cures":
         return result
