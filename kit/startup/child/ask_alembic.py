@@ -236,7 +236,7 @@ def build(config_file, named="", otherwise=""):
                 context.run_migrations()
         except Exception as error:  # a revision for another database, or one that asks env.py for something
             found["stopped"] = "%s: %s" % (type(error).__name__, error)
-            if url:
+            if url and hasattr(connection, "rollback"):  # before SQLAlchemy 2.0 nothing begins by itself
                 connection.rollback()
         read_tables(connection, found["tables"])
 
