@@ -9,11 +9,12 @@ from pathlib import Path
 from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
 from ...base.progress import Step as Progress
+from ...diagnose.case import Looked
 from ...diagnose.decision import Decision, decide_mechanism
 from ...diagnose.definitions import compare
 from ...diagnose.diagnosis import judge_again
 from ...diagnose.experiments import patch_of
-from ...diagnose.looked import Looked, look_at, signed
+from ...diagnose.looked import look_at, signed
 from ...incident.model import Check, Fix, Incident, Step
 from ...startup.migrations import find_config
 from ...startup.workspace import workspace
@@ -22,7 +23,7 @@ from ...trace.judged import CheckResult
 from ...trace.trace import Trace
 from ..verification import Attempt, FixResult, attempt, judge_fix
 from .broken import Broken, Candidate
-from .candidates import UNSAFE, candidates_for
+from .candidates import candidates_for, why_unsafe
 from .maskers import maskers
 from .revision import missing_revision, restored_revision
 
@@ -109,7 +110,7 @@ def propose(
         hidden = search.of_maskers(broken) if show_maskers else ()
     mechanism = decision.finding.mechanism
     order = sorted(search.tried, key=lambda proposal: (*_rank(proposal), search.order.index(proposal.name)))
-    return Proposals(mechanism, True, tuple(order), search.startups, _note(mechanism, search, order), hidden)
+    return Proposals(mechanism, True, tuple(order), search.startups, _note(broken, search, order), hidden)
 
 
 def _rank(proposal: Proposal) -> tuple:
@@ -117,14 +118,15 @@ def _rank(proposal: Proposal) -> tuple:
     return proposal.verdict != "cures", len(proposal.patch.splitlines())
 
 
-def _note(mechanism: str, search: "_Search", tried: list[Proposal]) -> str:
+def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
     if any(proposal.verdict == "cures" for proposal in tried):
         return ""
     if not tried:
-        return UNSAFE.get(mechanism, f"for {mechanism} the kit knows no change that it could make safely here")
+        mechanism = broken.finding.mechanism
+        return why_unsafe(broken) or f"for {mechanism} the kit knows no change that it could make safely here"
     if search.startups >= MOST_STARTUPS:
         return f"the search ended at {MOST_STARTUPS} startups"
-    reason = UNSAFE.get(mechanism)
+    reason = why_unsafe(broken)
     return "none of the changes that were tried holds" + (f"; {reason}" if reason else "")
 
 
@@ -197,7 +199,7 @@ class _Search:
                 continue
             judged = self.judged(incident, candidate.name, started)
             runs = results.setdefault(candidate.name, [])
-            runs.append(_nothing_lost(judged, self.control.trace))
+            runs.append(nothing_lost(judged, self.control.trace))
             if len(runs) == times:
                 result = next((run for run in runs if run.verdict != "cures"), runs[0])
                 self.tell(candidate, result)
@@ -276,7 +278,7 @@ class _Search:
                 yield missing.after(candidate)
 
 
-def _nothing_lost(result: FixResult, before: Trace) -> FixResult:
+def nothing_lost(result: FixResult, before: Trace) -> FixResult:
     """A fix after which a table is defined no more, or a route mounted no more, that was there before, breaks."""
     if result.verdict != "cures":
         return result
