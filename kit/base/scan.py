@@ -11,7 +11,7 @@ import html
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -52,17 +52,14 @@ REMEDY = (
 )
 
 
-def refuse_secrets(
-    texts: dict[str, str], *, also: Iterable[str] = (), done: str = "published", remedy: str = REMEDY
-) -> None:
+def refuse_secrets(texts: dict[str, str], *, done: str = "published", remedy: str = REMEDY) -> None:
     """Nothing where all is well.
 
     :param texts: file name to what is about to be written under it: ``.ipynb``, ``.json``, ``.html`` or plain text
-    :param also: findings of the caller's own, as ``file, place: kind``
     :param done: what is not done with a secret in it
     :raises SecretFound: with the places and kinds
     """
-    found = list(dict.fromkeys([*also, *(one for name, text in texts.items() for one in secrets_of(name, text))]))
+    found = list(dict.fromkeys(finding for name, text in texts.items() for finding in secrets_of(name, text)))
     if found:
         more = f"; and {len(found) - _SHOWN} more places" if len(found) > _SHOWN else ""
         raise SecretFound(

@@ -185,15 +185,15 @@ class Repository:
                 at += size + 1
         return found
 
-    def files(self, revision: str, suffix: str = ".py") -> dict[str, str]:
-        """Path to blob id, of the files of a commit below ``subdir`` whose names end so; paths count from there."""
+    def files(self, revision: str) -> dict[str, str]:
+        """Path to blob id, of the files of a commit below ``subdir`` that are Python; paths count from there."""
         tree = revision if self.subdir == "." else f"{revision}:{self.subdir}"
         out = self.git("ls-tree", "-r", "-z", "--full-tree", tree).decode("utf-8", "surrogateescape")
         found = {}
         for record in filter(None, out.split("\0")):
             facts, path = record.split("\t", 1)
             mode, kind, sha = facts.split()
-            if kind == "blob" and mode != "120000" and path.endswith(suffix):
+            if kind == "blob" and mode != "120000" and path.endswith(".py"):
                 found[path] = sha
         return found
 

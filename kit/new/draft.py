@@ -68,43 +68,7 @@ class Draft:
             "app:",
             *self._source(),
         ]
-        if setup.start.workdir != ".":
-            lines.append(
-                _commented(f"  workdir: {_value(setup.start.workdir)}", known.get("workdir", "where commands run"))
-            )
-        lines.append(
-            _commented(
-                f"  path: {_value(list(setup.path))}",
-                known.get("path", "as the deployment says" if setup.path else "only what Python itself puts there"),
-            )
-        )
-        python = os.path.relpath(self.interpreter.python, self.target.resolve())
-        python = python if not python.startswith("../../../../..") else str(self.interpreter.python)
-        if self.interpreter.own or self.interpreter.python != Path(sys.executable):
-            lines.append(_commented(f"  python: {_value(python)}", self.interpreter.because))
-        if setup.env:
-            lines.append("  env:                                       # the environment starts empty")
-            lines += [
-                _commented(f"    {name}: {_value(text)}", known.get(f"env.{name}", ""))
-                for name, text in setup.env.items()
-            ]
-        missing = self.work.evidence.missing_variables
-        secret = left_out(setup.start.env, self.work.variables, missing)
-        lines += [
-            f"  # {name}: {_plain(at)} sets it to a secret, so it is left out here"
-            for name, at in secret.items()
-            if name not in setup.env
-        ]
-        lines.append(_commented(f"database: {setup.database}", known.get("database", "nothing speaks for another")))
-        if setup.driver:
-            lines.append(
-                _commented(f"database_driver: {setup.driver}", known.get("database_driver", evidence.database_at))
-            )
-        if setup.database_env:
-            lines.append(_commented(f"database_env: {setup.database_env}", known.get("database_env", "")))
-        if setup.prepare:
-            lines.append(_commented("prepare:", f"before the startup, not judged: {known.get('prepare', '')}"))
-            lines += [f"  - {kind}: {_value(int(text) if kind == 'rows' else text)}" for kind, text in setup.prepare]
+        lines += [*self._run_with(), *self._database()]
         lines.append(_commented("startup:", known.get("startup", setup.start.because)))
         lines += [f"  - {kind}: {_value(text)}" for kind, text in setup.start.steps]
         lines += self._expect()
@@ -132,6 +96,52 @@ class Draft:
             )
             + "\n"
         )
+
+    def _run_with(self) -> list[str]:
+        """What ``app`` says beside its source: folder, path, interpreter, environment."""
+        setup, known, lines = self.setup, self.setup.known, []
+        if setup.start.workdir != ".":
+            lines.append(
+                _commented(f"  workdir: {_value(setup.start.workdir)}", known.get("workdir", "where commands run"))
+            )
+        lines.append(
+            _commented(
+                f"  path: {_value(list(setup.path))}",
+                known.get("path", "as the deployment says" if setup.path else "only what Python itself puts there"),
+            )
+        )
+        python = os.path.relpath(self.interpreter.python, self.target.resolve())
+        python = python if not python.startswith("../../../../..") else str(self.interpreter.python)
+        if self.interpreter.own or self.interpreter.python != Path(sys.executable):
+            lines.append(_commented(f"  python: {_value(python)}", self.interpreter.because))
+        if setup.env:
+            lines.append("  env:                                       # the environment starts empty")
+            lines += [
+                _commented(f"    {name}: {_value(text)}", known.get(f"env.{name}", ""))
+                for name, text in setup.env.items()
+            ]
+        missing = self.work.evidence.missing_variables
+        secret = left_out(setup.start.env, self.work.variables, missing)
+        lines += [
+            f"  # {name}: {_plain(at)} sets it to a secret, so it is left out here"
+            for name, at in secret.items()
+            if name not in setup.env
+        ]
+        return lines
+
+    def _database(self) -> list[str]:
+        setup, evidence, known, lines = self.setup, self.work.evidence, self.setup.known, []
+        lines.append(_commented(f"database: {setup.database}", known.get("database", "nothing speaks for another")))
+        if setup.driver:
+            lines.append(
+                _commented(f"database_driver: {setup.driver}", known.get("database_driver", evidence.database_at))
+            )
+        if setup.database_env:
+            lines.append(_commented(f"database_env: {setup.database_env}", known.get("database_env", "")))
+        if setup.prepare:
+            lines.append(_commented("prepare:", f"before the startup, not judged: {known.get('prepare', '')}"))
+            lines += [f"  - {kind}: {_value(int(text) if kind == 'rows' else text)}" for kind, text in setup.prepare]
+        return lines
 
     def _source(self) -> list[str]:
         root = self.work.project.root.resolve()

@@ -1,8 +1,5 @@
 """What a notebook shows of a verification: each fix against each check, why it got its verdict, what it changes."""
 
-from collections.abc import Sequence
-
-from ..diagnose.hypotheses import Tested
 from ..incident.model import Incident
 from ..trace.judged import CheckResult
 from ..trace.trace import Trace
@@ -195,21 +192,14 @@ def _tables(trace: Trace) -> int:
 # ------------------------------------------------------------------------------------ what people believed
 
 
-def claims(incident: Incident, verification: Verification, tested: Sequence[Tested] = ()) -> Shown:
-    """What was written or believed, against what running it showed.
-
-    :param tested: the hypotheses with their verdicts, from a diagnosis; without them each is undecided
-    """
+def claims(incident: Incident, verification: Verification) -> Shown:
+    """What was written or believed, against what running the fixes showed; hypotheses are a diagnosis' to test."""
     rows: list[tuple] = [
         (with_code(fix.claim), join("fix ", code(fix.name)), judgement(fix.verdict), _shortened(steady(fix.because)))
         for fix in verification.fixes
         if fix.claim
     ]
-    people = [one for one in tested if one.of == "people"]
-    for one in people:
-        verdict = word(_HELD[one.verdict], *[one.verdict] * 3)
-        rows.append((with_code(one.claim), "hypothesis", verdict, _shortened(one.evidence)))
-    for belief in incident.hypotheses if not people else ():
+    for belief in incident.hypotheses:
         undecided = word(None, unknown="undecided")
         rows.append((with_code(belief.claim), "hypothesis", undecided, "no experiment for it was run here"))
     if not rows:
