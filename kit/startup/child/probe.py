@@ -108,8 +108,11 @@ try:
     from _json import encode_basestring_ascii as _quote
 except ImportError:  # an interpreter without the accelerator
     _quote = _plain_quote
+import gc as _gc
+
 import mmap as _mmap
 
+_counts = _gc.get_count()
 for _name in set(sys.modules) - _before:  # as it was: whoever imports these first is the first
     del sys.modules[_name]
 
@@ -217,7 +220,7 @@ def _quietly(act):
 # ----------------------------------------------------------------------------------- frames
 #
 # Where it counts, a frame is known by its globals: ``f_code`` is an audit event, and so a call of ``_heard``, each time;
-# so is ``id()``.
+# so is ``id()``. What stays is text and numbers: a tuple counts for the collector of garbage, which would come earlier.
 
 
 def _text(value):
@@ -228,31 +231,37 @@ def _text(value):
     return text if len(text) <= _TEXT else text[:_TEXT] + "…"
 
 
-_places = {}  # (file, function, module) -> (its number, its package when it was first seen)
+_places = {}  # file, function and module, a line each -> its number
+_packages = {}  # the number -> its package when it was first seen
 _next_place = iter(range(1, 1 << 60)).__next__  # one C call: no number twice, also from several threads
 
 
 def _place_of(code, namespace):
-    """Where a frame is, but for its line; module from its globals, not from the path. Written down the first time."""
+    """The number of where a frame is, but for its line; module from its globals, not from the path. Written down the first time."""
     module = namespace.get("__name__")
-    key = (code.co_filename, code.co_name, module if isinstance(module, str) else None)
-    known = _places.get(key)
-    if known is None:
+    module = module if isinstance(module, str) else None
+    file, name = code.co_filename, code.co_name
+    key = f"{file}\n{name}\n{module}"
+    place = _places.get(key)
+    if place is None:
         package = namespace.get("__package__")
-        known = (_next_place(), package if isinstance(package, str) else None)
-        _write('{"k":"place","c":%d,"f":%s,"fn":%s,"m":%s,"p":%s}\n' % (known[0], *map(_json, key), _json(known[1])))
-        _places[key] = known  # only now: what names it comes after it in the file
-    return known
+        place, package = _next_place(), package if isinstance(package, str) else None
+        file, name, module, said = map(_json, (file, name, module, package))
+        _write(f'{{"k":"place","c":{place},"f":{file},"fn":{name},"m":{module},"p":{said}}}\n')
+        _packages[place] = package
+        _places[key] = place  # only now: what names it comes after it in the file
+    return place
 
 
 def _place_of_body(file, name, package):
     """The same for the body of a module of the application that begins, and what its event says of it beside its file and name."""
-    key = (file, "<module>", name)
-    known = _places.get(key)
-    if known is None:
-        known = _places[key] = (_next_place(), package)
-    place = f"{known[0]}"
-    return place, known[1], f',"c":{place},"p":{_quoted.get(package) or _quote_once(package)}'
+    key = f"{file}\n<module>\n{name}"
+    number = _places.get(key)
+    if number is None:
+        number = _places[key] = _next_place()
+        _packages[number] = package
+    place = f"{number}"
+    return place, _packages[number], f',"c":{place},"p":{_quoted.get(package) or _quote_once(package)}'
 
 
 _quoted = {}  # name of a module, or None -> as JSON
@@ -283,7 +292,7 @@ def _walk(frame):
         elif not (namespace is _bootstrap or namespace is _external or namespace is _own):
             code = frame.f_code
             if not code.co_filename.startswith(_FROZEN):
-                frames.append([_place_of(code, namespace)[0], frame.f_lineno or 0])
+                frames.append([_place_of(code, namespace), frame.f_lineno or 0])
         frame = frame.f_back
     else:
         number = 0
@@ -302,7 +311,7 @@ def _error(error):
         frame = tb.tb_frame
         code, namespace = frame.f_code, frame.f_globals
         if namespace is not _own and not code.co_filename.startswith(_FROZEN):
-            frames.append([_place_of(code, namespace)[0], tb.tb_lineno or 0])
+            frames.append([_place_of(code, namespace), tb.tb_lineno or 0])
         tb = tb.tb_next
     links, seen, link = [], set(), error
     while link is not None and id(link) not in seen and len(seen) < 20:
@@ -660,14 +669,17 @@ class _Importer:
         # Could an instruction that makes up an import statement be a wide one, or not what it always was?
         self.wide = len(self.consts) > 256 or len(self.names) > 256 or sys.version_info >= (3, 14)
         if self.seen is None:
-            self.seen = set(_imported.get(self.place, ()))
+            self.seen = set(map(ord, _imported.get(self.place, "")))
         # Where a line begins and ends, the line, and an iterator over those after it (from 3.10 on).
         self.range, self.lines = (0, 0, None), code.co_lines() if hasattr(code, "co_lines") else None
 
     def end(self):
         """This body was executed: only which statements of it were is needed, should it be executed again."""
         if self.frame is not None:
-            _imported[self.place] = tuple(self.seen)
+            try:
+                _imported[self.place] = "".join(map(chr, self.seen))
+            except ValueError:  # a million bytes into the code: should it be executed again, they are seen again
+                pass
             self.frame = self.code = self.namespace = self.lines = None
 
     def imports(self, frame):
@@ -705,7 +717,7 @@ class _Importer:
 _NEAR = 400  # bytes from the start of the code, up to which ``f_lineno`` is the quicker
 _NOBODY = _Importer(None, {}, "0", None)
 _body = _NOBODY  # the innermost body of the main thread, if it is one of the application
-_imported = {}  # place of a body -> where its import statements are that were executed
+_imported = {}  # place of a body -> where its import statements are that were executed, a character each
 
 
 def _see_importer(body, frame):
@@ -733,9 +745,9 @@ def _see_importer(body, frame):
     key = (code.co_filename, code.co_firstlineno, code.co_name, namespace.get("__name__"))
     importer = _importers.get(key)
     if importer is None or importer.code is not code:
-        place, package = _place_of(code, namespace)
+        place = _place_of(code, namespace)
         seen = set() if importer is None else importer.seen  # another code of the same place: executed again
-        importer = _importers[key] = _Importer(code, namespace, f"{place}", package, seen)
+        importer = _importers[key] = _Importer(code, namespace, f"{place}", _packages[place], seen)
         importer.begin()
     more = ""
     if code.co_name == "<module>" and frame.f_lasti not in importer.seen:
@@ -850,7 +862,7 @@ def _see_import_module(name, package, level, frame):
     key = (code.co_filename, line, name, level)
     if key not in _called:
         _called.add(key)
-        _emit("edge", c=_place_of(code, frame.f_globals)[0], l=line, to="." * level + name, p=package, dyn=True)
+        _emit("edge", c=_place_of(code, frame.f_globals), l=line, to="." * level + name, p=package, dyn=True)
 
 
 # ------------------------------------------------------------------- door 3: tables, metadata
@@ -2142,8 +2154,36 @@ def _hand_over():
     import sitecustomize  # noqa: F401  none there: an ImportError that site.py takes for just that
 
 
+def _as_before(counts):
+    """Leave the collector of garbage with as many allocations until its next turns as it had before this file was loaded.
+
+    When it comes decides what an application still sees of what is gone, as the warning that a class of this name is there already.
+    """
+    if not hasattr(_gc, "freeze") or _gc.get_freeze_count():
+        return
+    young, middle, old = counts
+    young -= _allocated(_getframe(1).f_code)
+    if young < 0:
+        young, middle = young + _gc.get_threshold()[0], middle - 1
+    _gc.freeze()  # this, and nothing else, makes the counts nought without a collection
+    _gc.unfreeze()
+    for generation, turns in ((1, old), (0, middle)):
+        for _ in range(turns):
+            _gc.collect(generation)  # of nothing: it counts as a turn
+    _kept.extend([] for _ in range(young - _gc.get_count()[0]))
+
+
+def _allocated(code):
+    """How many tuples were made for a code object and those inside it, when they were loaded."""
+    own = bool(code.co_names) + bool(code.co_consts) + bool(code.co_varnames or code.co_cellvars or code.co_freevars)
+    return own + sum(_allocated(one) if hasattr(one, "co_consts") else type(one) is tuple for one in code.co_consts)
+
+
+_kept = []  # allocations that were counted before
+
 if _ENABLED and __name__ == "sitecustomize":
     try:
         _begin()
     finally:
+        _as_before(_counts)
         _hand_over()
