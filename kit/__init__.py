@@ -21,7 +21,6 @@ _NAMES = {
 _MODULES = {  # by the names that notebooks know
     "errors": "kit.base.errors",
     "history_views": "kit.views.history",
-    "notebook": "kit.views.notebook",
     "reasons": "kit.views.diagnosis",
     "report": "kit.views.report",
     "tables": "kit.trace.tables",

@@ -54,6 +54,23 @@ def investigate(
                 told.result()
                 waiting -= 1
         verification, diagnosis, history = (one.result() for one in running)
-    wanted = verification.reproduced and not verification.verified and not verification.broke
-    proposals = propose(incident, executor=executor, progress=progress) if wanted else None
+    proposals = propose_where_none_cures(incident, verification, executor=executor, progress=progress)
     return Investigation(verification, diagnosis, history, proposals)
+
+
+def propose_where_none_cures(
+    incident: Incident,
+    verification: Verification | None = None,
+    *,
+    executor: Executor | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Proposals | None:
+    """Propose fixes where no fix of the incident file is verified; None where one is, or where nothing is to be fixed.
+
+    :param verification: of the incident file's fixes; without it, fixes that the file has are to be verified first
+    """
+    if verification is None:
+        wanted = not incident.fixes
+    else:
+        wanted = verification.reproduced and not verification.verified and not verification.broke
+    return propose(incident, executor=executor, progress=progress) if wanted else None

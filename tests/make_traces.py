@@ -15,7 +15,8 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 from miniatures import APPLICATIONS, EXPECTED, PAIRS, SOURCES, TRACES, digest, incident_of, judged, python, trace_file  # noqa: E402
 
-from kit.diagnose.diagnosis import Diagnosis, diagnose, judge_again, look_at  # noqa: E402
+from kit.diagnose.diagnosis import Diagnosis, diagnose, judge_again  # noqa: E402
+from kit.diagnose.looked import look_at  # noqa: E402
 from kit.diagnose.saved import save_diagnosis  # noqa: E402
 from kit.incident.model import Incident  # noqa: E402
 

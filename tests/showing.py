@@ -7,7 +7,8 @@ from pathlib import Path
 from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.trace.edges import AsWritten, Edges, Place
-from kit.trace.values import Frame, Import, Metadata, Registration, Site, StepResult, Trace
+from kit.trace.trace import Trace
+from kit.trace.values import Frame, Import, Metadata, Registration, Site, StepResult
 
 APPLICATIONS = Path(__file__).parent / "applications"
 

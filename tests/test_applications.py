@@ -15,8 +15,12 @@ from miniatures import APPLICATIONS, EXPECTED, FAMILIES, PAIRS, SOURCES, digest,
 from showing import active
 
 from kit import views
-from kit.diagnose.diagnosis import diagnose, find_mechanism, look_at
+from kit.diagnose.answer import reproduce
+from kit.diagnose.decision import find_mechanism
+from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.looked import look_at
 from kit.incident.load import load
+from kit.trace.expected import own_errors, shows_incident
 from kit.trace.judged import judge_start
 from kit.verify.verification import verify
 from kit.views import diagnosis as reasons
@@ -39,8 +43,7 @@ def is_as_expected(name: str, incident, diagnosis) -> None:
             assert [str(place) for place in diagnosis.sites] == expected["sites"]
             assert diagnosis.experiment is None or diagnosis.experiment.outcome == "confirmed"
         assert diagnosis.finding.because and all(diagnosis.finding.against.values())
-    if expected["mechanism"] != "none":
-        assert diagnosis.reproduced
+    assert diagnosis.reproduced is (expected["mechanism"] != "none" or any(own_errors(trace)))
 
 
 @pytest.mark.parametrize(("name", "line"), PAIRS, ids="-".join)
@@ -54,6 +57,14 @@ def test_the_kept_traces_are_those_of_the_applications_as_they_are():
     kept = json.loads(SOURCES.read_text())
     changed = [name for name in EXPECTED if kept.get(name) != digest(name)]
     assert not changed, f'make traces ONLY="{" ".join(changed)}"'
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, expected in EXPECTED.items() if expected["mechanism"] == "none"])
+def test_a_healthy_application_does_not_reproduce_but_by_an_error_that_it_swallows(name):
+    incident = incident_of(APPLICATIONS / name)
+    trace = reproduce(incident)
+    assert shows_incident(incident, trace) is any(own_errors(trace)), (trace.signs, trace.steps)
 
 
 @pytest.mark.parametrize(

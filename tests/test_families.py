@@ -1,6 +1,7 @@
 """Faults of imports and of logging: each named with its lines, and what only looks like one accused of nothing."""
 
-from kit.diagnose.diagnosis import find_mechanism, look_at
+from kit.diagnose.decision import find_mechanism
+from kit.diagnose.looked import look_at
 from kit.incident import load
 
 

@@ -59,6 +59,7 @@ def test_make_lab_opens_on_a_page_that_says_what_to_do(lab):
     lab.enter_again()
     page = lab.page
     shown = page.locator(".jp-MarkdownViewer")
+    shown.get_by_text("Run All Cells").first.wait_for()
     assert "Run All Cells" in shown.inner_text() and "python -m kit new" in shown.inner_text()
     assert page.locator(".jp-Dialog").count() == 0 and page.locator(".Toastify__toast").count() == 0
     for name in NOTEBOOKS:

@@ -7,9 +7,11 @@ from conftest import DUPLICATE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kit import notebook
 from kit.cli import main
 from kit.history.runs import observe
 from kit.incident.load import load
+from kit.trace.expected import shows_incident
 from kit.trace.stable import holds
 
 MODELS = """
@@ -83,9 +85,9 @@ def answers_of(tmp_path_factory, capsys, kind, checks=(), expect=None) -> dict[s
         report = json.loads(capsys.readouterr().out)
         answers[command] = report["control"]["reproduced"] if command == "verify" else report["reproduced"]
         answers[f"exit of {command}"] = {0: True, 1: True, 3: False}[code]
-    from kit.diagnose import reproduce
-
-    answers["history"] = observe(load(file), reproduce(load(file))).shown
+    trace = notebook.reproduce(load(file))
+    answers["a notebook"] = shows_incident(load(file), trace)
+    answers["history"] = observe(load(file), trace).shown
     return answers
 
 

@@ -73,6 +73,7 @@ def test_a_notebook_serves_any_incident_by_its_parameter(name, tmp_path, write_i
     assert outputs and not [one for one in outputs if one["output_type"] == "error"]
     assert not [one for one in outputs if one.get("name") == "stderr"]
     assert any("service/legacy.py:5" in str(one.get("data")) for one in outputs)
+    assert any("+++ b/service/legacy.py" in str(one.get("data")) for one in outputs), "no change is proposed"
 
 
 def test_the_incidents_own_folder_is_left_as_it_was(kit, tmp_path):

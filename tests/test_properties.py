@@ -27,7 +27,7 @@ from kit.startup.workspace import workspace
 from kit.trace.events import read_events
 from kit.trace.ran import Ended
 from kit.trace.reader import read_trace
-from kit.trace.values import Trace
+from kit.trace.trace import Trace
 from kit.triage.logs import read_log
 
 

@@ -1,10 +1,21 @@
 """The kit writes a fix, runs it, and shows only what held."""
 
+import dataclasses
+import shutil
 import subprocess
+from functools import cache
 
 import pytest
+from miniatures import APPLICATIONS, judged
 
-from kit.verify.propose import edits
+from kit.diagnose.case import Place
+from kit.diagnose.experiments import patch_of
+from kit.verify.propose import edits, imports
+from kit.verify.propose.broken import Broken
+from kit.verify.propose.candidates import UNSAFE, candidates_for
+from kit.verify.propose.edits_of_functions import when_needed
+from kit.verify.propose.edits_of_versions import respell
+from kit.verify.propose.maskers import maskers
 
 
 def test_an_import_is_renamed_wherever_a_module_is_asked_for_and_the_form_stays():
@@ -62,7 +73,131 @@ def test_the_bundled_incident_is_cured_by_a_proposal_that_grew_over_what_stood_b
     assert list((tmp_path / "proposed").glob("*.patch")) and "fixes:" in answer.out
 
 
-@pytest.mark.parametrize("application", ["healthy-import-cycle", "healthy-star-imports"])
+@pytest.mark.parametrize("application", ["healthy-import-cycle", "healthy-star-imports", "healthy-two-bases"])
 def test_for_a_healthy_application_nothing_is_proposed(kit, application):
     answer = kit("propose", f"tests/applications/{application}", "--json")
     assert answer.code == 3 and answer.json["proposals"] == []
+
+
+# ------------------------------------------------------------------------ what is written, from kept traces
+
+
+@cache
+def _broken(name: str) -> Broken:
+    """A miniature as ``propose`` sees it, by its kept trace: nothing is started."""
+    incident, diagnosis = judged(name)
+    root = APPLICATIONS / name / "app"
+    files = [p for p in sorted(root.rglob("*")) if p.suffix in (".py", ".ini") and not p.is_symlink()]
+    sources = {p.relative_to(root).as_posix(): p.read_text("utf-8") for p in files if "__pycache__" not in p.parts}
+    return Broken(incident, diagnosis.looked.trace, diagnosis.finding, diagnosis.conflict, diagnosis.fault, sources)
+
+
+# What an experienced person would try first.
+FIRST = {
+    "alias-two-module-names": "import-as-lending",
+    "association-table-and-class": "keep-labelling",
+    "computed-table-name-collision": "table-therapy_session",
+    "created-outside-migrations": "migrations-alone",
+    "defined-inside-function-called-twice": "define-AuditRecord-once",
+    "defined-inside-function-called-twice-library": "table-of-its-own",
+    "extend-existing-merged-two-models": "table-web_bookings",
+    "file-loaded-again-by-path": "import-by-name",
+    "fork-of-library-models-on-its-base": "name-the-own-model",
+    "half-defined-class": "choose-before",
+    "half-import-retried": "driver-when-needed",
+    "half-import-retried-fallback": "own-module-for-CHANNELS",
+    "importlib-reload": "models-apart",
+    "main-module-imported-again": "models-apart",
+    "main-module-imported-again-uvicorn": "hand-over-the-object",
+    "metadata-is-reserved": "rename-reserved",
+    "model-declared-in-migration-script-env": "models-apart",
+    "module-and-package-side-by-side": "keep-photo",
+    "no-join-condition": "foreign-key",
+    "race-in-lazy-definition": "lock-chunk_class",
+    "reflected-before-declared": "reflect-apart",
+    "script-or-cell-run-again": "models-apart",
+    "several-heads": "merge-heads",
+    "startup-race": "lock-file",
+    "table-on-metadata-alembic-does-not-migrate": "one-base",
+    "test-runner-root-second-name": "make-it-a-package",
+}
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_a_change_is_written_for_the_mechanism_and_its_patch_applies_and_is_python(name, tmp_path):
+    broken = _broken(name)
+    candidates = candidates_for(broken)
+    assert candidates[0].name == FIRST[name]
+    assert len({candidate.name for candidate in candidates}) == len(candidates)
+    for number, candidate in enumerate(candidates):
+        copy = tmp_path / str(number)
+        shutil.copytree(APPLICATIONS / name / "app", copy, symlinks=True)
+        patch = patch_of({file: text or "" for file, text in candidate.edits.items()}, dict(broken.sources))
+        subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
+        subprocess.run(["git", "apply", "-"], cwd=copy, input=patch, text=True, check=True)
+        for file in candidate.edits:
+            compile((copy / file).read_text("utf-8"), file, "exec")
+
+
+@pytest.mark.parametrize(
+    "name", ["migration-fails-on-data", "created-by-two-revisions", "model-declared-in-migration-script"]
+)
+def test_a_revision_that_a_database_may_have_run_is_left_alone_and_the_reason_is_said(name):
+    broken = _broken(name)
+    assert not [file for candidate in candidates_for(broken) for file in candidate.edits if "/versions/" in file]
+    assert "a revision that a database may have run is not edited" in UNSAFE[broken.finding.mechanism]
+
+
+@pytest.mark.parametrize("name", sorted(FIRST))
+def test_what_only_hides_is_no_candidate(name):
+    broken = _broken(name)
+    for candidate in candidates_for(broken):
+        new = "".join(
+            line
+            for line in patch_of({f: t or "" for f, t in candidate.edits.items()}, dict(broken.sources)).splitlines(
+                True
+            )
+            if line.startswith("+")
+        )
+        assert not any(mark in new for mark in ("extend_existing", "keep_existing", "metadata.clear()", "except"))
+
+
+def test_maskers_can_be_written_and_are_told_apart_from_proposals():
+    names = [masker.name for masker in maskers(_broken("second-class-same-table-other-file"))]
+    assert names == ["extend-existing", "clear-metadata", "caught"]
+
+
+def test_models_that_move_take_what_they_need_and_leave_no_import_behind_that_nothing_uses():
+    broken = _broken("main-module-imported-again-spawn")
+    (apart,) = [one for one in candidates_for(broken) if one.name == "models-apart"]
+    assert "from sqlalchemy import Column, Float, Integer, String\n" in apart.edits["animation/models.py"]
+    assert "sqlalchemy" not in apart.edits["animation/render.py"]
+    assert "from animation.models import Frame" in apart.edits["animation/jobs.py"]
+
+
+def test_an_extension_that_is_given_the_application_is_made_without_it_and_gets_it_later():
+    sources = {
+        "shop/__init__.py": "",
+        "shop/app.py": "from flask import Flask\nfrom shop.models import Item\nfrom flask_sqlalchemy import SQLAlchemy\n\n"
+        "app = Flask(__name__)\ndb = SQLAlchemy(app)\n",
+        "shop/models.py": "from shop.app import db\n\n\nclass Item(db.Model):\n    pass\n",
+    }
+    broken = dataclasses.replace(_broken("half-import-retried-fallback"), sources=sources)
+    places = [Place("asks", "shop/models.py", 1), Place("leads back", "shop/app.py", 2)]
+    own = next(imports.unknotted(broken, places))
+    assert own.edits["shop/extensions.py"] == "from flask_sqlalchemy import SQLAlchemy\n\ndb = SQLAlchemy()\n"
+    assert own.edits["shop/models.py"].startswith("from shop.extensions import db\n")
+    assert "db.init_app(app)" in own.edits["shop/app.py"] and "SQLAlchemy(app)" not in own.edits["shop/app.py"]
+
+
+def test_what_is_used_at_module_level_does_not_move_into_functions():
+    assert when_needed("import a\n\nx = a.b\n\n\ndef f():\n    return a\n", 1) is None
+    assert when_needed("import a\n\n\ndef f():\n    return a.b\n", 1) == "\n\ndef f():\n    import a\n    return a.b\n"
+
+
+def test_a_call_that_the_newer_line_has_not_is_respelled_where_both_take_it():
+    assert respell("from sqlalchemy import select\n\nq = select([a, b])\n", 3) == (
+        "from sqlalchemy import select\n\nq = select(a, b)\n"
+    )
+    assert "text('SELECT 1')" in respell("c.execute('SELECT 1')\n", 1)
+    assert respell("x = engine.begin()\n", 1) is None

@@ -17,7 +17,8 @@ from kit.history.runs import package_digest
 from kit.startup import reproduce
 from kit.trace.expected import shows_incident
 from kit.trace.judged import judge_start
-from kit.trace.values import Broke, Trace
+from kit.trace.trace import Trace
+from kit.trace.values import Broke
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,12 @@ def test_a_saved_trace_holds_no_secret(kit, tmp_path, write_incident):
 
 
 def test_every_value_of_a_trace_is_one_that_a_file_may_hold():
-    from kit.trace import values
+    from kit.trace import trace, values
 
-    here = [value for value in vars(values).values() if isinstance(value, type) and value.__module__ == values.__name__]
-    assert {value for value in here if value is not values.Conflict} <= set(values.TYPES)
+    here = [
+        value
+        for module in (values, trace)
+        for value in vars(module).values()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    ]
+    assert {value for value in here if value is not values.Conflict} <= set(trace.TYPES)

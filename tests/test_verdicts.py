@@ -7,7 +7,9 @@ import textwrap
 import pytest
 from environments import interpreters, sqlalchemy_environment
 
-from kit.diagnose.diagnosis import diagnose, find_mechanism, look_at
+from kit.diagnose.decision import find_mechanism
+from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.looked import look_at
 from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.views import diagnosis as reasons

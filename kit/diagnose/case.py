@@ -16,7 +16,8 @@ from ..incident.revisions import Revision
 from ..incident.source import Named, Statement
 from ..incident.variables import Reading
 from ..startup.migrations import Migrations
-from ..trace.values import Error, Frame, Registration, Site, Trace, application_frames
+from ..trace.trace import Trace
+from ..trace.values import Error, Frame, Registration, Site, application_frames
 
 
 class Place(NamedTuple):

@@ -40,7 +40,7 @@ def patch_of(edits: dict[str, str], sources: dict[str, str]) -> str:
     text = []
     for file, new in edits.items():
         before, after = (_lines(one) for one in (sources.get(file, ""), new))
-        text += difflib.unified_diff(before, after, f"a/{file}" if before else "/dev/null", f"b/{file}")
+        text += difflib.unified_diff(before, after, f"a/{file}" if file in sources else "/dev/null", f"b/{file}")
     return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in text)
 
 

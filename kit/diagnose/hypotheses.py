@@ -15,7 +15,8 @@ from ..incident.model import Expect, Hypothesis, Incident
 from ..incident.source import imported_names
 from ..startup.run import reproduce
 from ..trace.graph import ImportGraph, import_graph
-from ..trace.values import Conflict, Import, Trace
+from ..trace.trace import Trace
+from ..trace.values import Conflict, Import
 from ..triage.origin import triage_incident
 from .smallest import Smallest
 

@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable
 
 from ..incident.steps import Step
-from ..trace.values import Error, Frame, Import, Trace, application_frames
+from ..trace.trace import Trace
+from ..trace.values import Error, Frame, Import, application_frames
 from .case import Case, Experiment, Fault, Place, innermost
 from .variants import failure, first_line, gone, said, with_steps
 

@@ -3,7 +3,8 @@
 import ast
 from collections.abc import Callable
 
-from ..trace.values import Record, Silenced, Trace
+from ..trace.trace import Trace
+from ..trace.values import Record, Silenced
 from .case import Case, Experiment, Fault, Place
 from .variants import first_line
 

@@ -4,7 +4,8 @@ import ast
 import re
 
 from ..incident.steps import Step
-from ..trace.values import Error, Registration, Trace
+from ..trace.trace import Trace
+from ..trace.values import Error, Registration
 from .case import Case, Experiment, Fault, Place, innermost
 from .variants import failure, first_line, said, texts_of, with_steps
 

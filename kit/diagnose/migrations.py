@@ -1,15 +1,14 @@
 """Faults of migrations: heads, revisions that are not there, objects that are created twice, data that a revision does not expect."""
 
-import ast
 import re
 from collections.abc import Sequence
 
 from ..incident.revisions import Operation, Revision, heads_of, past_of
-from ..incident.steps import Step
-from ..trace.values import Error, Frame, Trace, application_frames
-from .case import Case, Experiment, Fault, Place
-from .last_seen import Seen, last_seen, merge_of
-from .variants import failure, first_line, gone, said, with_steps
+from ..trace.values import Error, Frame, application_frames
+from .case import Case, Fault, Place
+from .last_seen import last_seen, merge_of
+from .migration_runs import empty_against_a_row, from_base_and_after, merged, ran_before, restored, without_maker
+from .variants import first_line, said
 
 _HEADS = re.compile(r"Multiple head(?: revision)?s (?:are )?present")
 _UNKNOWN = re.compile(r"Can't locate revision identified by '([^']+)'|No such revision or branch '([^']+)'")
@@ -19,9 +18,6 @@ _EXISTS = re.compile(
     rf"(?:(?:of|for|on)\s+(?:relation|table)\s+{_NAME}\s+)?already exists"
     rf"|(duplicate column name):?\s*{_NAME}|(Duplicate key name)\s*{_NAME}",
     re.I,
-)
-_UPGRADE = re.compile(
-    r"(?P<environment>(?:\bFLASK_APP=\S+\s+)?)(?P<command>\b(?:alembic|flask)\b[^;&|\n]*?\bupgrade)\b"
 )
 _ALIKE = {"relation": ("table", "index", "view", "sequence"), "": None}  # what PostgreSQL calls a table, too
 
@@ -47,7 +43,7 @@ def several_heads(case: Case) -> Fault | None:
         because += (f"the merge that brought them together: {merge}",) if merge is not None else ()
         sites = tuple(Place.of("head", _line(one), one.id) for beside in forks.values() for one in beside)
         against = {"unknown-revision": "every revision that another one follows is there"}
-        experiment = _merged(case, revisions, heads)
+        experiment = merged(case, revisions, heads)
         return Fault("several-heads", because, sites=sites, against=against, error=error, experiment=experiment)
     return None
 
@@ -77,7 +73,7 @@ def unknown_revision(case: Case) -> Fault | None:
         sites = tuple(Place.of("follows it", _line(one), one.id) for one in naming)
         sites = sites or tuple(Place.of("last that is there", _line(head), head.id) for head in heads)
         against = {"several-heads": f"{len(heads)} revision is followed by none"} if len(heads) == 1 else {}
-        experiment = None if asks is not None and not at_database else _restored(case, id, revisions, seen)
+        experiment = None if asks is not None and not at_database else restored(case, id, revisions, seen)
         return Fault("unknown-revision", because, sites=sites, against=against, error=error, experiment=experiment)
     return None
 
@@ -107,7 +103,7 @@ def created_by_two_revisions(case: Case) -> Fault | None:
             Place("first", other.file, first.line, other.id),
             Place("second", revision.file, operation.line, revision.id),
         )
-        experiment = _from_base_and_after(case, other, name) if other.id != revision.id else None
+        experiment = from_base_and_after(case, other, name) if other.id != revision.id else None
         slug = "created-by-two-revisions"
         return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
     return None
@@ -124,7 +120,7 @@ def created_outside_migrations(case: Case) -> Fault | None:
         frame = _frame_in(error, revision)
         at = operation.line if operation is not None else frame.line if frame else revision.line
         what = f"{kind or 'object'} {name}"
-        makers, earlier = _makers(case, name), _earlier(case, error)
+        makers, earlier = _makers(case, name), ran_before(case, error)
         if makers:
             event, site = makers[0]
             who = (
@@ -140,7 +136,7 @@ def created_outside_migrations(case: Case) -> Fault | None:
             Place("revision", revision.file, at, revision.id),
         )
         against = {"created-by-two-revisions": f"no other revision creates {what}"}
-        experiment = _without_maker(case, makers[0] if makers else None, error)
+        experiment = without_maker(case, makers[0] if makers else None, error)
         slug = "created-outside-migrations"
         return Fault(slug, because, name, sites=sites, against=against, error=error, experiment=experiment)
     return None
@@ -163,7 +159,7 @@ def migration_fails_on_data(case: Case) -> Fault | None:
             "created-by-two-revisions": "nothing is there already that it creates",
             "created-outside-migrations": "nothing is there already that it creates",
         }
-        experiment = _empty_against_a_row(case, revision, error)
+        experiment = empty_against_a_row(case, revision, error)
         if experiment is None:
             continue  # whether it is the data cannot be told apart from a revision that never works
         slug = "migration-fails-on-data"
@@ -300,140 +296,3 @@ def _makers(case: Case, name: str) -> list[tuple[dict, Frame]]:
         if frames and (whole or table == name) and not any(frame.file in files for frame in frames):
             found.append((event, frames[-1]))
     return found
-
-
-# ---------------------------------------------------------------- the runs that decide
-
-
-def upgrade_to(case: Case, target: str) -> Step:
-    """The incident's own command line that upgrades, to another revision; Alembic's where there is none."""
-    for step in (*case.incident.startup, *case.incident.prepare):
-        match = _UPGRADE.search(step.text) if step.kind in ("command", "serve") else None
-        if match:
-            return Step.model_validate({"command": f"{match['environment'] or ''}{match['command']} {target}"})
-    named = next((check.migrations for check in case.incident.checks if check.migrations), "alembic.ini")
-    config = "" if named == "alembic.ini" else f"-c {named} "
-    return Step.model_validate({"command": f"alembic {config}upgrade {target}"})
-
-
-def _merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision]) -> Experiment | None:
-    """A merge revision, upgraded to from nothing and after each head."""
-    if case.incident is None:
-        return None
-    file = f"{heads[0].folder}/incident_merge.py"
-    downs = ", ".join(repr(head.id) for head in heads)
-    text = f'revision = "incident_merge"\ndown_revision = ({downs})\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n'
-    up = upgrade_to(case, "head")
-    first, *others = [with_steps(case.incident, [upgrade_to(case, head.id), up], []) for head in heads]
-
-    def judge(*traces: Trace) -> tuple[bool | None, str]:
-        wrong = [failure(trace) for trace in traces]
-        orders = f"after {' and after '.join(head.id for head in heads)}"
-        if not any(wrong):
-            return True, f"with it 'head' is one revision, and the upgrade passes {orders}"
-        return (False if all(wrong) else None), next(one for one in wrong if one)
-
-    return Experiment(
-        "a merge revision that follows all heads, upgraded to in each order", first, judge, {file: text}, tuple(others)
-    )
-
-
-def _restored(case: Case, id: str, revisions: Sequence[Revision], seen: Seen | None) -> Experiment | None:
-    """The missing revision put back: from the history, else an empty one in its place."""
-    if case.incident is None or not revisions:
-        return None
-    if seen is not None and seen.text:
-        file, text, what = seen.file, seen.text, f"the file that git last saw ({seen.file}) is put back"
-    else:
-        file, what = (
-            f"{revisions[0].folder}/incident_restored.py",
-            f"an empty revision {id} in the place of the missing one",
-        )
-        later = {revision.id for revision in revisions if id in past_of(revisions, revision.id)}
-        down = [one.id for one in heads_of([revision for revision in revisions if revision.id not in later])]
-        value = "None" if not down else repr(down[0]) if len(down) == 1 else repr(tuple(down))
-        text = f'revision = "{id}"\ndown_revision = {value}\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n'
-    judge = gone("Can't locate revision identified by", f"KeyError: '{id}'")
-    return Experiment(what, case.incident, judge, {file: text})
-
-
-def _from_base_and_after(case: Case, first: Revision, name: str) -> Experiment | None:
-    """Base to head in one run, against a run that begins after the first of the two."""
-    if case.incident is None:
-        return None
-    head = upgrade_to(case, "head")
-    whole = with_steps(case.incident, [head], [])
-    after = with_steps(case.incident, [upgrade_to(case, first.id), head], [])
-
-    def judge(base: Trace, later: Trace) -> tuple[bool | None, str]:
-        words = [f"{what} {'fails: ' + wrong if (wrong := failure(trace)) else 'passes'}"
-                 for what, trace in (("from base to head in one run", base), (f"after {first.id}", later))]  # fmt: skip
-        still = any(wrong is not None and name in wrong for wrong in (failure(base), failure(later)))
-        return still, "; ".join(words)
-
-    says = f"an empty database upgraded to head in one run, and one that was at {first.id} before"
-    return Experiment(says, whole, judge, beside=(after,))
-
-
-def _earlier(case: Case, error: Error) -> list[str]:
-    """What ran before the step that failed with an error: preparations and steps."""
-    prepared = (
-        [f"prepare {number} ({step})" for number, step in enumerate(case.incident.prepare, 1)] if case.incident else []
-    )
-    failed = next((step.number for step in case.trace.steps if step.ok is False), 1)
-    return prepared + [f"step {step.number} ({step})" for step in case.trace.steps if step.number < failed]
-
-
-def _without_maker(case: Case, maker: tuple[dict, Frame] | None, error: Error) -> Experiment | None:
-    """The startup without what creates the object beside the migrations."""
-    incident = case.incident
-    if incident is None:
-        return None
-    fragment = next(text for text in said(error) if text)
-    if maker is not None and maker[0]["step"].startswith("step"):
-        event, site = maker
-        edits = _without_statement(case.trace.sources.get(site.file, ""), site.line)
-        if edits is not None:
-            says = f"without the statement at {site} the migrations create it alone"
-            return Experiment(says, incident, gone(fragment), {site.file: edits})
-    failed = next((step.number for step in case.trace.steps if step.ok is False), None)
-    if failed is not None and (incident.prepare or failed > 1):
-        says = f"step {failed} alone, on an empty database"
-        return Experiment(says, with_steps(incident, [incident.startup[failed - 1]], []), gone(fragment))
-    return None
-
-
-def _without_statement(text: str, line: int) -> str | None:
-    """A source with the simple statement at a line replaced by ``pass``."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
-    holding = [n for n in ast.walk(tree) if isinstance(n, ast.Expr) and n.lineno <= line <= (n.end_lineno or n.lineno)]
-    if not holding:
-        return None
-    node = max(holding, key=lambda one: one.lineno)
-    lines = text.split("\n")
-    indent = lines[node.lineno - 1][: node.col_offset]
-    return "\n".join([*lines[: node.lineno - 1], f"{indent}pass", *lines[node.end_lineno :]])
-
-
-def _empty_against_a_row(case: Case, revision: Revision, error: Error) -> Experiment | None:
-    """The failing revision on the tables that the revision before leaves: empty, and with a made-up row in each."""
-    if case.incident is None:
-        return None
-    before = [{"upgrade": down} for down in revision.down]
-    steps = [upgrade_to(case, revision.id)]
-    empty = with_steps(case.incident, steps, before)
-    filled = with_steps(case.incident, steps, [*before, {"rows": 1}])
-
-    def judge(without: Trace, row: Trace) -> tuple[bool | None, str]:
-        on_empty, on_row = failure(without), failure(row)
-        if on_empty:
-            return False, f"it fails on empty tables as well: {on_empty}"
-        if on_row:
-            return True, f"on empty tables it passes; with a made-up row in each table {on_row}"
-        return True, "on empty tables it passes, and with one made-up row, too: it needs the rows that are there"
-
-    says = f"revision {revision.id} after {' and '.join(revision.down) or 'nothing'}: on empty tables, and with a made-up row in each"
-    return Experiment(says, empty, judge, beside=(filled,))

@@ -3,7 +3,8 @@
 import re
 
 from ..incident.model import Incident
-from ..trace.values import Error, Frame, Trace
+from ..trace.trace import Trace
+from ..trace.values import Error, Frame
 from .case import Case, Experiment, Fault, Place, innermost
 from .variants import first_line, with_environment
 

@@ -6,7 +6,8 @@ One function a mechanism. Each takes a :class:`~kit.diagnose.case.Case` and give
 import re
 from collections.abc import Callable
 
-from ..trace.values import Frame, Registration, Site, Trace, application_frames
+from ..trace.trace import Trace
+from ..trace.values import Frame, Registration, Site, application_frames
 from .case import Case, Fault
 from .definitions import one_place
 from .mechanisms import Pair, judge

@@ -10,13 +10,16 @@ from ..incident.variables import Reading
 from ..startup.migrations import Migrations
 from ..trace.judged import CheckResult
 from ..trace.saved import load, save
-from ..trace.values import TYPES, Conflict, Trace
+from ..trace.trace import TYPES, Trace
+from ..trace.values import Conflict
 from .case import Fault, Outcome, Place
 from .definitions import Column, Definitions
-from .diagnosis import Diagnosis, Looked, Unseen
+from .diagnosis import Diagnosis
 from .hypotheses import Tested
+from .looked import Looked
 from .pair import Finding
 from .smallest import Smallest
+from .unseen_models import Unseen
 
 _TYPES = (
     *TYPES,

@@ -5,7 +5,8 @@ from dataclasses import replace
 from ..incident.model import Incident
 from ..trace.expected import EXPECTED, own_errors
 from ..trace.judged import CheckResult, judge_mappers
-from ..trace.values import Sign, Trace
+from ..trace.trace import Trace
+from ..trace.values import Sign
 from .case import Fault
 
 

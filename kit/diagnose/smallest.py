@@ -16,7 +16,8 @@ from ..base.redact import redact
 from ..incident.model import Expect, Incident
 from ..incident.steps import Step
 from ..startup.run import reproduce
-from ..trace.values import Frame, Registration, Trace
+from ..trace.trace import Trace
+from ..trace.values import Frame, Registration
 
 _MOST_CALLS = 3  # functions that are tried by themselves
 _QUICK = 20.0  # seconds that a search may always take

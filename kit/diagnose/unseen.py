@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from ..incident.source import Named
-from ..trace.values import Error, Registration, Trace, application_frames, executed_by_alembic
+from ..trace.trace import Trace
+from ..trace.values import Error, Registration, application_frames, executed_by_alembic
 from .case import Case, Experiment, Fault, Place
 from .variants import texts_of
 

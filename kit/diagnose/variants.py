@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from ..incident.model import Incident
 from ..incident.steps import Preparation, Step
-from ..trace.values import Error, Trace
+from ..trace.trace import Trace
+from ..trace.values import Error
 
 Judge = Callable[[Trace], tuple[bool | None, str]]
 
@@ -54,6 +55,27 @@ def with_replaced(text: str, node: ast.expr, new: str) -> str:
     before = b"".join(lines[: node.lineno - 1]) + lines[node.lineno - 1][: node.col_offset]
     after = lines[node.end_lineno - 1][node.end_col_offset :] + b"".join(lines[node.end_lineno :])
     return (before + new.encode() + after).decode()
+
+
+def with_swapped(text: str, line: int, other: int) -> str | None:
+    """A source with two statements of one block in each other's place; None where the lines are not in two such."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    blocks = [getattr(node, field, None) for node in ast.walk(tree) for field in ("body", "orelse", "finalbody")]
+    for block in (block for block in blocks if isinstance(block, list)):
+        spans = [(_begins(statement), statement.end_lineno) for statement in block]
+        met = [next((span for span in spans if span[0] <= at <= span[1]), None) for at in sorted((line, other))]
+        if None not in met and met[0] != met[1]:
+            lines = text.splitlines(keepends=True)
+            (a, b), (c, d) = met
+            return "".join([*lines[: a - 1], *lines[c - 1 : d], *lines[b : c - 1], *lines[a - 1 : b], *lines[d:]])
+    return None
+
+
+def _begins(statement: ast.stmt) -> int:
+    return min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", ()))])
 
 
 def texts_of(trace: Trace) -> list[str]:

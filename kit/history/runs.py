@@ -17,7 +17,8 @@ from ..diagnose.answer import reproduce
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
 from ..trace.expected import incident_tables, shows_incident
-from ..trace.values import Conflict, Trace, application_frames
+from ..trace.trace import Trace
+from ..trace.values import Conflict, application_frames
 
 REPRODUCES, HEALTHY, UNTESTABLE = "reproduces", "does not reproduce", "untestable"
 # What decides a verdict: results of another version of it are not taken over.

@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 
 from ..incident.deployments import SERVERS, Command, program_of, words_of
 from ..incident.project import AppObject, Project
-from ..triage.evidence import Evidence, Program
+from ..triage.evidence import Evidence
+from ..triage.programs import Program
 
 _SERVES = re.compile(
     r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\bweb\.run_app\(|\bserve\(|\.run_server\("

@@ -15,7 +15,8 @@ from ..diagnose.answer import reproduce
 from ..incident.model import Incident
 from ..incident.project import Project
 from ..trace.expected import shows_incident
-from ..trace.values import Error, Trace
+from ..trace.trace import Trace
+from ..trace.values import Error
 from ..triage.evidence import Evidence, common, evidence_of
 from ..triage.logs import read_log
 from .candidates import Start

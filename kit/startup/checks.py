@@ -13,7 +13,8 @@ from ..incident.model import Incident
 from ..incident.steps import Check, Http
 from ..trace.judged import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
 from ..trace.served import endpoint_of, names_of
-from ..trace.values import Trace, executed_by_alembic
+from ..trace.trace import Trace
+from ..trace.values import executed_by_alembic, is_scratch
 from .child.uncompiled import uncompiled
 from .migrations import Migrations, last_line, look
 from .process import command_line, run
@@ -136,8 +137,13 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
     if migrated is None or migrated.problem:
         return result
     problems, about, frozen = [], set(), executed_by_alembic_modules(trace)
+    elsewhere = _created_elsewhere(trace)
+    labels = {(metadata.process, metadata.number): metadata.label for metadata in trace.metadata}
     for judged in trace.judged:
+        asked_in = (judged["process"], *trace.forked_from(judged["process"]))
         for one in judged["mappers"] or ():
+            if any(labels.get((process, one.get("i"))) in elsewhere for process in asked_in):
+                continue
             there = migrated.database.get(one.get("table"))
             lacking = sorted(set(one.get("columns", ())) - set(there)) if there is not None else []
             if lacking and one["mod"] not in frozen and migrated.models.get(one["table"]) != one["columns"]:
@@ -157,6 +163,12 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
         result.kind,
         result.behind,
     )
+
+
+def _created_elsewhere(trace: Trace) -> set[str]:
+    """The metadata, by label, whose tables the startup creates in another database than the one that is migrated."""
+    here = {created["metadata"] for created in trace.created if is_scratch(created["url"])}
+    return {created["metadata"] for created in trace.created} - here
 
 
 def _ask_http(check: Check, request: Http, incident: Incident, port: int | None) -> CheckResult:

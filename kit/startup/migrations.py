@@ -11,7 +11,8 @@ from pathlib import Path
 from ..base.redact import redact
 from ..incident.model import Incident
 from ..trace.reader import read_trace
-from ..trace.values import Broke, Trace
+from ..trace.trace import Trace
+from ..trace.values import Broke
 from .process import run
 from .workspace import Workspace
 

@@ -14,7 +14,8 @@ from ..incident.model import Incident, Limits
 from ..incident.steps import Step
 from ..trace.ran import Ended, ended_by
 from ..trace.reader import read_trace
-from ..trace.values import Broke, Trace
+from ..trace.trace import Trace
+from ..trace.values import Broke
 from .ports import free_port
 from .process import (
     LOOK,

@@ -1,5 +1,5 @@
 """What a startup did, as values."""
 
-from .values import Trace
+from .trace import Trace
 
 __all__ = ["Trace"]

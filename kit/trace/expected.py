@@ -6,7 +6,8 @@ from ..base.redact import redact
 from ..incident.model import Incident
 from .advice import of_set_up
 from .stable import holds
-from .values import Conflict, Error, Trace
+from .trace import Trace
+from .values import Conflict, Error
 
 EXPECTED = "expected-check"  # the kind of sign of the check that ``expect`` names, where it failed
 

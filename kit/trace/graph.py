@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from .edges import Place, Wanted
-from .values import Conflict, Frame, Import, Registration, Site, Trace, no_garbage
+from .trace import Trace
+from .values import Conflict, Frame, Import, Registration, Site, no_garbage
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .values import Trace, executed_by_alembic
+from .trace import Trace
+from .values import executed_by_alembic
 
 _MOST = 5  # sentences shown of a long list
 

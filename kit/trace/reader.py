@@ -17,19 +17,8 @@ from .outcome import Outcome, refusal
 from .paths import Paths
 from .ran import Ended, RunPlace
 from .sites import named, texts_of
-from .values import (
-    Behind,
-    EngineMade,
-    Entry,
-    Frame,
-    Metadata,
-    Record,
-    Registration,
-    Silenced,
-    Site,
-    Trace,
-    no_garbage,
-)
+from .trace import Trace
+from .values import Behind, EngineMade, Entry, Frame, Metadata, Record, Registration, Silenced, Site, no_garbage
 
 # Libraries with registries.
 _REGISTRIES = {"prometheus_client", "flask", "celery", "kombu", "vine", "starlette", "fastapi", "marshmallow", "django"}

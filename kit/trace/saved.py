@@ -29,6 +29,12 @@ from ..base.redact import redact
 from .edges import Edges
 
 SCHEMA = 1
+# Files of schema 1 have these types by the modules that they were in at first.
+_WRITTEN_AS = {
+    "trace.Trace": "values.Trace",
+    "looked.Looked": "diagnosis.Looked",
+    "unseen_models.Unseen": "diagnosis.Unseen",
+}
 _masked = lru_cache(maxsize=100_000)(redact)
 
 
@@ -146,7 +152,8 @@ class _Written:
 
 def _name(type_: type) -> str:
     """A type's name with its module's: two modules may have one of the same name."""
-    return f"{type_.__module__.rpartition('.')[2]}.{type_.__name__}"
+    name = f"{type_.__module__.rpartition('.')[2]}.{type_.__name__}"
+    return _WRITTEN_AS.get(name, name)
 
 
 def _key(value: Any) -> Any:

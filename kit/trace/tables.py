@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas
 
-from .values import Import, Registration, Trace, application_frames
+from .trace import Trace
+from .values import Import, Registration, application_frames
 
 pandas.set_option("display.html.use_mathjax", False)  # a table's name between dollar signs is no formula
 

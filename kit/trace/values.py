@@ -1,22 +1,10 @@
-"""What a startup did, as values.
-
-A :class:`Trace` needs nothing else: paths are relative to the application's root, and the source
-lines that matter are in it. ``reader.py`` makes one from the probe's events, ``tables.py`` shows it as
-DataFrames.
-"""
+"""What a startup did, one thing a value; a :class:`kit.trace.Trace` holds them all."""
 
 import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import Any, NamedTuple
-
-from ..base.errors import IncidentError
-from ..base.redact import redact
-from .edges import AsWritten, Edges, Place
-from .saved import load, save
+from dataclasses import dataclass
+from typing import NamedTuple
 
 _FROM_OUTSIDE = ("limit", "killed", "not-started", "not-begun")
 
@@ -184,7 +172,7 @@ class Entry:
     :ivar key: the name or path that is taken
     :ivar object: number of what takes it; 0 where that cannot be told apart
     :ivar definition: where that is defined, for a function
-    :ivar more: the methods of a route, the rule of an endpoint
+    :ivar more: the methods of a route, the rule and methods of an endpoint
     """
 
     kind: str
@@ -252,6 +240,11 @@ class Swallowed:
     at: int
 
 
+def is_scratch(url: str) -> bool:
+    """Is a URL, or its database alone, that of the run's scratch database: SQLite's file, or a server's by name?"""
+    return f"/{url.partition('?')[0]}".endswith("/scratch") or "/scratch/scratch.db" in url
+
+
 @dataclass(frozen=True)
 class EngineMade:
     """An engine came to be; ``driver`` is the URL's, as in ``postgresql+asyncpg``, ``asynchronous`` what that driver is.
@@ -270,7 +263,7 @@ class EngineMade:
     @property
     def on_scratch(self) -> bool:
         """Is it for the scratch database of the run?"""
-        return self.database == "scratch" or "/scratch/scratch.db" in self.database
+        return is_scratch(self.database)
 
     @property
     def site(self) -> Frame | None:
@@ -322,197 +315,6 @@ class Sign:
     kind: str
     text: str
     table: str | None = None
-
-
-@dataclass(frozen=True)
-class Trace:
-    """One startup, step by step."""
-
-    steps: tuple[StepResult, ...]
-    imports: tuple[Import, ...]
-    edges: Edges
-    metadata: tuple[Metadata, ...]
-    registrations: tuple[Registration, ...]
-    cleared: tuple[dict, ...]
-    created: tuple[dict, ...]  # {metadata, url, table, process, step, at, chain} of a create_all, or of one table
-    swallowed: tuple[Swallowed, ...]
-    behind: tuple[Behind, ...]
-    judged: tuple[dict, ...]
-    refused: tuple[dict, ...]
-    broke: Broke | None  # why the run itself broke; None if it came to its end
-    lost: tuple[str, ...]  # what could not be recorded
-    provenance: dict[str, Any]
-    entries: tuple[Entry, ...] = ()
-    records: tuple[Record, ...] = ()
-    silenced: tuple[Silenced, ...] = ()
-    forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
-    sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
-    engines: tuple[EngineMade, ...] = ()
-    signs: tuple[Sign, ...] = ()  # asked for where ``expect`` needs them: see :mod:`kit.trace.expected`
-    before: tuple[dict, ...] = ()  # as ``created``, of what ran before the startup; ``step`` is "prepare 1" and so on
-
-    @classmethod
-    def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
-        """A startup that could not begin; ``steps`` are ``(kind, text)``."""
-        never = tuple(StepResult(n, kind, text, None, None, None) for n, (kind, text) in enumerate(steps, 1))
-        return cls(
-            never, (), Edges(), *[()] * 8, broke=Broke("not-begun", f"it did not begin: {why}"), lost=(), provenance={}
-        )
-
-    def save(self, file: str | Path) -> None:
-        """Write the trace to a file, its secrets masked; the form is that of :mod:`kit.trace.saved`.
-
-        :raises IncidentError: it cannot be written
-        """
-        save(self, file)
-
-    @classmethod
-    def load(cls, file: str | Path) -> "Trace":
-        """The trace that :meth:`save` wrote, or that a saved diagnosis holds.
-
-        :raises IncidentError: it cannot be read, is not whole, or is of a newer form
-        """
-        value = load(file, TYPES)
-        trace = value if isinstance(value, cls) else getattr(getattr(value, "looked", None), "trace", None)
-        if not isinstance(trace, cls):
-            raise IncidentError(f"{file}: there is no trace in it")
-        return trace
-
-    @property
-    def cut(self) -> bool:
-        """Was it ended from outside, at a limit or by a kill? Then what it did not show may be there all the same."""
-        return self.broke is not None and self.broke.from_outside
-
-    @property
-    def whole(self) -> bool:
-        """Did every step succeed?"""
-        return all(step.ok for step in self.steps)
-
-    @cached_property
-    def conflicts(self) -> tuple[Conflict, ...]:
-        """Every rejected registration, with the one that was there first; one that several processes show, once."""
-        found: dict[tuple, Conflict] = {}
-        for registration in self.registrations:
-            if registration.outcome == "rejected":
-                first = self.holder(registration)
-                ways = tuple(application_frames(r.chain) if r else None for r in (first, registration))
-                found.setdefault(
-                    (registration.table, registration.metadata.label, ways),
-                    Conflict(
-                        registration.table, registration.metadata, self._error_of(registration), first, registration
-                    ),
-                )
-        return tuple(found.values())
-
-    def holder(self, second: Registration) -> Registration | None:
-        """The registration that held the table when ``second`` came."""
-        first = None
-        for registration in self.registrations:
-            if registration.at >= second.at:
-                break
-            here = registration.process == second.process or registration.at < self.forked_from(second.process).get(
-                registration.process, 0
-            )
-            same = (registration.metadata.number, registration.table) == (second.metadata.number, second.table)
-            if here and same and registration.outcome in ("registered", "reflected") and not registration.removed:
-                first = registration
-        return first
-
-    def forked_from(self, process: int) -> dict[int, int]:
-        """The processes that a forked one comes from: to the time until which their past is its own."""
-        found: dict[int, int] = {}
-        while process in self.forks and process not in found:
-            process, at = self.forks[process]
-            found[process] = at
-        return found
-
-    def _error_of(self, rejected: Registration) -> str:
-        text = f"Table '{rejected.table}' is already defined for this MetaData instance."
-        for error in self.errors:
-            if f"Table '{rejected.table}' is already defined" in error.text:
-                return str(error)
-        return text
-
-    @cached_property
-    def errors(self) -> tuple[Error, ...]:
-        """Every exception that was seen, of steps, of modules of the application, swallowed or not."""
-        found = [step.exception for step in self.steps if step.exception]
-        found += [error.error for error in self.swallowed]
-        found += [import_.error for import_ in self.imports if import_.error and import_.application]
-        return tuple(found)
-
-    @cached_property
-    def caught(self) -> tuple[Swallowed, ...]:
-        """Exceptions that left a module of the application and were caught, and while they were handled another failed the step."""
-        finals = [step.exception for step in self.steps if step.ok is False and step.exception is not None]
-        known = {error.error.links[:1] for error in self.swallowed}
-        found = []
-        for import_ in self.imports:
-            first = import_.error.links[:1] if import_.error is not None and import_.application else ()
-            if first and first not in known and any(first[0] in final.links[1:] for final in finals):
-                known.add(first)
-                chain = import_.chain + import_.error.frames
-                site = next((frame for frame in reversed(chain) if frame.application), None)
-                found.append(Swallowed(import_.error, site, chain, import_.ended or import_.began))
-        return tuple(found)
-
-    def import_of(self, number: int | None) -> Import | None:
-        return self._imports_by_number.get(number)
-
-    @cached_property
-    def _imports_by_number(self) -> dict[int, Import]:
-        return {import_.number: import_ for import_ in self.imports}
-
-    def excerpt(self, site, around: int = 2) -> list[tuple[int, str]]:
-        """Source lines about a site or frame, to be shown: ``[(line number, text)]``, empty if the file is not at hand."""
-        lines = _quiet_lines(self.sources.get(site.file, ""))
-        return [(n, lines[n - 1]) for n in range(max(1, site.line - around), min(len(lines), site.line + around) + 1)]
-
-    def statement(self, site, most: int = 40) -> list[tuple[int, str]]:
-        """The lines of the class or call that begins at a site, as far as they are indented deeper; at most ``most``."""
-        lines = self.sources.get(site.file, "").splitlines()[site.line - 1 :][:most]
-        if not lines or site.line < 1:
-            return []
-        deep = _indent(lines[0])
-        outside = (n for n, line in enumerate(lines) if n and line.strip() and _indent(line) <= deep)
-        end = next((n for n in outside if lines[n].strip()[0] not in ")]}"), len(lines))  # these close the first line's
-        while end > 1 and not lines[end - 1].strip():
-            end -= 1
-        return [(site.line + n, line) for n, line in enumerate(lines[:end])]
-
-
-# What a saved trace may hold.
-TYPES = (
-    AsWritten,
-    Behind,
-    Broke,
-    Edges,
-    EngineMade,
-    Entry,
-    Error,
-    Frame,
-    Import,
-    Metadata,
-    Place,
-    Record,
-    Registration,
-    Silenced,
-    Sign,
-    Site,
-    StepResult,
-    Swallowed,
-    Trace,
-)
-
-
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
-
-
-@lru_cache(maxsize=64)
-def _quiet_lines(source: str) -> list[str]:
-    """Redacted as one text: what is secret over several lines is not told by one of them."""
-    return redact(source).splitlines()
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 import difflib
 from dataclasses import dataclass
 
-from .values import Frame, Trace, application_frames
+from .trace import Trace
+from .values import Frame, application_frames
 
 
 @dataclass(frozen=True)

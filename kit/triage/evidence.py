@@ -3,17 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..base.redact import public_part
-from ..incident.deployments import program_of, split_lines
 from ..incident.project import Project
-from .frames import Placed, is_console_script, is_library, names_in, place
+from .frames import Placed, is_library, place
 from .logs import Log, LogFrame, Raised, Traceback
+from .programs import LIBRARY, Program, paths_of, programs_of
 
-_LIBRARY = re.compile(
-    r"(?P<prefix>.*?)[/\\]lib(?:64)?[/\\]python(?P<version>3\.\d+)[/\\](?:site|dist)-packages[/\\](?P<rest>.+)"
-)
 _PIECE = 2 << 20  # characters of a log's beginning and of its end in which lines are looked at one by one
 _LONGEST = 160  # characters of an expected text
 
@@ -34,18 +30,6 @@ _ONE_LINE = (
 _NO_CAUSE = re.compile(
     r"Application startup failed|Worker failed to boot|Exception in worker process|Traceback \(most|Worker \(pid|Shutting down|exited with code"
 )
-_BANNERS = (
-    (r"Starting gunicorn|\[INFO\] Booting worker with pid", "gunicorn"),
-    (r"Uvicorn running on|Started server process|Waiting for application startup|Application startup (?:complete|failed)", "uvicorn"),
-    (r"Running on https?://\S+ \(CTRL \+ C to quit\)", "hypercorn"),
-    (r"\* Serving Flask app|\* Running on http", "flask"),
-    (r"celery@\S+ (?:v\d|ready)|\[tasks\]\s*$|-{5,} celery@", "celery"),
-    (r"You can now view your Streamlit app|streamlit\.runtime|missing ScriptRunContext", "streamlit"),
-    (r"=+ test session starts =+|=+ short test summary info|^(?:FAILED|ERROR) \S+\.py::", "pytest"),
-    (r"Starting development server at|Watching for file changes with StatReloader", "django"),
-    (r"^FAILED: |\[alembic\.runtime\.migration\]", "alembic"),
-    (r"Cell In ?\[\d+\]|<ipython-input-|\bNotebookApp\b|CellExecutionError", "jupyter"),
-)  # fmt: skip
 _UP = r"Application startup complete|Uvicorn running on|\* Running on http|celery@\S+ ready|Watching for file changes"
 _DATABASES = (
     (r"psycopg2\b|\bPostgresqlImpl\b", "postgresql", None),
@@ -67,20 +51,6 @@ _MISSING = (
     r"\b([A-Z][A-Z0-9_]{3,}) (?:is|was|must be|env(?:ironment)? var(?:iable)?)\b[^\n]{0,30}\b(?:not set|missing|required|unset|not defined|not configured|set)\b",
     r"[Mm]issing (?:required )?(?:env(?:ironment)? var(?:iable)?s?|setting)s?:? ['\"]?([A-Z][A-Z0-9_]+)",
 )  # fmt: skip
-_TYPED = re.compile(
-    r"^\s*(?:[\w.-]+\s+\|\s+)?(?:\S*[$#%❯>]\s+|\+{1,2}\s+)(?P<line>(?:[A-Z_]+=\S+ )*(?:(?:poetry|uv|pipenv|pdm) run )?"
-    r"(?:python3?(?:\.\d+)?|alembic|flask|gunicorn|uvicorn|hypercorn|celery|pytest|streamlit|sh|bash|\./[\w./-]+)\b.*)$",
-    re.M,
-)
-
-
-@dataclass(frozen=True)
-class Program:
-    """What ran: ``name`` is a known tool, or module, script, console, import; ``what`` its module, file, subcommand."""
-
-    name: str
-    what: str
-    because: str
 
 
 @dataclass(frozen=True)
@@ -122,7 +92,7 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     text = re.sub(r"^[\w.-]+ +\| ", "", text, flags=re.M)  # what compose puts before each line
     text = text if len(text) <= 2 * _PIECE else text[:_PIECE] + "\n" + text[-_PIECE:]
     placements = [
-        (traceback, place(traceback.frames, _paths(project, traceback.frames))) for traceback in log.tracebacks
+        (traceback, place(traceback.frames, paths_of(project, traceback.frames))) for traceback in log.tracebacks
     ]
     through = [pair for pair in placements if pair[1].placed]
     chosen = _cause([pair for pair in through if _raised_in(pair[0]).type] or through or placements)
@@ -155,16 +125,11 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     return Evidence(
         error=": ".join(part for part in (kind, said) if part), type=kind, text=said, expected=expected,
         table=table[1] if table else None, at=at, frames=frames, alike=tuple(dict.fromkeys(alike)),
-        programs=tuple(_programs(log, chosen, text, project)), database=database, driver=driver, database_at=database_at,
+        programs=tuple(programs_of(log, chosen, text, project)), database=database, driver=driver, database_at=database_at,
         workers=_workers(text), healthy=bool(re.search(_UP, text)), prefixes=prefixes, version=version, foreign=foreign,
         missing_variables=frozenset(found for pattern in _MISSING for found in re.findall(pattern, text, re.M)),
         missing_modules=frozenset(re.findall(r"No module named '?([\w.]+)'?", " ".join((kind, said)))),
     )  # fmt: skip
-
-
-def _paths(project: Project, frames: Sequence[LogFrame]) -> set[str]:
-    names = names_in(frames)
-    return {one for one in project.python if one.rpartition("/")[2] in names}
 
 
 def _cause(pairs: list) -> tuple[Traceback, object] | None:
@@ -228,156 +193,8 @@ def _warned(text: str, at: str, project: Project) -> tuple[Placed, ...]:
     if not found or is_library(found[1]):
         return ()
     return place(
-        [LogFrame(found[1], int(found[2]), None, None)], _paths(project, [LogFrame(found[1], 1, None, None)])
+        [LogFrame(found[1], int(found[2]), None, None)], paths_of(project, [LogFrame(found[1], 1, None, None)])
     ).placed
-
-
-# -- which program
-
-
-def _programs(log: Log, chosen, text: str, project: Project):
-    seen: dict[tuple[str, str], Program] = {}
-
-    def keep(program: Program | None) -> None:
-        if program is not None:
-            seen.setdefault((program.name, program.what), program)
-
-    for found in _TYPED.finditer(text):
-        for line in split_lines(found["line"]):
-            keep(Program("line", line, f"typed in the log, line {text.count(chr(10), 0, found.start()) + 1}"))
-    for one in ([chosen[0]] if chosen else []) + [
-        traceback for traceback in log.tracebacks if not chosen or traceback is not chosen[0]
-    ]:
-        for raised in one.raised:
-            keep(_of_frames(raised.frames, f"the outermost frames of the log's line {one.line}", project))
-    for pattern, name in _BANNERS:
-        found = re.search(pattern, text, re.M)
-        if found:
-            keep(Program(name, _subcommand(name, text), f"line {text.count(chr(10), 0, found.start()) + 1} of the log"))
-    named = {one.name for one in seen.values()}
-    for one in seen.values():
-        # A server says that it ran; a script that calls it is the program.
-        if not (one.name in ("uvicorn", "hypercorn") and {"module", "script"} & named and "frames" not in one.because):
-            yield one
-
-
-def _subcommand(name: str, text: str) -> str:
-    if name != "alembic":
-        return ""
-    if re.search(r"New upgrade operations detected", text):
-        return "check"
-    return "upgrade head"
-
-
-def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Program | None:
-    """The program by the outermost frames of a stack."""
-    by_runpy = imported = False
-    for number, frame in enumerate(frames):
-        file = frame.file.replace("\\", "/")
-        library = _LIBRARY.match(file)
-        if "runpy" in file:
-            by_runpy = True
-        elif library:
-            program = _of_library(library["rest"], frames[number:], because)
-            if program is not None:
-                return program
-        elif is_console_script(frame):
-            name = file.rpartition("/")[2]
-            if name not in ("alembic", "flask", "gunicorn", "uvicorn", "celery", "pytest", "streamlit", "hypercorn"):
-                return Program("console", name, because)
-        elif is_library(frame.file):
-            imported = imported or "importlib" in file
-        elif frame.function == "<module>":
-            own = _place_of(frame, frames, project)
-            if own is None:
-                return None
-            # A log may have lost the outermost frames: what only holds an application object is imported by a server.
-            loaded = (
-                own in {object_.file for object_ in project.objects}
-                and not by_runpy
-                and "__main__" not in project.text(own)
-            )
-            if imported or loaded:
-                return Program("import", own, because)
-            return Program("module" if by_runpy else "script", own, because)
-        else:
-            return None
-    return None
-
-
-def _place_of(frame: LogFrame, frames: Sequence[LogFrame], project: Project) -> str | None:
-    placed = place(frames, _paths(project, frames)).placed
-    return next((one.file for one in placed if one.logged == frame.file), None)
-
-
-def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program | None:
-    """A known program by a frame of its package; None where the package says nothing of it."""
-    top = rest.partition("/")[0].removesuffix(".py")
-    names = [frame.file.replace("\\", "/") for frame in frames]
-    if top == "alembic" and ("alembic/config.py" in rest or "alembic/__main__.py" in rest):
-        return Program("alembic", _alembic_command(frames), because)
-    if top == "flask" and "cli.py" in rest:
-        migrated = next(
-            (
-                frame.function
-                for frame in frames
-                if "flask_migrate/" in frame.file and frame.function not in ("wrapped", None)
-            ),
-            None,
-        )
-        return Program("flask", f"db {migrated}" if migrated else "", because)
-    if top == "celery":
-        return (
-            Program(
-                "celery",
-                "beat" if any("celery/beat" in name or "bin/beat" in name for name in names) else "worker",
-                because,
-            )
-            if "bin/" in rest or "__main__" in rest or "apps/" in rest
-            else None
-        )
-    if top in ("_pytest", "pluggy", "pytest"):
-        return Program("pytest", "", because)
-    if top == "django" and "core/management" in rest:
-        command = next(
-            (re.search(r"management/commands/(\w+)\.py", name) for name in names if "management/commands/" in name),
-            None,
-        )
-        return Program("django", command[1] if command else "", because)
-    if top in ("IPython", "ipykernel", "nbclient", "papermill"):
-        return Program("jupyter", "", because)
-    if top == "fastapi_cli":
-        return Program("fastapi", "", because)
-    if top in ("starlette", "fastapi"):
-        return Program("uvicorn", "", because)
-    if top in ("werkzeug",):
-        return Program("flask", "", because)
-    if top in (
-        "uvicorn",
-        "gunicorn",
-        "hypercorn",
-        "daphne",
-        "granian",
-        "streamlit",
-        "waitress",
-        "sanic",
-        "litestar",
-        "quart",
-    ):
-        return Program(top, "", because)
-    return None
-
-
-def _alembic_command(frames: Sequence[LogFrame]) -> str:
-    name = (
-        next((frame.function for frame in frames if frame.file.replace("\\", "/").endswith("alembic/command.py")), None)
-        or "upgrade"
-    )
-    return {
-        "upgrade": "upgrade head",
-        "revision": "revision --autogenerate -m incident",
-        "downgrade": "downgrade base",
-    }.get(name, name)
 
 
 # -- the rest
@@ -409,16 +226,7 @@ def _workers(text: str) -> int | None:
 def _interpreter(log: Log, text: str) -> tuple[tuple[str, ...], str | None]:
     """Where the log's packages lay, and which Python it was."""
     files = [frame.file for traceback in log.tracebacks for frame in traceback.frames]
-    found = [one for one in map(_LIBRARY.match, files) if one]
+    found = [one for one in map(LIBRARY.match, files) if one]
     version = found[0]["version"] if found else None
     said = re.search(r"\bPython (3\.\d+)", text)
     return tuple(dict.fromkeys(one["prefix"] for one in found)), version or (said[1] if said else None)
-
-
-def existing(prefixes: Sequence[str]) -> list[Path]:
-    """Those of the log's environments that are on this machine."""
-    return [Path(prefix) for prefix in prefixes if (Path(prefix) / "bin" / "python").exists()]
-
-
-def is_server(line: str) -> bool:
-    return program_of(line) in ("uvicorn", "gunicorn", "hypercorn", "daphne")

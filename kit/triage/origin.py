@@ -81,15 +81,7 @@ def triage(
     :raises IncidentError: there is no traceback in it, or it cannot be read
     """
     named = named or (log.name if isinstance(log, Path) else "the log")
-    try:
-        read = read_log(log)
-    except OSError as problem:
-        raise IncidentError(f"{named}: cannot be read: {problem.strerror}") from None
-    if not read.tracebacks:
-        raise IncidentError(
-            f"{named}: there is no Python traceback in its {read.lines} lines. Triage needs one with its frames, from "
-            "'(most recent call last):' to the exception; a log shortened to one line a record has lost them."
-        )
+    read = _with_tracebacks(log, named)
     lines = Lines()
     base = _base(repository, work_tree)
     chosen, placement = _choose(read, repository, base, error)
@@ -124,6 +116,19 @@ def triage(
         deductions,
         tuple(notes),
     )
+
+
+def _with_tracebacks(log: Path | str | BinaryIO, named: str) -> Log:
+    try:
+        read = read_log(log)
+    except OSError as problem:
+        raise IncidentError(f"{named}: cannot be read: {problem.strerror}") from None
+    if not read.tracebacks:
+        raise IncidentError(
+            f"{named}: there is no Python traceback in its {read.lines} lines. Triage needs one with its frames, from "
+            "'(most recent call last):' to the exception; a log shortened to one line a record has lost them."
+        )
+    return read
 
 
 def triage_incident(incident: Incident, log: str | None = None, *, cache: str | Path | None = None) -> Triage:

@@ -7,7 +7,8 @@ from ..incident.model import Incident
 from ..trace.expected import own_errors, shows_incident
 from ..trace.judged import CheckResult
 from ..trace.stable import stable
-from ..trace.values import Sign, Trace
+from ..trace.trace import Trace
+from ..trace.values import Sign
 
 _URL = re.compile(r"(?:sqlite\w*|postgres\w*|mysql\w*|mariadb|oracle|mssql)(?:\+\w+)?://")
 

@@ -16,7 +16,8 @@ from ..base.errors import RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.redact import public_part, redact, safe
 from ..base.scan import kinds_in, refuse_secrets
-from ..diagnose.diagnosis import Looked, decide_mechanism, look_until_shown, signed
+from ..diagnose.decision import decide_mechanism
+from ..diagnose.looked import Looked, look_until_shown, signed
 from ..diagnose.meaning import MEANINGS, Meaning
 from ..incident.model import Incident
 from ..incident.steps import Preparation
@@ -24,7 +25,8 @@ from ..startup.migrations import flask_application
 from ..startup.process import run
 from ..startup.workspace import workspace
 from ..trace.expected import shows_incident
-from ..trace.values import Conflict, Site, Trace, application_frames
+from ..trace.trace import Trace
+from ..trace.values import Conflict, Site, application_frames
 from .verification import verify
 
 _TEMPLATE = Path(__file__).with_name("template") / "guard.py.j2"
@@ -110,7 +112,7 @@ def make_guard(
         progress("starting the application")
         looked = pool.submit(look_until_shown, incident).result()
         decision = decide_mechanism(incident, looked, progress)
-        looked = signed(incident, looked, decision)
+        looked = signed(incident, looked, decision.fault)
         finding, conflict, fault = decision.finding, decision.conflict, decision.fault
         reproduced = shows_incident(incident, looked.trace)
         name = _name(incident)
@@ -122,16 +124,11 @@ def make_guard(
 
         if looked.trace.broke or not reproduced:
             return none(str(looked.trace.broke or "") or "it does not reproduce, so no test can fail for it")
-        if finding.mechanism in _CANNOT:
-            return none(f"{finding.mechanism} cannot be guarded by a test: {_CANNOT[finding.mechanism]}")
-        made = next((step for step in incident.prepare if step.kind in ("rows", "sql")), None)
-        if made is not None:
-            return none(
-                f"the incident begins from a database that the kit fills ({made}): a test in the repository cannot"
-            )
+        if (obstacle := _obstacle(incident, finding.mechanism)) is not None:
+            return none(obstacle)
         verified = verify(incident, executor=pool, progress=progress).verified if fixes is None else tuple(fixes)
         # How the application is run is no part of its repository: a guard there cannot tell such a fix.
-        verified = tuple(one for one in verified if not incident.fixes[one].settings)
+        verified = tuple(fix for fix in verified if not incident.fixes[fix].settings)
         if conflict is not None:
             pair = (conflict.first.site, conflict.second.site)
         else:
@@ -141,19 +138,32 @@ def make_guard(
         progress("trying the guard on the broken build" + "".join(f", with {one}" for one in verified))
         trials = [pool.submit(try_guard, incident, draft, name, fix) for fix in (None, *verified)]
         tried = tuple(trial.result() for trial in trials)
-    if incident.database == "postgresql" and (other := _not_on_sqlite(tried)):
-        return none(
-            f"this incident needs PostgreSQL and a guard brings a scratch SQLite database, on which {other}", tried
-        )
-    if tried[0].passes:
-        return none("a test of the startup does not see this incident: the guard passes on the broken build", tried)
-    failing = next((one for one in tried[1:] if not one.passes), None)
-    if failing is not None:
-        return none(f"the guard fails with {failing.fix} too: {failing.because}", tried)
+    if (useless := _useless(incident, tried)) is not None:
+        return none(useless, tried)
     shown = f"it fails on the broken build, and passes with {' and with '.join(verified)}."
     if not verified:
         shown = "it fails on the broken build; no fix is verified, so it has not been seen to pass."
     return Guard(name, finding.mechanism, True, None, _written(incident, values, tried=shown), shown, tried)
+
+
+def _obstacle(incident: Incident, mechanism: str) -> str | None:
+    """Why no test in the application's repository can show the incident; None where one may."""
+    if mechanism in _CANNOT:
+        return f"{mechanism} cannot be guarded by a test: {_CANNOT[mechanism]}"
+    made = next((step for step in incident.prepare if step.kind in ("rows", "sql")), None)
+    if made is not None:
+        return f"the incident begins from a database that the kit fills ({made}): a test in the repository cannot"
+    return None
+
+
+def _useless(incident: Incident, tried: tuple[Tried, ...]) -> str | None:
+    """Why the guard that was tried is not given out; None where it fails and passes as it should."""
+    if incident.database == "postgresql" and (other := _not_on_sqlite(tried)):
+        return f"this incident needs PostgreSQL and a guard brings a scratch SQLite database, on which {other}"
+    if tried[0].passes:
+        return "a test of the startup does not see this incident: the guard passes on the broken build"
+    failing = next((trial for trial in tried[1:] if not trial.passes), None)
+    return None if failing is None else f"the guard fails with {failing.fix} too: {failing.because}"
 
 
 def _not_on_sqlite(tried: tuple[Tried, ...]) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
-from ..trace.values import Trace
+from ..trace.trace import Trace
 
 TIMES = 5  # starts of each build where the incident is a race
 

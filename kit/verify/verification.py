@@ -9,14 +9,16 @@ from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..base.redact import redact
+from ..diagnose.decision import decide_mechanism, is_race, quiet_mechanisms
 from ..diagnose.definitions import one_place
-from ..diagnose.diagnosis import TIMES, decide_mechanism, is_race, look_at, look_until_shown, quiet_mechanisms, signed
+from ..diagnose.looked import TIMES, look_at, look_until_shown, signed
 from ..incident.model import Incident
 from ..startup.checks import Asker, answer_checks
 from ..startup.workspace import refuse_patches
 from ..trace.expected import incident_tables, shows_incident
 from ..trace.judged import CheckResult, judge_mappers, judge_start
-from ..trace.values import Frame, Sign, Trace, application_frames
+from ..trace.trace import Trace
+from ..trace.values import Frame, Sign, application_frames
 from .compared import errors_of, left_the_database, quiet_left, shared, still_there
 from .repeated import again, of_runs, with_rates
 
@@ -138,7 +140,7 @@ def attempt(incident: Incident, fix: str | None = None, once: bool = False) -> A
         looked = look_until_shown(incident, checks=True, times=1 if once else TIMES)
         needs_mechanism = incident.expect.error is None and incident.expect.check is None
         if needs_mechanism and not shows_incident(incident, looked.trace):
-            looked = signed(incident, looked, decide_mechanism(incident, looked))
+            looked = signed(incident, looked, decide_mechanism(incident, looked).fault)
     else:
         looked = signed(incident, look_at(incident, fix=fix, checks=True), None)
     return Attempt(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..diagnose.diagnosis import Diagnosis
 from ..trace.tables import after_each_import
-from ..trace.values import Trace
+from ..trace.trace import Trace
 from .figure import figure
 from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, stack, strong, table, word
 from .metadata_picture import Moment, metadata_picture

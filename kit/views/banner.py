@@ -12,7 +12,7 @@ from ..incident.model import Incident
 from ..trace.advice import advice, told_refused
 from ..trace.expected import shows_incident, why_not
 from ..trace.graph import import_graph
-from ..trace.values import Trace
+from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .by_people import still_to_be_written
 from .markup import (

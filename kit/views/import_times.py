@@ -7,7 +7,7 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape
 
 from ..trace.graph import Module, import_graph
-from ..trace.values import Trace
+from ..trace.trace import Trace
 from .figure import figure
 from .markup import Part, code, count, fold, para, stack, table
 from .picture import FONT, plain
@@ -16,6 +16,7 @@ _ROWS = 90  # modules with a row of their own; the others are counted in between
 _SLOWEST = 8
 _DEEPEST = 12  # steps to the right
 _HIGH = 18  # of a row
+_INK, _GREY, _RED = "#1f2328", "#57606a", "#a32400"
 
 
 class Bar(NamedTuple):
@@ -113,67 +114,74 @@ def timeline_picture(bars: Sequence[Bar], *, narrow: bool = False) -> str:
     :param bars: in import order, at least one
     """
     rows = _rows(bars)
-    wide, label = (334, 190) if narrow else (1100, 480)
-    room = wide - label - (52 if narrow else 78)
     last = max(bar.began + (bar.seconds or 0.0) for bar in bars) or 1.0
-    high = _HIGH * len(rows) + 34
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}">']
-    parts.append('<rect class="ground" width="100%" height="100%" fill="#ffffff"></rect>')
-    size = 10 if narrow else 12
+    sheet = _Sheet(narrow, _HIGH * len(rows) + 34, last)
+    for share in (0.0, 0.5, 1.0):
+        sheet.grid_line(last * share)
+    for number, row in enumerate(rows):
+        y = 24 + _HIGH * number
+        if isinstance(row, Bar):
+            sheet.bar(y, row)
+        else:
+            sheet.write(4, y + 12, f"… {row} more", "axis", colour=_GREY)
+    return "".join([*sheet.parts, "</svg>"])
+
+
+class _Sheet:
+    """The picture while it is drawn.
+
+    :ivar label: pixels of a row that the module's name has, ``room`` those of the time
+    :ivar last: seconds at its right edge
+    """
+
+    def __init__(self, narrow: bool, high: int, last: float) -> None:
+        self.narrow, self.high, self.last = narrow, high, last
+        self.wide, self.label = (334, 190) if narrow else (1100, 480)
+        self.room = self.wide - self.label - (52 if narrow else 78)
+        self.size = 10 if narrow else 12
+        self.parts = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.wide} {high}" width="{self.wide}" height="{high}">',
+            '<rect class="ground" width="100%" height="100%" fill="#ffffff"></rect>',
+        ]
 
     def write(
-        x: float, y: float, text: str, kind: str = "label", anchor: str = "start", colour: str = "#1f2328"
+        self, x: float, y: float, text: str, kind: str = "label", anchor: str = "start", colour: str = _INK
     ) -> None:
-        parts.append(
-            f'<text class="{kind}" x="{x:.1f}" y="{y}" font-size="{size}" text-anchor="{anchor}" fill="{colour}" '
+        self.parts.append(
+            f'<text class="{kind}" x="{x:.1f}" y="{y}" font-size="{self.size}" text-anchor="{anchor}" fill="{colour}" '
             f'font-family="{FONT}">{escape(text)}</text>'
         )
 
-    for share in (0.0, 0.5, 1.0):
-        x = label + room * share
-        parts.append(f'<line class="grid" x1="{x:.1f}" y1="18" x2="{x:.1f}" y2="{high - 8}" stroke="#d0d7de"></line>')
-        write(x, 12, _said(last * share), "axis", "middle", "#57606a")
-    for number, row in enumerate(rows):
-        y = 24 + _HIGH * number
-        if not isinstance(row, Bar):
-            write(4, y + 12, f"… {row} more", "axis", "start", "#57606a")
-            continue
-        shift = min(row.depth, _DEEPEST) * (4 if narrow else 10)
-        one = row.module
-        by = f" ← {_by(one, short=True)}" if _by(one) and not narrow else ""
-        name = one.module.rpartition(".")[2] if narrow else one.module
-        room_of_name = int((label - 10 - shift) / (size * 0.61)) - len(f"{one.number} {by}")
-        write(4 + shift, y + 12, f"{one.number} {plain(name, room_of_name)}{by}")
-        x = label + room * row.began / last
-        length = max(1.5, room * (row.seconds or 0.0) / last)
-        kind = "second" if one.rejected or one.error else "first"
-        fill = "#a32400" if kind == "second" else "#0550ae"
-        parts.append(
+    def at(self, seconds: float) -> float:
+        return self.label + self.room * seconds / self.last
+
+    def grid_line(self, seconds: float) -> None:
+        x = self.at(seconds)
+        self.parts.append(
+            f'<line class="grid" x1="{x:.1f}" y1="18" x2="{x:.1f}" y2="{self.high - 8}" stroke="#d0d7de"></line>'
+        )
+        self.write(x, 12, _said(seconds), "axis", "middle", _GREY)
+
+    def bar(self, y: float, bar: Bar) -> None:
+        """A row: the module's name, its bar, and beside that what came with it."""
+        module, narrow = bar.module, self.narrow
+        shift = min(bar.depth, _DEEPEST) * (4 if narrow else 10)
+        by = f" ← {_by(module, short=True)}" if _by(module) and not narrow else ""
+        name = module.module.rpartition(".")[2] if narrow else module.module
+        room_of_name = int((self.label - 10 - shift) / (self.size * 0.61)) - len(f"{module.number} {by}")
+        self.write(4 + shift, y + 12, f"{module.number} {plain(name, room_of_name)}{by}")
+        x, length = self.at(bar.began), max(1.5, self.room * (bar.seconds or 0.0) / self.last)
+        wrong = bool(module.rejected or module.error)
+        kind, fill = ("second", _RED) if wrong else ("first", "#0550ae")
+        self.parts.append(
             f'<rect class="bar {kind}" x="{x:.1f}" y="{y + 4}" width="{length:.1f}" height="9" fill="{fill}"></rect>'
         )
-        said = _said(row.seconds) + (f" ●{len(one.tables)}" if one.tables else "") + (" ×" if one.rejected else "")
-        said += " !" if one.error else ""
+        words = _said(bar.seconds) + (f" ●{len(module.tables)}" if module.tables else "")
+        words += (" ×" if module.rejected else "") + (" !" if module.error else "")
         after = x + length + 5
-        if after + len(said) * size * 0.61 <= wide:
-            write(
-                after,
-                y + 12,
-                said,
-                kind if kind == "second" else "label",
-                "start",
-                "#a32400" if kind == "second" else "#1f2328",
-            )
-        else:
-            write(
-                x - 5,
-                y + 12,
-                said,
-                kind if kind == "second" else "label",
-                "end",
-                "#a32400" if kind == "second" else "#1f2328",
-            )
-    parts.append("</svg>")
-    return "".join(parts)
+        fits = after + len(words) * self.size * 0.61 <= self.wide
+        kind, colour = ("second", _RED) if wrong else ("label", _INK)
+        self.write(after if fits else x - 5, y + 12, words, kind, "start" if fits else "end", colour)
 
 
 def _rows(bars: Sequence[Bar]) -> list[Bar | int]:

@@ -4,7 +4,8 @@ import posixpath
 from collections.abc import Sequence
 
 from ..trace.graph import ImportGraph, Stop, Way, import_graph
-from ..trace.values import Conflict, Frame, Trace
+from ..trace.trace import Trace
+from ..trace.values import Conflict, Frame
 from .figure import figure
 from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, source, stack, strong
 from .picture import engines, import_picture

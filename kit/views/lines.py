@@ -6,7 +6,8 @@ from difflib import SequenceMatcher
 from ..diagnose.definitions import differs, executed_again, one_place, type_of
 from ..diagnose.diagnosis import Diagnosis
 from ..trace.graph import Way, import_graph
-from ..trace.values import Conflict, Registration, Trace
+from ..trace.trace import Trace
+from ..trace.values import Conflict, Registration
 from .markup import (
     Part,
     Shown,

@@ -22,38 +22,49 @@ def proposals_report(proposals: Proposals) -> dict[str, Any]:
         "schema": 1,
         "mechanism": proposals.mechanism,
         "reproduced": proposals.reproduced,
-        "proposals": [
-            {
-                "name": proposal.name,
-                "says": proposal.says,
-                "patch": proposal.patch,
-                "changes": proposal.changes,
-                "verdict": proposal.verdict,
-                "because": proposal.result.because,
-                "checks": [{"check": c.check, "ok": c.ok, "seen": c.seen} for c in proposal.result.checks],
-            }
-            for proposal in proposals.tried
-        ],
+        "proposals": [_reported(proposal) for proposal in proposals.tried],
         "verified": list(proposals.verified),
         "startups": proposals.startups,
         "note": proposals.note,
+        **({"maskers": [_reported(masker) for masker in proposals.maskers]} if proposals.maskers else {}),
     }
+
+
+def _reported(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "name": proposal.name,
+        "says": proposal.says,
+        "patch": proposal.patch,
+        "changes": proposal.changes,
+        "verdict": proposal.verdict,
+        "because": proposal.result.because,
+        "checks": [{"check": c.check, "ok": c.ok, "seen": c.seen} for c in proposal.result.checks],
+    }
+
+
+def first_lines(proposal: Proposal) -> list[str]:
+    """The first proposal that holds, for who waits: the others are still being tried."""
+    return ["the first that holds, while others are still tried:", *_lines_of(proposal)]
+
+
+def _lines_of(proposal: Proposal) -> list[str]:
+    lines = [f"cures: {proposal.name}: {proposal.says}"]
+    lines += [f"  {_WORDS[check.ok]}  {check.check}: {check.seen}" for check in proposal.result.checks]
+    lines += [f"  set {key}: {value}" for key, value in proposal.changes.items()]
+    return lines + (["", proposal.patch.rstrip("\n"), ""] if proposal.patch else [])
 
 
 def proposals_lines(proposals: Proposals) -> list[str]:
     """The same as lines of text."""
     lines = [f"mechanism: {proposals.mechanism}"]
     for proposal in proposals.tried:
-        if proposal.verdict != "cures":
-            continue
-        lines += [f"cures: {proposal.name}: {proposal.says}"]
-        lines += [f"  {_WORDS[check.ok]}  {check.check}: {check.seen}" for check in proposal.result.checks]
-        lines += [f"  set {key}: {value}" for key, value in proposal.changes.items()]
-        lines += ["", proposal.patch.rstrip("\n"), ""] if proposal.patch else []
+        lines += _lines_of(proposal) if proposal.verdict == "cures" else []
     failed = [proposal for proposal in proposals.tried if proposal.verdict != "cures"]
     lines += ["tried, and did not hold:"] if failed else []
     lines += [f"  {proposal.name}: {proposal.verdict}: {proposal.result.because}" for proposal in failed]
     lines += [f"no proposal is verified: {proposals.note}"] if not proposals.verified else []
+    lines += ["what only hides, run on request and never proposed:"] if proposals.maskers else []
+    lines += [f"  {masker.name}: {masker.verdict}: {masker.result.because}" for masker in proposals.maskers]
     return lines
 
 

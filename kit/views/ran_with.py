@@ -13,7 +13,7 @@ from .. import __version__
 from ..base.places import project
 from ..incident.identity import identity
 from ..incident.model import Incident
-from ..trace.values import Trace
+from ..trace.trace import Trace
 from .import_times import import_timeline
 from .markup import Shown, code, folded_table, join, line_of_times, para
 

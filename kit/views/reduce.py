@@ -152,47 +152,22 @@ def _drawn(way: Way) -> list[tuple[tuple, Stop | tuple[Frame, ...]]]:
 
 def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, short) -> tuple[tuple[str, int], ...]:
     """Draw the packages whose modules lie between the startup and a site; count the others."""
-    home: dict[int, object] = {identity[1]: node for identity, node in ids.items() if identity[0] == "module"}
-    on_way = {stop.key for way in graph.ways for stop in way.stops}
-    for way in graph.ways:  # a function that was called stands for the module that it is in
-        for identity, stop in _drawn(way):
-            if isinstance(stop, Stop) and stop.key is None:
-                for module in graph.modules:
-                    if (module.file, module.module) == (stop.frame.file, stop.frame.module):
-                        home.setdefault(module.key, ids[identity])
+    home = _homes(graph, ids)
     roots = {node.id for node in nodes if node.role == "root"}
-    importers: dict[int, list[int]] = {key: [] for key in graph.lines}
-    for importer, here in graph.lines.items():
-        for imported in here:
-            importers[imported].append(importer)
-    down = _reached([key for key, node in home.items() if node in roots], graph.lines)
-    up = _reached([key for key, node in home.items() if node not in roots], importers)
     # What imports each other is one group, whatever its packages; all else is condensed by package.
     in_cycle = {key: number for number, keys in enumerate(graph.cycles) for key in keys}
     on_drawn = {in_cycle.get(key) for key in home} - {None}
-    between: dict[str | int, list[Module]] = {}
-    outside: dict[str, int] = {}
-    for module in graph.modules:
-        if module.key not in home:
-            cycle = in_cycle.get(module.key)
-            if (module.key in down and module.key in up) or cycle in on_drawn:
-                between.setdefault(_package(module) if cycle is None else cycle, []).append(module)
-            else:
-                outside[_package(module)] = outside.get(_package(module), 0) + 1
+    between, outside = _between(graph, home, roots, in_cycle, on_drawn)
     room = max(1, min(most - len(nodes) - 1, _MOST_GROUPS))
     chosen = sorted(between, key=lambda name: (name not in on_drawn, -len(between[name]), str(name)))
+    title_of_rest = ""
     if len(chosen) > room:  # the smallest are one group together
-        between[_REST] = sorted(
-            (one for name in chosen[room - 1 :] for one in between[name]), key=lambda one: one.number
-        )
-        title_of_rest = f"{len(chosen) - room + 1} more packages ({len(between[_REST])} modules)"
+        rest = [module for name in chosen[room - 1 :] for module in between[name]]
+        between[_REST] = sorted(rest, key=lambda module: module.number)
+        title_of_rest = f"{len(chosen) - room + 1} more packages ({len(rest)} modules)"
         chosen = [*chosen[: room - 1], _REST]
     for name in sorted(chosen, key=lambda name: between[name][0].number):
         members = between[name]
-        node = f"n{len(nodes)}"
-        home.update({member.key: node for member in members})
-        first, last = members[0].number, members[-1].number
-        span = f"imports {first} to {last}" if len(members) > 1 else f"import {first}"
         cycle = name if isinstance(name, int) else None
         if name == _REST:
             title = title_of_rest
@@ -202,9 +177,56 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
             title = f"{short.package(name)} ({len(members)} more)"
         else:
             title = f"{len(members)}{' more' if cycle in on_drawn else ''} importing each other"
-        listed = tuple(f"{member.module} (import {member.number})" for member in members[:_MOST_LISTED])
-        listed += (f"and {len(members) - _MOST_LISTED} more",) if len(members) > _MOST_LISTED else ()
-        nodes.append(Node(node, "group", title, span, ", ".join(listed), GROUPS, cycle, listed))
+        node = _group(f"n{len(nodes)}", title, members, cycle)
+        home.update({member.key: node.id for member in members})
+        nodes.append(node)
+    _add_context(graph, home, roots, nodes, lines)
+    return tuple(sorted(outside.items()))
+
+
+def _homes(graph: ImportGraph, ids) -> dict[int, str]:
+    """The modules that are drawn already, by key, to the node that each is in."""
+    home = {identity[1]: node for identity, node in ids.items() if identity[0] == "module"}
+    for way in graph.ways:  # a function that was called stands for the module that it is in
+        for identity, stop in _drawn(way):
+            if isinstance(stop, Stop) and stop.key is None:
+                for module in graph.modules:
+                    if (module.file, module.module) == (stop.frame.file, stop.frame.module):
+                        home.setdefault(module.key, ids[identity])
+    return home
+
+
+def _between(graph: ImportGraph, home: Mapping[int, str], roots: set[str], in_cycle, on_drawn):
+    """Modules between the startup and a site, by cycle or package; the others, counted by package."""
+    importers: dict[int, list[int]] = {key: [] for key in graph.lines}
+    for importer, here in graph.lines.items():
+        for imported in here:
+            importers[imported].append(importer)
+    down = _reached([key for key, node in home.items() if node in roots], graph.lines)
+    up = _reached([key for key, node in home.items() if node not in roots], importers)
+    between: dict[str | int, list[Module]] = {}
+    outside: Counter[str] = Counter()
+    for module in graph.modules:
+        if module.key not in home:
+            cycle = in_cycle.get(module.key)
+            if (module.key in down and module.key in up) or cycle in on_drawn:
+                between.setdefault(_package(module) if cycle is None else cycle, []).append(module)
+            else:
+                outside[_package(module)] += 1
+    return between, outside
+
+
+def _group(id: str, title: str, members: list[Module], cycle: int | None) -> Node:
+    first, last = members[0].number, members[-1].number
+    span = f"imports {first} to {last}" if len(members) > 1 else f"import {first}"
+    listed = tuple(f"{member.module} (import {member.number})" for member in members[:_MOST_LISTED])
+    listed += (f"and {len(members) - _MOST_LISTED} more",) if len(members) > _MOST_LISTED else ()
+    return Node(id, "group", title, span, ", ".join(listed), GROUPS, cycle, listed)
+
+
+def _add_context(graph: ImportGraph, home: Mapping[int, str], roots: set[str], nodes: list[Node], lines) -> None:
+    """Draw the import statements between nodes that are no part of a way."""
+    on_way = {stop.key for way in graph.ways for stop in way.stops}
     cycle_of = {node.id: node.cycle for node in nodes if node.cycle is not None}
     counted: Counter[tuple[str, str]] = Counter()
     for importer, start in home.items():
@@ -219,7 +241,6 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
         tip = f"{count} import statement" + ("s" if count > 1 else "")
         same = start in cycle_of and cycle_of[start] == cycle_of.get(end)
         lines[start, end] = Line(start, end, "cycle" if same else "context", False, count, tip)
-    return tuple(sorted(outside.items()))
 
 
 def _package(module: Module) -> str:

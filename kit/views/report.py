@@ -12,9 +12,11 @@ from ..base.redact import redact
 from ..diagnose.diagnosis import Diagnosis
 from ..diagnose.meaning import advice_on
 from ..incident.model import Incident
-from ..trace.values import Frame, Registration, Trace, application_frames
+from ..trace.trace import Trace
+from ..trace.values import Frame, Registration, application_frames
 from ..trace.why import Event
 from ..verify.verification import Verification, met
+from .proposals import proposals_report
 
 if TYPE_CHECKING:
     from ..history.changes import Change
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ..incident.repository import Commit
     from ..triage.frames import Differs
     from ..triage.origin import Triage
+    from ..verify.propose import Proposals
 
 SCHEMA = 1
 
@@ -97,12 +100,19 @@ def verify_report(incident: Incident, verification: Verification) -> dict[str, A
     }
 
 
-def postmortem_report(incident: Incident, verification: Verification, diagnosis: Diagnosis) -> dict[str, Any]:
-    """What the postmortem proves: the diagnosis's keys, and those of the verification under ``verify``."""
+def postmortem_report(
+    incident: Incident, verification: Verification, diagnosis: Diagnosis, proposals: "Proposals | None" = None
+) -> dict[str, Any]:
+    """What the postmortem proves: the diagnosis's keys, those of the verification under ``verify``, and what the kit proposes.
+
+    ``proposals`` are those of ``propose``; it is there where the page shows them.
+    """
+    proposed = {} if proposals is None else {"proposals": proposals_report(proposals)["proposals"]}
     return {
         **diagnose_report(incident, diagnosis),
         "verify": verify_report(incident, verification),
         "missing": incident.postmortem.missing,
+        **proposed,
     }
 
 

@@ -7,7 +7,8 @@ page: no script, no style sheet, everything of the application escaped.
 from collections.abc import Sequence
 
 from ..trace.advice import told_refused
-from ..trace.values import Error, StepResult, Swallowed, Trace
+from ..trace.trace import Trace
+from ..trace.values import Error, StepResult, Swallowed
 from .markup import Part, Shown, absent, code, fold, items, join, para, preformatted, steady, strong, table, word
 
 _BROKE = "the reason is in the verdict"

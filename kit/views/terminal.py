@@ -7,11 +7,13 @@ from ..diagnose.meaning import MEANINGS, advice_on
 from ..incident.model import Incident
 from ..trace.advice import advice, told_refused
 from ..trace.expected import why_not
-from ..trace.values import Conflict, Trace, application_frames
+from ..trace.trace import Trace
+from ..trace.values import Conflict, application_frames
 from ..trace.why import Event
 
 if TYPE_CHECKING:
-    from ..diagnose.diagnosis import Diagnosis, Unseen
+    from ..diagnose.diagnosis import Diagnosis
+    from ..diagnose.unseen_models import Unseen
     from ..verify.verification import Verification
 
 _MOST = 10  # lines of one kind on a terminal

@@ -10,7 +10,7 @@ from libcst import matchers as m
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 
-def _changed(text: str, transformer: cst.CSTTransformer) -> str | None:
+def changed(text: str, transformer: cst.CSTTransformer) -> str | None:
     try:
         new = MetadataWrapper(cst.parse_module(text)).visit(transformer).code
     except (cst.ParserSyntaxError, cst.CSTValidationError, ValueError, RecursionError):
@@ -18,7 +18,7 @@ def _changed(text: str, transformer: cst.CSTTransformer) -> str | None:
     return new if new != text else None
 
 
-class _AtLines(cst.CSTTransformer):
+class AtLines(cst.CSTTransformer):
     """A transformer that knows the line on which a node begins."""
 
     METADATA_DEPENDENCIES = (PositionProvider,)
@@ -40,7 +40,7 @@ def dotted(node: cst.BaseExpression | None) -> str:
     return ""
 
 
-def _as_name(text: str) -> cst.Name | cst.Attribute:
+def as_name(text: str) -> cst.Name | cst.Attribute:
     return cst.parse_expression(text)
 
 
@@ -51,7 +51,7 @@ def _renamed(name: str, old: str, new: str) -> str | None:
 
 def rename_module(text: str, old: str, new: str) -> str | None:
     """Ask for modules below ``old`` as ``new``: in import statements, where their names are used, and in texts that name them."""
-    return _changed(text, _RenameModule(old, new))
+    return changed(text, _RenameModule(old, new))
 
 
 class _RenameModule(cst.CSTTransformer):
@@ -63,7 +63,7 @@ class _RenameModule(cst.CSTTransformer):
             return updated
         name = dotted(updated.module)
         if renamed := _renamed(name, self.old, self.new):
-            return updated.with_changes(module=_as_name(renamed))
+            return updated.with_changes(module=as_name(renamed))
         return self._from_parent(name, updated)
 
     def _from_parent(self, name: str, updated):
@@ -78,18 +78,18 @@ class _RenameModule(cst.CSTTransformer):
         asname = None if bound == last else cst.AsName(name=cst.Name(bound))
         if parent:
             alias = cst.ImportAlias(name=cst.Name(last), asname=asname)
-            return updated.with_changes(module=_as_name(parent), names=[alias])
+            return updated.with_changes(module=as_name(parent), names=[alias])
         return cst.Import(names=[cst.ImportAlias(name=cst.Name(last), asname=asname)])
 
     def leave_Import(self, original, updated):
         names = []
         for alias in updated.names:
             renamed = _renamed(dotted(alias.name), self.old, self.new)
-            names.append(alias.with_changes(name=_as_name(renamed)) if renamed else alias)
+            names.append(alias.with_changes(name=as_name(renamed)) if renamed else alias)
         return updated.with_changes(names=names)
 
     def leave_Attribute(self, original, updated):
-        return _as_name(self.new) if dotted(original) == self.old and "." in self.old else updated
+        return as_name(self.new) if dotted(original) == self.old and "." in self.old else updated
 
     def leave_SimpleString(self, original, updated):
         value = original.evaluated_value
@@ -107,25 +107,25 @@ class _RenameModule(cst.CSTTransformer):
 def replace_class(text: str, line: int, statement: str) -> str | None:
     """Put ``statement`` in the place of the class that begins at ``line``, its decorators included."""
 
-    class Replace(_AtLines):
+    class Replace(AtLines):
         def leave_ClassDef(self, original, updated):
             if self.line(original) != line and not any(self.line(d) == line for d in original.decorators):
                 return updated
             new = cst.parse_statement(statement)
             return new.with_changes(leading_lines=updated.leading_lines)
 
-    return _changed(text, Replace())
+    return changed(text, Replace())
 
 
 def remove_class(text: str, line: int) -> str | None:
     """Without the class that begins at ``line``."""
 
-    class Remove(_AtLines):
+    class Remove(AtLines):
         def leave_ClassDef(self, original, updated):
             at = self.line(original) == line or any(self.line(d) == line for d in original.decorators)
             return cst.RemoveFromParent() if at else updated
 
-    return _changed(text, Remove())
+    return changed(text, Remove())
 
 
 def add_import(text: str, statement: str, *, after: Callable[[str], bool] = lambda name: True) -> str | None:
@@ -139,7 +139,7 @@ def add_import(text: str, statement: str, *, after: Callable[[str], bool] = lamb
         if not m.matches(node, m.SimpleStatementLine(body=[m.AtLeastN(m.Import() | m.ImportFrom(), n=1)])):
             continue
         last = number
-        if any(after(name) for name in _asked_by(node)):
+        if any(after(name) for name in asked_by(node)):
             chosen = number
     at = (chosen if chosen >= 0 else last) + 1
     if at == 0 and module.body and m.matches(module.body[0], m.SimpleStatementLine(body=[m.Expr(m.SimpleString())])):
@@ -148,25 +148,7 @@ def add_import(text: str, statement: str, *, after: Callable[[str], bool] = lamb
     return module.with_changes(body=[*module.body[:at], new, *module.body[at:]]).code
 
 
-def add_import_first(text: str, statement: str) -> str | None:
-    """Add an import above all others, below a docstring and ``__future__``."""
-    try:
-        module = cst.parse_module(text)
-    except cst.ParserSyntaxError:
-        return None
-    at = 0
-    for node in module.body:
-        if not m.matches(node, m.SimpleStatementLine()):
-            break
-        if not (
-            m.matches(node, m.SimpleStatementLine(body=[m.Expr(m.SimpleString())])) or "__future__" in _asked_by(node)
-        ):
-            break
-        at += 1
-    return module.with_changes(body=[*module.body[:at], cst.parse_statement(statement), *module.body[at:]]).code
-
-
-def _asked_by(node: cst.SimpleStatementLine) -> list[str]:
+def asked_by(node: cst.SimpleStatementLine) -> list[str]:
     names = []
     for statement in node.body:
         if isinstance(statement, cst.ImportFrom):
@@ -179,7 +161,7 @@ def _asked_by(node: cst.SimpleStatementLine) -> list[str]:
 def add_argument(text: str, line: int, call: str, name: str, value: str) -> str | None:
     """Give the call of ``call`` (the last part of its name) at ``line`` one more argument, or another value for it."""
 
-    class Add(_AtLines):
+    class Add(AtLines):
         def leave_Call(self, original, updated):
             if dotted(original.func).rpartition(".")[2] != call or not self.covers(original, line):
                 return updated
@@ -195,44 +177,44 @@ def add_argument(text: str, line: int, call: str, name: str, value: str) -> str 
             ]
             return updated.with_changes(args=[*kept, new])
 
-    return _changed(text, Add())
+    return changed(text, Add())
 
 
 def replace_call(text: str, line: int, call: str, new: Callable[[cst.Call], cst.BaseExpression]) -> str | None:
     """Put something in the place of a call of ``call`` at ``line``."""
 
-    class Replace(_AtLines):
+    class Replace(AtLines):
         def leave_Call(self, original, updated):
             here = dotted(original.func).rpartition(".")[2] == call and self.covers(original, line)
             return new(updated) if here else updated
 
-    return _changed(text, Replace())
+    return changed(text, Replace())
 
 
 def remove_statement(text: str, line: int) -> str | None:
     """Without the simple statement at ``line``; a block that would be empty gets ``pass``."""
 
-    class Remove(_AtLines):
+    class Remove(AtLines):
         def leave_SimpleStatementLine(self, original, updated):
             return cst.RemoveFromParent() if self.line(original) == line else updated
 
         def leave_IndentedBlock(self, original, updated):
             return updated if updated.body else updated.with_changes(body=[cst.parse_statement("pass")])
 
-    return _changed(text, Remove())
+    return changed(text, Remove())
 
 
 def decorate(text: str, function: str, line: int, decorator: str) -> str | None:
     """Put a decorator above the function of this name that ``line`` stands in."""
 
-    class Decorate(_AtLines):
+    class Decorate(AtLines):
         def leave_FunctionDef(self, original, updated):
             if original.name.value != function or not self.covers(original, line):
                 return updated
             new = cst.Decorator(decorator=cst.parse_expression(decorator))
             return updated.with_changes(decorators=[*updated.decorators, new])
 
-    return _changed(text, Decorate())
+    return changed(text, Decorate())
 
 
 def rename_attribute(text: str, line: int, old: str, new: str) -> str | None:
@@ -241,7 +223,7 @@ def rename_attribute(text: str, line: int, old: str, new: str) -> str | None:
     :param line: of the class, or of a line in it
     """
 
-    class Rename(_AtLines):
+    class Rename(AtLines):
         inside = 0
 
         def visit_ClassDef(self, node):
@@ -266,7 +248,7 @@ def rename_attribute(text: str, line: int, old: str, new: str) -> str | None:
                 target=cst.Name(new), value=_with_column_name(value, old), equal=cst.AssignEqual()
             )
 
-    return _changed(text, Rename())
+    return changed(text, Rename())
 
 
 def _with_column_name(call: cst.Call, name: str) -> cst.Call:
@@ -279,107 +261,95 @@ def _with_column_name(call: cst.Call, name: str) -> cst.Call:
 def replace_text(text: str, line: int, old: str, new: str) -> str | None:
     """Put another text in the place of the string ``old`` that stands in the statement at ``line``."""
 
-    class Replace(_AtLines):
+    class Replace(AtLines):
         def leave_SimpleString(self, original, updated):
             near = abs(self.line(original) - line) <= 3 and original.evaluated_value == old
             return (
                 updated.with_changes(value=f"{updated.prefix}{updated.quote}{new}{updated.quote}") if near else updated
             )
 
-    return _changed(text, Replace())
+    return changed(text, Replace())
 
 
 def replace_string_by_name(text: str, line: int, old: str, name: str) -> str | None:
     """Put a name in the place of the string ``old`` at ``line``."""
 
-    class Replace(_AtLines):
+    class Replace(AtLines):
         def leave_SimpleString(self, original, updated):
             here = self.line(original) == line and original.evaluated_value == old
             return cst.Name(name) if here else updated
 
-    return _changed(text, Replace())
+    return changed(text, Replace())
 
 
 def replace_statement(text: str, line: int, statement: str) -> str | None:
     """Put another statement in the place of the simple one at ``line``."""
 
-    class Replace(_AtLines):
+    class Replace(AtLines):
         def leave_SimpleStatementLine(self, original, updated):
             if self.line(original) != line:
                 return updated
             return cst.parse_statement(statement).with_changes(leading_lines=updated.leading_lines)
 
-    return _changed(text, Replace())
+    return changed(text, Replace())
 
 
-def insert_after_import(text: str, module: str, statement: str) -> str | None:
-    """Put a statement below the import of ``module`` at the top level."""
-    try:
-        tree = cst.parse_module(text)
-    except cst.ParserSyntaxError:
-        return None
-    for number, node in enumerate(tree.body):
-        if isinstance(node, cst.SimpleStatementLine) and module in _asked_by(node):
-            new = cst.parse_statement(statement)
-            return tree.with_changes(body=[*tree.body[: number + 1], new, *tree.body[number + 1 :]]).code
-    return None
-
-
-def move_import_to_end(text: str, line: int) -> str | None:
-    """The import at ``line`` of the top level as the module's last statement."""
-    try:
-        wrapper = MetadataWrapper(cst.parse_module(text))
-    except cst.ParserSyntaxError:
-        return None
-    places = wrapper.resolve(PositionProvider)
-    for number, node in enumerate(wrapper.module.body):
-        if isinstance(node, cst.SimpleStatementLine) and _asked_by(node) and places[node].start.line == line:
-            moved = node.with_changes(leading_lines=[cst.EmptyLine(indent=False), cst.EmptyLine(indent=False)])
-            body = [*wrapper.module.body[:number], *wrapper.module.body[number + 1 :], moved]
-            new = wrapper.module.with_changes(body=body).code
-            return new if new != text else None
-    return None
-
-
-def import_from(text: str, module: str, name: str, new: str) -> str | None:
-    """Where ``name`` is imported from ``module``, import it from the module ``new``."""
-
-    class From(cst.CSTTransformer):
-        def leave_SimpleStatementLine(self, original, updated):
-            for statement in updated.body:
-                if (
-                    not isinstance(statement, cst.ImportFrom)
-                    or statement.relative
-                    or dotted(statement.module) != module
-                ):
-                    continue
-                if isinstance(statement.names, cst.ImportStar):
-                    continue
-                taken = [alias for alias in statement.names if dotted(alias.name) == name]
-                rest = [alias for alias in statement.names if dotted(alias.name) != name]
-                if not taken:
-                    continue
-                own = statement.with_changes(
-                    module=_as_name(new), names=[taken[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
-                )
-                if not rest:
-                    return updated.with_changes(body=[own])
-                rest[-1] = rest[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-                kept = updated.with_changes(body=[statement.with_changes(names=rest)])
-                return cst.FlattenSentinel([updated.with_changes(body=[own]), kept.with_changes(leading_lines=[])])
-            return updated
-
-    return _changed(text, From())
-
-
-def wrap_url(text: str, line: int) -> str | None:
-    """In ``create_engine(url, …)`` at ``line`` take a URL of the scheme ``postgres://`` as ``postgresql://``."""
+def wrap_url(text: str, line: int, old: str, new: str) -> str | None:
+    """In ``create_engine(url, …)`` about ``line`` take a URL that begins with ``old`` as one that begins with ``new``."""
 
     def wrapped(call: cst.Call) -> cst.Call:
         if not call.args or call.args[0].keyword:
             return call
         value = cst.Module([]).code_for_node(call.args[0].value)
-        new = cst.parse_expression(f'{value}.replace("postgres://", "postgresql://", 1)')
-        return call.with_changes(args=[call.args[0].with_changes(value=new), *call.args[1:]])
+        taken = cst.parse_expression(f'{value}.replace("{old}", "{new}", 1)')
+        return call.with_changes(args=[call.args[0].with_changes(value=taken), *call.args[1:]])
 
     return replace_call(text, line, "create_engine", wrapped)
+
+
+def replace_prefix(text: str, old: str, new: str) -> str | None:
+    """In every string that begins with ``old``, begin with ``new``; what only looks for it (``startswith``, ``replace``) stays."""
+
+    class Begin(cst.CSTTransformer):
+        asked = 0
+
+        def visit_Call(self, node):
+            self.asked += dotted(node.func).rpartition(".")[2] in ("startswith", "replace", "removeprefix")
+
+        def leave_Call(self, original, updated):
+            self.asked -= dotted(original.func).rpartition(".")[2] in ("startswith", "replace", "removeprefix")
+            return updated
+
+        def leave_SimpleString(self, original, updated):
+            inner = updated.raw_value
+            here = not self.asked and inner.startswith(old)
+            return (
+                updated.with_changes(value=f"{updated.prefix}{updated.quote}{new}{inner[len(old) :]}{updated.quote}")
+                if here
+                else updated
+            )
+
+    return changed(text, Begin())
+
+
+def swap_statements(text: str, first: int, second: int) -> str | None:
+    """Put the top-level statement at line ``second`` before that at line ``first``."""
+    try:
+        wrapper = MetadataWrapper(cst.parse_module(text))
+    except cst.ParserSyntaxError:
+        return None
+    places, body = wrapper.resolve(PositionProvider), list(wrapper.module.body)
+
+    def number(line: int) -> int | None:
+        for at, node in enumerate(body):
+            lines = [places[node].start.line, *(places[one].start.line for one in getattr(node, "decorators", ()))]
+            if min(lines) <= line <= places[node].end.line:
+                return at
+        return None
+
+    one, other = number(first), number(second)
+    if one is None or other is None or one >= other:
+        return None
+    moved = body.pop(other)
+    body.insert(one, moved)
+    return wrapper.module.with_changes(body=body).code

@@ -8,7 +8,8 @@ from ...incident.model import Incident
 from ...startup.migrations import find_config
 from ...startup.process import run
 from ...startup.workspace import workspace
-from .candidates import Broken, Candidate, imported_in_env
+from .broken import Broken, Candidate
+from .imports import imported_in_env
 
 Writer = Callable[[dict], str]
 

@@ -6,21 +6,29 @@ from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
 from ...base.progress import Step as Progress
+from ...diagnose.decision import Decision, decide_mechanism
 from ...diagnose.definitions import compare
-from ...diagnose.diagnosis import Decision, Looked, decide_mechanism, judge_again, look_at, signed
+from ...diagnose.diagnosis import judge_again
 from ...diagnose.experiments import patch_of
+from ...diagnose.looked import Looked, look_at, signed
 from ...incident.model import Check, Fix, Incident, Step
 from ...startup.migrations import find_config
 from ...startup.workspace import workspace
 from ...trace.expected import shows_incident
+from ...trace.judged import CheckResult
+from ...trace.trace import Trace
 from ..verification import Attempt, FixResult, attempt, judge_fix
-from .candidates import UNSAFE, Broken, Candidate, candidates_for
+from .broken import Broken, Candidate
+from .candidates import UNSAFE, candidates_for
+from .maskers import maskers
 from .revision import missing_revision
 
 MOST_STARTUPS = 12
 _MOST_STEPS = 4  # errors behind one another that one proposal mends
+_RACE_TIMES = 3  # starts of each candidate where the incident shows in some starts only
 _AT_ONCE = 4  # candidates of one round
 _LARGEST = 1 << 20  # bytes of a file that is read
 _USUAL = ("/", "/health", "/openapi.json")  # asked of a server that comes up: what answered before has to answer after
@@ -51,6 +59,7 @@ class Proposals:
 
     :ivar mechanism: that of the build as it is
     :ivar note: why there is none, or why the search ended
+    :ivar maskers: where they were asked for: what only hides, and what each run of it showed; none is a proposal
     """
 
     mechanism: str
@@ -58,6 +67,7 @@ class Proposals:
     tried: tuple[Proposal, ...]
     startups: int
     note: str = ""
+    maskers: tuple[Proposal, ...] = ()
 
     @property
     def verified(self) -> tuple[str, ...]:
@@ -68,12 +78,16 @@ class Proposals:
 def propose(
     incident: Incident,
     *,
+    show_maskers: bool = False,
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
+    verified: Callable[[Proposal], None] = lambda proposal: None,
 ) -> Proposals:
     """Write fixes for the mechanism of an incident, and try each: at most 12 startups, some side by side.
 
+    :param show_maskers: run also what only hides, at most four startups more
     :param executor: where the startups run; by default threads, one a core
+    :param verified: is given the first proposal that holds, as soon as it does
     :raises RunBroke: the build as it is could not begin
     """
     with pool_of(executor) as pool, tempfile.TemporaryDirectory(prefix="kit-propose-") as folder:
@@ -84,16 +98,23 @@ def propose(
         looked, control = seen.result(), first.result()
         asked, control = _without_what_did_not_answer(incident, asked, control)
         decision = decide_mechanism(incident, looked, progress)
-        trace = looked.trace if incident.expect.error else signed(incident, looked, decision).trace
+        trace = looked.trace if incident.expect.error else signed(incident, looked, decision.fault).trace
         if not shows_incident(incident, trace):
             return Proposals(
                 decision.finding.mechanism, False, (), 2, "it does not reproduce, so nothing shows what would cure it"
             )
-        search = _Search(asked, control, sources, Path(folder), pool, progress)
-        search.run(_broken(incident, decision, looked, sources, control))
+        search = _Search(asked, control, sources, Path(folder), pool, progress, verified)
+        broken = _broken(incident, decision, looked, sources, control)
+        search.run(broken)
+        hidden = search.of_maskers(broken) if show_maskers else ()
     mechanism = decision.finding.mechanism
-    order = sorted(search.tried, key=lambda proposal: (proposal.verdict != "cures", len(proposal.patch.splitlines())))
-    return Proposals(mechanism, True, tuple(order), search.startups, _note(mechanism, search, order))
+    order = sorted(search.tried, key=_rank)
+    return Proposals(mechanism, True, tuple(order), search.startups, _note(mechanism, search, order), hidden)
+
+
+def _rank(proposal: Proposal) -> tuple:
+    """Verified ones first, of those the smallest patch first."""
+    return proposal.verdict != "cures", len(proposal.patch.splitlines())
 
 
 def _note(mechanism: str, search: "_Search", tried: list[Proposal]) -> str:
@@ -109,48 +130,73 @@ def _note(mechanism: str, search: "_Search", tried: list[Proposal]) -> str:
 class _Search:
     """One search: which candidates were tried, and what each showed."""
 
-    def __init__(self, incident: Incident, control: Attempt, sources: Mapping[str, str], folder: Path, pool, progress):
+    def __init__(
+        self, incident: Incident, control: Attempt, sources: Mapping[str, str], folder: Path, pool, progress, verified
+    ):
         self.incident, self.control, self.sources, self.folder = incident, control, sources, folder
-        self.pool, self.progress = pool, progress
+        self.pool, self.progress, self.verified = pool, progress, verified
         self.startups = 2
         self.tried: list[Proposal] = []
 
     def run(self, broken: Broken) -> None:
-        """Round by round: what does not cure yet, and shows another error, is gone on with."""
-        candidates = candidates_for(broken)[:_AT_ONCE]
-        for _ in range(_MOST_STEPS):
-            candidates = candidates[: MOST_STARTUPS - self.startups]
-            if not candidates:
+        """Round by round, until one cures: what does not cure yet, and shows another error, is gone on with."""
+        waiting = candidates_for(broken)
+        while waiting:
+            several = _RACE_TIMES if self.control.races else 1
+            most = min(_AT_ONCE, (MOST_STARTUPS - self.startups) // several)
+            batch = ([one for one in waiting if not one.last] or waiting)[:most]
+            if not batch:
                 return
-            shown = self.try_all(candidates)
+            shown = self.try_all(batch)
             if any(result.verdict == "cures" for _, result in shown):
                 return
-            candidates = [more for candidate, result in shown for more in self.behind(broken, candidate, result)]
+            grown = [more for candidate, result in shown for more in self.behind(broken, candidate, result)]
+            waiting = grown + [one for one in waiting if one not in batch]
+
+    def of_maskers(self, broken: Broken) -> tuple[Proposal, ...]:
+        """What only hides, each run once; what was tried before stays what is proposed."""
+        proposed, self.tried = self.tried, []
+        self.try_all(maskers(broken))
+        shown, self.tried = tuple(self.tried), proposed
+        return shown
 
     def try_all(self, candidates: list[Candidate]) -> list[tuple[Candidate, FixResult]]:
-        """Start each side by side, in the order in which they end."""
+        """Start each side by side, and judge them in the order in which they end; a race several times, of which the worst counts."""
         fixes = {candidate.name: self.fix(candidate) for candidate in candidates}
         incident = self.incident.model_copy(update={"fixes": fixes})
-        futures = {self.pool.submit(attempt, incident, candidate.name): candidate for candidate in candidates}
-        self.startups += len(candidates)
+        times = _RACE_TIMES if self.control.races else 1
+        futures = {self.pool.submit(attempt, incident, one.name): one for one in candidates for _ in range(times)}
+        self.startups += len(futures)
+        results: dict[str, list[FixResult]] = {}
         shown = []
         for future in as_completed(futures):
             candidate = futures[future]
-            result = judge_fix(incident, candidate.name, future.result(), self.control)
-            self.progress(
-                Progress(
-                    f"{candidate.name}: {result.verdict}: {result.because[:160]}",
-                    "proposals",
-                    self.startups,
-                    MOST_STARTUPS,
-                )
-            )
-            changes = {"env": candidate.env, "path": candidate.path, "startup": candidate.startup}
-            kept = {key: value for key, value in changes.items() if value}
-            patch = patch_of({file: text or "" for file, text in candidate.edits.items()}, self.sources)
-            self.tried.append(Proposal(candidate.name, candidate.says, patch, kept, result))
-            shown.append((candidate, result))
-        return shown
+            try:
+                started = future.result()
+            except (IncidentError, RunBroke) as error:
+                self.progress(f"{candidate.name} cannot be tried: {error}")
+                continue
+            judged = judge_fix(incident, candidate.name, started, self.control)
+            runs = results.setdefault(candidate.name, [])
+            runs.append(_nothing_lost(judged, self.control.trace))
+            if len(runs) == times:
+                result = next((one for one in runs if one.verdict != "cures"), runs[0])
+                self.tell(candidate, result)
+                shown.append((candidate, result))
+        order = [candidate.name for candidate in candidates]
+        return sorted(shown, key=lambda one: order.index(one[0].name))
+
+    def tell(self, candidate: Candidate, result: FixResult) -> None:
+        """Keep what a candidate showed, and say it; the first that cures is handed on at once."""
+        says = f"{candidate.name}: {result.verdict}: {result.because[:160]}"
+        self.progress(Progress(says, "proposals", self.startups, MOST_STARTUPS))
+        changes = {"env": candidate.env, "path": candidate.path, "startup": candidate.startup}
+        kept = {key: value for key, value in changes.items() if value}
+        patch = patch_of({file: text or "" for file, text in candidate.edits.items()}, self.sources)
+        proposal = Proposal(candidate.name, candidate.says, patch, kept, result)
+        if proposal.verdict == "cures" and not any(one.verdict == "cures" for one in self.tried):
+            self.verified(proposal)
+        self.tried.append(proposal)
 
     def fix(self, candidate: Candidate) -> Fix:
         patches = []
@@ -172,7 +218,7 @@ class _Search:
     def behind(self, broken: Broken, candidate: Candidate, result: FixResult) -> Iterator[Candidate]:
         """What would mend the error that stands behind the first, on top of a candidate that took the first away."""
         gone = next((check for check in result.checks if check.kind == "gone"), None)
-        if gone is None or gone.ok is not True:
+        if gone is None or gone.ok is not True or candidate.steps >= _MOST_STEPS:
             return
         empty = self.incident.model_copy(update={"expect": type(self.incident.expect)()})
         diagnosis = judge_again(empty, result.trace)
@@ -201,6 +247,31 @@ class _Search:
                 yield missing.after(candidate)
 
 
+def _nothing_lost(result: FixResult, before: Trace) -> FixResult:
+    """A fix after which a table is defined no more, or a route mounted no more, that was there before, breaks."""
+    if result.verdict != "cures":
+        return result
+    for what, there in (("table", _tables), ("route", _routes)):
+        lost = sorted(there(before) - there(result.trace))
+        if lost:
+            because = f"{what} {', '.join(lost[:3])} was there before, and is not there any more"
+            checks = (*result.checks, CheckResult(f"every {what} is still there", False, because, kind="kept"))
+            return replace(result, verdict="breaks", because=because, checks=checks)
+    return result
+
+
+def _tables(trace: Trace) -> set[str]:
+    """The tables that the application itself defines, or tried to."""
+    own = (r for r in trace.registrations if r.application and r.frame.application)
+    return {r.table for r in own if r.outcome != "reflected" and not r.removed}
+
+
+def _routes(trace: Trace) -> set[str]:
+    return {
+        entry.key for entry in trace.entries if entry.kind in ("route", "endpoint", "task") and entry.frame.application
+    }
+
+
 def _broken(
     incident: Incident, decision: Decision, looked: Looked, sources: Mapping[str, str], control: Attempt
 ) -> Broken:
@@ -217,6 +288,7 @@ def _broken(
         sources,
         agrees,
         _failing(incident, control.checks),
+        looked.created,
     )
 
 

@@ -1,0 +1,5 @@
+"""The command line: ``python -m kit COMMAND INCIDENT [--json] [-o FILE]``."""
+
+from .entry import main
+
+__all__ = ["main"]

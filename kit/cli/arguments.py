@@ -1,0 +1,181 @@
+"""What each command takes on the command line."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from .. import __version__
+from . import commands
+
+
+def _called() -> str:
+    """The name by which it was called: ``incident-kit`` where it is installed, else ``python -m kit``."""
+    return "incident-kit" if Path(sys.argv[0]).name == "incident-kit" else "python -m kit"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_called(),
+        description="Runs the startup of a Python service that fails, says why, and which fix cures it.",
+        epilog="A command with --help says what it takes.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=16),
+    )
+    parser.add_argument("--version", action="version", version=f"incident-kit {__version__}")
+    parser.set_defaults(run=None)
+    subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
+
+    _questions(subparsers)
+    _questions_of_the_past(subparsers)
+    _postmortems(subparsers)
+    _beginnings(subparsers)
+    return parser
+
+
+def _command(subparsers, name: str, run, help: str) -> argparse.ArgumentParser:
+    """A command that takes an incident, and gives its result in words or as JSON."""
+    parser = subparsers.add_parser(name, help=help, description=help)
+    if name == "check":
+        parser.add_argument(
+            "incidents", nargs="+", metavar="INCIDENT", help="an incident.yaml, or a folder of incidents"
+        )
+    else:
+        parser.add_argument("incident", help="the incident.yaml, or its folder")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("-o", dest="output", metavar="FILE", help="write the result to FILE")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _questions(subparsers) -> None:
+    """The commands that ask parser question of an incident."""
+    parser = _command(
+        subparsers, "reproduce", commands.reproduce, "run the startup once, traced, and say what it registers where"
+    )
+    _takes_traces(parser)
+    parser = _command(
+        subparsers, "why", commands.why, "say who imported, registered or rebound a module, a table or a name, in order"
+    )
+    parser.add_argument("name", metavar="NAME", help="a module, a table, or a class")
+    _takes_traces(parser)
+    parser = _command(
+        subparsers,
+        "diagnose",
+        commands.diagnose,
+        "say why it fails, with the evidence, and what is hidden behind the first error",
+    )
+    _takes_traces(parser)
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="every table that was not seen, and what rules out each other mechanism",
+    )
+    parser.add_argument(
+        "--smallest",
+        choices=("quick", "full"),
+        default="quick",
+        help="how far to search for the smallest reproduction: at most about two startups' time, or to its end",
+    )
+    parser.add_argument(
+        "--format", choices=("github", "sarif", "gitlab"), help="print the lines at fault as CI reads them"
+    )
+    parser = _command(
+        subparsers, "verify", commands.verify, "try each fix against each check, and the build without a fix"
+    )
+    _takes_traces(parser, judge_saved=False)
+    parser.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
+    parser = _command(
+        subparsers,
+        "propose",
+        commands.propose,
+        "write fixes, try each, and show the ones that hold; -o names a folder for the patches",
+    )
+    parser.add_argument(
+        "--show-maskers", action="store_true", help="also run what only hides the error, to show what it hides"
+    )
+
+
+def _questions_of_the_past(subparsers) -> None:
+    """The commands that ask which build it was."""
+    parser = _command(
+        subparsers,
+        "triage",
+        commands.triage,
+        "say from a log alone which builds can have made it, without running anything",
+    )
+    parser.add_argument("--log", metavar="FILE", help="this log, '-' for standard input (default: the incident's own)")
+    parser.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
+    parser = _command(
+        subparsers,
+        "history",
+        commands.history,
+        "find the commit that introduced the incident, and the parser that fixed it",
+    )
+    parser.add_argument("--from", dest="first", metavar="REVISION", help="begin after this commit")
+    parser.add_argument("--to", dest="last", metavar="REVISION", help="the newest commit that is searched")
+    parser.add_argument("--cache", metavar="FOLDER", help="where results of builds are kept")
+
+
+def _postmortems(subparsers) -> None:
+    """The commands that keep a postmortem true."""
+    _command(
+        subparsers,
+        "postmortem",
+        commands.postmortem,
+        "run the postmortem notebook; write .ipynb, .html and .json side by side",
+    )
+    parser = _command(
+        subparsers, "check", commands.check, "say whether postmortems, or all in a folder, are still true"
+    )
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="write what is proved now beside each incident, to compare later runs with",
+    )
+    parser = _command(
+        subparsers,
+        "guard",
+        commands.guard,
+        "write a pytest file for the application's repository that fails if the incident comes back",
+    )
+    parser.add_argument(
+        "--fix",
+        action="append",
+        metavar="NAME",
+        help="the guard has to pass with this fix (may be given several times; default: each verified fix)",
+    )
+
+
+def _beginnings(subparsers) -> None:
+    """The commands that parser begins with: an incident file, the notebooks."""
+    help = "write an incident file from an application's sources and a log"
+    parser = subparsers.add_parser("new", help=help, description=help)
+    parser.add_argument("folder", help="where to, beside the application: a new folder")
+    parser.add_argument(
+        "--app", metavar="PATH", help="the application's folder (default: where the log's files are, or here)"
+    )
+    parser.add_argument(
+        "--startup",
+        action="append",
+        default=[],
+        metavar="STEP",
+        help="a step, as 'import app.main'; may be given several times",
+    )
+    parser.add_argument("--log", metavar="FILE", help="the log as it was reported, '-' for standard input")
+    parser.add_argument("--python", metavar="PATH", help="the interpreter that has the application's packages")
+    how = parser.add_mutually_exclusive_group()
+    help = "try startups, also where the kernel's guards are not in force"
+    how.add_argument("--run", dest="tried", action="store_true", default=None, help=help)
+    how.add_argument("--read-only", dest="tried", action="store_false", help="read, and run nothing")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=commands.new)
+    help = "put the notebooks and the bundled incident into a folder; what is there already is kept"
+    parser = subparsers.add_parser("notebooks", help=help, description=help)
+    parser.add_argument("folder", help="where to: a new folder, or parser that has them")
+    parser.set_defaults(run=commands.notebooks)
+
+
+def _takes_traces(parser: argparse.ArgumentParser, *, judge_saved: bool = True) -> None:
+    parser.add_argument("--trace", metavar="FILE", help="write the startup's trace to FILE (gzipped if it ends in .gz)")
+    if judge_saved:
+        parser.add_argument("--from-trace", metavar="FILE", help="judge a trace that was written, and run nothing")

@@ -1,0 +1,231 @@
+"""The commands, a function each: the parsed options in, the exit code out.
+
+What a command needs is imported where it runs: `--help` costs nothing.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..base.errors import IncidentError
+from .output import as_json, give, give_to_ci, plain, progress, write
+
+if TYPE_CHECKING:
+    from ..incident.model import Incident
+    from ..trace.trace import Trace
+
+
+def notebooks(options) -> int:
+    from ..postmortem.notebooks import copy_notebooks
+
+    written, kept = copy_notebooks(Path(options.folder).expanduser())
+    print(f"notebooks: {options.folder} ({len(written)} written, {len(kept)} kept as they are)")
+    return 0
+
+
+def new(options) -> int:
+    from ..new import new
+    from ..views.written import new_lines, new_report
+
+    given = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
+    with progress() as say:
+        written = new(Path(options.folder), **given, run=options.tried, progress=say)
+    options.output = None
+    give(options, new_report(written), new_lines(written))
+    return written.code
+
+
+def reproduce(options) -> int:
+    from ..diagnose.answer import reproduce
+    from ..incident.load import load
+    from ..trace.expected import shows_incident
+    from ..trace.trace import Trace
+    from ..views.report import reproduce_report
+    from ..views.terminal import startup_lines
+
+    incident = load(options.incident)
+    with progress() as say:
+        trace = Trace.load(options.from_trace) if options.from_trace else reproduce(incident, progress=say)
+    if options.trace:
+        trace.save(options.trace)
+    reproduced = shows_incident(incident, trace)
+    give(options, reproduce_report(incident, trace, reproduced), startup_lines(incident, trace, reproduced))
+    return _code(trace, reproduced)
+
+
+def why(options) -> int:
+    from ..incident.load import load
+    from ..startup.run import reproduce
+    from ..trace.trace import Trace
+    from ..trace.why import near, why
+    from ..views.report import why_report
+    from ..views.terminal import why_lines
+
+    incident = load(options.incident)
+    with progress() as say:
+        trace = Trace.load(options.from_trace) if options.from_trace else reproduce(incident, progress=say)
+    if options.trace:
+        trace.save(options.trace)
+    events = why(trace, options.name)
+    give(options, why_report(options.name, events), why_lines(options.name, events, near(trace, options.name)))
+    return 0 if events else 3
+
+
+def diagnose(options) -> int:
+    from ..diagnose.diagnosis import diagnose, judge_again
+    from ..diagnose.saved import load_diagnosis, save_diagnosis
+    from ..incident.load import load
+    from ..views.report import diagnose_report
+    from ..views.terminal import diagnosis_lines
+
+    incident = load(options.incident)
+    if options.from_trace:
+        diagnosis = judge_again(incident, load_diagnosis(options.from_trace))
+    else:
+        with progress() as say:
+            diagnosis = diagnose(incident, progress=say, full=options.smallest == "full")
+    if options.trace:
+        save_diagnosis(diagnosis, options.trace)
+    report = diagnose_report(incident, diagnosis)
+    if options.format:
+        give_to_ci(options, incident, report)
+    else:
+        give(options, report, diagnosis_lines(incident, diagnosis, verbose=options.verbose))
+    return _code(diagnosis.trace, diagnosis.reproduced)
+
+
+def verify(options) -> int:
+    from ..incident.load import load
+    from ..verify.verification import verify
+    from ..views.report import verify_report
+    from ..views.terminal import verification_lines
+
+    incident = load(options.incident)
+    _refuse_unknown(incident, options.fix)
+    with progress() as say:
+        verification = verify(incident, only=options.fix, progress=say)
+    if options.trace:
+        verification.control.trace.save(options.trace)
+    give(options, verify_report(incident, verification), verification_lines(incident, verification))
+    fixed = 0 if verification.verified else 4 if verification.broke else 1
+    return _code(verification.control.trace, verification.reproduced) or fixed
+
+
+def propose(options) -> int:
+    from ..base.redact import redacted
+    from ..incident.load import load
+    from ..verify.propose import propose
+    from ..views.proposals import first_lines, proposals_lines, proposals_report, write_proposals
+
+    incident = load(options.incident)
+
+    def at_once(proposal) -> None:
+        if not options.json:
+            print(plain("\n".join(first_lines(proposal))), flush=True)
+
+    with progress() as say:
+        proposals = propose(incident, show_maskers=options.show_maskers, progress=say, verified=at_once)
+    lines = proposals_lines(proposals)
+    if options.output:
+        lines += write_proposals(proposals, Path(options.output).expanduser(), incident)
+    report = redacted(proposals_report(proposals))
+    print(as_json(report) if options.json else plain("\n".join(lines)))
+    return 3 if not proposals.reproduced else 0 if proposals.verified else 1
+
+
+def _refuse_unknown(incident: "Incident", fixes: list[str] | None) -> None:
+    unknown = set(fixes or ()) - set(incident.fixes)
+    if unknown:
+        raise IncidentError(
+            f"--fix {unknown.pop()}: {incident.file} has the fixes {', '.join(incident.fixes) or '(none)'}"
+        )
+
+
+def triage(options) -> int:
+    from ..incident.load import load
+    from ..triage.origin import triage_incident
+    from ..views.report import triage_report
+    from ..views.terminal import triage_lines
+
+    incident = load(options.incident)
+    report = triage_report(incident, triage_incident(incident, options.log, cache=options.cache))
+    give(options, report, triage_lines(report))
+    return 0
+
+
+def history(options) -> int:
+    from ..history.search import history_of
+    from ..incident.load import load
+    from ..views.report import history_report
+    from ..views.terminal import history_lines
+
+    incident = load(options.incident)
+    with progress() as say:
+        found = history_of(incident, first=options.first, last=options.last, cache=options.cache, progress=say)
+    report = history_report(incident, found)
+    give(options, report, history_lines(report))
+    if found.introduced or found.fixed:
+        return 0
+    return 4 if found.reproduced or found.untestable_only else 3
+
+
+def postmortem(options) -> int:
+    from ..incident.load import load
+    from ..postmortem.publication import publish
+    from ..views.terminal import postmortem_lines
+
+    incident = load(options.incident)
+    with progress() as say:
+        published = publish(incident, Path(options.output).expanduser() if options.output else None, progress=say)
+    report = published.report
+    lines = postmortem_lines(published.html, published.verdict, report)
+    print(as_json(report) if options.json else plain("\n".join(lines)))
+    return published.code
+
+
+def check(options) -> int:
+    from ..postmortem.recheck import VERDICTS, check_all, check_report, find_incidents, worst
+    from ..postmortem.recheck_files import headline, write_files
+
+    target = Path(options.output).absolute() if options.output else None
+    as_file = target is not None and target.suffix == ".json"  # the pages then go where they go by default
+    folder = Path("results/check").absolute() if target is None or as_file else target
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise IncidentError(f"-o {folder}: this folder cannot be made: {error.strerror}") from None
+    with progress() as say:
+        checked = check_all(find_incidents(options.incidents), folder, record=options.record, progress=say)
+    write_files(checked, folder)
+    lines = []
+    for one in checked:
+        lines += [f"{one.name}: {VERDICTS[one.code]}: {one.says}", *(f"    {said}" for said in one.drift)]
+    lines += [f"index: {folder / 'index.html'}", f"{headline(checked)}"]
+    options.output = options.output if as_file else None
+    give(options, check_report(checked, folder), lines)
+    return worst(checked)
+
+
+def guard(options) -> int:
+    from ..base.redact import redacted
+    from ..incident.load import load
+    from ..verify.guard import guard_report, make_guard
+
+    incident = load(options.incident)
+    _refuse_unknown(incident, options.fix)
+    with progress() as say:
+        guard = make_guard(incident, fixes=options.fix, progress=say)
+    if options.output and guard.source is not None:
+        write(options.output, guard.source)
+    if options.json:
+        print(as_json(redacted(guard_report(incident, guard))))
+    elif guard.source is None:
+        print(plain(f"no guard is written: {guard.because}"))
+    elif options.output:
+        print(plain(f"guard: {options.output}\n{guard.because}"))
+    else:
+        print(guard.source, end="")
+    return guard.code
+
+
+def _code(trace: "Trace", reproduced: bool) -> int:
+    return 4 if trace.broke else 0 if reproduced else 3

@@ -1,0 +1,177 @@
+"""Which mechanism a startup shows: the first that fits and that its experiment does not refute."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from ..incident.model import Incident
+from ..trace.expected import shows_incident
+from ..trace.judged import judge_mappers
+from ..trace.trace import Trace
+from ..trace.values import Conflict, Registration, Sign
+from .case import Case, Experiment, Fault, Outcome
+from .experiments import decide
+from .families import faults_of
+from .looked import Looked
+from .mechanisms import Finding, Pair, judge
+
+
+def decide_mechanism(
+    incident: Incident, looked: Looked, progress: Callable[[str], None] = lambda text: None
+) -> "Decision":
+    """The mechanism of a startup that was looked at; an experiment that decides it is run."""
+    return decided(incident, looked, lambda experiment: decide(experiment, _case(incident, looked).sources), progress)
+
+
+class Decision(NamedTuple):
+    """The mechanism, what it was found in, and the experiments that were run on the way to it."""
+
+    finding: Finding
+    conflict: Conflict | None
+    fault: Fault | None
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def pair(self) -> tuple[Registration, Registration] | None:
+        if self.conflict is not None and self.conflict.first is not None:
+            return self.conflict.first, self.conflict.second
+        return self.fault.pair if self.fault is not None else None
+
+    @property
+    def same_table(self) -> bool:
+        return self.pair is not None and self.pair[0].table == self.pair[1].table
+
+    @property
+    def about(self) -> Conflict | None:
+        """The conflict that hypotheses are about; also where the metadata was cleared between the two."""
+        if self.conflict is None and self.same_table and self.pair[1].outcome == "registered":
+            return Conflict(self.pair[1].table, self.pair[1].metadata, "", *self.pair)
+        return self.conflict
+
+    @property
+    def experiment(self) -> Outcome | None:
+        """The one that decided: the last, unless that was refuted."""
+        last = self.outcomes[-1] if self.outcomes else None
+        asked = self.fault is not None and self.fault.experiment is not None
+        return last if asked and last is not None and last.outcome != "refuted" else None
+
+
+def decided(
+    incident: Incident,
+    looked: Looked,
+    ask: Callable[[Experiment], Outcome],
+    progress: Callable[[str], None] = lambda text: None,
+) -> Decision:
+    """The mechanism, after its experiment: one that its experiment refutes gives way to the next."""
+    refuted: dict[str, str] = {}
+    outcomes: list[Outcome] = []
+    while True:
+        finding, conflict, fault = find_mechanism(incident, looked, refuted)
+        if fault is None or fault.experiment is None:
+            return Decision(finding, conflict, fault, tuple(outcomes))
+        progress(f"{fault.mechanism}? {fault.experiment.says}")
+        outcomes.append(ask(fault.experiment))
+        outcome = outcomes[-1]
+        if outcome.outcome != "refuted":
+            return Decision(finding, conflict, fault, tuple(outcomes))
+        refuted[fault.mechanism] = f"refuted: {outcome.says}: {outcome.seen}"
+
+
+def find_mechanism(
+    incident: Incident, looked: Looked, refuted: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Finding, Conflict | None, Fault | None]:
+    """The mechanism that the trace shows; ``undecided`` where something is wrong and none fits, else ``none``.
+
+    :param refuted: mechanisms that their experiment refuted, each with what it saw
+    """
+    trace = looked.trace
+    faults = [fault for fault in faults_of(_case(incident, looked)) if fault.mechanism not in refuted]
+    fault = faults[0] if faults else None
+    conflicts = [conflict for conflict in trace.conflicts if conflict.first is not None]
+    conflicts.sort(key=lambda conflict: (conflict.table != incident.expect.table, conflict.second.at))
+    if conflicts and not (fault is not None and _is_about_another_error(incident)):
+        conflict = conflicts[0]
+        return judge(Pair(trace, conflict.first, conflict.second)), conflict, None
+    if fault is not None:
+        against = {"second-class-same-table-other-file": "no table was rejected: " + _count(trace), **fault.against}
+        return Finding(fault.mechanism, fault.because, {**against, **refuted}), None, fault
+    if trace.conflicts:
+        conflict = trace.conflicts[0]
+        known = f"table {conflict.table} was rejected at {conflict.second.site}; its first registration was not seen"
+        return Finding("undecided", (known,), {}), None, None
+    if trace.provenance.get("sqlalchemy") is None and trace.provenance.get("untraced"):
+        known = f"not traced: {', '.join(trace.provenance['untraced'])} (python -I, -E or -S, env -i, or no Python)"
+        return Finding("undecided", (known,), {}), None, None
+    wrong = _what_is_wrong(incident, trace)
+    if wrong:
+        known = (*wrong, "no table was rejected, and no mechanism that the kit knows fits")
+        return Finding("undecided", known, dict(refuted)), None, None
+    swallowed = [f"swallowed at {error.site}, and nothing failed for it: {error.error}" for error in trace.swallowed]
+    return (
+        Finding("none", (_count(trace), "every step succeeded and every mapper configures", *swallowed), dict(refuted)),
+        None,
+        None,
+    )
+
+
+def quiet_mechanisms(incident: Incident, looked: Looked) -> tuple[Sign, ...]:
+    """Every mechanism that is there and raises nothing, without the experiments that could refute one."""
+    faults = [fault for fault in faults_of(_case(incident, looked)) if fault.error is None]
+    return tuple(dict.fromkeys(Sign("mechanism", fault.mechanism, fault.table) for fault in faults))
+
+
+def is_race(incident: Incident, looked: Looked) -> bool:
+    """Is a race among the mechanisms that the startup may show? What one start shows, the next may not."""
+    conflicts = [conflict for conflict in looked.trace.conflicts if conflict.first is not None]
+    found = {judge(Pair(looked.trace, conflict.first, conflict.second)).mechanism for conflict in conflicts}
+    found |= {fault.mechanism for fault in faults_of(_case(incident, looked))}
+    return bool(found & {"startup-race", "race-in-lazy-definition"})
+
+
+def _case(incident: Incident, looked: Looked) -> Case:
+    return Case(
+        looked.trace,
+        looked.migrations,
+        incident.expect.table,
+        incident,
+        looked.named,
+        looked.statements,
+        looked.created,
+        looked.stopped,
+        looked.revisions,
+        looked.readings,
+        looked.deployments,
+        looked.requirements,
+        looked.scripts,
+    )
+
+
+def _is_about_another_error(incident: Incident) -> bool:
+    """Does the incident name an error that is not a table's second registration?"""
+    return incident.expect.error is not None and "already defined" not in incident.expect.error
+
+
+def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
+    failed = [step for step in trace.steps if step.ok is False]
+    wrong = [f"step {one.number} ({one}): {one.error}" for one in failed if not one.broke]
+    mappers = judge_mappers(trace, [incident.expect.table] if incident.expect.table else [])
+    if mappers.ok is False:
+        wrong.append(mappers.seen)
+    expected = incident.expect.error or incident.expect.table
+    if not wrong and expected and shows_incident(incident, trace):
+        wrong.append(f"the startup shows what the incident names: {expected}")
+    if not wrong:
+        wrong += [f"{sign.text} fails" for sign in trace.signs if sign.kind != "mechanism"]
+    return wrong + ([str(trace.broke)] if trace.broke else [])
+
+
+def _count(trace: Trace) -> str:
+    own = [
+        registration
+        for registration in trace.registrations
+        if registration.application and registration.outcome != "rejected"
+    ]
+    labels = sorted({one.metadata.label for one in own})
+    if not own:
+        return "no table was registered"
+    return f"{len({(r.metadata.label, r.table) for r in own})} tables on the metadata made at {', '.join(labels)}"

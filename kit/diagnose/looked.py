@@ -1,0 +1,145 @@
+"""One startup of a build, with what its sources say and what Alembic says of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..incident.model import Incident
+from ..incident.requirements import requirements_of
+from ..incident.revisions import Revision, revisions_of
+from ..incident.source import Named, Statement, import_statements, named_tables, variables_named
+from ..incident.variables import Reading, deployments_of, readings_of
+from ..startup.checks import Asker, answer_checks, answer_expected
+from ..startup.migrations import Migrations, build, find_config, look
+from ..startup.run import run_startup
+from ..startup.workspace import Workspace, workspace
+from ..trace.expected import incident_tables, shows_incident
+from ..trace.judged import CheckResult
+from ..trace.trace import Trace
+from .case import Fault
+from .mechanisms import Pair, judge
+from .signs import may_race, with_signs
+
+TIMES = 5  # how often a startup of several processes is tried before its incident counts as not reproduced
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One startup, with what Alembic says of it and what its revisions create."""
+
+    trace: Trace
+    migrations: Migrations | None
+    created: dict[str, list[dict[str, Any]]]  # table to columns, by the revisions alone
+    stopped: str | None  # what ended the revisions early
+    named: tuple[Named, ...]  # tables that the sources name
+    unread: tuple[str, ...]  # sources that could not be read
+    statements: tuple[Statement, ...]  # the import statements of the sources
+    variables: tuple[str, ...] = ()  # of those that the incident file sets, the ones that the application's files name
+    revisions: tuple[Revision, ...] = ()
+    readings: tuple[Reading, ...] = ()  # of variables, by the sources
+    deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
+    requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
+    scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
+    checks: tuple[CheckResult, ...] = ()  # as far as they were asked
+    expected: CheckResult | None = None  # of the check that the incident is
+    uncompiled: str | None = None  # what a patch wrote that is no Python
+
+
+def look_until_shown(
+    incident: Incident,
+    progress: Callable[[str], None] = lambda text: None,
+    *,
+    checks: bool | None = None,
+    times: int = TIMES,
+) -> Looked:
+    """As :func:`look_at`, of the build as it is; where several processes ran side by side, once more until the incident shows."""
+    for _ in range(times):
+        looked = signed(incident, look_at(incident, progress, checks=checks), None)
+        if shows_incident(incident, looked.trace) or not may_race(looked.trace):
+            break
+    return looked
+
+
+def signed(incident: Incident, looked: Looked, fault: Fault | None) -> Looked:
+    """The startup with the signs that ``expect`` asks for.
+
+    :param fault: the mechanism that was decided, where it rejects no table
+    """
+    return replace(looked, trace=with_signs(incident, looked.trace, looked.checks, looked.expected, fault))
+
+
+def look_at(
+    incident: Incident,
+    progress: Callable[[str], None] = lambda text: None,
+    *,
+    fix: str | None = None,
+    checks: bool | None = None,
+) -> Looked:
+    """Start the application once; when it has ended, and the first answer is given, read its sources and ask Alembic.
+
+    :param fix: the build with this fix, in place of the one as it is
+    :param checks: ask every check while it is up; by default where ``expect`` says nothing
+    """
+    changes = [] if fix is None else incident.changes_of(fix)
+    incident = incident.with_fix(fix)
+    asker = Asker(incident, all=incident.expect.empty if checks is None else checks)
+    with workspace(incident, changes) as space:
+        trace = run_startup(incident, space, judge=True, while_up=asker, progress=progress)
+        progress(first_answer(trace))
+        config = find_config(incident, space)
+        migrations, created, stopped = asker.migrated, {}, None
+        if config is not None:
+            migrations = migrations or look(incident, space, config, "alembic")
+            if fix is None:
+                created, stopped = build(incident, space, config, "revisions")
+        named, unread = named_tables(space.root)
+        variables = variables_named(space.root, (incident.database_env, *incident.app.env))
+        statements = import_statements(space.root, incident.app.path)
+        revisions, readings = revisions_of(space.root), readings_of(space.root)
+        deployments, requirements = deployments_of(space.root), requirements_of(space.root)
+        scripts = _scripts(incident, space)
+    return Looked(
+        trace,
+        migrations,
+        created,
+        stopped,
+        tuple(named),
+        tuple(unread),
+        statements,
+        tuple(variables),
+        revisions,
+        readings,
+        deployments,
+        requirements,
+        scripts,
+        answer_checks(incident, trace, asker, incident_tables(incident, trace)),
+        answer_expected(incident, trace, asker, incident_tables(incident, trace)),
+        asker.uncompiled,
+    )
+
+
+def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:
+    """The files of the application that the steps' command lines name, as text."""
+    found = {}
+    for word in {word for step in incident.startup for word in step.text.split() if step.kind in ("command", "serve")}:
+        path = (space.workdir / word).resolve()
+        inside = path.is_relative_to(space.root.resolve()) and "\0" not in word
+        if inside and path.is_file() and path.stat().st_size <= 1 << 18:
+            found[path.relative_to(space.root.resolve()).as_posix()] = path.read_text("utf-8", "replace")
+    return found
+
+
+def first_answer(trace: Trace) -> str:
+    """What one startup shows before anything else is run: the mechanism with both sites, or the first failure with its place."""
+    conflict = next((conflict for conflict in trace.conflicts if conflict.first is not None), None)
+    if conflict is not None:
+        mechanism = judge(Pair(trace, conflict.first, conflict.second)).mechanism
+        return f"table {conflict.table}: {mechanism}; first {conflict.first.site}, second {conflict.second.site}"
+    failed = next((step for step in trace.steps if step.ok is False), None)
+    if failed is not None:
+        frames = failed.exception.frames if failed.exception is not None else ()
+        site = next((f" at {frame}" for frame in reversed(frames) if frame.application), "")
+        return f"step {failed.number} fails{site}: {failed.error}"
+    if trace.swallowed:
+        return f"swallowed at {trace.swallowed[0].site}: {trace.swallowed[0].error}"
+    return "every step of the startup succeeds"

@@ -1,0 +1,151 @@
+"""The runs that decide between faults of migrations: upgrades with a revision more, from elsewhere, on other rows."""
+
+import ast
+import re
+from collections.abc import Sequence
+
+from ..incident.revisions import Revision, heads_of, past_of
+from ..incident.steps import Step
+from ..trace.trace import Trace
+from ..trace.values import Error, Frame
+from .case import Case, Experiment
+from .last_seen import Seen
+from .variants import failure, gone, said, with_steps
+
+_UPGRADE = re.compile(
+    r"(?P<environment>(?:\bFLASK_APP=\S+\s+)?)(?P<command>\b(?:alembic|flask)\b[^;&|\n]*?\bupgrade)\b"
+)
+
+
+def _upgrade_to(case: Case, target: str) -> Step:
+    """The incident's own command line that upgrades, to another revision; Alembic's where there is none."""
+    for step in (*case.incident.startup, *case.incident.prepare):
+        match = _UPGRADE.search(step.text) if step.kind in ("command", "serve") else None
+        if match:
+            return Step.model_validate({"command": f"{match['environment'] or ''}{match['command']} {target}"})
+    named = next((check.migrations for check in case.incident.checks if check.migrations), "alembic.ini")
+    config = "" if named == "alembic.ini" else f"-c {named} "
+    return Step.model_validate({"command": f"alembic {config}upgrade {target}"})
+
+
+def merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision]) -> Experiment | None:
+    """A merge revision, upgraded to from nothing and after each head."""
+    if case.incident is None:
+        return None
+    file = f"{heads[0].folder}/incident_merge.py"
+    downs = ", ".join(repr(head.id) for head in heads)
+    text = f'revision = "incident_merge"\ndown_revision = ({downs})\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n'
+    up = _upgrade_to(case, "head")
+    first, *others = [with_steps(case.incident, [_upgrade_to(case, head.id), up], []) for head in heads]
+
+    def judge(*traces: Trace) -> tuple[bool | None, str]:
+        wrong = [failure(trace) for trace in traces]
+        orders = f"after {' and after '.join(head.id for head in heads)}"
+        if not any(wrong):
+            return True, f"with it 'head' is one revision, and the upgrade passes {orders}"
+        return (False if all(wrong) else None), next(one for one in wrong if one)
+
+    return Experiment(
+        "a merge revision that follows all heads, upgraded to in each order", first, judge, {file: text}, tuple(others)
+    )
+
+
+def restored(case: Case, id: str, revisions: Sequence[Revision], seen: Seen | None) -> Experiment | None:
+    """The missing revision put back: from the history, else an empty one in its place."""
+    if case.incident is None or not revisions:
+        return None
+    if seen is not None and seen.text:
+        file, text, what = seen.file, seen.text, f"the file that git last saw ({seen.file}) is put back"
+    else:
+        file, what = (
+            f"{revisions[0].folder}/incident_restored.py",
+            f"an empty revision {id} in the place of the missing one",
+        )
+        later = {revision.id for revision in revisions if id in past_of(revisions, revision.id)}
+        down = [one.id for one in heads_of([revision for revision in revisions if revision.id not in later])]
+        value = "None" if not down else repr(down[0]) if len(down) == 1 else repr(tuple(down))
+        text = f'revision = "{id}"\ndown_revision = {value}\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n'
+    judge = gone("Can't locate revision identified by", f"KeyError: '{id}'")
+    return Experiment(what, case.incident, judge, {file: text})
+
+
+def from_base_and_after(case: Case, first: Revision, name: str) -> Experiment | None:
+    """Base to head in one run, against a run that begins after the first of the two."""
+    if case.incident is None:
+        return None
+    head = _upgrade_to(case, "head")
+    whole = with_steps(case.incident, [head], [])
+    after = with_steps(case.incident, [_upgrade_to(case, first.id), head], [])
+
+    def judge(base: Trace, later: Trace) -> tuple[bool | None, str]:
+        words = [f"{what} {'fails: ' + wrong if (wrong := failure(trace)) else 'passes'}"
+                 for what, trace in (("from base to head in one run", base), (f"after {first.id}", later))]  # fmt: skip
+        still = any(wrong is not None and name in wrong for wrong in (failure(base), failure(later)))
+        return still, "; ".join(words)
+
+    says = f"an empty database upgraded to head in one run, and one that was at {first.id} before"
+    return Experiment(says, whole, judge, beside=(after,))
+
+
+def ran_before(case: Case, error: Error) -> list[str]:
+    """What ran before the step that failed with an error: preparations and steps."""
+    prepared = (
+        [f"prepare {number} ({step})" for number, step in enumerate(case.incident.prepare, 1)] if case.incident else []
+    )
+    failed = next((step.number for step in case.trace.steps if step.ok is False), 1)
+    return prepared + [f"step {step.number} ({step})" for step in case.trace.steps if step.number < failed]
+
+
+def without_maker(case: Case, maker: tuple[dict, Frame] | None, error: Error) -> Experiment | None:
+    """The startup without what creates the object beside the migrations."""
+    incident = case.incident
+    if incident is None:
+        return None
+    fragment = next(text for text in said(error) if text)
+    if maker is not None and maker[0]["step"].startswith("step"):
+        event, site = maker
+        edits = _without_statement(case.trace.sources.get(site.file, ""), site.line)
+        if edits is not None:
+            says = f"without the statement at {site} the migrations create it alone"
+            return Experiment(says, incident, gone(fragment), {site.file: edits})
+    failed = next((step.number for step in case.trace.steps if step.ok is False), None)
+    if failed is not None and (incident.prepare or failed > 1):
+        says = f"step {failed} alone, on an empty database"
+        return Experiment(says, with_steps(incident, [incident.startup[failed - 1]], []), gone(fragment))
+    return None
+
+
+def _without_statement(text: str, line: int) -> str | None:
+    """A source with the simple statement at a line replaced by ``pass``."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    holding = [n for n in ast.walk(tree) if isinstance(n, ast.Expr) and n.lineno <= line <= (n.end_lineno or n.lineno)]
+    if not holding:
+        return None
+    node = max(holding, key=lambda one: one.lineno)
+    lines = text.split("\n")
+    indent = lines[node.lineno - 1][: node.col_offset]
+    return "\n".join([*lines[: node.lineno - 1], f"{indent}pass", *lines[node.end_lineno :]])
+
+
+def empty_against_a_row(case: Case, revision: Revision, error: Error) -> Experiment | None:
+    """The failing revision on the tables that the revision before leaves: empty, and with a made-up row in each."""
+    if case.incident is None:
+        return None
+    before = [{"upgrade": down} for down in revision.down]
+    steps = [_upgrade_to(case, revision.id)]
+    empty = with_steps(case.incident, steps, before)
+    filled = with_steps(case.incident, steps, [*before, {"rows": 1}])
+
+    def judge(without: Trace, row: Trace) -> tuple[bool | None, str]:
+        on_empty, on_row = failure(without), failure(row)
+        if on_empty:
+            return False, f"it fails on empty tables as well: {on_empty}"
+        if on_row:
+            return True, f"on empty tables it passes; with a made-up row in each table {on_row}"
+        return True, "on empty tables it passes, and with one made-up row, too: it needs the rows that are there"
+
+    says = f"revision {revision.id} after {' and '.join(revision.down) or 'nothing'}: on empty tables, and with a made-up row in each"
+    return Experiment(says, empty, judge, beside=(filled,))

@@ -1,0 +1,194 @@
+"""Which program wrote a log: by what was typed, the outermost frames of its tracebacks, and what servers print."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..incident.deployments import split_lines
+from ..incident.project import Project
+from .frames import is_console_script, is_library, names_in, place
+from .logs import Log, LogFrame
+
+LIBRARY = re.compile(
+    r"(?P<prefix>.*?)[/\\]lib(?:64)?[/\\]python(?P<version>3\.\d+)[/\\](?:site|dist)-packages[/\\](?P<rest>.+)"
+)
+
+
+_BANNERS = (
+    (r"Starting gunicorn|\[INFO\] Booting worker with pid", "gunicorn"),
+    (r"Uvicorn running on|Started server process|Waiting for application startup|Application startup (?:complete|failed)", "uvicorn"),
+    (r"Running on https?://\S+ \(CTRL \+ C to quit\)", "hypercorn"),
+    (r"\* Serving Flask app|\* Running on http", "flask"),
+    (r"celery@\S+ (?:v\d|ready)|\[tasks\]\s*$|-{5,} celery@", "celery"),
+    (r"You can now view your Streamlit app|streamlit\.runtime|missing ScriptRunContext", "streamlit"),
+    (r"=+ test session starts =+|=+ short test summary info|^(?:FAILED|ERROR) \S+\.py::", "pytest"),
+    (r"Starting development server at|Watching for file changes with StatReloader", "django"),
+    (r"^FAILED: |\[alembic\.runtime\.migration\]", "alembic"),
+    (r"Cell In ?\[\d+\]|<ipython-input-|\bNotebookApp\b|CellExecutionError", "jupyter"),
+)  # fmt: skip
+
+
+_TYPED = re.compile(
+    r"^\s*(?:[\w.-]+\s+\|\s+)?(?:\S*[$#%❯>]\s+|\+{1,2}\s+)(?P<line>(?:[A-Z_]+=\S+ )*(?:(?:poetry|uv|pipenv|pdm) run )?"
+    r"(?:python3?(?:\.\d+)?|alembic|flask|gunicorn|uvicorn|hypercorn|celery|pytest|streamlit|sh|bash|\./[\w./-]+)\b.*)$",
+    re.M,
+)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What ran: ``name`` is a known tool, or module, script, console, import; ``what`` its module, file, subcommand."""
+
+    name: str
+    what: str
+    because: str
+
+
+def paths_of(project: Project, frames: Sequence[LogFrame]) -> set[str]:
+    names = names_in(frames)
+    return {one for one in project.python if one.rpartition("/")[2] in names}
+
+
+def programs_of(log: Log, chosen, text: str, project: Project):
+    seen: dict[tuple[str, str], Program] = {}
+
+    def keep(program: Program | None) -> None:
+        if program is not None:
+            seen.setdefault((program.name, program.what), program)
+
+    for found in _TYPED.finditer(text):
+        for line in split_lines(found["line"]):
+            keep(Program("line", line, f"typed in the log, line {text.count(chr(10), 0, found.start()) + 1}"))
+    for one in ([chosen[0]] if chosen else []) + [
+        traceback for traceback in log.tracebacks if not chosen or traceback is not chosen[0]
+    ]:
+        for raised in one.raised:
+            keep(_of_frames(raised.frames, f"the outermost frames of the log's line {one.line}", project))
+    for pattern, name in _BANNERS:
+        found = re.search(pattern, text, re.M)
+        if found:
+            keep(Program(name, _subcommand(name, text), f"line {text.count(chr(10), 0, found.start()) + 1} of the log"))
+    named = {one.name for one in seen.values()}
+    for one in seen.values():
+        # A server says that it ran; a script that calls it is the program.
+        if not (one.name in ("uvicorn", "hypercorn") and {"module", "script"} & named and "frames" not in one.because):
+            yield one
+
+
+def _subcommand(name: str, text: str) -> str:
+    if name != "alembic":
+        return ""
+    if re.search(r"New upgrade operations detected", text):
+        return "check"
+    return "upgrade head"
+
+
+def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Program | None:
+    """The program by the outermost frames of a stack."""
+    by_runpy = imported = False
+    for number, frame in enumerate(frames):
+        file = frame.file.replace("\\", "/")
+        library = LIBRARY.match(file)
+        if "runpy" in file:
+            by_runpy = True
+        elif library:
+            program = _of_library(library["rest"], frames[number:], because)
+            if program is not None:
+                return program
+        elif is_console_script(frame):
+            name = file.rpartition("/")[2]
+            if name not in ("alembic", "flask", "gunicorn", "uvicorn", "celery", "pytest", "streamlit", "hypercorn"):
+                return Program("console", name, because)
+        elif is_library(frame.file):
+            imported = imported or "importlib" in file
+        elif frame.function == "<module>":
+            own = _place_of(frame, frames, project)
+            if own is None:
+                return None
+            # A log may have lost the outermost frames: what only holds an application object is imported by a server.
+            loaded = (
+                own in {object_.file for object_ in project.objects}
+                and not by_runpy
+                and "__main__" not in project.text(own)
+            )
+            if imported or loaded:
+                return Program("import", own, because)
+            return Program("module" if by_runpy else "script", own, because)
+        else:
+            return None
+    return None
+
+
+def _place_of(frame: LogFrame, frames: Sequence[LogFrame], project: Project) -> str | None:
+    placed = place(frames, paths_of(project, frames)).placed
+    return next((one.file for one in placed if one.logged == frame.file), None)
+
+
+def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program | None:
+    """A known program by a frame of its package; None where the package says nothing of it."""
+    top = rest.partition("/")[0].removesuffix(".py")
+    names = [frame.file.replace("\\", "/") for frame in frames]
+    if top == "alembic" and ("alembic/config.py" in rest or "alembic/__main__.py" in rest):
+        return Program("alembic", _alembic_command(frames), because)
+    if top == "flask" and "cli.py" in rest:
+        migrated = next(
+            (
+                frame.function
+                for frame in frames
+                if "flask_migrate/" in frame.file and frame.function not in ("wrapped", None)
+            ),
+            None,
+        )
+        return Program("flask", f"db {migrated}" if migrated else "", because)
+    if top == "celery":
+        return (
+            Program(
+                "celery",
+                "beat" if any("celery/beat" in name or "bin/beat" in name for name in names) else "worker",
+                because,
+            )
+            if "bin/" in rest or "__main__" in rest or "apps/" in rest
+            else None
+        )
+    if top in ("_pytest", "pluggy", "pytest"):
+        return Program("pytest", "", because)
+    if top == "django" and "core/management" in rest:
+        command = next(
+            (re.search(r"management/commands/(\w+)\.py", name) for name in names if "management/commands/" in name),
+            None,
+        )
+        return Program("django", command[1] if command else "", because)
+    if top in ("IPython", "ipykernel", "nbclient", "papermill"):
+        return Program("jupyter", "", because)
+    if top == "fastapi_cli":
+        return Program("fastapi", "", because)
+    if top in ("starlette", "fastapi"):
+        return Program("uvicorn", "", because)
+    if top in ("werkzeug",):
+        return Program("flask", "", because)
+    if top in (
+        "uvicorn",
+        "gunicorn",
+        "hypercorn",
+        "daphne",
+        "granian",
+        "streamlit",
+        "waitress",
+        "sanic",
+        "litestar",
+        "quart",
+    ):
+        return Program(top, "", because)
+    return None
+
+
+def _alembic_command(frames: Sequence[LogFrame]) -> str:
+    name = (
+        next((frame.function for frame in frames if frame.file.replace("\\", "/").endswith("alembic/command.py")), None)
+        or "upgrade"
+    )
+    return {
+        "upgrade": "upgrade head",
+        "revision": "revision --autogenerate -m incident",
+        "downgrade": "downgrade base",
+    }.get(name, name)

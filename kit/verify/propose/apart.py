@@ -1,0 +1,198 @@
+"""A definition moves to a module of its own, which is imported once, whoever runs the file that it stood in."""
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import libcst as cst
+
+from . import edits, edits_of_imports
+from .broken import Broken, Candidate
+from .statements import Module, Statement, bound_name, only
+
+
+def models_apart(broken: Broken) -> Iterator[Candidate]:
+    """A file that is executed more than once declares models: they move to a module that the file imports."""
+    file = broken.pair[1].site.file
+    tables = [
+        r for r in broken.trace.registrations if r.site.file == file and r.application and r.outcome != "reflected"
+    ]
+    lines = {registration.site.line for registration in tables}
+    changed = moved(broken, file, lines)
+    if changed is None:
+        return
+    own, edits_ = changed
+    says = f"Declare the models of {file} in {own}, and import them from there: that module is imported once, however often {file} is executed."
+    yield Candidate("models-apart", says, edits_)
+
+
+def models_apart_at_last(broken: Broken) -> Iterator[Candidate]:
+    """The same, where the rest of the file is still executed twice."""
+    yield from (replace(candidate, last=True) for candidate in models_apart(broken))
+
+
+def models_apart_from_env(broken: Broken) -> Iterator[Candidate]:
+    """The same of Alembic's ``env.py``; a revision is left as it is."""
+    if posixpath.basename(broken.pair[1].site.file) == "env.py":
+        yield from models_apart(broken)
+
+
+def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[str, str | None]] | None:
+    """What stands at these lines of a file in a module of its own: its path, and every edit; None where it cannot be moved.
+
+    What it needs of the same file moves along; a file that imports one of the names from here imports it from there.
+    """
+    text = broken.sources.get(file)
+    try:
+        module = Module(text) if text is not None else None
+    except ValueError:
+        return None
+    wanted = [module.at(line) for line in lines] if module is not None else []
+    if not wanted or any(one is None or not one.movable for one in wanted):
+        return None
+    moving = module.closed(wanted)
+    if moving is None:
+        return None
+    own = _own_file(broken, file, module, moving)
+    name = broken.module_of(own)
+    bound = {bound for statement in moving for bound in statement.binds}
+    here = broken.module_of(file)
+    changed = {own: _new_module(module, moving, here), file: _rest(broken, file, module, moving, name)}
+    for other, source in broken.sources.items():
+        if other.endswith(".py") and other != file:
+            new = source
+            for one in sorted(bound):
+                new = edits_of_imports.import_from(new, here, one, name) or new
+            if new != source:
+                changed[other] = new
+    return own, changed
+
+
+def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]) -> str:
+    """Where the definitions go: beside the module that their base or metadata comes from, else beside the file."""
+    uses = {name for statement in moving for name in statement.uses}
+    folder = posixpath.dirname(file)
+    for statement in module.statements:
+        for node in statement.nodes if statement.is_import and statement.binds & uses else ():
+            asked = getattr(node, "module", None) or node.names[0].name
+            source = next((f for f in broken.sources if f.endswith(".py") and broken.module_of(f) == asked), None)
+            if source is not None and not getattr(node, "level", 0) and statement.binds & _bases(moving):
+                folder = posixpath.dirname(source)
+    table = re.sub(r"\W", "_", broken.pair[1].table.rpartition(".")[2]) if broken.pair is not None else "definitions"
+    names = ("models", table, f"{table}_model", f"{table}_definition")
+    return next(
+        path
+        for name in names
+        if (path := posixpath.join(folder, f"{name}.py")) not in broken.sources
+        and not any(other.startswith(posixpath.join(folder, name) + "/") for other in broken.sources)
+    )
+
+
+def _bases(moving: list[Statement]) -> set[str]:
+    """The names that classes derive from, and that calls are given: a base or a metadata is among them."""
+    found: set[str] = set()
+    for statement in moving:
+        node = statement.nodes[0]
+        parts = getattr(node, "bases", None) or getattr(getattr(node, "value", None), "args", ())
+        found |= {
+            part.value.id if hasattr(part, "value") and hasattr(part.value, "id") else getattr(part, "id", "")
+            for part in parts
+        }
+    return found
+
+
+def _new_module(module: Module, moving: list[Statement], here: str) -> str:
+    uses = {name for statement in moving for name in statement.uses}
+    lines: list[str] = []
+    for number, aliases in module.imports_for(uses).items():
+        line = _absolute(_plain(only(module.tree.body[number], aliases)), here)
+        apart = lines and _is_own(line, here) and not _is_own(lines[-1], here) and not line.startswith("\n")
+        lines.append("\n" * bool(apart) + line)
+    blocks = []
+    for statement in moving:
+        node = module.tree.body[statement.number]
+        blocks.append(module.tree.code_for_node(node.with_changes(leading_lines=_comments(node))).strip("\n"))
+    return "".join(lines).lstrip("\n") + "\n\n" * bool(lines) + "\n\n\n".join(blocks) + "\n"
+
+
+def _is_own(line: str, here: str) -> bool:
+    """Does an import statement ask for the package that it stands in?"""
+    return re.match(rf"\s*(?:from|import)\s+{re.escape(here.partition('.')[0])}\b", line) is not None
+
+
+def _plain(node: cst.SimpleStatementLine) -> cst.SimpleStatementLine:
+    """An import without what was said about its place."""
+    blank = [line for line in node.leading_lines if line.comment is None][:1]
+    return node.with_changes(leading_lines=blank, trailing_whitespace=cst.TrailingWhitespace())
+
+
+def _comments(node: cst.CSTNode) -> list[cst.EmptyLine]:
+    return [line for line in node.leading_lines if line.comment is not None]
+
+
+def _absolute(node: cst.SimpleStatementLine, here: str) -> str:
+    """The statement's text; a relative import as an absolute one."""
+    statement = node.body[0]
+    if isinstance(statement, cst.ImportFrom) and statement.relative:
+        package = here.split(".")[: -len(statement.relative)]
+        full = ".".join([*package, *([edits.dotted(statement.module)] if statement.module else [])])
+        node = node.with_changes(body=[statement.with_changes(relative=[], module=cst.parse_expression(full))])
+    return cst.Module([node]).code
+
+
+def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], own: str) -> str:
+    """The file without what moved: it imports it, in the place of the first, and asks no more for what only that used."""
+    gone = {statement.number for statement in moving}
+    left = [one for one in module.statements if one.number not in gone]
+    used = {name for one in left if not one.is_import for name in one.uses}
+    exported = {name for one in left for name in ("__all__",) if name in one.binds}
+    bound = sorted({name for statement in moving for name in statement.binds})
+    asked = _asked_elsewhere(broken.sources, file, broken.module_of(file))
+    kept = [name for name in bound if name in used or name in asked] or bound
+    unused = not any(name in used for name in kept)
+    was_used = {name for statement in moving for name in statement.uses} - used - asked
+    body = []
+    for number, node in enumerate(module.tree.body):
+        if number in gone:
+            continue
+        if module.statements[number].is_import and not exported:
+            node = _without_names(node, was_used)
+            if node is None:
+                continue
+        body.append((number, node))
+    at = max(
+        (number for number, node in body if number < min(gone) and module.statements[number].is_import), default=None
+    )
+    statement = f"from {own} import {', '.join(kept)}" + "  # noqa: F401" * unused
+    new = cst.parse_statement(statement)
+    position = next((n + 1 for n, (number, _) in enumerate(body) if number == at), None)
+    if position is None:
+        position = next((n for n, (number, _) in enumerate(body) if number > min(gone)), len(body))
+    nodes = [node for _, node in body]
+    if nodes and 0 in gone | {number for number in range(len(module.tree.body)) if number not in dict(body)}:
+        nodes[0] = nodes[0].with_changes(leading_lines=_comments(nodes[0]))
+    return module.tree.with_changes(body=[*nodes[:position], new, *nodes[position:]]).code
+
+
+def _asked_elsewhere(sources: Mapping[str, str], file: str, name: str) -> set[str]:
+    """The names that other files ask this module for, as its attributes or in an import."""
+    leaf, found = re.escape(name.rpartition(".")[2]), set()
+    for other, text in sources.items():
+        if other == file:
+            continue
+        found |= set(re.findall(rf"\b{leaf}\.(\w+)", text))
+        for listed in re.findall(rf"from\s+[\w.]*\b{leaf}\s+import\s+\(?([^)\n]*)", text):
+            found |= set(re.findall(r"\w+", listed))
+    return found
+
+
+def _without_names(node: cst.SimpleStatementLine, names: set[str]) -> cst.SimpleStatementLine | None:
+    """An import statement without these names; None where none is left."""
+    statement = node.body[0]
+    if isinstance(statement.names, cst.ImportStar) or len(node.body) > 1:
+        return node
+    kept = [alias for alias in statement.names if bound_name(alias) not in names]
+    if len(kept) == len(statement.names):
+        return node
+    return only(node, kept) if kept else None

@@ -1,0 +1,96 @@
+"""A build that fails, with what is known of it; and a change that may cure it, before it is tried."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ...diagnose.case import Fault
+from ...diagnose.pair import Finding
+from ...incident.model import Incident
+from ...incident.source import module_name
+from ...trace.trace import Trace
+from ...trace.values import Conflict, Registration
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A change, as an experienced person would try it.
+
+    :ivar says: what it does and why it should cure, as a sentence
+    :ivar edits: file to its whole new text; None removes the file
+    :ivar env, path, startup: what is set otherwise in the incident file, as in a fix of it
+    :ivar last: tried only where nothing else holds: it takes something away, or mends less than it should
+    :ivar steps: how many changes it grew from, for errors behind one another
+    """
+
+    name: str
+    says: str
+    edits: dict[str, str | None] = field(default_factory=dict)
+    env: dict[str, str | None] = field(default_factory=dict)
+    path: list[str] | None = None
+    startup: list[dict[str, str]] | None = None
+    last: bool = False
+    steps: int = 1
+
+    @property
+    def changes_something(self) -> bool:
+        return bool(self.edits or self.env or self.path or self.startup)
+
+    def after(self, first: "Candidate") -> "Candidate":
+        """Both changes as one; the sources of this one were those that ``first`` gave."""
+        return replace(
+            self,
+            name=f"{first.name}+{self.name}",
+            says=f"{first.says} {self.says}",
+            edits={**first.edits, **self.edits},
+            env={**first.env, **self.env},
+            path=self.path or first.path,
+            startup=self.startup or first.startup,
+            steps=first.steps + 1,
+        )
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A build that fails, and what is known of it.
+
+    :ivar sources: path to text of every file of the application that can be read as text
+    :ivar agrees: of two definitions the one that the migrations agree with, ``first`` or ``second``; None: they do not tell
+    :ivar failing: paths of HTTP checks that were answered 404
+    :ivar created: the tables that the revisions alone make, each with its columns
+    """
+
+    incident: Incident
+    trace: Trace
+    finding: Finding
+    conflict: Conflict | None
+    fault: Fault | None
+    sources: Mapping[str, str]
+    agrees: str | None = None
+    failing: tuple[str, ...] = ()
+    created: Mapping[str, list[dict]] = field(default_factory=dict)
+
+    @property
+    def pair(self) -> tuple[Registration, Registration] | None:
+        if self.conflict is not None and self.conflict.first is not None:
+            return self.conflict.first, self.conflict.second
+        return self.fault.pair if self.fault is not None else None
+
+    def module_of(self, file: str) -> str:
+        ran = next(
+            (import_.module for import_ in self.trace.imports if import_.application and import_.file == file), None
+        )
+        named = module_name(file, self.incident.app.path)
+        return ran if ran and not ran.startswith("__") else named
+
+    def sites(self, *roles: str):
+        return [place for place in (self.fault.places if self.fault else ()) if not roles or place.role in roles]
+
+
+def strings(text: str) -> list[tuple[int, str]]:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return []
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [(node.lineno, node.value) for node in nodes]

@@ -1,0 +1,158 @@
+"""One file that is executed twice: under two names, as the program, by a reload or by its path."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from ...incident.model import Incident
+from . import edits, edits_of_imports, edits_of_loaders
+from .broken import Broken, Candidate, strings
+
+
+def one_spelling(broken: Broken) -> Iterator[Candidate]:
+    """Two names for one file: ask for it by one of them everywhere, that which fewer statements have to change for."""
+    prefixes = _two_names(broken)
+    if prefixes is None:
+        return
+    counted = Counter()
+    for text in broken.sources.values():
+        for prefix in prefixes:
+            counted[prefix] += len(re.findall(rf"(?:from|import)\s+{re.escape(prefix)}\b", text))
+    named = " ".join(step.text for step in broken.incident.startup)
+    for old, new in sorted([prefixes, prefixes[::-1]], key=lambda pair: (f"{pair[0]}." in named, counted[pair[0]])):
+        changed = {
+            file: renamed
+            for file, text in broken.sources.items()
+            if file.endswith(".py") and (renamed := edits.rename_module(text, old, new)) is not None
+        }
+        startup = _renamed_steps(broken.incident, old, new)
+        if changed or startup:
+            says = f"Ask for {old} as {new} everywhere: then the file has one module name, and is executed once."
+            yield Candidate(f"import-as-{new}", says, changed, startup=startup)
+
+
+def _two_names(broken: Broken) -> tuple[str, str] | None:
+    """What the two module names of a file begin with: of the definitions, else of the first file that ran under two."""
+    if broken.pair is not None:
+        pairs = [tuple(one.frame.module or "" for one in broken.pair)]
+    else:
+        ran: dict[tuple, str] = {}
+        bodies = [body for body in broken.trace.imports if body.application and body.real and body.how == "import"]
+        pairs = [(ran.setdefault((body.process, body.real), body.module), body.module) for body in bodies]
+    for one, other in pairs:
+        if one != other and not one.startswith("__") and not other.startswith("__"):
+            return _prefixes(one, other)
+    return None
+
+
+def _prefixes(one: str, other: str) -> tuple[str, str] | None:
+    """What two names of one module begin with, without the parts at their ends that are the same; but each with one of those."""
+    a, b = one.split("."), other.split(".")
+    alike = 0
+    while alike < min(len(a), len(b)) and a[-1 - alike] == b[-1 - alike]:
+        alike += 1
+    cut = max(alike - 1, 0)
+    a, b = a[: len(a) - cut], b[: len(b) - cut]
+    return None if a == b else (".".join(a), ".".join(b))
+
+
+def _renamed_steps(incident: Incident, old: str, new: str) -> list[dict[str, str]] | None:
+    steps = [{step.kind: re.sub(rf"(?<![\w.]){re.escape(old)}(?=[.:])", new, step.text)} for step in incident.startup]
+    return steps if steps != [{step.kind: step.text} for step in incident.startup] else None
+
+
+def main_as_object(broken: Broken) -> Iterator[Candidate]:
+    """A program that is imported again by its own name: hand over the object in place of the name."""
+    file, name = _program(broken)
+    text = broken.sources.get(file, "")
+    for line, value in strings(text):
+        module, colon, attribute = value.partition(":")
+        if colon and module == name and attribute.isidentifier():
+            new = edits.replace_string_by_name(text, line, value, attribute)
+            if new is not None:
+                says = f"Hand over {attribute} itself in {file}:{line}, not its name: then {name} is not imported a second time."
+                yield Candidate("hand-over-the-object", says, {file: new})
+
+
+def _program(broken: Broken) -> tuple[str, str]:
+    """The file that runs as the program, and the name by which it is imported again; "" where they are not known."""
+    if broken.pair is not None:
+        both = [(one.site.file, one.frame.module or "") for one in broken.pair]
+    else:
+        both = [(place.file, place.module or "") for place in broken.sites("first", "second")]
+    main = next((file for file, module in both if module.startswith("__")), "")
+    return main, next((module for _, module in both if not module.startswith("__")), "")
+
+
+def main_by_name(broken: Broken) -> Iterator[Candidate]:
+    """A program that is imported again by its own name: make the program's module known by that name, above all imports."""
+    file, name = _program(broken)
+    text = broken.sources.get(file)
+    if text is None or not name:
+        return
+    new = text if re.search(r"^import sys$", text, re.M) else edits_of_imports.add_import_first(text, "import sys")
+    first_line = f'sys.modules.setdefault("{name}", sys.modules[__name__])'
+    new = new and edits_of_imports.insert_after_import(new, "sys", first_line)
+    if new is not None:
+        says = f"Make the program known as {name} before anything imports it by that name: it is then found, and not executed again."
+        yield Candidate("known-by-its-name", says, {file: new}, last=True)
+
+
+def no_reload(broken: Broken) -> Iterator[Candidate]:
+    """A module that is executed again: take the reload out, or what takes it out of ``sys.modules``."""
+    first, second = broken.pair
+    for registration in (second, first):
+        for frame in reversed(registration.chain):
+            text = broken.sources.get(frame.file) if frame.application else None
+            if text is None or frame.file == registration.site.file:
+                continue
+            lines = text.splitlines()
+            for line in range(frame.line, max(0, frame.line - 12), -1):
+                source = lines[line - 1] if line <= len(lines) else ""
+                if re.search(r"\breload\(|sys\.modules\.pop\(|del sys\.modules\[|run_path\(|exec_module\(", source):
+                    yield from _without(broken, frame.file, text, line, source)
+                    return
+
+
+def _without(broken: Broken, file: str, text: str, line: int, source: str) -> Iterator[Candidate]:
+    says = f"Take out {source.strip()} in {file}:{line}: what was imported stays, and nothing is defined twice."
+    if re.search(r"\breload\(", source):
+        new = edits.replace_call(text, line, "reload", lambda call: call.args[0].value)
+        if new is not None:
+            yield Candidate("without-reload", says, {file: new}, last=True)
+    removed = edits.remove_statement(text, line)
+    if removed is not None:
+        yield Candidate("without-second-execution", says, {file: removed}, last=True)
+
+
+def by_name(broken: Broken) -> Iterator[Candidate]:
+    """A file that is loaded by its path: import it by its name, so that ``sys.modules`` has it for all who ask."""
+    first, second = broken.pair
+    module = next((one.frame.module for one in (first, second) if "." in (one.frame.module or "")), None)
+    package = (module or "").rpartition(".")[0]
+    for frame in reversed(second.chain):
+        text = broken.sources.get(frame.file) if frame.application and package else None
+        new = text and edits_of_loaders.import_by_name(text, frame.line, package)
+        if new:
+            says = f"Import what {frame.function}() in {frame.file} loads by its path as {package}.NAME: a module that is there already is then taken, and not executed again."
+            yield Candidate("import-by-name", says, {frame.file: new})
+            return
+
+
+def package_of_tests(broken: Broken) -> Iterator[Candidate]:
+    """A folder above a package that is none itself: with an ``__init__.py`` a test runner finds the names that the application uses."""
+    longer, shorter = sorted((one.frame.module or "" for one in broken.pair), key=len, reverse=True)
+    file = broken.pair[0].site.file
+    if not longer.endswith("." + shorter):
+        return
+    stem = file.removesuffix(".py").removesuffix("/__init__")
+    root = stem.removesuffix(longer.replace(".", "/"))
+    missing = longer.removesuffix("." + shorter).split(".")
+    changed: dict[str, str | None] = {}
+    for depth in range(1, len(missing) + 1):
+        path = root + "/".join([*missing[:depth], "__init__.py"])
+        if path not in broken.sources:
+            changed[path] = f'"""The package {".".join(missing[:depth])}."""\n'
+    if changed:
+        says = f"Make {'.'.join(missing)} a package, with {', '.join(changed)}: test runner and application then have one name, {longer}, for the file."
+        yield Candidate("make-it-a-package", says, changed)

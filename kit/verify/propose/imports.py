@@ -1,0 +1,316 @@
+"""Imports that are missing, that fail, or that go in a circle."""
+
+import ast
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ...diagnose.case import Place
+from . import edits, edits_of_classes, edits_of_functions, edits_of_imports, edits_of_metadata
+from .broken import Broken, Candidate
+from .statements import Module, names_read, parsed
+
+
+def import_models(broken: Broken) -> Iterator[Candidate]:
+    """Model modules that ``env.py`` does not import: import them where it imports the others."""
+    files = [place.file for place in broken.sites("table", "first", "second")]
+    changed = imported_in_env(broken, files)
+    if changed is not None:
+        env, text = changed
+        says = f"Import {', '.join(dict.fromkeys(files))} in {env}: autogenerate and check then see their tables."
+        yield Candidate("import-in-env", says, {env: text})
+    yield from _declared_too(broken, changed)
+
+
+def _declared_too(broken: Broken, imported: tuple[str, str] | None) -> Iterator[Candidate]:
+    """Tables that a revision makes and no model has: declare them as the revision does, beside the models that are imported."""
+    env = imported[0] if imported is not None else env_of(broken.sources)
+    text = imported[1] if imported is not None else broken.sources.get(env or "", "")
+    target = edits_of_metadata.target_of(text)
+    base = (target or "").partition(".")[0]
+    home = next(
+        (n.module for n in parsed(text).body if isinstance(n, ast.ImportFrom) and base in {a.name for a in n.names}),
+        None,
+    )
+    owner = (
+        next((f for f in broken.sources if f.endswith(".py") and broken.module_of(f) == home), None) if home else None
+    )
+    changed: dict[str, str | None] = {}
+    for place in broken.sites("made by a migration, in no model") if owner else ():
+        table = re.sub(r"\W", "_", place.name or "table")
+        file = posixpath.join(posixpath.dirname(owner), f"{table}.py")
+        columns = broken.created.get(place.name or "", ())
+        asked = f"from {home} import {base}"
+        own = edits_of_metadata.table_of_columns(place.name or "", columns, target, asked) if columns else None
+        if own is None or file in broken.sources:
+            return
+        changed[file] = own
+        statement = f"import {'.'.join([*home.split('.')[:-1], table])}  # noqa: F401"
+        text = edits.add_import(text, statement, after=lambda asked: asked.split(".")[0] == home.split(".")[0]) or text
+    if changed:
+        names = ", ".join(place.name or "" for place in broken.sites("made by a migration, in no model"))
+        says = (
+            f"Import in {env} the models that it misses, and declare {names} as the revision makes it: no model has it. "
+            "Whether it is still wanted is for you to decide; nothing is dropped."
+        )
+        yield Candidate("import-and-declare", says, {**changed, env: text})
+
+
+def imported_in_env(broken: Broken, files: Iterable[str]) -> tuple[str, str] | None:
+    """Alembic's ``env.py`` with an import of each of these files beside its others: its path and new text."""
+    files = [file for file in dict.fromkeys(files) if file in broken.sources]
+    env = env_of(broken.sources)
+    if env is None or not files:
+        return None
+    text = broken.sources[env]
+    top = {broken.module_of(file).split(".")[0] for file in files}
+    for file in files:
+        statement = f"import {broken.module_of(file)}  # noqa: F401"
+        text = edits.add_import(text, statement, after=lambda asked: asked.split(".")[0] in top) or text
+    return env, text
+
+
+def env_of(sources: Mapping[str, str]) -> str | None:
+    """The path of Alembic's ``env.py``."""
+    named = (file for file in sorted(sources) if posixpath.basename(file) == "env.py")
+    return next((file for file in named if "target_metadata" in sources[file]), None)
+
+
+def import_class(broken: Broken) -> Iterator[Candidate]:
+    """A class that a relationship names and nobody imported: import it in its package's face, or beside the relationship's module."""
+    missing = [
+        place for place in broken.sites() if place.role in ("class", "definition", "defined", "second")
+    ] or broken.sites()[-1:]
+    asking = [place for place in broken.sites() if place not in missing] or broken.sites()[:1]
+    for place in missing[:1]:
+        module = broken.module_of(place.file)
+        package = posixpath.join(posixpath.dirname(place.file), "__init__.py")
+        if package in broken.sources and "." in module:
+            statement = f"from . import {module.rpartition('.')[2]}  # noqa: F401"
+            new = edits.add_import(broken.sources[package] or "", statement)
+            if new is not None:
+                says = f"Import {module} in {package}: whoever imports a model of the package then has them all."
+                yield Candidate("import-in-package", says, {package: new})
+        for other in asking[:1]:
+            text = broken.sources.get(other.file)
+            if text is not None and other.file != place.file:
+                new = text.rstrip("\n") + f"\n\n\nimport {module}  # noqa: E402, F401\n"
+                says = (
+                    f"Import {module} at the end of {other.file}: the class is then there when its name is looked up."
+                )
+                yield Candidate("import-beside", says, {other.file: new})
+
+
+def break_cycle(broken: Broken) -> Iterator[Candidate]:
+    """Modules that import each other: put the name that both need into a module of its own, or import it where it is used."""
+    places = [place for place in broken.sites() if place.file in broken.sources]
+    yield from unknotted(broken, places)
+
+
+def first_import_succeeds(broken: Broken) -> Iterator[Candidate]:
+    """A module whose first import failed half way: mend what it failed of, so that nobody imports it again."""
+    file, at = broken.pair[0].site.file, broken.pair[1].at
+    failed = [b for b in broken.trace.imports if b.error is not None and b.file == file and (b.ended or 0) <= at]
+    if not failed:
+        return
+    frames = [frame for frame in failed[0].error.frames if frame.application and frame.function == "<module>"]
+    places = [Place.of("asks", frame) for frame in frames if frame.file in broken.sources]
+    inner = [place for place in places if place.file == file] or places[:1]
+    if "ImportError" in failed[0].error.type:
+        yield from unknotted(broken, places)
+    for place in inner:
+        yield from _when_needed(broken, place)
+
+
+def _when_needed(broken: Broken, place: Place) -> Iterator[Candidate]:
+    text = broken.sources.get(place.file)
+    bound = text and Module(text).at(place.line)
+    new = text and edits_of_functions.when_needed(text, place.line)
+    if (
+        not new
+        or not bound
+        or any(
+            _asks(t, broken.module_of(place.file), bound.binds) for f, t in broken.sources.items() if f != place.file
+        )
+    ):
+        return
+    names = ", ".join(sorted(bound.binds))
+    says = f"Take {names} in {place.file} where it is used, and not while the module is imported: the import then succeeds without it."
+    yield Candidate(f"{names}-when-needed".replace(", ", "-"), says, {place.file: new})
+
+
+def _asks(text: str, module: str, names: Iterable[str]) -> bool:
+    """Does a source import one of the names from a module?"""
+    for node in ast.walk(parsed(text)):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and node.module
+            and module.endswith(node.module)
+            and {a.name for a in node.names} & set(names)
+        ):
+            return True
+    return False
+
+
+def unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
+    """For the import statements of a cycle: the name apart, the import where it is used, or at the end."""
+    for place in places:
+        text = broken.sources[place.file]
+        asked = _import_at(text, place.line)
+        if asked is None or len(asked[1]) != 1:
+            continue
+        module, (name,) = asked
+        owner = next(
+            (file for file in broken.sources if file.endswith(".py") and broken.module_of(file) == module), None
+        )
+        made = owner and _simple_binding(broken.sources[owner], name)
+        if made:
+            yield from _own_module(broken, owner, module, name, made)
+    for place in places:
+        yield from _when_needed(broken, place)
+    for place in places:
+        text = broken.sources[place.file]
+        new = edits_of_imports.move_import_to_end(text, place.line)
+        if new is not None:
+            says = f"Import at the end of {place.file} what line {place.line} asks for: by then all that the other module needs is bound."
+            yield Candidate("import-at-the-end", says, {place.file: new}, last=True)
+
+
+def _import_at(text: str, line: int) -> tuple[str, list[str]] | None:
+    try:
+        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom) and node.lineno == line]
+    except (SyntaxError, ValueError):
+        return None
+    return (nodes[0].module or "", [alias.name for alias in nodes[0].names]) if nodes and not nodes[0].level else None
+
+
+@dataclass(frozen=True)
+class _Binding:
+    """``name = Library()`` at the top level, and how it is made in a module of its own.
+
+    :ivar line: its first line
+    :ivar statement: what the module of its own says
+    :ivar needed: the import statements that this needs
+    :ivar later: what stays in its place, where only a part of it can be moved
+    """
+
+    line: int
+    statement: str
+    needed: tuple[str, ...]
+    later: str | None = None
+
+
+def _simple_binding(text: str, name: str) -> _Binding | None:
+    """The binding of a name, by names that are imported only; an extension that is given the application gets it later."""
+    tree, imports = parsed(text), {}
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            imports |= {(alias.asname or alias.name).split(".")[0]: (node, alias) for alias in node.names}
+    for node in tree.body:
+        if not isinstance(node, ast.Assign) or [ast.unparse(target) for target in node.targets] != [name]:
+            continue
+        used, later = names_read(node.value), None
+        statement = ast.get_source_segment(text, node) or ast.unparse(node)
+        if not used <= set(imports):
+            call = node.value
+            plain = (
+                isinstance(call, ast.Call)
+                and len(call.args) == 1
+                and isinstance(call.args[0], ast.Name)
+                and not call.keywords
+            )
+            if not plain or not names_read(call.func) <= set(imports):
+                return None
+            used = names_read(call.func)
+            statement, later = f"{name} = {ast.unparse(call.func)}()", f"{name}.init_app({call.args[0].id})"
+        lines = []
+        for part in sorted(used):
+            asked, alias = imports[part]
+            only = (
+                ast.ImportFrom(asked.module, [alias], asked.level)
+                if isinstance(asked, ast.ImportFrom)
+                else ast.Import([alias])
+            )
+            lines.append(ast.unparse(ast.fix_missing_locations(only)))
+        return _Binding(node.lineno, statement, tuple(lines), later)
+    return None
+
+
+def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Binding) -> Iterator[Candidate]:
+    folder = posixpath.dirname(owner)
+    called = made.statement.rstrip().endswith(")") and "(" in made.statement.partition("=")[2].lstrip(" (")
+    names = ("extensions" if called else name.lower(), f"{name.lower()}_only")
+    file = next((f for one in names if (f := posixpath.join(folder, f"{one}.py")) not in broken.sources), None)
+    if file is None:
+        return
+    package = module if posixpath.basename(owner) == "__init__.py" else module.rpartition(".")[0]
+    own = f"{package}.{posixpath.basename(file)[:-3]}".lstrip(".")
+    head = "\n".join(made.needed) + "\n\n" * bool(made.needed)
+    changed: dict[str, str | None] = {file: f"{head}{made.statement}\n"}
+    asked, text = f"from {own} import {name}", broken.sources[owner]
+    left = edits.replace_statement(text, made.line, made.later or asked)
+    if left is not None and made.later is not None:
+        left = edits.add_import(left, asked, after=lambda one: one.split(".")[0] == own.split(".")[0])
+    if left is None:
+        return
+    changed[owner] = edits_of_classes.without_unused_imports(left, text)
+    for other, source in broken.sources.items():
+        if (
+            other.endswith(".py")
+            and other != owner
+            and (new := edits_of_imports.import_from(source, module, name, own))
+        ):
+            changed[other] = new
+    says = f"Make {name} in a module of its own, {file}, and import it from there: then neither module needs the other while it is being executed."
+    yield Candidate(f"own-module-for-{name}", says, changed)
+
+
+def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
+    """An import that fails, and that somebody swallows: ask for the name where it is, or by what it is called now."""
+    error = broken.fault.error
+    match = re.search(
+        r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'", error.text if error else ""
+    )
+    for place in broken.sites("raised") if match else ():
+        name, module = match.groups()
+        text = broken.sources.get(place.file, "")
+        for file, source in broken.sources.items():
+            own = file.endswith(".py") and broken.module_of(file) != module
+            if own and any(getattr(node, "name", None) == name for node in parsed(source).body):
+                new = edits_of_imports.import_from(text, module, name, broken.module_of(file))
+                if new:
+                    says = f"Import {name} in {place.file} from {broken.module_of(file)}, where it is defined; {module} has no such name."
+                    yield Candidate(f"import-from-{broken.module_of(file)}", says, {place.file: new})
+        for other in _called_now(broken, module, name):
+            new = edits_of_imports.import_as(text, module, name, other)
+            if new:
+                says = f"Import {other} of {module} as {name} in {place.file}: it is the only name there that nobody asks for, and has a word in common. Whether it is the same is for you to decide."
+                yield Candidate(f"import-{other}", says, {place.file: new})
+    if not match:
+        for place in broken.sites("raised"):
+            yield from _when_needed(broken, place)
+
+
+def _called_now(broken: Broken, module: str, name: str) -> list[str]:
+    """The one function or class of a module that nothing asks for and that shares a word with a name; empty where several do."""
+    file = next((file for file in broken.sources if file.endswith(".py") and broken.module_of(file) == module), None)
+    defined = [
+        n.name for n in parsed(broken.sources.get(file or "", "")).body if isinstance(n, ast.FunctionDef | ast.ClassDef)
+    ]
+    asked = " ".join(text for other, text in broken.sources.items() if other != file)
+    words = {word for word in name.lower().split("_") if len(word) > 2}
+    likely = [one for one in defined if words & set(one.lower().split("_")) and not re.search(rf"\b{one}\b", asked)]
+    return likely if len(likely) == 1 else []
+
+
+def on_the_path(broken: Broken) -> Iterator[Candidate]:
+    """A module that no folder on the path holds, and one of the application does: put that folder on the path."""
+    given = broken.incident.app.path
+    for place in broken.sites("asks"):
+        top = (place.name or "").partition(".")[0]
+        parts = [file.removesuffix(".py").split("/") for file in broken.sources if file.endswith(".py")]
+        folders = sorted({"/".join(one[: one.index(top)]) or "." for one in parts if top in one} - set(given))
+        if len(folders) == 1 and top:
+            says = f"Put the folder {folders[0]} on the path (PYTHONPATH): it holds {top}, which {place} asks for."
+            yield Candidate(f"path-{folders[0].replace('/', '-')}", says, path=[*given, folders[0]])

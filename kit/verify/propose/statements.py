@@ -1,0 +1,148 @@
+"""The statements at the top level of a module: what each binds and uses, and how some of them move to a module of their own."""
+
+import ast
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import libcst as cst
+from libcst.metadata import MetadataWrapper, PositionProvider
+
+from .edits import dotted
+
+_MOVABLE = (ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a module's body; ``number`` is its place in it, from 0.
+
+    :ivar node: None where it is no statement that Python of ours reads by itself
+    """
+
+    number: int
+    first: int
+    last: int
+    code: str
+    nodes: tuple[ast.stmt, ...]
+
+    @cached_property
+    def is_import(self) -> bool:
+        return bool(self.nodes) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in self.nodes)
+
+    @cached_property
+    def movable(self) -> bool:
+        return len(self.nodes) == 1 and isinstance(self.nodes[0], _MOVABLE)
+
+    @cached_property
+    def binds(self) -> frozenset[str]:
+        """The names that it binds in the module."""
+        return frozenset(name for node in self.nodes for name in bound_by(node))
+
+    @cached_property
+    def uses(self) -> frozenset[str]:
+        """The names that anything in it reads, annotations in quotes among them."""
+        return frozenset(name for node in self.nodes for name in names_read(node))
+
+
+def bound_by(node: ast.AST) -> set[str]:
+    """The names that a statement binds where it stands."""
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+    inner = [part for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)]
+    imports = [part for part in ast.walk(node) if isinstance(part, ast.Import | ast.ImportFrom)]
+    return {part.id for part in inner} | {name for part in imports for name in bound_by(part)}
+
+
+def names_read(node: ast.AST) -> set[str]:
+    """The names that a statement reads, also in quoted annotations."""
+    found = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
+    for part in ast.walk(node):
+        quoted = getattr(part, "annotation", None)
+        for text in ast.walk(quoted) if quoted is not None else ():
+            if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                found |= {
+                    name.id for tree in parsed(text.value).body for name in ast.walk(tree) if isinstance(name, ast.Name)
+                }
+    return found
+
+
+def parsed(text: str) -> ast.Module:
+    """The text as a tree; an empty one where it is no Python."""
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return ast.Module([], [])
+
+
+class Module:
+    """A source, as its top-level statements.
+
+    :raises ValueError: it is no Python that LibCST reads
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            wrapper = MetadataWrapper(cst.parse_module(text))
+        except (cst.ParserSyntaxError, RecursionError) as error:
+            raise ValueError(str(error)) from None
+        self.tree, places = wrapper.module, wrapper.resolve(PositionProvider)
+        self.statements = []
+        for number, node in enumerate(self.tree.body):
+            place, code = places[node], self.tree.code_for_node(node)
+            nodes = tuple(parsed(code).body)
+            decorators = getattr(node, "decorators", ())
+            first = min([place.start.line, *(places[decorator].start.line for decorator in decorators)])
+            self.statements.append(Statement(number, first, place.end.line, code, nodes))
+
+    def at(self, line: int) -> Statement | None:
+        """The statement that a line stands in."""
+        return next((one for one in self.statements if one.first <= line <= one.last), None)
+
+    def binding(self, name: str) -> Statement | None:
+        """The last statement that binds a name."""
+        return next((one for one in reversed(self.statements) if name in one.binds), None)
+
+    def closed(self, wanted: Iterable[Statement]) -> list[Statement] | None:
+        """The statements with all that they need of the same module, imports left out; None where that cannot be moved."""
+        found = {statement.number: statement for statement in wanted}
+        open_ = list(found.values())
+        while open_:
+            for name in open_.pop().uses:
+                needed = [one for one in self.statements if name in one.binds and not one.is_import]
+                for one in needed:
+                    if not one.movable or len(needed) > 1:
+                        return None  # bound under a condition, or more than once
+                    if one.number not in found:
+                        found[one.number] = one
+                        open_.append(one)
+        return [found[number] for number in sorted(found)]
+
+    def imports_for(self, names: Iterable[str]) -> dict[int, list[cst.ImportAlias]]:
+        """Number of an import statement to its aliases that bind one of the names."""
+        names, found = set(names), {}
+        for statement in self.statements:
+            if statement.is_import and statement.binds & names:
+                node = self.tree.body[statement.number].body[0]
+                if isinstance(node.names, cst.ImportStar):
+                    continue
+                found[statement.number] = [alias for alias in node.names if bound_name(alias) in names]
+        return found
+
+
+def bound_name(alias: cst.ImportAlias) -> str:
+    return alias.asname.name.value if alias.asname else dotted(alias.name).partition(".")[0]
+
+
+def only(node: cst.SimpleStatementLine, aliases: list[cst.ImportAlias]) -> cst.SimpleStatementLine:
+    """An import statement with these of its aliases."""
+    kept = [*aliases[:-1], aliases[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
+    statement = node.body[0].with_changes(names=kept)
+    if len(kept) < len(node.body[0].names) and isinstance(statement, cst.ImportFrom) and statement.lpar:
+        code = cst.Module([cst.SimpleStatementLine([statement.with_changes(lpar=None, rpar=None)])]).code
+        if len(code) < 88:
+            plain = [alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in kept]
+            statement = statement.with_changes(names=plain, lpar=None, rpar=None)
+    return node.with_changes(body=[statement])
