@@ -109,7 +109,6 @@ try:
 except ImportError:  # an interpreter without the accelerator
     _quote = _plain_quote
 import gc as _gc
-
 import mmap as _mmap
 
 _counts = _gc.get_count()
