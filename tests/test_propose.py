@@ -8,14 +8,20 @@ from functools import cache
 import pytest
 from miniatures import APPLICATIONS, judged
 
+from kit.base.redact import redact
+from kit.base.scan import kinds_in
 from kit.diagnose.case import Place
 from kit.diagnose.experiments import patch_of
-from kit.verify.propose import edits, imports
+from kit.verify.propose import Proposal, Proposals, apart, edits, imports
 from kit.verify.propose.broken import Broken
 from kit.verify.propose.candidates import UNSAFE, candidates_for
 from kit.verify.propose.edits_of_functions import when_needed
+from kit.verify.propose.edits_of_loggers import keep_in_dictionary
 from kit.verify.propose.edits_of_versions import respell
 from kit.verify.propose.maskers import maskers
+from kit.verify.propose.search import nothing_lost
+from kit.verify.verification import Attempt, FixResult, Verification
+from kit.views.report import postmortem_report
 
 
 def test_an_import_is_renamed_wherever_a_module_is_asked_for_and_the_form_stays():
@@ -201,3 +207,67 @@ def test_a_call_that_the_newer_line_has_not_is_respelled_where_both_take_it():
     )
     assert "text('SELECT 1')" in respell("c.execute('SELECT 1')\n", 1)
     assert respell("x = engine.begin()\n", 1) is None
+
+
+def test_the_postmortems_json_holds_what_its_page_proposes():
+    incident, diagnosis = judged("metadata-is-reserved")
+    trace = diagnosis.looked.trace
+    verification = Verification(Attempt("control", (), trace, (), True), True, (), ())
+    result = FixResult("rename-reserved", None, (), "cures", "every check holds", (), trace)
+    proposals = Proposals("metadata-is-reserved", True, (Proposal("rename-reserved", "says", "", {}, result),), 3)
+    reported = postmortem_report(incident, verification, diagnosis, proposals)
+    assert [proposal["name"] for proposal in reported["proposals"]] == ["rename-reserved"]
+    assert "proposals" not in postmortem_report(incident, verification, diagnosis)
+
+
+def test_loggers_that_a_dictionary_disables_are_kept():
+    text = 'dictConfig({\n    "version": 1,\n    "handlers": {},\n})\n'
+    assert '"disable_existing_loggers": False' in keep_in_dictionary(text, 1)
+    assert keep_in_dictionary('dictConfig({"version": 1, "disable_existing_loggers": True})\n', 1) == (
+        'dictConfig({"version": 1, "disable_existing_loggers": False})\n'
+    )
+
+
+def test_a_large_source_that_is_no_python_takes_nothing_from_the_rest():
+    broken = dataclasses.replace(
+        _broken("alias-two-module-names"),
+        sources={**_broken("alias-two-module-names").sources, "old.py": "print 'lending'\nimport src.lending"},
+    )
+    assert [candidate.name for candidate in candidates_for(broken)][:1] == ["import-as-lending"]
+
+
+def test_the_place_of_the_scratch_databases_password_is_shown_and_a_password_is_not():
+    url = "postgresql://{database_user}:{database_password}@{database_host}/x"
+    assert redact(url) == url and not kinds_in(url)
+    assert "hunter22" not in redact("postgresql://shop:hunter22@db/x") and kinds_in("postgresql://shop:hunter22@db/x")
+
+
+def test_models_that_move_keep_how_their_annotations_are_read():
+    sources = {
+        "shop/db.py": "Base = object\n",
+        "shop/main.py": "from __future__ import annotations\n\nfrom typing import TYPE_CHECKING\n\nfrom shop.db import Base\n\n"
+        "if TYPE_CHECKING:\n    from shop.parts import Part\n\n\nclass Parcel(Base):\n    part: Part\n\n\nprint(Parcel)\n",
+    }
+    broken = dataclasses.replace(_broken("main-module-imported-again"), sources=sources)
+    own, edited = apart.moved(broken, "shop/main.py", {11})
+    assert own == "shop/models.py"
+    assert edited[own].startswith("from __future__ import annotations\n")
+    assert "if TYPE_CHECKING:\n    from shop.parts import Part\n" in edited[own] and "from typing import" in edited[own]
+    assert "from shop.models import Parcel" in edited["shop/main.py"]
+
+
+def test_a_change_after_which_a_table_is_defined_no_more_breaks():
+    trace = judged("metadata-is-reserved")[1].looked.trace
+    result = FixResult("remove", None, (), "cures", "every check holds", (), trace)
+    assert nothing_lost(result, trace).verdict == "cures"
+    gone = dataclasses.replace(result, trace=dataclasses.replace(trace, registrations=trace.registrations[1:]))
+    lost = nothing_lost(gone, trace)
+    assert lost.verdict == "breaks" and trace.registrations[0].table in lost.because
+
+
+@pytest.mark.slow
+def test_on_request_it_is_shown_what_maskers_hide(kit):
+    answer = kit("propose", "tests/applications/association-table-and-class", "--show-maskers", "--json")
+    shown = {masker["name"]: masker["verdict"] for masker in answer.json["maskers"]}
+    assert shown and "cures" not in shown.values()
+    assert not set(shown) & {proposal["name"] for proposal in answer.json["proposals"]}

@@ -30,11 +30,16 @@ def new_lines(written: Written) -> list[str]:
         lines.append(f"reproduced: {written.best.shows if written.best else ''}")
     elif written.reproduced is None:
         lines.append("nothing was run: the file is a proposal from reading alone; --run tries it")
+    elif written.expected:
+        lines.append("not reproduced: no trial shows the log's error")
+    elif written.best is not None and written.best.up:
+        lines.append(f"not reproduced: it starts, {written.best.shows}")
     else:
-        lines.append(
-            "not reproduced: no trial shows " + ("the log's error" if written.expected else "that anything fails")
-        )
-    lines += [f"  {sentence}" for sentence in written.not_found]
+        lines.append("not reproduced: no trial shows a failure of the application's own")
+    lines += [
+        f"  not found: {sentence}" if number == 0 else f"  {sentence}"
+        for number, sentence in enumerate(written.not_found)
+    ]
     shown, python = shlex.quote(_shown(written.file.parent)), _started_by()
     lines += ["next:", f"  {python} -m kit postmortem {shown}     its page"]
     lines += [f"  {python} -m kit reproduce {shown}      once more, step by step"]

@@ -41,7 +41,8 @@ mapped   a class was mapped to a table, its mapper whole
 behind   only in a run that goes on past failures: an exception that such a run went past
 entry    something took a name in a registry (``r``: metric, blueprint, endpoint, task, route, include, mount, schema,
          model): ``i`` the registry's number, ``key`` the name, ``o`` the object's number, ``at`` and ``name`` where it is
-         defined, ``more``: methods of a route, rule and methods of an endpoint; ``blueprint made``: one was constructed
+         defined, ``more``: methods of a route, rule and methods of an endpoint; ``blueprint made`` and ``route made``: it was
+         constructed
 silenced ``logging.config`` is about to disable these ``loggers``, for they are there already
 record   a record of the level warning or above that carries an exception, or any of a logger that is disabled (``lost``)
 guard    a guard of the probe's own is in place: its ``name``
@@ -371,6 +372,9 @@ def _see_body(number, code, namespace, frame, main):
     else:
         how, frame = _how(frame)
         within, via = _walk(frame)
+        if name in _declared and how == "import":
+            declared = _declaration(name, frame)
+            via += [] if declared is None else [declared]
     more = ""
     if not main:
         more = ',"th":' + _json(_thread_name())
@@ -790,9 +794,11 @@ def _wide_statement(importer, at):
     index, before = _argument(raw, at)
     names, earlier = _argument(raw, before)
     dots, _ = _argument(raw, earlier)
-    if earlier >= 0 and raw[earlier] == raw[before]:  # a constant; from 3.14 on a small number by itself
-        dots = consts[dots] if dots < len(consts) else 0
-    return consts[names] if 0 <= names < len(consts) else None, dots, importer.names[index]
+    # From 3.14 on a small number stands by itself; from 3.15 on None does.
+    names = consts[names] if before >= 0 and raw[before] == _LOAD_CONST else None
+    if earlier >= 0 and raw[earlier] == _LOAD_CONST:
+        dots = consts[dots]
+    return names, dots, importer.names[index >> _LAZINESS]
 
 
 def _argument(raw, at):
@@ -806,8 +812,68 @@ def _argument(raw, at):
     return value, back
 
 
+class _AtLazyImport:
+    """Acts when Python, from 3.15 on, looks up how to call ``__lazy_import__``: where a ``lazy import`` stands, before it is used."""
+
+    __slots__ = ("plain",)
+
+    def __init__(self, plain):
+        self.plain = plain
+
+    def __get__(self, door, owner=None):
+        _see_declaration()
+        return self.plain
+
+
+_declared = {}  # name of a module -> where it is declared lazily: [(file, [place, line]), ...]
+
+
+@_quietly
+def _see_declaration():
+    frame = _getframe(2)
+    while frame.f_globals is _own:
+        frame = frame.f_back
+    importer, more = _body, ""
+    if importer.frame is not frame:
+        importer, more = _see_importer(importer, frame)
+    if importer is None:
+        return
+    at = frame.f_lasti
+    if at not in importer.seen:
+        importer.seen.add(at)
+        _see_statement(importer, frame, at, more)
+    found = _wide_statement(importer, at)
+    if found is None:
+        return
+    names, dots, to = found
+    if dots:
+        package = frame.f_globals.get("__package__") or ""
+        to = ".".join(package.split(".")[: -(dots - 1) or None] + ([to] if to else []))
+    parts = to.split(".")
+    modules = [".".join(parts[: size + 1]) for size in range(len(parts))]
+    modules += [to + "." + name for name in names or ()]
+    where = frame.f_code.co_filename, [int(importer.place), frame.f_lineno or 0]
+    for name in modules:
+        if where not in _declared.setdefault(name, []):
+            _declared[name].append(where)
+
+
+def _declaration(name, frame):
+    """Where the import is declared that the first use of a name, in a frame, has Python carry out; None where it is none of these."""
+    used = None if frame is None else frame.f_back
+    if used is None or used.f_globals.get("__name__") == "importlib":
+        return None
+    raw, at = used.f_code.co_code, used.f_lasti
+    while at >= 0 and raw[at] == _EXTENDED_ARG:
+        at += 2
+    if at >= 0 and raw[at] == _IMPORT_NAME:
+        return None
+    declared = _declared[name]
+    return next((place for file, place in declared if file == used.f_code.co_filename), declared[0][1])
+
+
 def _open_import_door():
-    global _plain_import, _IMPORT_NAME, _EXTENDED_ARG
+    global _plain_import, _IMPORT_NAME, _EXTENDED_ARG, _LOAD_CONST, _LAZINESS
     import builtins
 
     # opcode.py would be one more entry in sys.modules: ask what the compiler makes of these instead.
@@ -827,6 +893,21 @@ def _open_import_door():
         *a, b = c  # its one argument is the names behind the star times 256
 
     (_EXTENDED_ARG,) = set(many.__code__.co_code[::2]) - set(few.__code__.co_code[::2])
+
+    def names():
+        import a  # noqa: F401
+        from b import c  # noqa: F401
+
+    raw = names.__code__.co_code
+    second = raw.rindex(bytes((_IMPORT_NAME,)), 0, len(raw) - 2)
+    second -= second % 2
+    _LOAD_CONST = raw[second - 2]
+    # How many low bits of an import statement's argument say whether it is lazy: the rest is the number of a name, here 1.
+    _LAZINESS = raw[second + 1].bit_length() - 1
+    lazy = getattr(builtins, "__lazy_import__", None)
+    if lazy is not None:
+        door = {"__call__": _AtLazyImport(lazy), "__name__": "__lazy_import__", "__qualname__": "__lazy_import__"}
+        builtins.__lazy_import__ = type("_LazyImportDoor", (), {**door, "__module__": "builtins"})()
     _plain_import = builtins.__import__
     builtins.__import__ = _ImportDoor()
 
@@ -1419,13 +1500,28 @@ def _read_route(names):
     return router, path, names["endpoint"], sorted(map(str, methods))
 
 
+def _read_routes(names):
+    """The routes and mounts that a router is made with, in a list."""
+    for route in names.get("routes") or ():
+        endpoint, app = getattr(route, "endpoint", None), getattr(route, "app", None)
+        path = getattr(route, "path", None)
+        if type(path) is str and endpoint is not None:
+            yield names["self"], path, endpoint, sorted(map(str, getattr(route, "methods", None) or ()))
+        elif type(path) is str and app is not None:
+            yield names["self"], path, getattr(app, "router", app), None
+
+
+def _read_own_route(names):
+    return None, names["path"], names["endpoint"], None
+
+
 def _read_include(names):
     router = names["self"]
     return router, str(getattr(router, "prefix", "")) + str(names.get("prefix", "")), names["router"], None
 
 
 def _read_mount(names):
-    return names["self"], names["path"], names["app"], None
+    return names["self"], names["path"], getattr(names["app"], "router", names["app"]), None
 
 
 def _read_schema(names):
@@ -1460,6 +1556,8 @@ _REGISTRIES = {
     ),
     "starlette.routing": (
         ("route", "Router", "add_route", _read_route),
+        ("route", "Router", "__init__", _read_routes),
+        ("route made", "Route", "__init__", _read_own_route),
         ("mount", "Router", "mount", _read_mount),
     ),
     "fastapi.routing": (
@@ -1482,15 +1580,14 @@ def _entry_door(kind, read):
     @_quietly
     def see_entry(frame):
         found = read(frame.f_locals)
-        if found is None:
-            return
-        registry, key, thing, more = found
-        within, via = _walk(frame.f_back)
-        place = _place_of_thing(thing)
-        fields = {"th": _thread_name(), "more": more, "at": place and place[:2], "name": place and place[2]}
-        number = 0 if registry is None else _number_of_object(registry)
-        given = {name: value for name, value in fields.items() if value is not None}
-        _emit("entry", r=kind, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **given)
+        for registry, key, thing, more in (found,) if type(found) is tuple else found or ():
+            within, via = _walk(frame.f_back)
+            place = _place_of_thing(thing)
+            fields = {"th": _thread_name(), "more": more, "at": place and place[:2], "name": place and place[2]}
+            number = 0 if registry is None else _number_of_object(registry)
+            given = {name: value for name, value in fields.items() if value is not None}
+            of = "mount" if kind == "route" and more is None else kind
+            _emit("entry", r=of, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **given)
 
     return see_entry
 

@@ -49,7 +49,7 @@ def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[st
     except ValueError:
         return None
     wanted = [module.at(line) for line in lines] if module is not None else []
-    if not wanted or any(one is None or not one.movable for one in wanted):
+    if not wanted or any(statement is None or not statement.movable for statement in wanted):
         return None
     moving = module.closed(wanted)
     if moving is None:
@@ -62,8 +62,8 @@ def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[st
     for other, source in broken.sources.items():
         if other.endswith(".py") and other != file:
             new = source
-            for one in sorted(bound):
-                new = edits_of_imports.import_from(new, here, one, name) or new
+            for moved_name in sorted(bound):
+                new = edits_of_imports.import_from(new, here, moved_name, name) or new
             if new != source:
                 changed[other] = new
     return own, changed
@@ -76,7 +76,7 @@ def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]
     for statement in module.statements:
         for node in statement.nodes if statement.is_import and statement.binds & uses else ():
             asked = getattr(node, "module", None) or node.names[0].name
-            source = next((f for f in broken.sources if f.endswith(".py") and broken.module_of(f) == asked), None)
+            source = broken.file_of(asked)
             if source is not None and not getattr(node, "level", 0) and statement.binds & _bases(moving):
                 folder = posixpath.dirname(source)
     table = re.sub(r"\W", "_", broken.pair[1].table.rpartition(".")[2]) if broken.pair is not None else "definitions"
@@ -91,25 +91,27 @@ def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]
 
 def _bases(moving: list[Statement]) -> set[str]:
     """The names that classes derive from, and that calls are given: a base or a metadata is among them."""
-    found: set[str] = set()
+    names: set[str] = set()
     for statement in moving:
         node = statement.nodes[0]
         parts = getattr(node, "bases", None) or getattr(getattr(node, "value", None), "args", ())
-        found |= {
+        names |= {
             part.value.id if hasattr(part, "value") and hasattr(part.value, "id") else getattr(part, "id", "")
             for part in parts
         }
-    return found
+    return names
 
 
 def _new_module(module: Module, moving: list[Statement], here: str) -> str:
     uses = {name for statement in moving for name in statement.uses}
-    lines: list[str] = []
+    types = [statement for statement in module.statements if statement.is_for_types and statement.binds & uses]
+    uses |= {name for statement in types for name in statement.uses}
+    lines = [statement.code.lstrip("\n") for statement in module.statements if statement.is_future]
     for number, aliases in module.imports_for(uses).items():
         line = _absolute(_plain(only(module.tree.body[number], aliases)), here)
         apart = lines and _is_own(line, here) and not _is_own(lines[-1], here) and not line.startswith("\n")
         lines.append("\n" * bool(apart) + line)
-    blocks = []
+    blocks = [statement.code.strip("\n") for statement in types]
     for statement in moving:
         node = module.tree.body[statement.number]
         blocks.append(module.tree.code_for_node(node.with_changes(leading_lines=_comments(node))).strip("\n"))
@@ -144,9 +146,9 @@ def _absolute(node: cst.SimpleStatementLine, here: str) -> str:
 def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], own: str) -> str:
     """The file without what moved: it imports it, in the place of the first, and asks no more for what only that used."""
     gone = {statement.number for statement in moving}
-    left = [one for one in module.statements if one.number not in gone]
-    used = {name for one in left if not one.is_import for name in one.uses}
-    exported = {name for one in left for name in ("__all__",) if name in one.binds}
+    left = [statement for statement in module.statements if statement.number not in gone]
+    used = {name for statement in left if not statement.is_import for name in statement.uses}
+    exported = {name for statement in left for name in ("__all__",) if name in statement.binds}
     bound = sorted({name for statement in moving for name in statement.binds})
     asked = _asked_elsewhere(broken.sources, file, broken.module_of(file))
     kept = [name for name in bound if name in used or name in asked] or bound
@@ -177,14 +179,14 @@ def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], ow
 
 def _asked_elsewhere(sources: Mapping[str, str], file: str, name: str) -> set[str]:
     """The names that other files ask this module for, as its attributes or in an import."""
-    leaf, found = re.escape(name.rpartition(".")[2]), set()
+    leaf, names = re.escape(name.rpartition(".")[2]), set()
     for other, text in sources.items():
         if other == file:
             continue
-        found |= set(re.findall(rf"\b{leaf}\.(\w+)", text))
+        names |= set(re.findall(rf"\b{leaf}\.(\w+)", text))
         for listed in re.findall(rf"from\s+[\w.]*\b{leaf}\s+import\s+\(?([^)\n]*)", text):
-            found |= set(re.findall(r"\w+", listed))
-    return found
+            names |= set(re.findall(r"\w+", listed))
+    return names
 
 
 def _without_names(node: cst.SimpleStatementLine, names: set[str]) -> cst.SimpleStatementLine | None:

@@ -45,13 +45,13 @@ def one_at_a_time(broken: Broken) -> Iterator[Candidate]:
 
 def _functions(broken: Broken, registration: Registration) -> list[tuple[str, str, int]]:
     """The application's functions that the definition is made within, the innermost first: ``(file, name, line)``."""
-    found = []
+    functions = []
     for frame in reversed(registration.chain):
         name = frame.function.rpartition(".")[2]
         known = frame.application and frame.file in broken.sources and name != registration.site.name
         if known and name.isidentifier() and name != "__init__":
-            found.append((frame.file, name, frame.line))
-    return list(dict.fromkeys(found))[:3]
+            functions.append((frame.file, name, frame.line))
+    return list(dict.fromkeys(functions))[:3]
 
 
 def _class_once(broken: Broken, registration: Registration) -> Iterator[Candidate]:
@@ -91,11 +91,11 @@ def _class_once(broken: Broken, registration: Registration) -> Iterator[Candidat
 def _from_outside(class_: ast.ClassDef) -> set[str]:
     """The names that a class statement reads of the function about it."""
     bound: set[str] = set()
-    found = {name for part in (*class_.bases, *class_.keywords, *class_.decorator_list) for name in names_read(part)}
+    names = {name for part in (*class_.bases, *class_.keywords, *class_.decorator_list) for name in names_read(part)}
     for node in class_.body:
-        found |= names_read(node) - bound
+        names |= names_read(node) - bound
         bound |= bound_by(node)
-    return found
+    return names
 
 
 def _table_of_its_own(broken: Broken, registration: Registration) -> Iterator[Candidate]:
@@ -112,9 +112,9 @@ def _table_of_its_own(broken: Broken, registration: Registration) -> Iterator[Ca
                 or not node.lineno <= called.line <= (node.end_lineno or 0)
             ):
                 continue
-            given = [*node.args.posonlyargs, *node.args.args]
+            parameters = [*node.args.posonlyargs, *node.args.args]
             pairs = [
-                *zip(given[::-1], node.args.defaults[::-1], strict=False),
+                *zip(parameters[::-1], node.args.defaults[::-1], strict=False),
                 *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
             ]
             for argument, default in pairs:
