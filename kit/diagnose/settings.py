@@ -73,7 +73,7 @@ def _lacking(case: Case, error: Error, site: Frame) -> list[Reading]:
 def _given(case: Case) -> set[str]:
     """The variables that are set in the run, in capital letters."""
     incident = case.incident
-    own = {incident.database_env, *incident.app.env} if incident is not None else set()
+    own = {incident.database_env, *incident.app.env}
     return _ALWAYS | {name.upper() for name in own}
 
 
@@ -169,8 +169,6 @@ def _deploys(file: str) -> bool:
 
 
 def _with_stand_in(case: Case, lacking: Sequence[Reading], error: Error) -> Experiment | None:
-    if case.incident is None:
-        return None
     values = {one.name: _stand_in(one) for one in lacking}
     text = error.text.strip()
     kind = error.type.rpartition(".")[2]

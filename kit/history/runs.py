@@ -11,13 +11,12 @@ from typing import Any
 from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import write_whole
 from ..base.progress import Step
-from ..base.redact import redact
 from ..diagnose.answer import reproduce
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
 from ..startup.kept import content_of, package_digest
 from ..startup.packages import packages_of
-from ..trace.expected import incident_tables, shows_incident
+from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Conflict, application_frames
 
@@ -69,7 +68,7 @@ def run_build(incident: Incident) -> Seen:
 
 
 def _short(error: Exception) -> str:
-    return redact(" ".join(str(error).split()))[:400]
+    return " ".join(str(error).split())[:400]
 
 
 def observe(incident: Incident, trace: Trace) -> Seen:
@@ -93,7 +92,7 @@ def observe(incident: Incident, trace: Trace) -> Seen:
     return Seen(
         shown,
         _says(incident, trace, conflicts) if shown else None,
-        redact(blocked) if blocked else None,
+        blocked,
         bool(trace.broke),
         swallowed,
         _way(incident, trace, conflicts) if shown else (),
@@ -116,17 +115,17 @@ def _says(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> st
     if conflicts:
         first, second = conflicts[0].first, conflicts[0].second
         before = f"; the first one is at {first.site}" if first else ""
-        return redact(f"{conflicts[0].error.splitlines()[0]} at {second.site}{before}")
-    wanted = incident.expect.error or ""
+        return f"{conflicts[0].error.splitlines()[0]} at {second.site}{before}"
+    wanted = expected_error(incident) or ""
     errors = [str(error) for error in trace.errors if wanted in str(error)]
-    return redact((errors or [wanted or "something went wrong"])[0].splitlines()[0])
+    return (errors or [wanted or "something went wrong"])[0].splitlines()[0]
 
 
 def _way(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> tuple[tuple[str, int], ...]:
     """Lines of the sites and chains of the incident; without a conflict, those that its error passed."""
     chains = [one.chain for conflict in conflicts for one in (conflict.first, conflict.second) if one is not None]
     if not chains:
-        wanted = incident.expect.error or ""
+        wanted = expected_error(incident) or ""
         chains = [error.frames for error in trace.errors if wanted in str(error)][:3]
     lines = dict.fromkeys((frame.file, frame.line) for chain in chains for frame in application_frames(chain))
     return tuple(lines)
@@ -148,7 +147,7 @@ def judge(seen: Seen, reference: Seen | None) -> tuple[str, str]:
         places = {file for file, _ in reference.way[1:]} - {file for file, _ in reference.way[:1]}
         for text, files in seen.swallowed:
             if text not in known and places.intersection(files):
-                return UNTESTABLE, f"another error ends the same way before it gets there: {redact(text)}"
+                return UNTESTABLE, f"another error ends the same way before it gets there: {text}"
     return HEALTHY, "its startup came to its end without it"
 
 
@@ -189,7 +188,11 @@ def _key_of(incident: Incident) -> str:
     content = content_of(incident)
     content |= incident.model_dump(mode="json", include={"checks", "expect"})
     python = Path(incident.python)
-    content["python"] = packages_of(str(python)) or [str(python), python.stat().st_mtime_ns]
+    known = packages_of(str(python))
+    content["python"] = [known or str(python), python.stat().st_mtime_ns]
+    if known is None:  # a folder's time changes when a package comes or goes
+        folders = sorted((python.parent.parent / "lib").glob("python3*/site-packages"))
+        content["python"] += [folder.stat().st_mtime_ns for folder in folders]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     digest.update(package_digest().encode())
     return digest.hexdigest()

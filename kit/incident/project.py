@@ -1,20 +1,22 @@
 """An application's folder as it stands: files, texts, what can be imported, what it reads. Read only, nothing is run."""
 
 import ast
-import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import yaml
 
 from ..base.errors import IncidentError
+from .revisions import Revision, revision_in
+from .source import parsed
+from .sources import files_below
 
-_PASSED_OVER = {"node_modules", "__pycache__", "site-packages", "dist-packages", "bower_components", "htmlcov"}
 _LARGEST = 1 << 20  # bytes of one file that is read
 _MOST_FILES = 40_000
 _OBJECT = re.compile(
@@ -48,33 +50,14 @@ class Project:
     def __init__(self, root: Path, progress: Callable[[str], None] = lambda text: None):
         self.root = root
         self._texts: dict[str, str] = {}
-        self._trees: dict[str, ast.Module | None] = {}
         progress(f"reading {root}")
-        self.files = tuple(self._walk())
+        self.files = tuple(islice(files_below(root), _MOST_FILES))
         self.python = tuple(name for name in self.files if name.endswith(".py"))
         if not self.python:
             raise IncidentError(
                 f"--app {root}: there is no Python file in it. Give the folder that holds the application's sources."
             )
         progress(f"{len(self.python)} Python files of {len(self.files)}")
-
-    def _walk(self) -> Iterator[str]:
-        count = 0
-        for parent, folders, names in os.walk(self.root):
-            folders[:] = sorted(name for name in folders if self._entered(parent, name))
-            relative = os.path.relpath(parent, self.root).replace(os.sep, "/")
-            for name in sorted(names):
-                count += 1
-                if count > _MOST_FILES:
-                    return
-                yield name if relative == "." else f"{relative}/{name}"
-
-    @staticmethod
-    def _entered(parent: str, name: str) -> bool:
-        if name in _PASSED_OVER or (name.startswith(".") and name not in (".github", ".devcontainer")):
-            return False
-        made = (os.path.join(parent, name, mark) for mark in ("pyvenv.cfg", "conda-meta"))
-        return not any(map(os.path.exists, made))
 
     # -- texts
 
@@ -89,13 +72,14 @@ class Project:
                 self._texts[name] = ""
         return self._texts[name]
 
-    def tree(self, name: str) -> ast.Module | None:
-        if name not in self._trees:
-            try:
-                self._trees[name] = ast.parse(self.text(name))
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                self._trees[name] = None
-        return self._trees[name]
+    def tree(self, name: str) -> ast.Module:
+        return parsed(self.text(name))
+
+    def decorators(self, name: str, function: str | None) -> list[str]:
+        """The decorators, as Python writes them, of a file's functions of one name."""
+        nodes = ast.walk(self.tree(name) or ast.Module([], []))
+        own = [one for one in nodes if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name == function]
+        return [ast.unparse(decorator) for one in own for decorator in one.decorator_list]
 
     def toml(self, name: str) -> dict:
         try:
@@ -206,11 +190,12 @@ class Project:
         found = []
         for file in self.sources:
             text = self.text(file)
-            if "app" not in text and "Celery" not in text and "application" not in text:
+            if "app" not in text and "Celery" not in text:
                 continue
             for pattern, factory in ((_OBJECT, False), (_FACTORY, True)):
                 for one in pattern.finditer(text):
-                    kind = "celery" if not factory and one["kind"] == "Celery" else self._kind(text)
+                    made_by = "" if factory else one["kind"]
+                    kind = "celery" if made_by == "Celery" else self._kind(text) or self._factories.get(made_by)
                     bare = factory and not _needs_arguments(one["given"])
                     if kind and (bare or not factory):
                         line = text.count("\n", 0, one.start()) + 1
@@ -229,6 +214,12 @@ class Project:
                 ),
             )
         )
+
+    @cached_property
+    def _factories(self) -> dict[str, str]:
+        """Functions that make an application, by name, with its kind."""
+        texts = [text for file in self.sources if "app" in (text := self.text(file)) and self._kind(text)]
+        return {one["name"]: self._kind(text) for text in texts for one in _FACTORY.finditer(text)}
 
     def _kind(self, text: str) -> str | None:
         return "asgi" if _ASGI.search(text) else "wsgi" if _WSGI.search(text) else None
@@ -250,16 +241,9 @@ class Project:
         return tuple(by_ini + others)
 
     @cached_property
-    def revisions(self) -> dict[str, tuple[str, tuple[str, ...]]]:
-        """Alembic's revision files: file to its revision and those that it follows."""
-        found = {}
-        for file in self.python:
-            text = self.text(file)
-            own = re.search(r"^revision\b[^=\n]*=\s*['\"]([^'\"]+)['\"]", text, re.M)
-            down = re.search(r"^down_revision\b[^=\n]*=\s*(.+?)$", text, re.M)
-            if own and down:
-                found[file] = own[1], tuple(re.findall(r"['\"]([^'\"]+)['\"]", down[1]))
-        return found
+    def revisions(self) -> dict[str, Revision]:
+        """Alembic's revisions by their files."""
+        return {file: revision for file in self.python if (revision := revision_in(file, self.text(file))) is not None}
 
     @cached_property
     def git_top(self) -> Path | None:

@@ -78,12 +78,7 @@ def publish(
     except IncidentError:
         if shows_incident(incident, reproduce(incident)):  # of a build that is mended nobody asks for more
             raise
-    name = incident.folder.name if incident.file.name == "incident.yaml" else incident.file.stem
-    base = (output.with_suffix("") if output else Path("results") / name / "postmortem").absolute()
-    base.parent.mkdir(parents=True, exist_ok=True)
-    notebook, html, report = (base.with_suffix(suffix) for suffix in (".ipynb", ".html", ".json"))
-    for path in (notebook, html, report):  # what an earlier run proved is not what this one does
-        path.unlink(missing_ok=True)
+    notebook, html, report = _places(incident, output)
     progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
     with temporary_folder() as scratch:
         executed, answer = scratch / "postmortem.ipynb", scratch / "result.json"
@@ -114,6 +109,17 @@ def publish(
         )
     found = json.loads(texts[report])
     return Published(notebook, html, report, found, exit_code(found))
+
+
+def _places(incident: Incident, output: Path | None) -> tuple[Path, Path, Path]:
+    """Where notebook, page and result go; those of an earlier run are gone: what it proved is not what this one does."""
+    name = incident.folder.name if incident.file.name == "incident.yaml" else incident.file.stem
+    base = (output.with_suffix("") if output else Path("results") / name / "postmortem").absolute()
+    base.parent.mkdir(parents=True, exist_ok=True)
+    notebook, html, report = (base.with_suffix(suffix) for suffix in (".ipynb", ".html", ".json"))
+    for path in (notebook, html, report):
+        path.unlink(missing_ok=True)
+    return notebook, html, report
 
 
 def execute(

@@ -14,7 +14,7 @@ from typing import Any
 from ..base.errors import IncidentError, KitError
 from ..base.interrupt import interruptible, pool_of, under_way
 from ..base.janitor import at_end
-from ..base.redact import redact, safe
+from ..base.redact import safe
 from ..incident.load import load
 from .record import Claim, compared, read_record, write_record
 
@@ -265,7 +265,7 @@ def _shown(text: str, found: Found) -> str:
 
 def plain(text: str) -> str:
     """Text of others without secrets, terminal codes and control characters."""
-    return redact(safe(text))
+    return safe(text)
 
 
 def worst(checked: Iterable[Checked]) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..base.redact import redact
 from ..diagnose.diagnosis import Diagnosis
 from ..diagnose.meaning import advice_on
 from ..incident.model import Incident
@@ -62,6 +61,7 @@ def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict
             {"error": str(error.error), "site": site(error.site), "chain": chain(error.chain)}
             for error in trace.swallowed
         ],
+        "checks": [{"check": sign.text, "ok": False, "seen": sign.seen} for sign in trace.signs if sign.seen],
         "refused": list(trace.refused),
         "broke": trace.broke and str(trace.broke),
         "lost": list(trace.lost),
@@ -163,15 +163,15 @@ def triage_report(incident: Incident, triage: "Triage") -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "incident": incident.title,
-        "error": redact(str(triage.traceback.error)),
+        "error": str(triage.traceback.error),
         "frames": [
             {
                 "file": frame.frame.file,
                 "line": frame.frame.line,
-                "text": redact(frame.frame.text) if frame.frame.text else None,
+                "text": frame.frame.text or None,
                 "matches": frame.matches,
                 "function": frame.frame.function,
-                "there": redact(frame.differs.there) if frame.differs and frame.differs.there else None,
+                "there": (frame.differs.there or None) if frame.differs else None,
                 "stands_at": list(frame.differs.stands_at) if frame.differs else [],
             }
             for frame in triage.frames
@@ -189,11 +189,11 @@ def triage_report(incident: Incident, triage: "Triage") -> dict[str, Any]:
             for one in triage.excluded
         ],
         "deductions": [
-            {"says": redact(deduction.says), "because": redact(deduction.because), "decided": deduction.decided}
+            {"says": deduction.says, "because": deduction.because, "decided": deduction.decided}
             for deduction in triage.deductions
         ],
         "tracebacks": [
-            {"error": redact(str(one.error)), "line": one.line, "times": one.times}
+            {"error": str(one.error), "line": one.line, "times": one.times}
             for one in sorted((triage.traceback, *triage.others), key=lambda one: one.line)
         ],
         "notes": list(triage.notes),
@@ -241,18 +241,18 @@ def history_report(incident: Incident, history: "History") -> dict[str, Any]:
 
 
 def _commit(one: "Commit") -> dict[str, Any]:
-    return {"sha": one.sha, "subject": redact(one.subject), "date": one.date}
+    return {"sha": one.sha, "subject": one.subject, "date": one.date}
 
 
 def _differs(one: "Differs") -> dict[str, Any]:
-    text, there = (redact(each) if each else each for each in (one.text, one.there))
+    text, there = one.text, one.there
     return {"file": one.file, "line": one.line, "text": text, "there": there, "stands_at": list(one.stands_at)}
 
 
 def _change(one: "Change | None") -> dict[str, Any] | None:
     if one is None:
         return None
-    hunks = [{"file": hunk.file, "text": redact(hunk.text)} for hunk in one.hunks]
+    hunks = [{"file": hunk.file, "text": hunk.text} for hunk in one.hunks]
     return {**_commit(one.commit), "author": one.commit.author, "files": list(one.files), "hunks": hunks}
 
 
