@@ -68,17 +68,17 @@ class Pool(Executor):
 
     def __init__(self, executor: Executor):
         self.executor = executor
-        self.given: weakref.WeakSet[Future] = weakref.WeakSet()
+        self.submitted: weakref.WeakSet[Future] = weakref.WeakSet()
 
-    def submit(self, function, /, *given, **named) -> Future:
+    def submit(self, function, /, *args, **kwargs) -> Future:
         check()
-        future = self.executor.submit(function, *given, **named)
-        self.given.add(future)
+        future = self.executor.submit(function, *args, **kwargs)
+        self.submitted.add(future)
         return future
 
     def cancel(self) -> None:
         """Take back what has not begun."""
-        for future in list(self.given):
+        for future in list(self.submitted):
             future.cancel()
 
 
@@ -89,19 +89,19 @@ def pool_of(executor: Executor | None) -> Iterator[Pool]:
     What it is given are functions of modules and values that can be pickled: its workers may be processes, and on
     other machines (:mod:`kit.portable`). Of a given executor, an error takes back what has not begun.
     """
-    own = None if executor is not None else ThreadPoolExecutor(max_workers=cores())
-    pool = Pool(executor or own)
+    threads = None if executor is not None else ThreadPoolExecutor(max_workers=cores())
+    pool = Pool(executor or threads)
     under_way(pool, Pool.cancel)
     try:
         yield pool
     except BaseException:
         pool.cancel()
-        if own is not None:
+        if threads is not None:
             with everything_ends():
-                own.shutdown(wait=True, cancel_futures=True)
+                threads.shutdown(wait=True, cancel_futures=True)
         raise
-    if own is not None:
-        own.shutdown()
+    if threads is not None:
+        threads.shutdown()
 
 
 def cores() -> int:
@@ -116,22 +116,22 @@ def interruptible(work: Callable) -> Callable:
     """
 
     @functools.wraps(work)
-    def run(*given, progress: Callable[[str], None] = lambda text: None, **named):
+    def run(*args, progress: Callable[[str], None] = lambda text: None, **kwargs):
         if threading.current_thread() is not threading.main_thread():
-            return work(*given, progress=progress, **named)
-        told: queue.SimpleQueue = queue.SimpleQueue()
+            return work(*args, progress=progress, **kwargs)
+        messages: queue.SimpleQueue = queue.SimpleQueue()
 
         def begin() -> None:
             try:
-                told.put(("done", work(*given, progress=lambda text: told.put(("says", text)), **named)))
+                messages.put(("done", work(*args, progress=lambda text: messages.put(("says", text)), **kwargs)))
             except BaseException as error:
-                told.put(("failed", error))
+                messages.put(("failed", error))
 
         thread = threading.Thread(target=begin, name=work.__name__)
         with once():
             try:
                 thread.start()
-                while (news := _next(told))[0] == "says":
+                while (news := _next(messages))[0] == "says":
                     progress(news[1])
             except BaseException as error:
                 with everything_ends():
@@ -147,12 +147,12 @@ def interruptible(work: Callable) -> Callable:
     return run
 
 
-def _next(told: queue.SimpleQueue) -> tuple[str, Any]:
+def _next(messages: queue.SimpleQueue) -> tuple[str, Any]:
     # Not one wait without end: a signal that comes just before a thread blocks does not wake it, and its handler
     # would run when the next word came.
     while True:
         with suppress(queue.Empty):
-            return told.get(timeout=0.2)
+            return messages.get(timeout=0.2)
 
 
 @contextmanager

@@ -212,10 +212,10 @@ def end_processes_inside(path: str | Path) -> int:
     (variable,) = mark(path)
     marked = variable.encode() + b"=" + os.fsencode(path) + b"\0"
     for _ in range(1000):  # what forks away meanwhile is found the next time
-        found = [pid for pid in _processes() if _is_of(pid, path, marked)]
-        if not found:
+        pids = [pid for pid in _processes() if _is_of(pid, path, marked)]
+        if not pids:
             break
-        for pid in found:
+        for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
                 killed += 1
@@ -227,16 +227,16 @@ def end_processes_inside(path: str | Path) -> int:
 
 def _processes() -> list[int]:
     """Living processes of this user; root's are all."""
-    found = []
+    pids = []
     for entry in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
         try:
             if entry.isdigit() and os.getuid() in (0, os.stat(f"/proc/{entry}").st_uid):
                 with open(f"/proc/{entry}/stat", "rb") as stat:
                     if stat.read().rsplit(b")", 1)[1].split()[0] not in (b"Z", b"X"):
-                        found.append(int(entry))
+                        pids.append(int(entry))
         except (OSError, IndexError):
             continue
-    return [pid for pid in found if pid != os.getpid()]
+    return [pid for pid in pids if pid != os.getpid()]
 
 
 def _is_of(pid: int, path: str, marked: bytes) -> bool:

@@ -70,9 +70,9 @@ def says_secret(name: str) -> bool:
 
 def secrets_in(name: str, value: str) -> Iterator[str]:
     """What of a named value is secret: all of it where the name says so, and passwords of URLs and pairs in it."""
-    for found in [*_IN_URL.finditer(value), *_IN_PAIR.finditer(value)]:
-        yield found[1]
-        yield unquote(found[1])
+    for match in [*_IN_URL.finditer(value), *_IN_PAIR.finditer(value)]:
+        yield match[1]
+        yield unquote(match[1])
     if says_secret(name) and not (value.startswith(("/", "~/", "./")) or "://" in value):
         yield re.sub(r"^(Bearer|Basic|Token|Digest) +", "", value)
         yield from (line for line in value.splitlines() if len(line) >= _LONG)
@@ -80,11 +80,15 @@ def secrets_in(name: str, value: str) -> Iterator[str]:
 
 def remember(name: str, value: str) -> None:
     """Mask what is secret of ``value`` from now on; ``name`` is what a finding calls it, never the value."""
-    own = name.rpartition(".")[2]
-    new = {one.strip(): name for one in secrets_in(own, value) if _tells(one.strip()) and one.strip() not in _known}
+    key = name.rpartition(".")[2]
+    new = {
+        secret.strip(): name
+        for secret in secrets_in(key, value)
+        if _tells(secret.strip()) and secret.strip() not in _known
+    }
     with _learning:
-        for one in new:
-            _written.update((form.lower(), len(one) >= _LONG) for form in _forms(one) if len(form) >= _SHORTEST)
+        for secret in new:
+            _written.update((form.lower(), len(secret) >= _LONG) for form in _forms(secret) if len(form) >= _SHORTEST)
         _known.update(new)
 
 
@@ -92,13 +96,15 @@ def remember_all(content: Any, name: str) -> None:
     """As :func:`remember`, of every text in a value of YAML or JSON."""
     todo = [(name, content)]
     while todo:
-        called, one = todo.pop()
-        if isinstance(one, Mapping):
-            todo += [(f"{called}.{key}", value) for key, value in one.items()]
-        elif isinstance(one, (list, tuple)):
-            todo += [(called, value) for value in one]
-        elif isinstance(one, str) or (isinstance(one, int) and not isinstance(one, bool) and one.bit_length() < 200):
-            remember(called, str(one))
+        called, item = todo.pop()
+        if isinstance(item, Mapping):
+            todo += [(f"{called}.{key}", value) for key, value in item.items()]
+        elif isinstance(item, (list, tuple)):
+            todo += [(called, value) for value in item]
+        elif isinstance(item, str) or (
+            isinstance(item, int) and not isinstance(item, bool) and item.bit_length() < 200
+        ):
+            remember(called, str(item))
 
 
 def known() -> Mapping[str, str]:
@@ -111,7 +117,9 @@ def mask(text: str, instead: str) -> str:
     if not _written:
         return text
     lowered = text.lower()  # one look for each is many times faster than one pattern of all
-    there = tuple(sorted((one for one in list(_written) if one in lowered), key=lambda one: (-len(one), one)))
+    there = tuple(
+        sorted((written for written in list(_written) if written in lowered), key=lambda form: (-len(form), form))
+    )
     return _mask_broken(_pattern(there).sub(instead, text) if there else text, instead)
 
 
@@ -127,7 +135,7 @@ def _mask_broken(text: str, instead: str) -> str:
         wanted = dense(value)
         # Plain words may follow each other by chance.
         if len(wanted) >= _LONG and not wanted.isalpha() and wanted in joined:
-            text = _broken(wanted).sub(lambda found: _letters_masked(found[0], instead), text)
+            text = _broken(wanted).sub(lambda match: _letters_masked(match[0], instead), text)
     return text
 
 
@@ -138,7 +146,7 @@ def _broken(letters: str) -> re.Pattern:
 
 def _letters_masked(text: str, instead: str) -> str:
     """Lines, borders and colours stay."""
-    ends = [(0, 0), *(found.span() for found in _BETWEEN.finditer(text)), (len(text), len(text))]
+    ends = [(0, 0), *(match.span() for match in _BETWEEN.finditer(text)), (len(text), len(text))]
     return "".join(
         text[start:end] + (instead if following[0] > end else "")
         for (start, end), following in zip(ends, ends[1:], strict=False)
@@ -165,9 +173,9 @@ def _forms(value: str) -> Iterator[str]:
     written = {value, unquote(value), quote(raw, safe=""), quote(raw), quote_plus(raw)}
     written |= {html.escape(value), html.escape(value, quote=False)}
     for _ in range(2):  # escaped, and escaped once more, as a log's JSON line in JSON
-        for one in list(written):
-            written |= {repr(one)[1:-1], json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1]}
-            written.add(repr(one.encode("utf-8", "surrogatepass"))[2:-1])
+        for form in list(written):
+            written |= {repr(form)[1:-1], json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1]}
+            written.add(repr(form.encode("utf-8", "surrogatepass"))[2:-1])
     yield from written
     if len(raw) >= 8:
         yield raw.hex()

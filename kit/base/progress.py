@@ -35,7 +35,7 @@ class Bar:
         self._parts: dict[str, tuple[int, int]] = {}
         self._began = time.monotonic()
 
-    def told(self, text: str) -> None:
+    def take(self, text: str) -> None:
         """Take a word of progress; one that is no :class:`Step` moves nothing."""
         if isinstance(text, Step):
             self._parts[text.part] = (text.done, max(text.of, text.done))
@@ -63,7 +63,7 @@ def on_terminal(say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
 
     def tell(text: str) -> None:
         nonlocal shown
-        state.told(text)
+        state.take(text)
         if shown is None and state.of:
             shown = tqdm(total=state.of, unit="run", file=sys.stderr, leave=False, dynamic_ncols=True)
         _move(shown, state)

@@ -134,29 +134,29 @@ def redacted(value: Any) -> Any:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {redact(key) if isinstance(key, str) else key: redacted(one) for key, one in value.items()}
+        return {redact(key) if isinstance(key, str) else key: redacted(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [redacted(one) for one in value]
+        return [redacted(item) for item in value]
     return value
 
 
-def _without_key(found: re.Match) -> str:
+def _without_key(key: re.Match) -> str:
     """Of a key that is written over several lines every line goes, and the numbers of those below it stay."""
-    return "(a private key)" + "\n" * found[0].count("\n")
+    return "(a private key)" + "\n" * key[0].count("\n")
 
 
-def _masked(found: re.Match) -> str:
-    value, quote = found["value"], found["quote"]
-    before = found["name"] + found["between"]
+def _masked(match: re.Match) -> str:
+    value, quote = match["value"], match["quote"]
+    before = match["name"] + match["between"]
     if quote:
         opening, rest = value.split(quote, 1)
         inside = rest.removesuffix(quote)
         if not inside or inside == _MASK or inside[0] in "{$%<" or _BEARER_MASKED(inside):
-            return found[0]
+            return match[0]
         return f"{before}{opening}{quote}{_MASK}{quote if rest.endswith(quote) else ''}"
-    spaced = found["between"] != found["between"].strip(" \t")
-    if _NO_VALUE.match(value) or (spaced and value.lower() in found["name"].lower()):
-        return found[0]
+    spaced = match["between"] != match["between"].strip(" \t")
+    if _NO_VALUE.match(value) or (spaced and value.lower() in match["name"].lower()):
+        return match[0]
     return before + _MASK
 
 

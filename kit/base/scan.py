@@ -62,11 +62,13 @@ def refuse_secrets(
     :param done: what is not done with a secret in it
     :raises SecretFound: with the places and kinds
     """
-    found = list(dict.fromkeys([*also, *(one for name, text in texts.items() for one in secrets_of(name, text))]))
-    if found:
-        more = f"; and {len(found) - _SHOWN} more places" if len(found) > _SHOWN else ""
+    findings = list(
+        dict.fromkeys([*also, *(finding for name, text in texts.items() for finding in secrets_of(name, text))])
+    )
+    if findings:
+        more = f"; and {len(findings) - _SHOWN} more places" if len(findings) > _SHOWN else ""
         raise SecretFound(
-            f"nothing is {done}, since a secret would show in {'; '.join(found[:_SHOWN])}{more}. {remedy}"
+            f"nothing is {done}, since a secret would show in {'; '.join(findings[:_SHOWN])}{more}. {remedy}"
         )
 
 
@@ -82,10 +84,10 @@ def kinds_in(text: str) -> list[str]:
     todo = list(_DATA.finditer(text))
     plain = _DATA.sub(" ", text) if todo else text
     kinds = [*_known_in(plain), *_forms_in(plain), *_folders_in(plain)]
-    for found in todo:
-        content = _decoded(found[2])
+    for picture in todo:
+        content = _decoded(picture[2])
         kinds += [f"{kind}, in a picture" for kind in _known_in(content)]
-        if "svg" in found[1] or found[1].startswith("text/"):
+        if "svg" in picture[1] or picture[1].startswith("text/"):
             kinds += [f"{kind}, in a picture" for kind in [*_forms_in(content), *_folders_in(content)]]
     return list(dict.fromkeys(kinds))
 
@@ -188,15 +190,15 @@ def _values(value: Any, place: str) -> Iterator[tuple[str, str]]:
         yield place, value
     elif isinstance(value, dict):
         yield place, "\n".join(map(str, value))
-        for key, one in value.items():
+        for key, item in value.items():
             short = re.sub(r"[^\w.<>/ -]", "", str(key))[:40]
-            yield from _values(one, f"{place}.{short}".lstrip(".") if not kinds_in(str(key)) else place)
+            yield from _values(item, f"{place}.{short}".lstrip(".") if not kinds_in(str(key)) else place)
     elif isinstance(value, list):
-        if value and all(isinstance(one, str) for one in value):
+        if value and all(isinstance(item, str) for item in value):
             yield place, "\n".join(value)
         else:
-            for one in value:
-                yield from _values(one, place)
+            for item in value:
+                yield from _values(item, place)
 
 
 _HEADING = re.compile(r"<h[12][^>]*>(.*?)</h[12]>", re.DOTALL)
@@ -207,7 +209,7 @@ def _sections(text: str) -> Iterator[tuple[str, str]]:
     head, *rest = _HEADING.split(text)
     sections = [("head", head), *zip(rest[::2], rest[1::2], strict=True)]
     for heading, body in sections:
-        said = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", heading))).removesuffix(" #").strip()
-        place = f'under "{said[:60]}"' if heading is not head and said != "head" else "head"
+        title = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", heading))).removesuffix(" #").strip()
+        place = f'under "{title[:60]}"' if heading is not head and title != "head" else "head"
         yield place, html.unescape(f"{heading}\n{body}")
         yield place, html.unescape(re.sub(r"<[^>]*>", "", f"{heading}\n{body}"))

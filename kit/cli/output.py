@@ -49,15 +49,15 @@ def give_to_ci(options, incident: "Incident", report: dict) -> None:
     from ..views.ci import ci_text, summary
 
     report = redacted(report)
-    text, said = ci_text(options.format, incident, report), summary(incident, report)
-    refuse_secrets({f"result.{options.format}": text, "summary.md": said})
+    text, job_summary = ci_text(options.format, incident, report), summary(incident, report)
+    refuse_secrets({f"result.{options.format}": text, "summary.md": job_summary})
     if options.output:
         write(options.output, text + "\n")
     elif text:
         print(text)
     if options.format == "github" and (file := os.environ.get("GITHUB_STEP_SUMMARY")):
         with open(file, "a", encoding="utf-8") as job:
-            job.write(said)
+            job.write(job_summary)
 
 
 def as_json(report: dict) -> str:

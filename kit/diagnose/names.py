@@ -9,7 +9,7 @@ from ..incident.source import Named
 from ..trace.values import Error, Registration
 from .case import Case, Experiment, Fault, Place
 from .unseen import handed_to_alembic, made_at
-from .variants import first_line, gone, said, with_replaced
+from .variants import error_texts, first_line, gone, with_replaced
 
 _NOT_LOCATED = re.compile(
     r"expression ['\"](?P<text>.+?)['\"] failed to locate a name \(['\"]?(?:name ')?(?P<name>\w+)", re.S
@@ -122,7 +122,7 @@ def _elsewhere(case: Case, asked: Asked, other: Registration, error: Error) -> F
 
 def _asked(case: Case, error: Error) -> Iterator[Asked]:
     """What an error says could not be found, with the definition that asks for it."""
-    texts = said(error)
+    texts = error_texts(error)
     located = next((m for text in texts if (m := _NOT_LOCATED.search(text))), None)
     mapper = next((m[1] for text in texts if (m := _MAPPER.search(text))), None)
     if located is not None:

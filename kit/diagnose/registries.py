@@ -26,8 +26,8 @@ def name_taken(case: Case) -> Fault | None:
         if first is entry or entry.kind not in _UNIQUE or short not in error.text or first.object == entry.object != 0:
             continue
         pair = Pair(case.trace, _as_registration(first), _as_registration(entry))
-        sites = tuple(Place.of(role, one.frame, entry.key) for role, one in (("first", first), ("second", entry)))
-        sites += tuple(Place.of("definition", one.definition) for one in (first, entry) if one.definition)
+        sites = tuple(Place.of(role, twin.frame, entry.key) for role, twin in (("first", first), ("second", entry)))
+        sites += tuple(Place.of("definition", twin.definition) for twin in (first, entry) if twin.definition)
         known = f"the {entry.kind} {entry.key} is registered at {first.frame} and again at {entry.frame}: {error}"
         if not pair.one_definition:
             return Fault("name-taken-in-registry", (known,), sites=sites, error=error)
@@ -91,10 +91,10 @@ def _covers(first: str, second: str) -> bool:
     """Does every request for the second path fit the first?"""
     if first == second:
         return True
-    one, other = first.strip("/").split("/"), second.strip("/").split("/")
-    plain = [re.fullmatch(r"\{\w+\}|<\w+>", part) is not None for part in one]
-    fits = (p or a == b for p, a, b in zip(plain, one, other, strict=False))
-    return len(one) == len(other) and any(plain) and not any(part[:1] in "{<" for part in other) and all(fits)
+    parts, other = first.strip("/").split("/"), second.strip("/").split("/")
+    plain = [re.fullmatch(r"\{\w+\}|<\w+>", part) is not None for part in parts]
+    fits = (p or a == b for p, a, b in zip(plain, parts, other, strict=False))
+    return len(parts) == len(other) and any(plain) and not any(part[:1] in "{<" for part in other) and all(fits)
 
 
 MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (name_taken, route_shadowed)

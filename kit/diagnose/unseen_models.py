@@ -30,7 +30,7 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
     seen = looked.migrations
     asked = seen is not None and not seen.problem and seen.models is not None
     handed = {key.split(".")[-1] for key in seen.models} if asked else set()
-    found = []
+    models = []
     for named in looked.named:
         lacking = [
             who
@@ -47,5 +47,5 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
             failed = next((i for i in looked.trace.imports if i.file == named.file and i.error is not None), None)
             if failed is not None:
                 remedy = f"{failed.module} was imported and failed before it: mend that first"
-            found.append(Unseen(named, " and ".join(lacking), remedy, drops))
-    return tuple(found)
+            models.append(Unseen(named, " and ".join(lacking), remedy, drops))
+    return tuple(models)

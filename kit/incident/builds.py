@@ -130,12 +130,12 @@ def _apply_all(patches: list[Path], draft: Path) -> None:
     if done.returncode:
         applied = git("rev-list", "--count", "HEAD")
         number = int(applied.stdout) if applied.returncode == 0 else 0
-        said = [
+        errors = [
             line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith(("error:", "fatal:"))
         ]
         raise IncidentError(
             f"{patches[min(number, len(patches) - 1)]}: does not apply after the {number} patches before it: "
-            f"{'; '.join(said) or 'git am gives no reason'}. The series must begin with the patch that makes the first files."
+            f"{'; '.join(errors) or 'git am gives no reason'}. The series must begin with the patch that makes the first files."
         )
     # The work tree is thrown away: a repository that is only read needs none.
     git("config", "core.bare", "true").check_returncode()

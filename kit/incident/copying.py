@@ -76,7 +76,7 @@ def not_held(source: Path) -> frozenset[str] | None:
         return None
     if done.returncode:
         return None  # no repository, or one that git refuses to read
-    names = {os.fsdecode(one).rstrip("/") for one in done.stdout.split(b"\0") if one}
+    names = {os.fsdecode(name).rstrip("/") for name in done.stdout.split(b"\0") if name}
     return None if "." in names else frozenset(names)
 
 
@@ -172,32 +172,32 @@ class _Copy:
         known = self.known.get(str(folder))
         if known is not None:
             return known
-        found = self.known[str(folder)] = _Folder()
+        counted = self.known[str(folder)] = _Folder()
         try:
             entries = list(os.scandir(folder))
         except OSError:
-            return found
+            return counted
         for entry in entries:
             try:
                 if entry.is_symlink() or entry.name in _LEFT_BEHIND:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     inner = self.measure(Path(entry.path))
-                    found.data += inner.data
-                    found.files += inner.files
-                    found.python = found.python or inner.python
+                    counted.data += inner.data
+                    counted.files += inner.files
+                    counted.python = counted.python or inner.python
                 elif entry.is_file(follow_symlinks=False):
-                    found.files += 1
-                    found.python = found.python or entry.name.endswith(".py")
+                    counted.files += 1
+                    counted.python = counted.python or entry.name.endswith(".py")
                     size = entry.stat(follow_symlinks=False).st_size
                     if _data(entry.name, size):
-                        found.data += size
-                        found.direct += size
+                        counted.data += size
+                        counted.direct += size
             except OSError:
                 continue
-            if found.files > _MANY:
+            if counted.files > _MANY:
                 break
-        return found
+        return counted
 
     def leave(self, goal: Path, reason: str) -> None:
         """``goal`` is where it would have been in the copy."""

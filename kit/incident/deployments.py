@@ -72,7 +72,7 @@ def words_of(line: str) -> list[str]:
 
 def program_of(line: str) -> str:
     """A command line's program by its plain name: ``uvicorn`` also of ``python -m uvicorn``; ``python`` of a script or module of one's own."""
-    words = [one for one in words_of(line) if not re.match(r"[A-Za-z_]\w*=", one)]
+    words = [word for word in words_of(line) if not re.match(r"[A-Za-z_]\w*=", word)]
     if not words:
         return ""
     name = PurePosixPath(words[0]).name
@@ -84,15 +84,15 @@ def program_of(line: str) -> str:
 
 def commands_of(project: Project) -> list[Command]:
     """Every start that the application's files give, by weight."""
-    found = [*_procfiles(project), *_images(project), *_composes(project), *_scripts(project), *_consoles(project)]
-    found += [*_others(project), *_makefiles(project), *_readme(project)]
+    commands = [*_procfiles(project), *_images(project), *_composes(project), *_scripts(project), *_consoles(project)]
+    commands += [*_others(project), *_makefiles(project), *_readme(project)]
     seen, kept = set(), []
-    for one in sorted(found, key=lambda one: -one.weight):
-        key = (one.lines, one.workdir)
-        known = one.lines and (program_of(one.lines[-1]) in _KNOWN or one.lines[-1].startswith("call "))
+    for command in sorted(commands, key=lambda command: -command.weight):
+        key = (command.lines, command.workdir)
+        known = command.lines and (program_of(command.lines[-1]) in _KNOWN or command.lines[-1].startswith("call "))
         if known and key not in seen:
             seen.add(key)
-            kept.append(one)
+            kept.append(command)
     return kept
 
 
@@ -116,15 +116,15 @@ def split_lines(line: str) -> tuple[str, ...]:
 
 def _path_in(value: str, workdir: str, home: str) -> tuple[str, ...]:
     """Folders of a ``PYTHONPATH`` in an image, relative to the root."""
-    found = []
+    paths = []
     for part in value.split(":"):
         part = part.strip().strip("'\"")
         inside = re.sub(r"\$\{?PWD\}?", workdir, part)
         if inside.startswith("/") and home and (inside == home or inside.startswith(home + "/")):
             inside = inside[len(home) :].strip("/") or "."
         if inside and not inside.startswith(("/", "$", "..")):
-            found.append(str(PurePosixPath(inside)))
-    return tuple(found)
+            paths.append(str(PurePosixPath(inside)))
+    return tuple(paths)
 
 
 def _procfiles(project: Project) -> Iterator[Command]:
@@ -132,14 +132,14 @@ def _procfiles(project: Project) -> Iterator[Command]:
         folder = str(PurePosixPath(file).parent)
         lines = {}
         for number, text in enumerate(project.text(file).splitlines(), 1):
-            one = re.match(r"\s*([\w-]+)\s*:\s*(\S.*)", text)
-            if one:
-                lines[one[1]] = (split_lines(one[2]), f"{file}:{number}")
+            match = re.match(r"\s*([\w-]+)\s*:\s*(\S.*)", text)
+            if match:
+                lines[match[1]] = (split_lines(match[2]), f"{file}:{number}")
         release, at = lines.pop("release", ((), ""))
         env = _dotenv(project, folder)
-        for name, (own, place) in lines.items():
+        for name, (steps, place) in lines.items():
             weight = 30 if name == "web" else 22
-            yield Command((*release, *own) if name == "web" else own, place, weight, folder, (), env)
+            yield Command((*release, *steps) if name == "web" else steps, place, weight, folder, (), env)
         if release:
             yield Command(release, at, 24, folder, (), env)
 
@@ -147,12 +147,12 @@ def _procfiles(project: Project) -> Iterator[Command]:
 def _dotenv(project: Project, folder: str) -> dict[str, tuple[str, str]]:
     """What ``.env`` beside a start sets; the tools that read such a start read it."""
     file = ".env" if folder == "." else f"{folder}/.env"
-    found = {}
+    values = {}
     for number, text in enumerate(project.text(file).splitlines(), 1):
-        one = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", text)
-        if one:
-            found[one[1]] = (one[2].strip("'\""), f"{file}:{number}")
-    return found
+        match = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", text)
+        if match:
+            values[match[1]] = (match[2].strip("'\""), f"{file}:{number}")
+    return values
 
 
 # -- images
@@ -165,8 +165,8 @@ def image_of(project: Project, file: str) -> Command:
     command: tuple[str, ...] = ()
     workdir, copied, env = "", {}, {}
     text = re.sub(r"^\s*#.*\n", "", project.text(file), flags=re.M)
-    for one in re.finditer(r"^\s*([A-Za-z]+)\s+((?:.*\\\n)*.*)$", text, re.M):
-        order, rest = one[1].upper(), re.sub(r"\\\n\s*", " ", one[2]).strip()
+    for match in re.finditer(r"^\s*([A-Za-z]+)\s+((?:.*\\\n)*.*)$", text, re.M):
+        order, rest = match[1].upper(), re.sub(r"\\\n\s*", " ", match[2]).strip()
         if order == "FROM":
             entry = command = ()
             workdir = ""
@@ -182,14 +182,18 @@ def image_of(project: Project, file: str) -> Command:
         elif order in ("ENTRYPOINT", "CMD"):
             lines = _exec_form(rest)
             entry, command = (lines, ()) if order == "ENTRYPOINT" else (entry, lines)
-    home = max((one for one, source in copied.items() if source in (".", folder)), key=len, default=workdir)
+    home = max(
+        (folder_in_image for folder_in_image, source in copied.items() if source in (".", folder)),
+        key=len,
+        default=workdir,
+    )
     inside = workdir[len(home) :].strip("/") if home and workdir.startswith(home) else ""
     below = (
         PurePosixPath(folder, inside) if inside and _folder(project, f"{folder}/{inside}") else PurePosixPath(folder)
     )
     lines = _joined(project, entry, command, str(below), home)
     path = _path_in(env.pop("PYTHONPATH", ("", ""))[0], workdir, home)
-    path = tuple(str(PurePosixPath(folder, one)) for one in path)
+    path = tuple(str(PurePosixPath(folder, entry_of_path)) for entry_of_path in path)
     return Command(lines, file, 28 if file == "Dockerfile" else 24, str(below), path, env)
 
 
@@ -225,8 +229,8 @@ def _joined(project: Project, entry, command, below: str, home: str) -> tuple[st
         script = words_of(lines[0])
         if script and script[-1].endswith(".sh"):
             # `exec "$@"` of an entry script runs the command.
-            own = project.text(str(PurePosixPath(below, script[-1])))
-            return (f"{lines[0]} {' '.join(lines[1:])}",) if '"$@"' in own or "exec $@" in own else (lines[0],)
+            text = project.text(str(PurePosixPath(below, script[-1])))
+            return (f"{lines[0]} {' '.join(lines[1:])}",) if '"$@"' in text or "exec $@" in text else (lines[0],)
         if program_of(lines[0]) == "python" or len(words_of(lines[0])) == 1:
             return (f"{lines[0]} {lines[1]}", *lines[2:])
     return tuple(lines)
@@ -235,18 +239,18 @@ def _joined(project: Project, entry, command, below: str, home: str) -> tuple[st
 def _relative(project: Project, line: str, below: str, home: str) -> str:
     """A command line with paths of the image as paths from the working folder; ``./start.sh`` as ``sh start.sh``."""
 
-    def put(found: re.Match) -> str:
+    def put(match: re.Match) -> str:
         path = (
-            found[0][len(home) :].strip("/")
-            if home and found[0].startswith(home + "/")
-            else found[0].rpartition("/")[2]
+            match[0][len(home) :].strip("/")
+            if home and match[0].startswith(home + "/")
+            else match[0].rpartition("/")[2]
         )
-        for one in (path, path.rpartition("/")[2]):
-            if project.has(one if below == "." else f"{below}/{one}"):
-                return one
+        for candidate in (path, path.rpartition("/")[2]):
+            if project.has(candidate if below == "." else f"{below}/{candidate}"):
+                return candidate
         place = next(iter(project.named(path.rpartition("/")[2])), None)
         inside = place and (below == "." or place.startswith(f"{below}/"))
-        return (place if below == "." else place[len(below) + 1 :]) if inside else found[0]
+        return (place if below == "." else place[len(below) + 1 :]) if inside else match[0]
 
     line = re.sub(r"(?<![\w.:=/-])/[\w./-]+\.(?:sh|py|ini|toml|cfg|conf)\b", put, line)
     if re.match(r"(?:\./)?[\w./-]+\.sh\b", line):
@@ -297,7 +301,7 @@ def _composes(project: Project) -> Iterator[Command]:
 
 
 def _compose_env(value, file: str) -> dict[str, tuple[str, str]]:
-    pairs = value.items() if isinstance(value, dict) else (str(one).partition("=")[::2] for one in value or ())
+    pairs = value.items() if isinstance(value, dict) else (str(pair).partition("=")[::2] for pair in value or ())
     return {str(name): (str(text), file) for name, text in pairs if text is not None and "$" not in str(text)}
 
 
@@ -345,8 +349,8 @@ def _others(project: Project) -> Iterator[Command]:
     for file in project.files:
         for name, line in patterns.items():
             if re.search(name, file):
-                for found in re.finditer(line, project.text(file), re.M):
-                    yield Command(split_lines(found[1].strip("'\"")), file, 12)
+                for match in re.finditer(line, project.text(file), re.M):
+                    yield Command(split_lines(match[1].strip("'\"")), file, 12)
 
 
 def _makefiles(project: Project) -> Iterator[Command]:
@@ -357,10 +361,10 @@ def _makefiles(project: Project) -> Iterator[Command]:
         for block in re.finditer(r"^([\w.-]+)\s*:(?!=)([^\n=]*)\n((?:[\t ]+.*\n?)+)", project.text(file) + "\n", re.M):
             lines = [line.strip().lstrip("@-") for line in block[3].splitlines()]
             recipes[block[1]] = (block[2].split(), [line for line in lines if program_of(line) in _KNOWN])
-        for name, (needed, own) in recipes.items():
-            before = [line for one in needed for line in recipes.get(one, ((), ()))[1]]
-            lines = tuple(part for line in (*before, *own) for part in split_lines(line))
-            if own and not any("$(" in line for line in lines):
+        for name, (needed, commands) in recipes.items():
+            before = [line for target in needed for line in recipes.get(target, ((), ()))[1]]
+            lines = tuple(part for line in (*before, *commands) for part in split_lines(line))
+            if commands and not any("$(" in line for line in lines):
                 yield Command(lines, f"{file} (target {name})", 8, folder)
 
 

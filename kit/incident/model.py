@@ -115,7 +115,7 @@ class Fix(Part):
         shown = []
         for name, value in self.settings.items():
             parts = [f"{key}={'' if text is None else text}" for key, text in value.items()] if name == "env" else None
-            parts = parts or ([str(one) for one in value] if isinstance(value, list) else [str(value)])
+            parts = parts or ([str(item) for item in value] if isinstance(value, list) else [str(value)])
             shown.append(f"{name}: {', '.join(parts)}")
         return tuple(shown)
 

@@ -112,8 +112,8 @@ class Project:
 
     def named(self, *names: str) -> list[str]:
         """Files of these names, the nearest to the root first."""
-        found = [file for file in self.files if PurePosixPath(file).name in names]
-        return sorted(found, key=lambda one: (one.count("/"), one))
+        files = [file for file in self.files if PurePosixPath(file).name in names]
+        return sorted(files, key=lambda file: (file.count("/"), file))
 
     def has(self, name: str) -> bool:
         return name in self._files
@@ -135,18 +135,18 @@ class Project:
     @cached_property
     def importable(self) -> dict[str, list[str]]:
         """Top-level name to the folders (relative) that hold a module or package of it, the nearest to the root first."""
-        found: dict[str, set[str]] = {}
+        folders_of: dict[str, set[str]] = {}
         for name in self.python:
             path = PurePosixPath(name)
-            found.setdefault(path.stem, set()).add(str(path.parent))
+            folders_of.setdefault(path.stem, set()).add(str(path.parent))
             for folder in [parent for parent in path.parents if str(parent) != "."]:
-                found.setdefault(folder.name, set()).add(str(folder.parent))
+                folders_of.setdefault(folder.name, set()).add(str(folder.parent))
         # A folder counts before it is itself inside a package of this project.
         return {
             name: sorted(
                 folders, key=lambda folder: (self.inside_package(folder), folder.count("/") + (folder != "."), folder)
             )
-            for name, folders in found.items()
+            for name, folders in folders_of.items()
         }
 
     def shadowed(self, folder: str) -> list[str]:
@@ -173,7 +173,7 @@ class Project:
     def file_of(self, module: str, folder: str = ".") -> str | None:
         """The file of a dotted name as it is imported from a folder."""
         below = ("" if folder == "." else f"{folder}/") + module.replace(".", "/")
-        return next((one for one in (f"{below}.py", f"{below}/__init__.py") if self.has(one)), None)
+        return next((file for file in (f"{below}.py", f"{below}/__init__.py") if self.has(file)), None)
 
     def is_own(self, module: str) -> bool:
         """May a name be a module of this project, and not of the standard library?"""
@@ -183,15 +183,15 @@ class Project:
     @cached_property
     def imported(self) -> dict[str, str]:
         """Top-level names that sources import and that are not the standard library's, each with its first place."""
-        found: dict[str, str] = {}
+        places: dict[str, str] = {}
         statement = re.compile(r"^(?:from\s+([A-Za-z_]\w*)[\w.]*\s+import|import\s+([A-Za-z_]\w*))", re.M)
         for name in self.sources:
             text = self.text(name)
-            for one in statement.finditer(text):
-                top = one[1] or one[2]
-                if top not in sys.stdlib_module_names and top not in found:
-                    found[top] = f"{name}:{text.count(chr(10), 0, one.start()) + 1}"
-        return found
+            for match in statement.finditer(text):
+                top = match[1] or match[2]
+                if top not in sys.stdlib_module_names and top not in places:
+                    places[top] = f"{name}:{text.count(chr(10), 0, match.start()) + 1}"
+        return places
 
     @property
     def libraries(self) -> list[str]:
@@ -203,29 +203,29 @@ class Project:
     @cached_property
     def objects(self) -> tuple[AppObject, ...]:
         """Application objects and factories, the likeliest first."""
-        found = []
+        objects = []
         for file in self.sources:
             text = self.text(file)
             if "app" not in text and "Celery" not in text and "application" not in text:
                 continue
             for pattern, factory in ((_OBJECT, False), (_FACTORY, True)):
-                for one in pattern.finditer(text):
-                    kind = "celery" if not factory and one["kind"] == "Celery" else self._kind(text)
-                    bare = factory and not _needs_arguments(one["given"])
+                for match in pattern.finditer(text):
+                    kind = "celery" if not factory and match["kind"] == "Celery" else self._kind(text)
+                    bare = factory and not _needs_arguments(match["given"])
                     if kind and (bare or not factory):
-                        line = text.count("\n", 0, one.start()) + 1
-                        found.append(AppObject(file, one["name"], line, kind, factory))
+                        line = text.count("\n", 0, match.start()) + 1
+                        objects.append(AppObject(file, match["name"], line, kind, factory))
         usual = ("app", "application", "api", "server")
         return tuple(
             sorted(
-                found,
-                key=lambda one: (
-                    one.kind == "celery",
-                    one.factory,
-                    one.name not in usual,
-                    PurePosixPath(one.file).stem not in ("main", "app", "wsgi", "asgi", "server", "__init__"),
-                    one.file.count("/"),
-                    one.file,
+                objects,
+                key=lambda object_: (
+                    object_.kind == "celery",
+                    object_.factory,
+                    object_.name not in usual,
+                    PurePosixPath(object_.file).stem not in ("main", "app", "wsgi", "asgi", "server", "__init__"),
+                    object_.file.count("/"),
+                    object_.file,
                 ),
             )
         )
@@ -237,7 +237,7 @@ class Project:
     def alembic(self) -> tuple[str, ...]:
         """Files that configure Alembic, the nearest to the root first."""
         by_ini = [
-            one for one in self.named("alembic.ini") if re.search(r"^\s*script_location\s*=", self.text(one), re.M)
+            file for file in self.named("alembic.ini") if re.search(r"^\s*script_location\s*=", self.text(file), re.M)
         ]
         others = [
             file
@@ -252,21 +252,21 @@ class Project:
     @cached_property
     def revisions(self) -> dict[str, tuple[str, tuple[str, ...]]]:
         """Alembic's revision files: file to its revision and those that it follows."""
-        found = {}
+        revisions = {}
         for file in self.python:
             text = self.text(file)
-            own = re.search(r"^revision\b[^=\n]*=\s*['\"]([^'\"]+)['\"]", text, re.M)
+            revision = re.search(r"^revision\b[^=\n]*=\s*['\"]([^'\"]+)['\"]", text, re.M)
             down = re.search(r"^down_revision\b[^=\n]*=\s*(.+?)$", text, re.M)
-            if own and down:
-                found[file] = own[1], tuple(re.findall(r"['\"]([^'\"]+)['\"]", down[1]))
-        return found
+            if revision and down:
+                revisions[file] = revision[1], tuple(re.findall(r"['\"]([^'\"]+)['\"]", down[1]))
+        return revisions
 
     @cached_property
     def git_top(self) -> Path | None:
         """The work tree's top, where the folder lies in a git repository and is tracked there."""
-        return next((one for one in (self.root, *self.root.parents) if (one / ".git").exists()), None)
+        return next((folder for folder in (self.root, *self.root.parents) if (folder / ".git").exists()), None)
 
 
-def _needs_arguments(given: str) -> bool:
-    parts = [part.strip() for part in re.sub(r"\[[^\]]*\]", "", given).split(",") if part.strip()]
+def _needs_arguments(parameters: str) -> bool:
+    parts = [part.strip() for part in re.sub(r"\[[^\]]*\]", "", parameters).split(",") if part.strip()]
     return any("=" not in part and not part.startswith("*") for part in parts)

@@ -14,7 +14,7 @@ _LINE = re.compile(
 
 def requirements_of(root: Path) -> dict[str, list[tuple[str, int, str]]]:
     """Each library that a file of requirements names, in small letters: ``(file, line, range)``, the range as it is written."""
-    found: dict[str, list[tuple[str, int, str]]] = {}
+    requirements: dict[str, list[tuple[str, int, str]]] = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         if not _FILES.match(path.name) or "site-packages/" in name or "node_modules/" in name:
@@ -25,8 +25,8 @@ def requirements_of(root: Path) -> dict[str, list[tuple[str, int, str]]]:
             continue
         for number, line in enumerate(lines, 1):
             for library, range_ in _named(line):
-                found.setdefault(library, []).append((name, number, range_))
-    return found
+                requirements.setdefault(library, []).append((name, number, range_))
+    return requirements
 
 
 def _named(line: str) -> Iterator[tuple[str, str]]:

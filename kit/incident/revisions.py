@@ -66,18 +66,18 @@ class Revision:
             if operation.within == line and operation.call != "batch_alter_table"
         ]
         names = set(re.findall(r"\w+", text))
-        named = next((one for one in below if any(name in names for name in one.texts)), None)
+        named = next((operation for operation in below if any(name in names for name in operation.texts)), None)
         at = [operation for operation in self.operations if operation.line <= line <= operation.last]
         return (
             named
             or (below[0] if len(below) == 1 else None)
-            or min(at, key=lambda one: one.last - one.line, default=None)
+            or min(at, key=lambda operation: operation.last - operation.line, default=None)
         )
 
 
 def revisions_of(root: Path) -> tuple[Revision, ...]:
     """Every revision below ``root``, by file; one that cannot be read is left out."""
-    found = []
+    revisions = []
     for path in sorted(root.rglob("*.py")):
         name = path.relative_to(root).as_posix()
         if "site-packages/" in name or "/." in f"/{name}":
@@ -88,8 +88,8 @@ def revisions_of(root: Path) -> tuple[Revision, ...]:
         except (OSError, SyntaxError, ValueError, RecursionError):
             continue
         if revision is not None:
-            found.append(revision)
-    return tuple(found)
+            revisions.append(revision)
+    return tuple(revisions)
 
 
 def heads_of(revisions: Sequence[Revision]) -> tuple[Revision, ...]:
@@ -170,8 +170,8 @@ def _operation(call: ast.Call, enums, lists, batch) -> Operation:
         creates += [("type", text) for text in _enums_in(call.func, enums)]
     texts = _texts(call)
     if name == "execute":
-        found = (m for text in texts for m in _SQL.finditer(text))
-        creates += [(m[1].lower().split()[-1], m[2].rpartition(".")[2]) for m in found]
+        matches = (m for text in texts for m in _SQL.finditer(text))
+        creates += [(m[1].lower().split()[-1], m[2].rpartition(".")[2]) for m in matches]
     line, last = call.lineno, call.end_lineno or call.lineno
     return Operation(name, line, last, texts, tuple(dict.fromkeys(creates)), batch[1] if batch else None)
 
@@ -187,11 +187,11 @@ def _name_of(call: ast.Call, lists) -> tuple[str, ...]:
 
 
 def _enums_in(node: ast.AST, enums: dict[str, str]) -> list[str]:
-    found = []
-    for one in ast.walk(node):
-        kind = enums.get(one.id) if isinstance(one, ast.Name) else _enum(one)
-        found += [kind] if kind else []
-    return found
+    enums_named = []
+    for inner in ast.walk(node):
+        kind = enums.get(inner.id) if isinstance(inner, ast.Name) else _enum(inner)
+        enums_named += [kind] if kind else []
+    return enums_named
 
 
 def _enum(node: ast.AST) -> str | None:
@@ -214,5 +214,7 @@ def _last(node: ast.expr) -> str:
 
 
 def _texts(node: ast.AST) -> tuple[str, ...]:
-    found = (one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str))
-    return tuple(dict.fromkeys(found))
+    values = (
+        inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant) and isinstance(inner.value, str)
+    )
+    return tuple(dict.fromkeys(values))

@@ -40,7 +40,7 @@ def import_statements(root: Path, folders: list[str]) -> tuple[Statement, ...]:
     """
     files = {name: path for path in sources_below(root) if (name := path.relative_to(root).as_posix())}
     modules = {module_name(file, folders): file for file in files}
-    found = []
+    statements = []
     for file, path in files.items():
         importer = module_name(file, folders)
         try:
@@ -52,21 +52,21 @@ def import_statements(root: Path, folders: list[str]) -> tuple[Statement, ...]:
         for name, line, where, below in names:
             if name in modules and name != importer and not (below and any(b in modules for b in below)):
                 asked.setdefault((line, name), where)
-            for one in below:
-                if one in modules and one != importer:
-                    asked.setdefault((line, one), where)
-        found += [Statement(importer, name, file, line, where) for (line, name), where in asked.items()]
-    return tuple(sorted(found, key=lambda one: (one.file, one.line, one.imported)))
+            for submodule in below:
+                if submodule in modules and submodule != importer:
+                    asked.setdefault((line, submodule), where)
+        statements += [Statement(importer, name, file, line, where) for (line, name), where in asked.items()]
+    return tuple(sorted(statements, key=lambda statement: (statement.file, statement.line, statement.imported)))
 
 
 def sources_below(root: Path) -> list[Path]:
     """The application's own sources, without tests, hidden folders and Alembic's revisions."""
-    found = []
+    paths = []
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).parts[:-1]
         if not (any(part in _SKIPPED or part.startswith(".") for part in parts) or _is_revision(path)):
-            found.append(path)
-    return found
+            paths.append(path)
+    return paths
 
 
 def named_tables(root: Path) -> tuple[list[Named], list[str]]:
@@ -74,7 +74,7 @@ def named_tables(root: Path) -> tuple[list[Named], list[str]]:
 
     :returns: the tables, by file and line; and the files that could not be read, each with the reason
     """
-    found, unread = [], []
+    tables, unread = [], []
     for path in sources_below(root):
         name = path.relative_to(root)
         try:
@@ -82,8 +82,8 @@ def named_tables(root: Path) -> tuple[list[Named], list[str]]:
         except (SyntaxError, ValueError, RecursionError, OSError) as error:
             unread.append(f"{name.as_posix()}: {error}")
             continue
-        found += [Named(table, name.as_posix(), line, class_) for table, line, class_ in _tables_of(tree)]
-    return found, unread
+        tables += [Named(table, name.as_posix(), line, class_) for table, line, class_ in _tables_of(tree)]
+    return tables, unread
 
 
 def variables_named(root: Path, names: Iterable[str]) -> tuple[str, ...]:
@@ -95,14 +95,14 @@ def variables_named(root: Path, names: Iterable[str]) -> tuple[str, ...]:
     for name in names:
         parts = name.lower().split("_")
         wanted[name] = {"_".join(parts[start:]) for start in range(max(1, len(parts) - 1))}
-    found: set[str] = set()
+    present: set[str] = set()
     for path in sorted(root.rglob("*")):
         text = ""
         with suppress(OSError):
             if path.suffix in _TEXTS and path.is_file() and path.stat().st_size <= _LARGEST:
                 text = path.read_text("utf-8", "replace").lower()
-        found |= {name for name, spellings in wanted.items() if any(spelling in text for spelling in spellings)}
-    return tuple(name for name in wanted if name in found)
+        present |= {name for name, spellings in wanted.items() if any(spelling in text for spelling in spellings)}
+    return tuple(name for name in wanted if name in present)
 
 
 def _is_revision(path: Path) -> bool:
@@ -137,7 +137,7 @@ def imported_names(
         tree = source if isinstance(source, ast.Module) else ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, SystemError):  # the last: a fault of Python 3.11 deep in a stack
         return []
-    found: list[tuple[str, int, str, tuple[str, ...]]] = []
+    names: list[tuple[str, int, str, tuple[str, ...]]] = []
 
     def visit(node: ast.AST, where: str) -> None:
         for child in ast.iter_child_nodes(node):
@@ -147,18 +147,18 @@ def imported_names(
             elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
                 inner = "TYPE_CHECKING"
             elif isinstance(child, ast.Import):
-                found.extend((alias.name, child.lineno, where, ()) for alias in child.names)
+                names.extend((alias.name, child.lineno, where, ()) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
                 name = _absolute(child, module, package)
                 below = tuple(f"{name}.{alias.name}" for alias in child.names if alias.name != "*")
-                found.append((name, child.lineno, where, below))
+                names.append((name, child.lineno, where, below))
             visit(child, inner)
 
     try:
         visit(tree, "module level")
     except RecursionError:  # an expression nested deeper than Python's own stack
         pass
-    return found
+    return names
 
 
 def _absolute(node: ast.ImportFrom, module: str, package: bool) -> str:

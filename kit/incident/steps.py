@@ -36,17 +36,17 @@ class Part(BaseModel):
 
 def refuse_placeholders(text: str, known: tuple[str, ...]) -> None:
     """A ``{name}`` that nothing is put in place of; the shell's ``${name}`` and what stands in single quotes are its own."""
-    for found in re.finditer(r"(?<![$\w{])\{([A-Za-z_]\w*)\}", text):
-        name = found[1]
+    for match in re.finditer(r"(?<![$\w{])\{([A-Za-z_]\w*)\}", text):
+        name = match[1]
         near = difflib.get_close_matches(name.lower(), known, 1)
-        quoted = text[: found.start()].count("'") % 2 == 1
+        quoted = text[: match.start()].count("'") % 2 == 1
         if name in known or (quoted and not near):
             continue
         if name == "port":
             raise ValueError(
                 "{port} stands for the port of a server: this step must be 'serve: …' in place of 'command: …'"
             )
-        shown = ", ".join(f"{{{one}}}" for one in known)
+        shown = ", ".join(f"{{{placeholder}}}" for placeholder in known)
         hint = f"did you mean {{{near[0]}}}?" if near else f"known here: {shown}; the shell's own is ${{{name}}}"
         raise ValueError(f"unknown placeholder {{{name}}}; {hint}")
 
@@ -166,8 +166,8 @@ class Check(Part):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Check":
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
+        kinds = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(kinds) != 1:
             raise ValueError(f"a check is one of {', '.join(type(self).model_fields)}")
         if self.command is not None:
             refuse_placeholders(self.command, ("port", *PLACEHOLDERS))

@@ -44,11 +44,11 @@ class Reading:
 
 def readings_of(root: Path) -> tuple[Reading, ...]:
     """Every reading of a variable by a literal name in the sources below ``root``, by file and line."""
-    found: list[Reading] = []
+    readings: list[Reading] = []
     for path in sources_below(root):
         with suppress(OSError):
-            found += readings_in(path.relative_to(root).as_posix(), path.read_text("utf-8", "replace"))
-    return tuple(sorted(found, key=lambda one: (one.file, one.line, one.name)))
+            readings += readings_in(path.relative_to(root).as_posix(), path.read_text("utf-8", "replace"))
+    return tuple(sorted(readings, key=lambda reading: (reading.file, reading.line, reading.name)))
 
 
 def readings_in(file: str, text: str) -> list[Reading]:
@@ -61,7 +61,7 @@ def readings_in(file: str, text: str) -> list[Reading]:
 
 def deployments_of(root: Path) -> dict[str, dict[str, int]]:
     """The deployment files below ``root``: each with the names of variables in it, and the line of the first mention."""
-    found = {}
+    files = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         skipped = "node_modules/" in name or "site-packages/" in name or name.startswith(".git/")
@@ -77,8 +77,8 @@ def deployments_of(root: Path) -> dict[str, dict[str, int]]:
         for number, line in enumerate(lines, 1):
             for match in _NAME.finditer(line) if not line.lstrip().startswith("#") else ():
                 names.setdefault(match[0], number)
-        found[name] = names
-    return found
+        files[name] = names
+    return files
 
 
 def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
@@ -113,15 +113,15 @@ def _bound(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 
 def _readers(tree: ast.Module) -> set[str]:
     """Names that read a variable when they are called: decouple's ``config``, starlette's ``Config``, environs' ``Env``."""
-    found = set()
+    readers = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "decouple":
-            found |= {name.asname or name.name for name in node.names if name.name == "config"}
+            readers |= {name.asname or name.name for name in node.names if name.name == "config"}
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             made = ast.unparse(node.value.func).rpartition(".")[2]
             if isinstance(node.targets[0], ast.Name) and made in ("Config", "AutoConfig", "Env", "FileAwareEnv"):
-                found.add(node.targets[0].id)
-    return found
+                readers.add(node.targets[0].id)
+    return readers
 
 
 def _is_settings(node: ast.ClassDef) -> bool:

@@ -50,14 +50,14 @@ class Start:
 
 def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Command]) -> list[Start]:
     """Every startup that something speaks for, the one that explains the log best first."""
-    found = [_of_command(project, evidence, command) for command in commands]
+    starts = [_of_command(project, evidence, command) for command in commands]
     for number, program in enumerate(evidence.programs):
         env = next((command.env for command in commands if command.env), {})
-        found += list(_of_program(project, evidence, program, _points(number), env))
-    found += list(_of_objects(project, evidence, commands)) + list(_of_scripts(project, evidence))
+        starts += list(_of_program(project, evidence, program, _points(number), env))
+    starts += list(_of_objects(project, evidence, commands)) + list(_of_scripts(project, evidence))
     best: dict[tuple, Start] = {}
-    for one in sorted((one for one in found if one.steps), key=lambda one: -one.score):
-        best.setdefault((one.steps, one.workdir), one)
+    for start in sorted((start for start in starts if start.steps), key=lambda start: -start.score):
+        best.setdefault((start.steps, start.workdir), start)
     return list(best.values())
 
 
@@ -69,7 +69,7 @@ def _points(number: int) -> int:
 
 
 def _of_command(project: Project, evidence: Evidence, command: Command) -> Start:
-    steps = tuple(one for line in command.lines for one in [step_of(line, project, command.workdir)] if one)
+    steps = tuple(step for line in command.lines for step in [step_of(line, project, command.workdir)] if step)
     matched = 0.0
     because = command.at
     for number, program in enumerate(evidence.programs):
@@ -109,13 +109,13 @@ def _names(project: Project, file: str, line: str) -> bool:
 
 def _matches(project: Project, program: Program, line: str, command: Command) -> bool:
     """Is a command line this program of the log?"""
-    own, words = program_of(line), words_of(line)
+    program_name, words = program_of(line), words_of(line)
     if program.name in ("module", "script"):
-        return own == "python" and _names(project, program.what, line)
+        return program_name == "python" and _names(project, program.what, line)
     if program.name == "console":
-        return f"(script {program.what})" in command.at or own == program.what
+        return f"(script {program.what})" in command.at or program_name == program.what
     if program.name == "import":
-        return own in SERVERS and _names(project, program.what, line)
+        return program_name in SERVERS and _names(project, program.what, line)
     if program.name == "django":
         return "manage.py" in line and program.what in words
     if program.name == "line":
@@ -124,10 +124,10 @@ def _matches(project: Project, program: Program, line: str, command: Command) ->
         asked = program.what.split()[: 2 if program.name == "flask" else 1] or (
             ["run"] if program.name == "flask" else []
         )
-        return own == program.name and all(word in words for word in asked)
+        return program_name == program.name and all(word in words for word in asked)
     if program.name == "celery":
-        return own == "celery" and (program.what or "worker") in words
-    return own == program.name
+        return program_name == "celery" and (program.what or "worker") in words
+    return program_name == program.name
 
 
 def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] | None:
@@ -137,25 +137,28 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
     words = words_of(line)
     if not words:
         return None
-    own = program_of(line)
-    text = " ".join(line.split()) if own in ("sh", "bash") else _shown(words)
+    program_name = program_of(line)
+    text = " ".join(line.split()) if program_name in ("sh", "bash") else _shown(words)
     text = re.sub(r"\$\{?PORT(?::?-\d+)?\}?", "{port}", text)
     if (
-        own in _WHERE
-        and not (own == "flask" and "run" not in words)
-        and not (own == "fastapi" and not {"run", "dev"} & set(words))
+        program_name in _WHERE
+        and not (program_name == "flask" and "run" not in words)
+        and not (program_name == "fastapi" and not {"run", "dev"} & set(words))
     ):
-        return "serve", f"{_without(text, _SET_BY_US[own])} {_WHERE[own]}"
+        return "serve", f"{_without(text, _SET_BY_US[program_name])} {_WHERE[program_name]}"
     if "manage.py" in line and "runserver" in words:
         return "serve", f"{text[: text.index('runserver')]}runserver 127.0.0.1:{{port}} --noreload"
-    if own == "celery" and "worker" in words and "--pool" not in text and " -P" not in text:
+    if program_name == "celery" and "worker" in words and "--pool" not in text and " -P" not in text:
         return "command", f"{text} --pool solo"
     if "{port}" in text or (
-        own in ("sh", "bash")
-        and any(program_of(one) in SERVERS or "flask run" in one for one in _inner(project, line, workdir))
+        program_name in ("sh", "bash")
+        and any(
+            program_of(inner_line) in SERVERS or "flask run" in inner_line
+            for inner_line in _inner(project, line, workdir)
+        )
     ):
         return "serve", text.replace("sh {port}", "sh $PORT")
-    file = _file_of(project, words, workdir) if own == "python" else None
+    file = _file_of(project, words, workdir) if program_name == "python" else None
     if file and serves(project, file):
         variable = re.search(r"(?:environ\.get|getenv|environ)\W+(\w*PORT)\b", project.text(file))
         return "serve", f"{variable[1]}={{port}} {text}" if variable and variable[1] != "PORT" else text
@@ -240,11 +243,11 @@ def _lines(project: Project, evidence: Evidence, name: str, what: str) -> Iterat
 def _served(project: Project, evidence: Evidence, name: str, what: str) -> Iterator[tuple[str, str, float, str]]:
     """Command lines that give an application object to a server, or a Celery application to a worker."""
     objects = [object_ for object_ in _objects(project, evidence) if (object_.kind == "celery") == (name == "celery")]
-    for number, one in enumerate([object_ for object_ in objects if name != "flask" or object_.kind == "wsgi"][:4]):
-        folder = project.import_root(one.file)
-        target = f"{project.module(one.file, folder)}:{one.name}"
-        at = f"{one.file}:{one.line}"
-        server = name if name not in ("import", "fastapi") else "uvicorn" if one.kind == "asgi" else "gunicorn"
+    for number, object_ in enumerate([object_ for object_ in objects if name != "flask" or object_.kind == "wsgi"][:4]):
+        folder = project.import_root(object_.file)
+        target = f"{project.module(object_.file, folder)}:{object_.name}"
+        at = f"{object_.file}:{object_.line}"
+        server = name if name not in ("import", "fastapi") else "uvicorn" if object_.kind == "asgi" else "gunicorn"
         workers = f" --workers {evidence.workers}" if (evidence.workers or 1) > 1 else ""
         if server == "celery":
             yield f"celery -A {target} {what or 'worker'}", folder, 8 - 2 * number, at
@@ -252,11 +255,11 @@ def _served(project: Project, evidence: Evidence, name: str, what: str) -> Itera
         elif server == "flask":
             yield f"flask --app {target} {what or 'run'}", folder, 8 - 2 * number, at
         elif server == "gunicorn":
-            kind = "" if one.kind == "wsgi" else " --worker-class uvicorn.workers.UvicornWorker"
-            target = shlex.quote(target + "()") if one.factory else target
+            kind = "" if object_.kind == "wsgi" else " --worker-class uvicorn.workers.UvicornWorker"
+            target = shlex.quote(target + "()") if object_.factory else target
             yield f"gunicorn{kind}{workers} {target}", folder, 8 - 2 * number, at
         else:
-            yield f"{server} {target}{' --factory' if one.factory else ''}{workers}", folder, 8 - 2 * number, at
+            yield f"{server} {target}{' --factory' if object_.factory else ''}{workers}", folder, 8 - 2 * number, at
 
 
 def _objects(project: Project, evidence: Evidence) -> list[AppObject]:
@@ -273,7 +276,7 @@ def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
         marks = [file for file in project.alembic if file not in line]
         passed = [frame.file for frame in evidence.frames]
         marks.sort(
-            key=lambda file: not any(_script_folder(project, file) in f"{one}/" for one in passed) if passed else 0
+            key=lambda file: not any(_script_folder(project, file) in f"{path}/" for path in passed) if passed else 0
         )
         return list(dict.fromkeys(str(PurePosixPath(file).parent) for file in marks)) or ["."]
     if program_of(line) == "pytest":
@@ -283,9 +286,9 @@ def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
             if not frame.logged.startswith(("/", "..")) and frame.file.endswith(frame.logged)
         ]
         marks = project.named("pytest.ini", "conftest.py", "pyproject.toml", "setup.cfg", "tox.ini")
-        found = [str(PurePosixPath(file).parent) for file in marks]
-        found = [one for one in found if PurePosixPath(one).name not in ("tests", "test")]
-        return list(dict.fromkeys([*ends[:1], *found, "."]))[:3]
+        folders = [str(PurePosixPath(file).parent) for file in marks]
+        folders = [folder for folder in folders if PurePosixPath(folder).name not in ("tests", "test")]
+        return list(dict.fromkeys([*ends[:1], *folders, "."]))[:3]
     return ["."]
 
 
@@ -304,19 +307,25 @@ def _script_folder(project: Project, ini: str) -> str:
 
 def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command]) -> Iterator[Start]:
     env = next((command.env for command in commands if command.env), {})
-    for number, one in enumerate([object_ for object_ in _objects(project, evidence) if object_.kind != "celery"][:3]):
-        folder = project.import_root(one.file)
-        target = f"{project.module(one.file, folder)}:{one.name}"
+    for number, object_ in enumerate(
+        [object_ for object_ in _objects(project, evidence) if object_.kind != "celery"][:3]
+    ):
+        folder = project.import_root(object_.file)
+        target = f"{project.module(object_.file, folder)}:{object_.name}"
         line = (
-            f"uvicorn {target}{' --factory' if one.factory else ''}"
-            if one.kind == "asgi"
+            f"uvicorn {target}{' --factory' if object_.factory else ''}"
+            if object_.kind == "asgi"
             else f"flask --app {target} run"
         )
-        passed = any(frame.file == one.file for frame in evidence.frames)
+        passed = any(frame.file == object_.file for frame in evidence.frames)
         step = step_of(line, project, folder)
         if step:
             yield Start(
-                (step,), f"an application object at {one.file}:{one.line}", 9 + 8 * passed - number, folder, env=env
+                (step,),
+                f"an application object at {object_.file}:{object_.line}",
+                9 + 8 * passed - number,
+                folder,
+                env=env,
             )
 
 

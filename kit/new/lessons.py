@@ -31,14 +31,14 @@ _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(
 
 def lessons(work: Search, trial: Trial) -> list[Setup]:
     """Setups that differ from a trial's in what it says was in the way, the likeliest first."""
-    found: list[Setup] = []
+    setups: list[Setup] = []
     for learn in (_slow, _variables, _modules, _drivers, _databases, _alembic, _places):
-        found = found or list(learn(work, trial))
-    if not found or trial.healthy:
-        found += _states(work, trial)
+        setups = setups or list(learn(work, trial))
+    if not setups or trial.healthy:
+        setups += _states(work, trial)
     if trial.healthy and (work.evidence.workers or 1) > 1 and trial.setup.run < 3:
-        found.append(trial.setup.changed("startup", "processes race: it is run again", run=trial.setup.run + 1))
-    return [replace(setup, score=setup.score - number) for number, setup in enumerate(found)]
+        setups.append(trial.setup.changed("startup", "processes race: it is run again", run=trial.setup.run + 1))
+    return [replace(setup, score=setup.score - number) for number, setup in enumerate(setups)]
 
 
 def _started(setup: Setup, because: str, steps: Sequence[tuple[str, str]] | None = None, **fields) -> Setup:
@@ -84,7 +84,9 @@ def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
             because = f"{setup.path[-1]} shadows the library {min(named)}"
             yield setup.changed("path", because, path=setup.path[:-1])
     for module in missing:
-        folders = [one for one in project.importable.get(module.partition(".")[0], ()) if one not in setup.path]
+        folders = [
+            folder for folder in project.importable.get(module.partition(".")[0], ()) if folder not in setup.path
+        ]
         for folder in sorted(folders, key=lambda folder: project.file_of(module, folder) is None)[:2]:
             because = f"a trial found no module {module}, which lies there"
             yield setup.changed("path", because, path=(*setup.path, folder))
@@ -123,9 +125,9 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
     migrated = any("upgrade" in line for _, line in setup.start.steps)
     if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not setup.prepare and not migrated:
         yield setup.changed("prepare", "the log's database had its tables", prepare=(("upgrade", "head"),))
-    refused = [one["what"] for one in trial.trace.refused] if trial.trace is not None else []
+    refused = [attempt["what"] for attempt in trial.trace.refused] if trial.trace is not None else []
     unset = _NO_URL.search(trial.seen.text) and not _NO_URL.search(evidence.text)
-    if unset or any(re.search(r"://|:5432|:3306", one) for one in refused):
+    if unset or any(re.search(r"://|:5432|:3306", what) for what in refused):
         for variable in database_variables(work.variables):
             if variable.name not in (setup.database_env, *setup.env, *evidence.missing_variables):
                 because = f"read at {variable.at}; a trial reached another database"
@@ -135,37 +137,37 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
 
 def _literals(work: Search, setup: Setup) -> Iterator[Setup]:
     """URLs that are written in the sources: in the copy the scratch database's stands in their place."""
-    found = {}
+    literals = {}
     for file in work.project.files:
         if _SETTINGS.search(file) and (literal := _LITERAL.search(work.project.text(file))):
-            found[file] = literal[1]
-    if not found or any(text.startswith("sed ") for _, text in setup.prepare):
+            literals[file] = literal[1]
+    if not literals or any(text.startswith("sed ") for _, text in setup.prepare):
         return
     up = "../" * (0 if setup.start.workdir == "." else setup.start.workdir.count("/") + 1)
     pattern = r"""'s#\b(postgres(ql)?|mysql)(\+[a-z0-9]+)?://[^ "'"'"']+#{database_url}#'"""
-    lines = [("command", f"sed -i -E {pattern} {shlex.quote(up + file)}") for file in list(found)[:3]]
-    because = f"{next(iter(found))} names a database itself; in the copy the scratch one stands there"
-    driver = next(filter(None, found.values()), None)
+    lines = [("command", f"sed -i -E {pattern} {shlex.quote(up + file)}") for file in list(literals)[:3]]
+    because = f"{next(iter(literals))} names a database itself; in the copy the scratch one stands there"
+    driver = next(filter(None, literals.values()), None)
     prepare = (*lines, *setup.prepare)
     yield setup.changed("prepare", because, database="postgresql", driver=driver, prepare=prepare)
 
 
 def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
     """What Alembic asks for first; a check that agrees where the log's did not."""
-    setup, text, said = trial.setup, trial.seen.error, work.evidence.text
+    setup, text, log_text = trial.setup, trial.seen.error, work.evidence.text
     *before, (kind, last) = setup.start.steps
-    own = program_of(last)
-    upgrade = ("command", "flask db upgrade" if own == "flask" else "alembic upgrade head")
-    if own not in ("alembic", "flask"):
+    program = program_of(last)
+    upgrade = ("command", "flask db upgrade" if program == "flask" else "alembic upgrade head")
+    if program not in ("alembic", "flask"):
         return
-    if "not up to date" in text and "not up to date" not in said and upgrade not in before:
+    if "not up to date" in text and "not up to date" not in log_text and upgrade not in before:
         yield _started(setup, "the database has to be at head for a check", [*before, upgrade, (kind, last)])
     checks = {"check", "revision"} & set(last.split()) and upgrade in before and not trial.level
     if checks and not any(kind == "serve" for kind, _ in before):
         for server in _servers(work, setup.start.workdir)[:2]:
             because = "what the log's check found may come of the application's own start"
             yield _started(setup, because, [*before, server, (kind, last)])
-    if _NO_CONFIG.search(text) and not _NO_CONFIG.search(said):
+    if _NO_CONFIG.search(text) and not _NO_CONFIG.search(log_text):
         for ini in work.project.alembic:
             if (folder := str(PurePosixPath(ini).parent)) != setup.start.workdir:
                 yield _started(setup, f"{ini} lies there", workdir=folder)
@@ -179,8 +181,8 @@ def _servers(work: Search, workdir: str) -> list[tuple[str, str]]:
 
 def _places(work: Search, trial: Trial) -> Iterator[Setup]:
     """A Flask command that finds no application, a file that is looked for from another folder; where the log found them."""
-    setup, project, said = trial.setup, work.project, work.evidence.error
-    if _NO_FLASK.search(f"{trial.seen.error} {trial.shows}") and not _NO_FLASK.search(said):
+    setup, project, log_error = trial.setup, work.project, work.evidence.error
+    if _NO_FLASK.search(f"{trial.seen.error} {trial.shows}") and not _NO_FLASK.search(log_error):
         for object_ in [object_ for object_ in project.objects if object_.kind == "wsgi"][:3]:
             folder = project.import_root(object_.file)
             target = f"{project.module(object_.file, folder)}:{object_.name}"
@@ -189,7 +191,7 @@ def _places(work: Search, trial: Trial) -> Iterator[Setup]:
                 env = {**setup.env, "FLASK_APP": target}
                 yield setup.changed("env.FLASK_APP", f"{object_.file}:{object_.line}", env=env, start=start)
     lost = re.search(r"No such file or directory: '([^'/][^']*)'|can't open file '([\w./-]+\.py)'", trial.seen.error)
-    if lost and "No such file" not in said:
+    if lost and "No such file" not in log_error:
         name = lost[1] or lost[2]
         folders = [file[: -len(name) - 1] for file in project.files if file.endswith(f"/{name}")]
         for folder in [folder for folder in folders if folder != setup.start.workdir][:1]:
@@ -203,7 +205,7 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
     if setup.prepare or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
         return
     unknown = re.search(r"Can't locate revision identified by '([\w.+-]+)'", evidence.text)
-    if unknown and unknown[1] not in {own for own, _ in revisions.values()}:
+    if unknown and unknown[1] not in {revision for revision, _ in revisions.values()}:
         (work.folder / _STATE).write_text(f"UPDATE alembic_version SET version_num = '{unknown[1]}';\n", "utf-8")
         because = f"the log's database is at revision {unknown[1]}, which no file here has"
         yield setup.changed("prepare", because, prepare=(("upgrade", "head"), ("sql", _STATE)))

@@ -29,7 +29,7 @@ _ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres
 _URL = "{scheme}://{{database_user}}:{{database_password}}@{{database_host}}:{{database_port}}/{{database_name}}"
 
 
-def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[str, str]]) -> list[Setup]:
+def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[tuple[str, str]]) -> list[Setup]:
     """The startups to be tried, with what is known before anything has run.
 
     :param given: steps as the caller named them; where there are none the log, the deployment and the sources say
@@ -42,10 +42,10 @@ def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[s
     work.starts = candidates_of(work.project, work.evidence, commands)
     work.starts = [start for start in work.starts if not any(_secret(text) for _, text in start.steps)]
     starts = work.starts
-    if given:
+    if named_steps:
         steps = tuple(
             (kind, text if kind != "serve" or "{port}" in text else (step_of(text, work.project) or (kind, text))[1])
-            for kind, text in given
+            for kind, text in named_steps
         )
         starts = [
             Start(steps, "as --startup says", 100, env=next((command.env for command in commands if command.env), {}))

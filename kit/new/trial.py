@@ -161,7 +161,11 @@ def search(
             best = best_of(work.trials)
             if best is not None and best.level >= _LINES:
                 # What explains the log clearly better goes on, where a trial said what it lacks.
-                waiting = [one for one in waiting if one.score > best.setup.score + _BETTER and begun < since + _NEARLY]
+                waiting = [
+                    queued
+                    for queued in waiting
+                    if queued.score > best.setup.score + _BETTER and begun < since + _NEARLY
+                ]
             enough = best is not None and best.level == _ERROR and begun >= since + _NEARLY
             while waiting and not late and not enough and len(running) < min(2, cores()):
                 setup = waiting.pop(0)
@@ -181,7 +185,7 @@ def search(
                 work.trials.append(trial)
                 progress(f"shows: {trial.shows}")
                 since = begun if trial.level >= _ERROR and not enough else since
-                waiting = sorted([*waiting, *lessons(work, trial)], key=lambda one: -one.score)
+                waiting = sorted([*waiting, *lessons(work, trial)], key=lambda queued: -queued.score)
     return best_of(work.trials)
 
 
@@ -197,9 +201,9 @@ def _run(work: Search, setup: Setup) -> Trial:
         incident = work.incident(setup)
         trace = reproduce(incident)
     except KitError as error:
-        said = str(error).partition(". Its last lines:")[0].rpartition("incident.yaml: ")[2]
-        seen = evidence_of(read_log(said), said, work.project)
-        return Trial(setup, None, 0, said[:300], seen, time.monotonic() - began, said)
+        message = str(error).partition(". Its last lines:")[0].rpartition("incident.yaml: ")[2]
+        seen = evidence_of(read_log(message), message, work.project)
+        return Trial(setup, None, 0, message[:300], seen, time.monotonic() - began, message)
     seen = _seen(work.project, trace)
     level, expected = _level(work, incident, trace, seen)
     if level >= _ERROR and work.evidence.expected:
@@ -237,14 +241,14 @@ def _seen(project: Project, trace: Trace) -> Evidence:
         return seen
     # Its whole text, where what was printed is its first line, or of another error.
     text = str(error)
-    own = evidence_of(read_log(""), f"{error.type}: {error.text}\n", project)
+    of_error = evidence_of(read_log(""), f"{error.type}: {error.text}\n", project)
     return replace(
         seen,
         error=text,
         type=error.type,
         text=error.text,
-        missing_modules=seen.missing_modules | own.missing_modules,
-        missing_variables=seen.missing_variables | own.missing_variables,
+        missing_modules=seen.missing_modules | of_error.missing_modules,
+        missing_variables=seen.missing_variables | of_error.missing_variables,
     )
 
 
@@ -255,8 +259,8 @@ def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tu
     if evidence.expected is None:
         failed = any(step.ok is False for step in trace.steps)
         through = seen.frames or any(frame.application for error in trace.errors for frame in error.frames)
-        own = seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
-        if failed and own and not trace.conflicts:
+        of_setup = seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
+        if failed and of_setup and not trace.conflicts:
             return 0, None  # of how it was started, as far as anybody can tell
         return (_LINES if shown else 0), None
     here = _at_lines(evidence, trace, seen)
@@ -292,4 +296,4 @@ def _same(file: str, other: str) -> bool:
 
 
 def _errors(trace: Trace) -> list[Error]:
-    return [*trace.errors, *(one.error for one in trace.caught)]
+    return [*trace.errors, *(caught.error for caught in trace.caught)]

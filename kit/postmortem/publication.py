@@ -39,7 +39,7 @@ class Published:
     def verdict(self) -> str:
         verified = ", ".join(self.report["verify"]["verified"])
         broke = self.report.get("broke")
-        undecided = [one for one in self.report["verify"]["fixes"] if one["verdict"] == "undecided"]
+        undecided = [fix for fix in self.report["verify"]["fixes"] if fix["verdict"] == "undecided"]
         if self.code == 4 and not broke and undecided:
             return f"reproduced; no fix is verified, and {undecided[0]['name']} is undecided: {undecided[0]['because']}"
         return {
@@ -105,8 +105,8 @@ def publish(
             f"{NOTEBOOK.name}: the notebook did not come to its end: {failure or 'no result was written'}. "
             f"What it shows until then: {html if html in texts else 'nothing'}"
         )
-    found = json.loads(texts[report])
-    return Published(notebook, html, report, found, exit_code(found))
+    content_of_report = json.loads(texts[report])
+    return Published(notebook, html, report, content_of_report, exit_code(content_of_report))
 
 
 def execute(
@@ -177,7 +177,7 @@ def exit_code(report: dict[str, Any]) -> int:
         return 3
     if report["verify"]["verified"]:
         return 0
-    return 4 if any(one["verdict"] == "undecided" for one in report["verify"]["fixes"]) else 1
+    return 4 if any(fix["verdict"] == "undecided" for fix in report["verify"]["fixes"]) else 1
 
 
 def _made_public(content: dict[str, Any]) -> dict[str, Any]:

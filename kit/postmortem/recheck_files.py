@@ -46,7 +46,7 @@ def write_files(checked: Sequence[Checked], folder: Path) -> None:
 
 
 def headline(checked: Sequence[Checked]) -> str:
-    true = sum(one.code == 0 for one in checked)
+    true = sum(check.code == 0 for check in checked)
     if true == len(checked):
         return "The postmortem is still true" if true == 1 else f"All {true} postmortems are still true"
     return f"{true} of {len(checked)} postmortem{'s' * (len(checked) > 1)} still true"
@@ -57,17 +57,17 @@ def index_page(checked: Sequence[Checked], folder: Path) -> str:
     rows = [
         {
             "id": f"incident-{number}",
-            "name": _text(one.name),
-            "title": _text(one.title),
-            "href": quote(one.page.relative_to(folder).as_posix(), errors="surrogateescape") if one.page else None,
-            "verdict": VERDICTS[one.code],
-            "colour": {0: "kit-good", 1: "kit-bad", 3: "kit-bad"}.get(one.code, "kit-open"),
-            "says": _text(one.says),
-            "mechanism": one.report["mechanism"] if one.report else None,
-            "verified": ", ".join(map(_text, one.verified)),
-            "open": [(claim.ok, _text(claim.says)) for claim in one.claims if claim.ok is not True],
+            "name": _text(check.name),
+            "title": _text(check.title),
+            "href": quote(check.page.relative_to(folder).as_posix(), errors="surrogateescape") if check.page else None,
+            "verdict": VERDICTS[check.code],
+            "colour": {0: "kit-good", 1: "kit-bad", 3: "kit-bad"}.get(check.code, "kit-open"),
+            "says": _text(check.says),
+            "mechanism": check.report["mechanism"] if check.report else None,
+            "verified": ", ".join(map(_text, check.verified)),
+            "open": [(claim.ok, _text(claim.says)) for claim in check.claims if claim.ok is not True],
         }
-        for number, one in enumerate(checked, 1)
+        for number, check in enumerate(checked, 1)
     ]
     return fill("check.html.j2", head=headline(checked), good=worst(checked) == 0, rows=rows)
 
@@ -79,14 +79,14 @@ def junit(checked: Sequence[Checked]) -> str:
     """
     suites = ElementTree.Element("testsuites", name="postmortems")
     totals = {"tests": 0, "failures": 0, "errors": 0}
-    for one in checked:
+    for check in checked:
         cases = []
-        if one.code in (2, 4):
-            cases.append(_case(one, "it can be checked", "error", one.says))
-        for claim in one.claims:
+        if check.code in (2, 4):
+            cases.append(_case(check, "it can be checked", "error", check.says))
+        for claim in check.claims:
             kind = {True: None, False: "failure", None: "skipped"}[claim.ok]
-            cases.append(_case(one, claim.name, kind, claim.says))
-        cases[0].set("time", f"{one.seconds:.3f}")
+            cases.append(_case(check, claim.name, kind, claim.says))
+        cases[0].set("time", f"{check.seconds:.3f}")
         counts = {
             "tests": len(cases),
             "failures": sum(case.find("failure") is not None for case in cases),
@@ -95,7 +95,7 @@ def junit(checked: Sequence[Checked]) -> str:
         skipped = sum(case.find("skipped") is not None for case in cases)
         texts = {name: str(count) for name, count in counts.items()}
         suite = ElementTree.SubElement(
-            suites, "testsuite", name=_line(one.name), **texts, skipped=str(skipped), time=f"{one.seconds:.3f}"
+            suites, "testsuite", name=_line(check.name), **texts, skipped=str(skipped), time=f"{check.seconds:.3f}"
         )
         suite.extend(cases)
         for name, count in counts.items():
@@ -109,23 +109,28 @@ def junit(checked: Sequence[Checked]) -> str:
 def _case(checked: Checked, name: str, kind: str | None, says: str) -> ElementTree.Element:
     case = ElementTree.Element("testcase", classname=_line(checked.name), name=_line(name), time="0.000")
     if kind is not None:
-        told = ElementTree.SubElement(case, kind, message=_line(says))
+        outcome = ElementTree.SubElement(case, kind, message=_line(says))
         if kind != "skipped":
-            told.set("type", VERDICTS[checked.code])
-            told.text = f"{_text(checked.title)}\n{_text(says)}"
+            outcome.set("type", VERDICTS[checked.code])
+            outcome.text = f"{_text(checked.title)}\n{_text(says)}"
     return case
 
 
 def summary(checked: Sequence[Checked]) -> str:
     """Markdown for a CI job's summary."""
     lines = [f"### {headline(checked)}", "", "| postmortem | verdict | why |", "|---|---|---|"]
-    for one in checked:
+    for check in checked:
         lines.append(
-            f"| {_markdown(one.title)} ({_markdown(one.name)}) | {VERDICTS[one.code]} | {_markdown(one.says)} |"
+            f"| {_markdown(check.title)} ({_markdown(check.name)}) | {VERDICTS[check.code]} | {_markdown(check.says)} |"
         )
-    for one in checked:
-        if one.drift and one.code == 1:
-            lines += ["", f"{_markdown(one.name)}:", "", *(f"- {_markdown(said)}" for said in one.drift)]
+    for check in checked:
+        if check.drift and check.code == 1:
+            lines += [
+                "",
+                f"{_markdown(check.name)}:",
+                "",
+                *(f"- {_markdown(difference)}" for difference in check.drift),
+            ]
     kept, size = [], 0
     for line in lines:
         size += len(line.encode()) + 1

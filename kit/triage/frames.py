@@ -84,7 +84,7 @@ def parts_of(path: str) -> tuple[str, ...]:
 def is_library(path: str) -> bool:
     """Does a path of a log say by itself that it is none of an application's own?"""
     plain = path.replace("\\", "/")
-    return path.startswith("<") or bool(_LIBRARY.search(plain)) or any(f"/{one}/" in plain for one in _INSTALLED)
+    return path.startswith("<") or bool(_LIBRARY.search(plain)) or any(f"/{folder}/" in plain for folder in _INSTALLED)
 
 
 def is_console_script(frame: LogFrame) -> bool:
@@ -113,7 +113,7 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
         parts = tuple(path.split("/"))
         by_name.setdefault(parts[-1], []).append(parts)
     home = () if subdir == "." else tuple(subdir.split("/"))
-    own, libraries = [], 0
+    of_application, libraries = [], 0
     votes: Counter[tuple[str, ...]] = Counter()
     for frame in frames:
         parts = parts_of(frame.file)
@@ -124,20 +124,20 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
             if not installed:
                 libraries += 1
                 continue
-            own.append((frame, parts, tail, installed))
+            of_application.append((frame, parts, tail, installed))
             continue
         best = max((_common(parts, path) for path in known), default=0)
         if best < 2 and is_console_script(frame):
             libraries += 1
             continue
         near = [path for path in known if _common(parts, path) == best]
-        own.append((frame, parts, None, near))
+        of_application.append((frame, parts, None, near))
         for root in {parts[: len(parts) - best] for _ in near[:1]}:
             # A path that ends alike in one name only says little, unless it is a path of the application's top.
             votes[root] += 2 * best + any(path[:-best] in ((), home) for path in near)
     root = min(votes, key=lambda vote: (-votes[vote], len(vote), vote), default=())
     starts: Counter[tuple[str, ...]] = Counter()
-    for _, parts, tail, _ in own:
+    for _, parts, tail, _ in of_application:
         rest = parts[len(root) :] if tail is None and parts[: len(root)] == root else tail
         for path in by_name.get(parts[-1], []) if rest else ():
             if path[-len(rest) :] == rest:
@@ -145,7 +145,7 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
     ordered = sorted(starts, key=lambda start: (-starts[start], start != home, len(start), start))[:_MOST_ROOTS]
     shown_from = ordered[0] if ordered else ()
     placed = []
-    for frame, parts, tail, near in own:
+    for frame, parts, tail, near in of_application:
         rest, others = tail, ()
         if tail is None:
             under = bool(votes) and parts[: len(root)] == root and len(parts) > len(root)
@@ -154,20 +154,22 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
                 others = tuple("/".join(path) for path in near)
         path = shown_from + rest if rest else tuple(others[0].split("/")) if others else None
         file = _from(path, home) if path else frame.file
-        one = Placed(file, frame.line, frame.function, frame.text, frame.file, "/".join(rest) if rest else None, others)
-        if one not in placed:
-            placed.append(one)
-    return Placement(tuple(placed), tuple("/".join(one) for one in ordered), libraries)
+        placed_frame = Placed(
+            file, frame.line, frame.function, frame.text, frame.file, "/".join(rest) if rest else None, others
+        )
+        if placed_frame not in placed:
+            placed.append(placed_frame)
+    return Placement(tuple(placed), tuple("/".join(start) for start in ordered), libraries)
 
 
 def _after_installed(parts: tuple[str, ...]) -> tuple[str, ...]:
-    found = [number for number, part in enumerate(parts) if part in _INSTALLED]
-    return parts[found[-1] + 1 :] if found else ()
+    at = [number for number, part in enumerate(parts) if part in _INSTALLED]
+    return parts[at[-1] + 1 :] if at else ()
 
 
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
+def _common(first: Sequence[str], other: Sequence[str]) -> int:
     count = 0
-    for a, b in zip(reversed(one), reversed(other), strict=False):
+    for a, b in zip(reversed(first), reversed(other), strict=False):
         if a != b:
             break
         count += 1
@@ -239,10 +241,10 @@ def match(frames: Sequence[Placed], starts: Sequence[str], find: Callable[[str],
             good = next((key for key in there if lines.matches(key, frame)), there[0] if there else None)
             keys.append(good)
             stands.append(lines.matches(good, frame))
-        found = Match(tuple(stands), tuple(keys))
-        order = (found.stands.count(False), -sum(key is not None for key in keys))
+        compared = Match(tuple(stands), tuple(keys))
+        order = (compared.stands.count(False), -sum(key is not None for key in keys))
         if best is None or order < (best.stands.count(False), -sum(key is not None for key in best.keys)):
-            best = found
+            best = compared
     return best or Match((), ())
 
 
@@ -276,8 +278,8 @@ def match_commits(
             else [f"{start}/{frame.rest}" if start else frame.rest for start in starts]
         )
     paths = list(dict.fromkeys(paths))
-    found = repository.objects([f"{commit.sha}:{path}" for commit in commits for path in paths])
-    ids = [one[0] if one and one[1] == "blob" and one[2] <= _LARGEST else None for one in found]
+    objects = repository.objects([f"{commit.sha}:{path}" for commit in commits for path in paths])
+    ids = [object_[0] if object_ and object_[1] == "blob" and object_[2] <= _LARGEST else None for object_ in objects]
     lines.contents.update(repository.contents(id_ for id_ in ids if id_ is not None))
     known: dict[tuple, Match] = {}
     matches = []

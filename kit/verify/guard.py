@@ -89,7 +89,7 @@ def guard_report(incident: Incident, guard: Guard) -> dict[str, Any]:
         "guarded": guard.source is not None,
         "because": guard.because,
         "source": guard.source,
-        "tried": [asdict(one) for one in guard.tried],
+        "tried": [asdict(trial) for trial in guard.tried],
     }
 
 
@@ -135,7 +135,7 @@ def make_guard(
             pair = (fault.first, fault.second) if fault else (None, None)
         values = _values(incident, looked, finding.mechanism, pair, conflict)
         draft = _written(incident, values, tried="on nothing yet.")
-        progress("trying the guard on the broken build" + "".join(f", with {one}" for one in verified))
+        progress("trying the guard on the broken build" + "".join(f", with {fix}" for fix in verified))
         trials = [pool.submit(try_guard, incident, draft, name, fix) for fix in (None, *verified)]
         tried = tuple(trial.result() for trial in trials)
     if (useless := _useless(incident, tried)) is not None:
@@ -169,7 +169,7 @@ def _useless(incident: Incident, tried: tuple[Tried, ...]) -> str | None:
 def _not_on_sqlite(tried: tuple[Tried, ...]) -> str | None:
     """Why a guard on SQLite says nothing of an incident on PostgreSQL; None where it fails and passes as it should."""
     broken, *fixed = tried
-    failing = next((one for one in fixed if not one.passes), None)
+    failing = next((trial for trial in fixed if not trial.passes), None)
     if broken.passes:
         return "the broken build passes"
     if failing is not None:
@@ -221,8 +221,8 @@ def _values(
         "environment": {name: value for name, value in incident.app.env.items() if name not in secrets},
         "secrets": secrets,
         "database_variable": incident.database_env,
-        "prepare": [_as_command(one, incident) for one in incident.prepare],
-        "startup": [(one.kind, one.text) for one in incident.startup],
+        "prepare": [_as_command(step, incident) for step in incident.prepare],
+        "startup": [(step.kind, step.text) for step in incident.startup],
         "scratch": f"sqlite{f'+{driver}' if driver else ''}:///",
         "seconds": incident.limits.seconds,
         "migrations": _migrations(incident, looked),
@@ -302,7 +302,7 @@ def try_guard(incident: Incident, source: str, name: str, fix: str | None) -> Tr
                 fix, False, redact(safe(lines[-1].partition(": ")[2]))
             )  # its migrations may be PostgreSQL's own
         raise RunBroke(f"the guard did not run: {lines[-1]}")
-    said = (
+    complaint = (
         ran.stderr.strip().removesuffix("The docstring of this file says what to do.").rstrip()
     )  # none is written yet
-    return Tried(fix, ran.ok, redact(safe(said)))
+    return Tried(fix, ran.ok, redact(safe(complaint)))

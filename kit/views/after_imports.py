@@ -51,17 +51,17 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     ]
     last = max(row["tables_total"] for row in rows)
     rejected = [(row["module"], name) for row in rows for name in row["rejected"]]
-    said = f"{count(last, 'table')} on the application's metadata after {count(len(rows), 'executed module')}"
-    said += (
+    summary = f"{count(last, 'table')} on the application's metadata after {count(len(rows), 'executed module')}"
+    summary += (
         "; " + ", ".join(f"{name} was rejected in {module}" for module, name in rejected[:3])
         if rejected
         else "; none was rejected"
     )
-    said += f" ({len(rejected) - 3} more)" if len(rejected) > 3 else ""
+    summary += f" ({len(rejected) - 3} more)" if len(rejected) > 3 else ""
     met = any(row["extended"] for row in rows)
-    caption = f"{said}. A dot: tables that were registered, with how many. A cross: a table that was rejected."
+    caption = f"{summary}. A dot: tables that were registered, with how many. A cross: a table that was rejected."
     caption += " A diamond: a table that was defined again without an error." if met else ""
-    alt = f"Tables over executed modules: {said}."
+    alt = f"Tables over executed modules: {summary}."
     parts = [figure(metadata_picture(moments), alt, caption, narrow=metadata_picture(moments, narrow=True))]
     if telling:
         name = f"The modules that changed the metadata or failed: {len(telling)} of {len(rows)}"
@@ -116,14 +116,16 @@ def stepper(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     rows = after_each_import(trace)
     if not rows:
         return absent("No module of the application was executed.")
-    own = {n for n, row in enumerate(rows) if row["registered"] or row["rejected"] or row["extended"] or not row["ok"]}
+    shown = {
+        n for n, row in enumerate(rows) if row["registered"] or row["rejected"] or row["extended"] or not row["ok"]
+    }
     if len(rows) <= _EACH_STEP:
-        own = set(range(len(rows)))
-    elif len(own) > _MOST_STEPS:
-        own = set(sorted(own, key=lambda n: (rows[n]["ok"], not rows[n]["rejected"], n))[:_MOST_STEPS])
+        shown = set(range(len(rows)))
+    elif len(shown) > _MOST_STEPS:
+        shown = set(sorted(shown, key=lambda n: (rows[n]["ok"], not rows[n]["rejected"], n))[:_MOST_STEPS])
     parts, quiet = [], []
     for number, row in enumerate(rows):
-        if number in own:
+        if number in shown:
             parts += _quiet(quiet)
             parts.append(_step(row, number + 1))
             quiet = []

@@ -63,10 +63,10 @@ def _path(incident: Incident, file: str) -> str:
 
 def _annotation(line: dict[str, Any], report: dict[str, Any]) -> str:
     title = _escaped(report["mechanism"], of_property=True)
-    said = _escaped(
+    message = _escaped(
         f"{_plain(report['incident'])}: {line['role']}. {_cause(report)} {report.get('advice') or ''}".strip()
     )
-    return f"::error file={_escaped(line['path'], of_property=True)},line={line['line']},title={title}::{said}"
+    return f"::error file={_escaped(line['path'], of_property=True)},line={line['line']},title={title}::{message}"
 
 
 def _escaped(text: str, *, of_property: bool = False) -> str:

@@ -15,7 +15,7 @@ def figure(svg: str, alt: str, caption: Content, *, narrow: str | None = None) -
     It is there twice. JupyterLab keeps the drawing with its style sheet in a notebook that it trusts, so that it follows the
     theme; elsewhere that is gone, and the image, which has a ground of its own, is what stays.
     """
-    said = part(caption)
+    shown_caption = part(caption)
     second = f'<source media="(max-width: 1000px)" srcset="{_data_uri(narrow)}">' if narrow else ""
     still = ' style="background-color:#ffffff;border-radius:6px;padding:6px;max-width:100%"'
     image = f'<img class="kit-picture" alt="{html.escape(safe(alt))}" src="{_data_uri(svg)}"{still}>'
@@ -24,8 +24,8 @@ def figure(svg: str, alt: str, caption: Content, *, narrow: str | None = None) -
     unlinked = re.sub(r"<a href=\"[^\"]*\">", "<g>", svg).replace("</a>", "</g>")
     drawn = unlinked.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
     live = f'<div class="kit-live" style="display:none"><style>{LIVE_STYLE}</style>{drawn}</div>'
-    shown = f"<figure><picture>{second}{image}</picture>{live}<figcaption>{said.html}</figcaption></figure>"
-    return Part(shown, f"[picture: {safe(alt)}]\n{said.text}")
+    shown = f"<figure><picture>{second}{image}</picture>{live}<figcaption>{shown_caption.html}</figcaption></figure>"
+    return Part(shown, f"[picture: {safe(alt)}]\n{shown_caption.text}")
 
 
 def _data_uri(svg: str) -> str:

@@ -79,7 +79,7 @@ def _beside_git(incident: Incident) -> Part:
 def _headline(history: History) -> Part:
     both = history.introduced is not None and history.fixed is not None
     kind = "kit-head kit-good" if both else "kit-head kit-open"
-    said = (
+    verdict = (
         "Both commits are known: the one that introduced it, and the one that fixed it"
         if both
         else "The commit that introduced it is known; none fixed it"
@@ -88,7 +88,7 @@ def _headline(history: History) -> Part:
         if history.fixed
         else "Neither commit is known, the one that introduced it or the one that fixed it"
     )
-    return para(strong(said), kind=kind)
+    return para(strong(verdict), kind=kind)
 
 
 def _boundary(text: str, nowhere: str, change: Change | None, boundary: Boundary) -> Part:
@@ -105,8 +105,8 @@ def _strip(history: History) -> list[Part]:
     shown = [_in_strip(history, build) for build in builds[-_MOST_IN_STRIP:]]
     left_out = len(builds) - len(shown)
     more = f" {count(left_out, 'older one')} not shown." if left_out else ""
-    said = f"The judged commits, oldest first. ✗ it reproduces, ✓ it does not, ? it could not be run.{more}"
-    return [strip(shown), para(said, kind="kit-note")]
+    caption = f"The judged commits, oldest first. ✗ it reproduces, ✓ it does not, ? it could not be run.{more}"
+    return [strip(shown), para(caption, kind="kit-note")]
 
 
 def _in_strip(history: History, build: Build) -> Part:
@@ -161,9 +161,9 @@ def _cut(hunk: Hunk) -> str:
     lines = hunk.text.split("\n")
     if len(lines) <= 4 * _NEAR:
         return hunk.text
-    about = [range(one - _NEAR, one + _NEAR + 1) for one in hunk.telling] or [range(3 * _NEAR)]
+    about = [range(line - _NEAR, line + _NEAR + 1) for line in hunk.telling] or [range(3 * _NEAR)]
     kept, last = [lines[0]], 0
-    for number in sorted({one for each in about for one in each if 0 < one < len(lines)}):
+    for number in sorted({number for range_ in about for number in range_ if 0 < number < len(lines)}):
         if number > last + 1:
             kept.append(f" … {number - last - 1} lines …")
         kept.append(lines[number])

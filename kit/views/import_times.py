@@ -20,13 +20,13 @@ _INK, _GREY, _RED = "#1f2328", "#57606a", "#a32400"
 
 
 class Bar(NamedTuple):
-    """One executed module; times are seconds since the first began, ``own`` without what it imported itself."""
+    """One executed module; times are seconds since the first began, ``alone`` without what it imported itself."""
 
     module: Module
     depth: int
     began: float
     seconds: float | None  # None: its end was not seen
-    own: float
+    alone: float
 
 
 def import_timeline(trace: Trace) -> list[Part]:
@@ -34,16 +34,16 @@ def import_timeline(trace: Trace) -> list[Part]:
     bars = _bars(trace)
     if not bars:
         return []
-    slowest = sorted((bar for bar in bars if bar.seconds is not None), key=lambda bar: (-bar.own, bar.module.number))
+    slowest = sorted((bar for bar in bars if bar.seconds is not None), key=lambda bar: (-bar.alone, bar.module.number))
     rows = [
         (
-            code(one.module.module),
-            str(one.module.number),
-            _by(one.module) or "the step",
-            _said(one.own),
-            _said(one.seconds),
+            code(bar.module.module),
+            str(bar.module.number),
+            _by(bar.module) or "the step",
+            _said(bar.alone),
+            _said(bar.seconds),
         )
-        for one in slowest[:_SLOWEST]
+        for bar in slowest[:_SLOWEST]
     ]
     head = ("module", "number", "imported by", "without them", "with the modules of the application that it imports")
     caption = (
@@ -69,7 +69,7 @@ def _bars(trace: Trace) -> list[Bar]:
     if not modules:
         return []
     ran = {module.key: trace.import_of(module.key) for module in modules}
-    start = min(one.began for one in ran.values())
+    start = min(import_.began for import_ in ran.values())
     inside: dict[int, float] = {}
     depth: dict[int, int] = {}
     for module in modules:
@@ -77,21 +77,21 @@ def _bars(trace: Trace) -> list[Bar]:
         depth[module.key] = depth.get(outer, -1) + 1
         if outer is not None:
             inside[outer] = inside.get(outer, 0.0) + (ran[module.key].seconds or 0.0)
-    found = []
+    bars = []
     for module in modules:
         seconds = ran[module.key].seconds
-        own = max(0.0, (seconds or 0.0) - inside.get(module.key, 0.0))
-        found.append(Bar(module, depth[module.key], (ran[module.key].began - start) / 1e9, seconds, own))
-    return found
+        alone = max(0.0, (seconds or 0.0) - inside.get(module.key, 0.0))
+        bars.append(Bar(module, depth[module.key], (ran[module.key].began - start) / 1e9, seconds, alone))
+    return bars
 
 
 def _outer(trace: Trace, key: int) -> int | None:
     """The application's module in whose execution this one began."""
     within = trace.import_of(key).within
-    while within is not None and (one := trace.import_of(within)) is not None:
-        if one.application:
-            return one.number
-        within = one.within
+    while within is not None and (outer := trace.import_of(within)) is not None:
+        if outer.application:
+            return outer.number
+        within = outer.within
     return None
 
 
@@ -192,22 +192,22 @@ def _rows(bars: Sequence[Bar]) -> list[Bar | int]:
             not bars[n].module.rejected,
             not bars[n].module.error,
             not bars[n].module.tables,
-            -bars[n].own,
+            -bars[n].alone,
             n,
         ),
     )
     # Half the rows tell what was registered, the other half what took long.
     kept = set(by_weight[: _ROWS // 2])
-    for n in sorted(range(len(bars)), key=lambda n: (-bars[n].own, n)):
+    for n in sorted(range(len(bars)), key=lambda n: (-bars[n].alone, n)):
         if len(kept) >= _ROWS:
             break
         kept.add(n)
     rows: list[Bar | int] = []
     left_out = 0
-    for n, one in enumerate(bars):
+    for n, bar in enumerate(bars):
         if n in kept:
             rows += [left_out] if left_out else []
-            rows.append(one)
+            rows.append(bar)
             left_out = 0
         else:
             left_out += 1

@@ -73,8 +73,8 @@ class Shown:
     def _repr_mimebundle_(self, include=None, exclude=None):
         shown = self
         if kinds := kinds_shown(self.html, self.text):
-            said = f"Not displayed, since a secret would show here ({', '.join(kinds)}). {REMEDY}"
-            shown = Shown([tag("p", said, kind="kit-note")])
+            withheld = f"Not displayed, since a secret would show here ({', '.join(kinds)}). {REMEDY}"
+            shown = Shown([tag("p", withheld, kind="kit-note")])
         about = {"kit": self.place, **self.more} if self.place else {}
         return {"text/html": shown.html, "text/plain": shown.text}, about
 
@@ -139,9 +139,9 @@ _PLACE = re.compile(r"(?<![\w/.<])(?:[\w.-]+/)*[\w.-]*\w\.(?:pyi?|ini|cfg|toml|y
 def with_places(sentence: str) -> Part:
     """A sentence in which each path of a file, with its line, is code."""
     parts, end, sentence = [], 0, safe(sentence)
-    for found in _PLACE.finditer(sentence):
-        parts += [sentence[end : found.start()], code(found[0])]
-        end = found.end()
+    for match in _PLACE.finditer(sentence):
+        parts += [sentence[end : match.start()], code(match[0])]
+        end = match.end()
     return join(*parts, sentence[end:])
 
 
@@ -154,7 +154,9 @@ def with_code(text: str) -> Part:
 def breakable(text: object) -> Part:
     """Text with long paths or addresses in it, which may break after their marks and nowhere else."""
     shown = safe(text)
-    return Part(_joined(one for one in re.findall(r"[^/?&=_.,:\s]+[/?&=_.,:]+|[/?&=_.,:]+|[^/?&=_.,:]+", shown)), shown)
+    return Part(
+        _joined(piece for piece in re.findall(r"[^/?&=_.,:\s]+[/?&=_.,:]+|[/?&=_.,:]+|[^/?&=_.,:]+", shown)), shown
+    )
 
 
 def para(*contents: Content, kind: str | None = None) -> Part:
@@ -200,8 +202,10 @@ def items(contents: Iterable[Content], *, ordered: bool = False, places: Sequenc
     name = "ol" if ordered else "ul"
     marks = [f"{number}. " if ordered else "- " for number in range(1, len(parts) + 1)]
     ids = [f' id="{place}"' for place in places] or [""] * len(parts)
-    shown = "".join(f"<li{place}>{one.html}</li>" for place, one in zip(ids, parts, strict=True))
-    return Part(f"<{name}>{shown}</{name}>", "\n".join(mark + one.text for mark, one in zip(marks, parts, strict=True)))
+    shown = "".join(f"<li{place}>{item.html}</li>" for place, item in zip(ids, parts, strict=True))
+    return Part(
+        f"<{name}>{shown}</{name}>", "\n".join(mark + item.text for mark, item in zip(marks, parts, strict=True))
+    )
 
 
 def table(
@@ -214,21 +218,21 @@ def table(
 ) -> Part:
     """A table whose first column heads its rows; ``marked`` are numbers of rows that stand out."""
     marked, caption, head = set(marked), safe(caption), [safe(name) for name in head]
-    cells = [[part(one) for one in row] for row in rows]
+    cells = [[part(cell) for cell in row] for row in rows]
     # The roles and labels keep it a table for readers where a narrow screen shows its rows as cards.
     top = "".join(f'<th scope="col" role="columnheader"{_CELL}>{breakable(name).html}</th>' for name in head)
     body = []
     for number, row in enumerate(cells):
         first, *others = row
         inner = f'<th scope="row" role="rowheader"{_CELL}>{first.html}</th>'
-        for name, one in zip(head[1:], others, strict=True):
-            inner += f'<td role="cell" data-label="{html.escape(name[:_LABEL])}"{_CELL}>{one.html}</td>'
+        for name, cell in zip(head[1:], others, strict=True):
+            inner += f'<td role="cell" data-label="{html.escape(name[:_LABEL])}"{_CELL}>{cell.html}</td>'
         body.append(f'<tr role="row"{styled("kit-marked" if number in marked else None)}>{inner}</tr>')
     shown = (
         f'<table role="table"{styled(kind)}{_TABLE}><caption{CAPTION}>{html.escape(caption)}</caption>'
         f'<thead role="rowgroup"><tr role="row">{top}</tr></thead><tbody role="rowgroup">{"".join(body)}</tbody></table>'
     )
-    lines = [" | ".join(head), *(" | ".join(one.text.replace("\n", " ") for one in row) for row in cells)]
+    lines = [" | ".join(head), *(" | ".join(cell.text.replace("\n", " ") for cell in row) for row in cells)]
     return Part(shown, f"{caption}\n" + "\n".join(lines))
 
 
@@ -258,7 +262,7 @@ def grid(
     top += "".join(f'<th scope="col"{narrow}>{number}</th>' for number in range(1, len(columns) + 1))
     body = []
     for number, (name, verdict, marks) in enumerate(rows):
-        cells = "".join(f"<td{narrow}>{one.html}</td>" for one in marks)
+        cells = "".join(f"<td{narrow}>{sign.html}</td>" for sign in marks)
         inner = f'<th scope="row"{_CELL}>{name.html}</th><td{_CELL}>{verdict.html}</td>{cells}'
         body.append(f"<tr{styled('kit-marked' if number in marked else None)}>{inner}</tr>")
     shown = (
@@ -271,7 +275,7 @@ def grid(
         mark(None, "–", "–"), " nothing to check.",
     )  # fmt: skip
     lines = [" | ".join([*head, *columns])]
-    lines += [" | ".join([name.text, verdict.text, *(one.text for one in marks)]) for name, verdict, marks in rows]
+    lines += [" | ".join([name.text, verdict.text, *(sign.text for sign in marks)]) for name, verdict, marks in rows]
     below = stack(para("The numbers stand for the checks: ", kind="kit-note"), legend, para(signs, kind="kit-note"))
     return Part(f'{shown}<div class="kit-legend">{below.html}</div>', f"{caption}\n" + "\n".join(lines))
 
@@ -303,9 +307,9 @@ def strip(contents: Iterable[Content]) -> Part:
     """Boxes in a row, in order; they go on in the next row where there is no room."""
     parts = [part(content) for content in contents]
     box = ' style="flex:1 1 9em;min-width:9em;max-width:16em;border-top:3px solid #8c959f;padding:4px"'
-    cells = "".join(f"<li{box}>{one.html}</li>" for one in parts)
+    cells = "".join(f"<li{box}>{item.html}</li>" for item in parts)
     row = ' style="display:flex;flex-wrap:wrap;gap:6px;padding-left:0;list-style-type:none"'
-    lines = "\n".join(f"- {one.text}".replace("\n\n", "; ") for one in parts)
+    lines = "\n".join(f"- {part.text}".replace("\n\n", "; ") for part in parts)
     return Part(f'<ol class="kit-strip"{row}>{cells}</ol>', lines)
 
 

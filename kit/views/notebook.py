@@ -34,15 +34,17 @@ def open_incident(path: str, *, result: str = "") -> Incident:
     check_parameters()
     check_result(result)
     gc.freeze()  # what a kernel has imported stays
-    given = Path(path).expanduser()
-    tried = [given] if given.is_absolute() else [base / given for base in (Path.cwd(), notebooks(), project()) if base]
-    found = next((one for one in tried if one.exists()), None)
-    if found is None:
-        places = ", ".join(dict.fromkeys(str(one.parent) for one in tried))
+    wanted = Path(path).expanduser()
+    tried = (
+        [wanted] if wanted.is_absolute() else [base / wanted for base in (Path.cwd(), notebooks(), project()) if base]
+    )
+    existing = next((candidate for candidate in tried if candidate.exists()), None)
+    if existing is None:
+        places = ", ".join(dict.fromkeys(str(candidate.parent) for candidate in tried))
         raise IncidentError(
             f"incident = {path!r}: there is no such file. It was looked for in: {places}. Give the path of an incident.yaml."
         )
-    return load(found)
+    return load(existing)
 
 
 def check_parameters(cells: Sequence[str] | None = None) -> None:
@@ -56,8 +58,8 @@ def check_parameters(cells: Sequence[str] | None = None) -> None:
     injected = next((number for number, code in enumerate(cells) if code.startswith(_INJECTED)), None)
     if not injected:
         return
-    known, given = (_assigned(cells[number]) for number in (injected - 1, injected))
-    for name in given:
+    known, injected_names = (_assigned(cells[number]) for number in (injected - 1, injected))
+    for name in injected_names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(known)}"

@@ -106,8 +106,8 @@ def dot_source(reduced: Reduced, *, upright: bool = False) -> str:
         )
     if reduced.end:
         rows = [_record(reduced.end.title)]
-        for port, (_, way, site, outcome) in enumerate(reduced.end.rows):
-            word = {"first": "1st ", "second": "2nd "}.get(way, "")
+        for port, (_, route, site, outcome) in enumerate(reduced.end.rows):
+            word = {"first": "1st ", "second": "2nd "}.get(route, "")
             rows.append(f"<p{port}> {_record(word + site)}\\l{_record(outcome)}\\l")
         label = f"{rows[0]}\\l|" + "|".join(rows[1:])
         label = f"{{{label}}}" if upright else label
@@ -122,8 +122,8 @@ def dot_source(reduced: Reduced, *, upright: bool = False) -> str:
             tooltip=" ",
             **{"class": "end"},
         )
-        for port, (node, way, _, _) in enumerate(reduced.end.rows):
-            role = "first" if way == "first" else "second"
+        for port, (node, route, _, _) in enumerate(reduced.end.rows):
+            role = "first" if route == "first" else "second"
             side = "e" if upright and port else "w"
             graph.edge(node, f"end:p{port}:{side}", tooltip=" ", **_arrow(role, False, 1))
     return graph.source
@@ -183,8 +183,8 @@ def _record(text: str) -> str:
 def engines() -> tuple[str, ...]:
     """The programs that draw, in the order in which they are asked: ``graphviz-pure`` beside this interpreter or on PATH, ``dot``."""
     beside = shutil.which("graphviz-pure", path=str(Path(sys.executable).parent))
-    found = (beside or shutil.which("graphviz-pure"), shutil.which("dot"))
-    return tuple(one for one in found if one)
+    programs = (beside or shutil.which("graphviz-pure"), shutil.which("dot"))
+    return tuple(program for program in programs if program)
 
 
 def _drawn(program: str, source: str) -> str | None:

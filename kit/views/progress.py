@@ -21,7 +21,7 @@ class Progress:
         self.handle: Any | None = None
 
     def __call__(self, text: str) -> None:
-        self._bar.told(text)
+        self._bar.take(text)
         step = [text.part, text.done, text.of] if isinstance(text, Step) else None
         bar = [preformatted(str(self._bar))] if self._bar.of else []
         self._show(*bar, para(text, kind="kit-note"), says=text, step=step)
@@ -29,8 +29,8 @@ class Progress:
     def done(self) -> None:
         """Everything has run; ``seconds`` says how long that took."""
         self.seconds = time.monotonic() - self._began
-        said = f"Done, after {self.seconds:.0f} seconds."
-        self._show(para(said, kind="kit-note"), says=said)
+        summary = f"Done, after {self.seconds:.0f} seconds."
+        self._show(para(summary, kind="kit-note"), says=summary)
 
     def _show(self, *lines: Part, says: str, step: list | None = None) -> None:
         from IPython.display import display

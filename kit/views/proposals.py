@@ -110,12 +110,12 @@ def _from(file: Path, incident: Incident) -> str:
     return file.relative_to(home).as_posix() if file.is_relative_to(home) else str(file)
 
 
-def proposals(found: Proposals | None) -> Shown:
+def proposals(proposed: Proposals | None) -> Shown:
     """Each change that holds with its patch and what its checks saw; then what was tried and did not hold."""
-    if found is None:
+    if proposed is None:
         return absent("A fix of the incident file is verified, or there is nothing to fix: the kit proposed none.")
     parts = []
-    for proposal in [tried for tried in found.tried if tried.verdict == "cures"]:
+    for proposal in [tried for tried in proposed.tried if tried.verdict == "cures"]:
         says = para(strong(proposal.name), ": ", proposal.says)
         checks = items(
             [
@@ -126,10 +126,12 @@ def proposals(found: Proposals | None) -> Shown:
         changes = [para("Set ", code(f"{key}: {value}")) for key, value in proposal.changes.items()]
         shown = [patch(proposal.patch)] if proposal.patch else []
         parts += [says, *changes, *shown, fold("What the checks saw", checks)]
-    failed = [proposal for proposal in found.tried if proposal.verdict != "cures"]
+    failed = [proposal for proposal in proposed.tried if proposal.verdict != "cures"]
     if failed:
-        said = [join(code(proposal.name), f": {proposal.verdict}: {proposal.result.because}") for proposal in failed]
-        parts.append(fold(f"{len(failed)} that were tried and did not hold", items(said)))
-    if not found.verified:
-        parts.insert(0, para(strong("No proposal is verified. "), found.note[:1].upper() + found.note[1:], "."))
+        failures = [
+            join(code(proposal.name), f": {proposal.verdict}: {proposal.result.because}") for proposal in failed
+        ]
+        parts.append(fold(f"{len(failed)} that were tried and did not hold", items(failures)))
+    if not proposed.verified:
+        parts.insert(0, para(strong("No proposal is verified. "), proposed.note[:1].upper() + proposed.note[1:], "."))
     return Shown(parts)

@@ -77,13 +77,13 @@ def builds(triage: Triage) -> Shown:
     else:
         parts.append(para("No commit can have made the log."))
     names = {"after": "later", "before": "earlier or elsewhere", "all": "all"}
-    for one in triage.excluded:
+    for neighbour in triage.excluded:
         top = join(
-            strong(f"Cannot have made it, {names[one.side]}: "),
-            f"{one.count} commits, the nearest ",
-            named(one.nearest),
+            strong(f"Cannot have made it, {names[neighbour.side]}: "),
+            f"{neighbour.count} commits, the nearest ",
+            named(neighbour.nearest),
         )
-        parts += [para(top), items(redact(str(differ)) for differ in one.differs)]
+        parts += [para(top), items(redact(str(differ)) for differ in neighbour.differs)]
     return Shown(parts)
 
 

@@ -76,12 +76,12 @@ def matrix(verification: Verification) -> Shown:
 
 def _before(verification: Verification) -> dict[str, CheckResult]:
     """The checks of the build as it was, with the one that only fixes are asked."""
-    found = {check.check: check for check in verification.control.checks}
+    checks = {check.check: check for check in verification.control.checks}
     gone = next((c for fix in verification.fixes for c in fix.checks if c.kind == "gone"), None)
     if gone is not None:
         seen = "the incident is there" if verification.reproduced else "the incident is not there"
-        found.setdefault(gone.check, CheckResult(gone.check, not verification.reproduced, seen))
-    return found
+        checks.setdefault(gone.check, CheckResult(gone.check, not verification.reproduced, seen))
+    return checks
 
 
 def _mark(check: CheckResult | None) -> Part:
@@ -205,10 +205,10 @@ def claims(incident: Incident, verification: Verification, tested: Sequence[Test
         for fix in verification.fixes
         if fix.claim
     ]
-    people = [one for one in tested if one.of == "people"]
-    for one in people:
-        verdict = word(_HELD[one.verdict], *[one.verdict] * 3)
-        rows.append((with_code(one.claim), "hypothesis", verdict, _shortened(one.evidence)))
+    people = [hypothesis for hypothesis in tested if hypothesis.of == "people"]
+    for hypothesis in people:
+        verdict = word(_HELD[hypothesis.verdict], *[hypothesis.verdict] * 3)
+        rows.append((with_code(hypothesis.claim), "hypothesis", verdict, _shortened(hypothesis.evidence)))
     for belief in incident.hypotheses if not people else ():
         undecided = word(None, unknown="undecided")
         rows.append((with_code(belief.claim), "hypothesis", undecided, "no experiment for it was run here"))

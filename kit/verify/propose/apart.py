@@ -22,8 +22,8 @@ def models_apart(broken: Broken) -> Iterator[Candidate]:
     changed = moved(broken, file, lines)
     if changed is None:
         return
-    own, edits_ = changed
-    says = f"Declare the models of {file} in {own}, and import them from there: that module is imported once, however often {file} is executed."
+    module_file, edits_ = changed
+    says = f"Declare the models of {file} in {module_file}, and import them from there: that module is imported once, however often {file} is executed."
     yield Candidate("models-apart", says, edits_)
 
 
@@ -49,24 +49,24 @@ def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[st
     except ValueError:
         return None
     wanted = [module.at(line) for line in lines] if module is not None else []
-    if not wanted or any(one is None or not one.movable for one in wanted):
+    if not wanted or any(statement is None or not statement.movable for statement in wanted):
         return None
     moving = module.closed(wanted)
     if moving is None:
         return None
-    own = _own_file(broken, file, module, moving)
-    name = broken.module_of(own)
+    module_file = _own_file(broken, file, module, moving)
+    name = broken.module_of(module_file)
     bound = {bound for statement in moving for bound in statement.binds}
     here = broken.module_of(file)
-    changed = {own: _new_module(module, moving, here), file: _rest(broken, file, module, moving, name)}
+    changed = {module_file: _new_module(module, moving, here), file: _rest(broken, file, module, moving, name)}
     for other, source in broken.sources.items():
         if other.endswith(".py") and other != file:
             new = source
-            for one in sorted(bound):
-                new = edits_of_imports.import_from(new, here, one, name) or new
+            for bound_name in sorted(bound):
+                new = edits_of_imports.import_from(new, here, bound_name, name) or new
             if new != source:
                 changed[other] = new
-    return own, changed
+    return module_file, changed
 
 
 def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]) -> str:
@@ -91,15 +91,15 @@ def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]
 
 def _bases(moving: list[Statement]) -> set[str]:
     """The names that classes derive from, and that calls are given: a base or a metadata is among them."""
-    found: set[str] = set()
+    names: set[str] = set()
     for statement in moving:
         node = statement.nodes[0]
         parts = getattr(node, "bases", None) or getattr(getattr(node, "value", None), "args", ())
-        found |= {
+        names |= {
             part.value.id if hasattr(part, "value") and hasattr(part.value, "id") else getattr(part, "id", "")
             for part in parts
         }
-    return found
+    return names
 
 
 def _new_module(module: Module, moving: list[Statement], here: str) -> str:
@@ -141,12 +141,12 @@ def _absolute(node: cst.SimpleStatementLine, here: str) -> str:
     return cst.Module([node]).code
 
 
-def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], own: str) -> str:
+def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], new_module: str) -> str:
     """The file without what moved: it imports it, in the place of the first, and asks no more for what only that used."""
     gone = {statement.number for statement in moving}
-    left = [one for one in module.statements if one.number not in gone]
-    used = {name for one in left if not one.is_import for name in one.uses}
-    exported = {name for one in left for name in ("__all__",) if name in one.binds}
+    left = [kept_statement for kept_statement in module.statements if kept_statement.number not in gone]
+    used = {name for statement in left if not statement.is_import for name in statement.uses}
+    exported = {name for statement in left for name in ("__all__",) if name in statement.binds}
     bound = sorted({name for statement in moving for name in statement.binds})
     asked = _asked_elsewhere(broken.sources, file, broken.module_of(file))
     kept = [name for name in bound if name in used or name in asked] or bound
@@ -164,7 +164,7 @@ def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], ow
     at = max(
         (number for number, node in body if number < min(gone) and module.statements[number].is_import), default=None
     )
-    statement = f"from {own} import {', '.join(kept)}" + "  # noqa: F401" * unused
+    statement = f"from {new_module} import {', '.join(kept)}" + "  # noqa: F401" * unused
     new = cst.parse_statement(statement)
     position = next((n + 1 for n, (number, _) in enumerate(body) if number == at), None)
     if position is None:
@@ -177,14 +177,14 @@ def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], ow
 
 def _asked_elsewhere(sources: Mapping[str, str], file: str, name: str) -> set[str]:
     """The names that other files ask this module for, as its attributes or in an import."""
-    leaf, found = re.escape(name.rpartition(".")[2]), set()
+    leaf, names = re.escape(name.rpartition(".")[2]), set()
     for other, text in sources.items():
         if other == file:
             continue
-        found |= set(re.findall(rf"\b{leaf}\.(\w+)", text))
+        names |= set(re.findall(rf"\b{leaf}\.(\w+)", text))
         for listed in re.findall(rf"from\s+[\w.]*\b{leaf}\s+import\s+\(?([^)\n]*)", text):
-            found |= set(re.findall(r"\w+", listed))
-    return found
+            names |= set(re.findall(r"\w+", listed))
+    return names
 
 
 def _without_names(node: cst.SimpleStatementLine, names: set[str]) -> cst.SimpleStatementLine | None:

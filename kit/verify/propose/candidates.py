@@ -75,10 +75,10 @@ UNSAFE = {
 def candidates_for(broken: Broken) -> list[Candidate]:
     """Every candidate for the mechanism of a broken build, the likeliest first; and for routes that are declared and not mounted."""
     functions_ = BY_MECHANISM.get(broken.finding.mechanism, ())
-    found = [candidate for function in functions_ if _applies(function, broken) for candidate in function(broken)]
+    candidates = [candidate for function in functions_ if _applies(function, broken) for candidate in function(broken)]
     if broken.failing and broken.finding.mechanism in ("none", "undecided"):
-        found += routes.mount_router(broken)
-    return _named_apart([candidate for candidate in map(_tidy, found) if candidate.changes_something])
+        candidates += routes.mount_router(broken)
+    return _named_apart([candidate for candidate in map(_tidy, candidates) if candidate.changes_something])
 
 
 def _tidy(candidate: Candidate) -> Candidate:
@@ -91,7 +91,7 @@ def _named_apart(candidates: list[Candidate]) -> list[Candidate]:
     """Each change once, and each under a name of its own."""
     kept: dict[str, Candidate] = {}
     for candidate in candidates:
-        if any(replace(candidate, name=one.name, says=one.says) == one for one in kept.values()):
+        if any(replace(candidate, name=earlier.name, says=earlier.says) == earlier for earlier in kept.values()):
             continue
         name, number = candidate.name, 2
         while name in kept:

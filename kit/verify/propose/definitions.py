@@ -138,10 +138,10 @@ def _table_and_class(broken: Broken, text: str, kept: Registration, dropped: Reg
             return None
         gone += [here.binding(class_), call]
         names.append(class_)
-    if any(one is None for one in gone):
+    if any(removed is None for removed in gone):
         return None
     statement = f"from {module} import {', '.join(sorted(names))}"
-    left = edits_of_classes.without_statements(text, [one.number for one in gone])
+    left = edits_of_classes.without_statements(text, [removed.number for removed in gone])
     new_text = left and edits.add_import(
         left, statement, after=lambda asked: asked.split(".")[0] == module.split(".")[0]
     )
@@ -218,11 +218,11 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
     """A library's model and the application's own one for the same table: where the library's is named, name the own one."""
     first, second = broken.pair
     pair = [(a, b) for a, b in ((first, second), (second, first)) if is_library(a.frame) and not is_library(b.frame)]
-    if not pair or not all(one.class_ for one in pair[0]):
+    if not pair or not all(registration.class_ for registration in pair[0]):
         return
-    library, own = pair[0]
+    library, ours = pair[0]
     old = f"{library.frame.module}.{_name(library)}"
-    new = f"{broken.module_of(own.site.file)}.{_name(own)}"
+    new = f"{broken.module_of(ours.site.file)}.{_name(ours)}"
     for separator in (".", ":"):
         was = separator.join(old.rsplit(".", 1))
         for file, text in broken.sources.items():
@@ -241,10 +241,10 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
             rf"from\s+{re.escape(library.frame.module or '?')}\s+import\b[^\n]*\b{_name(library)}\b", text
         ):
             changed = edits_of_imports.import_from(
-                text, library.frame.module or "", _name(library), broken.module_of(own.site.file)
+                text, library.frame.module or "", _name(library), broken.module_of(ours.site.file)
             )
-            if changed and _name(own) == _name(library):
-                says = f"Import {_name(own)} from {own.site.file} in {file}, and not from the library."
+            if changed and _name(ours) == _name(library):
+                says = f"Import {_name(ours)} from {ours.site.file} in {file}, and not from the library."
                 yield Candidate("import-the-own-model", says, {file: changed})
 
 
@@ -264,12 +264,12 @@ def module_path(broken: Broken) -> Iterator[Candidate]:
     for file, text in broken.sources.items():
         if not file.endswith(".py"):
             continue
-        own = broken.module_of(file)
+        module = broken.module_of(file)
         new = text
         for line, value in strings(text):
             here = value in names and re.search(rf"^class {re.escape(value)}\b", text, re.M)
             if here and "relationship" in _around(text, line):
-                new = edits.replace_text(new, line, value, f"{own}.{value}") or new
+                new = edits.replace_text(new, line, value, f"{module}.{value}") or new
         if new != text:
             says = f"Name the class by its module's path in {file}: two classes have the name, and this file means its own."
             yield Candidate(f"module-path-{posixpath.basename(posixpath.dirname(file)) or 'here'}", says, {file: new})
@@ -300,7 +300,7 @@ def foreign_key(broken: Broken) -> Iterator[Candidate]:
         next((r for r in broken.trace.registrations if str(r.site) == str(place)), None)
         for place in broken.sites("table")
     ]
-    known = [one for one in registrations if one is not None]
+    known = [registration for registration in registrations if registration is not None]
     for child, parent in [(a, b) for a in known[::-1] for b in known if a is not b]:
         text = broken.sources.get(child.site.file)
         key = _primary_key(broken.sources.get(parent.site.file, ""), parent.site.line)

@@ -342,14 +342,17 @@ def swap_statements(text: str, first: int, second: int) -> str | None:
 
     def number(line: int) -> int | None:
         for at, node in enumerate(body):
-            lines = [places[node].start.line, *(places[one].start.line for one in getattr(node, "decorators", ()))]
+            lines = [
+                places[node].start.line,
+                *(places[decorator].start.line for decorator in getattr(node, "decorators", ())),
+            ]
             if min(lines) <= line <= places[node].end.line:
                 return at
         return None
 
-    one, other = number(first), number(second)
-    if one is None or other is None or one >= other:
+    place, other = number(first), number(second)
+    if place is None or other is None or place >= other:
         return None
     moved = body.pop(other)
-    body.insert(one, moved)
+    body.insert(place, moved)
     return wrapper.module.with_changes(body=body).code

@@ -23,7 +23,7 @@ class _OfClass(AtLines):
         self.at = line
 
     def is_it(self, node: cst.ClassDef) -> bool:
-        return self.line(node) == self.at or any(self.line(one) == self.at for one in node.decorators)
+        return self.line(node) == self.at or any(self.line(decorator) == self.at for decorator in node.decorators)
 
     def leave_ClassDef(self, original, updated):
         return self.new(updated) if self.is_it(original) else updated
@@ -160,8 +160,8 @@ def without_unused_imports(text: str, before: str) -> str:
     """Without the names of imports that ``before`` used and nothing uses any more."""
     module, old = Module(text), Module(before)
 
-    def used(one: Module) -> set[str]:
-        return {name for statement in one.statements if not statement.is_import for name in statement.uses}
+    def used(source: Module) -> set[str]:
+        return {name for statement in source.statements if not statement.is_import for name in statement.uses}
 
     gone = used(old) - used(module)
     body = []
@@ -284,7 +284,7 @@ def after_class(text: str, line: int, statement: str) -> str | None:
 
 def without_line(text: str, statement: str) -> str | None:
     """Without the top-level statement of this text."""
-    numbers = [one.number for one in Module(text).statements if one.code.strip() == statement]
+    numbers = [line.number for line in Module(text).statements if line.code.strip() == statement]
     return without_statements(text, numbers) if numbers else None
 
 
@@ -330,7 +330,7 @@ def own_registry(text: str, base: str) -> str | None:
             if (
                 updated.name.value != base
                 or not made
-                or any(one.keyword and one.keyword.value == "registry" for one in updated.keywords)
+                or any(keyword.keyword and keyword.keyword.value == "registry" for keyword in updated.keywords)
             ):
                 return updated
             value = made[0].body[0].value

@@ -91,7 +91,14 @@ def class_in_function(text: str, line: int, helper: str, arguments: Sequence[str
     if new is None:
         return None
     module = Module(new)
-    place = next((one for one in module.statements if one.first >= before or one.first <= before <= one.last), None)
+    place = next(
+        (
+            statement
+            for statement in module.statements
+            if statement.first >= before or statement.first <= before <= statement.last
+        ),
+        None,
+    )
     if place is None:
         return None
     class_ = transformer.taken.with_changes(leading_lines=[])
@@ -167,7 +174,7 @@ def _users(tree: ast.Module, names: set[str], line: int) -> set[int] | None:
                 if any(names_read(part) & names for part in outside):
                     return False
                 if any(names_read(part) & names for part in child.body):
-                    users.add(min([child.lineno, *(one.lineno for one in child.decorator_list)]))
+                    users.add(min([child.lineno, *(decorator.lineno for decorator in child.decorator_list)]))
             elif (
                 isinstance(child, ast.Name)
                 and child.id in names

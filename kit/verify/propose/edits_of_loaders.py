@@ -14,7 +14,7 @@ from .statements import parsed
 
 def import_by_name(text: str, line: int, package: str) -> str | None:
     """``spec_from_file_location`` … ``exec_module`` about ``line`` as an import of the file's module in a package; None where it has another form."""
-    loader = next((found for found in _loaders(parsed(text)) if found.first <= line <= found.last), None)
+    loader = next((loader for loader in _loaders(parsed(text)) if loader.first <= line <= loader.last), None)
     if loader is None:
         return None
 
@@ -57,14 +57,18 @@ def _loaders(tree: ast.Module) -> Iterator[_Loader]:
             continue
         spec = made = None
         for node in function.body:
-            called = [ast.unparse(one.func).rpartition(".")[2] for one in ast.walk(node) if isinstance(one, ast.Call)]
+            called = [
+                ast.unparse(call.func).rpartition(".")[2] for call in ast.walk(node) if isinstance(call, ast.Call)
+            ]
             if isinstance(node, ast.Assign) and "spec_from_file_location" in called:
                 spec = node
             elif isinstance(node, ast.Assign) and "module_from_spec" in called and spec is not None:
                 made = node
             elif isinstance(node, ast.Expr) and "exec_module" in called and made is not None:
                 call = next(
-                    one for one in ast.walk(spec) if isinstance(one, ast.Call) and "spec_from" in ast.unparse(one.func)
+                    inner
+                    for inner in ast.walk(spec)
+                    if isinstance(inner, ast.Call) and "spec_from" in ast.unparse(inner.func)
                 )
                 if len(call.args) < 2 or not isinstance(made.targets[0], ast.Name):
                     return

@@ -66,7 +66,7 @@ def reflect_apart(text: str, line: int) -> str | None:
     old = dotted(call.func).rpartition(".")[0]
     name = (
         "reflected"
-        if not any("reflected" in one.binds | one.uses for one in module.statements)
+        if not any("reflected" in statement.binds | statement.uses for statement in module.statements)
         else "reflected_metadata"
     )
 

@@ -32,7 +32,7 @@ def respell(text: str, line: int) -> str | None:
                 and len(updated.args) == 1
             ):
                 elements = first.value.elements
-                return updated.with_changes(args=[cst.Arg(one.value) for one in elements])
+                return updated.with_changes(args=[cst.Arg(element.value) for element in elements])
             if (
                 called in ("execute", "scalar", "scalars")
                 and first is not None

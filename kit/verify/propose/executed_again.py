@@ -34,20 +34,20 @@ def one_spelling(broken: Broken) -> Iterator[Candidate]:
 def _two_names(broken: Broken) -> tuple[str, str] | None:
     """What the two module names of a file begin with: of the definitions, else of the first file that ran under two."""
     if broken.pair is not None:
-        pairs = [tuple(one.frame.module or "" for one in broken.pair)]
+        pairs = [tuple(registration.frame.module or "" for registration in broken.pair)]
     else:
         ran: dict[tuple, str] = {}
         bodies = [body for body in broken.trace.imports if body.application and body.real and body.how == "import"]
         pairs = [(ran.setdefault((body.process, body.real), body.module), body.module) for body in bodies]
-    for one, other in pairs:
-        if one != other and not one.startswith("__") and not other.startswith("__"):
-            return _prefixes(one, other)
+    for first, other in pairs:
+        if first != other and not first.startswith("__") and not other.startswith("__"):
+            return _prefixes(first, other)
     return None
 
 
-def _prefixes(one: str, other: str) -> tuple[str, str] | None:
+def _prefixes(first: str, other: str) -> tuple[str, str] | None:
     """What two names of one module begin with, without the parts at their ends that are the same; but each with one of those."""
-    a, b = one.split("."), other.split(".")
+    a, b = first.split("."), other.split(".")
     alike = 0
     while alike < min(len(a), len(b)) and a[-1 - alike] == b[-1 - alike]:
         alike += 1
@@ -77,7 +77,7 @@ def main_as_object(broken: Broken) -> Iterator[Candidate]:
 def _program(broken: Broken) -> tuple[str, str]:
     """The file that runs as the program, and the name by which it is imported again; "" where they are not known."""
     if broken.pair is not None:
-        both = [(one.site.file, one.frame.module or "") for one in broken.pair]
+        both = [(registration.site.file, registration.frame.module or "") for registration in broken.pair]
     else:
         both = [(place.file, place.module or "") for place in broken.sites("first", "second")]
     main = next((file for file, module in both if module.startswith("__")), "")
@@ -128,7 +128,10 @@ def _without(broken: Broken, file: str, text: str, line: int, source: str) -> It
 def by_name(broken: Broken) -> Iterator[Candidate]:
     """A file that is loaded by its path: import it by its name, so that ``sys.modules`` has it for all who ask."""
     first, second = broken.pair
-    module = next((one.frame.module for one in (first, second) if "." in (one.frame.module or "")), None)
+    module = next(
+        (registration.frame.module for registration in (first, second) if "." in (registration.frame.module or "")),
+        None,
+    )
     package = (module or "").rpartition(".")[0]
     for frame in reversed(second.chain):
         text = broken.sources.get(frame.file) if frame.application and package else None
@@ -141,7 +144,7 @@ def by_name(broken: Broken) -> Iterator[Candidate]:
 
 def package_of_tests(broken: Broken) -> Iterator[Candidate]:
     """A folder above a package that is none itself: with an ``__init__.py`` a test runner finds the names that the application uses."""
-    longer, shorter = sorted((one.frame.module or "" for one in broken.pair), key=len, reverse=True)
+    longer, shorter = sorted((registration.frame.module or "" for registration in broken.pair), key=len, reverse=True)
     file = broken.pair[0].site.file
     if not longer.endswith("." + shorter):
         return

@@ -45,13 +45,13 @@ def one_at_a_time(broken: Broken) -> Iterator[Candidate]:
 
 def _functions(broken: Broken, registration: Registration) -> list[tuple[str, str, int]]:
     """The application's functions that the definition is made within, the innermost first: ``(file, name, line)``."""
-    found = []
+    functions = []
     for frame in reversed(registration.chain):
         name = frame.function.rpartition(".")[2]
         known = frame.application and frame.file in broken.sources and name != registration.site.name
         if known and name.isidentifier() and name != "__init__":
-            found.append((frame.file, name, frame.line))
-    return list(dict.fromkeys(found))[:3]
+            functions.append((frame.file, name, frame.line))
+    return list(dict.fromkeys(functions))[:3]
 
 
 def _class_once(broken: Broken, registration: Registration) -> Iterator[Candidate]:
@@ -71,11 +71,11 @@ def _class_once(broken: Broken, registration: Registration) -> Iterator[Candidat
     class_ = next((node for node in holder.body if isinstance(node, ast.ClassDef) and node.lineno == line), None)
     if class_ is None:
         return
-    own = {arg.arg for arg in (*holder.args.posonlyargs, *holder.args.args, *holder.args.kwonlyargs)}
+    local = {arg.arg for arg in (*holder.args.posonlyargs, *holder.args.args, *holder.args.kwonlyargs)}
     for node in holder.body:
         if node.lineno < line:
-            own |= bound_by(node)
-    free = sorted(_from_outside(class_) & own)
+            local |= bound_by(node)
+    free = sorted(_from_outside(class_) & local)
     if "self" in free:
         return
     helper = "_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_.name).lower()
@@ -91,11 +91,11 @@ def _class_once(broken: Broken, registration: Registration) -> Iterator[Candidat
 def _from_outside(class_: ast.ClassDef) -> set[str]:
     """The names that a class statement reads of the function about it."""
     bound: set[str] = set()
-    found = {name for part in (*class_.bases, *class_.keywords, *class_.decorator_list) for name in names_read(part)}
+    names = {name for part in (*class_.bases, *class_.keywords, *class_.decorator_list) for name in names_read(part)}
     for node in class_.body:
-        found |= names_read(node) - bound
+        names |= names_read(node) - bound
         bound |= bound_by(node)
-    return found
+    return names
 
 
 def _table_of_its_own(broken: Broken, registration: Registration) -> Iterator[Candidate]:
@@ -112,9 +112,9 @@ def _table_of_its_own(broken: Broken, registration: Registration) -> Iterator[Ca
                 or not node.lineno <= called.line <= (node.end_lineno or 0)
             ):
                 continue
-            given = [*node.args.posonlyargs, *node.args.args]
+            parameters = [*node.args.posonlyargs, *node.args.args]
             pairs = [
-                *zip(given[::-1], node.args.defaults[::-1], strict=False),
+                *zip(parameters[::-1], node.args.defaults[::-1], strict=False),
                 *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
             ]
             for argument, default in pairs:
@@ -133,10 +133,10 @@ def _named_at(broken: Broken, file: str, line: int, argument: str, table: str) -
     if not calls:
         return
     called = ast.unparse(calls[0].func).rpartition(".")[2]
-    own = f"{table}_{broken.module_of(file).rpartition('.')[2]}"
-    new = edits.add_argument(text, line, called, argument, f'"{own}"')
+    new_table = f"{table}_{broken.module_of(file).rpartition('.')[2]}"
+    new = edits.add_argument(text, line, called, argument, f'"{new_table}"')
     if new is not None:
-        says = f"Give the second {called} a table of its own, {own}, in {file}:{line}: both took the name that {argument} has when nobody says it. What it had stored in {table} stays there."
+        says = f"Give the second {called} a table of its own, {new_table}, in {file}:{line}: both took the name that {argument} has when nobody says it. What it had stored in {table} stays there."
         yield Candidate("table-of-its-own", says, {file: new})
 
 

@@ -42,10 +42,10 @@ def _declared_too(broken: Broken, imported: tuple[str, str] | None) -> Iterator[
         file = posixpath.join(posixpath.dirname(owner), f"{table}.py")
         columns = broken.created.get(place.name or "", ())
         asked = f"from {home} import {base}"
-        own = edits_of_metadata.table_of_columns(place.name or "", columns, target, asked) if columns else None
-        if own is None or file in broken.sources:
+        declaration = edits_of_metadata.table_of_columns(place.name or "", columns, target, asked) if columns else None
+        if declaration is None or file in broken.sources:
             return
-        changed[file] = own
+        changed[file] = declaration
         statement = f"import {'.'.join([*home.split('.')[:-1], table])}  # noqa: F401"
         text = edits.add_import(text, statement, after=lambda asked: asked.split(".")[0] == home.split(".")[0]) or text
     if changed:
@@ -241,17 +241,17 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
     folder = posixpath.dirname(owner)
     called = made.statement.rstrip().endswith(")") and "(" in made.statement.partition("=")[2].lstrip(" (")
     names = ("extensions" if called else name.lower(), f"{name.lower()}_only")
-    file = next((f for one in names if (f := posixpath.join(folder, f"{one}.py")) not in broken.sources), None)
+    file = next((f for name in names if (f := posixpath.join(folder, f"{name}.py")) not in broken.sources), None)
     if file is None:
         return
     package = module if posixpath.basename(owner) == "__init__.py" else module.rpartition(".")[0]
-    own = f"{package}.{posixpath.basename(file)[:-3]}".lstrip(".")
+    new_module = f"{package}.{posixpath.basename(file)[:-3]}".lstrip(".")
     head = "\n".join(made.needed) + "\n\n" * bool(made.needed)
     changed: dict[str, str | None] = {file: f"{head}{made.statement}\n"}
-    asked, text = f"from {own} import {name}", broken.sources[owner]
+    asked, text = f"from {new_module} import {name}", broken.sources[owner]
     left = edits.replace_statement(text, made.line, made.later or asked)
     if left is not None and made.later is not None:
-        left = edits.add_import(left, asked, after=lambda one: one.split(".")[0] == own.split(".")[0])
+        left = edits.add_import(left, asked, after=lambda path: path.split(".")[0] == new_module.split(".")[0])
     if left is None:
         return
     changed[owner] = edits_of_classes.without_unused_imports(left, text)
@@ -259,7 +259,7 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
         if (
             other.endswith(".py")
             and other != owner
-            and (new := edits_of_imports.import_from(source, module, name, own))
+            and (new := edits_of_imports.import_from(source, module, name, new_module))
         ):
             changed[other] = new
     says = f"Make {name} in a module of its own, {file}, and import it from there: then neither module needs the other while it is being executed."
@@ -276,8 +276,8 @@ def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
         name, module = match.groups()
         text = broken.sources.get(place.file, "")
         for file, source in broken.sources.items():
-            own = file.endswith(".py") and broken.module_of(file) != module
-            if own and any(getattr(node, "name", None) == name for node in parsed(source).body):
+            of_application = file.endswith(".py") and broken.module_of(file) != module
+            if of_application and any(getattr(node, "name", None) == name for node in parsed(source).body):
                 new = edits_of_imports.import_from(text, module, name, broken.module_of(file))
                 if new:
                     says = f"Import {name} in {place.file} from {broken.module_of(file)}, where it is defined; {module} has no such name."
@@ -300,17 +300,21 @@ def _called_now(broken: Broken, module: str, name: str) -> list[str]:
     ]
     asked = " ".join(text for other, text in broken.sources.items() if other != file)
     words = {word for word in name.lower().split("_") if len(word) > 2}
-    likely = [one for one in defined if words & set(one.lower().split("_")) and not re.search(rf"\b{one}\b", asked)]
+    likely = [
+        other_name
+        for other_name in defined
+        if words & set(other_name.lower().split("_")) and not re.search(rf"\b{other_name}\b", asked)
+    ]
     return likely if len(likely) == 1 else []
 
 
 def on_the_path(broken: Broken) -> Iterator[Candidate]:
     """A module that no folder on the path holds, and one of the application does: put that folder on the path."""
-    given = broken.incident.app.path
+    path = broken.incident.app.path
     for place in broken.sites("asks"):
         top = (place.name or "").partition(".")[0]
         parts = [file.removesuffix(".py").split("/") for file in broken.sources if file.endswith(".py")]
-        folders = sorted({"/".join(one[: one.index(top)]) or "." for one in parts if top in one} - set(given))
+        folders = sorted({"/".join(names[: names.index(top)]) or "." for names in parts if top in names} - set(path))
         if len(folders) == 1 and top:
             says = f"Put the folder {folders[0]} on the path (PYTHONPATH): it holds {top}, which {place} asks for."
-            yield Candidate(f"path-{folders[0].replace('/', '-')}", says, path=[*given, folders[0]])
+            yield Candidate(f"path-{folders[0].replace('/', '-')}", says, path=[*path, folders[0]])

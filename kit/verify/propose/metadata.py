@@ -31,8 +31,8 @@ def one_metadata(broken: Broken) -> Iterator[Candidate]:
     yield from _one_base(broken, env, handed, site, base)
     clash = re.search(rf"\b{base}\b", text) is not None
     bound = f"{base} as {module.rpartition('.')[0].rpartition('.')[2] or 'other'}_{base.lower()}" if clash else base
-    given = bound.rpartition(" ")[2] + name[len(base) :]
-    listed = handed[:-1] + f", {given}]" if handed.startswith("[") else f"[{handed}, {given}]"
+    second = bound.rpartition(" ")[2] + name[len(base) :]
+    listed = handed[:-1] + f", {second}]" if handed.startswith("[") else f"[{handed}, {second}]"
     new = edits_of_metadata.with_target(text, listed)
     statement = f"from {module} import {bound}"
     new = new and edits.add_import(new, statement, after=lambda asked: asked.split(".")[0] == module.split(".")[0])
@@ -54,12 +54,19 @@ def _one_base(broken: Broken, env: str, handed: str, site: Frame, base: str) -> 
         None,
     )
     text = broken.sources.get(site.file, "")
-    place = next((one for one in Module(text).statements if one.first <= site.line <= one.last), None)
-    own = source is not None and any(
+    place = next(
+        (statement for statement in Module(text).statements if statement.first <= site.line <= statement.last), None
+    )
+    of_application = source is not None and any(
         broken.module_of(file) == source for file in broken.sources if file.endswith(".py")
     )
     simple = place is not None and place.movable and base in place.binds and not (place.uses & {"__tablename__"})
-    if not own or not simple or source == broken.module_of(site.file) or handed.partition(".")[2] != "metadata":
+    if (
+        not of_application
+        or not simple
+        or source == broken.module_of(site.file)
+        or handed.partition(".")[2] != "metadata"
+    ):
         return
     alias = wanted if wanted == base else f"{wanted} as {base}"
     new = edits_of_metadata.statement_instead(text, place.number, f"from {source} import {alias}  # noqa: F401")

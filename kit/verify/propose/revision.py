@@ -34,7 +34,7 @@ def missing_revision(incident: Incident, broken: Broken, patches: Sequence[str],
         files = [
             file
             for file, source in broken.sources.items()
-            if dropped & {name for found in _TABLES.findall(source) for name in found} and "versions" not in file
+            if dropped & {name for tables in _TABLES.findall(source) for name in tables} and "versions" not in file
         ]
         changed = imported_in_env(broken, files)
         if changed is None:

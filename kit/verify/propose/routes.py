@@ -10,11 +10,11 @@ from .broken import Broken, Candidate
 def mount_router(broken: Broken) -> Iterator[Candidate]:
     """A route that is declared and answered with 404: its router is included nowhere."""
     for file, text in broken.sources.items():
-        found = re.search(r"^(\w+)\s*=\s*APIRouter\((.*?)\)", text, re.M | re.S) if file.endswith(".py") else None
-        if not found:
+        router = re.search(r"^(\w+)\s*=\s*APIRouter\((.*?)\)", text, re.M | re.S) if file.endswith(".py") else None
+        if not router:
             continue
-        prefix = re.search(r"prefix\s*=\s*[\"']([^\"']*)", found[2])
-        paths = re.findall(rf"@{found[1]}\.\w+\(\s*[\"']([^\"']*)", text)
+        prefix = re.search(r"prefix\s*=\s*[\"']([^\"']*)", router[2])
+        paths = re.findall(rf"@{router[1]}\.\w+\(\s*[\"']([^\"']*)", text)
         if not any((prefix[1] if prefix else "") + path == wanted for path in paths for wanted in broken.failing):
             continue
         module = broken.module_of(file)
@@ -26,7 +26,7 @@ def mount_router(broken: Broken) -> Iterator[Candidate]:
         if calls:
             last = calls[-1]
             body = broken.sources[main]
-            body = body[: last.end()] + f"\n{last[1]}.include_router({leaf}.{found[1]})" + body[last.end() :]
+            body = body[: last.end()] + f"\n{last[1]}.include_router({leaf}.{router[1]})" + body[last.end() :]
             parent = module.rpartition(".")[0]
             new = edits.add_import(body, f"from {parent} import {leaf}", after=_below(parent))
             if new:

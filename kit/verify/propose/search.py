@@ -144,14 +144,14 @@ class _Search:
         while waiting:
             several = _RACE_TIMES if self.control.races else 1
             most = min(_AT_ONCE, (MOST_STARTUPS - self.startups) // several)
-            batch = ([one for one in waiting if not one.last] or waiting)[:most]
+            batch = ([later for later in waiting if not later.last] or waiting)[:most]
             if not batch:
                 return
             shown = self.try_all(batch)
             if any(result.verdict == "cures" for _, result in shown):
                 return
             grown = [more for candidate, result in shown for more in self.behind(broken, candidate, result)]
-            waiting = grown + [one for one in waiting if one not in batch]
+            waiting = grown + [later for later in waiting if later not in batch]
 
     def of_maskers(self, broken: Broken) -> tuple[Proposal, ...]:
         """What only hides, each run once; what was tried before stays what is proposed."""
@@ -165,7 +165,11 @@ class _Search:
         fixes = {candidate.name: self.fix(candidate) for candidate in candidates}
         incident = self.incident.model_copy(update={"fixes": fixes})
         times = _RACE_TIMES if self.control.races else 1
-        futures = {self.pool.submit(attempt, incident, one.name): one for one in candidates for _ in range(times)}
+        futures = {
+            self.pool.submit(attempt, incident, candidate.name): candidate
+            for candidate in candidates
+            for _ in range(times)
+        }
         self.startups += len(futures)
         results: dict[str, list[FixResult]] = {}
         shown = []
@@ -180,11 +184,11 @@ class _Search:
             runs = results.setdefault(candidate.name, [])
             runs.append(_nothing_lost(judged, self.control.trace))
             if len(runs) == times:
-                result = next((one for one in runs if one.verdict != "cures"), runs[0])
+                result = next((run for run in runs if run.verdict != "cures"), runs[0])
                 self.tell(candidate, result)
                 shown.append((candidate, result))
         order = [candidate.name for candidate in candidates]
-        return sorted(shown, key=lambda one: order.index(one[0].name))
+        return sorted(shown, key=lambda pair: order.index(pair[0].name))
 
     def tell(self, candidate: Candidate, result: FixResult) -> None:
         """Keep what a candidate showed, and say it; the first that cures is handed on at once."""
@@ -194,7 +198,7 @@ class _Search:
         kept = {key: value for key, value in changes.items() if value}
         patch = patch_of({file: text or "" for file, text in candidate.edits.items()}, self.sources)
         proposal = Proposal(candidate.name, candidate.says, patch, kept, result)
-        if proposal.verdict == "cures" and not any(one.verdict == "cures" for one in self.tried):
+        if proposal.verdict == "cures" and not any(earlier.verdict == "cures" for earlier in self.tried):
             self.verified(proposal)
         self.tried.append(proposal)
 
@@ -262,8 +266,8 @@ def _nothing_lost(result: FixResult, before: Trace) -> FixResult:
 
 def _tables(trace: Trace) -> set[str]:
     """The tables that the application itself defines, or tried to."""
-    own = (r for r in trace.registrations if r.application and r.frame.application)
-    return {r.table for r in own if r.outcome != "reflected" and not r.removed}
+    registrations = (r for r in trace.registrations if r.application and r.frame.application)
+    return {r.table for r in registrations if r.outcome != "reflected" and not r.removed}
 
 
 def _routes(trace: Trace) -> set[str]:
@@ -341,10 +345,12 @@ def _with_checks(incident: Incident, config: str | None) -> Incident:
 
 def _without_what_did_not_answer(incident: Incident, asked: Incident, control: Attempt) -> tuple[Incident, Attempt]:
     """Of what was added, only what held before says anything about a fix; the others would be failures of nobody's."""
-    own = {str(check) for check in incident.checks}
+    asked_by_incident = {str(check) for check in incident.checks}
     held = {check.check for check in control.checks if check.ok}
     state = ("mappers", "clean_start")
-    kept = [check for check in asked.checks if str(check) in own or str(check) in held or check.kind in state]
+    kept = [
+        check for check in asked.checks if str(check) in asked_by_incident or str(check) in held or check.kind in state
+    ]
     names = {str(check) for check in kept}
     checks = tuple(check for check in control.checks if check.check in names or check.kind in state)
     return asked.model_copy(update={"checks": kept}), replace(control, checks=checks)

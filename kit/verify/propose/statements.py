@@ -58,15 +58,15 @@ def bound_by(node: ast.AST) -> set[str]:
 
 def names_read(node: ast.AST) -> set[str]:
     """The names that a statement reads, also in quoted annotations."""
-    found = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
+    read = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
     for part in ast.walk(node):
         quoted = getattr(part, "annotation", None)
         for text in ast.walk(quoted) if quoted is not None else ():
             if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                found |= {
+                read |= {
                     name.id for tree in parsed(text.value).body for name in ast.walk(tree) if isinstance(name, ast.Name)
                 }
-    return found
+    return read
 
 
 def parsed(text: str) -> ast.Module:
@@ -99,37 +99,39 @@ class Module:
 
     def at(self, line: int) -> Statement | None:
         """The statement that a line stands in."""
-        return next((one for one in self.statements if one.first <= line <= one.last), None)
+        return next((statement for statement in self.statements if statement.first <= line <= statement.last), None)
 
     def binding(self, name: str) -> Statement | None:
         """The last statement that binds a name."""
-        return next((one for one in reversed(self.statements) if name in one.binds), None)
+        return next((statement for statement in reversed(self.statements) if name in statement.binds), None)
 
     def closed(self, wanted: Iterable[Statement]) -> list[Statement] | None:
         """The statements with all that they need of the same module, imports left out; None where that cannot be moved."""
-        found = {statement.number: statement for statement in wanted}
-        open_ = list(found.values())
+        closed = {statement.number: statement for statement in wanted}
+        open_ = list(closed.values())
         while open_:
             for name in open_.pop().uses:
-                needed = [one for one in self.statements if name in one.binds and not one.is_import]
-                for one in needed:
-                    if not one.movable or len(needed) > 1:
+                needed = [
+                    statement for statement in self.statements if name in statement.binds and not statement.is_import
+                ]
+                for statement in needed:
+                    if not statement.movable or len(needed) > 1:
                         return None  # bound under a condition, or more than once
-                    if one.number not in found:
-                        found[one.number] = one
-                        open_.append(one)
-        return [found[number] for number in sorted(found)]
+                    if statement.number not in closed:
+                        closed[statement.number] = statement
+                        open_.append(statement)
+        return [closed[number] for number in sorted(closed)]
 
     def imports_for(self, names: Iterable[str]) -> dict[int, list[cst.ImportAlias]]:
         """Number of an import statement to its aliases that bind one of the names."""
-        names, found = set(names), {}
+        names, imports = set(names), {}
         for statement in self.statements:
             if statement.is_import and statement.binds & names:
                 node = self.tree.body[statement.number].body[0]
                 if isinstance(node.names, cst.ImportStar):
                     continue
-                found[statement.number] = [alias for alias in node.names if bound_name(alias) in names]
-        return found
+                imports[statement.number] = [alias for alias in node.names if bound_name(alias) in names]
+        return imports
 
 
 def bound_name(alias: cst.ImportAlias) -> str:
