@@ -19,6 +19,7 @@ _FROM = {
     "verify": "kit.verify",
     "views": "kit.views:",
     "write_result": "kit.views.notebook",
+    "write_trace": "kit.views.notebook",
 }
 
 __all__ = sorted(_FROM)

@@ -13,8 +13,8 @@ from kit.postmortem.publication import execute
 APPLICATIONS = PROJECT / "tests" / "applications"
 
 
-def made(kit, tmp_path, folder) -> tuple:
-    said = kit("postmortem", folder, "-o", tmp_path / "out" / "page.html")
+def made(kit, tmp_path, folder, *options) -> tuple:
+    said = kit("postmortem", folder, "-o", tmp_path / "out" / "page.html", *options)
     files = {suffix: tmp_path / "out" / f"page.{suffix}" for suffix in ("html", "ipynb", "json")}
     return said, files
 
@@ -35,9 +35,13 @@ def test_a_verified_fix_is_exit_0_and_leaves_three_files(kit, tmp_path):
 
 
 def test_without_a_fix_that_cures_it_is_exit_1_and_the_page_says_so(kit, write_incident, duplicate, tmp_path):
-    said, files = made(kit, tmp_path, write_incident(duplicate))
+    incident = write_incident(duplicate)
+    said, files = made(kit, tmp_path, incident, "--trace", tmp_path / "trace.jsonl.gz")
     assert said.code == 1 and "no fix is verified" in said.out
     assert files["html"].exists()
+    mechanism = json.loads(files["json"].read_text())["mechanism"]
+    again = kit("diagnose", incident, "--from-trace", tmp_path / "trace.jsonl.gz", "--json")
+    assert again.json["mechanism"] == mechanism == "second-class-same-table-other-file"
 
 
 def test_what_does_not_reproduce_is_exit_3_and_an_old_page_does_not_stay(kit, write_incident, duplicate, tmp_path):

@@ -28,7 +28,7 @@ from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views import diagnosis as reasons
 from kit.views import diff, import_ways, lines, markup, picture
 from kit.views.by_people import still_to_be_written
-from kit.views.notebook import check_result, open_incident, write_result
+from kit.views.notebook import check_writable, open_incident, write_result
 
 KILLED = Broke("killed", "killed")
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e"
@@ -459,11 +459,11 @@ def test_the_result_is_written_whole_and_only_where_it_was_asked_for(tmp_path):
     write_result(str(tmp_path / "r.json"), {"a": "é"})
     assert json.loads((tmp_path / "r.json").read_text("utf-8")) == {"a": "é"}
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
-    check_result(str(tmp_path / "r.json"))
+    check_writable("result", str(tmp_path / "r.json"))
     with pytest.raises(IncidentError, match="no folder"):
         open_incident("tests/applications/alias-two-module-names", result=str(tmp_path / "no" / "r.json"))
     with pytest.raises(IncidentError, match="no folder"):
-        check_result(str(tmp_path / "no" / "r.json"))
+        check_writable("result", str(tmp_path / "no" / "r.json"))
 
 
 def test_every_mechanism_that_can_be_named_has_its_meaning_and_advice():

@@ -109,7 +109,7 @@ def _questions_of_the_past(subparsers) -> None:
         subparsers,
         "history",
         commands.history,
-        "find the commit that introduced the incident, and the parser that fixed it",
+        "find the commit that introduced the incident, and the commit that fixed it",
     )
     parser.add_argument("--from", dest="first", metavar="REVISION", help="begin after this commit")
     parser.add_argument("--to", dest="last", metavar="REVISION", help="the newest commit that is searched")
@@ -118,12 +118,13 @@ def _questions_of_the_past(subparsers) -> None:
 
 def _postmortems(subparsers) -> None:
     """The commands that keep a postmortem true."""
-    _command(
+    parser = _command(
         subparsers,
         "postmortem",
         commands.postmortem,
         "run the postmortem notebook; write .ipynb, .html and .json side by side",
     )
+    _takes_traces(parser, judge_saved=False)
     parser = _command(
         subparsers, "check", commands.check, "say whether postmortems, or all in a folder, are still true"
     )
@@ -147,7 +148,7 @@ def _postmortems(subparsers) -> None:
 
 
 def _beginnings(subparsers) -> None:
-    """The commands that parser begins with: an incident file, the notebooks."""
+    """The commands that come first: an incident file, the notebooks."""
     help = "write an incident file from an application's sources and a log"
     parser = subparsers.add_parser("new", help=help, description=help)
     parser.add_argument("folder", help="where to, beside the application: a new folder")
@@ -171,7 +172,7 @@ def _beginnings(subparsers) -> None:
     parser.set_defaults(run=commands.new)
     help = "put the notebooks and the bundled incident into a folder; what is there already is kept"
     parser = subparsers.add_parser("notebooks", help=help, description=help)
-    parser.add_argument("folder", help="where to: a new folder, or parser that has them")
+    parser.add_argument("folder", help="where to: a new folder, or a folder that has them")
     parser.set_defaults(run=commands.notebooks)
 
 

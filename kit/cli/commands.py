@@ -174,8 +174,9 @@ def postmortem(options) -> int:
     from ..views.terminal import postmortem_lines
 
     incident = load(options.incident)
+    output = Path(options.output).expanduser() if options.output else None
     with progress() as say:
-        published = publish(incident, Path(options.output).expanduser() if options.output else None, progress=say)
+        published = publish(incident, output, trace=options.trace, progress=say)
     report = published.report
     lines = postmortem_lines(published.html, published.verdict, report)
     print(as_json(report) if options.json else plain("\n".join(lines)))

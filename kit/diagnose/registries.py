@@ -1,12 +1,14 @@
 """Names that are taken twice in a registry of a library: metrics, blueprints, endpoints, tasks, schemas, models."""
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from ..trace.values import Entry, Metadata, Registration, Site
-from .case import Case, Fault, Place
+from ..trace.served import Route, endpoint_of, routes_of
+from ..trace.trace import Trace
+from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
+from .case import Case, Experiment, Fault, Place
 from .mechanisms import judge
 from .pair import Pair
+from .variants import with_swapped
 
 _UNIQUE = ("metric", "blueprint", "endpoint", "task", "schema", "model")
 _TWICE = ("Duplicated timeseries in CollectorRegistry", "is already registered for", "overwriting an existing endpoint")
@@ -18,22 +20,42 @@ def name_taken(case: Case) -> Fault | None:
     error = next((failure for failure in case.failures if any(text in failure.text for text in _TWICE)), None)
     if error is None:
         return None
+    made = {(entry.process, entry.object): entry for entry in case.trace.entries if entry.kind.endswith(" made")}
+    itself = "for this blueprint" in error.text
     held: dict[tuple, Entry] = {}
     for entry in case.trace.entries:
         key = (entry.process, entry.kind, entry.registry, entry.key)
         first = held.setdefault(key, entry)
-        short = entry.key.split(".")[-1]
-        if first is entry or entry.kind not in _UNIQUE or short not in error.text or first.object == entry.object != 0:
+        if first is entry or entry.kind not in _UNIQUE or entry.key.split(".")[-1] not in error.text:
             continue
-        pair = Pair(case.trace, _as_registration(first), _as_registration(entry))
-        sites = tuple(Place.of(role, twin.frame, entry.key) for role, twin in (("first", first), ("second", entry)))
-        sites += tuple(Place.of("definition", twin.definition) for twin in (first, entry) if twin.definition)
-        known = f"the {entry.kind} {entry.key} is registered at {first.frame} and again at {entry.frame}: {error}"
-        if not pair.one_definition:
-            return Fault("name-taken-in-registry", (known,), sites=sites, error=error)
-        finding = judge(pair)
-        return Fault(finding.mechanism, (known, finding.because[-1]), sites=sites, against=finding.against, error=error)
+        if (first.object == entry.object != 0) == itself:
+            return _taken(
+                case,
+                error,
+                (first, entry),
+                [made.get((registered.process, registered.object)) for registered in (first, entry)],
+            )
     return None
+
+
+def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entry | None]) -> Fault:
+    """The mechanism by which a name came twice: of what takes it, where that was made, else of the lines that register it."""
+    first, second = taken
+    apart = None not in made and made[0] is not made[1]
+    pair = Pair(case.trace, *map(_as_registration, made if apart else taken))
+    sites = tuple(Place.of(role, entry.frame, entry.key) for role, entry in (("first", first), ("second", second)))
+    sites += tuple(Place.of("definition", maker.frame, maker.key) for maker in made if maker is not None)
+    sites += tuple(Place.of("definition", entry.definition) for entry in taken if entry.definition)
+    known = f"the {second.kind} {second.key} is registered at {first.frame} and again at {second.frame}: {error}"
+    if not pair.one_definition:
+        two = (
+            f"what takes it is made at {made[0].frame} and at {made[1].frame}"
+            if apart
+            else "two statements register it"
+        )
+        return Fault("name-taken-in-registry", (known, two), sites=sites, error=error)
+    finding = judge(pair)
+    return Fault(finding.mechanism, (known, finding.because[-1]), sites=sites, against=finding.against, error=error)
 
 
 def _as_registration(entry: Entry) -> Registration:
@@ -60,41 +82,89 @@ def _as_registration(entry: Entry) -> Registration:
 
 
 def route_shadowed(case: Case) -> Fault | None:
-    """A route that an earlier one answers for: the same path and method, by another function."""
-    held: dict[tuple, list[Entry]] = {}
-    for entry in case.trace.entries:
-        if entry.kind != "route" or not entry.frame.application or entry.definition is None:
-            continue
-        earlier = held.setdefault((entry.process, entry.registry), [])
-        for first in earlier:
-            if (
-                set(first.more) & set(entry.more)
-                and first.definition != entry.definition
-                and _covers(first.key, entry.key)
-            ):
-                because = (
-                    f"{entry.frame} gives {entry.key} to {entry.definition.name} ({entry.definition}), and {first.frame} had given "
-                    f"{first.key} to {first.definition.name} ({first.definition}) before: the first that fits answers",
-                )
-                sites = (
-                    Place.of("answers", first.frame, first.key),
-                    Place.of("never reached", entry.frame, entry.key),
-                    Place.of("first endpoint", first.definition),
-                    Place.of("second endpoint", entry.definition),
-                )
-                return Fault("route-shadowed", because, sites=sites)
-        earlier.append(entry)
+    """A route that an earlier one answers for: every request that fits it fits that one, and another function answers."""
+    if case.failures or (case.incident is not None and case.incident.expect.error is not None):
+        return None  # it raises nothing: an error has another cause
+    request = _request_of(case)
+    for routes in routes_of(case.trace):
+        for first, second in _shadowed(routes):
+            asked = request is None or all(route.takes(*request) for route in (first, second))
+            if asked:
+                return _is_shadowed(case, first, second)
     return None
 
 
-def _covers(first: str, second: str) -> bool:
-    """Does every request for the second path fit the first?"""
-    if first == second:
-        return True
-    parts, other = first.strip("/").split("/"), second.strip("/").split("/")
-    plain = [re.fullmatch(r"\{\w+\}|<\w+>", part) is not None for part in parts]
-    fits = (p or a == b for p, a, b in zip(plain, parts, other, strict=False))
-    return len(parts) == len(other) and any(plain) and not any(part[:1] in "{<" for part in other) and all(fits)
+def _request_of(case: Case) -> tuple[str, str] | None:
+    """Method and path of the check that the incident is, where it is an HTTP check."""
+    check = case.incident.expect.check if case.incident is not None else None
+    http = getattr(check, "http", None)
+    return (http.method, http.path.partition("?")[0]) if http is not None else None
+
+
+def _shadowed(routes: list[Route]) -> Iterator[tuple[Route, Route]]:
+    """Pairs of which the second is never reached by a request of one of its methods."""
+    for index, second in enumerate(routes):
+        if not second.entry.frame.application or second.entry.definition is None:
+            continue
+        for first in routes[:index]:
+            if first.entry.definition not in (None, second.entry.definition) and _covers(first, second):
+                yield first, second
+                break
+
+
+def _covers(first: Route, second: Route) -> bool:
+    """Does every request for the second route, of one of its methods, come to the first?"""
+    methods = (second.methods or {"GET"}) & (first.methods or second.methods or {"GET"})
+    if not methods - {"HEAD", "OPTIONS"}:
+        return False
+    if second.entry.kind == "endpoint":  # Flask asks those without parameters first, whatever the order
+        return first.shape == second.shape
+    if first.path.count("/") != second.path.count("/") and "path" not in first.shape:
+        return False
+    return first.takes(min(methods), second.example)
+
+
+def _is_shadowed(case: Case, first: Route, second: Route) -> Fault:
+    method = min((second.methods or {"GET"}) & (first.methods or second.methods or {"GET"}) - {"HEAD", "OPTIONS"})
+    answers, reached = first.entry.definition, second.entry.definition
+    earlier, other = _comes_in(first, second)
+    because = (
+        f"{method} {second.example} fits {first.path}, which {earlier} gives to {answers.name} ({answers}), and {second.path}, which {other} "
+        f"gives to {reached.name} ({reached}); the first that fits answers",
+    )
+    sites = (
+        Place.of("answers", earlier, first.path),
+        Place.of("never reached", other, second.path),
+        Place.of("first endpoint", answers),
+        Place.of("second endpoint", reached),
+    )
+    experiment = _swapped(case, earlier, other, method, second)
+    return Fault("route-shadowed", because, sites=sites, experiment=experiment)
+
+
+def _comes_in(first: Route, second: Route) -> tuple[Frame, Frame]:
+    """The two lines that set the order: the outermost at which the ways of the routes into the application part."""
+    ways = [[entry.frame for entry in (*route.includes, route.entry)] for route in (first, second)]
+    return next((pair for pair in zip(*ways, strict=False) if pair[0] != pair[1]), (ways[0][-1], ways[1][-1]))
+
+
+def _swapped(case: Case, earlier: Frame, other: Frame, method: str, second: Route) -> Experiment | None:
+    """The run with the two statements in the other order."""
+    text = case.sources.get(earlier.file)
+    edited = with_swapped(text, earlier.line, other.line) if text is not None and earlier.file == other.file else None
+    if case.incident is None or edited is None:
+        return None
+    wanted = second.entry.definition
+
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        answers = endpoint_of(trace, method, second.example)
+        if answers is None:
+            return None, f"no route was seen that takes {method} {second.example}"
+        says = f"{method} {second.example} comes to {answers.name} then"
+        return (answers.module, answers.name) == (wanted.module, wanted.name), says
+
+    says = f"{earlier} and {other} in the other order, and {method} {second.example} asked for"
+    return Experiment(says, case.incident, judge, {earlier.file: edited})
 
 
 MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (name_taken, route_shadowed)

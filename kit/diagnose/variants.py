@@ -57,6 +57,27 @@ def with_replaced(text: str, node: ast.expr, new: str) -> str:
     return (before + new.encode() + after).decode()
 
 
+def with_swapped(text: str, line: int, other: int) -> str | None:
+    """A source with two statements of one block in each other's place; None where the lines are not in two such."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    blocks = [getattr(node, field, None) for node in ast.walk(tree) for field in ("body", "orelse", "finalbody")]
+    for block in (block for block in blocks if isinstance(block, list)):
+        spans = [(_begins(statement), statement.end_lineno) for statement in block]
+        met = [next((span for span in spans if span[0] <= at <= span[1]), None) for at in sorted((line, other))]
+        if None not in met and met[0] != met[1]:
+            lines = text.splitlines(keepends=True)
+            (a, b), (c, d) = met
+            return "".join([*lines[: a - 1], *lines[c - 1 : d], *lines[b : c - 1], *lines[a - 1 : b], *lines[d:]])
+    return None
+
+
+def _begins(statement: ast.stmt) -> int:
+    return min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", ()))])
+
+
 def texts_of(trace: Trace) -> list[str]:
     """Every text that tells of an error: exceptions with what they came from, how steps failed, what was printed."""
     errors = [*trace.errors, *(judged["error"] for judged in trace.judged if judged["error"] is not None)]

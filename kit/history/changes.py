@@ -109,7 +109,7 @@ def _named(line: str) -> str | None:
 def change_of(repository: Repository, commit: Commit, path: Iterable[tuple[str, int]], *, side: str) -> Change:
     """What of a commit lies on the ways that a trace shows.
 
-    :param way: ``(file, line)`` of sites and chains, in the build after the commit or in the one before it
+    :param path: ``(file, line)`` of sites and chains, in the build after the commit or in the one before it
     :param side: which of them, ``after`` or ``before``
     """
     files, hunks = parse(repository.patch(commit.sha))

@@ -16,10 +16,10 @@ _HEADER = re.compile(rb"[0-9a-f]{40,64} \d+ \d+")
 def brought(
     repository: Repository, commits: Mapping[str, Commit], bad: str, path: Iterable[tuple[str, int]]
 ) -> list[str]:
-    """The newest commit that brought a line of the way, as it is in ``bad``: before it the way was not whole.
+    """The newest commit that brought a line of the path to the incident, as it is in ``bad``: before it the path was not whole.
 
     :param commits: those searched, newest first
-    :param way: ``(file, line)`` of ``bad``, files relative to the repository's ``subdir``
+    :param path: ``(file, line)`` of ``bad``, files relative to the repository's ``subdir``
     :returns: that commit and its parents
     """
     blamed = _blamed(repository, path, bad)
@@ -30,7 +30,7 @@ def brought(
 def took_out(
     repository: Repository, commits: Mapping[str, Commit], bad: str, good: str, path: Iterable[tuple[str, int]]
 ) -> list[str]:
-    """The oldest commit after ``bad``, up to ``good``, that took out a line of the way; and its parents."""
+    """The oldest commit after ``bad``, up to ``good``, that took out a line of that path; and its parents."""
     last = _blamed(repository, path, "--reverse", f"{bad}..{good}") - {good}
     after = set(repository.order("--ancestry-path", good, "--not", bad))
     oldest = next(

@@ -51,11 +51,16 @@ class Published:
 
 @interrupt.interruptible
 def publish(
-    incident: Incident, output: Path | None = None, *, progress: Callable[[str], None] = lambda text: None
+    incident: Incident,
+    output: Path | None = None,
+    *,
+    trace: str | None = None,
+    progress: Callable[[str], None] = lambda text: None,
 ) -> Published:
     """Execute the postmortem notebook with this incident; write ``.ipynb``, ``.html`` and ``.json`` side by side.
 
     :param output: where to; its suffix does not count. Default: ``results/<incident>/postmortem``
+    :param trace: the file to write the startup's trace to, with the diagnosis; None: nowhere
     :raises IncidentError: a patch does not apply
     :raises RunBroke: the notebook could not be executed to its end; what it shows until then is kept and named
     :raises SecretFound: one of the three would show a secret; none is written, and those of an earlier run are gone
@@ -85,6 +90,8 @@ def publish(
         failure = None
         try:
             parameters = {"incident": str(incident.file), "result": str(answer)}
+            if trace:
+                parameters["trace"] = str(Path(trace).expanduser().absolute())
             execute(NOTEBOOK, executed, parameters, scratch=scratch, progress=progress)
         except (PapermillException, RuntimeError) as error:  # a cell failed; the kernel did not start, or died
             failure = str(error).strip().splitlines()[-1]

@@ -172,7 +172,7 @@ class Entry:
     :ivar key: the name or path that is taken
     :ivar object: number of what takes it; 0 where that cannot be told apart
     :ivar definition: where that is defined, for a function
-    :ivar more: the methods of a route, the rule of an endpoint
+    :ivar more: the methods of a route, the rule and methods of an endpoint
     """
 
     kind: str

@@ -3,7 +3,7 @@
 import posixpath
 from collections.abc import Sequence
 
-from ..trace.graph import ImportGraph, Stop, Route, import_graph
+from ..trace.graph import ImportGraph, Route, Stop, import_graph
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Frame
 from .figure import figure

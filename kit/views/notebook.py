@@ -15,6 +15,8 @@ from ..base.janitor import write_whole
 from ..base.places import notebooks, project
 from ..base.redact import redacted
 from ..base.scan import refuse_secrets
+from ..diagnose.diagnosis import Diagnosis
+from ..diagnose.saved import save_diagnosis
 from ..incident.load import load
 from ..incident.model import Incident
 from .markup import Shown, para
@@ -25,14 +27,16 @@ atexit.register(gc.freeze)
 _INJECTED = "# Parameters\n"  # how papermill begins the cell that it adds after the one with the tag
 
 
-def open_incident(path: str, *, result: str = "") -> Incident:
+def open_incident(path: str, *, result: str = "", trace: str = "") -> Incident:
     """Load an incident file whose path is relative to here, to the notebooks' folder or to the project.
 
     :param result: where the result will be written; checked now, not only after the work is done
-    :raises IncidentError: it is in none of these places, it is not valid, or ``result`` cannot be written
+    :param trace: where the trace will be written; checked too
+    :raises IncidentError: it is in none of these places, it is not valid, or one of the two cannot be written
     """
     check_parameters()
-    check_result(result)
+    check_writable("result", result)
+    check_writable("trace", trace)
     gc.freeze()  # what a kernel has imported stays
     wanted = Path(path).expanduser()
     tried = (
@@ -85,15 +89,15 @@ def _assigned(code: str) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
-def check_result(path: str) -> None:
-    """Stop early where the result could not be written at the end.
+def check_writable(name: str, path: str) -> None:
+    """Stop early where a parameter's file could not be written at the end.
 
     :raises IncidentError: the folder is not there, or not to be written to
     """
     folder = Path(path).expanduser().absolute().parent
     if path and not (folder.is_dir() and os.access(folder, os.W_OK)):
         raise IncidentError(
-            f"result = {path!r}: there is no folder {folder} that can be written to. Make it, or leave result empty."
+            f"{name} = {path!r}: there is no folder {folder} that can be written to. Make it, or leave {name} empty."
         )
 
 
@@ -108,3 +112,12 @@ def write_result(path: str, report: dict[str, Any]) -> Shown:
     refuse_secrets({"result.json": text})
     write_whole(Path(path).expanduser(), text)
     return Shown([para("The result was written as JSON.")], place="lab")
+
+
+def write_trace(path: str, diagnosis: Diagnosis) -> None:
+    """Write the startup's trace with what was diagnosed, secrets masked; nothing where ``path`` is empty.
+
+    :raises IncidentError: the file cannot be written
+    """
+    if path:
+        save_diagnosis(diagnosis, Path(path).expanduser())

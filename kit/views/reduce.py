@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ..trace.graph import ImportGraph, Module, Stop, Route
+from ..trace.graph import ImportGraph, Module, Route, Stop
 from ..trace.values import Frame
 
 _LONGEST_WAY = 13  # stops that are drawn of one way; the middle of a longer one is counted

@@ -41,7 +41,7 @@ mapped   a class was mapped to a table, its mapper whole
 behind   only in a run that goes on past failures: an exception that such a run went past
 entry    something took a name in a registry (``r``: metric, blueprint, endpoint, task, route, include, mount, schema,
          model): ``i`` the registry's number, ``key`` the name, ``o`` the object's number, ``at`` and ``name`` where it is
-         defined, ``more``: methods of a route, rule of an endpoint; ``blueprint made``: one was constructed
+         defined, ``more``: methods of a route, rule and methods of an endpoint; ``blueprint made``: one was constructed
 silenced ``logging.config`` is about to disable these ``loggers``, for they are there already
 record   a record of the level warning or above that carries an exception, or any of a logger that is disabled (``lost``)
 guard    a guard of the probe's own is in place: its ``name``
@@ -1386,7 +1386,9 @@ def _read_endpoint(names):
     view = names.get("view_func")
     if view is None:
         return None
-    return names["self"], names.get("endpoint") or getattr(view, "__name__", "?"), view, [names["rule"]]
+    methods = names["options"].get("methods") or getattr(view, "methods", None) or ("GET",)
+    more = [names["rule"], *sorted(str(one).upper() for one in methods)]
+    return names["self"], names.get("endpoint") or getattr(view, "__name__", "?"), view, more
 
 
 def _read_task(names):
@@ -1407,7 +1409,8 @@ def _read_route(names):
 
 
 def _read_include(names):
-    return names["self"], str(names.get("prefix", "")), names["router"], None
+    router = names["self"]
+    return router, str(getattr(router, "prefix", "")) + str(names.get("prefix", "")), names["router"], None
 
 
 def _read_mount(names):

@@ -1,0 +1,5 @@
+from service.ferry.measures import crossings
+
+
+def total():
+    return crossings._value.get()

@@ -1,0 +1,7 @@
+from ferry import timetable
+from service.ferry import report
+
+
+def start():
+    timetable.depart()
+    return report.total()

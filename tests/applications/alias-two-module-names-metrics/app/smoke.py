@@ -1,0 +1,3 @@
+from service.main import start
+
+assert start() == 1

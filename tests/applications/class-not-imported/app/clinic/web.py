@@ -1,0 +1,1 @@
+from clinic import patients, visits  # noqa: F401

@@ -1,0 +1,3 @@
+import engraver_of_coins
+
+PRECISION = engraver_of_coins.PRECISION
