@@ -294,11 +294,11 @@ def _makers(case: Case, name: str) -> list[tuple[dict, Frame]]:
     held = {}
     for registration in case.trace.registrations:
         held.setdefault(registration.metadata.label, set()).add(registration.table.rpartition(".")[2])
-    found = []
+    makers = []
     for event in (*case.trace.before, *case.trace.created):
         table = (event["table"] or "").rpartition(".")[2]
         frames = application_frames(event["chain"])
         whole = event["table"] is None and name in held.get(event["metadata"], {name})
         if frames and (whole or table == name) and not any(frame.file in files for frame in frames):
-            found.append((event, frames[-1]))
-    return found
+            makers.append((event, frames[-1]))
+    return makers

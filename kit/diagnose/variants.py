@@ -75,7 +75,7 @@ def with_swapped(text: str, line: int, other: int) -> str | None:
 
 
 def _begins(statement: ast.stmt) -> int:
-    return min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", ()))])
+    return min([statement.lineno, *(decorator.lineno for decorator in getattr(statement, "decorator_list", ()))])
 
 
 def texts_of(trace: Trace) -> list[str]:

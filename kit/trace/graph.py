@@ -68,7 +68,7 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Route:
+class ImportRoute:
     """The application's stops from the startup step to a site."""
 
     name: str  # first, second or only (the way to an error)
@@ -88,7 +88,7 @@ class ImportGraph:
 
     modules: tuple[Module, ...]
     lines: Mapping[int, Mapping[int, int]]  # the key of each module, to the keys of what it imported: the line
-    ways: tuple[Route, ...]
+    ways: tuple[ImportRoute, ...]
     table: str | None
 
     @property
@@ -254,8 +254,8 @@ def _asked_for(wanted: Wanted, known: set[str]) -> list[str]:
 # ------------------------------------------------------------------------------------ the ways
 
 
-def _route(trace: Trace, modules: Sequence[Module], registration: Registration, name: str) -> Route:
-    return Route(
+def _route(trace: Trace, modules: Sequence[Module], registration: Registration, name: str) -> ImportRoute:
+    return ImportRoute(
         name,
         _stops(trace, modules, registration.chain, registration.within, registration.step),
         registration.site,
@@ -263,7 +263,7 @@ def _route(trace: Trace, modules: Sequence[Module], registration: Registration, 
     )
 
 
-def _route_to_error(trace: Trace, modules: Sequence[Module]) -> list[Route]:
+def _route_to_error(trace: Trace, modules: Sequence[Module]) -> list[ImportRoute]:
     failed = [
         (s.exception, s.exception.frames, f"step {s.number}") for s in trace.steps if s.ok is False and s.exception
     ]
@@ -277,7 +277,9 @@ def _route_to_error(trace: Trace, modules: Sequence[Module]) -> list[Route]:
             )
             step = step or (trace.import_of(first.key).step if first else trace.steps[0].text)
             site = Site(last.file, last.line, last.module, None)
-            return [Route("only", _stops(trace, modules, frames, within, step), site, error.type.rpartition(".")[2])]
+            return [
+                ImportRoute("only", _stops(trace, modules, frames, within, step), site, error.type.rpartition(".")[2])
+            ]
     return []
 
 

@@ -3,7 +3,7 @@
 import posixpath
 from collections.abc import Sequence
 
-from ..trace.graph import ImportGraph, Route, Stop, import_graph
+from ..trace.graph import ImportGraph, ImportRoute, Stop, import_graph
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Frame
 from .figure import figure
@@ -53,7 +53,7 @@ def _few_of(names: Sequence[str], most: int = 12) -> list[str]:
     return [*names[:most], f"{len(names) - most} more"] if len(names) > most else list(names)
 
 
-def _way_list(trace: Trace, route: Route) -> Part:
+def _way_list(trace: Trace, route: ImportRoute) -> Part:
     """A way's stops, each with the line of source that leads on; of a very long way both ends."""
     shown, places = [], []
     for number, stop in enumerate(route.stops):

@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 
 from ..diagnose.definitions import differs, executed_again, one_place, type_of
 from ..diagnose.diagnosis import Diagnosis
-from ..trace.graph import Route, import_graph
+from ..trace.graph import ImportRoute, import_graph
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Registration
 from .markup import (
@@ -95,7 +95,7 @@ def _definition(
     title: str,
     trace: Trace,
     registration: Registration | None,
-    route: Route | None,
+    route: ImportRoute | None,
     lines: Sequence,
     differing: set[int],
 ) -> Part:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ..trace.graph import ImportGraph, Module, Route, Stop
+from ..trace.graph import ImportGraph, ImportRoute, Module, Stop
 from ..trace.values import Frame
 
 _LONGEST_WAY = 13  # stops that are drawn of one way; the middle of a longer one is counted
@@ -75,7 +75,7 @@ class Reduced:
         return tuple(sorted({node.cycle for node in self.nodes if node.cycle is not None}))
 
 
-def place_of(route: Route, stop: int) -> str:
+def place_of(route: ImportRoute, stop: int) -> str:
     """The place on the page where the source of a way's stop stands; stops count from 0."""
     return f"kit-way-{route.name}-{stop + 1}"
 
@@ -119,7 +119,9 @@ def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
     return Reduced(tuple(nodes), tuple(lines.values()), end, left_out, groups, len(graph.modules))
 
 
-def _node(graph: ImportGraph, short: "_Shortener", node: str, role: str, route: Route, stop: Stop | tuple) -> Node:
+def _node(
+    graph: ImportGraph, short: "_Shortener", node: str, role: str, route: ImportRoute, stop: Stop | tuple
+) -> Node:
     if not isinstance(stop, Stop):
         where = place_of(route, (_LONGEST_WAY - 1) // 2)
         return Node(node, role, f"{len(stop)} more stops", "see the list", ", ".join(map(str, stop[:20])), where)
@@ -134,7 +136,7 @@ def _node(graph: ImportGraph, short: "_Shortener", node: str, role: str, route: 
     )
 
 
-def _drawn(route: Route) -> list[tuple[tuple, Stop | tuple[Frame, ...]]]:
+def _drawn(route: ImportRoute) -> list[tuple[tuple, Stop | tuple[Frame, ...]]]:
     """The stops, each with what identifies it; of a long way both ends, with what lies between as one."""
     stops: list[tuple[tuple, Stop | tuple[Frame, ...]]] = []
     before: tuple = ()
