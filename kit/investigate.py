@@ -36,7 +36,7 @@ def investigate(
     """Verify, diagnose and search in one pool, so that no core waits for the end of one of them; then propose, where no fix cures.
 
     :param executor: where the startups run; by default threads, one a core
-    :raises KitError: as the three do; the others are ended then
+    :raises KitError: what one of the three raises; the others are ended then
     """
     messages: SimpleQueue = SimpleQueue()
     parts = (verify, diagnose, search_if_any)
@@ -67,7 +67,7 @@ def propose_where_none_cures(
 ) -> Proposals | None:
     """Propose fixes where no fix of the incident file is verified; None where one is, or where nothing is to be fixed.
 
-    :param verification: of the incident file's fixes; without it, fixes that the file has are to be verified first
+    :param verification: of the incident file's fixes; None if they were not tried: then a file with fixes gets no proposals
     """
     if verification is None:
         wanted = not incident.fixes

@@ -26,9 +26,9 @@ _changing = threading.Lock()
 
 
 def under_way(thing: Any, end: Callable[[Any], None]) -> None:
-    """``thing`` has begun, and ``end(thing)`` ends it early.
+    """Note that ``thing`` has begun; ``end(thing)`` ends it early.
 
-    :raises Interrupted: everything is being ended; so is ``thing``
+    :raises Interrupted: everything is being ended, and so is ``thing``
     """
     with _changing:
         _live[thing] = end
@@ -39,9 +39,9 @@ def under_way(thing: Any, end: Callable[[Any], None]) -> None:
 
 
 def check() -> None:
-    """Go no further where everything is being ended.
+    """Stop here if everything is being ended.
 
-    :raises Interrupted: it is
+    :raises Interrupted: everything is being ended
     """
     if _endings:
         raise Interrupted
@@ -49,7 +49,7 @@ def check() -> None:
 
 @contextmanager
 def everything_ends() -> Iterator[None]:
-    """End what is under way; within, nothing new begins."""
+    """End everything that is under way; inside this context nothing new can begin."""
     global _endings
     with _changing:
         _endings += 1
@@ -64,7 +64,7 @@ def everything_ends() -> Iterator[None]:
 
 
 class Pool(Executor):
-    """Somebody's executor, and what was given to it through here."""
+    """An executor with the futures that were submitted through this pool."""
 
     def __init__(self, executor: Executor):
         self.executor = executor
@@ -77,17 +77,17 @@ class Pool(Executor):
         return future
 
     def cancel(self) -> None:
-        """Take back what has not begun."""
+        """Cancel every future that has not begun."""
         for future in list(self.submitted):
             future.cancel()
 
 
 @contextmanager
 def pool_of(executor: Executor | None) -> Iterator[Pool]:
-    """The given executor, or threads of our own, one a core; an error within ends what runs in those at once.
+    """The given executor, or threads of the kit's own, one per core; an error inside ends at once what those threads run.
 
-    What it is given are functions of modules and values that can be pickled: its workers may be processes, and on
-    other machines (:mod:`kit.portable`). Of a given executor, an error takes back what has not begun.
+    The submitted functions belong to modules and their values can be pickled: the workers may be processes, also on
+    other machines (:mod:`kit.startup.portable`). In a given executor, an error cancels what has not begun.
     """
     threads = None if executor is not None else ThreadPoolExecutor(max_workers=cores())
     pool = Pool(executor or threads)
@@ -110,9 +110,9 @@ def cores() -> int:
 
 
 def interruptible(work: Callable) -> Callable:
-    """A function that takes ``progress`` as one that can be interrupted where it is called in the main thread.
+    """Make a function that takes ``progress`` interruptible where it is called in the main thread.
 
-    There it raises :class:`~kit.errors.Interrupted` when nothing of the run is left; elsewhere it is as it was.
+    There it raises :class:`~kit.base.errors.Interrupted` once nothing of the run is left; in other threads it is unchanged.
     """
 
     @functools.wraps(work)
@@ -157,7 +157,7 @@ def _next(messages: queue.SimpleQueue) -> tuple[str, Any]:
 
 @contextmanager
 def once() -> Iterator[None]:
-    """Within, the first signal interrupts as it did before, and later ones do not disturb the clean-up."""
+    """Inside this context the first signal interrupts as usual, and later ones do not disturb the clean-up."""
     before: dict[int, Any] = {}
     signalled = False
 

@@ -1,4 +1,4 @@
-"""Secrets that are known exactly: values of the incident file and of the environment under names that say so.
+"""Secrets that are known exactly: values of the incident file and the environment whose names say that they are secret.
 
 What is known is masked wherever it shows and however it is written: escaped, quoted for a URL, as base64
 or hexadecimal digits. A process learns them once (:func:`remember`), so that every door of it can ask.
@@ -69,7 +69,7 @@ def says_secret(name: str) -> bool:
 
 
 def secrets_in(name: str, value: str) -> Iterator[str]:
-    """What of a named value is secret: all of it where the name says so, and passwords of URLs and pairs in it."""
+    """The secret parts of a named value: all of it if the name says so, and the passwords of URLs and pairs in it."""
     for match in [*_IN_URL.finditer(value), *_IN_PAIR.finditer(value)]:
         yield match[1]
         yield unquote(match[1])
@@ -79,7 +79,7 @@ def secrets_in(name: str, value: str) -> Iterator[str]:
 
 
 def remember(name: str, value: str) -> None:
-    """Mask what is secret of ``value`` from now on; ``name`` is what a finding calls it, never the value."""
+    """Mask the secret parts of ``value`` from now on; a finding names ``name``, never the value."""
     key = name.rpartition(".")[2]
     new = {
         secret.strip(): name
@@ -93,7 +93,7 @@ def remember(name: str, value: str) -> None:
 
 
 def remember_all(content: Any, name: str) -> None:
-    """As :func:`remember`, of every text in a value of YAML or JSON."""
+    """Do what :func:`remember` does with every text in a value of YAML or JSON."""
     todo = [(name, content)]
     while todo:
         called, item = todo.pop()
@@ -108,7 +108,7 @@ def remember_all(content: Any, name: str) -> None:
 
 
 def known() -> Mapping[str, str]:
-    """Value to the name of where it comes from."""
+    """Each known secret, with the name of where it comes from."""
     return dict(_known)
 
 
@@ -124,12 +124,12 @@ def mask(text: str, instead: str) -> str:
 
 
 def dense(text: str) -> str:
-    """Only letters and digits: a value that a frame, a line end or a colour cuts in two is whole again."""
+    """The text's letters and digits only: a value that a frame, a line end or a colour cuts in two is whole again."""
     return _BETWEEN.sub("", text).lower()
 
 
 def _mask_broken(text: str, instead: str) -> str:
-    """What stands in a box, say of a traceback with its variables, is broken over lines with a border between."""
+    """Mask secrets that are broken over lines with a border between, as in a traceback drawn in a box."""
     joined = dense(text)
     for value in list(_known):
         wanted = dense(value)
@@ -145,7 +145,7 @@ def _broken(letters: str) -> re.Pattern:
 
 
 def _letters_masked(text: str, instead: str) -> str:
-    """Lines, borders and colours stay."""
+    """The text with its letters and digits masked; lines, borders and colours stay."""
     ends = [(0, 0), *(match.span() for match in _BETWEEN.finditer(text)), (len(text), len(text))]
     return "".join(
         text[start:end] + (instead if following[0] > end else "")
@@ -168,7 +168,7 @@ def _tells(value: str) -> bool:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """A value as it may be written."""
+    """Every form in which a value may be written."""
     raw = value.encode("utf-8", "surrogatepass")
     written = {value, unquote(value), quote(raw, safe=""), quote(raw), quote_plus(raw)}
     written |= {html.escape(value), html.escape(value, quote=False)}

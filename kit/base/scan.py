@@ -1,6 +1,6 @@
 """The last look at what is about to be published: is anything in it still a secret?
 
-Every door masks what it shows (:mod:`kit.redact`); this asks again, with other means: the rules of
+Every door masks what it shows (:mod:`kit.base.redact`); this asks again, with other means: the rules of
 detect-secrets 1.5.0, the secrets that are known exactly also where they are broken over lines or hidden in
 a picture, and the folders of whoever runs it. A finding names the place and the kind, never the secret.
 """
@@ -55,11 +55,11 @@ REMEDY = (
 def refuse_secrets(
     texts: dict[str, str], *, also: Iterable[str] = (), done: str = "published", remedy: str = REMEDY
 ) -> None:
-    """Nothing where all is well.
+    """Raise if a text would show a secret.
 
     :param texts: file name to what is about to be written under it: ``.ipynb``, ``.json``, ``.html`` or plain text
-    :param also: findings of the caller's own, as ``file, place: kind``
-    :param done: what is not done with a secret in it
+    :param also: further findings of the caller, as ``file, place: kind``
+    :param done: what is not done because of the secret, for the message
     :raises SecretFound: with the places and kinds
     """
     findings = list(
@@ -80,7 +80,7 @@ def secrets_of(name: str, text: str) -> Iterator[str]:
 
 
 def kinds_in(text: str) -> list[str]:
-    """The kinds of secrets in a piece of text, pictures in it decoded."""
+    """The kinds of secrets in a text; pictures in it are decoded first."""
     todo = list(_DATA.finditer(text))
     plain = _DATA.sub(" ", text) if todo else text
     kinds = [*_known_in(plain), *_forms_in(plain), *_folders_in(plain)]
@@ -185,7 +185,7 @@ def _notebook(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _values(value: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Every text of a JSON value with its key; texts of one list are looked at together."""
+    """Every text of a JSON value with its key; the texts of a list are one text."""
     if isinstance(value, str):
         yield place, value
     elif isinstance(value, dict):
@@ -205,7 +205,7 @@ _HEADING = re.compile(r"<h[12][^>]*>(.*?)</h[12]>", re.DOTALL)
 
 
 def _sections(text: str) -> Iterator[tuple[str, str]]:
-    """The page, a heading at a time: as its readers see it, and as it stands in the file."""
+    """The page section by section: as its readers see it, and as the file has it."""
     head, *rest = _HEADING.split(text)
     sections = [("head", head), *zip(rest[::2], rest[1::2], strict=True)]
     for heading, body in sections:

@@ -82,7 +82,7 @@ def not_held(source: Path) -> frozenset[str] | None:
 
 @dataclass
 class _Folder:
-    """What a folder that git does not hold amounts to."""
+    """The sizes and counts of a folder that git does not hold."""
 
     data: int = 0  # bytes below it that are neither sources nor settings
     direct: int = 0  # the same, of its own files
@@ -100,7 +100,7 @@ class _Copy:
     known: dict[str, _Folder] = field(default_factory=dict)
 
     def folder(self, folder: Path, to: Path, above: frozenset[Path], *, held: bool, only_needed: bool = False) -> None:
-        """Copy what is in a folder; ``only_needed``: sources and settings, the rest has been named already."""
+        """Copy a folder's content; with ``only_needed`` only sources and settings, since the rest is noted already."""
         to.mkdir(parents=True, exist_ok=True)
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -125,7 +125,7 @@ class _Copy:
                 self.leave(to / entry.name, _why(error))
 
     def judge(self, folder: Path, to: Path) -> bool:
-        """Are this folder's data too large to be copied? Then it is said, once."""
+        """Is this folder's data too large to be copied? Then the folder is noted, once."""
         sizes = self.measure(folder)
         size = sizes.direct if sizes.python else sizes.data
         if size <= self.most:
@@ -168,7 +168,7 @@ class _Copy:
             _copy_file(path, goal)
 
     def measure(self, folder: Path) -> _Folder:
-        """What there is below a folder, links not followed; counted once."""
+        """The sizes and counts below a folder, links not followed; counted once."""
         known = self.known.get(str(folder))
         if known is not None:
             return known
@@ -220,7 +220,7 @@ def _human(size: int) -> str:
 
 
 def _copy_file(path: Path, goal: Path) -> None:
-    """Content, mode and times; where the file system shares blocks between files (reflinks), none is copied."""
+    """Copy content, mode and times; a file system with reflinks shares the blocks instead of copying them."""
     with open(path, "rb") as old, open(goal, "xb") as new:
         if not _copied_by_the_kernel(old.fileno(), new.fileno()):
             old.seek(0)

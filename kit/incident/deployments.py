@@ -1,4 +1,4 @@
-"""How an application's own files say that it is started: Procfile, Dockerfile, compose, scripts, pyproject, Makefile, README."""
+"""The ways to start an application by its own files: Procfile, Dockerfile, compose, scripts, pyproject, Makefile, README."""
 
 import json
 import re
@@ -39,7 +39,7 @@ class Command:
     :ivar lines: command lines in order; the last is the program itself
     :ivar workdir: relative to the root
     :ivar path: folders of ``PYTHONPATH``, relative to the root
-    :ivar weight: how much such a file says of what is deployed
+    :ivar weight: how strongly such a file shows what is deployed
     """
 
     lines: tuple[str, ...]
@@ -51,7 +51,7 @@ class Command:
 
 
 def words_of(line: str) -> list[str]:
-    """A command line's words without what only wraps the program; variables set before it are kept at the head."""
+    """A command line's words without wrappers of the program; variables set before it stay at the head."""
     try:
         words = shlex.split(line)
     except ValueError:
@@ -71,7 +71,7 @@ def words_of(line: str) -> list[str]:
 
 
 def program_of(line: str) -> str:
-    """A command line's program by its plain name: ``uvicorn`` also of ``python -m uvicorn``; ``python`` of a script or module of one's own."""
+    """The plain name of a command line's program: ``uvicorn`` for ``python -m uvicorn`` too, ``python`` for the application's own script or module."""
     words = [word for word in words_of(line) if not re.match(r"[A-Za-z_]\w*=", word)]
     if not words:
         return ""
@@ -97,7 +97,7 @@ def commands_of(project: Project) -> list[Command]:
 
 
 def split_lines(line: str) -> tuple[str, ...]:
-    """A command line as those that run one after another; as one where it needs a shell."""
+    """A command line split into those that run one after another; not split where it needs a shell."""
     inner = re.fullmatch(r"\s*(?:/bin/)?(?:ba|da)?sh\s+-[a-z]*c\s+(.+)", line, re.S)
     if inner:
         try:
@@ -145,7 +145,7 @@ def _procfiles(project: Project) -> Iterator[Command]:
 
 
 def _dotenv(project: Project, folder: str) -> dict[str, tuple[str, str]]:
-    """What ``.env`` beside a start sets; the tools that read such a start read it."""
+    """The variables of the ``.env`` file beside a start; the tools that read such a start read it too."""
     file = ".env" if folder == "." else f"{folder}/.env"
     values = {}
     for number, text in enumerate(project.text(file).splitlines(), 1):
@@ -223,7 +223,7 @@ def _exec_form(rest: str) -> tuple[str, ...]:
 
 
 def _joined(project: Project, entry, command, below: str, home: str) -> tuple[str, ...]:
-    """Entry point and command as the lines that run; a script is run as the script that it is."""
+    """An image's entry point and command as the lines that run."""
     lines = [_relative(project, line, below, home) for line in (*entry, *command)]
     if len(entry) == 1 and command:
         script = words_of(lines[0])
@@ -237,7 +237,7 @@ def _joined(project: Project, entry, command, below: str, home: str) -> tuple[st
 
 
 def _relative(project: Project, line: str, below: str, home: str) -> str:
-    """A command line with paths of the image as paths from the working folder; ``./start.sh`` as ``sh start.sh``."""
+    """A command line whose image paths are made relative to the working folder; ``./start.sh`` becomes ``sh start.sh``."""
 
     def put(match: re.Match) -> str:
         path = (
@@ -354,7 +354,7 @@ def _others(project: Project) -> Iterator[Command]:
 
 
 def _makefiles(project: Project) -> Iterator[Command]:
-    """Targets of a Makefile: weak evidence, since many a target is a sample."""
+    """Targets of a Makefile: weak evidence, since many targets are only samples."""
     for file in project.named("Makefile", "makefile", "justfile", "Taskfile.yml"):
         folder = str(PurePosixPath(file).parent)
         recipes: dict[str, tuple[list[str], list[str]]] = {}

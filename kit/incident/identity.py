@@ -1,4 +1,4 @@
-"""Which application an incident is about, in a word: its commit, or a hash of its sources."""
+"""The identity of an incident's application: its commit, or a hash of its sources."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ _SHOWN = 9  # characters of a commit or hash
 
 
 def identity(incident: Incident) -> str:
-    """``commit 27f7a9bba``, or ``sources 3f2a91c04`` for a folder: the same files give the same word.
+    """``commit 27f7a9bba``, or ``sources 3f2a91c04`` for a folder: the same files give the same text.
 
     The hash is over the paths and bytes of every ``.py`` file below ``app.root``; it is ``unknown`` where nothing can be read.
     """

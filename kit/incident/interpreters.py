@@ -1,4 +1,4 @@
-"""Which interpreter has an application's packages: found by reading folders, nothing is started."""
+"""Finds the interpreter that has an application's packages by reading folders; nothing is started."""
 
 import base64
 import hashlib
@@ -59,14 +59,14 @@ class Interpreter:
         return (self.python.parent / name).exists()
 
     def lacks(self, project: Project) -> list[str]:
-        """Libraries that sources import and that it does not have."""
+        """Libraries that the sources import and the interpreter does not have."""
         return sorted(name for name in project.libraries if name not in self.names)
 
 
 def interpreter_of(project: Project, named: str | None, prefixes: Sequence[str], version: str | None) -> Interpreter:
-    """The interpreter that was named, or of those at hand the one that lacks least; the log's own before others.
+    """The named interpreter, or the one on this machine that lacks the fewest packages; the log's own comes first.
 
-    :raises IncidentError: the one that was named is none
+    :raises IncidentError: the named one is no interpreter
     """
     if named is not None:
         path = Path(os.path.abspath(os.path.expanduser(named)))

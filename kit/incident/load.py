@@ -1,4 +1,4 @@
-"""Reads and validates an incident file; what is wrong is said with the key and the line.
+"""Reads and validates an incident file; each error names the key and the line.
 
 The file is YAML (see ``README.md`` for every key). Relative paths start at its folder. A key that is
 not known, a wrong type or a missing path is an :class:`~kit.base.errors.IncidentError`.
@@ -132,7 +132,7 @@ def _check_paths(incident: Incident, node) -> None:
 
 
 def _check_variables(incident: Incident, node) -> None:
-    """A database's URL that is written out would be the application's own, or be set twice."""
+    """Refuse a database URL that is written out: it would be the application's own database, or be set twice."""
     named = [(("app", "env"), incident.app.env)]
     named += [(("fixes", name, "env"), fix.env) for name, fix in incident.fixes.items()]
     for where, variables in named:

@@ -1,4 +1,4 @@
-"""An application's folder as it stands: files, texts, what can be imported, what it reads. Read only, nothing is run."""
+"""An application's folder: its files and texts, what can be imported, what it imports. Nothing is run."""
 
 import ast
 import os
@@ -30,7 +30,7 @@ _WSGI = re.compile(r"\b(flask|apiflask|dash|bottle|falcon|get_wsgi_application)\
 
 @dataclass(frozen=True)
 class AppObject:
-    """What a server is given, as ``module:name``; ``kind`` is asgi, wsgi or celery, ``file`` relative to the root."""
+    """An application object that a server loads; ``kind`` is asgi, wsgi or celery, ``file`` is relative to the root."""
 
     file: str
     name: str
@@ -40,7 +40,7 @@ class AppObject:
 
 
 class Project:
-    """A folder and what lies in it, other environments and caches passed over.
+    """A folder and its files, without environments and caches.
 
     :raises IncidentError: there is no Python file in it
     """
@@ -150,7 +150,7 @@ class Project:
         }
 
     def shadowed(self, folder: str) -> list[str]:
-        """Libraries that sources import by a name which a folder holds too."""
+        """Libraries that sources import under a name that a folder has too."""
         return [name for name, folders in self.importable.items() if folder in folders and name in self.imported]
 
     def inside_package(self, folder: str) -> bool:
@@ -176,7 +176,7 @@ class Project:
         return next((file for file in (f"{below}.py", f"{below}/__init__.py") if self.has(file)), None)
 
     def is_own(self, module: str) -> bool:
-        """May a name be a module of this project, and not of the standard library?"""
+        """Can a name be a module of this project? Names of the standard library cannot."""
         top = module.partition(".")[0]
         return top in self.importable and top not in sys.stdlib_module_names
 
@@ -195,7 +195,7 @@ class Project:
 
     @property
     def libraries(self) -> list[str]:
-        """Those of them that are not the project's own."""
+        """The imported top-level names that are not the project's own."""
         return [name for name in self.imported if name not in self.importable]
 
     # -- what a start needs

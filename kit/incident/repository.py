@@ -38,7 +38,7 @@ class Commit:
 
 
 def git_environment(**more: str) -> dict[str, str]:
-    """The caller's environment without what would lead git to another repository or make it ask."""
+    """The caller's environment without variables that lead git to another repository or make it ask questions."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
     fixed = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C.UTF-8"}
     return {**kept, **fixed, **more}
@@ -47,7 +47,7 @@ def git_environment(**more: str) -> dict[str, str]:
 def open_repository(folder: Path, *, subdir: str = ".", named: str = "the repository") -> "Repository":
     """The repository whose top, or whose git folder, ``folder`` is.
 
-    :param named: what to call it in a message, as in "incident.yaml: app.repository"
+    :param named: its name in a message, as in "incident.yaml: app.repository"
     :raises IncidentError: it is no repository, or git refuses to read it
     """
     folder = Path(folder).resolve()
@@ -70,7 +70,7 @@ def open_repository(folder: Path, *, subdir: str = ".", named: str = "the reposi
 
 @dataclass(frozen=True)
 class Repository:
-    """Where a history is; ``subdir`` is the application's folder in it ("." for the top)."""
+    """A repository's folder; ``subdir`` is the application's folder in it ("." for the top)."""
 
     folder: Path
     subdir: str = "."
@@ -78,7 +78,7 @@ class Repository:
     shallow: bool = False
 
     def git(self, *words: str, input: bytes | None = None) -> bytes:
-        """What one git command prints.
+        """The output of one git command.
 
         :raises RunBroke: it fails
         """
@@ -120,7 +120,7 @@ class Repository:
 
     @cached_property
     def everything(self) -> tuple[str, ...]:
-        """The words that name all of the history; none in a repository without a commit."""
+        """The arguments that name the whole history; none in a repository without a commit."""
         try:
             self.git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
             head = ("HEAD",)
@@ -142,7 +142,7 @@ class Repository:
         return [line.split()[0] for line in self.git("rev-list", *words).decode().splitlines()]
 
     def is_ancestor(self, commit: str, of: str) -> bool:
-        """Is a commit another one, or one that it was made from?"""
+        """Is ``commit`` the other commit, or an ancestor of it?"""
         return commit == of or not self.order("--max-count=1", commit, "--not", of)
 
     def paths_named(self, names: Iterable[str]) -> tuple[str, ...]:
@@ -169,7 +169,7 @@ class Repository:
         return objects
 
     def contents(self, ids: Iterable[str]) -> dict[str, bytes]:
-        """The content of blobs by id, in one process; one that is not there is left out."""
+        """The content of blobs by id, read by one process; a missing blob is left out."""
         asked = list(dict.fromkeys(ids))
         if not asked:
             return {}
@@ -186,7 +186,7 @@ class Repository:
         return contents
 
     def files(self, revision: str, suffix: str = ".py") -> dict[str, str]:
-        """Path to blob id, of the files of a commit below ``subdir`` whose names end so; paths count from there."""
+        """Path to blob id of a commit's files with this suffix; paths are relative to ``subdir``."""
         tree = revision if self.subdir == "." else f"{revision}:{self.subdir}"
         out = self.git("ls-tree", "-r", "-z", "--full-tree", tree).decode("utf-8", "surrogateescape")
         blobs = {}
@@ -198,7 +198,7 @@ class Repository:
         return blobs
 
     def submodules(self, revision: str) -> tuple[str, ...]:
-        """Paths of a commit that are other repositories."""
+        """The paths in a commit that are submodules."""
         out = self.git("ls-tree", "-r", "-z", "--full-tree", revision).decode("utf-8", "surrogateescape")
         return tuple(record.split("\t", 1)[1] for record in out.split("\0") if record.startswith("160000 "))
 
@@ -208,7 +208,7 @@ class Repository:
         return tree[0] if tree and tree[1] == "tree" else None
 
     def patch(self, commit: str, *, context: int = 3, binary: bool = False) -> str:
-        """What a commit changed below ``subdir`` against its first parent, as ``git apply`` takes it."""
+        """The patch of a commit against its first parent, below ``subdir``, as ``git apply`` takes it."""
         (changed,) = self.commits("--max-count=1", commit)
         pair = [changed.parents[0], changed.sha] if changed.parents else ["--root", "--no-commit-id", changed.sha]
         words = ["--binary", "--full-index"] if binary else ["--find-renames"]
@@ -232,10 +232,10 @@ class Repository:
 
 
 def _plain(name: str) -> str:
-    """A name in which nothing stands for something else in a pattern."""
+    """A name with the special characters of a pattern escaped."""
     return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in name)
 
 
 def _in_one_line(name: str) -> str:
-    """Requests are separated by line ends: a path that holds one cannot be asked for."""
+    """Line ends separate requests, so a name with a line end cannot be asked for."""
     return "0" * 40 if "\n" in name else name

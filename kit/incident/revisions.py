@@ -1,4 +1,4 @@
-"""Alembic's revisions as the sources say them: what each follows and creates. Never imports or executes one."""
+"""Alembic's revisions, read from their sources: what each follows and creates. None is imported or executed."""
 
 import ast
 import re
@@ -31,7 +31,7 @@ _SQL = re.compile(
 
 @dataclass(frozen=True)
 class Operation:
-    """A call in a revision's ``upgrade``: the lines it stands on, the texts in it, and what it creates as ``(kind, name)``.
+    """A call in a revision's ``upgrade``: its lines, the texts in it, and what it creates as ``(kind, name)``.
 
     :ivar within: the line of the ``with op.batch_alter_table(…)`` that holds it, or None
     """
@@ -46,7 +46,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Revision:
-    """A revision file; ``line`` is that of ``down_revision``, ``down`` what it follows, empty for a first one."""
+    """A revision file; ``line`` is the line of ``down_revision``, ``down`` the revisions that it follows, empty for a first one."""
 
     id: str
     down: tuple[str, ...]
@@ -59,7 +59,7 @@ class Revision:
         return self.file.rpartition("/")[0]
 
     def operation_at(self, line: int, text: str = "") -> Operation | None:
-        """The operation that stands at a line; of those below a ``with`` at that line the first that an error's text names."""
+        """The operation at a line; below a ``with`` at that line, the first operation that the error's text names."""
         below = [
             operation
             for operation in self.operations

@@ -1,4 +1,4 @@
-"""What an application's sources say without running: tables, imports. Never imports or executes anything."""
+"""Tables and imports, read from an application's sources. Nothing is imported or executed."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ _LARGEST = 1 << 20  # bytes of one of them
 
 @dataclass(frozen=True)
 class Named:
-    """A table that a source names in a literal."""
+    """A table whose name stands in a source as a literal."""
 
     table: str
     file: str  # relative to the application's root
@@ -33,7 +33,7 @@ class Statement:
 
 
 def import_statements(root: Path, folders: list[str]) -> tuple[Statement, ...]:
-    """Every import of one module of the application by another, as the sources say; sorted by file and line.
+    """Every import statement for another module of the application, sorted by file and line.
 
     By ``ast`` and not by grimp: it needs no package without ``__init__.py`` to be named, executes nothing, goes
     on after a file that cannot be parsed, and tells an import in a function from one at module level.
@@ -87,7 +87,7 @@ def named_tables(root: Path) -> tuple[list[Named], list[str]]:
 
 
 def variables_named(root: Path, names: Iterable[str]) -> tuple[str, ...]:
-    """Which of these environment variables the files below ``root`` name; a prefix may be put before what they say.
+    """The environment variables of ``names`` that the files below ``root`` name, with or without their prefix.
 
     Settings classes do that: ``database_dsn`` is there, and ``TALLY_DATABASE_DSN`` is read.
     """
@@ -106,7 +106,7 @@ def variables_named(root: Path, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _is_revision(path: Path) -> bool:
-    """Is it one of Alembic's revisions? What they name is what was, not what the application has."""
+    """Is the file one of Alembic's revisions? These name past tables, not those that the application has."""
     return path.parent.name == "versions" and (path.parent.parent / "env.py").exists()
 
 

@@ -1,4 +1,4 @@
-"""Which tables a source defines where, read from its text alone: nothing is imported or run.
+"""The tables that a source defines, read from its text alone: nothing is imported or run.
 
 What counts is a name that stands there: ``__tablename__ = "..."``, ``Table("...", ...)``, a mixin's
 ``__tablename__`` for the classes that take it. A name that is computed is said to be computed, never guessed.
@@ -28,7 +28,7 @@ class Definition:
     :ivar base: the classes, or the metadata, that it is defined on, as the source has them
     :ivar always: it stands at the module's top level, in no ``if``, ``try`` or function
     :ivar again: it allows a table that is there already (``extend_existing``, ``keep_existing``)
-    :ivar may_be: a computed name's outcome, where a library has a rule for it
+    :ivar may_be: the name that a library's rule computes, if there is one
     """
 
     file: str
@@ -46,7 +46,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class Tables:
-    """Every definition of a source, by file and line; ``unread`` files are no Python that can be parsed here."""
+    """Every definition of a source, by file and line; ``unread`` are the files that cannot be parsed here."""
 
     definitions: tuple[Definition, ...]
     unread: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Tables:
         return tuple(definition for definition in self.definitions if definition.table == table)
 
     def computed(self, table: str) -> tuple[Definition, ...]:
-        """Definitions whose computed name could be this one."""
+        """Definitions whose computed name could be this name."""
         return tuple(
             definition
             for definition in self.definitions
@@ -120,7 +120,7 @@ def read_tables(sources: Mapping[str, bytes], table: str | None = None) -> Table
 
 @dataclass(frozen=True)
 class _Class:
-    """A class that may be mapped; ``says`` is what its body says of the table's name."""
+    """A class that may be mapped; ``says`` tells how its body names the table."""
 
     definition: Definition
     bases: tuple[str, ...]
@@ -130,13 +130,13 @@ class _Class:
 
     @property
     def mixin(self) -> bool:
-        """Mapped by nothing itself: what it says of a table's name holds for the classes that take it."""
+        """Is the class a mixin? It is not mapped itself; its table name holds for the classes that derive from it."""
         roots = {base.rpartition(".")[2].partition("[")[0] for base in self.bases} <= _ROOTS | {"Generic"}
         return self.says is not None and not self.mapped and (self.abstract or roots)
 
     @property
     def root(self) -> bool:
-        """Is a class mapped by taking this one alone?"""
+        """Is a class mapped just by deriving from this one?"""
         return self.abstract or any(base.rpartition(".")[2].startswith("DeclarativeBase") for base in self.bases)
 
 
@@ -208,7 +208,7 @@ class _Reader(ast.NodeVisitor):
 
 
 def _constants(tree: ast.Module) -> dict[str, str]:
-    """Names that the module gives one text at its top level and nothing else anywhere."""
+    """Names that the module binds to one text at its top level, and binds nowhere else."""
     constants: dict[str, str] = {}
     count: dict[str, int] = {}
     for node in ast.walk(tree):

@@ -27,7 +27,7 @@ def statement_at(text: str, line: int, class_: str | None) -> tuple[int, str | N
 
 @lru_cache(maxsize=4096)
 def hands_on(text: str, line: int) -> bool:
-    """Does the line hand on all that its own function was given, as ``return sa.Table(*args)`` does in ``def Table(*args)``?"""
+    """Does the line pass on all arguments of its function, as ``return sa.Table(*args)`` does in ``def Table(*args)``?"""
     try:
         around = _around(_parsed(text), line)
     except (SyntaxError, ValueError, RecursionError):
@@ -47,7 +47,7 @@ def hands_on(text: str, line: int) -> bool:
 
 
 def _around(tree: ast.Module, line: int) -> list[ast.stmt]:
-    """The statements that hold a line, the outermost first; expressions are not looked into."""
+    """The statements around a line, the outermost first; expressions are left out."""
     statements, todo = [], [tree]
     for node in todo:
         for name in ("body", "orelse", "finalbody", "handlers", "cases"):

@@ -89,7 +89,7 @@ def clean_prose(html: str) -> str:
 
 
 def clean_output(html: str) -> str:
-    """HTML of an output: no script, style, frame, form, event attribute or address outside the page, no id but the kit's.
+    """Clean HTML of an output: no script, style, frame, form or event attribute, no address outside the page, no id but the kit's.
 
     Headings become plain text: they belong to the page's own outline.
     """
@@ -99,7 +99,7 @@ def clean_output(html: str) -> str:
 class Dresser:
     """Gives cleaned HTML what the page needs: scroll boxes with names of their own, and pictures in place.
 
-    One object a page, so that names and ids are not given twice.
+    One object per page, so that no name or id occurs twice.
     """
 
     def __init__(self):
@@ -151,24 +151,24 @@ class Dresser:
 
 
 def _readable(drawing: str) -> str:
-    """How wide a drawing is at most and, so that its text can be read, at least."""
+    """The largest width of a drawing, and the smallest at which its text can be read."""
     wide = _width(drawing)
     return f' style="width:{wide:.0f}px;min-width:{wide * _SMALLEST:.0f}px"' if wide else ""
 
 
 def _width(drawing: str) -> float:
-    """Pixels; 0 where a drawing does not say."""
+    """The width of a drawing in pixels; 0 where it states none."""
     size = re.search(r'<svg[^>]*\swidth="(\d+)(?:\.\d+)?(pt)?"', drawing)
     return int(size[1]) * (4 / 3 if size[2] else 1) if size else 0
 
 
 def _led(ids: dict[str, str], name: str) -> str:
-    """A link to a place, if that is there."""
+    """The link to an id, if the page has it."""
     return f' href="#{ids[name]}"' if name in ids else ""
 
 
 def _drawing(pattern: str, html: str) -> str | None:
-    """The SVG of a data address, through its own allowlist."""
+    """The SVG of a data address, cleaned by its own allowlist."""
     address = re.search(pattern, html)
     head = "data:image/svg+xml;base64,"
     if address is None or not address.group(1).startswith(head):
@@ -181,7 +181,7 @@ def _drawing(pattern: str, html: str) -> str | None:
 
 
 def with_anchors(html: str, taken: dict[str, int], seen: Callable[[int, str, str], None]) -> str:
-    """Cleaned prose whose headings have an id and a link to themselves; ``seen(level, id, text)`` is told of each."""
+    """Cleaned prose whose headings have an id and a link to themselves; ``seen(level, id, text)`` is called for each."""
 
     def anchored(heading: re.Match) -> str:
         level = max(2, int(heading.group(1)))

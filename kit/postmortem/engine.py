@@ -1,4 +1,4 @@
-"""How papermill runs a notebook for the kit: its progress is told, and an interrupt reaches what the kernel runs."""
+"""The papermill engine of the kit: it reports progress, and an interrupt reaches what the kernel runs."""
 
 import os
 import signal

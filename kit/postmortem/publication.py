@@ -59,11 +59,11 @@ def publish(
 ) -> Published:
     """Execute the postmortem notebook with this incident; write ``.ipynb``, ``.html`` and ``.json`` side by side.
 
-    :param output: where to; its suffix does not count. Default: ``results/<incident>/postmortem``
+    :param output: the path to write to; its suffix is ignored. Default: ``results/<incident>/postmortem``
     :param trace: the file to write the startup's trace to, with the diagnosis; None: nowhere
     :raises IncidentError: a patch does not apply
-    :raises RunBroke: the notebook could not be executed to its end; what it shows until then is kept and named
-    :raises SecretFound: one of the three would show a secret; none is written, and those of an earlier run are gone
+    :raises RunBroke: the notebook did not run to its end; the page shows what ran, and the message names it
+    :raises SecretFound: one of the three files would show a secret; none is written, and those of an earlier run are removed
     """
     with _without_address_grammar():
         import nbformat
@@ -127,11 +127,11 @@ def execute(
 ) -> None:
     """Run a notebook through papermill, quietly.
 
-    What it writes is not looked through for secrets: whoever gives it out does that.
+    Nobody has checked the executed notebook for secrets: who publishes it has to.
 
     :param scratch: a folder of its own for this run: what is the kernel's lies there, so that two runs at once do not
         meet, and nothing is left of it
-    :param progress: told what the notebook's own progress line says
+    :param progress: called with each text of the notebook's progress line
     :raises papermill.exceptions.PapermillException: a cell failed
     """
     with _without_address_grammar():
@@ -171,7 +171,7 @@ def _without_address_grammar() -> Iterator[None]:
 
 
 def _transport(scratch: Path) -> dict[str, str]:
-    """Sockets that are files, so that no port is open; a file's name may be too long for one."""
+    """The kernel's transport: sockets that are files, so that no port is open, unless the path is too long for one."""
     sockets = scratch / "kernel"
     return {"transport": "ipc", "ip": str(sockets)} if len(os.fsencode(sockets)) < _LONGEST_SOCKET else {}
 
@@ -190,7 +190,7 @@ def exit_code(report: dict[str, Any]) -> int:
 def _made_public(content: dict[str, Any]) -> dict[str, Any]:
     """An executed notebook without what papermill notes of this machine: parameters stay in their cell, by their file's name.
 
-    What is printed and what a failed cell says is text that no view has looked at: it is redacted here.
+    The output of print and the message of a failed cell come from no view, so they are redacted here.
     """
     kept = content["metadata"].get("papermill", {})
     for key in ("input_path", "output_path", "parameters", "environment_variables"):
@@ -208,7 +208,7 @@ def _made_public(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_place(text: str, incident: Incident) -> str:
-    """JSON without the folder that the incident file lies in: a message of a cell that failed names the file with it."""
+    """The JSON text without the incident file's folder, which the message of a failed cell names."""
     for folder in dict.fromkeys((str(incident.folder), os.path.realpath(incident.folder))):
         named = re.escape(json.dumps(folder + os.sep, ensure_ascii=False)[1:-1])
         text = re.sub(rf"(?<![\w.]){named}", "", text)  # the end of a relative path is none

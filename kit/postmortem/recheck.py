@@ -1,4 +1,4 @@
-"""Are recorded postmortems still true? Each is executed again, and set against what was recorded of it."""
+"""Are recorded postmortems still true? Each is executed again and compared with its record."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class Found:
     """An incident to check.
 
     :ivar name: of its own among those that are checked, a relative path; its pages lie in a folder of this name
-    :ivar file: the incident file, or what was given in its place and is none
+    :ivar file: the incident file, or the path that was given and is no incident file
     """
 
     name: str
@@ -47,9 +47,9 @@ class Checked:
 
     :ivar code: the command line's exit code for it alone, see :data:`VERDICTS`
     :ivar says: the reason in a sentence
-    :ivar claims: what it says, each with what is so now
-    :ivar recorded: was there a record to hold it against?
-    :ivar report: the postmortem's JSON, or None where it did not come so far
+    :ivar claims: what the postmortem claims, each with what holds now
+    :ivar recorded: was there a record to compare with?
+    :ivar report: the postmortem's JSON, or None if none was written
     :ivar page: where its page was written
     """
 
@@ -118,7 +118,7 @@ def check_all(
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[Checked]:
-    """Execute each postmortem again, side by side; in the given order. One that breaks does not stop the others.
+    """Execute the postmortems again, side by side; the results are in the given order. One that breaks does not stop the others.
 
     :param output: a folder; the pages of each go to ``<output>/<name>/postmortem.{html,ipynb,json}``
     :param record: write what is proved now as the record of each that reproduces
@@ -184,7 +184,7 @@ def check_one(incident_found: Found, output: Path, *, record: bool = False) -> C
 
 
 def _execute(file: Path, base: Path) -> tuple[int, dict[str, Any] | None, str]:
-    """The postmortem of an incident as a user makes it: its exit code, its report, and what it said where there is none."""
+    """Run ``postmortem`` as a user does: its exit code, its report, and its error message if there is no report."""
     base.parent.mkdir(parents=True, exist_ok=True)
     path = os.pathsep.join(filter(None, (_KIT, os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(
@@ -258,7 +258,7 @@ def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, 
 
 
 def _shown(text: str, incident: Found) -> str:
-    """As :func:`plain`, without this machine's paths."""
+    """The text as :func:`plain` gives it, without the paths of this machine."""
     for folder, shown in ((incident.file.parent, incident.file.parent.name), (Path.cwd(), "."), (Path(_KIT), "kit")):
         if len(folder.parts) > 1:
             text = text.replace(f"{folder}{os.sep}", f"{shown}/")
@@ -266,12 +266,12 @@ def _shown(text: str, incident: Found) -> str:
 
 
 def plain(text: str) -> str:
-    """Text of others without secrets, terminal codes and control characters."""
+    """Foreign text without secrets, terminal codes and control characters."""
     return redact(safe(text))
 
 
 def worst(checked: Iterable[Checked]) -> int:
-    """The exit code of several: the highest of theirs. What broke was not decided, and a wrong file not even asked."""
+    """The exit code of several postmortems: the highest of theirs, so that a broken run outweighs a verdict."""
     return max((check.code for check in checked), default=2)
 
 

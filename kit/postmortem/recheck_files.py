@@ -1,4 +1,4 @@
-"""What ``check`` leaves: an index page, a JUnit file and a Markdown summary. Titles and messages in them are data of others."""
+"""The files that ``check`` writes: an index page, a JUnit file and a Markdown summary. Titles and messages in them are foreign data."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def headline(checked: Sequence[Checked]) -> str:
 
 
 def index_page(checked: Sequence[Checked], folder: Path) -> str:
-    """One page of all, with links to the pages beside it; the same answers give the same bytes."""
+    """One page with every postmortem, and links to the pages beside it; the same results give the same bytes."""
     rows = [
         {
             "id": f"incident-{number}",
@@ -73,9 +73,9 @@ def index_page(checked: Sequence[Checked], folder: Path) -> str:
 
 
 def junit(checked: Sequence[Checked]) -> str:
-    """A suite an incident, a test case a claim, by the schema that Jenkins publishes and GitHub and GitLab read.
+    """One test suite per incident and one test case per claim, by Jenkins's JUnit schema, which GitHub and GitLab read.
 
-    What is no longer so is a failure; a wrong file and a broken run are errors; what was never recorded is skipped.
+    A claim that no longer holds is a failure; a wrong file and a broken run are errors; what was never recorded is skipped.
     """
     suites = ElementTree.Element("testsuites", name="postmortems")
     totals = {"tests": 0, "failures": 0, "errors": 0}
@@ -151,7 +151,7 @@ def _line(text: str) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Text as itself in one line of Markdown: no markup, table cell, link, mention or reference comes of it."""
+    """The text escaped for one line of Markdown: it makes no markup, table cell, link, mention or reference."""
     plain = escape(_line(text), quote=False)  # < and & as entities, which need no backslash
     plain = re.sub(r"[\\`*_{}\[\]()#+!|~@:$^=]", r"\\\g<0>", plain)
     return plain.replace("www.", "www\\.")

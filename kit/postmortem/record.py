@@ -1,4 +1,4 @@
-"""What a postmortem proved when it was recorded, beside its incident file; and what of it is no longer so.
+"""The record of what a postmortem proved, beside its incident file; and which parts of it no longer hold.
 
 ``recorded.json`` (for ``orders.yaml``: ``orders.recorded.json``), written by ``check --record``, to be committed::
 
@@ -22,7 +22,7 @@ _TABLES = ("fixes", "hypotheses")
 
 @dataclass(frozen=True)
 class Claim:
-    """One thing that a postmortem says; ``ok`` is None where nothing was recorded, or nothing could be asked."""
+    """One claim of a postmortem; ``ok`` is None if nothing was recorded, or if it could not be checked."""
 
     name: str
     ok: bool | None
@@ -36,7 +36,7 @@ def record_file(incident: Incident) -> Path:
 
 
 def record_of(report: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of a postmortem's report."""
+    """The parts of a postmortem's report that are recorded."""
     sites = [*report["sites"][:2], None, None]  # what it is about; further lines are its evidence
     return {
         "schema": 1,
@@ -98,7 +98,7 @@ def write_record(incident: Incident, report: dict[str, Any]) -> None:
 
 
 def compared(recorded: dict[str, Any], report: dict[str, Any]) -> list[Claim]:
-    """Everything that was recorded, against a report of now; what is new since then has ``ok`` None."""
+    """Every recorded fact compared with a report of now; what is new since then has ``ok`` None."""
     now = record_of(report)
     claims = [_claim(key, recorded.get(key) or "none", now[key] or "none") for key in _TEXTS]
     for key, word in (("fixes", "fix"), ("hypotheses", "hypothesis")):

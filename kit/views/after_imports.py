@@ -107,7 +107,7 @@ def _few(names: Sequence[str], most: int = 24) -> str:
 
 
 def stepper(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
-    """One line to open an executed module: what is loaded by then, what it registered, what the metadata held.
+    """One line that opens for each executed module: what is loaded by then, what it registers, what the metadata holds.
 
     Modules that changed nothing are one line together where there are many.
     """
@@ -164,7 +164,7 @@ def _step(row: dict, loaded: int) -> Part:
 
 
 def _of_a_file(line: str | None) -> bool:
-    """Is this a line that one can look up? An interpreter's own start is not."""
+    """Is this a line of a file that a reader can open? The interpreter's own start is not."""
     return line is not None and not line.startswith("<")
 
 
@@ -173,7 +173,7 @@ def _wrong(row: dict) -> str:
 
 
 def _quiet(rows: Sequence[dict]) -> list[Part]:
-    """Modules in a row after which nothing had changed, as one line."""
+    """Consecutive modules that changed nothing, as one line."""
     if not rows:
         return []
     named = [join(f"{row['number']}. " if row["number"] else None, code(row["module"])) for row in rows[:_MOST_QUIET]]

@@ -49,7 +49,7 @@ _MOST_ACTIONS = 6
 
 
 class Headline(NamedTuple):
-    """The verdict in a sentence; ``good`` is None where nothing is cured yet, or nothing could be told."""
+    """The verdict in a sentence; ``good`` is None where no fix cures yet, or where the runs decide nothing."""
 
     text: str
     good: bool | None
@@ -59,7 +59,7 @@ class Headline(NamedTuple):
 def headline(
     incident: Incident, trace: Trace, verification: Verification | None = None, diagnosis: "Diagnosis | None" = None
 ) -> Headline:
-    """The verdict. That an incident reproduces is no success: it is good only once a fix cures."""
+    """The verdict. It is good only if a fix cures: an incident that reproduces is not good news."""
     reproduced = diagnosis.reproduced if diagnosis else shows_incident(incident, trace)
     asked = incident.expect.error or incident.expect.table
     if trace.broke and not reproduced:
@@ -152,7 +152,7 @@ def overview(
 
 
 def _status(incident: Incident, head: Headline, history: "History | None") -> Part:
-    """Status, severity, when it came and went, how long that was, the impact: in one line."""
+    """One line: status, severity, the commits that introduced and fixed it, the exposure, the impact."""
     postmortem = incident.postmortem
     facts = [word(head.good, *[head.status] * 3)]
     facts += [f"severity {postmortem.severity}"] if postmortem.severity else []
@@ -191,7 +191,7 @@ def exposure(came: str, went: str) -> str | None:
 
 
 def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
-    """The cause in two sentences: what the mechanism means, and what came of it here."""
+    """The cause in two sentences: what the mechanism means, and what it did in this startup."""
     finding = diagnosis.finding
     meaning = MEANINGS.get(finding.mechanism)
     if meaning is None:
@@ -222,7 +222,7 @@ def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
 def _change(
     incident: Incident, verification: Verification, diagnosis: "Diagnosis", proposals: "Proposals | None"
 ) -> list[Part]:
-    """What to change: the smallest fix that cures, as a diff; else a proposal that does; else what the mechanism asks for."""
+    """What to change: the smallest fix that cures, as a diff; else a proposal that cures; else the advice on the mechanism."""
     cures = sorted(cured_by(verification), key=lambda fix: len(fix.patches))
     advised = advice_on(diagnosis.finding.mechanism)
     parts = [para(advised)] if advised else []
@@ -280,7 +280,7 @@ def _what_broke(incident: Incident, trace: Trace, head: Headline) -> list[Part]:
 
 
 def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = True) -> list[Part]:
-    """The lines that the mechanism is about, each with the way from the startup to it where that is known."""
+    """The lines that the mechanism is about, each with the import route to it where that is known."""
     conflict = _conflict(trace, diagnosis)
     if conflict is not None:
         two_names = "two names" in (one_place(conflict.first, conflict.second) or "")

@@ -42,7 +42,7 @@ class Dates(NamedTuple):
 
 
 def dates_picture(postmortem: Postmortem, history: "History | None") -> Dates | None:
-    """The time line; None where fewer than two moments have a date that can be read."""
+    """The time line; None if fewer than two moments have a date that can be parsed."""
     moments = _moments(postmortem, history)
     if len(moments) < 2:
         return None
@@ -73,7 +73,7 @@ def _moments(postmortem: Postmortem, history: "History | None") -> list[Moment]:
 
 
 def _read(text: str) -> datetime.datetime | None:
-    """A date as people write it, as UTC; None where it is none that can be read."""
+    """A date as people write it, in UTC; None if it cannot be parsed."""
     try:
         when = datetime.datetime.fromisoformat(text.strip())
     except ValueError:
@@ -82,7 +82,7 @@ def _read(text: str) -> datetime.datetime | None:
 
 
 def _upright(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
-    """From top to bottom in equal rows, so that five events of one hour can be read beside one of a month before."""
+    """The time line from top to bottom, in equal rows: five events in one hour stay readable beside one a month earlier."""
     high, axis, size = _ROW * len(moments) + 16, 128, 10
     room = int((wide - axis - 18) / (size * 0.62))
 
@@ -105,7 +105,7 @@ def _upright(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
 
 
 def _level(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
-    """From left to right in equal steps: the date above the line, what happened below it."""
+    """The time line from left to right, in equal steps: the date above the line, the event below it."""
     step, axis, size = (wide - 40) / len(moments), 34, 11
     letters = int(step / (size * 0.62)) - 1
     texts = [_wrapped(plain(moment.what, letters * _LINES), letters) for moment in moments]

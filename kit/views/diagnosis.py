@@ -1,4 +1,4 @@
-"""What a notebook shows of a diagnosis: the mechanism, the definitions, what stands behind, each hypothesis."""
+"""What a notebook shows of a diagnosis: the mechanism, the definitions, the errors behind the first one, each hypothesis."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -110,9 +110,9 @@ def _side(side: dict | None) -> Part:
 
 
 def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Shown:
-    """What stands behind the first failure, so that one round of fixing is enough: by a run that went on past it.
+    """The errors behind the first failure, from a run that went on past it: all of them can be fixed in one round.
 
-    :param verification: with it, also what the runs of the fixes met there
+    :param verification: with it, also the errors that the runs of the fixes met
     """
     independent = [error for error in diagnosis.masked if not error.follows]
     rest = [error for error in diagnosis.masked if error.follows]
@@ -154,7 +154,7 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
 
 
 def _met_by_fixes(diagnosis: Diagnosis, verification: Verification) -> list[Part]:
-    """What the runs of the fixes met once the incident's error was out of their way."""
+    """The errors that the runs of the fixes met after the incident's error was gone."""
     shown = {
         str(error) for error in diagnosis.trace.errors if error not in [s.exception for s in diagnosis.trace.steps]
     }
@@ -208,7 +208,7 @@ def smallest(diagnosis: Diagnosis) -> Shown:
 
 
 def static_and_run(diagnosis: Diagnosis) -> Shown:
-    """The import statements in the code against the imports that ran: what never ran, and what ran without a statement."""
+    """The import statements in the code, compared with the imports that ran: those that never ran, and those without a statement."""
     graph = import_graph(diagnosis.trace, diagnosis.conflict)
     names = {module.key: module.module for module in graph.modules}
     # By file, not by name: what a library executes (Alembic's env.py) runs under a name of its own.

@@ -38,11 +38,11 @@ def came_and_went(
     incident: Incident | None = None,
     reproduced: bool = False,
 ) -> Shown:
-    """The commit that introduced it, the one that fixed it, every judged commit as a strip, and what claimed fixes did.
+    """The commits that introduced and fixed the incident, every judged commit as a strip, and what each claimed fix did.
 
     :param history: None where the application has none
     :param place: ``verdict`` puts it at the top of the page; None leaves it where it is
-    :param incident, reproduced: with both, it is said where the work tree reproduces what no commit alone does
+    :param incident, reproduced: with both, the view says if only the work tree reproduces the incident, and no commit does
     """
     if history is None:
         return absent("The application is a folder without a history: nothing was searched.")
@@ -66,7 +66,7 @@ def came_and_went(
 
 
 def _beside_git(incident: Incident) -> Part:
-    """What the work tree has beside the commit: the incident may come of it."""
+    """The files that only the work tree has, which may cause the incident."""
     root = incident.resolve(incident.app.root or incident.app.repository)
     names = sorted(not_held(root) or ())
     if not names:
@@ -135,7 +135,7 @@ def searched(history: History | None) -> Shown:
 
 
 def changes(history: History | None) -> Shown:
-    """What the introducing and the fixing commit changed, cut to the hunks on the ways that the trace shows."""
+    """The changes of the introducing and the fixing commit, only the hunks on the import routes of the trace."""
     if history is None or not (history.introduced or history.fixed):
         return absent("Neither the introducing nor the fixing commit is known.")
     parts: list[Part] = []
@@ -157,7 +157,7 @@ def changes(history: History | None) -> Shown:
 
 
 def _cut(hunk: Hunk) -> str:
-    """A hunk; of a long one the lines about those that matter, or its beginning."""
+    """A hunk; if it is long, the lines around those that matter, or its beginning."""
     lines = hunk.text.split("\n")
     if len(lines) <= 4 * _NEAR:
         return hunk.text

@@ -1,4 +1,4 @@
-"""The imports as they ran, in time: who imported whom, how long each took, and what came with it."""
+"""The imports over time: who imported whom, how long each took, and what it registered."""
 
 import posixpath
 import re
@@ -20,7 +20,7 @@ _INK, _GREY, _RED = "#1f2328", "#57606a", "#a32400"
 
 
 class Bar(NamedTuple):
-    """One executed module; times are seconds since the first began, ``alone`` without what it imported itself."""
+    """One executed module; times are in seconds since the first began; ``alone`` is the time without its own imports."""
 
     module: Module
     depth: int
@@ -96,7 +96,7 @@ def _outer(trace: Trace, key: int) -> int | None:
 
 
 def _by(module: Module, *, short: bool = False) -> str:
-    """The line that led to it: one of the application, or else the library that asked for it."""
+    """The application's line that imported it, or else the library that did."""
     if module.by is None or module.by.file.startswith("<"):
         return ""
     if not module.by.application:
@@ -109,7 +109,7 @@ def _said(seconds: float | None) -> str:
 
 
 def timeline_picture(bars: Sequence[Bar], *, narrow: bool = False) -> str:
-    """The timeline as SVG text, in at most 90 rows and as many counts between them.
+    """The timeline as SVG text, in at most 90 rows; the modules left out between them are counted.
 
     :param bars: in import order, at least one
     """
@@ -163,7 +163,7 @@ class _Sheet:
         self.write(x, 12, _said(seconds), "axis", "middle", _GREY)
 
     def bar(self, y: float, bar: Bar) -> None:
-        """A row: the module's name, its bar, and beside that what came with it."""
+        """A row: the module's name, its bar, and beside the bar what it registered."""
         module, narrow = bar.module, self.narrow
         shift = min(bar.depth, _DEEPEST) * (4 if narrow else 10)
         by = f" ← {_by(module, short=True)}" if _by(module) and not narrow else ""

@@ -1,4 +1,4 @@
-"""What a notebook shows of the import graph: the two ways, drawn, and as lists with their source."""
+"""What a notebook shows of the import graph: the two routes, as a drawing and as lists with their source."""
 
 import posixpath
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _WAYS = {"first": "First way", "second": "Second way", "only": "The way to the e
 
 
 def imports(trace: Trace, conflict: Conflict | None = None) -> Shown:
-    """The import graph, reduced to the two ways, and the same ways as ordered lists with their source."""
+    """The import graph, reduced to the two routes, and the same routes as ordered lists with their source."""
     graph = import_graph(trace, conflict)
     reduced = reduce(graph)
     if not graph.ways:
@@ -54,7 +54,7 @@ def _few_of(names: Sequence[str], most: int = 12) -> list[str]:
 
 
 def _way_list(trace: Trace, route: ImportRoute) -> Part:
-    """A way's stops, each with the line of source that leads on; of a very long way both ends."""
+    """The stops of a route, each with the source line that leads to the next; of a very long route both ends."""
     shown, places = [], []
     for number, stop in enumerate(route.stops):
         if _MOST_STOPS // 2 <= number < len(route.stops) - _MOST_STOPS // 2:

@@ -47,7 +47,7 @@ def sites(diagnosis: Diagnosis) -> Shown:
 
 
 def collision(trace: Trace, conflict: Conflict | None = None) -> Shown:
-    """Both definitions of a table side by side, what differs marked; without a conflict, that there is none."""
+    """Both definitions of a table side by side, with the differences marked; without a conflict, a note that says so."""
     conflicts = [conflict] if conflict else list(trace.conflicts)
     if not conflicts:
         return absent("No definition was rejected: there are no two to compare.")
@@ -121,7 +121,7 @@ def _definition(
 
 
 def _differing(first: Sequence[tuple[int, str]], second: Sequence[tuple[int, str]]) -> tuple[set[int], set[int]]:
-    """The numbers of the lines that have no equal in the other excerpt; space at the ends does not count."""
+    """The numbers of the lines that the other excerpt does not have; space at the ends of a line does not count."""
     texts = [[line.strip() for _, line in excerpt] for excerpt in (first, second)]
     matched = SequenceMatcher(None, *texts, autojunk=False).get_matching_blocks()
     equal = [{at + n for at, size in ((m[side], m[2]) for m in matched) for n in range(size)} for side in (0, 1)]

@@ -57,9 +57,9 @@ Content = Part | str | int | None
 class Shown:
     """What a notebook cell displays: HTML where there is HTML, plain text elsewhere.
 
-    ``place`` tells the page where it belongs: ``verdict`` goes to the top; ``progress``, ``lab`` and ``absent`` are left
-    out, and a section in which all is absent with them. A notebook is
-    saved and shared as it is, also where nobody publishes it: what would show a secret all the same is not displayed.
+    ``place`` tells the page where the output belongs: ``verdict`` goes to the top; ``progress``, ``lab`` and ``absent``
+    are left out, and so is a section in which every output is absent. People save and share notebooks without
+    publishing them, so an output that would show a secret is not displayed at all.
     """
 
     def __init__(self, parts: Iterable[Part], place: str | None = None, more: Mapping[str, Any] | None = None):
@@ -123,7 +123,7 @@ def tag(name: str, *contents: Content, kind: str | None = None) -> Part:
 
 
 def code(text: object) -> Part:
-    """Code in a line of text; a long one may break after a folder of its path, or after a dot, and nowhere else."""
+    """Code in a line of text; long code may break only after a folder of its path or after a dot."""
     shown = safe(str(text))
     words = (word if len(word) <= _UNBROKEN else _PIECES.findall(word) for word in re.split("( )", shown))
     return Part(
@@ -146,13 +146,13 @@ def with_places(sentence: str) -> Part:
 
 
 def with_code(text: str) -> Part:
-    """Text of people: what stands between backticks is code."""
+    """Text that people wrote: what stands between backticks is code."""
     pieces = re.split(r"`([^`\n]+)`", safe(text))  # as a whole: what is secret in it may be known by what stands before
     return join(*(code(piece) if number % 2 else piece for number, piece in enumerate(pieces)))
 
 
 def breakable(text: object) -> Part:
-    """Text with long paths or addresses in it, which may break after their marks and nowhere else."""
+    """Text with long paths or addresses, which may break only after their punctuation."""
     shown = safe(text)
     return Part(
         _joined(piece for piece in re.findall(r"[^/?&=_.,:\s]+[/?&=_.,:]+|[/?&=_.,:]+|[^/?&=_.,:]+", shown)), shown
@@ -178,7 +178,7 @@ def absent(because: str) -> Shown:
 
 
 def missing(what: str) -> Part:
-    """Names what only people can add, instead of making it up."""
+    """A mark for what only people can add; the kit never makes it up."""
     return tag("span", f"missing: {what}", kind="kit-missing")
 
 
@@ -237,7 +237,7 @@ def table(
 
 
 def mark(ok: bool | None, sign: str, meaning: str) -> Part:
-    """A judgement as a sign for a grid; its meaning is read out, and stands in plain text."""
+    """A judgement as a sign in a grid; screen readers and plain text get its meaning."""
     kind = {True: "kit-good", False: "kit-bad", None: "kit-open"}[ok]
     style = f' style="{_STYLES[kind]};text-decoration:none"'
     return Part(f'<abbr class="{kind}" title="{html.escape(meaning)}"{style}>{sign}</abbr>', meaning)
@@ -283,7 +283,7 @@ def grid(
 def folded_table(
     caption: str, head: Sequence[str], rows: Iterable[Sequence[Content]], *, marked: Iterable[int] = ()
 ) -> Part:
-    """A table behind its own caption; in plain text it stands open."""
+    """A table that its caption opens; in plain text it is always open."""
     shown = table(caption, head, rows, marked=marked)
     return Part(fold(caption, shown).html, shown.text)
 
@@ -296,7 +296,7 @@ def fold(
     kind: str | None = None,
     place: str | None = None,
 ) -> Part:
-    """Content behind a line that opens it; of one ``group`` a browser keeps one open at a time."""
+    """Content that a line opens; a browser keeps one fold of a ``group`` open at a time."""
     top, inner = part(summary), stack(*contents)
     name = (f' name="{group}"' if group else "") + (f' id="{place}"' if place else "")
     shown = f"<details{name}{styled(kind)}{' open' if open else ''}><summary>{top.html}</summary>{inner.html}</details>"
@@ -304,7 +304,7 @@ def fold(
 
 
 def strip(contents: Iterable[Content]) -> Part:
-    """Boxes in a row, in order; they go on in the next row where there is no room."""
+    """Boxes in a row, in order; they wrap into the next row where there is no room."""
     parts = [part(content) for content in contents]
     box = ' style="flex:1 1 9em;min-width:9em;max-width:16em;border-top:3px solid #8c959f;padding:4px"'
     cells = "".join(f"<li{box}>{item.html}</li>" for item in parts)
@@ -332,12 +332,12 @@ def source(
 
 
 def in_line(kind: tuple[str, str] | None, shown: str) -> str:
-    """A line of preformatted text in an element that fills its row, or as it is."""
+    """A line of preformatted text, in the element that ``kind`` names, or as it is."""
     return f"<{kind[0]}{styled(kind[1])}>{shown}</{kind[0]}>" if kind else shown
 
 
 def in_lines(rows: Iterable[str]) -> str:
-    """Lines one below the other: an element that fills its row ends it."""
+    """Lines one below the other; an element that fills its row needs no line end."""
     rows = list(rows)
     ends = ["" if row.startswith("<") else "\n" for row in rows[:-1]] + [""]
     return "".join(row + end for row, end in zip(rows, ends, strict=True))
@@ -349,7 +349,7 @@ def preformatted(text: object) -> Part:
 
 
 def line_of_times(*contents: Content) -> Part:
-    """The one line of a page that differs between two runs; whatever it holds."""
+    """The one line of a page that differs between two runs, whatever its text."""
     inner = stack(*contents)
     shown = re.sub(r"\s*\n\s*", " ", inner.html)
     return Part(f'\n<div class="kit-times">{shown}</div>\n', inner.text)

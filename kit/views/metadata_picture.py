@@ -96,7 +96,7 @@ class _Plot:
         self.parts.append(f'<path class="first" d="{climb}" fill="none" stroke="#0550ae" stroke-width="2.4"></path>')
 
     def marks(self) -> None:
-        """A mark where tables came, and its text where there is room; what is wrong is said, if over a line."""
+        """A mark where tables were registered, with its text where there is room; the text of an error may cover a line."""
         telling = [
             (index, moment) for index, moment in enumerate(self.moments) if moment.new or moment.rejected or moment.met
         ]
@@ -124,7 +124,7 @@ class _Plot:
                 self.write(round(box[0], 1), box[1] + 11, shown, kind, "start", colour)
 
     def placed(self, texts: Sequence[str], px: float, py: float, taken: Sequence, lines: Sequence, *, loud: bool):
-        """The first of the texts with a box that is free, ``(text, box)``; a loud one also over a line; else None."""
+        """``(text, box)`` of the first text that has a free box; a loud text may cover a line; else None."""
         best = None
         for text in texts:
             boxes = [
@@ -137,7 +137,7 @@ class _Plot:
         return best
 
     def places(self, px: float, py: float, length: float) -> list[tuple[float, float, float, float]]:
-        """Boxes for a text near a mark, the best first; one that does not fit beside it begins where it fits."""
+        """Boxes for a text near a mark, the best first, moved inside the picture where they would not fit."""
         late = px > self.left + self.wide / 2
         sides = (px - length - 9, px + 9) if late else (px + 9, px - length - 9)
         over, edge = (px - length if late else px), self.left + self.wide + self.right - length
@@ -157,7 +157,7 @@ class _Plot:
 
 
 def _mark(moment: Moment, px: float, py: float) -> tuple[str, str]:
-    """What is said of a moment, and its sign: a cross, a diamond or a dot."""
+    """The text of a moment, and its sign: a cross, a diamond or a dot."""
     if moment.rejected:
         more = f" and {len(moment.rejected) - 1} more" if len(moment.rejected) > 1 else ""
         cross = f'<path class="second" d="M{px} {py}m-6 -6l12 12m-12 0l12 -12" fill="none" stroke="#a32400" '
@@ -170,7 +170,7 @@ def _mark(moment: Moment, px: float, py: float) -> tuple[str, str]:
 
 
 def _covered(start: float, at: float, length: float) -> tuple[float, float, float, float]:
-    """What a text covers: (left, top, right, bottom)."""
+    """The box that a text covers: (left, top, right, bottom)."""
     return start, at - 11, start + length, at + 3
 
 
@@ -181,7 +181,7 @@ def _meet(box: Sequence[float], other: Sequence[float]) -> bool:
 def _pieces(
     moments: Sequence[Moment], x: Callable[[float], float], y: Callable[[int], float]
 ) -> list[tuple[float, float, float, float]]:
-    """What the line of :func:`_climb` covers, a box for each of its straight parts."""
+    """The boxes that the line of :func:`_climb` covers, one for each straight part."""
     boxes = []
     for index, moment in enumerate(moments):
         new = not index or moment.process != moments[index - 1].process

@@ -1,4 +1,4 @@
-"""What a notebook needs around the kit: to find its incident file from where it runs, and to leave its result."""
+"""Helpers for notebooks: find the incident file from where the notebook runs, and write its result."""
 
 import ast
 import atexit
@@ -52,10 +52,10 @@ def open_incident(path: str, *, result: str = "", trace: str = "") -> Incident:
 
 
 def check_parameters(cells: Sequence[str] | None = None) -> None:
-    """Stop where papermill injected a parameter that the notebook does not have: its own value would be used in silence.
+    """Stop if papermill injected a parameter that the notebook does not have: the notebook would silently use its default.
 
     :param cells: the code of the cells that ran; by default this kernel's
-    :raises IncidentError: it is named, with the nearest that there is
+    :raises IncidentError: it names the parameter and the nearest one that exists
     """
     if cells is None:
         cells = _cells_of_this_kernel()
@@ -102,7 +102,7 @@ def check_writable(name: str, path: str) -> None:
 
 
 def write_result(path: str, report: dict[str, Any]) -> Shown:
-    """Write a report as JSON, whole or not at all; nothing where ``path`` is empty. Says what it did.
+    """Write a report as JSON, whole or not at all, and display that it is written; nothing if ``path`` is empty.
 
     :raises SecretFound: it would hold a secret
     """

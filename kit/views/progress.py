@@ -1,4 +1,4 @@
-"""What is being run, in a notebook: a bar of tqdm with what is done, of how much, and the time left."""
+"""Progress in a notebook: what is being run, and a tqdm bar with done, all and the time left."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ from .markup import Part, Shown, para, preformatted
 
 
 class Progress:
-    """Call it with a text for each thing that is begun or done, and at the end ``done``.
+    """Call it with a text for each part that begins or ends, and call ``done`` at the end.
 
     The line is replaced, not added to, and the page leaves it out.
     """

@@ -1,4 +1,4 @@
-"""What `propose` shows: the changes that hold, each with its patch, then what was tried and did not hold."""
+"""What `propose` shows: the changes that cure, each with its patch, then the changes that were tried and do not."""
 
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def _reported(proposal: Proposal) -> dict[str, Any]:
 
 
 def first_lines(proposal: Proposal) -> list[str]:
-    """The first proposal that holds, for who waits: the others are still being tried."""
+    """The first proposal that cures, shown while the others are still being tried."""
     return ["the first that holds, while others are still tried:", *_lines_of(proposal)]
 
 
@@ -111,7 +111,7 @@ def _from(file: Path, incident: Incident) -> str:
 
 
 def proposals(proposed: Proposals | None) -> Shown:
-    """Each change that holds with its patch and what its checks saw; then what was tried and did not hold."""
+    """Each change that cures, with its patch and what its checks saw; then the changes that were tried and do not."""
     if proposed is None:
         return absent("A fix of the incident file is verified, or there is nothing to fix: the kit proposed none.")
     parts = []

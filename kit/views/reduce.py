@@ -1,7 +1,7 @@
-"""What the picture of an import graph shows: only what lies between the startup and the two sites.
+"""The part of an import graph that its picture shows: only what lies between the startup and the two sites.
 
-A whole application's graph answers nothing; the two ways do. Other modules that lie between are
-condensed by package, and what lies elsewhere is counted.
+The graph of a whole application answers nothing; the two routes do. Other modules between them are
+condensed by package, and the rest is counted.
 """
 
 import posixpath
@@ -76,7 +76,7 @@ class Reduced:
 
 
 def place_of(route: ImportRoute, stop: int) -> str:
-    """The place on the page where the source of a way's stop stands; stops count from 0."""
+    """The id on the page where the source of a route's stop stands; stops count from 0."""
     return f"kit-way-{route.name}-{stop + 1}"
 
 
@@ -84,7 +84,7 @@ GROUPS = "kit-groups"  # the place on the page that names what the picture conde
 
 
 def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
-    """The part of the graph that answers which ways lead to the two definitions, in at most ``most`` nodes."""
+    """The part of the graph with the routes to the two definitions, in at most ``most`` nodes."""
     short = _Shortener(graph)
     ways = [(route, _drawn(route)) for route in graph.ways]
     names: dict[tuple, set[str]] = {}
@@ -137,7 +137,7 @@ def _node(
 
 
 def _drawn(route: ImportRoute) -> list[tuple[tuple, Stop | tuple[Frame, ...]]]:
-    """The stops, each with what identifies it; of a long way both ends, with what lies between as one."""
+    """The stops, each with its identity; the middle of a long route is one stop."""
     stops: list[tuple[tuple, Stop | tuple[Frame, ...]]] = []
     before: tuple = ()
     for stop in route.stops:
@@ -227,7 +227,7 @@ def _group(id: str, title: str, members: list[Module], cycle: int | None) -> Nod
 
 
 def _add_context(graph: ImportGraph, home: Mapping[int, str], roots: set[str], nodes: list[Node], lines) -> None:
-    """Draw the import statements between nodes that are no part of a way."""
+    """Draw the import statements between nodes that are not part of a route."""
     on_way = {stop.key for route in graph.ways for stop in route.stops}
     cycle_of = {node.id: node.cycle for node in nodes if node.cycle is not None}
     counted: Counter[tuple[str, str]] = Counter()
@@ -258,7 +258,7 @@ def _reached(start: Iterable[int], following: Mapping[int, Iterable[int]]) -> se
 
 
 class _Shortener:
-    """Names as the picture shows them: without the package that all modules share."""
+    """Module names as the picture shows them, without the package that all modules share."""
 
     def __init__(self, graph: ImportGraph):
         tops = {m.module.partition(".")[0] for m in graph.modules if "." in m.module}

@@ -32,7 +32,7 @@ SCHEMA = 1
 def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict[str, Any]:
     """``{schema, incident, reproduced, steps, registrations, conflicts, swallowed, refused, provenance}``.
 
-    ``broke`` (why the run itself broke, or null) and ``lost`` (what could not be recorded) say how far to trust it.
+    ``broke`` (why the run itself broke, or null) and ``lost`` (what could not be recorded) say how far to trust the report.
     """
     return {
         "schema": SCHEMA,
@@ -103,7 +103,7 @@ def verify_report(incident: Incident, verification: Verification) -> dict[str, A
 def postmortem_report(
     incident: Incident, verification: Verification, diagnosis: Diagnosis, proposals: "Proposals | None" = None
 ) -> dict[str, Any]:
-    """What the postmortem proves: the diagnosis's keys, those of the verification under ``verify``, and what the kit proposes.
+    """What the postmortem proves: the keys of the diagnosis, those of the verification under ``verify``, and the proposals.
 
     ``proposals`` are those of ``propose``; it is there where the page shows them.
     """
@@ -119,7 +119,7 @@ def postmortem_report(
 def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
     """``reproduce``'s keys, and ``mechanism, sites, because, against, definitions, masked, hypotheses, smallest``.
 
-    Beyond the contract: ``advice`` (what mostly cures this mechanism, or null), ``table`` (what the mechanism is about),
+    Beyond the contract: ``advice`` (what usually cures this mechanism, or null), ``table`` (what the mechanism is about),
     ``experiment`` (the run that decided it: ``says, outcome, seen``), ``agrees`` (which definition the migrations
     agree with), ``unseen`` (models that nobody imported).
     """

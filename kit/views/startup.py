@@ -38,7 +38,7 @@ def steps(trace: Trace) -> Shown:
 
 
 def _error(trace: Trace, step: StepResult) -> str:
-    """A step's error; the reason why the run broke stands in the verdict, and is long."""
+    """A step's error; why the run itself broke is not repeated, the verdict says it."""
     return f"the run broke here; {_BROKE}" if step.error and step.broke else step.error or ""
 
 

@@ -1,4 +1,4 @@
-"""What the command line says of a result, in lines. Nothing is decided here."""
+"""What the command line prints of a result, as lines. Nothing is decided here."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -85,7 +85,7 @@ def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool
 
 
 def _unseen(unseen: "Sequence[Unseen]", most: int | None) -> list[str]:
-    """Tables that nothing saw, a line a module."""
+    """Tables that nothing saw, one line per module."""
     by_module: dict[tuple[str, str, str], list[str]] = {}
     for model in unseen:
         by_module.setdefault((model.by, model.named.file, model.remedy), []).append(

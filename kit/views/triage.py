@@ -30,7 +30,7 @@ def made_by(triage: Triage) -> Shown:
 
 
 def frames(triage: Triage) -> Shown:
-    """Each frame of the application: does its line stand in the work tree, and what is there if not."""
+    """Each frame of the application: whether the work tree has its line, and what stands there if not."""
     rows, wrong = [], []
     for frame in triage.frames:
         if frame.matches is False:
@@ -62,7 +62,7 @@ def frames(triage: Triage) -> Shown:
 
 
 def builds(triage: Triage) -> Shown:
-    """The commits that can have made the log, newest first, and what keeps their neighbours from it."""
+    """The commits that can have written the log, newest first, and what rules out their neighbours."""
     if not triage.commits:
         return Shown([para("There is no history to compare with: the incident names a folder alone.")])
     parts: list[Part] = []
@@ -88,7 +88,7 @@ def builds(triage: Triage) -> Shown:
 
 
 def deductions(triage: Triage) -> Shown:
-    """What follows, each sentence with its reason."""
+    """The deductions, each with its reason."""
     rows = [
         (deduction.says, word(deduction.decided or None, "follows", unknown="undecided"), redact(deduction.because))
         for deduction in triage.deductions

@@ -75,7 +75,7 @@ def matrix(verification: Verification) -> Shown:
 
 
 def _before(verification: Verification) -> dict[str, CheckResult]:
-    """The checks of the build as it was, with the one that only fixes are asked."""
+    """The checks of the build without a fix, with the check that is only asked of fixes."""
     checks = {check.check: check for check in verification.control.checks}
     gone = next((c for fix in verification.fixes for c in fix.checks if c.kind == "gone"), None)
     if gone is not None:
@@ -130,7 +130,7 @@ def _fold(incident: Incident, fix: FixResult) -> Part:
 
 
 def before_and_after(verification: Verification, name: str | None = None, *, incident: Incident | None = None) -> Shown:
-    """What is not the same with a fix: what each check saw in the build as it was and with it, and the changed lines.
+    """What a fix changes: what each check saw without and with it, and the changed lines.
 
     :param name: the fix; by default the smallest that cures
     :param incident: with it, the fix's patches are shown side by side
@@ -182,7 +182,7 @@ def _checked(verification: Verification, fix: FixResult) -> list[tuple]:
 
 
 def _tables(trace: Trace) -> int:
-    """Distinct tables: one that several processes define is one."""
+    """Distinct tables: a table that several processes define counts once."""
     return len(
         {
             (registration.metadata.label, registration.table)
@@ -196,7 +196,7 @@ def _tables(trace: Trace) -> int:
 
 
 def claims(incident: Incident, verification: Verification, tested: Sequence[Tested] = ()) -> Shown:
-    """What was written or believed, against what running it showed.
+    """What people wrote or believed, compared with what the runs showed.
 
     :param tested: the hypotheses with their verdicts, from a diagnosis; without them each is undecided
     """
@@ -219,7 +219,7 @@ def claims(incident: Incident, verification: Verification, tested: Sequence[Test
 
 
 def _shortened(text: str) -> Part:
-    """A sentence; of a long one the beginning, which opens to the whole."""
+    """A sentence; a long one is cut, and opens to its whole text."""
     if len(text) <= _LONG:
         return part(text)
     return fold(text[:_LONG].rpartition(" ")[0] + " …", para(text))

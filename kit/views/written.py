@@ -22,7 +22,7 @@ def new_report(written: Written) -> dict[str, Any]:
 
 
 def new_lines(written: Written) -> list[str]:
-    """The same in words, and what to do next."""
+    """The same as lines of text, and what to do next."""
     lines = [f"{_shown(written.file)}: written from {written.root}"]
     lines += [f"  {key}: {value}" + (f"  ({why})" if why else "") for key, value, why in written.because]
     lines += [f"  trial {n}: {trial.setup.start}: {trial.shows}" for n, trial in enumerate(written.tried, 1)]
@@ -42,12 +42,12 @@ def new_lines(written: Written) -> list[str]:
 
 
 def _shown(path: Path) -> str:
-    """A path as somebody would type it here: relative, but from the root where that is nearer."""
+    """A path as a user would type it here: relative, or absolute if that is shorter."""
     relative = os.path.relpath(path)
     return relative if not relative.startswith(os.path.join("..", "..", "")) else str(path)
 
 
 def _started_by() -> str:
-    """This interpreter as a shell in the current folder starts it: by a relative path where it lies below that."""
+    """The path that starts this interpreter from the current folder; relative if the interpreter lies below the folder."""
     python, here = Path(sys.executable), Path.cwd()
     return shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python))
