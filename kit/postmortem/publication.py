@@ -78,12 +78,7 @@ def publish(
     except IncidentError:
         if shows_incident(incident, reproduce(incident)):  # of a build that is mended nobody asks for more
             raise
-    name = incident.folder.name if incident.file.name == "incident.yaml" else incident.file.stem
-    base = (output.with_suffix("") if output else Path("results") / name / "postmortem").absolute()
-    base.parent.mkdir(parents=True, exist_ok=True)
-    notebook, html, report = (base.with_suffix(suffix) for suffix in (".ipynb", ".html", ".json"))
-    for path in (notebook, html, report):  # what an earlier run proved is not what this one does
-        path.unlink(missing_ok=True)
+    notebook, html, report = _cleared(incident, output)
     progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
     with temporary_folder() as scratch:
         executed, answer = scratch / "postmortem.ipynb", scratch / "result.json"
@@ -112,8 +107,19 @@ def publish(
             f"{NOTEBOOK.name}: the notebook did not come to its end: {failure or 'no result was written'}. "
             f"What it shows until then: {html if html in texts else 'nothing'}"
         )
-    content_of_report = json.loads(texts[report])
-    return Published(notebook, html, report, content_of_report, exit_code(content_of_report))
+    result = json.loads(texts[report])
+    return Published(notebook, html, report, result, exit_code(result))
+
+
+def _cleared(incident: Incident, output: Path | None) -> list[Path]:
+    """The paths of the notebook, the page and the JSON; the files of an earlier run are removed."""
+    name = incident.folder.name if incident.file.name == "incident.yaml" else incident.file.stem
+    base = (output.with_suffix("") if output else Path("results") / name / "postmortem").absolute()
+    base.parent.mkdir(parents=True, exist_ok=True)
+    paths = [base.with_suffix(suffix) for suffix in (".ipynb", ".html", ".json")]
+    for path in paths:  # what an earlier run proved is not what this run does
+        path.unlink(missing_ok=True)
+    return paths
 
 
 def execute(

@@ -68,7 +68,7 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
         shown = _after_table(name, telling)
         parts.append(Part(fold(name, shown).html, shown.text))
     if len(telling) < len(rows):
-        order = para("In the order in which they ended; the numbers count the order in which they began.")
+        order = para("In the order in which the modules ended; the numbers give the order in which they began.")
         parts.append(
             fold(f"All {count(len(rows), 'executed module')}", _after_table("All executed modules", rows), order)
         )
@@ -97,7 +97,7 @@ def _after_table(caption: str, rows: Sequence[dict]) -> Part:
             )
         )
     wrong = [number for number, row in enumerate(rows) if row["first_wrong"]]
-    head = ("module", "number", "imported by", "registered", "rejected", "tables then", "state")
+    head = ("module", "number", "imported by", "registered", "rejected", "tables after it", "state")
     listed = table(caption, head, shown, marked=wrong)
     return stack(listed, para(f"{left_out} more are left out here; they are in the DataFrame.") if left_out else None)
 
@@ -151,7 +151,7 @@ def _step(row: dict, loaded: int) -> Part:
         join("registered: ", _few(row["registered"]) or "nothing"),
         join("defined a table again: ", _few(row["extended"])) if row["extended"] else None,
         join("rejected, because it was there already: ", strong(_few(row["rejected"]))) if row["rejected"] else None,
-        join("left by an error: ", code(row["error"])) if row["error"] else None,
+        join("ended by an error: ", code(row["error"])) if row["error"] else None,
         join(
             f"afterwards: {tables} on {row['metadata_count']} metadata",
             ": " if held else None,

@@ -208,7 +208,7 @@ def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
     what = "SQLAlchemy rejects the second definition" if rejected else "The second definition raises no error"
     swallowed = [caught for caught in trace.swallowed if str(caught.error) == conflict.error]
     end = (
-        ", the startup catches that error, and goes on without what the failed code should have done."
+        ", and the startup catches that error and goes on, without what the failed code should have done."
         if swallowed
         else f", and step {failed.number} of the startup fails."
         if (failed := next((step for step in trace.steps if step.ok is False), None)) is not None and rejected
@@ -316,7 +316,7 @@ def _failed(incident: Incident, trace: Trace) -> list[Part]:
         return facts
     for step in [step for step in trace.steps if step.ok is False and not step.broke][:3]:
         facts.append(
-            join(f"Step {step.number} (", code(step), f") failed: {shortly(step.error or 'without a word', 200)}")
+            join(f"Step {step.number} (", code(step), f") failed: {shortly(step.error or 'without a message', 200)}")
         )
         facts += [part(meaning) for meaning in advice(incident, step.error)]
     return facts

@@ -132,24 +132,23 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
             return Shown([para(nothing_more), *with_fixes])
         tried = verification.fixes if verification is not None else ()
         broke = [fix.name for fix in tried if fix.trace.cut]
-        rests = " Nor did the run of any fix" if tried else " What only a mended build reaches is not in it"
-        rests += f", as far as they came: broken were those of {', '.join(broke)}." if broke else "."
-        return Shown([para(nothing_more + rests)]) if broke else absent(nothing_more + rests)
+        if not tried:
+            return absent(f"{nothing_more} Errors that only a fixed build reaches are not known.")
+        if not broke:
+            return absent(f"{nothing_more} The run of no fix met one either.")
+        cut = f" The runs of the fixes met none either, but these broke before their end: {', '.join(broke)}."
+        return Shown([para(nothing_more + cut)])
     rows = [
         (str(n), str(error.error), code(error.site) if error.site else "") for n, error in enumerate(independent, 1)
     ]
-    nothing_more = para(
-        "From a second run that went on past failures: a rejected table replaced the first, and a failing statement of a "
-        "module was skipped."
+    how = para(
+        "A second run went on past failures: a rejected table replaced the first one, and a failing statement of a module "
+        "was skipped."
     )
-    parts = (
-        [nothing_more, table("Behind the first failure", ("no.", "error", "raised at"), rows)]
-        if independent
-        else [nothing_more]
-    )
+    parts = [how, table("Behind the first failure", ("no.", "error", "raised at"), rows)] if independent else [how]
     if rest:
         follow = items(join(str(error.error), " at ", code(error.site)) for error in rest)
-        parts.append(fold(f"{len(rest)} more, only for want of what failed earlier", follow))
+        parts.append(fold(f"{len(rest)} more, which only follow from an earlier failure", follow))
     return Shown([*parts, *with_fixes])
 
 
@@ -200,7 +199,7 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     if shortest is None:
         return absent("No table was registered twice: there is nothing to shorten.")
     if not shortest.command:
-        return Shown([para(_sentence(f"{shortest.note}; the startup itself is the shortest that is known"))])
+        return Shown([para(_sentence(f"{shortest.note}; the startup itself is the shortest known"))])
     masked = " (… stands for the value of a secret in app.env)" if "=… " in shortest.command else ""
     length = f"It fails in the same way with {count(len(shortest.steps), 'step')}. "
     where = f"In the application's folder, with the application's own python{masked}:"

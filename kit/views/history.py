@@ -84,9 +84,9 @@ def _headline(history: History) -> Part:
         if both
         else "The commit that introduced it is known; none fixed it"
         if history.introduced
-        else "The commit that fixed it is known, and not the one that introduced it"
+        else "The commit that fixed it is known; the one that introduced it is not"
         if history.fixed
-        else "Neither commit is known, the one that introduced it or the one that fixed it"
+        else "Neither the commit that introduced it nor the one that fixed it is known"
     )
     return para(strong(verdict), kind=kind)
 
@@ -148,7 +148,7 @@ def changes(history: History | None) -> Shown:
             whole = [fold("The whole hunk", patch(redact(hunk.text)))] if shown != hunk.text else []
             inner += [para(code(hunk.file)), patch(redact(shown)), *whole]
         if not change.hunks:
-            inner.append(para("None of its changes is on the ways that the trace shows."))
+            inner.append(para("None of its changes is on an import route of the trace."))
         rest = f"{count(change.left_out, 'hunk')} left out; it changed {count(len(change.files), 'file')}"
         inner.append(fold(rest, preformatted("\n".join(change.files))))
         top = join(strong(title), named(change.commit), f", by {change.commit.author}: what it changed")

@@ -45,20 +45,20 @@ def import_timeline(trace: Trace) -> list[Part]:
         )
         for bar in slowest[:_SLOWEST]
     ]
-    head = ("module", "number", "imported by", "without them", "with the modules of the application that it imports")
+    head = ("module", "number", "imported by", "time alone", "time with the application's modules that it imports")
     caption = (
-        "Each row is a module, in the order in which the imports began, moved to the right under what imported it; its bar "
-        "lasts from the beginning to the end of its execution. A dot: tables registered, with how many. A cross: a table "
-        "rejected. An exclamation mark: an error left it."
+        "Each row is a module, in the order in which the imports began, indented under the module that imported it; its bar "
+        "spans its execution. A dot: it registered tables, with their number. A cross: a table was rejected. An exclamation "
+        "mark: an error ended it."
     )
     alt = f"Timeline of imports: {count(len(bars), 'module')} in import order. The slowest are in the table below."
     shown = figure(timeline_picture(bars), alt, caption, narrow=timeline_picture(bars, narrow=True))
-    slow = table("What took longest, the libraries that it imports included", head, rows) if rows else None
+    slow = table("What took longest; the time of imported libraries is included", head, rows) if rows else None
     title = f"Every import in time: who imported whom, and how long it took ({count(len(bars), 'module')})"
     return [
         fold(
             title,
-            stack(shown, slow, para("Traced, so slower than an untraced startup.")),
+            stack(shown, slow, para("The tracer makes this startup slower than it usually is.")),
             kind="kit-timeline-of-imports",
         )
     ]

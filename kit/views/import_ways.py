@@ -106,5 +106,7 @@ def _legend(graph: ImportGraph, reduced: Reduced) -> Part:
         listed = ", ".join(f"{package} {number}" for package, number in reduced.left_out[:12])
         more = f" and {len(reduced.left_out) - 12} more packages" if len(reduced.left_out) > 12 else ""
         number = sum(n for _, n in reduced.left_out)
-        sentences.append(part(f"Not drawn, since no way passes them: {count(number, 'module')} ({listed}{more})."))
+        sentences.append(
+            part(f"Not drawn, because no way passes through them: {count(number, 'module')} ({listed}{more}).")
+        )
     return join(*sentences, between=" ")

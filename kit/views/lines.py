@@ -100,7 +100,7 @@ def _definition(
     differing: set[int],
 ) -> Part:
     if registration is None:
-        return para(strong(title), ": came before the trace began")
+        return para(strong(title), ": was made before the trace began")
     named = (
         join(", class ", code(registration.class_))
         if registration.class_
@@ -113,7 +113,7 @@ def _definition(
     steps = " → ".join(str(stop.frame) for stop in route.stops[:-1]) if route else ""
     by = para("by ", code(steps)) if steps else None
     if not lines:
-        return stack(top, by, para("The source is not at hand."))
+        return stack(top, by, para("The source is not available."))
     shown = source(lines[:_MOST_LINES], marked=[registration.site.line], differing=differing)
     rest = lines[_MOST_LINES:]
     more = fold(f"{count(len(rest), 'more line')}", source(rest, differing=differing)) if rest else None
@@ -152,11 +152,9 @@ def _columns(conflict: Conflict) -> list[Part]:
         )
         rows.append((code(name), _column(before), _column(after), word(equal, same, same)))
     wrong = [number for number, row in enumerate(rows) if row[3].text != "same"]
-    same = f"all {len(rows)} columns are the same" if len(rows) > 1 else "the one column is the same"
+    same = f"all {len(rows)} columns are the same" if len(rows) > 1 else "the only column is the same"
     difference = (
-        f"{len(wrong)} of {count(len(rows), 'column')} {'is' if len(wrong) == 1 else 'are'} not the same"
-        if wrong
-        else same
+        f"{len(wrong)} of {count(len(rows), 'column')} {'differs' if len(wrong) == 1 else 'differ'}" if wrong else same
     )
     return [
         fold(

@@ -44,7 +44,7 @@ def _reported(proposal: Proposal) -> dict[str, Any]:
 
 def first_lines(proposal: Proposal) -> list[str]:
     """The first proposal that cures, shown while the others are still being tried."""
-    return ["the first that holds, while others are still tried:", *_lines_of(proposal)]
+    return ["the first proposal that cures, while others are still tried:", *_lines_of(proposal)]
 
 
 def _lines_of(proposal: Proposal) -> list[str]:
@@ -60,10 +60,10 @@ def proposals_lines(proposals: Proposals) -> list[str]:
     for proposal in proposals.tried:
         lines += _lines_of(proposal) if proposal.verdict == "cures" else []
     failed = [proposal for proposal in proposals.tried if proposal.verdict != "cures"]
-    lines += ["tried, and did not hold:"] if failed else []
+    lines += ["tried, and do not cure:"] if failed else []
     lines += [f"  {proposal.name}: {proposal.verdict}: {proposal.result.because}" for proposal in failed]
     lines += [f"no proposal is verified: {proposals.note}"] if not proposals.verified else []
-    lines += ["what only hides, run on request and never proposed:"] if proposals.maskers else []
+    lines += ["changes that only hide the error, run on request and never proposed:"] if proposals.maskers else []
     lines += [f"  {masker.name}: {masker.verdict}: {masker.result.because}" for masker in proposals.maskers]
     return lines
 
@@ -131,7 +131,7 @@ def proposals(proposed: Proposals | None) -> Shown:
         failures = [
             join(code(proposal.name), f": {proposal.verdict}: {proposal.result.because}") for proposal in failed
         ]
-        parts.append(fold(f"{len(failed)} that were tried and did not hold", items(failures)))
+        parts.append(fold(f"{len(failed)} that were tried and do not cure", items(failures)))
     if not proposed.verified:
         parts.insert(0, para(strong("No proposal is verified. "), proposed.note[:1].upper() + proposed.note[1:], "."))
     return Shown(parts)

@@ -82,7 +82,7 @@ def swallowed(trace: Trace) -> Shown:
     if not trace.swallowed and not trace.caught:
         # An attempt that was refused raised an error, and what catches that where it is asked for is seen by nobody.
         if refused:
-            return Shown([para("No error left a module and was swallowed. ", refused)])
+            return Shown([para("No error that left a module was swallowed. ", refused)])
         return absent("Nothing was swallowed.")
     parts = [_caught("Swallowed exceptions", trace.swallowed)] if trace.swallowed else []
     if trace.caught:

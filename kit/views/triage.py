@@ -52,7 +52,7 @@ def frames(triage: Triage) -> Shown:
                 at,
             )
         )
-    head = ("frame", "in the log", "work tree", "what it reads there", "the text is in line")
+    head = ("frame", "in the log", "work tree", "the work tree's text there", "lines with the logged text")
     return Shown(
         [
             table("The application's frames, outermost first", head, rows, marked=wrong),

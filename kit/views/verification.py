@@ -37,7 +37,7 @@ _MEANS = {
     "hides": "the error is gone, but the state is wrong",
     "does-not-cure": "the incident, or what was hidden behind it, is still there",
     "breaks": "something that worked no longer does",
-    "undecided": "a limit or somebody ended its run, or a check could not be asked: it may be any of the others",
+    "undecided": "a limit or a person ended the run, or a check could not be asked: every other verdict is possible",
 }
 _GOOD = {"cures": True, "hides": False, "does-not-cure": False, "breaks": False, "undecided": None}
 _HELD = {"confirmed": True, "refuted": False, "undecided": None}
@@ -69,7 +69,7 @@ def matrix(verification: Verification) -> Shown:
     cured = [number for number, fix in enumerate(verification.fixes, 1) if fix.verdict == "cures"]
     held = sum(1 for fix in verification.fixes if fix.claim and fix.verdict == "cures")
     claimed = sum(1 for fix in verification.fixes if fix.claim)
-    counted = [para(f"{held} of {count(claimed, 'claim')} about a fix held when it was run.")] if claimed else []
+    counted = [para(f"{held} of {count(claimed, 'claim')} about a fix held when the fix was run.")] if claimed else []
     shown = grid("Fixes and checks", ("fix, and what was claimed for it", "verdict"), heads, rows, marked=cured)
     return Shown([*counted, shown, _meanings()])
 
@@ -138,11 +138,11 @@ def before_and_after(verification: Verification, name: str | None = None, *, inc
     cures = min(cured_by(verification), key=lambda fix: len(fix.patches), default=None)
     fix = next((fix for fix in verification.fixes if fix.name == name), None) if name else cures
     if fix is None:
-        return absent("No fix is known to cure it: there is no after to show.")
+        return absent("No fix is known to cure it, so there is nothing to compare.")
     rows = [*_counted(verification.control.trace, fix.trace), *_checked(verification, fix)]
     changed = [row for row in rows if part(row[1]).text != part(row[2]).text]
     same = [part(row[0]).text for row in rows if row not in changed]
-    name = f"Before and after {fix.name}: {len(changed)} of {len(rows)} are not the same"
+    name = f"Before and after {fix.name}: {len(changed)} of {len(rows)} differ"
     parts = [folded_table(name, ("what", "before", "after"), changed)]
     if same:
         parts.append(para(f"The same before and after: {'; '.join(same)}.", kind="kit-note"))
@@ -215,7 +215,7 @@ def claims(incident: Incident, verification: Verification, tested: Sequence[Test
     if not rows:
         return absent("The incident file holds no claim: neither a hypothesis nor a fix with one.")
     head = ("claim", "about", "verdict", "what was seen")
-    return Shown([table("Claims against what running them showed", head, rows)])
+    return Shown([table("Claims, and what running them showed", head, rows)])
 
 
 def _shortened(text: str) -> Part:

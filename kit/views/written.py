@@ -29,7 +29,7 @@ def new_lines(written: Written) -> list[str]:
     if written.reproduced:
         lines.append(f"reproduced: {written.best.shows if written.best else ''}")
     elif written.reproduced is None:
-        lines.append("nothing was run: the file is a proposal from reading alone; --run tries it")
+        lines.append("nothing was run: the file is only a proposal from reading; --run tries it")
     else:
         lines.append(
             "not reproduced: no trial shows " + ("the log's error" if written.expected else "that anything fails")
