@@ -8,8 +8,8 @@ import pytest
 from environments import applications_environment
 
 from kit.incident import load
+from kit.incident.environment import database_variables, stand_in, variables_of
 from kit.incident.project import Project
-from kit.new.environment import database_variables, stand_in, variables_of
 from kit.triage.evidence import common, evidence_of, stable
 from kit.triage.logs import read_log
 
@@ -650,3 +650,48 @@ def test_the_field_that_a_settings_class_lacks_is_expected(tmp_path):
     evidence = evidence_of(read_log(log), log, Project(written(tmp_path, {"settings.py": ""})))
     assert evidence.expected == "1 validation error for Settings\nsmtp_host\n  Field required"
     assert evidence.missing_variables == {"smtp_host"}
+
+
+# ------------------------------------------------------------------------------ without a log
+
+ENTRYPOINT = """
+    #!/bin/bash
+    set -e
+    WORKERS=${WORKERS:-1}
+    if [ "$SKIP_PING" = "false" ]; then
+        python ping.py
+    fi
+    echo "Starting"
+    exec uvicorn store.main:app \\
+        --host 0.0.0.0 --port 8000 \\
+        --workers $WORKERS --root-path "$ROOT_PATH"
+"""
+ASKS = "if __name__ == '__main__':\n    input('Really? ')\n"
+
+
+def test_without_a_log_what_is_deployed_answers_and_not_what_else_can_be_run(kit, tmp_path, small):
+    """A script with a port of its own is read line by line; a program that asks, and one of the examples, are not tried."""
+    sound = "from fastapi import FastAPI\n\napp = FastAPI()\n"
+    files = {
+        "store/__init__.py": "",
+        "store/main.py": sound,
+        "upgrade_1_to_2.py": ASKS,
+        "ping.py": ASKS,
+        "examples/start.sh": "python ask.py\n",
+    }
+    files |= {
+        "docker-entrypoint": ENTRYPOINT,
+        "Dockerfile": 'FROM python:3.12\nWORKDIR /app\nCOPY . /app\nENTRYPOINT ["/app/docker-entrypoint"]\n',
+    }
+    root = written(tmp_path / "app", files)
+    said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
+    assert said.code == 3, said.out + said.err
+    steps = ["serve: uvicorn store.main:app --workers 1 --port {port}", "serve: uvicorn store.main:app --port {port}"]
+    assert {one["startup"] for one in said.json["tried"]} <= set(steps)
+    assert "comes up" in said.json["not_found"][0]
+
+
+def test_a_variable_of_the_tests_is_not_the_databases(tmp_path):
+    text = "import os\nfrom sqlalchemy import create_engine\nengine = create_engine(os.getenv('TESTING_DATABASE_URL', 'sqlite://'))\n"
+    root = written(tmp_path / "app", {"config.py": text})
+    assert database_variables(variables_of(Project(root))) == []

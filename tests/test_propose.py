@@ -8,14 +8,19 @@ from functools import cache
 import pytest
 from miniatures import APPLICATIONS, judged
 
+from kit.base.redact import redact
+from kit.base.scan import kinds_in
 from kit.diagnose.case import Place
 from kit.diagnose.experiments import patch_of
-from kit.verify.propose import edits, imports
+from kit.verify.propose import Proposal, Proposals, edits, imports
 from kit.verify.propose.broken import Broken
 from kit.verify.propose.candidates import UNSAFE, candidates_for
 from kit.verify.propose.edits_of_functions import when_needed
+from kit.verify.propose.edits_of_loggers import keep_in_dictionary
 from kit.verify.propose.edits_of_versions import respell
 from kit.verify.propose.maskers import maskers
+from kit.verify.verification import Attempt, FixResult, Verification
+from kit.views.report import postmortem_report
 
 
 def test_an_import_is_renamed_wherever_a_module_is_asked_for_and_the_form_stays():
@@ -201,3 +206,36 @@ def test_a_call_that_the_newer_line_has_not_is_respelled_where_both_take_it():
     )
     assert "text('SELECT 1')" in respell("c.execute('SELECT 1')\n", 1)
     assert respell("x = engine.begin()\n", 1) is None
+
+
+def test_the_postmortems_json_holds_what_its_page_proposes():
+    incident, diagnosis = judged("metadata-is-reserved")
+    trace = diagnosis.looked.trace
+    verification = Verification(Attempt("control", (), trace, (), True), True, (), ())
+    result = FixResult("rename-reserved", None, (), "cures", "every check holds", (), trace)
+    proposals = Proposals("metadata-is-reserved", True, (Proposal("rename-reserved", "says", "", {}, result),), 3)
+    reported = postmortem_report(incident, verification, diagnosis, proposals)
+    assert [proposal["name"] for proposal in reported["proposals"]] == ["rename-reserved"]
+    assert "proposals" not in postmortem_report(incident, verification, diagnosis)
+
+
+def test_loggers_that_a_dictionary_disables_are_kept():
+    text = 'dictConfig({\n    "version": 1,\n    "handlers": {},\n})\n'
+    assert '"disable_existing_loggers": False' in keep_in_dictionary(text, 1)
+    assert keep_in_dictionary('dictConfig({"version": 1, "disable_existing_loggers": True})\n', 1) == (
+        'dictConfig({"version": 1, "disable_existing_loggers": False})\n'
+    )
+
+
+def test_a_large_source_that_is_no_python_takes_nothing_from_the_rest():
+    broken = dataclasses.replace(
+        _broken("alias-two-module-names"),
+        sources={**_broken("alias-two-module-names").sources, "old.py": "print 'lending'\nimport src.lending"},
+    )
+    assert [candidate.name for candidate in candidates_for(broken)][:1] == ["import-as-lending"]
+
+
+def test_the_place_of_the_scratch_databases_password_is_shown_and_a_password_is_not():
+    url = "postgresql://{database_user}:{database_password}@{database_host}/x"
+    assert redact(url) == url and not kinds_in(url)
+    assert "hunter22" not in redact("postgresql://shop:hunter22@db/x") and kinds_in("postgresql://shop:hunter22@db/x")

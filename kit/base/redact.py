@@ -43,7 +43,7 @@ _PRIVATE_KEY = re.compile(
 _KEY_CUT = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?[-A-Za-z0-9+/=\\\s\"',:|]{0,20000}")
 # user:password@ of a URL. A password may hold @ and, badly written, /; a port before a path is none.
 _URL = re.compile(
-    r"(?P<head>://[^\s:/@'\"]{0,200}):(?!\d{1,5}[/?#])(?!\*\*\*@)(?!\{\w{1,40}\}@)"
+    r"(?P<head>://[^\s:/@'\"]{0,200}):(?!\d{1,5}[/?#])(?!\*\*\*@)(?!\{database_password\}@)"
     r"(?:[^\s/'\"]{1,400}(?=@)|(?:(?!://)[^\s'\"@]){1,200}(?=@))"
 )
 _USER = re.compile(r"(?<=://)[^\s:/@'\"*]{16,400}(?=@)")

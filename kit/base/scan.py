@@ -119,6 +119,7 @@ def _folders_in(text: str) -> Iterator[str]:
 
 
 def _forms_in(text: str) -> Iterator[str]:
+    text = text.replace(":{database_password}@", ":@")  # the place of a password in an incident file, and none
     return iter(sorted(set().union(*map(_forms_in_line, text.splitlines()))))
 
 

@@ -1,4 +1,4 @@
-"""The ways to start an application by its own files: Procfile, Dockerfile, compose, scripts, pyproject, Makefile, README."""
+"""How an application's own files say that it is started: Procfile, Dockerfile, compose, scripts, pyproject, Makefile, README."""
 
 import json
 import re
@@ -6,13 +6,15 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
+from posixpath import normpath
 
 from .project import Project
+from .scripts import is_script
 
 SERVERS = {
     "uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "fastapi", "sanic", "litestar", "streamlit", "uwsgi",
 }  # fmt: skip
-_KNOWN = SERVERS | {
+KNOWN = SERVERS | {
     "flask",
     "celery",
     "alembic",
@@ -39,7 +41,8 @@ class Command:
     :ivar lines: command lines in order; the last is the program itself
     :ivar workdir: relative to the root
     :ivar path: folders of ``PYTHONPATH``, relative to the root
-    :ivar weight: how strongly such a file shows what is deployed
+    :ivar weight: how much such a file says of what is deployed
+    :ivar deployed: whether that file is there to start the application, and not to build, test or describe it
     """
 
     lines: tuple[str, ...]
@@ -48,10 +51,11 @@ class Command:
     workdir: str = "."
     path: tuple[str, ...] = ()
     env: dict[str, tuple[str, str]] = field(default_factory=dict)  # name to value and place
+    deployed: bool = True
 
 
 def words_of(line: str) -> list[str]:
-    """A command line's words without wrappers of the program; variables set before it stay at the head."""
+    """A command line's words without what only wraps the program; variables set before it are kept at the head."""
     try:
         words = shlex.split(line)
     except ValueError:
@@ -71,33 +75,19 @@ def words_of(line: str) -> list[str]:
 
 
 def program_of(line: str) -> str:
-    """The plain name of a command line's program: ``uvicorn`` for ``python -m uvicorn`` too, ``python`` for the application's own script or module."""
+    """A command line's program by its plain name: ``uvicorn`` also of ``python -m uvicorn``; ``python`` of a script or module of one's own."""
     words = [word for word in words_of(line) if not re.match(r"[A-Za-z_]\w*=", word)]
     if not words:
         return ""
     name = PurePosixPath(words[0]).name
     if re.fullmatch(r"python[\d.]*", name):
         module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-        return module if module in _KNOWN else "python"
+        return module if module in KNOWN else "python"
     return name
 
 
-def commands_of(project: Project) -> list[Command]:
-    """Every start that the application's files give, by weight."""
-    commands = [*_procfiles(project), *_images(project), *_composes(project), *_scripts(project), *_consoles(project)]
-    commands += [*_others(project), *_makefiles(project), *_readme(project)]
-    seen, kept = set(), []
-    for command in sorted(commands, key=lambda command: -command.weight):
-        key = (command.lines, command.workdir)
-        known = command.lines and (program_of(command.lines[-1]) in _KNOWN or command.lines[-1].startswith("call "))
-        if known and key not in seen:
-            seen.add(key)
-            kept.append(command)
-    return kept
-
-
 def split_lines(line: str) -> tuple[str, ...]:
-    """A command line split into those that run one after another; not split where it needs a shell."""
+    """A command line as those that run one after another; as one where it needs a shell."""
     inner = re.fullmatch(r"\s*(?:/bin/)?(?:ba|da)?sh\s+-[a-z]*c\s+(.+)", line, re.S)
     if inner:
         try:
@@ -127,7 +117,7 @@ def _path_in(value: str, workdir: str, home: str) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _procfiles(project: Project) -> Iterator[Command]:
+def procfiles(project: Project) -> Iterator[Command]:
     for file in project.named("Procfile"):
         folder = str(PurePosixPath(file).parent)
         lines = {}
@@ -137,15 +127,15 @@ def _procfiles(project: Project) -> Iterator[Command]:
                 lines[match[1]] = (split_lines(match[2]), f"{file}:{number}")
         release, at = lines.pop("release", ((), ""))
         env = _dotenv(project, folder)
-        for name, (steps, place) in lines.items():
+        for name, (commands, place) in lines.items():
             weight = 30 if name == "web" else 22
-            yield Command((*release, *steps) if name == "web" else steps, place, weight, folder, (), env)
+            yield Command((*release, *commands) if name == "web" else commands, place, weight, folder, (), env)
         if release:
             yield Command(release, at, 24, folder, (), env)
 
 
 def _dotenv(project: Project, folder: str) -> dict[str, tuple[str, str]]:
-    """The variables of the ``.env`` file beside a start; the tools that read such a start read it too."""
+    """What ``.env`` beside a start sets; the tools that read such a start read it."""
     file = ".env" if folder == "." else f"{folder}/.env"
     values = {}
     for number, text in enumerate(project.text(file).splitlines(), 1):
@@ -158,8 +148,8 @@ def _dotenv(project: Project, folder: str) -> dict[str, tuple[str, str]]:
 # -- images
 
 
-def image_of(project: Project, file: str) -> Command:
-    """A Dockerfile's last stage: its command, working folder, path and variables."""
+def image_of(project: Project, file: str, context: str = "") -> Command:
+    """A Dockerfile's last stage: its command, working folder, path and variables; ``context``: the folder that it is built of."""
     folder = str(PurePosixPath(file).parent)
     entry: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
@@ -182,6 +172,7 @@ def image_of(project: Project, file: str) -> Command:
         elif order in ("ENTRYPOINT", "CMD"):
             lines = _exec_form(rest)
             entry, command = (lines, ()) if order == "ENTRYPOINT" else (entry, lines)
+    folder = context or folder
     home = max(
         (folder_in_image for folder_in_image, source in copied.items() if source in (".", folder)),
         key=len,
@@ -193,7 +184,7 @@ def image_of(project: Project, file: str) -> Command:
     )
     lines = _joined(project, entry, command, str(below), home)
     path = _path_in(env.pop("PYTHONPATH", ("", ""))[0], workdir, home)
-    path = tuple(str(PurePosixPath(folder, entry_of_path)) for entry_of_path in path)
+    path = tuple(str(PurePosixPath(folder, path_entry)) for path_entry in path)
     return Command(lines, file, 28 if file == "Dockerfile" else 24, str(below), path, env)
 
 
@@ -223,11 +214,11 @@ def _exec_form(rest: str) -> tuple[str, ...]:
 
 
 def _joined(project: Project, entry, command, below: str, home: str) -> tuple[str, ...]:
-    """An image's entry point and command as the lines that run."""
-    lines = [_relative(project, line, below, home) for line in (*entry, *command)]
+    """Entry point and command as the lines that run; a script is run as the script that it is."""
+    lines = [relative(project, line, below, home) for line in (*entry, *command)]
     if len(entry) == 1 and command:
         script = words_of(lines[0])
-        if script and script[-1].endswith(".sh"):
+        if script and program_of(lines[0]) in ("sh", "bash"):
             # `exec "$@"` of an entry script runs the command.
             text = project.text(str(PurePosixPath(below, script[-1])))
             return (f"{lines[0]} {' '.join(lines[1:])}",) if '"$@"' in text or "exec $@" in text else (lines[0],)
@@ -236,8 +227,8 @@ def _joined(project: Project, entry, command, below: str, home: str) -> tuple[st
     return tuple(lines)
 
 
-def _relative(project: Project, line: str, below: str, home: str) -> str:
-    """A command line whose image paths are made relative to the working folder; ``./start.sh`` becomes ``sh start.sh``."""
+def relative(project: Project, line: str, below: str, home: str) -> str:
+    """A command line with paths of the image as paths from the working folder; ``./start.sh`` as ``sh start.sh``."""
 
     def put(match: re.Match) -> str:
         path = (
@@ -252,22 +243,29 @@ def _relative(project: Project, line: str, below: str, home: str) -> str:
         inside = place and (below == "." or place.startswith(f"{below}/"))
         return (place if below == "." else place[len(below) + 1 :]) if inside else match[0]
 
+    line = re.sub(
+        r"^(?:/\w+)*/bin/(?=[\w-]+(?:\s|$))",
+        lambda match: match[0] if match[0].startswith(f"{home or '/app'}/") else "",
+        line,
+    )
     line = re.sub(r"(?<![\w.:=/-])/[\w./-]+\.(?:sh|py|ini|toml|cfg|conf)\b", put, line)
-    if re.match(r"(?:\./)?[\w./-]+\.sh\b", line):
+    if re.match(r"(?:\./)?[\w./-]+(?=\s|$)", line):
         name = line.split()[0].removeprefix("./")
-        text = project.text(name if below == "." else f"{below}/{name}")
-        return f"{'bash' if 'bash' in text.partition(chr(10))[0] else 'sh'} {line.removeprefix('./')}"
+        inside = name[len(home) :].strip("/") if home and name.startswith(f"{home}/") else name
+        text = "" if inside.startswith("/") else project.text(inside if below == "." else f"{below}/{inside}")
+        if name.endswith(".sh") or is_script(text):
+            return f"{'bash' if 'bash' in text.partition(chr(10))[0] else 'sh'} {inside}{line.removeprefix('./')[len(name) :]}"
     return line
 
 
-def _images(project: Project) -> Iterator[Command]:
+def images(project: Project) -> Iterator[Command]:
     for file in project.files:
         name = PurePosixPath(file).name
         if name in ("Dockerfile", "Containerfile") or name.startswith("Dockerfile.") or name.endswith(".Dockerfile"):
             yield image_of(project, file)
 
 
-def _composes(project: Project) -> Iterator[Command]:
+def composes(project: Project) -> Iterator[Command]:
     for file in project.files:
         if not re.fullmatch(r"(docker-)?compose[\w.-]*\.ya?ml", PurePosixPath(file).name):
             continue
@@ -278,11 +276,13 @@ def _composes(project: Project) -> Iterator[Command]:
                 continue
             build = service.get("build")
             context = build.get("context", ".") if isinstance(build, dict) else build or "."
-            below = str(PurePosixPath(folder, str(context)))
+            below = normpath(PurePosixPath(folder, str(context)))
+            bare = not any(file.startswith(f"{below}/") for file in project.python)
+            below = "." if below.startswith("..") or bare else below
             dockerfile = build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else "Dockerfile"
-            image = str(PurePosixPath(below, str(dockerfile)))
+            image = normpath(PurePosixPath(below, str(dockerfile)))
             base = (
-                image_of(project, image)
+                image_of(project, image, below)
                 if project.has(image)
                 else Command((), file, 0, below if _folder(project, below) else ".")
             )
@@ -294,7 +294,7 @@ def _composes(project: Project) -> Iterator[Command]:
                     if isinstance(command, str)
                     else _exec_form(json.dumps(list(map(str, command))))
                 )
-                lines = tuple(_relative(project, line, base.workdir, "") for line in lines)
+                lines = tuple(relative(project, line, base.workdir, "") for line in lines)
             env = {**base.env, **_dotenv(project, str(folder)), **_compose_env(service.get("environment"), file)}
             path = base.path or _path_in(env.pop("PYTHONPATH", ("", ""))[0], "", "")
             yield replace(base, lines=lines, at=f"{file} (service {name})", weight=26, env=env, path=path)
@@ -303,79 +303,3 @@ def _composes(project: Project) -> Iterator[Command]:
 def _compose_env(value, file: str) -> dict[str, tuple[str, str]]:
     pairs = value.items() if isinstance(value, dict) else (str(pair).partition("=")[::2] for pair in value or ())
     return {str(name): (str(text), file) for name, text in pairs if text is not None and "$" not in str(text)}
-
-
-# -- scripts and the rest
-
-
-def _scripts(project: Project) -> Iterator[Command]:
-    """Shell scripts that start something of the application, run as they are."""
-    for file in project.files:
-        if file.endswith(".sh") and file.count("/") <= 3:
-            text = project.text(file)
-            if any(program_of(line.strip()) in _KNOWN - {"sh", "bash"} for line in text.splitlines() if line.strip()):
-                shell = "bash" if "bash" in text.partition("\n")[0] else "sh"
-                yield Command((f"{shell} {file}",), file, 16)
-
-
-def _consoles(project: Project) -> Iterator[Command]:
-    """Console scripts: the function is called, as what an installer writes does."""
-    for file in [*project.named("pyproject.toml"), *project.named("setup.cfg"), *project.named("setup.py")]:
-        folder = str(PurePosixPath(file).parent)
-        tool = project.toml(file) if file.endswith(".toml") else {}
-        scripts = {
-            **tool.get("tool", {}).get("poetry", {}).get("scripts", {}),
-            **tool.get("project", {}).get("scripts", {}),
-        }
-        if not file.endswith(".toml"):
-            block = re.search(
-                r"console_scripts['\"]?\s*[:=]\s*\[?(.*?)(?:\]|\n\s*\n|\n\[|\Z)", project.text(file), re.S
-            )
-            scripts = dict(re.findall(r"([\w.-]+)\s*=\s*([\w.]+:[\w.]+)", block[1])) if block else {}
-        for name, target in scripts.items():
-            if isinstance(target, str) and re.fullmatch(r"[\w.]+:[\w.]+", target):
-                yield Command((f"call {target}",), f"{file} (script {name})", 15, folder)
-
-
-def _others(project: Project) -> Iterator[Command]:
-    patterns = {
-        r"supervisord?.*\.conf$": r"^\s*command\s*=\s*(\S.*)$",
-        r"\.service$": r"^\s*ExecStart\s*=\s*(\S.*)$",
-        r"(fly|nixpacks|railway)\.toml$": r"^\s*(?:cmd|startCommand|\w+)\s*=\s*\"((?:\w+=\S+ )*(?:python|uvicorn|gunicorn|flask|sh|bash|alembic)\b[^\"]*)\"",
-        r"(render|app|koyeb)\.ya?ml$": r"^\s*-?\s*(?:startCommand|preDeployCommand|entrypoint|run_command)\s*:\s*(\S.*)$",
-        r"\.github/workflows/[^/]+\.ya?ml$": r"^\s*(?:-\s*)?run:\s*((?:\S+ run )?(?:python|alembic|pytest|flask|celery)\b.*)$",
-        r"tox\.ini$": r"^\s*(?:commands\s*=\s*)?((?:python -m )?pytest\b.*)$",
-    }  # fmt: skip
-    for file in project.files:
-        for name, line in patterns.items():
-            if re.search(name, file):
-                for match in re.finditer(line, project.text(file), re.M):
-                    yield Command(split_lines(match[1].strip("'\"")), file, 12)
-
-
-def _makefiles(project: Project) -> Iterator[Command]:
-    """Targets of a Makefile: weak evidence, since many targets are only samples."""
-    for file in project.named("Makefile", "makefile", "justfile", "Taskfile.yml"):
-        folder = str(PurePosixPath(file).parent)
-        recipes: dict[str, tuple[list[str], list[str]]] = {}
-        for block in re.finditer(r"^([\w.-]+)\s*:(?!=)([^\n=]*)\n((?:[\t ]+.*\n?)+)", project.text(file) + "\n", re.M):
-            lines = [line.strip().lstrip("@-") for line in block[3].splitlines()]
-            recipes[block[1]] = (block[2].split(), [line for line in lines if program_of(line) in _KNOWN])
-        for name, (needed, commands) in recipes.items():
-            before = [line for target in needed for line in recipes.get(target, ((), ()))[1]]
-            lines = tuple(part for line in (*before, *commands) for part in split_lines(line))
-            if commands and not any("$(" in line for line in lines):
-                yield Command(lines, f"{file} (target {name})", 8, folder)
-
-
-def _readme(project: Project) -> Iterator[Command]:
-    for file in project.named("README.md", "README.rst", "README")[:2]:
-        folder = str(PurePosixPath(file).parent)
-        for number, text in enumerate(project.text(file).splitlines(), 1):
-            line = text.strip().strip("`").removeprefix("$ ").strip()
-            if (
-                program_of(line) in _KNOWN - {"sh", "bash"}
-                and " " in line
-                and not re.search(r"[<>…]|\.\s|\bpip\b|-m venv", line)
-            ):
-                yield Command(split_lines(line), f"{file}:{number}", 5, folder)

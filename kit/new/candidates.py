@@ -30,12 +30,15 @@ _WHERE = {
     "streamlit": "--server.port {port} --server.headless true", "granian": "--port {port}", "fastapi": "--port {port}", "sanic": "--port {port}", "litestar": "--port {port}",
     "waitress-serve": "--port={port}",
 }  # fmt: skip
+_ASIDE = re.compile(
+    r"(?:^|/)(?:examples?|docs?|samples?|demos?|tests?|testing|benchmarks?|ci|\.circleci|\.devcontainer|\.github)/"
+)
 _FIRST = 60  # points for what the log's first program says
 
 
 @dataclass(frozen=True)
 class Start:
-    """Steps of a startup with where they run; ``because`` says what they are known by."""
+    """Steps of a startup with where they run; ``because`` says what they are known by, ``tier`` how sure it is the application's own."""
 
     steps: tuple[tuple[str, str], ...]
     because: str
@@ -43,6 +46,7 @@ class Start:
     workdir: str = "."
     path: tuple[str, ...] = ()
     env: dict[str, tuple[str, str]] = field(default_factory=dict)
+    tier: int = 0  # 0: as it is deployed, 1: an object or a script that serves it, 2: what else can be run, 3: of examples and tests
 
     def __str__(self) -> str:
         return "; ".join(f"{kind}: {text}" for kind, text in self.steps)
@@ -88,7 +92,10 @@ def _of_command(project: Project, evidence: Evidence, command: Command) -> Start
     score += 3 * (
         bool(steps) and steps[-1][0] == "serve" and not matched
     )  # what is deployed first of all is the server
-    return Start(steps, because, score, command.workdir, command.path, command.env)
+    serves_ = bool(steps) and steps[-1][0] == "serve"
+    tier = 0 if command.deployed else 1 if serves_ or command.weight >= 15 else 2
+    tier = 3 if _ASIDE.search(command.at) else 2 if program_of(command.lines[-1]) == "pytest" else tier
+    return Start(steps, because, score, command.workdir, command.path, command.env, tier)
 
 
 def _inner(project: Project, line: str, workdir: str) -> list[str]:
@@ -97,7 +104,8 @@ def _inner(project: Project, line: str, workdir: str) -> list[str]:
     script = next((word for word in words[1:] if word.endswith(".sh")), "")
     if not script or program_of(line) not in ("sh", "bash"):
         return [line]
-    lines = [splitline.strip() for splitline in project.text(str(PurePosixPath(workdir, script))).splitlines()]
+    text = re.sub(r"\\\n\s*", " ", project.text(str(PurePosixPath(workdir, script))))
+    lines = [splitline.strip() for splitline in text.splitlines()]
     return [line for line in lines if program_of(line)] + ([" ".join(words[2:])] if words[2:] else [])
 
 
@@ -144,6 +152,9 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
         program_name in _WHERE
         and not (program_name == "flask" and "run" not in words)
         and not (program_name == "fastapi" and not {"run", "dev"} & set(words))
+        and not (
+            program_name == "litestar" and next((word for word in words[1:] if not word.startswith("-")), "") != "run"
+        )
     ):
         return "serve", f"{_without(text, _SET_BY_US[program_name])} {_WHERE[program_name]}"
     if "manage.py" in line and "runserver" in words:
@@ -158,9 +169,12 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
         )
     ):
         return "serve", text.replace("sh {port}", "sh $PORT")
-    file = _file_of(project, words, workdir) if program_name == "python" else None
+    file = file_of(project, words, workdir) if program_name == "python" else None
     if file and serves(project, file):
-        variable = re.search(r"(?:environ\.get|getenv|environ)\W+(\w*PORT)\b", project.text(file))
+        source = project.text(file)
+        variable = re.search(r"(?:environ\.get|getenv|environ)\W+(\w*PORT)\b", source)
+        if not variable and re.search(r"add_argument\([^)]*[\"']--port[\"']|option\([^)]*[\"']--port[\"']", source):
+            return "serve", text if "{port}" in text else f"{_without(text, {'--port': 1})} --port {{port}}"
         return "serve", f"{variable[1]}={{port}} {text}" if variable and variable[1] != "PORT" else text
     return "command", text
 
@@ -188,7 +202,7 @@ def _without(text: str, options: dict[str, int]) -> str:
     return " ".join(kept)
 
 
-def _file_of(project: Project, words: Sequence[str], workdir: str) -> str | None:
+def file_of(project: Project, words: Sequence[str], workdir: str) -> str | None:
     """The application's file that ``python …`` runs."""
     if "-m" in words[:-1]:
         module = words[words.index("-m") + 1]
@@ -276,7 +290,7 @@ def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
         marks = [file for file in project.alembic if file not in line]
         passed = [frame.file for frame in evidence.frames]
         marks.sort(
-            key=lambda file: not any(_script_folder(project, file) in f"{path}/" for path in passed) if passed else 0
+            key=lambda file: not any(_script_folder(project, file) in f"{top}/" for top in passed) if passed else 0
         )
         return list(dict.fromkeys(str(PurePosixPath(file).parent) for file in marks)) or ["."]
     if program_of(line) == "pytest":
@@ -326,6 +340,7 @@ def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command
                 9 + 8 * passed - number,
                 folder,
                 env=env,
+                tier=1,
             )
 
 
@@ -355,4 +370,6 @@ def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:
         for number, line in enumerate(lines):
             step = step_of(line, project, folder if "-m" in line else ".")
             if step:
-                yield Start((step,), f"{file} is run as a program", score - number, folder if "-m" in line else ".")
+                tier = 1 if step[0] == "serve" else 2
+                workdir = folder if "-m" in line else "."
+                yield Start((step,), f"{file} is run as a program", score - number, workdir, tier=tier)

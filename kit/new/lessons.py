@@ -1,5 +1,6 @@
 """What a trial that failed for another reason teaches: the setups that come next. Nothing that the log calls missing or wrong is supplied."""
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -7,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ..incident.deployments import program_of
-from .environment import Variable, database_variables, named, stand_in
+from ..incident.environment import Variable, database_variables, named, stand_in
 from .trial import Search, Setup, Trial
 
 SCRATCH = "KIT_SCRATCH_URL"  # holds the scratch database's URL where the application is to be given another
@@ -25,6 +26,9 @@ _NO_URL = re.compile(r"Could not parse SQLAlchemy URL|Expected string or URL obj
 _NO_CONFIG = re.compile(r"No config file|No 'script_location'|doesn't exist")
 _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:Flask )?application|Could not import '")
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
+_NOT_THERE = re.compile(
+    r"(?:file|directory:?) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|No such file or directory: ['\"]([^'\"\n]+)['\"]"
+)
 _LITERAL = re.compile(r"\b(?:postgres(?:ql)?|mysql)(?:\+(\w+))?://[^\s\"'{}$]+")
 _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(?:py|ini|toml|cfg|ya?ml|json)$")
 
@@ -32,7 +36,7 @@ _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(
 def lessons(work: Search, trial: Trial) -> list[Setup]:
     """Setups that differ from a trial's in what it says was in the way, the likeliest first."""
     setups: list[Setup] = []
-    for learn in (_slow, _variables, _modules, _drivers, _databases, _alembic, _places):
+    for learn in (_slow, _variables, _modules, _drivers, _databases, _alembic, _places, _files):
         setups = setups or list(learn(work, trial))
     if not setups or trial.healthy:
         setups += _states(work, trial)
@@ -53,7 +57,7 @@ def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
     kind, text = setup.start.steps[-1]
     if trial.trace is None or not trial.trace.broke or kind != "serve":
         return
-    alone = re.sub(r" (?:--workers|-w)[ =]\d+", "", text)
+    alone = re.sub(r" (?:--workers[ =]|-w[ =]?)\d+", "", text)
     if alone != text and (work.evidence.workers or 1) == 1:
         because = "workers that cannot start are started for ever; the log counts none"
         yield _started(setup, because, (*setup.start.steps[:-1], (kind, alone)))
@@ -123,8 +127,10 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
         because = f"SQLite is not what the code is for: {text[:80]}"
         yield setup.changed("database", because, database="postgresql", driver=driver)
     migrated = any("upgrade" in line for _, line in setup.start.steps)
-    if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not setup.prepare and not migrated:
-        yield setup.changed("prepare", "the log's database had its tables", prepare=(("upgrade", "head"),))
+    if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not _state_of(setup) and not migrated:
+        yield setup.changed(
+            "prepare", "the log's database had its tables", prepare=(*setup.prepare, ("upgrade", "head"))
+        )
     refused = [attempt["what"] for attempt in trial.trace.refused] if trial.trace is not None else []
     unset = _NO_URL.search(trial.seen.text) and not _NO_URL.search(evidence.text)
     if unset or any(re.search(r"://|:5432|:3306", what) for what in refused):
@@ -135,13 +141,18 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
         yield from _literals(work, setup)
 
 
+def _state_of(setup: Setup) -> tuple[tuple[str, str], ...]:
+    """What brings the database into a state, of a setup's preparations."""
+    return tuple(step for step in setup.prepare if step[0] != "command")
+
+
 def _literals(work: Search, setup: Setup) -> Iterator[Setup]:
     """URLs that are written in the sources: in the copy the scratch database's stands in their place."""
     literals = {}
     for file in work.project.files:
         if _SETTINGS.search(file) and (literal := _LITERAL.search(work.project.text(file))):
             literals[file] = literal[1]
-    if not literals or any(text.startswith("sed ") for _, text in setup.prepare):
+    if not literals or any("{database_url}" in text for _, text in setup.prepare):
         return
     up = "../" * (0 if setup.start.workdir == "." else setup.start.workdir.count("/") + 1)
     pattern = r"""'s#\b(postgres(ql)?|mysql)(\+[a-z0-9]+)?://[^ "'"'"']+#{database_url}#'"""
@@ -190,6 +201,11 @@ def _places(work: Search, trial: Trial) -> Iterator[Setup]:
                 start = replace(setup.start, workdir=folder if folder != "." else setup.start.workdir)
                 env = {**setup.env, "FLASK_APP": target}
                 yield setup.changed("env.FLASK_APP", f"{object_.file}:{object_.line}", env=env, start=start)
+    old = re.match(r"flask --app (\S+) (.*)", setup.start.steps[-1][1])
+    if old and "No such option: --app" in f"{trial.seen.error} {trial.shows}":
+        env = {**setup.env, "FLASK_APP": old[1].strip("'\"")}
+        start = replace(setup.start, steps=(*setup.start.steps[:-1], (setup.start.steps[-1][0], f"flask {old[2]}")))
+        yield setup.changed("env.FLASK_APP", "this Flask has no --app yet", env=env, start=start)
     lost = re.search(r"No such file or directory: '([^'/][^']*)'|can't open file '([\w./-]+\.py)'", trial.seen.error)
     if lost and "No such file" not in log_error:
         name = lost[1] or lost[2]
@@ -198,17 +214,35 @@ def _places(work: Search, trial: Trial) -> Iterator[Setup]:
             yield _started(setup, f"{name} is looked for from there", workdir=folder)
 
 
+def _files(work: Search, trial: Trial) -> Iterator[Setup]:
+    """Files and folders that are in no copy of the sources, as settings, and what a front end's build makes; not where the log misses them."""
+    setup, log_error = trial.setup, work.evidence.error
+    lost = _NOT_THERE.search(trial.seen.error)
+    name = next(filter(None, lost.groups()), "") if lost else ""
+    root = f"{work.project.root}/"
+    if not name or name in log_error or (name.startswith("/") and not name.startswith(root)):
+        return
+    inside = os.path.normpath(name.removeprefix(root))
+    if inside.startswith("..") or work.project.has(inside):
+        return
+    folder = lost[2] or not (re.search(r"(^|/)\.env[\w.]*$", inside) or "." in inside.rpartition("/")[2])
+    if folder or re.search(r"(^|/)\.env[\w.]*$", inside):
+        make = f"mkdir -p {shlex.quote(inside)}" if folder else f"touch {shlex.quote(inside)}"
+        because = f"a trial found no {inside}, which the sources do not come with"
+        yield setup.changed("prepare", because, prepare=(*setup.prepare, ("command", make)))
+
+
 def _states(work: Search, trial: Trial) -> Iterator[Setup]:
     """States of the database that the log's error needs."""
     setup, evidence, revisions = trial.setup, work.evidence, work.project.revisions
     steps = setup.start.steps
-    if setup.prepare or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
+    if _state_of(setup) or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
         return
     unknown = re.search(r"Can't locate revision identified by '([\w.+-]+)'", evidence.text)
     if unknown and unknown[1] not in {revision for revision, _ in revisions.values()}:
         (work.folder / _STATE).write_text(f"UPDATE alembic_version SET version_num = '{unknown[1]}';\n", "utf-8")
         because = f"the log's database is at revision {unknown[1]}, which no file here has"
-        yield setup.changed("prepare", because, prepare=(("upgrade", "head"), ("sql", _STATE)))
+        yield setup.changed("prepare", because, prepare=(*setup.prepare, ("upgrade", "head"), ("sql", _STATE)))
     file = next((frame.file for frame in reversed(evidence.frames) if frame.file in revisions), None)
     if file is None:
         return
@@ -220,6 +254,6 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
         yield _started(setup, "what is there already may be of the application's own start", [server, *others])
     if down and not there:
         with_rows = (("upgrade", down[0]), ("rows", "1"))
-        yield setup.changed("prepare", f"{because}, with a row in each table", prepare=with_rows)
+        yield setup.changed("prepare", f"{because}, with a row in each table", prepare=(*setup.prepare, *with_rows))
     if down:
-        yield setup.changed("prepare", because, prepare=(("upgrade", down[0]),))
+        yield setup.changed("prepare", because, prepare=(*setup.prepare, ("upgrade", down[0])))

@@ -51,9 +51,15 @@ def not_found(
         sentences.append("a MySQL database, which the log names: the kit makes SQLite and PostgreSQL ones")
     if not run or (best is not None and best.shows_incident):
         return sentences
-    if best is not None:
+    if best is not None and best.up and not evidence.expected:
         sentences.append(
-            f"a startup that shows the log's error; the nearest was {best.setup.start}, which shows: {best.shows}"
+            f"anything that fails: {best.setup.start} comes up, and nothing was swallowed as far as the run sees"
+        )
+    elif best is not None:
+        sentences.append(
+            f"a startup that fails of itself, or comes up; the nearest was {best.setup.start}, which shows: {best.shows}"
+            if not evidence.expected
+            else f"a startup that shows the log's error; the nearest was {best.setup.start}, which shows: {best.shows}"
         )
     return sentences + _questions(work, best)[:2]
 
@@ -64,11 +70,18 @@ def _questions(work: Search, best: Trial | None) -> list[str]:
         names = ", ".join(sorted(best.seen.missing_variables - evidence.missing_variables))
         questions.append(f"which value has {names} where it failed? Give it in app.env")
     refused = [attempt["what"] for attempt in best.trace.refused] if best is not None and best.trace is not None else []
-    if refused:
+    databases = [what for what in refused if re.search(r"sql|:5432\b|:3306\b", what)]
+    if databases:
         questions.append(
-            f"which variable names {refused[0]}? The kit gives it only its own database: name the variable in database_env or app.env"
+            f"which variable names {databases[0]}? The kit gives it only its own database: name the variable in database_env or app.env"
         )
-    if not evidence.programs or best is None or best.level == 0:
+    elif refused and not best.up:
+        questions.append(
+            f"can it start without {refused[0]}? A reproduction reaches its scratch database and nothing else: give what switches that off in "
+            "app.env, or a step under prepare"
+        )
+    started = best is not None and best.up and not evidence.expected
+    if not started and (not evidence.programs or best is None or best.level == 0):
         questions.append(
             "which command was run, and in which folder? Give it as it was typed, as in --startup 'command: python -m app.main'"
         )

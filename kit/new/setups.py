@@ -1,17 +1,19 @@
 """The setups that are tried first: each startup with its environment and database, as log, deployment and sources have them."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
 from ..base.errors import IncidentError
 from ..base.redact import shows_secret
 from ..base.scan import kinds_in
-from ..incident.deployments import commands_of
+from ..incident.deployments import words_of
+from ..incident.environment import database_variables, deployed, named, named_in, parts_of, stand_ins, variables_of
 from ..incident.interpreters import Interpreter
+from ..incident.starts import commands_of
 from ..triage.evidence import Evidence
-from .candidates import Start, candidates_of, step_of
-from .environment import database_variables, deployed, named, parts_of, stand_ins, variables_of
+from .candidates import Start, candidates_of, file_of, step_of
 from .lessons import SCRATCH
 from .trial import Search, Setup
 
@@ -37,7 +39,8 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
     """
     commands = commands_of(work.project)
     work.variables = variables_of(work.project)
-    missing = frozenset(named(work.evidence.missing_variables, work.variables))
+    lacking = named(work.evidence.missing_variables, work.variables)
+    missing = frozenset(lacking | named_in(work.evidence.error, work.variables))
     work.evidence = replace(work.evidence, missing_variables=missing)
     work.starts = candidates_of(work.project, work.evidence, commands)
     work.starts = [start for start in work.starts if not any(_secret(text) for _, text in start.steps)]
@@ -107,7 +110,20 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
         database, database_env, driver = "postgresql", SCRATCH, None
     known |= {f"env.{name}": because for name, (_, because) in env.items()}
     values = {name: value for name, (value, _) in env.items()}
-    return Setup(start, start.path, values, database, driver, database_env, score=start.score, known=known)
+    prepare = _listens(work, start)
+    known |= {"prepare": "in the copy the port is the one that the kit gives"} if prepare else {}
+    return Setup(start, start.path, values, database, driver, database_env, prepare, score=start.score, known=known)
+
+
+def _listens(work: Search, start: Start) -> tuple[tuple[str, str], ...]:
+    """What puts the kit's port in place of one that a program's source holds."""
+    kind, text = start.steps[-1]
+    file = file_of(work.project, words_of(text), start.workdir) if kind == "serve" and "{port}" not in text else None
+    if file is None or "PORT" in text or not re.search(r"\bport\s*=\s*\d{2,5}\b", work.project.text(file)):
+        return ()
+    up = "../" * (0 if start.workdir == "." else start.workdir.count("/") + 1)
+    pattern = r"""'s/\bport\s*=\s*[0-9]{2,5}\b/port=int(__import__("os").environ["PORT"])/'"""
+    return (("command", f"sed -i -E {pattern} {shlex.quote(up + file)}"),)
 
 
 def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[str, str | None, dict[str, str]]:

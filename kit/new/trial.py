@@ -12,6 +12,7 @@ from pathlib import Path
 from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
 from ..diagnose.answer import reproduce
+from ..incident.environment import Variable, named_in
 from ..incident.model import Incident
 from ..incident.project import Project
 from ..trace.expected import shows_incident
@@ -20,14 +21,14 @@ from ..trace.values import Error
 from ..triage.evidence import Evidence, common, evidence_of
 from ..triage.logs import read_log
 from .candidates import Start
-from .environment import Variable
+from .unlogged import SHOWN, decided, nearness, of_the_surroundings, order, worth_trying
 
 MOST_TRIALS = 24
 MOST_SECONDS = 170.0
 _SECONDS = 25.0  # of one step at first; a step that is only slow gets longer once
 _NEARLY = 4  # more trials, where one shows the error, but at other lines
 _BETTER = 5  # points of a candidate's score
-_LINES = 3  # levels of what a trial shows: the log's error at the log's lines,
+_LINES = SHOWN  # levels of what a trial shows: the log's error at the log's lines,
 _ERROR = 2  # the log's error elsewhere,
 _KIND = 1  # an error of its type at its lines
 
@@ -100,6 +101,12 @@ class Trial:
         return self.level >= _ERROR and self.broke is None
 
     @property
+    def up(self) -> bool:
+        """Did it start as a whole, a server too?"""
+        served = self.setup.start.steps[-1][0] == "serve" or self.setup.start.tier == 0
+        return self.healthy and served and self.level == 0
+
+    @property
     def healthy(self) -> bool:
         return self.trace is not None and self.trace.whole and not self.trace.swallowed and not self.trace.broke
 
@@ -152,13 +159,18 @@ def search(
     :returns: the trial that shows it, or the nearest; None where nothing could be run
     """
     began, seen = time.monotonic(), set()
-    waiting = sorted(setups, key=lambda setup: -setup.score)
+    by_log = bool(work.evidence.expected)
+    ordered = (lambda setup: -setup.score) if by_log else order
+    if not by_log:
+        tiers = [setup.start.tier for setup in setups]
+        setups = [setup for setup in setups if worth_trying(setup.start.tier, tiers)]
+    waiting = sorted(setups, key=ordered)
     running: dict[Future, Setup] = {}
     begun = since = 0
     with pool_of(None) as pool:
         while True:
             late = begun >= MOST_TRIALS or time.monotonic() - began > MOST_SECONDS
-            best = best_of(work.trials)
+            best = best_of(work.trials, by_log)
             if best is not None and best.level >= _LINES:
                 # What explains the log clearly better goes on, where a trial said what it lacks.
                 waiting = [
@@ -166,6 +178,11 @@ def search(
                     for queued in waiting
                     if queued.score > best.setup.score + _BETTER and begun < since + _NEARLY
                 ]
+            if not by_log:
+                # A surer start is waited for before another is tried.
+                under_way = min((setup.start.tier for setup in running.values()), default=9)
+                waiting = [setup for setup in waiting if not decided(work.trials, setup.start.tier)]
+                late = late or bool(waiting and running and waiting[0].start.tier > under_way)
             enough = best is not None and best.level == _ERROR and begun >= since + _NEARLY
             while waiting and not late and not enough and len(running) < min(2, cores()):
                 setup = waiting.pop(0)
@@ -185,13 +202,17 @@ def search(
                 work.trials.append(trial)
                 progress(f"shows: {trial.shows}")
                 since = begun if trial.level >= _ERROR and not enough else since
-                waiting = sorted([*waiting, *lessons(work, trial)], key=lambda queued: -queued.score)
-    return best_of(work.trials)
+                waiting = sorted([*waiting, *lessons(work, trial)], key=ordered)
+    return best_of(work.trials, by_log)
 
 
-def best_of(trials: Sequence[Trial]) -> Trial | None:
+def best_of(trials: Sequence[Trial], by_log: bool = True) -> Trial | None:
     """The trial that comes nearest to the log; of equals the one whose startup explains it best."""
-    return max(trials, key=lambda trial: (trial.level, trial.broke is None, trial.setup.score), default=None)
+
+    def near(trial: Trial) -> tuple:
+        return trial.level, trial.broke is None if by_log else nearness(trial), trial.setup.score
+
+    return max(trials, key=near, default=None)
 
 
 def _run(work: Search, setup: Setup) -> Trial:
@@ -205,6 +226,8 @@ def _run(work: Search, setup: Setup) -> Trial:
         seen = evidence_of(read_log(message), message, work.project)
         return Trial(setup, None, 0, message[:300], seen, time.monotonic() - began, message)
     seen = _seen(work.project, trace)
+    read = named_in(f"{seen.error} {seen.text}", work.variables)
+    seen = replace(seen, missing_variables=seen.missing_variables | read)
     level, expected = _level(work, incident, trace, seen)
     if level >= _ERROR and work.evidence.expected:
         shows = "the log's error" + (", at the log's lines" if level == _LINES and work.evidence.frames else "")
@@ -241,7 +264,8 @@ def _seen(project: Project, trace: Trace) -> Evidence:
         return seen
     # Its whole text, where what was printed is its first line, or of another error.
     text = str(error)
-    of_error = evidence_of(read_log(""), f"{error.type}: {error.text}\n", project)
+    causes = "".join(f"{cause}\n" for _, _, cause in error.links)
+    of_error = evidence_of(read_log(""), f"{causes}{error.type}: {error.text}\n", project)
     return replace(
         seen,
         error=text,
@@ -260,6 +284,8 @@ def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tu
         failed = any(step.ok is False for step in trace.steps)
         through = seen.frames or any(frame.application for error in trace.errors for frame in error.frames)
         of_setup = seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
+        causes = [kind for step in trace.steps if step.exception for _, kind, _ in step.exception.links]
+        of_setup = of_setup or of_the_surroundings(seen, causes)
         if failed and of_setup and not trace.conflicts:
             return 0, None  # of how it was started, as far as anybody can tell
         return (_LINES if shown else 0), None

@@ -246,4 +246,5 @@ def _last_error(output: str) -> str:
             inside = False
             # A server that gives up because its worker did says nothing of why.
             raised = raised if exception[1].endswith("HaltServer") and raised else line.strip()
-    return raised or (lines[-1].strip() if lines else "it printed nothing")
+    telling = next((line for line in reversed(lines) if re.search(r"\w{2}", line)), "it printed nothing")
+    return raised or telling.strip(" │|")

@@ -22,19 +22,24 @@ def new_report(written: Written) -> dict[str, Any]:
 
 
 def new_lines(written: Written) -> list[str]:
-    """The same as lines of text, and what to do next."""
+    """The same in words, and what to do next."""
     lines = [f"{_shown(written.file)}: written from {written.root}"]
     lines += [f"  {key}: {value}" + (f"  ({why})" if why else "") for key, value, why in written.because]
     lines += [f"  trial {n}: {trial.setup.start}: {trial.shows}" for n, trial in enumerate(written.tried, 1)]
     if written.reproduced:
         lines.append(f"reproduced: {written.best.shows if written.best else ''}")
     elif written.reproduced is None:
-        lines.append("nothing was run: the file is only a proposal from reading; --run tries it")
+        lines.append("nothing was run: the file is a proposal from reading alone; --run tries it")
+    elif written.expected:
+        lines.append("not reproduced: no trial shows the log's error")
+    elif written.best is not None and written.best.up:
+        lines.append(f"not reproduced: it starts, {written.best.shows}")
     else:
-        lines.append(
-            "not reproduced: no trial shows " + ("the log's error" if written.expected else "that anything fails")
-        )
-    lines += [f"  {sentence}" for sentence in written.not_found]
+        lines.append("not reproduced: no trial shows a failure of the application's own")
+    lines += [
+        f"  not found: {sentence}" if number == 0 else f"  {sentence}"
+        for number, sentence in enumerate(written.not_found)
+    ]
     shown, python = shlex.quote(_shown(written.file.parent)), _started_by()
     lines += ["next:", f"  {python} -m kit postmortem {shown}     its page"]
     lines += [f"  {python} -m kit reproduce {shown}      once more, step by step"]
@@ -42,12 +47,12 @@ def new_lines(written: Written) -> list[str]:
 
 
 def _shown(path: Path) -> str:
-    """A path as a user would type it here: relative, or absolute if that is shorter."""
+    """A path as somebody would type it here: relative, but from the root where that is nearer."""
     relative = os.path.relpath(path)
     return relative if not relative.startswith(os.path.join("..", "..", "")) else str(path)
 
 
 def _started_by() -> str:
-    """The path that starts this interpreter from the current folder; relative if the interpreter lies below the folder."""
+    """This interpreter as a shell in the current folder starts it: by a relative path where it lies below that."""
     python, here = Path(sys.executable), Path.cwd()
     return shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python))

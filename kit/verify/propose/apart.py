@@ -62,8 +62,8 @@ def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[st
     for other, source in broken.sources.items():
         if other.endswith(".py") and other != file:
             new = source
-            for bound_name in sorted(bound):
-                new = edits_of_imports.import_from(new, here, bound_name, name) or new
+            for moved_name in sorted(bound):
+                new = edits_of_imports.import_from(new, here, moved_name, name) or new
             if new != source:
                 changed[other] = new
     return module_file, changed
@@ -76,7 +76,7 @@ def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]
     for statement in module.statements:
         for node in statement.nodes if statement.is_import and statement.binds & uses else ():
             asked = getattr(node, "module", None) or node.names[0].name
-            source = next((f for f in broken.sources if f.endswith(".py") and broken.module_of(f) == asked), None)
+            source = broken.file_of(asked)
             if source is not None and not getattr(node, "level", 0) and statement.binds & _bases(moving):
                 folder = posixpath.dirname(source)
     table = re.sub(r"\W", "_", broken.pair[1].table.rpartition(".")[2]) if broken.pair is not None else "definitions"
@@ -144,7 +144,7 @@ def _absolute(node: cst.SimpleStatementLine, here: str) -> str:
 def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], new_module: str) -> str:
     """The file without what moved: it imports it, in the place of the first, and asks no more for what only that used."""
     gone = {statement.number for statement in moving}
-    left = [kept_statement for kept_statement in module.statements if kept_statement.number not in gone]
+    left = [statement for statement in module.statements if statement.number not in gone]
     used = {name for statement in left if not statement.is_import for name in statement.uses}
     exported = {name for statement in left for name in ("__all__",) if name in statement.binds}
     bound = sorted({name for statement in moving for name in statement.binds})

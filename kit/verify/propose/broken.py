@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from ...diagnose.case import Fault
 from ...diagnose.pair import Finding
@@ -76,12 +77,30 @@ class Broken:
             return self.conflict.first, self.conflict.second
         return self.fault.pair if self.fault is not None else None
 
+    @cached_property
+    def _modules(self) -> dict[str, str]:
+        """Every Python source to its module's name: that under which it ran, else that which its path gives it."""
+        ran: dict[str, str] = {}
+        for import_ in self.trace.imports:
+            if import_.application and import_.file:
+                ran.setdefault(import_.file, import_.module)
+        files = [*ran, *(file for file in self.sources if file.endswith(".py"))]
+        named = ((file, module_name(file, self.incident.app.path)) for file in dict.fromkeys(files))
+        return {
+            file: ran_as if (ran_as := ran.get(file, "__")) and not ran_as.startswith("__") else name
+            for file, name in named
+        }
+
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        return {module: file for file, module in self._modules.items() if file in self.sources}
+
     def module_of(self, file: str) -> str:
-        ran = next(
-            (import_.module for import_ in self.trace.imports if import_.application and import_.file == file), None
-        )
-        named = module_name(file, self.incident.app.path)
-        return ran if ran and not ran.startswith("__") else named
+        return self._modules.get(file) or module_name(file, self.incident.app.path)
+
+    def file_of(self, module: str | None) -> str | None:
+        """The source that is a module; None where the application has none."""
+        return self._files.get(module or "")
 
     def sites(self, *roles: str):
         return [place for place in (self.fault.places if self.fault else ()) if not roles or place.role in roles]

@@ -5,7 +5,10 @@ revision that a database may have run is edited.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+
+import libcst as cst
 
 from . import apart, definitions, executed_again, functions, imports, metadata, migrations, processes, routes, settings
 from .broken import Broken, Candidate
@@ -59,6 +62,7 @@ BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
 
 # Where nothing safe can be written, and why.
 UNSAFE = {
+    "importlib-reload": "what executes the models again and again keeps their base: it has to leave the models out, or be started anew",
     "migration-fails-on-data": "a revision that a database may have run is not edited: decide what the rows that are there get",
     "created-by-two-revisions": "a revision that a database may have run is not edited: decide which of the two creates it",
     "created-outside-migrations": "whether the database or the revision is right only you can decide",
@@ -75,10 +79,22 @@ UNSAFE = {
 def candidates_for(broken: Broken) -> list[Candidate]:
     """Every candidate for the mechanism of a broken build, the likeliest first; and for routes that are declared and not mounted."""
     functions_ = BY_MECHANISM.get(broken.finding.mechanism, ())
-    candidates = [candidate for function in functions_ if _applies(function, broken) for candidate in function(broken)]
     if broken.failing and broken.finding.mechanism in ("none", "undecided"):
-        candidates += routes.mount_router(broken)
+        functions_ += (routes.mount_router,)
+    candidates = [candidate for function in functions_ for candidate in _written(function, broken)]
     return _named_apart([candidate for candidate in map(_tidy, candidates) if candidate.changes_something])
+
+
+def _written(function: Writer, broken: Broken) -> list[Candidate]:
+    """What a writer gives; where it comes to a source that LibCST does not read, what it gave until then."""
+    written: list[Candidate] = []
+    on_pair = function in _ON_A_PAIR or function in _ON_EITHER
+    known = broken.pair is not None and on_pair or broken.fault is not None and function not in _ON_A_PAIR
+    if not known and function is not routes.mount_router:
+        return written
+    with suppress(ValueError, cst.ParserSyntaxError, cst.CSTValidationError, RecursionError):
+        written.extend(candidate for candidate in function(broken))
+    return written
 
 
 def _tidy(candidate: Candidate) -> Candidate:
@@ -91,7 +107,7 @@ def _named_apart(candidates: list[Candidate]) -> list[Candidate]:
     """Each change once, and each under a name of its own."""
     kept: dict[str, Candidate] = {}
     for candidate in candidates:
-        if any(replace(candidate, name=earlier.name, says=earlier.says) == earlier for earlier in kept.values()):
+        if any(replace(candidate, name=other.name, says=other.says) == other for other in kept.values()):
             continue
         name, number = candidate.name, 2
         while name in kept:
@@ -116,7 +132,4 @@ _ON_A_PAIR = {
     imports.first_import_succeeds,
     metadata.reflect_apart,
 }
-
-
-def _applies(function: Writer, broken: Broken) -> bool:
-    return broken.pair is not None if function in _ON_A_PAIR else broken.fault is not None or broken.pair is not None
+_ON_EITHER = {executed_again.one_spelling, executed_again.main_as_object, executed_again.main_by_name}

@@ -138,10 +138,10 @@ def _table_and_class(broken: Broken, text: str, kept: Registration, dropped: Reg
             return None
         gone += [here.binding(class_), call]
         names.append(class_)
-    if any(removed is None for removed in gone):
+    if any(statement is None for statement in gone):
         return None
     statement = f"from {module} import {', '.join(sorted(names))}"
-    left = edits_of_classes.without_statements(text, [removed.number for removed in gone])
+    left = edits_of_classes.without_statements(text, [statement.number for statement in gone])
     new_text = left and edits.add_import(
         left, statement, after=lambda asked: asked.split(".")[0] == module.split(".")[0]
     )
@@ -218,7 +218,7 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
     """A library's model and the application's own one for the same table: where the library's is named, name the own one."""
     first, second = broken.pair
     pair = [(a, b) for a, b in ((first, second), (second, first)) if is_library(a.frame) and not is_library(b.frame)]
-    if not pair or not all(registration.class_ for registration in pair[0]):
+    if not pair or not all(definition.class_ for definition in pair[0]):
         return
     library, ours = pair[0]
     old = f"{library.frame.module}.{_name(library)}"
@@ -255,7 +255,15 @@ def rename_reserved(broken: Broken) -> Iterator[Candidate]:
         new = text and edits.rename_attribute(text, place.line, "metadata", "metadata_")
         if new:
             says = f"Call the attribute metadata_ in {place.file}:{place.line}, with the column's name kept: metadata is SQLAlchemy's own."
-            yield Candidate("rename-reserved", says, {place.file: new})
+            edited = {**broken.sources, place.file: new}
+            class_ = edits_of_classes.class_at(text, place.line)
+            along = {
+                file: changed
+                for file, source in edited.items()
+                if class_ and file.endswith(".py")
+                if (changed := edits_of_classes.rename_keyword(source, class_, "metadata", "metadata_")) is not None
+            }
+            yield Candidate("rename-reserved", says, {place.file: new, **along})
 
 
 def module_path(broken: Broken) -> Iterator[Candidate]:

@@ -51,6 +51,8 @@ def _renamed(name: str, old: str, new: str) -> str | None:
 
 def rename_module(text: str, old: str, new: str) -> str | None:
     """Ask for modules below ``old`` as ``new``: in import statements, where their names are used, and in texts that name them."""
+    if old.rpartition(".")[2] not in text:
+        return None  # parsing every source of a large application takes minutes
     return changed(text, _RenameModule(old, new))
 
 
@@ -309,6 +311,8 @@ def wrap_url(text: str, line: int, old: str, new: str) -> str | None:
 
 def replace_prefix(text: str, old: str, new: str) -> str | None:
     """In every string that begins with ``old``, begin with ``new``; what only looks for it (``startswith``, ``replace``) stays."""
+    if old not in text:
+        return None
 
     class Begin(cst.CSTTransformer):
         asked = 0
@@ -350,9 +354,9 @@ def swap_statements(text: str, first: int, second: int) -> str | None:
                 return at
         return None
 
-    place, other = number(first), number(second)
-    if place is None or other is None or place >= other:
+    earlier, later = number(first), number(second)
+    if earlier is None or later is None or earlier >= later:
         return None
-    moved = body.pop(other)
-    body.insert(place, moved)
+    moved = body.pop(later)
+    body.insert(earlier, moved)
     return wrapper.module.with_changes(body=body).code

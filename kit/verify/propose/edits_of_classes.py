@@ -160,8 +160,8 @@ def without_unused_imports(text: str, before: str) -> str:
     """Without the names of imports that ``before`` used and nothing uses any more."""
     module, old = Module(text), Module(before)
 
-    def used(source: Module) -> set[str]:
-        return {name for statement in source.statements if not statement.is_import for name in statement.uses}
+    def used(module_: Module) -> set[str]:
+        return {name for statement in module_.statements if not statement.is_import for name in statement.uses}
 
     gone = used(old) - used(module)
     body = []
@@ -284,12 +284,14 @@ def after_class(text: str, line: int, statement: str) -> str | None:
 
 def without_line(text: str, statement: str) -> str | None:
     """Without the top-level statement of this text."""
-    numbers = [line.number for line in Module(text).statements if line.code.strip() == statement]
+    numbers = [statement_.number for statement_ in Module(text).statements if statement_.code.strip() == statement]
     return without_statements(text, numbers) if numbers else None
 
 
 def relate_to(text: str, old: str, new: str) -> str | None:
     """Where ``relationship("Old", …)`` or an annotation names a class by a text, name another."""
+    if old not in text:
+        return None
 
     class Relate(cst.CSTTransformer):
         inside = 0
@@ -330,7 +332,7 @@ def own_registry(text: str, base: str) -> str | None:
             if (
                 updated.name.value != base
                 or not made
-                or any(keyword.keyword and keyword.keyword.value == "registry" for keyword in updated.keywords)
+                or any(keyword_.keyword and keyword_.keyword.value == "registry" for keyword_ in updated.keywords)
             ):
                 return updated
             value = made[0].body[0].value
@@ -346,3 +348,29 @@ def own_registry(text: str, base: str) -> str | None:
     new = changed(text, Own())
     new = new and with_name_of(new, "sqlalchemy.orm", "registry")
     return new and without_unused_imports(new, text)
+
+
+def class_at(text: str, line: int) -> str | None:
+    """The name of the innermost class that a line stands in."""
+    holders = [
+        n for n in ast.walk(parsed(text)) if isinstance(n, ast.ClassDef) and n.lineno <= line <= (n.end_lineno or 0)
+    ]
+    return max(holders, key=lambda node: node.lineno).name if holders else None
+
+
+def rename_keyword(text: str, called: str, old: str, new: str) -> str | None:
+    """Where ``called(…, old=…)`` is written, write ``new=``."""
+    if called not in text or old not in text:
+        return None
+
+    class Rename(cst.CSTTransformer):
+        def leave_Call(self, original, updated):
+            if dotted(original.func).rpartition(".")[2] != called:
+                return updated
+            args = [
+                arg.with_changes(keyword=cst.Name(new)) if arg.keyword and arg.keyword.value == old else arg
+                for arg in updated.args
+            ]
+            return updated.with_changes(args=args)
+
+    return changed(text, Rename())

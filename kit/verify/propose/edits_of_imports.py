@@ -93,6 +93,8 @@ def move_import_to_end(text: str, line: int) -> str | None:
 
 def import_from(text: str, module: str, name: str, new: str) -> str | None:
     """Where ``name`` is imported from ``module``, import it from the module ``new``."""
+    if name not in text or module not in text:
+        return None
 
     class From(cst.CSTTransformer):
         def leave_SimpleStatementLine(self, original, updated):

@@ -66,9 +66,9 @@ def _loaders(tree: ast.Module) -> Iterator[_Loader]:
                 made = node
             elif isinstance(node, ast.Expr) and "exec_module" in called and made is not None:
                 call = next(
-                    inner
-                    for inner in ast.walk(spec)
-                    if isinstance(inner, ast.Call) and "spec_from" in ast.unparse(inner.func)
+                    part
+                    for part in ast.walk(spec)
+                    if isinstance(part, ast.Call) and "spec_from" in ast.unparse(part.func)
                 )
                 if len(call.args) < 2 or not isinstance(made.targets[0], ast.Name):
                     return

@@ -34,20 +34,20 @@ def one_spelling(broken: Broken) -> Iterator[Candidate]:
 def _two_names(broken: Broken) -> tuple[str, str] | None:
     """What the two module names of a file begin with: of the definitions, else of the first file that ran under two."""
     if broken.pair is not None:
-        pairs = [tuple(registration.frame.module or "" for registration in broken.pair)]
+        pairs = [tuple(definition.frame.module or "" for definition in broken.pair)]
     else:
         ran: dict[tuple, str] = {}
         bodies = [body for body in broken.trace.imports if body.application and body.real and body.how == "import"]
         pairs = [(ran.setdefault((body.process, body.real), body.module), body.module) for body in bodies]
-    for first, other in pairs:
-        if first != other and not first.startswith("__") and not other.startswith("__"):
-            return _prefixes(first, other)
+    for name, other in pairs:
+        if name != other and not name.startswith("__") and not other.startswith("__"):
+            return _prefixes(name, other)
     return None
 
 
-def _prefixes(first: str, other: str) -> tuple[str, str] | None:
+def _prefixes(name: str, other: str) -> tuple[str, str] | None:
     """What two names of one module begin with, without the parts at their ends that are the same; but each with one of those."""
-    a, b = first.split("."), other.split(".")
+    a, b = name.split("."), other.split(".")
     alike = 0
     while alike < min(len(a), len(b)) and a[-1 - alike] == b[-1 - alike]:
         alike += 1
@@ -77,7 +77,7 @@ def main_as_object(broken: Broken) -> Iterator[Candidate]:
 def _program(broken: Broken) -> tuple[str, str]:
     """The file that runs as the program, and the name by which it is imported again; "" where they are not known."""
     if broken.pair is not None:
-        both = [(registration.site.file, registration.frame.module or "") for registration in broken.pair]
+        both = [(definition.site.file, definition.frame.module or "") for definition in broken.pair]
     else:
         both = [(place.file, place.module or "") for place in broken.sites("first", "second")]
     main = next((file for file, module in both if module.startswith("__")), "")
@@ -129,8 +129,7 @@ def by_name(broken: Broken) -> Iterator[Candidate]:
     """A file that is loaded by its path: import it by its name, so that ``sys.modules`` has it for all who ask."""
     first, second = broken.pair
     module = next(
-        (registration.frame.module for registration in (first, second) if "." in (registration.frame.module or "")),
-        None,
+        (definition.frame.module for definition in (first, second) if "." in (definition.frame.module or "")), None
     )
     package = (module or "").rpartition(".")[0]
     for frame in reversed(second.chain):
@@ -144,7 +143,7 @@ def by_name(broken: Broken) -> Iterator[Candidate]:
 
 def package_of_tests(broken: Broken) -> Iterator[Candidate]:
     """A folder above a package that is none itself: with an ``__init__.py`` a test runner finds the names that the application uses."""
-    longer, shorter = sorted((registration.frame.module or "" for registration in broken.pair), key=len, reverse=True)
+    longer, shorter = sorted((definition.frame.module or "" for definition in broken.pair), key=len, reverse=True)
     file = broken.pair[0].site.file
     if not longer.endswith("." + shorter):
         return

@@ -33,9 +33,7 @@ def _declared_too(broken: Broken, imported: tuple[str, str] | None) -> Iterator[
         (n.module for n in parsed(text).body if isinstance(n, ast.ImportFrom) and base in {a.name for a in n.names}),
         None,
     )
-    owner = (
-        next((f for f in broken.sources if f.endswith(".py") and broken.module_of(f) == home), None) if home else None
-    )
+    owner = broken.file_of(home)
     changed: dict[str, str | None] = {}
     for place in broken.sites("made by a migration, in no model") if owner else ():
         table = re.sub(r"\W", "_", place.name or "table")
@@ -161,9 +159,7 @@ def unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
         if asked is None or len(asked[1]) != 1:
             continue
         module, (name,) = asked
-        owner = next(
-            (file for file in broken.sources if file.endswith(".py") and broken.module_of(file) == module), None
-        )
+        owner = broken.file_of(module)
         made = owner and _simple_binding(broken.sources[owner], name)
         if made:
             yield from _own_module(broken, owner, module, name, made)
@@ -241,7 +237,7 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
     folder = posixpath.dirname(owner)
     called = made.statement.rstrip().endswith(")") and "(" in made.statement.partition("=")[2].lstrip(" (")
     names = ("extensions" if called else name.lower(), f"{name.lower()}_only")
-    file = next((f for name in names if (f := posixpath.join(folder, f"{name}.py")) not in broken.sources), None)
+    file = next((f for stem in names if (f := posixpath.join(folder, f"{stem}.py")) not in broken.sources), None)
     if file is None:
         return
     package = module if posixpath.basename(owner) == "__init__.py" else module.rpartition(".")[0]
@@ -251,7 +247,7 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
     asked, text = f"from {new_module} import {name}", broken.sources[owner]
     left = edits.replace_statement(text, made.line, made.later or asked)
     if left is not None and made.later is not None:
-        left = edits.add_import(left, asked, after=lambda path: path.split(".")[0] == new_module.split(".")[0])
+        left = edits.add_import(left, asked, after=lambda module_: module_.split(".")[0] == new_module.split(".")[0])
     if left is None:
         return
     changed[owner] = edits_of_classes.without_unused_imports(left, text)
@@ -294,16 +290,14 @@ def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
 
 def _called_now(broken: Broken, module: str, name: str) -> list[str]:
     """The one function or class of a module that nothing asks for and that shares a word with a name; empty where several do."""
-    file = next((file for file in broken.sources if file.endswith(".py") and broken.module_of(file) == module), None)
+    file = broken.file_of(module)
     defined = [
         n.name for n in parsed(broken.sources.get(file or "", "")).body if isinstance(n, ast.FunctionDef | ast.ClassDef)
     ]
     asked = " ".join(text for other, text in broken.sources.items() if other != file)
     words = {word for word in name.lower().split("_") if len(word) > 2}
     likely = [
-        other_name
-        for other_name in defined
-        if words & set(other_name.lower().split("_")) and not re.search(rf"\b{other_name}\b", asked)
+        there for there in defined if words & set(there.lower().split("_")) and not re.search(rf"\b{there}\b", asked)
     ]
     return likely if len(likely) == 1 else []
 

@@ -57,9 +57,7 @@ def _one_base(broken: Broken, env: str, handed: str, site: Frame, base: str) -> 
     place = next(
         (statement for statement in Module(text).statements if statement.first <= site.line <= statement.last), None
     )
-    of_application = source is not None and any(
-        broken.module_of(file) == source for file in broken.sources if file.endswith(".py")
-    )
+    of_application = broken.file_of(source) is not None
     simple = place is not None and place.movable and base in place.binds and not (place.uses & {"__tablename__"})
     if (
         not of_application

@@ -18,6 +18,25 @@ _EMPTY = re.compile(r"def upgrade\(\)[^:]*:\s*(?:\"\"\".*?\"\"\"\s*)?(?:#[^\n]*\
 _DROPS = re.compile(r"\bop\.drop_(?:table|column)\(|\.drop_column\(")
 _DROPPED = re.compile(r"\bop\.drop_table\(\s*['\"](\w+)")
 
+_TEMPLATE = '''"""${message}"""
+
+import sqlalchemy as sa
+from alembic import op
+${imports if imports else ""}
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = ${repr(branch_labels)}
+depends_on = ${repr(depends_on)}
+
+
+def upgrade():
+    ${upgrades if upgrades else "pass"}
+
+
+def downgrade():
+    ${downgrades if downgrades else "pass"}
+'''
+
 
 def missing_revision(incident: Incident, broken: Broken, patches: Sequence[str], write: Writer) -> Candidate | None:
     """A new revision by ``alembic revision --autogenerate``; None where Alembic writes none, or one that would drop what is there.
@@ -34,7 +53,7 @@ def missing_revision(incident: Incident, broken: Broken, patches: Sequence[str],
         files = [
             file
             for file, source in broken.sources.items()
-            if dropped & {name for tables in _TABLES.findall(source) for name in tables} and "versions" not in file
+            if dropped & {name for pair in _TABLES.findall(source) for name in pair} and "versions" not in file
         ]
         changed = imported_in_env(broken, files)
         if changed is None:
@@ -50,23 +69,44 @@ def missing_revision(incident: Incident, broken: Broken, patches: Sequence[str],
     return Candidate("write-missing-revision", says, {**edits, name: text})
 
 
+def restored_revision(incident: Incident, broken: Broken) -> Candidate | None:
+    """The revision that the database is at and nobody has, as Alembic writes it from the models; None where it writes none."""
+    text = broken.fault.error.text if broken.fault is not None and broken.fault.error is not None else ""
+    match = re.search(r"identified by ['\"](\w+)['\"]", text)
+    name, written = _written(incident, [], "--rev-id", match[1]) if match else ("", "")
+    if not written or _EMPTY.search(written) or _DROPS.search(_upgrade(written)):
+        return None
+    says = (
+        f"Write the revision {match[1]} anew, as Alembic makes it from the models: the database says that it has run it. "
+        "Whether it did just this is for who wrote it to say; nothing is run again on that database."
+    )
+    return Candidate(f"restore-{match[1]}", says, {name: written})
+
+
 def _upgrade(text: str) -> str:
     return text.partition("def upgrade")[2].partition("def downgrade")[0]
 
 
-def _written(incident: Incident, patches: Sequence[str]) -> tuple[str, str]:
+def _written(incident: Incident, patches: Sequence[str], *more: str) -> tuple[str, str]:
     """Path and text of the revision that Alembic writes for a build; "" twice where it writes none."""
     with workspace(incident, [Path(patch) for patch in patches]) as space:
         config = find_config(incident, space)
         if config is None:
             return "", ""
         before = set(space.root.rglob("versions/*.py"))
+        for env in space.root.rglob("env.py"):
+            template = env.with_name("script.py.mako")
+            if (env.parent / "versions").is_dir() and not template.exists():
+                template.write_text(_TEMPLATE, "utf-8")  # in the copy alone: nobody writes revisions here by Alembic
         alembic = [space.python, "-m", "alembic", "-c", config]
         upgraded = run([*alembic, "upgrade", "head"], space, incident.limits, "upgrade")
         if not upgraded.ok:
             return "", ""
         written = run(
-            [*alembic, "revision", "--autogenerate", "-m", "what the models name"], space, incident.limits, "write"
+            [*alembic, "revision", "--autogenerate", "-m", "what the models name", *more],
+            space,
+            incident.limits,
+            "write",
         )
         new = set(space.root.rglob("versions/*.py")) - before
         if not written.ok or len(new) != 1:

@@ -24,7 +24,7 @@ from ..verification import Attempt, FixResult, attempt, judge_fix
 from .broken import Broken, Candidate
 from .candidates import UNSAFE, candidates_for
 from .maskers import maskers
-from .revision import missing_revision
+from .revision import missing_revision, restored_revision
 
 MOST_STARTUPS = 12
 _MOST_STEPS = 4  # errors behind one another that one proposal mends
@@ -103,12 +103,12 @@ def propose(
             return Proposals(
                 decision.finding.mechanism, False, (), 2, "it does not reproduce, so nothing shows what would cure it"
             )
-        search = _Search(asked, control, sources, Path(folder), pool, progress, verified)
+        search = _Search(incident, asked, control, sources, Path(folder), pool, progress, verified)
         broken = _broken(incident, decision, looked, sources, control)
         search.run(broken)
         hidden = search.of_maskers(broken) if show_maskers else ()
     mechanism = decision.finding.mechanism
-    order = sorted(search.tried, key=_rank)
+    order = sorted(search.tried, key=lambda proposal: (*_rank(proposal), search.order.index(proposal.name)))
     return Proposals(mechanism, True, tuple(order), search.startups, _note(mechanism, search, order), hidden)
 
 
@@ -124,38 +124,52 @@ def _note(mechanism: str, search: "_Search", tried: list[Proposal]) -> str:
         return UNSAFE.get(mechanism, f"for {mechanism} the kit knows no change that it could make safely here")
     if search.startups >= MOST_STARTUPS:
         return f"the search ended at {MOST_STARTUPS} startups"
-    return "none of the changes that were tried holds"
+    reason = UNSAFE.get(mechanism)
+    return "none of the changes that were tried holds" + (f"; {reason}" if reason else "")
 
 
 class _Search:
     """One search: which candidates were tried, and what each showed."""
 
     def __init__(
-        self, incident: Incident, control: Attempt, sources: Mapping[str, str], folder: Path, pool, progress, verified
+        self,
+        incident_file: Incident,
+        incident: Incident,
+        control: Attempt,
+        sources: Mapping[str, str],
+        folder: Path,
+        pool,
+        progress,
+        verified,
     ):
+        self.own_checks = {str(check) for check in incident_file.checks}
         self.incident, self.control, self.sources, self.folder = incident, control, sources, folder
         self.pool, self.progress, self.verified = pool, progress, verified
         self.startups = 2
+        self.order: list[str] = []  # the names of what was tried, the likeliest first
         self.tried: list[Proposal] = []
 
     def run(self, broken: Broken) -> None:
         """Round by round, until one cures: what does not cure yet, and shows another error, is gone on with."""
         waiting = candidates_for(broken)
+        if broken.finding.mechanism == "unknown-revision":
+            waiting += filter(None, [restored_revision(self.incident, broken)])
         while waiting:
             several = _RACE_TIMES if self.control.races else 1
             most = min(_AT_ONCE, (MOST_STARTUPS - self.startups) // several)
-            batch = ([later for later in waiting if not later.last] or waiting)[:most]
+            batch = ([candidate for candidate in waiting if not candidate.last] or waiting)[:most]
             if not batch:
                 return
             shown = self.try_all(batch)
             if any(result.verdict == "cures" for _, result in shown):
                 return
             grown = [more for candidate, result in shown for more in self.behind(broken, candidate, result)]
-            waiting = grown + [later for later in waiting if later not in batch]
+            waiting = grown + [candidate for candidate in waiting if candidate not in batch]
 
     def of_maskers(self, broken: Broken) -> tuple[Proposal, ...]:
         """What only hides, each run once; what was tried before stays what is proposed."""
         proposed, self.tried = self.tried, []
+        self.verified = lambda masker: None
         self.try_all(maskers(broken))
         shown, self.tried = tuple(self.tried), proposed
         return shown
@@ -171,6 +185,7 @@ class _Search:
             for _ in range(times)
         }
         self.startups += len(futures)
+        self.order += [candidate.name for candidate in candidates]
         results: dict[str, list[FixResult]] = {}
         shown = []
         for future in as_completed(futures):
@@ -180,7 +195,7 @@ class _Search:
             except (IncidentError, RunBroke) as error:
                 self.progress(f"{candidate.name} cannot be tried: {error}")
                 continue
-            judged = judge_fix(incident, candidate.name, started, self.control)
+            judged = self.judged(incident, candidate.name, started)
             runs = results.setdefault(candidate.name, [])
             runs.append(_nothing_lost(judged, self.control.trace))
             if len(runs) == times:
@@ -188,7 +203,17 @@ class _Search:
                 self.tell(candidate, result)
                 shown.append((candidate, result))
         order = [candidate.name for candidate in candidates]
-        return sorted(shown, key=lambda pair: order.index(pair[0].name))
+        return sorted(shown, key=lambda result: order.index(result[0].name))
+
+    def judged(self, incident: Incident, name: str, started: Attempt) -> FixResult:
+        """The verdict; what the incident file does not ask and this build cannot answer leaves it open no more."""
+        result = judge_fix(incident, name, started, self.control)
+        open_ = {check.check for check in started.checks if check.ok is None} - self.own_checks
+        if result.verdict != "undecided" or not open_ or started.trace.cut:
+            return result
+        asked = incident.model_copy(update={"checks": [check for check in incident.checks if str(check) not in open_]})
+        left = tuple(check for check in started.checks if check.check not in open_)
+        return judge_fix(asked, name, replace(started, checks=left), self.control)
 
     def tell(self, candidate: Candidate, result: FixResult) -> None:
         """Keep what a candidate showed, and say it; the first that cures is handed on at once."""
@@ -242,7 +267,7 @@ class _Search:
             yield more.after(candidate)
         failed = [check for check in result.checks if check.ok is False]
         if any(check.kind == "migrations" for check in failed) and all(
-            check.kind in ("migrations", "http") for check in failed
+            check.kind in ("migrations", "http", "clean_start") for check in failed
         ):
             missing = missing_revision(
                 self.incident, next_, self.fix(candidate).patches, lambda edited: self.write(edited, sources)
@@ -345,12 +370,10 @@ def _with_checks(incident: Incident, config: str | None) -> Incident:
 
 def _without_what_did_not_answer(incident: Incident, asked: Incident, control: Attempt) -> tuple[Incident, Attempt]:
     """Of what was added, only what held before says anything about a fix; the others would be failures of nobody's."""
-    asked_by_incident = {str(check) for check in incident.checks}
+    own_checks = {str(check) for check in incident.checks}
     held = {check.check for check in control.checks if check.ok}
     state = ("mappers", "clean_start")
-    kept = [
-        check for check in asked.checks if str(check) in asked_by_incident or str(check) in held or check.kind in state
-    ]
+    kept = [check for check in asked.checks if str(check) in own_checks or str(check) in held or check.kind in state]
     names = {str(check) for check in kept}
     checks = tuple(check for check in control.checks if check.check in names or check.kind in state)
     return asked.model_copy(update={"checks": kept}), replace(control, checks=checks)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from . import edits, edits_of_versions
+from . import edits, edits_of_loggers, edits_of_versions
 from .broken import Broken, Candidate
 
 
@@ -51,18 +51,14 @@ def set_variable(broken: Broken) -> Iterator[Candidate]:
 
 
 def keep_loggers(broken: Broken) -> Iterator[Candidate]:
-    """``fileConfig`` that disables what loggers there are: tell it not to."""
+    """Logging that is configured and disables what loggers there are: tell it not to."""
     for place in broken.sites():
-        for call in ("fileConfig", "dictConfig"):
-            text = broken.sources.get(place.file)
-            new = (
-                text
-                and call == "fileConfig"
-                and edits.add_argument(text, place.line, call, "disable_existing_loggers", "False")
-            )
-            if new:
-                says = f"Tell {call} in {place.file}:{place.line} to keep the loggers that are there."
-                yield Candidate("keep-loggers", says, {place.file: new})
+        text = broken.sources.get(place.file, "")
+        new = edits.add_argument(text, place.line, "fileConfig", "disable_existing_loggers", "False")
+        new = new or edits_of_loggers.keep_in_dictionary(text, place.line)
+        if new:
+            says = f"Tell the configuration of logging at {place.file}:{place.line} to keep the loggers that are there."
+            yield Candidate("keep-loggers", says, {place.file: new})
 
 
 def new_spelling(broken: Broken) -> Iterator[Candidate]:

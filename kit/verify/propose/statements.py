@@ -58,15 +58,15 @@ def bound_by(node: ast.AST) -> set[str]:
 
 def names_read(node: ast.AST) -> set[str]:
     """The names that a statement reads, also in quoted annotations."""
-    read = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
+    names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)}
     for part in ast.walk(node):
         quoted = getattr(part, "annotation", None)
         for text in ast.walk(quoted) if quoted is not None else ():
             if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                read |= {
+                names |= {
                     name.id for tree in parsed(text.value).body for name in ast.walk(tree) if isinstance(name, ast.Name)
                 }
-    return read
+    return names
 
 
 def parsed(text: str) -> ast.Module:
@@ -124,14 +124,14 @@ class Module:
 
     def imports_for(self, names: Iterable[str]) -> dict[int, list[cst.ImportAlias]]:
         """Number of an import statement to its aliases that bind one of the names."""
-        names, imports = set(names), {}
+        names, aliases = set(names), {}
         for statement in self.statements:
             if statement.is_import and statement.binds & names:
                 node = self.tree.body[statement.number].body[0]
                 if isinstance(node.names, cst.ImportStar):
                     continue
-                imports[statement.number] = [alias for alias in node.names if bound_name(alias) in names]
-        return imports
+                aliases[statement.number] = [alias for alias in node.names if bound_name(alias) in names]
+        return aliases
 
 
 def bound_name(alias: cst.ImportAlias) -> str:

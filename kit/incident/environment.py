@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from ..base.known_secrets import says_secret
 from ..base.redact import shows_secret
 from ..base.scan import kinds_in
-from ..incident.project import Project
-from ..incident.variables import readings_in
+from .project import Project
+from .variables import readings_in
 
 _URI = r"SQLALCHEMY_DATABASE_UR[IL]"
 _ENGINE = re.compile(rf"engine|sqlalchemy\.url|make_url|Dsn\.build|URL\.create|{_URI}")
@@ -31,6 +31,7 @@ _NO_NAMES = {
 _NOT_SQL = re.compile(
     r"REDIS|BROKER|CELERY|RABBIT|AMQP|MONGO|ELASTIC|SENTRY|KAFKA|CACHE|S3|TEST|HTTP|WEBHOOK|API_|SMTP|VECTOR|QDRANT|NEO4J"
 )
+_OF_TESTS = re.compile(r"(?:^|_)(?:UNIT|INTEGRATION)?_?TEST(?:S|ING)?(?:_|$)")
 _URL_NAME = re.compile(
     r"(?:^|_)(?:DATABASE|DB|SQLALCHEMY|SQL|POSTGRES|POSTGRESQL|PG|MYSQL|SQLITE|ASYNC)\w*(?:URL|URI|DSN|CONNECTION|CONN_STR\w*|CONNECTION_STRING)$"
 )
@@ -72,7 +73,7 @@ class Variable:
     def rank(self) -> int:
         """How likely it holds the database's URL; 0: it does not."""
         name = self.name.upper()
-        if _NOT_SQL.search(name) and not self.engine:
+        if (_NOT_SQL.search(name) and not self.engine) or _OF_TESTS.search(name):
             return 0
         by_name = (
             3 if name in ("DATABASE_URL", "SQLALCHEMY_DATABASE_URI", "DB_URL") else 2 if _URL_NAME.search(name) else 0
@@ -147,6 +148,12 @@ def named(names: Iterable[str], variables: list[Variable]) -> set[str]:
     return variables_named
 
 
+def named_in(text: str, variables: list[Variable]) -> set[str]:
+    """Variables that an error names, as far as the sources read them; those of the database are found otherwise."""
+    words = set(re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", text))
+    return {variable.name for variable in variables if variable.name in words and not variable.rank}
+
+
 def database_variables(variables: list[Variable]) -> list[Variable]:
     """Those that may hold the database's URL, the likeliest first."""
     return sorted((variable for variable in variables if variable.rank > 0), key=lambda variable: -variable.rank)
@@ -194,6 +201,7 @@ def stand_ins(project: Project, variables: list[Variable], without: frozenset[st
     for variable in variables:
         if variable.required and variable.rank == 0 and variable.name not in without | _OF_THE_KIT:
             text = stand_in(variable.name, variable.kind, examples.get(variable.name, (None, ""))[0])
+            text = "{database_url}" if _OF_TESTS.search(variable.name) and _URL_NAME.search(variable.name) else text
             taken = (
                 f", as in {examples[variable.name][1]}"
                 if variable.name in examples and text == examples[variable.name][0]
@@ -210,7 +218,9 @@ def deployed(
     known = {variable.name for variable in variables if variable.rank == 0}
     values_set = {}
     for name, (text, at) in env.items():
-        asked = name in known or name.startswith(("FLASK_", "QUART_", "DJANGO_", "STREAMLIT_", "CELERY_"))
+        asked = name in known or name.startswith(
+            ("FLASK_", "QUART_", "DJANGO_", "STREAMLIT_", "CELERY_", "LITESTAR_", "SANIC_")
+        )
         secret = says_secret(name) or shows_secret(f"{name}={text}") or kinds_in(text)
         if asked and text and not secret and name not in without | _OF_THE_KIT and not _URL_NAME.search(name):
             values_set[name] = (text, f"set in {at}")

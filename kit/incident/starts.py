@@ -1,0 +1,147 @@
+"""Every start that an application's files give: deployments, what their scripts start, console scripts, Makefile, README."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from .deployments import (
+    KNOWN,
+    SERVERS,
+    Command,
+    composes,
+    images,
+    procfiles,
+    program_of,
+    relative,
+    split_lines,
+    words_of,
+)
+from .project import Project
+from .scripts import lines_of
+
+
+def commands_of(project: Project) -> list[Command]:
+    """Every start that the application's files give, by weight."""
+    commands = [*procfiles(project), *images(project), *composes(project), *_scripts(project), *_consoles(project)]
+    commands += [*_others(project), *_makefiles(project), *_readme(project)]
+    commands = [other for command in commands for other in _unrolled(project, command)]
+    seen, kept = set(), []
+    for command in sorted(commands, key=lambda command: -command.weight):
+        key = (command.lines, command.workdir)
+        known = command.lines and (program_of(command.lines[-1]) in KNOWN or command.lines[-1].startswith("call "))
+        if known and key not in seen:
+            seen.add(key)
+            kept.append(command)
+    return kept
+
+
+def _unrolled(project: Project, command: Command) -> Iterator[Command]:
+    """A command that runs a script as it is, and what that script starts, first where the script cannot run outside of its image."""
+    words = words_of(command.lines[-1]) if command.lines else []
+    file = str(PurePosixPath(command.workdir, words[1])) if len(words) > 1 else ""
+    if not words or program_of(command.lines[-1]) not in ("sh", "bash") or not project.has(file):
+        yield command
+        return
+    lines = [line for line in lines_of(project, file, command.workdir) if program_of(line.text) in KNOWN]
+    servers = [line for line in lines if _serves(line.text)]
+    bound = any("PORT" not in line.text for line in servers) or bool(
+        re.search(r"(?<![\w.])/(?:app|usr)/", project.text(file))
+    )
+    at = f"{command.at}, as {file} starts it"
+    straight = [line for line in lines if not line.decided and not line.behind]
+    last = next((number for number, line in enumerate(straight) if line in servers), None)
+    whole = straight[: last + 1] if last is not None else []
+    if not (bound and whole):
+        yield replace(command, weight=command.weight - 4 * bound)
+    for group in [
+        whole,
+        *([line] for line in servers if line not in whole),
+        *([line] for line in lines if line.behind),
+    ]:
+        if group:
+            texts = tuple(relative(project, line.text.removeprefix("exec "), line.workdir, "") for line in group)
+            weight = command.weight - (group is not whole) - 4 * (not bound)
+            yield replace(command, lines=(*command.lines[:-1], *texts), workdir=group[-1].workdir, at=at, weight=weight)
+
+
+def _serves(line: str) -> bool:
+    program, words = program_of(line), words_of(line)
+    return program in SERVERS or (program == "flask" and "run" in words) or "runserver" in words
+
+
+def _scripts(project: Project) -> Iterator[Command]:
+    """Shell scripts that start something of the application, run as they are."""
+    for file in project.files:
+        if file.endswith(".sh") and file.count("/") <= 3:
+            text = project.text(file)
+            if any(program_of(line.strip()) in KNOWN - {"sh", "bash"} for line in text.splitlines() if line.strip()):
+                shell = "bash" if "bash" in text.partition("\n")[0] else "sh"
+                yield Command((f"{shell} {file}",), file, 16, deployed=False)
+
+
+def _consoles(project: Project) -> Iterator[Command]:
+    """Console scripts: the function is called, as what an installer writes does."""
+    for file in [*project.named("pyproject.toml"), *project.named("setup.cfg"), *project.named("setup.py")]:
+        folder = str(PurePosixPath(file).parent)
+        tool = project.toml(file) if file.endswith(".toml") else {}
+        scripts = {
+            **tool.get("tool", {}).get("poetry", {}).get("scripts", {}),
+            **tool.get("project", {}).get("scripts", {}),
+        }
+        if not file.endswith(".toml"):
+            block = re.search(
+                r"console_scripts['\"]?\s*[:=]\s*\[?(.*?)(?:\]|\n\s*\n|\n\[|\Z)", project.text(file), re.S
+            )
+            scripts = dict(re.findall(r"([\w.-]+)\s*=\s*([\w.]+:[\w.]+)", block[1])) if block else {}
+        for name, target in scripts.items():
+            if isinstance(target, str) and re.fullmatch(r"[\w.]+:[\w.]+", target):
+                main_script = project.toml(file).get("project", {}).get("name") if file.endswith(".toml") else folder
+                yield Command(
+                    (f"call {target}",), f"{file} (script {name})", 15 + (name == main_script), folder, deployed=False
+                )
+
+
+def _others(project: Project) -> Iterator[Command]:
+    patterns = {
+        r"supervisord?.*\.conf$": r"^\s*command\s*=\s*(\S.*)$",
+        r"\.service$": r"^\s*ExecStart\s*=\s*(\S.*)$",
+        r"(fly|nixpacks|railway)\.toml$": r"^\s*(?:cmd|startCommand|\w+)\s*=\s*\"((?:\w+=\S+ )*(?:python|uvicorn|gunicorn|flask|sh|bash|alembic)\b[^\"]*)\"",
+        r"(render|app|koyeb)\.ya?ml$": r"^\s*-?\s*(?:startCommand|preDeployCommand|entrypoint|run_command)\s*:\s*(\S.*)$",
+        r"\.github/workflows/[^/]+\.ya?ml$": r"^\s*(?:-\s*)?run:\s*((?:\S+ run )?(?:python|alembic|pytest|flask|celery)\b.*)$",
+        r"tox\.ini$": r"^\s*(?:commands\s*=\s*)?((?:python -m )?pytest\b.*)$",
+    }  # fmt: skip
+    for file in project.files:
+        for name, line in patterns.items():
+            if re.search(name, file):
+                tests = file.startswith(".github/") or file.endswith("tox.ini")
+                for match in re.finditer(line, project.text(file), re.M):
+                    yield Command(split_lines(match[1].strip("'\"")), file, 12, deployed=not tests)
+
+
+def _makefiles(project: Project) -> Iterator[Command]:
+    """Targets of a Makefile: weak evidence, since many a target is a sample."""
+    for file in project.named("Makefile", "makefile", "justfile", "Taskfile.yml"):
+        folder = str(PurePosixPath(file).parent)
+        recipes: dict[str, tuple[list[str], list[str]]] = {}
+        for block in re.finditer(r"^([\w.-]+)\s*:(?!=)([^\n=]*)\n((?:[\t ]+.*\n?)+)", project.text(file) + "\n", re.M):
+            lines = [line.strip().lstrip("@-") for line in block[3].splitlines()]
+            recipes[block[1]] = (block[2].split(), [line for line in lines if program_of(line) in KNOWN])
+        for name, (needed, commands) in recipes.items():
+            before = [line for target in needed for line in recipes.get(target, ((), ()))[1]]
+            lines = tuple(part for line in (*before, *commands) for part in split_lines(line))
+            if commands and not any("$(" in line for line in lines):
+                yield Command(lines, f"{file} (target {name})", 8, folder, deployed=False)
+
+
+def _readme(project: Project) -> Iterator[Command]:
+    for file in project.named("README.md", "README.rst", "README")[:2]:
+        folder = str(PurePosixPath(file).parent)
+        for number, text in enumerate(project.text(file).splitlines(), 1):
+            line = text.strip().strip("`").removeprefix("$ ").strip()
+            if (
+                program_of(line) in KNOWN - {"sh", "bash"}
+                and " " in line
+                and not re.search(r"[<>…]|\.\s|\bpip\b|-m venv", line)
+            ):
+                yield Command(split_lines(line), f"{file}:{number}", 5, folder, deployed=False)
