@@ -1,6 +1,6 @@
-"""What follows from a log and a source, each sentence with its because.
+"""Deductions from a log and a source, each with its reason.
 
-Nothing is run. What the evidence does not carry is said to be undecided.
+Nothing is run. A question that the evidence does not decide is reported as undecided.
 """
 
 import re
@@ -21,7 +21,7 @@ _LARGEST = 4 << 20  # bytes of a source file
 
 @dataclass(frozen=True)
 class Deduction:
-    """A sentence and its reason; ``decided`` is False where the sentence says that something stays open."""
+    """A sentence and its reason; ``decided`` is False if the sentence says that a question stays open."""
 
     says: str
     because: str
@@ -105,7 +105,7 @@ def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[D
 
 
 def _missing_classes(frames, work_tree: Path | None) -> list[Deduction]:
-    """A frame inside a class statement, of a file that has no such class any more."""
+    """Frames inside a class statement whose file no longer has that class."""
     deductions = []
     for frame in frames:
         named = _CLASS.match(frame.frame.text or "")
@@ -136,7 +136,7 @@ def _collision(traceback: Traceback, frames):
 
 @dataclass(frozen=True)
 class _EarlierRun:
-    """A module's run that an exception ended before the same module ran again: its last line, the error, who came again."""
+    """A module's run that an exception ended before the module ran again: its last line, the error, the line that ran it again."""
 
     line: int
     error: str
@@ -144,7 +144,7 @@ class _EarlierRun:
 
 
 def _earlier_run(traceback: Traceback, frames, site) -> _EarlierRun | None:
-    """Did the module of ``site`` run before, to be ended by an exception of the same chain?
+    """The earlier run of ``site``'s module that an exception of the same chain ended; None if the log shows none.
 
     A traceback begins where its exception was caught: what it passed through below that had ended. Frames that a later
     exception has below the same place were begun after that.
@@ -203,7 +203,7 @@ def _of_tables(table, site, run, builds, worktree_matches, repository, work_tree
 
 
 def _sources(builds, worktree_matches, repository: Repository | None, work_tree: Path | None):
-    """Python files of what made the log: the newest build that can have, else the work tree if it can."""
+    """The Python files of the newest build that can have written the log, else of the work tree if it can have."""
     if builds and repository is not None:
         files = repository.files(builds[0].sha)
         sizes = repository.objects(list(files.values()))
@@ -302,7 +302,7 @@ def _other(table: str, here: Definition | None, another: bool, tables: Tables, w
 
 
 def _open(table: str, tables: Tables) -> str:
-    """What the text does not tell, as the end of a sentence."""
+    """The end of a sentence: what the sources leave open."""
     computed, unread = tables.computed(table), tables.unread
     parts = []
     if computed:

@@ -1,4 +1,4 @@
-"""What a log tells of the run that wrote it: the error, the program, the database, what was missing."""
+"""The evidence in a log on the run that wrote it: the error, the program, the database, what was missing."""
 
 import re
 from collections.abc import Sequence
@@ -55,12 +55,12 @@ _MISSING = (
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a log tells; every part is empty where it does not.
+    """The evidence in a log; a part is empty where the log says nothing.
 
     :ivar error: the type and text of the causing error
     :ivar expected: the part of its text that is the same in every run
     :ivar frames: the causing traceback's frames in the application, outermost first
-    :ivar alike: texts of the same error with other particulars, where several processes had it
+    :ivar alike: texts of the same error with other details, if several processes had it
     """
 
     error: str = ""
@@ -87,7 +87,7 @@ class Evidence:
 def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     """Read a log against an application.
 
-    :param text: the log's text; of a long one its beginning and its end
+    :param text: the log's text; of a long log only the beginning and the end are read
     """
     text = re.sub(r"^[\w.-]+ +\| ", "", text, flags=re.M)  # what compose puts before each line
     text = text if len(text) <= 2 * _PIECE else text[:_PIECE] + "\n" + text[-_PIECE:]
@@ -135,12 +135,12 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
 
 
 def _cause(pairs: list) -> tuple[Traceback, object] | None:
-    """Of several tracebacks the first that passes through the application: what came later mostly follows from it."""
+    """The first traceback that passes through the application: later ones usually follow from it."""
     return pairs[0] if pairs else None
 
 
 def _raised_in(traceback: Traceback) -> Raised:
-    """The exception that tells: the last one, but a wrapper's that only says that a start failed."""
+    """The exception that matters: the last one that is not just a wrapper's note that a start failed."""
     for raised in reversed(
         [raised for raised in traceback.raised if raised.link != "member"] or list(traceback.raised)
     ):
@@ -150,7 +150,7 @@ def _raised_in(traceback: Traceback) -> Raised:
 
 
 def stable(text: str) -> str | None:
-    """The part of an error's text that stays the same from run to run, in whole words; None where nothing is left."""
+    """The part of an error's text that is the same in every run, in whole words; None if nothing is."""
     line = next((splitline.strip() for splitline in text.splitlines() if splitline.strip()), "")
     line = re.sub(r"^\([\w.]+\)\s+", "", line)  # the driver's own class, before SQLAlchemy's text
     pieces = [piece.strip() for piece in _UNSTABLE.split(line)]
@@ -164,7 +164,7 @@ def stable(text: str) -> str | None:
 
 
 def common(texts: Sequence[str]) -> str | None:
-    """The longest run of whole words that the stable parts of all texts have; None where it says nothing."""
+    """The longest run of whole words that the stable parts of all texts share; None if it says nothing."""
     parts = [part for part in map(stable, dict.fromkeys(texts)) if part]
     words = parts[0].split() if parts else []
     runs = (" ".join(words[a:b]) for a in range(len(words)) for b in range(a + 2, len(words) + 1))
@@ -173,7 +173,7 @@ def common(texts: Sequence[str]) -> str | None:
 
 
 def _one_line(text: str) -> tuple[str, str, str] | None:
-    """An error without a traceback: type, text and place; the sort that tells most first, of each the first line."""
+    """An error without a traceback: type, text and place; the first line of the most telling kind."""
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in text.splitlines()]
     lines = [re.sub(r"^[\w.-]+\s+\|\s", "", line) for line in lines]
     for pattern in _ONE_LINE:
@@ -191,7 +191,7 @@ def _one_line(text: str) -> tuple[str, str, str] | None:
 
 
 def _warned(text: str, at: str, project: Project) -> tuple[Placed, ...]:
-    """The place that stands before a warning."""
+    """The file and line that a warning begins with, as a frame."""
     line = text.splitlines()[int(at.split()[1]) - 1]
     match = re.match(r"\s*(\S+\.py):(\d+): ", line)
     if not match or is_library(match[1]):
@@ -205,7 +205,7 @@ def _warned(text: str, at: str, project: Project) -> tuple[Placed, ...]:
 
 
 def _database(text: str) -> tuple[str | None, str | None, str]:
-    """Which database and driver the log is full of: the sort that is named most often, its driver where one is asynchronous."""
+    """The database that the log names most often, its driver if that is asynchronous, and the line of its first mention."""
     counts: dict[tuple[str, str | None], tuple[int, int]] = {}
     for pattern, kind, driver in _DATABASES:
         matches = list(re.finditer(pattern, text))
@@ -228,7 +228,7 @@ def _workers(text: str) -> int | None:
 
 
 def _interpreter(log: Log, text: str) -> tuple[tuple[str, ...], str | None]:
-    """Where the log's packages lay, and which Python it was."""
+    """The folders of the log's packages, and its Python version."""
     files = [frame.file for traceback in log.tracebacks for frame in traceback.frames]
     matches = [match for match in map(LIBRARY.match, files) if match]
     version = matches[0]["version"] if matches else None

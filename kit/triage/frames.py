@@ -1,4 +1,4 @@
-"""Where a log's frames are in a repository, and in which builds their lines stand.
+"""Places a log's frames in a repository, and finds the builds that have their lines.
 
 A log names files as they lay on the machine that wrote it. What the application's paths begin with there,
 and what they begin with in the repository, is what most frames agree on; the rest of each path is the same.
@@ -25,7 +25,7 @@ _MOST_ROOTS = 8  # places in the repository that are tried
 
 @dataclass(frozen=True)
 class Differs:
-    """A frame's line that a build does not have: what is there instead, None where the file or line is missing."""
+    """A frame's line that a build does not have; ``there`` is the text in its place, None if the file or line is missing."""
 
     file: str
     line: int
@@ -46,8 +46,8 @@ class Differs:
 class Placed:
     """A frame of the application.
 
-    :ivar file: relative to the application's root; as the log has it where it could not be placed
-    :ivar rest: the path without what the log's machine put before it; None where it could not be placed
+    :ivar file: relative to the application's root; if it could not be placed, as the log has it
+    :ivar rest: the path without the log machine's prefix; None if it could not be placed
     """
 
     file: str
@@ -63,7 +63,7 @@ class Placed:
 class Placement:
     """All frames of the application, and the places in the repository where its root was found.
 
-    :ivar starts: what may stand before ``rest`` in the repository, the likeliest first ("" for its top)
+    :ivar starts: folders in the repository that may hold ``rest``, the likeliest first ("" for the top)
     """
 
     frames: tuple[Placed, ...]
@@ -76,19 +76,19 @@ class Placement:
 
 
 def parts_of(path: str) -> tuple[str, ...]:
-    """A path's parts, of any system, without drive and root."""
+    """The parts of a path of any system, without drive and root."""
     path = re.sub(r"^[A-Za-z]:", "", path.replace("\\", "/"))
     return tuple(part for part in path.split("/") if part not in ("", "."))
 
 
 def is_library(path: str) -> bool:
-    """Does a path of a log say by itself that it is none of an application's own?"""
+    """Does a path alone show that the file is not the application's own?"""
     plain = path.replace("\\", "/")
     return path.startswith("<") or bool(_LIBRARY.search(plain)) or any(f"/{folder}/" in plain for folder in _INSTALLED)
 
 
 def is_console_script(frame: LogFrame) -> bool:
-    """Is it what an installer writes for a command, as ``/usr/local/bin/flask``? It only calls the library's ``main``."""
+    """Is the frame of an installed command's script, such as ``/usr/local/bin/flask``? That only calls the library's ``main``."""
     parts = parts_of(frame.file)
     if parts[-1:] == ("__main__.py",) and len(parts) > 1 and parts[-2].endswith(".exe"):
         parts = parts[:-1]
@@ -98,7 +98,7 @@ def is_console_script(frame: LogFrame) -> bool:
 
 
 def names_in(frames: Iterable[LogFrame]) -> set[str]:
-    """File names by which frames can be looked for."""
+    """The file names of frames that can be searched for."""
     return {parts_of(frame.file)[-1] for frame in frames if not frame.file.startswith("<") and parts_of(frame.file)}
 
 
@@ -181,13 +181,13 @@ def _from(path: tuple[str, ...], home: tuple[str, ...]) -> str:
 
 
 def _even(line: str) -> str:
-    """A line without what log programs change: tabs, runs of spaces."""
+    """A line with tabs and runs of spaces made single spaces, as log programs may change them."""
     return " ".join(line.split())
 
 
 @dataclass
 class Lines:
-    """Contents of files by a key, their lines compared once."""
+    """The contents of files by a key; each line is compared once."""
 
     contents: dict[str, bytes] = field(default_factory=dict)
     _lines: dict[str, list[str]] = field(default_factory=dict)
@@ -216,7 +216,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Match:
-    """How the frames stand in one build: for each frame True, False, or None where the log does not say."""
+    """The match of frames with one build: for each frame True, False, or None if the log does not tell."""
 
     stands: tuple[bool | None, ...]
     keys: tuple[str | None, ...]

@@ -1,4 +1,4 @@
-"""A log's lines: read in pieces, those that cannot belong to a traceback passed over, JSON and escapes unpacked."""
+"""A log's lines: read in pieces, without those that cannot belong to a traceback, JSON and escapes unpacked."""
 
 import codecs
 import io
@@ -67,7 +67,7 @@ def lines_that_matter(stream: BinaryIO, active: Callable[[], bool]) -> Iterator[
 
 
 def _finder(piece: bytes) -> Callable[[int], int | None]:
-    """Where, from a place on, the next line is that may matter; each pattern goes over a piece once."""
+    """A function that finds the next line that may matter from a position on; each pattern scans a piece once."""
     # A piece's first line has no line end before it by which a mark could be found: it is always looked at.
     ahead: dict[re.Pattern, int] = dict.fromkeys(_TRIGGERS, -1)
 
@@ -84,7 +84,7 @@ def _finder(piece: bytes) -> Callable[[int], int | None]:
 
 
 def unfolded(line: str) -> list[str] | None:
-    """The lines of a traceback that was written into one, its line ends escaped; None if it is none."""
+    """The lines of a traceback that was written as one line with escaped line ends; None for any other line."""
     separator = next((escape for escape in ("\\n", "#012") if escape in line), None)
     if separator is None or not ("File " in line or "Traceback" in line):
         return None
@@ -107,7 +107,7 @@ def json_texts(line: str) -> list[tuple[str, Any]] | None:
 
 
 def _texts(value: Any, where: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Every text in a JSON value with the place it has; an exception whose frames are values comes as a dict."""
+    """Every text in a JSON value with its place; an exception whose frames are values comes as a dict."""
     if depth > 20:
         return
     if isinstance(value, str):

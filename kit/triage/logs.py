@@ -65,7 +65,7 @@ class Raised:
 
 @dataclass(frozen=True)
 class Traceback:
-    """Exceptions that were printed as one, in their order; ``line`` is where in the log, ``times`` how often."""
+    """The exceptions of one printed traceback, in order; ``line`` is its line in the log, ``times`` how often it occurs."""
 
     raised: tuple[Raised, ...]
     line: int
@@ -73,7 +73,7 @@ class Traceback:
 
     @property
     def error(self) -> Raised:
-        """The exception that ended it; of a group its own, not a member's."""
+        """The exception that ended the run; for a group, the group itself and not a member."""
         return next(raised for raised in reversed(self.raised) if raised.link != "member")
 
     @property
@@ -83,9 +83,9 @@ class Traceback:
 
 @dataclass(frozen=True)
 class Log:
-    """What was found in a log: different tracebacks in the order of their first appearance.
+    """The content of a log: its distinct tracebacks in the order of their first appearance.
 
-    :ivar left_out: different ones beyond the number that is kept
+    :ivar left_out: distinct tracebacks beyond the number that is kept
     :ivar logged: the first line that says a table is already defined, in a traceback or by itself: its number, and that text
     """
 
@@ -259,7 +259,7 @@ class _Reader:
         return traceback
 
     def _owner(self, line: str, channel: str) -> _Open | None:
-        """The open traceback that a line belongs to: the one whose prefix takes most of it."""
+        """The open traceback that a line belongs to: the one with the longest matching prefix."""
         best, most = None, -1
         for traceback in self.open:
             if traceback.channel != channel:
@@ -371,7 +371,7 @@ class _Reader:
 
 
 def _shape(head: str, group: bool) -> re.Pattern:
-    """What stands before a line, as a pattern: numbers in it may change from line to line."""
+    """The prefix of a line as a pattern; the numbers in it may change from line to line."""
     tail = ""
     if group and head.endswith("+ "):
         head, tail = head[:-2], r"[+|] "

@@ -1,4 +1,4 @@
-"""Which build made a log, and what follows from it, without running anything.
+"""Finds the builds that can have written a log, and what follows from it, without running anything.
 
 The frames of a traceback are looked up in the work tree and in every commit: a build whose files do not
 have those lines cannot have made the log. What else the log and the source say is in ``deductions.py``.
@@ -21,7 +21,7 @@ from .logs import Log, Traceback, read_log
 
 @dataclass(frozen=True)
 class FrameResult:
-    """A frame of the application and how it stands in the work tree; ``matches`` None: the log does not tell."""
+    """A frame of the application, and whether the work tree has its line; ``matches`` None: the log does not tell."""
 
     frame: Placed
     matches: bool | None
@@ -30,7 +30,7 @@ class FrameResult:
 
 @dataclass(frozen=True)
 class Excluded:
-    """Commits that cannot have made the log: how many, the one next to those that can, and what differs there.
+    """Commits that cannot have written the log: how many, the nearest to those that can, and what differs there.
 
     :ivar side: ``after`` those that can, ``before`` them, or ``all`` where none can
     """
@@ -43,7 +43,7 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Triage:
-    """What a log says.
+    """The result of triage.
 
     :ivar traceback: the one that is triaged; ``others`` were in the log too
     :ivar worktree_matches: could the work tree have made it? None: there is none, or the log does not tell
@@ -152,7 +152,7 @@ def triage_incident(incident: Incident, log: str | None = None, *, cache: str | 
 
 
 def _base(repository: Repository | None, work_tree: Path | None) -> Path | None:
-    """Where paths of the work tree count from: the repository's top, if it is a checkout of it."""
+    """The folder that the work tree's paths are relative to: the repository's top, if the tree is its checkout."""
     if repository is not None and work_tree is not None and work_tree.resolve().is_relative_to(repository.folder):
         return repository.folder
     return work_tree

@@ -1,4 +1,4 @@
-"""Which program wrote a log: by what was typed, the outermost frames of its tracebacks, and what servers print."""
+"""Finds the program that wrote a log, by typed commands, the outermost frames of its tracebacks, and servers' banners."""
 
 import re
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ _TYPED = re.compile(
 
 @dataclass(frozen=True)
 class Program:
-    """What ran: ``name`` is a known tool, or module, script, console, import; ``what`` its module, file, subcommand."""
+    """A program that ran: ``name`` is a known tool, or module, script, console, import; ``what`` its module, file or subcommand."""
 
     name: str
     what: str
@@ -129,7 +129,7 @@ def _place_of(frame: LogFrame, frames: Sequence[LogFrame], project: Project) -> 
 
 
 def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program | None:
-    """A known program by a frame of its package; None where the package says nothing of it."""
+    """The known program that a frame's package belongs to; None if it belongs to none."""
     top = rest.partition("/")[0].removesuffix(".py")
     names = [frame.file.replace("\\", "/") for frame in frames]
     if top == "alembic" and ("alembic/config.py" in rest or "alembic/__main__.py" in rest):
