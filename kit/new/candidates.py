@@ -1,4 +1,4 @@
-"""Startups that may be the incident's, each with its evidence, ordered by how well they explain the log."""
+"""Possible startups of the incident, each with its evidence, ordered by how well they explain the log."""
 
 import re
 import shlex
@@ -53,7 +53,7 @@ class Start:
 
 
 def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Command]) -> list[Start]:
-    """Every startup that something speaks for, the one that explains the log best first."""
+    """Every startup with some evidence, the one that explains the log best first."""
     starts = [_of_command(project, evidence, command) for command in commands]
     for number, program in enumerate(evidence.programs):
         env = next((command.env for command in commands if command.env), {})
@@ -99,7 +99,7 @@ def _of_command(project: Project, evidence: Evidence, command: Command) -> Start
 
 
 def _inner(project: Project, line: str, workdir: str) -> list[str]:
-    """A command line, or those of the script that it runs."""
+    """The command line itself, or the lines of the script that it runs."""
     words = words_of(line)
     script = next((word for word in words[1:] if word.endswith(".sh")), "")
     if not script or program_of(line) not in ("sh", "bash"):
@@ -216,7 +216,7 @@ def file_of(project: Project, words: Sequence[str], workdir: str) -> str | None:
 
 
 def _of_program(project: Project, evidence: Evidence, program: Program, points: float, env: dict) -> Iterator[Start]:
-    """Startups for a program of the log, made of what the sources have."""
+    """Startups for a program of the log, made from the application's sources."""
     what = f"{program.name} {program.what}".strip()
     for line, folder, more, at in _lines(project, evidence, program.name, program.what):
         step = step_of(line, project, folder)
@@ -277,7 +277,7 @@ def _served(project: Project, evidence: Evidence, name: str, what: str) -> Itera
 
 
 def _objects(project: Project, evidence: Evidence) -> list[AppObject]:
-    """Application objects, those first whose module the log passes through."""
+    """Application objects; those whose module the log passes through come first."""
     files = [frame.file for frame in evidence.frames]
     return sorted(
         project.objects, key=lambda object_: files.index(object_.file) if object_.file in files else len(files)
@@ -285,7 +285,7 @@ def _objects(project: Project, evidence: Evidence) -> list[AppObject]:
 
 
 def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
-    """Where a command of Alembic or pytest may run, the likeliest first."""
+    """The folders where a command of Alembic or pytest may run, the likeliest first."""
     if program_of(line) == "alembic":
         marks = [file for file in project.alembic if file not in line]
         passed = [frame.file for frame in evidence.frames]
@@ -345,7 +345,7 @@ def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command
 
 
 def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:
-    """Modules that are run as programs: those that the log passes, and those that name what it passes."""
+    """Modules that run as programs: those that the log passes through, and those that name a module that it passes through."""
     files = [frame.file for frame in evidence.frames]
     for file in project.sources:
         text = project.text(file)

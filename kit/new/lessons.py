@@ -1,4 +1,4 @@
-"""What a trial that failed for another reason teaches: the setups that come next. Nothing that the log calls missing or wrong is supplied."""
+"""The setups to try after a trial that failed for another reason. Nothing that the log calls missing or wrong is supplied."""
 
 import os
 import re
@@ -34,7 +34,7 @@ _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(
 
 
 def lessons(work: Search, trial: Trial) -> list[Setup]:
-    """Setups that differ from a trial's in what it says was in the way, the likeliest first."""
+    """Setups that remove what stopped a trial, the likeliest first."""
     setups: list[Setup] = []
     for learn in (_slow, _variables, _modules, _drivers, _databases, _alembic, _places, _files):
         setups = setups or list(learn(work, trial))
@@ -46,13 +46,13 @@ def lessons(work: Search, trial: Trial) -> list[Setup]:
 
 
 def _started(setup: Setup, because: str, steps: Sequence[tuple[str, str]] | None = None, **fields) -> Setup:
-    """A setup with other steps, or started elsewhere."""
+    """The setup with other steps or another working folder."""
     start = replace(setup.start, **({"steps": tuple(steps)} if steps else {}), **fields)
     return setup.changed("workdir" if "workdir" in fields else "startup", because, start=start)
 
 
 def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
-    """A server that was ended at its limit: with one worker, where the log counts none; with longer, where it printed no error."""
+    """After a server was ended at its limit: one worker if the log counts none, more time if it printed no error."""
     setup = trial.setup
     kind, text = setup.start.steps[-1]
     if trial.trace is None or not trial.trace.broke or kind != "serve":
@@ -66,7 +66,7 @@ def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
 
 
 def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
-    """Variables that are not there, and of which the log does not say so; a settings class names them by its fields."""
+    """Variables that the trial misses and the log does not; a settings class names them by its fields."""
     setup, known = trial.setup, {variable.name: variable for variable in work.variables}
     names = named(trial.seen.missing_variables, work.variables)
     names -= {*work.evidence.missing_variables, *setup.env}
@@ -100,7 +100,7 @@ def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
 
 
 def _drivers(work: Search, trial: Trial) -> Iterator[Setup]:
-    """A driver that the code demands, or one that is not installed, where neither is the log's."""
+    """Another driver, where the code demands it or the present one is not installed, and the log says neither."""
     setup, evidence, text = trial.setup, work.evidence, trial.seen.text
     asynchronous = "aiosqlite" if setup.database == "sqlite" else "asyncpg"
     missing = trial.seen.missing_modules - evidence.missing_modules
@@ -142,12 +142,12 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
 
 
 def _state_of(setup: Setup) -> tuple[tuple[str, str], ...]:
-    """What brings the database into a state, of a setup's preparations."""
+    """A setup's preparations that bring the database into a state."""
     return tuple(step for step in setup.prepare if step[0] != "command")
 
 
 def _literals(work: Search, setup: Setup) -> Iterator[Setup]:
-    """URLs that are written in the sources: in the copy the scratch database's stands in their place."""
+    """Replace database URLs that are written in the sources by the scratch database's, in the copy."""
     literals = {}
     for file in work.project.files:
         if _SETTINGS.search(file) and (literal := _LITERAL.search(work.project.text(file))):
@@ -185,7 +185,7 @@ def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
 
 
 def _servers(work: Search, workdir: str) -> list[tuple[str, str]]:
-    """Steps that serve the application from a folder, as something else needs one before it."""
+    """Steps that serve the application from a folder, to run before a command that needs the server."""
     last = [start.steps[-1] for start in work.starts if start.workdir == workdir]
     return [(kind, text) for kind, text in last if kind == "serve" and "streamlit" not in text]
 
@@ -233,7 +233,7 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
 
 
 def _states(work: Search, trial: Trial) -> Iterator[Setup]:
-    """States of the database that the log's error needs."""
+    """Database states that the log's error needs."""
     setup, evidence, revisions = trial.setup, work.evidence, work.project.revisions
     steps = setup.start.steps
     if _state_of(setup) or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):

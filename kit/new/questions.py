@@ -1,4 +1,4 @@
-"""What a person reads: an incident's title, and where no trial shows it, what is missing and what to ask."""
+"""The texts for a person: an incident's title and, if no trial shows it, what is missing and what to answer."""
 
 import re
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def _subject(setup: Setup, project: Project) -> str:
 def not_found(
     work: Search, interpreter: Interpreter, best: Trial | None, run: bool, lacking: Sequence[str]
 ) -> list[str]:
-    """What was not found, and where the incident does not show, the nearest trial and the two most useful questions."""
+    """What was not found; if no trial shows the incident, also the nearest trial and the two most useful questions."""
     sentences, evidence = [], work.evidence
     if lacking and (not run or best is None or not best.shows_incident):
         sentences.append(

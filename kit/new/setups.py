@@ -32,9 +32,9 @@ _URL = "{scheme}://{{database_user}}:{{database_password}}@{{database_host}}:{{d
 
 
 def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[tuple[str, str]]) -> list[Setup]:
-    """The startups to be tried, with what is known before anything has run.
+    """The startups to try, with the settings that are known before anything has run.
 
-    :param given: steps as the caller named them; where there are none the log, the deployment and the sources say
+    :param named_steps: the steps that the caller names; without any, the log, the deployment and the sources give them
     :raises IncidentError: nothing says how the application is started
     """
     commands = commands_of(work.project)

@@ -35,7 +35,7 @@ _KIND = 1  # an error of its type at its lines
 
 @dataclass(frozen=True)
 class Setup:
-    """One hypothesis: everything that an incident file says of how the application is run; ``known`` says of each key by what."""
+    """One hypothesis: everything in an incident file on how the application is run; ``known`` has the reason for each key."""
 
     start: Start
     path: tuple[str, ...] = ()
@@ -97,12 +97,12 @@ class Trial:
 
     @property
     def shows_incident(self) -> bool:
-        """Does it show the log's error, in a run that came to its end?"""
+        """Does the trial show the log's error, in a run that came to its end?"""
         return self.level >= _ERROR and self.broke is None
 
     @property
     def up(self) -> bool:
-        """Did it start as a whole, a server too?"""
+        """Did every step succeed, and the server answer?"""
         served = self.setup.start.steps[-1][0] == "serve" or self.setup.start.tier == 0
         return self.healthy and served and self.level == 0
 
@@ -138,7 +138,7 @@ class Search:
 
 
 def checks_of(project: Project, setup: Setup) -> list[dict]:
-    """What must be true after a fix, as far as the startup says."""
+    """The checks that must hold after a fix, as far as the startup shows them."""
     folder = "" if setup.start.workdir == "." else setup.start.workdir
     below = [file for file in project.alembic if file.rpartition("/")[0] == folder]
     asked = below and any("alembic" in text or ".sh" in text for _, text in setup.start.steps)
@@ -207,7 +207,7 @@ def search(
 
 
 def best_of(trials: Sequence[Trial], by_log: bool = True) -> Trial | None:
-    """The trial that comes nearest to the log; of equals the one whose startup explains it best."""
+    """The trial nearest to the log; among equals, the one whose startup explains it best."""
 
     def near(trial: Trial) -> tuple:
         return trial.level, trial.broke is None if by_log else nearness(trial), trial.setup.score
@@ -246,7 +246,7 @@ def _run(work: Search, setup: Setup) -> Trial:
 
 
 def _failure(trace: Trace, seen: Evidence) -> str:
-    """The first thing that went wrong, in a line; empty where nothing did."""
+    """The first failure, in one line; empty if there is none."""
     failed = next((step for step in trace.steps if step.ok is False), None)
     if failed is not None:
         return str(failed.exception or "") or seen.error or failed.error or ""
@@ -255,7 +255,7 @@ def _failure(trace: Trace, seen: Evidence) -> str:
 
 
 def _seen(project: Project, trace: Trace) -> Evidence:
-    """What a trial's own output tells, read as a log is."""
+    """The evidence in a trial's own output, read as a log."""
     failed = next((step for step in trace.steps if step.ok is False), None)
     output = failed.output if failed is not None else "\n".join(step.output for step in trace.steps)
     seen = evidence_of(read_log(output), output, project)
@@ -277,7 +277,7 @@ def _seen(project: Project, trace: Trace) -> Evidence:
 
 
 def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tuple[int, str | None]:
-    """How near a trial is to the log, and the expected text where that has to be wider than the log's own."""
+    """How near a trial is to the log, and the expected text if it has to be more general than the log's own."""
     evidence = work.evidence
     shown = shows_incident(incident, trace)
     if evidence.expected is None:

@@ -64,7 +64,7 @@ def new(
     :param log: a file, or "-" for standard input
     :param python: the application's interpreter, where it was named
     :param run: try startups; None: where the kernel's guards are in force
-    :raises IncidentError: there is one already, the application or the log is none, or it is another application's log
+    :raises IncidentError: there is an incident already, the folder is no application, or the log is unreadable or another application's
     :raises SecretFound: a step or the log would show a secret; nothing is written
     """
     steps = [_given(text) for text in startup]
@@ -99,7 +99,7 @@ def new(
 
 
 def _write(target: Path, texts: dict[str, str]) -> Path:
-    """Put the files into the folder; all of them or none."""
+    """Write the files into the folder, all of them or none."""
     file, written = target / "incident.yaml", []
     made = not target.exists()
     try:
@@ -126,7 +126,7 @@ def _write(target: Path, texts: dict[str, str]) -> Path:
 
 
 def _refuse(setup: Setup, texts: dict[str, str]) -> None:
-    """Whoever writes an incident file hands it on: what the sources, or the log, hold of secrets stays there."""
+    """Refuse texts that hold secrets of the sources or the log: an incident file is passed on to others."""
     for _, text in setup.start.steps:
         remember("startup", text)
     home = os.path.join(os.path.expanduser("~"), "")  # the paths in it are of this machine, as they have to be
@@ -179,7 +179,7 @@ def _plain_path(path: Path) -> Path:
 
 
 def _free(target: Path, root: Path, log: str | None) -> None:
-    """Can an incident be written there?"""
+    """Raise if no incident can be written into the folder."""
     if (target / "incident.yaml").exists():
         raise IncidentError(f"{target / 'incident.yaml'}: there is one already, and it is kept. Give another folder.")
     if target.exists() and not target.is_dir():
@@ -199,7 +199,7 @@ def _free(target: Path, root: Path, log: str | None) -> None:
 
 
 def _log(log: str) -> tuple[str, Log]:
-    """A log's text, of a long one what tells, and its tracebacks.
+    """A log's text, of a long log only the telling parts, and its tracebacks.
 
     :raises IncidentError: it cannot be read, is empty, or is no text
     """
@@ -229,7 +229,7 @@ def _log(log: str) -> tuple[str, Log]:
 
 
 def _excerpt(stream: BinaryIO, read: Log) -> bytes:
-    """Of a long log its beginning and end, what lies about its tracebacks, and lines that tell of an error."""
+    """The telling parts of a long log: its beginning and end, what is around its tracebacks, and lines that mention an error."""
     first, last = read.tracebacks[:10], read.tracebacks[-10:]
     about = {n for traceback in (*first, *last) for n in range(max(0, traceback.line - 50), traceback.line + 500)}
     kept, size, telling = [], 0, 0
@@ -246,7 +246,7 @@ def _excerpt(stream: BinaryIO, read: Log) -> bytes:
 
 
 def _guarded(work: Search) -> bool:
-    """Are the kernel's guards in force here? Asked of a step that does nothing."""
+    """Are the kernel's guards in force here? A step that does nothing tells."""
     empty = work.folder / "nothing"
     empty.mkdir()
     (empty / "nothing.py").write_text("", encoding="utf-8")
@@ -260,7 +260,7 @@ def _guarded(work: Search) -> bool:
 
 
 def _lacking(project: Project, interpreter: Interpreter, work: Search) -> list[str]:
-    """Libraries of which a trial said that the interpreter has none, or that it lacks altogether where nothing was run."""
+    """Libraries that a trial did not find or, if nothing was run, all that the interpreter lacks."""
     if not work.trials:
         return interpreter.lacks(project)
     missing = {
