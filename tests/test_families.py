@@ -1,5 +1,7 @@
 """Faults of imports and of logging: each named with its lines, and what only looks like one accused of nothing."""
 
+import pytest
+
 from kit.diagnose.decision import find_mechanism
 from kit.diagnose.looked import look_at
 from kit.incident import load
@@ -26,6 +28,86 @@ def test_an_optional_import_that_changes_nothing_is_accused_of_nothing(write_inc
     main = "try:\n    import service.fast\nexcept ImportError:\n    pass\n"
     files = {"service/__init__.py": "", "service/main.py": main, "service/fast.py": "import no_such_library"}
     assert mechanism_of(write_incident(files, expect={}))[0] == "none"
+
+
+MODEL = """
+from sqlalchemy import Column, ForeignKey, Integer
+from service.base import Base
+class {name}(Base):
+    __tablename__ = "{table}"
+    id = Column(Integer, primary_key=True)
+"""
+BASE = "from sqlalchemy.orm import declarative_base\nBase = declarative_base()\n"
+TWO_ROUTES = """
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+import sqlalchemy
+def user(request): ...
+def me(request): ...
+app = Starlette(routes=[Mount("/api", routes=[
+    Route("/users/{name}", user),
+    Route("/users/me", me),
+])])
+"""
+SECOND_TABLE = MODEL.format(name="Order", table="orders") + '    user_id = Column(ForeignKey("users.id"))\n'
+FAULTS = {
+    "a submodule that its package has not got yet": (
+        {
+            "one.py": "import service.two\nlimit = 1",
+            "two.py": "import service.one\nservice.one.limit",
+            "main.py": "import sqlalchemy.orm, service.one",
+        },
+        "circular-import",
+        ["service/two.py:2", "service/one.py:1"],
+    ),
+    "a module that stands beside the one that asks": (
+        {"settings.py": "", "main.py": "import sqlalchemy\nimport settings"},
+        "module-not-on-path",
+        ["service/main.py:2"],
+    ),
+    "a foreign key to a table whose class nobody imported": (
+        {
+            "base.py": BASE,
+            "users.py": MODEL.format(name="User", table="users"),
+            "orders.py": SECOND_TABLE,
+            "main.py": "import service.orders\nfrom service.base import Base\nBase.metadata.sorted_tables",
+        },
+        "class-not-imported",
+        ["service/orders.py:7", "service/users.py:4"],
+    ),
+    "a table that create_all came too early for": (
+        {
+            "base.py": BASE,
+            "users.py": MODEL.format(name="User", table="users"),
+            "main.py": "import sqlalchemy as sa\nfrom service.base import Base\nengine = sa.create_engine('sqlite://')\nBase.metadata.create_all(engine)\n"
+            "from service.users import User\nwith engine.connect() as connection:\n    connection.execute(sa.select(User))",
+        },
+        "class-not-imported",
+        ["service/users.py:4", "service/main.py:4"],
+    ),
+    "a foreign key across two metadata": (
+        {
+            "base.py": BASE + "Other = declarative_base()\n",
+            "users.py": MODEL.format(name="User", table="users").replace("Base", "Other"),
+            "orders.py": SECOND_TABLE,
+            "main.py": "import service.users, service.orders\nfrom service.base import Base\nBase.metadata.sorted_tables",
+        },
+        "name-on-another-metadata",
+        ["service/orders.py:7", "service/users.py:4", "service/base.py:2", "service/base.py:3"],
+    ),
+    "a route in a list, below one that takes its requests": (
+        {"main.py": TWO_ROUTES},
+        "route-shadowed",
+        ["service/main.py:8", "service/main.py:9", "service/main.py:5", "service/main.py:6"],
+    ),
+}
+
+
+@pytest.mark.parametrize("shown", FAULTS)
+def test_a_fault_of_another_make_is_named_with_its_lines(write_incident, shown):
+    files, mechanism, places = FAULTS[shown]
+    files = {"service/__init__.py": "", **{f"service/{name}": text for name, text in files.items()}}
+    assert mechanism_of(write_incident(files, expect={})) == (mechanism, places)
 
 
 def test_the_error_that_a_disabled_logger_loses_is_shown_with_who_disabled_it(write_incident):

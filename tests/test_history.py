@@ -311,6 +311,34 @@ def test_a_newest_build_that_cannot_run_gives_way_to_the_newest_that_can(plain, 
     assert (found.when_introduced.first, found.when_fixed.first) == (ids[12], ids[20])
 
 
+def test_builds_right_after_the_one_that_reproduces_are_asked_however_many_beyond_them_cannot_run(plain, tmp_path):
+    repository, ids = line_of(tmp_path / "line", 32)
+    for broken in (22, 21, 27):
+        found = search(plain, repository, Builds(ids[12:20], broken=ids[broken:]), around=ids[15])
+        assert (found.when_introduced.first, found.when_fixed.first) == (ids[12], ids[20])
+
+
+def test_a_folder_that_a_commit_has_not_got_costs_no_build(plain, tmp_path):
+    folder = tmp_path / "line"
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--template=", "--initial-branch=main")
+    stream = []
+    for number in range(16):
+        name = "service" if number < 10 else "renamed"
+        stream.append(
+            f"commit refs/heads/main\ncommitter A <a@example.com> {1_700_000_000 + number} +0000\ndata 1\nx\n"
+            + ("D service\n" if number == 10 else "")
+            + f"M 100644 inline {name}/n\ndata {len(str(number))}\n{number}\n"
+        )
+    git(folder, "fast-import", "--quiet", input="".join(stream))
+    repository = open_repository(folder, subdir="service")
+    ids = [commit.sha for commit in reversed(open_repository(folder).commits())]
+    builds = Builds(ids[2:7])
+    found = search(plain, repository, builds, around=ids[4])
+    assert (found.when_introduced.first, found.when_fixed.first) == (ids[2], ids[7])
+    assert not set(builds.asked) & set(ids[10:])
+
+
 def test_a_range_begins_where_it_is_told_to(plain, tmp_path):
     repository, ids = line_of(tmp_path / "line", 64)
     builds = Builds(ids[30:40])

@@ -12,13 +12,14 @@ from kit.base.redact import redact
 from kit.base.scan import kinds_in
 from kit.diagnose.case import Place
 from kit.diagnose.experiments import patch_of
-from kit.verify.propose import Proposal, Proposals, edits, imports
+from kit.verify.propose import Proposal, Proposals, apart, edits, imports
 from kit.verify.propose.broken import Broken
 from kit.verify.propose.candidates import UNSAFE, candidates_for
 from kit.verify.propose.edits_of_functions import when_needed
 from kit.verify.propose.edits_of_loggers import keep_in_dictionary
 from kit.verify.propose.edits_of_versions import respell
 from kit.verify.propose.maskers import maskers
+from kit.verify.propose.search import nothing_lost
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views.report import postmortem_report
 
@@ -239,3 +240,34 @@ def test_the_place_of_the_scratch_databases_password_is_shown_and_a_password_is_
     url = "postgresql://{database_user}:{database_password}@{database_host}/x"
     assert redact(url) == url and not kinds_in(url)
     assert "hunter22" not in redact("postgresql://shop:hunter22@db/x") and kinds_in("postgresql://shop:hunter22@db/x")
+
+
+def test_models_that_move_keep_how_their_annotations_are_read():
+    sources = {
+        "shop/db.py": "Base = object\n",
+        "shop/main.py": "from __future__ import annotations\n\nfrom typing import TYPE_CHECKING\n\nfrom shop.db import Base\n\n"
+        "if TYPE_CHECKING:\n    from shop.parts import Part\n\n\nclass Parcel(Base):\n    part: Part\n\n\nprint(Parcel)\n",
+    }
+    broken = dataclasses.replace(_broken("main-module-imported-again"), sources=sources)
+    own, edited = apart.moved(broken, "shop/main.py", {11})
+    assert own == "shop/models.py"
+    assert edited[own].startswith("from __future__ import annotations\n")
+    assert "if TYPE_CHECKING:\n    from shop.parts import Part\n" in edited[own] and "from typing import" in edited[own]
+    assert "from shop.models import Parcel" in edited["shop/main.py"]
+
+
+def test_a_change_after_which_a_table_is_defined_no_more_breaks():
+    trace = judged("metadata-is-reserved")[1].looked.trace
+    result = FixResult("remove", None, (), "cures", "every check holds", (), trace)
+    assert nothing_lost(result, trace).verdict == "cures"
+    gone = dataclasses.replace(result, trace=dataclasses.replace(trace, registrations=trace.registrations[1:]))
+    lost = nothing_lost(gone, trace)
+    assert lost.verdict == "breaks" and trace.registrations[0].table in lost.because
+
+
+@pytest.mark.slow
+def test_on_request_it_is_shown_what_maskers_hide(kit):
+    answer = kit("propose", "tests/applications/association-table-and-class", "--show-maskers", "--json")
+    shown = {masker["name"]: masker["verdict"] for masker in answer.json["maskers"]}
+    assert shown and "cures" not in shown.values()
+    assert not set(shown) & {proposal["name"] for proposal in answer.json["proposals"]}

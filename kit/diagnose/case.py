@@ -112,6 +112,9 @@ class Case:
     deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
     requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
     scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
+    files: tuple[str, ...] = ()  # the application's own sources
+    classes: tuple[Named, ...] = ()  # that the sources map, those whose table's name is computed among them
+    tasks: tuple[Named, ...] = ()  # that the sources declare
 
     @cached_property
     def errors(self) -> tuple[Error, ...]:

@@ -143,6 +143,9 @@ def _case(incident: Incident, looked: Looked) -> Case:
         looked.deployments,
         looked.requirements,
         looked.scripts,
+        looked.files,
+        looked.classes,
+        looked.tasks,
     )
 
 

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Callable
+from pathlib import PurePosixPath
 
 from ..incident.steps import Step
 from ..trace.trace import Trace
@@ -12,6 +13,7 @@ from .variants import error_texts, failure, first_line, gone, with_steps
 
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _ATTRIBUTE = re.compile(r"partially initialized module '([\w.]+)'.* has no attribute '(\w+)'")
+_SUBMODULE = re.compile(r"cannot access submodule '(\w+)' of module '([\w.]+)'")
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
 _CAUGHT = (ImportError, ModuleNotFoundError, Exception, BaseException)
 
@@ -26,7 +28,9 @@ def circular_import(case: Case) -> Fault | None:
             continue  # a cycle that somebody catches and that nothing comes of
         name, module = asked
         frames = [*application_frames(import_.chain), *application_frames(error.frames)]
-        running = [frame for frame in frames if frame.module == module and frame.function == "<module>"]
+        bodies = [frame for frame in frames if frame.function == "<module>"]
+        running = [frame for frame in bodies if frame.module == module]
+        running = running or [frame for frame in bodies if frame.module == f"{module}.{name}"]
         if not running or running[0] == frame:
             continue  # that module is not on the way: it has no such name
         leads = running[0]
@@ -68,6 +72,8 @@ def _asked_of(error: Error) -> tuple[str, str] | None:
         return match[1], match[2]
     if (match := _ATTRIBUTE.search(error.text)) is not None:
         return match[2], match[1]
+    if (match := _SUBMODULE.search(error.text)) is not None:
+        return match[1], f"{match[2]}.{match[1]}"  # what is missing is bound in its package, when its body has ended
     return None
 
 
@@ -127,8 +133,9 @@ def _catcher(case: Case, chain: tuple[Frame, ...], error: Error) -> Place | None
 
 
 def _missing(case: Case, failed: list[Import]) -> str | None:
-    """The first route, endpoint or task that a failed module declares and that no registry has."""
+    """The first route, endpoint, task or table that a failed module declares and that is nowhere."""
     there = {entry.key for entry in case.trace.entries}
+    tables = {registration.table for registration in case.trace.registrations if not registration.removed}
     for import_ in failed:
         tree = case.tree(import_.file or "")
         for node in ast.walk(tree) if tree is not None else ():
@@ -138,6 +145,13 @@ def _missing(case: Case, failed: list[Import]) -> str | None:
                 path = decorator.args[0] if isinstance(decorator, ast.Call) and decorator.args else None
                 if isinstance(path, ast.Constant) and isinstance(path.value, str) and path.value not in there:
                     return f"{path.value} of {node.name} at {import_.file}:{node.lineno}"
+        for task in (task for task in case.tasks if task.file == import_.file):
+            name = task.table or f"{import_.module}.{task.class_}"
+            if name not in there:
+                return f"the task {name} at {task.file}:{task.line}"
+        for named in (named for named in case.named if named.file == import_.file):
+            if named.table not in tables:
+                return f"the table {named.table} of {named.class_ or 'Table()'} at {named.file}:{named.line}"
     return None
 
 
@@ -168,6 +182,9 @@ def module_not_on_path(case: Case) -> Fault | None:
         folders = {folder for file in _files(case) if (folder := _folder_of(file, top)) is not None}
         path = set(case.incident.app.path) if case.incident is not None else set()
         folders -= {"" if folder == "." else folder for folder in path}
+        above = {parent.as_posix() for parent in PurePosixPath(asks.file).parents}
+        near = {folder for folder in folders if (folder or ".") in above}
+        folders = near if len(near) == 1 else folders  # of several, the one that the asking file is in
         if len(folders) != 1:
             continue
         folder = folders.pop() or "."
@@ -188,7 +205,8 @@ def module_not_on_path(case: Case) -> Fault | None:
 
 
 def _files(case: Case) -> set[str]:
-    return {statement.file for statement in case.statements} | {named.file for named in case.named} | set(case.sources)
+    known = {statement.file for statement in case.statements} | {named.file for named in case.named}
+    return known | set(case.sources) | set(case.files)
 
 
 def _folder_of(file: str, module: str) -> str | None:

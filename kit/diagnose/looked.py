@@ -1,13 +1,24 @@
 """One startup of a build, with what its sources say and what Alembic says of it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ..incident.model import Incident
 from ..incident.requirements import requirements_of
 from ..incident.revisions import Revision, revisions_of
-from ..incident.source import Named, Statement, import_statements, named_tables, variables_named
+from ..incident.source import (
+    Named,
+    Statement,
+    import_statements,
+    named_tables,
+    sources_below,
+    tasks_of,
+    variables_named,
+)
+from ..incident.source_tables import read_tables
 from ..incident.variables import Reading, deployments_of, readings_of
 from ..startup.checks import Asker, answer_checks, answer_expected
 from ..startup.migrations import Migrations, build, find_config, look
@@ -43,6 +54,9 @@ class Looked:
     checks: tuple[CheckResult, ...] = ()  # as far as they were asked
     expected: CheckResult | None = None  # of the check that the incident is
     uncompiled: str | None = None  # what a patch wrote that is no Python
+    files: tuple[str, ...] = ()  # the application's own sources
+    classes: tuple[Named, ...] = ()  # that the sources map, those whose table's name is computed among them
+    tasks: tuple[Named, ...] = ()  # that the sources declare
 
 
 def look_until_shown(
@@ -98,6 +112,11 @@ def look_at(
         revisions, readings = revisions_of(space.root), readings_of(space.root)
         deployments, requirements = deployments_of(space.root), requirements_of(space.root)
         scripts = _scripts(incident, space)
+        files, tasks = (
+            {path.relative_to(space.root).as_posix(): path for path in sources_below(space.root)},
+            tasks_of(space.root),
+        )
+        classes = _classes(files)
     return Looked(
         trace,
         migrations,
@@ -115,7 +134,20 @@ def look_at(
         answer_checks(incident, trace, asker, incident_tables(incident, trace)),
         answer_expected(incident, trace, asker, incident_tables(incident, trace)),
         asker.uncompiled,
+        tuple(files),
+        classes,
+        tasks,
     )
+
+
+def _classes(files: dict[str, Path]) -> tuple[Named, ...]:
+    """The classes that the sources map, and their ``Table(...)``; ``table`` is "" where no library's rule tells its name."""
+    sources = {}
+    for file, path in files.items():
+        with suppress(OSError):
+            sources[file] = path.read_bytes()
+    tables = read_tables(sources).definitions
+    return tuple(Named(one.table or one.may_be or "", one.file, one.line, one.name) for one in tables)
 
 
 def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:

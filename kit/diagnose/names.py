@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ..incident.source import Named
-from ..trace.values import Error, Registration
+from ..trace.values import Error, Registration, application_frames
 from .case import Case, Experiment, Fault, Place
-from .unseen import handed_to_alembic, made_at
-from .variants import error_texts, first_line, gone, with_replaced
+from .unseen import MISSED, handed_to_alembic, made_at
+from .variants import error_texts, first_line, gone, with_line_before, with_replaced
 
 _NOT_LOCATED = re.compile(
     r"expression ['\"](?P<text>.+?)['\"] failed to locate a name \(['\"]?(?:name ')?(?P<name>\w+)", re.S
@@ -19,6 +19,7 @@ _FOREIGN_KEY = re.compile(
     r"column '(?P<holder>[\w.]+)\.\w+' could not find table '(?P<table>[\w.]+)'(?:.*?target column '(?P<column>\w+)')?",
     re.S,
 )
+_UNREGISTERED = re.compile(r"unregistered task of type '([\w.]+)'|NotRegistered: '?([\w.]+)'?")
 
 
 class Asked(NamedTuple):
@@ -166,9 +167,14 @@ def _definition(case: Case, asked: Asked) -> Named | None:
     ran = {i.file for i in case.trace.imports if i.application and i.process == asked.by.process}
 
     def means(named: Named) -> bool:
-        return _same_table(asked.name, named.table) or asked.role == "relationship" and named.class_ == asked.name
+        return (
+            bool(named.table)
+            and _same_table(asked.name, named.table)
+            or asked.role == "relationship"
+            and named.class_ == asked.name
+        )
 
-    return next((named for named in case.named if means(named) and named.file not in ran), None)
+    return next((named for named in (*case.named, *case.classes) if means(named) and named.file not in ran), None)
 
 
 def _line_of(case: Case, asked: Asked) -> int:
@@ -278,4 +284,90 @@ def _object(definition: Registration, name: str) -> str | None:
     return f"{object_}.__table__" if definition.class_ and name != definition.class_ else object_
 
 
-MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (class_not_imported, name_on_another_metadata)
+def created_before_import(case: Case) -> Fault | None:
+    """A table is missing in the database: ``create_all`` ran where, or when, the module of its class was not executed."""
+    for error in case.errors:
+        missed = next((m for text in error_texts(error) if (m := MISSED.search(text))), None)
+        name = next((group for group in missed.groups() if group), None) if missed is not None else None
+        for definition in case.definitions if name is not None else ():
+            if not _same_table(name, definition.table):
+                continue
+            created = [
+                one
+                for one in (*case.trace.before, *case.trace.created)
+                if one["table"] is None and made_at(one["metadata"]) == made_at(definition.metadata.label)
+            ]
+            if created and not any(_was_there(case, definition.table, one) for one in created):
+                return _created_without(case, definition, created[0], error)
+    return None
+
+
+def _was_there(case: Case, table: str, created: dict) -> bool:
+    """Was a table of this name on the metadata when its ``create_all`` ran?"""
+    past = {created["process"]: created["at"], **case.trace.forked_from(created["process"])}
+    return created["step"].startswith("prepare") or any(
+        definition.table == table and definition.at < past.get(definition.process, 0) for definition in case.definitions
+    )
+
+
+def _created_without(case: Case, definition: Registration, created: dict, error: Error) -> Fault | None:
+    maker = next(iter(application_frames(created["chain"])[::-1]), None)
+    if maker is None:
+        return None
+    module = definition.frame.module
+    way = " → ".join(map(str, application_frames(definition.chain)))
+    because = (
+        f"{maker} creates the tables of the metadata made at {definition.metadata.label}, and {module}, which defines "
+        f"{definition.table} at {definition.site}, was not imported there yet; it is imported by {way} ({definition.step})",
+        f"seen as: {first_line(str(error))}",
+    )
+    sites = (Place.of("class", definition.site), Place.of("creates", maker))
+    against = {
+        "table-on-metadata-alembic-does-not-migrate": "the table is on the metadata that is created, and came to it too late",
+        "model-module-not-imported-by-env": f"the tables are made by {maker}, and not by Alembic",
+    }
+    text, experiment = case.sources.get(maker.file), None
+    edited = with_line_before(text, maker.line, f"import {module}") if text is not None and module else None
+    if case.incident is not None and edited is not None:
+        words = next(m[0] for text in error_texts(error) if (m := MISSED.search(text)))
+        says = f"{module} imported before {maker} creates the tables"
+        experiment = Experiment(says, case.incident, gone(words), {maker.file: edited})
+    return Fault(
+        "class-not-imported",
+        because,
+        definition.table,
+        sites=sites,
+        against=against,
+        error=error,
+        experiment=experiment,
+    )
+
+
+def task_not_imported(case: Case) -> Fault | None:
+    """A worker got a task that it does not know, and whose function the sources have in a file that it did not execute."""
+    texts = [(error, text) for error in case.errors for text in (str(error), *error_texts(error))]
+    texts += [(None, step.output) for step in case.trace.steps] + [(r.error, r.text) for r in case.trace.records]
+    for error, text in texts:
+        match = _UNREGISTERED.search(text)
+        name = match and (match[1] or match[2])
+        task = next((t for t in case.tasks if name and name in (t.table, f"{case.module_of(t.file)}.{t.class_}")), None)
+        if task is None or any(i.file == task.file and i.error is None for i in case.trace.imports if i.application):
+            continue
+        module = case.module_of(task.file)
+        importers = sorted({f"{s.file}:{s.line}" for s in case.statements if s.imported == module})
+        who = f"only {', '.join(importers[:4])} import it" if importers else "nothing imports it"
+        because = (
+            f"the task {name} is {task.class_} at {task.file}:{task.line}, whose module the worker did not execute; {who}",
+            f"seen as: {first_line(match[0])}",
+        )
+        sites = (Place("task", task.file, task.line, task.class_, module),)
+        return Fault("class-not-imported", because, sites=sites, error=error or Error("", match[0]))
+    return None
+
+
+MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
+    class_not_imported,
+    name_on_another_metadata,
+    created_before_import,
+    task_not_imported,
+)

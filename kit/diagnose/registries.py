@@ -58,6 +58,30 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
     return Fault(finding.mechanism, (known, finding.because[-1]), sites=sites, against=finding.against, error=error)
 
 
+def task_defined_twice(case: Case) -> Fault | None:
+    """Two functions are tasks of one name in one application: nothing is raised, and only one of them runs."""
+    if case.failures or (case.incident is not None and case.incident.expect.error is not None):
+        return None
+    own = {import_.file for import_ in case.trace.imports if import_.application}
+    held: dict[tuple, Entry] = {}
+    for entry in case.trace.entries:
+        if entry.kind != "task" or entry.definition is None or entry.definition.file not in own:
+            continue
+        first = held.setdefault((entry.process, entry.registry, entry.key), entry)
+        if first.definition[:2] == entry.definition[:2]:
+            continue
+        first, entry = sorted(
+            (first, entry), key=lambda one: one.definition[:2]
+        )  # which comes first differs from run to run
+        because = (
+            f"{first.definition.name} at {first.definition} and {entry.definition.name} at {entry.definition} are both the task "
+            f"{entry.key} of one application: only one of them can be it, and nothing is raised",
+        )
+        sites = tuple(Place.of(role, one.definition) for role, one in (("first", first), ("second", entry)))
+        return Fault("name-taken-in-registry", because, sites=sites)
+    return None
+
+
 def _as_registration(entry: Entry) -> Registration:
     """An entry in the form that the mechanisms of tables are asked about."""
     frame = entry.frame
@@ -127,7 +151,7 @@ def _covers(first: Route, second: Route) -> bool:
 def _is_shadowed(case: Case, first: Route, second: Route) -> Fault:
     method = min((second.methods or {"GET"}) & (first.methods or second.methods or {"GET"}) - {"HEAD", "OPTIONS"})
     answers, reached = first.entry.definition, second.entry.definition
-    earlier, other = _comes_in(first, second)
+    earlier, other = _comes_in(case, first, second)
     because = (
         f"{method} {second.example} fits {first.path}, which {earlier} gives to {answers.name} ({answers}), and {second.path}, which {other} "
         f"gives to {reached.name} ({reached}); the first that fits answers",
@@ -142,9 +166,14 @@ def _is_shadowed(case: Case, first: Route, second: Route) -> Fault:
     return Fault("route-shadowed", because, sites=sites, experiment=experiment)
 
 
-def _comes_in(first: Route, second: Route) -> tuple[Frame, Frame]:
+def _comes_in(case: Case, first: Route, second: Route) -> tuple[Frame, Frame]:
     """The two lines that set the order: the outermost at which the ways of the routes into the application part."""
-    ways = [[entry.frame for entry in (*route.includes, route.entry)] for route in (first, second)]
+    made = {(e.process, e.object, e.key): e.frame for e in case.trace.entries if e.kind == "route made"}
+    ways = []
+    for route in (first, second):
+        entry = route.entry
+        frames = [entry.frame for entry in (*route.includes, entry)]
+        ways.append([*frames, made.get((entry.process, entry.object, entry.key), entry.frame)])
     return next((pair for pair in zip(*ways, strict=False) if pair[0] != pair[1]), (ways[0][-1], ways[1][-1]))
 
 
@@ -167,4 +196,4 @@ def _swapped(case: Case, earlier: Frame, other: Frame, method: str, second: Rout
     return Experiment(says, case.incident, judge, {earlier.file: edited})
 
 
-MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (name_taken, route_shadowed)
+MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (name_taken, task_defined_twice, route_shadowed)

@@ -11,7 +11,7 @@ from .variants import texts_of
 
 _OTHER_METADATA = "table-on-metadata-alembic-does-not-migrate"
 _FOREIGN = re.compile(r"column '([\w.]+)\.\w+' could not find table '([\w.]+)'")
-_MISSED = re.compile(r"no such table: ([\w.]+)|relation \"([\w.]+)\" does not exist|Table '([\w.]+)' doesn't exist")
+MISSED = re.compile(r"no such table: ([\w.]+)|relation \"([\w.]+)\" does not exist|Table '([\w.]+)' doesn't exist")
 _REMOVES = re.compile(r"\('remove_table', Table\('([^']+)'")
 _NOT_IMPORTED = "model-module-not-imported-by-env"
 
@@ -240,7 +240,7 @@ def table_on_another_metadata(case: Case) -> Fault | None:
     created = {creation["metadata"] for creation in case.trace.created if creation["table"] is None}
     for error in case.errors:
         key = _FOREIGN.search(error.text)
-        missed = _MISSED.search(error.text)
+        missed = MISSED.search(error.text)
         if key is not None:
             holder, target = key.groups()
             for definition in (definition for definition in case.definitions if _same_table(holder, definition.table)):

@@ -57,6 +57,26 @@ def with_replaced(text: str, node: ast.expr, new: str) -> str:
     return (before + new.encode() + after).decode()
 
 
+def with_line_before(text: str, line: int, new: str) -> str | None:
+    """A source with a statement before the one that a line is part of; None where no Python of ours reads it."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return None
+    around = [
+        node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _begins(node) <= line <= node.end_lineno
+    ]
+    if not around:
+        return None
+    statement = max(around, key=lambda node: (_begins(node), node.col_offset))
+    lines = text.splitlines(keepends=True)
+    indent = lines[statement.lineno - 1][: statement.col_offset]
+    if indent.strip():
+        return None  # behind a colon or a semicolon
+    lines.insert(_begins(statement) - 1, f"{indent}{new}\n")
+    return "".join(lines)
+
+
 def with_swapped(text: str, line: int, other: int) -> str | None:
     """A source with two statements of one block in each other's place; None where the lines are not in two such."""
     try:

@@ -290,10 +290,13 @@ class Runner:
             self.from_kept.add(sha)
             return self._by_tree[tree]
         known = self.kept.get(tree) if self.kept else None
-        if known is not None:
+        absent = None
+        if known is None and self.repository.tree_of(sha) is None:  # git says so, without a run
+            absent = Seen(False, None, f"the folder {self.repository.subdir} is not in this commit", transient=True)
+        if known is not None or absent is not None:
             future: Future = Future()
-            future.set_result(known)
-            self.from_kept.add(sha)
+            future.set_result(known or absent)
+            self.from_kept.update([sha] if known is not None else [])
         else:
             self.runs += 1
             future = self.pool.submit(self.run, at_build(self.incident, self.repository, sha))

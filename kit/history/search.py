@@ -289,14 +289,18 @@ def _fixed(runner: Runner, bad: str, good: str | None, seeds: Sequence[str]) -> 
     if good is None:
         if runner.judged(tip) == REPRODUCES:
             return Boundary(None, f"it still reproduces in {tip[:9]}, the newest of the range", (), spent)
-        # The newest cannot be run: the newest that can.
+        # The newest cannot be run: one that can, between those that cannot and the last that reproduces.
         line = repository.order("--first-parent", "--ancestry-path", tip, "--not", bad)
-        step, verdict = 1, UNTESTABLE
-        while verdict == UNTESTABLE and step < len(line):
-            verdict = yield line[step]
-            spent += 1
-            good, step = line[step], step * 2
-        if verdict != HEALTHY:
+        newer, older, step = 0, len(line), 1
+        while older - newer > 1:
+            middle = newer + step if newer + step < older else (newer + older) // 2
+            verdict = yield line[middle]
+            spent, step = spent + 1, step * 2
+            if verdict == HEALTHY:
+                good = line[middle]
+                break
+            newer, older = (middle, older) if verdict == UNTESTABLE else (newer, middle)
+        if good is None:
             because = f"{tip[:9]}, the newest of the range, cannot be run for another reason"
             return Boundary(None, because, (), spent)
     if not repository.is_ancestor(bad, good):

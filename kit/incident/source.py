@@ -69,6 +69,26 @@ def sources_below(root: Path) -> list[Path]:
     return paths
 
 
+def tasks_of(root: Path) -> tuple[Named, ...]:
+    """Every Celery task that the sources declare by a decorator: ``table`` is the name that they give it, or ""."""
+    found = []
+    for path in sources_below(root):
+        try:
+            text = path.read_bytes()
+            tree = ast.parse(text, path.name) if b"task" in text else None
+        except (SyntaxError, ValueError, RecursionError, OSError):
+            continue
+        for node in ast.walk(tree) if tree is not None else ():
+            for decorator in getattr(node, "decorator_list", ()):
+                called = decorator.func if isinstance(decorator, ast.Call) else decorator
+                if getattr(called, "attr", getattr(called, "id", "")) not in ("task", "shared_task"):
+                    continue
+                given = [k.value for k in getattr(decorator, "keywords", ()) if k.arg == "name"]
+                name = given[0].value if given and isinstance(given[0], ast.Constant) else ""
+                found.append(Named(str(name), path.relative_to(root).as_posix(), node.lineno, node.name))
+    return tuple(found)
+
+
 def named_tables(root: Path) -> tuple[list[Named], list[str]]:
     """Every table that a class's ``__tablename__`` or a ``Table("name", …)`` names in the sources below ``root``.
 

@@ -78,7 +78,7 @@ def publish(
     except IncidentError:
         if shows_incident(incident, reproduce(incident)):  # of a build that is mended nobody asks for more
             raise
-    notebook, html, report = _cleared(incident, output)
+    notebook, html, report = _places(incident, output)
     progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
     with temporary_folder() as scratch:
         executed, answer = scratch / "postmortem.ipynb", scratch / "result.json"
@@ -111,15 +111,15 @@ def publish(
     return Published(notebook, html, report, result, exit_code(result))
 
 
-def _cleared(incident: Incident, output: Path | None) -> list[Path]:
-    """The paths of the notebook, the page and the JSON; the files of an earlier run are removed."""
+def _places(incident: Incident, output: Path | None) -> tuple[Path, Path, Path]:
+    """The paths of the notebook, the page and the JSON; the files of an earlier run, which proved something else, are removed."""
     name = incident.folder.name if incident.file.name == "incident.yaml" else incident.file.stem
     base = (output.with_suffix("") if output else Path("results") / name / "postmortem").absolute()
     base.parent.mkdir(parents=True, exist_ok=True)
-    paths = [base.with_suffix(suffix) for suffix in (".ipynb", ".html", ".json")]
-    for path in paths:  # what an earlier run proved is not what this run does
+    notebook, html, report = (base.with_suffix(suffix) for suffix in (".ipynb", ".html", ".json"))
+    for path in (notebook, html, report):
         path.unlink(missing_ok=True)
-    return paths
+    return notebook, html, report
 
 
 def execute(

@@ -41,7 +41,8 @@ mapped   a class was mapped to a table, its mapper whole
 behind   only in a run that goes on past failures: an exception that such a run went past
 entry    something took a name in a registry (``r``: metric, blueprint, endpoint, task, route, include, mount, schema,
          model): ``i`` the registry's number, ``key`` the name, ``o`` the object's number, ``at`` and ``name`` where it is
-         defined, ``more``: methods of a route, rule and methods of an endpoint; ``blueprint made``: one was constructed
+         defined, ``more``: methods of a route, rule and methods of an endpoint; ``blueprint made`` and ``route made``: it was
+         constructed
 silenced ``logging.config`` is about to disable these ``loggers``, for they are there already
 record   a record of the level warning or above that carries an exception, or any of a logger that is disabled (``lost``)
 guard    a guard of the probe's own is in place: its ``name``
@@ -1410,13 +1411,28 @@ def _read_route(names):
     return router, path, names["endpoint"], sorted(map(str, methods))
 
 
+def _read_routes(names):
+    """The routes and mounts that a router is made with, in a list."""
+    for route in names.get("routes") or ():
+        endpoint, app = getattr(route, "endpoint", None), getattr(route, "app", None)
+        path = getattr(route, "path", None)
+        if type(path) is str and endpoint is not None:
+            yield names["self"], path, endpoint, sorted(map(str, getattr(route, "methods", None) or ()))
+        elif type(path) is str and app is not None:
+            yield names["self"], path, getattr(app, "router", app), None
+
+
+def _read_own_route(names):
+    return None, names["path"], names["endpoint"], None
+
+
 def _read_include(names):
     router = names["self"]
     return router, str(getattr(router, "prefix", "")) + str(names.get("prefix", "")), names["router"], None
 
 
 def _read_mount(names):
-    return names["self"], names["path"], names["app"], None
+    return names["self"], names["path"], getattr(names["app"], "router", names["app"]), None
 
 
 def _read_schema(names):
@@ -1451,6 +1467,8 @@ _REGISTRIES = {
     ),
     "starlette.routing": (
         ("route", "Router", "add_route", _read_route),
+        ("route", "Router", "__init__", _read_routes),
+        ("route made", "Route", "__init__", _read_own_route),
         ("mount", "Router", "mount", _read_mount),
     ),
     "fastapi.routing": (
@@ -1472,16 +1490,17 @@ def _watch_registries(namespace):
 def _entry_door(kind, read):
     @_quietly
     def see_entry(frame):
-        entry = read(frame.f_locals)
-        if entry is None:
-            return
-        registry, key, thing, more = entry
-        within, via = _walk(frame.f_back)
-        place = _place_of_thing(thing)
-        fields = {"th": _thread_name(), "more": more, "at": place and place[:2], "name": place and place[2]}
-        number = 0 if registry is None else _number_of_object(registry)
-        given_fields = {name: value for name, value in fields.items() if value is not None}
-        _emit("entry", r=kind, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **given_fields)
+        entries = read(frame.f_locals)
+        for registry, key, thing, more in (entries,) if type(entries) is tuple else entries or ():
+            within, via = _walk(frame.f_back)
+            place = _place_of_thing(thing)
+            fields = {"th": _thread_name(), "more": more, "at": place and place[:2], "name": place and place[2]}
+            number = 0 if registry is None else _number_of_object(registry)
+            given_fields = {name: value for name, value in fields.items() if value is not None}
+            of = "mount" if kind == "route" and more is None else kind
+            _emit(
+                "entry", r=of, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **given_fields
+            )
 
     return see_entry
 

@@ -104,12 +104,14 @@ def _bases(moving: list[Statement]) -> set[str]:
 
 def _new_module(module: Module, moving: list[Statement], here: str) -> str:
     uses = {name for statement in moving for name in statement.uses}
-    lines: list[str] = []
+    types = [statement for statement in module.statements if statement.is_for_types and statement.binds & uses]
+    uses |= {name for statement in types for name in statement.uses}
+    lines = [statement.code.lstrip("\n") for statement in module.statements if statement.is_future]
     for number, aliases in module.imports_for(uses).items():
         line = _absolute(_plain(only(module.tree.body[number], aliases)), here)
         apart = lines and _is_own(line, here) and not _is_own(lines[-1], here) and not line.startswith("\n")
         lines.append("\n" * bool(apart) + line)
-    blocks = []
+    blocks = [statement.code.strip("\n") for statement in types]
     for statement in moving:
         node = module.tree.body[statement.number]
         blocks.append(module.tree.code_for_node(node.with_changes(leading_lines=_comments(node))).strip("\n"))

@@ -197,7 +197,7 @@ class _Search:
                 continue
             judged = self.judged(incident, candidate.name, started)
             runs = results.setdefault(candidate.name, [])
-            runs.append(_nothing_lost(judged, self.control.trace))
+            runs.append(nothing_lost(judged, self.control.trace))
             if len(runs) == times:
                 result = next((run for run in runs if run.verdict != "cures"), runs[0])
                 self.tell(candidate, result)
@@ -276,7 +276,7 @@ class _Search:
                 yield missing.after(candidate)
 
 
-def _nothing_lost(result: FixResult, before: Trace) -> FixResult:
+def nothing_lost(result: FixResult, before: Trace) -> FixResult:
     """A fix after which a table is defined no more, or a route mounted no more, that was there before, breaks."""
     if result.verdict != "cures":
         return result

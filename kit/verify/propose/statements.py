@@ -31,6 +31,22 @@ class Statement:
         return bool(self.nodes) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in self.nodes)
 
     @cached_property
+    def is_future(self) -> bool:
+        return self.is_import and getattr(self.nodes[0], "module", None) == "__future__"
+
+    @cached_property
+    def is_for_types(self) -> bool:
+        """Is it an ``if TYPE_CHECKING:`` that imports only?"""
+        node = self.nodes[0] if len(self.nodes) == 1 else None
+        if (
+            not isinstance(node, ast.If)
+            or node.orelse
+            or "TYPE_CHECKING" not in names_read(node.test) | {ast.unparse(node.test).rpartition(".")[2]}
+        ):
+            return False
+        return all(isinstance(part, ast.Import | ast.ImportFrom) for part in node.body)
+
+    @cached_property
     def movable(self) -> bool:
         return len(self.nodes) == 1 and isinstance(self.nodes[0], _MOVABLE)
 
@@ -112,7 +128,9 @@ class Module:
         while open_:
             for name in open_.pop().uses:
                 needed = [
-                    statement for statement in self.statements if name in statement.binds and not statement.is_import
+                    statement
+                    for statement in self.statements
+                    if name in statement.binds and not statement.is_import and not statement.is_for_types
                 ]
                 for statement in needed:
                     if not statement.movable or len(needed) > 1:
