@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
+SCRATCH_PASSWORD = "kit_scratch_"  # begins the password of every scratch database: wherever one shows, it is known
 _SHORTEST = (
     6  # a shorter value would mask half of every text; where its name stands beside it, it is masked all the same
 )

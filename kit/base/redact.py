@@ -13,10 +13,9 @@ from collections.abc import Callable
 from difflib import SequenceMatcher
 from typing import Any
 
-from .known_secrets import mask
+from .known_secrets import SCRATCH_PASSWORD, mask
 
 _MASK = "***"
-SCRATCH_PASSWORD = "kit_scratch_"  # begins the password of every scratch database: wherever one shows, it is known
 _HOME = os.path.expanduser("~")
 # Names that many machines share say nothing about anybody.
 _SHARED = re.compile(

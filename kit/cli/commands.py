@@ -111,7 +111,6 @@ def verify(options) -> int:
 
 
 def propose(options) -> int:
-    from ..base.redact import redacted
     from ..incident.load import load
     from ..verify.propose import propose
     from ..views.proposals import first_lines, proposals_lines, proposals_report, write_proposals
@@ -127,8 +126,7 @@ def propose(options) -> int:
     lines = proposals_lines(proposals)
     if options.output:
         lines += write_proposals(proposals, Path(options.output).expanduser(), incident)
-    report = redacted(proposals_report(proposals))
-    print(as_json(report) if options.json else plain("\n".join(lines)))
+    print(as_json(proposals_report(proposals)) if options.json else plain("\n".join(lines)))
     return 3 if not proposals.reproduced else 0 if proposals.verified else 1
 
 
@@ -210,7 +208,6 @@ def check(options) -> int:
 
 
 def guard(options) -> int:
-    from ..base.redact import redacted
     from ..incident.load import load
     from ..verify.guard import guard_report, make_guard
 
@@ -221,7 +218,7 @@ def guard(options) -> int:
     if options.output and guard.source is not None:
         write(options.output, guard.source)
     if options.json:
-        print(as_json(redacted(guard_report(incident, guard))))
+        print(as_json(guard_report(incident, guard)))
     elif guard.source is None:
         print(plain(f"no guard is written: {guard.because}"))
     elif options.output:

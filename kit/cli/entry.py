@@ -53,14 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         import traceback
 
-        from ..base.redact import redact
-
         where = traceback.extract_tb(error.__traceback__)[-1]
-        print(
-            f"kit: a fault of the kit itself, at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {redact(str(error))}. "
-            "Nothing was decided. Set KIT_TRACEBACK=1 to see the whole traceback, and report it with the incident file.",
-            file=sys.stderr,
+        says = f"kit: a fault of the kit itself, at {Path(where.filename).name}:{where.lineno}: {type(error).__name__}: {error}. "
+        remedy = (
+            "Nothing was decided. Set KIT_TRACEBACK=1 to see the whole traceback, and report it with the incident file."
         )
+        print(plain(says + remedy), file=sys.stderr)
         return 4
 
 

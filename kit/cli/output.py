@@ -30,9 +30,7 @@ def progress():
 
 
 def give(options, report: dict, lines: list[str]) -> None:
-    from ..base.redact import redacted
-
-    report, words = redacted(report), plain("\n".join(lines))
+    words = plain("\n".join(lines))
     text = as_json(report) if options.json or options.output else words
     if options.output:
         write(options.output, text + "\n")
@@ -61,15 +59,16 @@ def give_to_ci(options, incident: "Incident", report: dict) -> None:
 
 
 def as_json(report: dict) -> str:
-    """A report that is already redacted, as text.
+    """A report as text, without secrets.
 
-    :raises SecretFound: it would hold a secret all the same
+    :raises SecretFound: it would hold one all the same
     """
     import json
 
+    from ..base.redact import redacted
     from ..base.scan import refuse_secrets
 
-    text = json.dumps(report, indent=2, ensure_ascii=False)
+    text = json.dumps(redacted(report), indent=2, ensure_ascii=False)
     refuse_secrets({"result.json": text})
     return text
 

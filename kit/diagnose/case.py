@@ -6,7 +6,7 @@ A family is a module with a tuple ``MECHANISMS``: functions that take a :class:`
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -16,6 +16,8 @@ from ..incident.revisions import Revision
 from ..incident.source import Named, Statement
 from ..incident.variables import Reading
 from ..startup.migrations import Migrations
+from ..trace.expected import expected_error
+from ..trace.judged import CheckResult
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Registration, Site, application_frames
 
@@ -96,25 +98,44 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Case:
-    """A startup, what Alembic knows of it, what the sources say, and the table that the incident names."""
+class Looked:
+    """One startup, with what Alembic says of it and what its revisions create."""
 
     trace: Trace
-    migrations: Migrations | None = None
-    table: str | None = None
-    incident: Incident | None = None
-    named: tuple[Named, ...] = ()  # tables that the sources name
-    statements: tuple[Statement, ...] = ()  # the import statements of the sources
-    created: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # what the revisions alone create
-    stopped: str | None = None  # what ended them early
-    revisions: tuple[Revision, ...] = ()  # as the sources say them
+    migrations: Migrations | None
+    created: dict[str, list[dict[str, Any]]]  # table to columns, by the revisions alone
+    stopped: str | None  # what ended the revisions early
+    named: tuple[Named, ...]  # tables that the sources name
+    unread: tuple[str, ...]  # sources that could not be read
+    statements: tuple[Statement, ...]  # the import statements of the sources
+    variables: tuple[str, ...] = ()  # of those that the incident file sets, the ones that the application's files name
+    revisions: tuple[Revision, ...] = ()
     readings: tuple[Reading, ...] = ()  # of variables, by the sources
     deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
     requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
     scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
+    checks: tuple[CheckResult, ...] = ()  # as far as they were asked
+    expected: CheckResult | None = None  # of the check that the incident is
+    uncompiled: str | None = None  # what a patch wrote that is no Python
     files: tuple[str, ...] = ()  # the application's own sources
     classes: tuple[Named, ...] = ()  # that the sources map, those whose table's name is computed among them
     tasks: tuple[Named, ...] = ()  # that the sources declare
+
+
+@dataclass(frozen=True)
+class Case(Looked):
+    """A startup that was looked at, and the incident that it is asked about."""
+
+    incident: Incident = field(kw_only=True)
+
+    @classmethod
+    def of(cls, incident: Incident, looked: Looked) -> "Case":
+        return cls(**{field.name: getattr(looked, field.name) for field in fields(looked)}, incident=incident)
+
+    @property
+    def table(self) -> str | None:
+        """The table that the incident names."""
+        return self.incident.expect.table
 
     @cached_property
     def errors(self) -> tuple[Error, ...]:
@@ -128,7 +149,7 @@ class Case:
 
         An error that was swallowed is none of them, unless it is what the incident names or a step's failure comes of it.
         """
-        expected = self.incident.expect.error if self.incident is not None else None
+        expected = expected_error(self.incident)
         swallowed = [error.error for error in self.trace.swallowed]
         final = [step.exception for step in self.trace.steps if step.ok is False and step.exception is not None]
 

@@ -9,10 +9,9 @@ from ..trace.expected import shows_incident
 from ..trace.judged import judge_mappers
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Registration, Sign
-from .case import Case, Experiment, Fault, Outcome
+from .case import Case, Experiment, Fault, Looked, Outcome
 from .experiments import decide
 from .families import faults_of
-from .looked import Looked
 from .mechanisms import Finding, Pair, judge
 
 
@@ -20,7 +19,7 @@ def decide_mechanism(
     incident: Incident, looked: Looked, progress: Callable[[str], None] = lambda text: None
 ) -> "Decision":
     """The mechanism of a startup that was looked at; an experiment that decides it is run."""
-    return decided(incident, looked, lambda experiment: decide(experiment, _case(incident, looked).sources), progress)
+    return decided(incident, looked, lambda experiment: decide(experiment, Case.of(incident, looked).sources), progress)
 
 
 class Decision(NamedTuple):
@@ -85,7 +84,7 @@ def find_mechanism(
     :param refuted: mechanisms that their experiment refuted, each with what it saw
     """
     trace = looked.trace
-    faults = [fault for fault in faults_of(_case(incident, looked)) if fault.mechanism not in refuted]
+    faults = [fault for fault in faults_of(Case.of(incident, looked)) if fault.mechanism not in refuted]
     fault = faults[0] if faults else None
     conflicts = [conflict for conflict in trace.conflicts if conflict.first is not None]
     conflicts.sort(key=lambda conflict: (conflict.table != incident.expect.table, conflict.second.at))
@@ -116,37 +115,16 @@ def find_mechanism(
 
 def quiet_mechanisms(incident: Incident, looked: Looked) -> tuple[Sign, ...]:
     """Every mechanism that is there and raises nothing, without the experiments that could refute one."""
-    faults = [fault for fault in faults_of(_case(incident, looked)) if fault.error is None]
+    faults = [fault for fault in faults_of(Case.of(incident, looked)) if fault.error is None]
     return tuple(dict.fromkeys(Sign("mechanism", fault.mechanism, fault.table) for fault in faults))
 
 
 def is_race(incident: Incident, looked: Looked) -> bool:
     """Is a race among the mechanisms that the startup may show? What one start shows, the next may not."""
     conflicts = [conflict for conflict in looked.trace.conflicts if conflict.first is not None]
-    mechanisms = {judge(Pair(looked.trace, conflict.first, conflict.second)).mechanism for conflict in conflicts}
-    mechanisms |= {fault.mechanism for fault in faults_of(_case(incident, looked))}
-    return bool(mechanisms & {"startup-race", "race-in-lazy-definition"})
-
-
-def _case(incident: Incident, looked: Looked) -> Case:
-    return Case(
-        looked.trace,
-        looked.migrations,
-        incident.expect.table,
-        incident,
-        looked.named,
-        looked.statements,
-        looked.created,
-        looked.stopped,
-        looked.revisions,
-        looked.readings,
-        looked.deployments,
-        looked.requirements,
-        looked.scripts,
-        looked.files,
-        looked.classes,
-        looked.tasks,
-    )
+    found = {judge(Pair(looked.trace, conflict.first, conflict.second)).mechanism for conflict in conflicts}
+    found |= {fault.mechanism for fault in faults_of(Case.of(incident, looked))}
+    return bool(found & {"startup-race", "race-in-lazy-definition"})
 
 
 def _is_about_another_error(incident: Incident) -> bool:

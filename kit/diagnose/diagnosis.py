@@ -11,11 +11,11 @@ from ..startup.run import reproduce
 from ..trace.expected import shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Behind, Conflict, Registration, Site
-from .case import Experiment, Fault, Outcome, Place
+from .case import Experiment, Fault, Looked, Outcome, Place
 from .decision import Decision, decide_mechanism, decided
 from .definitions import Definitions, compare
 from .hypotheses import Tested, test_all
-from .looked import Looked, look_until_shown, signed
+from .looked import look_until_shown, signed
 from .masked import stands_behind
 from .mechanisms import Finding
 from .smallest import Budget, Smallest, reduce_startup

@@ -101,7 +101,7 @@ MECHANISMS = (unknown_url_scheme, driver_not_installed, async_driver_in_sync_cod
 
 
 def _installed(case: Case) -> Installed:
-    return installed(case.incident.python) if case.incident is not None else Installed()
+    return installed(case.incident.python)
 
 
 def _right_scheme(scheme: str, there: Installed) -> str | None:
@@ -140,13 +140,8 @@ def _imports_driver(error: Error) -> tuple[str, str] | None:
 
 def _asked_scheme(case: Case, backend: str, driver: str) -> str:
     """The scheme that asked for a driver: with its name, unless a URL without one is what the incident gives."""
-    schemes = (
-        {value.partition("://")[0] for value in case.incident.app.env.values() if "://" in value}
-        if case.incident
-        else set()
-    )
-    if case.incident is not None:
-        schemes.add(scratch_scheme(case.incident))
+    schemes = {value.partition("://")[0] for value in case.incident.app.env.values() if "://" in value}
+    schemes.add(scratch_scheme(case.incident))
     for text in case.trace.sources.values():
         schemes |= set(re.findall(r"['\"](\w+(?:\+\w+)?)://", text))
     explicit = f"{backend}+{driver}"
@@ -164,11 +159,9 @@ def _synchronous_engine(case: Case, use: Frame | None) -> EngineMade | None:
 
 def _carriers(case: Case, scheme: str, site: Frame) -> list[str]:
     """Where the URL comes from: variables of the incident that have this scheme, or else those that the site's file reads."""
-    env = case.incident.app.env if case.incident is not None else {}
+    env = case.incident.app.env
     names = [name for name, value in env.items() if value.startswith(f"{scheme}://")]
-    names += (
-        [case.incident.database_env] if case.incident is not None and scratch_scheme(case.incident) == scheme else []
-    )
+    names += [case.incident.database_env] if scratch_scheme(case.incident) == scheme else []
     read = [f"{reading.name} at {reading}" for reading in case.readings if reading.name in names]
     read = read or [f"{reading.name} at {reading}" for reading in case.readings if reading.file == site.file]
     return [f"the URL comes from {', '.join(dict.fromkeys(read))}"] if read else []
@@ -177,8 +170,6 @@ def _carriers(case: Case, scheme: str, site: Frame) -> list[str]:
 def _another_scheme(case: Case, site: Frame, old: str, new: str, judge: Judge) -> Experiment | None:
     """The run with another scheme in the URL, wherever that stands: a variable, a source, or what a file of settings says."""
     incident = case.incident
-    if incident is None:
-        return None
     changed = with_scheme(incident, old, new)
     says = f"the URL with {new}:// in place of {old}://, all else equal"
     if changed is not None:

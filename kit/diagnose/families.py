@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from ..trace.expected import expected_error
 from . import drivers, imports, loggers, mapping, migrations, names, race, registries, removed, settings, unseen
 from .case import Case, Fault
 from .relatives import FAULTS
@@ -33,7 +34,7 @@ def faults_of(case: Case) -> list[Fault]:
 
 
 def _rank(case: Case, fault: Fault) -> int:
-    expected = case.incident.expect.error if case.incident is not None else None
+    expected = expected_error(case.incident)
     if fault.error is None:
         return 2
     texts = [str(fault.error), *(text for _, _, text in fault.error.links)]

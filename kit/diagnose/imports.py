@@ -49,7 +49,7 @@ def circular_import(case: Case) -> Fault | None:
 
 def _from_the_other_side(case: Case, asks: Frame) -> Experiment | None:
     """The run that imports the asking module first: the same cycle then fails at its other end, or not at all."""
-    if case.incident is None or not asks.module or asks.module.startswith("__"):
+    if not asks.module or asks.module.startswith("__"):
         return None
 
     def judge(trace: Trace) -> tuple[bool | None, str]:
@@ -157,8 +157,6 @@ def _missing(case: Case, failed: list[Import]) -> str | None:
 
 def _alone(case: Case, failed: Import) -> Experiment | None:
     """The import of the failed module by itself."""
-    if case.incident is None:
-        return None
     step = Step.model_validate({"import": failed.module})
 
     def judge(trace) -> tuple[bool | None, str]:
@@ -180,8 +178,8 @@ def module_not_on_path(case: Case) -> Fault | None:
             continue
         top = match[1].split(".")[0]
         folders = {folder for file in _files(case) if (folder := _folder_of(file, top)) is not None}
-        path = set(case.incident.app.path) if case.incident is not None else set()
-        folders -= {"" if folder == "." else folder for folder in path}
+        given = set(case.incident.app.path)
+        folders -= {"" if folder == "." else folder for folder in given}
         above = {parent.as_posix() for parent in PurePosixPath(asks.file).parents}
         near = {folder for folder in folders if (folder or ".") in above}
         folders = near if len(near) == 1 else folders  # of several, the one that the asking file is in
@@ -190,15 +188,12 @@ def module_not_on_path(case: Case) -> Fault | None:
         folder = folders.pop() or "."
         because = (
             f"{asks} asks for {match[1]}, and no folder on the path of this step holds it: {first_line(str(error))}",
-            f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(path)) or 'none of its folders'}",
+            f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(given)) or 'none of its folders'}",
         )
-        experiment = None
-        if case.incident is not None:
-            app = case.incident.app.model_copy(update={"path": [*case.incident.app.path, folder]})
-            changed = case.incident.model_copy(update={"app": app})
-            experiment = Experiment(
-                f"the same steps with {folder} on the path", changed, gone(f"No module named '{match[1]}'")
-            )
+        app = case.incident.app.model_copy(update={"path": [*case.incident.app.path, folder]})
+        changed = case.incident.model_copy(update={"app": app})
+        says = f"the same steps with {folder} on the path"
+        experiment = Experiment(says, changed, gone(f"No module named '{match[1]}'"))
         sites = (Place.of("asks", asks, match[1]),)
         return Fault("module-not-on-path", because, sites=sites, error=error, experiment=experiment)
     return None

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..base.errors import KitError
-from ..base.redact import redact
 from ..incident.builds import builds_of
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
@@ -26,13 +25,13 @@ class Seen:
     @property
     def sentence(self) -> str:
         how = "was taken out by" if self.removed else "is on another branch, last in"
-        return f"{self.file} {how} commit {self.commit[:9]} ({redact(self.subject)})"
+        return f"{self.file} {how} commit {self.commit[:9]} ({self.subject})"
 
 
-def last_seen(incident: Incident | None, revision: str) -> Seen | None:
+def last_seen(incident: Incident, revision: str) -> Seen | None:
     """The file that says ``revision = "<id>"``, as the newest commit of any branch that has to do with it left or found it."""
     try:
-        repository = builds_of(incident) if incident is not None else None
+        repository = builds_of(incident)
         if repository is None or not re.fullmatch(r"[\w.-]+", revision):
             return None
         named = rf"^revision[^=]*=[ ]*['\"]{re.escape(revision)}['\"]"
@@ -54,10 +53,10 @@ def last_seen(incident: Incident | None, revision: str) -> Seen | None:
     return None
 
 
-def merge_of(incident: Incident | None, files: Sequence[str]) -> Commit | None:
+def merge_of(incident: Incident, files: Sequence[str]) -> Commit | None:
     """The oldest merge that has all of these files, none of whose parents has them all; None where one line brought them."""
     try:
-        repository = builds_of(incident) if incident is not None else None
+        repository = builds_of(incident)
         if repository is None:
             return None
         revision = incident.app.revision if incident.app.repository is not None else "HEAD"

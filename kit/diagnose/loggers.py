@@ -55,7 +55,7 @@ def _kept(case: Case, silenced: Silenced) -> Experiment | None:
         and node.lineno <= line <= (node.end_lineno or 0)
         and ast.unparse(node.func).endswith("fileConfig")
     ]
-    if case.incident is None or text is None or not calls:
+    if text is None or not calls:
         return None
     call, lines = calls[0], text.splitlines(keepends=True)
     number, column = call.end_lineno - 1, len(lines[call.end_lineno - 1].encode()[: call.end_col_offset].decode()) - 1

@@ -1,62 +1,21 @@
 """One startup of a build, with what its sources say and what Alembic says of it."""
 
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 from ..incident.model import Incident
-from ..incident.requirements import requirements_of
-from ..incident.revisions import Revision, revisions_of
-from ..incident.source import (
-    Named,
-    Statement,
-    import_statements,
-    named_tables,
-    sources_below,
-    tasks_of,
-    variables_named,
-)
-from ..incident.source_tables import read_tables
-from ..incident.variables import Reading, deployments_of, readings_of
+from ..incident.sources import read_sources
 from ..startup.checks import Asker, answer_checks, answer_expected
-from ..startup.migrations import Migrations, build, find_config, look
+from ..startup.migrations import build, find_config, look
 from ..startup.run import run_startup
 from ..startup.workspace import Workspace, workspace
 from ..trace.expected import incident_tables, shows_incident
-from ..trace.judged import CheckResult
 from ..trace.trace import Trace
-from .case import Fault
+from .case import Fault, Looked
 from .mechanisms import Pair, judge
 from .signs import may_race, with_signs
 
 TIMES = 5  # how often a startup of several processes is tried before its incident counts as not reproduced
-
-
-@dataclass(frozen=True)
-class Looked:
-    """One startup, with what Alembic says of it and what its revisions create."""
-
-    trace: Trace
-    migrations: Migrations | None
-    created: dict[str, list[dict[str, Any]]]  # table to columns, by the revisions alone
-    stopped: str | None  # what ended the revisions early
-    named: tuple[Named, ...]  # tables that the sources name
-    unread: tuple[str, ...]  # sources that could not be read
-    statements: tuple[Statement, ...]  # the import statements of the sources
-    variables: tuple[str, ...] = ()  # of those that the incident file sets, the ones that the application's files name
-    revisions: tuple[Revision, ...] = ()
-    readings: tuple[Reading, ...] = ()  # of variables, by the sources
-    deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
-    requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
-    scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
-    checks: tuple[CheckResult, ...] = ()  # as far as they were asked
-    expected: CheckResult | None = None  # of the check that the incident is
-    uncompiled: str | None = None  # what a patch wrote that is no Python
-    files: tuple[str, ...] = ()  # the application's own sources
-    classes: tuple[Named, ...] = ()  # that the sources map, those whose table's name is computed among them
-    tasks: tuple[Named, ...] = ()  # that the sources declare
 
 
 def look_until_shown(
@@ -106,48 +65,29 @@ def look_at(
             migrations = migrations or look(incident, space, config, "alembic")
             if fix is None:
                 created, stopped = build(incident, space, config, "revisions")
-        named, unread = named_tables(space.root)
-        variables = variables_named(space.root, (incident.database_env, *incident.app.env))
-        statements = import_statements(space.root, incident.app.path)
-        revisions, readings = revisions_of(space.root), readings_of(space.root)
-        deployments, requirements = deployments_of(space.root), requirements_of(space.root)
+        sources = read_sources(space.root, incident.app.path, (incident.database_env, *incident.app.env))
         scripts = _scripts(incident, space)
-        files, tasks = (
-            {path.relative_to(space.root).as_posix(): path for path in sources_below(space.root)},
-            tasks_of(space.root),
-        )
-        classes = _classes(files)
     return Looked(
         trace,
         migrations,
         created,
         stopped,
-        tuple(named),
-        tuple(unread),
-        statements,
-        tuple(variables),
-        revisions,
-        readings,
-        deployments,
-        requirements,
+        sources.named,
+        (),
+        sources.statements,
+        sources.variables,
+        sources.revisions,
+        sources.readings,
+        sources.deployments,
+        sources.requirements,
         scripts,
         answer_checks(incident, trace, asker, incident_tables(incident, trace)),
         answer_expected(incident, trace, asker, incident_tables(incident, trace)),
         asker.uncompiled,
-        tuple(files),
-        classes,
-        tasks,
+        sources.files,
+        sources.classes,
+        sources.tasks,
     )
-
-
-def _classes(files: dict[str, Path]) -> tuple[Named, ...]:
-    """The classes that the sources map, and their ``Table(...)``; ``table`` is "" where no library's rule tells its name."""
-    sources = {}
-    for file, path in files.items():
-        with suppress(OSError):
-            sources[file] = path.read_bytes()
-    tables = read_tables(sources).definitions
-    return tuple(Named(one.table or one.may_be or "", one.file, one.line, one.name) for one in tables)
 
 
 def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:

@@ -154,7 +154,7 @@ def _with_key(case: Case, parent: Registration, child: Registration) -> Experime
     """``configure_mappers()`` right after the import, with a foreign key between the two tables."""
     classes = [(registration.frame.module, registration.class_) for registration in (parent, child)]
     plain = all(module and module != "__main__" and name and "." not in name for module, name in classes)
-    if case.incident is None or not plain:
+    if not plain:
         return None
     others = sorted(
         {

@@ -30,8 +30,6 @@ def _upgrade_to(case: Case, target: str) -> Step:
 
 def merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision]) -> Experiment | None:
     """A merge revision, upgraded to from nothing and after each head."""
-    if case.incident is None:
-        return None
     file = f"{heads[0].folder}/incident_merge.py"
     downs = ", ".join(repr(head.id) for head in heads)
     text = f'revision = "incident_merge"\ndown_revision = ({downs})\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n'
@@ -52,7 +50,7 @@ def merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision])
 
 def restored(case: Case, id: str, revisions: Sequence[Revision], seen: Seen | None) -> Experiment | None:
     """The missing revision put back: from the history, else an empty one in its place."""
-    if case.incident is None or not revisions:
+    if not revisions:
         return None
     if seen is not None and seen.text:
         file, text, what = seen.file, seen.text, f"the file that git last saw ({seen.file}) is put back"
@@ -71,8 +69,6 @@ def restored(case: Case, id: str, revisions: Sequence[Revision], seen: Seen | No
 
 def from_base_and_after(case: Case, first: Revision, name: str) -> Experiment | None:
     """Base to head in one run, against a run that begins after the first of the two."""
-    if case.incident is None:
-        return None
     head = _upgrade_to(case, "head")
     whole = with_steps(case.incident, [head], [])
     after = with_steps(case.incident, [_upgrade_to(case, first.id), head], [])
@@ -89,9 +85,7 @@ def from_base_and_after(case: Case, first: Revision, name: str) -> Experiment | 
 
 def ran_before(case: Case, error: Error) -> list[str]:
     """What ran before the step that failed with an error: preparations and steps."""
-    prepared = (
-        [f"prepare {number} ({step})" for number, step in enumerate(case.incident.prepare, 1)] if case.incident else []
-    )
+    prepared = [f"prepare {number} ({step})" for number, step in enumerate(case.incident.prepare, 1)]
     failed = next((step.number for step in case.trace.steps if step.ok is False), 1)
     return prepared + [f"step {step.number} ({step})" for step in case.trace.steps if step.number < failed]
 
@@ -99,8 +93,6 @@ def ran_before(case: Case, error: Error) -> list[str]:
 def without_maker(case: Case, maker: tuple[dict, Frame] | None, error: Error) -> Experiment | None:
     """The startup without what creates the object beside the migrations."""
     incident = case.incident
-    if incident is None:
-        return None
     fragment = next(text for text in error_texts(error) if text)
     if maker is not None and maker[0]["step"].startswith("step"):
         event, site = maker
@@ -132,8 +124,6 @@ def _without_statement(text: str, line: int) -> str | None:
 
 def empty_against_a_row(case: Case, revision: Revision, error: Error) -> Experiment | None:
     """The failing revision on the tables that the revision before leaves: empty, and with a made-up row in each."""
-    if case.incident is None:
-        return None
     before = [{"upgrade": down} for down in revision.down]
     steps = [_upgrade_to(case, revision.id)]
     empty = with_steps(case.incident, steps, before)

@@ -205,7 +205,7 @@ def _text_of(case: Case, asked: Asked) -> ast.Constant | None:
 def _with_import(case: Case, asked: Asked, module: str) -> Experiment | None:
     """The run in which the module that asks imports the other one, at its end."""
     text = case.sources.get(asked.file)
-    if case.incident is None or text is None:
+    if text is None:
         return None
     edits = {asked.file: text.rstrip("\n") + f"\n\nimport {module}\n"}
     return Experiment(f"{module} imported at the end of {asked.file}", case.incident, gone(asked.words), edits)
@@ -214,7 +214,7 @@ def _with_import(case: Case, asked: Asked, module: str) -> Experiment | None:
 def _with_object(case: Case, asked: Asked, other: Registration) -> Experiment | None:
     """The run in which the table's object, or the class, stands in place of the string."""
     text, named = case.sources.get(asked.file), _object(other, asked.name)
-    if case.incident is None or text is None or named is None:
+    if text is None or named is None:
         return None
     if asked.role == "foreign key":
         literal, column = _text_of(case, asked), asked.text.rpartition(".")[2]
@@ -328,7 +328,7 @@ def _created_without(case: Case, definition: Registration, created: dict, error:
     }
     text, experiment = case.sources.get(maker.file), None
     edited = with_line_before(text, maker.line, f"import {module}") if text is not None and module else None
-    if case.incident is not None and edited is not None:
+    if edited is not None:
         words = next(m[0] for text in error_texts(error) if (m := MISSED.search(text)))
         says = f"{module} imported before {maker} creates the tables"
         experiment = Experiment(says, case.incident, gone(words), {maker.file: edited})

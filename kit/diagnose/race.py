@@ -81,8 +81,6 @@ def _overlap(spans: dict[int, tuple[int, int]]) -> bool:
 
 
 def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None:
-    if case.incident is None:
-        return None
     alone = with_one_process(case.incident)
     script = _script_with_one(case)
     if alone is None and script is None:

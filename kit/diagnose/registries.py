@@ -60,7 +60,7 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
 
 def task_defined_twice(case: Case) -> Fault | None:
     """Two functions are tasks of one name in one application: nothing is raised, and only one of them runs."""
-    if case.failures or (case.incident is not None and case.incident.expect.error is not None):
+    if case.failures or case.incident.expect.error is not None:
         return None
     own = {import_.file for import_ in case.trace.imports if import_.application}
     held: dict[tuple, Entry] = {}
@@ -107,7 +107,7 @@ def _as_registration(entry: Entry) -> Registration:
 
 def route_shadowed(case: Case) -> Fault | None:
     """A route that an earlier one answers for: every request that fits it fits that one, and another function answers."""
-    if case.failures or (case.incident is not None and case.incident.expect.error is not None):
+    if case.failures or case.incident.expect.error is not None:
         return None  # it raises nothing: an error has another cause
     request = _request_of(case)
     for routes in routes_of(case.trace):
@@ -120,7 +120,7 @@ def route_shadowed(case: Case) -> Fault | None:
 
 def _request_of(case: Case) -> tuple[str, str] | None:
     """Method and path of the check that the incident is, where it is an HTTP check."""
-    check = case.incident.expect.check if case.incident is not None else None
+    check = case.incident.expect.check
     http = getattr(check, "http", None)
     return (http.method, http.path.partition("?")[0]) if http is not None else None
 
@@ -181,7 +181,7 @@ def _swapped(case: Case, earlier: Frame, other: Frame, method: str, second: Rout
     """The run with the two statements in the other order."""
     text = case.sources.get(earlier.file)
     edited = with_swapped(text, earlier.line, other.line) if text is not None and earlier.file == other.file else None
-    if case.incident is None or edited is None:
+    if edited is None:
         return None
     wanted = second.entry.definition
 

@@ -208,7 +208,7 @@ def _removals() -> dict[tuple[str, str, str], frozenset[str]]:
 
 
 def _version(case: Case, library: str) -> str | None:
-    return installed(case.incident.python).version(library) if case.incident is not None else None
+    return installed(case.incident.python).version(library)
 
 
 def _since(version: str | None, line: str) -> bool:

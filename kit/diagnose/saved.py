@@ -12,11 +12,10 @@ from ..trace.judged import CheckResult
 from ..trace.saved import load, save
 from ..trace.trace import TYPES, Trace
 from ..trace.values import Conflict
-from .case import Fault, Outcome, Place
+from .case import Fault, Looked, Outcome, Place
 from .definitions import Column, Definitions
 from .diagnosis import Diagnosis
 from .hypotheses import Tested
-from .looked import Looked
 from .pair import Finding
 from .smallest import Smallest
 from .unseen_models import Unseen

@@ -190,8 +190,8 @@ def _env_file(case: Case) -> tuple[str, str] | None:
 def _with_imports(case: Case, tables: Sequence[Registration], beside: Sequence[Named], names: Sequence[str]):
     """The startup with an ``env.py`` that imports the modules."""
     env = _env_file(case)
-    modules = [*(table.frame.module for table in tables), *(case.module_of(named.file) for named in beside)]
-    if env is None or case.incident is None or not all(modules):
+    modules = [*(table.frame.module for table in tables), *(case.module_of(one.file) for one in beside)]
+    if env is None or not all(modules):
         return None
     file, text = env
     last = max((m.end() for m in re.finditer(r"^(?:from|import) [^\n(]*(?:\([^)]*\))?[^\n]*\n", text, re.M)), default=0)
@@ -208,7 +208,7 @@ def _with_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, 
         for table in tables
         if table.class_ and "." not in table.class_ and table.frame.module
     }
-    if env is None or case.incident is None or not classes:
+    if env is None or not classes:
         return None
     file, text = env
     others = ", ".join(f"__import__({r.frame.module!r}, fromlist=['x']).{r.class_}.metadata" for r in classes.values())

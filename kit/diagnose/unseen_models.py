@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ..incident.model import Incident
 from ..incident.source import Named, module_name
-from .looked import Looked
+from .case import Looked
 
 
 @dataclass(frozen=True)

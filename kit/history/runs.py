@@ -12,11 +12,10 @@ from typing import Any
 from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import write_whole
 from ..base.progress import Step
-from ..base.redact import redact
 from ..diagnose.answer import reproduce
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
-from ..trace.expected import incident_tables, shows_incident
+from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Conflict, application_frames
 
@@ -70,7 +69,7 @@ def run_build(incident: Incident) -> Seen:
 
 
 def _short(error: Exception) -> str:
-    return redact(" ".join(str(error).split()))[:400]
+    return " ".join(str(error).split())[:400]
 
 
 def observe(incident: Incident, trace: Trace) -> Seen:
@@ -94,7 +93,7 @@ def observe(incident: Incident, trace: Trace) -> Seen:
     return Seen(
         shown,
         _says(incident, trace, conflicts) if shown else None,
-        redact(blocked) if blocked else None,
+        blocked,
         bool(trace.broke),
         swallowed,
         _path(incident, trace, conflicts) if shown else (),
@@ -117,10 +116,10 @@ def _says(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> st
     if conflicts:
         first, second = conflicts[0].first, conflicts[0].second
         before = f"; the first one is at {first.site}" if first else ""
-        return redact(f"{conflicts[0].error.splitlines()[0]} at {second.site}{before}")
-    wanted = incident.expect.error or ""
+        return f"{conflicts[0].error.splitlines()[0]} at {second.site}{before}"
+    wanted = expected_error(incident) or ""
     errors = [str(error) for error in trace.errors if wanted in str(error)]
-    return redact((errors or [wanted or "something went wrong"])[0].splitlines()[0])
+    return (errors or [wanted or "something went wrong"])[0].splitlines()[0]
 
 
 def _path(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> tuple[tuple[str, int], ...]:
@@ -132,7 +131,7 @@ def _path(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> tu
         if registration is not None
     ]
     if not chains:
-        wanted = incident.expect.error or ""
+        wanted = expected_error(incident) or ""
         chains = [error.frames for error in trace.errors if wanted in str(error)][:3]
     lines = dict.fromkeys((frame.file, frame.line) for chain in chains for frame in application_frames(chain))
     return tuple(lines)
@@ -154,7 +153,7 @@ def judge(seen: Seen, reference: Seen | None) -> tuple[str, str]:
         places = {file for file, _ in reference.path[1:]} - {file for file, _ in reference.path[:1]}
         for text, files in seen.swallowed:
             if text not in known and places.intersection(files):
-                return UNTESTABLE, f"another error ends the same way before it gets there: {redact(text)}"
+                return UNTESTABLE, f"another error ends the same way before it gets there: {text}"
     return HEALTHY, "its startup came to its end without it"
 
 

@@ -89,7 +89,8 @@ def variables_of(project: Project) -> list[Variable]:
     for file in dict.fromkeys([*project.sources, *(path for path in project.python if path.endswith("/env.py"))]):
         text = project.text(file)
         readings += readings_in(file, text)
-        if _ENGINE.search(text) and (tree := project.tree(file)) is not None:
+        if _ENGINE.search(text):
+            tree = project.tree(file)
             for value in _engines(tree):
                 names |= {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
                 names |= {node.attr for node in ast.walk(value) if isinstance(node, ast.Attribute)}

@@ -1,20 +1,22 @@
 """An application's folder: its files and texts, what can be imported, what it imports. Nothing is run."""
 
 import ast
-import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import yaml
 
 from ..base.errors import IncidentError
+from .revisions import Revision, revision_in
+from .source import parsed
+from .sources import files_below
 
-_PASSED_OVER = {"node_modules", "__pycache__", "site-packages", "dist-packages", "bower_components", "htmlcov"}
 _LARGEST = 1 << 20  # bytes of one file that is read
 _MOST_FILES = 40_000
 _OBJECT = re.compile(
@@ -48,33 +50,14 @@ class Project:
     def __init__(self, root: Path, progress: Callable[[str], None] = lambda text: None):
         self.root = root
         self._texts: dict[str, str] = {}
-        self._trees: dict[str, ast.Module | None] = {}
         progress(f"reading {root}")
-        self.files = tuple(self._walk())
+        self.files = tuple(islice(files_below(root), _MOST_FILES))
         self.python = tuple(name for name in self.files if name.endswith(".py"))
         if not self.python:
             raise IncidentError(
                 f"--app {root}: there is no Python file in it. Give the folder that holds the application's sources."
             )
         progress(f"{len(self.python)} Python files of {len(self.files)}")
-
-    def _walk(self) -> Iterator[str]:
-        count = 0
-        for parent, folders, names in os.walk(self.root):
-            folders[:] = sorted(name for name in folders if self._entered(parent, name))
-            relative = os.path.relpath(parent, self.root).replace(os.sep, "/")
-            for name in sorted(names):
-                count += 1
-                if count > _MOST_FILES:
-                    return
-                yield name if relative == "." else f"{relative}/{name}"
-
-    @staticmethod
-    def _entered(parent: str, name: str) -> bool:
-        if name in _PASSED_OVER or (name.startswith(".") and name not in (".github", ".devcontainer")):
-            return False
-        made = (os.path.join(parent, name, mark) for mark in ("pyvenv.cfg", "conda-meta"))
-        return not any(map(os.path.exists, made))
 
     # -- texts
 
@@ -89,13 +72,8 @@ class Project:
                 self._texts[name] = ""
         return self._texts[name]
 
-    def tree(self, name: str) -> ast.Module | None:
-        if name not in self._trees:
-            try:
-                self._trees[name] = ast.parse(self.text(name))
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                self._trees[name] = None
-        return self._trees[name]
+    def tree(self, name: str) -> ast.Module:
+        return parsed(self.text(name))
 
     def toml(self, name: str) -> dict:
         try:
@@ -250,16 +228,9 @@ class Project:
         return tuple(by_ini + others)
 
     @cached_property
-    def revisions(self) -> dict[str, tuple[str, tuple[str, ...]]]:
-        """Alembic's revision files: file to its revision and those that it follows."""
-        revisions = {}
-        for file in self.python:
-            text = self.text(file)
-            revision = re.search(r"^revision\b[^=\n]*=\s*['\"]([^'\"]+)['\"]", text, re.M)
-            down = re.search(r"^down_revision\b[^=\n]*=\s*(.+?)$", text, re.M)
-            if revision and down:
-                revisions[file] = revision[1], tuple(re.findall(r"['\"]([^'\"]+)['\"]", down[1]))
-        return revisions
+    def revisions(self) -> dict[str, Revision]:
+        """Alembic's revisions by their files."""
+        return {file: revision for file in self.python if (revision := revision_in(file, self.text(file))) is not None}
 
     @cached_property
     def git_top(self) -> Path | None:

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-_FILES = re.compile(
+REQUIREMENTS = re.compile(
     r"^(.*requirements.*\.(txt|in)|constraints.*\.txt|pyproject\.toml|setup\.(py|cfg)|Pipfile|environment\.ya?ml)$"
 )
 _LINE = re.compile(
@@ -12,21 +11,11 @@ _LINE = re.compile(
 )
 
 
-def requirements_of(root: Path) -> dict[str, list[tuple[str, int, str]]]:
-    """Each library that a file of requirements names, in small letters: ``(file, line, range)``, the range as it is written."""
-    requirements: dict[str, list[tuple[str, int, str]]] = {}
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root).as_posix()
-        if not _FILES.match(path.name) or "site-packages/" in name or "node_modules/" in name:
-            continue
-        try:
-            lines = path.read_text("utf-8", "replace").splitlines() if path.is_file() else []
-        except OSError:
-            continue
-        for number, line in enumerate(lines, 1):
-            for library, range_ in _named(line):
-                requirements.setdefault(library, []).append((name, number, range_))
-    return requirements
+def required_in(text: str) -> Iterator[tuple[str, int, str]]:
+    """``(library, line, range)`` of each library that a file of requirements names, in small letters; the range as it is written."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for library, range_ in _named(line):
+            yield library, number, range_
 
 
 def _named(line: str) -> Iterator[tuple[str, str]]:

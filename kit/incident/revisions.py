@@ -4,9 +4,10 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-_LARGEST = 1 << 20  # bytes of a file that is read
+from .source import parsed
+
+_DOWN = re.compile(r"^down_revision\b", re.M)
 _CREATING = {  # an operation to the kind of what it creates; its first argument is the name
     "create_table": "table",
     "create_index": "index",
@@ -75,21 +76,9 @@ class Revision:
         )
 
 
-def revisions_of(root: Path) -> tuple[Revision, ...]:
-    """Every revision below ``root``, by file; one that cannot be read is left out."""
-    revisions = []
-    for path in sorted(root.rglob("*.py")):
-        name = path.relative_to(root).as_posix()
-        if "site-packages/" in name or "/." in f"/{name}":
-            continue
-        try:
-            text = path.read_text("utf-8", "replace") if path.stat().st_size <= _LARGEST else ""
-            revision = _revision(name, ast.parse(text)) if re.search(r"^down_revision\b", text, re.M) else None
-        except (OSError, SyntaxError, ValueError, RecursionError):
-            continue
-        if revision is not None:
-            revisions.append(revision)
-    return tuple(revisions)
+def revision_in(file: str, text: str) -> Revision | None:
+    """The revision that a source is; None where it is none, or cannot be read."""
+    return _revision(file, parsed(text)) if _DOWN.search(text) else None
 
 
 def heads_of(revisions: Sequence[Revision]) -> tuple[Revision, ...]:

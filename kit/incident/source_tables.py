@@ -6,11 +6,10 @@ What counts is a name that stands there: ``__tablename__ = "..."``, ``Table("...
 
 import ast
 import re
-import tokenize
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from io import BytesIO
+
+from .source import decoded, parsed
 
 _TELLING = re.compile(rb"__tablename__|Table\(|table ?= ?True|\.Model\b")
 _COMPUTED = re.compile(
@@ -66,16 +65,6 @@ class Tables:
         return tuple(definition for definition in self.definitions if definition.file == file)
 
 
-def decoded(content: bytes) -> str:
-    """Source text as Python reads it: the file's own encoding, any kind of line end."""
-    try:
-        encoding, _ = tokenize.detect_encoding(BytesIO(content).readline)
-        text = content.decode(encoding, "replace")
-    except (SyntaxError, LookupError):
-        text = content.decode("utf-8", "replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def read_tables(sources: Mapping[str, bytes], table: str | None = None) -> Tables:
     """The tables that a source defines.
 
@@ -87,13 +76,10 @@ def read_tables(sources: Mapping[str, bytes], table: str | None = None) -> Table
     unread: list[str] = []
 
     def read(file: str) -> None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                tree = ast.parse(decoded(sources[file]))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        text = decoded(sources[file])
+        tree = parsed(text)
+        if not tree.body and text.strip():
             unread.append(file)
-            return
         reader = _Reader(file, tree)
         definitions.extend(reader.tables)
         classes.extend(reader.classes)

@@ -3,14 +3,13 @@
 import ast
 from functools import lru_cache
 
+from .source import parsed
+
 
 @lru_cache(maxsize=4096)
 def statement_at(text: str, line: int, class_: str | None) -> tuple[int, str | None, str]:
     """``(line, name, how a class body holds it)`` of the class statement, or of the call that is assigned, at a line."""
-    try:
-        around = _around(_parsed(text), line)
-    except (SyntaxError, ValueError, RecursionError):
-        return line, class_, ""
+    around = _around(parsed(text), line)
     if not around:
         return line, class_, ""
     around.sort(key=_first)
@@ -27,11 +26,8 @@ def statement_at(text: str, line: int, class_: str | None) -> tuple[int, str | N
 
 @lru_cache(maxsize=4096)
 def hands_on(text: str, line: int) -> bool:
-    """Does the line pass on all arguments of its function, as ``return sa.Table(*args)`` does in ``def Table(*args)``?"""
-    try:
-        around = _around(_parsed(text), line)
-    except (SyntaxError, ValueError, RecursionError):
-        return False
+    """Does the line hand on all that its own function was given, as ``return sa.Table(*args)`` does in ``def Table(*args)``?"""
+    around = _around(parsed(text), line)
     around.sort(key=_first)
     functions = [statement for statement in around if isinstance(statement, ast.FunctionDef)]
     if not functions or functions[-1].args.vararg is None or functions[-1].args.defaults:
@@ -62,8 +58,3 @@ def _around(tree: ast.Module, line: int) -> list[ast.stmt]:
 
 def _first(node: ast.stmt) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
-
-
-@lru_cache(maxsize=50)
-def _parsed(text: str) -> ast.Module:
-    return ast.parse(text)

@@ -3,16 +3,13 @@
 import ast
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
-from .source import sources_below
+from .source import parsed
 
-_LARGEST = 1 << 18  # bytes of a deployment file
 _READS = re.compile(r"environ|getenv|BaseSettings|decouple|environs|starlette|\bEnv\(|\bConfig\(")
 _ENVIRON = {"os.environ.get", "os.getenv", "environ.get", "getenv", "os.environ.pop", "environ.pop"}
-_DEPLOYMENT = re.compile(
+DEPLOYMENT = re.compile(
     r"^(Procfile(\..+)?|.*Dockerfile.*|Containerfile|Makefile|(docker-)?compose.*\.ya?ml|\.env.*|.*\.env|\.flaskenv|.*\.service"
     r"|.*\.sh|entrypoint|app\.json|fly\.toml|.*\.(ya?ml|tf|hcl|nomad)|serverless\.\w+|setenv\.\w+)$"
 )
@@ -42,43 +39,27 @@ class Reading:
         return f"{self.file}:{self.line}"
 
 
-def readings_of(root: Path) -> tuple[Reading, ...]:
-    """Every reading of a variable by a literal name in the sources below ``root``, by file and line."""
-    readings: list[Reading] = []
-    for path in sources_below(root):
-        with suppress(OSError):
-            readings += readings_in(path.relative_to(root).as_posix(), path.read_text("utf-8", "replace"))
-    return tuple(sorted(readings, key=lambda reading: (reading.file, reading.line, reading.name)))
-
-
 def readings_in(file: str, text: str) -> list[Reading]:
     """Every reading of a variable in one source; none where it cannot be parsed."""
-    try:
-        return list(_readings(file, ast.parse(text))) if _READS.search(text) else []
-    except (SyntaxError, ValueError, RecursionError):
-        return []
+    return list(_readings(file, parsed(text))) if _READS.search(text) else []
 
 
-def deployments_of(root: Path) -> dict[str, dict[str, int]]:
-    """The deployment files below ``root``: each with the names of variables in it, and the line of the first mention."""
-    files = {}
-    for path in sorted(root.rglob("*")):
-        name = path.relative_to(root).as_posix()
-        skipped = "node_modules/" in name or "site-packages/" in name or name.startswith(".git/")
-        if skipped or not _DEPLOYMENT.match(path.name):
-            continue
-        try:
-            if not path.is_file() or path.stat().st_size > _LARGEST:
-                continue
-            lines = path.read_text("utf-8", "replace").splitlines()
-        except OSError:
-            continue
-        names: dict[str, int] = {}
-        for number, line in enumerate(lines, 1):
-            for match in _NAME.finditer(line) if not line.lstrip().startswith("#") else ():
-                names.setdefault(match[0], number)
-        files[name] = names
-    return files
+def names_in(text: str) -> dict[str, int]:
+    """The names of variables in a deployment file, each with the line of its first mention."""
+    names: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        for match in _NAME.finditer(line) if not line.lstrip().startswith("#") else ():
+            names.setdefault(match[0], number)
+    return names
+
+
+def spellings_of(name: str) -> set[str]:
+    """How a variable may be named where it is read, in small letters: a prefix may be put before what a source says.
+
+    Settings classes do that: ``database_dsn`` is there, and ``TALLY_DATABASE_DSN`` is read.
+    """
+    parts = name.lower().split("_")
+    return {"_".join(parts[start:]) for start in range(max(1, len(parts) - 1))}
 
 
 def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:

@@ -239,14 +239,14 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
     if _state_of(setup) or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
         return
     unknown = re.search(r"Can't locate revision identified by '([\w.+-]+)'", evidence.text)
-    if unknown and unknown[1] not in {revision for revision, _ in revisions.values()}:
+    if unknown and unknown[1] not in {revision.id for revision in revisions.values()}:
         (work.folder / _STATE).write_text(f"UPDATE alembic_version SET version_num = '{unknown[1]}';\n", "utf-8")
         because = f"the log's database is at revision {unknown[1]}, which no file here has"
         yield setup.changed("prepare", because, prepare=(*setup.prepare, ("upgrade", "head"), ("sql", _STATE)))
     file = next((frame.file for frame in reversed(evidence.frames) if frame.file in revisions), None)
     if file is None:
         return
-    because, down = f"the log fails in {file}, on a database at the revision before it", revisions[file][1]
+    because, down = f"the log fails in {file}, on a database at the revision before it", revisions[file].down
     there = _THERE_ALREADY.search(evidence.text)
     servers = _servers(work, setup.start.workdir)[:1] if there and steps[0][0] != "serve" else []
     for server in servers:

@@ -14,7 +14,7 @@ from typing import Any
 from ..base.errors import IncidentError, KitError
 from ..base.interrupt import interruptible, pool_of, under_way
 from ..base.janitor import at_end
-from ..base.redact import redact, safe
+from ..base.redact import safe
 from ..incident.load import load
 from .record import Claim, compared, read_record, write_record
 
@@ -266,8 +266,8 @@ def _shown(text: str, incident: Found) -> str:
 
 
 def plain(text: str) -> str:
-    """Foreign text without secrets, terminal codes and control characters."""
-    return redact(safe(text))
+    """Text of others without secrets, terminal codes and control characters."""
+    return safe(text)
 
 
 def worst(checked: Iterable[Checked]) -> int:

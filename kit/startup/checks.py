@@ -212,7 +212,7 @@ def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, 
         f"exit code {ran.code}" + ("" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}")
     )
     return CheckResult(
-        str(check), None if ran.why is not None and ran.why.from_outside else ran.ok, redact(seen), kind="command"
+        str(check), None if ran.why is not None and ran.why.from_outside else ran.ok, seen, kind="command"
     )
 
 
@@ -225,4 +225,4 @@ def _uncompiled(space: Workspace, incident: Incident) -> str | None:
         names.write_text(json.dumps(space.patched), encoding="utf-8")
         argv = [space.python, "-I", _UNCOMPILED, str(space.root), str(space.before), str(names)]
         reason = last_line(run(argv, space, incident.limits, "compiled").stdout)
-    return redact(reason) if reason else None
+    return reason or None

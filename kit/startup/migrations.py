@@ -8,7 +8,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..base.redact import redact
 from ..incident.model import Incident
 from ..trace.reader import read_trace
 from ..trace.trace import Trace
@@ -100,7 +99,7 @@ def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrat
     trace = read_trace(incident, space, [ran.ended])
     if not answer.exists():
         problem = ran.why or last_line(ran.stderr) or f"exit code {ran.code}"
-        return Migrations(redact(f"Alembic could not compare: {problem}"), trace=trace, broke=ran.why)
+        return Migrations(f"Alembic could not compare: {problem}", trace=trace, broke=ran.why)
     content = json.loads(answer.read_text("utf-8"))
     return Migrations(
         None,
@@ -124,9 +123,9 @@ def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple
     with _emptied(incident, space) as empty:
         ran = run([space.python, ALEMBIC_CHILD, "build", config, str(answer)], empty, incident.limits, name)
     if not answer.exists():
-        return {}, redact(str(ran.why or last_line(ran.stderr) or f"exit code {ran.code}"))
-    content = json.loads(answer.read_text("utf-8"))
-    return content["tables"], redact(content["stopped"]) if content["stopped"] else None
+        return {}, str(ran.why or last_line(ran.stderr) or f"exit code {ran.code}")
+    built = json.loads(answer.read_text("utf-8"))
+    return built["tables"], built["stopped"] or None
 
 
 @contextmanager

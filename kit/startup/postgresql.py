@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 
 import psycopg
 from psycopg import sql
@@ -25,7 +26,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ..base import janitor
 from ..base.errors import RunBroke
-from ..base.redact import SCRATCH_PASSWORD, redact
+from ..base.known_secrets import SCRATCH_PASSWORD
 from ..incident.model import DATABASE_SERVER, Incident
 from .postgresql_door import Door, Way
 from .postgresql_server import find_programs, own_server, version_of
@@ -191,7 +192,7 @@ def _where(server: Server) -> str:
 
 def _said(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return redact("; ".join(dict.fromkeys(lines)))[:400] or type(error).__name__
+    return shorten("; ".join(dict.fromkeys(lines)), 400, placeholder=" …") or type(error).__name__
 
 
 def _cannot(server: Server, error: psycopg.Error) -> str:

@@ -24,7 +24,6 @@ from pathlib import Path
 
 from ..base import janitor
 from ..base.errors import RunBroke
-from ..base.redact import redact
 from .ports import free_port
 
 _ADMIN = "kit"
@@ -264,4 +263,4 @@ def _log(folder: Path) -> str:
 
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return redact(lines[-1][:400]) if lines else "it says nothing"
+    return lines[-1][:400] if lines else "it says nothing"

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..base import interrupt
 from ..base.errors import RunBroke
 from ..base.janitor import end_processes_inside, forget, mark, wait_for
+from ..base.redact import redact
 from ..incident.model import Limits
 from ..incident.steps import Step
 from ..trace.ran import Asked, Ended, Guards, ended_by
@@ -103,7 +104,7 @@ def _readable(stream, wait: float | None) -> bool:
 
 
 class Ran(NamedTuple):
-    """A command that ran to its end, or past a limit: ``why`` says which."""
+    """A command that ran to its end, or past a limit: ``why`` says which; secrets of ``stderr`` are masked, ``stdout`` may be data."""
 
     ok: bool
     why: Broke | None
@@ -120,8 +121,8 @@ def run(argv: list[str], space: Workspace, limits: Limits, name: str, *, traced:
     process = start(argv, environment, folder, space, limits)
     process.steps = [(1, Step.model_validate({"command": name}))]
     outcome = wait(process, limits.seconds, limits, space)
-    texts = [(folder / stream).read_text("utf-8", "replace") for stream in ("stdout", "stderr")]
-    return Ran(outcome.ok, outcome.why, outcome.code, *texts, outcome)
+    stdout, stderr = ((folder / stream).read_text("utf-8", "replace") for stream in ("stdout", "stderr"))
+    return Ran(outcome.ok, outcome.why, outcome.code, stdout, redact(stderr), outcome)
 
 
 def command_line(text: str, space: Workspace) -> list[str]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ..base import interrupt
 from ..base.errors import RunBroke
-from ..base.redact import redact
 from ..incident.model import Incident, Limits
 from ..incident.steps import Step
 from ..trace.ran import Ended, ended_by
@@ -198,4 +197,4 @@ def _tail(folder: Path, lines: int = 8) -> str:
     text = "".join(
         (folder / name).read_text("utf-8", "replace") for name in ("stdout", "stderr") if (folder / name).exists()
     )
-    return redact("\n".join("    " + line for line in text.strip().splitlines()[-lines:]))
+    return "\n".join("    " + line for line in text.strip().splitlines()[-lines:])

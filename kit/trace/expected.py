@@ -22,7 +22,7 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
         return bool(trace.conflicts or trace.signs or any(True for _ in own_errors(trace)))
     if incident.expect.check is not None:
         return any(sign.kind == EXPECTED for sign in trace.signs)
-    error, table = _expected(incident), incident.expect.table
+    error, table = expected_error(incident), incident.expect.table
     conflicts = [conflict for conflict in trace.conflicts if table in (None, conflict.table)]
     if table is not None and not conflicts:
         about = [registration for registration in trace.registrations if registration.table == table]
@@ -58,7 +58,7 @@ def why_not(incident: Incident, trace: Trace, *, with_failures: bool = False) ->
 
     :param with_failures: the caller prints each failed step with its error, so no sentence repeats it
     """
-    error, table = _expected(incident), incident.expect.table
+    error, table = expected_error(incident), incident.expect.table
     refused = next((what for step in trace.steps if step.error and (what := refusal_in(trace, step.error))), None)
     if refused is not None:
         return [
@@ -94,8 +94,8 @@ def refusal_in(trace: Trace, text: str) -> str | None:
     return next((refused["what"] for refused in trace.refused if refused["what"] and refused["what"] in text), None)
 
 
-def _expected(incident: Incident) -> str | None:
-    """The error as a trace has it, its secrets masked."""
+def expected_error(incident: Incident) -> str | None:
+    """The error that the incident is, as a trace has it, its secrets masked."""
     return None if incident.expect.error is None else redact(incident.expect.error)
 
 

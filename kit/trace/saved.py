@@ -32,7 +32,7 @@ SCHEMA = 1
 # Files of schema 1 have these types by the modules that they were in at first.
 _WRITTEN_AS = {
     "trace.Trace": "values.Trace",
-    "looked.Looked": "diagnosis.Looked",
+    "case.Looked": "diagnosis.Looked",
     "unseen_models.Unseen": "diagnosis.Unseen",
 }
 _masked = lru_cache(maxsize=100_000)(redact)

@@ -66,7 +66,7 @@ class Trace:
     @classmethod
     def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
         """A startup that could not begin; ``steps`` are ``(kind, text)``."""
-        never = tuple(StepResult(n, kind, text, None, None, None) for n, (kind, text) in enumerate(steps, 1))
+        never = tuple(StepResult(n, kind, redact(text), None, None, None) for n, (kind, text) in enumerate(steps, 1))
         return cls(
             never, (), Edges(), *[()] * 8, broke=Broke("not-begun", f"it did not begin: {why}"), lost=(), provenance={}
         )

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..incident.repository import Commit, Repository
-from ..incident.source_tables import Definition, Tables, decoded, read_tables
+from ..incident.source import decoded
+from ..incident.source_tables import Definition, Tables, read_tables
 from .frames import paths_below
 from .logs import Traceback
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..incident.repository import Commit, Repository
-from ..incident.source_tables import decoded
+from ..incident.source import decoded
 from .logs import LogFrame
 
 _LIBRARY = re.compile(r"(^|/)(lib(64)?/(python|pypy)\d[\d.]*|Lib)/|(^|/)(python|pypy)\d+\.zip/")

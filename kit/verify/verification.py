@@ -8,14 +8,13 @@ from pathlib import Path
 from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
-from ..base.redact import redact
 from ..diagnose.decision import decide_mechanism, is_race, quiet_mechanisms
 from ..diagnose.definitions import one_place
 from ..diagnose.looked import TIMES, look_at, look_until_shown, signed
 from ..incident.model import Incident
 from ..startup.checks import Asker, answer_checks
 from ..startup.workspace import refuse_patches
-from ..trace.expected import incident_tables, shows_incident
+from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.judged import CheckResult, judge_mappers, judge_start
 from ..trace.trace import Trace
 from ..trace.values import Frame, Sign, application_frames
@@ -183,8 +182,8 @@ def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt
         return future.result()
     except RunBroke as error:
         why = str(error).splitlines()[0].removeprefix(f"{incident.file}: ")
-        trace = Trace.not_begun([(step.kind, redact(step.text)) for step in incident.startup], why)
-        patches = tuple(str(change).rpartition("/")[2] for change in incident.changes_of(name))
+        trace = Trace.not_begun([(step.kind, step.text) for step in incident.startup], why)
+        patches = tuple(str(one).rpartition("/")[2] for one in incident.changes_of(name))
         return Attempt(name, patches, trace, answer_checks(incident, trace, Asker(incident), ()), False)
 
 
@@ -229,7 +228,7 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
 
 
 def _gone(incident: Incident, tried: Attempt) -> CheckResult:
-    shown = incident.expect.error or "the incident"
+    shown = expected_error(incident) or "the incident"
     where = [f"{conflict.error} at {conflict.second.site}" for conflict in tried.trace.conflicts]
     seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"not seen any more: {shown}"
     unseen = tried.uncompiled or (tried.trace.broke if tried.trace.cut else None)

@@ -4,19 +4,18 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from ..base.redact import safe
-from .markup import CAPTION, LEFT, Part, in_line, in_lines, para, stack, styled
+from .markup import CAPTION, LEFT, Part, in_line, in_lines, para, part, stack, styled
 
 
 def patch(text: str) -> Part:
     """A patch; an added or removed line keeps its + or -, and has a colour where there is a style sheet."""
-    rows = []
-    for line in safe(text).splitlines():
+    rows, shown = [], part(text).text
+    for line in shown.splitlines():
         kind = ("ins", "kit-come") if line.startswith("+") and not line.startswith("+++") else None
         kind = ("del", "kit-gone") if line.startswith("-") and not line.startswith("---") else kind
         rows.append(in_line(kind, html.escape(line)))
     joined = in_lines(rows)
-    return Part(f'<pre class="kit-patch"><code>{joined}</code></pre>', safe(text))
+    return Part(f'<pre class="kit-patch"><code>{joined}</code></pre>', shown)
 
 
 def sides(caption: str, text: str, *, most: int = 160) -> Part:
@@ -24,8 +23,8 @@ def sides(caption: str, text: str, *, most: int = 160) -> Part:
 
     :param most: how many of its lines are shown
     """
-    rows, left_out = [], 0
-    for kind, old, new in _paired(safe(text).splitlines()):
+    rows, left_out, lines = [], 0, part(text).text
+    for kind, old, new in _paired(lines.splitlines()):
         if len(rows) == most:
             left_out += 1
         elif kind == "place":
@@ -37,11 +36,11 @@ def sides(caption: str, text: str, *, most: int = 160) -> Part:
             now = in_line(("ins", "kit-come"), html.escape(new)) if new else ""
             rows.append(f"<tr><td{LEFT}>{was}</td><td{LEFT}>{now}</td></tr>")
     shown = (
-        f"<table{styled('kit-sides')}><caption{CAPTION}>{html.escape(safe(caption))}</caption>"
+        f"<table{styled('kit-sides')}><caption{CAPTION}>{part(caption).html}</caption>"
         f'<thead><tr><th scope="col">before</th><th scope="col">after</th></tr></thead><tbody>{"".join(rows)}</tbody></table>'
     )
     rest = para(f"{left_out} more lines are in the patch itself.") if left_out else None
-    return stack(Part(shown, f"{caption}\n{safe(text)}"), rest)
+    return stack(Part(shown, f"{caption}\n{lines}"), rest)
 
 
 def _paired(lines: Sequence[str]) -> Iterable[tuple[str, str, str]]:

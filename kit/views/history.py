@@ -1,6 +1,5 @@
 """What a notebook shows of a search over commits. Nothing is decided here."""
 
-from ..base.redact import redact
 from ..history.changes import Change, Hunk
 from ..history.search import Boundary, Build, History
 from ..incident.copying import not_held
@@ -145,8 +144,8 @@ def changes(history: History | None) -> Shown:
         inner: list[Part] = []
         for hunk in change.hunks:
             shown = _cut(hunk)
-            whole = [fold("The whole hunk", patch(redact(hunk.text)))] if shown != hunk.text else []
-            inner += [para(code(hunk.file)), patch(redact(shown)), *whole]
+            whole = [fold("The whole hunk", patch(hunk.text))] if shown != hunk.text else []
+            inner += [para(code(hunk.file)), patch(shown), *whole]
         if not change.hunks:
             inner.append(para("None of its changes is on an import route of the trace."))
         rest = f"{count(change.left_out, 'hunk')} left out; it changed {count(len(change.files), 'file')}"

@@ -4,8 +4,7 @@ import time
 from typing import Any
 
 from ..base.progress import Bar, Step
-from ..base.redact import safe
-from .markup import Part, Shown, para, preformatted
+from .markup import Part, Shown, para, part, preformatted
 
 
 class Progress:
@@ -35,7 +34,7 @@ class Progress:
     def _show(self, *lines: Part, says: str, step: list | None = None) -> None:
         from IPython.display import display
 
-        shown = Shown(lines, place="progress", more={"kit_says": safe(says), "kit_step": step})
+        shown = Shown(lines, place="progress", more={"kit_says": part(says).text, "kit_step": step})
         if self.handle is None:
             self.handle = display(shown, display_id=True)
         else:

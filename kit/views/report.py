@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ..base.redact import redact
 from ..diagnose.diagnosis import Diagnosis
 from ..diagnose.meaning import advice_on
 from ..incident.model import Incident
@@ -164,15 +163,15 @@ def triage_report(incident: Incident, triage: "Triage") -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "incident": incident.title,
-        "error": redact(str(triage.traceback.error)),
+        "error": str(triage.traceback.error),
         "frames": [
             {
                 "file": frame.frame.file,
                 "line": frame.frame.line,
-                "text": redact(frame.frame.text) if frame.frame.text else None,
+                "text": frame.frame.text or None,
                 "matches": frame.matches,
                 "function": frame.frame.function,
-                "there": redact(frame.differs.there) if frame.differs and frame.differs.there else None,
+                "there": (frame.differs.there or None) if frame.differs else None,
                 "stands_at": list(frame.differs.stands_at) if frame.differs else [],
             }
             for frame in triage.frames
@@ -190,12 +189,12 @@ def triage_report(incident: Incident, triage: "Triage") -> dict[str, Any]:
             for neighbour in triage.excluded
         ],
         "deductions": [
-            {"says": redact(deduction.says), "because": redact(deduction.because), "decided": deduction.decided}
+            {"says": deduction.says, "because": deduction.because, "decided": deduction.decided}
             for deduction in triage.deductions
         ],
         "tracebacks": [
-            {"error": redact(str(traceback.error)), "line": traceback.line, "times": traceback.times}
-            for traceback in sorted((triage.traceback, *triage.others), key=lambda traceback: traceback.line)
+            {"error": str(one.error), "line": one.line, "times": one.times}
+            for one in sorted((triage.traceback, *triage.others), key=lambda one: one.line)
         ],
         "notes": list(triage.notes),
     }
@@ -241,26 +240,20 @@ def history_report(incident: Incident, history: "History") -> dict[str, Any]:
     }
 
 
-def _commit(commit: "Commit") -> dict[str, Any]:
-    return {"sha": commit.sha, "subject": redact(commit.subject), "date": commit.date}
+def _commit(one: "Commit") -> dict[str, Any]:
+    return {"sha": one.sha, "subject": one.subject, "date": one.date}
 
 
-def _differs(difference: "Differs") -> dict[str, Any]:
-    text, there = (redact(line) if line else line for line in (difference.text, difference.there))
-    return {
-        "file": difference.file,
-        "line": difference.line,
-        "text": text,
-        "there": there,
-        "stands_at": list(difference.stands_at),
-    }
+def _differs(one: "Differs") -> dict[str, Any]:
+    text, there = one.text, one.there
+    return {"file": one.file, "line": one.line, "text": text, "there": there, "stands_at": list(one.stands_at)}
 
 
-def _change(change: "Change | None") -> dict[str, Any] | None:
-    if change is None:
+def _change(one: "Change | None") -> dict[str, Any] | None:
+    if one is None:
         return None
-    hunks = [{"file": hunk.file, "text": redact(hunk.text)} for hunk in change.hunks]
-    return {**_commit(change.commit), "author": change.commit.author, "files": list(change.files), "hunks": hunks}
+    hunks = [{"file": hunk.file, "text": hunk.text} for hunk in one.hunks]
+    return {**_commit(one.commit), "author": one.commit.author, "files": list(one.files), "hunks": hunks}
 
 
 def registration(registered: Registration) -> dict[str, Any]:

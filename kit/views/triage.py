@@ -1,6 +1,5 @@
 """What a notebook shows of a log's triage: which builds can have made it, and what follows. Nothing is decided here."""
 
-from ..base.redact import redact
 from ..triage.origin import Triage
 from .history import commit_row, named
 from .markup import Part, Shown, code, count, fold, items, join, para, strong, table, word
@@ -22,7 +21,7 @@ def made_by(triage: Triage) -> Shown:
     else:
         head = "The work tree is not what made the log"
     kind = {True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[can]
-    facts: list = [join(strong("The log's error: "), redact(str(triage.traceback.error)))]
+    facts: list = [join(strong("The log's error: "), str(triage.traceback.error))]
     if triage.commits:
         facts.append(f"{len(triage.builds)} of {triage.commits} commits have every line of it")
     facts += list(triage.notes)
@@ -39,14 +38,14 @@ def frames(triage: Triage) -> Shown:
         there = (
             ""
             if differs is None
-            else join(code(redact(differs.there)) if differs.there is not None else "no such line or file")
+            else join(code(differs.there) if differs.there is not None else "no such line or file")
         )
         at = ", ".join(map(str, differs.stands_at)) if differs else ""
         place = code(f"{frame.frame.file}:{frame.frame.line}")
         rows.append(
             (
                 place,
-                code(redact(frame.frame.text or "")),
+                code(frame.frame.text or ""),
                 word(frame.matches, "stands", "differs", "undecided"),
                 there,
                 at,
@@ -83,14 +82,14 @@ def builds(triage: Triage) -> Shown:
             f"{neighbour.count} commits, the nearest ",
             named(neighbour.nearest),
         )
-        parts += [para(top), items(redact(str(differ)) for differ in neighbour.differs)]
+        parts += [para(top), items(str(differ) for differ in neighbour.differs)]
     return Shown(parts)
 
 
 def deductions(triage: Triage) -> Shown:
     """The deductions, each with its reason."""
     rows = [
-        (deduction.says, word(deduction.decided or None, "follows", unknown="undecided"), redact(deduction.because))
+        (deduction.says, word(deduction.decided or None, "follows", unknown="undecided"), deduction.because)
         for deduction in triage.deductions
     ]
     return Shown([table("What follows without running anything", ("sentence", "state", "because"), rows)])

@@ -9,11 +9,12 @@ from pathlib import Path
 from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
 from ...base.progress import Step as Progress
+from ...diagnose.case import Looked
 from ...diagnose.decision import Decision, decide_mechanism
 from ...diagnose.definitions import compare
 from ...diagnose.diagnosis import judge_again
 from ...diagnose.experiments import patch_of
-from ...diagnose.looked import Looked, look_at, signed
+from ...diagnose.looked import look_at, signed
 from ...incident.model import Check, Fix, Incident, Step
 from ...startup.migrations import find_config
 from ...startup.workspace import workspace

@@ -1,0 +1,133 @@
+"""What an application's files say without running: one walk, in which each file is read once."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from .requirements import REQUIREMENTS, required_in
+from .revisions import Revision, revision_in
+from .source import Named, Statement, decoded, imported_names, module_name, tasks_in
+from .source_tables import read_tables
+from .variables import DEPLOYMENT, Reading, names_in, readings_in, spellings_of
+
+_PASSED_OVER = {"node_modules", "__pycache__", "site-packages", "dist-packages", "bower_components", "htmlcov"}
+_HIDDEN = {".github", ".devcontainer", ".circleci", ".docker", ".deploy"}  # that are entered all the same
+_TESTS = {"tests", "test"}
+_TEXTS = {".py", ".ini", ".cfg", ".toml", ".yaml", ".yml", ".json", ".env"}  # where an application names what it reads
+_LARGEST = 1 << 20  # bytes of a file that is read, but for Python's
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the files below a folder say; every file is relative to it.
+
+    :ivar files: the application's own sources, revisions and tests left out
+    :ivar named: tables that they name
+    :ivar classes: that they map, and their ``Table(...)``; ``table`` is "" where no library's rule tells its name
+    :ivar tasks: that they declare
+    :ivar statements: every import of one module of the application by another, by file and line
+    :ivar variables: of those that were asked for, the ones that a file names
+    :ivar readings: of variables
+    :ivar deployments: a deployment file to the variables that it names, with their lines
+    :ivar requirements: a library to ``(file, line, range)``
+    """
+
+    files: tuple[str, ...]
+    named: tuple[Named, ...]
+    classes: tuple[Named, ...]
+    tasks: tuple[Named, ...]
+    statements: tuple[Statement, ...]
+    variables: tuple[str, ...]
+    revisions: tuple[Revision, ...]
+    readings: tuple[Reading, ...]
+    deployments: dict[str, dict[str, int]]
+    requirements: dict[str, list[tuple[str, int, str]]]
+
+
+def files_below(root: Path) -> Iterator[str]:
+    """Every file below a folder, relative to it and sorted; other environments, caches and hidden folders are passed over."""
+    for parent, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if _entered(parent, name))
+        relative = os.path.relpath(parent, root).replace(os.sep, "/")
+        yield from (name if relative == "." else f"{relative}/{name}" for name in sorted(names))
+
+
+def _entered(parent: str, name: str) -> bool:
+    if name in _PASSED_OVER or (name.startswith(".") and name not in _HIDDEN):
+        return False
+    return not any(os.path.exists(os.path.join(parent, name, mark)) for mark in ("pyvenv.cfg", "conda-meta"))
+
+
+def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> Sources:
+    """Read what lies below ``root``.
+
+    :param folders: those on the application's path, relative to the root
+    :param variables: names of environment variables to look for
+    """
+    files = list(files_below(root))
+    own = {file for file in files if file.endswith(".py") and _is_own(root, file)}
+    modules = {module_name(file, folders): file for file in sorted(own)}
+    spellings = {name: spellings_of(name) for name in variables}
+    contents, seen = {}, set()
+    revisions, readings, statements, tasks, deployments, requirements = [], [], [], [], {}, {}
+    for file in files:
+        name, suffix = file.rpartition("/")[2], PurePosixPath(file).suffix
+        deploys, requires = DEPLOYMENT.match(name), REQUIREMENTS.match(name)
+        if not (deploys or requires or suffix in _TEXTS) or (content := _content(root / file)) is None:
+            continue
+        text = decoded(content)
+        if suffix in _TEXTS:
+            small = text.lower()
+            seen |= {name for name in spellings if name not in seen and any(word in small for word in spellings[name])}
+        if suffix == ".py" and (revision := revision_in(file, text)) is not None:
+            revisions.append(revision)
+        if file in own:
+            contents[file] = content
+            statements += _statements(file, text, modules, folders)
+            readings += readings_in(file, text)
+            tasks += tasks_in(file, text)
+        if deploys:
+            deployments[file] = names_in(text)
+        for library, line, range_ in required_in(text) if requires else ():
+            requirements.setdefault(library, []).append((file, line, range_))
+    tables = read_tables(contents).definitions
+    return Sources(
+        tuple(sorted(contents)),
+        tuple(Named(table.table, table.file, table.line, table.name) for table in tables if table.table is not None),
+        tuple(Named(table.table or table.may_be or "", table.file, table.line, table.name) for table in tables),
+        tuple(tasks),
+        tuple(sorted(statements, key=lambda statement: (statement.file, statement.line, statement.imported))),
+        tuple(name for name in spellings if name in seen),
+        tuple(revisions),
+        tuple(sorted(readings, key=lambda reading: (reading.file, reading.line, reading.name))),
+        deployments,
+        requirements,
+    )
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        readable = path.is_file() and (path.suffix == ".py" or path.stat().st_size <= _LARGEST)
+        return path.read_bytes() if readable else None
+    except OSError:
+        return None
+
+
+def _is_own(root: Path, file: str) -> bool:
+    """Is it none of the tests, and none of Alembic's revisions? What those name is what was, not what the application has."""
+    path = PurePosixPath(file)
+    revision = path.parent.name == "versions" and (root / path.parent.parent / "env.py").exists()
+    return not revision and not _TESTS.intersection(path.parts[:-1])
+
+
+def _statements(file: str, text: str, modules: dict[str, str], folders: list[str]) -> Iterator[Statement]:
+    """The imports of other modules of the application in one of its sources."""
+    importer = module_name(file, folders)
+    asked: dict[tuple[int, str], str] = {}
+    for name, line, where, below in imported_names(text, importer, package=file.endswith("__init__.py")):
+        deeper = [inner for inner in below if inner in modules]
+        for imported in deeper or ([name] if name in modules else []):
+            if imported != importer:
+                asked.setdefault((line, imported), where)
+    return (Statement(importer, imported, file, line, where) for (line, imported), where in asked.items())
