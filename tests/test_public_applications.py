@@ -65,7 +65,7 @@ APPLICATIONS = {
     ),
     "taguette": Public(  # its own command line, Tornado, SQLAlchemy 1.4, Alembic without an alembic.ini
         "taguette==1.5.2",
-        ("taguette==1.5.2",),
+        ("taguette==1.5.2", "setuptools==80.9.0"),  # its opentelemetry-api asks for pkg_resources, which later ones lack
         "taguette",
         ("labels.py", "from sqlalchemy import Column, Integer\n\nfrom .database.models import Base\n\n\nclass Label(Base):\n    __tablename__ = 'tags'\n    id = Column(Integer, primary_key=True)\n"),
         ("main.py", "from . import database"),

@@ -26,13 +26,15 @@ def with_signs(
     signs = [sign for sign in trace.signs if sign.kind != "mechanism"]
     by_the_kit = broken_by_the_kit(trace)
     if expected is not None and expected.ok is False and not by_the_kit:
-        signs.append(Sign(EXPECTED, expected.check))
+        signs.append(Sign(EXPECTED, expected.check, seen=expected.seen))
     if incident.expect.empty and not by_the_kit:
         # Of the start itself the trace's own errors tell, and which of them the kit made.
         failed = [check for check in checks if check.ok is False and check.kind != "clean_start"]
         if judge_mappers(trace).ok is False and not any(check.kind == "mappers" for check in failed):
             signs.append(Sign("mappers", "mappers"))
-        signs += [Sign("mappers" if check.kind == "mappers" else "check", check.check) for check in failed]
+        signs += [
+            Sign("mappers" if check.kind == "mappers" else "check", check.check, seen=check.seen) for check in failed
+        ]
     if incident.expect.error is None and incident.expect.check is None and fault is not None and fault.error is None:
         signs.append(Sign("mechanism", fault.mechanism, fault.table))
     return replace(trace, signs=tuple(dict.fromkeys(signs)))

@@ -130,6 +130,8 @@ def procfiles(project: Project) -> Iterator[Command]:
         for name, (commands, place) in lines.items():
             weight = 30 if name == "web" else 22
             yield Command((*release, *commands) if name == "web" else commands, place, weight, folder, (), env)
+            if release and name == "web":  # a release is a process of its own, on a machine of its own
+                yield Command(commands, place, weight - 1, folder, (), env)
         if release:
             yield Command(release, at, 24, folder, (), env)
 
@@ -295,11 +297,23 @@ def composes(project: Project) -> Iterator[Command]:
                     else _exec_form(json.dumps(list(map(str, command))))
                 )
                 lines = tuple(relative(project, line, base.workdir, "") for line in lines)
-            env = {**base.env, **_dotenv(project, str(folder)), **_compose_env(service.get("environment"), file)}
+            env = {
+                **base.env,
+                **_dotenv(project, str(folder)),
+                **_compose_env(service.get("environment"), file, project.text(file), name),
+            }
             path = base.path or _path_in(env.pop("PYTHONPATH", ("", ""))[0], "", "")
             yield replace(base, lines=lines, at=f"{file} (service {name})", weight=26, env=env, path=path)
 
 
-def _compose_env(value, file: str) -> dict[str, tuple[str, str]]:
+def _compose_env(value, file: str, text: str, service: str) -> dict[str, tuple[str, str]]:
+    """What a service's block sets: name to value and place."""
     pairs = value.items() if isinstance(value, dict) else (str(pair).partition("=")[::2] for pair in value or ())
-    return {str(name): (str(text), file) for name, text in pairs if text is not None and "$" not in str(text)}
+    block = re.search(rf"^[ \t]+[\"']?{re.escape(str(service))}[\"']?:", text, re.M)
+    begin, values = block.start() if block else 0, {}
+    for name, setting in pairs:
+        if setting is not None and "$" not in str(setting):
+            line = re.compile(rf"^[ \t-]+[\"']?{re.escape(str(name))}\b", re.M).search(text, begin)
+            at = f"{file}:{text.count(chr(10), 0, line.start()) + 1}" if line else file
+            values[str(name)] = (str(setting), at)
+    return values

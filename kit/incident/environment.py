@@ -213,19 +213,36 @@ def stand_ins(project: Project, variables: list[Variable], without: frozenset[st
 
 
 def deployed(
-    project: Project, env: dict[str, tuple[str, str]], variables: list[Variable], without: frozenset[str]
+    env: dict[str, tuple[str, str]], variables: list[Variable], without: frozenset[str]
 ) -> dict[str, tuple[str, str]]:
     """What the deployment sets of that which the sources or their frameworks read, secrets and URLs of databases left out."""
+    asked = {name: (without_user(text), at) for name, text, at in _asked(env, variables, without)}
+    return {name: (text, f"set in {at}") for name, (text, at) in asked.items() if not _is_secret(name, text)}
+
+
+def left_out(env: dict[str, tuple[str, str]], variables: list[Variable], without: frozenset[str]) -> dict[str, str]:
+    """Name and place of what the deployment sets to a secret, and is read."""
+    asked = _asked(env, variables, without)
+    return {name: at for name, text, at in asked if _is_secret(name, without_user(text))}
+
+
+def without_user(value: str) -> str:
+    """A URL without who logs in; any other value as it is."""
+    return re.sub(r"(?<=//)[^\s/]*@", "", value) if "://" in value else value
+
+
+def _asked(env: dict[str, tuple[str, str]], variables: list[Variable], without: frozenset[str]):
     known = {variable.name for variable in variables if variable.rank == 0}
-    values_set = {}
     for name, (text, at) in env.items():
         asked = name in known or name.startswith(
             ("FLASK_", "QUART_", "DJANGO_", "STREAMLIT_", "CELERY_", "LITESTAR_", "SANIC_")
         )
-        secret = says_secret(name) or shows_secret(f"{name}={text}") or kinds_in(text)
-        if asked and text and not secret and name not in without | _OF_THE_KIT and not _URL_NAME.search(name):
-            values_set[name] = (text, f"set in {at}")
-    return values_set
+        if asked and text and name not in without | _OF_THE_KIT and not _URL_NAME.search(name):
+            yield name, text, at
+
+
+def _is_secret(name: str, text: str) -> bool:
+    return bool(says_secret(name) or shows_secret(f"{name}={text}") or kinds_in(text))
 
 
 def _examples(project: Project) -> Iterator[tuple[str, tuple[str, str]]]:

@@ -75,6 +75,12 @@ class Project:
     def tree(self, name: str) -> ast.Module:
         return parsed(self.text(name))
 
+    def decorators(self, name: str, function: str | None) -> list[str]:
+        """The decorators, as Python writes them, of a file's functions of one name."""
+        nodes = ast.walk(self.tree(name) or ast.Module([], []))
+        own = [one for one in nodes if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name == function]
+        return [ast.unparse(decorator) for one in own for decorator in one.decorator_list]
+
     def toml(self, name: str) -> dict:
         try:
             return tomllib.loads(self.text(name))
@@ -184,11 +190,12 @@ class Project:
         objects = []
         for file in self.sources:
             text = self.text(file)
-            if "app" not in text and "Celery" not in text and "application" not in text:
+            if "app" not in text and "Celery" not in text:
                 continue
             for pattern, factory in ((_OBJECT, False), (_FACTORY, True)):
                 for match in pattern.finditer(text):
-                    kind = "celery" if not factory and match["kind"] == "Celery" else self._kind(text)
+                    made_by = "" if factory else match["kind"]
+                    kind = "celery" if made_by == "Celery" else self._kind(text) or self._factories.get(made_by)
                     bare = factory and not _needs_arguments(match["given"])
                     if kind and (bare or not factory):
                         line = text.count("\n", 0, match.start()) + 1
@@ -207,6 +214,12 @@ class Project:
                 ),
             )
         )
+
+    @cached_property
+    def _factories(self) -> dict[str, str]:
+        """Functions that make an application, by name, with its kind."""
+        texts = [text for file in self.sources if "app" in (text := self.text(file)) and self._kind(text)]
+        return {one["name"]: self._kind(text) for text in texts for one in _FACTORY.finditer(text)}
 
     def _kind(self, text: str) -> str | None:
         return "asgi" if _ASGI.search(text) else "wsgi" if _WSGI.search(text) else None

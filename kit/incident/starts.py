@@ -82,6 +82,13 @@ def _scripts(project: Project) -> Iterator[Command]:
 
 def _consoles(project: Project) -> Iterator[Command]:
     """Console scripts: the function is called, as what an installer writes does."""
+    for file, folder, name, target in console_scripts(project):
+        own = project.toml(file).get("project", {}).get("name") if file.endswith(".toml") else folder
+        yield Command((f"call {target}",), f"{file} (script {name})", 15 + (name == own), folder, deployed=False)
+
+
+def console_scripts(project: Project) -> Iterator[tuple[str, str, str, str]]:
+    """The commands that an installation makes: the file that says so, its folder, the name, and ``module:function``."""
     for file in [*project.named("pyproject.toml"), *project.named("setup.cfg"), *project.named("setup.py")]:
         folder = str(PurePosixPath(file).parent)
         tool = project.toml(file) if file.endswith(".toml") else {}
@@ -96,10 +103,7 @@ def _consoles(project: Project) -> Iterator[Command]:
             scripts = dict(re.findall(r"([\w.-]+)\s*=\s*([\w.]+:[\w.]+)", block[1])) if block else {}
         for name, target in scripts.items():
             if isinstance(target, str) and re.fullmatch(r"[\w.]+:[\w.]+", target):
-                main_script = project.toml(file).get("project", {}).get("name") if file.endswith(".toml") else folder
-                yield Command(
-                    (f"call {target}",), f"{file} (script {name})", 15 + (name == main_script), folder, deployed=False
-                )
+                yield file, folder, name, target
 
 
 def _others(project: Project) -> Iterator[Command]:

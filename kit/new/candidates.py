@@ -3,13 +3,14 @@
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from ..incident.deployments import SERVERS, Command, program_of, words_of
 from ..incident.project import AppObject, Project
 from ..triage.evidence import Evidence
 from ..triage.programs import Program
+from ..triage.subcommands import servers, subcommand_of, with_words
 
 _SERVES = re.compile(
     r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\bweb\.run_app\(|\bserve\(|\.run_server\("
@@ -48,6 +49,10 @@ class Start:
     env: dict[str, tuple[str, str]] = field(default_factory=dict)
     tier: int = 0  # 0: as it is deployed, 1: an object or a script that serves it, 2: what else can be run, 3: of examples and tests
 
+    @property
+    def serves(self) -> bool:
+        return bool(self.steps) and self.steps[-1][0] == "serve"
+
     def __str__(self) -> str:
         return "; ".join(f"{kind}: {text}" for kind, text in self.steps)
 
@@ -59,6 +64,17 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
         env = next((command.env for command in commands if command.env), {})
         starts += list(_of_program(project, evidence, program, _points(number), env))
     starts += list(_of_objects(project, evidence, commands)) + list(_of_scripts(project, evidence))
+    starts += list(_of_servers(project, evidence))
+    words = subcommand_of(project, evidence.frames)
+    starts = [
+        replace(start, steps=(*start.steps[:-1], with_words(start.steps[-1], words)))
+        if words and start.steps
+        else start
+        for start in starts
+    ]
+    if not evidence.programs:
+        # Where no log says what ran, what serves tells more than a script or a function of the same fault.
+        starts = [replace(start, score=start.score + 8 * start.serves) for start in starts]
     best: dict[tuple, Start] = {}
     for start in sorted((start for start in starts if start.steps), key=lambda start: -start.score):
         best.setdefault((start.steps, start.workdir), start)
@@ -140,7 +156,7 @@ def _matches(project: Project, program: Program, line: str, command: Command) ->
 
 def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] | None:
     """A command line as a step: a server on the port that the kit gives, a function that is called, or a command."""
-    if line.startswith(("call ", "import ")):
+    if line.startswith(("call ", "import ", "code ")):
         return tuple(line.split(" ", 1))
     words = words_of(line)
     if not words:
@@ -203,11 +219,11 @@ def _without(text: str, options: dict[str, int]) -> str:
 
 
 def file_of(project: Project, words: Sequence[str], workdir: str) -> str | None:
-    """The application's file that ``python …`` runs."""
+    """The application's file that ``python …`` or ``sh …`` runs."""
     if "-m" in words[:-1]:
         module = words[words.index("-m") + 1]
         return project.file_of(f"{module}.__main__", workdir) or project.file_of(module, workdir)
-    name = next((word for word in words[1:] if word.endswith(".py")), None)
+    name = next((word for word in words[1:] if word.endswith((".py", ".sh"))), None)
     file = str(PurePosixPath(workdir, name)) if name else None
     return file if file and project.has(file) else None
 
@@ -217,8 +233,10 @@ def file_of(project: Project, words: Sequence[str], workdir: str) -> str | None:
 
 def _of_program(project: Project, evidence: Evidence, program: Program, points: float, env: dict) -> Iterator[Start]:
     """Startups for a program of the log, made from the application's sources."""
-    what = f"{program.name} {program.what}".strip()
-    for line, folder, more, at in _lines(project, evidence, program.name, program.what):
+    words = subcommand_of(project, evidence.frames) if program.name == "flask" and not program.what else []
+    asked = program.what or " ".join(words)
+    what = f"{program.name} {asked}".strip()
+    for line, folder, more, at in _lines(project, evidence, program.name, asked):
         step = step_of(line, project, folder)
         because = f"{what}: {program.because}" + (f"; {at}" if at else "")
         if step:
@@ -242,6 +260,9 @@ def _lines(project: Project, evidence: Evidence, name: str, what: str) -> Iterat
             yield line, folder, 10 - 4 * place, ""
     elif name == "streamlit":
         yield from ((f"streamlit run {frame.file}", ".", 5, "") for frame in evidence.frames[:1])
+        # Nothing of it runs before a browser comes, and again at each click: as its own testing does both.
+        again = "from streamlit.testing.v1 import AppTest; page = AppTest.from_file({!r}, default_timeout=60); page.run(); page.run()"
+        yield from ((f"code {again.format(frame.file)}", ".", 4, "") for frame in evidence.frames[:1])
     elif name == "django":
         for file in project.named("manage.py")[:1]:
             yield f"python manage.py {what or 'check'}", str(PurePosixPath(file).parent), 10, file
@@ -333,15 +354,19 @@ def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command
         )
         passed = any(frame.file == object_.file for frame in evidence.frames)
         step = step_of(line, project, folder)
+        score = 9 + 8 * passed
         if step:
-            yield Start(
-                (step,),
-                f"an application object at {object_.file}:{object_.line}",
-                9 + 8 * passed - number,
-                folder,
-                env=env,
-                tier=1,
-            )
+            because = f"an application object at {object_.file}:{object_.line}"
+            yield Start((step,), because, score - number, folder, env=env, tier=1)
+
+
+def _of_servers(project: Project, evidence: Evidence) -> Iterator[Start]:
+    """Console scripts that serve."""
+    named = {program.what for program in evidence.programs if program.name == "console"}
+    for line, folder, at in servers(project):
+        score = 50 if line.split()[0] in named else 14
+        # The folder is on the path: it is this code that runs, and not what was installed before.
+        yield Start((("serve", line),), at, score, path=(folder,), tier=1)
 
 
 def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:

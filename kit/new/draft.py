@@ -11,10 +11,11 @@ from pathlib import Path
 import yaml
 
 from ..base.redact import redact
+from ..incident.environment import left_out
 from ..incident.interpreters import Interpreter
 from ..incident.repository import QUIET, git_environment
 from .questions import title_of
-from .trial import Search, Setup, Trial, checks_of
+from .trial import Search, Setup, Trial, checks_of, expect_of
 
 _COLUMN = 46  # where a comment begins, if the line leaves room
 
@@ -85,6 +86,13 @@ class Draft:
                 _commented(f"    {name}: {_value(text)}", known.get(f"env.{name}", ""))
                 for name, text in setup.env.items()
             ]
+        missing = self.work.evidence.missing_variables
+        secret = left_out(setup.start.env, self.work.variables, missing)
+        lines += [
+            f"  # {name}: {_plain(at)} sets it to a secret, so it is left out here"
+            for name, at in secret.items()
+            if name not in setup.env
+        ]
         lines.append(_commented(f"database: {setup.database}", known.get("database", "nothing speaks for another")))
         if setup.driver:
             lines.append(
@@ -151,8 +159,11 @@ class Draft:
             return [
                 "# expect:                                    # how the incident looks; left out, whatever goes wrong counts"
             ]
-        lines = [_commented("expect:", f"how the incident looks; {evidence.at}"), f"  error: {_value(error)}"]
-        return [*lines, f"  table: {_value(evidence.table)}"] if evidence.table else lines
+        expect = expect_of(evidence, self.setup, error)
+        lines = [_commented("expect:", f"how the incident looks; {evidence.at}")]
+        if "check" in expect:
+            lines.append(f"  # the request that must fail, as the log's did with {_plain(error)}")
+        return lines + [f"  {key}: {_value(value)}" for key, value in expect.items()]
 
 
 def _committed(top: Path, root: Path) -> str | None:

@@ -22,7 +22,7 @@ _OF_SQLITE = re.compile(
     re.I,
 )
 _NO_TABLE = re.compile(r"no such table|relation \"[^\"]+\" does not exist|UndefinedTable")
-_NO_URL = re.compile(r"Could not parse SQLAlchemy URL|Expected string or URL object|SQLALCHEMY_DATABASE_UR[IL]\b")
+NO_URL = re.compile(r"Could not parse SQLAlchemy URL|Expected string or URL object|SQLALCHEMY_DATABASE_UR[IL]\b")
 _NO_CONFIG = re.compile(r"No config file|No 'script_location'|doesn't exist")
 _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:Flask )?application|Could not import '")
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
@@ -132,7 +132,7 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
             "prepare", "the log's database had its tables", prepare=(*setup.prepare, ("upgrade", "head"))
         )
     refused = [attempt["what"] for attempt in trial.trace.refused] if trial.trace is not None else []
-    unset = _NO_URL.search(trial.seen.text) and not _NO_URL.search(evidence.text)
+    unset = NO_URL.search(trial.seen.text) and not NO_URL.search(evidence.text)
     if unset or any(re.search(r"://|:5432|:3306", what) for what in refused):
         for variable in database_variables(work.variables):
             if variable.name not in (setup.database_env, *setup.env, *evidence.missing_variables):
@@ -244,6 +244,7 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
         because = f"the log's database is at revision {unknown[1]}, which no file here has"
         yield setup.changed("prepare", because, prepare=(*setup.prepare, ("upgrade", "head"), ("sql", _STATE)))
     file = next((frame.file for frame in reversed(evidence.frames) if frame.file in revisions), None)
+    file = file or next((name for name, (own, _) in revisions.items() if own == evidence.upgrading), None)
     if file is None:
         return
     because, down = f"the log fails in {file}, on a database at the revision before it", revisions[file].down

@@ -4,17 +4,18 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from ..base.errors import IncidentError
-from ..base.redact import shows_secret
-from ..base.scan import kinds_in
+from ..base.known_secrets import remember
 from ..incident.deployments import words_of
 from ..incident.environment import database_variables, deployed, named, named_in, parts_of, stand_ins, variables_of
 from ..incident.interpreters import Interpreter
-from ..incident.starts import commands_of
+from ..incident.project import Project
+from ..incident.starts import commands_of, console_scripts
 from ..triage.evidence import Evidence
 from .candidates import Start, candidates_of, file_of, step_of
-from .lessons import SCRATCH
+from .lessons import NO_URL, SCRATCH
 from .trial import Search, Setup
 
 _MODULES = {
@@ -28,6 +29,11 @@ _MODULES = {
     "streamlit",
 }  # run by ``-m`` too
 _ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
+_FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and what stands there in the copy
+    ".sh": (r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),
+    ".py": (r"\bport ?= ?[0-9]{2,5}\b", 'port=int(__import__("os").environ["PORT"])'),
+}
+_SETTINGS_FILE = "incident-settings.py"
 _URL = "{scheme}://{{database_user}}:{{database_password}}@{{database_host}}:{{database_port}}/{{database_name}}"
 
 
@@ -41,9 +47,13 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
     work.variables = variables_of(work.project)
     lacking = named(work.evidence.missing_variables, work.variables)
     missing = frozenset(lacking | named_in(work.evidence.error, work.variables))
+    if NO_URL.search(work.evidence.text):
+        # The log's engine was given nothing: no variable held its URL.
+        missing |= {variable.name for variable in database_variables(work.variables)}
     work.evidence = replace(work.evidence, missing_variables=missing)
     work.starts = candidates_of(work.project, work.evidence, commands)
-    work.starts = [start for start in work.starts if not any(_secret(text) for _, text in start.steps)]
+    for _, text in (step for start in work.starts for step in start.steps):
+        remember("startup", text)
     starts = work.starts
     if named_steps:
         steps = tuple(
@@ -58,14 +68,13 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
             f"{work.project.root}: nothing says how this is started: no deployment file, no application object, no program in the log. "
             "Say it by --startup, as in --startup 'command: python main.py'."
         )
-    return [_setup(work, interpreter, _runnable(start, interpreter, work.evidence)) for start in starts]
+    scripts = {name: target for _, _, name, target in console_scripts(work.project)}
+    starts = [_runnable(start, interpreter, work.evidence, scripts) for start in starts]
+    setups = [_with_settings(work.project, _setup(work, interpreter, start)) for start in starts]
+    return [_with_port(work.project, setup) for setup in setups]
 
 
-def _secret(text: str) -> bool:
-    return shows_secret(text) or bool(kinds_in(text))
-
-
-def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence) -> Start:
+def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence, scripts: dict[str, str]) -> Start:
     """A startup as it can be run here: programs as modules where the interpreter has no scripts beside it, no reloading.
 
     Several workers of a server that starts those anew for ever only where the log counts them.
@@ -73,6 +82,9 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence) -> Sta
     steps = []
     for kind, text in start.steps:
         name = text.split(" ")[0]
+        module, _, function = scripts.get(name, "").partition(":")
+        if function and not interpreter.has_program(name):
+            text = f"python -c 'from {module} import {function}; {function}()'{text[len(name) :]}"
         if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
         module = kind in ("command", "serve") and name in _MODULES and not interpreter.has_program(name)
@@ -83,7 +95,7 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence) -> Sta
 def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
     """A startup with its variables and its database; what the log calls missing is left out."""
     project, evidence, missing = work.project, work.evidence, work.evidence.missing_variables
-    env = deployed(project, start.env, work.variables, missing) | stand_ins(project, work.variables, missing)
+    env = stand_ins(project, work.variables, missing) | deployed(start.env, work.variables, missing)
     urls = [variable for variable in database_variables(work.variables) if variable.name not in missing]
     parts = {} if any(variable.required for variable in urls) else parts_of(work.variables)
     database, driver, known = _database(work, interpreter, bool(parts))
@@ -110,20 +122,51 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
         database, database_env, driver = "postgresql", SCRATCH, None
     known |= {f"env.{name}": because for name, (_, because) in env.items()}
     values = {name: value for name, (value, _) in env.items()}
-    prepare = _listens(work, start)
-    known |= {"prepare": "in the copy the port is the one that the kit gives"} if prepare else {}
-    return Setup(start, start.path, values, database, driver, database_env, prepare, score=start.score, known=known)
+    return Setup(start, start.path, values, database, driver, database_env, score=start.score, known=known)
 
 
-def _listens(work: Search, start: Start) -> tuple[tuple[str, str], ...]:
-    """What puts the kit's port in place of one that a program's source holds."""
-    kind, text = start.steps[-1]
-    file = file_of(work.project, words_of(text), start.workdir) if kind == "serve" and "{port}" not in text else None
-    if file is None or "PORT" in text or not re.search(r"\bport\s*=\s*\d{2,5}\b", work.project.text(file)):
-        return ()
-    up = "../" * (0 if start.workdir == "." else start.workdir.count("/") + 1)
-    pattern = r"""'s/\bport\s*=\s*[0-9]{2,5}\b/port=int(__import__("os").environ["PORT"])/'"""
-    return (("command", f"sed -i -E {pattern} {shlex.quote(up + file)}"),)
+def _with_port(project: Project, setup: Setup) -> Setup:
+    """A server whose script names its port itself: in the copy the one that the kit gives stands there."""
+    kind, text = setup.start.steps[-1]
+    file = (
+        file_of(project, words_of(text), setup.start.workdir)
+        if kind == "serve" and "PORT" not in text and "{port}" not in text
+        else None
+    )
+    pattern, put = _FIXED_PORT.get(PurePosixPath(file or "").suffix, ("", ""))
+    fixed = re.search(pattern, project.text(file), re.M) if file and pattern else None
+    if file is None or fixed is None:
+        return setup
+    at = f"{file}:{project.text(file).count(chr(10), 0, fixed.start()) + 1}"
+    own = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()
+    line = f"sed -i -E '{'/^[ ]*#/! ' if file.endswith('.sh') else ''}s@{pattern}@{put}@' {shlex.quote(own)}"
+    because = f"{at} names a port itself; in the copy the one that is free stands there"
+    return setup.changed("prepare", because, prepare=(*setup.prepare, ("command", line)))
+
+
+def _with_settings(project: Project, setup: Setup) -> Setup:
+    """Flask's settings where they are a file that a variable names, and no variable names a database: one is written."""
+    if setup.database_env or not any("SQLALCHEMY_DATABASE_URI" in project.text(file) for file in project.python):
+        return setup
+    for file in project.sources:
+        text = project.text(file)
+        read = re.search(r"from_envvar\(\s*['\"](\w+)['\"]", text)
+        if not read and (by := re.search(r"from_pyfile\(\s*(\w+)\s*[,)]", text)):
+            read = re.search(rf"\b{by[1]}\s*=\s*os\.(?:environ\.get\(|environ\[|getenv\()\s*['\"](\w+)['\"]", text)
+        if read:
+            at = f"{file}:{text.count(chr(10), 0, read.start()) + 1}"
+            line = f"echo \"SQLALCHEMY_DATABASE_URI = '{{database_url}}'\" > {_SETTINGS_FILE}"
+            steps = [
+                (kind, f'{read[1]}="$PWD/{_SETTINGS_FILE}" {said}' if kind in ("serve", "command") else said)
+                for kind, said in setup.start.steps
+            ]
+            env = {name: value for name, value in setup.env.items() if name != read[1]}
+            start = replace(setup.start, steps=tuple(steps))
+            because = f"{at} reads a settings file that {read[1]} names"
+            return replace(
+                setup, start=start, env=env, prepare=(("command", line),), known={**setup.known, "prepare": because}
+            )
+    return setup
 
 
 def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[str, str | None, dict[str, str]]:
@@ -135,7 +178,9 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
     marks = ("engine", "asyncpg", "PostgresDsn", "postgresql")
     texts = (work.project.text(file) for file in work.project.python)
     sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
-    database = "postgresql" if by_parts or re.search(_ONLY_POSTGRESQL, sources) else "sqlite"
+    drivers = {"psycopg2", "psycopg", "asyncpg", "pg8000"} & set(interpreter.names)
+    only = by_parts or (drivers or not interpreter.names) and re.search(_ONLY_POSTGRESQL, sources)
+    database = "postgresql" if only else "sqlite"
     if database == "postgresql":
         known["database"] = (
             "the URL is put together of parts" if by_parts else "the sources use what only PostgreSQL has"

@@ -16,6 +16,7 @@ from ..incident.environment import Variable, named_in
 from ..incident.model import Incident
 from ..incident.project import Project
 from ..trace.expected import shows_incident
+from ..trace.stable import holds
 from ..trace.trace import Trace
 from ..trace.values import Error
 from ..triage.evidence import Evidence, common, evidence_of
@@ -128,13 +129,21 @@ class Search:
         """The incident that a setup stands for, as it is tried."""
         content = setup.content(self.python)
         content["app"]["root"] = str(self.project.root)
-        expect = {"error": expected or self.evidence.expected, "table": self.evidence.table}
-        expect = {key: value for key, value in expect.items() if value is not None}
+        expect = expect_of(self.evidence, setup, expected)
         limits = {"seconds": setup.seconds}
         content["checks"] = checks_of(self.project, setup)
         return Incident.model_validate(
             {"title": "a trial", **content, "expect": expect, "limits": limits, "file": self.folder / "incident.yaml"}
         )
+
+
+def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None) -> dict:
+    """How the incident looks: the log's error, or where a request showed it to somebody, that request."""
+    if evidence.request and setup.start.steps[-1][0] == "serve":
+        method, path = evidence.request
+        return {"check": {"http": {**({"method": method} if method != "GET" else {}), "path": path, "status": 200}}}
+    expect = {"error": expected or evidence.expected, "table": evidence.table}
+    return {key: value for key, value in expect.items() if value is not None}
 
 
 def checks_of(project: Project, setup: Setup) -> list[dict]:
@@ -250,6 +259,9 @@ def _failure(trace: Trace, seen: Evidence) -> str:
     failed = next((step for step in trace.steps if step.ok is False), None)
     if failed is not None:
         return str(failed.exception or "") or seen.error or failed.error or ""
+    asked = next((sign for sign in trace.signs if sign.seen), None)
+    if asked is not None:
+        return f"{asked.text}: {asked.seen}"
     caught = next((conflict.error for conflict in (*trace.conflicts, *trace.swallowed)), None)
     return f"swallowed: {caught}" if caught else ""
 
@@ -283,13 +295,19 @@ def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tu
     if evidence.expected is None:
         failed = any(step.ok is False for step in trace.steps)
         through = seen.frames or any(frame.application for error in trace.errors for frame in error.frames)
-        of_setup = seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
+        chosen = seen.type.endswith("NoSuchModuleError")  # a driver that the kit named
+        of_setup = (
+            chosen or seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
+        )
         causes = [kind for step in trace.steps if step.exception for _, kind, _ in step.exception.links]
         of_setup = of_setup or of_the_surroundings(seen, causes)
         if failed and of_setup and not trace.conflicts:
             return 0, None  # of how it was started, as far as anybody can tell
         return (_LINES if shown else 0), None
     here = _at_lines(evidence, trace, seen)
+    if shown and incident.expect.check is not None:
+        # A request fails for many a reason: only the log's own is the incident.
+        shown = any(holds(step.output, evidence.expected) for step in trace.steps)
     if shown:
         return (_LINES if here and not trace.broke else _ERROR), None
     if here and evidence.type and seen.type.rpartition(".")[2] == evidence.type.rpartition(".")[2]:

@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from ..base.redact import redact
 from ..incident.model import Incident
 from ..incident.steps import Check, Http
 from ..trace.judged import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
+from ..trace.printed import printed_error
 from ..trace.served import endpoint_of, names_of
 from ..trace.trace import Trace
 from ..trace.values import executed_by_alembic, is_scratch
@@ -22,6 +24,8 @@ from .workspace import Workspace
 
 _EXPECTED = -1  # the number of the check that the incident is
 _MOST_READ = 8 << 20  # bytes of an answer in which a text is looked for
+_PRINTED = 0.4  # seconds without output after which a server has printed what it had to say of a request
+_MOST_PRINTING = 3.0  # seconds that are waited for that
 _NO_SERVER = "no server is up"
 _UNCOMPILED = str(Path(__file__).parent / "child" / "uncompiled.py")
 
@@ -47,6 +51,8 @@ class Asker:
                 self.answers[number] = _ask_command(check, space, self.incident, f"check-{number}", port)
             elif check.migrations is not None:
                 self.answers[number] = self._ask_alembic(check, space, f"check-{number}")
+        if any(answer.kind == "http" and answer.ok is False for answer in self.answers.values()):
+            _until_printed(space.folder / "trace")
 
     def _ask_alembic(self, check: Check, space: Workspace, name: str) -> CheckResult:
         compared = self.migrated = look(self.incident, space, check.migrations, name)
@@ -92,6 +98,8 @@ def _answered(number: int, check: Check, trace: Trace, asker: Asker, tables: Seq
                 result = replace(result, seen=says, tables=())
         if check.http is not None and check.http.served_by is not None and result.ok:
             result = _served_by(result, check.http, trace)
+        if check.http is not None and result.ok is False and (error := _printed_by_servers(trace)):
+            result = replace(result, seen=f"{result.seen}; the server printed: {error}")
         if check.http is not None and result.ok is False and result.seen == _NO_SERVER:
             failed = next((f", since step {s.number} ({s}) failed" for s in trace.steps if s.ok is False), "")
             result = replace(result, seen=_NO_SERVER + failed)
@@ -106,6 +114,13 @@ def _answered(number: int, check: Check, trace: Trace, asker: Asker, tables: Seq
     else:
         result = CheckResult(str(check), None, "the startup did not get far enough to be asked", kind=check.kind)
     return result
+
+
+def _printed_by_servers(trace: Trace) -> str | None:
+    """The last exception in what a server that stays up printed: of a request that fails, why."""
+    outputs = [step.output for step in trace.steps if step.kind == "serve" and step.ok]
+    errors = [error for output in outputs if (error := printed_error(output, lambda file: False))]
+    return str(errors[-1]) if errors else None
 
 
 def _served_by(result: CheckResult, request: Http, trace: Trace) -> CheckResult:
@@ -194,6 +209,18 @@ def _ask_http(check: Check, request: Http, incident: Incident, port: int | None)
     without = f", without {request.contains!r}" if lacking else ""
     seen = f"{answer.status} {answer.reason}{without}" + (f": {_start(body)}" if body and not ok else "")
     return CheckResult(str(check), ok, redact(seen), kind="http")
+
+
+def _until_printed(folder: Path) -> None:
+    """Wait until the servers' output has come to rest: why a request failed is printed after it is answered."""
+    seen, since, began = None, 0.0, time.monotonic()
+    while time.monotonic() - began < _MOST_PRINTING:
+        sizes = [path.stat().st_size for name in ("stdout", "stderr") for path in folder.glob(f"*/{name}")]
+        if sizes != seen:
+            seen, since = sizes, time.monotonic()
+        elif time.monotonic() - since > _PRINTED:
+            return
+        time.sleep(0.05)
 
 
 def _start(body: str, most: int = 160) -> str:

@@ -310,11 +310,13 @@ class Sign:
 
     :ivar kind: ``check`` or ``mappers`` that fails, ``expected-check``, or ``mechanism`` that raises nothing
     :ivar text: the check, or the mechanism's slug
+    :ivar seen: what the check saw in place of what must be
     """
 
     kind: str
     text: str
     table: str | None = None
+    seen: str = ""
 
 
 @contextmanager

@@ -21,6 +21,7 @@ _UNSTABLE = re.compile(
 _DEFINED = re.compile(r"Table '([^'\n]+)' is already defined")
 _ONE_LINE = (
     re.compile(r"^(?:ERROR\b.*?)?FAILED: (?P<text>\S.*)"),
+    re.compile(r"(?P<text>Failed to (?:find attribute|parse) '.+)"),
     re.compile(r"ERROR\s+\[(?:flask_migrate|alembic\.\S+)\]\s+(?:Error: )?(?P<text>\S.*)"),
     re.compile(r"(?:^|[\s|:])(?P<type>(?:[a-zA-Z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Missing\w*))(?::\s+(?P<text>\S.*)|\s*$)"),
     re.compile(r"(?:^|:\d+: )(?P<type>(?:\w+\.)*\w*Warning): (?P<text>\S.*)"),
@@ -28,7 +29,7 @@ _ONE_LINE = (
     re.compile(r"^[^\n]*?\b(?:ERROR|CRITICAL|FATAL)\b\W*(?:[\w.]+\s*:\s+)?(?P<text>\S.*\s.*\S)"),
 )  # fmt: skip
 _NO_CAUSE = re.compile(
-    r"Application startup failed|Worker failed to boot|Exception in worker process|Traceback \(most|Worker \(pid|Shutting down|exited with code"
+    r"Application startup failed|(?:Worker|App) failed to|Exception in worker process|Traceback \(most|Worker \(pid|Shutting down|exited with code"
 )
 _UP = r"Application startup complete|Uvicorn running on|\* Running on http|celery@\S+ ready|Watching for file changes"
 _DATABASES = (
@@ -40,6 +41,18 @@ _DATABASES = (
     (r"\bsqlite3\.\w+Error|\(sqlite3\.|\bSQLiteImpl\b|dialects[/\\]sqlite|pysqlite", "sqlite", None),
     (r"\bpymysql\b|\bMySQLdb\b|\bMySQLImpl\b|\baiomysql\b|mysql\.connector", "mysql", None),
 )  # fmt: skip
+_UPGRADING = r"Running upgrade \S* -> ([\w.+-]+)"
+# A request that ended in an exception, and how servers and frameworks name it.
+_FAILED_REQUEST = (
+    r"Exception in ASGI application|Exception on /\S* \[[A-Z]+\]|Internal Server Error: /|Error handling request"
+    r"|\bfull_dispatch_request\b|\brun_endpoint_function\b|\bHTTP/[\d.]+(?:\x1b\[\d+m)*\" 5\d\d\b"
+)
+_REQUESTS = (
+    r"Exception on (?P<path>/\S*) \[(?P<method>[A-Z]+)\]",
+    r"\"(?:\x1b\[[\d;]*m)*(?P<method>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (?P<path>/\S*) HTTP/[\d.]+(?:\x1b\[[\d;]*m)*\" 5\d\d\b",
+    r"Internal Server Error: (?P<path>/\S*)",
+    r"Error handling request (?P<path>/\S*)",
+)
 # A variable that the log itself calls missing: what shows the incident is that it is not there.
 _MISSING = (
     r"KeyError: ['\"]([A-Z][A-Z0-9_]{2,})['\"]",
@@ -77,6 +90,8 @@ class Evidence:
     database_at: str = ""
     workers: int | None = None
     healthy: bool = False  # it came up, as the log says
+    upgrading: str | None = None  # the revision whose upgrade began last
+    request: tuple[str, str] | None = None  # method and path of the request that failed, where the error is one's
     prefixes: tuple[str, ...] = ()
     version: str | None = None
     missing_variables: frozenset[str] = frozenset()
@@ -128,7 +143,8 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
         error=": ".join(part for part in (kind, message) if part), type=kind, text=message, expected=expected,
         table=table[1] if table else None, at=at, frames=frames, alike=tuple(dict.fromkeys(alike)),
         programs=tuple(programs_of(log, chosen, text, project)), database=database, driver=driver, database_at=database_at,
-        workers=_workers(text), healthy=bool(re.search(_UP, text)), prefixes=prefixes, version=version, foreign=foreign,
+        workers=_workers(text), request=_request(text, frames, project), upgrading=next(reversed(re.findall(_UPGRADING, text)), None),
+        healthy=bool(re.search(_UP, text)), prefixes=prefixes, version=version, foreign=foreign,
         missing_variables=frozenset(variable for pattern in _MISSING for variable in re.findall(pattern, text, re.M)),
         missing_modules=frozenset(re.findall(r"No module named '?([\w.]+)'?", " ".join((kind, message)))),
     )  # fmt: skip
@@ -217,6 +233,23 @@ def _database(text: str) -> tuple[str | None, str | None, str]:
     drivers = [driver for (other, driver) in counts if other == kind and driver]
     at = min(place for (other, _), (_, place) in counts.items() if other == kind)
     return kind, drivers[0] if drivers else None, f"line {text.count(chr(10), 0, at) + 1} of the log"
+
+
+def _request(text: str, frames: Sequence[Placed], project: Project) -> tuple[str, str] | None:
+    """The first request that the log says failed; where only a handler's frames say so, by the handler's own route."""
+    if not re.search(_FAILED_REQUEST, text):
+        return None
+    for pattern in _REQUESTS:
+        if found := re.search(pattern, text, re.M):
+            return (found.groupdict().get("method") or "GET").upper(), found["path"].partition("?")[0]
+    for frame in frames:
+        for decorator in project.decorators(frame.file, frame.function):
+            route = re.match(
+                r"\w+(?:\.\w+)*\.(?P<verb>get|post|put|patch|delete|route)\('(?P<path>/[^'{<]*)'", decorator
+            )
+            if route:
+                return "GET" if route["verb"] == "route" else route["verb"].upper(), route["path"]
+    return None
 
 
 def _workers(text: str) -> int | None:

@@ -1,7 +1,7 @@
-"""Finds the program that wrote a log, by typed commands, the outermost frames of its tracebacks, and servers' banners."""
+"""Which program wrote a log: by what was typed, by the outermost frames, by what servers and tools print of themselves."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..incident.deployments import split_lines
@@ -12,8 +12,6 @@ from .logs import Log, LogFrame
 LIBRARY = re.compile(
     r"(?P<prefix>.*?)[/\\]lib(?:64)?[/\\]python(?P<version>3\.\d+)[/\\](?:site|dist)-packages[/\\](?P<rest>.+)"
 )
-
-
 _BANNERS = (
     (r"Starting gunicorn|\[INFO\] Booting worker with pid", "gunicorn"),
     (r"Uvicorn running on|Started server process|Waiting for application startup|Application startup (?:complete|failed)", "uvicorn"),
@@ -26,8 +24,6 @@ _BANNERS = (
     (r"^FAILED: |\[alembic\.runtime\.migration\]", "alembic"),
     (r"Cell In ?\[\d+\]|<ipython-input-|\bNotebookApp\b|CellExecutionError", "jupyter"),
 )  # fmt: skip
-
-
 _TYPED = re.compile(
     r"^\s*(?:[\w.-]+\s+\|\s+)?(?:\S*[$#%❯>]\s+|\+{1,2}\s+)(?P<line>(?:[A-Z_]+=\S+ )*(?:(?:poetry|uv|pipenv|pdm) run )?"
     r"(?:python3?(?:\.\d+)?|alembic|flask|gunicorn|uvicorn|hypercorn|celery|pytest|streamlit|sh|bash|\./[\w./-]+)\b.*)$",
@@ -49,7 +45,8 @@ def paths_of(project: Project, frames: Sequence[LogFrame]) -> set[str]:
     return {file for file in project.python if file.rpartition("/")[2] in names}
 
 
-def programs_of(log: Log, chosen, text: str, project: Project):
+def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Program]:
+    """Every program that a log tells of, the likeliest first."""
     seen: dict[tuple[str, str], Program] = {}
 
     def keep(program: Program | None) -> None:

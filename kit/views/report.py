@@ -61,6 +61,7 @@ def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict
             {"error": str(error.error), "site": site(error.site), "chain": chain(error.chain)}
             for error in trace.swallowed
         ],
+        "checks": [{"check": sign.text, "ok": False, "seen": sign.seen} for sign in trace.signs if sign.seen],
         "refused": list(trace.refused),
         "broke": trace.broke and str(trace.broke),
         "lost": list(trace.lost),

@@ -1,0 +1,92 @@
+"""An application's own command line: the subcommand that a log passes through, and how a program of it serves."""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+
+from ..incident.project import Project
+from ..incident.starts import console_scripts
+from .frames import Placed
+
+_PORTS = ("--port", "--http-port", "-p")
+_DATABASES = ("--database", "--database-url", "--database-uri", "--db", "--db-url", "--db-uri", "--dsn")
+_QUIET = ("--no-browser", "--no-open", "--no-open-browser")
+_LIBRARIES = ("click", "asyncclick", "rich_click", "typer")
+_COMMAND = re.compile(r"^(?P<owner>\w+(?:\.cli)?)\.(?P<sort>command|group)(?:\((?P<given>.*)\))?$")
+
+
+def subcommand_of(project: Project, frames: Sequence[Placed]) -> list[str]:
+    """The words that chose what ran, where the log passes a command of click, typer or Flask: ``['users', 'add']``."""
+    for frame in frames:
+        words = _words(project, frame.file, frame.function)
+        if words:
+            return words
+    return []
+
+
+def _words(project: Project, file: str, function: str | None, depth: int = 0) -> list[str]:
+    """A command's name after those of its groups; empty where a function is none, or is the whole program."""
+    text = project.text(file)
+    for decorator in project.decorators(file, function) if depth < 4 else ():
+        command = _COMMAND.match(decorator)
+        if not command or command["owner"] in _LIBRARIES:
+            continue
+        owner = command["owner"].partition(".")[0]
+        if not depth and "typer" in text and len(re.findall(rf"@{owner}\.command\b", text)) == 1:
+            return _group(project, text, owner)  # a Typer application of one command takes no word for it
+        named = re.match(r"(?:name=)?'([\w-]+)'", command["given"] or "")
+        name = named[1] if named else str(function).lower().replace("_", "-")
+        return [*(_words(project, file, owner, depth + 1) or _group(project, text, owner)), name]
+    return []
+
+
+def _group(project: Project, text: str, owner: str) -> list[str]:
+    """The word for a group that is an object: an AppGroup of Flask, a Typer application that another one holds."""
+    own = re.search(rf"^{owner}\s*=\s*(?:\w+\.)?AppGroup\(\s*['\"]([\w-]+)", text, re.M)
+    held = rf"\badd_typer\(\s*(?:\w+\.)*{owner}\s*,[^)\n]*\bname\s*=\s*['\"]([\w-]+)"
+    texts = (other for file in project.sources if "add_typer" in (other := project.text(file)))
+    found = own or next((match for other in texts if (match := re.search(held, other))), None)
+    return [found[1]] if found else []
+
+
+def with_words(step: tuple[str, str], words: Sequence[str]) -> tuple[str, str]:
+    """A step that runs a program of the application, with the words that choose what it does."""
+    kind, text = step
+    if kind == "call":
+        module, _, function = text.partition(":")
+        given = ", ".join(map(repr, words))
+        return "code", f"import sys; sys.argv[1:] = [{given}]; from {module} import {function}; {function}()"
+    own = re.match(r"(?:[A-Z_]+=\S+ )*python ", text) and not set(words) & set(text.split())
+    return (kind, f"{text} {' '.join(words)}") if own else step
+
+
+def servers(project: Project) -> Iterator[tuple[str, str, str]]:
+    """Console scripts that listen on a port that can be named: the command line, the folder that holds its module, and its place."""
+    for file, folder, name, target in console_scripts(project):
+        module = target.partition(":")[0]
+        folders = (folder, str(PurePosixPath(folder, "src")))
+        below = next((place for place in folders if project.file_of(module, place)), folder)
+        own = project.file_of(module, below)
+        options = _options(project.tree(own)) if own else set()
+        port = next((option for option in _PORTS if option in options), None)
+        if port:
+            database = next((f" {option} {{database_url}}" for option in _DATABASES if option in options), "")
+            quiet = next((f" {option}" for option in _QUIET if option in options), "")
+            yield f"{name} {port} {{port}}{database}{quiet}", below, f"{file} (script {name})"
+
+
+def _options(tree: ast.Module | None) -> set[str]:
+    """The options that a program takes without a subcommand."""
+    found = set()
+    calls = [node for node in ast.walk(tree or ast.Module([], [])) if isinstance(node, ast.Call)]
+    below = {
+        ast.unparse(node.targets[0])
+        for node in ast.walk(tree or ast.Module([], []))
+        if isinstance(node, ast.Assign) and re.search(r"\.(add_parser|add_subparsers)\(", ast.unparse(node.value))
+    }
+    for call in calls:
+        owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument" and owner not in below:
+            found |= {argument.value for argument in call.args if isinstance(argument, ast.Constant)}
+    return found
