@@ -69,6 +69,7 @@ def _questions(subparsers) -> None:
         "say why the startup fails, with the evidence, and which errors are hidden behind the first one",
     )
     _takes_traces(parser)
+    _keeps_runs(parser)
     parser.add_argument(
         "-v",
         "--verbose",
@@ -91,13 +92,15 @@ def _questions(subparsers) -> None:
         "run the build without a fix and with each fix, and try every check on each",
     )
     _takes_traces(parser, judge_saved=False)
-    parser.add_argument("--fix", action="append", metavar="NAME", help="try only this fix (may be given several times)")
+    _keeps_runs(parser)
+    parser.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
     parser = _command(
         subparsers,
         "propose",
         commands.propose,
         "write fixes, try each one, and show those that cure; -o names a folder for the patches",
     )
+    _keeps_runs(parser)
     parser.add_argument(
         "--show-maskers",
         action="store_true",
@@ -136,6 +139,7 @@ def _postmortems(subparsers) -> None:
         commands.postmortem,
         "run the postmortem notebook, and write the .ipynb, .html and .json files side by side",
     )
+    _keeps_runs(parser)
     _takes_traces(parser, judge_saved=False)
     parser = _command(
         subparsers, "check", commands.check, "run recorded postmortems again, and say whether each is still true"
@@ -151,6 +155,7 @@ def _postmortems(subparsers) -> None:
         commands.guard,
         "write a pytest file for the application's repository that fails if the incident comes back",
     )
+    _keeps_runs(parser)
     parser.add_argument(
         "--fix",
         action="append",
@@ -186,6 +191,11 @@ def _beginnings(subparsers) -> None:
     parser = subparsers.add_parser("notebooks", help=help, description=help)
     parser.add_argument("folder", help="a new folder, or a folder that has the notebooks already")
     parser.set_defaults(run=commands.notebooks)
+
+
+def _keeps_runs(parser: argparse.ArgumentParser) -> None:
+    help = "run every build anew, and keep nothing; as KIT_NO_CACHE=1 in the environment"
+    parser.add_argument("--no-cache", action="store_true", help=help)
 
 
 def _takes_traces(parser: argparse.ArgumentParser, *, judge_saved: bool = True) -> None:
