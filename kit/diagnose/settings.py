@@ -115,6 +115,10 @@ def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Readin
     statement = _statement(case, site)
     used = [one for one in unset if not one.required and one.file == site.file and _line_in(one, site, statement)]
     used += [one for one in unset if not one.required and one.target and _names(one.target, statement)]
+    for frame in reversed(error.frames):  # read where a caller handed it on
+        if frame.application and not used:
+            statement = _statement(case, frame)
+            used = [one for one in unset if not one.required and one.file == frame.file and one.name in statement]
     return used[:1]
 
 

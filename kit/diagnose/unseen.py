@@ -246,11 +246,14 @@ def table_on_another_metadata(case: Case) -> Fault | None:
                     return Fault(_OTHER_METADATA, (said,), holder, definition.site, error=error)
         elif missed is not None or "is not registered with this 'SQLAlchemy' instance" in error.text:
             name = next((group for group in missed.groups() if group), None) if missed else None
-            for one in _wanted(case):
+            makers = created | handed_to_alembic(case)
+            for one in (
+                _wanted(case) if makers or missed is None else ()
+            ):  # nobody makes a table: that tells of no other metadata
                 if _same_table(name, one.table) and one.metadata.label not in created:
                     said = (
                         f"table {one.table}, defined at {one.site}, is on the metadata made at {one.metadata.label}; "
-                        f"what is created is on the one made at {', '.join(sorted(created | handed_to_alembic(case))) or 'another place'}: {error}"
+                        f"what is created is on the one made at {', '.join(sorted(makers)) or 'another place'}: {error}"
                     )
                     return Fault(_OTHER_METADATA, (said,), one.table, one.site, error=error)
     return None
