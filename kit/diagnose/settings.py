@@ -131,6 +131,14 @@ def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Readin
     used += [
         reading for reading in unset if not reading.required and reading.target and _names(reading.target, statement)
     ]
+    for frame in reversed(error.frames):  # read where a caller handed it on
+        if frame.application and not used:
+            statement = _statement(case, frame)
+            used = [
+                reading
+                for reading in unset
+                if not reading.required and reading.file == frame.file and reading.name in statement
+            ]
     return used[:1]
 
 

@@ -256,11 +256,14 @@ def table_on_another_metadata(case: Case) -> Fault | None:
                     return Fault(_OTHER_METADATA, (because,), holder, definition.site, error=error)
         elif missed is not None or "is not registered with this 'SQLAlchemy' instance" in error.text:
             name = next((group for group in missed.groups() if group), None) if missed else None
-            for registration in _wanted(case):
+            makers = created | handed_to_alembic(case)
+            for registration in (
+                _wanted(case) if makers or missed is None else ()
+            ):  # nobody makes a table: that tells of no other metadata
                 if _same_table(name, registration.table) and registration.metadata.label not in created:
                     because = (
                         f"table {registration.table}, defined at {registration.site}, is on the metadata made at {registration.metadata.label}; "
-                        f"what is created is on the one made at {', '.join(sorted(created | handed_to_alembic(case))) or 'another place'}: {error}"
+                        f"what is created is on the one made at {', '.join(sorted(makers)) or 'another place'}: {error}"
                     )
                     return Fault(_OTHER_METADATA, (because,), registration.table, registration.site, error=error)
     return None

@@ -244,7 +244,8 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
         because = f"the log's database is at revision {unknown[1]}, which no file here has"
         yield setup.changed("prepare", because, prepare=(*setup.prepare, ("upgrade", "head"), ("sql", _STATE)))
     file = next((frame.file for frame in reversed(evidence.frames) if frame.file in revisions), None)
-    file = file or next((name for name, (own, _) in revisions.items() if own == evidence.upgrading), None)
+    upgraded = (revision.file for revision in revisions.values() if revision.id == evidence.upgrading)
+    file = file or next(upgraded, None)
     if file is None:
         return
     because, down = f"the log fails in {file}, on a database at the revision before it", revisions[file].down
