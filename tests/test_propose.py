@@ -14,7 +14,8 @@ from kit.diagnose.case import Place
 from kit.diagnose.experiments import patch_of
 from kit.verify.propose import Proposal, Proposals, apart, edits, imports
 from kit.verify.propose.broken import Broken
-from kit.verify.propose.candidates import UNSAFE, candidates_for
+from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
+from kit.verify.propose.edits_of_classes import with_name_of
 from kit.verify.propose.edits_of_functions import when_needed
 from kit.verify.propose.edits_of_loggers import keep_in_dictionary
 from kit.verify.propose.edits_of_versions import respell
@@ -271,3 +272,23 @@ def test_on_request_it_is_shown_what_maskers_hide(kit):
     shown = {masker["name"]: masker["verdict"] for masker in answer.json["maskers"]}
     assert shown and "cures" not in shown.values()
     assert not set(shown) & {proposal["name"] for proposal in answer.json["proposals"]}
+
+
+def test_what_no_source_holds_is_left_to_who_deployed_it():
+    broken = _broken("second-class-same-table-other-file-stale-bytecode")
+    assert candidates_for(broken) == []
+    assert "stands in no source of the application" in why_unsafe(broken)
+
+
+def test_an_import_of_a_library_stands_with_others_or_above_the_applications_own():
+    assert with_name_of("import os\n\nfrom museum.db import engine\n", "sqlalchemy", "inspect") == (
+        "import os\n\nfrom sqlalchemy import inspect\n\nfrom museum.db import engine\n"
+    )
+    assert with_name_of(
+        "from typing import List\nfrom sqlmodel import Field\n\nfrom x import y\n", "sqlalchemy.orm", "registry"
+    ) == (
+        "from typing import List\nfrom sqlalchemy.orm import registry\nfrom sqlmodel import Field\n\nfrom x import y\n"
+    )
+    assert with_name_of("from sqlalchemy import Column, Integer\n", "sqlalchemy", "ForeignKey") == (
+        "from sqlalchemy import Column, ForeignKey, Integer\n"
+    )

@@ -64,6 +64,7 @@ def _questions(subparsers) -> None:
         "say why it fails, with the evidence, and what is hidden behind the first error",
     )
     _takes_traces(parser)
+    _keeps_runs(parser)
     parser.add_argument(
         "-v",
         "--verbose",
@@ -83,6 +84,7 @@ def _questions(subparsers) -> None:
         subparsers, "verify", commands.verify, "try each fix against each check, and the build without a fix"
     )
     _takes_traces(parser, judge_saved=False)
+    _keeps_runs(parser)
     parser.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
     parser = _command(
         subparsers,
@@ -90,6 +92,7 @@ def _questions(subparsers) -> None:
         commands.propose,
         "write fixes, try each, and show the ones that hold; -o names a folder for the patches",
     )
+    _keeps_runs(parser)
     parser.add_argument(
         "--show-maskers", action="store_true", help="also run what only hides the error, to show what it hides"
     )
@@ -124,6 +127,7 @@ def _postmortems(subparsers) -> None:
         commands.postmortem,
         "run the postmortem notebook; write .ipynb, .html and .json side by side",
     )
+    _keeps_runs(parser)
     _takes_traces(parser, judge_saved=False)
     parser = _command(
         subparsers, "check", commands.check, "say whether postmortems, or all in a folder, are still true"
@@ -139,6 +143,7 @@ def _postmortems(subparsers) -> None:
         commands.guard,
         "write a pytest file for the application's repository that fails if the incident comes back",
     )
+    _keeps_runs(parser)
     parser.add_argument(
         "--fix",
         action="append",
@@ -174,6 +179,11 @@ def _beginnings(subparsers) -> None:
     parser = subparsers.add_parser("notebooks", help=help, description=help)
     parser.add_argument("folder", help="where to: a new folder, or a folder that has them")
     parser.set_defaults(run=commands.notebooks)
+
+
+def _keeps_runs(parser: argparse.ArgumentParser) -> None:
+    help = "run every build anew, and keep nothing; as KIT_NO_CACHE=1 in the environment"
+    parser.add_argument("--no-cache", action="store_true", help=help)
 
 
 def _takes_traces(parser: argparse.ArgumentParser, *, judge_saved: bool = True) -> None:

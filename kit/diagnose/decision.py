@@ -12,6 +12,7 @@ from ..trace.values import Conflict, Registration, Sign
 from .case import Case, Experiment, Fault, Looked, Outcome
 from .experiments import decide
 from .families import faults_of
+from .looked import RACES
 from .mechanisms import Finding, Pair, judge
 
 
@@ -124,7 +125,7 @@ def is_race(incident: Incident, looked: Looked) -> bool:
     conflicts = [conflict for conflict in looked.trace.conflicts if conflict.first is not None]
     found = {judge(Pair(looked.trace, conflict.first, conflict.second)).mechanism for conflict in conflicts}
     found |= {fault.mechanism for fault in faults_of(Case.of(incident, looked))}
-    return bool(found & {"startup-race", "race-in-lazy-definition"})
+    return bool(found & RACES)
 
 
 def _is_about_another_error(incident: Incident) -> bool:

@@ -80,7 +80,7 @@ def _asked_of(error: Error) -> tuple[str, str] | None:
 def _binding_of(case: Case, file: str, name: str) -> int | None:
     """The line at module level that binds a name; None where there is none."""
     tree = case.tree(file)
-    for node in tree.body if tree is not None else ():
+    for node in tree.body:
         names = {getattr(node, "name", None)}
         names |= {target.id for target in getattr(node, "targets", ()) if isinstance(target, ast.Name)}
         names |= {getattr(getattr(node, "target", None), "id", None)}
@@ -119,7 +119,7 @@ def _catcher(case: Case, chain: tuple[Frame, ...], error: Error) -> Place | None
     """The handler that caught an error: of the frames outside the failed bodies, the innermost with a fitting one."""
     for frame in application_frames(chain)[::-1]:
         tree = case.tree(frame.file)
-        for node in ast.walk(tree) if tree is not None else ():
+        for node in ast.walk(tree):
             if isinstance(node, ast.Try) and node.body[0].lineno <= frame.line <= (node.body[-1].end_lineno or 0):
                 for handler in node.handlers:
                     if handler.type is None or any(one.__name__ in ast.unparse(handler.type) for one in _CAUGHT):
@@ -136,7 +136,7 @@ def _missing(case: Case, failed: list[Import]) -> str | None:
     tables = {registration.table for registration in case.trace.registrations if not registration.removed}
     for import_ in failed:
         tree = case.tree(import_.file or "")
-        for node in ast.walk(tree) if tree is not None else ():
+        for node in ast.walk(tree):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
             for decorator in node.decorator_list:

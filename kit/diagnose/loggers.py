@@ -50,7 +50,7 @@ def _kept(case: Case, silenced: Silenced) -> Experiment | None:
     tree = case.tree(file)
     calls = [
         node
-        for node in (ast.walk(tree) if tree is not None else ())
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and node.lineno <= line <= (node.end_lineno or 0)
         and ast.unparse(node.func).endswith("fileConfig")

@@ -96,7 +96,7 @@ def _relationship(case: Case, parent: Registration, attribute: str) -> tuple[int
     """The line of a relationship, and the class that it names; the class statement's line where it is not found."""
     tree = case.tree(parent.site.file)
     name = (parent.class_ or "").rpartition(".")[2]
-    for node in ast.walk(tree) if tree is not None else ():
+    for node in ast.walk(tree):
         if not isinstance(node, ast.ClassDef) or node.name != name:
             continue
         for statement in node.body:

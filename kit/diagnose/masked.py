@@ -1,5 +1,6 @@
 """What stands behind the first failure: what only the run that goes on past it shows."""
 
+from ..trace.expected import refusal_in
 from ..trace.trace import Trace
 from ..trace.values import Behind, Error
 
@@ -20,7 +21,11 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
             )
     failed = [step.exception for step in beyond.steps if step.exception is not None]
     candidates = [*beyond.behind, *(_of_step(error) for error in failed)]
-    found += [candidate for candidate in candidates if str(candidate.error) not in said]
+    found += [
+        candidate
+        for candidate in candidates
+        if str(candidate.error) not in said and refusal_in(beyond, str(candidate.error)) is None
+    ]
     unique: dict[tuple, Behind] = {}
     for one in found:
         unique.setdefault((str(one.site), str(one.error)), one)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 
 from ..incident.revisions import Revision, heads_of, past_of
+from ..incident.source import parsed
 from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame
@@ -109,11 +110,9 @@ def without_maker(case: Case, maker: tuple[dict, Frame] | None, error: Error) ->
 
 def _without_statement(text: str, line: int) -> str | None:
     """A source with the simple statement at a line replaced by ``pass``."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
-    holding = [n for n in ast.walk(tree) if isinstance(n, ast.Expr) and n.lineno <= line <= (n.end_lineno or n.lineno)]
+    holding = [
+        n for n in ast.walk(parsed(text)) if isinstance(n, ast.Expr) and n.lineno <= line <= (n.end_lineno or n.lineno)
+    ]
     if not holding:
         return None
     node = max(holding, key=lambda one: one.lineno)

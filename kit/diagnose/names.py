@@ -193,7 +193,7 @@ def _text_of(case: Case, asked: Asked) -> ast.Constant | None:
     tree = case.tree(asked.file)
     literals = [
         node
-        for node in (ast.walk(tree) if tree is not None else ())
+        for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.lineno >= asked.by.site.line
     ]
     literals.sort(key=lambda node: (node.lineno, node.col_offset))
@@ -231,7 +231,7 @@ def _with_object(case: Case, asked: Asked, other: Registration) -> Experiment | 
 def _with_argument(case: Case, text: str, asked: Asked) -> str | None:
     """The source with objects in place of a relationship's strings, or before what an annotation says."""
     literal, tree = _text_of(case, asked), case.tree(asked.file)
-    for call in ast.walk(tree) if tree is not None else ():
+    for call in ast.walk(tree):
         values = [*call.args, *(keyword.value for keyword in call.keywords)] if isinstance(call, ast.Call) else []
         if literal in values:
             strings = [value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)]
@@ -239,7 +239,7 @@ def _with_argument(case: Case, text: str, asked: Asked) -> str | None:
                 objects = _as_objects(case, asked, value.value)
                 text = with_replaced(text, value, f"lambda: {objects}") if objects is not None else text
             return text
-    for node in ast.walk(tree) if tree is not None else ():
+    for node in ast.walk(tree):
         annotated = isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call) and not node.value.args
         objects = _as_objects(case, asked, asked.name)
         if annotated and objects is not None and literal in ast.walk(node.annotation):

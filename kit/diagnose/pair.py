@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from ..incident.source import parsed
 from ..trace.trace import Trace
 from ..trace.values import Frame, Import, Registration, application_frames, executed_by_alembic
 
@@ -157,12 +158,8 @@ def written_name(trace: Trace, registration: Registration) -> str | None:
 
     By its source where that is at hand. A name that stands literally anywhere in the statement, as in a decorator, counts.
     """
-    source = trace.sources.get(registration.site.file) or trace.sources.get(registration.frame.file)
-    try:
-        tree = ast.parse(source) if source is not None else None
-    except (SyntaxError, ValueError, RecursionError):
-        tree = None
-    for node in ast.walk(tree) if tree is not None else ():
+    source = trace.sources.get(registration.site.file) or trace.sources.get(registration.frame.file) or ""
+    for node in ast.walk(parsed(source)):
         if (
             registration.class_ is None
             and isinstance(node, ast.Call)

@@ -125,8 +125,6 @@ def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Readin
 def _statement(case: Case, site: Frame) -> str:
     """The text of the statement that a frame was in."""
     tree = case.tree(site.file)
-    if tree is None:
-        return ""
     holding = [
         n for n in ast.walk(tree) if isinstance(n, ast.stmt) and n.lineno <= site.line <= (n.end_lineno or n.lineno)
     ]

@@ -30,8 +30,11 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
     seen = looked.migrations
     asked = seen is not None and not seen.problem and seen.models is not None
     handed = {key.split(".")[-1] for key in seen.models} if asked else set()
+    executed = {import_.file for import_ in looked.trace.imports if import_.ended is not None and import_.error is None}
     found = []
     for named in looked.named:
+        if named.file in executed and named.table not in registered:
+            continue  # its class makes no table of its own, as one of single-table inheritance, or a condition decides
         lacking = [
             who
             for who, there in (("startup", registered), ("env.py", handed if asked else None))

@@ -5,7 +5,6 @@ import json
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from ..base.progress import Step
 from ..diagnose.answer import reproduce
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
+from ..startup.kept import content_of, package_digest
+from ..startup.packages import packages_of
 from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Conflict, application_frames
 
 REPRODUCES, HEALTHY, UNTESTABLE = "reproduces", "does not reproduce", "untestable"
-# What decides a verdict: results of another version of it are not taken over.
-_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -186,31 +185,16 @@ class Kept:
 
 def _key_of(incident: Incident) -> str:
     """Everything but the application's files that a startup depends on."""
-    own = {"checks", "startup", "prepare", "expect", "database", "database_env", "database_driver", "database_server"}
-    content = incident.model_dump(mode="json", include=own)
-    if incident.database == "postgresql":
-        from ..startup.postgresql import version_for_key
-
-        content["server"] = version_for_key(incident)
-    content["limits"] = incident.limits.model_dump()
-    content["app"] = incident.app.model_dump(include={"workdir", "path", "env"})
+    content = content_of(incident)
+    content |= incident.model_dump(mode="json", include={"checks", "expect"})
     python = Path(incident.python)
-    content["python"] = [str(python), python.stat().st_mtime_ns]
-    # A folder's time changes when a package comes or goes.
-    for folder in sorted((python.parent.parent / "lib").glob("python3*/site-packages")):
-        content["python"].append(folder.stat().st_mtime_ns)
+    known = packages_of(str(python))
+    content["python"] = [known or str(python), python.stat().st_mtime_ns]
+    if known is None:  # a folder's time changes when a package comes or goes
+        folders = sorted((python.parent.parent / "lib").glob("python3*/site-packages"))
+        content["python"] += [folder.stat().st_mtime_ns for folder in folders]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     digest.update(package_digest().encode())
-    return digest.hexdigest()
-
-
-@cache
-def package_digest(package: Path = _PACKAGE) -> str:
-    """The hash of every file of the kit: a kept verdict depends on all of them, since any may decide it."""
-    digest = hashlib.sha256()
-    for file in sorted(package.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(f"{file.relative_to(package)}\0".encode() + file.read_bytes())
     return digest.hexdigest()
 
 

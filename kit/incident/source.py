@@ -29,7 +29,7 @@ class Statement:
     where: str  # module level, a function's name, or "TYPE_CHECKING"
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def parsed(text: str) -> ast.Module:
     """The text as a tree; an empty one where it is no Python that can be parsed here."""
     try:

@@ -143,9 +143,7 @@ def _matches(project: Project, program: Program, line: str, command: Command) ->
     if program.name == "line":
         return words == words_of(program.what)
     if program.name in ("alembic", "flask"):
-        asked = program.what.split()[: 2 if program.name == "flask" else 1] or (
-            ["run"] if program.name == "flask" else []
-        )
+        asked = program.what.split()[: 2 if program.name == "flask" else 1]
         return own == program.name and all(word in words for word in asked)
     if program.name == "celery":
         return own == "celery" and (program.what or "worker") in words

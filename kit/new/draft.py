@@ -63,7 +63,11 @@ class Draft:
 
     def text(self) -> str:
         setup, evidence, known = self.setup, self.work.evidence, self.setup.known
-        lines = [f"title: {_value(redact(title_of(evidence, setup, self.work.project)))}", "app:", *self._source()]
+        lines = [
+            f"title: {_value(redact(title_of(evidence, setup, self.work.project, self.best)))}",
+            "app:",
+            *self._source(),
+        ]
         if setup.start.workdir != ".":
             lines.append(
                 _commented(f"  workdir: {_value(setup.start.workdir)}", known.get("workdir", "where commands run"))

@@ -11,9 +11,11 @@ from ..triage.evidence import Evidence
 from .trial import Search, Setup, Trial
 
 
-def title_of(evidence: Evidence, setup: Setup, project: Project) -> str:
-    """A sentence: what was started, and what happened."""
-    what = _subject(setup, project)
+def title_of(evidence: Evidence, setup: Setup, project: Project, best: Trial | None = None) -> str:
+    """A sentence: what was started, and what happened; of several steps the one that failed in the best trial."""
+    ran = best.trace.steps if best is not None and best.trace is not None else ()
+    failed = next((number for number, step in enumerate(ran) if step.ok is False), -1)
+    what = _subject(setup, project, failed if failed < len(setup.start.steps) else -1)
     if evidence.table:
         return f"{what} fails: table {evidence.table} is already defined"
     if not evidence.expected:
@@ -23,8 +25,8 @@ def title_of(evidence: Evidence, setup: Setup, project: Project) -> str:
     return f"{what} warns: {said}" if evidence.type.endswith("Warning") else f"{what} fails: {said}"
 
 
-def _subject(setup: Setup, project: Project) -> str:
-    kind, last = setup.start.steps[-1]
+def _subject(setup: Setup, project: Project, number: int) -> str:
+    kind, last = setup.start.steps[number]
     own = program_of(last)
     if kind in ("import", "call"):
         return last

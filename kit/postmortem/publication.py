@@ -73,11 +73,7 @@ def publish(
     from .page import render
 
     incident.python  # noqa: B018 - what cannot begin is said now, and not from within the notebook
-    try:
-        refuse_patches(incident, incident.fixes)
-    except IncidentError:
-        if shows_incident(incident, reproduce(incident)):  # of a build that is mended nobody asks for more
-            raise
+    _refuse_patches(incident)
     notebook, html, report = _places(incident, output)
     progress(f"executing {NOTEBOOK.name} for {incident.file.name}")
     with temporary_folder() as scratch:
@@ -109,6 +105,15 @@ def publish(
         )
     found = json.loads(texts[report])
     return Published(notebook, html, report, found, exit_code(found))
+
+
+def _refuse_patches(incident: Incident) -> None:
+    """Refuse patches that do not apply; of a build that is mended nobody asks for them."""
+    try:
+        refuse_patches(incident, incident.fixes)
+    except IncidentError:
+        if shows_incident(incident, reproduce(incident)):
+            raise
 
 
 def _places(incident: Incident, output: Path | None) -> tuple[Path, Path, Path]:

@@ -172,7 +172,8 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
     except BaseException:
         process.finish(kill=True)
         raise
-    return process, outcome_of(process, ok=False, why=printed_too_much(process, limits))
+    why = printed_too_much(process, limits) or (_died(process) if readiness.answered else None)
+    return process, outcome_of(process, ok=False, why=why)
 
 
 def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", orders: dict[str, str]) -> Process:

@@ -22,11 +22,11 @@ _DEFINED = re.compile(r"Table '([^'\n]+)' is already defined")
 _ONE_LINE = (
     re.compile(r"^(?:ERROR\b.*?)?FAILED: (?P<text>\S.*)"),
     re.compile(r"(?P<text>Failed to (?:find attribute|parse) '.+)"),
-    re.compile(r"ERROR\s+\[(?:flask_migrate|alembic\.\S+)\]\s+(?:Error: )?(?P<text>\S.*)"),
+    re.compile(r"ERROR\s+\[(?:root|flask_migrate|alembic\.\S+)\]\s+(?:Error: )?(?P<text>\S.*)"),
     re.compile(r"(?:^|[\s|:])(?P<type>(?:[a-zA-Z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Missing\w*))(?::\s+(?P<text>\S.*)|\s*$)"),
     re.compile(r"(?:^|:\d+: )(?P<type>(?:\w+\.)*\w*Warning): (?P<text>\S.*)"),
     re.compile(r"^(?:Error|ERROR|CRITICAL|error)\s*[:|]\s*(?P<text>\S.*\s.*\S)"),
-    re.compile(r"^[^\n]*?\b(?:ERROR|CRITICAL|FATAL)\b\W*(?:[\w.]+\s*:\s+)?(?P<text>\S.*\s.*\S)"),
+    re.compile(r"^[^\n]*?\b(?:ERROR|CRITICAL|FATAL)\b\W*(?:[\w.]+\]\s+)?(?:[\w.]+\s*:\s+)?(?P<text>\S.*\s.*\S)"),
 )  # fmt: skip
 _NO_CAUSE = re.compile(
     r"Application startup failed|(?:Worker|App) failed to|Exception in worker process|Traceback \(most|Worker \(pid|Shutting down|exited with code"

@@ -19,7 +19,7 @@ from ..trace.judged import CheckResult, judge_mappers, judge_start
 from ..trace.trace import Trace
 from ..trace.values import Frame, Sign, application_frames
 from .compared import errors_of, left_the_database, quiet_left, shared, still_there
-from .repeated import again, of_runs, with_rates
+from .repeated import MOST, Rates, again, of_runs
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
@@ -56,6 +56,7 @@ class FixResult:
     because: str
     checks: tuple[CheckResult, ...]
     trace: Trace
+    rates: Rates | None = None  # where the incident is a race
 
 
 @dataclass(frozen=True)
@@ -159,19 +160,27 @@ class _Runs:
     """Further starts of each build, where the incident is a race."""
 
     def __init__(self, incident: Incident, control: Attempt, pool, names: Sequence[str]):
-        self.incident, self.control = incident, control
+        self.incident, self.control, self.pool = incident, control, pool
         self.of_control = again(lambda: pool.submit(attempt, incident, None, True))
         self.of_fixes = {name: again(lambda name=name: pool.submit(attempt, incident, name)) for name in names}
 
     def judge(self, name: str, first: Attempt) -> FixResult:
-        """The verdict by the run that counts, with both rates."""
-        controls = [self.control, *(future.result() for future in self.of_control)]
+        """The verdict by the run that counts, with both rates; what does not show it is started until that is no luck."""
+        controls = [future.result() for future in self.of_control]  # the first one was chosen for showing it
         tried = [first, *(_of_fix(self.incident, name, future) for future in self.of_fixes[name])]
-        worst, shown = of_runs(tried, lambda one: still_there(self.incident, one.trace, self.control.trace))
-        result = judge_fix(self.incident, name, worst, self.control)
-        return replace(
-            result, because=with_rates(result.because, shown, sum(control.reproduced for control in controls))
-        )
+        while True:
+            worst, shown = of_runs(tried, lambda one: still_there(self.incident, one.trace, self.control.trace))
+            rates = Rates(shown, len(tried), sum(control.reproduced for control in controls), len(controls))
+            result = judge_fix(self.incident, name, worst, self.control)
+            if result.verdict != "cures" or not rates.may_be_luck or len(tried) >= MOST:
+                break
+            more = [self.pool.submit(attempt, self.incident, name) for _ in range(2)]
+            tried += [_of_fix(self.incident, name, future) for future in more]
+        says = f"{result.because}; it is a race: {rates}"
+        if result.verdict == "cures" and rates.may_be_luck:
+            says = f"it is a race, and that it did not show may be luck: {rates}"
+            return replace(result, verdict="undecided", because=says, rates=rates)
+        return replace(result, because=says, rates=rates)
 
 
 def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt:

@@ -72,7 +72,8 @@ def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict
 def verify_report(incident: Incident, verification: Verification) -> dict[str, Any]:
     """``{schema, incident, control: {reproduced}, fixes: [{name, verdict, checks: [{check, ok, seen}]}], verified: [name]}``.
 
-    Beyond the contract: ``because`` of a verdict, and ``met``, the errors that a fix's run met in place of the incident's.
+    Beyond the contract: ``because`` of a verdict, and ``met``, the errors that a fix's run met in place of the incident's, and
+    ``rates`` where it is a race: ``{shown, starts, control_shown, control_starts, by_luck}``, else null.
     """
     control = verification.control
     return {
@@ -91,6 +92,7 @@ def verify_report(incident: Incident, verification: Verification) -> dict[str, A
                 "verdict": fix.verdict,
                 "because": fix.because,
                 "checks": _checks(fix.checks),
+                "rates": fix.rates and {**asdict(fix.rates), "by_luck": fix.rates.by_luck},
                 "met": [{"error": error, "site": site(frame)} for error, frame in met(fix, control)],
             }
             for fix in verification.fixes

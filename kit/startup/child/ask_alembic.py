@@ -219,6 +219,10 @@ def build(config_file, named="", otherwise=""):
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
+    if os.getcwd() not in sys.path:
+        sys.path.append(
+            os.getcwd()
+        )  # as Flask has it, and whoever sets prepend_sys_path: revisions may import the application
     script = ScriptDirectory.from_config(configured(config_file))
     url = os.environ.get("INCIDENT_SCRATCH")
     found = {"tables": {}, "stopped": None}
@@ -232,7 +236,7 @@ def build(config_file, named="", otherwise=""):
                 context.run_migrations()
         except Exception as error:  # a revision for another database, or one that asks env.py for something
             found["stopped"] = "%s: %s" % (type(error).__name__, error)
-            if url:
+            if url and hasattr(connection, "rollback"):  # before SQLAlchemy 2.0 nothing begins by itself
                 connection.rollback()
         read_tables(connection, found["tables"])
 

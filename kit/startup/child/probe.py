@@ -109,8 +109,10 @@ try:
     from _json import encode_basestring_ascii as _quote
 except ImportError:  # an interpreter without the accelerator
     _quote = _plain_quote
+import gc as _gc
 import mmap as _mmap
 
+_counts = _gc.get_count()
 for _name in set(sys.modules) - _before:  # as it was: whoever imports these first is the first
     del sys.modules[_name]
 
@@ -218,7 +220,7 @@ def _quietly(act):
 # ----------------------------------------------------------------------------------- frames
 #
 # Where it counts, a frame is known by its globals: ``f_code`` is an audit event, and so a call of ``_heard``, each time;
-# so is ``id()``.
+# so is ``id()``. What stays is text and numbers: a tuple counts for the collector of garbage, which would come earlier.
 
 
 def _text(value):
@@ -229,31 +231,37 @@ def _text(value):
     return text if len(text) <= _TEXT else text[:_TEXT] + "…"
 
 
-_places = {}  # (file, function, module) -> (its number, its package when it was first seen)
+_places = {}  # file, function and module, a line each -> its number
+_packages = {}  # the number -> its package when it was first seen
 _next_place = iter(range(1, 1 << 60)).__next__  # one C call: no number twice, also from several threads
 
 
 def _place_of(code, namespace):
-    """Where a frame is, but for its line; module from its globals, not from the path. Written down the first time."""
+    """The number of where a frame is, but for its line; module from its globals, not from the path. Written down the first time."""
     module = namespace.get("__name__")
-    key = (code.co_filename, code.co_name, module if isinstance(module, str) else None)
-    known = _places.get(key)
-    if known is None:
+    module = module if isinstance(module, str) else None
+    file, name = code.co_filename, code.co_name
+    key = f"{file}\n{name}\n{module}"
+    place = _places.get(key)
+    if place is None:
         package = namespace.get("__package__")
-        known = (_next_place(), package if isinstance(package, str) else None)
-        _write('{"k":"place","c":%d,"f":%s,"fn":%s,"m":%s,"p":%s}\n' % (known[0], *map(_json, key), _json(known[1])))
-        _places[key] = known  # only now: what names it comes after it in the file
-    return known
+        place, package = _next_place(), package if isinstance(package, str) else None
+        file, name, module, said = map(_json, (file, name, module, package))
+        _write(f'{{"k":"place","c":{place},"f":{file},"fn":{name},"m":{module},"p":{said}}}\n')
+        _packages[place] = package
+        _places[key] = place  # only now: what names it comes after it in the file
+    return place
 
 
 def _place_of_body(file, name, package):
     """The same for the body of a module of the application that begins, and what its event says of it beside its file and name."""
-    key = (file, "<module>", name)
-    known = _places.get(key)
-    if known is None:
-        known = _places[key] = (_next_place(), package)
-    place = f"{known[0]}"
-    return place, known[1], f',"c":{place},"p":{_quoted.get(package) or _quote_once(package)}'
+    key = f"{file}\n<module>\n{name}"
+    number = _places.get(key)
+    if number is None:
+        number = _places[key] = _next_place()
+        _packages[number] = package
+    place = f"{number}"
+    return place, _packages[number], f',"c":{place},"p":{_quoted.get(package) or _quote_once(package)}'
 
 
 _quoted = {}  # name of a module, or None -> as JSON
@@ -284,7 +292,7 @@ def _walk(frame):
         elif not (namespace is _bootstrap or namespace is _external or namespace is _own):
             code = frame.f_code
             if not code.co_filename.startswith(_FROZEN):
-                frames.append([_place_of(code, namespace)[0], frame.f_lineno or 0])
+                frames.append([_place_of(code, namespace), frame.f_lineno or 0])
         frame = frame.f_back
     else:
         number = 0
@@ -303,7 +311,7 @@ def _error(error):
         frame = tb.tb_frame
         code, namespace = frame.f_code, frame.f_globals
         if namespace is not _own and not code.co_filename.startswith(_FROZEN):
-            frames.append([_place_of(code, namespace)[0], tb.tb_lineno or 0])
+            frames.append([_place_of(code, namespace), tb.tb_lineno or 0])
         tb = tb.tb_next
     links, seen, link = [], set(), error
     while link is not None and id(link) not in seen and len(seen) < 20:
@@ -364,6 +372,9 @@ def _see_body(number, code, namespace, frame, main):
     else:
         how, frame = _how(frame)
         within, via = _walk(frame)
+        if name in _declared and how == "import":
+            declared = _declaration(name, frame)
+            via += [] if declared is None else [declared]
     more = ""
     if not main:
         more = ',"th":' + _json(_thread_name())
@@ -661,14 +672,17 @@ class _Importer:
         # Could an instruction that makes up an import statement be a wide one, or not what it always was?
         self.wide = len(self.consts) > 256 or len(self.names) > 256 or sys.version_info >= (3, 14)
         if self.seen is None:
-            self.seen = set(_imported.get(self.place, ()))
+            self.seen = set(map(ord, _imported.get(self.place, "")))
         # Where a line begins and ends, the line, and an iterator over those after it (from 3.10 on).
         self.range, self.lines = (0, 0, None), code.co_lines() if hasattr(code, "co_lines") else None
 
     def end(self):
         """This body was executed: only which statements of it were is needed, should it be executed again."""
         if self.frame is not None:
-            _imported[self.place] = tuple(self.seen)
+            try:
+                _imported[self.place] = "".join(map(chr, self.seen))
+            except ValueError:  # a million bytes into the code: should it be executed again, they are seen again
+                pass
             self.frame = self.code = self.namespace = self.lines = None
 
     def imports(self, frame):
@@ -706,7 +720,7 @@ class _Importer:
 _NEAR = 400  # bytes from the start of the code, up to which ``f_lineno`` is the quicker
 _NOBODY = _Importer(None, {}, "0", None)
 _body = _NOBODY  # the innermost body of the main thread, if it is one of the application
-_imported = {}  # place of a body -> where its import statements are that were executed
+_imported = {}  # place of a body -> where its import statements are that were executed, a character each
 
 
 def _see_importer(body, frame):
@@ -734,9 +748,9 @@ def _see_importer(body, frame):
     key = (code.co_filename, code.co_firstlineno, code.co_name, namespace.get("__name__"))
     importer = _importers.get(key)
     if importer is None or importer.code is not code:
-        place, package = _place_of(code, namespace)
+        place = _place_of(code, namespace)
         seen = set() if importer is None else importer.seen  # another code of the same place: executed again
-        importer = _importers[key] = _Importer(code, namespace, f"{place}", package, seen)
+        importer = _importers[key] = _Importer(code, namespace, f"{place}", _packages[place], seen)
         importer.begin()
     more = ""
     if code.co_name == "<module>" and frame.f_lasti not in importer.seen:
@@ -780,9 +794,11 @@ def _wide_statement(importer, at):
     index, before = _argument(raw, at)
     names, earlier = _argument(raw, before)
     dots, _ = _argument(raw, earlier)
-    if earlier >= 0 and raw[earlier] == raw[before]:  # a constant; from 3.14 on a small number by itself
-        dots = consts[dots] if dots < len(consts) else 0
-    return consts[names] if 0 <= names < len(consts) else None, dots, importer.names[index]
+    # From 3.14 on a small number stands by itself; from 3.15 on None does.
+    names = consts[names] if before >= 0 and raw[before] == _LOAD_CONST else None
+    if earlier >= 0 and raw[earlier] == _LOAD_CONST:
+        dots = consts[dots]
+    return names, dots, importer.names[index >> _LAZINESS]
 
 
 def _argument(raw, at):
@@ -796,8 +812,68 @@ def _argument(raw, at):
     return value, back
 
 
+class _AtLazyImport:
+    """Acts when Python, from 3.15 on, looks up how to call ``__lazy_import__``: where a ``lazy import`` stands, before it is used."""
+
+    __slots__ = ("plain",)
+
+    def __init__(self, plain):
+        self.plain = plain
+
+    def __get__(self, door, owner=None):
+        _see_declaration()
+        return self.plain
+
+
+_declared = {}  # name of a module -> where it is declared lazily: [(file, [place, line]), ...]
+
+
+@_quietly
+def _see_declaration():
+    frame = _getframe(2)
+    while frame.f_globals is _own:
+        frame = frame.f_back
+    importer, more = _body, ""
+    if importer.frame is not frame:
+        importer, more = _see_importer(importer, frame)
+    if importer is None:
+        return
+    at = frame.f_lasti
+    if at not in importer.seen:
+        importer.seen.add(at)
+        _see_statement(importer, frame, at, more)
+    found = _wide_statement(importer, at)
+    if found is None:
+        return
+    names, dots, to = found
+    if dots:
+        package = frame.f_globals.get("__package__") or ""
+        to = ".".join(package.split(".")[: -(dots - 1) or None] + ([to] if to else []))
+    parts = to.split(".")
+    modules = [".".join(parts[: size + 1]) for size in range(len(parts))]
+    modules += [to + "." + name for name in names or ()]
+    where = frame.f_code.co_filename, [int(importer.place), frame.f_lineno or 0]
+    for name in modules:
+        if where not in _declared.setdefault(name, []):
+            _declared[name].append(where)
+
+
+def _declaration(name, frame):
+    """Where the import is declared that the first use of a name, in a frame, has Python carry out; None where it is none of these."""
+    used = None if frame is None else frame.f_back
+    if used is None or used.f_globals.get("__name__") == "importlib":
+        return None
+    raw, at = used.f_code.co_code, used.f_lasti
+    while at >= 0 and raw[at] == _EXTENDED_ARG:
+        at += 2
+    if at >= 0 and raw[at] == _IMPORT_NAME:
+        return None
+    declared = _declared[name]
+    return next((place for file, place in declared if file == used.f_code.co_filename), declared[0][1])
+
+
 def _open_import_door():
-    global _plain_import, _IMPORT_NAME, _EXTENDED_ARG
+    global _plain_import, _IMPORT_NAME, _EXTENDED_ARG, _LOAD_CONST, _LAZINESS
     import builtins
 
     # opcode.py would be one more entry in sys.modules: ask what the compiler makes of these instead.
@@ -817,6 +893,21 @@ def _open_import_door():
         *a, b = c  # its one argument is the names behind the star times 256
 
     (_EXTENDED_ARG,) = set(many.__code__.co_code[::2]) - set(few.__code__.co_code[::2])
+
+    def names():
+        import a  # noqa: F401
+        from b import c  # noqa: F401
+
+    raw = names.__code__.co_code
+    second = raw.rindex(bytes((_IMPORT_NAME,)), 0, len(raw) - 2)
+    second -= second % 2
+    _LOAD_CONST = raw[second - 2]
+    # How many low bits of an import statement's argument say whether it is lazy: the rest is the number of a name, here 1.
+    _LAZINESS = raw[second + 1].bit_length() - 1
+    lazy = getattr(builtins, "__lazy_import__", None)
+    if lazy is not None:
+        door = {"__call__": _AtLazyImport(lazy), "__name__": "__lazy_import__", "__qualname__": "__lazy_import__"}
+        builtins.__lazy_import__ = type("_LazyImportDoor", (), {**door, "__module__": "builtins"})()
     _plain_import = builtins.__import__
     builtins.__import__ = _ImportDoor()
 
@@ -851,7 +942,7 @@ def _see_import_module(name, package, level, frame):
     key = (code.co_filename, line, name, level)
     if key not in _called:
         _called.add(key)
-        _emit("edge", c=_place_of(code, frame.f_globals)[0], l=line, to="." * level + name, p=package, dyn=True)
+        _emit("edge", c=_place_of(code, frame.f_globals), l=line, to="." * level + name, p=package, dyn=True)
 
 
 # ------------------------------------------------------------------- door 3: tables, metadata
@@ -2162,8 +2253,36 @@ def _hand_over():
     import sitecustomize  # noqa: F401  none there: an ImportError that site.py takes for just that
 
 
+def _as_before(counts):
+    """Leave the collector of garbage with as many allocations until its next turns as it had before this file was loaded.
+
+    When it comes decides what an application still sees of what is gone, as the warning that a class of this name is there already.
+    """
+    if not hasattr(_gc, "freeze") or _gc.get_freeze_count():
+        return
+    young, middle, old = counts
+    young -= _allocated(_getframe(1).f_code)
+    if young < 0:
+        young, middle = young + _gc.get_threshold()[0], middle - 1
+    _gc.freeze()  # this, and nothing else, makes the counts nought without a collection
+    _gc.unfreeze()
+    for generation, turns in ((1, old), (0, middle)):
+        for _ in range(turns):
+            _gc.collect(generation)  # of nothing: it counts as a turn
+    _kept.extend([] for _ in range(young - _gc.get_count()[0]))
+
+
+def _allocated(code):
+    """How many tuples were made for a code object and those inside it, when they were loaded."""
+    own = bool(code.co_names) + bool(code.co_consts) + bool(code.co_varnames or code.co_cellvars or code.co_freevars)
+    return own + sum(_allocated(one) if hasattr(one, "co_consts") else type(one) is tuple for one in code.co_consts)
+
+
+_kept = []  # allocations that were counted before
+
 if _ENABLED and __name__ == "sitecustomize":
     try:
         _begin()
     finally:
+        _as_before(_counts)
         _hand_over()

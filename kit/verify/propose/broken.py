@@ -8,7 +8,7 @@ from functools import cached_property
 from ...diagnose.case import Fault
 from ...diagnose.pair import Finding
 from ...incident.model import Incident
-from ...incident.source import module_name
+from ...incident.source import module_name, parsed
 from ...trace.trace import Trace
 from ...trace.values import Conflict, Registration
 
@@ -106,9 +106,5 @@ class Broken:
 
 
 def strings(text: str) -> list[tuple[int, str]]:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return []
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    nodes = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return [(node.lineno, node.value) for node in nodes]

@@ -56,7 +56,7 @@ BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
     "driver-not-installed": (settings.right_scheme,),
     "setting-missing": (settings.set_variable,),
     "api-removed-in-installed-version": (settings.new_spelling,),
-    "startup-race": (processes.preload, processes.one_process_at_a_time),
+    "startup-race": (processes.one_process_at_a_time, processes.preload),
     "route-shadowed": (routes.reach_it,),
 }
 
@@ -72,8 +72,15 @@ UNSAFE = {
     "api-removed-in-installed-version": "the call's successor depends on what it is used for",
     "name-taken-in-registry": "two statements take one name, and which of the two is meant only you can decide",
     "route-shadowed": "two functions answer for one path, and which of the two is meant only you can decide",
-    "second-class-same-table-other-file": "one of the two stands in no source of the application: what the deployment left there has to go",
 }
+
+
+def why_unsafe(broken: Broken) -> str | None:
+    """Why no safe change can be written, where that is known."""
+    outside = [definition.site for definition in broken.pair or () if definition.site.file not in broken.sources]
+    if outside and broken.finding.mechanism not in UNSAFE:
+        return f"{outside[0]} stands in no source of the application: what left it there, a deployment or a library, has to change"
+    return UNSAFE.get(broken.finding.mechanism)
 
 
 def candidates_for(broken: Broken) -> list[Candidate]:

@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 
 from ...diagnose.pair import is_library
+from ...incident.source import parsed
 from ...trace.values import Registration
 from . import edits, edits_of_classes, edits_of_imports
 from .broken import Broken, Candidate, strings
-from .statements import Module, parsed
+from .statements import Module
 
 
 def one_definition(broken: Broken) -> Iterator[Candidate]:

@@ -9,8 +9,10 @@ from collections.abc import Collection
 import libcst as cst
 from libcst import matchers as m
 
-from .edits import AtLines, add_import, asked_by, changed, dotted
-from .statements import Module, bound_name, only, parsed
+from ...incident.source import parsed
+from .edits import AtLines, asked_by, changed, dotted
+from .edits_of_imports import import_of_library
+from .statements import Module, bound_name, only
 
 _EQUAL = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
 
@@ -268,7 +270,7 @@ def with_name_of(text: str, module: str, name: str) -> str | None:
         names.insert(at, cst.ImportAlias(cst.Name(name)))
         new = node.with_changes(body=[statement.with_changes(names=names)])
         return tree.with_changes(body=[*tree.body[:number], new, *tree.body[number + 1 :]]).code
-    return add_import(text, f"from {module} import {name}")
+    return import_of_library(text, f"from {module} import {name}", module)
 
 
 def after_class(text: str, line: int, statement: str) -> str | None:

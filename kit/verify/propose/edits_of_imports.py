@@ -3,11 +3,13 @@
 Each takes a text and gives the new one, or None where it would change nothing.
 """
 
+import sys
+
 import libcst as cst
 from libcst import matchers as m
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from .edits import as_name, asked_by, changed, dotted
+from .edits import add_import, as_name, asked_by, changed, dotted
 
 
 def add_import_first(text: str, statement: str) -> str | None:
@@ -60,6 +62,72 @@ def import_plainly(text: str, module: str) -> str | None:
         return cst.parse_module(new).with_changes(body=body).code
     at = next((number for number, name in plain if name > module), plain[-1][0] + 1)
     return tree.with_changes(body=[*tree.body[:at], cst.parse_statement(f"import {module}"), *tree.body[at:]]).code
+
+
+def import_of_library(text: str, statement: str, module: str) -> str | None:
+    """Add an import of a library among those of others, in order; above the application's own where there are no others."""
+    try:
+        tree = cst.parse_module(text)
+    except cst.ParserSyntaxError:
+        return None
+    imports = [
+        (n, node, asked_by(node)) for n, node in enumerate(tree.body) if isinstance(node, cst.SimpleStatementLine)
+    ]
+    later = [(n, node, names[0]) for n, node, names in imports if names and not _is_standard(names[0])]
+    if not later:
+        return add_import(text, statement)
+    apart = [
+        number
+        for number, (_, node, _) in enumerate(later)
+        if number and any(not line.comment for line in node.leading_lines)
+    ]
+    group = later[: apart[0]] if apart else later
+    new, first, body = cst.parse_statement(statement), group[0], list(tree.body)
+    if any(name.partition(".")[0] in _LIBRARIES for _, _, name in group):
+        before = next((n for n, _, name in group if name > module), None)
+        at = before if before is not None else group[-1][0] + 1
+        if at == first[0]:
+            new = new.with_changes(leading_lines=first[1].leading_lines)
+            body[at] = first[1].with_changes(leading_lines=[])
+    else:
+        at = first[0]
+        new = new.with_changes(leading_lines=first[1].leading_lines)
+        body[at] = first[1].with_changes(leading_lines=[cst.EmptyLine(indent=False)])
+    return tree.with_changes(body=[*body[:at], new, *body[at:]]).code
+
+
+def _is_standard(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names
+
+
+# By these a group of imports is known as one of libraries: what stands beside SQLAlchemy most often.
+_LIBRARIES = {
+    *(
+        "alembic",
+        "celery",
+        "django",
+        "fastapi",
+        "flask",
+        "flask_migrate",
+        "flask_sqlalchemy",
+        "geoalchemy2",
+        "httpx",
+        "numpy",
+        "pandas",
+    ),
+    *(
+        "pgvector",
+        "pydantic",
+        "pydantic_settings",
+        "pytest",
+        "requests",
+        "sqlalchemy",
+        "sqlalchemy_utils",
+        "sqlmodel",
+        "starlette",
+    ),
+    *("uvicorn", "werkzeug"),
+}
 
 
 def insert_after_import(text: str, module: str, statement: str) -> str | None:

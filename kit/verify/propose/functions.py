@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import libcst as cst
 from libcst import matchers as m
 
+from ...incident.source import parsed
 from ...trace.values import Registration, application_frames
 from . import edits, edits_of_functions, edits_of_imports
 from .broken import Broken, Candidate
-from .statements import bound_by, names_read, parsed
+from .statements import bound_by, names_read
 
 
 def define_once(broken: Broken) -> Iterator[Candidate]:

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...diagnose.case import Place
+from ...incident.source import parsed
 from . import edits, edits_of_classes, edits_of_functions, edits_of_imports, edits_of_metadata
 from .broken import Broken, Candidate
-from .statements import Module, names_read, parsed
+from .statements import Module, names_read
 
 
 def import_models(broken: Broken) -> Iterator[Candidate]:
@@ -174,10 +175,7 @@ def unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
 
 
 def _import_at(text: str, line: int) -> tuple[str, list[str]] | None:
-    try:
-        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom) and node.lineno == line]
-    except (SyntaxError, ValueError):
-        return None
+    nodes = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.ImportFrom) and node.lineno == line]
     return (nodes[0].module or "", [alias.name for alias in nodes[0].names]) if nodes and not nodes[0].level else None
 
 

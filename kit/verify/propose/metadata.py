@@ -4,11 +4,12 @@ import ast
 import re
 from collections.abc import Iterator
 
+from ...incident.source import parsed
 from ...trace.values import Frame
 from . import edits, edits_of_classes, edits_of_metadata
 from .broken import Broken, Candidate
 from .imports import env_of
-from .statements import Module, parsed
+from .statements import Module
 
 
 def one_metadata(broken: Broken) -> Iterator[Candidate]:
@@ -83,11 +84,7 @@ def reflect_apart(broken: Broken) -> Iterator[Candidate]:
 
 def _bound_at(text: str, line: int) -> str | None:
     """What the statement at a line binds, as an expression for its metadata."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None
-    for node in tree.body:
+    for node in parsed(text).body:
         if not node.lineno <= line <= (node.end_lineno or node.lineno):
             continue
         if isinstance(node, ast.ClassDef):

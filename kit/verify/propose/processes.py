@@ -14,8 +14,8 @@ def preload(broken: Broken) -> Iterator[Candidate]:
         for kind, text in step.items():
             if "gunicorn" in text and "--preload" not in text:
                 step[kind] = re.sub(r"\bgunicorn\b", "gunicorn --preload", text, count=1)
-                says = "Load the application once, before the workers are forked (gunicorn --preload): one process does what they raced for."
-                yield Candidate("preload", says, startup=steps)
+                says = "Load the application once, before the workers are forked (gunicorn --preload): one process does what they raced for. No connection may be open at the fork: engine.dispose() closes them."
+                yield Candidate("preload", says, startup=steps, last=True)
                 return
 
 

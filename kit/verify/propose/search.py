@@ -23,7 +23,7 @@ from ...trace.judged import CheckResult
 from ...trace.trace import Trace
 from ..verification import Attempt, FixResult, attempt, judge_fix
 from .broken import Broken, Candidate
-from .candidates import UNSAFE, candidates_for
+from .candidates import candidates_for, why_unsafe
 from .maskers import maskers
 from .revision import missing_revision, restored_revision
 
@@ -110,7 +110,7 @@ def propose(
         hidden = search.of_maskers(broken) if show_maskers else ()
     mechanism = decision.finding.mechanism
     order = sorted(search.tried, key=lambda proposal: (*_rank(proposal), search.order.index(proposal.name)))
-    return Proposals(mechanism, True, tuple(order), search.startups, _note(mechanism, search, order), hidden)
+    return Proposals(mechanism, True, tuple(order), search.startups, _note(broken, search, order), hidden)
 
 
 def _rank(proposal: Proposal) -> tuple:
@@ -118,14 +118,15 @@ def _rank(proposal: Proposal) -> tuple:
     return proposal.verdict != "cures", len(proposal.patch.splitlines())
 
 
-def _note(mechanism: str, search: "_Search", tried: list[Proposal]) -> str:
+def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
     if any(proposal.verdict == "cures" for proposal in tried):
         return ""
     if not tried:
-        return UNSAFE.get(mechanism, f"for {mechanism} the kit knows no change that it could make safely here")
+        mechanism = broken.finding.mechanism
+        return why_unsafe(broken) or f"for {mechanism} the kit knows no change that it could make safely here"
     if search.startups >= MOST_STARTUPS:
         return f"the search ended at {MOST_STARTUPS} startups"
-    reason = UNSAFE.get(mechanism)
+    reason = why_unsafe(broken)
     return "none of the changes that were tried holds" + (f"; {reason}" if reason else "")
 
 
