@@ -118,7 +118,7 @@ def make_guard(
             pair = (fault.first, fault.second) if fault else (None, None)
         content = content_of(incident, looked, finding.mechanism, pair, conflict)
         draft = text_of(incident, content, tried="on nothing yet.")
-        progress("trying the guard on the broken build" + "".join(f", with {one}" for one in verified))
+        progress("trying the guard on the broken build" + "".join(f", with {fix}" for fix in verified))
         trials = [pool.submit(try_guard, incident, draft, name, fix) for fix in (None, *verified)]
         tried = tuple(trial.result() for trial in trials)
     if (useless := _useless(incident, tried)) is not None:
