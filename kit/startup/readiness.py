@@ -26,6 +26,7 @@ class Readiness:
         self.process = process
         self.silent_since: float | None = None
         self.used: dict[int, int] = {}
+        self.answered = False  # once: what ends after that ends while it is asked, and not while it starts
 
     def up(self) -> bool:
         """Is it up by now? Takes as long as its first byte does, half a second at most; with several processes, until they rest."""
@@ -33,6 +34,7 @@ class Readiness:
             return False
         heard = ask(self.process.port, _FIRST_BYTE)
         if heard is Heard.ANSWER:
+            self.answered = True
             return self.at_rest()
         if heard is Heard.NOTHING_THERE:
             self.silent_since = None

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ..trace.trace import Trace
 
 TIMES = 5  # starts of each build where the incident is a race
+MOST = 15  # starts of a fix with which it did not show, as long as that may be luck
+DOUBT = 0.05  # probability of luck above which nothing is said
 
 
 class _Attempt(Protocol):
@@ -15,6 +18,36 @@ class _Attempt(Protocol):
 
 
 A = TypeVar("A", bound=_Attempt)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How often a race showed: with a fix, and without it.
+
+    :ivar control_shown, control_starts: of starts that were not chosen for showing it
+    """
+
+    shown: int
+    starts: int
+    control_shown: int
+    control_starts: int
+
+    @property
+    def by_luck(self) -> float:
+        """How likely a build that races as the control does shows it in none of so many starts.
+
+        A control that reproduced, and in no further start, is taken to do so once in that many.
+        """
+        rate = self.control_shown / self.control_starts if self.control_shown else 1 / TIMES
+        return (1 - rate) ** self.starts
+
+    @property
+    def may_be_luck(self) -> bool:
+        return self.shown == 0 and self.by_luck > DOUBT
+
+    def __str__(self) -> str:
+        says = f"with the fix it showed in {self.shown} of {self.starts} starts, without it in {self.control_shown} of {self.control_starts}"
+        return f"{says} further ones" + (f" (by luck: {self.by_luck:.1%})" if self.shown == 0 else "")
 
 
 def of_runs(attempts: Sequence[A], is_there: Callable[[A], bool]) -> tuple[A, int]:
@@ -30,10 +63,3 @@ def of_runs(attempts: Sequence[A], is_there: Callable[[A], bool]) -> tuple[A, in
 def again(submit: Callable[[], "Future[A]"]) -> "list[Future[A]]":
     """Start a build as often as a race wants it, beside the once that it has run."""
     return [submit() for _ in range(TIMES - 1)]
-
-
-def with_rates(says: str, shown: int, control: int) -> str:
-    """A verdict's reason, with how often the incident showed with the fix and without it."""
-    return (
-        f"{says}; it is a race: with the fix it showed in {shown} of {TIMES} starts, without it in {control} of {TIMES}"
-    )

@@ -4,11 +4,12 @@ import ast
 import re
 from collections.abc import Iterator
 
+from ...incident.source import parsed
 from ...trace.values import Frame
 from . import edits, edits_of_classes, edits_of_metadata
 from .broken import Broken, Candidate
 from .imports import env_of
-from .statements import Module, parsed
+from .statements import Module
 
 
 def one_metadata(broken: Broken) -> Iterator[Candidate]:
@@ -57,9 +58,14 @@ def _one_base(broken: Broken, env: str, handed: str, site: Frame, base: str) -> 
     place = next(
         (statement for statement in Module(text).statements if statement.first <= site.line <= statement.last), None
     )
-    own = broken.file_of(source) is not None
+    of_application = broken.file_of(source) is not None
     simple = place is not None and place.movable and base in place.binds and not (place.uses & {"__tablename__"})
-    if not own or not simple or source == broken.module_of(site.file) or handed.partition(".")[2] != "metadata":
+    if (
+        not of_application
+        or not simple
+        or source == broken.module_of(site.file)
+        or handed.partition(".")[2] != "metadata"
+    ):
         return
     alias = wanted if wanted == base else f"{wanted} as {base}"
     new = edits_of_metadata.statement_instead(text, place.number, f"from {source} import {alias}  # noqa: F401")
@@ -83,11 +89,7 @@ def reflect_apart(broken: Broken) -> Iterator[Candidate]:
 
 def _bound_at(text: str, line: int) -> str | None:
     """What the statement at a line binds, as an expression for its metadata."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None
-    for node in tree.body:
+    for node in parsed(text).body:
         if not node.lineno <= line <= (node.end_lineno or node.lineno):
             continue
         if isinstance(node, ast.ClassDef):

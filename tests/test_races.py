@@ -1,0 +1,34 @@
+"""A fix of a race is judged by how likely it is that the race did not show by luck."""
+
+import pytest
+from miniatures import APPLICATIONS, incident_of
+
+from kit.verify.repeated import DOUBT, MOST, Rates
+from kit.verify.verification import verify
+from kit.views.report import verify_report
+
+
+@pytest.mark.parametrize(
+    ("shown", "starts", "control", "luck"),
+    [(0, 5, 1, True), (0, 5, 2, False), (0, 5, 4, False), (0, 11, 1, False), (0, 5, 0, True), (1, 5, 1, False)],
+)
+def test_that_a_race_did_not_show_is_luck_as_long_as_the_control_often_does_not_show_it_either(
+    shown, starts, control, luck
+):
+    rates = Rates(shown, starts, control, 4)
+    assert rates.may_be_luck is luck
+    assert 0 <= rates.by_luck <= 1 and (f"{rates.by_luck:.1%}" in str(rates)) is (shown == 0)
+
+
+def test_a_control_that_hardly_ever_races_is_no_luck_after_the_most_starts():
+    assert Rates(0, MOST, 0, 4).by_luck < DOUBT
+
+
+@pytest.mark.slow  # `make test` asks for the verdict alone, in test_applications.py
+def test_the_verdict_on_a_fix_of_a_race_carries_both_rates():
+    incident = incident_of(APPLICATIONS / "startup-race")
+    report = verify_report(incident, verify(incident))
+    (fix,) = report["fixes"]
+    rates = fix["rates"]
+    assert fix["verdict"] == "cures" and rates["shown"] == 0 and rates["by_luck"] <= DOUBT
+    assert rates["control_starts"] == 4 and rates["starts"] >= 5
