@@ -75,7 +75,7 @@ def guard_report(incident: Incident, guard: Guard) -> dict[str, Any]:
         "guarded": guard.source is not None,
         "because": guard.because,
         "source": guard.source,
-        "tried": [asdict(one) for one in guard.tried],
+        "tried": [asdict(trial) for trial in guard.tried],
     }
 
 
@@ -176,7 +176,7 @@ def _useless_in_a_clone(here: Tried, cloned: Future, beside: Sequence[str]) -> s
 def _not_on_sqlite(tried: tuple[Tried, ...]) -> str | None:
     """Why a guard on SQLite says nothing of an incident on PostgreSQL; None where it fails and passes as it should."""
     broken, *fixed = tried
-    failing = next((one for one in fixed if not one.passes), None)
+    failing = next((trial for trial in fixed if not trial.passes), None)
     if broken.passes:
         return "the broken build passes"
     if failing is not None:
@@ -208,7 +208,7 @@ def try_guard(incident: Incident, source: str, name: str, fix: str | None, *, wi
         if incident.database == "postgresql" and "The guard could not prepare" in ran.stderr:
             return Tried(fix, False, lines[-1].partition(": ")[2])  # its migrations may be PostgreSQL's own
         raise RunBroke(f"the guard did not run: {lines[-1]}")
-    said = (
+    complaint = (
         ran.stderr.strip().removesuffix("The docstring of this file says what to do.").rstrip()
     )  # none is written yet
-    return Tried(fix, ran.ok, said)
+    return Tried(fix, ran.ok, complaint)
