@@ -135,7 +135,7 @@ def _is_about_another_error(incident: Incident) -> bool:
 
 def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
     failed = [step for step in trace.steps if step.ok is False]
-    wrong = [f"step {one.number} ({one}): {one.error}" for one in failed if not one.broke]
+    wrong = [f"step {step.number} ({step}): {step.error}" for step in failed if not step.broke]
     mappers = judge_mappers(trace, [incident.expect.table] if incident.expect.table else [])
     if mappers.ok is False:
         wrong.append(mappers.seen)
@@ -148,12 +148,12 @@ def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
 
 
 def _count(trace: Trace) -> str:
-    own = [
+    registrations = [
         registration
         for registration in trace.registrations
         if registration.application and registration.outcome != "rejected"
     ]
-    labels = sorted({one.metadata.label for one in own})
-    if not own:
+    labels = sorted({r.metadata.label for r in registrations})
+    if not registrations:
         return "no table was registered"
-    return f"{len({(r.metadata.label, r.table) for r in own})} tables on the metadata made at {', '.join(labels)}"
+    return f"{len({(r.metadata.label, r.table) for r in registrations})} tables on the metadata made at {', '.join(labels)}"

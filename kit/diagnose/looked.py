@@ -136,13 +136,13 @@ def _lasts(ran: kept.Ran) -> bool:
 
 def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:
     """The files of the application that the steps' command lines name, as text."""
-    found = {}
+    texts = {}
     for word in {word for step in incident.startup for word in step.text.split() if step.kind in ("command", "serve")}:
         path = (space.workdir / word).resolve()
         inside = path.is_relative_to(space.root.resolve()) and "\0" not in word
         if inside and path.is_file() and path.stat().st_size <= 1 << 18:
-            found[path.relative_to(space.root.resolve()).as_posix()] = path.read_text("utf-8", "replace")
-    return found
+            texts[path.relative_to(space.root.resolve()).as_posix()] = path.read_text("utf-8", "replace")
+    return texts
 
 
 def first_answer(trace: Trace) -> str:

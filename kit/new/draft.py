@@ -23,30 +23,32 @@ _COLUMN = 46  # where a comment begins, if the line leaves room
 def because_of(work: Search, setup: Setup, interpreter: Interpreter) -> list[tuple[str, str, str]]:
     """Every key with its value and how it is known."""
     content = setup.content(work.python)
-    found = [
+    reasons = [
         (
             "startup",
             "; ".join(f"{kind}: {text}" for kind, text in setup.start.steps),
             setup.known.get("startup", setup.start.because),
         )
     ]
-    found += [
+    reasons += [
         ("app.python", work.python, interpreter.because),
         ("app.workdir", setup.start.workdir, setup.known.get("workdir", setup.start.because)),
     ]
-    found += [("app.path", ", ".join(setup.path) or "nothing", setup.known.get("path", "only what Python itself has"))]
-    found += [
+    reasons += [
+        ("app.path", ", ".join(setup.path) or "nothing", setup.known.get("path", "only what Python itself has"))
+    ]
+    reasons += [
         (f"app.env.{name}", value, setup.known.get(f"env.{name}", "a trial asked for it"))
         for name, value in setup.env.items()
     ]
-    found += [
+    reasons += [
         (key, str(content[key]), setup.known.get(key, ""))
         for key in ("database", "database_driver", "database_env", "prepare")
         if content.get(key)
     ]
     if work.evidence.expected:
-        found.append(("expect.error", work.evidence.expected, work.evidence.at))
-    return found
+        reasons.append(("expect.error", work.evidence.expected, work.evidence.at))
+    return reasons
 
 
 @dataclass
@@ -80,7 +82,7 @@ class Draft:
         )
         python = os.path.relpath(self.interpreter.python, self.target.resolve())
         python = python if not python.startswith("../../../../..") else str(self.interpreter.python)
-        if self.interpreter.own or self.interpreter.python != Path(sys.executable):
+        if self.interpreter.of_project or self.interpreter.python != Path(sys.executable):
             lines.append(_commented(f"  python: {_value(python)}", self.interpreter.because))
         if setup.env:
             lines.append("  env:                                       # the environment starts empty")

@@ -37,10 +37,10 @@ _SETTINGS_FILE = "incident-settings.py"
 _URL = "{scheme}://{{database_user}}:{{database_password}}@{{database_host}}:{{database_port}}/{{database_name}}"
 
 
-def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[str, str]]) -> list[Setup]:
-    """The startups to be tried, with what is known before anything has run.
+def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[tuple[str, str]]) -> list[Setup]:
+    """The startups to try, with the settings that are known before anything has run.
 
-    :param given: steps as the caller named them; where there are none the log, the deployment and the sources say
+    :param named_steps: the steps that the caller names; without any, the log, the deployment and the sources give them
     :raises IncidentError: nothing says how the application is started
     """
     commands = commands_of(work.project)
@@ -55,10 +55,10 @@ def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[s
     for _, text in (step for start in work.starts for step in start.steps):
         remember("startup", text)
     starts = work.starts
-    if given:
+    if named_steps:
         steps = tuple(
             (kind, text if kind != "serve" or "{port}" in text else (step_of(text, work.project) or (kind, text))[1])
-            for kind, text in given
+            for kind, text in named_steps
         )
         starts = [
             Start(steps, "as --startup says", 100, env=next((command.env for command in commands if command.env), {}))

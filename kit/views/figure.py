@@ -10,8 +10,8 @@ from .markup import Content, Part, part
 def figure(svg: str, alt: str, caption: Content, *, narrow: str | None = None) -> Part:
     """A picture with its text alternative; ``narrow`` is drawn instead on a small screen.
 
-    It is there twice. JupyterLab keeps the drawing with its style sheet in a notebook that it trusts, so that it follows the
-    theme; elsewhere that is gone, and the image, which has a ground of its own, is what stays.
+    The picture is included twice. In a trusted notebook JupyterLab shows the drawing, whose style sheet follows the
+    theme; everywhere else only the image, which has its own background, is shown.
     """
     said, label = part(caption), part(alt)
     second = f'<source media="(max-width: 1000px)" srcset="{_data_uri(narrow)}">' if narrow else ""

@@ -41,10 +41,10 @@ def _declared_too(broken: Broken, imported: tuple[str, str] | None) -> Iterator[
         file = posixpath.join(posixpath.dirname(owner), f"{table}.py")
         columns = broken.created.get(place.name or "", ())
         asked = f"from {home} import {base}"
-        own = edits_of_metadata.table_of_columns(place.name or "", columns, target, asked) if columns else None
-        if own is None or file in broken.sources:
+        declaration = edits_of_metadata.table_of_columns(place.name or "", columns, target, asked) if columns else None
+        if declaration is None or file in broken.sources:
             return
-        changed[file] = own
+        changed[file] = declaration
         statement = f"import {'.'.join([*home.split('.')[:-1], table])}  # noqa: F401"
         text = edits.add_import(text, statement, after=lambda asked: asked.split(".")[0] == home.split(".")[0]) or text
     if changed:
@@ -239,13 +239,13 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
     if file is None:
         return
     package = module if posixpath.basename(owner) == "__init__.py" else module.rpartition(".")[0]
-    own = f"{package}.{posixpath.basename(file)[:-3]}".lstrip(".")
+    new_module = f"{package}.{posixpath.basename(file)[:-3]}".lstrip(".")
     head = "\n".join(made.needed) + "\n\n" * bool(made.needed)
     changed: dict[str, str | None] = {file: f"{head}{made.statement}\n"}
-    asked, text = f"from {own} import {name}", broken.sources[owner]
+    asked, text = f"from {new_module} import {name}", broken.sources[owner]
     left = edits.replace_statement(text, made.line, made.later or asked)
     if left is not None and made.later is not None:
-        left = edits.add_import(left, asked, after=lambda module_: module_.split(".")[0] == own.split(".")[0])
+        left = edits.add_import(left, asked, after=lambda module_: module_.split(".")[0] == new_module.split(".")[0])
     if left is None:
         return
     changed[owner] = edits_of_classes.without_unused_imports(left, text)
@@ -253,7 +253,7 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
         if (
             other.endswith(".py")
             and other != owner
-            and (new := edits_of_imports.import_from(source, module, name, own))
+            and (new := edits_of_imports.import_from(source, module, name, new_module))
         ):
             changed[other] = new
     says = f"Make {name} in a module of its own, {file}, and import it from there: then neither module needs the other while it is being executed."
@@ -270,8 +270,8 @@ def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
         name, module = match.groups()
         text = broken.sources.get(place.file, "")
         for file, source in broken.sources.items():
-            own = file.endswith(".py") and broken.module_of(file) != module
-            if own and any(getattr(node, "name", None) == name for node in parsed(source).body):
+            of_application = file.endswith(".py") and broken.module_of(file) != module
+            if of_application and any(getattr(node, "name", None) == name for node in parsed(source).body):
                 new = edits_of_imports.import_from(text, module, name, broken.module_of(file))
                 if new:
                     says = f"Import {name} in {place.file} from {broken.module_of(file)}, where it is defined; {module} has no such name."

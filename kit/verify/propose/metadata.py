@@ -58,9 +58,14 @@ def _one_base(broken: Broken, env: str, handed: str, site: Frame, base: str) -> 
     place = next(
         (statement for statement in Module(text).statements if statement.first <= site.line <= statement.last), None
     )
-    own = broken.file_of(source) is not None
+    of_application = broken.file_of(source) is not None
     simple = place is not None and place.movable and base in place.binds and not (place.uses & {"__tablename__"})
-    if not own or not simple or source == broken.module_of(site.file) or handed.partition(".")[2] != "metadata":
+    if (
+        not of_application
+        or not simple
+        or source == broken.module_of(site.file)
+        or handed.partition(".")[2] != "metadata"
+    ):
         return
     alias = wanted if wanted == base else f"{wanted} as {base}"
     new = edits_of_metadata.statement_instead(text, place.number, f"from {source} import {alias}  # noqa: F401")
