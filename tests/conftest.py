@@ -38,6 +38,7 @@ class Said(NamedTuple):
 
 
 def pytest_configure(config):
+    os.environ.setdefault("KIT_NO_CACHE", "1")  # what one test ran, another runs again
     for number in (signal.SIGINT, signal.SIGHUP):
         if (
             signal.getsignal(number) is signal.SIG_IGN

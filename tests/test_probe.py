@@ -123,6 +123,22 @@ def _without_libraries(text: str) -> list[str]:
     return [re.sub(r"(?<=\")\S*/?(?=python3\.\d+/)", "", line) for line in text.splitlines()]
 
 
+def test_what_the_collector_of_garbage_has_left_is_what_it_leaves_without_the_probe():
+    """SQLAlchemy warns of a class of the same name as long as the failed module's one is not collected."""
+    incident = load(PROJECT / "tests" / "applications" / "half-import-retried")
+    root = incident.resolve(incident.app.root)
+    plain = subprocess.run(
+        [incident.python, "-m", "ticketing.worker", "--once"],
+        cwd=root,
+        env={"PYTHONPATH": str(root), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/"},
+        capture_output=True,
+        text=True,
+    )
+    (step,) = reproduce(incident).steps
+    warned = "This declarative base already contains a class with the same class name"
+    assert step.error and (warned in step.output) == (warned in plain.stderr), (step.output, plain.stderr)
+
+
 def test_an_environments_own_sitecustomize_still_runs(write_incident):
     files = {
         "service/__init__.py": "",

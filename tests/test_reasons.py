@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import kit as package
 from kit import load
 from kit.diagnose.diagnosis import judge_again
-from kit.history.runs import package_digest
 from kit.startup import reproduce
+from kit.startup.kept import package_digest
 from kit.trace.expected import shows_incident
 from kit.trace.judged import judge_start
 from kit.trace.trace import Trace

@@ -218,3 +218,18 @@ def test_an_application_that_needs_an_asynchronous_driver_gets_the_url_with_it(w
     assert guard.code == 0 and [one.passes for one in guard.tried] == [False, True], guard
     assert guard.tried[0].said.startswith("The incident is back")
     assert not any("docstring" in one.said for one in guard.tried)
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["git holds what decides", "git does not hold it"])
+def test_a_guard_sees_the_incident_in_a_fresh_clone_or_is_not_written(held, write_incident, duplicate):
+    duplicate["service/main.py"] = (
+        "from pathlib import Path\nfrom service import billing\n"
+        "if (Path(__file__).parent / 'legacy.on').exists():\n    from service import legacy\n"
+    )
+    file = write_incident({**duplicate, "service/legacy.on": "", ".gitignore": "" if held else "*.on\n"})
+    root = file.parent / "app"
+    for words in ("init -q", "add -A", "-c user.name=a -c user.email=a@example.com commit -qm first"):
+        subprocess.run(["git", *words.split()], cwd=root, check=True, capture_output=True)
+    guard = make_guard(load(file))
+    assert (guard.source is not None) is held and guard.code == (0 if held else 1)
+    assert held or "in a fresh clone the guard passes" in guard.because and "service/legacy.on" in guard.because

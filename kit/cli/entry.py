@@ -8,6 +8,8 @@ reproduce · 4 the run broke, or that of a fix where none is verified; what was 
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..base.errors import KitError
@@ -36,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
             if getattr(options, "output", None) and not makes_folder:
                 pages = options.run is commands.postmortem
                 can_write(str(Path(options.output).with_suffix(".html")) if pages else options.output)
-            return options.run(options)
+            with _keeping(options):
+                return options.run(options)
     except KitError as error:
         print(plain(f"kit: {error}"), file=sys.stderr)
         return error.exit_code
@@ -60,6 +63,19 @@ def main(arguments: list[str] | None = None) -> int:
         )
         print(plain(says + remedy), file=sys.stderr)
         return 4
+
+
+@contextmanager
+def _keeping(options) -> Iterator[None]:
+    """While a command runs, what builds showed is kept in the user's cache folder, unless it runs them anew."""
+    if getattr(options, "no_cache", True) or os.environ.get("KIT_NO_CACHE"):
+        yield
+        return
+    from ..incident.builds import cache_folder
+    from ..startup.kept import keeping
+
+    with keeping(cache_folder() / "runs"):
+        yield
 
 
 def _terminated(number, frame) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..incident.model import Incident
 from ..incident.revisions import Revision
-from ..incident.source import Named, Statement
+from ..incident.source import Named, Statement, parsed
 from ..incident.variables import Reading
 from ..startup.migrations import Migrations
 from ..trace.expected import expected_error
@@ -156,7 +156,7 @@ class Case(Looked):
         def matters(error: Error) -> bool:
             texts = (str(error), *(text for _, _, text in error.links))
             named = expected is not None and any(expected in text for text in texts)
-            return named or error not in swallowed or any(one.comes_from(error) for one in final)
+            return named or error not in swallowed or any(failure.comes_from(error) for failure in final)
 
         printed = (s.error for s in self.trace.steps if s.ok is False and s.exception is None and s.error)
         return (*filter(matters, self.errors), *(Error("", text) for text in printed))
@@ -179,18 +179,9 @@ class Case(Looked):
         other = self.migrations.trace if self.migrations is not None else None
         return {**self.scripts, **(other.sources if other is not None else {}), **self.trace.sources}
 
-    def tree(self, file: str) -> ast.Module | None:
-        """A source of the application, parsed; None where it is not at hand or no Python of ours reads it."""
-        if file not in self._trees:
-            try:
-                self._trees[file] = ast.parse(self.sources[file])
-            except (KeyError, SyntaxError, ValueError, RecursionError):
-                self._trees[file] = None
-        return self._trees[file]
-
-    @cached_property
-    def _trees(self) -> dict[str, ast.Module | None]:
-        return {}
+    def tree(self, file: str) -> ast.Module:
+        """A source of the application, parsed; empty where it is not at hand or no Python of ours reads it."""
+        return parsed(self.sources.get(file, ""))
 
     def module_of(self, file: str) -> str:
         """The dotted name of a file: the one that it was executed under, else the one that its path gives it."""

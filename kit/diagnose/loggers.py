@@ -25,8 +25,8 @@ def loggers_disabled(case: Case) -> Fault | None:
 def _disabled_by(case: Case, record: Record) -> Silenced | None:
     """Who disabled the logger of a record, in its process or in one that it was forked from."""
     past = {record.process: record.at, **case.trace.forked_from(record.process)}
-    earlier = [one for one in case.trace.silenced if one.at < past.get(one.process, 0)]
-    return next((one for one in reversed(earlier) if record.logger in one.loggers), None)
+    earlier = [silencing for silencing in case.trace.silenced if silencing.at < past.get(silencing.process, 0)]
+    return next((silencing for silencing in reversed(earlier) if record.logger in silencing.loggers), None)
 
 
 def _fault(case: Case, caller: Silenced, record: Record) -> Fault:
@@ -50,7 +50,7 @@ def _kept(case: Case, silenced: Silenced) -> Experiment | None:
     tree = case.tree(file)
     calls = [
         node
-        for node in (ast.walk(tree) if tree is not None else ())
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and node.lineno <= line <= (node.end_lineno or 0)
         and ast.unparse(node.func).endswith("fileConfig")

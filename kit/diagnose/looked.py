@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from ..incident.model import Incident
 from ..incident.sources import read_sources
+from ..startup import kept
 from ..startup.checks import Asker, answer_checks, answer_expected
-from ..startup.migrations import build, find_config, look
+from ..startup.migrations import build, find_config
 from ..startup.run import run_startup
 from ..startup.workspace import Workspace, workspace
 from ..trace.expected import incident_tables, shows_incident
@@ -15,6 +16,7 @@ from .case import Fault, Looked
 from .mechanisms import Pair, judge
 from .signs import may_race, with_signs
 
+RACES = frozenset({"startup-race", "race-in-lazy-definition"})
 TIMES = 5  # how often a startup of several processes is tried before its incident counts as not reproduced
 
 
@@ -55,23 +57,29 @@ def look_at(
     """
     changes = [] if fix is None else incident.changes_of(fix)
     incident = incident.with_fix(fix)
-    asker = Asker(incident, all=incident.expect.empty if checks is None else checks)
+    wanted = incident.expect.empty if checks is None else checks
+    # Where nothing is asked while the application is up, the run is the same whoever asks, and all are asked.
+    quiet = not Asker(incident).asked_while_up
     with workspace(incident, changes) as space:
-        trace = run_startup(incident, space, judge=True, while_up=asker, progress=progress)
-        progress(first_answer(trace))
-        config = find_config(incident, space)
-        migrations, created, stopped = asker.migrated, {}, None
-        if config is not None:
-            migrations = migrations or look(incident, space, config, "alembic")
-            if fix is None:
-                created, stopped = build(incident, space, config, "revisions")
+        asker = Asker(incident, all=wanted or quiet, config=find_config(incident, space))
+        ran = kept.once(
+            lambda: _key_of(incident, space, asker, fix),
+            space,
+            lambda: _run(incident, space, asker, fix, progress),
+            lasting=_lasts,
+            progress=progress,
+        )
+        trace = ran.trace
+        if not asker.called:
+            asker.remember(ran.answers, ran.migrations, ran.uncompiled)
+            progress(first_answer(trace))
         sources = read_sources(space.root, incident.app.path, (incident.database_env, *incident.app.env))
         scripts = _scripts(incident, space)
     return Looked(
         trace,
-        migrations,
-        created,
-        stopped,
+        ran.migrations,
+        ran.created,
+        ran.stopped,
         sources.named,
         (),
         sources.statements,
@@ -81,7 +89,7 @@ def look_at(
         sources.deployments,
         sources.requirements,
         scripts,
-        answer_checks(incident, trace, asker, incident_tables(incident, trace)),
+        answer_checks(incident, trace, asker, incident_tables(incident, trace)) if wanted else (),
         answer_expected(incident, trace, asker, incident_tables(incident, trace)),
         asker.uncompiled,
         sources.files,
@@ -90,15 +98,51 @@ def look_at(
     )
 
 
+def _run(
+    incident: Incident, space: Workspace, asker: Asker, fix: str | None, progress: Callable[[str], None]
+) -> kept.Ran:
+    """Start a build that lies in a workspace, and ask what is to be asked of it."""
+    trace = run_startup(incident, space, judge=True, while_up=asker, progress=progress)
+    progress(first_answer(trace))
+    asker.ask_afterwards(space)
+    created, stopped = {}, None
+    if asker.config is not None and fix is None:
+        created, stopped = build(incident, space, asker.config, "revisions")
+    answers = tuple(asker.answers[number] for number, _ in asker.requests if number in asker.answers)
+    return kept.Ran(trace, asker.migrated, created, stopped, answers, asker.uncompiled)
+
+
+def _key_of(incident: Incident, space: Workspace, asker: Asker, fix: str | None) -> str | None:
+    """What a run depends on; None where several migrations are asked of it."""
+    files = {str(space.workdir / named) for named in (asker.config, *(c.migrations for _, c in asker.asked)) if named}
+    if len(files) > 1:
+        return None
+    while_up = [check.model_dump(mode="json") for check in asker.asked_while_up]
+    config = next(iter(files), "").removeprefix(str(space.folder))
+    return kept.key_of(incident, space, [while_up, config, space.patched, fix is None])
+
+
+def _lasts(ran: kept.Ran) -> bool:
+    """Would the same build show the same again? Not where it raced, or where a question found no answer."""
+    trace = ran.trace
+    pairs = [Pair(trace, conflict.first, conflict.second) for conflict in trace.conflicts if conflict.first is not None]
+    raced = may_race(trace) or any(judge(pair).mechanism in RACES for pair in pairs)
+    # What a thread does, another run may do earlier or later.
+    beside = any(event.thread for event in (*trace.imports, *trace.registrations) if event.application)
+    unasked = any(answer.ok is None for answer in ran.answers)
+    alembic_broke = ran.migrations is not None and ran.migrations.broke is not None
+    return not (raced or beside or unasked or alembic_broke or trace.lost)
+
+
 def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:
     """The files of the application that the steps' command lines name, as text."""
-    found = {}
+    texts = {}
     for word in {word for step in incident.startup for word in step.text.split() if step.kind in ("command", "serve")}:
         path = (space.workdir / word).resolve()
         inside = path.is_relative_to(space.root.resolve()) and "\0" not in word
         if inside and path.is_file() and path.stat().st_size <= 1 << 18:
-            found[path.relative_to(space.root.resolve()).as_posix()] = path.read_text("utf-8", "replace")
-    return found
+            texts[path.relative_to(space.root.resolve()).as_posix()] = path.read_text("utf-8", "replace")
+    return texts
 
 
 def first_answer(trace: Trace) -> str:

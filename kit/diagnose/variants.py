@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from ..incident.model import Incident
+from ..incident.source import parsed
 from ..incident.steps import Preparation, Step
 from ..trace.trace import Trace
 from ..trace.values import Error
@@ -22,7 +23,7 @@ def with_steps(incident: Incident, startup: Sequence[Step], prepare: Sequence[di
     """With another startup and, where they are given, other preparations."""
     changes: dict = {"startup": list(startup)}
     if prepare is not None:
-        changes["prepare"] = [Preparation.model_validate(one) for one in prepare]
+        changes["prepare"] = [Preparation.model_validate(step) for step in prepare]
     return incident.model_copy(update=changes)
 
 
@@ -59,12 +60,10 @@ def with_replaced(text: str, node: ast.expr, new: str) -> str:
 
 def with_line_before(text: str, line: int, new: str) -> str | None:
     """A source with a statement before the one that a line is part of; None where no Python of ours reads it."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None
     around = [
-        node for node in ast.walk(tree) if isinstance(node, ast.stmt) and _begins(node) <= line <= node.end_lineno
+        node
+        for node in ast.walk(parsed(text))
+        if isinstance(node, ast.stmt) and _begins(node) <= line <= node.end_lineno
     ]
     if not around:
         return None
@@ -79,11 +78,9 @@ def with_line_before(text: str, line: int, new: str) -> str | None:
 
 def with_swapped(text: str, line: int, other: int) -> str | None:
     """A source with two statements of one block in each other's place; None where the lines are not in two such."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return None
-    blocks = [getattr(node, field, None) for node in ast.walk(tree) for field in ("body", "orelse", "finalbody")]
+    blocks = [
+        getattr(node, field, None) for node in ast.walk(parsed(text)) for field in ("body", "orelse", "finalbody")
+    ]
     for block in (block for block in blocks if isinstance(block, list)):
         spans = [(_begins(statement), statement.end_lineno) for statement in block]
         met = [next((span for span in spans if span[0] <= at <= span[1]), None) for at in sorted((line, other))]
@@ -95,7 +92,7 @@ def with_swapped(text: str, line: int, other: int) -> str | None:
 
 
 def _begins(statement: ast.stmt) -> int:
-    return min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", ()))])
+    return min([statement.lineno, *(decorator.lineno for decorator in getattr(statement, "decorator_list", ()))])
 
 
 def texts_of(trace: Trace) -> list[str]:
@@ -132,6 +129,6 @@ def first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
 
 
-def said(error: Error) -> list[str]:
+def error_texts(error: Error) -> list[str]:
     """The texts of an error and of what it came from, without the statement and parameters that SQLAlchemy adds."""
     return [text.partition("\n[SQL:")[0] for text in (error.text, *(text for _, _, text in error.links))]

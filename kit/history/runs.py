@@ -5,7 +5,6 @@ import json
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ from ..base.progress import Step
 from ..diagnose.answer import reproduce
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
+from ..startup.kept import content_of, package_digest
+from ..startup.packages import packages_of
 from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Conflict, application_frames
 
 REPRODUCES, HEALTHY, UNTESTABLE = "reproduces", "does not reproduce", "untestable"
-# What decides a verdict: results of another version of it are not taken over.
-_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Seen:
     :ivar blocked: why its startup did not come to its end
     :ivar transient: another run of the same build may end otherwise
     :ivar swallowed: errors that were caught, each with the application's files that they passed
-    :ivar way: the application's lines on the ways to the incident: ``(file, line)``
+    :ivar path: the application's lines on the ways to the incident: ``(file, line)``
     :ivar names: classes that the incident is about
     :ivar second: the file of the definition that was rejected
     :ivar defined: files whose definition of the incident's tables was taken
@@ -44,7 +43,7 @@ class Seen:
     blocked: str | None
     transient: bool = False
     swallowed: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    way: tuple[tuple[str, int], ...] = ()
+    path: tuple[tuple[str, int], ...] = ()
     names: tuple[str, ...] = ()
     second: str | None = None
     defined: tuple[str, ...] = ()
@@ -96,14 +95,14 @@ def observe(incident: Incident, trace: Trace) -> Seen:
         blocked,
         bool(trace.broke),
         swallowed,
-        _way(incident, trace, conflicts) if shown else (),
+        _path(incident, trace, conflicts) if shown else (),
         tuple(
             sorted(
                 {
-                    one.class_
+                    definition.class_
                     for conflict in conflicts
-                    for one in (conflict.first, conflict.second)
-                    if one and one.class_
+                    for definition in (conflict.first, conflict.second)
+                    if definition and definition.class_
                 }
             )
         ),
@@ -122,9 +121,14 @@ def _says(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> st
     return (errors or [wanted or "something went wrong"])[0].splitlines()[0]
 
 
-def _way(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> tuple[tuple[str, int], ...]:
+def _path(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> tuple[tuple[str, int], ...]:
     """Lines of the sites and chains of the incident; without a conflict, those that its error passed."""
-    chains = [one.chain for conflict in conflicts for one in (conflict.first, conflict.second) if one is not None]
+    chains = [
+        registration.chain
+        for conflict in conflicts
+        for registration in (conflict.first, conflict.second)
+        if registration is not None
+    ]
     if not chains:
         wanted = expected_error(incident) or ""
         chains = [error.frames for error in trace.errors if wanted in str(error)][:3]
@@ -145,7 +149,7 @@ def judge(seen: Seen, reference: Seen | None) -> tuple[str, str]:
     if reference is not None and not (reference.second and reference.second in seen.defined):
         known = {text for text, _ in reference.swallowed}
         # The first file is where every startup begins; those after it lead to the incident.
-        places = {file for file, _ in reference.way[1:]} - {file for file, _ in reference.way[:1]}
+        places = {file for file, _ in reference.path[1:]} - {file for file, _ in reference.path[:1]}
         for text, files in seen.swallowed:
             if text not in known and places.intersection(files):
                 return UNTESTABLE, f"another error ends the same way before it gets there: {text}"
@@ -165,10 +169,10 @@ class Kept:
 
     def get(self, tree: str) -> Seen | None:
         try:
-            found = json.loads(self._path(tree).read_text("utf-8"))
-            found["swallowed"] = tuple((text, tuple(files)) for text, files in found["swallowed"])
-            found["way"] = tuple((file, line) for file, line in found["way"])
-            return Seen(**{**found, "names": tuple(found["names"]), "defined": tuple(found["defined"])})
+            kept = json.loads(self._path(tree).read_text("utf-8"))
+            kept["swallowed"] = tuple((text, tuple(files)) for text, files in kept["swallowed"])
+            kept["path"] = tuple((file, line) for file, line in kept["path"])
+            return Seen(**{**kept, "names": tuple(kept["names"]), "defined": tuple(kept["defined"])})
         except (OSError, ValueError, TypeError, KeyError):
             return None  # not there, or not whole: it is run again
 
@@ -186,31 +190,16 @@ class Kept:
 
 def _key_of(incident: Incident) -> str:
     """Everything but the application's files that a startup depends on."""
-    own = {"checks", "startup", "prepare", "expect", "database", "database_env", "database_driver", "database_server"}
-    content = incident.model_dump(mode="json", include=own)
-    if incident.database == "postgresql":
-        from ..startup.postgresql import version_for_key
-
-        content["server"] = version_for_key(incident)
-    content["limits"] = incident.limits.model_dump()
-    content["app"] = incident.app.model_dump(include={"workdir", "path", "env"})
+    content = content_of(incident)
+    content |= incident.model_dump(mode="json", include={"checks", "expect"})
     python = Path(incident.python)
-    content["python"] = [str(python), python.stat().st_mtime_ns]
-    # A folder's time changes when a package comes or goes.
-    for folder in sorted((python.parent.parent / "lib").glob("python3*/site-packages")):
-        content["python"].append(folder.stat().st_mtime_ns)
+    known = packages_of(str(python))
+    content["python"] = [known or str(python), python.stat().st_mtime_ns]
+    if known is None:  # a folder's time changes when a package comes or goes
+        folders = sorted((python.parent.parent / "lib").glob("python3*/site-packages"))
+        content["python"] += [folder.stat().st_mtime_ns for folder in folders]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     digest.update(package_digest().encode())
-    return digest.hexdigest()
-
-
-@cache
-def package_digest(package: Path = _PACKAGE) -> str:
-    """The hash of every file of the kit: a kept verdict depends on all of them, since any may decide it."""
-    digest = hashlib.sha256()
-    for file in sorted(package.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(f"{file.relative_to(package)}\0".encode() + file.read_bytes())
     return digest.hexdigest()
 
 

@@ -37,10 +37,10 @@ _SETTINGS_FILE = "incident-settings.py"
 _URL = "{scheme}://{{database_user}}:{{database_password}}@{{database_host}}:{{database_port}}/{{database_name}}"
 
 
-def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[str, str]]) -> list[Setup]:
-    """The startups to be tried, with what is known before anything has run.
+def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[tuple[str, str]]) -> list[Setup]:
+    """The startups to try, with the settings that are known before anything has run.
 
-    :param given: steps as the caller named them; where there are none the log, the deployment and the sources say
+    :param named_steps: the steps that the caller names; without any, the log, the deployment and the sources give them
     :raises IncidentError: nothing says how the application is started
     """
     commands = commands_of(work.project)
@@ -55,10 +55,10 @@ def first_setups(work: Search, interpreter: Interpreter, given: Sequence[tuple[s
     for _, text in (step for start in work.starts for step in start.steps):
         remember("startup", text)
     starts = work.starts
-    if given:
+    if named_steps:
         steps = tuple(
             (kind, text if kind != "serve" or "{port}" in text else (step_of(text, work.project) or (kind, text))[1])
-            for kind, text in given
+            for kind, text in named_steps
         )
         starts = [
             Start(steps, "as --startup says", 100, env=next((command.env for command in commands if command.env), {}))
@@ -138,8 +138,8 @@ def _with_port(project: Project, setup: Setup) -> Setup:
     if file is None or fixed is None:
         return setup
     at = f"{file}:{project.text(file).count(chr(10), 0, fixed.start()) + 1}"
-    own = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()
-    line = f"sed -i -E '{'/^[ ]*#/! ' if file.endswith('.sh') else ''}s@{pattern}@{put}@' {shlex.quote(own)}"
+    relative = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()
+    line = f"sed -i -E '{'/^[ ]*#/! ' if file.endswith('.sh') else ''}s@{pattern}@{put}@' {shlex.quote(relative)}"
     because = f"{at} names a port itself; in the copy the one that is free stands there"
     return setup.changed("prepare", because, prepare=(*setup.prepare, ("command", line)))
 
@@ -157,8 +157,8 @@ def _with_settings(project: Project, setup: Setup) -> Setup:
             at = f"{file}:{text.count(chr(10), 0, read.start()) + 1}"
             line = f"echo \"SQLALCHEMY_DATABASE_URI = '{{database_url}}'\" > {_SETTINGS_FILE}"
             steps = [
-                (kind, f'{read[1]}="$PWD/{_SETTINGS_FILE}" {said}' if kind in ("serve", "command") else said)
-                for kind, said in setup.start.steps
+                (kind, f'{read[1]}="$PWD/{_SETTINGS_FILE}" {command}' if kind in ("serve", "command") else command)
+                for kind, command in setup.start.steps
             ]
             env = {name: value for name, value in setup.env.items() if name != read[1]}
             start = replace(setup.start, steps=tuple(steps))

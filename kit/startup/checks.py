@@ -33,42 +33,68 @@ _UNCOMPILED = str(Path(__file__).parent / "child" / "uncompiled.py")
 class Asker:
     """Asks what has to be asked while the application is up; what needs the trace comes after."""
 
-    def __init__(self, incident: Incident, *, all: bool = True):
-        """``all``: every check, and not only the one that the incident is."""
-        self.incident = incident
+    def __init__(self, incident: Incident, *, all: bool = True, config: str | None = None):
+        """Ask, beside the check that the incident is, ``all`` checks, and Alembic whatever they are, where ``config`` names its file."""
+        self.incident, self.config = incident, config
         self.checks = incident.checks if all else []
         self.answers: dict[int, CheckResult] = {}
         self.migrated: Migrations | None = None
         self.uncompiled: str | None = None  # a file that a patch made such that Python cannot compile it
+        self.called = False
 
     def __call__(self, space: Workspace, port: int | None) -> None:
         self.uncompiled = _uncompiled(space, self.incident) if space.patched else None
-        expected = self.incident.expect.check
-        for number, check in [*enumerate(self.checks), *([(_EXPECTED, expected)] if expected else [])]:
+        self.called = True
+        for number, check in self.asked:
             if check.http is not None:
                 self.answers[number] = _ask_http(check, check.http, self.incident, port)
             elif check.command is not None:
                 self.answers[number] = _ask_command(check, space, self.incident, f"check-{number}", port)
-            elif check.migrations is not None:
-                self.answers[number] = self._ask_alembic(check, space, f"check-{number}")
+            elif check.migrations is not None and self.served:
+                self._ask_alembic(number, check, space)
         if any(answer.kind == "http" and answer.ok is False for answer in self.answers.values()):
             _until_printed(space.folder / "trace")
 
-    def _ask_alembic(self, check: Check, space: Workspace, name: str) -> CheckResult:
-        found = self.migrated = look(self.incident, space, check.migrations, name)
-        if found.problem:
-            ok = None if found.broke is not None and found.broke.from_outside else False
-            return CheckResult(str(check), ok, found.problem, kind="migrations", behind=True)
-        problems = list(found.differences)
-        behind = found.current != found.heads
-        if behind:
-            at = ", ".join(found.current) or "no revision"
-            problems.insert(0, f"the database is at {at}, head is {', '.join(found.heads)}")
-        if not problems:
-            seen = f"at head {', '.join(found.heads)}; models and schema agree"
-            return CheckResult(str(check), True, seen, kind="migrations")
-        about = tuple(sorted(set(found.differing)))
-        return CheckResult(str(check), False, listed(problems), about, "migrations", behind)
+    def ask_afterwards(self, space: Workspace) -> None:
+        """What can be asked as well when the startup has ended: Alembic, unless a server was up, which may tidy up as it ends."""
+        for number, check in self.asked:
+            if check.migrations is not None and number not in self.answers:
+                self._ask_alembic(number, check, space)
+        if self.config is not None and self.migrated is None:
+            self.migrated = look(self.incident, space, self.config, "alembic")
+
+    def _ask_alembic(self, number: int, check: Check, space: Workspace) -> None:
+        self.migrated = look(self.incident, space, check.migrations, f"check-{number}")
+        self.answers[number] = _of_alembic(check, self.migrated)
+
+    @property
+    def served(self) -> bool:
+        return any(step.kind == "serve" for step in self.incident.startup)
+
+    @property
+    def asked_while_up(self) -> list[Check]:
+        """What is asked while the application is up, in order: another run in which something else is asked is not the same."""
+        served = self.served
+        return [check for _, check in self.asked if check.http or check.command or (check.migrations and served)]
+
+    @property
+    def asked(self) -> list[tuple[int, Check]]:
+        """Every check, the one that the incident is last, by its number."""
+        expected = self.incident.expect.check
+        return [*enumerate(self.checks), *([(_EXPECTED, expected)] if expected is not None else [])]
+
+    @property
+    def requests(self) -> list[tuple[int, Check]]:
+        """Those of them that make the application do something."""
+        return [(number, check) for number, check in self.asked if check.http is not None or check.command is not None]
+
+    def remember(self, answers: Sequence[CheckResult], migrated: Migrations | None, uncompiled: str | None) -> None:
+        """What another run of the same build answered, ``answers`` in the order of ``requests``."""
+        self.migrated, self.uncompiled = migrated, uncompiled
+        self.answers = {number: answer for (number, _), answer in zip(self.requests, answers, strict=True)}
+        for number, check in self.asked:
+            if check.migrations is not None and migrated is not None:
+                self.answers[number] = _of_alembic(check, migrated)
 
 
 def answer_checks(incident: Incident, trace: Trace, asker: Asker, tables: Sequence[str]) -> tuple[CheckResult, ...]:
@@ -132,6 +158,23 @@ def _served_by(result: CheckResult, request: Http, trace: Trace) -> CheckResult:
     return replace(result, ok=request.served_by in names, seen=f"{result.seen} by {names[0]} at {site}")
 
 
+def _of_alembic(check: Check, compared: Migrations) -> CheckResult:
+    """The migrations check, by what Alembic says of the database."""
+    if compared.problem:
+        ok = None if compared.broke is not None and compared.broke.from_outside else False
+        return CheckResult(str(check), ok, compared.problem, kind="migrations", behind=True)
+    problems = list(compared.differences)
+    behind = compared.current != compared.heads
+    if behind:
+        at = ", ".join(compared.current) or "no revision"
+        problems.insert(0, f"the database is at {at}, head is {', '.join(compared.heads)}")
+    if not problems:
+        seen = f"at head {', '.join(compared.heads)}; models and schema agree"
+        return CheckResult(str(check), True, seen, kind="migrations")
+    about = tuple(sorted(set(compared.differing)))
+    return CheckResult(str(check), False, listed(problems), about, "migrations", behind)
+
+
 def stopped_by(trace: Trace) -> str | None:
     """The line of a revision that stopped the migrations, with its error, as a sentence; None where none did."""
     scripts = {import_.file for import_ in trace.imports if executed_by_alembic(import_) and import_.file}
@@ -156,16 +199,16 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
     labels = {(metadata.process, metadata.number): metadata.label for metadata in trace.metadata}
     for judged in trace.judged:
         asked_in = (judged["process"], *trace.forked_from(judged["process"]))
-        for one in judged["mappers"] or ():
-            if any(labels.get((process, one.get("i"))) in elsewhere for process in asked_in):
+        for mapper in judged["mappers"] or ():
+            if any(labels.get((process, mapper.get("i"))) in elsewhere for process in asked_in):
                 continue
-            there = migrated.database.get(one.get("table"))
-            lacking = sorted(set(one.get("columns", ())) - set(there)) if there is not None else []
-            if lacking and one["mod"] not in frozen and migrated.models.get(one["table"]) != one["columns"]:
+            there = migrated.database.get(mapper.get("table"))
+            lacking = sorted(set(mapper.get("columns", ())) - set(there)) if there is not None else []
+            if lacking and mapper["mod"] not in frozen and migrated.models.get(mapper["table"]) != mapper["columns"]:
                 problems.append(
-                    f"{one['mod']}.{one['cls']} maps table {one['table']}, which has no column {', '.join(lacking)} in the database"
+                    f"{mapper['mod']}.{mapper['cls']} maps table {mapper['table']}, which has no column {', '.join(lacking)} in the database"
                 )
-                about.add(one["table"])
+                about.add(mapper["table"])
     if not problems:
         return result
     problems = sorted(set(problems))
@@ -246,10 +289,10 @@ def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, 
 def _uncompiled(space: Workspace, incident: Incident) -> str | None:
     """A file that the application's Python cannot compile with the patches and can without them, and what it says."""
     if space.python == sys.executable:  # no process needed: this is the interpreter
-        said = uncompiled(space.root, space.before, space.patched)
+        reason = uncompiled(space.root, space.before, space.patched)
     else:
         names = space.folder / "patched.json"
         names.write_text(json.dumps(space.patched), encoding="utf-8")
         argv = [space.python, "-I", _UNCOMPILED, str(space.root), str(space.before), str(names)]
-        said = last_line(run(argv, space, incident.limits, "compiled").stdout)
-    return said or None
+        reason = last_line(run(argv, space, incident.limits, "compiled").stdout)
+    return reason or None

@@ -17,7 +17,7 @@ import gzip
 import json
 import zlib
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,7 +35,7 @@ _WRITTEN_AS = {
     "case.Looked": "diagnosis.Looked",
     "unseen_models.Unseen": "diagnosis.Unseen",
 }
-_masked = lru_cache(maxsize=100_000)(redact)
+redact_once = lru_cache(maxsize=100_000)(redact)
 
 
 def save(value: Any, file: str | Path) -> None:
@@ -45,16 +45,21 @@ def save(value: Any, file: str | Path) -> None:
     :raises IncidentError: the file cannot be written
     """
     file = Path(file).expanduser()
-    written = _Written()
-    root = written.number_of(value)
-    head = json.dumps({"schema": SCHEMA, "kit": "trace"})
-    end = json.dumps({"root": root, "values": len(written.lines)})
-    content = ("\n".join([head, *written.lines, end]) + "\n").encode("utf-8", "surrogatepass")
+    content = written(value)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, gzip.compress(content, mtime=0) if file.suffix == ".gz" else content)
     except OSError as error:
         raise IncidentError(f"--trace {file}: it cannot be written: {error.strerror}") from None
+
+
+def written(value: Any, *, masked: bool = True) -> bytes:
+    """The content of a value's file; as it is, without ``masked``."""
+    lines = _Written(redact_once if masked else str)
+    root = lines.number_of(value)
+    head = json.dumps({"schema": SCHEMA, "kit": "trace"})
+    end = json.dumps({"root": root, "values": len(lines.lines)})
+    return ("\n".join([head, *lines.lines, end]) + "\n").encode("utf-8", "surrogatepass")
 
 
 def load(file: str | Path, types: Iterable[type]) -> Any:
@@ -111,7 +116,8 @@ def _lines(file: Path) -> list[str]:
 class _Written:
     """The lines of a file, each value once."""
 
-    def __init__(self) -> None:
+    def __init__(self, masked: Callable[[str], str]) -> None:
+        self.masked = masked
         self.lines: list[str] = []
         self.numbers: dict[Any, int] = {}
         self.kept: list[Any] = []  # while it is written no value's identity is given to another
@@ -129,7 +135,7 @@ class _Written:
         if value is None or isinstance(value, (bool, int, float)):
             return value
         if isinstance(value, str):
-            return _masked(value)
+            return self.masked(value)
         if value is ...:
             return {"...": 0}
         if isinstance(value, array):

@@ -109,8 +109,10 @@ try:
     from _json import encode_basestring_ascii as _quote
 except ImportError:  # an interpreter without the accelerator
     _quote = _plain_quote
+import gc as _gc
 import mmap as _mmap
 
+_counts = _gc.get_count()
 for _name in set(sys.modules) - _before:  # as it was: whoever imports these first is the first
     del sys.modules[_name]
 
@@ -218,7 +220,7 @@ def _quietly(act):
 # ----------------------------------------------------------------------------------- frames
 #
 # Where it counts, a frame is known by its globals: ``f_code`` is an audit event, and so a call of ``_heard``, each time;
-# so is ``id()``.
+# so is ``id()``. What stays is text and numbers: a tuple counts for the collector of garbage, which would come earlier.
 
 
 def _text(value):
@@ -229,31 +231,37 @@ def _text(value):
     return text if len(text) <= _TEXT else text[:_TEXT] + "…"
 
 
-_places = {}  # (file, function, module) -> (its number, its package when it was first seen)
+_places = {}  # file, function and module, a line each -> its number
+_packages = {}  # the number -> its package when it was first seen
 _next_place = iter(range(1, 1 << 60)).__next__  # one C call: no number twice, also from several threads
 
 
 def _place_of(code, namespace):
-    """Where a frame is, but for its line; module from its globals, not from the path. Written down the first time."""
+    """The number of where a frame is, but for its line; module from its globals, not from the path. Written down the first time."""
     module = namespace.get("__name__")
-    key = (code.co_filename, code.co_name, module if isinstance(module, str) else None)
-    known = _places.get(key)
-    if known is None:
+    module = module if isinstance(module, str) else None
+    file, name = code.co_filename, code.co_name
+    key = f"{file}\n{name}\n{module}"
+    place = _places.get(key)
+    if place is None:
         package = namespace.get("__package__")
-        known = (_next_place(), package if isinstance(package, str) else None)
-        _write('{"k":"place","c":%d,"f":%s,"fn":%s,"m":%s,"p":%s}\n' % (known[0], *map(_json, key), _json(known[1])))
-        _places[key] = known  # only now: what names it comes after it in the file
-    return known
+        place, package = _next_place(), package if isinstance(package, str) else None
+        file, name, module, said = map(_json, (file, name, module, package))
+        _write(f'{{"k":"place","c":{place},"f":{file},"fn":{name},"m":{module},"p":{said}}}\n')
+        _packages[place] = package
+        _places[key] = place  # only now: what names it comes after it in the file
+    return place
 
 
 def _place_of_body(file, name, package):
     """The same for the body of a module of the application that begins, and what its event says of it beside its file and name."""
-    key = (file, "<module>", name)
-    known = _places.get(key)
-    if known is None:
-        known = _places[key] = (_next_place(), package)
-    place = f"{known[0]}"
-    return place, known[1], f',"c":{place},"p":{_quoted.get(package) or _quote_once(package)}'
+    key = f"{file}\n<module>\n{name}"
+    number = _places.get(key)
+    if number is None:
+        number = _places[key] = _next_place()
+        _packages[number] = package
+    place = f"{number}"
+    return place, _packages[number], f',"c":{place},"p":{_quoted.get(package) or _quote_once(package)}'
 
 
 _quoted = {}  # name of a module, or None -> as JSON
@@ -284,7 +292,7 @@ def _walk(frame):
         elif not (namespace is _bootstrap or namespace is _external or namespace is _own):
             code = frame.f_code
             if not code.co_filename.startswith(_FROZEN):
-                frames.append([_place_of(code, namespace)[0], frame.f_lineno or 0])
+                frames.append([_place_of(code, namespace), frame.f_lineno or 0])
         frame = frame.f_back
     else:
         number = 0
@@ -303,7 +311,7 @@ def _error(error):
         frame = tb.tb_frame
         code, namespace = frame.f_code, frame.f_globals
         if namespace is not _own and not code.co_filename.startswith(_FROZEN):
-            frames.append([_place_of(code, namespace)[0], tb.tb_lineno or 0])
+            frames.append([_place_of(code, namespace), tb.tb_lineno or 0])
         tb = tb.tb_next
     links, seen, link = [], set(), error
     while link is not None and id(link) not in seen and len(seen) < 20:
@@ -312,17 +320,17 @@ def _error(error):
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     kind = type(error)
     module = kind.__module__ if isinstance(kind.__module__, str) else ""
-    found = {
+    value = {
         "type": kind.__name__ if module == "builtins" else module + "." + kind.__qualname__,
         "text": _text(error),
         "frames": frames if len(frames) <= _DEEP else frames[: _DEEP // 2] + frames[-_DEEP // 2 :],
         "links": links,
     }
     if isinstance(error, ImportError) and isinstance(error.name, str):
-        found["name"] = error.name
+        value["name"] = error.name
     if isinstance(error, SyntaxError):
-        found["at"] = [_text(error.filename), error.lineno or 0]
-    return found
+        value["at"] = [_text(error.filename), error.lineno or 0]
+    return value
 
 
 # ---------------------------------------------------------------------- door 1: module bodies
@@ -364,6 +372,9 @@ def _see_body(number, code, namespace, frame, main):
     else:
         how, frame = _how(frame)
         within, via = _walk(frame)
+        if name in _declared and how == "import":
+            declared = _declaration(name, frame)
+            via += [] if declared is None else [declared]
     more = ""
     if not main:
         more = ',"th":' + _json(_thread_name())
@@ -389,11 +400,11 @@ def _how(frame):
     :returns: ``import``, ``reload`` or ``loader``, and a frame that all of the application's are beyond
     """
     try:
-        found = (
+        caller = (
             frame.f_back.f_back.f_back
         )  # exec_module, _load_unlocked and _find_and_load_unlocked are nearly always between
-        if found.f_globals is _bootstrap and found.f_code.co_name == "_find_and_load":
-            return "import", found
+        if caller.f_globals is _bootstrap and caller.f_code.co_name == "_find_and_load":
+            return "import", caller
     except AttributeError:
         pass
     while frame is not None and (frame.f_globals is _external or frame.f_globals is _bootstrap):
@@ -661,14 +672,17 @@ class _Importer:
         # Could an instruction that makes up an import statement be a wide one, or not what it always was?
         self.wide = len(self.consts) > 256 or len(self.names) > 256 or sys.version_info >= (3, 14)
         if self.seen is None:
-            self.seen = set(_imported.get(self.place, ()))
+            self.seen = set(map(ord, _imported.get(self.place, "")))
         # Where a line begins and ends, the line, and an iterator over those after it (from 3.10 on).
         self.range, self.lines = (0, 0, None), code.co_lines() if hasattr(code, "co_lines") else None
 
     def end(self):
         """This body was executed: only which statements of it were is needed, should it be executed again."""
         if self.frame is not None:
-            _imported[self.place] = tuple(self.seen)
+            try:
+                _imported[self.place] = "".join(map(chr, self.seen))
+            except ValueError:  # a million bytes into the code: should it be executed again, they are seen again
+                pass
             self.frame = self.code = self.namespace = self.lines = None
 
     def imports(self, frame):
@@ -679,34 +693,34 @@ class _Importer:
         if self.frame is None:
             return 0, None
         try:
-            found = frame.f_back.f_back.f_back.f_back  # past exec_module, and three functions of the import system
+            caller = frame.f_back.f_back.f_back.f_back  # past exec_module, and three functions of the import system
         except AttributeError:
             return 0, None
-        if found is not self.frame:
+        if caller is not self.frame:
             return 0, None
-        at = found.f_lasti
+        at = caller.f_lasti
         if at == self.at:  # of the statement that was seen last
             return self.number, self.line
         if self.raw[at] != _IMPORT_NAME:
             return 0, None
-        return self.number, f"{found.f_lineno or 0}"
+        return self.number, f"{caller.f_lineno or 0}"
 
     def line_at(self, frame, at):
         """``f_lineno``, which looks through the code from its start each time, where imports come one after the other."""
-        found = self.range
-        if at >= found[1] and self.lines is not None:
-            for found in self.lines:
-                if at < found[1]:
+        span = self.range
+        if at >= span[1] and self.lines is not None:
+            for span in self.lines:
+                if at < span[1]:
                     break
-            self.range = found
+            self.range = span
         # Asked for an earlier one, or another thread went on with the lines meanwhile: in the long way.
-        return found[2] if found[0] <= at < found[1] and found[2] else frame.f_lineno or 0
+        return span[2] if span[0] <= at < span[1] and span[2] else frame.f_lineno or 0
 
 
 _NEAR = 400  # bytes from the start of the code, up to which ``f_lineno`` is the quicker
 _NOBODY = _Importer(None, {}, "0", None)
 _body = _NOBODY  # the innermost body of the main thread, if it is one of the application
-_imported = {}  # place of a body -> where its import statements are that were executed
+_imported = {}  # place of a body -> where its import statements are that were executed, a character each
 
 
 def _see_importer(body, frame):
@@ -734,9 +748,9 @@ def _see_importer(body, frame):
     key = (code.co_filename, code.co_firstlineno, code.co_name, namespace.get("__name__"))
     importer = _importers.get(key)
     if importer is None or importer.code is not code:
-        place, package = _place_of(code, namespace)
+        place = _place_of(code, namespace)
         seen = set() if importer is None else importer.seen  # another code of the same place: executed again
-        importer = _importers[key] = _Importer(code, namespace, f"{place}", package, seen)
+        importer = _importers[key] = _Importer(code, namespace, f"{place}", _packages[place], seen)
         importer.begin()
     more = ""
     if code.co_name == "<module>" and frame.f_lasti not in importer.seen:
@@ -752,10 +766,10 @@ def _see_statement(importer, frame, at, more):
         # The two instructions before it load the names after `from ... import` and the number of dots.
         names, dots, to = consts[raw[at - 1]], consts[raw[at - 3]], importer.names[raw[at + 1]]
     else:
-        found = _wide_statement(importer, at)
-        if found is None:
+        parts = _wide_statement(importer, at)
+        if parts is None:
             return
-        names, dots, to = found
+        names, dots, to = parts
     if dots and type(dots) is int:
         to = "." * dots + to
     importer.line = line = f"{frame.f_lineno or 0 if at < _NEAR else importer.line_at(frame, at)}"
@@ -780,9 +794,11 @@ def _wide_statement(importer, at):
     index, before = _argument(raw, at)
     names, earlier = _argument(raw, before)
     dots, _ = _argument(raw, earlier)
-    if earlier >= 0 and raw[earlier] == raw[before]:  # a constant; from 3.14 on a small number by itself
-        dots = consts[dots] if dots < len(consts) else 0
-    return consts[names] if 0 <= names < len(consts) else None, dots, importer.names[index]
+    # From 3.14 on a small number stands by itself; from 3.15 on None does.
+    names = consts[names] if before >= 0 and raw[before] == _LOAD_CONST else None
+    if earlier >= 0 and raw[earlier] == _LOAD_CONST:
+        dots = consts[dots]
+    return names, dots, importer.names[index >> _LAZINESS]
 
 
 def _argument(raw, at):
@@ -796,8 +812,68 @@ def _argument(raw, at):
     return value, back
 
 
+class _AtLazyImport:
+    """Acts when Python, from 3.15 on, looks up how to call ``__lazy_import__``: where a ``lazy import`` stands, before it is used."""
+
+    __slots__ = ("plain",)
+
+    def __init__(self, plain):
+        self.plain = plain
+
+    def __get__(self, door, owner=None):
+        _see_declaration()
+        return self.plain
+
+
+_declared = {}  # name of a module -> where it is declared lazily: [(file, [place, line]), ...]
+
+
+@_quietly
+def _see_declaration():
+    frame = _getframe(2)
+    while frame.f_globals is _own:
+        frame = frame.f_back
+    importer, more = _body, ""
+    if importer.frame is not frame:
+        importer, more = _see_importer(importer, frame)
+    if importer is None:
+        return
+    at = frame.f_lasti
+    if at not in importer.seen:
+        importer.seen.add(at)
+        _see_statement(importer, frame, at, more)
+    found = _wide_statement(importer, at)
+    if found is None:
+        return
+    names, dots, to = found
+    if dots:
+        package = frame.f_globals.get("__package__") or ""
+        to = ".".join(package.split(".")[: -(dots - 1) or None] + ([to] if to else []))
+    parts = to.split(".")
+    modules = [".".join(parts[: size + 1]) for size in range(len(parts))]
+    modules += [to + "." + name for name in names or ()]
+    where = frame.f_code.co_filename, [int(importer.place), frame.f_lineno or 0]
+    for name in modules:
+        if where not in _declared.setdefault(name, []):
+            _declared[name].append(where)
+
+
+def _declaration(name, frame):
+    """Where the import is declared that the first use of a name, in a frame, has Python carry out; None where it is none of these."""
+    used = None if frame is None else frame.f_back
+    if used is None or used.f_globals.get("__name__") == "importlib":
+        return None
+    raw, at = used.f_code.co_code, used.f_lasti
+    while at >= 0 and raw[at] == _EXTENDED_ARG:
+        at += 2
+    if at >= 0 and raw[at] == _IMPORT_NAME:
+        return None
+    declared = _declared[name]
+    return next((place for file, place in declared if file == used.f_code.co_filename), declared[0][1])
+
+
 def _open_import_door():
-    global _plain_import, _IMPORT_NAME, _EXTENDED_ARG
+    global _plain_import, _IMPORT_NAME, _EXTENDED_ARG, _LOAD_CONST, _LAZINESS
     import builtins
 
     # opcode.py would be one more entry in sys.modules: ask what the compiler makes of these instead.
@@ -817,6 +893,21 @@ def _open_import_door():
         *a, b = c  # its one argument is the names behind the star times 256
 
     (_EXTENDED_ARG,) = set(many.__code__.co_code[::2]) - set(few.__code__.co_code[::2])
+
+    def names():
+        import a  # noqa: F401
+        from b import c  # noqa: F401
+
+    raw = names.__code__.co_code
+    second = raw.rindex(bytes((_IMPORT_NAME,)), 0, len(raw) - 2)
+    second -= second % 2
+    _LOAD_CONST = raw[second - 2]
+    # How many low bits of an import statement's argument say whether it is lazy: the rest is the number of a name, here 1.
+    _LAZINESS = raw[second + 1].bit_length() - 1
+    lazy = getattr(builtins, "__lazy_import__", None)
+    if lazy is not None:
+        door = {"__call__": _AtLazyImport(lazy), "__name__": "__lazy_import__", "__qualname__": "__lazy_import__"}
+        builtins.__lazy_import__ = type("_LazyImportDoor", (), {**door, "__module__": "builtins"})()
     _plain_import = builtins.__import__
     builtins.__import__ = _ImportDoor()
 
@@ -851,7 +942,7 @@ def _see_import_module(name, package, level, frame):
     key = (code.co_filename, line, name, level)
     if key not in _called:
         _called.add(key)
-        _emit("edge", c=_place_of(code, frame.f_globals)[0], l=line, to="." * level + name, p=package, dyn=True)
+        _emit("edge", c=_place_of(code, frame.f_globals), l=line, to="." * level + name, p=package, dyn=True)
 
 
 # ------------------------------------------------------------------- door 3: tables, metadata
@@ -985,13 +1076,13 @@ def _default(default):
 
 def _columns(items):
     """Columns as values, foreign keys by name only: resolving one would change the metadata."""
-    found = []
+    columns = []
     for item in items:
         if getattr(item, "__visit_name__", None) != "column":
             continue
         try:
             default, server = getattr(item, "default", None), getattr(item, "server_default", None)
-            found.append(
+            columns.append(
                 {
                     "name": _text(item.name),
                     "key": _text(item.key),
@@ -1006,8 +1097,10 @@ def _columns(items):
                 }
             )
         except Exception as error:
-            found.append({"name": _text(getattr(item, "name", "?")), "type": "(unreadable: %s)" % type(error).__name__})
-    return found
+            columns.append(
+                {"name": _text(getattr(item, "name", "?")), "type": "(unreadable: %s)" % type(error).__name__}
+            )
+    return columns
 
 
 def _items(args):
@@ -1096,8 +1189,8 @@ def _see_table(frame, key):
         event["mapped"] = _is_mapped(existing)
     more = "," + _json(event)[1:-1] if event else ""
     if mapped is not None:
-        own = vars(mapped)
-        named = "true" if "__tablename__" in own or "__table__" in own else "false"
+        attributes = vars(mapped)
+        named = "true" if "__tablename__" in attributes or "__table__" in attributes else "false"
         module = _quote(_text(getattr(mapped, "__module__", None)))
         more = f',"cls":{_quote(_text(getattr(mapped, "__qualname__", mapped)))},"mod":{module},"named":{named}{more}'
     number = _number_of(metadata)
@@ -1119,7 +1212,7 @@ def _ask_by_another_name(namespace, name, method):
         return None
     if "metadata" not in code.co_varnames:
         return None
-    function.__code__ = code.replace(co_names=tuple(name + "_" if one == name else one for one in code.co_names))
+    function.__code__ = code.replace(co_names=tuple(name + "_" if used == name else used for used in code.co_names))
     return name + "_"
 
 
@@ -1179,8 +1272,8 @@ def _watch_schema(namespace):
 
 def _version_near(package):
     """The version of a package that is still being imported, from its source line or its metadata folder."""
-    found = getattr(package, "__version__", None)
-    if found is None and getattr(package, "__file__", None):
+    version = getattr(package, "__version__", None)
+    if version is None and getattr(package, "__file__", None):
         try:
             with open(package.__file__, encoding="utf-8", errors="replace") as source:
                 for line in source:
@@ -1188,7 +1281,7 @@ def _version_near(package):
                         return line.split("=", 1)[1].strip().strip("'\"")
         except OSError:
             pass
-    return found
+    return version
 
 
 def _watch_mappers(namespace):
@@ -1277,10 +1370,10 @@ def _on_start(code, offset):
 def _with_a_call(code, act):
     """The code, with a call of ``act`` before all else; the code itself where that cannot be."""
     change = _with_a_call_before_311 if sys.version_info < (3, 11) else _with_a_call_311
-    found = change(code, _instruction(100, len(code.co_consts)))  # LOAD_CONST
-    if found is None:
+    changes = change(code, _instruction(100, len(code.co_consts)))  # LOAD_CONST
+    if changes is None:
         return code
-    return code.replace(co_consts=code.co_consts + (act,), co_stacksize=max(code.co_stacksize, 2), **found)
+    return code.replace(co_consts=code.co_consts + (act,), co_stacksize=max(code.co_stacksize, 2), **changes)
 
 
 def _with_a_call_before_311(code, load):
@@ -1388,7 +1481,7 @@ def _read_endpoint(names):
     if view is None:
         return None
     methods = names["options"].get("methods") or getattr(view, "methods", None) or ("GET",)
-    more = [names["rule"], *sorted(str(one).upper() for one in methods)]
+    more = [names["rule"], *sorted(str(method).upper() for method in methods)]
     return names["self"], names.get("endpoint") or getattr(view, "__name__", "?"), view, more
 
 
@@ -1488,15 +1581,17 @@ def _watch_registries(namespace):
 def _entry_door(kind, read):
     @_quietly
     def see_entry(frame):
-        found = read(frame.f_locals)
-        for registry, key, thing, more in (found,) if type(found) is tuple else found or ():
+        entries = read(frame.f_locals)
+        for registry, key, thing, more in (entries,) if type(entries) is tuple else entries or ():
             within, via = _walk(frame.f_back)
             place = _place_of_thing(thing)
             fields = {"th": _thread_name(), "more": more, "at": place and place[:2], "name": place and place[2]}
             number = 0 if registry is None else _number_of_object(registry)
-            given = {name: value for name, value in fields.items() if value is not None}
+            given_fields = {name: value for name, value in fields.items() if value is not None}
             of = "mount" if kind == "route" and more is None else kind
-            _emit("entry", r=of, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **given)
+            _emit(
+                "entry", r=of, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **given_fields
+            )
 
     return see_entry
 
@@ -1529,23 +1624,25 @@ def _record_door(level):
     def see_record(frame):
         global _records
         names = frame.f_locals
-        logger, given = names["self"], names["kwargs"].get("exc_info")
-        if not given and not logger.disabled or _records >= _MOST_RECORDS:
+        logger, exc_info = names["self"], names["kwargs"].get("exc_info")
+        if not exc_info and not logger.disabled or _records >= _MOST_RECORDS:
             return
         _records += 1
-        error = given if isinstance(given, BaseException) else given[1] if isinstance(given, tuple) else None
-        if given and error is None:
+        error = (
+            exc_info if isinstance(exc_info, BaseException) else exc_info[1] if isinstance(exc_info, tuple) else None
+        )
+        if exc_info and error is None:
             error = sys.exc_info()[1]
         within, via = _walk(frame.f_back)
-        said, args = names["msg"], names["args"]
+        text, args = names["msg"], names["args"]
         try:
-            said = str(said) % args if args else said
+            text = str(text) % args if args else text
         except Exception:  # what the logger, too, would only complain of
             pass
         of = names.get("level") if level is None else level
         of = of if type(of) is int else 0
         fields = {"logger": _text(logger.name), "level": of, "lost": bool(logger.disabled), "error": _error(error)}
-        _emit("record", text=_text(said), b=within, via=via, th=_thread_name(), **fields)
+        _emit("record", text=_text(text), b=within, via=via, th=_thread_name(), **fields)
 
     return see_record
 
@@ -1665,7 +1762,7 @@ def _on_sqlite(args):
 def _on_bind(args):
     from _weakref import ref
 
-    _opened[:] = [one for one in _opened if one() is not None] + [ref(args[0])]
+    _opened[:] = [opened for opened in _opened if opened() is not None] + [ref(args[0])]
 
 
 _GUARDED = {
@@ -1719,14 +1816,14 @@ def _is_here(host):
     if not _is_literal(host):
         return False
     sockets = sys.modules["_socket"]
-    one = sockets.socket(sockets.AF_INET6 if ":" in host else sockets.AF_INET, sockets.SOCK_DGRAM)
+    probe = sockets.socket(sockets.AF_INET6 if ":" in host else sockets.AF_INET, sockets.SOCK_DGRAM)
     try:
-        one.bind((host, 0))
+        probe.bind((host, 0))
         return True
     except OSError:
         return False
     finally:
-        one.close()
+        probe.close()
 
 
 def _is_literal(host):
@@ -1735,9 +1832,9 @@ def _is_literal(host):
 
 def _is_ours(port):
     """Did a process of this run open this port? A database of the machine's own is none of it."""
-    for one in _opened:
+    for opened in _opened:
         try:
-            if one() is not None and one().getsockname()[1] == port:
+            if opened() is not None and opened().getsockname()[1] == port:
                 return True
         except (OSError, IndexError, TypeError):
             continue
@@ -1775,7 +1872,7 @@ def _name_target(host, port=None):
     known = {os.uname().nodename} if hasattr(os, "uname") else set()
     for line in _read("/etc/hosts").decode("utf-8", "replace").splitlines():
         known.update(line.split("#")[0].split()[1:])
-    if host in known or any(one.startswith(host + ":") for one in _allowed):
+    if host in known or any(address.startswith(host + ":") for address in _allowed):
         return None
     return "%s (looking up its name)" % (host if port is None else _at(host, port))
 
@@ -1830,17 +1927,17 @@ def _engine_target(dialect, cargs, cparams):
     if dialect.name in ("sqlite", "duckdb") and not cparams.get("host"):
         return _sqlite_target(cparams.get("database", "") if first is None else first)
 
-    def given(*names):
+    def option(*names):
         return next((str(cparams[name]) for name in names if cparams.get(name)), "")
 
-    host, port = given("host", "hostname", "server", "unix_socket"), given("port")
+    host, port = option("host", "hostname", "server", "unix_socket"), option("port")
     if dialect.driver.startswith(("psycopg", "asyncpg")):  # as the driver itself does
         port = port or os.environ.get("PGPORT", "")
-    database = given("dbname", "database", "db")
+    database = option("dbname", "database", "db")
     here = "127.0.0.1" if host == "localhost" else host
     if _scratch is not None and (dialect.name, here, port, database) == _scratch:
         return None
-    who = given("user", "username") + (":***" if given("password", "passwd", "pwd") else "")
+    who = option("user", "username") + (":***" if option("password", "passwd", "pwd") else "")
     where = (who + "@" if who else "") + host + (":" + port if port else "")
     url = "%s+%s://%s/%s" % (dialect.name, dialect.driver, where, database)
     return url + (" (the rest is in a connection string)" if first else "")
@@ -1878,18 +1975,18 @@ class _AtDriver:
 @_quietly
 def _driver_target(parse, text):
     """Where libpq would go with these words, if it may not."""
-    given = parse(text) if isinstance(text, str) else {}
-    hosts = str(given.get("hostaddr") or given.get("host") or os.environ.get("PGHOST") or "").split(",")
-    port = str(given.get("port") or os.environ.get("PGPORT") or 5432).split(",")[0]
+    words = parse(text) if isinstance(text, str) else {}
+    hosts = str(words.get("hostaddr") or words.get("host") or os.environ.get("PGHOST") or "").split(",")
+    port = str(words.get("port") or os.environ.get("PGPORT") or 5432).split(",")[0]
     for host in hosts:
         if not host or host[0] in "/@":
             folders = [host] if host else ["/var/run/postgresql", "/tmp"]
-            what = next(filter(None, (_unix_target("%s/.s.PGSQL.%s" % (each, port)) for each in folders)), None)
+            what = next(filter(None, (_unix_target("%s/.s.PGSQL.%s" % (folder, port)) for folder in folders)), None)
         else:
             what = None if _may_reach(host, port) else "postgresql://%s" % _at(host, port)
         if what:
-            return what + ("/%s" % given["dbname"] if given.get("dbname") and "://" in what else "")
-    database = str(given.get("dbname") or os.environ.get("PGDATABASE") or "")
+            return what + ("/%s" % words["dbname"] if words.get("dbname") and "://" in what else "")
+    database = str(words.get("dbname") or os.environ.get("PGDATABASE") or "")
     if _scratch is not None and port == _scratch[2] and database and database != _scratch[3]:
         return "postgresql://%s/%s" % (_at(host, port), database)  # behind that port is the scratch database only
     return None
@@ -1965,8 +2062,8 @@ def _judge(in_copy):
                 error = None
             except Exception as problem:
                 error = _error(problem)
-            found = _mappers()  # afterwards: some classes are mapped only then
-            _emit("judged", error=error, mappers=found)
+            mappers = _mappers()  # afterwards: some classes are mapped only then
+            _emit("judged", error=error, mappers=mappers)
         except BaseException as problem:
             _emit("judged", error=_error(problem), mappers=None)
         finally:
@@ -1989,7 +2086,7 @@ def _wait(pid, seconds):
 
 def _mappers():
     """Every mapped class: its table, on which metadata, and whether that metadata still holds it."""
-    found = []
+    entries = []
     for registry in list(_registries()):
         for manager in list(registry._managers):
             class_ = manager.class_
@@ -2017,9 +2114,9 @@ def _mappers():
                     if getattr(class_, "__bind_key__", None)
                     else None,
                 )
-            found.append(entry)
-    found.sort(key=lambda e: (e.get("table") or "", e["mod"], e["cls"]))
-    return found
+            entries.append(entry)
+    entries.sort(key=lambda e: (e.get("table") or "", e["mod"], e["cls"]))
+    return entries
 
 
 # --------------------------------------------------------------------------------------- steps
@@ -2162,8 +2259,36 @@ def _hand_over():
     import sitecustomize  # noqa: F401  none there: an ImportError that site.py takes for just that
 
 
+def _as_before(counts):
+    """Leave the collector of garbage with as many allocations until its next turns as it had before this file was loaded.
+
+    When it comes decides what an application still sees of what is gone, as the warning that a class of this name is there already.
+    """
+    if not hasattr(_gc, "freeze") or _gc.get_freeze_count():
+        return
+    young, middle, old = counts
+    young -= _allocated(_getframe(1).f_code)
+    if young < 0:
+        young, middle = young + _gc.get_threshold()[0], middle - 1
+    _gc.freeze()  # this, and nothing else, makes the counts nought without a collection
+    _gc.unfreeze()
+    for generation, turns in ((1, old), (0, middle)):
+        for _ in range(turns):
+            _gc.collect(generation)  # of nothing: it counts as a turn
+    _kept.extend([] for _ in range(young - _gc.get_count()[0]))
+
+
+def _allocated(code):
+    """How many tuples were made for a code object and those inside it, when they were loaded."""
+    own = bool(code.co_names) + bool(code.co_consts) + bool(code.co_varnames or code.co_cellvars or code.co_freevars)
+    return own + sum(_allocated(one) if hasattr(one, "co_consts") else type(one) is tuple for one in code.co_consts)
+
+
+_kept = []  # allocations that were counted before
+
 if _ENABLED and __name__ == "sitecustomize":
     try:
         _begin()
     finally:
+        _as_before(_counts)
         _hand_over()

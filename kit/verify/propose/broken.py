@@ -8,7 +8,7 @@ from functools import cached_property
 from ...diagnose.case import Fault
 from ...diagnose.pair import Finding
 from ...incident.model import Incident
-from ...incident.source import module_name
+from ...incident.source import module_name, parsed
 from ...trace.trace import Trace
 from ...trace.values import Conflict, Registration
 
@@ -87,7 +87,8 @@ class Broken:
         files = [*ran, *(file for file in self.sources if file.endswith(".py"))]
         named = ((file, module_name(file, self.incident.app.path)) for file in dict.fromkeys(files))
         return {
-            file: own if (own := ran.get(file, "__")) and not own.startswith("__") else name for file, name in named
+            file: ran_as if (ran_as := ran.get(file, "__")) and not ran_as.startswith("__") else name
+            for file, name in named
         }
 
     @cached_property
@@ -106,9 +107,5 @@ class Broken:
 
 
 def strings(text: str) -> list[tuple[int, str]]:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return []
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    nodes = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     return [(node.lineno, node.value) for node in nodes]

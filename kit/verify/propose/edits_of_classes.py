@@ -9,9 +9,10 @@ from collections.abc import Collection
 import libcst as cst
 from libcst import matchers as m
 
+from ...incident.source import parsed
 from .edits import AtLines, asked_by, changed, dotted
 from .edits_of_imports import import_of_library
-from .statements import Module, bound_name, only, parsed
+from .statements import Module, bound_name, only
 
 _EQUAL = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import libcst as cst
 
+from ...incident.source import parsed
 from .edits import AtLines, changed
-from .statements import Module, names_read, parsed
+from .statements import Module, names_read
 
 
 def hold(text: str, function: str, line: int, lock: str) -> str | None:

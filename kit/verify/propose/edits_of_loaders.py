@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import libcst as cst
 from libcst import matchers as m
 
+from ...incident.source import parsed
 from .edits import AtLines, changed, dotted
 from .edits_of_classes import without_unused_imports
 from .edits_of_imports import import_plainly
-from .statements import parsed
 
 
 def import_by_name(text: str, line: int, package: str) -> str | None:

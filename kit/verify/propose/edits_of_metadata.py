@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 import libcst as cst
 from libcst import matchers as m
 
+from ...incident.source import parsed
 from .edits import AtLines, changed, dotted
 from .edits_of_classes import with_name_of, without_unused_imports
-from .statements import Module, parsed
+from .statements import Module
 
 
 def target_of(text: str) -> str | None:

@@ -3,10 +3,11 @@
 import ast
 from collections.abc import Iterator
 
+from ...incident.source import parsed
 from ...trace.values import application_frames
 from . import edits, edits_of_classes
 from .broken import Broken, Candidate
-from .statements import Module, parsed
+from .statements import Module
 
 
 def maskers(broken: Broken) -> list[Candidate]:

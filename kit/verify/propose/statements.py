@@ -8,6 +8,7 @@ from functools import cached_property
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
+from ...incident.source import parsed
 from .edits import dotted
 
 _MOVABLE = (ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign)
@@ -83,14 +84,6 @@ def names_read(node: ast.AST) -> set[str]:
                     name.id for tree in parsed(text.value).body for name in ast.walk(tree) if isinstance(name, ast.Name)
                 }
     return names
-
-
-def parsed(text: str) -> ast.Module:
-    """The text as a tree; an empty one where it is no Python."""
-    try:
-        return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
-        return ast.Module([], [])
 
 
 class Module:

@@ -1,0 +1,204 @@
+"""What a startup showed, kept by content: the same build, interpreter, packages, steps and kit are not run twice.
+
+Kept is what was seen of a run that came to its end by itself and in which nothing raced. What the sources say is read anew from
+the copy that would be run. A run that holds what is masked on its way into a file is not kept: what is kept is what was run.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..base import interrupt
+from ..base.errors import IncidentError
+from ..incident.model import Incident
+from ..trace.judged import CheckResult
+from ..trace.saved import load, save, written
+from ..trace.trace import TYPES, Trace
+from .migrations import Migrations
+from .packages import packages_of
+from .workspace import Workspace
+
+FOLDER = "INCIDENT_KIT_RUNS"  # the variable that names the folder where runs are kept; without it none is
+_MOST = 200  # runs that are kept; the one that was asked for longest ago goes first
+_PACKAGE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one startup of a build showed.
+
+    :ivar migrations: what Alembic says of the database that it left
+    :ivar created: table to columns, by the revisions alone; and ``stopped``: what ended them early
+    :ivar answers: of the checks that were asked by a request or a command, in their order
+    :ivar uncompiled: what a patch wrote that is no Python
+    """
+
+    trace: Trace
+    migrations: Migrations | None = None
+    created: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    stopped: str | None = None
+    answers: tuple[CheckResult, ...] = ()
+    uncompiled: str | None = None
+
+
+_TYPES = (*TYPES, CheckResult, Migrations, Ran)
+
+
+@contextmanager
+def keeping(folder: Path | None) -> Iterator[None]:
+    """Within, also in processes that are started, runs are kept in a folder and asked for first; None: none is."""
+    before = os.environ.pop(FOLDER, None)
+    if folder is not None:
+        os.environ[FOLDER] = str(folder)
+    try:
+        yield
+    finally:
+        os.environ.pop(FOLDER, None)
+        if before is not None:
+            os.environ[FOLDER] = before
+
+
+def once(
+    key: Callable[[], str | None],
+    space: Workspace,
+    run: Callable[[], Ran],
+    *,
+    lasting: Callable[[Ran], bool],
+    progress: Callable[[str], None],
+) -> Ran:
+    """The kept run of this key, else that of ``run``; who asks for one that is under way waits for it.
+
+    :param key: None: of this build nothing can be kept
+    :param lasting: would the same build show the same again?
+    """
+    named = os.environ.get(FOLDER)
+    name = key() if named else None
+    if name is None:
+        return run()
+    folder = Path(named) / "startups"
+    file = folder / f"{name}.json.gz"
+    with _turn(folder, name):
+        kept = _read(file, space)
+        if kept is not None:
+            progress("this build was run before, and nothing of it has changed: what it showed is taken from there")
+            return kept
+        made = run()
+        if made.trace.broke is None and lasting(made):
+            _write(file, made)
+        return made
+
+
+@contextmanager
+def _turn(folder: Path, name: str) -> Iterator[None]:
+    """One after the other, among threads and processes; without order where the folder cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / f"{name}.lock", "w")  # noqa: SIM115 - closed below
+    except OSError:
+        yield
+        return
+    with lock:
+        while True:
+            interrupt.check()
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
+        yield
+
+
+def _read(file: Path, space: Workspace) -> Ran | None:
+    try:
+        kept = load(file, _TYPES)
+        os.utime(file)
+        sources = {name: (space.root / name).read_text("utf-8", "replace") for name in kept.trace.sources}
+    except (IncidentError, OSError, AttributeError, TypeError):
+        return None  # not there, or not whole: it is run again
+    return replace(kept, trace=replace(kept.trace, sources=sources))
+
+
+def _write(file: Path, ran: Ran) -> None:
+    without = replace(ran, trace=replace(ran.trace, sources=dict.fromkeys(ran.trace.sources, "")))
+    if written(without, masked=True) != written(without, masked=False):
+        return
+    try:
+        save(without, file)
+        kept = sorted(file.parent.glob("*.json.gz"), key=lambda path: path.stat().st_mtime)
+        for old in kept[:-_MOST]:
+            old.unlink(missing_ok=True)
+            old.with_name(old.name.replace(".json.gz", ".lock")).unlink(missing_ok=True)
+    except (IncidentError, OSError):
+        pass  # a full disk costs the next one time, and nothing else
+
+
+def key_of(incident: Incident, space: Workspace, asked: Sequence[Any]) -> str | None:
+    """The hash of everything that what a startup shows depends on; None where that cannot be told.
+
+    :param asked: what is asked of it beside its steps
+    """
+    packages = packages_of(incident.python)
+    if packages is None:
+        return None
+    content = content_of(incident)
+    content["asked"] = asked
+    content["left"] = list(space.left)
+    content["scripts"] = [
+        hashlib.sha256(incident.resolve(step.text).read_bytes()).hexdigest()
+        for step in incident.prepare
+        if step.kind == "sql"
+    ]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode())
+    for part in (packages, package_digest(), tree_digest(space.root), str(platform.uname())):
+        digest.update(part.encode())
+    return digest.hexdigest()[:32]
+
+
+def content_of(incident: Incident) -> dict[str, Any]:
+    """What an incident file says of how its application is run."""
+    keys = {"startup", "prepare", "database", "database_env", "database_driver", "database_server"}
+    content = incident.model_dump(mode="json", include=keys)
+    if incident.database == "postgresql":
+        from .postgresql import version_for_key
+
+        content["server"] = version_for_key(incident)
+    content["limits"] = incident.limits.model_dump()
+    content["app"] = incident.app.model_dump(include={"workdir", "path", "env"})
+    return content
+
+
+def tree_digest(root: Path) -> str:
+    """The hash of every file below a folder: names, content, links, and what may be executed."""
+    digest = hashlib.sha256()
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        for name in sorted([*files, *(name for name in folders if os.path.islink(os.path.join(folder, name)))]):
+            path = os.path.join(folder, name)
+            digest.update(os.fsencode(os.path.relpath(path, root)) + b"\0")
+            if os.path.islink(path):
+                digest.update(b"link" + os.fsencode(os.readlink(path)))
+                continue
+            with open(path, "rb") as file:
+                digest.update(b"%o" % (os.fstat(file.fileno()).st_mode & 0o111))
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(b"".join(os.fsencode(name) + b"/\0" for name in folders))
+    return digest.hexdigest()
+
+
+@cache
+def package_digest(package: Path = _PACKAGE) -> str:
+    """The hash of every file of the kit: what is kept depends on all of them, since any may decide it."""
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(package)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,150 @@
+"""Runs that are kept: the same as what is run, and run anew when anything that they depend on has changed."""
+
+import gzip
+from dataclasses import replace
+
+import pytest
+from conftest import PROJECT
+
+from kit.diagnose.looked import _lasts, look_at
+from kit.diagnose.saved import load_diagnosis
+from kit.incident.load import load
+from kit.startup import kept, packages
+from kit.startup.kept import keeping
+
+TRACES = PROJECT / "tests" / "traces"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with keeping(tmp_path / "runs"):
+        yield tmp_path / "runs"
+
+
+def looks(incident, **named):
+    """One look, and whether anything was started for it."""
+    heard = []
+    return look_at(incident, heard.append, **named), any(line.startswith("step 1") for line in heard)
+
+
+def test_what_is_kept_is_what_was_run(write_incident, duplicate, folder):
+    incident = load(write_incident(duplicate, checks=[{"mappers": True}, {"clean_start": True}]))
+    first, started = looks(incident, checks=True)
+    again, started_again = looks(incident, checks=True)
+    assert (started, started_again) == (True, False)
+    assert list(again.trace.edges) == list(first.trace.edges)
+    without = {"edges": ()}
+    assert replace(again, trace=replace(again.trace, **without)) == replace(
+        first, trace=replace(first.trace, **without)
+    )
+    assert again.checks and again.trace.conflicts and again.trace.sources
+
+
+def test_who_asks_for_fewer_checks_is_answered_by_the_same_run(write_incident, duplicate, folder):
+    incident = load(write_incident(duplicate, checks=[{"mappers": True}], expect={"table": "invoices"}))
+    asked, started = looks(incident, checks=True)
+    unasked, started_again = looks(incident)
+    assert (started, started_again) == (True, False)
+    assert asked.checks and not unasked.checks
+
+
+def test_without_a_folder_nothing_is_kept(write_incident, duplicate):
+    incident = load(write_incident(duplicate))
+    assert [looks(incident)[1] for _ in range(2)] == [True, True]
+
+
+def change_a_file(file, monkeypatch):
+    with open(file.parent / "app" / "service" / "db.py", "a") as source:
+        source.write("\n")
+
+
+def change_the_incident(file, monkeypatch):
+    file.write_text(file.read_text() + "limits: {seconds: 41}\n")
+
+
+def change_a_package(file, monkeypatch):
+    monkeypatch.setattr(kept, "packages_of", lambda python: packages.packages_of(python) + "another package")
+
+
+def change_the_kit(file, monkeypatch):
+    monkeypatch.setattr(kept, "package_digest", lambda: "another kit")
+
+
+@pytest.mark.parametrize("change", [change_a_file, change_the_incident, change_a_package, change_the_kit])
+def test_what_has_changed_is_run_anew(change, write_incident, duplicate, folder, monkeypatch):
+    file = write_incident(duplicate)
+    assert looks(load(file))[1]
+    change(file, monkeypatch)
+    assert looks(load(file))[1]
+
+
+def test_a_package_that_changes_in_its_place_changes_what_an_interpreter_is(tmp_path):
+    site = tmp_path / "site-packages"
+    (site / "library").mkdir(parents=True)
+    (site / "library" / "core.py").write_text("one = 1\n")
+
+    def told():
+        return list(packages._parts(str(site), set()))
+
+    before = told()
+    (site / "library" / "core.py").write_text("one = 12\n")
+    changed = told()
+    elsewhere = tmp_path / "checkout"
+    elsewhere.mkdir()
+    (site / "linked.pth").write_text(f"{elsewhere}\n")
+    linked = told()
+    (elsewhere / "linked.py").write_text("")
+    assert before != changed != linked != told()
+    (site / "__editable___x_finder.py").write_text("")
+    with pytest.raises(ValueError, match="__editable__"):
+        told()
+
+
+def test_a_run_that_broke_is_not_kept(write_incident, folder):
+    files = {"service/__init__.py": "", "service/main.py": "import time; time.sleep(60)"}
+    incident = load(write_incident(files, limits={"seconds": 1}))
+    assert [looks(incident)[1] for _ in range(2)] == [True, True]
+    assert not list(folder.rglob("*.json.gz"))
+
+
+@pytest.mark.parametrize("name", ["race-in-lazy-definition", "startup-race"])
+def test_a_run_that_raced_is_not_kept(name):
+    (file,) = TRACES.glob(f"{name}-2.0.jsonl.gz")
+    assert not _lasts(kept.Ran(load_diagnosis(file).trace))
+
+
+def test_no_secret_is_in_what_is_kept(write_incident, folder):
+    secret = "ghp_" + "a1B2" * 9
+    files = {"service/__init__.py": "", "service/main.py": f"token = '{secret}'\nraise RuntimeError(f'token={secret}')"}
+    looks(load(write_incident(files)))
+    assert not any(secret.encode() in gzip.decompress(file.read_bytes()) for file in folder.rglob("*.json.gz"))
+
+
+def test_a_run_that_a_file_could_not_hold_as_it_is_is_not_kept(write_incident, duplicate, folder):
+    ran = kept.Ran(looks(load(write_incident(duplicate)))[0].trace)
+    kept._write(folder / "whole.json.gz", ran)
+    kept._write(folder / "masked.json.gz", replace(ran, stopped="password=hunter2hunter2"))
+    assert [file.name for file in folder.glob("*.json.gz")] == ["whole.json.gz"]
+
+
+def test_a_file_that_is_not_whole_is_run_anew(write_incident, duplicate, folder):
+    incident = load(write_incident(duplicate))
+    looks(incident)
+    (file,) = folder.rglob("*.json.gz")
+    file.write_bytes(file.read_bytes()[:100])
+    assert [looks(incident)[1] for _ in range(2)] == [True, False]
+
+
+def test_the_command_line_says_the_same_of_a_kept_run(write_incident, duplicate, kit, tmp_path):
+    file = write_incident(duplicate, checks=[{"mappers": True}])
+    env = {"KIT_NO_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    first, kept_run = (kit("diagnose", file, "--json", env=env) for _ in range(2))
+    anew = kit("diagnose", file, "--json", "--no-cache", env=env)
+    assert ["taken from there" in one.err for one in (first, kept_run, anew)] == [False, True, False]
+    assert without_seconds(first.json) == without_seconds(kept_run.json) == without_seconds(anew.json)
+
+
+def without_seconds(value):
+    if isinstance(value, dict):
+        return {key: without_seconds(item) for key, item in value.items() if key not in ("seconds", "at")}
+    return [without_seconds(item) for item in value] if isinstance(value, list) else value
