@@ -80,6 +80,13 @@ def not_held(source: Path) -> frozenset[str] | None:
     return None if "." in names else frozenset(names)
 
 
+def beside_git(source: Path) -> tuple[str, ...]:
+    """What the copy of a work tree has and a fresh clone has not, relative to ``source``; empty where there is no git."""
+    names = not_held(source) or ()
+    kept = [name for name in names if not _LEFT_BEHIND.intersection(Path(name).parts) and not name.endswith(".pyc")]
+    return tuple(sorted(name for name in kept if not (source / name / "pyvenv.cfg").exists()))
+
+
 @dataclass
 class _Folder:
     """The sizes and counts of a folder that git does not hold."""

@@ -141,8 +141,8 @@ def _with_port(project: Project, setup: Setup) -> Setup:
     if file is None or fixed is None:
         return setup
     at = f"{file}:{project.text(file).count(chr(10), 0, fixed.start()) + 1}"
-    own = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()
-    line = f"sed -i -E '{'/^[ ]*#/! ' if file.endswith('.sh') else ''}s@{pattern}@{put}@' {shlex.quote(own)}"
+    relative = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()
+    line = f"sed -i -E '{'/^[ ]*#/! ' if file.endswith('.sh') else ''}s@{pattern}@{put}@' {shlex.quote(relative)}"
     because = f"{at} names a port itself; in the copy the one that is free stands there"
     return setup.changed("prepare", because, prepare=(*setup.prepare, ("command", line)))
 
@@ -160,8 +160,8 @@ def _with_settings(project: Project, setup: Setup) -> Setup:
             at = f"{file}:{text.count(chr(10), 0, read.start()) + 1}"
             line = f"echo \"SQLALCHEMY_DATABASE_URI = '{{database_url}}'\" > {_SETTINGS_FILE}"
             steps = [
-                (kind, f'{read[1]}="$PWD/{_SETTINGS_FILE}" {said}' if kind in ("serve", "command") else said)
-                for kind, said in setup.start.steps
+                (kind, f'{read[1]}="$PWD/{_SETTINGS_FILE}" {command}' if kind in ("serve", "command") else command)
+                for kind, command in setup.start.steps
             ]
             env = {name: value for name, value in setup.env.items() if name != read[1]}
             start = replace(setup.start, steps=tuple(steps))

@@ -2,7 +2,7 @@
 
 from ..history.changes import Change, Hunk
 from ..history.search import Boundary, Build, History
-from ..incident.copying import not_held
+from ..incident.copying import beside_git
 from ..incident.model import Incident
 from ..incident.repository import Commit
 from .diff import patch
@@ -67,7 +67,7 @@ def came_and_went(
 def _beside_git(incident: Incident) -> Part:
     """The files that only the work tree has, which may cause the incident."""
     root = incident.resolve(incident.app.root or incident.app.repository)
-    names = sorted(not_held(root) or ())
+    names = beside_git(root)
     if not names:
         return para("The build that was run reproduces it: something beside the commits decides.")
     shown = join(*(code(name) for name in names[:_MOST_BESIDE]), between=", ")
