@@ -36,24 +36,24 @@ def investigate(
     """Verify, diagnose and search in one pool, so that no core waits for the end of one of them; then propose, where no fix cures.
 
     :param executor: where the startups run; by default threads, one a core
-    :raises KitError: as the three do; the others are ended then
+    :raises KitError: what one of the three raises; the others are ended then
     """
-    said: SimpleQueue = SimpleQueue()
+    messages: SimpleQueue = SimpleQueue()
     parts = (verify, diagnose, search_if_any)
     # These threads only wait for the pool. They are left last, when the pool has ended what they wait for.
     with ThreadPoolExecutor(max_workers=len(parts)) as threads, pool_of(executor) as pool:
-        running = [threads.submit(part, incident, executor=pool, progress=said.put) for part in parts]
-        for one in running:
-            one.add_done_callback(said.put)
+        running = [threads.submit(part, incident, executor=pool, progress=messages.put) for part in parts]
+        for future in running:
+            future.add_done_callback(messages.put)
         waiting = len(running)
         while waiting:
-            told = said.get()
-            if isinstance(told, str):
-                progress(told)
+            message = messages.get()
+            if isinstance(message, str):
+                progress(message)
             else:
-                told.result()
+                message.result()
                 waiting -= 1
-        verification, diagnosis, history = (one.result() for one in running)
+        verification, diagnosis, history = (future.result() for future in running)
     proposals = propose_where_none_cures(incident, verification, executor=executor, progress=progress)
     return Investigation(verification, diagnosis, history, proposals)
 
@@ -67,7 +67,7 @@ def propose_where_none_cures(
 ) -> Proposals | None:
     """Propose fixes where no fix of the incident file is verified; None where one is, or where nothing is to be fixed.
 
-    :param verification: of the incident file's fixes; without it, fixes that the file has are to be verified first
+    :param verification: of the incident file's fixes; None if they were not tried: then a file with fixes gets no proposals
     """
     if verification is None:
         wanted = not incident.fixes

@@ -29,5 +29,5 @@ def __getattr__(name: str):
     if name not in _FROM:
         raise AttributeError(f"module 'kit.notebook' has no attribute {name!r}")
     module, colon, other = _FROM[name].partition(":")
-    found = importlib.import_module(module)
-    return found if colon and not other else getattr(found, other or name)
+    found_module = importlib.import_module(module)
+    return found_module if colon and not other else getattr(found_module, other or name)

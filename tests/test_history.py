@@ -451,7 +451,7 @@ def test_an_error_on_the_way_to_the_incident_is_not_its_end():
     """The migrations of one build fail earlier, for another reason, and the startup goes on all the same."""
     way = (("app/main.py", 3), ("alembic/env.py", 12), ("app/models.py", 36))
     reference = Seen(
-        True, "it shows", None, way=way, second="app/models.py", swallowed=(("Error: this", ("app/main.py",)),)
+        True, "it shows", None, path=way, second="app/models.py", swallowed=(("Error: this", ("app/main.py",)),)
     )
     other = Seen(False, None, None, swallowed=(("KeyError: 'x'", ("app/main.py", "alembic/env.py")),))
     assert judge(other, None)[0] == HEALTHY
@@ -548,7 +548,7 @@ def test_both_notebooks_show_what_they_are_for(tmp_path):
 
     def run(build):
         shown = build.app.revision in ids[1:4]
-        return Seen(shown, "it shows", None, way=way if shown else ())
+        return Seen(shown, "it shows", None, path=way if shown else ())
 
     with ThreadPoolExecutor(1) as pool:
         made = history(load(INCIDENT), repository, run=run, executor=pool, seeds=ids[1:4][::-1])

@@ -695,3 +695,124 @@ def test_a_variable_of_the_tests_is_not_the_databases(tmp_path):
     text = "import os\nfrom sqlalchemy import create_engine\nengine = create_engine(os.getenv('TESTING_DATABASE_URL', 'sqlite://'))\n"
     root = written(tmp_path / "app", {"config.py": text})
     assert database_variables(variables_of(Project(root))) == []
+
+
+# ------------------------------------------------------------------------------ of strangers' logs, by reading alone
+
+CLI = """
+    import click
+    from store.db import engine
+
+    @click.group()
+    def main():
+        pass
+
+    @main.group()
+    def stock():
+        pass
+
+    @stock.command()
+    def load_all():
+        with engine.connect() as connection:
+            connection.exec_driver_sql("select * from stock")
+"""
+SHOP = """
+    import os
+    from flask import Flask
+    from flask_sqlalchemy import SQLAlchemy
+
+    app = Flask(__name__)
+    app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
+    db = SQLAlchemy(app)
+
+    class Order(db.Model):
+        id = db.Column(db.Integer, primary_key=True)
+
+    @app.route("/orders")
+    def orders():
+        return str(Order.query.count())
+
+    @app.route("/")
+    def index():
+        return "open"
+"""
+REQUEST = """[2026-02-03 04:05:06,789] ERROR in app: Exception on /orders [GET]
+Traceback (most recent call last):
+  File "/srv/venv/lib/python3.11/site-packages/flask/app.py", line 902, in dispatch_request
+    return self.ensure_sync(self.view_functions[rule.endpoint])(**view_args)
+  File "/srv/shop.py", line 15, in orders
+    return str(Order.query.count())
+sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table: order
+127.0.0.1 - - [03/Feb/2026 04:05:06] "GET /orders HTTP/1.1" 500 -
+"""
+
+
+def read_only(kit, tmp_path, files, log=None):
+    root = written(tmp_path / "app", files)
+    more = ["--log", "-"] if log else []
+    said = kit("new", tmp_path / "x", "--app", root, "--read-only", *more, input=log)
+    assert said.code == 3, said.err
+    return load(tmp_path / "x")
+
+
+def test_the_words_that_chose_what_a_program_did_are_those_of_the_functions_that_the_log_passes(kit, tmp_path):
+    files = {
+        "src/store/__init__.py": "",
+        "src/store/db.py": DB,
+        "src/store/cli.py": CLI,
+        "pyproject.toml": '[project]\nname = "store"\n[project.scripts]\nstore = "store.cli:main"\n',
+    }
+    log = (
+        'Traceback (most recent call last):\n  File "/opt/venv/bin/store", line 8, in <module>\n    sys.exit(main())\n'
+        '  File "/srv/src/store/cli.py", line 15, in load_all\n    connection.exec_driver_sql("select * from stock")\n'
+        "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table: stock\n"
+    )
+    startup = str(read_only(kit, tmp_path, files, log).startup[0])
+    assert startup == "code: import sys; sys.argv[1:] = ['stock', 'load-all']; from store.cli import main; main()"
+
+
+def test_a_server_whose_script_names_its_port_gets_the_free_one_in_the_copy(kit, tmp_path):
+    files = store() | {
+        "run.py": "import uvicorn\nuvicorn.run('store.main:app', port=8000)\n",
+        "Procfile": "web: python run.py\n",
+    }
+    incident = read_only(kit, tmp_path, files)
+    assert str(incident.startup[0]) == "serve: python run.py"
+    assert [step.kind for step in incident.prepare] == ["command"] and "port=int" in incident.prepare[0].text
+
+
+def test_a_settings_file_that_a_variable_names_is_written_with_the_scratch_database_in_it(kit, tmp_path):
+    shop = SHOP.replace('["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]', '.from_envvar("SHOP_SETTINGS")')
+    files = {"shop.py": f"# SQLALCHEMY_DATABASE_URI is in the settings\n{textwrap.dedent(shop)}"}
+    incident = read_only(kit, tmp_path, files)
+    startup = str(incident.startup[0])
+    assert (
+        startup.startswith('serve: SHOP_SETTINGS="$PWD/incident-settings.py" ')
+        and "flask --app shop:app run" in startup
+    )
+    assert "{database_url}" in incident.prepare[0].text
+
+
+def test_an_engine_that_was_given_nothing_is_given_nothing_again(kit, tmp_path):
+    shop = SHOP.replace('os.environ["DATABASE_URL"]', 'os.getenv("SHOP_DB_URL")')
+    log = (
+        'Traceback (most recent call last):\n  File "/srv/shop.py", line 7, in <module>\n    db = SQLAlchemy(app)\n'
+        "sqlalchemy.exc.ArgumentError: Expected string or URL object, got None\n"
+    )
+    incident = read_only(kit, tmp_path, {"shop.py": shop}, log)
+    assert incident.database_env != "SHOP_DB_URL" and "SHOP_DB_URL" not in incident.app.env
+
+
+def test_what_says_most_of_a_server_that_found_no_application_is_its_reason(tmp_path):
+    log = "Failed to find attribute 'app' in 'wsgi'.\n[2026-01-01 00:00:00 +0000] [7] [ERROR] Reason: App failed to load.\n"
+    evidence = evidence_of(read_log(log), log, Project(written(tmp_path / "app", {"wsgi.py": "application = None\n"})))
+    assert evidence.expected == "Failed to find attribute 'app' in 'wsgi'."
+
+
+def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small):
+    root = written(tmp_path / "app", {"shop.py": SHOP})
+    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=REQUEST)
+    assert said.code == 0, said.err
+    assert str(load(tmp_path / "x").expect.check) == "http: GET /orders → 200"
+    report = kit("reproduce", tmp_path / "x", "--json")
+    assert report.code == 0 and "no such table: order" in report.json["checks"][0]["seen"]

@@ -336,7 +336,7 @@ def test_the_page_tells_what_was_caught_on_the_way_and_what_the_fixes_met(kit, w
 
 def test_without_a_fix_the_sentence_on_what_stands_behind_says_what_it_rests_on(write_incident, duplicate):
     found = diagnose(load(write_incident(duplicate, expect=EXPECTED)))
-    assert found.masked == () and "only a mended build reaches" in repr(reasons.behind(found))
+    assert found.masked == () and "only a fixed build reaches" in repr(reasons.behind(found))
 
 
 def test_a_table_that_is_defined_again_after_its_metadata_was_cleared_has_its_mechanism(kit, write_incident):

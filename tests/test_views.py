@@ -207,7 +207,7 @@ def test_columns_that_differ_are_said_to_differ():
     conflict = trace.conflicts[0]
     conflict = replace(conflict, second=replace(conflict.second, new=new, class_=None))
     text = re.sub(r"<[^>]+>", " ", views.collision(trace, conflict).html)
-    assert "3 of 3 columns are not the same" in text
+    assert "3 of 3 columns differ" in text
     assert "differs" in text and "only in the first" in text and "only in the second" in text
 
 

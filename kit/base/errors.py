@@ -1,4 +1,4 @@
-"""What can go wrong that is not a finding.
+"""The errors that the kit raises on purpose; a finding is never one.
 
 ::
 

@@ -26,9 +26,9 @@ _changing = threading.Lock()
 
 
 def under_way(thing: Any, end: Callable[[Any], None]) -> None:
-    """``thing`` has begun, and ``end(thing)`` ends it early.
+    """Note that ``thing`` has begun; ``end(thing)`` ends it early.
 
-    :raises Interrupted: everything is being ended; so is ``thing``
+    :raises Interrupted: everything is being ended, and so is ``thing``
     """
     with _changing:
         _live[thing] = end
@@ -39,9 +39,9 @@ def under_way(thing: Any, end: Callable[[Any], None]) -> None:
 
 
 def check() -> None:
-    """Go no further where everything is being ended.
+    """Stop here if everything is being ended.
 
-    :raises Interrupted: it is
+    :raises Interrupted: everything is being ended
     """
     if _endings:
         raise Interrupted
@@ -49,7 +49,7 @@ def check() -> None:
 
 @contextmanager
 def everything_ends() -> Iterator[None]:
-    """End what is under way; within, nothing new begins."""
+    """End everything that is under way; inside this context nothing new can begin."""
     global _endings
     with _changing:
         _endings += 1
@@ -64,44 +64,44 @@ def everything_ends() -> Iterator[None]:
 
 
 class Pool(Executor):
-    """Somebody's executor, and what was given to it through here."""
+    """An executor with the futures that were submitted through this pool."""
 
     def __init__(self, executor: Executor):
         self.executor = executor
-        self.given: weakref.WeakSet[Future] = weakref.WeakSet()
+        self.submitted: weakref.WeakSet[Future] = weakref.WeakSet()
 
-    def submit(self, function, /, *given, **named) -> Future:
+    def submit(self, function, /, *args, **kwargs) -> Future:
         check()
-        future = self.executor.submit(function, *given, **named)
-        self.given.add(future)
+        future = self.executor.submit(function, *args, **kwargs)
+        self.submitted.add(future)
         return future
 
     def cancel(self) -> None:
-        """Take back what has not begun."""
-        for future in list(self.given):
+        """Cancel every future that has not begun."""
+        for future in list(self.submitted):
             future.cancel()
 
 
 @contextmanager
 def pool_of(executor: Executor | None) -> Iterator[Pool]:
-    """The given executor, or threads of our own, one a core; an error within ends what runs in those at once.
+    """The given executor, or threads of the kit's own, one per core; an error inside ends at once what those threads run.
 
-    What it is given are functions of modules and values that can be pickled: its workers may be processes, and on
-    other machines (:mod:`kit.portable`). Of a given executor, an error takes back what has not begun.
+    The submitted functions belong to modules and their values can be pickled: the workers may be processes, also on
+    other machines (:mod:`kit.startup.portable`). In a given executor, an error cancels what has not begun.
     """
-    own = None if executor is not None else ThreadPoolExecutor(max_workers=cores())
-    pool = Pool(executor or own)
+    threads = None if executor is not None else ThreadPoolExecutor(max_workers=cores())
+    pool = Pool(executor or threads)
     under_way(pool, Pool.cancel)
     try:
         yield pool
     except BaseException:
         pool.cancel()
-        if own is not None:
+        if threads is not None:
             with everything_ends():
-                own.shutdown(wait=True, cancel_futures=True)
+                threads.shutdown(wait=True, cancel_futures=True)
         raise
-    if own is not None:
-        own.shutdown()
+    if threads is not None:
+        threads.shutdown()
 
 
 def cores() -> int:
@@ -110,28 +110,28 @@ def cores() -> int:
 
 
 def interruptible(work: Callable) -> Callable:
-    """A function that takes ``progress`` as one that can be interrupted where it is called in the main thread.
+    """Make a function that takes ``progress`` interruptible where it is called in the main thread.
 
-    There it raises :class:`~kit.errors.Interrupted` when nothing of the run is left; elsewhere it is as it was.
+    There it raises :class:`~kit.base.errors.Interrupted` once nothing of the run is left; in other threads it is unchanged.
     """
 
     @functools.wraps(work)
-    def run(*given, progress: Callable[[str], None] = lambda text: None, **named):
+    def run(*args, progress: Callable[[str], None] = lambda text: None, **kwargs):
         if threading.current_thread() is not threading.main_thread():
-            return work(*given, progress=progress, **named)
-        told: queue.SimpleQueue = queue.SimpleQueue()
+            return work(*args, progress=progress, **kwargs)
+        messages: queue.SimpleQueue = queue.SimpleQueue()
 
         def begin() -> None:
             try:
-                told.put(("done", work(*given, progress=lambda text: told.put(("says", text)), **named)))
+                messages.put(("done", work(*args, progress=lambda text: messages.put(("says", text)), **kwargs)))
             except BaseException as error:
-                told.put(("failed", error))
+                messages.put(("failed", error))
 
         thread = threading.Thread(target=begin, name=work.__name__)
         with once():
             try:
                 thread.start()
-                while (news := _next(told))[0] == "says":
+                while (news := _next(messages))[0] == "says":
                     progress(news[1])
             except BaseException as error:
                 with everything_ends():
@@ -147,17 +147,17 @@ def interruptible(work: Callable) -> Callable:
     return run
 
 
-def _next(told: queue.SimpleQueue) -> tuple[str, Any]:
+def _next(messages: queue.SimpleQueue) -> tuple[str, Any]:
     # Not one wait without end: a signal that comes just before a thread blocks does not wake it, and its handler
     # would run when the next word came.
     while True:
         with suppress(queue.Empty):
-            return told.get(timeout=0.2)
+            return messages.get(timeout=0.2)
 
 
 @contextmanager
 def once() -> Iterator[None]:
-    """Within, the first signal interrupts as it did before, and later ones do not disturb the clean-up."""
+    """Inside this context the first signal interrupts as usual, and later ones do not disturb the clean-up."""
     before: dict[int, Any] = {}
     signalled = False
 

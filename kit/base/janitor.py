@@ -34,7 +34,7 @@ _PATIENCE = 60.0  # seconds in which something that comes back is removed again
 
 
 class _Janitor:
-    """The pipe to this process's janitor; started when it is first needed."""
+    """The pipe to this process's janitor, which is started when it is first needed."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -89,7 +89,7 @@ _ours = _Janitor()
 
 
 def _after_fork() -> None:
-    """A forked child has a janitor of its own: with a copy of the pipe it would keep its parent's waiting."""
+    """Give a forked child a janitor of its own: its copy of the pipe would keep the parent's janitor waiting."""
     global _ours
     if _ours.pipe >= 0:
         os.close(_ours.pipe)
@@ -123,7 +123,7 @@ def folder(base: Path | None = None) -> Iterator[Path]:
 
 
 def _made(path: Path) -> int | None:
-    """Make a folder and hold it, so that nobody takes it for one that was left behind; None if that did not work out."""
+    """Make a folder and lock it, so that no sweep takes it for one that was left behind; None if that fails."""
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
@@ -141,9 +141,9 @@ def _made(path: Path) -> int | None:
 
 @contextmanager
 def at_end(argv: Sequence[str], stdin: str = "") -> Iterator[None]:
-    """Within it: should the kit be killed, ``argv`` is run, with ``stdin`` as its standard input.
+    """If the kit is killed inside this context, ``argv`` is run with ``stdin`` as its standard input.
 
-    Leaving it in order runs nothing: what the command would undo has been undone by then.
+    Leaving the context in order runs nothing: what the command would undo has been undone by then.
     """
     number = _ours.name(do="run", argv=list(argv), stdin=stdin)
     try:
@@ -153,17 +153,17 @@ def at_end(argv: Sequence[str], stdin: str = "") -> Iterator[None]:
 
 
 def wait_for(pid: int) -> int:
-    """A process that ends by itself when the kit does; nothing is removed before that. To be given to :func:`forget`."""
+    """Wait for a process that ends by itself after the kit, before anything is removed; the number is for :func:`forget`."""
     return _ours.name(do="wait", pid=pid)
 
 
 def forget(number: int) -> None:
-    """What was named by this number has ended."""
+    """Drop the entry with this number: what it names has ended."""
     _ours.forget(number)
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file that is there whole or not at all, whatever happens meanwhile.
+    """Write a file whole or not at all, whatever happens meanwhile.
 
     :raises OSError: it cannot be written
     """
@@ -183,7 +183,7 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def remove(path: str | Path) -> None:
-    """Remove a file or a folder with all that is in it, also what was made read-only. What is not there is no error."""
+    """Remove a file, or a folder with everything in it, read-only files too. A path that does not exist is no error."""
 
     def again(function, failed, _):
         try:
@@ -202,20 +202,20 @@ def remove(path: str | Path) -> None:
 
 
 def mark(path: str | Path) -> dict[str, str]:
-    """For the environment of a process that writes into a folder of ours and does not work in it: it is ended first."""
+    """The variable that marks a process which writes into a folder of ours without working in it: it is ended first."""
     return {"INCIDENT_INSIDE": str(path)}
 
 
 def end_processes_inside(path: str | Path) -> int:
-    """Kill every process that works in this folder or bears its mark; how many there were. Needs ``/proc``."""
+    """Kill every process that works in this folder or has its mark; the number of them. Needs ``/proc``."""
     path, killed = str(path), 0
     (variable,) = mark(path)
     marked = variable.encode() + b"=" + os.fsencode(path) + b"\0"
     for _ in range(1000):  # what forks away meanwhile is found the next time
-        found = [pid for pid in _processes() if _is_of(pid, path, marked)]
-        if not found:
+        pids = [pid for pid in _processes() if _is_of(pid, path, marked)]
+        if not pids:
             break
-        for pid in found:
+        for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
                 killed += 1
@@ -226,17 +226,17 @@ def end_processes_inside(path: str | Path) -> int:
 
 
 def _processes() -> list[int]:
-    """Living processes of this user; root's are all."""
-    found = []
+    """The living processes of this user; for root, all of them."""
+    pids = []
     for entry in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
         try:
             if entry.isdigit() and os.getuid() in (0, os.stat(f"/proc/{entry}").st_uid):
                 with open(f"/proc/{entry}/stat", "rb") as stat:
                     if stat.read().rsplit(b")", 1)[1].split()[0] not in (b"Z", b"X"):
-                        found.append(int(entry))
+                        pids.append(int(entry))
         except (OSError, IndexError):
             continue
-    return [pid for pid in found if pid != os.getpid()]
+    return [pid for pid in pids if pid != os.getpid()]
 
 
 def _is_of(pid: int, path: str, marked: bytes) -> bool:
@@ -252,7 +252,7 @@ def _is_of(pid: int, path: str, marked: bytes) -> bool:
 
 
 def _sweep(base: str) -> None:
-    """Remove the folders that a killed kit and its killed janitor left: ours by mark, and held by nobody."""
+    """Remove the folders that a killed kit and its killed janitor left: marked as ours, and locked by nobody."""
     for name in os.listdir(base):
         path = os.path.join(base, name)
         if not _NAME.fullmatch(name):
@@ -295,7 +295,7 @@ def _undo(entry: dict) -> None:
 
 
 def _wait(pid: int) -> None:
-    """A supervisor sees the kit's end by itself, and ends what runs below it."""
+    """Wait for a supervisor: it sees the kit's end by itself, and ends what runs below it."""
     until = time.monotonic() + _PATIENCE
     while pid in _processes() and time.monotonic() < until:
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Secrets that are known exactly: values of the incident file and of the environment under names that say so.
+"""Secrets that are known exactly: values of the incident file and the environment whose names say that they are secret.
 
 What is known is masked wherever it shows and however it is written: escaped, quoted for a URL, as base64
 or hexadecimal digits. A process learns them once (:func:`remember`), so that every door of it can ask.
@@ -70,40 +70,46 @@ def says_secret(name: str) -> bool:
 
 
 def secrets_in(name: str, value: str) -> Iterator[str]:
-    """What of a named value is secret: all of it where the name says so, and passwords of URLs and pairs in it."""
-    for found in [*_IN_URL.finditer(value), *_IN_PAIR.finditer(value)]:
-        yield found[1]
-        yield unquote(found[1])
+    """The secret parts of a named value: all of it if the name says so, and the passwords of URLs and pairs in it."""
+    for match in [*_IN_URL.finditer(value), *_IN_PAIR.finditer(value)]:
+        yield match[1]
+        yield unquote(match[1])
     if says_secret(name) and not (value.startswith(("/", "~/", "./")) or "://" in value):
         yield re.sub(r"^(Bearer|Basic|Token|Digest) +", "", value)
         yield from (line for line in value.splitlines() if len(line) >= _LONG)
 
 
 def remember(name: str, value: str) -> None:
-    """Mask what is secret of ``value`` from now on; ``name`` is what a finding calls it, never the value."""
-    own = name.rpartition(".")[2]
-    new = {one.strip(): name for one in secrets_in(own, value) if _tells(one.strip()) and one.strip() not in _known}
+    """Mask the secret parts of ``value`` from now on; a finding names ``name``, never the value."""
+    key = name.rpartition(".")[2]
+    new = {
+        secret.strip(): name
+        for secret in secrets_in(key, value)
+        if _tells(secret.strip()) and secret.strip() not in _known
+    }
     with _learning:
-        for one in new:
-            _written.update((form.lower(), len(one) >= _LONG) for form in _forms(one) if len(form) >= _SHORTEST)
+        for secret in new:
+            _written.update((form.lower(), len(secret) >= _LONG) for form in _forms(secret) if len(form) >= _SHORTEST)
         _known.update(new)
 
 
 def remember_all(content: Any, name: str) -> None:
-    """As :func:`remember`, of every text in a value of YAML or JSON."""
+    """Do what :func:`remember` does with every text in a value of YAML or JSON."""
     todo = [(name, content)]
     while todo:
-        called, one = todo.pop()
-        if isinstance(one, Mapping):
-            todo += [(f"{called}.{key}", value) for key, value in one.items()]
-        elif isinstance(one, (list, tuple)):
-            todo += [(called, value) for value in one]
-        elif isinstance(one, str) or (isinstance(one, int) and not isinstance(one, bool) and one.bit_length() < 200):
-            remember(called, str(one))
+        called, item = todo.pop()
+        if isinstance(item, Mapping):
+            todo += [(f"{called}.{key}", value) for key, value in item.items()]
+        elif isinstance(item, (list, tuple)):
+            todo += [(called, value) for value in item]
+        elif isinstance(item, str) or (
+            isinstance(item, int) and not isinstance(item, bool) and item.bit_length() < 200
+        ):
+            remember(called, str(item))
 
 
 def known() -> Mapping[str, str]:
-    """Value to the name of where it comes from."""
+    """Each known secret, with the name of where it comes from."""
     return dict(_known)
 
 
@@ -112,23 +118,25 @@ def mask(text: str, instead: str) -> str:
     if not _written:
         return text
     lowered = text.lower()  # one look for each is many times faster than one pattern of all
-    there = tuple(sorted((one for one in list(_written) if one in lowered), key=lambda one: (-len(one), one)))
+    there = tuple(
+        sorted((written for written in list(_written) if written in lowered), key=lambda form: (-len(form), form))
+    )
     return _mask_broken(_pattern(there).sub(instead, text) if there else text, instead)
 
 
 def dense(text: str) -> str:
-    """Only letters and digits: a value that a frame, a line end or a colour cuts in two is whole again."""
+    """The text's letters and digits only: a value that a frame, a line end or a colour cuts in two is whole again."""
     return _BETWEEN.sub("", text).lower()
 
 
 def _mask_broken(text: str, instead: str) -> str:
-    """What stands in a box, say of a traceback with its variables, is broken over lines with a border between."""
+    """Mask secrets that are broken over lines with a border between, as in a traceback drawn in a box."""
     joined = dense(text)
     for value in list(_known):
         wanted = dense(value)
         # Plain words may follow each other by chance.
         if len(wanted) >= _LONG and not wanted.isalpha() and wanted in joined:
-            text = _broken(wanted).sub(lambda found: _letters_masked(found[0], instead), text)
+            text = _broken(wanted).sub(lambda match: _letters_masked(match[0], instead), text)
     return text
 
 
@@ -138,8 +146,8 @@ def _broken(letters: str) -> re.Pattern:
 
 
 def _letters_masked(text: str, instead: str) -> str:
-    """Lines, borders and colours stay."""
-    ends = [(0, 0), *(found.span() for found in _BETWEEN.finditer(text)), (len(text), len(text))]
+    """The text with its letters and digits masked; lines, borders and colours stay."""
+    ends = [(0, 0), *(match.span() for match in _BETWEEN.finditer(text)), (len(text), len(text))]
     return "".join(
         text[start:end] + (instead if following[0] > end else "")
         for (start, end), following in zip(ends, ends[1:], strict=False)
@@ -161,14 +169,14 @@ def _tells(value: str) -> bool:
 
 
 def _forms(value: str) -> Iterator[str]:
-    """A value as it may be written."""
+    """Every form in which a value may be written."""
     raw = value.encode("utf-8", "surrogatepass")
     written = {value, unquote(value), quote(raw, safe=""), quote(raw), quote_plus(raw)}
     written |= {html.escape(value), html.escape(value, quote=False)}
     for _ in range(2):  # escaped, and escaped once more, as a log's JSON line in JSON
-        for one in list(written):
-            written |= {repr(one)[1:-1], json.dumps(one)[1:-1], json.dumps(one, ensure_ascii=False)[1:-1]}
-            written.add(repr(one.encode("utf-8", "surrogatepass"))[2:-1])
+        for form in list(written):
+            written |= {repr(form)[1:-1], json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1]}
+            written.add(repr(form.encode("utf-8", "surrogatepass"))[2:-1])
     yield from written
     if len(raw) >= 8:
         yield raw.hex()

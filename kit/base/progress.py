@@ -1,4 +1,4 @@
-"""How far a run is: what it says on its way, with what is done of how much where that is known; and a bar of tqdm."""
+"""The progress of a run: its messages, with how much is done of how much where that is known; and a tqdm bar."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Step(str):
-    """A word of progress that also says how far its part of the run is.
+    """A progress message that also says how far its part of the run is.
 
     :ivar part: what is counted, as ``fixes``
     :ivar done, of: how many of them are done, and how many there are
@@ -28,15 +28,15 @@ class Step(str):
 
 
 class Bar:
-    """All parts of a run in one bar: ``str(bar)`` is it, as tqdm draws it, with the time left."""
+    """All parts of a run in one bar; ``str(bar)`` is the bar as tqdm draws it, with the time left."""
 
     def __init__(self):
         self.done = self.of = 0
         self._parts: dict[str, tuple[int, int]] = {}
         self._began = time.monotonic()
 
-    def told(self, text: str) -> None:
-        """Take a word of progress; one that is no :class:`Step` moves nothing."""
+    def take(self, text: str) -> None:
+        """Take a progress message; only a :class:`Step` moves the bar."""
         if isinstance(text, Step):
             self._parts[text.part] = (text.done, max(text.of, text.done))
             self.done = sum(done for done, _ in self._parts.values())
@@ -50,7 +50,7 @@ class Bar:
 
 @contextmanager
 def on_terminal(say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
-    """Tells a terminal of progress by a bar below what is said; where standard error is none, each word by a line alone.
+    """Show progress: on a terminal by a bar below the messages, elsewhere by one line per message.
 
     :param say: prints one line to standard error
     """
@@ -63,7 +63,7 @@ def on_terminal(say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
 
     def tell(text: str) -> None:
         nonlocal shown
-        state.told(text)
+        state.take(text)
         if shown is None and state.of:
             shown = tqdm(total=state.of, unit="run", file=sys.stderr, leave=False, dynamic_ncols=True)
         _move(shown, state)

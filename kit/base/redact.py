@@ -96,7 +96,7 @@ _MOST = 20_000  # characters of one text
 
 
 def redact(text: str) -> str:
-    """``text`` with secrets masked and home folders as ``~``; it keeps its lines, and what was masked once stays as it is."""
+    """``text`` with secrets masked and home folders as ``~``; lines stay, and redacting twice changes nothing more."""
     text = mask(text, _MASK)
     text = _KEY_CUT.sub(_without_key, _PRIVATE_KEY.sub(_without_key, text))
     text = _URL.sub(rf"\g<head>:{_MASK}", text)
@@ -110,52 +110,52 @@ def redact(text: str) -> str:
 
 
 def safe(text: object) -> str:
-    """Text of the application without secrets, terminal codes, control and direction characters, heaped marks; not endless."""
+    """The application's text without secrets, terminal codes, control and direction characters and stacked accents; bounded."""
     line = redact(_ODD.sub("�", _ANSI.sub("", str(text)).replace("\r\n", "\n")))
     line = _HEAPED.sub(r"\1�", line)
     return line if len(line) <= _MOST else f"{line[:_MOST]}\n… {len(line) - _MOST} more characters"
 
 
 def shows_secret(text: str) -> bool:
-    """Would something of ``text`` be masked? A home folder is private, and no secret."""
+    """Would a part of ``text`` be masked? A home folder is private, but not secret."""
     return redact(text).count(_MASK) > text.count(_MASK) or _PRIVATE_KEY.search(text) is not None
 
 
 def public_part(text: str) -> str:
-    """The longest stretch of ``text``, masked already or not, that is as the application has it: by it a message is known again."""
+    """The longest part of ``text`` that is not masked: a message can be recognised by it."""
     alike = SequenceMatcher(None, text, redact(text), autojunk=False).get_matching_blocks()
     parts = [part.strip() for at, _, size in alike for part in text[at : at + size].split(_MASK)]
     return max(parts, key=len)
 
 
 def redacted(value: Any) -> Any:
-    """A value of JSON with every text in it, names of keys too, redacted."""
+    """A JSON value in which every text is redacted, keys included."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {redact(key) if isinstance(key, str) else key: redacted(one) for key, one in value.items()}
+        return {redact(key) if isinstance(key, str) else key: redacted(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [redacted(one) for one in value]
+        return [redacted(item) for item in value]
     return value
 
 
-def _without_key(found: re.Match) -> str:
-    """Of a key that is written over several lines every line goes, and the numbers of those below it stay."""
-    return "(a private key)" + "\n" * found[0].count("\n")
+def _without_key(key: re.Match) -> str:
+    """A mask for a private key over several lines; its line ends stay, so that line numbers below it do not change."""
+    return "(a private key)" + "\n" * key[0].count("\n")
 
 
-def _masked(found: re.Match) -> str:
-    value, quote = found["value"], found["quote"]
-    before = found["name"] + found["between"]
+def _masked(match: re.Match) -> str:
+    value, quote = match["value"], match["quote"]
+    before = match["name"] + match["between"]
     if quote:
         opening, rest = value.split(quote, 1)
         inside = rest.removesuffix(quote)
         if not inside or inside == _MASK or inside[0] in "{$%<" or _BEARER_MASKED(inside):
-            return found[0]
+            return match[0]
         return f"{before}{opening}{quote}{_MASK}{quote if rest.endswith(quote) else ''}"
-    spaced = found["between"] != found["between"].strip(" \t")
-    if _NO_VALUE.match(value) or (spaced and value.lower() in found["name"].lower()):
-        return found[0]
+    spaced = match["between"] != match["between"].strip(" \t")
+    if _NO_VALUE.match(value) or (spaced and value.lower() in match["name"].lower()):
+        return match[0]
     return before + _MASK
 
 

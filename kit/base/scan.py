@@ -1,6 +1,6 @@
 """The last look at what is about to be published: is anything in it still a secret?
 
-Every door masks what it shows (:mod:`kit.redact`); this asks again, with other means: the rules of
+Every door masks what it shows (:mod:`kit.base.redact`); this asks again, with other means: the rules of
 detect-secrets 1.5.0, the secrets that are known exactly also where they are broken over lines or hidden in
 a picture, and the folders of whoever runs it. A finding names the place and the kind, never the secret.
 """
@@ -55,18 +55,20 @@ REMEDY = (
 def refuse_secrets(
     texts: dict[str, str], *, also: Iterable[str] = (), done: str = "published", remedy: str = REMEDY
 ) -> None:
-    """Nothing where all is well.
+    """Raise if a text would show a secret.
 
     :param texts: file name to what is about to be written under it: ``.ipynb``, ``.json``, ``.html`` or plain text
-    :param also: findings of the caller's own, as ``file, place: kind``
-    :param done: what is not done with a secret in it
+    :param also: further findings of the caller, as ``file, place: kind``
+    :param done: what is not done because of the secret, for the message
     :raises SecretFound: with the places and kinds
     """
-    found = list(dict.fromkeys([*also, *(one for name, text in texts.items() for one in secrets_of(name, text))]))
-    if found:
-        more = f"; and {len(found) - _SHOWN} more places" if len(found) > _SHOWN else ""
+    findings = list(
+        dict.fromkeys([*also, *(finding for name, text in texts.items() for finding in secrets_of(name, text))])
+    )
+    if findings:
+        more = f"; and {len(findings) - _SHOWN} more places" if len(findings) > _SHOWN else ""
         raise SecretFound(
-            f"nothing is {done}, since a secret would show in {'; '.join(found[:_SHOWN])}{more}. {remedy}"
+            f"nothing is {done}, since a secret would show in {'; '.join(findings[:_SHOWN])}{more}. {remedy}"
         )
 
 
@@ -78,14 +80,14 @@ def secrets_of(name: str, text: str) -> Iterator[str]:
 
 
 def kinds_in(text: str) -> list[str]:
-    """The kinds of secrets in a piece of text, pictures in it decoded."""
+    """The kinds of secrets in a text; pictures in it are decoded first."""
     todo = list(_DATA.finditer(text))
     plain = _DATA.sub(" ", text) if todo else text
     kinds = [*_known_in(plain), *_forms_in(plain), *_folders_in(plain)]
-    for found in todo:
-        content = _decoded(found[2])
+    for picture in todo:
+        content = _decoded(picture[2])
         kinds += [f"{kind}, in a picture" for kind in _known_in(content)]
-        if "svg" in found[1] or found[1].startswith("text/"):
+        if "svg" in picture[1] or picture[1].startswith("text/"):
             kinds += [f"{kind}, in a picture" for kind in [*_forms_in(content), *_folders_in(content)]]
     return list(dict.fromkeys(kinds))
 
@@ -184,31 +186,31 @@ def _notebook(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _values(value: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Every text of a JSON value with its key; texts of one list are looked at together."""
+    """Every text of a JSON value with its key; the texts of a list are one text."""
     if isinstance(value, str):
         yield place, value
     elif isinstance(value, dict):
         yield place, "\n".join(map(str, value))
-        for key, one in value.items():
+        for key, item in value.items():
             short = re.sub(r"[^\w.<>/ -]", "", str(key))[:40]
-            yield from _values(one, f"{place}.{short}".lstrip(".") if not kinds_in(str(key)) else place)
+            yield from _values(item, f"{place}.{short}".lstrip(".") if not kinds_in(str(key)) else place)
     elif isinstance(value, list):
-        if value and all(isinstance(one, str) for one in value):
+        if value and all(isinstance(item, str) for item in value):
             yield place, "\n".join(value)
         else:
-            for one in value:
-                yield from _values(one, place)
+            for item in value:
+                yield from _values(item, place)
 
 
 _HEADING = re.compile(r"<h[12][^>]*>(.*?)</h[12]>", re.DOTALL)
 
 
 def _sections(text: str) -> Iterator[tuple[str, str]]:
-    """The page, a heading at a time: as its readers see it, and as it stands in the file."""
+    """The page section by section: as its readers see it, and as the file has it."""
     head, *rest = _HEADING.split(text)
     sections = [("head", head), *zip(rest[::2], rest[1::2], strict=True)]
     for heading, body in sections:
-        said = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", heading))).removesuffix(" #").strip()
-        place = f'under "{said[:60]}"' if heading is not head and said != "head" else "head"
+        title = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", heading))).removesuffix(" #").strip()
+        place = f'under "{title[:60]}"' if heading is not head and title != "head" else "head"
         yield place, html.unescape(f"{heading}\n{body}")
         yield place, html.unescape(re.sub(r"<[^>]*>", "", f"{heading}\n{body}"))

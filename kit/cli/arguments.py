@@ -16,8 +16,8 @@ def _called() -> str:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_called(),
-        description="Runs the startup of a Python service that fails, says why, and which fix cures it.",
-        epilog="A command with --help says what it takes.",
+        description="Runs the startup of a Python service that fails, and says why it fails and which fix cures it.",
+        epilog="COMMAND --help lists the arguments of a command.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=16),
     )
     parser.add_argument("--version", action="version", version=f"incident-kit {__version__}")
@@ -32,7 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _command(subparsers, name: str, run, help: str) -> argparse.ArgumentParser:
-    """A command that takes an incident, and gives its result in words or as JSON."""
+    """A command that takes an incident and gives its result as text or as JSON."""
     parser = subparsers.add_parser(name, help=help, description=help)
     if name == "check":
         parser.add_argument(
@@ -47,21 +47,26 @@ def _command(subparsers, name: str, run, help: str) -> argparse.ArgumentParser:
 
 
 def _questions(subparsers) -> None:
-    """The commands that ask parser question of an incident."""
+    """The commands that run an incident's startup."""
     parser = _command(
-        subparsers, "reproduce", commands.reproduce, "run the startup once, traced, and say what it registers where"
+        subparsers,
+        "reproduce",
+        commands.reproduce,
+        "run the startup once under the tracer, and say which line registers each table",
     )
     _takes_traces(parser)
     parser = _command(
-        subparsers, "why", commands.why, "say who imported, registered or rebound a module, a table or a name, in order"
+        subparsers, "why", commands.why, "list in order who imported, registered or rebound a module, a table or a name"
     )
-    parser.add_argument("name", metavar="NAME", help="a module, a table, or a class")
+    parser.add_argument(
+        "name", metavar="NAME", help="a module, a table, a class, or the name of an entry in a registry"
+    )
     _takes_traces(parser)
     parser = _command(
         subparsers,
         "diagnose",
         commands.diagnose,
-        "say why it fails, with the evidence, and what is hidden behind the first error",
+        "say why the startup fails, with the evidence, and which errors are hidden behind the first one",
     )
     _takes_traces(parser)
     _keeps_runs(parser)
@@ -69,19 +74,22 @@ def _questions(subparsers) -> None:
         "-v",
         "--verbose",
         action="store_true",
-        help="every table that was not seen, and what rules out each other mechanism",
+        help="also list every table that was not seen, and what rules out each other mechanism",
     )
     parser.add_argument(
         "--smallest",
         choices=("quick", "full"),
         default="quick",
-        help="how far to search for the smallest reproduction: at most about two startups' time, or to its end",
+        help="how long to search for the smallest reproduction: quick stops after about the time of two startups, full searches to the end",
     )
     parser.add_argument(
-        "--format", choices=("github", "sarif", "gitlab"), help="print the lines at fault as CI reads them"
+        "--format", choices=("github", "sarif", "gitlab"), help="print the lines at fault in the format of a CI system"
     )
     parser = _command(
-        subparsers, "verify", commands.verify, "try each fix against each check, and the build without a fix"
+        subparsers,
+        "verify",
+        commands.verify,
+        "run the build without a fix and with each fix, and try every check on each",
     )
     _takes_traces(parser, judge_saved=False)
     _keeps_runs(parser)
@@ -90,23 +98,27 @@ def _questions(subparsers) -> None:
         subparsers,
         "propose",
         commands.propose,
-        "write fixes, try each, and show the ones that hold; -o names a folder for the patches",
+        "write fixes, try each one, and show those that cure; -o names a folder for the patches",
     )
     _keeps_runs(parser)
     parser.add_argument(
-        "--show-maskers", action="store_true", help="also run what only hides the error, to show what it hides"
+        "--show-maskers",
+        action="store_true",
+        help="also run changes that only hide the error, and show what each one hides",
     )
 
 
 def _questions_of_the_past(subparsers) -> None:
-    """The commands that ask which build it was."""
+    """The commands that ask which build had the incident."""
     parser = _command(
         subparsers,
         "triage",
         commands.triage,
-        "say from a log alone which builds can have made it, without running anything",
+        "say which builds can have written a log; nothing is run",
     )
-    parser.add_argument("--log", metavar="FILE", help="this log, '-' for standard input (default: the incident's own)")
+    parser.add_argument(
+        "--log", metavar="FILE", help="the log, '-' for standard input (default: the log that the incident file names)"
+    )
     parser.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
     parser = _command(
         subparsers,
@@ -114,9 +126,9 @@ def _questions_of_the_past(subparsers) -> None:
         commands.history,
         "find the commit that introduced the incident, and the commit that fixed it",
     )
-    parser.add_argument("--from", dest="first", metavar="REVISION", help="begin after this commit")
-    parser.add_argument("--to", dest="last", metavar="REVISION", help="the newest commit that is searched")
-    parser.add_argument("--cache", metavar="FOLDER", help="where results of builds are kept")
+    parser.add_argument("--from", dest="first", metavar="REVISION", help="search the commits after this one")
+    parser.add_argument("--to", dest="last", metavar="REVISION", help="search up to this commit")
+    parser.add_argument("--cache", metavar="FOLDER", help="where the results of builds are kept")
 
 
 def _postmortems(subparsers) -> None:
@@ -125,17 +137,17 @@ def _postmortems(subparsers) -> None:
         subparsers,
         "postmortem",
         commands.postmortem,
-        "run the postmortem notebook; write .ipynb, .html and .json side by side",
+        "run the postmortem notebook, and write the .ipynb, .html and .json files side by side",
     )
     _keeps_runs(parser)
     _takes_traces(parser, judge_saved=False)
     parser = _command(
-        subparsers, "check", commands.check, "say whether postmortems, or all in a folder, are still true"
+        subparsers, "check", commands.check, "run recorded postmortems again, and say whether each is still true"
     )
     parser.add_argument(
         "--record",
         action="store_true",
-        help="write what is proved now beside each incident, to compare later runs with",
+        help="save this run's result beside each incident file; later checks are compared with it",
     )
     parser = _command(
         subparsers,
@@ -148,7 +160,7 @@ def _postmortems(subparsers) -> None:
         "--fix",
         action="append",
         metavar="NAME",
-        help="the guard has to pass with this fix (may be given several times; default: each verified fix)",
+        help="the test has to pass with this fix (may be given several times; default: each verified fix)",
     )
 
 
@@ -156,28 +168,28 @@ def _beginnings(subparsers) -> None:
     """The commands that come first: an incident file, the notebooks."""
     help = "write an incident file from an application's sources and a log"
     parser = subparsers.add_parser("new", help=help, description=help)
-    parser.add_argument("folder", help="where to, beside the application: a new folder")
-    parser.add_argument(
-        "--app", metavar="PATH", help="the application's folder (default: where the log's files are, or here)"
-    )
+    parser.add_argument("folder", help="a new folder for the incident file, outside the application's folder")
+    parser.add_argument("--app", metavar="PATH", help="the application's folder (default: the current folder)")
     parser.add_argument(
         "--startup",
         action="append",
         default=[],
         metavar="STEP",
-        help="a step, as 'import app.main'; may be given several times",
+        help="a step of the startup, as in 'import app.main' (may be given several times)",
     )
-    parser.add_argument("--log", metavar="FILE", help="the log as it was reported, '-' for standard input")
-    parser.add_argument("--python", metavar="PATH", help="the interpreter that has the application's packages")
+    parser.add_argument("--log", metavar="FILE", help="the incident's log, '-' for standard input")
+    parser.add_argument("--python", metavar="PATH", help="the Python interpreter that has the application's packages")
     how = parser.add_mutually_exclusive_group()
-    help = "try startups, also where the kernel's guards are not in force"
+    help = "try startups even if the kernel's guards are not in force"
     how.add_argument("--run", dest="tried", action="store_true", default=None, help=help)
-    how.add_argument("--read-only", dest="tried", action="store_false", help="read, and run nothing")
+    how.add_argument(
+        "--read-only", dest="tried", action="store_false", help="only read the sources and the log; run nothing"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=commands.new)
-    help = "put the notebooks and the bundled incident into a folder; what is there already is kept"
+    help = "copy the notebooks and the bundled incident into a folder; files that exist are kept"
     parser = subparsers.add_parser("notebooks", help=help, description=help)
-    parser.add_argument("folder", help="where to: a new folder, or a folder that has them")
+    parser.add_argument("folder", help="a new folder, or a folder that has the notebooks already")
     parser.set_defaults(run=commands.notebooks)
 
 
@@ -189,4 +201,4 @@ def _keeps_runs(parser: argparse.ArgumentParser) -> None:
 def _takes_traces(parser: argparse.ArgumentParser, *, judge_saved: bool = True) -> None:
     parser.add_argument("--trace", metavar="FILE", help="write the startup's trace to FILE (gzipped if it ends in .gz)")
     if judge_saved:
-        parser.add_argument("--from-trace", metavar="FILE", help="judge a trace that was written, and run nothing")
+        parser.add_argument("--from-trace", metavar="FILE", help="judge a saved trace; run nothing")

@@ -26,9 +26,9 @@ def new(options) -> int:
     from ..new import new
     from ..views.written import new_lines, new_report
 
-    given = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
+    parameters = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
     with progress() as say:
-        written = new(Path(options.folder), **given, run=options.tried, progress=say)
+        written = new(Path(options.folder), **parameters, run=options.tried, progress=say)
     options.output = None
     give(options, new_report(written), new_lines(written))
     return written.code
@@ -158,12 +158,12 @@ def history(options) -> int:
 
     incident = load(options.incident)
     with progress() as say:
-        found = history_of(incident, first=options.first, last=options.last, cache=options.cache, progress=say)
-    report = history_report(incident, found)
+        searched = history_of(incident, first=options.first, last=options.last, cache=options.cache, progress=say)
+    report = history_report(incident, searched)
     give(options, report, history_lines(report))
-    if found.introduced or found.fixed:
+    if searched.introduced or searched.fixed:
         return 0
-    return 4 if found.reproduced or found.untestable_only else 3
+    return 4 if searched.reproduced or searched.untestable_only else 3
 
 
 def postmortem(options) -> int:
@@ -196,8 +196,11 @@ def check(options) -> int:
         checked = check_all(find_incidents(options.incidents), folder, record=options.record, progress=say)
     write_files(checked, folder)
     lines = []
-    for one in checked:
-        lines += [f"{one.name}: {VERDICTS[one.code]}: {one.says}", *(f"    {said}" for said in one.drift)]
+    for result in checked:
+        lines += [
+            f"{result.name}: {VERDICTS[result.code]}: {result.says}",
+            *(f"    {difference}" for difference in result.drift),
+        ]
     lines += [f"index: {folder / 'index.html'}", f"{headline(checked)}"]
     options.output = options.output if as_file else None
     give(options, check_report(checked, folder), lines)

@@ -1,4 +1,4 @@
-"""Where a command's result goes: the terminal, JSON, a file, a CI system; each is checked for secrets here."""
+"""Writes a command's result to the terminal, as JSON, to a file or for a CI system; each is checked for secrets here."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def plain(text: str) -> str:
-    """Text as a terminal may show it: without secrets, and without codes that a terminal obeys."""
+    """Text that is safe on a terminal: without secrets and without terminal codes."""
     from ..base.redact import redact, safe
 
     return "\n".join(map(safe, redact(text).split("\n")))
@@ -23,7 +23,7 @@ def _say(text: str) -> None:
 
 
 def progress():
-    """What tells of progress: a bar on a terminal, else a line each."""
+    """Shows progress: a bar on a terminal, elsewhere one line per message."""
     from ..base.progress import on_terminal
 
     return on_terminal(_say)
@@ -41,21 +41,21 @@ def give(options, report: dict, lines: list[str]) -> None:
 
 
 def give_to_ci(options, incident: "Incident", report: dict) -> None:
-    """A diagnosis as a CI system reads it; on GitHub also into the job's summary."""
+    """Write a diagnosis in a CI system's format; on GitHub also into the job's summary."""
     from ..base.redact import redacted
     from ..base.scan import refuse_secrets
     from ..views.ci import ci_text, summary
 
     report = redacted(report)
-    text, said = ci_text(options.format, incident, report), summary(incident, report)
-    refuse_secrets({f"result.{options.format}": text, "summary.md": said})
+    text, job_summary = ci_text(options.format, incident, report), summary(incident, report)
+    refuse_secrets({f"result.{options.format}": text, "summary.md": job_summary})
     if options.output:
         write(options.output, text + "\n")
     elif text:
         print(text)
     if options.format == "github" and (file := os.environ.get("GITHUB_STEP_SUMMARY")):
         with open(file, "a", encoding="utf-8") as job:
-            job.write(said)
+            job.write(job_summary)
 
 
 def as_json(report: dict) -> str:
@@ -74,7 +74,7 @@ def as_json(report: dict) -> str:
 
 
 def can_write(target: str) -> None:
-    """Say before the work is done that its result could not be written; a missing folder is made when it is.
+    """Raise before the work begins if its result could not be written; a missing folder is made when the result is written.
 
     :raises IncidentError: there is a folder of that name, or none can be made or written to
     """

@@ -156,7 +156,7 @@ class Case(Looked):
         def matters(error: Error) -> bool:
             texts = (str(error), *(text for _, _, text in error.links))
             named = expected is not None and any(expected in text for text in texts)
-            return named or error not in swallowed or any(one.comes_from(error) for one in final)
+            return named or error not in swallowed or any(failure.comes_from(error) for failure in final)
 
         printed = (s.error for s in self.trace.steps if s.ok is False and s.exception is None and s.error)
         return (*filter(matters, self.errors), *(Error("", text) for text in printed))

@@ -123,9 +123,9 @@ def quiet_mechanisms(incident: Incident, looked: Looked) -> tuple[Sign, ...]:
 def is_race(incident: Incident, looked: Looked) -> bool:
     """Is a race among the mechanisms that the startup may show? What one start shows, the next may not."""
     conflicts = [conflict for conflict in looked.trace.conflicts if conflict.first is not None]
-    found = {judge(Pair(looked.trace, conflict.first, conflict.second)).mechanism for conflict in conflicts}
-    found |= {fault.mechanism for fault in faults_of(Case.of(incident, looked))}
-    return bool(found & RACES)
+    mechanisms = {judge(Pair(looked.trace, conflict.first, conflict.second)).mechanism for conflict in conflicts}
+    mechanisms |= {fault.mechanism for fault in faults_of(Case.of(incident, looked))}
+    return bool(mechanisms & RACES)
 
 
 def _is_about_another_error(incident: Incident) -> bool:
@@ -135,7 +135,7 @@ def _is_about_another_error(incident: Incident) -> bool:
 
 def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
     failed = [step for step in trace.steps if step.ok is False]
-    wrong = [f"step {one.number} ({one}): {one.error}" for one in failed if not one.broke]
+    wrong = [f"step {step.number} ({step}): {step.error}" for step in failed if not step.broke]
     mappers = judge_mappers(trace, [incident.expect.table] if incident.expect.table else [])
     if mappers.ok is False:
         wrong.append(mappers.seen)
@@ -148,12 +148,12 @@ def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
 
 
 def _count(trace: Trace) -> str:
-    own = [
+    registrations = [
         registration
         for registration in trace.registrations
         if registration.application and registration.outcome != "rejected"
     ]
-    labels = sorted({one.metadata.label for one in own})
-    if not own:
+    labels = sorted({r.metadata.label for r in registrations})
+    if not registrations:
         return "no table was registered"
-    return f"{len({(r.metadata.label, r.table) for r in own})} tables on the metadata made at {', '.join(labels)}"
+    return f"{len({(r.metadata.label, r.table) for r in registrations})} tables on the metadata made at {', '.join(labels)}"

@@ -98,8 +98,8 @@ def differs(first: dict[str, Any] | None, second: dict[str, Any] | None, again: 
 
 def type_of(side: dict[str, Any]) -> str:
     """A column's type in words: one that has none of its own takes its foreign key's, once the target is known."""
-    said = str(side.get("type", "?"))
-    return _AS_TARGET if said == "NullType()" and side.get("foreign_keys") else said
+    type_name = str(side.get("type", "?"))
+    return _AS_TARGET if type_name == "NullType()" and side.get("foreign_keys") else type_name
 
 
 def _agrees(second: Registration, first_names, second_names, made_by, created, stopped) -> str:

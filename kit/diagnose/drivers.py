@@ -6,7 +6,7 @@ import re
 from ..startup.installed import DRIVERS, Installed, installed
 from ..trace.values import EngineMade, Error, Frame
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import Judge, gone, literal_edits, said, scratch_scheme, with_environment, with_scheme
+from .variants import Judge, error_texts, gone, literal_edits, scratch_scheme, with_environment, with_scheme
 
 _UNKNOWN = re.compile(r"Can't load plugin: sqlalchemy\.dialects:([\w.]+)")
 _RIGHT = {  # what people write for what SQLAlchemy calls it
@@ -22,7 +22,7 @@ _RIGHT = {  # what people write for what SQLAlchemy calls it
 
 def unknown_url_scheme(case: Case) -> Fault | None:
     for error in case.failures:
-        scheme = next((m[1].replace(".", "+") for text in said(error) if (m := _UNKNOWN.search(text))), None)
+        scheme = next((m[1].replace(".", "+") for text in error_texts(error) if (m := _UNKNOWN.search(text))), None)
         site = innermost(error)
         if scheme is None or site is None or error.own_words:
             continue
@@ -63,7 +63,7 @@ def driver_not_installed(case: Case) -> Fault | None:
         }
         experiment = None
         if instead:
-            text = next(text for text in said(error) if text)
+            text = next(text for text in error_texts(error) if text)
             experiment = _another_scheme(case, site, asked, f"{backend}+{instead[0]}", gone(text))
         sites = (Place.of("engine", site),)
         return Fault("driver-not-installed", because, sites=sites, against=against, error=error, experiment=experiment)

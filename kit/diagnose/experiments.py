@@ -28,18 +28,18 @@ def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
             ]
         except KitError as error:
             return Outcome(experiment.says, "undecided", f"it could not be run: {error}")
-    broke = next((one.broke for one in seen if one.cut), None)
+    broke = next((trace.broke for trace in seen if trace.cut), None)
     if broke is not None:
         return Outcome(experiment.says, "undecided", f"the run broke: {broke}")
-    holds, said = experiment.judge(*seen)
-    return Outcome(experiment.says, _WORDS[holds], said)
+    holds, observed = experiment.judge(*seen)
+    return Outcome(experiment.says, _WORDS[holds], observed)
 
 
 def patch_of(edits: dict[str, str], sources: dict[str, str]) -> str:
     """The edits as a patch for ``git apply``."""
     text = []
     for file, new in edits.items():
-        before, after = (_lines(one) for one in (sources.get(file, ""), new))
+        before, after = (_lines(source) for source in (sources.get(file, ""), new))
         text += difflib.unified_diff(before, after, f"a/{file}" if file in sources else "/dev/null", f"b/{file}")
     return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in text)
 

@@ -29,8 +29,8 @@ def faults_of(case: Case) -> list[Fault]:
     What explains the error that the incident names comes before what explains another step's failure, that before
     what raises nothing, and what explains an error that the incident does not name comes last.
     """
-    found = [fault for look_for in MECHANISMS if (fault := look_for(case)) is not None]
-    return sorted(found, key=lambda fault: _rank(case, fault))
+    faults = [fault for look_for in MECHANISMS if (fault := look_for(case)) is not None]
+    return sorted(faults, key=lambda fault: _rank(case, fault))
 
 
 def _rank(case: Case, fault: Fault) -> int:

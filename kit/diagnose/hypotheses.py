@@ -102,24 +102,24 @@ def circular_import(known: Known) -> Answer:
         return "refuted", experiment, f"no cycle holds {' or '.join(sorted(map(str, bodies)))}{others}"
     holds = f"a cycle holds a definition ({_around(graph, held[0], bodies)})"
     runs = {real: _runs_of(known.trace, real, known.conflict.second.process) for real in bodies}
-    failed = [one for real in bodies for one in runs[real] if one.error]
-    if any("partially initialized module" in one.error.text for one in failed):
+    failed = [run for real in bodies for run in runs[real] if run.error]
+    if any("partially initialized module" in run.error.text for run in failed):
         return "confirmed", experiment, f"{holds}, and its first import failed for it: {failed[0].error}"
     twice = [real for real in bodies if len(runs[real]) > 1]
     if not twice:
         return "refuted", experiment, f"{holds}, but each file was executed once: it cannot have registered twice"
-    before = [one for real in bodies for one in runs[real][:-1] if one.error]  # the last one has no successor
+    before = [run for real in bodies for run in runs[real][:-1] if run.error]  # the last one has no successor
     if before:
         # A module that is not there is missing on any way; another error may have come of a module that was only half there.
-        missing = all(one.error.type.rpartition(".")[2] == "ModuleNotFoundError" for one in before)
-        said = f"{holds}; {before[0].module} was executed again because its first import failed: {before[0].error}"
-        return "refuted" if missing else "undecided", experiment, said
-    way = [frame.file for frame in known.conflict.second.chain]
-    while way and way[-1] == known.conflict.second.site.file:
-        way.pop()
-    if known.conflict.second.real == known.conflict.first.real and known.conflict.second.site.file not in way:
-        said = f"{holds}, but the execution that collided was begun outside of the file's first one, so no way around led to it"
-        return "refuted", experiment, said
+        missing = all(run.error.type.rpartition(".")[2] == "ModuleNotFoundError" for run in before)
+        evidence = f"{holds}; {before[0].module} was executed again because its first import failed: {before[0].error}"
+        return "refuted" if missing else "undecided", experiment, evidence
+    files = [frame.file for frame in known.conflict.second.chain]
+    while files and files[-1] == known.conflict.second.site.file:
+        files.pop()
+    if known.conflict.second.real == known.conflict.first.real and known.conflict.second.site.file not in files:
+        evidence = f"{holds}, but the execution that collided was begun outside of the file's first one, so no way around led to it"
+        return "refuted", experiment, evidence
     return "undecided", experiment, f"{holds}, and {', '.join(twice)} was executed more than once"
 
 
@@ -130,18 +130,22 @@ def _around(graph: ImportGraph, cycle: tuple[int, ...], bodies: set[str | None],
     before: dict[int, int] = {}
     todo = [start]
     for key in todo:  # what is appended is looked at too
-        new = [one for one in sorted(graph.lines.get(key, ())) if one in members and one not in before]
+        new = [
+            following
+            for following in sorted(graph.lines.get(key, ()))
+            if following in members and following not in before
+        ]
         before.update(dict.fromkeys(new, key))
         if start in before:
             break
         todo += new
-    way = [start]
-    while before and (len(way) == 1 or way[-1] != start):
-        way.append(before[way[-1]])
-    names = [graph.module_of(key).module for key in reversed(way)]
+    path = [start]
+    while before and (len(path) == 1 or path[-1] != start):
+        path.append(before[path[-1]])
+    names = [graph.module_of(key).module for key in reversed(path)]
     if len(names) > most:
         names = [*names[: most - 1], f"… {len(names) - most} more …", names[-1]]
-    rest = len(members) - len(set(way))
+    rest = len(members) - len(set(path))
     return " → ".join(names) + (f"; {rest} more module{'s' * (rest != 1)} reach each other with it" if rest else "")
 
 
@@ -159,12 +163,12 @@ def double_import(known: Known) -> Answer:
         source = known.trace.sources.get(_file_of(known.trace, importer) or "")
         if source is None:
             return "refuted", experiment, f"{importer} did not import {target} in this startup"
-        said = [line for name, line, _, below in imported_names(source, importer) if target in (name, *below)]
-        if said:
+        lines = [line for name, line, _, below in imported_names(source, importer) if target in (name, *below)]
+        if lines:
             return (
                 "undecided",
                 experiment,
-                f"{importer} names {target} in line {said[0]}, and that import did not run in this startup",
+                f"{importer} names {target} in line {lines[0]}, and that import did not run in this startup",
             )
         return "refuted", experiment, f"{importer} does not import {target}, neither in its source nor as it ran"
     importers = sorted({f"{e.file}:{e.line}" for e in graph.edges if _name(graph, e.imported) == target})
@@ -215,20 +219,20 @@ def log_matches_source(known: Known) -> Answer:
     if known.incident.log is None:
         return "undecided", experiment, "the incident file names no log"
     try:
-        found = triage_incident(known.incident)
+        triaged = triage_incident(known.incident)
     except IncidentError as error:
         return "undecided", experiment, str(error)
-    after = next((one for one in found.excluded if one.side in ("after", "all")), None)
+    after = next((neighbour for neighbour in triaged.excluded if neighbour.side in ("after", "all")), None)
     if after is not None and after.differs:
         what = after.differs[0]
         made = (
-            f"it can come from {', '.join(map(str, found.builds))}"
-            if found.builds
+            f"it can come from {', '.join(map(str, triaged.builds))}"
+            if triaged.builds
             else "no build has all of its frames"
         )
         return "refuted", experiment, f"{what.file}:{what.line} of the log is not in {after.nearest}, nor later; {made}"
-    if found.builds or found.worktree_matches:
-        where = f"{found.builds[0]}, the newest build" if found.builds else "the application's folder"
+    if triaged.builds or triaged.worktree_matches:
+        where = f"{triaged.builds[0]}, the newest build" if triaged.builds else "the application's folder"
         return "confirmed", experiment, f"every frame of the log stands in {where}"
     return "undecided", experiment, "the log does not tell"
 
@@ -325,12 +329,12 @@ def _tables_before(known: Known) -> list[str]:
 def _modules_named(known: Known) -> list[str]:
     """Modules of the trace that the claim names, in the order of the claim; the full name or its last part."""
     names = {import_.module for import_ in known.trace.imports if import_.application}
-    found: list[str] = []
+    named: list[str] = []
     for word in re.findall(r"[A-Za-z_][\w.]*", known.claim):
         match = [n for n in names if n == word] or ([n for n in names if "_" in word and n.split(".")[-1] == word])
-        if len(match) == 1 and match[0] not in found:
-            found.append(match[0])
-    return found
+        if len(match) == 1 and match[0] not in named:
+            named.append(match[0])
+    return named
 
 
 def _name(graph, key: int) -> str | None:

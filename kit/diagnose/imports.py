@@ -9,7 +9,7 @@ from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Import, application_frames
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import failure, first_line, gone, said, with_steps
+from .variants import error_texts, failure, first_line, gone, with_steps
 
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _ATTRIBUTE = re.compile(r"partially initialized module '([\w.]+)'.* has no attribute '(\w+)'")
@@ -68,12 +68,12 @@ def _from_the_other_side(case: Case, asks: Frame) -> Experiment | None:
 
 def _asked_of(error: Error) -> tuple[str, str] | None:
     """``(name, module)`` that an error says is asked of a module that has not got it."""
-    if (found := _PARTIAL.search(error.text)) is not None:
-        return found[1], found[2]
-    if (found := _ATTRIBUTE.search(error.text)) is not None:
-        return found[2], found[1]
-    if (found := _SUBMODULE.search(error.text)) is not None:
-        return found[1], f"{found[2]}.{found[1]}"  # what is missing is bound in its package, when its body has ended
+    if (match := _PARTIAL.search(error.text)) is not None:
+        return match[1], match[2]
+    if (match := _ATTRIBUTE.search(error.text)) is not None:
+        return match[2], match[1]
+    if (match := _SUBMODULE.search(error.text)) is not None:
+        return match[1], f"{match[2]}.{match[1]}"  # what is missing is bound in its package, when its body has ended
     return None
 
 
@@ -98,11 +98,11 @@ def import_failure_swallowed(case: Case) -> Fault | None:
             continue
         catcher = _catcher(case, swallowed.chain, swallowed.error)
         failed = [import_ for import_ in case.trace.imports if import_.error is not None and import_.application]
-        failed = [one for one in failed if one.error.comes_from(swallowed.error)]
+        failed = [import_ for import_ in failed if import_.error.comes_from(swallowed.error)]
         missing = _missing(case, failed)
         if swallowed.site is None or catcher is None or not missing:
             continue  # what is optional and changes nothing is nobody's fault
-        names = ", ".join(dict.fromkeys(one.module for one in failed))
+        names = ", ".join(dict.fromkeys(import_.module for import_ in failed))
         because = (
             f"{names} failed to import, at {swallowed.site}: {swallowed.error}",
             f"{catcher} caught it",
@@ -122,7 +122,9 @@ def _catcher(case: Case, chain: tuple[Frame, ...], error: Error) -> Place | None
         for node in ast.walk(tree):
             if isinstance(node, ast.Try) and node.body[0].lineno <= frame.line <= (node.body[-1].end_lineno or 0):
                 for handler in node.handlers:
-                    if handler.type is None or any(one.__name__ in ast.unparse(handler.type) for one in _CAUGHT):
+                    if handler.type is None or any(
+                        exception.__name__ in ast.unparse(handler.type) for exception in _CAUGHT
+                    ):
                         return Place("caught", frame.file, handler.lineno, None, frame.module)
             inside = isinstance(node, ast.With) and node.lineno <= frame.line <= (node.end_lineno or 0)
             if inside and any("suppress(" in ast.unparse(item.context_expr) for item in node.items):
@@ -166,7 +168,7 @@ def _alone(case: Case, failed: Import) -> Experiment | None:
 
 def module_not_on_path(case: Case) -> Fault | None:
     for error in case.failures:
-        match = next((m for text in said(error) if (m := _NO_MODULE.search(text))), None)
+        match = next((m for text in error_texts(error) if (m := _NO_MODULE.search(text))), None)
         asks = innermost(error)
         if (
             match is None
@@ -176,8 +178,8 @@ def module_not_on_path(case: Case) -> Fault | None:
             continue
         top = match[1].split(".")[0]
         folders = {folder for file in _files(case) if (folder := _folder_of(file, top)) is not None}
-        given = set(case.incident.app.path)
-        folders -= {"" if folder == "." else folder for folder in given}
+        path = set(case.incident.app.path)
+        folders -= {"" if folder == "." else folder for folder in path}
         above = {parent.as_posix() for parent in PurePosixPath(asks.file).parents}
         near = {folder for folder in folders if (folder or ".") in above}
         folders = near if len(near) == 1 else folders  # of several, the one that the asking file is in
@@ -186,7 +188,7 @@ def module_not_on_path(case: Case) -> Fault | None:
         folder = folders.pop() or "."
         because = (
             f"{asks} asks for {match[1]}, and no folder on the path of this step holds it: {first_line(str(error))}",
-            f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(given)) or 'none of its folders'}",
+            f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(path)) or 'none of its folders'}",
         )
         app = case.incident.app.model_copy(update={"path": [*case.incident.app.path, folder]})
         changed = case.incident.model_copy(update={"app": app})

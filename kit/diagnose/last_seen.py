@@ -35,10 +35,10 @@ def last_seen(incident: Incident, revision: str) -> Seen | None:
         if repository is None or not re.fullmatch(r"[\w.-]+", revision):
             return None
         named = rf"^revision[^=]*=[ ]*['\"]{re.escape(revision)}['\"]"
-        found = repository.git(
+        logged = repository.git(
             *("log", "--all", "--no-renames", "-1", "--format=%H%x09%s", "--name-status", f"-G{named}", "--", "*.py")
         )
-        lines = found.decode("utf-8", "replace").splitlines()
+        lines = logged.decode("utf-8", "replace").splitlines()
         if not lines:
             return None
         commit, _, subject = lines[0].partition("\t")

@@ -25,8 +25,8 @@ def loggers_disabled(case: Case) -> Fault | None:
 def _disabled_by(case: Case, record: Record) -> Silenced | None:
     """Who disabled the logger of a record, in its process or in one that it was forked from."""
     past = {record.process: record.at, **case.trace.forked_from(record.process)}
-    earlier = [one for one in case.trace.silenced if one.at < past.get(one.process, 0)]
-    return next((one for one in reversed(earlier) if record.logger in one.loggers), None)
+    earlier = [silencing for silencing in case.trace.silenced if silencing.at < past.get(silencing.process, 0)]
+    return next((silencing for silencing in reversed(earlier) if record.logger in silencing.loggers), None)
 
 
 def _fault(case: Case, caller: Silenced, record: Record) -> Fault:

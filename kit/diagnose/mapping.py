@@ -7,7 +7,7 @@ from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import failure, first_line, said, texts_of, with_steps
+from .variants import error_texts, failure, first_line, texts_of, with_steps
 
 _RELATIONSHIP = re.compile(
     r"Could not (?:determine join condition between parent/child tables on|locate any relevant foreign key columns for "
@@ -31,7 +31,7 @@ MECHANISMS = (no_join_condition,)
 
 
 def _of_relationship(case: Case, error: Error) -> Fault | None:
-    match = next((m for text in said(error) if (m := _RELATIONSHIP.search(text))), None)
+    match = next((m for text in error_texts(error) if (m := _RELATIONSHIP.search(text))), None)
     if match is None:
         return None
     class_, attribute = match.groups()
@@ -44,8 +44,8 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
     child = next(
         (definition for definition in case.definitions if (definition.class_ or "").rpartition(".")[2] == target), None
     )
-    secondary = next((m[1] for text in said(error) if (m := _SECONDARY.search(text))), None)
-    several = any(_SEVERAL.search(text) for text in said(error))
+    secondary = next((m[1] for text in error_texts(error) if (m := _SECONDARY.search(text))), None)
+    several = any(_SEVERAL.search(text) for text in error_texts(error))
     tables = f"{parent.table} ({parent.site})" + (f" and {child.table} ({child.site})" if child else "")
     lack = "several foreign keys link" if several else "no foreign key links"
     because = (
@@ -54,7 +54,7 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
         f"seen as: {first_line(error.text)}, when the mappers were configured{_by(case, error)}",
     )
     sites = [Place("relationship", parent.site.file, line, f"{class_}.{attribute}", parent.site.module)]
-    sites += [Place.of("table", one.site) for one in (parent, child) if one is not None]
+    sites += [Place.of("table", holder.site) for holder in (parent, child) if holder is not None]
     against = {
         "class-not-imported": f"both classes are there, {tables}" if child else f"{class_} is there, at {parent.site}",
         "ambiguous-class-name-in-registry": f"one class is meant by {target}",
@@ -68,7 +68,7 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
 
 def _of_tables(case: Case, error: Error) -> Fault | None:
     """A joined inheritance, or a join that a query writes, of two tables that no foreign key links."""
-    match = next((m for text in said(error) if (m := _TABLES.search(text))), None)
+    match = next((m for text in error_texts(error) if (m := _TABLES.search(text))), None)
     site = innermost(error)
     if match is None or site is None:
         return None
@@ -86,7 +86,7 @@ def _of_tables(case: Case, error: Error) -> Fault | None:
 def _by(case: Case, error: Error) -> str:
     """At whose asking, and who caught it."""
     site = innermost(error)
-    caught = next((one.site for one in case.trace.swallowed if one.error == error), None)
+    caught = next((swallowed.site for swallowed in case.trace.swallowed if swallowed.error == error), None)
     return (f" at {site}" if site else " by the kit, after the startup") + (
         f"; it was caught, at {caught}" if caught else ""
     )
@@ -152,7 +152,7 @@ configure_mappers()
 
 def _with_key(case: Case, parent: Registration, child: Registration) -> Experiment | None:
     """``configure_mappers()`` right after the import, with a foreign key between the two tables."""
-    classes = [(one.frame.module, one.class_) for one in (parent, child)]
+    classes = [(registration.frame.module, registration.class_) for registration in (parent, child)]
     plain = all(module and module != "__main__" and name and "." not in name for module, name in classes)
     if not plain:
         return None

@@ -8,27 +8,27 @@ from ..trace.values import Behind, Error
 def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
     """Further collisions and errors that only the run past the first failure shows, each once, by site."""
     known = {(str(conflict.second.site), conflict.table) for conflict in trace.conflicts}
-    said = {str(error) for error in trace.errors}
-    found = []
+    known_errors = {str(error) for error in trace.errors}
+    behind = []
     for conflict in beyond.conflicts:
         if (str(conflict.second.site), conflict.table) not in known:
             text = f"Table '{conflict.table}' is already defined for this MetaData instance."
             error = Error("sqlalchemy.exc.InvalidRequestError", text)
-            found.append(
+            behind.append(
                 Behind(
                     error, conflict.second.frame._replace(line=conflict.second.site.line), conflict.second.chain, False
                 )
             )
     failed = [step.exception for step in beyond.steps if step.exception is not None]
     candidates = [*beyond.behind, *(_of_step(error) for error in failed)]
-    found += [
+    behind += [
         candidate
         for candidate in candidates
-        if str(candidate.error) not in said and refusal_in(beyond, str(candidate.error)) is None
+        if str(candidate.error) not in known_errors and refusal_in(beyond, str(candidate.error)) is None
     ]
     unique: dict[tuple, Behind] = {}
-    for one in found:
-        unique.setdefault((str(one.site), str(one.error)), one)
+    for later in behind:
+        unique.setdefault((str(later.site), str(later.error)), later)
     return tuple(unique.values())
 
 

@@ -43,9 +43,9 @@ def reflected_before_declared(pair: Pair) -> Answer:
 
 
 def model_declared_in_migration_script(pair: Pair) -> Answer:
-    for one, body in ((pair.first, pair.first_import), (pair.second, pair.second_import)):
+    for registration, body in ((pair.first, pair.first_import), (pair.second, pair.second_import)):
         if body is not None and executed_by_alembic(body):
-            return True, f"{one.site} is executed by Alembic itself, as {body.module}"
+            return True, f"{registration.site} is executed by Alembic itself, as {body.module}"
     return False, "neither definition stands in a file that Alembic executes as env.py or as a revision"
 
 
@@ -66,12 +66,14 @@ def half_defined_class(pair: Pair) -> Answer:
 def main_module_imported_again(pair: Pair) -> Answer:
     if not pair.same_file:
         return False, two_files(pair)
-    for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
-        body = pair.first_import if one is pair.first else pair.second_import
-        is_main = one.frame.module in ("__main__", "__mp_main__") and other.frame.module != one.frame.module
+    for registration, other in ((pair.first, pair.second), (pair.second, pair.first)):
+        body = pair.first_import if registration is pair.first else pair.second_import
+        is_main = (
+            registration.frame.module in ("__main__", "__mp_main__") and other.frame.module != registration.frame.module
+        )
         if is_main and body is not None and is_program(body):
             return True, (
-                f"{one.site.file} runs as {one.frame.module}, the program itself, and is imported as {other.frame.module}"
+                f"{registration.site.file} runs as {registration.frame.module}, the program itself, and is imported as {other.frame.module}"
             )
     return False, f"the names that the file ran under are {names_of(pair)}: none is the program's own"
 
@@ -94,18 +96,18 @@ def half_import_retried(pair: Pair) -> Answer:
 def race_in_lazy_definition(pair: Pair) -> Answer:
     if not pair.in_function:
         return False, no_function(pair)
-    one, two = pair.first.thread or "the main thread", pair.second.thread or "the main thread"
+    first, second = pair.first.thread or "the main thread", pair.second.thread or "the main thread"
     function = f"{pair.first.frame.function}()"
-    if one != two and pair.second.inside:
-        return True, f"two threads, {one} and {two}, were in {function} at {pair.first.site} at one time"
-    if one != two and pair.second.since is not None and pair.second.since + _TICK < pair.first.at:
+    if first != second and pair.second.inside:
+        return True, f"two threads, {first} and {second}, were in {function} at {pair.first.site} at one time"
+    if first != second and pair.second.since is not None and pair.second.since + _TICK < pair.first.at:
         return (
             True,
-            f"two threads, {one} and {two}, were on their way through {function}, at {pair.first.site}, at one time",
+            f"two threads, {first} and {second}, were on their way through {function}, at {pair.first.site}, at one time",
         )
-    if one != two:
-        return False, f"two threads, {one} and {two}, called {function}; nothing shows that the calls overlapped"
-    return False, f"both calls of {pair.first.frame.function}() were made in one thread, {one}"
+    if first != second:
+        return False, f"two threads, {first} and {second}, called {function}; nothing shows that the calls overlapped"
+    return False, f"both calls of {pair.first.frame.function}() were made in one thread, {first}"
 
 
 def defined_inside_function_called_twice(pair: Pair) -> Answer:
@@ -119,19 +121,23 @@ def defined_inside_function_called_twice(pair: Pair) -> Answer:
 def runner_root_second_name(pair: Pair) -> Answer:
     if not pair.same_file or pair.same_name:
         return False, f"the file ran under {names_of(pair)}"
-    for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
-        position = max((n for n, f in enumerate(one.chain) if RUNNERS.match(f.file)), default=None)
+    for registration, other in ((pair.first, pair.second), (pair.second, pair.first)):
+        position = max((n for n, f in enumerate(registration.chain) if RUNNERS.match(f.file)), default=None)
         if position is None:
             continue
-        named = next((f for f in one.chain[position + 1 :] if f.application), None)
-        if root_of(one.real, one.frame.module) in runner_roots(pair.trace) - {root_of(other.real, other.frame.module)}:
-            root = root_of(one.real, one.frame.module) or "."
-            said = f"the test runner put the folder {root} on sys.path, so {one.site.file} became {one.frame.module}"
-            return True, f"{said} beside {other.frame.module}"
-        if named is not None and top_of(named.module) == top_of(one.frame.module) != top_of(other.frame.module):
+        named = next((f for f in registration.chain[position + 1 :] if f.application), None)
+        if root_of(registration.real, registration.frame.module) in runner_roots(pair.trace) - {
+            root_of(other.real, other.frame.module)
+        }:
+            root = root_of(registration.real, registration.frame.module) or "."
+            because = f"the test runner put the folder {root} on sys.path, so {registration.site.file} became {registration.frame.module}"
+            return True, f"{because} beside {other.frame.module}"
+        if named is not None and top_of(named.module) == top_of(registration.frame.module) != top_of(
+            other.frame.module
+        ):
             return True, (
                 f"the test runner named {named.file} {named.module}, by the folder that it put on sys.path; "
-                f"so {one.site.file} became {one.frame.module} beside {other.frame.module}"
+                f"so {registration.site.file} became {registration.frame.module} beside {other.frame.module}"
             )
     return False, "no test runner gave the file its second name"
 
@@ -159,7 +165,8 @@ def file_loaded_again_by_path(pair: Pair) -> Answer:
 
 def script_or_cell_run_again(pair: Pair) -> Answer:
     cells = [
-        _CELLS.search(one.frame.file) or one.frame.function.startswith("<cell") for one in (pair.first, pair.second)
+        _CELLS.search(registration.frame.file) or registration.frame.function.startswith("<cell")
+        for registration in (pair.first, pair.second)
     ]
     if all(cells):
         return True, f"both definitions were made in cells of one session: {pair.first.site} and {pair.second.site}"
@@ -196,15 +203,15 @@ def alias_two_module_names(pair: Pair) -> Answer:
 
 
 def module_and_package_side_by_side(pair: Pair) -> Answer:
-    for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
-        stem = (one.real or "").removesuffix(".py")
-        if (one.real or "").endswith(".py") and (other.real or "").startswith(stem + "/"):
-            return True, f"{one.real} and the package {stem}/ stand side by side, and both define the table"
+    for registration, other in ((pair.first, pair.second), (pair.second, pair.first)):
+        stem = (registration.real or "").removesuffix(".py")
+        if (registration.real or "").endswith(".py") and (other.real or "").startswith(stem + "/"):
+            return True, f"{registration.real} and the package {stem}/ stand side by side, and both define the table"
     return False, "the two files are not a module and a package of one name"
 
 
 def fork_of_library_models_on_its_base(pair: Pair) -> Answer:
-    outside = [one for one in (pair.first, pair.second) if is_library(one.frame)]
+    outside = [registration for registration in (pair.first, pair.second) if is_library(registration.frame)]
     if len(outside) == 1 and pair.first.metadata.site is not None and is_library(pair.first.metadata.site):
         return True, (
             f"{outside[0].site} belongs to a library, whose metadata (made at {pair.first.metadata.label}) "
@@ -216,8 +223,14 @@ def fork_of_library_models_on_its_base(pair: Pair) -> Answer:
 
 
 def association_table_and_class(pair: Pair) -> Answer:
-    mapped = [one.class_ is not None or one.in_class == "__table__" for one in (pair.first, pair.second)]
-    kinds = [is_class or one.made_mapper for is_class, one in zip(mapped, (pair.first, pair.second), strict=True)]
+    mapped = [
+        registration.class_ is not None or registration.in_class == "__table__"
+        for registration in (pair.first, pair.second)
+    ]
+    kinds = [
+        is_class or registration.made_mapper
+        for is_class, registration in zip(mapped, (pair.first, pair.second), strict=True)
+    ]
     if kinds[0] != kinds[1]:
         table, class_ = (pair.first, pair.second) if kinds[1] else (pair.second, pair.first)
         return True, f"{table.site} is a Table(), and {class_.site} maps the class {class_.site.name} to the same table"
@@ -225,14 +238,20 @@ def association_table_and_class(pair: Pair) -> Answer:
 
 
 def computed_table_name_collision(pair: Pair) -> Answer:
-    said = [written_name(pair.trace, one) for one in (pair.first, pair.second)]
-    if pair.same_execution and pair.same_line and said[0] not in (None, pair.first.table):
-        return True, f"one statement, {pair.first.site}, computes the table's name, by {said[0]}, and came to it twice"
-    for one, name in zip((pair.first, pair.second), said, strict=True):
-        if one.class_ is not None and name is None:
-            return True, f"the class {one.class_} at {one.site} does not say its table's name: it is computed"
-    if said[0] != said[1]:
-        return True, f"the table's name is computed, by {said[0]} and by {said[1]}"
+    written = [written_name(pair.trace, registration) for registration in (pair.first, pair.second)]
+    if pair.same_execution and pair.same_line and written[0] not in (None, pair.first.table):
+        return (
+            True,
+            f"one statement, {pair.first.site}, computes the table's name, by {written[0]}, and came to it twice",
+        )
+    for registration, name in zip((pair.first, pair.second), written, strict=True):
+        if registration.class_ is not None and name is None:
+            return (
+                True,
+                f"the class {registration.class_} at {registration.site} does not say its table's name: it is computed",
+            )
+    if written[0] != written[1]:
+        return True, f"the table's name is computed, by {written[0]} and by {written[1]}"
     return False, "each definition writes out the table's name"
 
 
@@ -245,7 +264,11 @@ def second_class_same_file(pair: Pair) -> Answer:
 def second_class_other_file(pair: Pair) -> Answer:
     if pair.same_file:
         return False, f"both registrations come from one file, {pair.first.real}"
-    missing = [one for one in (pair.first, pair.second) if one.frame.application and is_bytecode(pair.trace, one)]
+    missing = [
+        registration
+        for registration in (pair.first, pair.second)
+        if registration.frame.application and is_bytecode(pair.trace, registration)
+    ]
     stale = f"; {missing[0].site.file} is not there as source: stale bytecode" if missing else ""
     return True, f"two files define the table, {pair.first.site} and {pair.second.site}{stale}"
 

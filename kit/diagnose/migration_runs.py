@@ -11,7 +11,7 @@ from ..trace.trace import Trace
 from ..trace.values import Error, Frame
 from .case import Case, Experiment
 from .last_seen import Seen
-from .variants import failure, gone, said, with_steps
+from .variants import error_texts, failure, gone, with_steps
 
 _UPGRADE = re.compile(
     r"(?P<environment>(?:\bFLASK_APP=\S+\s+)?)(?P<command>\b(?:alembic|flask)\b[^;&|\n]*?\bupgrade)\b"
@@ -42,7 +42,7 @@ def merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision])
         orders = f"after {' and after '.join(head.id for head in heads)}"
         if not any(wrong):
             return True, f"with it 'head' is one revision, and the upgrade passes {orders}"
-        return (False if all(wrong) else None), next(one for one in wrong if one)
+        return (False if all(wrong) else None), next(reason for reason in wrong if reason)
 
     return Experiment(
         "a merge revision that follows all heads, upgraded to in each order", first, judge, {file: text}, tuple(others)
@@ -61,7 +61,7 @@ def restored(case: Case, id: str, revisions: Sequence[Revision], seen: Seen | No
             f"an empty revision {id} in the place of the missing one",
         )
         later = {revision.id for revision in revisions if id in past_of(revisions, revision.id)}
-        down = [one.id for one in heads_of([revision for revision in revisions if revision.id not in later])]
+        down = [head.id for head in heads_of([revision for revision in revisions if revision.id not in later])]
         value = "None" if not down else repr(down[0]) if len(down) == 1 else repr(tuple(down))
         text = f'revision = "{id}"\ndown_revision = {value}\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n'
     judge = gone("Can't locate revision identified by", f"KeyError: '{id}'")
@@ -94,7 +94,7 @@ def ran_before(case: Case, error: Error) -> list[str]:
 def without_maker(case: Case, maker: tuple[dict, Frame] | None, error: Error) -> Experiment | None:
     """The startup without what creates the object beside the migrations."""
     incident = case.incident
-    fragment = next(text for text in said(error) if text)
+    fragment = next(text for text in error_texts(error) if text)
     if maker is not None and maker[0]["step"].startswith("step"):
         event, site = maker
         edits = _without_statement(case.trace.sources.get(site.file, ""), site.line)
@@ -115,7 +115,7 @@ def _without_statement(text: str, line: int) -> str | None:
     ]
     if not holding:
         return None
-    node = max(holding, key=lambda one: one.lineno)
+    node = max(holding, key=lambda statement: statement.lineno)
     lines = text.split("\n")
     indent = lines[node.lineno - 1][: node.col_offset]
     return "\n".join([*lines[: node.lineno - 1], f"{indent}pass", *lines[node.end_lineno :]])

@@ -8,7 +8,7 @@ from ..trace.values import Error, Frame, application_frames
 from .case import Case, Fault, Place
 from .last_seen import last_seen, merge_of
 from .migration_runs import empty_against_a_row, from_base_and_after, merged, ran_before, restored, without_maker
-from .variants import first_line, said
+from .variants import error_texts, first_line
 
 _HEADS = re.compile(r"Multiple head(?: revision)?s (?:are )?present")
 _UNKNOWN = re.compile(r"Can't locate revision identified by '([^']+)'|No such revision or branch '([^']+)'")
@@ -24,7 +24,7 @@ _ALIKE = {"relation": ("table", "index", "view", "sequence"), "": None}  # what 
 
 def several_heads(case: Case) -> Fault | None:
     for error in case.failures:
-        if not any(_HEADS.search(text) for text in said(error)):
+        if not any(_HEADS.search(text) for text in error_texts(error)):
             continue
         revisions = _environment(case, error)
         heads = heads_of(revisions)
@@ -41,7 +41,7 @@ def several_heads(case: Case) -> Fault | None:
         )
         merge = merge_of(case.incident, [head.file for head in heads])
         because += (f"the merge that brought them together: {merge}",) if merge is not None else ()
-        sites = tuple(Place.of("head", _line(one), one.id) for beside in forks.values() for one in beside)
+        sites = tuple(Place.of("head", _line(head), head.id) for beside in forks.values() for head in beside)
         against = {"unknown-revision": "every revision that another one follows is there"}
         experiment = merged(case, revisions, heads)
         return Fault("several-heads", because, sites=sites, against=against, error=error, experiment=experiment)
@@ -70,7 +70,7 @@ def unknown_revision(case: Case) -> Fault | None:
             f"revisions that are there: {', '.join(revision.id for revision in revisions) or 'none'}; the last is {_listed(heads)}",
             seen.sentence if seen else f"where {id} came from is not known: the application's history names it nowhere",
         )
-        sites = tuple(Place.of("follows it", _line(one), one.id) for one in naming)
+        sites = tuple(Place.of("follows it", _line(revision), revision.id) for revision in naming)
         sites = sites or tuple(Place.of("last that is there", _line(head), head.id) for head in heads)
         against = {"several-heads": f"{len(heads)} revision is followed by none"} if len(heads) == 1 else {}
         experiment = None if asks is not None and not at_database else restored(case, id, revisions, seen)
@@ -81,14 +81,16 @@ def unknown_revision(case: Case) -> Fault | None:
 def created_by_two_revisions(case: Case) -> Fault | None:
     for error, revision, operation, kind, name in _already_there(case):
         others = [
-            (other, one)
+            (other, op)
             for other in case.revisions
             if other.folder == revision.folder
-            for one in other.operations
-            if _creates(one, kind, name) and (other.id, one) != (revision.id, operation)
+            for op in other.operations
+            if _creates(op, kind, name) and (other.id, op) != (revision.id, operation)
         ]
         earlier = past_of(case.revisions, revision.id)
-        others = [(other, one) for other, one in others if other.id in earlier or other.id == revision.id] or others
+        others = [
+            (other, creating) for other, creating in others if other.id in earlier or other.id == revision.id
+        ] or others
         if not others or operation is None:
             continue
         other, first = others[0]
@@ -148,7 +150,7 @@ def migration_fails_on_data(case: Case) -> Fault | None:
         if revision is None or _existing(error):
             continue
         frame = _frame_in(error, revision)
-        operation = revision.operation_at(frame.line, " ".join(said(error)))
+        operation = revision.operation_at(frame.line, " ".join(error_texts(error)))
         line = operation.line if operation is not None else frame.line
         because = (
             f"revision {revision.id} fails at {revision.file}:{line} on the rows that are there: {first_line(error.text)}",
@@ -214,16 +216,16 @@ def _forks(revisions: Sequence[Revision], heads: Sequence[Revision]) -> dict[str
     for revision in revisions:
         for down in revision.down or ("",):
             beside.setdefault(down, []).append(revision)
-    found = {}
+    forks = {}
     for down, those in beside.items():
-        leads = [frozenset(head for head, past in pasts.items() if one.id in past) for one in those]
+        leads = [frozenset(head for head, past in pasts.items() if leaf.id in past) for leaf in those]
         if len(set(leads)) > 1:
-            found[down] = those
-    return found or {"": list(heads)}
+            forks[down] = those
+    return forks or {"": list(heads)}
 
 
 def _unknown_id(error: Error) -> str | None:
-    for text in said(error):
+    for text in error_texts(error):
         match = _UNKNOWN.search(text)
         if match:
             return match[1] or match[2]
@@ -235,7 +237,7 @@ def _unknown_id(error: Error) -> str | None:
 
 def _existing(error: Error) -> tuple[str, str] | None:
     """Kind ("" where it is not said) and name of what is there already."""
-    for text in said(error):
+    for text in error_texts(error):
         match = _EXISTS.search(text)
         if match:
             kind, name, _, column, column_name, key, key_name = match.groups()
@@ -270,16 +272,20 @@ def _already_there(case: Case):
             for operation in revision.operations
             if frame and operation.line <= frame.line <= operation.last or operation.within == frame.line
         ]
-        creating = [one for one in at if _creates(one, kind, name)]
+        creating = [operation for operation in at if _creates(operation, kind, name)]
         anywhere = [operation for operation in revision.operations if _creates(operation, kind, name)]
         operation = next(iter(creating or at or anywhere), None)
-        kinds = [k for one in (creating or anywhere) for k, n in one.creates if n.rpartition(".")[2] == name]
+        kinds = [
+            k for operation in (creating or anywhere) for k, n in operation.creates if n.rpartition(".")[2] == name
+        ]
         yield error, revision, operation, kinds[0] if kinds else kind, name
 
 
 def _creates(operation: Operation, kind: str, name: str) -> bool:
     kinds = _ALIKE.get(kind, (kind,))
-    return any((kinds is None or one in kinds) and text.rpartition(".")[2] == name for one, text in operation.creates)
+    return any(
+        (kinds is None or created in kinds) and text.rpartition(".")[2] == name for created, text in operation.creates
+    )
 
 
 def _makers(case: Case, name: str) -> list[tuple[dict, Frame]]:
@@ -288,11 +294,11 @@ def _makers(case: Case, name: str) -> list[tuple[dict, Frame]]:
     held = {}
     for registration in case.trace.registrations:
         held.setdefault(registration.metadata.label, set()).add(registration.table.rpartition(".")[2])
-    found = []
+    makers = []
     for event in (*case.trace.before, *case.trace.created):
         table = (event["table"] or "").rpartition(".")[2]
         frames = application_frames(event["chain"])
         whole = event["table"] is None and name in held.get(event["metadata"], {name})
         if frames and (whole or table == name) and not any(frame.file in files for frame in frames):
-            found.append((event, frames[-1]))
-    return found
+            makers.append((event, frames[-1]))
+    return makers

@@ -9,7 +9,7 @@ from ..incident.source import Named
 from ..trace.values import Error, Registration, application_frames
 from .case import Case, Experiment, Fault, Place
 from .unseen import MISSED, handed_to_alembic, made_at
-from .variants import first_line, gone, said, with_line_before, with_replaced
+from .variants import error_texts, first_line, gone, with_line_before, with_replaced
 
 _NOT_LOCATED = re.compile(
     r"expression ['\"](?P<text>.+?)['\"] failed to locate a name \(['\"]?(?:name ')?(?P<name>\w+)", re.S
@@ -123,7 +123,7 @@ def _elsewhere(case: Case, asked: Asked, other: Registration, error: Error) -> F
 
 def _asked(case: Case, error: Error) -> Iterator[Asked]:
     """What an error says could not be found, with the definition that asks for it."""
-    texts = said(error)
+    texts = error_texts(error)
     located = next((m for text in texts if (m := _NOT_LOCATED.search(text))), None)
     mapper = next((m[1] for text in texts if (m := _MAPPER.search(text))), None)
     if located is not None:
@@ -287,17 +287,17 @@ def _object(definition: Registration, name: str) -> str | None:
 def created_before_import(case: Case) -> Fault | None:
     """A table is missing in the database: ``create_all`` ran where, or when, the module of its class was not executed."""
     for error in case.errors:
-        missed = next((m for text in said(error) if (m := MISSED.search(text))), None)
+        missed = next((m for text in error_texts(error) if (m := MISSED.search(text))), None)
         name = next((group for group in missed.groups() if group), None) if missed is not None else None
         for definition in case.definitions if name is not None else ():
             if not _same_table(name, definition.table):
                 continue
             created = [
-                one
-                for one in (*case.trace.before, *case.trace.created)
-                if one["table"] is None and made_at(one["metadata"]) == made_at(definition.metadata.label)
+                creation
+                for creation in (*case.trace.before, *case.trace.created)
+                if creation["table"] is None and made_at(creation["metadata"]) == made_at(definition.metadata.label)
             ]
-            if created and not any(_was_there(case, definition.table, one) for one in created):
+            if created and not any(_was_there(case, definition.table, creation) for creation in created):
                 return _created_without(case, definition, created[0], error)
     return None
 
@@ -315,10 +315,10 @@ def _created_without(case: Case, definition: Registration, created: dict, error:
     if maker is None:
         return None
     module = definition.frame.module
-    way = " → ".join(map(str, application_frames(definition.chain)))
+    route = " → ".join(map(str, application_frames(definition.chain)))
     because = (
         f"{maker} creates the tables of the metadata made at {definition.metadata.label}, and {module}, which defines "
-        f"{definition.table} at {definition.site}, was not imported there yet; it is imported by {way} ({definition.step})",
+        f"{definition.table} at {definition.site}, was not imported there yet; it is imported by {route} ({definition.step})",
         f"seen as: {first_line(str(error))}",
     )
     sites = (Place.of("class", definition.site), Place.of("creates", maker))
@@ -329,7 +329,7 @@ def _created_without(case: Case, definition: Registration, created: dict, error:
     text, experiment = case.sources.get(maker.file), None
     edited = with_line_before(text, maker.line, f"import {module}") if text is not None and module else None
     if edited is not None:
-        words = next(m[0] for text in said(error) if (m := MISSED.search(text)))
+        words = next(m[0] for text in error_texts(error) if (m := MISSED.search(text)))
         says = f"{module} imported before {maker} creates the tables"
         experiment = Experiment(says, case.incident, gone(words), {maker.file: edited})
     return Fault(
@@ -345,7 +345,7 @@ def _created_without(case: Case, definition: Registration, created: dict, error:
 
 def task_not_imported(case: Case) -> Fault | None:
     """A worker got a task that it does not know, and whose function the sources have in a file that it did not execute."""
-    texts = [(error, text) for error in case.errors for text in (str(error), *said(error))]
+    texts = [(error, text) for error in case.errors for text in (str(error), *error_texts(error))]
     texts += [(None, step.output) for step in case.trace.steps] + [(r.error, r.text) for r in case.trace.records]
     for error, text in texts:
         match = _UNREGISTERED.search(text)

@@ -68,18 +68,18 @@ class Pair:
 
     def _body(self, registration: Registration) -> Import | None:
         """The execution of the module that holds the site, not of one that merely called into it."""
-        found = self.trace.import_of(registration.within)
-        while found is not None and found.module != (registration.frame.module or "?"):
-            found = self.trace.import_of(found.within)
-        if found is None:  # called later: the newest execution of that module before it
+        body = self.trace.import_of(registration.within)
+        while body is not None and body.module != (registration.frame.module or "?"):
+            body = self.trace.import_of(body.within)
+        if body is None:  # called later: the newest execution of that module before it
             past = {registration.process: registration.at, **self.trace.forked_from(registration.process)}
             runs = [
                 i
                 for i in self.trace.imports
                 if i.module == registration.frame.module and i.began < past.get(i.process, 0)
             ]
-            found = runs[-1] if runs else None
-        return found
+            body = runs[-1] if runs else None
+        return body
 
 
 def in_function_of(registration: Registration) -> bool:
@@ -102,12 +102,12 @@ def root_of(file: str | None, module: str | None) -> str:
 
 def runner_roots(trace: Trace) -> set[str]:
     """The folders by which a test runner named the files that it imported itself."""
-    own = [
+    by_runner = [
         import_
         for import_ in trace.imports
         if import_.application and import_.chain and RUNNERS.match(last_frame(import_.chain).file)
     ]
-    return {root_of(one.real, one.module) for one in own}
+    return {root_of(import_.real, import_.module) for import_ in by_runner}
 
 
 def last_frame(chain) -> Frame:
@@ -116,8 +116,10 @@ def last_frame(chain) -> Frame:
 
 def is_program(body: Import) -> bool:
     """Was this body executed as the program itself, by Python or by ``runpy`` for a launcher?"""
-    own = [n for n, frame in enumerate(body.chain) if frame.application]
-    return not own or any("runpy" in f.file and f.function == "run_module" for f in body.chain[own[-1] :])
+    of_application = [n for n, frame in enumerate(body.chain) if frame.application]
+    return not of_application or any(
+        "runpy" in f.file and f.function == "run_module" for f in body.chain[of_application[-1] :]
+    )
 
 
 def loaded_by_path(trace: Trace, body: Import) -> Import | None:
@@ -173,7 +175,7 @@ def written_name(trace: Trace, registration: Registration) -> str | None:
             names = {registration.table, registration.table.split(".")[-1]}
             if any(isinstance(part, ast.Constant) and part.value in names for part in ast.walk(node)):
                 return registration.table
-            return next((said for part in node.body if (said := _binding(part)) is not None), None)
+            return next((written for part in node.body if (written := _binding(part)) is not None), None)
     return registration.table if registration.named or registration.class_ is None else None
 
 

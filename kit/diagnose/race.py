@@ -66,7 +66,7 @@ def _spans(trace: Trace, error: Error) -> dict[int, tuple[int, int]]:
         if body.application and body.file in files:
             for at in (body.began, body.ended or body.began):
                 ran.setdefault(body.step, {})[body.process] = _wider(ran, body.step, body.process, at)
-    several = [one for found in (spans, ran) for one in found.values() if len(one) > 1]
+    several = [together for by_step in (spans, ran) for together in by_step.values() if len(together) > 1]
     return several[0] if several else {}
 
 
@@ -81,9 +81,9 @@ def _overlap(spans: dict[int, tuple[int, int]]) -> bool:
 
 
 def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None:
-    one = with_one_process(case.incident)
+    alone = with_one_process(case.incident)
     script = _script_with_one(case)
-    if one is None and script is None:
+    if alone is None and script is None:
         return None
 
     def met(trace: Trace) -> bool:
@@ -96,8 +96,8 @@ def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None
         return alone == 0, words
 
     says = f"one process, {_TIMES} times, against the number that the incident has"
-    if one is not None:
-        return Experiment(says, one, judge, beside=(*[one] * (_TIMES - 1), *[case.incident] * _TIMES))
+    if alone is not None:
+        return Experiment(says, alone, judge, beside=(*[alone] * (_TIMES - 1), *[case.incident] * _TIMES))
     # The edited script is in every run of an experiment: the failing startup itself is the other side.
     return Experiment(says, case.incident, judge, script, tuple([case.incident] * (_TIMES - 1)))
 

@@ -29,7 +29,12 @@ def name_taken(case: Case) -> Fault | None:
         if first is entry or entry.kind not in _UNIQUE or entry.key.split(".")[-1] not in error.text:
             continue
         if (first.object == entry.object != 0) == itself:
-            return _taken(case, error, (first, entry), [made.get((one.process, one.object)) for one in (first, entry)])
+            return _taken(
+                case,
+                error,
+                (first, entry),
+                [made.get((registered.process, registered.object)) for registered in (first, entry)],
+            )
     return None
 
 
@@ -38,9 +43,9 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
     first, second = taken
     apart = None not in made and made[0] is not made[1]
     pair = Pair(case.trace, *map(_as_registration, made if apart else taken))
-    sites = tuple(Place.of(role, one.frame, one.key) for role, one in (("first", first), ("second", second)))
-    sites += tuple(Place.of("definition", one.frame, one.key) for one in made if one is not None)
-    sites += tuple(Place.of("definition", one.definition) for one in taken if one.definition)
+    sites = tuple(Place.of(role, entry.frame, entry.key) for role, entry in (("first", first), ("second", second)))
+    sites += tuple(Place.of("definition", maker.frame, maker.key) for maker in made if maker is not None)
+    sites += tuple(Place.of("definition", entry.definition) for entry in taken if entry.definition)
     known = f"the {second.kind} {second.key} is registered at {first.frame} and again at {second.frame}: {error}"
     if not pair.one_definition:
         two = (
@@ -57,22 +62,22 @@ def task_defined_twice(case: Case) -> Fault | None:
     """Two functions are tasks of one name in one application: nothing is raised, and only one of them runs."""
     if case.failures or case.incident.expect.error is not None:
         return None
-    own = {import_.file for import_ in case.trace.imports if import_.application}
+    files = {import_.file for import_ in case.trace.imports if import_.application}
     held: dict[tuple, Entry] = {}
     for entry in case.trace.entries:
-        if entry.kind != "task" or entry.definition is None or entry.definition.file not in own:
+        if entry.kind != "task" or entry.definition is None or entry.definition.file not in files:
             continue
         first = held.setdefault((entry.process, entry.registry, entry.key), entry)
         if first.definition[:2] == entry.definition[:2]:
             continue
         first, entry = sorted(
-            (first, entry), key=lambda one: one.definition[:2]
+            (first, entry), key=lambda task: task.definition[:2]
         )  # which comes first differs from run to run
         because = (
             f"{first.definition.name} at {first.definition} and {entry.definition.name} at {entry.definition} are both the task "
             f"{entry.key} of one application: only one of them can be it, and nothing is raised",
         )
-        sites = tuple(Place.of(role, one.definition) for role, one in (("first", first), ("second", entry)))
+        sites = tuple(Place.of(role, task.definition) for role, task in (("first", first), ("second", entry)))
         return Fault("name-taken-in-registry", because, sites=sites)
     return None
 
@@ -146,18 +151,18 @@ def _covers(first: Route, second: Route) -> bool:
 def _is_shadowed(case: Case, first: Route, second: Route) -> Fault:
     method = min((second.methods or {"GET"}) & (first.methods or second.methods or {"GET"}) - {"HEAD", "OPTIONS"})
     answers, reached = first.entry.definition, second.entry.definition
-    one, other = _comes_in(case, first, second)
+    earlier, other = _comes_in(case, first, second)
     because = (
-        f"{method} {second.example} fits {first.path}, which {one} gives to {answers.name} ({answers}), and {second.path}, which {other} "
+        f"{method} {second.example} fits {first.path}, which {earlier} gives to {answers.name} ({answers}), and {second.path}, which {other} "
         f"gives to {reached.name} ({reached}); the first that fits answers",
     )
     sites = (
-        Place.of("answers", one, first.path),
+        Place.of("answers", earlier, first.path),
         Place.of("never reached", other, second.path),
         Place.of("first endpoint", answers),
         Place.of("second endpoint", reached),
     )
-    experiment = _swapped(case, one, other, method, second)
+    experiment = _swapped(case, earlier, other, method, second)
     return Fault("route-shadowed", because, sites=sites, experiment=experiment)
 
 
@@ -172,10 +177,10 @@ def _comes_in(case: Case, first: Route, second: Route) -> tuple[Frame, Frame]:
     return next((pair for pair in zip(*ways, strict=False) if pair[0] != pair[1]), (ways[0][-1], ways[1][-1]))
 
 
-def _swapped(case: Case, one: Frame, other: Frame, method: str, second: Route) -> Experiment | None:
+def _swapped(case: Case, earlier: Frame, other: Frame, method: str, second: Route) -> Experiment | None:
     """The run with the two statements in the other order."""
-    text = case.sources.get(one.file)
-    edited = with_swapped(text, one.line, other.line) if text is not None and one.file == other.file else None
+    text = case.sources.get(earlier.file)
+    edited = with_swapped(text, earlier.line, other.line) if text is not None and earlier.file == other.file else None
     if edited is None:
         return None
     wanted = second.entry.definition
@@ -187,8 +192,8 @@ def _swapped(case: Case, one: Frame, other: Frame, method: str, second: Route) -
         says = f"{method} {second.example} comes to {answers.name} then"
         return (answers.module, answers.name) == (wanted.module, wanted.name), says
 
-    says = f"{one} and {other} in the other order, and {method} {second.example} asked for"
-    return Experiment(says, case.incident, judge, {one.file: edited})
+    says = f"{earlier} and {other} in the other order, and {method} {second.example} asked for"
+    return Experiment(says, case.incident, judge, {earlier.file: edited})
 
 
 MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (name_taken, task_defined_twice, route_shadowed)

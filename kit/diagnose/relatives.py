@@ -21,9 +21,9 @@ def metadata_is_reserved(case: Case) -> Fault | None:
         texts = [(error.type, error.text), *((name, text) for _, name, text in error.links)]
         if any("InvalidRequestError" in name and _RESERVED.search(text) for name, text in texts):
             frame = next((f for f in reversed(error.frames) if f.application), None)
-            said = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
+            because = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
             site = None if frame is None else _site(frame)
-            return Fault("metadata-is-reserved", (said,), case.table, site, error=error)
+            return Fault("metadata-is-reserved", (because,), case.table, site, error=error)
     return None
 
 
@@ -51,10 +51,10 @@ def extend_existing_merged(case: Case) -> Fault | None:
             because = (*finding.because, merge)
             return Fault(finding.mechanism, because, first.table, first.site, second.site, (first, second))
         orphans = [
-            f"{one['mod']}.{one['cls']} maps columns that are no longer in the table: {', '.join(one['orphans'])}"
+            f"{mapper['mod']}.{mapper['cls']} maps columns that are no longer in the table: {', '.join(mapper['orphans'])}"
             for judged in case.trace.judged
-            for one in judged["mappers"] or ()
-            if one.get("orphans") and one["table"] == first.table
+            for mapper in judged["mappers"] or ()
+            if mapper.get("orphans") and mapper["table"] == first.table
         ]
         slug = "extend-existing-merged-two-models"
         return Fault(slug, (merge, *dict.fromkeys(orphans)), first.table, first.site, second.site, (first, second))
@@ -79,10 +79,10 @@ def defined_again_after_clear(case: Case) -> Fault | None:
         if where is not None:
             finding = judge(Pair(case.trace, first, definition))
             at = f" at {where[0]}" if where else ""
-            said = f"between the two the metadata was cleared{at}: so the second was not rejected, and both classes are there"
+            emptied = f"between the two the metadata was cleared{at}: so the second was not rejected, and both classes are there"
             return Fault(
                 finding.mechanism,
-                (*finding.because, said),
+                (*finding.because, emptied),
                 definition.table,
                 first.site,
                 definition.site,
@@ -93,22 +93,22 @@ def defined_again_after_clear(case: Case) -> Fault | None:
 
 def ambiguous_class_name(case: Case) -> Fault | None:
     for error in case.errors:
-        found = next(
+        match = next(
             (m for text in [error.text, *(t for _, _, t in error.links)] if (m := _SEVERAL.search(text))), None
         )
-        if found is None:
+        if match is None:
             continue
-        name = found.group(1).split(".")[-1]
+        name = match.group(1).split(".")[-1]
         classes = [r for r in case.definitions if r.class_ and r.class_.split(".")[-1] == name]
         tables = {(r.process, r.metadata.number, r.table): r for r in classes}
         if len(tables) > 1:
             first, second = list(tables.values())[:2]
-            said = (
+            because = (
                 f"two classes are named {name}, {first.site} for table {first.table} and {second.site} for table "
                 f"{second.table}; a bare string cannot say which: {error}"
             )
             slug = "ambiguous-class-name-in-registry"
-            return Fault(slug, (said,), first.table, first.site, second.site, (first, second), error=error)
+            return Fault(slug, (because,), first.table, first.site, second.site, (first, second), error=error)
     return None
 
 
@@ -122,7 +122,7 @@ FAULTS: tuple[Callable[[Case], Fault | None], ...] = (
 
 def merged_pairs(trace: Trace, table: str | None = None) -> list[Pair]:
     """Pairs of definitions of which the second silently changed, or was dropped for, the table of the first."""
-    found = []
+    pairs = []
     for registration in trace.registrations:
         if (
             registration.outcome in ("extended", "kept")
@@ -133,8 +133,8 @@ def merged_pairs(trace: Trace, table: str | None = None) -> list[Pair]:
             if first is not None and first.outcome == "registered":
                 pair = Pair(trace, first, registration)
                 if first.class_ and registration.class_ or _competes(pair):
-                    found.append(pair)
-    return found
+                    pairs.append(pair)
+    return pairs
 
 
 def _competes(pair: Pair) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..startup.installed import installed
 from ..trace.values import Error, Frame
 from .case import Case, Fault, Place, innermost
-from .variants import first_line, said
+from .variants import error_texts, first_line
 
 _NAME = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _MODULE = re.compile(r"No module named '([\w.]+)'")
@@ -140,11 +140,11 @@ MECHANISMS = (api_removed_in_installed_version,)
 
 def _removal(case: Case, error: Error, site: Frame) -> Removal | None:
     """What a library took out that an error comes of; None where no list and no library says so."""
-    texts = said(error)
+    texts = error_texts(error)
     for text in texts:
-        found = _listed(text) or _called(case, error, text)
-        if found is not None and _since(_version(case, found.library), found.line):
-            return found
+        removal = _listed(text) or _called(case, error, text)
+        if removal is not None and _since(_version(case, removal.library), removal.line):
+            return removal
     last = error.frames[-1] if error.frames else site
     if last.application:
         return None
@@ -198,13 +198,13 @@ def _called(case: Case, error: Error, text: str) -> Removal | None:
 @cache
 def _removals() -> dict[tuple[str, str, str], frozenset[str]]:
     """``(library, line, module or .class)`` to what is gone there; modules under "module"."""
-    found = {}
+    removals = {}
     for row in (Path(__file__).parent / "removed.txt").read_text("utf-8").splitlines():
         if not row.startswith("#"):
             head, _, names = row.partition(": ")
             library, line, place = head.split(" ")
-            found[library, line, place] = frozenset(names.split(" "))
-    return found
+            removals[library, line, place] = frozenset(names.split(" "))
+    return removals
 
 
 def _version(case: Case, library: str) -> str | None:

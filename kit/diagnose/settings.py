@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..incident.variables import Reading
 from ..trace.values import Error, Frame
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import first_line, gone, said, with_environment
+from .variants import error_texts, first_line, gone, with_environment
 
 # What libraries say of a variable that is not there.
 _NOT_SET = re.compile(
@@ -32,14 +32,18 @@ def setting_missing(case: Case) -> Fault | None:
         lacking = _lacking(case, error, site) if site is not None else []
         if not lacking:
             continue
-        names = list(dict.fromkeys(one.name for one in lacking))
-        what = ", ".join(f"{one.class_}.{one.field} ({one.name})" if one.field else one.name for one in lacking)
+        names = list(dict.fromkeys(reading.name for reading in lacking))
+        what = ", ".join(
+            f"{reading.class_}.{reading.field} ({reading.name})" if reading.field else reading.name
+            for reading in lacking
+        )
         because = (
             f"{what} is read at {', '.join(map(str, lacking))}, {_how(lacking)}, and is not set: {first_line(str(error))}",
             *_deployments(case, names),
         )
         fields = [
-            Place("field" if one.field else "reads", one.file, one.line, one.field or one.name) for one in lacking
+            Place("field" if reading.field else "reads", reading.file, reading.line, reading.field or reading.name)
+            for reading in lacking
         ]
         needs = Place.of("needs it", site)
         sites = (*fields, *([needs] if str(needs) not in map(str, fields) else []))
@@ -56,25 +60,25 @@ MECHANISMS = (setting_missing,)
 def _lacking(case: Case, error: Error, site: Frame) -> list[Reading]:
     """The readings of variables that are not set and that an error comes of; empty where it does not."""
     unset = [reading for reading in case.readings if reading.name.upper() not in _given(case)]
-    texts = said(error)
+    texts = error_texts(error)
     fields = _missing_fields(texts, unset)
     if fields:
         return fields
     name = _from_environ(error)
     name = name or next((m[m.lastgroup] for text in texts if (m := _NOT_SET.search(text))), None)
     if name is not None:
-        known = [one for one in unset if one.name == name]
-        near = [one for one in known if one.file == site.file and abs(one.line - site.line) <= 5]
+        known = [reading for reading in unset if reading.name == name]
+        near = [reading for reading in known if reading.file == site.file and abs(reading.line - site.line) <= 5]
         if known or name.upper() not in _given(case):
             return (near or known)[:1] or [Reading(name, site.file, site.line, True)]
-    return _named_or_used(case, error, site, [one for one in unset if one.class_ is None])
+    return _named_or_used(case, error, site, [reading for reading in unset if reading.class_ is None])
 
 
 def _given(case: Case) -> set[str]:
     """The variables that are set in the run, in capital letters."""
     incident = case.incident
-    own = {incident.database_env, *incident.app.env}
-    return _ALWAYS | {name.upper() for name in own}
+    variables = {incident.database_env, *incident.app.env}
+    return _ALWAYS | {name.upper() for name in variables}
 
 
 def _missing_fields(texts: Sequence[str], unset: Sequence[Reading]) -> list[Reading]:
@@ -82,12 +86,16 @@ def _missing_fields(texts: Sequence[str], unset: Sequence[Reading]) -> list[Read
     for text in texts:
         class_ = _CLASS.search(text)
         names = [name.partition(".")[0] for name in _MISSING.findall(text)] if class_ else []
-        of_class = [one for one in unset if one.class_ is not None]
-        of_class = [one for one in of_class if one.class_ == class_[1]] or of_class if class_ else []
+        of_class = [reading for reading in unset if reading.class_ is not None]
+        of_class = [reading for reading in of_class if reading.class_ == class_[1]] or of_class if class_ else []
         wanted = {name.upper() for name in names}
-        found = [one for one in of_class if one.required and {one.name.upper(), (one.field or "").upper()} & wanted]
-        if found:
-            return found
+        missing = [
+            reading
+            for reading in of_class
+            if reading.required and {reading.name.upper(), (reading.field or "").upper()} & wanted
+        ]
+        if missing:
+            return missing
     return []
 
 
@@ -102,19 +110,35 @@ def _from_environ(error: Error) -> str | None:
 
 def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Reading]) -> list[Reading]:
     """A variable that the application's own error names, or whose value, None, is used in the statement that fails."""
-    words = {word for text in said(error) for word in re.findall(r"\w+", text)}
+    words = {word for text in error_texts(error) for word in re.findall(r"\w+", text)}
     raised_here = not error.frames or error.frames[-1].application
-    named = [one for one in unset if one.name in words]
+    named = [reading for reading in unset if reading.name in words]
     if named and (raised_here or error.type.rpartition(".")[2] in ("KeyError", "RuntimeError", "ValueError")):
         return named[:1]
-    config = [one for one in unset if one.target and (key := _last_word(one.target)) in words and len(key) > 3]
+    config = [
+        reading for reading in unset if reading.target and (key := _last_word(reading.target)) in words and len(key) > 3
+    ]
     if config and any(word in words for word in ("set", "missing", "required", "configured", "defined")):
         return config[:1]
     if not {"None", "NoneType"} & words:
         return []
     statement = _statement(case, site)
-    used = [one for one in unset if not one.required and one.file == site.file and _line_in(one, site, statement)]
-    used += [one for one in unset if not one.required and one.target and _names(one.target, statement)]
+    used = [
+        reading
+        for reading in unset
+        if not reading.required and reading.file == site.file and _line_in(reading, site, statement)
+    ]
+    used += [
+        reading for reading in unset if not reading.required and reading.target and _names(reading.target, statement)
+    ]
+    for frame in reversed(error.frames):  # read where a caller handed it on
+        if frame.application and not used:
+            statement = _statement(case, frame)
+            used = [
+                reading
+                for reading in unset
+                if not reading.required and reading.file == frame.file and reading.name in statement
+            ]
     return used[:1]
 
 
@@ -128,8 +152,12 @@ def _statement(case: Case, site: Frame) -> str:
     return ast.unparse(simple[-1]) if simple else ""
 
 
-def _line_in(one: Reading, site: Frame, statement: str) -> bool:
-    return one.line == site.line or (bool(one.target) and _names(one.target, statement)) or one.name in statement
+def _line_in(reading: Reading, site: Frame, statement: str) -> bool:
+    return (
+        reading.line == site.line
+        or (bool(reading.target) and _names(reading.target, statement))
+        or reading.name in statement
+    )
 
 
 def _names(target: str, statement: str) -> bool:
@@ -141,13 +169,13 @@ def _last_word(target: str) -> str:
 
 
 def _how(lacking: Sequence[Reading]) -> str:
-    return "without a default" if any(one.required for one in lacking) else "which gives None"
+    return "without a default" if any(reading.required for reading in lacking) else "which gives None"
 
 
 def _deployments(case: Case, names: Sequence[str]) -> list[str]:
     """Which deployment files name the variables, and which of those that name others do not."""
     read = {reading.name for reading in case.readings}
-    found = []
+    sentences = []
     for name in names:
         with_it = [f"{file}:{known[name]}" for file, known in case.deployments.items() if name in known]
         without = [file for file, known in case.deployments.items() if name not in known and read & set(known)]
@@ -157,8 +185,8 @@ def _deployments(case: Case, names: Sequence[str]) -> list[str]:
             if file not in without and _deploys(file) and name not in case.deployments[file]
         ]
         named = f"named in {', '.join(with_it[:_MOST])}" if with_it else "named in no deployment file"
-        found.append(f"{name}: {named}" + (f"; not in {', '.join(without[:_MOST])}" if without else ""))
-    return found
+        sentences.append(f"{name}: {named}" + (f"; not in {', '.join(without[:_MOST])}" if without else ""))
+    return sentences
 
 
 def _deploys(file: str) -> bool:
@@ -167,7 +195,7 @@ def _deploys(file: str) -> bool:
 
 
 def _with_stand_in(case: Case, lacking: Sequence[Reading], error: Error) -> Experiment | None:
-    values = {one.name: _stand_in(one) for one in lacking}
+    values = {reading.name: _stand_in(reading) for reading in lacking}
     text = error.text.strip()
     kind = error.type.rpartition(".")[2]
     fragment = f"{kind}: {text}" if kind == "KeyError" else first_line(text)
@@ -175,10 +203,10 @@ def _with_stand_in(case: Case, lacking: Sequence[Reading], error: Error) -> Expe
     return Experiment(says, with_environment(case.incident, values), gone(fragment))
 
 
-def _stand_in(one: Reading) -> str:
+def _stand_in(reading: Reading) -> str:
     """A value that fits the type or the name of a variable; a database's URL is the scratch database's."""
-    kind, name = one.kind, one.name.upper()
-    names = (name, _last_word(one.target or "").upper())
+    kind, name = reading.kind, reading.name.upper()
+    names = (name, _last_word(reading.target or "").upper())
     if any(_DATABASE.search(text) for text in names) or "PostgresDsn" in kind:
         return "{database_url}"
     for pattern, value in (

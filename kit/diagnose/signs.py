@@ -30,9 +30,11 @@ def with_signs(
     if incident.expect.empty and not by_the_kit:
         # Of the start itself the trace's own errors tell, and which of them the kit made.
         failed = [check for check in checks if check.ok is False and check.kind != "clean_start"]
-        if judge_mappers(trace).ok is False and not any(one.kind == "mappers" for one in failed):
+        if judge_mappers(trace).ok is False and not any(check.kind == "mappers" for check in failed):
             signs.append(Sign("mappers", "mappers"))
-        signs += [Sign("mappers" if one.kind == "mappers" else "check", one.check, seen=one.seen) for one in failed]
+        signs += [
+            Sign("mappers" if check.kind == "mappers" else "check", check.check, seen=check.seen) for check in failed
+        ]
     if incident.expect.error is None and incident.expect.check is None and fault is not None and fault.error is None:
         signs.append(Sign("mechanism", fault.mechanism, fault.table))
     return replace(trace, signs=tuple(dict.fromkeys(signs)))

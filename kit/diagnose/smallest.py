@@ -262,8 +262,8 @@ def _everything(incident: Incident, trace: Trace, second: Registration) -> list[
         and import_.began < second.at
         and _importable(import_.module)
     ]
-    own = [step for step in incident.startup if step.in_process]
-    return [_step(name) for name in dict.fromkeys(modules)] + own
+    steps_of_startup = [step for step in incident.startup if step.in_process]
+    return [_step(name) for name in dict.fromkeys(modules)] + steps_of_startup
 
 
 def paste(incident: Incident, steps: Sequence[Step], variables: Sequence[str] | None = None) -> str:
@@ -288,12 +288,12 @@ def paste(incident: Incident, steps: Sequence[Step], variables: Sequence[str] | 
     url = f"sqlite{driver}://" if incident.database == "sqlite" else f"postgresql{driver}://localhost/scratch"
     values = {incident.database_env: url}
     values |= {name: _plain(name, value, url) for name, value in incident.app.env.items() if name not in values}
-    own = "".join(
+    environment = "".join(
         f"{name}={value} "
         for name, value in values.items()
         if (variables is None or name in variables) and not (name == "PYTHONPATH" and where)
     )
-    return f"{own}{where}python -c {shlex.quote('; '.join(parts))}"
+    return f"{environment}{where}python -c {shlex.quote('; '.join(parts))}"
 
 
 def _plain(name: str, value: str, url: str) -> str:

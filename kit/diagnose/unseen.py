@@ -22,25 +22,29 @@ def unseen_by_alembic(case: Case) -> Fault | None:
     if seen is None or seen.problem or seen.models is None or seen.trace is None:
         return None
     drops = _dropped(case)
-    unseen = [one for one in _wanted(case) if _is_unseen(case, one, drops)]
-    elsewhere = [one for one in unseen if _is_elsewhere(case, one)]
+    unseen = [registration for registration in _wanted(case) if _is_unseen(case, registration, drops)]
+    elsewhere = [registration for registration in unseen if _is_elsewhere(case, registration)]
     beside = [named for named in case.named if _is_never_registered(case, named, drops)]
     if unseen and unseen[0] in elsewhere:
         return _on_other_metadata(case, elsewhere, drops)
     if unseen or beside:
-        return _not_imported(case, [one for one in unseen if one not in elsewhere], beside, drops)
+        return _not_imported(
+            case, [registration for registration in unseen if registration not in elsewhere], beside, drops
+        )
     return None
 
 
 def _on_other_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, Error]) -> Fault:
     served, sites = handed_to_alembic(case), tuple(Place.of("table", table.site) for table in tables)
     creators = {
-        one["metadata"]: frames[-1] for one in case.trace.created if (frames := application_frames(one["chain"]))
+        creation["metadata"]: frames[-1]
+        for creation in case.trace.created
+        if (frames := application_frames(creation["chain"]))
     }
-    said = []
+    sentences = []
     for table in tables:
         maker = creators.get(table.metadata.label)
-        said.append(
+        sentences.append(
             f"table {table.table}, defined at {table.site}, is on the metadata made at {table.metadata.label}; env.py hands Alembic the one "
             f"made at {', '.join(sorted(served)) or 'another place'}, and {f'{maker} creates it' if maker else 'nothing else creates it'}"
         )
@@ -49,7 +53,7 @@ def _on_other_metadata(case: Case, tables: Sequence[Registration], drops: dict[s
     against = {
         _NOT_IMPORTED: "importing it while env.py runs changes nothing: the metadata that env.py hands over is another one"
     }
-    because = (*said, *consequence, *_symptom(case, tables[0]))
+    because = (*sentences, *consequence, *_symptom(case, tables[0]))
     experiment = _with_metadata(case, tables, drops) if error is not None else None
     first = tables[0]
     return Fault(
@@ -67,16 +71,20 @@ def _on_other_metadata(case: Case, tables: Sequence[Registration], drops: dict[s
 def _not_imported(
     case: Case, tables: Sequence[Registration], beside: Sequence[Named], drops: dict[str, Error]
 ) -> Fault:
-    seen, said = case.migrations, []
+    seen, sentences = case.migrations, []
     for table in tables:
-        way = " → ".join(map(str, application_frames(table.chain)))
-        said.append(
-            f"{table.site} registers table {table.table} when the application starts ({way}), "
+        route = " → ".join(map(str, application_frames(table.chain)))
+        sentences.append(
+            f"{table.site} registers table {table.table} when the application starts ({route}), "
             f"and its module {table.frame.module} is not imported while env.py runs"
         )
-    said += [f"{n.file}:{n.line} names table {n.table}, and nothing imports {case.module_of(n.file)}" for n in beside]
-    names = [*(table.table for table in tables), *(one.table for one in beside)]
-    said += _consequence([name for name in names if name in seen.differing and name in (seen.database or {})], "has")
+    sentences += [
+        f"{n.file}:{n.line} names table {n.table}, and nothing imports {case.module_of(n.file)}" for n in beside
+    ]
+    names = [*(table.table for table in tables), *(named.table for named in beside)]
+    sentences += _consequence(
+        [name for name in names if name in seen.differing and name in (seen.database or {})], "has"
+    )
     orphans = [t for t in drops if t not in names and not any(n.table == t for n in case.named)]
     makers = {
         name: Place("made by a migration, in no model", revision.file, operation.line, name)
@@ -85,18 +93,20 @@ def _not_imported(
         for kind, name in operation.creates
         if kind == "table" and name in orphans
     }
-    said += [f"table {name} is made by {makers.get(name, 'the migrations')}, and no model has it" for name in orphans]
+    sentences += [
+        f"table {name} is made by {makers.get(name, 'the migrations')}, and no model has it" for name in orphans
+    ]
     first = tables[0] if tables else None
     sites = (
         *(Place.of("table", table.site) for table in tables),
-        *(Place("table", one.file, one.line, one.class_) for one in beside),
+        *(Place("table", named.file, named.line, named.class_) for named in beside),
         *makers.values(),
     )
     error = next((drops[name] for name in names if name in drops), None)
     experiment = _with_imports(case, tables, beside, names) if error is not None else None
     return Fault(
         _NOT_IMPORTED,
-        (*said, *(_symptom(case, first) if first is not None else ())),
+        (*sentences, *(_symptom(case, first) if first is not None else ())),
         names[0],
         first.site if first is not None else None,
         sites=sites,
@@ -110,13 +120,13 @@ def _not_imported(
 
 def _dropped(case: Case) -> dict[str, Error]:
     """The tables of which an error of the startup says that autogenerate wants to remove them, as ``alembic check`` does."""
-    seen, found = case.migrations, {}
+    seen, drops = case.migrations, {}
     for error in case.failures:
         for text in (error.text, *(text for _, _, text in error.links)):
             for name in _REMOVES.findall(text):
                 if name not in seen.models:
-                    found.setdefault(name, error)
-    return found
+                    drops.setdefault(name, error)
+    return drops
 
 
 def _is_unseen(case: Case, registration: Registration, drops: dict[str, Error]) -> bool:
@@ -180,7 +190,7 @@ def _env_file(case: Case) -> tuple[str, str] | None:
 def _with_imports(case: Case, tables: Sequence[Registration], beside: Sequence[Named], names: Sequence[str]):
     """The startup with an ``env.py`` that imports the modules."""
     env = _env_file(case)
-    modules = [*(table.frame.module for table in tables), *(case.module_of(one.file) for one in beside)]
+    modules = [*(table.frame.module for table in tables), *(case.module_of(named.file) for named in beside)]
     if env is None or not all(modules):
         return None
     file, text = env
@@ -227,7 +237,7 @@ def table_on_another_metadata(case: Case) -> Fault | None:
     """An error misses a table that is there, on a metadata that nobody creates or that a foreign key cannot see."""
     if len({metadata.label for metadata in case.trace.metadata if metadata.application}) < 2:
         return None
-    created = {one["metadata"] for one in case.trace.created if one["table"] is None}
+    created = {creation["metadata"] for creation in case.trace.created if creation["table"] is None}
     for error in case.errors:
         key = _FOREIGN.search(error.text)
         missed = MISSED.search(error.text)
@@ -239,20 +249,23 @@ def table_on_another_metadata(case: Case) -> Fault | None:
                 ]
                 there = {r.metadata.label for r in beside}
                 if there and definition.metadata.label not in there and _tells_apart(case, definition, there):
-                    said = (
+                    because = (
                         f"table {holder}, defined at {definition.site}, is on the metadata made at {definition.metadata.label}, and its "
                         f"foreign key's table {target} on the one made at {', '.join(sorted(there))}: {error}"
                     )
-                    return Fault(_OTHER_METADATA, (said,), holder, definition.site, error=error)
+                    return Fault(_OTHER_METADATA, (because,), holder, definition.site, error=error)
         elif missed is not None or "is not registered with this 'SQLAlchemy' instance" in error.text:
             name = next((group for group in missed.groups() if group), None) if missed else None
-            for one in _wanted(case):
-                if _same_table(name, one.table) and one.metadata.label not in created:
-                    said = (
-                        f"table {one.table}, defined at {one.site}, is on the metadata made at {one.metadata.label}; "
-                        f"what is created is on the one made at {', '.join(sorted(created | handed_to_alembic(case))) or 'another place'}: {error}"
+            makers = created | handed_to_alembic(case)
+            for registration in (
+                _wanted(case) if makers or missed is None else ()
+            ):  # nobody makes a table: that tells of no other metadata
+                if _same_table(name, registration.table) and registration.metadata.label not in created:
+                    because = (
+                        f"table {registration.table}, defined at {registration.site}, is on the metadata made at {registration.metadata.label}; "
+                        f"what is created is on the one made at {', '.join(sorted(makers)) or 'another place'}: {error}"
                     )
-                    return Fault(_OTHER_METADATA, (said,), one.table, one.site, error=error)
+                    return Fault(_OTHER_METADATA, (because,), registration.table, registration.site, error=error)
     return None
 
 
@@ -261,8 +274,8 @@ def _tells_apart(case: Case, definition: Registration, others: set[str]) -> bool
 
     Where neither is so, the name itself is what is wrong: :func:`kit.diagnose.names.name_on_another_metadata`.
     """
-    places, own = {made_at(label) for label in others}, made_at(definition.metadata.label)
-    return own in places or len({made_at(label) for label in handed_to_alembic(case)} & {own, *places}) == 1
+    places, place = {made_at(label) for label in others}, made_at(definition.metadata.label)
+    return place in places or len({made_at(label) for label in handed_to_alembic(case)} & {place, *places}) == 1
 
 
 def handed_to_alembic(case: Case) -> set[str]:
@@ -276,12 +289,12 @@ def handed_to_alembic(case: Case) -> set[str]:
 def _wanted(case: Case) -> list[Registration]:
     """The definitions to ask about: those of the incident's table first."""
     named = [definition for definition in case.definitions if case.table == definition.table]
-    said = [
+    named_by_errors = [
         definition
         for definition in case.definitions
         if any(_names(definition.table, error.text) for error in case.errors)
     ]
-    return list(dict.fromkeys([*named, *said, *case.definitions]))
+    return list(dict.fromkeys([*named, *named_by_errors, *case.definitions]))
 
 
 def _names(table: str, text: str) -> bool:
@@ -292,9 +305,9 @@ def _symptom(case: Case, registration: Registration) -> list[str]:
     return [f"seen as: {error}" for error in case.errors if _names(registration.table, error.text)][:1]
 
 
-def _same_table(said: str | None, table: str) -> bool:
+def _same_table(name: str | None, table: str) -> bool:
     """Is the table that an error names this one? It may leave out the schema, or name the database's own."""
-    return said is None or said.split(".")[-1] == table.split(".")[-1]
+    return name is None or name.split(".")[-1] == table.split(".")[-1]
 
 
 def made_at(label: str) -> str:

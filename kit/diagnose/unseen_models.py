@@ -31,7 +31,7 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
     asked = seen is not None and not seen.problem and seen.models is not None
     handed = {key.split(".")[-1] for key in seen.models} if asked else set()
     executed = {import_.file for import_ in looked.trace.imports if import_.ended is not None and import_.error is None}
-    found = []
+    models = []
     for named in looked.named:
         if named.file in executed and named.table not in registered:
             continue  # its class makes no table of its own, as one of single-table inheritance, or a condition decides
@@ -50,5 +50,5 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
             failed = next((i for i in looked.trace.imports if i.file == named.file and i.error is not None), None)
             if failed is not None:
                 remedy = f"{failed.module} was imported and failed before it: mend that first"
-            found.append(Unseen(named, " and ".join(lacking), remedy, drops))
-    return tuple(found)
+            models.append(Unseen(named, " and ".join(lacking), remedy, drops))
+    return tuple(models)

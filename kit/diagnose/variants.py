@@ -23,7 +23,7 @@ def with_steps(incident: Incident, startup: Sequence[Step], prepare: Sequence[di
     """With another startup and, where they are given, other preparations."""
     changes: dict = {"startup": list(startup)}
     if prepare is not None:
-        changes["prepare"] = [Preparation.model_validate(one) for one in prepare]
+        changes["prepare"] = [Preparation.model_validate(step) for step in prepare]
     return incident.model_copy(update=changes)
 
 
@@ -92,7 +92,7 @@ def with_swapped(text: str, line: int, other: int) -> str | None:
 
 
 def _begins(statement: ast.stmt) -> int:
-    return min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", ()))])
+    return min([statement.lineno, *(decorator.lineno for decorator in getattr(statement, "decorator_list", ()))])
 
 
 def texts_of(trace: Trace) -> list[str]:
@@ -129,6 +129,6 @@ def first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
 
 
-def said(error: Error) -> list[str]:
+def error_texts(error: Error) -> list[str]:
     """The texts of an error and of what it came from, without the statement and parameters that SQLAlchemy adds."""
     return [text.partition("\n[SQL:")[0] for text in (error.text, *(text for _, _, text in error.links))]

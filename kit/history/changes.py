@@ -93,9 +93,9 @@ def parse(patch: str) -> tuple[list[str], list[Hunk]]:
         elif line.startswith("+++ "):
             new = _named(line) or old
             files[-1] = new
-        elif found := _HUNK.match(line):
-            before = (int(found["old"]), int(found["olds"] or 1))
-            after = (int(found["new"]), int(found["news"] or 1))
+        elif match := _HUNK.match(line):
+            before = (int(match["old"]), int(match["olds"] or 1))
+            after = (int(match["new"]), int(match["news"] or 1))
             left = (before[1], after[1])
             hunks.append(Hunk(new, old, before, after, line))
     return files, hunks
@@ -106,29 +106,29 @@ def _named(line: str) -> str | None:
     return None if name == "/dev/null" else re.sub(r"^[ab]/", "", name)
 
 
-def change_of(repository: Repository, commit: Commit, way: Iterable[tuple[str, int]], *, side: str) -> Change:
+def change_of(repository: Repository, commit: Commit, path: Iterable[tuple[str, int]], *, side: str) -> Change:
     """What of a commit lies on the ways that a trace shows.
 
-    :param way: ``(file, line)`` of sites and chains, in the build after the commit or in the one before it
+    :param path: ``(file, line)`` of sites and chains, in the build after the commit or in the one before it
     :param side: which of them, ``after`` or ``before``
     """
     files, hunks = parse(repository.patch(commit.sha))
-    way = list(way)
+    path = list(path)
 
     def telling(hunk: Hunk) -> tuple[int, ...]:
         """Which lines of a hunk are on the way, counted on the side that the way is of."""
         (line, _), other = (hunk.after, "-") if side == "after" else (hunk.before, "+")
         file = hunk.file if side == "after" else hunk.old_file
-        wanted, found = {number for name, number in way if name == file}, []
+        wanted, telling_lines = {number for name, number in path if name == file}, []
         for number, text in enumerate(hunk.text.split("\n")[1:], 1):
             if text[:1] in (other, "\\"):
                 continue
             if line in wanted:
-                found.append(number)
+                telling_lines.append(number)
             line += 1
-        return tuple(found)
+        return tuple(telling_lines)
 
-    named = {file for file, _ in way}
+    named = {file for file, _ in path}
     on_files = [replace(hunk, telling=telling(hunk)) for hunk in hunks if hunk.file in named or hunk.old_file in named]
     shown = [file for file in on_files if file.telling] or on_files
     return Change(commit, tuple(dict.fromkeys(files)), tuple(shown), len(hunks) - len(shown))
@@ -145,11 +145,11 @@ def claiming(
     """
     about = terms(incident, names)
     recorded = _recorded(repository, incident)
-    found = []
+    claims = []
     for number, commit in enumerate(commits):
         message = repository.message(commit.sha) if number < _MOST else commit.subject
-        said = says_fix(message, about)
-        reasons = [f"its message says {said!r} and names what the incident is about"] if said else []
+        claim = says_fix(message, about)
+        reasons = [f"its message says {claim!r} and names what the incident is about"] if claim else []
         reasons += [f"it is the recorded fix {name!r}" for name, (shas, _) in recorded.items() if commit.sha in shas]
         if number < _MOST and any(patches for _, patches in recorded.values()):
             lines = _lines(parse(repository.patch(commit.sha, context=0))[1])
@@ -157,8 +157,8 @@ def claiming(
             if carried:
                 reasons.append(f"it carries most of the recorded fix {', '.join(map(repr, carried))}")
         if reasons:
-            found.append((commit, "; ".join(reasons), bool(said)))
-    return found
+            claims.append((commit, "; ".join(reasons), bool(claim)))
+    return claims
 
 
 def terms(incident: Incident, names: Iterable[str]) -> set[str]:
@@ -181,12 +181,12 @@ def _letters(text: str) -> str:
 
 def _recorded(repository: Repository, incident: Incident) -> dict[str, tuple[set[str], list[set[tuple]]]]:
     """Of each recorded fix the commits it is, and of each of its patches the lines that it adds and removes."""
-    found = {}
+    fixes = {}
     for name, fix in incident.fixes.items():
         shas = {repository.resolve(commit) for commit in fix.commits}
         texts = [incident.resolve(path).read_text("utf-8", "replace") for path in fix.patches]
-        found[name] = (shas, [_lines(parse(text)[1]) for text in texts])
-    return found
+        fixes[name] = (shas, [_lines(parse(text)[1]) for text in texts])
+    return fixes
 
 
 def _lines(hunks: Iterable[Hunk]) -> set[tuple[str, str, str]]:

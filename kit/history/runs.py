@@ -32,7 +32,7 @@ class Seen:
     :ivar blocked: why its startup did not come to its end
     :ivar transient: another run of the same build may end otherwise
     :ivar swallowed: errors that were caught, each with the application's files that they passed
-    :ivar way: the application's lines on the ways to the incident: ``(file, line)``
+    :ivar path: the application's lines on the ways to the incident: ``(file, line)``
     :ivar names: classes that the incident is about
     :ivar second: the file of the definition that was rejected
     :ivar defined: files whose definition of the incident's tables was taken
@@ -43,7 +43,7 @@ class Seen:
     blocked: str | None
     transient: bool = False
     swallowed: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    way: tuple[tuple[str, int], ...] = ()
+    path: tuple[tuple[str, int], ...] = ()
     names: tuple[str, ...] = ()
     second: str | None = None
     defined: tuple[str, ...] = ()
@@ -95,14 +95,14 @@ def observe(incident: Incident, trace: Trace) -> Seen:
         blocked,
         bool(trace.broke),
         swallowed,
-        _way(incident, trace, conflicts) if shown else (),
+        _path(incident, trace, conflicts) if shown else (),
         tuple(
             sorted(
                 {
-                    one.class_
+                    definition.class_
                     for conflict in conflicts
-                    for one in (conflict.first, conflict.second)
-                    if one and one.class_
+                    for definition in (conflict.first, conflict.second)
+                    if definition and definition.class_
                 }
             )
         ),
@@ -121,9 +121,14 @@ def _says(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> st
     return (errors or [wanted or "something went wrong"])[0].splitlines()[0]
 
 
-def _way(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> tuple[tuple[str, int], ...]:
+def _path(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> tuple[tuple[str, int], ...]:
     """Lines of the sites and chains of the incident; without a conflict, those that its error passed."""
-    chains = [one.chain for conflict in conflicts for one in (conflict.first, conflict.second) if one is not None]
+    chains = [
+        registration.chain
+        for conflict in conflicts
+        for registration in (conflict.first, conflict.second)
+        if registration is not None
+    ]
     if not chains:
         wanted = expected_error(incident) or ""
         chains = [error.frames for error in trace.errors if wanted in str(error)][:3]
@@ -144,7 +149,7 @@ def judge(seen: Seen, reference: Seen | None) -> tuple[str, str]:
     if reference is not None and not (reference.second and reference.second in seen.defined):
         known = {text for text, _ in reference.swallowed}
         # The first file is where every startup begins; those after it lead to the incident.
-        places = {file for file, _ in reference.way[1:]} - {file for file, _ in reference.way[:1]}
+        places = {file for file, _ in reference.path[1:]} - {file for file, _ in reference.path[:1]}
         for text, files in seen.swallowed:
             if text not in known and places.intersection(files):
                 return UNTESTABLE, f"another error ends the same way before it gets there: {text}"
@@ -164,10 +169,10 @@ class Kept:
 
     def get(self, tree: str) -> Seen | None:
         try:
-            found = json.loads(self._path(tree).read_text("utf-8"))
-            found["swallowed"] = tuple((text, tuple(files)) for text, files in found["swallowed"])
-            found["way"] = tuple((file, line) for file, line in found["way"])
-            return Seen(**{**found, "names": tuple(found["names"]), "defined": tuple(found["defined"])})
+            kept = json.loads(self._path(tree).read_text("utf-8"))
+            kept["swallowed"] = tuple((text, tuple(files)) for text, files in kept["swallowed"])
+            kept["path"] = tuple((file, line) for file, line in kept["path"])
+            return Seen(**{**kept, "names": tuple(kept["names"]), "defined": tuple(kept["defined"])})
         except (OSError, ValueError, TypeError, KeyError):
             return None  # not there, or not whole: it is run again
 

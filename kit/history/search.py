@@ -269,18 +269,18 @@ def _introduced(runner: Runner, bad: str, seeds: Sequence[str]) -> _Search:
             says = "already reproduces" if verdict == REPRODUCES else "cannot be run"
             return Boundary(None, f"the range begins with {begin[:9]}, which {says}: begin earlier", (), spent)
     hints = list(runner.commits[seeds[-1]].parents) if seeds and bad in seeds else []
-    hints += brought(repository, runner.commits, bad, runner.seen[bad].way)
+    hints += brought(repository, runner.commits, bad, runner.seen[bad].path)
     old = [begin] if begin is not None else []
-    found = yield from _first_of(runner, REPRODUCES, bad, old, hints, path=False, spent=spent)
-    if found.first is None:
-        return found
-    parents = runner.commits[found.first].parents
-    if found.first in repository.cut:
-        because = f"{found.first[:9]} reproduces, and it is where the shallow clone ends: fetch more of the history"
-        return Boundary(None, because, (found.first,), found.runs, found.size)
+    boundary = yield from _first_of(runner, REPRODUCES, bad, old, hints, path=False, spent=spent)
+    if boundary.first is None:
+        return boundary
+    parents = runner.commits[boundary.first].parents
+    if boundary.first in repository.cut:
+        because = f"{boundary.first[:9]} reproduces, and it is where the shallow clone ends: fetch more of the history"
+        return Boundary(None, because, (boundary.first,), boundary.runs, boundary.size)
     because = "it reproduces and its parents do not" if len(parents) > 1 else "it reproduces and its parent does not"
     because = because if parents else "it is the first commit of all, and reproduces"
-    return Boundary(found.first, because, (), found.runs, found.size)
+    return Boundary(boundary.first, because, (), boundary.runs, boundary.size)
 
 
 def _fixed(runner: Runner, bad: str, good: str | None, seeds: Sequence[str]) -> _Search:
@@ -309,11 +309,11 @@ def _fixed(runner: Runner, bad: str, good: str | None, seeds: Sequence[str]) -> 
     hints = []
     if seeds and bad in seeds:
         # Those made from the newest that can have made the log, then that one: in this order both fit the bound.
-        hints = [*(sha for sha, one in runner.commits.items() if seeds[0] in one.parents), seeds[0]]
-    hints += took_out(repository, runner.commits, bad, good, runner.seen[bad].way)
-    found = yield from _first_of(runner, HEALTHY, good, [bad], hints, path=True, spent=spent)
-    because = "it does not reproduce any more, and its parent does" if found.first else found.because
-    return Boundary(found.first, because, found.between, found.runs, found.size)
+        hints = [*(sha for sha, commit in runner.commits.items() if seeds[0] in commit.parents), seeds[0]]
+    hints += took_out(repository, runner.commits, bad, good, runner.seen[bad].path)
+    boundary = yield from _first_of(runner, HEALTHY, good, [bad], hints, path=True, spent=spent)
+    because = "it does not reproduce any more, and its parent does" if boundary.first else boundary.because
+    return Boundary(boundary.first, because, boundary.between, boundary.runs, boundary.size)
 
 
 def _claims(runner: Runner, introduced: Boundary, bad: str) -> tuple[Claim, ...]:
@@ -321,10 +321,10 @@ def _claims(runner: Runner, introduced: Boundary, bad: str) -> tuple[Claim, ...]
     start = introduced.first or bad
     later = runner.repository.commits(runner.tip, "--not", start)
     names = runner.reference.names if runner.reference else ()
-    found = claiming(runner.repository, runner.incident, later, names)[:_MOST_CLAIMS]
-    runner.ask([sha for commit, _, _ in found for sha in (commit.sha, *commit.parents[:1])])
+    claiming_commits = claiming(runner.repository, runner.incident, later, names)[:_MOST_CLAIMS]
+    runner.ask([sha for commit, _, _ in claiming_commits for sha in (commit.sha, *commit.parents[:1])])
     claims = []
-    for commit, because, says in found:
+    for commit, because, says in claiming_commits:
         before = runner.judged(commit.parents[0]) if commit.parents else UNTESTABLE
         after = runner.judged(commit.sha)
         verdict = {
@@ -348,7 +348,7 @@ def _history(runner: Runner, bad: str | None, introduced: Boundary, fixed: Bound
         where = [commit.sha] if side == "after" else list(commit.parents)
         shown = [runner.seen[sha] for sha in where if sha in runner.seen and runner.seen[sha].shown]
         seen = shown[0] if shown else runner.reference
-        return change_of(repository, commit, seen.way if seen else (), side=side)
+        return change_of(repository, commit, seen.path if seen else (), side=side)
 
     builds = []
     for sha, commit in commits.items():

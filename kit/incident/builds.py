@@ -20,7 +20,7 @@ _VERSION = "1"  # of how a repository is made
 
 
 def cache_folder(named: str | Path | None = None) -> Path:
-    """Where what can be made again is kept: the folder named, else one in the user's cache folder.
+    """The folder for what can be made again: the named one, else one in the user's cache folder.
 
     :raises IncidentError: the named folder cannot be written
     """
@@ -75,7 +75,7 @@ def work_tree_of(incident: Incident, repository: Repository | None) -> Path | No
 
 
 def default_range(incident: Incident, repository: Repository) -> tuple[str, str]:
-    """The newest commit that is searched, and the one that is said to reproduce.
+    """The newest commit to search, and the commit that reproduces by the incident file.
 
     A repository is searched up to its HEAD if the incident's revision is part of that line, else up to the revision.
     """
@@ -88,7 +88,7 @@ def default_range(incident: Incident, repository: Repository) -> tuple[str, str]
 
 
 def repository_of_patches(folder: Path, cache: Path) -> Repository:
-    """The repository of a series of patches, ``*.patch`` in the order of their names; made if it is not there yet.
+    """The repository of a series of patches, ``*.patch`` in the order of their names; it is made if it does not exist.
 
     :raises IncidentError: there is no patch, or one does not apply
     """
@@ -130,12 +130,12 @@ def _apply_all(patches: list[Path], draft: Path) -> None:
     if done.returncode:
         applied = git("rev-list", "--count", "HEAD")
         number = int(applied.stdout) if applied.returncode == 0 else 0
-        said = [
+        errors = [
             line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith(("error:", "fatal:"))
         ]
         raise IncidentError(
             f"{patches[min(number, len(patches) - 1)]}: does not apply after the {number} patches before it: "
-            f"{'; '.join(said) or 'git am gives no reason'}. The series must begin with the patch that makes the first files."
+            f"{'; '.join(errors) or 'git am gives no reason'}. The series must begin with the patch that makes the first files."
         )
     # The work tree is thrown away: a repository that is only read needs none.
     git("config", "core.bare", "true").check_returncode()

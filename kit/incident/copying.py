@@ -76,13 +76,20 @@ def not_held(source: Path) -> frozenset[str] | None:
         return None
     if done.returncode:
         return None  # no repository, or one that git refuses to read
-    names = {os.fsdecode(one).rstrip("/") for one in done.stdout.split(b"\0") if one}
+    names = {os.fsdecode(name).rstrip("/") for name in done.stdout.split(b"\0") if name}
     return None if "." in names else frozenset(names)
+
+
+def beside_git(source: Path) -> tuple[str, ...]:
+    """What the copy of a work tree has and a fresh clone has not, relative to ``source``; empty where there is no git."""
+    names = not_held(source) or ()
+    kept = [name for name in names if not _LEFT_BEHIND.intersection(Path(name).parts) and not name.endswith(".pyc")]
+    return tuple(sorted(name for name in kept if not (source / name / "pyvenv.cfg").exists()))
 
 
 @dataclass
 class _Folder:
-    """What a folder that git does not hold amounts to."""
+    """The sizes and counts of a folder that git does not hold."""
 
     data: int = 0  # bytes below it that are neither sources nor settings
     direct: int = 0  # the same, of its own files
@@ -100,7 +107,7 @@ class _Copy:
     known: dict[str, _Folder] = field(default_factory=dict)
 
     def folder(self, folder: Path, to: Path, above: frozenset[Path], *, held: bool, only_needed: bool = False) -> None:
-        """Copy what is in a folder; ``only_needed``: sources and settings, the rest has been named already."""
+        """Copy a folder's content; with ``only_needed`` only sources and settings, since the rest is noted already."""
         to.mkdir(parents=True, exist_ok=True)
         try:
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -125,7 +132,7 @@ class _Copy:
                 self.leave(to / entry.name, _why(error))
 
     def judge(self, folder: Path, to: Path) -> bool:
-        """Are this folder's data too large to be copied? Then it is said, once."""
+        """Is this folder's data too large to be copied? Then the folder is noted, once."""
         sizes = self.measure(folder)
         size = sizes.direct if sizes.python else sizes.data
         if size <= self.most:
@@ -168,36 +175,36 @@ class _Copy:
             _copy_file(path, goal)
 
     def measure(self, folder: Path) -> _Folder:
-        """What there is below a folder, links not followed; counted once."""
+        """The sizes and counts below a folder, links not followed; counted once."""
         known = self.known.get(str(folder))
         if known is not None:
             return known
-        found = self.known[str(folder)] = _Folder()
+        counted = self.known[str(folder)] = _Folder()
         try:
             entries = list(os.scandir(folder))
         except OSError:
-            return found
+            return counted
         for entry in entries:
             try:
                 if entry.is_symlink() or entry.name in _LEFT_BEHIND:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     inner = self.measure(Path(entry.path))
-                    found.data += inner.data
-                    found.files += inner.files
-                    found.python = found.python or inner.python
+                    counted.data += inner.data
+                    counted.files += inner.files
+                    counted.python = counted.python or inner.python
                 elif entry.is_file(follow_symlinks=False):
-                    found.files += 1
-                    found.python = found.python or entry.name.endswith(".py")
+                    counted.files += 1
+                    counted.python = counted.python or entry.name.endswith(".py")
                     size = entry.stat(follow_symlinks=False).st_size
                     if _data(entry.name, size):
-                        found.data += size
-                        found.direct += size
+                        counted.data += size
+                        counted.direct += size
             except OSError:
                 continue
-            if found.files > _MANY:
+            if counted.files > _MANY:
                 break
-        return found
+        return counted
 
     def leave(self, goal: Path, reason: str) -> None:
         """``goal`` is where it would have been in the copy."""
@@ -220,7 +227,7 @@ def _human(size: int) -> str:
 
 
 def _copy_file(path: Path, goal: Path) -> None:
-    """Content, mode and times; where the file system shares blocks between files (reflinks), none is copied."""
+    """Copy content, mode and times; a file system with reflinks shares the blocks instead of copying them."""
     with open(path, "rb") as old, open(goal, "xb") as new:
         if not _copied_by_the_kernel(old.fileno(), new.fileno()):
             old.seek(0)

@@ -76,7 +76,7 @@ def words_of(line: str) -> list[str]:
 
 def program_of(line: str) -> str:
     """A command line's program by its plain name: ``uvicorn`` also of ``python -m uvicorn``; ``python`` of a script or module of one's own."""
-    words = [one for one in words_of(line) if not re.match(r"[A-Za-z_]\w*=", one)]
+    words = [word for word in words_of(line) if not re.match(r"[A-Za-z_]\w*=", word)]
     if not words:
         return ""
     name = PurePosixPath(words[0]).name
@@ -106,15 +106,15 @@ def split_lines(line: str) -> tuple[str, ...]:
 
 def _path_in(value: str, workdir: str, home: str) -> tuple[str, ...]:
     """Folders of a ``PYTHONPATH`` in an image, relative to the root."""
-    found = []
+    paths = []
     for part in value.split(":"):
         part = part.strip().strip("'\"")
         inside = re.sub(r"\$\{?PWD\}?", workdir, part)
         if inside.startswith("/") and home and (inside == home or inside.startswith(home + "/")):
             inside = inside[len(home) :].strip("/") or "."
         if inside and not inside.startswith(("/", "$", "..")):
-            found.append(str(PurePosixPath(inside)))
-    return tuple(found)
+            paths.append(str(PurePosixPath(inside)))
+    return tuple(paths)
 
 
 def procfiles(project: Project) -> Iterator[Command]:
@@ -122,16 +122,16 @@ def procfiles(project: Project) -> Iterator[Command]:
         folder = str(PurePosixPath(file).parent)
         lines = {}
         for number, text in enumerate(project.text(file).splitlines(), 1):
-            one = re.match(r"\s*([\w-]+)\s*:\s*(\S.*)", text)
-            if one:
-                lines[one[1]] = (split_lines(one[2]), f"{file}:{number}")
+            match = re.match(r"\s*([\w-]+)\s*:\s*(\S.*)", text)
+            if match:
+                lines[match[1]] = (split_lines(match[2]), f"{file}:{number}")
         release, at = lines.pop("release", ((), ""))
         env = _dotenv(project, folder)
-        for name, (own, place) in lines.items():
+        for name, (commands, place) in lines.items():
             weight = 30 if name == "web" else 22
-            yield Command((*release, *own) if name == "web" else own, place, weight, folder, (), env)
+            yield Command((*release, *commands) if name == "web" else commands, place, weight, folder, (), env)
             if release and name == "web":  # a release is a process of its own, on a machine of its own
-                yield Command(own, place, weight - 1, folder, (), env)
+                yield Command(commands, place, weight - 1, folder, (), env)
         if release:
             yield Command(release, at, 24, folder, (), env)
 
@@ -139,12 +139,12 @@ def procfiles(project: Project) -> Iterator[Command]:
 def _dotenv(project: Project, folder: str) -> dict[str, tuple[str, str]]:
     """What ``.env`` beside a start sets; the tools that read such a start read it."""
     file = ".env" if folder == "." else f"{folder}/.env"
-    found = {}
+    values = {}
     for number, text in enumerate(project.text(file).splitlines(), 1):
-        one = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", text)
-        if one:
-            found[one[1]] = (one[2].strip("'\""), f"{file}:{number}")
-    return found
+        match = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", text)
+        if match:
+            values[match[1]] = (match[2].strip("'\""), f"{file}:{number}")
+    return values
 
 
 # -- images
@@ -157,8 +157,8 @@ def image_of(project: Project, file: str, context: str = "") -> Command:
     command: tuple[str, ...] = ()
     workdir, copied, env = "", {}, {}
     text = re.sub(r"^\s*#.*\n", "", project.text(file), flags=re.M)
-    for one in re.finditer(r"^\s*([A-Za-z]+)\s+((?:.*\\\n)*.*)$", text, re.M):
-        order, rest = one[1].upper(), re.sub(r"\\\n\s*", " ", one[2]).strip()
+    for match in re.finditer(r"^\s*([A-Za-z]+)\s+((?:.*\\\n)*.*)$", text, re.M):
+        order, rest = match[1].upper(), re.sub(r"\\\n\s*", " ", match[2]).strip()
         if order == "FROM":
             entry = command = ()
             workdir = ""
@@ -175,14 +175,18 @@ def image_of(project: Project, file: str, context: str = "") -> Command:
             lines = _exec_form(rest)
             entry, command = (lines, ()) if order == "ENTRYPOINT" else (entry, lines)
     folder = context or folder
-    home = max((one for one, source in copied.items() if source in (".", folder)), key=len, default=workdir)
+    home = max(
+        (folder_in_image for folder_in_image, source in copied.items() if source in (".", folder)),
+        key=len,
+        default=workdir,
+    )
     inside = workdir[len(home) :].strip("/") if home and workdir.startswith(home) else ""
     below = (
         PurePosixPath(folder, inside) if inside and _folder(project, f"{folder}/{inside}") else PurePosixPath(folder)
     )
     lines = _joined(project, entry, command, str(below), home)
     path = _path_in(env.pop("PYTHONPATH", ("", ""))[0], workdir, home)
-    path = tuple(str(PurePosixPath(folder, one)) for one in path)
+    path = tuple(str(PurePosixPath(folder, path_entry)) for path_entry in path)
     return Command(lines, file, 28 if file == "Dockerfile" else 24, str(below), path, env)
 
 
@@ -218,8 +222,8 @@ def _joined(project: Project, entry, command, below: str, home: str) -> tuple[st
         script = words_of(lines[0])
         if script and program_of(lines[0]) in ("sh", "bash"):
             # `exec "$@"` of an entry script runs the command.
-            own = project.text(str(PurePosixPath(below, script[-1])))
-            return (f"{lines[0]} {' '.join(lines[1:])}",) if '"$@"' in own or "exec $@" in own else (lines[0],)
+            text = project.text(str(PurePosixPath(below, script[-1])))
+            return (f"{lines[0]} {' '.join(lines[1:])}",) if '"$@"' in text or "exec $@" in text else (lines[0],)
         if program_of(lines[0]) == "python" or len(words_of(lines[0])) == 1:
             return (f"{lines[0]} {lines[1]}", *lines[2:])
     return tuple(lines)
@@ -228,22 +232,22 @@ def _joined(project: Project, entry, command, below: str, home: str) -> tuple[st
 def relative(project: Project, line: str, below: str, home: str) -> str:
     """A command line with paths of the image as paths from the working folder; ``./start.sh`` as ``sh start.sh``."""
 
-    def put(found: re.Match) -> str:
+    def put(match: re.Match) -> str:
         path = (
-            found[0][len(home) :].strip("/")
-            if home and found[0].startswith(home + "/")
-            else found[0].rpartition("/")[2]
+            match[0][len(home) :].strip("/")
+            if home and match[0].startswith(home + "/")
+            else match[0].rpartition("/")[2]
         )
-        for one in (path, path.rpartition("/")[2]):
-            if project.has(one if below == "." else f"{below}/{one}"):
-                return one
+        for candidate in (path, path.rpartition("/")[2]):
+            if project.has(candidate if below == "." else f"{below}/{candidate}"):
+                return candidate
         place = next(iter(project.named(path.rpartition("/")[2])), None)
         inside = place and (below == "." or place.startswith(f"{below}/"))
-        return (place if below == "." else place[len(below) + 1 :]) if inside else found[0]
+        return (place if below == "." else place[len(below) + 1 :]) if inside else match[0]
 
     line = re.sub(
         r"^(?:/\w+)*/bin/(?=[\w-]+(?:\s|$))",
-        lambda one: one[0] if one[0].startswith(f"{home or '/app'}/") else "",
+        lambda match: match[0] if match[0].startswith(f"{home or '/app'}/") else "",
         line,
     )
     line = re.sub(r"(?<![\w.:=/-])/[\w./-]+\.(?:sh|py|ini|toml|cfg|conf)\b", put, line)
@@ -304,12 +308,12 @@ def composes(project: Project) -> Iterator[Command]:
 
 def _compose_env(value, file: str, text: str, service: str) -> dict[str, tuple[str, str]]:
     """What a service's block sets: name to value and place."""
-    pairs = value.items() if isinstance(value, dict) else (str(one).partition("=")[::2] for one in value or ())
+    pairs = value.items() if isinstance(value, dict) else (str(pair).partition("=")[::2] for pair in value or ())
     block = re.search(rf"^[ \t]+[\"']?{re.escape(str(service))}[\"']?:", text, re.M)
-    begin, found = block.start() if block else 0, {}
+    begin, values = block.start() if block else 0, {}
     for name, setting in pairs:
         if setting is not None and "$" not in str(setting):
             line = re.compile(rf"^[ \t-]+[\"']?{re.escape(str(name))}\b", re.M).search(text, begin)
             at = f"{file}:{text.count(chr(10), 0, line.start()) + 1}" if line else file
-            found[str(name)] = (str(setting), at)
-    return found
+            values[str(name)] = (str(setting), at)
+    return values

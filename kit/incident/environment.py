@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..base.known_secrets import says_secret
 from ..base.redact import shows_secret
@@ -86,15 +87,15 @@ class Variable:
 def variables_of(project: Project) -> list[Variable]:
     """Every variable that the sources read, each once: where it is required, and whether it reaches an engine."""
     names, literals, readings = set(), set(), []
-    for file in dict.fromkeys([*project.sources, *(one for one in project.python if one.endswith("/env.py"))]):
+    for file in dict.fromkeys([*project.sources, *(path for path in project.python if path.endswith("/env.py"))]):
         text = project.text(file)
         readings += readings_in(file, text)
         if _ENGINE.search(text):
             tree = project.tree(file)
             for value in _engines(tree):
-                names |= {one.id for one in ast.walk(value) if isinstance(one, ast.Name)}
-                names |= {one.attr for one in ast.walk(value) if isinstance(one, ast.Attribute)}
-                literals |= {one.value for one in ast.walk(value) if isinstance(one, ast.Constant)}
+                names |= {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+                names |= {node.attr for node in ast.walk(value) if isinstance(node, ast.Attribute)}
+                literals |= {node.value for node in ast.walk(value) if isinstance(node, ast.Constant)}
     names -= _NO_NAMES
     kept: dict[str, Variable] = {}
     for reading in readings:
@@ -142,11 +143,11 @@ def _engines(tree: ast.Module) -> Iterator[ast.expr]:
 
 def named(names: Iterable[str], variables: list[Variable]) -> set[str]:
     """Names as an error says them, as variables: a settings class is told by its fields, without a prefix and in lower case."""
-    known, found = {variable.name for variable in variables}, set()
+    known, variables_named = {variable.name for variable in variables}, set()
     for name in names:
-        ending = {one for one in known if one.upper().endswith(f"_{name.upper()}")}
-        found |= {name} if name in known or name.isupper() else {name.upper()} & known or ending
-    return found
+        ending = {variable_name for variable_name in known if variable_name.upper().endswith(f"_{name.upper()}")}
+        variables_named |= {name} if name in known or name.isupper() else {name.upper()} & known or ending
+    return variables_named
 
 
 def named_in(text: str, variables: list[Variable]) -> set[str]:
@@ -162,13 +163,13 @@ def database_variables(variables: list[Variable]) -> list[Variable]:
 
 def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
     """Variables that hold parts of the URL: name to placeholder and variable; empty where host or name is not among them."""
-    found = {}
+    parts = {}
     for variable in variables:
         part = _PART_NAME.search(variable.name.upper())
         if part and not _URL_NAME.search(variable.name.upper()) and not _NOT_SQL.search(variable.name.upper()):
-            found[variable.name] = (f"{{database_{part.lastgroup}}}", variable)
-    values = {value for value, _ in found.values()}
-    return found if {"{database_host}", "{database_name}"} <= values else {}
+            parts[variable.name] = (f"{{database_{part.lastgroup}}}", variable)
+    values = {value for value, _ in parts.values()}
+    return parts if {"{database_host}", "{database_name}"} <= values else {}
 
 
 def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
@@ -197,8 +198,8 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
 
 def stand_ins(project: Project, variables: list[Variable], without: frozenset[str]) -> dict[str, tuple[str, str]]:
     """What is read without a default, each with a value and why; ``without``: what the log calls missing."""
-    examples = dict(_examples(project))
-    found = {}
+    examples = _examples_of(project)
+    values_of = {}
     for variable in variables:
         if variable.required and variable.rank == 0 and variable.name not in without | _OF_THE_KIT:
             text = stand_in(variable.name, variable.kind, examples.get(variable.name, (None, ""))[0])
@@ -208,8 +209,8 @@ def stand_ins(project: Project, variables: list[Variable], without: frozenset[st
                 if variable.name in examples and text == examples[variable.name][0]
                 else ", a stand-in"
             )
-            found[variable.name] = (text, f"read at {variable.at} without a default{taken}")
-    return found
+            values_of[variable.name] = (text, f"read at {variable.at} without a default{taken}")
+    return values_of
 
 
 def deployed(
@@ -245,11 +246,16 @@ def _is_secret(name: str, text: str) -> bool:
     return bool(says_secret(name) or shows_secret(f"{name}={text}") or kinds_in(text))
 
 
+@lru_cache(maxsize=1)
+def _examples_of(project: Project) -> dict[str, tuple[str, str]]:
+    return dict(_examples(project))
+
+
 def _examples(project: Project) -> Iterator[tuple[str, tuple[str, str]]]:
     for file in project.named(
         ".env.example", ".env.sample", ".env.template", "env.example", ".env.dist", ".env.test", ".env"
     ):
         for line in project.text(file).splitlines():
-            one = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*['\"]?([^'\"#\n]*?)['\"]?\s*(?:#.*)?$", line)
-            if one and one[2]:
-                yield one[1], (one[2], file)
+            match = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*['\"]?([^'\"#\n]*?)['\"]?\s*(?:#.*)?$", line)
+            if match and match[2]:
+                yield match[1], (match[2], file)

@@ -1,4 +1,4 @@
-"""Which application an incident is about, in a word: its commit, or a hash of its sources."""
+"""The identity of an incident's application: its commit, or a hash of its sources."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ _SHOWN = 9  # characters of a commit or hash
 
 
 def identity(incident: Incident) -> str:
-    """``commit 27f7a9bba``, or ``sources 3f2a91c04`` for a folder: the same files give the same word.
+    """``commit 27f7a9bba``, or ``sources 3f2a91c04`` for a folder: the same files give the same text.
 
     The hash is over the paths and bytes of every ``.py`` file below ``app.root``; it is ``unknown`` where nothing can be read.
     """
@@ -25,24 +25,24 @@ def identity(incident: Incident) -> str:
         except KitError:
             return f"revision {app.revision}"
         return f"commit {sha[:_SHOWN]}"
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     try:
         for path in _sources(incident.resolve(app.root)):
-            found.update(str(path.relative_to(incident.resolve(app.root))).encode("utf-8", "surrogateescape"))
-            found.update(b"\0" + hashlib.sha256(path.read_bytes()).digest())
+            digest.update(str(path.relative_to(incident.resolve(app.root))).encode("utf-8", "surrogateescape"))
+            digest.update(b"\0" + hashlib.sha256(path.read_bytes()).digest())
     except OSError:
         return "sources unknown"
-    return f"sources {found.hexdigest()[:_SHOWN]}"
+    return f"sources {digest.hexdigest()[:_SHOWN]}"
 
 
 def _sources(root: Path) -> list[Path]:
     """The ``.py`` files below a folder, sorted; links are not followed, environments and caches are left out."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(
             name for name in folders if name not in _NOT_OF_IT and not (Path(folder) / name / "pyvenv.cfg").exists()
         )
-        found += (Path(folder) / name for name in files if name.endswith(".py"))
-        if len(found) >= _MOST:
+        paths += (Path(folder) / name for name in files if name.endswith(".py"))
+        if len(paths) >= _MOST:
             break
-    return sorted(one for one in found[:_MOST] if one.is_file())
+    return sorted(path for path in paths[:_MOST] if path.is_file())

@@ -47,8 +47,8 @@ def _behind(program: str) -> tuple[str | None, str]:
         return None, f"does not run: {error}"
     if not done.returncode and done.stdout.strip():
         return done.stdout.strip(), ""
-    said = " ".join(done.stderr.partition("\nNote:")[0].split()) or f"exit code {done.returncode}"
-    problem = f"is not a Python 3.8 or later that runs: {said[:400]}"
+    error_text = " ".join(done.stderr.partition("\nNote:")[0].split()) or f"exit code {done.returncode}"
+    problem = f"is not a Python 3.8 or later that runs: {error_text[:400]}"
     if Path(program).parent.name == "shims":  # pyenv's and asdf's
         held = re.search(r"in these Python versions:\s+(\S+)", done.stderr)
         real = Path(program).parents[1] / "versions" / (held[1] if held else "3.…") / "bin" / "python"

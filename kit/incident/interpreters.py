@@ -1,4 +1,4 @@
-"""Which interpreter has an application's packages: found by reading folders, nothing is started."""
+"""Finds the interpreter that has an application's packages by reading folders; nothing is started."""
 
 import base64
 import hashlib
@@ -25,46 +25,48 @@ class Interpreter:
 
     python: Path
     because: str
-    own: bool = True  # made for this project, or named
+    of_project: bool = True  # made for this project, or named
 
     @cached_property
     def folders(self) -> tuple[Path, ...]:
         """Where its packages lie."""
         prefix = self.python.parent.parent
-        found = sorted(prefix.glob("lib*/python3*/site-packages"))
+        folders = sorted(prefix.glob("lib*/python3*/site-packages"))
         settings = prefix / "pyvenv.cfg"
         if not settings.is_file() or "include-system-site-packages = true" in settings.read_text("utf-8", "replace"):
             base = self.python.resolve().parent.parent
-            found += sorted(base.glob("lib/python3*/[sd]*-packages"))
-            found += [
-                one for one in (Path("/usr/lib/python3/dist-packages"),) if base in (Path("/usr"), Path("/usr/local"))
+            folders += sorted(base.glob("lib/python3*/[sd]*-packages"))
+            folders += [
+                folder
+                for folder in (Path("/usr/lib/python3/dist-packages"),)
+                if base in (Path("/usr"), Path("/usr/local"))
             ]
-        return tuple(dict.fromkeys(one for one in found if one.is_dir()))
+        return tuple(dict.fromkeys(folder for folder in folders if folder.is_dir()))
 
     @cached_property
     def names(self) -> frozenset[str]:
         """Top-level names that can be imported."""
-        found = set()
+        names = set()
         for folder in self.folders:
-            found |= {
+            names |= {
                 name.partition(".")[0]
                 for name in os.listdir(folder)
                 if not name.endswith((".dist-info", ".egg-info", ".pth"))
             }
-        return frozenset(found)
+        return frozenset(names)
 
     def has_program(self, name: str) -> bool:
         return (self.python.parent / name).exists()
 
     def lacks(self, project: Project) -> list[str]:
-        """Libraries that sources import and that it does not have."""
+        """Libraries that the sources import and the interpreter does not have."""
         return sorted(name for name in project.libraries if name not in self.names)
 
 
 def interpreter_of(project: Project, named: str | None, prefixes: Sequence[str], version: str | None) -> Interpreter:
-    """The interpreter that was named, or of those at hand the one that lacks least; the log's own before others.
+    """The named interpreter, or the one on this machine that lacks the fewest packages; the log's own comes first.
 
-    :raises IncidentError: the one that was named is none
+    :raises IncidentError: the named one is no interpreter
     """
     if named is not None:
         path = Path(os.path.abspath(os.path.expanduser(named)))
@@ -75,14 +77,14 @@ def interpreter_of(project: Project, named: str | None, prefixes: Sequence[str],
                 f"--python {named}: there is no such interpreter. Name the python of the application's environment, as in ../app/.venv/bin/python"
             )
         return Interpreter(path, "as --python says")
-    found = list(_interpreters(project, prefixes))
-    kits = Interpreter(Path(sys.executable), "the kit's own; none of the application's was found", own=False)
+    interpreters = list(_interpreters(project, prefixes))
+    kits = Interpreter(Path(sys.executable), "the kit's own; none of the application's was found", of_project=False)
 
-    def order(one: Interpreter) -> tuple:
-        other = bool(version) and not any(f"python{version}/" in f"{folder}/" for folder in one.folders)
-        return len(one.lacks(project)), "sqlalchemy" not in one.names, not one.own, other
+    def order(interpreter: Interpreter) -> tuple:
+        other = bool(version) and not any(f"python{version}/" in f"{folder}/" for folder in interpreter.folders)
+        return len(interpreter.lacks(project)), "sqlalchemy" not in interpreter.names, not interpreter.of_project, other
 
-    return min([*found, kits], key=order)
+    return min([*interpreters, kits], key=order)
 
 
 def how_to_make(project: Project, lacking: Sequence[str], version: str | None) -> str:
@@ -95,20 +97,20 @@ def how_to_make(project: Project, lacking: Sequence[str], version: str | None) -
         if asked and asked.endswith(".txt")
         else f"{project.root / below}"
         if asked
-        else " ".join(_ALIASES.get(one, one) for one in lacking)
+        else " ".join(_ALIASES.get(module, module) for module in lacking)
     )
     return f"{python} -m venv app-env && app-env/bin/python -m pip install {install}; then name it: --python app-env/bin/python"
 
 
 def _interpreters(project: Project, prefixes: Sequence[str]) -> Iterator[Interpreter]:
     seen = {Path(sys.prefix).resolve()}
-    for folder, because, own in _places(project, prefixes):
+    for folder, because, of_project in _places(project, prefixes):
         for name in ("bin/python", "bin/python3"):
             python = folder / name
             if python.exists() and os.access(python, os.X_OK):
                 if folder.resolve() not in seen:
                     seen.add(folder.resolve())
-                    yield Interpreter(Path(os.path.abspath(python)), because, own)
+                    yield Interpreter(Path(os.path.abspath(python)), because, of_project)
                 break
 
 
@@ -121,14 +123,14 @@ def _places(project: Project, prefixes: Sequence[str]) -> Iterator[tuple[Path, s
     pieces = [
         root,
         *(
-            root / one
-            for one in sorted(
+            root / name
+            for name in sorted(
                 {
                     os.path.dirname(name)
                     for name in project.named("pyproject.toml", "requirements.txt", "Pipfile", "setup.py")
                 }
             )
-            if one
+            if name
         ),
     ]
     if project.git_top is not None and project.git_top not in pieces:
@@ -150,7 +152,7 @@ def _environments_in(folder: Path) -> Iterator[Path]:
     """Virtual and conda environments right in a folder, the usual names first."""
     first = [".venv", "venv", "env", ".env", "virtualenv", ".conda"]
     try:
-        others = sorted(one.name for one in os.scandir(folder) if one.is_dir() and one.name not in first)
+        others = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and entry.name not in first)
     except OSError:
         others = []
     for name in first + others:
@@ -158,7 +160,7 @@ def _environments_in(folder: Path) -> Iterator[Path]:
         if (place / "pyvenv.cfg").is_file() or (place / "conda-meta").is_dir():
             yield place
     for tool in (".direnv", ".hatch", ".tox", ".nox"):
-        yield from sorted(one.parent for one in (folder / tool).glob("*/pyvenv.cfg"))
+        yield from sorted(settings.parent for settings in (folder / tool).glob("*/pyvenv.cfg"))
 
 
 def _of_tools(folder: Path, home: Path) -> Iterator[tuple[Path, str]]:

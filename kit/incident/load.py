@@ -1,4 +1,4 @@
-"""Reads and validates an incident file; what is wrong is said with the key and the line.
+"""Reads and validates an incident file; each error names the key and the line.
 
 The file is YAML (see ``README.md`` for every key). Relative paths start at its folder. A key that is
 not known, a wrong type or a missing path is an :class:`~kit.base.errors.IncidentError`.
@@ -35,7 +35,7 @@ def load(path: str | Path) -> Incident:
     try:
         incident = Incident.model_validate({**data, "file": file.absolute()})
     except ValidationError as error:
-        problems = sorted(_problem(found, node, file) for found in error.errors())
+        problems = sorted(_problem(detail, node, file) for detail in error.errors())
         raise IncidentError("\n".join(text for _, text in dict.fromkeys(problems))) from None
     _check_paths(incident, node)
     _check_variables(incident, node)
@@ -60,8 +60,8 @@ def _read(path: str | Path) -> tuple[Path, str]:
         raise IncidentError(f"{path}: cannot be read as UTF-8 text: {error}") from None
 
 
-def _problem(found, node, file) -> tuple[int, str]:
-    where, kind = found["loc"], found["type"]
+def _problem(detail, node, file) -> tuple[int, str]:
+    where, kind = detail["loc"], detail["type"]
     name = ".".join(map(str, where))[:200] or "the file"
     line = line_of(node, where)
     if kind == "extra_forbidden":
@@ -72,12 +72,12 @@ def _problem(found, node, file) -> tuple[int, str]:
     elif kind == "missing":
         text = "required, but not there"
     elif kind == "value_error":
-        text = str(found["ctx"]["error"])
+        text = str(detail["ctx"]["error"])
     else:
         secret = any(says_secret(str(part)) for part in where)
-        shown = type(found["input"]).__name__ if secret else repr(found["input"])
-        shown = shown if len(shown) < 80 else type(found["input"]).__name__
-        text = f"{found['msg'][:1].lower()}{found['msg'][1:]}, not {shown}"
+        shown = type(detail["input"]).__name__ if secret else repr(detail["input"])
+        shown = shown if len(shown) < 80 else type(detail["input"]).__name__
+        text = f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, not {shown}"
         name += " (its value)" if secret else ""  # or what follows would be taken for it, and masked
     return line, f"{file}:{line}: {name}: {text}"
 
@@ -132,7 +132,7 @@ def _check_paths(incident: Incident, node) -> None:
 
 
 def _check_variables(incident: Incident, node) -> None:
-    """A database's URL that is written out would be the application's own, or be set twice."""
+    """Refuse a database URL that is written out: it would be the application's own database, or be set twice."""
     named = [(("app", "env"), incident.app.env)]
     named += [(("fixes", name, "env"), fix.env) for name, fix in incident.fixes.items()]
     for where, variables in named:

@@ -1,4 +1,4 @@
-"""An incident file's content as values: the application, its startup, what is expected, fixes and checks."""
+"""An incident file's content as values: the application, its startup, the expected incident, fixes and checks."""
 
 import re
 from collections.abc import Iterator
@@ -60,22 +60,22 @@ class Expect(Part):
 
     @property
     def empty(self) -> bool:
-        """Is nothing said, so that whatever goes wrong is the incident?"""
+        """Does ``expect`` say nothing? Then anything that goes wrong is the incident."""
         return self.error is None and self.table is None and self.check is None
 
 
 class Hypothesis(Part):
-    """What somebody believed."""
+    """An explanation that somebody believed."""
 
     claim: str
     kind: str | None = None
 
 
 class Fix(Part):
-    """A change that is said to help, to the application's files or to how it is run.
+    """A proposed change to the application's files, or to how it is run.
 
     :ivar patches: for ``git apply``, in order; or, in their place, ``commits`` of the history
-    :ivar env: variables beside those of ``app.env``, or in place of theirs; null takes one away
+    :ivar env: variables added to ``app.env`` or replacing those; null removes one
     :ivar path, python, startup, prepare: in place of those of the incident
     """
 
@@ -100,7 +100,7 @@ class Fix(Part):
 
     @property
     def settings(self) -> dict[str, object]:
-        """What is set otherwise, by key; empty where only files are changed."""
+        """The settings that the fix changes, by key; empty if it only changes files."""
         values = {name: getattr(self, name) for name in _SETTINGS}
         return {name: value for name, value in values.items() if value not in (None, {})}
 
@@ -111,11 +111,11 @@ class Fix(Part):
 
     @property
     def settings_shown(self) -> tuple[str, ...]:
-        """What is set otherwise, a line a key."""
+        """The settings that the fix changes, one line per key."""
         shown = []
         for name, value in self.settings.items():
             parts = [f"{key}={'' if text is None else text}" for key, text in value.items()] if name == "env" else None
-            parts = parts or ([str(one) for one in value] if isinstance(value, list) else [str(value)])
+            parts = parts or ([str(item) for item in value] if isinstance(value, list) else [str(value)])
             shown.append(f"{name}: {', '.join(parts)}")
         return tuple(shown)
 
@@ -128,7 +128,7 @@ class Event(Part):
 
 
 class Action(Part):
-    """What is to be done, by whom and until when."""
+    """A task, with its owner and its due date."""
 
     what: str
     owner: str | None = None
@@ -136,7 +136,7 @@ class Action(Part):
 
 
 class Postmortem(Part):
-    """What only people know. What is left out is named as missing, never made up."""
+    """The facts that only people know. The page names each missing one; the kit never makes one up."""
 
     summary: str | None = None
     impact: str | None = None
@@ -154,13 +154,13 @@ class Postmortem(Part):
 
     @property
     def missing(self) -> list[str]:
-        """What everybody expects of a postmortem, and is not there."""
+        """The usual parts of a postmortem that the file does not have."""
         wanted = set(type(self).model_fields) - {"severity", "detected", "resolved", "authors"}
         return [name for name in type(self).model_fields if name in wanted and not getattr(self, name)]
 
 
 class Limits(Part):
-    """What one startup step may use before it is ended, and what of data that git does not hold is copied."""
+    """The limits of one startup step, and of the data outside git that is copied."""
 
     seconds: float = Field(default=60, gt=0, le=_MOST, strict=False)
     memory_mb: int = Field(default=4096, gt=0, le=_MOST)
@@ -236,7 +236,7 @@ class Incident(Part):
         return self
 
     def _filled_texts(self) -> Iterator[str]:
-        """Every text in which the scratch database is put in place of a placeholder."""
+        """Every text in which placeholders of the scratch database are filled in."""
         fixes = self.fixes.values()
         for variables in (self.app.env, *(fix.env for fix in fixes)):
             yield from (text for text in variables.values() if text is not None)
@@ -251,7 +251,7 @@ class Incident(Part):
 
     @property
     def all_checks(self) -> list[Check]:
-        """Every check that is asked: those that must be true after a fix, then the one that the incident is."""
+        """Every check that is asked: those that must hold after a fix, then the check that fails as the incident."""
         return [*self.checks, *([self.expect.check] if self.expect.check is not None else [])]
 
     @property
@@ -271,7 +271,7 @@ class Incident(Part):
         return [self.resolve(path) for path in named.patches] or list(named.commits)
 
     def with_fix(self, name: str | None) -> "Incident":
-        """The incident as a fix has it run: its variables, path, interpreter and steps; its patches are no part of that.
+        """The incident with a fix's variables, path, interpreter and steps; its patches are not applied here.
 
         :param name: None gives the incident itself
         """
@@ -295,7 +295,7 @@ class Incident(Part):
         return interpreter(self.app.python, self.resolve, where)
 
     def place(self, *where: str) -> str:
-        """``file:line`` of a key of the incident file; the file alone where it is not at hand any more."""
+        """``file:line`` of a key of the incident file; only the file if it can no longer be read."""
         try:
             _, node = yaml_file.read(self.file.read_text("utf-8"), self.file)
             return f"{self.file}:{yaml_file.line_of(node, where)}"

@@ -1,4 +1,4 @@
-"""An application's folder as it stands: files, texts, what can be imported, what it reads. Read only, nothing is run."""
+"""An application's folder: its files and texts, what can be imported, what it imports. Nothing is run."""
 
 import ast
 import re
@@ -32,7 +32,7 @@ _WSGI = re.compile(r"\b(flask|apiflask|dash|bottle|falcon|get_wsgi_application)\
 
 @dataclass(frozen=True)
 class AppObject:
-    """What a server is given, as ``module:name``; ``kind`` is asgi, wsgi or celery, ``file`` relative to the root."""
+    """An application object that a server loads; ``kind`` is asgi, wsgi or celery, ``file`` is relative to the root."""
 
     file: str
     name: str
@@ -42,7 +42,7 @@ class AppObject:
 
 
 class Project:
-    """A folder and what lies in it, other environments and caches passed over.
+    """A folder and its files, without environments and caches.
 
     :raises IncidentError: there is no Python file in it
     """
@@ -78,8 +78,10 @@ class Project:
     def decorators(self, name: str, function: str | None) -> list[str]:
         """The decorators, as Python writes them, of a file's functions of one name."""
         nodes = ast.walk(self.tree(name) or ast.Module([], []))
-        own = [one for one in nodes if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name == function]
-        return [ast.unparse(decorator) for one in own for decorator in one.decorator_list]
+        functions = [
+            node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function
+        ]
+        return [ast.unparse(decorator) for definition in functions for decorator in definition.decorator_list]
 
     def toml(self, name: str) -> dict:
         try:
@@ -96,8 +98,8 @@ class Project:
 
     def named(self, *names: str) -> list[str]:
         """Files of these names, the nearest to the root first."""
-        found = [file for file in self.files if PurePosixPath(file).name in names]
-        return sorted(found, key=lambda one: (one.count("/"), one))
+        files = [file for file in self.files if PurePosixPath(file).name in names]
+        return sorted(files, key=lambda file: (file.count("/"), file))
 
     def has(self, name: str) -> bool:
         return name in self._files
@@ -119,22 +121,22 @@ class Project:
     @cached_property
     def importable(self) -> dict[str, list[str]]:
         """Top-level name to the folders (relative) that hold a module or package of it, the nearest to the root first."""
-        found: dict[str, set[str]] = {}
+        folders_of: dict[str, set[str]] = {}
         for name in self.python:
             path = PurePosixPath(name)
-            found.setdefault(path.stem, set()).add(str(path.parent))
+            folders_of.setdefault(path.stem, set()).add(str(path.parent))
             for folder in [parent for parent in path.parents if str(parent) != "."]:
-                found.setdefault(folder.name, set()).add(str(folder.parent))
+                folders_of.setdefault(folder.name, set()).add(str(folder.parent))
         # A folder counts before it is itself inside a package of this project.
         return {
             name: sorted(
                 folders, key=lambda folder: (self.inside_package(folder), folder.count("/") + (folder != "."), folder)
             )
-            for name, folders in found.items()
+            for name, folders in folders_of.items()
         }
 
     def shadowed(self, folder: str) -> list[str]:
-        """Libraries that sources import by a name which a folder holds too."""
+        """Libraries that sources import under a name that a folder has too."""
         return [name for name, folders in self.importable.items() if folder in folders and name in self.imported]
 
     def inside_package(self, folder: str) -> bool:
@@ -157,29 +159,29 @@ class Project:
     def file_of(self, module: str, folder: str = ".") -> str | None:
         """The file of a dotted name as it is imported from a folder."""
         below = ("" if folder == "." else f"{folder}/") + module.replace(".", "/")
-        return next((one for one in (f"{below}.py", f"{below}/__init__.py") if self.has(one)), None)
+        return next((file for file in (f"{below}.py", f"{below}/__init__.py") if self.has(file)), None)
 
     def is_own(self, module: str) -> bool:
-        """May a name be a module of this project, and not of the standard library?"""
+        """Can a name be a module of this project? Names of the standard library cannot."""
         top = module.partition(".")[0]
         return top in self.importable and top not in sys.stdlib_module_names
 
     @cached_property
     def imported(self) -> dict[str, str]:
         """Top-level names that sources import and that are not the standard library's, each with its first place."""
-        found: dict[str, str] = {}
+        places: dict[str, str] = {}
         statement = re.compile(r"^(?:from\s+([A-Za-z_]\w*)[\w.]*\s+import|import\s+([A-Za-z_]\w*))", re.M)
         for name in self.sources:
             text = self.text(name)
-            for one in statement.finditer(text):
-                top = one[1] or one[2]
-                if top not in sys.stdlib_module_names and top not in found:
-                    found[top] = f"{name}:{text.count(chr(10), 0, one.start()) + 1}"
-        return found
+            for match in statement.finditer(text):
+                top = match[1] or match[2]
+                if top not in sys.stdlib_module_names and top not in places:
+                    places[top] = f"{name}:{text.count(chr(10), 0, match.start()) + 1}"
+        return places
 
     @property
     def libraries(self) -> list[str]:
-        """Those of them that are not the project's own."""
+        """The imported top-level names that are not the project's own."""
         return [name for name in self.imported if name not in self.importable]
 
     # -- what a start needs
@@ -187,30 +189,30 @@ class Project:
     @cached_property
     def objects(self) -> tuple[AppObject, ...]:
         """Application objects and factories, the likeliest first."""
-        found = []
+        objects = []
         for file in self.sources:
             text = self.text(file)
             if "app" not in text and "Celery" not in text:
                 continue
             for pattern, factory in ((_OBJECT, False), (_FACTORY, True)):
-                for one in pattern.finditer(text):
-                    made_by = "" if factory else one["kind"]
+                for match in pattern.finditer(text):
+                    made_by = "" if factory else match["kind"]
                     kind = "celery" if made_by == "Celery" else self._kind(text) or self._factories.get(made_by)
-                    bare = factory and not _needs_arguments(one["given"])
+                    bare = factory and not _needs_arguments(match["given"])
                     if kind and (bare or not factory):
-                        line = text.count("\n", 0, one.start()) + 1
-                        found.append(AppObject(file, one["name"], line, kind, factory))
+                        line = text.count("\n", 0, match.start()) + 1
+                        objects.append(AppObject(file, match["name"], line, kind, factory))
         usual = ("app", "application", "api", "server")
         return tuple(
             sorted(
-                found,
-                key=lambda one: (
-                    one.kind == "celery",
-                    one.factory,
-                    one.name not in usual,
-                    PurePosixPath(one.file).stem not in ("main", "app", "wsgi", "asgi", "server", "__init__"),
-                    one.file.count("/"),
-                    one.file,
+                objects,
+                key=lambda object_: (
+                    object_.kind == "celery",
+                    object_.factory,
+                    object_.name not in usual,
+                    PurePosixPath(object_.file).stem not in ("main", "app", "wsgi", "asgi", "server", "__init__"),
+                    object_.file.count("/"),
+                    object_.file,
                 ),
             )
         )
@@ -219,7 +221,7 @@ class Project:
     def _factories(self) -> dict[str, str]:
         """Functions that make an application, by name, with its kind."""
         texts = [text for file in self.sources if "app" in (text := self.text(file)) and self._kind(text)]
-        return {one["name"]: self._kind(text) for text in texts for one in _FACTORY.finditer(text)}
+        return {match["name"]: self._kind(text) for text in texts for match in _FACTORY.finditer(text)}
 
     def _kind(self, text: str) -> str | None:
         return "asgi" if _ASGI.search(text) else "wsgi" if _WSGI.search(text) else None
@@ -228,7 +230,7 @@ class Project:
     def alembic(self) -> tuple[str, ...]:
         """Files that configure Alembic, the nearest to the root first."""
         by_ini = [
-            one for one in self.named("alembic.ini") if re.search(r"^\s*script_location\s*=", self.text(one), re.M)
+            file for file in self.named("alembic.ini") if re.search(r"^\s*script_location\s*=", self.text(file), re.M)
         ]
         others = [
             file
@@ -248,9 +250,9 @@ class Project:
     @cached_property
     def git_top(self) -> Path | None:
         """The work tree's top, where the folder lies in a git repository and is tracked there."""
-        return next((one for one in (self.root, *self.root.parents) if (one / ".git").exists()), None)
+        return next((folder for folder in (self.root, *self.root.parents) if (folder / ".git").exists()), None)
 
 
-def _needs_arguments(given: str) -> bool:
-    parts = [part.strip() for part in re.sub(r"\[[^\]]*\]", "", given).split(",") if part.strip()]
+def _needs_arguments(parameters: str) -> bool:
+    parts = [part.strip() for part in re.sub(r"\[[^\]]*\]", "", parameters).split(",") if part.strip()]
     return any("=" not in part and not part.startswith("*") for part in parts)

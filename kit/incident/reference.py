@@ -125,9 +125,9 @@ def _inner(annotation: typing.Any, path: str) -> tuple[type[BaseModel] | None, s
     if origin is dict:
         return _inner(arguments[1], f"{path}.NAME")
     for argument in arguments:
-        found, where = _inner(argument, path)
-        if found is not None:
-            return found, where
+        model, where = _inner(argument, path)
+        if model is not None:
+            return model, where
     return None, path
 
 

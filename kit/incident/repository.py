@@ -38,7 +38,7 @@ class Commit:
 
 
 def git_environment(**more: str) -> dict[str, str]:
-    """The caller's environment without what would lead git to another repository or make it ask."""
+    """The caller's environment without variables that lead git to another repository or make it ask questions."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT}
     fixed = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C.UTF-8"}
     return {**kept, **fixed, **more}
@@ -47,7 +47,7 @@ def git_environment(**more: str) -> dict[str, str]:
 def open_repository(folder: Path, *, subdir: str = ".", named: str = "the repository") -> "Repository":
     """The repository whose top, or whose git folder, ``folder`` is.
 
-    :param named: what to call it in a message, as in "incident.yaml: app.repository"
+    :param named: its name in a message, as in "incident.yaml: app.repository"
     :raises IncidentError: it is no repository, or git refuses to read it
     """
     folder = Path(folder).resolve()
@@ -59,9 +59,9 @@ def open_repository(folder: Path, *, subdir: str = ".", named: str = "the reposi
     except FileNotFoundError:
         raise RunBroke("there is no program 'git' on PATH; histories are read with it") from None
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        errors = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise IncidentError(
-            f"{named}: {folder} is no git repository: {said[0].removeprefix('fatal: ')}. "
+            f"{named}: {folder} is no git repository: {errors[0].removeprefix('fatal: ')}. "
             "Give the folder that holds .git, or a bare repository."
         )
     bare, shallow = done.stdout.split()
@@ -70,7 +70,7 @@ def open_repository(folder: Path, *, subdir: str = ".", named: str = "the reposi
 
 @dataclass(frozen=True)
 class Repository:
-    """Where a history is; ``subdir`` is the application's folder in it ("." for the top)."""
+    """A repository's folder; ``subdir`` is the application's folder in it ("." for the top)."""
 
     folder: Path
     subdir: str = "."
@@ -78,15 +78,15 @@ class Repository:
     shallow: bool = False
 
     def git(self, *words: str, input: bytes | None = None) -> bytes:
-        """What one git command prints.
+        """The output of one git command.
 
         :raises RunBroke: it fails
         """
         command = ["git", *QUIET, "-C", str(self.folder), *words]
         done = subprocess.run(command, env=git_environment(), input=input, capture_output=True)
         if done.returncode:
-            said = done.stderr.decode("utf-8", "replace").strip()
-            raise RunBroke(f"git {words[0]} failed in {self.folder.name}: {said or f'exit code {done.returncode}'}")
+            error = done.stderr.decode("utf-8", "replace").strip()
+            raise RunBroke(f"git {words[0]} failed in {self.folder.name}: {error or f'exit code {done.returncode}'}")
         return done.stdout
 
     def resolve(self, revision: str) -> str:
@@ -112,15 +112,15 @@ class Repository:
         form = "--format=%H%x1f%P%x1f%T%x1f%aI%x1f%an%x1f%s"
         plain = ("--no-color", "--no-decorate", "--no-patch", "--encoding=UTF-8", "--date-order")
         out = self.git("log", "-z", *plain, form, *words).decode("utf-8", "replace")
-        found = []
+        commits = []
         for record in filter(None, out.split("\0")):
             sha, parents, tree, date, author, subject = record.split("\x1f", 5)
-            found.append(Commit(sha, tuple(parents.split()), tree, date, author, subject))
-        return tuple(found)
+            commits.append(Commit(sha, tuple(parents.split()), tree, date, author, subject))
+        return tuple(commits)
 
     @cached_property
     def everything(self) -> tuple[str, ...]:
-        """The words that name all of the history; none in a repository without a commit."""
+        """The arguments that name the whole history; none in a repository without a commit."""
         try:
             self.git("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
             head = ("HEAD",)
@@ -141,9 +141,9 @@ class Repository:
         """Ids as ``git rev-list`` gives them."""
         return [line.split()[0] for line in self.git("rev-list", *words).decode().splitlines()]
 
-    def is_ancestor(self, one: str, of: str) -> bool:
-        """Is a commit another one, or one that it was made from?"""
-        return one == of or not self.order("--max-count=1", one, "--not", of)
+    def is_ancestor(self, commit: str, of: str) -> bool:
+        """Is ``commit`` the other commit, or an ancestor of it?"""
+        return commit == of or not self.order("--max-count=1", commit, "--not", of)
 
     def paths_named(self, names: Iterable[str]) -> tuple[str, ...]:
         """Every path with one of these file names that any commit of the history had."""
@@ -161,56 +161,56 @@ class Repository:
             return []
         asked = "".join(f"{_in_one_line(name)}\n" for name in names).encode("utf-8", "surrogateescape")
         out = self.git("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", input=asked)
-        found: list[tuple[str, str, int] | None] = []
+        objects: list[tuple[str, str, int] | None] = []
         for line in out.decode("utf-8", "surrogateescape").splitlines():
             words = line.split(" ")
             good = len(words) == 3 and words[2].isdigit()
-            found.append((words[0], words[1], int(words[2])) if good else None)
-        return found
+            objects.append((words[0], words[1], int(words[2])) if good else None)
+        return objects
 
     def contents(self, ids: Iterable[str]) -> dict[str, bytes]:
-        """The content of blobs by id, in one process; one that is not there is left out."""
+        """The content of blobs by id, read by one process; a missing blob is left out."""
         asked = list(dict.fromkeys(ids))
         if not asked:
             return {}
-        out = self.git("cat-file", "--batch", input="".join(f"{one}\n" for one in asked).encode())
-        found, at = {}, 0
+        out = self.git("cat-file", "--batch", input="".join(f"{id_}\n" for id_ in asked).encode())
+        contents, at = {}, 0
         while at < len(out):
             end = out.index(b"\n", at)
             words = out[at:end].split(b" ")
             at = end + 1
             if len(words) == 3 and words[2].isdigit():
                 size = int(words[2])
-                found[words[0].decode()] = out[at : at + size]
+                contents[words[0].decode()] = out[at : at + size]
                 at += size + 1
-        return found
+        return contents
 
     def files(self, revision: str, suffix: str = ".py") -> dict[str, str]:
-        """Path to blob id, of the files of a commit below ``subdir`` whose names end so; paths count from there."""
+        """Path to blob id of a commit's files with this suffix; paths are relative to ``subdir``."""
         tree = revision if self.subdir == "." else f"{revision}:{self.subdir}"
         out = self.git("ls-tree", "-r", "-z", "--full-tree", tree).decode("utf-8", "surrogateescape")
-        found = {}
+        blobs = {}
         for record in filter(None, out.split("\0")):
             facts, path = record.split("\t", 1)
             mode, kind, sha = facts.split()
             if kind == "blob" and mode != "120000" and path.endswith(suffix):
-                found[path] = sha
-        return found
+                blobs[path] = sha
+        return blobs
 
     def submodules(self, revision: str) -> tuple[str, ...]:
-        """Paths of a commit that are other repositories."""
+        """The paths in a commit that are submodules."""
         out = self.git("ls-tree", "-r", "-z", "--full-tree", revision).decode("utf-8", "surrogateescape")
         return tuple(record.split("\t", 1)[1] for record in out.split("\0") if record.startswith("160000 "))
 
     def tree_of(self, revision: str) -> str | None:
         """The id of the application's folder in a commit, the same for the same files; None where it is not there."""
-        (found,) = self.objects([f"{revision}^{{tree}}" if self.subdir == "." else f"{revision}:{self.subdir}"])
-        return found[0] if found and found[1] == "tree" else None
+        (tree,) = self.objects([f"{revision}^{{tree}}" if self.subdir == "." else f"{revision}:{self.subdir}"])
+        return tree[0] if tree and tree[1] == "tree" else None
 
     def patch(self, commit: str, *, context: int = 3, binary: bool = False) -> str:
-        """What a commit changed below ``subdir`` against its first parent, as ``git apply`` takes it."""
-        (one,) = self.commits("--max-count=1", commit)
-        pair = [one.parents[0], one.sha] if one.parents else ["--root", "--no-commit-id", one.sha]
+        """The patch of a commit against its first parent, below ``subdir``, as ``git apply`` takes it."""
+        (changed,) = self.commits("--max-count=1", commit)
+        pair = [changed.parents[0], changed.sha] if changed.parents else ["--root", "--no-commit-id", changed.sha]
         words = ["--binary", "--full-index"] if binary else ["--find-renames"]
         words += [] if self.subdir == "." else [f"--relative={self.subdir}"]
         plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
@@ -232,10 +232,10 @@ class Repository:
 
 
 def _plain(name: str) -> str:
-    """A name in which nothing stands for something else in a pattern."""
-    return "".join(f"\\{one}" if one in "*?[]\\" else one for one in name)
+    """A name with the special characters of a pattern escaped."""
+    return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in name)
 
 
 def _in_one_line(name: str) -> str:
-    """Requests are separated by line ends: a path that holds one cannot be asked for."""
+    """Line ends separate requests, so a name with a line end cannot be asked for."""
     return "0" * 40 if "\n" in name else name

@@ -1,4 +1,4 @@
-"""Alembic's revisions as the sources say them: what each follows and creates. Never imports or executes one."""
+"""Alembic's revisions, read from their sources: what each follows and creates. None is imported or executed."""
 
 import ast
 import re
@@ -32,7 +32,7 @@ _SQL = re.compile(
 
 @dataclass(frozen=True)
 class Operation:
-    """A call in a revision's ``upgrade``: the lines it stands on, the texts in it, and what it creates as ``(kind, name)``.
+    """A call in a revision's ``upgrade``: its lines, the texts in it, and what it creates as ``(kind, name)``.
 
     :ivar within: the line of the ``with op.batch_alter_table(…)`` that holds it, or None
     """
@@ -47,7 +47,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Revision:
-    """A revision file; ``line`` is that of ``down_revision``, ``down`` what it follows, empty for a first one."""
+    """A revision file; ``line`` is the line of ``down_revision``, ``down`` the revisions that it follows, empty for a first one."""
 
     id: str
     down: tuple[str, ...]
@@ -60,19 +60,19 @@ class Revision:
         return self.file.rpartition("/")[0]
 
     def operation_at(self, line: int, text: str = "") -> Operation | None:
-        """The operation that stands at a line; of those below a ``with`` at that line the first that an error's text names."""
+        """The operation at a line; below a ``with`` at that line, the first operation that the error's text names."""
         below = [
             operation
             for operation in self.operations
             if operation.within == line and operation.call != "batch_alter_table"
         ]
         names = set(re.findall(r"\w+", text))
-        named = next((one for one in below if any(name in names for name in one.texts)), None)
+        named = next((operation for operation in below if any(name in names for name in operation.texts)), None)
         at = [operation for operation in self.operations if operation.line <= line <= operation.last]
         return (
             named
             or (below[0] if len(below) == 1 else None)
-            or min(at, key=lambda one: one.last - one.line, default=None)
+            or min(at, key=lambda operation: operation.last - operation.line, default=None)
         )
 
 
@@ -159,8 +159,8 @@ def _operation(call: ast.Call, enums, lists, batch) -> Operation:
         creates += [("type", text) for text in _enums_in(call.func, enums)]
     texts = _texts(call)
     if name == "execute":
-        found = (m for text in texts for m in _SQL.finditer(text))
-        creates += [(m[1].lower().split()[-1], m[2].rpartition(".")[2]) for m in found]
+        matches = (m for text in texts for m in _SQL.finditer(text))
+        creates += [(m[1].lower().split()[-1], m[2].rpartition(".")[2]) for m in matches]
     line, last = call.lineno, call.end_lineno or call.lineno
     return Operation(name, line, last, texts, tuple(dict.fromkeys(creates)), batch[1] if batch else None)
 
@@ -176,11 +176,11 @@ def _name_of(call: ast.Call, lists) -> tuple[str, ...]:
 
 
 def _enums_in(node: ast.AST, enums: dict[str, str]) -> list[str]:
-    found = []
-    for one in ast.walk(node):
-        kind = enums.get(one.id) if isinstance(one, ast.Name) else _enum(one)
-        found += [kind] if kind else []
-    return found
+    enums_named = []
+    for inner in ast.walk(node):
+        kind = enums.get(inner.id) if isinstance(inner, ast.Name) else _enum(inner)
+        enums_named += [kind] if kind else []
+    return enums_named
 
 
 def _enum(node: ast.AST) -> str | None:
@@ -203,5 +203,7 @@ def _last(node: ast.expr) -> str:
 
 
 def _texts(node: ast.AST) -> tuple[str, ...]:
-    found = (one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str))
-    return tuple(dict.fromkeys(found))
+    values = (
+        inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant) and isinstance(inner.value, str)
+    )
+    return tuple(dict.fromkeys(values))

@@ -43,7 +43,7 @@ def lines_of(project: Project, file: str, workdir: str = ".") -> Iterator[Line]:
     """The commands of a script, in order."""
     text = re.sub(r"\\\n\s*", " ", project.text(file))
     depth, values = 0, {}
-    for line in (one.strip() for one in text.splitlines()):
+    for line in map(str.strip, text.splitlines()):
         if not line or line.startswith("#"):
             continue
         if _CLOSES.search(line):

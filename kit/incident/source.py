@@ -1,4 +1,4 @@
-"""What one source says without running: its tree, its text, what it imports. Never imports or executes anything."""
+"""Reads one source without running it: its tree, its text, its imports. Nothing is imported or executed."""
 
 import ast
 import tokenize
@@ -10,7 +10,7 @@ from io import BytesIO
 
 @dataclass(frozen=True)
 class Named:
-    """A table that a source names in a literal."""
+    """A table whose name stands in a source as a literal."""
 
     table: str
     file: str  # relative to the application's root
@@ -53,15 +53,15 @@ def decoded(content: bytes) -> str:
 
 def tasks_in(file: str, text: str) -> list[Named]:
     """Every Celery task that a source declares by a decorator: ``table`` is the name that it gives it, or ""."""
-    found = []
+    tasks = []
     for node in ast.walk(parsed(text)) if "task" in text else ():
         for decorator in getattr(node, "decorator_list", ()):
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
             if getattr(called, "attr", getattr(called, "id", "")) in ("task", "shared_task"):
                 named = [k.value for k in getattr(decorator, "keywords", ()) if k.arg == "name"]
                 name = named[0].value if named and isinstance(named[0], ast.Constant) else ""
-                found.append(Named(str(name), file, node.lineno, node.name))
-    return found
+                tasks.append(Named(str(name), file, node.lineno, node.name))
+    return tasks
 
 
 def imported_names(source: str, module: str, *, package: bool = False) -> list[tuple[str, int, str, tuple[str, ...]]]:
@@ -69,7 +69,7 @@ def imported_names(source: str, module: str, *, package: bool = False) -> list[t
 
     ``from a import b`` asks for ``a`` and, it may be, for the module ``a.b``: that is a name below.
     """
-    found: list[tuple[str, int, str, tuple[str, ...]]] = []
+    names: list[tuple[str, int, str, tuple[str, ...]]] = []
 
     def visit(node: ast.AST, where: str) -> None:
         for child in ast.iter_child_nodes(node):
@@ -79,18 +79,18 @@ def imported_names(source: str, module: str, *, package: bool = False) -> list[t
             elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
                 inner = "TYPE_CHECKING"
             elif isinstance(child, ast.Import):
-                found.extend((alias.name, child.lineno, where, ()) for alias in child.names)
+                names.extend((alias.name, child.lineno, where, ()) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
                 name = _absolute(child, module, package)
                 below = tuple(f"{name}.{alias.name}" for alias in child.names if alias.name != "*")
-                found.append((name, child.lineno, where, below))
+                names.append((name, child.lineno, where, below))
             visit(child, inner)
 
     try:
         visit(parsed(source), "module level")
     except RecursionError:  # an expression nested deeper than Python's own stack
         pass
-    return found
+    return names
 
 
 def _absolute(node: ast.ImportFrom, module: str, package: bool) -> str:

@@ -1,4 +1,4 @@
-"""Which tables a source defines where, read from its text alone: nothing is imported or run.
+"""The tables that a source defines, read from its text alone: nothing is imported or run.
 
 What counts is a name that stands there: ``__tablename__ = "..."``, ``Table("...", ...)``, a mixin's
 ``__tablename__`` for the classes that take it. A name that is computed is said to be computed, never guessed.
@@ -27,7 +27,7 @@ class Definition:
     :ivar base: the classes, or the metadata, that it is defined on, as the source has them
     :ivar always: it stands at the module's top level, in no ``if``, ``try`` or function
     :ivar again: it allows a table that is there already (``extend_existing``, ``keep_existing``)
-    :ivar may_be: a computed name's outcome, where a library has a rule for it
+    :ivar may_be: the name that a library's rule computes, if there is one
     """
 
     file: str
@@ -45,7 +45,7 @@ class Definition:
 
 @dataclass(frozen=True)
 class Tables:
-    """Every definition of a source, by file and line; ``unread`` files are no Python that can be parsed here."""
+    """Every definition of a source, by file and line; ``unread`` are the files that cannot be parsed here."""
 
     definitions: tuple[Definition, ...]
     unread: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Tables:
         return tuple(definition for definition in self.definitions if definition.table == table)
 
     def computed(self, table: str) -> tuple[Definition, ...]:
-        """Definitions whose computed name could be this one."""
+        """Definitions whose computed name could be this name."""
         return tuple(
             definition
             for definition in self.definitions
@@ -71,7 +71,7 @@ def read_tables(sources: Mapping[str, bytes], table: str | None = None) -> Table
     :param sources: path to content, of every Python file
     :param table: only definitions that may be of this table are wanted: other files need not be parsed
     """
-    found: list[Definition] = []
+    definitions: list[Definition] = []
     classes: list[_Class] = []
     unread: list[str] = []
 
@@ -81,7 +81,7 @@ def read_tables(sources: Mapping[str, bytes], table: str | None = None) -> Table
         if not tree.body and text.strip():
             unread.append(file)
         reader = _Reader(file, tree)
-        found.extend(reader.tables)
+        definitions.extend(reader.tables)
         classes.extend(reader.classes)
 
     def telling(content: bytes) -> bool:
@@ -99,30 +99,30 @@ def read_tables(sources: Mapping[str, bytes], table: str | None = None) -> Table
         for file in sorted(set(sources) - set(first)):
             if taken.search(sources[file]):
                 read(file)
-    found += _classes_as_definitions(classes)
-    ordered = sorted(set(found), key=lambda one: (one.file, one.line, one.name or ""))
+    definitions += _classes_as_definitions(classes)
+    ordered = sorted(set(definitions), key=lambda definition: (definition.file, definition.line, definition.name or ""))
     return Tables(tuple(ordered), tuple(sorted(unread)))
 
 
 @dataclass(frozen=True)
 class _Class:
-    """A class that may be mapped; ``own`` is what its body says of the table's name."""
+    """A class that may be mapped; ``says`` tells how its body names the table."""
 
     definition: Definition
     bases: tuple[str, ...]
-    own: str | None  # "named", "computed", or None where the body says nothing
+    says: str | None  # "named", "computed", or None where the body says nothing
     abstract: bool
     mapped: bool  # by a decorator, or by ``table=True``
 
     @property
     def mixin(self) -> bool:
-        """Mapped by nothing itself: what it says of a table's name holds for the classes that take it."""
+        """Is the class a mixin? It is not mapped itself; its table name holds for the classes that derive from it."""
         roots = {base.rpartition(".")[2].partition("[")[0] for base in self.bases} <= _ROOTS | {"Generic"}
-        return self.own is not None and not self.mapped and (self.abstract or roots)
+        return self.says is not None and not self.mapped and (self.abstract or roots)
 
     @property
     def root(self) -> bool:
-        """Is a class mapped by taking this one alone?"""
+        """Is a class mapped just by deriving from this one?"""
         return self.abstract or any(base.rpartition(".")[2].startswith("DeclarativeBase") for base in self.bases)
 
 
@@ -145,34 +145,37 @@ class _Reader(ast.NodeVisitor):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         bases = tuple(ast.unparse(base) for base in node.bases)
-        own = table = may_be = None
+        table_name = table = may_be = None
         abstract = again = False
         for statement in node.body:
             for name, value in _assigned(statement):
                 if name == "__tablename__":
                     table = self._constant(value)
-                    own = "named" if table is not None else "computed"
+                    table_name = "named" if table is not None else "computed"
                 elif name == "__abstract__":
                     abstract = isinstance(value, ast.Constant) and value.value is True
                 elif name == "__table_args__":
                     again = _allows_again(value)
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and statement.name == "__tablename__":
-                own, table = "computed", None
+                table_name, table = "computed", None
         keywords = {
             keyword.arg
             for keyword in node.keywords
             if isinstance(keyword.value, ast.Constant) and keyword.value.value is True
         }
-        mapped = "table" in keywords or any("mapped" in ast.unparse(one) for one in node.decorator_list)
-        if own is None and "table" in keywords:  # SQLModel's rule
-            own, may_be = "computed", node.name.lower()
-        elif own is None and any(base.rpartition(".")[2] == "Model" and "." in base for base in bases):
+        mapped = "table" in keywords or any("mapped" in ast.unparse(decorator) for decorator in node.decorator_list)
+        if table_name is None and "table" in keywords:  # SQLModel's rule
+            table_name, may_be = "computed", node.name.lower()
+        elif table_name is None and any(base.rpartition(".")[2] == "Model" and "." in base for base in bases):
             # Flask-SQLAlchemy's rule
-            own, may_be = "computed", re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", node.name).lower()
+            table_name, may_be = (
+                "computed",
+                re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", node.name).lower(),
+            )
         definition = Definition(
             self.file, node.lineno, node.name, table, ", ".join(bases), not self.conditional, again, may_be
         )
-        self.classes.append(_Class(definition, bases, own, abstract, mapped))
+        self.classes.append(_Class(definition, bases, table_name, abstract, mapped))
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
@@ -191,8 +194,8 @@ class _Reader(ast.NodeVisitor):
 
 
 def _constants(tree: ast.Module) -> dict[str, str]:
-    """Names that the module gives one text at its top level and nothing else anywhere."""
-    given: dict[str, str] = {}
+    """Names that the module binds to one text at its top level, and binds nowhere else."""
+    constants: dict[str, str] = {}
     count: dict[str, int] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
@@ -200,8 +203,8 @@ def _constants(tree: ast.Module) -> dict[str, str]:
     for statement in tree.body:
         for name, value in _assigned(statement):
             if isinstance(value, ast.Constant) and isinstance(value.value, str) and count.get(name) == 1:
-                given[name] = value.value
-    return given
+                constants[name] = value.value
+    return constants
 
 
 def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr]]:
@@ -224,21 +227,21 @@ def _classes_as_definitions(classes: list[_Class]) -> list[Definition]:
     for class_ in classes:
         if class_.mixin:
             mixins.setdefault(class_.definition.name or "", []).append(class_)
-    found, used = [], set()
+    definitions, used = [], set()
     for class_ in classes:
         if class_.mixin or class_.abstract:
             continue
-        if class_.own is not None:
-            found.append(class_.definition)
+        if class_.says is not None:
+            definitions.append(class_.definition)
             continue
         names = {base.rpartition(".")[2] for base in class_.bases} & set(mixins)
         taken = [mixin for name in sorted(names) for mixin in mixins[name]]
         if taken and (class_.mapped or len(class_.bases) > len(names) or any(mixin.root for mixin in taken)):
             # Mixins of one name in different files: which of them it takes is not read here.
             tables = {mixin.definition.table for mixin in taken}
-            found.append(replace(class_.definition, table=tables.pop() if len(tables) == 1 else None))
+            definitions.append(replace(class_.definition, table=tables.pop() if len(tables) == 1 else None))
             used |= names
     for name in sorted(set(mixins) - used):
         # Taken in a way that the text does not show, as by ``declarative_base(cls=...)``.
-        found += [mixin.definition for mixin in mixins[name] if mixin.own == "computed"]
-    return found
+        definitions += [mixin.definition for mixin in mixins[name] if mixin.says == "computed"]
+    return definitions

@@ -23,11 +23,11 @@ from .scripts import lines_of
 
 def commands_of(project: Project) -> list[Command]:
     """Every start that the application's files give, by weight."""
-    found = [*procfiles(project), *images(project), *composes(project), *_scripts(project), *_consoles(project)]
-    found += [*_others(project), *_makefiles(project), *_readme(project)]
-    found = [other for command in found for other in _unrolled(project, command)]
+    commands = [*procfiles(project), *images(project), *composes(project), *_scripts(project), *_consoles(project)]
+    commands += [*_others(project), *_makefiles(project), *_readme(project)]
+    commands = [other for command in commands for other in _unrolled(project, command)]
     seen, kept = set(), []
-    for command in sorted(found, key=lambda command: -command.weight):
+    for command in sorted(commands, key=lambda command: -command.weight):
         key = (command.lines, command.workdir)
         known = command.lines and (program_of(command.lines[-1]) in KNOWN or command.lines[-1].startswith("call "))
         if known and key not in seen:
@@ -66,8 +66,8 @@ def _unrolled(project: Project, command: Command) -> Iterator[Command]:
 
 
 def _serves(line: str) -> bool:
-    own, words = program_of(line), words_of(line)
-    return own in SERVERS or (own == "flask" and "run" in words) or "runserver" in words
+    program, words = program_of(line), words_of(line)
+    return program in SERVERS or (program == "flask" and "run" in words) or "runserver" in words
 
 
 def _scripts(project: Project) -> Iterator[Command]:
@@ -83,8 +83,10 @@ def _scripts(project: Project) -> Iterator[Command]:
 def _consoles(project: Project) -> Iterator[Command]:
     """Console scripts: the function is called, as what an installer writes does."""
     for file, folder, name, target in console_scripts(project):
-        own = project.toml(file).get("project", {}).get("name") if file.endswith(".toml") else folder
-        yield Command((f"call {target}",), f"{file} (script {name})", 15 + (name == own), folder, deployed=False)
+        main_script = project.toml(file).get("project", {}).get("name") if file.endswith(".toml") else folder
+        yield Command(
+            (f"call {target}",), f"{file} (script {name})", 15 + (name == main_script), folder, deployed=False
+        )
 
 
 def console_scripts(project: Project) -> Iterator[tuple[str, str, str, str]]:
@@ -119,8 +121,8 @@ def _others(project: Project) -> Iterator[Command]:
         for name, line in patterns.items():
             if re.search(name, file):
                 tests = file.startswith(".github/") or file.endswith("tox.ini")
-                for found in re.finditer(line, project.text(file), re.M):
-                    yield Command(split_lines(found[1].strip("'\"")), file, 12, deployed=not tests)
+                for match in re.finditer(line, project.text(file), re.M):
+                    yield Command(split_lines(match[1].strip("'\"")), file, 12, deployed=not tests)
 
 
 def _makefiles(project: Project) -> Iterator[Command]:
@@ -131,10 +133,10 @@ def _makefiles(project: Project) -> Iterator[Command]:
         for block in re.finditer(r"^([\w.-]+)\s*:(?!=)([^\n=]*)\n((?:[\t ]+.*\n?)+)", project.text(file) + "\n", re.M):
             lines = [line.strip().lstrip("@-") for line in block[3].splitlines()]
             recipes[block[1]] = (block[2].split(), [line for line in lines if program_of(line) in KNOWN])
-        for name, (needed, own) in recipes.items():
-            before = [line for one in needed for line in recipes.get(one, ((), ()))[1]]
-            lines = tuple(part for line in (*before, *own) for part in split_lines(line))
-            if own and not any("$(" in line for line in lines):
+        for name, (needed, commands) in recipes.items():
+            before = [line for target in needed for line in recipes.get(target, ((), ()))[1]]
+            lines = tuple(part for line in (*before, *commands) for part in split_lines(line))
+            if commands and not any("$(" in line for line in lines):
                 yield Command(lines, f"{file} (target {name})", 8, folder, deployed=False)
 
 

@@ -29,31 +29,31 @@ def hands_on(text: str, line: int) -> bool:
     """Does the line hand on all that its own function was given, as ``return sa.Table(*args)`` does in ``def Table(*args)``?"""
     around = _around(parsed(text), line)
     around.sort(key=_first)
-    functions = [one for one in around if isinstance(one, ast.FunctionDef)]
+    functions = [statement for statement in around if isinstance(statement, ast.FunctionDef)]
     if not functions or functions[-1].args.vararg is None or functions[-1].args.defaults:
         return False
     of = functions[-1].args
-    given = [*(posonlyarg.arg for posonlyarg in (*of.posonlyargs, *of.args)), of.vararg.arg]
-    calls = [one for one in ast.walk(around[-1]) if isinstance(one, ast.Call) and one.args]
+    parameters = [*(posonlyarg.arg for posonlyarg in (*of.posonlyargs, *of.args)), of.vararg.arg]
+    calls = [node for node in ast.walk(around[-1]) if isinstance(node, ast.Call) and node.args]
     return any(
         isinstance(call.args[-1], ast.Starred)
-        and [getattr(argument, "id", None) for argument in (*call.args[:-1], call.args[-1].value)] == given
+        and [getattr(argument, "id", None) for argument in (*call.args[:-1], call.args[-1].value)] == parameters
         for call in calls
     )
 
 
 def _around(tree: ast.Module, line: int) -> list[ast.stmt]:
-    """The statements that hold a line, the outermost first; expressions are not looked into."""
-    found, todo = [], [tree]
+    """The statements around a line, the outermost first; expressions are left out."""
+    statements, todo = [], [tree]
     for node in todo:
         for name in ("body", "orelse", "finalbody", "handlers", "cases"):
             for child in getattr(node, name, ()):
                 if isinstance(child, ast.stmt):
                     if not _first(child) <= line <= child.end_lineno:
                         continue
-                    found.append(child)
+                    statements.append(child)
                 todo.append(child)
-    return found
+    return statements
 
 
 def _first(node: ast.stmt) -> int:

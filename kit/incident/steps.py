@@ -1,4 +1,4 @@
-"""What an incident file is made of, below the incident itself: steps, preparations, requests and checks.
+"""The parts of an incident file: steps, preparations, requests and checks.
 
 Each step and each check is a mapping of one key, which says its kind.
 """
@@ -16,7 +16,7 @@ _MOST_ROWS = 10_000
 
 
 def as_text(value: Any) -> Any:
-    """YAML reads ``PORT: 8080`` as a number and ``due: 2025-12-01`` as a date; here both are text."""
+    """Turn numbers and dates into text, since YAML reads ``PORT: 8080`` and ``due: 2025-12-01`` as such."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, (int, float, datetime.date)) else value
@@ -35,24 +35,24 @@ class Part(BaseModel):
 
 
 def refuse_placeholders(text: str, known: tuple[str, ...]) -> None:
-    """A ``{name}`` that nothing is put in place of; the shell's ``${name}`` and what stands in single quotes are its own."""
-    for found in re.finditer(r"(?<![$\w{])\{([A-Za-z_]\w*)\}", text):
-        name = found[1]
+    """Refuse an unknown ``{name}``; the shell's ``${name}`` and text in single quotes stay as they are."""
+    for match in re.finditer(r"(?<![$\w{])\{([A-Za-z_]\w*)\}", text):
+        name = match[1]
         near = difflib.get_close_matches(name.lower(), known, 1)
-        quoted = text[: found.start()].count("'") % 2 == 1
+        quoted = text[: match.start()].count("'") % 2 == 1
         if name in known or (quoted and not near):
             continue
         if name == "port":
             raise ValueError(
                 "{port} stands for the port of a server: this step must be 'serve: …' in place of 'command: …'"
             )
-        shown = ", ".join(f"{{{one}}}" for one in known)
+        shown = ", ".join(f"{{{placeholder}}}" for placeholder in known)
         hint = f"did you mean {{{near[0]}}}?" if near else f"known here: {shown}; the shell's own is ${{{name}}}"
         raise ValueError(f"unknown placeholder {{{name}}}; {hint}")
 
 
 def sound_variables(cls, value: dict[str, str | None]) -> dict[str, str | None]:
-    """Refuses what is no name of a variable, and a placeholder that is one letter off; a validator of ``env``."""
+    """Refuse invalid variable names and misspelt placeholders; a validator of ``env``."""
     for name, text in value.items():
         if not name or "=" in name:
             raise ValueError(f"{name!r} is no name of a variable")
@@ -96,7 +96,7 @@ class Step(Part):
 
     @property
     def in_process(self) -> bool:
-        """Does it run in the interpreter that neighbouring steps share?"""
+        """Does the step run in the interpreter that neighbouring steps share?"""
         return self.kind in ("import", "call", "code")
 
     def __str__(self) -> str:
@@ -130,7 +130,7 @@ class Preparation(Step):
 
 
 class Http(Part):
-    """One request to the served application and the answer that must come."""
+    """A request to the served application, and the answer that it must give."""
 
     method: str = "GET"
     path: str
@@ -156,7 +156,7 @@ class Http(Part):
 
 
 class Check(Part):
-    """What must be true after a fix: one of migrations, mappers, clean_start, command, http."""
+    """A condition that must hold after a fix: one of migrations, mappers, clean_start, command, http."""
 
     migrations: str | None = None
     mappers: bool | None = None
@@ -166,8 +166,8 @@ class Check(Part):
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Check":
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
+        kinds = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(kinds) != 1:
             raise ValueError(f"a check is one of {', '.join(type(self).model_fields)}")
         if self.command is not None:
             refuse_placeholders(self.command, ("port", *PLACEHOLDERS))

@@ -18,7 +18,7 @@ _NAME = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|\b[A-Z]{4,}\b")
 
 @dataclass(frozen=True)
 class Reading:
-    """A place that reads a variable.
+    """A place in the sources that reads a variable.
 
     :ivar required: it has no default
     :ivar kind: the type that the source gives it, or ""
@@ -83,7 +83,7 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
 
 
 def _bound(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    """Names with the values that they are bound to, also below ``or`` and in a call that takes it."""
+    """Names with the values that they are bound to, also below ``or`` and in the arguments of a call."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value is not None:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
@@ -94,19 +94,19 @@ def _bound(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 
 def _readers(tree: ast.Module) -> set[str]:
     """Names that read a variable when they are called: decouple's ``config``, starlette's ``Config``, environs' ``Env``."""
-    found = set()
+    readers = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "decouple":
-            found |= {name.asname or name.name for name in node.names if name.name == "config"}
+            readers |= {name.asname or name.name for name in node.names if name.name == "config"}
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
             made = ast.unparse(node.value.func).rpartition(".")[2]
             if isinstance(node.targets[0], ast.Name) and made in ("Config", "AutoConfig", "Env", "FileAwareEnv"):
-                found.add(node.targets[0].id)
-    return found
+                readers.add(node.targets[0].id)
+    return readers
 
 
 def _is_settings(node: ast.ClassDef) -> bool:
-    """Does it look like a settings class: one whose base is, or is called, settings?"""
+    """Does the class look like a settings class, by its base or its name?"""
     return any(ast.unparse(base).rpartition(".")[2].endswith("Settings") for base in node.bases)
 
 

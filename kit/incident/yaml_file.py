@@ -1,4 +1,4 @@
-"""YAML as plain values, with the line of every key; what no file that people write holds is refused."""
+"""YAML as plain values, with the line of every key; constructs that no handwritten file has are refused."""
 
 import re
 from collections.abc import Iterable
@@ -53,7 +53,7 @@ def line_of(node: yaml.Node, where: Iterable[str | int]) -> int:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values only; a value that is not what its form or tag says is an error with its line."""
+    """Loads plain values only; a value that does not fit its form or tag is an error with its line."""
 
     def construct_object(self, node, deep=False):
         try:
@@ -65,7 +65,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _refuse_depth(text: str, file) -> None:
-    """Before anything follows the levels: the deeper they are, the longer that takes."""
+    """Refuse deep nesting before anything recurses into it: the time would grow with the depth."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -74,7 +74,7 @@ def _refuse_depth(text: str, file) -> None:
 
 
 def _refuse_odd_text(node, file) -> None:
-    """No path, command or variable can hold these, and no terminal or file takes half a character."""
+    """Refuse characters that no path, command or variable can hold, and half a character."""
     todo = [node]
     while todo:
         current = todo.pop()

@@ -1,4 +1,4 @@
-"""Startups that may be the incident's, each with its evidence, ordered by how well they explain the log."""
+"""Possible startups of the incident, each with its evidence, ordered by how well they explain the log."""
 
 import re
 import shlex
@@ -58,24 +58,26 @@ class Start:
 
 
 def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Command]) -> list[Start]:
-    """Every startup that something speaks for, the one that explains the log best first."""
-    found = [_of_command(project, evidence, command) for command in commands]
+    """Every startup with some evidence, the one that explains the log best first."""
+    starts = [_of_command(project, evidence, command) for command in commands]
     for number, program in enumerate(evidence.programs):
         env = next((command.env for command in commands if command.env), {})
-        found += list(_of_program(project, evidence, program, _points(number), env))
-    found += list(_of_objects(project, evidence, commands)) + list(_of_scripts(project, evidence))
-    found += list(_of_servers(project, evidence))
+        starts += list(_of_program(project, evidence, program, _points(number), env))
+    starts += list(_of_objects(project, evidence, commands)) + list(_of_scripts(project, evidence))
+    starts += list(_of_servers(project, evidence))
     words = subcommand_of(project, evidence.frames)
-    found = [
-        replace(one, steps=(*one.steps[:-1], with_words(one.steps[-1], words))) if words and one.steps else one
-        for one in found
+    starts = [
+        replace(start, steps=(*start.steps[:-1], with_words(start.steps[-1], words)))
+        if words and start.steps
+        else start
+        for start in starts
     ]
     if not evidence.programs:
         # Where no log says what ran, what serves tells more than a script or a function of the same fault.
-        found = [replace(one, score=one.score + 8 * one.serves) for one in found]
+        starts = [replace(start, score=start.score + 8 * start.serves) for start in starts]
     best: dict[tuple, Start] = {}
-    for one in sorted((one for one in found if one.steps), key=lambda one: -one.score):
-        best.setdefault((one.steps, one.workdir), one)
+    for start in sorted((start for start in starts if start.steps), key=lambda start: -start.score):
+        best.setdefault((start.steps, start.workdir), start)
     return list(best.values())
 
 
@@ -87,7 +89,7 @@ def _points(number: int) -> int:
 
 
 def _of_command(project: Project, evidence: Evidence, command: Command) -> Start:
-    steps = tuple(one for line in command.lines for one in [step_of(line, project, command.workdir)] if one)
+    steps = tuple(step for line in command.lines for step in [step_of(line, project, command.workdir)] if step)
     matched = 0.0
     because = command.at
     for number, program in enumerate(evidence.programs):
@@ -113,7 +115,7 @@ def _of_command(project: Project, evidence: Evidence, command: Command) -> Start
 
 
 def _inner(project: Project, line: str, workdir: str) -> list[str]:
-    """A command line, or those of the script that it runs."""
+    """The command line itself, or the lines of the script that it runs."""
     words = words_of(line)
     script = next((word for word in words[1:] if word.endswith(".sh")), "")
     if not script or program_of(line) not in ("sh", "bash"):
@@ -131,23 +133,23 @@ def _names(project: Project, file: str, line: str) -> bool:
 
 def _matches(project: Project, program: Program, line: str, command: Command) -> bool:
     """Is a command line this program of the log?"""
-    own, words = program_of(line), words_of(line)
+    program_name, words = program_of(line), words_of(line)
     if program.name in ("module", "script"):
-        return own == "python" and _names(project, program.what, line)
+        return program_name == "python" and _names(project, program.what, line)
     if program.name == "console":
-        return f"(script {program.what})" in command.at or own == program.what
+        return f"(script {program.what})" in command.at or program_name == program.what
     if program.name == "import":
-        return own in SERVERS and _names(project, program.what, line)
+        return program_name in SERVERS and _names(project, program.what, line)
     if program.name == "django":
         return "manage.py" in line and program.what in words
     if program.name == "line":
         return words == words_of(program.what)
     if program.name in ("alembic", "flask"):
         asked = program.what.split()[: 2 if program.name == "flask" else 1]
-        return own == program.name and all(word in words for word in asked)
+        return program_name == program.name and all(word in words for word in asked)
     if program.name == "celery":
-        return own == "celery" and (program.what or "worker") in words
-    return own == program.name
+        return program_name == "celery" and (program.what or "worker") in words
+    return program_name == program.name
 
 
 def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] | None:
@@ -157,26 +159,31 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
     words = words_of(line)
     if not words:
         return None
-    own = program_of(line)
-    text = " ".join(line.split()) if own in ("sh", "bash") else _shown(words)
+    program_name = program_of(line)
+    text = " ".join(line.split()) if program_name in ("sh", "bash") else _shown(words)
     text = re.sub(r"\$\{?PORT(?::?-\d+)?\}?", "{port}", text)
     if (
-        own in _WHERE
-        and not (own == "flask" and "run" not in words)
-        and not (own == "fastapi" and not {"run", "dev"} & set(words))
-        and not (own == "litestar" and next((word for word in words[1:] if not word.startswith("-")), "") != "run")
+        program_name in _WHERE
+        and not (program_name == "flask" and "run" not in words)
+        and not (program_name == "fastapi" and not {"run", "dev"} & set(words))
+        and not (
+            program_name == "litestar" and next((word for word in words[1:] if not word.startswith("-")), "") != "run"
+        )
     ):
-        return "serve", f"{_without(text, _SET_BY_US[own])} {_WHERE[own]}"
+        return "serve", f"{_without(text, _SET_BY_US[program_name])} {_WHERE[program_name]}"
     if "manage.py" in line and "runserver" in words:
         return "serve", f"{text[: text.index('runserver')]}runserver 127.0.0.1:{{port}} --noreload"
-    if own == "celery" and "worker" in words and "--pool" not in text and " -P" not in text:
+    if program_name == "celery" and "worker" in words and "--pool" not in text and " -P" not in text:
         return "command", f"{text} --pool solo"
     if "{port}" in text or (
-        own in ("sh", "bash")
-        and any(program_of(one) in SERVERS or "flask run" in one for one in _inner(project, line, workdir))
+        program_name in ("sh", "bash")
+        and any(
+            program_of(inner_line) in SERVERS or "flask run" in inner_line
+            for inner_line in _inner(project, line, workdir)
+        )
     ):
         return "serve", text.replace("sh {port}", "sh $PORT")
-    file = file_of(project, words, workdir) if own == "python" else None
+    file = file_of(project, words, workdir) if program_name == "python" else None
     if file and serves(project, file):
         source = project.text(file)
         variable = re.search(r"(?:environ\.get|getenv|environ)\W+(\w*PORT)\b", source)
@@ -223,7 +230,7 @@ def file_of(project: Project, words: Sequence[str], workdir: str) -> str | None:
 
 
 def _of_program(project: Project, evidence: Evidence, program: Program, points: float, env: dict) -> Iterator[Start]:
-    """Startups for a program of the log, made of what the sources have."""
+    """Startups for a program of the log, made from the application's sources."""
     words = subcommand_of(project, evidence.frames) if program.name == "flask" and not program.what else []
     asked = program.what or " ".join(words)
     what = f"{program.name} {asked}".strip()
@@ -269,11 +276,11 @@ def _lines(project: Project, evidence: Evidence, name: str, what: str) -> Iterat
 def _served(project: Project, evidence: Evidence, name: str, what: str) -> Iterator[tuple[str, str, float, str]]:
     """Command lines that give an application object to a server, or a Celery application to a worker."""
     objects = [object_ for object_ in _objects(project, evidence) if (object_.kind == "celery") == (name == "celery")]
-    for number, one in enumerate([object_ for object_ in objects if name != "flask" or object_.kind == "wsgi"][:4]):
-        folder = project.import_root(one.file)
-        target = f"{project.module(one.file, folder)}:{one.name}"
-        at = f"{one.file}:{one.line}"
-        server = name if name not in ("import", "fastapi") else "uvicorn" if one.kind == "asgi" else "gunicorn"
+    for number, object_ in enumerate([object_ for object_ in objects if name != "flask" or object_.kind == "wsgi"][:4]):
+        folder = project.import_root(object_.file)
+        target = f"{project.module(object_.file, folder)}:{object_.name}"
+        at = f"{object_.file}:{object_.line}"
+        server = name if name not in ("import", "fastapi") else "uvicorn" if object_.kind == "asgi" else "gunicorn"
         workers = f" --workers {evidence.workers}" if (evidence.workers or 1) > 1 else ""
         if server == "celery":
             yield f"celery -A {target} {what or 'worker'}", folder, 8 - 2 * number, at
@@ -281,15 +288,15 @@ def _served(project: Project, evidence: Evidence, name: str, what: str) -> Itera
         elif server == "flask":
             yield f"flask --app {target} {what or 'run'}", folder, 8 - 2 * number, at
         elif server == "gunicorn":
-            kind = "" if one.kind == "wsgi" else " --worker-class uvicorn.workers.UvicornWorker"
-            target = shlex.quote(target + "()") if one.factory else target
+            kind = "" if object_.kind == "wsgi" else " --worker-class uvicorn.workers.UvicornWorker"
+            target = shlex.quote(target + "()") if object_.factory else target
             yield f"gunicorn{kind}{workers} {target}", folder, 8 - 2 * number, at
         else:
-            yield f"{server} {target}{' --factory' if one.factory else ''}{workers}", folder, 8 - 2 * number, at
+            yield f"{server} {target}{' --factory' if object_.factory else ''}{workers}", folder, 8 - 2 * number, at
 
 
 def _objects(project: Project, evidence: Evidence) -> list[AppObject]:
-    """Application objects, those first whose module the log passes through."""
+    """Application objects; those whose module the log passes through come first."""
     files = [frame.file for frame in evidence.frames]
     return sorted(
         project.objects, key=lambda object_: files.index(object_.file) if object_.file in files else len(files)
@@ -297,12 +304,12 @@ def _objects(project: Project, evidence: Evidence) -> list[AppObject]:
 
 
 def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
-    """Where a command of Alembic or pytest may run, the likeliest first."""
+    """The folders where a command of Alembic or pytest may run, the likeliest first."""
     if program_of(line) == "alembic":
         marks = [file for file in project.alembic if file not in line]
         passed = [frame.file for frame in evidence.frames]
         marks.sort(
-            key=lambda file: not any(_script_folder(project, file) in f"{one}/" for one in passed) if passed else 0
+            key=lambda file: not any(_script_folder(project, file) in f"{top}/" for top in passed) if passed else 0
         )
         return list(dict.fromkeys(str(PurePosixPath(file).parent) for file in marks)) or ["."]
     if program_of(line) == "pytest":
@@ -312,9 +319,9 @@ def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
             if not frame.logged.startswith(("/", "..")) and frame.file.endswith(frame.logged)
         ]
         marks = project.named("pytest.ini", "conftest.py", "pyproject.toml", "setup.cfg", "tox.ini")
-        found = [str(PurePosixPath(file).parent) for file in marks]
-        found = [one for one in found if PurePosixPath(one).name not in ("tests", "test")]
-        return list(dict.fromkeys([*ends[:1], *found, "."]))[:3]
+        folders = [str(PurePosixPath(file).parent) for file in marks]
+        folders = [folder for folder in folders if PurePosixPath(folder).name not in ("tests", "test")]
+        return list(dict.fromkeys([*ends[:1], *folders, "."]))[:3]
     return ["."]
 
 
@@ -333,19 +340,21 @@ def _script_folder(project: Project, ini: str) -> str:
 
 def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command]) -> Iterator[Start]:
     env = next((command.env for command in commands if command.env), {})
-    for number, one in enumerate([object_ for object_ in _objects(project, evidence) if object_.kind != "celery"][:3]):
-        folder = project.import_root(one.file)
-        target = f"{project.module(one.file, folder)}:{one.name}"
+    for number, object_ in enumerate(
+        [object_ for object_ in _objects(project, evidence) if object_.kind != "celery"][:3]
+    ):
+        folder = project.import_root(object_.file)
+        target = f"{project.module(object_.file, folder)}:{object_.name}"
         line = (
-            f"uvicorn {target}{' --factory' if one.factory else ''}"
-            if one.kind == "asgi"
+            f"uvicorn {target}{' --factory' if object_.factory else ''}"
+            if object_.kind == "asgi"
             else f"flask --app {target} run"
         )
-        passed = any(frame.file == one.file for frame in evidence.frames)
+        passed = any(frame.file == object_.file for frame in evidence.frames)
         step = step_of(line, project, folder)
         score = 9 + 8 * passed
         if step:
-            because = f"an application object at {one.file}:{one.line}"
+            because = f"an application object at {object_.file}:{object_.line}"
             yield Start((step,), because, score - number, folder, env=env, tier=1)
 
 
@@ -359,7 +368,7 @@ def _of_servers(project: Project, evidence: Evidence) -> Iterator[Start]:
 
 
 def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:
-    """Modules that are run as programs: those that the log passes, and those that name what it passes."""
+    """Modules that run as programs: those that the log passes through, and those that name a module that it passes through."""
     files = [frame.file for frame in evidence.frames]
     for file in project.sources:
         text = project.text(file)

@@ -1,4 +1,4 @@
-"""What a trial that failed for another reason teaches: the setups that come next. Nothing that the log calls missing or wrong is supplied."""
+"""The setups to try after a trial that failed for another reason. Nothing that the log calls missing or wrong is supplied."""
 
 import os
 import re
@@ -34,25 +34,25 @@ _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(
 
 
 def lessons(work: Search, trial: Trial) -> list[Setup]:
-    """Setups that differ from a trial's in what it says was in the way, the likeliest first."""
-    found: list[Setup] = []
+    """Setups that remove what stopped a trial, the likeliest first."""
+    setups: list[Setup] = []
     for learn in (_slow, _variables, _modules, _drivers, _databases, _alembic, _places, _files):
-        found = found or list(learn(work, trial))
-    if not found or trial.healthy:
-        found += _states(work, trial)
+        setups = setups or list(learn(work, trial))
+    if not setups or trial.healthy:
+        setups += _states(work, trial)
     if trial.healthy and (work.evidence.workers or 1) > 1 and trial.setup.run < 3:
-        found.append(trial.setup.changed("startup", "processes race: it is run again", run=trial.setup.run + 1))
-    return [replace(setup, score=setup.score - number) for number, setup in enumerate(found)]
+        setups.append(trial.setup.changed("startup", "processes race: it is run again", run=trial.setup.run + 1))
+    return [replace(setup, score=setup.score - number) for number, setup in enumerate(setups)]
 
 
 def _started(setup: Setup, because: str, steps: Sequence[tuple[str, str]] | None = None, **fields) -> Setup:
-    """A setup with other steps, or started elsewhere."""
+    """The setup with other steps or another working folder."""
     start = replace(setup.start, **({"steps": tuple(steps)} if steps else {}), **fields)
     return setup.changed("workdir" if "workdir" in fields else "startup", because, start=start)
 
 
 def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
-    """A server that was ended at its limit: with one worker, where the log counts none; with longer, where it printed no error."""
+    """After a server was ended at its limit: one worker if the log counts none, more time if it printed no error."""
     setup = trial.setup
     kind, text = setup.start.steps[-1]
     if trial.trace is None or not trial.trace.broke or kind != "serve":
@@ -66,7 +66,7 @@ def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
 
 
 def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
-    """Variables that are not there, and of which the log does not say so; a settings class names them by its fields."""
+    """Variables that the trial misses and the log does not; a settings class names them by its fields."""
     setup, known = trial.setup, {variable.name: variable for variable in work.variables}
     names = named(trial.seen.missing_variables, work.variables)
     names -= {*work.evidence.missing_variables, *setup.env}
@@ -88,7 +88,9 @@ def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
             because = f"{setup.path[-1]} shadows the library {min(named)}"
             yield setup.changed("path", because, path=setup.path[:-1])
     for module in missing:
-        folders = [one for one in project.importable.get(module.partition(".")[0], ()) if one not in setup.path]
+        folders = [
+            folder for folder in project.importable.get(module.partition(".")[0], ()) if folder not in setup.path
+        ]
         for folder in sorted(folders, key=lambda folder: project.file_of(module, folder) is None)[:2]:
             because = f"a trial found no module {module}, which lies there"
             yield setup.changed("path", because, path=(*setup.path, folder))
@@ -98,7 +100,7 @@ def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
 
 
 def _drivers(work: Search, trial: Trial) -> Iterator[Setup]:
-    """A driver that the code demands, or one that is not installed, where neither is the log's."""
+    """Another driver, where the code demands it or the present one is not installed, and the log says neither."""
     setup, evidence, text = trial.setup, work.evidence, trial.seen.text
     asynchronous = "aiosqlite" if setup.database == "sqlite" else "asyncpg"
     missing = trial.seen.missing_modules - evidence.missing_modules
@@ -129,9 +131,9 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
         yield setup.changed(
             "prepare", "the log's database had its tables", prepare=(*setup.prepare, ("upgrade", "head"))
         )
-    refused = [one["what"] for one in trial.trace.refused] if trial.trace is not None else []
+    refused = [attempt["what"] for attempt in trial.trace.refused] if trial.trace is not None else []
     unset = NO_URL.search(trial.seen.text) and not NO_URL.search(evidence.text)
-    if unset or any(re.search(r"://|:5432|:3306", one) for one in refused):
+    if unset or any(re.search(r"://|:5432|:3306", what) for what in refused):
         for variable in database_variables(work.variables):
             if variable.name not in (setup.database_env, *setup.env, *evidence.missing_variables):
                 because = f"read at {variable.at}; a trial reached another database"
@@ -140,58 +142,58 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
 
 
 def _state_of(setup: Setup) -> tuple[tuple[str, str], ...]:
-    """What brings the database into a state, of a setup's preparations."""
+    """A setup's preparations that bring the database into a state."""
     return tuple(step for step in setup.prepare if step[0] != "command")
 
 
 def _literals(work: Search, setup: Setup) -> Iterator[Setup]:
-    """URLs that are written in the sources: in the copy the scratch database's stands in their place."""
-    found = {}
+    """Replace database URLs that are written in the sources by the scratch database's, in the copy."""
+    literals = {}
     for file in work.project.files:
         if _SETTINGS.search(file) and (literal := _LITERAL.search(work.project.text(file))):
-            found[file] = literal[1]
-    if not found or any("{database_url}" in text for _, text in setup.prepare):
+            literals[file] = literal[1]
+    if not literals or any("{database_url}" in text for _, text in setup.prepare):
         return
     up = "../" * (0 if setup.start.workdir == "." else setup.start.workdir.count("/") + 1)
     pattern = r"""'s#\b(postgres(ql)?|mysql)(\+[a-z0-9]+)?://[^ "'"'"']+#{database_url}#'"""
-    lines = [("command", f"sed -i -E {pattern} {shlex.quote(up + file)}") for file in list(found)[:3]]
-    because = f"{next(iter(found))} names a database itself; in the copy the scratch one stands there"
-    driver = next(filter(None, found.values()), None)
+    lines = [("command", f"sed -i -E {pattern} {shlex.quote(up + file)}") for file in list(literals)[:3]]
+    because = f"{next(iter(literals))} names a database itself; in the copy the scratch one stands there"
+    driver = next(filter(None, literals.values()), None)
     prepare = (*lines, *setup.prepare)
     yield setup.changed("prepare", because, database="postgresql", driver=driver, prepare=prepare)
 
 
 def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
     """What Alembic asks for first; a check that agrees where the log's did not."""
-    setup, text, said = trial.setup, trial.seen.error, work.evidence.text
+    setup, text, log_text = trial.setup, trial.seen.error, work.evidence.text
     *before, (kind, last) = setup.start.steps
-    own = program_of(last)
-    upgrade = ("command", "flask db upgrade" if own == "flask" else "alembic upgrade head")
-    if own not in ("alembic", "flask"):
+    program = program_of(last)
+    upgrade = ("command", "flask db upgrade" if program == "flask" else "alembic upgrade head")
+    if program not in ("alembic", "flask"):
         return
-    if "not up to date" in text and "not up to date" not in said and upgrade not in before:
+    if "not up to date" in text and "not up to date" not in log_text and upgrade not in before:
         yield _started(setup, "the database has to be at head for a check", [*before, upgrade, (kind, last)])
     checks = {"check", "revision"} & set(last.split()) and upgrade in before and not trial.level
     if checks and not any(kind == "serve" for kind, _ in before):
         for server in _servers(work, setup.start.workdir)[:2]:
             because = "what the log's check found may come of the application's own start"
             yield _started(setup, because, [*before, server, (kind, last)])
-    if _NO_CONFIG.search(text) and not _NO_CONFIG.search(said):
+    if _NO_CONFIG.search(text) and not _NO_CONFIG.search(log_text):
         for ini in work.project.alembic:
             if (folder := str(PurePosixPath(ini).parent)) != setup.start.workdir:
                 yield _started(setup, f"{ini} lies there", workdir=folder)
 
 
 def _servers(work: Search, workdir: str) -> list[tuple[str, str]]:
-    """Steps that serve the application from a folder, as something else needs one before it."""
+    """Steps that serve the application from a folder, to run before a command that needs the server."""
     last = [start.steps[-1] for start in work.starts if start.workdir == workdir]
     return [(kind, text) for kind, text in last if kind == "serve" and "streamlit" not in text]
 
 
 def _places(work: Search, trial: Trial) -> Iterator[Setup]:
     """A Flask command that finds no application, a file that is looked for from another folder; where the log found them."""
-    setup, project, said = trial.setup, work.project, work.evidence.error
-    if _NO_FLASK.search(f"{trial.seen.error} {trial.shows}") and not _NO_FLASK.search(said):
+    setup, project, log_error = trial.setup, work.project, work.evidence.error
+    if _NO_FLASK.search(f"{trial.seen.error} {trial.shows}") and not _NO_FLASK.search(log_error):
         for object_ in [object_ for object_ in project.objects if object_.kind == "wsgi"][:3]:
             folder = project.import_root(object_.file)
             target = f"{project.module(object_.file, folder)}:{object_.name}"
@@ -205,7 +207,7 @@ def _places(work: Search, trial: Trial) -> Iterator[Setup]:
         start = replace(setup.start, steps=(*setup.start.steps[:-1], (setup.start.steps[-1][0], f"flask {old[2]}")))
         yield setup.changed("env.FLASK_APP", "this Flask has no --app yet", env=env, start=start)
     lost = re.search(r"No such file or directory: '([^'/][^']*)'|can't open file '([\w./-]+\.py)'", trial.seen.error)
-    if lost and "No such file" not in said:
+    if lost and "No such file" not in log_error:
         name = lost[1] or lost[2]
         folders = [file[: -len(name) - 1] for file in project.files if file.endswith(f"/{name}")]
         for folder in [folder for folder in folders if folder != setup.start.workdir][:1]:
@@ -214,11 +216,11 @@ def _places(work: Search, trial: Trial) -> Iterator[Setup]:
 
 def _files(work: Search, trial: Trial) -> Iterator[Setup]:
     """Files and folders that are in no copy of the sources, as settings, and what a front end's build makes; not where the log misses them."""
-    setup, said = trial.setup, work.evidence.error
+    setup, log_error = trial.setup, work.evidence.error
     lost = _NOT_THERE.search(trial.seen.error)
     name = next(filter(None, lost.groups()), "") if lost else ""
     root = f"{work.project.root}/"
-    if not name or name in said or (name.startswith("/") and not name.startswith(root)):
+    if not name or name in log_error or (name.startswith("/") and not name.startswith(root)):
         return
     inside = os.path.normpath(name.removeprefix(root))
     if inside.startswith("..") or work.project.has(inside):
@@ -231,7 +233,7 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
 
 
 def _states(work: Search, trial: Trial) -> Iterator[Setup]:
-    """States of the database that the log's error needs."""
+    """Database states that the log's error needs."""
     setup, evidence, revisions = trial.setup, work.evidence, work.project.revisions
     steps = setup.start.steps
     if _state_of(setup) or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
@@ -242,7 +244,8 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
         because = f"the log's database is at revision {unknown[1]}, which no file here has"
         yield setup.changed("prepare", because, prepare=(*setup.prepare, ("upgrade", "head"), ("sql", _STATE)))
     file = next((frame.file for frame in reversed(evidence.frames) if frame.file in revisions), None)
-    file = file or next((name for name, (own, _) in revisions.items() if own == evidence.upgrading), None)
+    upgraded = (revision.file for revision in revisions.values() if revision.id == evidence.upgrading)
+    file = file or next(upgraded, None)
     if file is None:
         return
     because, down = f"the log fails in {file}, on a database at the revision before it", revisions[file].down

@@ -1,4 +1,4 @@
-"""What a person reads: an incident's title, and where no trial shows it, what is missing and what to ask."""
+"""The texts for a person: an incident's title and, if no trial shows it, what is missing and what to answer."""
 
 import re
 from collections.abc import Sequence
@@ -20,50 +20,50 @@ def title_of(evidence: Evidence, setup: Setup, project: Project, best: Trial | N
         return f"{what} fails: table {evidence.table} is already defined"
     if not evidence.expected:
         return f"{what} starts, and not all of it works" if evidence.programs else f"{what} does not start as it should"
-    said = re.sub(r"\s+", " ", evidence.expected).rstrip(".")
-    said = said if len(said) <= 100 else said[:100].rpartition(" ")[0]
-    return f"{what} warns: {said}" if evidence.type.endswith("Warning") else f"{what} fails: {said}"
+    error = re.sub(r"\s+", " ", evidence.expected).rstrip(".")
+    error = error if len(error) <= 100 else error[:100].rpartition(" ")[0]
+    return f"{what} warns: {error}" if evidence.type.endswith("Warning") else f"{what} fails: {error}"
 
 
 def _subject(setup: Setup, project: Project, number: int) -> str:
     kind, last = setup.start.steps[number]
-    own = program_of(last)
+    program = program_of(last)
     if kind in ("import", "call"):
         return last
-    if own == "python":
+    if program == "python":
         return re.sub(r"^.*?python (?:-m )?", "", last).split(" ")[0]
-    if own in ("alembic", "flask", "celery"):
-        return " ".join(last.split()[:3]) if own == "alembic" else last.partition(" --port")[0]
-    if own in ("sh", "bash"):
+    if program in ("alembic", "flask", "celery"):
+        return " ".join(last.split()[:3]) if program == "alembic" else last.partition(" --port")[0]
+    if program in ("sh", "bash"):
         return next((word for word in last.split() if word.endswith(".sh")), last)
     target = next((word for word in last.split() if re.fullmatch(r"[\w.]+:\w+(?:\(\))?", word)), "")
-    return f"{target.partition(':')[0]} under {own}" if target else own or PurePosixPath(project.root).name
+    return f"{target.partition(':')[0]} under {program}" if target else program or PurePosixPath(project.root).name
 
 
 def not_found(
     work: Search, interpreter: Interpreter, best: Trial | None, run: bool, lacking: Sequence[str]
 ) -> list[str]:
-    """What was not found, and where the incident does not show, the nearest trial and the two most useful questions."""
-    found, evidence = [], work.evidence
+    """What was not found; if no trial shows the incident, also the nearest trial and the two most useful questions."""
+    sentences, evidence = [], work.evidence
     if lacking and (not run or best is None or not best.shows_incident):
-        found.append(
+        sentences.append(
             f"packages: {interpreter.python} lacks {', '.join(lacking[:8])}. {how_to_make(work.project, lacking, evidence.version)}"
         )
     if evidence.database == "mysql":
-        found.append("a MySQL database, which the log names: the kit makes SQLite and PostgreSQL ones")
+        sentences.append("a MySQL database, which the log names: the kit makes SQLite and PostgreSQL ones")
     if not run or (best is not None and best.shows_incident):
-        return found
+        return sentences
     if best is not None and best.up and not evidence.expected:
-        found.append(
+        sentences.append(
             f"anything that fails: {best.setup.start} comes up, and nothing was swallowed as far as the run sees"
         )
     elif best is not None:
-        found.append(
+        sentences.append(
             f"a startup that fails of itself, or comes up; the nearest was {best.setup.start}, which shows: {best.shows}"
             if not evidence.expected
             else f"a startup that shows the log's error; the nearest was {best.setup.start}, which shows: {best.shows}"
         )
-    return found + _questions(work, best)[:2]
+    return sentences + _questions(work, best)[:2]
 
 
 def _questions(work: Search, best: Trial | None) -> list[str]:
@@ -71,7 +71,7 @@ def _questions(work: Search, best: Trial | None) -> list[str]:
     if best is not None and best.seen.missing_variables - evidence.missing_variables:
         names = ", ".join(sorted(best.seen.missing_variables - evidence.missing_variables))
         questions.append(f"which value has {names} where it failed? Give it in app.env")
-    refused = [one["what"] for one in best.trace.refused] if best is not None and best.trace is not None else []
+    refused = [attempt["what"] for attempt in best.trace.refused] if best is not None and best.trace is not None else []
     databases = [what for what in refused if re.search(r"sql|:5432\b|:3306\b", what)]
     if databases:
         questions.append(

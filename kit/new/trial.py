@@ -36,7 +36,7 @@ _KIND = 1  # an error of its type at its lines
 
 @dataclass(frozen=True)
 class Setup:
-    """One hypothesis: everything that an incident file says of how the application is run; ``known`` says of each key by what."""
+    """One hypothesis: everything in an incident file on how the application is run; ``known`` has the reason for each key."""
 
     start: Start
     path: tuple[str, ...] = ()
@@ -98,12 +98,12 @@ class Trial:
 
     @property
     def shows_incident(self) -> bool:
-        """Does it show the log's error, in a run that came to its end?"""
+        """Does the trial show the log's error, in a run that came to its end?"""
         return self.level >= _ERROR and self.broke is None
 
     @property
     def up(self) -> bool:
-        """Did it start as a whole, a server too?"""
+        """Did every step succeed, and the server answer?"""
         served = self.setup.start.steps[-1][0] == "serve" or self.setup.start.tier == 0
         return self.healthy and served and self.level == 0
 
@@ -147,7 +147,7 @@ def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None) -> 
 
 
 def checks_of(project: Project, setup: Setup) -> list[dict]:
-    """What must be true after a fix, as far as the startup says."""
+    """The checks that must hold after a fix, as far as the startup shows them."""
     folder = "" if setup.start.workdir == "." else setup.start.workdir
     below = [file for file in project.alembic if file.rpartition("/")[0] == folder]
     asked = below and any("alembic" in text or ".sh" in text for _, text in setup.start.steps)
@@ -182,7 +182,11 @@ def search(
             best = best_of(work.trials, by_log)
             if best is not None and best.level >= _LINES:
                 # What explains the log clearly better goes on, where a trial said what it lacks.
-                waiting = [one for one in waiting if one.score > best.setup.score + _BETTER and begun < since + _NEARLY]
+                waiting = [
+                    queued
+                    for queued in waiting
+                    if queued.score > best.setup.score + _BETTER and begun < since + _NEARLY
+                ]
             if not by_log:
                 # A surer start is waited for before another is tried.
                 under_way = min((setup.start.tier for setup in running.values()), default=9)
@@ -212,7 +216,7 @@ def search(
 
 
 def best_of(trials: Sequence[Trial], by_log: bool = True) -> Trial | None:
-    """The trial that comes nearest to the log; of equals the one whose startup explains it best."""
+    """The trial nearest to the log; among equals, the one whose startup explains it best."""
 
     def near(trial: Trial) -> tuple:
         return trial.level, trial.broke is None if by_log else nearness(trial), trial.setup.score
@@ -227,9 +231,9 @@ def _run(work: Search, setup: Setup) -> Trial:
         incident = work.incident(setup)
         trace = reproduce(incident)
     except KitError as error:
-        said = str(error).partition(". Its last lines:")[0].rpartition("incident.yaml: ")[2]
-        seen = evidence_of(read_log(said), said, work.project)
-        return Trial(setup, None, 0, said[:300], seen, time.monotonic() - began, said)
+        message = str(error).partition(". Its last lines:")[0].rpartition("incident.yaml: ")[2]
+        seen = evidence_of(read_log(message), message, work.project)
+        return Trial(setup, None, 0, message[:300], seen, time.monotonic() - began, message)
     seen = _seen(work.project, trace)
     read = named_in(f"{seen.error} {seen.text}", work.variables)
     seen = replace(seen, missing_variables=seen.missing_variables | read)
@@ -251,7 +255,7 @@ def _run(work: Search, setup: Setup) -> Trial:
 
 
 def _failure(trace: Trace, seen: Evidence) -> str:
-    """The first thing that went wrong, in a line; empty where nothing did."""
+    """The first failure, in one line; empty if there is none."""
     failed = next((step for step in trace.steps if step.ok is False), None)
     if failed is not None:
         return str(failed.exception or "") or seen.error or failed.error or ""
@@ -263,7 +267,7 @@ def _failure(trace: Trace, seen: Evidence) -> str:
 
 
 def _seen(project: Project, trace: Trace) -> Evidence:
-    """What a trial's own output tells, read as a log is."""
+    """The evidence in a trial's own output, read as a log."""
     failed = next((step for step in trace.steps if step.ok is False), None)
     output = failed.output if failed is not None else "\n".join(step.output for step in trace.steps)
     seen = evidence_of(read_log(output), output, project)
@@ -273,29 +277,31 @@ def _seen(project: Project, trace: Trace) -> Evidence:
     # Its whole text, where what was printed is its first line, or of another error.
     text = str(error)
     causes = "".join(f"{cause}\n" for _, _, cause in error.links)
-    own = evidence_of(read_log(""), f"{causes}{error.type}: {error.text}\n", project)
+    of_error = evidence_of(read_log(""), f"{causes}{error.type}: {error.text}\n", project)
     return replace(
         seen,
         error=text,
         type=error.type,
         text=error.text,
-        missing_modules=seen.missing_modules | own.missing_modules,
-        missing_variables=seen.missing_variables | own.missing_variables,
+        missing_modules=seen.missing_modules | of_error.missing_modules,
+        missing_variables=seen.missing_variables | of_error.missing_variables,
     )
 
 
 def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tuple[int, str | None]:
-    """How near a trial is to the log, and the expected text where that has to be wider than the log's own."""
+    """How near a trial is to the log, and the expected text if it has to be more general than the log's own."""
     evidence = work.evidence
     shown = shows_incident(incident, trace)
     if evidence.expected is None:
         failed = any(step.ok is False for step in trace.steps)
         through = seen.frames or any(frame.application for error in trace.errors for frame in error.frames)
         chosen = seen.type.endswith("NoSuchModuleError")  # a driver that the kit named
-        own = chosen or seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
+        of_setup = (
+            chosen or seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
+        )
         causes = [kind for step in trace.steps if step.exception for _, kind, _ in step.exception.links]
-        own = own or of_the_surroundings(seen, causes)
-        if failed and own and not trace.conflicts:
+        of_setup = of_setup or of_the_surroundings(seen, causes)
+        if failed and of_setup and not trace.conflicts:
             return 0, None  # of how it was started, as far as anybody can tell
         return (_LINES if shown else 0), None
     here = _at_lines(evidence, trace, seen)
@@ -334,4 +340,4 @@ def _same(file: str, other: str) -> bool:
 
 
 def _errors(trace: Trace) -> list[Error]:
-    return [*trace.errors, *(one.error for one in trace.caught)]
+    return [*trace.errors, *(caught.error for caught in trace.caught)]

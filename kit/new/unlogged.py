@@ -19,7 +19,7 @@ _INSTALL = re.compile(r"\b(?:pip3?|poetry|uv) (?:install|add|sync)\b|\bnot insta
 
 
 def of_the_surroundings(seen: Evidence, causes: Sequence[str] = ()) -> bool:
-    """Is an error, or one that it came from, of where and how the application was started, as far as its type tells?"""
+    """Does an error, or its cause, come from where and how the application was started, as far as its type tells?"""
     if seen.type.endswith("ImportError") and _INSTALL.search(seen.text):
         return True
     return bool({kind.rpartition(".")[2] for kind in (seen.type, *causes)} & _OF_THE_SURROUNDINGS)
@@ -40,10 +40,10 @@ def decided(trials: Sequence, tier: int) -> bool:
 
 
 def worth_trying(tier: int, tiers: Sequence[int]) -> bool:
-    """May a startup of this tier answer? What only can be run, as a script of tests or docs can, is no answer where something surer is known."""
+    """May a startup of this tier answer? A script of tests or docs is no answer if a surer startup is known."""
     return tier < 2 or tier == min(tiers, default=tier)
 
 
 def nearness(trial) -> tuple:
-    """How near a trial is to an answer: it came up, it is of the application's own start, it has what others lacked."""
+    """How near a trial is to an answer: it came up, it is the application's own start, it has what others lacked."""
     return trial.up, -trial.setup.start.tier, len(trial.setup.known), trial.broke is None

@@ -64,10 +64,10 @@ def new(
     :param log: a file, or "-" for standard input
     :param python: the application's interpreter, where it was named
     :param run: try startups; None: where the kernel's guards are in force
-    :raises IncidentError: there is one already, the application or the log is none, or it is another application's log
+    :raises IncidentError: there is an incident already, the folder is no application, or the log is unreadable or another application's
     :raises SecretFound: a step or the log would show a secret; nothing is written
     """
-    given = [_given(text) for text in startup]
+    steps = [_given(text) for text in startup]
     root = _folder(app or ".")
     target = _plain_path(folder.expanduser())
     _free(target, root, log)
@@ -82,7 +82,7 @@ def new(
     interpreter = interpreter_of(project, python, evidence.prefixes, evidence.version)
     with temporary_folder() as scratch:
         work = Search(project, evidence, str(interpreter.python), scratch, progress)
-        setups = first_setups(work, interpreter, given)
+        setups = first_setups(work, interpreter, steps)
         run = _guarded(work) if run is None else run
         best = search(work, setups, lessons, progress=progress) if run else None
         setup = best.setup if best is not None else setups[0]
@@ -92,14 +92,14 @@ def new(
         draft = Draft(work, setup, best if reproduced else None, interpreter, target, bool(log), missing)
         texts = {"incident.yaml": draft.text()}
         texts |= {"log.txt": redact(text)} if log else {}
-        texts |= {one.name: one.read_text("utf-8") for one in scratch.glob("*.sql")}
+        texts |= {path.name: path.read_text("utf-8") for path in scratch.glob("*.sql")}
         _refuse(setup, texts)
         file = _write(target, texts)
     return Written(file, root, reproduced, best, tuple(work.trials), tuple(known), tuple(missing), evidence.expected)
 
 
 def _write(target: Path, texts: dict[str, str]) -> Path:
-    """Put the files into the folder; all of them or none."""
+    """Write the files into the folder, all of them or none."""
     file, written = target / "incident.yaml", []
     made = not target.exists()
     try:
@@ -116,8 +116,8 @@ def _write(target: Path, texts: dict[str, str]) -> Path:
         draft.unlink()
         return file
     except (OSError, IncidentError) as error:
-        for one in written:
-            one.unlink(missing_ok=True)
+        for path in written:
+            path.unlink(missing_ok=True)
         if made and target.is_dir() and not any(target.iterdir()):
             target.rmdir()
         if isinstance(error, IncidentError):
@@ -126,13 +126,13 @@ def _write(target: Path, texts: dict[str, str]) -> Path:
 
 
 def _refuse(setup: Setup, texts: dict[str, str]) -> None:
-    """Whoever writes an incident file hands it on: what the sources, or the log, hold of secrets stays there."""
+    """Refuse texts that hold secrets of the sources or the log: an incident file is passed on to others."""
     for _, text in setup.start.steps:
         remember("startup", text)
-    own = os.path.join(os.path.expanduser("~"), "")  # the paths in it are of this machine, as they have to be
+    home = os.path.join(os.path.expanduser("~"), "")  # the paths in it are of this machine, as they have to be
     refuse_secrets(
         {
-            name: text.replace(own, "~/").replace("{database_user}:{database_password}@", "")
+            name: text.replace(home, "~/").replace("{database_user}:{database_password}@", "")
             for name, text in texts.items()
         },
         done="written",
@@ -179,7 +179,7 @@ def _plain_path(path: Path) -> Path:
 
 
 def _free(target: Path, root: Path, log: str | None) -> None:
-    """Can an incident be written there?"""
+    """Raise if no incident can be written into the folder."""
     if (target / "incident.yaml").exists():
         raise IncidentError(f"{target / 'incident.yaml'}: there is one already, and it is kept. Give another folder.")
     if target.exists() and not target.is_dir():
@@ -189,8 +189,8 @@ def _free(target: Path, root: Path, log: str | None) -> None:
         raise IncidentError(
             f"{target}: lies inside the application {root}, into which nothing is written. Give a folder beside it, as in {root.parent / 'incidents' / target.name}"
         )
-    own = Path(log).expanduser().absolute() if log and log != "-" else None
-    others = [one for one in sorted(target.iterdir()) if one != own] if target.is_dir() else []
+    log_file = Path(log).expanduser().absolute() if log and log != "-" else None
+    others = [entry for entry in sorted(target.iterdir()) if entry != log_file] if target.is_dir() else []
     if others:
         more = " and more" if len(others) > 1 else ""
         raise IncidentError(
@@ -199,7 +199,7 @@ def _free(target: Path, root: Path, log: str | None) -> None:
 
 
 def _log(log: str) -> tuple[str, Log]:
-    """A log's text, of a long one what tells, and its tracebacks.
+    """A log's text, of a long log only the telling parts, and its tracebacks.
 
     :raises IncidentError: it cannot be read, is empty, or is no text
     """
@@ -229,9 +229,9 @@ def _log(log: str) -> tuple[str, Log]:
 
 
 def _excerpt(stream: BinaryIO, read: Log) -> bytes:
-    """Of a long log its beginning and end, what lies about its tracebacks, and lines that tell of an error."""
+    """The telling parts of a long log: its beginning and end, what is around its tracebacks, and lines that mention an error."""
     first, last = read.tracebacks[:10], read.tracebacks[-10:]
-    about = {n for one in (*first, *last) for n in range(max(0, one.line - 50), one.line + 500)}
+    about = {n for traceback in (*first, *last) for n in range(max(0, traceback.line - 50), traceback.line + 500)}
     kept, size, telling = [], 0, 0
     end: deque[bytes] = deque(maxlen=1000)
     for number, line in enumerate(stream, 1):
@@ -246,7 +246,7 @@ def _excerpt(stream: BinaryIO, read: Log) -> bytes:
 
 
 def _guarded(work: Search) -> bool:
-    """Are the kernel's guards in force here? Asked of a step that does nothing."""
+    """Are the kernel's guards in force here? A step that does nothing tells."""
     empty = work.folder / "nothing"
     empty.mkdir()
     (empty / "nothing.py").write_text("", encoding="utf-8")
@@ -260,7 +260,7 @@ def _guarded(work: Search) -> bool:
 
 
 def _lacking(project: Project, interpreter: Interpreter, work: Search) -> list[str]:
-    """Libraries of which a trial said that the interpreter has none, or that it lacks altogether where nothing was run."""
+    """Libraries that a trial did not find or, if nothing was run, all that the interpreter lacks."""
     if not work.trials:
         return interpreter.lacks(project)
     missing = {

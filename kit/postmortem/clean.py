@@ -89,7 +89,7 @@ def clean_prose(html: str) -> str:
 
 
 def clean_output(html: str) -> str:
-    """HTML of an output: no script, style, frame, form, event attribute or address outside the page, no id but the kit's.
+    """Clean HTML of an output: no script, style, frame, form or event attribute, no address outside the page, no id but the kit's.
 
     Headings become plain text: they belong to the page's own outline.
     """
@@ -99,7 +99,7 @@ def clean_output(html: str) -> str:
 class Dresser:
     """Gives cleaned HTML what the page needs: scroll boxes with names of their own, and pictures in place.
 
-    One object a page, so that names and ids are not given twice.
+    One object per page, so that no name or id occurs twice.
     """
 
     def __init__(self):
@@ -109,12 +109,12 @@ class Dresser:
     def __call__(self, html: str) -> str:
         html = self._dressed(html)
         # An id leads to a place in its own output: a second output that has the same gets one of its own.
-        own = {name: name for name in re.findall(r'<[^>]*\sid="(kit-[a-z0-9-]+)"', html)}
-        for name in own:
+        ids = {name: name for name in re.findall(r'<[^>]*\sid="(kit-[a-z0-9-]+)"', html)}
+        for name in ids:
             self.ids[name] = self.ids.get(name, 0) + 1
-            own[name] += f"-again-{self.ids[name]}" if self.ids[name] > 1 else ""
-        html = re.sub(r'(<[^>]*\sid=")(kit-[a-z0-9-]+)"', lambda found: f'{found[1]}{own[found[2]]}"', html)
-        return re.sub(r'\shref="#(kit-[a-z0-9-]+)"', lambda found: _led(own, found[1]), html)
+            ids[name] += f"-again-{self.ids[name]}" if self.ids[name] > 1 else ""
+        html = re.sub(r'(<[^>]*\sid=")(kit-[a-z0-9-]+)"', lambda match: f'{match[1]}{ids[match[2]]}"', html)
+        return re.sub(r'\shref="#(kit-[a-z0-9-]+)"', lambda match: _led(ids, match[1]), html)
 
     def _dressed(self, html: str) -> str:
         html = re.sub(r"<th([^>]*)>\s*</th>", "<td></td>", html)
@@ -128,69 +128,69 @@ class Dresser:
         label += f", {count}" if count > 1 else ""
         return f'<div class="scroll {kind}" role="region" tabindex="0" aria-label="{escape(label)}">'
 
-    def _table(self, found: re.Match) -> str:
-        return self._box("table", f"Table: {found.group(1)}" if found.group(1) else "Table") + found.group(0)
+    def _table(self, match: re.Match) -> str:
+        return self._box("table", f"Table: {match.group(1)}" if match.group(1) else "Table") + match.group(0)
 
-    def _picture(self, found: re.Match) -> str:
-        alt = re.search(r'\balt="([^"]*)"', found.group(1))
-        wide = _drawing(r'\bsrc="([^"]*)"', found.group(1))
-        narrow = _drawing(r'\bsrcset="([^"]*)"', found.group(1))
+    def _picture(self, match: re.Match) -> str:
+        alt = re.search(r'\balt="([^"]*)"', match.group(1))
+        wide = _drawing(r'\bsrc="([^"]*)"', match.group(1))
+        narrow = _drawing(r'\bsrcset="([^"]*)"', match.group(1))
         if wide is None:
-            return re.sub(r"<source[^>]*>", "", found.group(1))
+            return re.sub(r"<source[^>]*>", "", match.group(1))
         if narrow is not None and _width(wide) * _SMALLEST > _ROOM:
             wide, narrow = narrow, None  # its end would have to be scrolled to, and that is what the picture is about
-        said = alt.group(1) if alt else ""
+        caption = alt.group(1) if alt else ""
         shown = ""
         for kind, drawing in (("wide" if narrow else "any", wide), ("narrow", narrow)):
             if drawing is not None:
                 inline = drawing.replace(' xmlns="http://www.w3.org/2000/svg"', "", 1)
                 role = "group" if " href=" in inline else "img"
-                inline = inline.replace("<svg", f'<svg role="{role}" aria-label="{said}"{_readable(inline)}', 1)
-                shown += self._box(f"drawing {kind}", f"Picture: {said.partition('.')[0]}") + inline + "</div>"
+                inline = inline.replace("<svg", f'<svg role="{role}" aria-label="{caption}"{_readable(inline)}', 1)
+                shown += self._box(f"drawing {kind}", f"Picture: {caption.partition('.')[0]}") + inline + "</div>"
         return shown
 
 
 def _readable(drawing: str) -> str:
-    """How wide a drawing is at most and, so that its text can be read, at least."""
+    """The largest width of a drawing, and the smallest at which its text can be read."""
     wide = _width(drawing)
     return f' style="width:{wide:.0f}px;min-width:{wide * _SMALLEST:.0f}px"' if wide else ""
 
 
 def _width(drawing: str) -> float:
-    """Pixels; 0 where a drawing does not say."""
-    found = re.search(r'<svg[^>]*\swidth="(\d+)(?:\.\d+)?(pt)?"', drawing)
-    return int(found[1]) * (4 / 3 if found[2] else 1) if found else 0
+    """The width of a drawing in pixels; 0 where it states none."""
+    size = re.search(r'<svg[^>]*\swidth="(\d+)(?:\.\d+)?(pt)?"', drawing)
+    return int(size[1]) * (4 / 3 if size[2] else 1) if size else 0
 
 
-def _led(own: dict[str, str], name: str) -> str:
-    """A link to a place, if that is there."""
-    return f' href="#{own[name]}"' if name in own else ""
+def _led(ids: dict[str, str], name: str) -> str:
+    """The link to an id, if the page has it."""
+    return f' href="#{ids[name]}"' if name in ids else ""
 
 
 def _drawing(pattern: str, html: str) -> str | None:
-    """The SVG of a data address, through its own allowlist."""
-    found = re.search(pattern, html)
+    """The SVG of a data address, cleaned by its own allowlist."""
+    address = re.search(pattern, html)
     head = "data:image/svg+xml;base64,"
-    if found is None or not found.group(1).startswith(head):
+    if address is None or not address.group(1).startswith(head):
         return None
     try:
-        text = base64.b64decode(found.group(1)[len(head) :], validate=True).decode("utf-8")
+        text = base64.b64decode(address.group(1)[len(head) :], validate=True).decode("utf-8")
     except (binascii.Error, ValueError):
         return None
     return clean_svg(text)
 
 
 def with_anchors(html: str, taken: dict[str, int], seen: Callable[[int, str, str], None]) -> str:
-    """Cleaned prose whose headings have an id and a link to themselves; ``seen(level, id, text)`` is told of each."""
+    """Cleaned prose whose headings have an id and a link to themselves; ``seen(level, id, text)`` is called for each."""
 
-    def anchored(found: re.Match) -> str:
-        level = max(2, int(found.group(1)))
-        text = re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", "", found.group(2)))).strip()
+    def anchored(heading: re.Match) -> str:
+        level = max(2, int(heading.group(1)))
+        text = re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", "", heading.group(2)))).strip()
         name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "section"
         taken[name] = taken.get(name, 0) + 1
         name += f"-{taken[name]}" if taken[name] > 1 else ""
         seen(level, name, text)
         link = f'<a class="permalink" href="#{name}" aria-label="Link to: {escape(text)}">#</a>'
-        return f'<h{level} id="{name}">{found.group(2)} {link}</h{level}>'
+        return f'<h{level} id="{name}">{heading.group(2)} {link}</h{level}>'
 
     return re.sub(r"<h([1-6])>(.*?)</h\1>", anchored, html, flags=re.S)

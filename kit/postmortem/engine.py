@@ -1,4 +1,4 @@
-"""How papermill runs a notebook for the kit: its progress is told, and an interrupt reaches what the kernel runs."""
+"""The papermill engine of the kit: it reports progress, and an interrupt reaches what the kernel runs."""
 
 import os
 import signal
@@ -26,32 +26,32 @@ _QUIET = ["--log-level=CRITICAL"]
 class _Client(PapermillNotebookClient):
     """Executes the cells of one notebook in a kernel of its own."""
 
-    def __init__(self, *given, progress: Callable[[str], None], **named):
-        super().__init__(*given, **named)
+    def __init__(self, *args, progress: Callable[[str], None], **kwargs):
+        super().__init__(*args, **kwargs)
         self.progress = progress
         self.in_cell = threading.Event()
 
-    def execute(self, **named) -> Any:
+    def execute(self, **kwargs) -> Any:
         interrupt.under_way(self, _Client.end)
         # The kernel runs the kit that runs it, also where another one is installed beside it.
         path = os.pathsep.join([_KIT, *filter(None, [os.environ.get("PYTHONPATH")])])
-        return super().execute(env={**os.environ, WHOLE: "1", "PYTHONPATH": path}, **named)
+        return super().execute(env={**os.environ, WHOLE: "1", "PYTHONPATH": path}, **kwargs)
 
-    def execute_cell(self, cell: Any, cell_index: int, **named) -> Any:
+    def execute_cell(self, cell: Any, cell_index: int, **kwargs) -> Any:
         interrupt.check()
         self.in_cell.set()
         try:
-            return super().execute_cell(cell, cell_index, **named)
+            return super().execute_cell(cell, cell_index, **kwargs)
         finally:
             self.in_cell.clear()
 
-    def process_message(self, message: dict, *given, **named) -> Any:
+    def process_message(self, message: dict, *args, **kwargs) -> Any:
         content = message["content"]
         about = content.get("metadata") or {}
         if about.get("kit") == "progress":
             says, step = about["kit_says"], about["kit_step"]
             self.progress(Step(says, *step) if step else says)
-        return super().process_message(message, *given, **named)
+        return super().process_message(message, *args, **kwargs)
 
     def end(self) -> None:
         """Interrupt the kernel as JupyterLab does; what it runs then ends in order. Returns at once."""
@@ -71,13 +71,13 @@ class _Engine(Engine):
     def execute_managed_notebook(
         cls, nb_man, kernel_name, *, progress=lambda text: None, start_timeout=60, config=None, **_
     ):
-        named = {"kernel_name": kernel_name, "startup_timeout": start_timeout, "config": config, "log": logger}
-        named["extra_arguments"] = _QUIET
+        kwargs = {"kernel_name": kernel_name, "startup_timeout": start_timeout, "config": config, "log": logger}
+        kwargs["extra_arguments"] = _QUIET
         # Papermill would write the whole notebook twice a cell, which takes more than all else that it does; nobody reads
         # it before its end, and then it is written however that end came.
         output, nb_man.output_path = nb_man.output_path, None
         try:
-            return _Client(nb_man, progress=progress, **named).execute()
+            return _Client(nb_man, progress=progress, **kwargs).execute()
         finally:
             nb_man.output_path = output
 

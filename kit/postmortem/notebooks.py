@@ -1,4 +1,4 @@
-"""Puts the kit's notebooks where one wants them, ready for the Python that will run them."""
+"""Copies the kit's notebooks into a folder, ready for the Python that will run them."""
 
 import json
 import platform
@@ -13,9 +13,9 @@ _LEFT_OUT = shutil.ignore_patterns(".ipynb_checkpoints", "requirements.txt", "*.
 
 
 def copy_notebooks(target: Path) -> tuple[list[Path], list[Path]]:
-    """Copy the notebooks, the page that they begin with and the bundled incident; what is there already is kept.
+    """Copy the notebooks, the page that they begin with and the bundled incident; files that exist are kept.
 
-    :returns: what was written, and what was there
+    :returns: the files that were written, and those that existed
     :raises IncidentError: the folder cannot be made or written to
     """
     source, written, kept = notebooks(), [], []
@@ -40,7 +40,7 @@ def copy_notebooks(target: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _for_this_python(notebook: dict[str, Any]) -> dict[str, Any]:
-    """With the metadata that JupyterLab would write on opening: so it is not "unsaved" before anything was changed."""
+    """The notebook with the metadata that JupyterLab writes when it opens one, so that it is not "unsaved" at once."""
     about = notebook["metadata"]
     about["kernelspec"] = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     about["language_info"] = {

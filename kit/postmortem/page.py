@@ -1,7 +1,7 @@
 """An executed notebook as one HTML file: readable offline, on a phone, printed, and safe to open.
 
 The page has no script and loads nothing; its Content-Security-Policy forbids both. What the notebook's
-outputs hold passes an allowlist (:mod:`kit.clean`). The same notebook gives the same bytes.
+outputs hold passes an allowlist (:mod:`kit.postmortem.clean`). The same notebook gives the same bytes.
 """
 
 import re
@@ -25,7 +25,7 @@ _LEFT_OUT = ("progress", "absent", "lab")  # places of outputs that are for the 
 
 @dataclass
 class Section:
-    """What stands below one heading; everything in it is clean HTML."""
+    """The content below one heading; everything in it is clean HTML."""
 
     html: list[str] = field(default_factory=list)
     headings: list[tuple[int, str, str]] = field(default_factory=list)  # (level, id, text)
@@ -34,7 +34,7 @@ class Section:
 
     @property
     def kept(self) -> bool:
-        """Has it anything to say? A question whose every answer is absent is not asked."""
+        """Is the section shown? One whose outputs are all absent is not."""
         return self.shows or not self.empty
 
 
@@ -57,7 +57,7 @@ def render(notebook: Any, *, title: str) -> str:
 
 
 def fill(template: str, **values: Any) -> str:
-    """A template of ``kit/template`` with its values; text in them is escaped, but for what the template says is HTML."""
+    """A template of ``kit/template``, filled with values; text in them is escaped, except where the template marks HTML."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(TEMPLATE), autoescape=True, undefined=StrictUndefined)
@@ -85,7 +85,7 @@ def read_page(notebook: Any, *, title: str) -> Page:
 
 
 def _contents(sections: list[Section]) -> list[tuple[str, str]]:
-    """The questions of a page; a heading that has others below it is none."""
+    """The table of contents: every heading that has no other heading below it."""
     headings = [heading for section in sections for heading in section.headings]
     below = [*headings[1:], (2, "", "")]
     return [
@@ -121,7 +121,7 @@ class _Reading:
                 section.html.append(f'<div class="prose">\n{html}</div>')
 
     def code(self, cell: Any, tags: list[str], *, shown: bool) -> None:
-        """A code cell: its outputs go into the section, its code to the end of the page."""
+        """A code cell: its outputs go into the section, and its code goes to the end of the page."""
         self.number += 1
         section = self.sections[-1]
         for output in cell.get("outputs", []):
@@ -143,7 +143,7 @@ def _label(tags: list[str], number: int) -> str:
 
 
 def _trouble(notebook: Any) -> str:
-    """What a reader must know of a notebook that did not come to its end."""
+    """The note on a notebook that did not run to its end."""
     number = 0
     for cell in notebook.cells:
         if cell.cell_type != "code":
@@ -213,7 +213,7 @@ def _reader_of_markdown() -> Callable[[str], str]:
     from pygments.util import ClassNotFound
 
     class Renderer(HTMLRenderer):
-        """As mistune writes it, with code in the colours of the language that its fence names."""
+        """mistune's renderer, with code coloured by the language that its fence names."""
 
         def block_code(self, code: str, info: str | None = None) -> str:
             try:

@@ -39,7 +39,7 @@ class Published:
     def verdict(self) -> str:
         verified = ", ".join(self.report["verify"]["verified"])
         broke = self.report.get("broke")
-        undecided = [one for one in self.report["verify"]["fixes"] if one["verdict"] == "undecided"]
+        undecided = [fix for fix in self.report["verify"]["fixes"] if fix["verdict"] == "undecided"]
         if self.code == 4 and not broke and undecided:
             return f"reproduced; no fix is verified, and {undecided[0]['name']} is undecided: {undecided[0]['because']}"
         return {
@@ -59,11 +59,11 @@ def publish(
 ) -> Published:
     """Execute the postmortem notebook with this incident; write ``.ipynb``, ``.html`` and ``.json`` side by side.
 
-    :param output: where to; its suffix does not count. Default: ``results/<incident>/postmortem``
+    :param output: the path to write to; its suffix is ignored. Default: ``results/<incident>/postmortem``
     :param trace: the file to write the startup's trace to, with the diagnosis; None: nowhere
     :raises IncidentError: a patch does not apply
-    :raises RunBroke: the notebook could not be executed to its end; what it shows until then is kept and named
-    :raises SecretFound: one of the three would show a secret; none is written, and those of an earlier run are gone
+    :raises RunBroke: the notebook did not run to its end; the page shows what ran, and the message names it
+    :raises SecretFound: one of the three files would show a secret; none is written, and those of an earlier run are removed
     """
     with _without_address_grammar():
         import nbformat
@@ -103,8 +103,8 @@ def publish(
             f"{NOTEBOOK.name}: the notebook did not come to its end: {failure or 'no result was written'}. "
             f"What it shows until then: {html if html in texts else 'nothing'}"
         )
-    found = json.loads(texts[report])
-    return Published(notebook, html, report, found, exit_code(found))
+    result = json.loads(texts[report])
+    return Published(notebook, html, report, result, exit_code(result))
 
 
 def _refuse_patches(incident: Incident) -> None:
@@ -117,7 +117,7 @@ def _refuse_patches(incident: Incident) -> None:
 
 
 def _places(incident: Incident, output: Path | None) -> tuple[Path, Path, Path]:
-    """Where notebook, page and result go; those of an earlier run are gone: what it proved is not what this one does."""
+    """The paths of the notebook, the page and the JSON; the files of an earlier run, which proved something else, are removed."""
     name = incident.folder.name if incident.file.name == "incident.yaml" else incident.file.stem
     base = (output.with_suffix("") if output else Path("results") / name / "postmortem").absolute()
     base.parent.mkdir(parents=True, exist_ok=True)
@@ -138,11 +138,11 @@ def execute(
 ) -> None:
     """Run a notebook through papermill, quietly.
 
-    What it writes is not looked through for secrets: whoever gives it out does that.
+    Nobody has checked the executed notebook for secrets: who publishes it has to.
 
     :param scratch: a folder of its own for this run: what is the kernel's lies there, so that two runs at once do not
         meet, and nothing is left of it
-    :param progress: told what the notebook's own progress line says
+    :param progress: called with each text of the notebook's progress line
     :raises papermill.exceptions.PapermillException: a cell failed
     """
     with _without_address_grammar():
@@ -182,7 +182,7 @@ def _without_address_grammar() -> Iterator[None]:
 
 
 def _transport(scratch: Path) -> dict[str, str]:
-    """Sockets that are files, so that no port is open; a file's name may be too long for one."""
+    """The kernel's transport: sockets that are files, so that no port is open, unless the path is too long for one."""
     sockets = scratch / "kernel"
     return {"transport": "ipc", "ip": str(sockets)} if len(os.fsencode(sockets)) < _LONGEST_SOCKET else {}
 
@@ -195,13 +195,13 @@ def exit_code(report: dict[str, Any]) -> int:
         return 3
     if report["verify"]["verified"]:
         return 0
-    return 4 if any(one["verdict"] == "undecided" for one in report["verify"]["fixes"]) else 1
+    return 4 if any(fix["verdict"] == "undecided" for fix in report["verify"]["fixes"]) else 1
 
 
 def _made_public(content: dict[str, Any]) -> dict[str, Any]:
     """An executed notebook without what papermill notes of this machine: parameters stay in their cell, by their file's name.
 
-    What is printed and what a failed cell says is text that no view has looked at: it is redacted here.
+    The output of print and the message of a failed cell come from no view, so they are redacted here.
     """
     kept = content["metadata"].get("papermill", {})
     for key in ("input_path", "output_path", "parameters", "environment_variables"):
@@ -219,7 +219,7 @@ def _made_public(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_place(text: str, incident: Incident) -> str:
-    """JSON without the folder that the incident file lies in: a message of a cell that failed names the file with it."""
+    """The JSON text without the incident file's folder, which the message of a failed cell names."""
     for folder in dict.fromkeys((str(incident.folder), os.path.realpath(incident.folder))):
         named = re.escape(json.dumps(folder + os.sep, ensure_ascii=False)[1:-1])
         text = re.sub(rf"(?<![\w.]){named}", "", text)  # the end of a relative path is none

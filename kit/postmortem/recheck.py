@@ -1,4 +1,4 @@
-"""Are recorded postmortems still true? Each is executed again, and set against what was recorded of it."""
+"""Are recorded postmortems still true? Each is executed again and compared with its record."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class Found:
     """An incident to check.
 
     :ivar name: of its own among those that are checked, a relative path; its pages lie in a folder of this name
-    :ivar file: the incident file, or what was given in its place and is none
+    :ivar file: the incident file, or the path that was given and is no incident file
     """
 
     name: str
@@ -47,9 +47,9 @@ class Checked:
 
     :ivar code: the command line's exit code for it alone, see :data:`VERDICTS`
     :ivar says: the reason in a sentence
-    :ivar claims: what it says, each with what is so now
-    :ivar recorded: was there a record to hold it against?
-    :ivar report: the postmortem's JSON, or None where it did not come so far
+    :ivar claims: what the postmortem claims, each with what holds now
+    :ivar recorded: was there a record to compare with?
+    :ivar report: the postmortem's JSON, or None if none was written
     :ivar page: where its page was written
     """
 
@@ -73,19 +73,19 @@ class Checked:
         return tuple(self.report["verify"]["verified"]) if self.report else ()
 
 
-def find_incidents(given: Iterable[str | Path]) -> list[Found]:
+def find_incidents(paths: Iterable[str | Path]) -> list[Found]:
     """Incident files, and those below folders: sorted, each once. Below a folder that is an incident's own none is looked for.
 
     What is not there, and a folder without any, is given back as it stands: checked, it is wrong.
     """
-    found: dict[Path, str] = {}
+    names: dict[Path, str] = {}
     taken: set[str] = set()
-    for path in map(Path, given):
+    for path in map(Path, paths):
         path = path.expanduser().absolute()
         files = sorted(_below(path)) if path.is_dir() else [path]
         for file in files or [path]:
             real = file.resolve()
-            if real in found:
+            if real in names:
                 continue
             folder = file.parent if file.name == "incident.yaml" else file.with_suffix("")
             inside = path.is_dir() and folder != path and folder.is_relative_to(path)
@@ -95,8 +95,8 @@ def find_incidents(given: Iterable[str | Path]) -> list[Found]:
                 count += 1
                 name = f"{plain}-{count}"
             taken.add(name)
-            found[real] = name
-    return [Found(name, file) for file, name in found.items()]
+            names[real] = name
+    return [Found(name, file) for file, name in names.items()]
 
 
 def _below(folder: Path) -> list[Path]:
@@ -118,7 +118,7 @@ def check_all(
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[Checked]:
-    """Execute each postmortem again, side by side; in the given order. One that breaks does not stop the others.
+    """Execute the postmortems again, side by side; the results are in the given order. One that breaks does not stop the others.
 
     :param output: a folder; the pages of each go to ``<output>/<name>/postmortem.{html,ipynb,json}``
     :param record: write what is proved now as the record of each that reproduces
@@ -128,36 +128,36 @@ def check_all(
     with pool_of(executor) as pool:
         futures = {pool.submit(check_one, incident, output, record=record): incident for incident in incidents}
         for future in as_completed(futures):
-            one = futures[future]
+            incident = futures[future]
             try:
                 checked = future.result()
             except Exception as error:  # the executor's own: a worker that died
-                said = f"it was not brought to its end: {type(error).__name__}: {error}"
-                checked = Checked(one.name, one.name, 4, _shown(said, one))
-            answers[one.name] = checked
-            progress(f"{len(answers)} of {len(incidents)}: {one.name}: {VERDICTS[checked.code]}: {checked.says}")
+                died = f"it was not brought to its end: {type(error).__name__}: {error}"
+                checked = Checked(incident.name, incident.name, 4, _shown(died, incident))
+            answers[incident.name] = checked
+            progress(f"{len(answers)} of {len(incidents)}: {incident.name}: {VERDICTS[checked.code]}: {checked.says}")
     return [answers[incident.name] for incident in incidents]
 
 
-def check_one(found: Found, output: Path, *, record: bool = False) -> Checked:
+def check_one(incident_found: Found, output: Path, *, record: bool = False) -> Checked:
     """Execute one postmortem again, in a process of its own, and judge it."""
     began = time.monotonic()
-    base = output.absolute() / found.name / "postmortem"
+    base = output.absolute() / incident_found.name / "postmortem"
     for suffix in (".html", ".ipynb", ".json"):
         base.with_suffix(suffix).unlink(missing_ok=True)  # what an earlier run proved is not what this one does
-    title = found.name
+    title = incident_found.name
     try:
-        if found.file.is_dir():
-            raise IncidentError(f"{found.file}: there is no incident.yaml in this folder, nor below it")
-        incident = load(found.file)
-        title = _shown(incident.title, found)
+        if incident_found.file.is_dir():
+            raise IncidentError(f"{incident_found.file}: there is no incident.yaml in this folder, nor below it")
+        incident = load(incident_found.file)
+        title = _shown(incident.title, incident_found)
         recorded = None if record else read_record(incident)
-        code, report, said = _execute(found.file, base)
+        code, report, message = _execute(incident_found.file, base)
         if record and report is not None and report["reproduced"] and not report["broke"]:
             write_record(incident, report)
             recorded = read_record(incident)
     except KitError as error:
-        return Checked(found.name, title, error.exit_code, _shown(str(error), found))
+        return Checked(incident_found.name, title, error.exit_code, _shown(str(error), incident_found))
     claims = _claims(report, recorded)
     if code == 0 and any(claim.ok is False for claim in claims):
         code = 1
@@ -169,11 +169,13 @@ def check_one(found: Found, output: Path, *, record: bool = False) -> Checked:
         code = 4  # what was recorded of a fix could not be asked again
     page = base.with_suffix(".html")
     return Checked(
-        found.name,
+        incident_found.name,
         title,
         code,
-        _shown(_says(report, claims, record, said), found),
-        tuple(Claim(_shown(claim.name, found), claim.ok, _shown(claim.says, found)) for claim in claims),
+        _shown(_says(report, claims, record, message), incident_found),
+        tuple(
+            Claim(_shown(claim.name, incident_found), claim.ok, _shown(claim.says, incident_found)) for claim in claims
+        ),
         recorded is not None,
         report,
         page if page.exists() else None,
@@ -182,7 +184,7 @@ def check_one(found: Found, output: Path, *, record: bool = False) -> Checked:
 
 
 def _execute(file: Path, base: Path) -> tuple[int, dict[str, Any] | None, str]:
-    """The postmortem of an incident as a user makes it: its exit code, its report, and what it said where there is none."""
+    """Run ``postmortem`` as a user does: its exit code, its report, and its error message if there is no report."""
     base.parent.mkdir(parents=True, exist_ok=True)
     path = os.pathsep.join(filter(None, (_KIT, os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(
@@ -198,19 +200,19 @@ def _execute(file: Path, base: Path) -> tuple[int, dict[str, Any] | None, str]:
     try:
         with at_end(["kill", "-TERM", str(process.pid)]):  # should we be killed, it still ends in order
             under_way(process, subprocess.Popen.terminate)
-            out, said = process.communicate()
+            out, message = process.communicate()
     except BaseException:
         process.terminate()
         process.communicate()
         raise
-    said = f"\n{said}".rpartition("\nkit: ")[2].strip()
+    message = f"\n{message}".rpartition("\nkit: ")[2].strip()
     try:
         report = json.loads(out)
     except ValueError:
         report = None
     if report is None and process.returncode not in (2, 4):
-        return 4, None, said or f"its process ended with {process.returncode}"
-    return process.returncode, report, said
+        return 4, None, message or f"its process ended with {process.returncode}"
+    return process.returncode, report, message
 
 
 def _claims(report: dict[str, Any] | None, recorded: dict[str, Any] | None) -> list[Claim]:
@@ -219,27 +221,27 @@ def _claims(report: dict[str, Any] | None, recorded: dict[str, Any] | None) -> l
     if not report["reproduced"]:
         return [Claim("it reproduces", False, "it does not reproduce")]
     verified, open_ = report["verify"]["verified"], _open(report)
-    said = f"verified: {', '.join(verified) or 'no fix'}" + (f"; undecided: {', '.join(open_)}" if open_ else "")
+    verdict = f"verified: {', '.join(verified) or 'no fix'}" + (f"; undecided: {', '.join(open_)}" if open_ else "")
     return [
         Claim("it reproduces", True, "it reproduces without the fix"),
-        Claim("a fix is verified", True if verified else None if open_ else False, said),
+        Claim("a fix is verified", True if verified else None if open_ else False, verdict),
         *(compared(recorded, report) if recorded else ()),
     ]
 
 
 def _open(report: dict[str, Any]) -> list[str]:
     """The fixes whose run broke."""
-    return [one["name"] for one in report["verify"]["fixes"] if one["verdict"] == "undecided"]
+    return [fix["name"] for fix in report["verify"]["fixes"] if fix["verdict"] == "undecided"]
 
 
-def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, said: str) -> str:
+def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, message: str) -> str:
     if report is None:
-        return said or "it said nothing"
+        return message or "it said nothing"
     if report["broke"]:
         return report["broke"]
     if not report["reproduced"]:
         return "it does not show any more what the incident file expects"
-    open_ = [one for one in report["verify"]["fixes"] if one["verdict"] == "undecided"]
+    open_ = [fix for fix in report["verify"]["fixes"] if fix["verdict"] == "undecided"]
     if not report["verify"]["verified"]:
         why = f"; {open_[0]['name']} is undecided: {open_[0]['because']}" if open_ else ""
         return "it reproduces, and no fix is verified" + why
@@ -255,9 +257,9 @@ def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, 
     return verified + (f"{differs} of {len(facts)} recorded facts differ" if differs else "all as recorded")
 
 
-def _shown(text: str, found: Found) -> str:
-    """As :func:`plain`, without this machine's paths."""
-    for folder, shown in ((found.file.parent, found.file.parent.name), (Path.cwd(), "."), (Path(_KIT), "kit")):
+def _shown(text: str, incident: Found) -> str:
+    """The text as :func:`plain` gives it, without the paths of this machine."""
+    for folder, shown in ((incident.file.parent, incident.file.parent.name), (Path.cwd(), "."), (Path(_KIT), "kit")):
         if len(folder.parts) > 1:
             text = text.replace(f"{folder}{os.sep}", f"{shown}/")
     return plain(text)
@@ -269,8 +271,8 @@ def plain(text: str) -> str:
 
 
 def worst(checked: Iterable[Checked]) -> int:
-    """The exit code of several: the highest of theirs. What broke was not decided, and a wrong file not even asked."""
-    return max((one.code for one in checked), default=2)
+    """The exit code of several postmortems: the highest of theirs, so that a broken run outweighs a verdict."""
+    return max((check.code for check in checked), default=2)
 
 
 def check_report(checked: Sequence[Checked], folder: Path) -> dict[str, Any]:
@@ -283,20 +285,20 @@ def check_report(checked: Sequence[Checked], folder: Path) -> dict[str, Any]:
         "code": worst(checked),
         "incidents": [
             {
-                "name": one.name,
-                "incident": plain(one.title),
-                "code": one.code,
-                "verdict": VERDICTS[one.code],
-                "says": plain(one.says),
-                "recorded": one.recorded,
-                "drift": [plain(said) for said in one.drift],
+                "name": check.name,
+                "incident": plain(check.title),
+                "code": check.code,
+                "verdict": VERDICTS[check.code],
+                "says": plain(check.says),
+                "recorded": check.recorded,
+                "drift": [plain(difference) for difference in check.drift],
                 "claims": [
-                    {"claim": plain(claim.name), "ok": claim.ok, "says": plain(claim.says)} for claim in one.claims
+                    {"claim": plain(claim.name), "ok": claim.ok, "says": plain(claim.says)} for claim in check.claims
                 ],
-                "mechanism": one.report["mechanism"] if one.report else None,
-                "verified": [plain(name) for name in one.verified],
-                "page": one.page.relative_to(folder).as_posix() if one.page else None,
+                "mechanism": check.report["mechanism"] if check.report else None,
+                "verified": [plain(name) for name in check.verified],
+                "page": check.page.relative_to(folder).as_posix() if check.page else None,
             }
-            for one in checked
+            for check in checked
         ],
     }

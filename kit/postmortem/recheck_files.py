@@ -1,4 +1,4 @@
-"""What ``check`` leaves: an index page, a JUnit file and a Markdown summary. Titles and messages in them are data of others."""
+"""The files that ``check`` writes: an index page, a JUnit file and a Markdown summary. Titles and messages in them are foreign data."""
 
 import json
 import os
@@ -45,47 +45,47 @@ def write_files(checked: Sequence[Checked], folder: Path) -> None:
 
 
 def headline(checked: Sequence[Checked]) -> str:
-    true = sum(one.code == 0 for one in checked)
+    true = sum(check.code == 0 for check in checked)
     if true == len(checked):
         return "The postmortem is still true" if true == 1 else f"All {true} postmortems are still true"
     return f"{true} of {len(checked)} postmortem{'s' * (len(checked) > 1)} still true"
 
 
 def index_page(checked: Sequence[Checked], folder: Path) -> str:
-    """One page of all, with links to the pages beside it; the same answers give the same bytes."""
+    """One page with every postmortem, and links to the pages beside it; the same results give the same bytes."""
     rows = [
         {
             "id": f"incident-{number}",
-            "name": _text(one.name),
-            "title": _text(one.title),
-            "href": quote(one.page.relative_to(folder).as_posix(), errors="surrogateescape") if one.page else None,
-            "verdict": VERDICTS[one.code],
-            "colour": {0: "kit-good", 1: "kit-bad", 3: "kit-bad"}.get(one.code, "kit-open"),
-            "says": _text(one.says),
-            "mechanism": one.report["mechanism"] if one.report else None,
-            "verified": ", ".join(map(_text, one.verified)),
-            "open": [(claim.ok, _text(claim.says)) for claim in one.claims if claim.ok is not True],
+            "name": _text(check.name),
+            "title": _text(check.title),
+            "href": quote(check.page.relative_to(folder).as_posix(), errors="surrogateescape") if check.page else None,
+            "verdict": VERDICTS[check.code],
+            "colour": {0: "kit-good", 1: "kit-bad", 3: "kit-bad"}.get(check.code, "kit-open"),
+            "says": _text(check.says),
+            "mechanism": check.report["mechanism"] if check.report else None,
+            "verified": ", ".join(map(_text, check.verified)),
+            "open": [(claim.ok, _text(claim.says)) for claim in check.claims if claim.ok is not True],
         }
-        for number, one in enumerate(checked, 1)
+        for number, check in enumerate(checked, 1)
     ]
     return fill("check.html.j2", head=headline(checked), good=worst(checked) == 0, rows=rows)
 
 
 def junit(checked: Sequence[Checked]) -> str:
-    """A suite an incident, a test case a claim, by the schema that Jenkins publishes and GitHub and GitLab read.
+    """One test suite per incident and one test case per claim, by Jenkins's JUnit schema, which GitHub and GitLab read.
 
-    What is no longer so is a failure; a wrong file and a broken run are errors; what was never recorded is skipped.
+    A claim that no longer holds is a failure; a wrong file and a broken run are errors; what was never recorded is skipped.
     """
     suites = ElementTree.Element("testsuites", name="postmortems")
     totals = {"tests": 0, "failures": 0, "errors": 0}
-    for one in checked:
+    for check in checked:
         cases = []
-        if one.code in (2, 4):
-            cases.append(_case(one, "it can be checked", "error", one.says))
-        for claim in one.claims:
+        if check.code in (2, 4):
+            cases.append(_case(check, "it can be checked", "error", check.says))
+        for claim in check.claims:
             kind = {True: None, False: "failure", None: "skipped"}[claim.ok]
-            cases.append(_case(one, claim.name, kind, claim.says))
-        cases[0].set("time", f"{one.seconds:.3f}")
+            cases.append(_case(check, claim.name, kind, claim.says))
+        cases[0].set("time", f"{check.seconds:.3f}")
         counts = {
             "tests": len(cases),
             "failures": sum(case.find("failure") is not None for case in cases),
@@ -94,7 +94,7 @@ def junit(checked: Sequence[Checked]) -> str:
         skipped = sum(case.find("skipped") is not None for case in cases)
         texts = {name: str(count) for name, count in counts.items()}
         suite = ElementTree.SubElement(
-            suites, "testsuite", name=_line(one.name), **texts, skipped=str(skipped), time=f"{one.seconds:.3f}"
+            suites, "testsuite", name=_line(check.name), **texts, skipped=str(skipped), time=f"{check.seconds:.3f}"
         )
         suite.extend(cases)
         for name, count in counts.items():
@@ -108,23 +108,28 @@ def junit(checked: Sequence[Checked]) -> str:
 def _case(checked: Checked, name: str, kind: str | None, says: str) -> ElementTree.Element:
     case = ElementTree.Element("testcase", classname=_line(checked.name), name=_line(name), time="0.000")
     if kind is not None:
-        told = ElementTree.SubElement(case, kind, message=_line(says))
+        outcome = ElementTree.SubElement(case, kind, message=_line(says))
         if kind != "skipped":
-            told.set("type", VERDICTS[checked.code])
-            told.text = f"{_text(checked.title)}\n{_text(says)}"
+            outcome.set("type", VERDICTS[checked.code])
+            outcome.text = f"{_text(checked.title)}\n{_text(says)}"
     return case
 
 
 def summary(checked: Sequence[Checked]) -> str:
     """Markdown for a CI job's summary."""
     lines = [f"### {headline(checked)}", "", "| postmortem | verdict | why |", "|---|---|---|"]
-    for one in checked:
+    for check in checked:
         lines.append(
-            f"| {_markdown(one.title)} ({_markdown(one.name)}) | {VERDICTS[one.code]} | {_markdown(one.says)} |"
+            f"| {_markdown(check.title)} ({_markdown(check.name)}) | {VERDICTS[check.code]} | {_markdown(check.says)} |"
         )
-    for one in checked:
-        if one.drift and one.code == 1:
-            lines += ["", f"{_markdown(one.name)}:", "", *(f"- {_markdown(said)}" for said in one.drift)]
+    for check in checked:
+        if check.drift and check.code == 1:
+            lines += [
+                "",
+                f"{_markdown(check.name)}:",
+                "",
+                *(f"- {_markdown(difference)}" for difference in check.drift),
+            ]
     kept, size = [], 0
     for line in lines:
         size += len(line.encode()) + 1
@@ -145,7 +150,7 @@ def _line(text: str) -> str:
 
 
 def _markdown(text: str) -> str:
-    """Text as itself in one line of Markdown: no markup, table cell, link, mention or reference comes of it."""
+    """The text escaped for one line of Markdown: it makes no markup, table cell, link, mention or reference."""
     plain = escape(_line(text), quote=False)  # < and & as entities, which need no backslash
     plain = re.sub(r"[\\`*_{}\[\]()#+!|~@:$^=]", r"\\\g<0>", plain)
     return plain.replace("www.", "www\\.")

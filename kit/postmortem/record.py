@@ -1,4 +1,4 @@
-"""What a postmortem proved when it was recorded, beside its incident file; and what of it is no longer so.
+"""The record of what a postmortem proved, beside its incident file; and which parts of it no longer hold.
 
 ``recorded.json`` (for ``orders.yaml``: ``orders.recorded.json``), written by ``check --record``, to be committed::
 
@@ -22,7 +22,7 @@ _TABLES = ("fixes", "hypotheses")
 
 @dataclass(frozen=True)
 class Claim:
-    """One thing that a postmortem says; ``ok`` is None where nothing was recorded, or nothing could be asked."""
+    """One claim of a postmortem; ``ok`` is None if nothing was recorded, or if it could not be checked."""
 
     name: str
     ok: bool | None
@@ -36,7 +36,7 @@ def record_file(incident: Incident) -> Path:
 
 
 def record_of(report: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of a postmortem's report."""
+    """The parts of a postmortem's report that are recorded."""
     sites = [*report["sites"][:2], None, None]  # what it is about; further lines are its evidence
     return {
         "schema": 1,
@@ -44,9 +44,13 @@ def record_of(report: dict[str, Any]) -> dict[str, Any]:
         "table": report["table"],
         "first": _site(sites[0]),
         "second": _site(sites[1]),
-        "fixes": {one["name"]: one["verdict"] for one in report["verify"]["fixes"]},
+        "fixes": {fix["name"]: fix["verdict"] for fix in report["verify"]["fixes"]},
         # The kit's own hypotheses change with the kit; what people believed is part of the postmortem.
-        "hypotheses": {one["claim"]: one["verdict"] for one in report["hypotheses"] if one["of"] == "people"},
+        "hypotheses": {
+            hypothesis["claim"]: hypothesis["verdict"]
+            for hypothesis in report["hypotheses"]
+            if hypothesis["of"] == "people"
+        },
     }
 
 
@@ -62,23 +66,23 @@ def read_record(incident: Incident) -> dict[str, Any] | None:
     file = record_file(incident)
     again = "Write it again with 'python -m kit check --record', and look at what changed."
     try:
-        found = json.loads(file.read_text("utf-8"))
+        record = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise IncidentError(f"{file}: this record cannot be read: {error}. {again}") from None
     right = (
-        isinstance(found, dict)
-        and found.get("schema") == 1
-        and all(isinstance(found.get(key), str | None) for key in _TEXTS)
+        isinstance(record, dict)
+        and record.get("schema") == 1
+        and all(isinstance(record.get(key), str | None) for key in _TEXTS)
         and all(
-            isinstance(found.get(key), dict) and all(isinstance(one, str) for one in found[key].values())
+            isinstance(record.get(key), dict) and all(isinstance(value, str) for value in record[key].values())
             for key in _TABLES
         )
     )
     if not right:
         raise IncidentError(f"{file}: this is no record of schema 1. {again}")
-    return found
+    return record
 
 
 def write_record(incident: Incident, report: dict[str, Any]) -> None:
@@ -94,7 +98,7 @@ def write_record(incident: Incident, report: dict[str, Any]) -> None:
 
 
 def compared(recorded: dict[str, Any], report: dict[str, Any]) -> list[Claim]:
-    """Everything that was recorded, against a report of now; what is new since then has ``ok`` None."""
+    """Every recorded fact compared with a report of now; what is new since then has ``ok`` None."""
     now = record_of(report)
     claims = [_claim(key, recorded.get(key) or "none", now[key] or "none") for key in _TEXTS]
     for key, word in (("fixes", "fix"), ("hypotheses", "hypothesis")):
@@ -104,7 +108,7 @@ def compared(recorded: dict[str, Any], report: dict[str, Any]) -> list[Claim]:
 
 
 def _claim(name: str, then: str | None, now: str | None) -> Claim:
-    said = f"{name}: recorded {then or 'nothing'}, now {now or 'not there'}"
+    verdict = f"{name}: recorded {then or 'nothing'}, now {now or 'not there'}"
     # A fix whose run broke is not known to be otherwise; of a hypothesis it is a verdict like another.
     unknown = name.startswith("fix ") and then != now and "undecided" in (then, now)
-    return Claim(name, None if then is None or unknown else then == now, said)
+    return Claim(name, None if then is None or unknown else then == now, verdict)

@@ -158,20 +158,20 @@ def _served_by(result: CheckResult, request: Http, trace: Trace) -> CheckResult:
     return replace(result, ok=request.served_by in names, seen=f"{result.seen} by {names[0]} at {site}")
 
 
-def _of_alembic(check: Check, found: Migrations) -> CheckResult:
+def _of_alembic(check: Check, compared: Migrations) -> CheckResult:
     """The migrations check, by what Alembic says of the database."""
-    if found.problem:
-        ok = None if found.broke is not None and found.broke.from_outside else False
-        return CheckResult(str(check), ok, found.problem, kind="migrations", behind=True)
-    problems = list(found.differences)
-    behind = found.current != found.heads
+    if compared.problem:
+        ok = None if compared.broke is not None and compared.broke.from_outside else False
+        return CheckResult(str(check), ok, compared.problem, kind="migrations", behind=True)
+    problems = list(compared.differences)
+    behind = compared.current != compared.heads
     if behind:
-        at = ", ".join(found.current) or "no revision"
-        problems.insert(0, f"the database is at {at}, head is {', '.join(found.heads)}")
+        at = ", ".join(compared.current) or "no revision"
+        problems.insert(0, f"the database is at {at}, head is {', '.join(compared.heads)}")
     if not problems:
-        seen = f"at head {', '.join(found.heads)}; models and schema agree"
+        seen = f"at head {', '.join(compared.heads)}; models and schema agree"
         return CheckResult(str(check), True, seen, kind="migrations")
-    about = tuple(sorted(set(found.differing)))
+    about = tuple(sorted(set(compared.differing)))
     return CheckResult(str(check), False, listed(problems), about, "migrations", behind)
 
 
@@ -199,16 +199,16 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
     labels = {(metadata.process, metadata.number): metadata.label for metadata in trace.metadata}
     for judged in trace.judged:
         asked_in = (judged["process"], *trace.forked_from(judged["process"]))
-        for one in judged["mappers"] or ():
-            if any(labels.get((process, one.get("i"))) in elsewhere for process in asked_in):
+        for mapper in judged["mappers"] or ():
+            if any(labels.get((process, mapper.get("i"))) in elsewhere for process in asked_in):
                 continue
-            there = migrated.database.get(one.get("table"))
-            lacking = sorted(set(one.get("columns", ())) - set(there)) if there is not None else []
-            if lacking and one["mod"] not in frozen and migrated.models.get(one["table"]) != one["columns"]:
+            there = migrated.database.get(mapper.get("table"))
+            lacking = sorted(set(mapper.get("columns", ())) - set(there)) if there is not None else []
+            if lacking and mapper["mod"] not in frozen and migrated.models.get(mapper["table"]) != mapper["columns"]:
                 problems.append(
-                    f"{one['mod']}.{one['cls']} maps table {one['table']}, which has no column {', '.join(lacking)} in the database"
+                    f"{mapper['mod']}.{mapper['cls']} maps table {mapper['table']}, which has no column {', '.join(lacking)} in the database"
                 )
-                about.add(one["table"])
+                about.add(mapper["table"])
     if not problems:
         return result
     problems = sorted(set(problems))
@@ -289,10 +289,10 @@ def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, 
 def _uncompiled(space: Workspace, incident: Incident) -> str | None:
     """A file that the application's Python cannot compile with the patches and can without them, and what it says."""
     if space.python == sys.executable:  # no process needed: this is the interpreter
-        said = uncompiled(space.root, space.before, space.patched)
+        reason = uncompiled(space.root, space.before, space.patched)
     else:
         names = space.folder / "patched.json"
         names.write_text(json.dumps(space.patched), encoding="utf-8")
         argv = [space.python, "-I", _UNCOMPILED, str(space.root), str(space.before), str(names)]
-        said = last_line(run(argv, space, incident.limits, "compiled").stdout)
-    return said or None
+        reason = last_line(run(argv, space, incident.limits, "compiled").stdout)
+    return reason or None

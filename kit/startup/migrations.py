@@ -54,7 +54,7 @@ def find_config(incident: Incident, space: Workspace) -> str | None:
         if "flask" in words and "db" in words and (folder := _option(words[words.index("db") :], "-d", "--directory")):
             by_step.append(space.workdir / folder / "alembic.ini")
     usual = [space.workdir / "alembic.ini", space.root / "alembic.ini", *sorted(space.root.glob("*/alembic.ini"))]
-    deeper = [one for one in sorted(space.root.glob("*/*/alembic.ini")) if one.with_name("env.py").exists()]
+    deeper = [file for file in sorted(space.root.glob("*/*/alembic.ini")) if file.with_name("env.py").exists()]
     for path in (*by_step, *usual, *deeper):
         if path.is_file() and path.resolve().is_relative_to(space.root.resolve()):
             return str(path)
@@ -63,12 +63,12 @@ def find_config(incident: Incident, space: Workspace) -> str | None:
 
 def _commands(incident: Incident) -> list[list[str]]:
     """The words of every command line of an incident; one that no shell would read is left out."""
-    texts = [one.text for one in (*incident.startup, *incident.prepare) if one.kind in ("command", "serve")]
-    found = []
+    texts = [step.text for step in (*incident.startup, *incident.prepare) if step.kind in ("command", "serve")]
+    commands = []
     for text in [*texts, *(check.command for check in incident.all_checks if check.command)]:
         with suppress(ValueError):
-            found.append(shlex.split(text))
-    return found
+            commands.append(shlex.split(text))
+    return commands
 
 
 def _option(words: list[str], *names: str) -> str | None:
@@ -100,17 +100,17 @@ def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrat
     if not answer.exists():
         problem = ran.why or last_line(ran.stderr) or f"exit code {ran.code}"
         return Migrations(f"Alembic could not compare: {problem}", trace=trace, broke=ran.why)
-    found = json.loads(answer.read_text("utf-8"))
+    content = json.loads(answer.read_text("utf-8"))
     return Migrations(
         None,
-        tuple(found["current"]),
-        tuple(found["heads"]),
-        tuple(found["differences"]),
-        tuple(found["differing"]),
-        found["models"],
-        found["database"],
+        tuple(content["current"]),
+        tuple(content["heads"]),
+        tuple(content["differences"]),
+        tuple(content["differing"]),
+        content["models"],
+        content["database"],
         trace,
-        passed_over=tuple(found["passed_over"]),
+        passed_over=tuple(content["passed_over"]),
     )
 
 
@@ -124,8 +124,8 @@ def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple
         ran = run([space.python, ALEMBIC_CHILD, "build", config, str(answer)], empty, incident.limits, name)
     if not answer.exists():
         return {}, str(ran.why or last_line(ran.stderr) or f"exit code {ran.code}")
-    found = json.loads(answer.read_text("utf-8"))
-    return found["tables"], found["stopped"] or None
+    built = json.loads(answer.read_text("utf-8"))
+    return built["tables"], built["stopped"] or None
 
 
 @contextmanager

@@ -59,12 +59,12 @@ class Portable(Executor):
         self._packed: dict[tuple, tuple[str, tuple[str, ...], Any]] = {}
         self._packing = threading.Lock()
 
-    def submit(self, function, /, *given, **named) -> Future:
+    def submit(self, function, /, *args, **named) -> Future:
         data, sent = None, []
-        for one in given:
-            if isinstance(one, Incident):
-                one, data = self._bundle(one)
-            sent.append(one)
+        for argument in args:
+            if isinstance(argument, Incident):
+                argument, data = self._bundle(argument)
+            sent.append(argument)
         return self.executor.submit(run_unpacked, data, function, tuple(sent), named)
 
     def _bundle(self, incident: Incident) -> tuple[Bundle, Any]:
@@ -148,8 +148,8 @@ def pack(incident: Incident, files: dict[str, Path]) -> tuple[bytes, tuple[str, 
 def _loose(incident: Incident) -> str | None:
     """The revision's commit, where no branch or tag leads to it."""
     repository = open_repository(incident.resolve(incident.app.repository), named=f"{incident.file}: app.repository")
-    found = repository.order("--max-count=1", repository.resolve(incident.app.revision), "--not", "--all")
-    return found[0] if found else None
+    commits = repository.order("--max-count=1", repository.resolve(incident.app.revision), "--not", "--all")
+    return commits[0] if commits else None
 
 
 def _copy_repository(source: Path, target: Path, loose: str | None, incident: Incident) -> None:
@@ -181,16 +181,16 @@ def _copy_repository(source: Path, target: Path, loose: str | None, incident: In
 # ------------------------------------------------------------------------------ on the worker
 
 
-def run_unpacked(data: bytes | None, function: Callable, given: tuple, named: dict[str, Any]) -> Any:
+def run_unpacked(data: bytes | None, function: Callable, args: tuple, named: dict[str, Any]) -> Any:
     """Call a function of the kit with its bundle unpacked here."""
-    bundle = next((one for one in given if isinstance(one, Bundle)), None)
+    bundle = next((argument for argument in args if isinstance(argument, Bundle)), None)
     if bundle is None:
-        return function(*given, **named)
+        return function(*args, **named)
     with _unpacked(bundle.digest, data) as folder:
         incident = bundle.incident.model_copy(update={"file": folder / bundle.incident.file})
         incident._packed = bundle.left
         try:
-            return function(*(incident if isinstance(one, Bundle) else one for one in given), **named)
+            return function(*(incident if isinstance(argument, Bundle) else argument for argument in args), **named)
         except KitError as error:
             raise type(error)(str(error).replace(str(folder), bundle.folder)) from None
 
@@ -213,14 +213,14 @@ _changing = threading.Lock()
 @contextmanager
 def _unpacked(digest: str, data: bytes) -> Iterator[Path]:
     with _changing:
-        one = _here.pop(digest, None) or _Unpacked(data)
-        _here[digest] = one
-        one.users += 1
+        unpacked = _here.pop(digest, None) or _Unpacked(data)
+        _here[digest] = unpacked
+        unpacked.users += 1
     try:
-        yield one.folder
+        yield unpacked.folder
     finally:
         with _changing:
-            one.users -= 1
+            unpacked.users -= 1
             idle = [known for known, other in _here.items() if not other.users]
             for known in idle[:-_IDLE]:
                 _here.pop(known).ending.close()

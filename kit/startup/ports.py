@@ -18,10 +18,10 @@ def free_port() -> int:
     One of those might be somebody else's before the server has bound it.
     """
     try:
-        given = int(_GIVEN.read_text().split()[0])
+        first = int(_GIVEN.read_text().split()[0])
     except (OSError, ValueError, IndexError):
-        given = _USUALLY_GIVEN
-    below = range(_UNPRIVILEGED, given)
+        first = _USUALLY_GIVEN
+    below = range(_UNPRIVILEGED, first)
     for port in [*random.sample(below, min(len(below), 100)), 0]:
         with socket.socket() as probe:
             try:

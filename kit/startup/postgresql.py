@@ -46,7 +46,7 @@ class Server:
 
     conninfo: str = field(repr=False)
     says: str
-    own: bool
+    of_kit: bool
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Scratch:
         if time.monotonic() > self._seen["at"] + 1:
             self._seen["at"] = time.monotonic()
             try:
-                found = self.keeper.execute("SELECT pg_database_size(%s)", [self.name]).fetchone()
-                self._seen["bytes"] = found[0]
+                row = self.keeper.execute("SELECT pg_database_size(%s)", [self.name]).fetchone()
+                self._seen["bytes"] = row[0]
             except psycopg.Error:
                 pass  # the application finds out by itself that the server has gone
         return self._seen["bytes"]
@@ -102,7 +102,7 @@ def scratch_database(incident: Incident) -> Iterator[Scratch]:
     password = SCRATCH_PASSWORD + secrets.token_hex(16)
     with ExitStack() as stack:
         keeper = stack.enter_context(_connected(server, name))
-        if not server.own:  # that one's data go with it
+        if not server.of_kit:  # that one's data go with it
             _sweep_once(server, keeper)
             dead = json.dumps({"conninfo": server.conninfo, "name": name})
             stack.enter_context(janitor.at_end([sys.executable, "-c", _DROP], dead))
@@ -121,12 +121,12 @@ def server_of(incident: Incident) -> Server:
 
     :raises RunBroke: the variable that the incident file names is not set, or there is no server at all
     """
-    given = _given(incident)
-    if given is None:
-        own = own_server()
-        says = f"PostgreSQL {version_of(own.programs)}, a server of the kit's own"
-        return Server(own.conninfo, says, own=True)
-    return Server(given, f"a scratch database and role on the server that {_variable(incident)} names", own=False)
+    conninfo = _given(incident)
+    if conninfo is None:
+        kits = own_server()
+        says = f"PostgreSQL {version_of(kits.programs)}, a server of the kit's own"
+        return Server(kits.conninfo, says, of_kit=True)
+    return Server(conninfo, f"a scratch database and role on the server that {_variable(incident)} names", of_kit=False)
 
 
 def _variable(incident: Incident) -> str:
@@ -162,9 +162,11 @@ def version_for_key(incident: Incident) -> str:
 
     :raises RunBroke: as :func:`server_of`
     """
-    given = _given(incident)
-    if given is not None:
-        with _connected(Server(given, f"the server that {_variable(incident)} names", False), _NAME + "asks") as asked:
+    conninfo = _given(incident)
+    if conninfo is not None:
+        with _connected(
+            Server(conninfo, f"the server that {_variable(incident)} names", False), _NAME + "asks"
+        ) as asked:
             return str(asked.info.server_version)
     programs = find_programs()
     return version_of(programs) if programs else "none"
@@ -172,16 +174,16 @@ def version_for_key(incident: Incident) -> str:
 
 def _connected(server: Server, name: str) -> psycopg.Connection:
     try:
-        found = psycopg.connect(make_conninfo(server.conninfo, application_name=name), autocommit=True)
+        connection = psycopg.connect(make_conninfo(server.conninfo, application_name=name), autocommit=True)
     except psycopg.Error as error:
         raise RunBroke(
             f"database: postgresql: cannot connect to {_where(server)}: {_said(error)}. "
             "Is it running, and may this role in from here?"
         ) from None
-    if found.info.server_version < _OLDEST:
-        found.close()
+    if connection.info.server_version < _OLDEST:
+        connection.close()
         raise RunBroke(f"database: postgresql: {_where(server)} is too old: PostgreSQL 13 or later is needed")
-    return found
+    return connection
 
 
 def _where(server: Server) -> str:
@@ -204,22 +206,22 @@ def _cannot(server: Server, error: psycopg.Error) -> str:
 
 def _make(keeper: psycopg.Connection, name: str, password: str) -> None:
     """The role, without any right but on its own database, and the database, closed to every other role."""
-    one = sql.Identifier(name)
+    identifier = sql.Identifier(name)
     hashed = keeper.pgconn.encrypt_password(password.encode(), name.encode()).decode()  # the server may log statements
     may = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT"
-    keeper.execute(sql.SQL(f"CREATE ROLE {{}} {may} {_MOST_CONNECTIONS} PASSWORD {{}}").format(one, hashed))
+    keeper.execute(sql.SQL(f"CREATE ROLE {{}} {may} {_MOST_CONNECTIONS} PASSWORD {{}}").format(identifier, hashed))
     keeper.execute(
-        sql.SQL("GRANT {} TO CURRENT_USER").format(one)
+        sql.SQL("GRANT {} TO CURRENT_USER").format(identifier)
     )  # only its member may give it a database, and take it
     for again in (True, True, False):
         try:
-            keeper.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(one, one))
+            keeper.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(identifier, identifier))
             break
         except psycopg.errors.ObjectInUse:  # somebody looks into the template at this moment
             if not again:
                 raise
             time.sleep(0.5)
-    keeper.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(one))
+    keeper.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(identifier))
 
 
 def _open_door(server: Server, keeper: psycopg.Connection, name: str, password: str) -> Door:
@@ -231,9 +233,9 @@ def _open_door(server: Server, keeper: psycopg.Connection, name: str, password: 
     ways = [Way(info.host, info.port, _tls(keeper))]
     if info.host.startswith(("/", "@")):
         ways.append(Way("127.0.0.1", info.port))
-    said = []
-    for way in ways:
-        door = Door(way, name, name)
+    errors = []
+    for upstream in ways:
+        door = Door(upstream, name, name)
         try:
             psycopg.connect(
                 host="127.0.0.1", port=door.port, user=name, dbname=name, password=password, connect_timeout=15
@@ -241,9 +243,9 @@ def _open_door(server: Server, keeper: psycopg.Connection, name: str, password: 
             return door
         except psycopg.Error as error:
             door.close()
-            said.append(_said(error).replace(name, "…"))
+            errors.append(_said(error).replace(name, "…"))
     raise RunBroke(
-        f"database: postgresql: {_where(server)} does not let a new role in by its password ({'; '.join(said)}). "
+        f"database: postgresql: {_where(server)} does not let a new role in by its password ({'; '.join(errors)}). "
         "Its pg_hba.conf has to allow scram-sha-256 (or md5) from where the kit runs, or give a server that does."
     )
 
@@ -252,15 +254,15 @@ def _tls(keeper: psycopg.Connection) -> ssl.SSLContext | None:
     """What the administrator's connection asks of the server's certificate, for the doors."""
     if not keeper.pgconn.ssl_in_use:
         return None
-    given = keeper.info.get_parameters()
-    strict = given.get("sslmode", "") in ("verify-ca", "verify-full")
-    roots = given.get("sslrootcert") or os.path.expanduser("~/.postgresql/root.crt")
+    parameters = keeper.info.get_parameters()
+    strict = parameters.get("sslmode", "") in ("verify-ca", "verify-full")
+    roots = parameters.get("sslrootcert") or os.path.expanduser("~/.postgresql/root.crt")
     context = ssl.create_default_context(cafile=roots if strict and roots != "system" else None)
-    context.check_hostname = given.get("sslmode") == "verify-full"
+    context.check_hostname = parameters.get("sslmode") == "verify-full"
     if not strict:
         context.verify_mode = ssl.CERT_NONE
-    if given.get("sslcert"):
-        context.load_cert_chain(given["sslcert"], given.get("sslkey"))
+    if parameters.get("sslcert"):
+        context.load_cert_chain(parameters["sslcert"], parameters.get("sslkey"))
     return context
 
 
@@ -268,13 +270,13 @@ def _tls(keeper: psycopg.Connection) -> ssl.SSLContext | None:
 
 
 def _drop(connection: psycopg.Connection, name: str) -> None:
-    one = sql.Identifier(name)
+    identifier = sql.Identifier(name)
     for catalog, column, statement in (
         ("pg_database", "datname", "DROP DATABASE IF EXISTS {} WITH (FORCE)"),
         ("pg_roles", "rolname", "DROP ROLE IF EXISTS {}"),
     ):  # without the right to make one there is none to drop it either, also if it does not exist
         if connection.execute(f"SELECT FROM {catalog} WHERE {column} = %s", [name]).fetchone() is not None:
-            connection.execute(sql.SQL(statement).format(one))
+            connection.execute(sql.SQL(statement).format(identifier))
 
 
 def _drop_for_sure(server: Server, keeper: psycopg.Connection, name: str) -> None:
@@ -286,7 +288,7 @@ def _drop_for_sure(server: Server, keeper: psycopg.Connection, name: str) -> Non
             with _connected(server, name) as another:
                 _drop(another, name)
     except (psycopg.Error, RunBroke) as error:
-        if not server.own:
+        if not server.of_kit:
             raise RunBroke(
                 f"database: postgresql: the scratch database {name} and its role of that name could not be dropped on "
                 f"{_where(server)}: {_said(error)}. The next run there drops them."
@@ -295,9 +297,9 @@ def _drop_for_sure(server: Server, keeper: psycopg.Connection, name: str) -> Non
 
 def drop_for_the_dead(text: str) -> None:
     """What the janitor runs for a kit that was killed; ``text`` is JSON with ``conninfo`` and ``name``."""
-    given = json.loads(text)
-    with psycopg.connect(given["conninfo"], autocommit=True) as connection:
-        _drop(connection, given["name"])
+    scratch = json.loads(text)
+    with psycopg.connect(scratch["conninfo"], autocommit=True) as connection:
+        _drop(connection, scratch["name"])
 
 
 _swept: set[str] = set()

@@ -56,8 +56,8 @@ class Door:
     :ivar refused: ``{"what": what was asked for, "by": user}``, in order, each once
     """
 
-    def __init__(self, way: Way, database: str, role: str):
-        self.way, self.database, self.role = way, database, role
+    def __init__(self, upstream: Way, database: str, role: str):
+        self.upstream, self.database, self.role = upstream, database, role
         self.refused: list[dict[str, str]] = []
         self._keys: set[bytes] = set()  # of this door's sessions: what may be cancelled through it
         self._tasks: set[asyncio.Task] = set()
@@ -85,7 +85,7 @@ class Door:
             code, rest = opening
             if code == _CANCEL:
                 if rest in self._keys:
-                    _, beyond = await self.way.open()
+                    _, beyond = await self.upstream.open()
                     beyond.write(_message(code, rest))
                     await beyond.drain()
                 return
@@ -97,7 +97,7 @@ class Door:
                 )
                 await writer.drain()
                 return
-            answers, beyond = await self.way.open()
+            answers, beyond = await self.upstream.open()
             beyond.write(_message(code, rest))
             there = asyncio.ensure_future(_copy(reader, beyond))
             try:
@@ -110,9 +110,9 @@ class Door:
         except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError, asyncio.CancelledError):
             pass  # either side has gone; the other learns it now
         finally:
-            for each in (writer, beyond):
-                if each is not None:
-                    each.close()
+            for stream in (writer, beyond):
+                if stream is not None:
+                    stream.close()
             self._tasks.discard(task)
 
     def _asked_for_more(self, code: int, rest: bytes) -> str | None:
@@ -120,15 +120,15 @@ class Door:
         if code >> 16 != 3:
             return f"PostgreSQL's protocol {code >> 16}"
         words = rest.split(b"\0")
-        given = {
+        parameters = {
             a.decode("utf-8", "replace"): b.decode("utf-8", "replace")
             for a, b in zip(words[::2], words[1::2], strict=False)
         }
-        user = given.get("user", "")
-        database = given.get("database") or user
+        user = parameters.get("user", "")
+        database = parameters.get("database") or user
         if (database, user) != (self.database, self.role):
             return f"postgresql database {database[:80]} as user {user[:80]}"
-        return "postgresql replication" if "replication" in given else None
+        return "postgresql replication" if "replication" in parameters else None
 
     def _refuse(self, what: str) -> None:
         entry = {"what": what, "by": "its PostgreSQL driver"}
@@ -143,9 +143,9 @@ class Door:
             if not 4 <= size <= _MOST_GREETING:
                 raise ValueError("not a message of PostgreSQL's")
             body = await answers.readexactly(size - 4)
-            if head[:1] == b"R" and body[:4] == b"\0\0\0\x0a" and self.way.tls is not None:
+            if head[:1] == b"R" and body[:4] == b"\0\0\0\x0a" and self.upstream.tls is not None:
                 # The client speaks in the clear, and would take an offer that binds a TLS channel for a forgery.
-                offers = [one for one in body[4:].split(b"\0") if one and not one.endswith(b"-PLUS")]
+                offers = [offer for offer in body[4:].split(b"\0") if offer and not offer.endswith(b"-PLUS")]
                 body = body[:4] + b"".join(offer + b"\0" for offer in offers) + b"\0"
             elif head[:1] == b"K":
                 self._keys.add(body)

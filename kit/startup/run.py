@@ -81,13 +81,13 @@ def run_startup(
         else:
             prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
             created = read_trace(incident, space, [prepared]).created
-            before += [{**one, "step": f"prepare {number}"} for one in created]
+            before += [{**creation, "step": f"prepare {number}"} for creation in created]
         if prepared.why or not prepared.ok:
             raise RunBroke(
                 f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "
                 "Steps under 'prepare' are not judged and must succeed. Its last lines:\n" + _tail(prepared.folder)
             )
-    orders = {name: "1" for name, given in (("INCIDENT_JUDGE", judge), ("INCIDENT_GO_ON", go_on)) if given}
+    orders = {name: "1" for name, wanted in (("INCIDENT_JUDGE", judge), ("INCIDENT_GO_ON", go_on)) if wanted}
     ended: list[Ended] = []
     up: list[Process] = []
     silent: list[Process] = []  # servers that were up and answer no more
@@ -113,11 +113,11 @@ def run_startup(
     finally:
         served.pop(space.folder, None)
         for process in up:
-            died, gone = process.ended(), any(one is process for one in silent)
+            died, gone = process.ended(), any(mute is process for mute in silent)
             process.finish()
             why = _died(process) if died else Broke("died", "the server no longer answers") if gone else None
             ended.append(outcome_of(process, ok=why is None, why=why))
-    trace = read_trace(incident, space, sorted(ended, key=lambda one: one.steps[0][0]))
+    trace = read_trace(incident, space, sorted(ended, key=lambda outcome: outcome.steps[0][0]))
     return replace(trace, before=tuple(before))
 
 
@@ -145,7 +145,7 @@ def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
 def _run_steps(incident: Incident, space: Workspace, group, phase: str, orders: dict[str, str]) -> Ended:
     limits = incident.limits
     process = _start_steps(space, group, limits, phase=phase, orders=orders)
-    return wait(process, limits.seconds, limits, space, told=True)
+    return wait(process, limits.seconds, limits, space, ask_where=True)
 
 
 def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) -> tuple[Process, Ended | None]:
@@ -182,7 +182,7 @@ def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", or
     environment = {**space.environment, **orders, "INCIDENT_TRACE": str(folder)}
     step, port = group[0][1], None
     if step.in_process:
-        environment["INCIDENT_STEPS"] = repr([(number, one.kind, one.text) for number, one in group])
+        environment["INCIDENT_STEPS"] = repr([(number, member.kind, member.text) for number, member in group])
         argv = [space.python, "-c", _DRIVER]
     else:
         if step.kind == "serve":

@@ -139,16 +139,16 @@ def refuse_patches(incident: Incident, fixes: Iterable[str]) -> None:
                     _copy(incident, root)
                 try:
                     patches = [
-                        _written(incident, one, folder) if isinstance(one, str) else one
-                        for one in incident.changes_of(fix)
+                        _written(incident, change, folder) if isinstance(change, str) else change
+                        for change in incident.changes_of(fix)
                     ]
                     if not _apply_together(patches, root):
                         for patch in patches:
                             apply(patch, root)
                         remove(root)
                 except IncidentError as error:
-                    said = str(error).replace(f"{incident.folder}{os.sep}", "")
-                    problems.append(f"{incident.place('fixes', fix)}: fix {fix}: {said}")
+                    message = str(error).replace(f"{incident.folder}{os.sep}", "")
+                    problems.append(f"{incident.place('fixes', fix)}: fix {fix}: {message}")
                     remove(root)
         except OSError as error:
             raise RunBroke(f"the patches could not be tried: {error}") from None
@@ -197,8 +197,8 @@ def _compiled_probe(python: str) -> tuple[str, bytes] | None:
             subprocess.run(command, env={"PATH": _SYSTEM_PATH, **mark(folder)}, capture_output=True, timeout=30)
         except (OSError, subprocess.TimeoutExpired):
             return None
-        found = next((folder / "__pycache__").glob("sitecustomize.*.pyc"), None)
-        return None if found is None else (found.name, found.read_bytes())
+        bytecode = next((folder / "__pycache__").glob("sitecustomize.*.pyc"), None)
+        return None if bytecode is None else (bytecode.name, bytecode.read_bytes())
 
 
 def _filled(text: str, url: str, postgresql: "Scratch | None") -> str:
@@ -235,10 +235,10 @@ def apply(patch: Path, root: Path) -> None:
     limited = ["/bin/sh", "-c", f'ulimit -f {_MOST_PATCHED >> 9}; exec "$@"', "sh", *command]
     done = subprocess.run(limited, cwd=root, env=environment, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        said = "; ".join(line.removeprefix("error: ") for line in done.stderr.strip().splitlines())
-        said = said or f"no reason given; a file may not be larger than {_MOST_PATCHED >> 20} MB"
+        errors = "; ".join(line.removeprefix("error: ") for line in done.stderr.strip().splitlines())
+        errors = errors or f"no reason given; a file may not be larger than {_MOST_PATCHED >> 20} MB"
         raise IncidentError(
-            f"{patch}: the patch does not apply to this build: {said}. Paths in it count from the application's root; "
+            f"{patch}: the patch does not apply to this build: {errors}. Paths in it count from the application's root; "
             "patches of one fix are applied in the order in which they are listed."
         )
 

@@ -40,8 +40,10 @@ def advice(incident: Incident, error: str | None) -> list[str]:
             "name the interpreter of the application's environment in app.python."
         ]
     if _NO_URL.search(error):
-        given = [one for one, value in incident.app.env.items() if "{database" not in value and "://" not in value]
-        of = f" (one of these, of app.env? {', '.join(given[:6])})" if given else ""
+        names = [
+            variable for variable, value in incident.app.env.items() if "{database" not in value and "://" not in value
+        ]
+        of = f" (one of these, of app.env? {', '.join(names[:6])})" if names else ""
         return [
             "The application took a text that is no URL for the URL of its database. The scratch database's URL is in "
             f"{incident.database_env}: name in 'database_env' the variable that the application reads{of}, or give that one as "
@@ -50,23 +52,23 @@ def advice(incident: Incident, error: str | None) -> list[str]:
     return []
 
 
-def told_refused(refused: Sequence[dict], most: int = 5) -> str | None:
+def refusals(refused: Sequence[dict], most: int = 5) -> str | None:
     """What the guards refused (``Trace.refused``), as a sentence with the place of each attempt; None: nothing was."""
-    told = list(dict.fromkeys(f"{one['what']}{_place(one)}" for one in refused))
-    if not told:
+    attempts = list(dict.fromkeys(f"{attempt['what']}{_place(attempt)}" for attempt in refused))
+    if not attempts:
         return None
-    more = f", and {len(told) - most} more (all are in the JSON, under 'refused')" if len(told) > most else ""
-    database = any("://" in one["what"] for one in refused)
+    more = f", and {len(attempts) - most} more (all are in the JSON, under 'refused')" if len(attempts) > most else ""
+    database = any("://" in attempt["what"] for attempt in refused)
     advised = (
         " If it is the application's database, name the variable that it reads in 'database_env'." if database else ""
     )
     return (
-        f"The kit refused {', '.join(told[:most])}{more}: a reproduction reaches its scratch database and what it opens "
+        f"The kit refused {', '.join(attempts[:most])}{more}: a reproduction reaches its scratch database and what it opens "
         f"itself, nothing else.{advised}"
     )
 
 
-def _place(one: dict) -> str:
-    if one["site"]:
-        return f" at {one['site']['file']}:{one['site']['line']}"
-    return f" by {one['by']}" if one.get("by") else ""
+def _place(attempt: dict) -> str:
+    if attempt["site"]:
+        return f" at {attempt['site']['file']}:{attempt['site']['line']}"
+    return f" by {attempt['by']}" if attempt.get("by") else ""

@@ -68,12 +68,12 @@ class Bodies:
         index = collected.body(process, event)
         number = None if index is None else collected.imports[index].number
         outer = () if index is None else collected.imports[index].chain
-        own = collected.frames(process, event.get("via"))
-        for position, frame in enumerate(own):
+        frames = collected.frames(process, event.get("via"))
+        for position, frame in enumerate(frames):
             its_own = position == 0 and index is not None and frame.module == collected.imports[index].module
             if frame.function != "<module>" or not frame.application or its_own:
                 continue
-            before = outer + own[:position]
+            before = outer + frames[:position]
             key = (process, number, before, frame.file)
             if key not in self._by_frame:
                 raw = collected.raw_file(process, event["via"][: position + 1])
@@ -112,6 +112,6 @@ class Bodies:
 
 def _importer(chain: Sequence[Frame]) -> Frame | None:
     """The statement that led to an import: the application's nearest, else a library's, not the import system's."""
-    own = [frame for frame in chain if frame.application]
+    of_application = [frame for frame in chain if frame.application]
     others = [frame for frame in chain if "/importlib/" not in frame.file]
-    return (own or others or [None])[-1]
+    return (of_application or others or [None])[-1]

@@ -137,8 +137,8 @@ class Collected:
     def chain(self, process: int, event: dict) -> tuple[Frame, ...]:
         """Every frame from the step to an event: those of the body it is in, then its own."""
         outer = self.body(process, event)
-        own = self.frames(process, event.get("via"))
-        return (self.imports[outer].chain if outer is not None else ()) + own
+        frames = self.frames(process, event.get("via"))
+        return (self.imports[outer].chain if outer is not None else ()) + frames
 
     def forget_our_interrupt(self) -> None:
         """A process that the runner ended was asked by ``SIGINT`` first: what came of that is nothing of the application's."""

@@ -80,7 +80,7 @@ class Edges(Sequence):
 
     def __getitem__(self, number):
         if isinstance(number, slice):
-            return tuple(self[one] for one in range(*number.indices(len(self))))
+            return tuple(self[index] for index in range(*number.indices(len(self))))
         place, statement, line, at = (column[number] for column in self.columns)
         place, statement = self.places[place], self.statements[statement]
         return Edge(place, line, statement.wanted(place), statement.by_call, at)
@@ -125,11 +125,11 @@ class FileEdges:
     def leave_out(self, places: Container[int], until: float) -> None:
         """Without the edges after ``until``, and those of a place that nothing tells of."""
         place, _, _, at = self.columns
-        unknown = {one for one in set(place) if one not in places}
+        unknown = {number for number in set(place) if number not in places}
         if unknown or max(at, default=0) > until:
             in_time = [when <= until for when in at]
             self.lost = self.lost or not unknown.isdisjoint(compress(place, in_time))
-            kept = [early and one not in unknown for one, early in zip(place, in_time, strict=True)]
+            kept = [early and number not in unknown for number, early in zip(place, in_time, strict=True)]
             self.columns = [array("q", compress(column, kept)) for column in self.columns]
 
 
@@ -149,14 +149,14 @@ def together(written: Iterable[tuple[FileEdges, Mapping[int, Place]]]) -> Edges:
     places: list[Place] = []
     statements: dict[AsWritten, int] = {}
     columns = [array("q") for _ in range(4)]
-    for one, here in written:
+    for edges, here in written:
         place_numbers = dict(zip(here, range(len(places), len(places) + len(here)), strict=True))
         numbers = []
-        for to, package, names, by_call in one.statements:
-            each = AsWritten(to, package, tuple(names.split(",")) if names else (), by_call)
-            numbers.append(statements.setdefault(each, len(statements)))
+        for to, package, names, by_call in edges.statements:
+            written_statement = AsWritten(to, package, tuple(names.split(",")) if names else (), by_call)
+            numbers.append(statements.setdefault(written_statement, len(statements)))
         places += here.values()
-        place, statement, line, at = one.columns
+        place, statement, line, at = edges.columns
         columns[0].extend(map(place_numbers.__getitem__, place))
         columns[1].extend(map(numbers.__getitem__, statement))
         columns[2].extend(line)

@@ -85,8 +85,8 @@ def in_order(event: dict) -> bool:
     for name, value in event.items():
         if name in _TYPES and not isinstance(value, _TYPES[name]):
             return False
-        if name in _ITEMS and not all(isinstance(one, _ITEMS[name]) for one in value or ()):
+        if name in _ITEMS and not all(isinstance(item, _ITEMS[name]) for item in value or ()):
             return False
-        if name in ("existing", "new") and not all(isinstance(one.get("name"), str) for one in value or ()):
+        if name in ("existing", "new") and not all(isinstance(column.get("name"), str) for column in value or ()):
             return False
     return True

@@ -27,7 +27,7 @@ def shows_incident(incident: Incident, trace: Trace) -> bool:
     if table is not None and not conflicts:
         about = [registration for registration in trace.registrations if registration.table == table]
         if error is None:
-            merged = any(one.outcome in ("extended", "kept") for one in about)
+            merged = any(registration.outcome in ("extended", "kept") for registration in about)
             return merged or any(sign.kind == "mechanism" and sign.table == table for sign in trace.signs)
         if "is already defined" in error or not about:
             return False
@@ -53,10 +53,10 @@ def _of_the_kit(trace: Trace, error: Error | None, text: str) -> bool:
     return refusal_in(trace, text) is not None or of_set_up(error)
 
 
-def why_not(incident: Incident, trace: Trace, *, told: bool = False) -> list[str]:
+def why_not(incident: Incident, trace: Trace, *, with_failures: bool = False) -> list[str]:
     """What ``expect`` asked for and the startup did not show, against what it showed; for a run that does not reproduce.
 
-    :param told: the errors that were seen are told beside it
+    :param with_failures: the caller prints each failed step with its error, so no sentence repeats it
     """
     error, table = expected_error(incident), incident.expect.table
     refused = next((what for step in trace.steps if step.error and (what := refusal_in(trace, step.error))), None)
@@ -70,19 +70,23 @@ def why_not(incident: Incident, trace: Trace, *, told: bool = False) -> list[str
     seen = failed and failed.error
     if incident.expect.empty and failed is not None and of_set_up(failed.exception):
         of = "What went wrong comes of how the incident file starts the application, and is no incident"
-        return [f"{of}." if told else f"{of}: {seen}"]
+        return [f"{of}." if with_failures else f"{of}: {seen}"]
     seen = seen or next((str(error.error) for error in trace.swallowed), None)
     instead = f" What was seen: {seen or 'every step succeeded, nothing was swallowed'}"
-    found = []
+    reasons = []
     if incident.expect.check is not None:
-        found.append(f"expect.check did not fail: {incident.expect.check}.{'' if told and seen else instead}")
+        reasons.append(
+            f"expect.check did not fail: {incident.expect.check}.{'' if with_failures and seen else instead}"
+        )
     if error is not None and not any(holds(text, error) for text in _texts(trace)):
-        found.append(f"expect.error was not seen: {error!r}.{'' if told and seen else instead}")
+        reasons.append(f"expect.error was not seen: {error!r}.{'' if with_failures and seen else instead}")
     tables = sorted({conflict.table for conflict in trace.conflicts})
     if table is not None and table not in tables:
-        said = f"registered a second time: {', '.join(tables)}" if tables else "no table was registered a second time"
-        found.append(f"expect.table was not seen: {table!r}. {said[0].upper()}{said[1:]}.")
-    return found
+        second_time = (
+            f"registered a second time: {', '.join(tables)}" if tables else "no table was registered a second time"
+        )
+        reasons.append(f"expect.table was not seen: {table!r}. {second_time[0].upper()}{second_time[1:]}.")
+    return reasons
 
 
 def refusal_in(trace: Trace, text: str) -> str | None:

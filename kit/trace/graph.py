@@ -68,7 +68,7 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Way:
+class ImportRoute:
     """The application's stops from the startup step to a site."""
 
     name: str  # first, second or only (the way to an error)
@@ -88,7 +88,7 @@ class ImportGraph:
 
     modules: tuple[Module, ...]
     lines: Mapping[int, Mapping[int, int]]  # the key of each module, to the keys of what it imported: the line
-    ways: tuple[Way, ...]
+    ways: tuple[ImportRoute, ...]
     table: str | None
 
     @property
@@ -126,53 +126,57 @@ def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
     if conflict is not None:
         table = conflict.table
         ways = [
-            _way(trace, modules, one, name)
-            for name, one in (("first", conflict.first), ("second", conflict.second))
-            if one
+            _route(trace, modules, registration, name)
+            for name, registration in (("first", conflict.first), ("second", conflict.second))
+            if registration
         ]
     else:
-        ways = _way_to_error(trace, modules)
+        ways = _route_to_error(trace, modules)
     return ImportGraph(modules, lines, tuple(ways), table)
 
 
 def _modules(trace: Trace) -> tuple[Module, ...]:
     registered: dict[int | None, list[Registration]] = {}
-    for one in trace.registrations:
-        if one.application:
-            registered.setdefault(one.within, []).append(one)
-    own = [import_ for import_ in trace.imports if import_.application]
-    bodies = _Bodies(own)
-    found = []
-    for number, one in enumerate(own, 1):
-        here = registered.get(one.number, ())
-        found.append(
+    for registration in trace.registrations:
+        if registration.application:
+            registered.setdefault(registration.within, []).append(registration)
+    of_application = [import_ for import_ in trace.imports if import_.application]
+    bodies = _Bodies(of_application)
+    modules = []
+    for number, import_ in enumerate(of_application, 1):
+        here = registered.get(import_.number, ())
+        modules.append(
             Module(
-                key=one.number,
+                key=import_.number,
                 number=number,
-                process=one.process,
-                module=one.module,
-                file=one.file,
-                by=one.by,
-                importer=bodies.of(one.by, one.process, one.began) if one.by and one.by.application else None,
+                process=import_.process,
+                module=import_.module,
+                file=import_.file,
+                by=import_.by,
+                importer=bodies.of(import_.by, import_.process, import_.began)
+                if import_.by and import_.by.application
+                else None,
                 tables=tuple(r.table for r in here if r.outcome in ("registered", "reflected") and not r.removed),
                 rejected=tuple(r.table for r in here if r.outcome == "rejected"),
-                error=one.error.type.rpartition(".")[2] if one.error else None,
+                error=import_.error.type.rpartition(".")[2] if import_.error else None,
             )
         )
-    return tuple(found)
+    return tuple(modules)
 
 
 class _Bodies:
     """Finds the execution that a line belongs to: the last one of its module and file in that process."""
 
-    def __init__(self, own: Sequence[Import]):
+    def __init__(self, imports: Sequence[Import]):
         self.at: dict[tuple, list[Import]] = {}
-        for one in own:
-            self.at.setdefault((one.process, one.file), []).append(one)
+        for import_ in imports:
+            self.at.setdefault((import_.process, import_.file), []).append(import_)
 
     def of(self, frame: Frame, process: int, before: int) -> int | None:
         here = self.at.get((process, frame.file), ())
-        fits = (one for one in reversed(here) if one.began < before and frame.module in (None, one.module))
+        fits = (
+            import_ for import_ in reversed(here) if import_.began < before and frame.module in (None, import_.module)
+        )
         return next((fit.number for fit in fits), None)
 
 
@@ -188,12 +192,12 @@ def _lines(trace: Trace, modules: Sequence[Module]) -> dict[int, dict[int, int]]
         return max((m for m in candidates if began[m.key] <= at), key=lambda m: m.number, default=None)
 
     known = {module.module for module in modules}
-    found: dict[int, dict[int, int]] = {module.key: {} for module in modules}
+    lines: dict[int, dict[int, int]] = {module.key: {} for module in modules}
     executed: dict[int, set] = {}  # what a line executed itself was not answered from sys.modules
     for module in modules:
         if module.importer is not None and module.importer != module.key:
             executed.setdefault(module.importer, set()).add((module.by.line, module.module))
-            found[module.importer][module.key] = module.by.line
+            lines[module.importer][module.key] = module.by.line
     # What a statement asks for: the keys of modules that ran once in a process, and the names of those that ran again.
     answers: dict[tuple[int, Wanted], tuple[Sequence[int], Sequence[str]]] = {}
     in_package: dict[tuple[int, str | None], dict[int, tuple[Sequence[int], Sequence[str]]]] = {}
@@ -218,7 +222,7 @@ def _lines(trace: Trace, modules: Sequence[Module]) -> dict[int, dict[int, int]]
             importer = last(importers, at)
             if importer is None:
                 continue
-            here = found[importer.key]
+            here = lines[importer.key]
         if statement not in seen:
             seen[statement] = answer(place, edges.statements[statement].wanted(place))
         once, again = seen[statement]
@@ -229,9 +233,9 @@ def _lines(trace: Trace, modules: Sequence[Module]) -> dict[int, dict[int, int]]
             if (line, name) not in executed.get(importer.key, ()):
                 those = by_name[place.process, name]
                 here.setdefault((last(those, at) or those[0]).key, line)
-    for key, here in found.items():
+    for key, here in lines.items():
         here.pop(key, None)  # a module that asks for itself
-    return found
+    return lines
 
 
 def _asked_for(wanted: Wanted, known: set[str]) -> list[str]:
@@ -242,7 +246,7 @@ def _asked_for(wanted: Wanted, known: set[str]) -> list[str]:
         package = (wanted.package or "").split(".")
         above = package[: len(package) - dots + 1]
         name = ".".join([part for part in above if part] + ([name] if name else []))
-    below = [f"{name}.{one}" for one in wanted.names if f"{name}.{one}" in known]
+    below = [f"{name}.{name_}" for name_ in wanted.names if f"{name}.{name_}" in known]
     # `from . import jobs` asks for `jobs`, and not for the package that the module is in.
     return below if wanted.names and len(below) == len(wanted.names) else [name, *below]
 
@@ -250,8 +254,8 @@ def _asked_for(wanted: Wanted, known: set[str]) -> list[str]:
 # ------------------------------------------------------------------------------------ the ways
 
 
-def _way(trace: Trace, modules: Sequence[Module], registration: Registration, name: str) -> Way:
-    return Way(
+def _route(trace: Trace, modules: Sequence[Module], registration: Registration, name: str) -> ImportRoute:
+    return ImportRoute(
         name,
         _stops(trace, modules, registration.chain, registration.within, registration.step),
         registration.site,
@@ -259,19 +263,23 @@ def _way(trace: Trace, modules: Sequence[Module], registration: Registration, na
     )
 
 
-def _way_to_error(trace: Trace, modules: Sequence[Module]) -> list[Way]:
+def _route_to_error(trace: Trace, modules: Sequence[Module]) -> list[ImportRoute]:
     failed = [
         (s.exception, s.exception.frames, f"step {s.number}") for s in trace.steps if s.ok is False and s.exception
     ]
     for error, frames, step in [*failed, *((error.error, error.chain, "") for error in trace.swallowed)]:
-        own = [frame for frame in frames if frame.application]
-        if own:
-            last = own[-1]
+        of_application = [frame for frame in frames if frame.application]
+        if of_application:
+            last = of_application[-1]
             within = max((m.key for m in modules if (m.file, m.module) == (last.file, last.module)), default=None)
-            first = next((m for m in modules if (m.file, m.module) == (own[0].file, own[0].module)), None)
+            first = next(
+                (m for m in modules if (m.file, m.module) == (of_application[0].file, of_application[0].module)), None
+            )
             step = step or (trace.import_of(first.key).step if first else trace.steps[0].text)
             site = Site(last.file, last.line, last.module, None)
-            return [Way("only", _stops(trace, modules, frames, within, step), site, error.type.rpartition(".")[2])]
+            return [
+                ImportRoute("only", _stops(trace, modules, frames, within, step), site, error.type.rpartition(".")[2])
+            ]
     return []
 
 
@@ -281,12 +289,12 @@ def _stops(
     numbers = {m.key: m.number for m in modules}
     bodies = []  # the module bodies that are open at the chain's end, outermost first
     while within is not None:
-        one = trace.import_of(within)
-        if one is None:
+        import_ = trace.import_of(within)
+        if import_ is None:
             break
-        if one.application:
-            bodies.append(one)
-        within = one.within
+        if import_.application:
+            bodies.append(import_)
+        within = import_.within
     bodies.reverse()
     # Steps that share an interpreter are told apart by the name that their own code was compiled under.
     step = next((frame.file[1:-1] for frame in chain if re.fullmatch(r"<step \d+>", frame.file)), step)
@@ -328,7 +336,7 @@ def cycles(following: Mapping[int, Sequence[int]]) -> tuple[tuple[int, ...], ...
     low: dict[int, int] = {}
     stack: list[int] = []
     on_stack: set[int] = set()
-    found = []
+    groups = []
     for root in following:
         work = [(root, 0)] if root not in index else []
         while work:
@@ -352,8 +360,8 @@ def cycles(following: Mapping[int, Sequence[int]]) -> tuple[tuple[int, ...], ...
                         group.append(stack.pop())
                         on_stack.discard(group[-1])
                     if len(group) > 1:
-                        found.append(tuple(sorted(group)))
+                        groups.append(tuple(sorted(group)))
                 if work:
                     parent = work[-1][0]
                     low[parent] = min(low[parent], low[node])
-    return tuple(sorted(found))
+    return tuple(sorted(groups))

@@ -49,7 +49,7 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
             return CheckResult(
                 "mappers", True, "no process loaded sqlalchemy.orm: there is nothing to configure", kind="mappers"
             )
-        long = next((said for said in trace.lost if said.startswith("judging the mappers took")), None)
+        long = next((reason for reason in trace.lost if reason.startswith("judging the mappers took")), None)
         early = long or "the processes ended before their mappers could be tried" + _how_far(trace)
         return CheckResult("mappers", None, early, kind="mappers")
     frozen = executed_by_alembic_modules(trace)
@@ -59,19 +59,19 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
         if judged["error"] is not None:
             problems.append(f"configure_mappers(): {judged['error']}")
         by_table: dict = {}
-        for one in judged["mappers"] or ():
-            classes_seen.add((one["mod"], one["cls"]))
-            if not one["ok"]:
-                problems.append(f"class {one['mod']}.{one['cls']} is not mapped")
-            if one.get("orphans"):
+        for mapper in judged["mappers"] or ():
+            classes_seen.add((mapper["mod"], mapper["cls"]))
+            if not mapper["ok"]:
+                problems.append(f"class {mapper['mod']}.{mapper['cls']} is not mapped")
+            if mapper.get("orphans"):
                 problems.append(
-                    f"{one['mod']}.{one['cls']} maps columns that table {one['table']} replaced: {', '.join(one['orphans'])}"
+                    f"{mapper['mod']}.{mapper['cls']} maps columns that table {mapper['table']} replaced: {', '.join(mapper['orphans'])}"
                 )
-                about.add(one["table"])
-            elif one.get("held") is False and one.get("i") and one["mod"] not in frozen:
-                lost[f"{one['mod']}.{one['cls']} ({one['table']})"] = one["table"]
-            if one.get("table") and not one.get("inherits"):
-                by_table.setdefault(one["table"], []).append(one)
+                about.add(mapper["table"])
+            elif mapper.get("held") is False and mapper.get("i") and mapper["mod"] not in frozen:
+                lost[f"{mapper['mod']}.{mapper['cls']} ({mapper['table']})"] = mapper["table"]
+            if mapper.get("table") and not mapper.get("inherits"):
+                by_table.setdefault(mapper["table"], []).append(mapper)
         for table, classes in sorted(by_table.items()):
             apart = [c for c in classes if c["mod"] in frozen and sum(o["i"] == c["i"] for o in classes) == 1]
             classes = [c for c in classes if c not in apart]

@@ -68,8 +68,8 @@ def routes_of(trace: Trace) -> list[list[Route]]:
                 for rule in (word for word in entry.more if word.startswith("/")):
                     yield Route(prefix + rule, methods, entry, includes)
 
-    found = [list(below(router, "", ())) for router in of if router not in included]
-    return [routes for routes in found if routes]
+    applications = [list(below(router, "", ())) for router in of if router not in included]
+    return [routes for routes in applications if routes]
 
 
 def _with_head(methods: Iterable[str]) -> frozenset[str]:

@@ -16,7 +16,7 @@ def stable(text: str) -> str:
     """The text without what differs from run to run and from machine to machine."""
     text = _STATEMENT.sub("", text)
     text = _ADDRESS.sub("0x…", text)
-    text = _SET.sub(lambda found: "{" + ", ".join(sorted(found[1].replace('"', "'").split(", "))) + "}", text)
+    text = _SET.sub(lambda match: "{" + ", ".join(sorted(match[1].replace('"', "'").split(", "))) + "}", text)
     text = _FOLDERS.sub("", text)
     text = _SCRATCH.sub("scratch", _TEMPORARY.sub("tmp…", text))
     return " ".join(text.split())

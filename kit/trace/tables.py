@@ -134,8 +134,8 @@ def after_each_import(trace: Trace) -> list[dict[str, Any]]:
     for registration in trace.registrations:
         if registration.application:
             within.setdefault(registration.within, []).append(registration)
-    own = [import_ for import_ in trace.imports if import_.application]
-    rows = [_row(number, one, within.get(one.number, [])) for number, one in enumerate(own, 1)]
+    of_application = [import_ for import_ in trace.imports if import_.application]
+    rows = [_row(number, import_, within.get(import_.number, [])) for number, import_ in enumerate(of_application, 1)]
     rows += _outside(trace)
     rows.sort(key=lambda row: row["at"])
     _add_totals(trace, rows)
@@ -173,8 +173,8 @@ def _outside(trace: Trace) -> list[dict]:
             groups.setdefault((registration.step, registration.process), []).append(registration)
     rows = []
     for (step, process), here in groups.items():
-        at = max(one.at for one in here)
-        rejected = any(one.outcome == "rejected" for one in here)
+        at = max(registered.at for registered in here)
+        rejected = any(registered.outcome == "rejected" for registered in here)
         rows.append(
             {
                 "key": None,
@@ -203,7 +203,7 @@ def _came(here: list[Registration]) -> dict:
 
 def _add_totals(trace: Trace, rows: list[dict]) -> None:
     """What each row's process held at its moment; one pass over what came and what was cleared."""
-    events: list[tuple[int, int, Any]] = [(one["at"], 1, one) for one in trace.cleared]
+    events: list[tuple[int, int, Any]] = [(clearing["at"], 1, clearing) for clearing in trace.cleared]
     events += [
         (registration.at, 0, registration)
         for registration in trace.registrations
@@ -215,15 +215,15 @@ def _add_totals(trace: Trace, rows: list[dict]) -> None:
     place = 0
     for row in rows:
         while place < len(events) and events[place][0] <= row["at"][0]:
-            one = events[place][2]
-            if isinstance(one, Registration):
-                tables = held.setdefault(one.process, {}).setdefault(one.metadata.label, set())
-                if one.table not in tables:
-                    tables.add(one.table)
-                    insort(names.setdefault(one.process, []), one.table)
+            event = events[place][2]
+            if isinstance(event, Registration):
+                tables = held.setdefault(event.process, {}).setdefault(event.metadata.label, set())
+                if event.table not in tables:
+                    tables.add(event.table)
+                    insort(names.setdefault(event.process, []), event.table)
             else:
                 for process, of_process in held.items():
-                    if of_process.pop(one["metadata"], None):
+                    if of_process.pop(event["metadata"], None):
                         names[process] = sorted(table for tables in of_process.values() for table in tables)
             place += 1
         here = held.get(row["process"], {})

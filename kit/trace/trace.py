@@ -103,18 +103,18 @@ class Trace:
     @cached_property
     def conflicts(self) -> tuple[Conflict, ...]:
         """Every rejected registration, with the one that was there first; one that several processes show, once."""
-        found: dict[tuple, Conflict] = {}
+        conflicts: dict[tuple, Conflict] = {}
         for registration in self.registrations:
             if registration.outcome == "rejected":
                 first = self.holder(registration)
                 ways = tuple(application_frames(r.chain) if r else None for r in (first, registration))
-                found.setdefault(
+                conflicts.setdefault(
                     (registration.table, registration.metadata.label, ways),
                     Conflict(
                         registration.table, registration.metadata, self._error_of(registration), first, registration
                     ),
                 )
-        return tuple(found.values())
+        return tuple(conflicts.values())
 
     def holder(self, second: Registration) -> Registration | None:
         """The registration that held the table when ``second`` came."""
@@ -132,11 +132,11 @@ class Trace:
 
     def forked_from(self, process: int) -> dict[int, int]:
         """The processes that a forked one comes from: to the time until which their past is its own."""
-        found: dict[int, int] = {}
-        while process in self.forks and process not in found:
+        until: dict[int, int] = {}
+        while process in self.forks and process not in until:
             process, at = self.forks[process]
-            found[process] = at
-        return found
+            until[process] = at
+        return until
 
     def _error_of(self, rejected: Registration) -> str:
         text = f"Table '{rejected.table}' is already defined for this MetaData instance."
@@ -148,25 +148,25 @@ class Trace:
     @cached_property
     def errors(self) -> tuple[Error, ...]:
         """Every exception that was seen, of steps, of modules of the application, swallowed or not."""
-        found = [step.exception for step in self.steps if step.exception]
-        found += [error.error for error in self.swallowed]
-        found += [import_.error for import_ in self.imports if import_.error and import_.application]
-        return tuple(found)
+        errors = [step.exception for step in self.steps if step.exception]
+        errors += [error.error for error in self.swallowed]
+        errors += [import_.error for import_ in self.imports if import_.error and import_.application]
+        return tuple(errors)
 
     @cached_property
     def caught(self) -> tuple[Swallowed, ...]:
         """Exceptions that left a module of the application and were caught, and while they were handled another failed the step."""
         finals = [step.exception for step in self.steps if step.ok is False and step.exception is not None]
         known = {error.error.links[:1] for error in self.swallowed}
-        found = []
+        caught = []
         for import_ in self.imports:
             first = import_.error.links[:1] if import_.error is not None and import_.application else ()
             if first and first not in known and any(first[0] in final.links[1:] for final in finals):
                 known.add(first)
                 chain = import_.chain + import_.error.frames
                 site = next((frame for frame in reversed(chain) if frame.application), None)
-                found.append(Swallowed(import_.error, site, chain, import_.ended or import_.began))
-        return tuple(found)
+                caught.append(Swallowed(import_.error, site, chain, import_.ended or import_.began))
+        return tuple(caught)
 
     def import_of(self, number: int | None) -> Import | None:
         return self._imports_by_number.get(number)

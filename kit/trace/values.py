@@ -333,11 +333,11 @@ def no_garbage() -> Iterator[None]:
 
 def application_frames(chain: Sequence[Frame]) -> tuple[Frame, ...]:
     """The application's own frames of a chain, each line once in a row."""
-    found: list[Frame] = []
+    frames: list[Frame] = []
     for frame in chain:
-        if frame.application and not (found and (found[-1].file, found[-1].line) == (frame.file, frame.line)):
-            found.append(frame)
-    return tuple(found)
+        if frame.application and not (frames and (frames[-1].file, frames[-1].line) == (frame.file, frame.line)):
+            frames.append(frame)
+    return tuple(frames)
 
 
 def executed_by_alembic(body: Import) -> bool:

@@ -30,8 +30,8 @@ def why(trace: Trace, name: str) -> tuple[Event, ...]:
 
     :param name: a module, a table, a class, or what a registry calls one of its entries
     """
-    found = [*_executions(trace, name), *_questions(trace, name), *_registrations(trace, name), *_entries(trace, name)]
-    return tuple(sorted(found, key=lambda event: event.at))
+    events = [*_executions(trace, name), *_questions(trace, name), *_registrations(trace, name), *_entries(trace, name)]
+    return tuple(sorted(events, key=lambda event: event.at))
 
 
 def near(trace: Trace, name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a log and the sources tell, by reading alone."""
+"""Conclusions from a log and the sources, by reading alone."""
 
 from .origin import triage, triage_incident
 

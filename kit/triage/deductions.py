@@ -1,6 +1,6 @@
-"""What follows from a log and a source, each sentence with its because.
+"""Deductions from a log and a source, each with its reason.
 
-Nothing is run. What the evidence does not carry is said to be undecided.
+Nothing is run. A question that the evidence does not decide is reported as undecided.
 """
 
 import re
@@ -22,7 +22,7 @@ _LARGEST = 4 << 20  # bytes of a source file
 
 @dataclass(frozen=True)
 class Deduction:
-    """A sentence and its reason; ``decided`` is False where the sentence says that something stays open."""
+    """A sentence and its reason; ``decided`` is False if the sentence says that a question stays open."""
 
     says: str
     because: str
@@ -45,15 +45,15 @@ def deduce(
     :param frames: ``FrameResult`` values, of the work tree
     :param excluded: ``Excluded`` values
     """
-    found = [*_of_work_tree(frames, worktree_matches, work_tree)]
+    deductions = [*_of_work_tree(frames, worktree_matches, work_tree)]
     if repository is not None and commits:
-        found += _of_builds(builds, excluded, commits, repository)
-    found += _missing_classes(frames, work_tree)
+        deductions += _of_builds(builds, excluded, commits, repository)
+    deductions += _missing_classes(frames, work_tree)
     table, site = _collision(traceback, frames)
     if table is not None:
         run = _earlier_run(traceback, frames, site) if site is not None else None
-        found += _of_tables(table, site, run, builds, worktree_matches, repository, work_tree)
-    return tuple(found)
+        deductions += _of_tables(table, site, run, builds, worktree_matches, repository, work_tree)
+    return tuple(deductions)
 
 
 # ------------------------------------------------------------------------------------ which build
@@ -67,45 +67,47 @@ def _of_work_tree(frames, matches: bool | None, work_tree: Path | None) -> list[
         says = "Undecided whether the work tree made the log"
         return [Deduction(says, "no frame of the log has a file of the application with a source line", False)]
     if matches:
-        places = ", ".join(f"{one.frame.file}:{one.frame.line}" for one in compared)
+        places = ", ".join(f"{frame.frame.file}:{frame.frame.line}" for frame in compared)
         return [Deduction("The work tree can have made the log", f"each of its lines stands there: {places}")]
     wrong = [str(frame.differs) for frame in frames if frame.differs]
     return [Deduction("The work tree is not what made the log", "; ".join(wrong[:_MOST]))]
 
 
 def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[Deduction]:
-    found = []
+    deductions = []
     if builds:
         which = f"Only {len(builds)} of" if len(builds) < commits else "All"
         names = ", ".join(map(str, builds[:_MOST])) + (
             f" and {len(builds) - _MOST} more" if len(builds) > _MOST else ""
         )
-        found.append(
+        deductions.append(
             Deduction(f"{which} {commits} commits can have made the log: {names}", "every line stands in them")
         )
     elif not excluded:
         says = "Undecided which commit made the log"
-        found.append(Deduction(says, "no frame of it has a source line that commits can be asked for", False))
-    for one in excluded:
-        differs = "; ".join(str(differ) for differ in one.differs[:_MOST])
-        if one.side == "all":
+        deductions.append(Deduction(says, "no frame of it has a source line that commits can be asked for", False))
+    for neighbour in excluded:
+        differs = "; ".join(str(differ) for differ in neighbour.differs[:_MOST])
+        if neighbour.side == "all":
             hint = ", or older than this shallow clone" if repository.shallow else ""
             says = f"None of the {commits} commits made the log: it comes from a build that is not in this repository{hint}"
-            found.append(Deduction(says, f"the one that comes nearest is {one.nearest}: {differs}"))
+            deductions.append(Deduction(says, f"the one that comes nearest is {neighbour.nearest}: {differs}"))
         else:
-            way = "later" if one.side == "after" else "earlier, or on other branches,"
+            side = "later" if neighbour.side == "after" else "earlier, or on other branches,"
             which = (
-                f"{one.nearest} and {way} cannot have made the log"
-                if one.count > 1
-                else f"{one.nearest} cannot have made it"
+                f"{neighbour.nearest} and {side} cannot have made the log"
+                if neighbour.count > 1
+                else f"{neighbour.nearest} cannot have made it"
             )
-            found.append(Deduction(f"{which} ({one.count} commit{'s' if one.count > 1 else ''})", differs))
-    return found
+            deductions.append(
+                Deduction(f"{which} ({neighbour.count} commit{'s' if neighbour.count > 1 else ''})", differs)
+            )
+    return deductions
 
 
 def _missing_classes(frames, work_tree: Path | None) -> list[Deduction]:
-    """A frame inside a class statement, of a file that has no such class any more."""
-    found = []
+    """Frames inside a class statement whose file no longer has that class."""
+    deductions = []
     for frame in frames:
         named = _CLASS.match(frame.frame.text or "")
         file = work_tree / frame.frame.file if work_tree is not None else None
@@ -114,8 +116,8 @@ def _missing_classes(frames, work_tree: Path | None) -> list[Deduction]:
         if not re.search(rf"^\s*class {named['name']}\b", decoded(file.read_bytes()), re.MULTILINE):
             says = f"{frame.frame.file} of the work tree is not the file that ran"
             because = f"the log has it at line {frame.frame.line} in class {named['name']}, and it holds no such class"
-            found.append(Deduction(says, because))
-    return found
+            deductions.append(Deduction(says, because))
+    return deductions
 
 
 # ------------------------------------------------------------------------------------ which definitions
@@ -123,19 +125,19 @@ def _missing_classes(frames, work_tree: Path | None) -> list[Deduction]:
 
 def _collision(traceback: Traceback, frames):
     """The table that was defined a second time, and the frame of the application that defined it."""
-    for one in reversed(traceback.raised):
-        named = _DEFINED.search(one.text or "")
+    for raised in reversed(traceback.raised):
+        named = _DEFINED.search(raised.text or "")
         if named:
-            passed = {(frame.file, frame.line) for frame in one.frames}
-            own = [result.frame for result in frames if (result.frame.logged, result.frame.line) in passed]
+            passed = {(frame.file, frame.line) for frame in raised.frames}
+            of_application = [result.frame for result in frames if (result.frame.logged, result.frame.line) in passed]
             # A schema's name stands before a dot, and elsewhere in the source.
-            return named["table"].rpartition(".")[2], own[-1] if own else None
+            return named["table"].rpartition(".")[2], of_application[-1] if of_application else None
     return None, None
 
 
 @dataclass(frozen=True)
 class _EarlierRun:
-    """A module's run that an exception ended before the same module ran again: its last line, the error, who came again."""
+    """A module's run that an exception ended before the module ran again: its last line, the error, the line that ran it again."""
 
     line: int
     error: str
@@ -143,7 +145,7 @@ class _EarlierRun:
 
 
 def _earlier_run(traceback: Traceback, frames, site) -> _EarlierRun | None:
-    """Did the module of ``site`` run before, to be ended by an exception of the same chain?
+    """The earlier run of ``site``'s module that an exception of the same chain ended; None if the log shows none.
 
     A traceback begins where its exception was caught: what it passed through below that had ended. Frames that a later
     exception has below the same place were begun after that.
@@ -152,15 +154,17 @@ def _earlier_run(traceback: Traceback, frames, site) -> _EarlierRun | None:
         if later.link not in ("context", "cause") or not earlier.frames:
             continue
         caught = (earlier.frames[0].file, earlier.frames[0].function)
-        at = next((n for n, one in enumerate(later.frames) if (one.file, one.function) == caught), None)
+        at = next((n for n, frame in enumerate(later.frames) if (frame.file, frame.function) == caught), None)
         ended = [frame for frame in earlier.frames[1:] if (frame.file, frame.function) == (site.logged, "<module>")]
         if at is None or not ended:
             continue
-        for before, one in zip(later.frames[at:], later.frames[at + 1 :], strict=False):
-            if (one.file, one.line, one.function) == (site.logged, site.line, "<module>"):
+        for before, following in zip(later.frames[at:], later.frames[at + 1 :], strict=False):
+            if (following.file, following.line, following.function) == (site.logged, site.line, "<module>"):
                 shown = {(frame.frame.logged, frame.frame.line): frame.frame.file for frame in frames}
                 named = [
-                    frame for frame in later.frames[at : later.frames.index(one)] if (frame.file, frame.line) in shown
+                    frame
+                    for frame in later.frames[at : later.frames.index(following)]
+                    if (frame.file, frame.line) in shown
                 ]
                 by = (named or [before])[-1]
                 again = f"{shown.get((by.file, by.line), by.file)}:{by.line}"
@@ -200,14 +204,18 @@ def _of_tables(table, site, run, builds, worktree_matches, repository, work_tree
 
 
 def _sources(builds, worktree_matches, repository: Repository | None, work_tree: Path | None):
-    """Python files of what made the log: the newest build that can have, else the work tree if it can."""
+    """The Python files of the newest build that can have written the log, else of the work tree if it can have."""
     if builds and repository is not None:
         files = repository.files(builds[0].sha)
         sizes = repository.objects(list(files.values()))
-        small = {path: sha for (path, sha), one in zip(files.items(), sizes, strict=True) if one and one[2] <= _LARGEST}
+        small = {
+            path: sha
+            for (path, sha), object_ in zip(files.items(), sizes, strict=True)
+            if object_ and object_[2] <= _LARGEST
+        }
         contents = repository.contents(small.values())
-        found = {path: contents[sha] for path, sha in small.items() if sha in contents}
-        return found, f"in {builds[0]}"
+        files_read = {path: contents[sha] for path, sha in small.items() if sha in contents}
+        return files_read, f"in {builds[0]}"
     if worktree_matches and work_tree is not None:
         return dict(_python_files(work_tree)), "in the work tree"
     return None, ""
@@ -229,19 +237,21 @@ def _definition_at(site, tables: Tables) -> Definition | None:
             return definition
     # A class with decorators is reported at one of them by some versions of Python.
     named = _CLASS.match(site.text or "")
-    near = [one for one in tables.in_file(site.file) if 0 < one.line - site.line <= 5 and not named]
+    near = [
+        definition for definition in tables.in_file(site.file) if 0 < definition.line - site.line <= 5 and not named
+    ]
     return near[0] if near else None
 
 
 def _ran_twice(table: str, here: Definition, whole: Sequence[Definition]) -> Deduction:
     before = [
-        one
-        for one in whole
-        if one.line < here.line
-        and one.table not in (None, table)
-        and one.base == here.base
-        and one.always
-        and not one.again
+        definition
+        for definition in whole
+        if definition.line < here.line
+        and definition.table not in (None, table)
+        and definition.base == here.base
+        and definition.always
+        and not definition.again
     ]
     if before and here.always:
         first = before[0]
@@ -272,7 +282,7 @@ def _count(table: str, tables: Tables, where: str) -> Deduction:
 
 
 def _other(table: str, here: Definition | None, another: bool, tables: Tables, where: str) -> Deduction:
-    others = [one for one in tables.of(table) if one != here]
+    others = [definition for definition in tables.of(table) if definition != here]
     open_ = _open(table, tables)
     if here is not None and another and len(others) == 1 and not open_:
         because = (
@@ -293,7 +303,7 @@ def _other(table: str, here: Definition | None, another: bool, tables: Tables, w
 
 
 def _open(table: str, tables: Tables) -> str:
-    """What the text does not tell, as the end of a sentence."""
+    """The end of a sentence: what the sources leave open."""
     computed, unread = tables.computed(table), tables.unread
     parts = []
     if computed:

@@ -1,4 +1,4 @@
-"""What a log tells of the run that wrote it: the error, the program, the database, what was missing."""
+"""The evidence in a log on the run that wrote it: the error, the program, the database, what was missing."""
 
 import re
 from collections.abc import Sequence
@@ -68,12 +68,12 @@ _MISSING = (
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a log tells; every part is empty where it does not.
+    """The evidence in a log; a part is empty where the log says nothing.
 
     :ivar error: the type and text of the causing error
     :ivar expected: the part of its text that is the same in every run
     :ivar frames: the causing traceback's frames in the application, outermost first
-    :ivar alike: texts of the same error with other particulars, where several processes had it
+    :ivar alike: texts of the same error with other details, if several processes had it
     """
 
     error: str = ""
@@ -102,7 +102,7 @@ class Evidence:
 def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     """Read a log against an application.
 
-    :param text: the log's text; of a long one its beginning and its end
+    :param text: the log's text; of a long log only the beginning and the end are read
     """
     text = re.sub(r"^[\w.-]+ +\| ", "", text, flags=re.M)  # what compose puts before each line
     text = text if len(text) <= 2 * _PIECE else text[:_PIECE] + "\n" + text[-_PIECE:]
@@ -111,58 +111,62 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     ]
     through = [pair for pair in placements if pair[1].placed]
     chosen = _cause([pair for pair in through if _raised_in(pair[0]).type] or through or placements)
-    kind, said, at = ("", "", "")
+    kind, message, at = ("", "", "")
     frames: tuple[Placed, ...] = ()
     if chosen is not None:
         raised = _raised_in(chosen[0])
-        kind, said, at = raised.type or "", raised.text or "", f"line {chosen[0].line} of the log"
+        kind, message, at = raised.type or "", raised.text or "", f"line {chosen[0].line} of the log"
         frames = chosen[1].placed
     alone = _one_line(text)
     if not (kind and through) and alone is not None:
-        kind, said, at = alone
+        kind, message, at = alone
         frames = _warned(text, at, project) or frames
-    if "Original exception was: " in said:
-        said = said.partition("Original exception was: ")[2]
-    alike = [str(_raised_in(one).text) for one, _ in through if kind and _raised_in(one).type == kind]
-    expected = (common(alike) if len(set(alike)) > 1 else None) or stable(said)
+    if "Original exception was: " in message:
+        message = message.partition("Original exception was: ")[2]
+    alike = [str(_raised_in(traceback).text) for traceback, _ in through if kind and _raised_in(traceback).type == kind]
+    expected = (common(alike) if len(set(alike)) > 1 else None) or stable(message)
     if expected and len(expected.split()) < 2 and kind:  # a name alone says too little
         expected = f"{kind}: {expected}"
     field = (
-        re.search(rf"{re.escape(said)}\n(\S+\n +[^\[\n]*\w)", text) if re.match(r"\d+ validation error", said) else None
+        re.search(rf"{re.escape(message)}\n(\S+\n +[^\[\n]*\w)", text)
+        if re.match(r"\d+ validation error", message)
+        else None
     )
     if field:  # which field it is, is in the next lines
-        expected = f"{said}\n{field[1]}"
-    expected, table = expected or kind or None, _DEFINED.search(said)
-    own = [frame for pair in placements for frame in pair[1].frames]
-    foreign = own[0].logged if own and not any(pair[1].placed for pair in placements) else None
+        expected = f"{message}\n{field[1]}"
+    expected, table = expected or kind or None, _DEFINED.search(message)
+    of_application = [frame for pair in placements for frame in pair[1].frames]
+    foreign = of_application[0].logged if of_application and not any(pair[1].placed for pair in placements) else None
     database, driver, database_at = _database(text)
     prefixes, version = _interpreter(log, text)
     return Evidence(
-        error=": ".join(part for part in (kind, said) if part), type=kind, text=said, expected=expected,
+        error=": ".join(part for part in (kind, message) if part), type=kind, text=message, expected=expected,
         table=table[1] if table else None, at=at, frames=frames, alike=tuple(dict.fromkeys(alike)),
         programs=tuple(programs_of(log, chosen, text, project)), database=database, driver=driver, database_at=database_at,
         workers=_workers(text), request=_request(text, frames, project), upgrading=next(reversed(re.findall(_UPGRADING, text)), None),
         healthy=bool(re.search(_UP, text)), prefixes=prefixes, version=version, foreign=foreign,
-        missing_variables=frozenset(found for pattern in _MISSING for found in re.findall(pattern, text, re.M)),
-        missing_modules=frozenset(re.findall(r"No module named '?([\w.]+)'?", " ".join((kind, said)))),
+        missing_variables=frozenset(variable for pattern in _MISSING for variable in re.findall(pattern, text, re.M)),
+        missing_modules=frozenset(re.findall(r"No module named '?([\w.]+)'?", " ".join((kind, message)))),
     )  # fmt: skip
 
 
 def _cause(pairs: list) -> tuple[Traceback, object] | None:
-    """Of several tracebacks the first that passes through the application: what came later mostly follows from it."""
+    """The first traceback that passes through the application: later ones usually follow from it."""
     return pairs[0] if pairs else None
 
 
 def _raised_in(traceback: Traceback) -> Raised:
-    """The exception that tells: the last one, but a wrapper's that only says that a start failed."""
-    for one in reversed([one for one in traceback.raised if one.link != "member"] or list(traceback.raised)):
-        if one.type and one.type.rpartition(".")[2] not in ("HaltServer", "SystemExit", "CancelledError"):
-            return one
+    """The exception that matters: the last one that is not just a wrapper's note that a start failed."""
+    for raised in reversed(
+        [raised for raised in traceback.raised if raised.link != "member"] or list(traceback.raised)
+    ):
+        if raised.type and raised.type.rpartition(".")[2] not in ("HaltServer", "SystemExit", "CancelledError"):
+            return raised
     return traceback.error
 
 
 def stable(text: str) -> str | None:
-    """The part of an error's text that stays the same from run to run, in whole words; None where nothing is left."""
+    """The part of an error's text that is the same in every run, in whole words; None if nothing is."""
     line = next((splitline.strip() for splitline in text.splitlines() if splitline.strip()), "")
     line = re.sub(r"^\([\w.]+\)\s+", "", line)  # the driver's own class, before SQLAlchemy's text
     pieces = [piece.strip() for piece in _UNSTABLE.split(line)]
@@ -176,7 +180,7 @@ def stable(text: str) -> str | None:
 
 
 def common(texts: Sequence[str]) -> str | None:
-    """The longest run of whole words that the stable parts of all texts have; None where it says nothing."""
+    """The longest run of whole words that the stable parts of all texts share; None if it says nothing."""
     parts = [part for part in map(stable, dict.fromkeys(texts)) if part]
     words = parts[0].split() if parts else []
     runs = (" ".join(words[a:b]) for a in range(len(words)) for b in range(a + 2, len(words) + 1))
@@ -185,31 +189,31 @@ def common(texts: Sequence[str]) -> str | None:
 
 
 def _one_line(text: str) -> tuple[str, str, str] | None:
-    """An error without a traceback: type, text and place; the sort that tells most first, of each the first line."""
+    """An error without a traceback: type, text and place; the first line of the most telling kind."""
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in text.splitlines()]
     lines = [re.sub(r"^[\w.-]+\s+\|\s", "", line) for line in lines]
     for pattern in _ONE_LINE:
         for number, line in enumerate(lines, 1):
-            found = pattern.search(line)
+            match = pattern.search(line)
             if (
-                found
-                and not _NO_CAUSE.search(found["text"] or "")
+                match
+                and not _NO_CAUSE.search(match["text"] or "")
                 and not re.match(r"\s+(raise|return|File|def|class)\b", line)
             ):
-                kind = found.groupdict().get("type") or ""
-                if kind or found["text"]:
-                    return kind, (found["text"] or "").strip(), f"line {number} of the log"
+                kind = match.groupdict().get("type") or ""
+                if kind or match["text"]:
+                    return kind, (match["text"] or "").strip(), f"line {number} of the log"
     return None
 
 
 def _warned(text: str, at: str, project: Project) -> tuple[Placed, ...]:
-    """The place that stands before a warning."""
+    """The file and line that a warning begins with, as a frame."""
     line = text.splitlines()[int(at.split()[1]) - 1]
-    found = re.match(r"\s*(\S+\.py):(\d+): ", line)
-    if not found or is_library(found[1]):
+    match = re.match(r"\s*(\S+\.py):(\d+): ", line)
+    if not match or is_library(match[1]):
         return ()
     return place(
-        [LogFrame(found[1], int(found[2]), None, None)], paths_of(project, [LogFrame(found[1], 1, None, None)])
+        [LogFrame(match[1], int(match[2]), None, None)], paths_of(project, [LogFrame(match[1], 1, None, None)])
     ).placed
 
 
@@ -217,12 +221,12 @@ def _warned(text: str, at: str, project: Project) -> tuple[Placed, ...]:
 
 
 def _database(text: str) -> tuple[str | None, str | None, str]:
-    """Which database and driver the log is full of: the sort that is named most often, its driver where one is asynchronous."""
+    """The database that the log names most often, its driver if that is asynchronous, and the line of its first mention."""
     counts: dict[tuple[str, str | None], tuple[int, int]] = {}
     for pattern, kind, driver in _DATABASES:
-        found = list(re.finditer(pattern, text))
-        if found:
-            counts[kind, driver] = len(found), found[0].start()
+        matches = list(re.finditer(pattern, text))
+        if matches:
+            counts[kind, driver] = len(matches), matches[0].start()
     if not counts:
         return None, None, ""
     kind = max(counts, key=lambda count: counts[count][0])[0]
@@ -236,8 +240,8 @@ def _request(text: str, frames: Sequence[Placed], project: Project) -> tuple[str
     if not re.search(_FAILED_REQUEST, text):
         return None
     for pattern in _REQUESTS:
-        if found := re.search(pattern, text, re.M):
-            return (found.groupdict().get("method") or "GET").upper(), found["path"].partition("?")[0]
+        if match := re.search(pattern, text, re.M):
+            return (match.groupdict().get("method") or "GET").upper(), match["path"].partition("?")[0]
     for frame in frames:
         for decorator in project.decorators(frame.file, frame.function):
             route = re.match(
@@ -257,9 +261,11 @@ def _workers(text: str) -> int | None:
 
 
 def _interpreter(log: Log, text: str) -> tuple[tuple[str, ...], str | None]:
-    """Where the log's packages lay, and which Python it was."""
+    """The folders of the log's packages, and its Python version."""
     files = [frame.file for traceback in log.tracebacks for frame in traceback.frames]
-    found = [one for one in map(LIBRARY.match, files) if one]
-    version = found[0]["version"] if found else None
-    said = re.search(r"\bPython (3\.\d+)", text)
-    return tuple(dict.fromkeys(one["prefix"] for one in found)), version or (said[1] if said else None)
+    matches = [match for match in map(LIBRARY.match, files) if match]
+    version = matches[0]["version"] if matches else None
+    python_version = re.search(r"\bPython (3\.\d+)", text)
+    return tuple(dict.fromkeys(match["prefix"] for match in matches)), version or (
+        python_version[1] if python_version else None
+    )

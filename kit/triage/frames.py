@@ -1,4 +1,4 @@
-"""Where a log's frames are in a repository, and in which builds their lines stand.
+"""Places a log's frames in a repository, and finds the builds that have their lines.
 
 A log names files as they lay on the machine that wrote it. What the application's paths begin with there,
 and what they begin with in the repository, is what most frames agree on; the rest of each path is the same.
@@ -25,7 +25,7 @@ _MOST_ROOTS = 8  # places in the repository that are tried
 
 @dataclass(frozen=True)
 class Differs:
-    """A frame's line that a build does not have: what is there instead, None where the file or line is missing."""
+    """A frame's line that a build does not have; ``there`` is the text in its place, None if the file or line is missing."""
 
     file: str
     line: int
@@ -46,8 +46,8 @@ class Differs:
 class Placed:
     """A frame of the application.
 
-    :ivar file: relative to the application's root; as the log has it where it could not be placed
-    :ivar rest: the path without what the log's machine put before it; None where it could not be placed
+    :ivar file: relative to the application's root; if it could not be placed, as the log has it
+    :ivar rest: the path without the log machine's prefix; None if it could not be placed
     """
 
     file: str
@@ -63,7 +63,7 @@ class Placed:
 class Placement:
     """All frames of the application, and the places in the repository where its root was found.
 
-    :ivar starts: what may stand before ``rest`` in the repository, the likeliest first ("" for its top)
+    :ivar starts: folders in the repository that may hold ``rest``, the likeliest first ("" for the top)
     """
 
     frames: tuple[Placed, ...]
@@ -76,19 +76,19 @@ class Placement:
 
 
 def parts_of(path: str) -> tuple[str, ...]:
-    """A path's parts, of any system, without drive and root."""
+    """The parts of a path of any system, without drive and root."""
     path = re.sub(r"^[A-Za-z]:", "", path.replace("\\", "/"))
     return tuple(part for part in path.split("/") if part not in ("", "."))
 
 
 def is_library(path: str) -> bool:
-    """Does a path of a log say by itself that it is none of an application's own?"""
+    """Does a path alone show that the file is not the application's own?"""
     plain = path.replace("\\", "/")
-    return path.startswith("<") or bool(_LIBRARY.search(plain)) or any(f"/{one}/" in plain for one in _INSTALLED)
+    return path.startswith("<") or bool(_LIBRARY.search(plain)) or any(f"/{folder}/" in plain for folder in _INSTALLED)
 
 
 def is_console_script(frame: LogFrame) -> bool:
-    """Is it what an installer writes for a command, as ``/usr/local/bin/flask``? It only calls the library's ``main``."""
+    """Is the frame of an installed command's script, such as ``/usr/local/bin/flask``? That only calls the library's ``main``."""
     parts = parts_of(frame.file)
     if parts[-1:] == ("__main__.py",) and len(parts) > 1 and parts[-2].endswith(".exe"):
         parts = parts[:-1]
@@ -98,7 +98,7 @@ def is_console_script(frame: LogFrame) -> bool:
 
 
 def names_in(frames: Iterable[LogFrame]) -> set[str]:
-    """File names by which frames can be looked for."""
+    """The file names of frames that can be searched for."""
     return {parts_of(frame.file)[-1] for frame in frames if not frame.file.startswith("<") and parts_of(frame.file)}
 
 
@@ -113,7 +113,7 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
         parts = tuple(path.split("/"))
         by_name.setdefault(parts[-1], []).append(parts)
     home = () if subdir == "." else tuple(subdir.split("/"))
-    own, libraries = [], 0
+    of_application, libraries = [], 0
     votes: Counter[tuple[str, ...]] = Counter()
     for frame in frames:
         parts = parts_of(frame.file)
@@ -124,20 +124,20 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
             if not installed:
                 libraries += 1
                 continue
-            own.append((frame, parts, tail, installed))
+            of_application.append((frame, parts, tail, installed))
             continue
         best = max((_common(parts, path) for path in known), default=0)
         if best < 2 and is_console_script(frame):
             libraries += 1
             continue
         near = [path for path in known if _common(parts, path) == best]
-        own.append((frame, parts, None, near))
+        of_application.append((frame, parts, None, near))
         for root in {parts[: len(parts) - best] for _ in near[:1]}:
             # A path that ends alike in one name only says little, unless it is a path of the application's top.
             votes[root] += 2 * best + any(path[:-best] in ((), home) for path in near)
     root = min(votes, key=lambda vote: (-votes[vote], len(vote), vote), default=())
     starts: Counter[tuple[str, ...]] = Counter()
-    for _, parts, tail, _ in own:
+    for _, parts, tail, _ in of_application:
         rest = parts[len(root) :] if tail is None and parts[: len(root)] == root else tail
         for path in by_name.get(parts[-1], []) if rest else ():
             if path[-len(rest) :] == rest:
@@ -145,7 +145,7 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
     ordered = sorted(starts, key=lambda start: (-starts[start], start != home, len(start), start))[:_MOST_ROOTS]
     shown_from = ordered[0] if ordered else ()
     placed = []
-    for frame, parts, tail, near in own:
+    for frame, parts, tail, near in of_application:
         rest, others = tail, ()
         if tail is None:
             under = bool(votes) and parts[: len(root)] == root and len(parts) > len(root)
@@ -154,20 +154,22 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
                 others = tuple("/".join(path) for path in near)
         path = shown_from + rest if rest else tuple(others[0].split("/")) if others else None
         file = _from(path, home) if path else frame.file
-        one = Placed(file, frame.line, frame.function, frame.text, frame.file, "/".join(rest) if rest else None, others)
-        if one not in placed:
-            placed.append(one)
-    return Placement(tuple(placed), tuple("/".join(one) for one in ordered), libraries)
+        placed_frame = Placed(
+            file, frame.line, frame.function, frame.text, frame.file, "/".join(rest) if rest else None, others
+        )
+        if placed_frame not in placed:
+            placed.append(placed_frame)
+    return Placement(tuple(placed), tuple("/".join(start) for start in ordered), libraries)
 
 
 def _after_installed(parts: tuple[str, ...]) -> tuple[str, ...]:
-    found = [number for number, part in enumerate(parts) if part in _INSTALLED]
-    return parts[found[-1] + 1 :] if found else ()
+    at = [number for number, part in enumerate(parts) if part in _INSTALLED]
+    return parts[at[-1] + 1 :] if at else ()
 
 
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
+def _common(first: Sequence[str], other: Sequence[str]) -> int:
     count = 0
-    for a, b in zip(reversed(one), reversed(other), strict=False):
+    for a, b in zip(reversed(first), reversed(other), strict=False):
         if a != b:
             break
         count += 1
@@ -179,13 +181,13 @@ def _from(path: tuple[str, ...], home: tuple[str, ...]) -> str:
 
 
 def _even(line: str) -> str:
-    """A line without what log programs change: tabs, runs of spaces."""
+    """A line with tabs and runs of spaces made single spaces, as log programs may change them."""
     return " ".join(line.split())
 
 
 @dataclass
 class Lines:
-    """Contents of files by a key, their lines compared once."""
+    """The contents of files by a key; each line is compared once."""
 
     contents: dict[str, bytes] = field(default_factory=dict)
     _lines: dict[str, list[str]] = field(default_factory=dict)
@@ -214,7 +216,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Match:
-    """How the frames stand in one build: for each frame True, False, or None where the log does not say."""
+    """The match of frames with one build: for each frame True, False, or None if the log does not tell."""
 
     stands: tuple[bool | None, ...]
     keys: tuple[str | None, ...]
@@ -239,10 +241,10 @@ def match(frames: Sequence[Placed], starts: Sequence[str], find: Callable[[str],
             good = next((key for key in there if lines.matches(key, frame)), there[0] if there else None)
             keys.append(good)
             stands.append(lines.matches(good, frame))
-        found = Match(tuple(stands), tuple(keys))
-        order = (found.stands.count(False), -sum(key is not None for key in keys))
+        compared = Match(tuple(stands), tuple(keys))
+        order = (compared.stands.count(False), -sum(key is not None for key in keys))
         if best is None or order < (best.stands.count(False), -sum(key is not None for key in best.keys)):
-            best = found
+            best = compared
     return best or Match((), ())
 
 
@@ -276,8 +278,8 @@ def match_commits(
             else [f"{start}/{frame.rest}" if start else frame.rest for start in starts]
         )
     paths = list(dict.fromkeys(paths))
-    found = repository.objects([f"{commit.sha}:{path}" for commit in commits for path in paths])
-    ids = [one[0] if one and one[1] == "blob" and one[2] <= _LARGEST else None for one in found]
+    objects = repository.objects([f"{commit.sha}:{path}" for commit in commits for path in paths])
+    ids = [object_[0] if object_ and object_[1] == "blob" and object_[2] <= _LARGEST else None for object_ in objects]
     lines.contents.update(repository.contents(id_ for id_ in ids if id_ is not None))
     known: dict[tuple, Match] = {}
     matches = []

@@ -1,4 +1,4 @@
-"""A log's lines: read in pieces, those that cannot belong to a traceback passed over, JSON and escapes unpacked."""
+"""A log's lines: read in pieces, without those that cannot belong to a traceback, JSON and escapes unpacked."""
 
 import codecs
 import io
@@ -67,7 +67,7 @@ def lines_that_matter(stream: BinaryIO, active: Callable[[], bool]) -> Iterator[
 
 
 def _finder(piece: bytes) -> Callable[[int], int | None]:
-    """Where, from a place on, the next line is that may matter; each pattern goes over a piece once."""
+    """A function that finds the next line that may matter from a position on; each pattern scans a piece once."""
     # A piece's first line has no line end before it by which a mark could be found: it is always looked at.
     ahead: dict[re.Pattern, int] = dict.fromkeys(_TRIGGERS, -1)
 
@@ -75,8 +75,8 @@ def _finder(piece: bytes) -> Callable[[int], int | None]:
         for pattern, where in ahead.items():
             # The line end before a mark is the one before this place.
             if where < at - 1:
-                found = pattern.search(piece, max(0, at - 1))
-                ahead[pattern] = found.start() if found else len(piece)
+                match = pattern.search(piece, max(0, at - 1))
+                ahead[pattern] = match.start() if match else len(piece)
         where = min(ahead.values())
         return where if where < len(piece) else None
 
@@ -84,8 +84,8 @@ def _finder(piece: bytes) -> Callable[[int], int | None]:
 
 
 def unfolded(line: str) -> list[str] | None:
-    """The lines of a traceback that was written into one, its line ends escaped; None if it is none."""
-    separator = next((one for one in ("\\n", "#012") if one in line), None)
+    """The lines of a traceback that was written as one line with escaped line ends; None for any other line."""
+    separator = next((escape for escape in ("\\n", "#012") if escape in line), None)
     if separator is None or not ("File " in line or "Traceback" in line):
         return None
     return line.replace('\\"', '"').replace("\\t", "\t").replace("\\r", "").split(separator)
@@ -107,7 +107,7 @@ def json_texts(line: str) -> list[tuple[str, Any]] | None:
 
 
 def _texts(value: Any, where: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Every text in a JSON value with the place it has; an exception whose frames are values comes as a dict."""
+    """Every text in a JSON value with its place; an exception whose frames are values comes as a dict."""
     if depth > 20:
         return
     if isinstance(value, str):
@@ -120,8 +120,8 @@ def _texts(value: Any, where: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
             if not (raised and key == "frames"):
                 yield from _texts(inner, f"{where}.{key}", depth + 1)
     elif isinstance(value, list):
-        if value and all(isinstance(one, str) for one in value):
-            yield where, "".join(one if one.endswith("\n") else one + "\n" for one in value)
+        if value and all(isinstance(item, str) for item in value):
+            yield where, "".join(item if item.endswith("\n") else item + "\n" for item in value)
         else:
             for inner in value:
                 yield from _texts(inner, f"{where}[]", depth + 1)
@@ -133,7 +133,7 @@ def _structured(value: dict) -> dict | None:
     frames = inner.get("frames")
     if not isinstance(frames, list) or not frames:
         return None
-    found = []
+    values = []
     for frame in frames:
         file = frame.get("abs_path") or frame.get("filename") if isinstance(frame, dict) else None
         line = frame.get("lineno") if file else None
@@ -142,6 +142,6 @@ def _structured(value: dict) -> dict | None:
         text = frame.get("context_line") or frame.get("line")
         name = frame.get("function") or frame.get("name")
         text = text.strip() or None if isinstance(text, str) else None
-        found.append({"file": file, "line": line, "function": str(name) if name else None, "text": text})
+        values.append({"file": file, "line": line, "function": str(name) if name else None, "text": text})
     kind, text = value.get("exc_type") or value.get("type"), value.get("exc_value") or value.get("value")
-    return {"type": str(kind) if kind else None, "text": str(text) if text else None, "frames": found}
+    return {"type": str(kind) if kind else None, "text": str(text) if text else None, "frames": values}

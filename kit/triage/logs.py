@@ -65,7 +65,7 @@ class Raised:
 
 @dataclass(frozen=True)
 class Traceback:
-    """Exceptions that were printed as one, in their order; ``line`` is where in the log, ``times`` how often."""
+    """The exceptions of one printed traceback, in order; ``line`` is its line in the log, ``times`` how often it occurs."""
 
     raised: tuple[Raised, ...]
     line: int
@@ -73,19 +73,19 @@ class Traceback:
 
     @property
     def error(self) -> Raised:
-        """The exception that ended it; of a group its own, not a member's."""
-        return next(one for one in reversed(self.raised) if one.link != "member")
+        """The exception that ended the run; for a group, the group itself and not a member."""
+        return next(raised for raised in reversed(self.raised) if raised.link != "member")
 
     @property
     def frames(self) -> tuple[LogFrame, ...]:
-        return tuple(dict.fromkeys(frame for one in self.raised for frame in one.frames))
+        return tuple(dict.fromkeys(frame for raised in self.raised for frame in raised.frames))
 
 
 @dataclass(frozen=True)
 class Log:
-    """What was found in a log: different tracebacks in the order of their first appearance.
+    """The content of a log: its distinct tracebacks in the order of their first appearance.
 
-    :ivar left_out: different ones beyond the number that is kept
+    :ivar left_out: distinct tracebacks beyond the number that is kept
     :ivar logged: the first line that says a table is already defined, in a traceback or by itself: its number, and that text
     """
 
@@ -116,8 +116,8 @@ def _read(stream: BinaryIO) -> Log:
         if line is not None:
             reader.feed(number, line)
     reader.close_all()
-    found = [Traceback(raised, line, times) for raised, (line, times) in reader.found.items()]
-    return Log(tuple(sorted(found, key=lambda one: one.line)), total, reader.left_out, reader.logged)
+    tracebacks = [Traceback(raised, line, times) for raised, (line, times) in reader.counted.items()]
+    return Log(tuple(sorted(tracebacks, key=lambda traceback: traceback.line)), total, reader.left_out, reader.logged)
 
 
 @dataclass
@@ -141,8 +141,8 @@ class _Open:
     idle: int = 0
 
     def rest(self, line: str) -> str | None:
-        found = self.shape.match(line)
-        return line[found.end() :] if found else None
+        match = self.shape.match(line)
+        return line[match.end() :] if match else None
 
     def finish_one(self) -> None:
         if self.frames or self.error:
@@ -154,7 +154,7 @@ class _Open:
 class _Reader:
     def __init__(self):
         self.open: list[_Open] = []
-        self.found: dict[tuple[Raised, ...], tuple[int, int]] = {}
+        self.counted: dict[tuple[Raised, ...], tuple[int, int]] = {}
         self.left_out = 0
         self.logged: tuple[int, str] | None = None
         self.pointed: str | None = None  # pytest's last line with a mark, of the frame that is named below it
@@ -172,8 +172,8 @@ class _Reader:
                 line = "Traceback (most recent call last):"
             else:
                 return
-        if self.logged is None and (said := _REGISTERED_TWICE.search(line)):
-            self.logged = (number, said[0])
+        if self.logged is None and (registered_twice := _REGISTERED_TWICE.search(line)):
+            self.logged = (number, registered_twice[0])
         if "{" in line and self._feed_json(number, line):
             return
         frame = _FRAME.search(line)
@@ -182,7 +182,7 @@ class _Reader:
         if parts:
             for part in parts:
                 self._line(number, part, "folded")
-            self._close(lambda one: one.channel == "folded")
+            self._close(lambda traceback: traceback.channel == "folded")
             return
         self._line(number, line, "")
 
@@ -229,49 +229,55 @@ class _Reader:
                     self.pointed = None
                 return
         self._take(owner, line)
-        for one in [one for one in self.open if one is not owner and one.channel == channel]:
-            one.idle += 1
-        self._close(lambda one: one.idle > (_AFTERWARDS if one.error and not one.group else _PATIENCE))
+        for traceback in [
+            traceback for traceback in self.open if traceback is not owner and traceback.channel == channel
+        ]:
+            traceback.idle += 1
+        self._close(
+            lambda traceback: traceback.idle > (_AFTERWARDS if traceback.error and not traceback.group else _PATIENCE)
+        )
 
     def _begin(self, number: int, head: str, group: bool, channel: str) -> _Open:
         shape, base = _shape(head, group), _shape(_MEMBER.sub("", head), False)
         plain = _MEMBER.sub("", head)
-        for one in reversed(self.open):
-            chained = one.next_link and (one.shape.fullmatch(head) or one.base.fullmatch(head))
-            member = one.group and one.error is None and not one.frames and one.done
-            member = (member or (one.group and one.error)) and head != plain and one.base.fullmatch(plain)
-            if one.channel == channel and (chained or member):
-                one.next_link = one.next_link if chained else "member"
-                one.finish_one()
-                one.shape, one.group, one.idle = shape, one.group or group, 0
-                one.sure = one.wants_text = False
-                return one
+        for traceback in reversed(self.open):
+            chained = traceback.next_link and (traceback.shape.fullmatch(head) or traceback.base.fullmatch(head))
+            member = traceback.group and traceback.error is None and not traceback.frames and traceback.done
+            member = (
+                (member or (traceback.group and traceback.error)) and head != plain and traceback.base.fullmatch(plain)
+            )
+            if traceback.channel == channel and (chained or member):
+                traceback.next_link = traceback.next_link if chained else "member"
+                traceback.finish_one()
+                traceback.shape, traceback.group, traceback.idle = shape, traceback.group or group, 0
+                traceback.sure = traceback.wants_text = False
+                return traceback
         # A second one at the same place: the one before it is over.
-        self._close(lambda one: one.channel == channel and bool(one.shape.fullmatch(head)))
-        one = _Open(channel, number, shape, base, group)
-        self.open.append(one)
-        return one
+        self._close(lambda traceback: traceback.channel == channel and bool(traceback.shape.fullmatch(head)))
+        traceback = _Open(channel, number, shape, base, group)
+        self.open.append(traceback)
+        return traceback
 
     def _owner(self, line: str, channel: str) -> _Open | None:
-        """The open traceback that a line belongs to: the one whose prefix takes most of it."""
+        """The open traceback that a line belongs to: the one with the longest matching prefix."""
         best, most = None, -1
-        for one in self.open:
-            if one.channel != channel:
+        for traceback in self.open:
+            if traceback.channel != channel:
                 continue
-            found = one.shape.match(line)
-            if not one.sure and not one.pytest:
+            prefix = traceback.shape.match(line)
+            if not traceback.sure and not traceback.pytest:
                 # The first line of a log record carries a prefix, those that follow it often none.
                 frame = _FRAME.search(line)
-                if frame and not (found and not line[found.end() : frame.start()].strip()):
+                if frame and not (prefix and not line[prefix.end() : frame.start()].strip()):
                     head = line[: frame.start()]
                     if head.strip():
                         continue
-                    one.shape = one.base = re.compile(re.escape(head.removesuffix("  ")))
-                    found = one.shape.match(line)
-                one.sure = bool(frame)
-            found = found or (one.base.match(line) if any(text in line for text, _ in _LINKS) else None)
-            if found and found.end() > most:
-                best, most = one, found.end()
+                    traceback.shape = traceback.base = re.compile(re.escape(head.removesuffix("  ")))
+                    prefix = traceback.shape.match(line)
+                traceback.sure = bool(frame)
+            prefix = prefix or (traceback.base.match(line) if any(text in line for text, _ in _LINKS) else None)
+            if prefix and prefix.end() > most:
+                best, most = traceback, prefix.end()
         return best
 
     # -------------------------------------------------------------------------- one traceback
@@ -345,27 +351,27 @@ class _Reader:
     # -------------------------------------------------------------------------- the end
 
     def _close(self, which: Callable[[_Open], bool]) -> None:
-        for one in [one for one in self.open if which(one)]:
-            self.open.remove(one)
-            one.finish_one()
-            if any(raised.frames for raised in one.done):
-                self._keep(tuple(one.done), one.line)
+        for traceback in [traceback for traceback in self.open if which(traceback)]:
+            self.open.remove(traceback)
+            traceback.finish_one()
+            if any(raised.frames for raised in traceback.done):
+                self._keep(tuple(traceback.done), traceback.line)
 
     def close_all(self) -> None:
-        self._close(lambda one: True)
+        self._close(lambda traceback: True)
 
     def _keep(self, raised: tuple[Raised, ...], line: int) -> None:
-        if raised in self.found:
-            first, times = self.found[raised]
-            self.found[raised] = (first, times + 1)
-        elif len(self.found) < _MOST:
-            self.found[raised] = (line, 1)
+        if raised in self.counted:
+            first, times = self.counted[raised]
+            self.counted[raised] = (first, times + 1)
+        elif len(self.counted) < _MOST:
+            self.counted[raised] = (line, 1)
         else:
             self.left_out += 1
 
 
 def _shape(head: str, group: bool) -> re.Pattern:
-    """What stands before a line, as a pattern: numbers in it may change from line to line."""
+    """The prefix of a line as a pattern; the numbers in it may change from line to line."""
     tail = ""
     if group and head.endswith("+ "):
         head, tail = head[:-2], r"[+|] "
@@ -374,12 +380,12 @@ def _shape(head: str, group: bool) -> re.Pattern:
 
 
 def _error(line: str) -> tuple[str, str | None] | None:
-    found = _ERROR.match(line.rstrip())
-    if not found or found["type"] in _LEVELS:
+    match = _ERROR.match(line.rstrip())
+    if not match or match["type"] in _LEVELS:
         return None
-    if not found["text"] and not _WITHOUT_TEXT.fullmatch(found["type"]):
+    if not match["text"] and not _WITHOUT_TEXT.fullmatch(match["type"]):
         return None
-    return found["type"], found["text"] or None
+    return match["type"], match["text"] or None
 
 
 def _structured(value: dict) -> Raised:

@@ -1,4 +1,4 @@
-"""Which build made a log, and what follows from it, without running anything.
+"""Finds the builds that can have written a log, and what follows from it, without running anything.
 
 The frames of a traceback are looked up in the work tree and in every commit: a build whose files do not
 have those lines cannot have made the log. What else the log and the source say is in ``deductions.py``.
@@ -21,7 +21,7 @@ from .logs import Log, Traceback, read_log
 
 @dataclass(frozen=True)
 class FrameResult:
-    """A frame of the application and how it stands in the work tree; ``matches`` None: the log does not tell."""
+    """A frame of the application, and whether the work tree has its line; ``matches`` None: the log does not tell."""
 
     frame: Placed
     matches: bool | None
@@ -30,7 +30,7 @@ class FrameResult:
 
 @dataclass(frozen=True)
 class Excluded:
-    """Commits that cannot have made the log: how many, the one next to those that can, and what differs there.
+    """Commits that cannot have written the log: how many, the nearest to those that can, and what differs there.
 
     :ivar side: ``after`` those that can, ``before`` them, or ``all`` where none can
     """
@@ -43,7 +43,7 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Triage:
-    """What a log says.
+    """The result of triage.
 
     :ivar traceback: the one that is triaged; ``others`` were in the log too
     :ivar worktree_matches: could the work tree have made it? None: there is none, or the log does not tell
@@ -97,7 +97,7 @@ def triage(
         if foreign:
             notes.append(f"Compared with the work tree only, since they are in a submodule: {', '.join(foreign)}.")
         matches = match_commits(compared, placement.starts, repository, commits, lines) if compared else []
-        builds = tuple(one for one, found in zip(commits, matches, strict=False) if found.all)
+        builds = tuple(commit for commit, match_ in zip(commits, matches, strict=False) if match_.all)
         excluded = _excluded(compared, commits, matches, lines)
         notes += _of_repository(repository, work_tree, commits, results)
     deductions = deduce(
@@ -152,7 +152,7 @@ def triage_incident(incident: Incident, log: str | None = None, *, cache: str | 
 
 
 def _base(repository: Repository | None, work_tree: Path | None) -> Path | None:
-    """Where paths of the work tree count from: the repository's top, if it is a checkout of it."""
+    """The folder that the work tree's paths are relative to: the repository's top, if the tree is its checkout."""
     if repository is not None and work_tree is not None and work_tree.resolve().is_relative_to(repository.folder):
         return repository.folder
     return work_tree
@@ -167,7 +167,7 @@ def _choose(read: Log, repository: Repository | None, base: Path | None, error: 
     placements: list[tuple[Traceback, Placement]] = [
         (traceback, place(traceback.frames, paths, subdir=subdir)) for traceback in read.tracebacks
     ]
-    about = [pair for pair in placements if error and any(error in str(one) for one in pair[0].raised)]
+    about = [pair for pair in placements if error and any(error in str(raised) for raised in pair[0].raised)]
     through = [pair for pair in about or placements if pair[1].starts]
     return (through or about or placements)[-1]
 
@@ -176,13 +176,13 @@ def _against_folder(placement: Placement, base: Path | None, lines: Lines):
     if base is None:
         return tuple(FrameResult(frame, None, None) for frame in placement.frames), None
     placed = placement.placed
-    found: Match = match_folder(placed, placement.starts, base, lines)
-    stands = dict(zip(placed, zip(found.stands, found.keys, strict=True), strict=True))
+    match_: Match = match_folder(placed, placement.starts, base, lines)
+    stands = dict(zip(placed, zip(match_.stands, match_.keys, strict=True), strict=True))
     results = []
     for frame in placement.frames:
         good, key = stands.get(frame, (None, None))
         results.append(FrameResult(frame, good, lines.differs(key, frame) if good is False else None))
-    return tuple(results), found.all
+    return tuple(results), match_.all
 
 
 def _without_submodules(placed: Sequence[Placed], starts: Sequence[str], repository: Repository, commits):
@@ -196,19 +196,19 @@ def _without_submodules(placed: Sequence[Placed], starts: Sequence[str], reposit
         paths = frame.others or [f"{start}/{frame.rest}" if start else frame.rest]
         return any(path.startswith(inner) for path in paths)
 
-    return [one for one in placed if not foreign(one)], [one.file for one in placed if foreign(one)]
+    return [frame for frame in placed if not foreign(frame)], [frame.file for frame in placed if foreign(frame)]
 
 
 def _excluded(frames, commits: Sequence[Commit], matches: Sequence[Match], lines: Lines) -> tuple[Excluded, ...]:
     if not matches or all(match_.all for match_ in matches):
         return ()
-    by_sha = {commit.sha: found for commit, found in zip(commits, matches, strict=True)}
+    by_sha = {commit.sha: match_ for commit, match_ in zip(commits, matches, strict=True)}
 
     def one_side(side: str, members: list[Commit], nearest: Commit) -> Excluded:
-        found = by_sha[nearest.sha]
+        match_ = by_sha[nearest.sha]
         differs = [
             lines.differs(key, frame)
-            for frame, good, key in zip(frames, found.stands, found.keys, strict=True)
+            for frame, good, key in zip(frames, match_.stands, match_.keys, strict=True)
             if good is False
         ]
         return Excluded(side, len(members), nearest, tuple(differs))
@@ -227,11 +227,11 @@ def _excluded(frames, commits: Sequence[Commit], matches: Sequence[Match], lines
     before = [commit for commit in commits if commit.sha not in later and by_sha[commit.sha].all is False]
     sides = []
     if after:
-        first = [one for one in after if any(p in by_sha and by_sha[p].all for p in one.parents)]
+        first = [commit for commit in after if any(p in by_sha and by_sha[p].all for p in commit.parents)]
         sides.append(one_side("after", after, (first or after)[-1]))
     if before:
         parents = {p for commit in commits if by_sha[commit.sha].all for p in commit.parents}
-        last = [one for one in before if one.sha in parents]
+        last = [commit for commit in before if commit.sha in parents]
         sides.append(one_side("before", before, (last or before)[0]))
     return tuple(sides)
 
@@ -250,7 +250,7 @@ def _notes(
     if unplaced and (repository is not None or work_tree is not None):
         where = "the repository" if repository is not None else "the application's folder"
         notes.append(f"Undecided, since {where} has no file like it: {', '.join(sorted(set(unplaced)))}.")
-    silent = [f"{one.file}:{one.line}" for one in placement.placed if one.text is None]
+    silent = [f"{frame.file}:{frame.line}" for frame in placement.placed if frame.text is None]
     if silent:
         notes.append(f"The log has no source line for {', '.join(silent)}: only their line numbers were compared.")
     return notes

@@ -33,7 +33,7 @@ _TYPED = re.compile(
 
 @dataclass(frozen=True)
 class Program:
-    """What ran: ``name`` is a known tool, or module, script, console, import; ``what`` its module, file, subcommand."""
+    """A program that ran: ``name`` is a known tool, or module, script, console, import; ``what`` its module, file or subcommand."""
 
     name: str
     what: str
@@ -42,7 +42,7 @@ class Program:
 
 def paths_of(project: Project, frames: Sequence[LogFrame]) -> set[str]:
     names = names_in(frames)
-    return {one for one in project.python if one.rpartition("/")[2] in names}
+    return {file for file in project.python if file.rpartition("/")[2] in names}
 
 
 def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Program]:
@@ -53,23 +53,27 @@ def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Progr
         if program is not None:
             seen.setdefault((program.name, program.what), program)
 
-    for found in _TYPED.finditer(text):
-        for line in split_lines(found["line"]):
-            keep(Program("line", line, f"typed in the log, line {text.count(chr(10), 0, found.start()) + 1}"))
-    for one in ([chosen[0]] if chosen else []) + [
+    for match in _TYPED.finditer(text):
+        for line in split_lines(match["line"]):
+            keep(Program("line", line, f"typed in the log, line {text.count(chr(10), 0, match.start()) + 1}"))
+    for shown in ([chosen[0]] if chosen else []) + [
         traceback for traceback in log.tracebacks if not chosen or traceback is not chosen[0]
     ]:
-        for raised in one.raised:
-            keep(_of_frames(raised.frames, f"the outermost frames of the log's line {one.line}", project))
+        for raised in shown.raised:
+            keep(_of_frames(raised.frames, f"the outermost frames of the log's line {shown.line}", project))
     for pattern, name in _BANNERS:
-        found = re.search(pattern, text, re.M)
-        if found:
-            keep(Program(name, _subcommand(name, text), f"line {text.count(chr(10), 0, found.start()) + 1} of the log"))
-    named = {one.name for one in seen.values()}
-    for one in seen.values():
+        match = re.search(pattern, text, re.M)
+        if match:
+            keep(Program(name, _subcommand(name, text), f"line {text.count(chr(10), 0, match.start()) + 1} of the log"))
+    named = {program.name for program in seen.values()}
+    for candidate in seen.values():
         # A server says that it ran; a script that calls it is the program.
-        if not (one.name in ("uvicorn", "hypercorn") and {"module", "script"} & named and "frames" not in one.because):
-            yield one
+        if not (
+            candidate.name in ("uvicorn", "hypercorn")
+            and {"module", "script"} & named
+            and "frames" not in candidate.because
+        ):
+            yield candidate
 
 
 def _subcommand(name: str, text: str) -> str:
@@ -99,18 +103,18 @@ def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Pr
         elif is_library(frame.file):
             imported = imported or "importlib" in file
         elif frame.function == "<module>":
-            own = _place_of(frame, frames, project)
-            if own is None:
+            file_of_module = _place_of(frame, frames, project)
+            if file_of_module is None:
                 return None
             # A log may have lost the outermost frames: what only holds an application object is imported by a server.
             loaded = (
-                own in {object_.file for object_ in project.objects}
+                file_of_module in {object_.file for object_ in project.objects}
                 and not by_runpy
-                and "__main__" not in project.text(own)
+                and "__main__" not in project.text(file_of_module)
             )
             if imported or loaded:
-                return Program("import", own, because)
-            return Program("module" if by_runpy else "script", own, because)
+                return Program("import", file_of_module, because)
+            return Program("module" if by_runpy else "script", file_of_module, because)
         else:
             return None
     return None
@@ -118,11 +122,11 @@ def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Pr
 
 def _place_of(frame: LogFrame, frames: Sequence[LogFrame], project: Project) -> str | None:
     placed = place(frames, paths_of(project, frames)).placed
-    return next((one.file for one in placed if one.logged == frame.file), None)
+    return next((known.file for known in placed if known.logged == frame.file), None)
 
 
 def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program | None:
-    """A known program by a frame of its package; None where the package says nothing of it."""
+    """The known program that a frame's package belongs to; None if it belongs to none."""
     top = rest.partition("/")[0].removesuffix(".py")
     names = [frame.file.replace("\\", "/") for frame in frames]
     if top == "alembic" and ("alembic/config.py" in rest or "alembic/__main__.py" in rest):

@@ -46,8 +46,8 @@ def shared(check: CheckResult, before: Iterable[CheckResult]) -> bool:
 
     Then what stopped the migrations is no matter of the fix, and what the check says of the tables is no evidence.
     """
-    same = (one for one in before if one.check == check.check and one.ok is False)
-    return check.behind and any(one.behind and stable(one.seen) == stable(check.seen) for one in same)
+    same = (earlier for earlier in before if earlier.check == check.check and earlier.ok is False)
+    return check.behind and any(earlier.behind and stable(earlier.seen) == stable(check.seen) for earlier in same)
 
 
 def quiet_left(
@@ -66,9 +66,9 @@ def left_the_database(incident: Incident, tried: Trace, control: Trace) -> str |
 
     An incident that gives a URL of its own choice never had the application use the scratch database.
     """
-    own = [value for value in incident.app.env.values() if _URL.match(value) and "{database_" not in value]
+    chosen = [value for value in incident.app.env.values() if _URL.match(value) and "{database_" not in value]
     made, before = tried.engines, control.engines
-    if own:
+    if chosen:
         return None
     if not made or any(engine.on_scratch for engine in made) or (before and not any(e.on_scratch for e in before)):
         return None

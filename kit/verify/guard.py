@@ -5,14 +5,16 @@ before, in copies of the application: it has to fail on the broken build and to 
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..base.errors import RunBroke
 from ..base.interrupt import interruptible, pool_of
+from ..base.janitor import remove
 from ..diagnose.decision import decide_mechanism
 from ..diagnose.looked import look_until_shown, signed
+from ..incident.copying import beside_git
 from ..incident.model import Incident
 from ..startup.process import run
 from ..startup.workspace import workspace
@@ -20,6 +22,7 @@ from ..trace.expected import shows_incident
 from .guard_file import content_of, name_of, text_of
 from .verification import verify
 
+_MOST_NAMED = 8  # files beside the commit
 _CANNOT = {
     "race-in-lazy-definition": "two threads have to meet in one instant, so a test passes by luck on the broken build. "
     "Guard the lock by review, or define the table at a module's level, which no thread can meet",
@@ -72,7 +75,7 @@ def guard_report(incident: Incident, guard: Guard) -> dict[str, Any]:
         "guarded": guard.source is not None,
         "because": guard.because,
         "source": guard.source,
-        "tried": [asdict(one) for one in guard.tried],
+        "tried": [asdict(trial) for trial in guard.tried],
     }
 
 
@@ -118,10 +121,15 @@ def make_guard(
             pair = (fault.first, fault.second) if fault else (None, None)
         content = content_of(incident, looked, finding.mechanism, pair, conflict)
         draft = text_of(incident, content, tried="on nothing yet.")
-        progress("trying the guard on the broken build" + "".join(f", with {one}" for one in verified))
+        progress("trying the guard on the broken build" + "".join(f", with {fix}" for fix in verified))
         trials = [pool.submit(try_guard, incident, draft, name, fix) for fix in (None, *verified)]
+        beside = beside_git(incident.resolve(incident.app.root)) if incident.app.root else ()
+        cloned = pool.submit(try_guard, incident, draft, name, None, without=beside) if beside else None
         tried = tuple(trial.result() for trial in trials)
-    if (useless := _useless(incident, tried)) is not None:
+        useless = _useless(incident, tried)
+        if useless is None and cloned is not None:
+            useless = _useless_in_a_clone(tried[0], cloned, beside)
+    if useless is not None:
         return none(useless, tried)
     shown = f"it fails on the broken build, and passes with {' and with '.join(verified)}."
     if not verified:
@@ -136,6 +144,12 @@ def _obstacle(incident: Incident, mechanism: str) -> str | None:
     made = next((step for step in incident.prepare if step.kind in ("rows", "sql")), None)
     if made is not None:
         return f"the incident begins from a database that the kit fills ({made}): a test in the repository cannot"
+    http = incident.expect.check.http if incident.expect.check is not None else None
+    if http is not None and http.served_by is not None:
+        return (
+            f"which endpoint answers {http.path} is seen by the kit's probe alone: say in expect.check what the right answer "
+            "contains, in place of served_by, and a test can ask for that"
+        )
     return None
 
 
@@ -149,10 +163,26 @@ def _useless(incident: Incident, tried: tuple[Tried, ...]) -> str | None:
     return None if failing is None else f"the guard fails with {failing.fix} too: {failing.because}"
 
 
+def _useless_in_a_clone(here: Tried, cloned: Future, beside: Sequence[str]) -> str | None:
+    """Why the guard is not given out where it sees the incident in the work tree only; None where it does in a clone too."""
+    try:
+        there = cloned.result()
+        if not there.passes and there.said.splitlines()[:1] == here.said.splitlines()[:1]:
+            return None
+        instead = "passes" if there.passes else "fails for another reason"
+    except RunBroke:
+        instead = "cannot run"
+    named = ", ".join(beside[:_MOST_NAMED]) + (" …" if len(beside) > _MOST_NAMED else "")
+    return (
+        f"in a fresh clone the guard {instead} on the broken build: the incident needs what git does not hold ({named}). "
+        "Write what decides under app.env of the incident file, or commit it"
+    )
+
+
 def _not_on_sqlite(tried: tuple[Tried, ...]) -> str | None:
     """Why a guard on SQLite says nothing of an incident on PostgreSQL; None where it fails and passes as it should."""
     broken, *fixed = tried
-    failing = next((one for one in fixed if not one.passes), None)
+    failing = next((trial for trial in fixed if not trial.passes), None)
     if broken.passes:
         return "the broken build passes"
     if failing is not None:
@@ -162,9 +192,14 @@ def _not_on_sqlite(tried: tuple[Tried, ...]) -> str | None:
     return None
 
 
-def try_guard(incident: Incident, source: str, name: str, fix: str | None) -> Tried:
-    """Run the guard as a script in a copy of the application, under the kit's own guards and limits."""
+def try_guard(incident: Incident, source: str, name: str, fix: str | None, *, without: Sequence[str] = ()) -> Tried:
+    """Run the guard as a script in a copy of the application, under the kit's own guards and limits.
+
+    :param without: files and folders, relative to the application's root, that the copy does not have
+    """
     with workspace(incident.with_fix(fix), incident.changes_of(fix) if fix else []) as space:
+        for path in without:
+            remove(space.root / path)
         file = space.root / f"test_{name}.py"
         file.write_text(source, encoding="utf-8")
         steps = len(incident.prepare) + len(incident.startup) + 2
@@ -179,7 +214,7 @@ def try_guard(incident: Incident, source: str, name: str, fix: str | None) -> Tr
         if incident.database == "postgresql" and "The guard could not prepare" in ran.stderr:
             return Tried(fix, False, lines[-1].partition(": ")[2])  # its migrations may be PostgreSQL's own
         raise RunBroke(f"the guard did not run: {lines[-1]}")
-    said = (
+    complaint = (
         ran.stderr.strip().removesuffix("The docstring of this file says what to do.").rstrip()
     )  # none is written yet
-    return Tried(fix, ran.ok, said)
+    return Tried(fix, ran.ok, complaint)

@@ -106,9 +106,9 @@ def verify(
         beside = executor is None and stale is None
         futures = {pool.submit(attempt, incident, name): name for name in (names if beside else ())}
         control = first.result()
-        said = "the incident reproduces" if control.reproduced else "the incident does not reproduce"
+        outcome = "the incident reproduces" if control.reproduced else "the incident does not reproduce"
         trying = f"; trying {len(names)} fix{'es' if len(names) > 1 else ''}" if control.reproduced and names else ""
-        progress(Step(f"control: {said}{trying}", "fixes", 1, len(names) + 1 if control.reproduced else 1))
+        progress(Step(f"control: {outcome}{trying}", "fixes", 1, len(names) + 1 if control.reproduced else 1))
         if not control.reproduced:
             pool.cancel()
             return Verification(control, False, (), ())
@@ -119,10 +119,12 @@ def verify(
         runs = _Runs(incident, control, pool, names) if control.races and names else None
         for number, future in enumerate(as_completed(futures), 1):
             name, tried = futures[future], _of_fix(incident, futures[future], future)
-            one = results[name] = judge_fix(incident, name, tried, control) if runs is None else runs.judge(name, tried)
-            held = f"{sum(c.ok is True for c in one.checks)} of {len(one.checks)} checks pass"
-            why = "" if one.verdict == "cures" else f": {_short(one.because)}"
-            says = f"fix {number} of {len(names)}, {one.name}: {held}, {one.verdict}{why}"
+            result = results[name] = (
+                judge_fix(incident, name, tried, control) if runs is None else runs.judge(name, tried)
+            )
+            held = f"{sum(c.ok is True for c in result.checks)} of {len(result.checks)} checks pass"
+            why = "" if result.verdict == "cures" else f": {_short(result.because)}"
+            says = f"fix {number} of {len(names)}, {result.name}: {held}, {result.verdict}{why}"
             progress(Step(says, "fixes", number + 1, len(names) + 1))
     fixes = tuple(results[name] for name in names)
     return Verification(control, True, fixes, tuple(fix.name for fix in fixes if fix.verdict == "cures"))
@@ -169,7 +171,7 @@ class _Runs:
         controls = [future.result() for future in self.of_control]  # the first one was chosen for showing it
         tried = [first, *(_of_fix(self.incident, name, future) for future in self.of_fixes[name])]
         while True:
-            worst, shown = of_runs(tried, lambda one: still_there(self.incident, one.trace, self.control.trace))
+            worst, shown = of_runs(tried, lambda run: still_there(self.incident, run.trace, self.control.trace))
             rates = Rates(shown, len(tried), sum(control.reproduced for control in controls), len(controls))
             result = judge_fix(self.incident, name, worst, self.control)
             if result.verdict != "cures" or not rates.may_be_luck or len(tried) >= MOST:
@@ -190,7 +192,7 @@ def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt
     except RunBroke as error:
         why = str(error).splitlines()[0].removeprefix(f"{incident.file}: ")
         trace = Trace.not_begun([(step.kind, step.text) for step in incident.startup], why)
-        patches = tuple(str(one).rpartition("/")[2] for one in incident.changes_of(name))
+        patches = tuple(str(change).rpartition("/")[2] for change in incident.changes_of(name))
         return Attempt(name, patches, trace, answer_checks(incident, trace, Asker(incident), ()), False)
 
 
@@ -215,7 +217,7 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
         return ()
     failed = {step.error for step in control.trace.steps}
     passed = {str(error.error) for error in control.trace.swallowed}
-    found: dict[str, Frame | None] = {}
+    errors: dict[str, Frame | None] = {}
     for step in fix.trace.steps:
         if (
             step.ok is False
@@ -224,14 +226,14 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
             and not (step.broke and step.broke.from_outside)
         ):
             frames = step.exception.frames if step.exception is not None else ()
-            found.setdefault(step.error, next((f for f in reversed(frames) if f.application), None))
+            errors.setdefault(step.error, next((f for f in reversed(frames) if f.application), None))
     for error in fix.trace.swallowed:
         if str(error.error) not in passed:
-            found.setdefault(str(error.error), error.site)
-    for judged in fix.trace.judged if not found else ():
+            errors.setdefault(str(error.error), error.site)
+    for judged in fix.trace.judged if not errors else ():
         if judged["error"] is not None:
-            found.setdefault(f"configure_mappers(): {judged['error']}", None)
-    return tuple(found.items())
+            errors.setdefault(f"configure_mappers(): {judged['error']}", None)
+    return tuple(errors.items())
 
 
 def _gone(incident: Incident, tried: Attempt) -> CheckResult:
@@ -257,25 +259,25 @@ def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
         known = [str(error.error) for error in control.trace.swallowed] if not tried.reproduced else []
         implied.append(judge_start(tried.trace, known))
     tables = incident_tables(incident, control.trace)
-    kept = tuple(one for one in implied if one.ok is not None or tried.trace.cut)
+    kept = tuple(check for check in implied if check.ok is not None or tried.trace.cut)
     return kept + _merged(tried, tables) + _hidden(incident, tried, control, tables)
 
 
 def _hidden(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
     """What a fix may have done in place of a cure: left the database, or had Alembic look away; or a mechanism that is left."""
-    found = []
+    results = []
     if (left := left_the_database(incident, tried.trace, control.trace)) is not None:
-        found.append(CheckResult("the scratch database is used", False, left, kind="hidden"))
-    passed = [one for one in tried.passed_over if one not in control.passed_over]
+        results.append(CheckResult("the scratch database is used", False, left, kind="hidden"))
+    passed = [table for table in tried.passed_over if table not in control.passed_over]
     if passed:
         says = f"env.py has Alembic pass over every table that no model names; in the database: {', '.join(passed)}"
-        found.append(CheckResult("Alembic sees every table", False, says, kind="hidden"))
+        results.append(CheckResult("Alembic sees every table", False, says, kind="hidden"))
     decided = {sign.text for sign in control.quiet}
     sign = quiet_left(tried.quiet, control.quiet, decided, tables)
     if sign is not None:
         about = f" of table {sign.table}" if sign.table else ""
-        found.append(CheckResult("no mechanism is left", False, f"{sign.text}{about} is there", kind="hidden"))
-    return tuple(found)
+        results.append(CheckResult("no mechanism is left", False, f"{sign.text}{about} is there", kind="hidden"))
+    return tuple(results)
 
 
 def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
@@ -333,16 +335,16 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
             held = f"every check passes but what fails as it did before, for a reason of its own: {_in_short(told_apart[0])}"
         return "cures", f"the error is gone, and {held}"
     if not failed:
-        said = "; ".join(_in_short(one) for one in unasked[:2])
-        return "undecided", f"the error is gone, and what else must hold could not be decided: {said}"
+        open_questions = "; ".join(_in_short(check) for check in unasked[:2])
+        return "undecided", f"the error is gone, and what else must hold could not be decided: {open_questions}"
     start = judge_start(trace)
-    hidden = [_in_short(one) for one in failed if one.kind == "hidden"]
+    hidden = [_in_short(check) for check in failed if check.kind == "hidden"]
     if hidden and all(step.ok for step in trace.steps):
         return "hides", "the error is gone, but not what made it: " + "; ".join(hidden[:2])
     wrong = [_in_short(c) for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
     if wrong and all(step.ok for step in trace.steps):
         return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong[:2])
-    if not start.ok and any(one.kind == "clean_start" for one in failed):
+    if not start.ok and any(check.kind == "clean_start" for check in failed):
         return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
     return "hides", "the error is gone and the start is clean, but " + "; ".join(
         f"{c.check}: {c.seen}" for c in failed[:2]

@@ -51,24 +51,24 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     ]
     last = max(row["tables_total"] for row in rows)
     rejected = [(row["module"], name) for row in rows for name in row["rejected"]]
-    said = f"{count(last, 'table')} on the application's metadata after {count(len(rows), 'executed module')}"
-    said += (
+    summary = f"{count(last, 'table')} on the application's metadata after {count(len(rows), 'executed module')}"
+    summary += (
         "; " + ", ".join(f"{name} was rejected in {module}" for module, name in rejected[:3])
         if rejected
         else "; none was rejected"
     )
-    said += f" ({len(rejected) - 3} more)" if len(rejected) > 3 else ""
+    summary += f" ({len(rejected) - 3} more)" if len(rejected) > 3 else ""
     met = any(row["extended"] for row in rows)
-    caption = f"{said}. A dot: tables that were registered, with how many. A cross: a table that was rejected."
+    caption = f"{summary}. A dot: tables that were registered, with how many. A cross: a table that was rejected."
     caption += " A diamond: a table that was defined again without an error." if met else ""
-    alt = f"Tables over executed modules: {said}."
+    alt = f"Tables over executed modules: {summary}."
     parts = [figure(metadata_picture(moments), alt, caption, narrow=metadata_picture(moments, narrow=True))]
     if telling:
         name = f"The modules that changed the metadata or failed: {len(telling)} of {len(rows)}"
         shown = _after_table(name, telling)
         parts.append(Part(fold(name, shown).html, shown.text))
     if len(telling) < len(rows):
-        order = para("In the order in which they ended; the numbers count the order in which they began.")
+        order = para("In the order in which the modules ended; the numbers give the order in which they began.")
         parts.append(
             fold(f"All {count(len(rows), 'executed module')}", _after_table("All executed modules", rows), order)
         )
@@ -97,7 +97,7 @@ def _after_table(caption: str, rows: Sequence[dict]) -> Part:
             )
         )
     wrong = [number for number, row in enumerate(rows) if row["first_wrong"]]
-    head = ("module", "number", "imported by", "registered", "rejected", "tables then", "state")
+    head = ("module", "number", "imported by", "registered", "rejected", "tables after it", "state")
     listed = table(caption, head, shown, marked=wrong)
     return stack(listed, para(f"{left_out} more are left out here; they are in the DataFrame.") if left_out else None)
 
@@ -107,7 +107,7 @@ def _few(names: Sequence[str], most: int = 24) -> str:
 
 
 def stepper(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
-    """One line to open an executed module: what is loaded by then, what it registered, what the metadata held.
+    """One line that opens for each executed module: what is loaded by then, what it registers, what the metadata holds.
 
     Modules that changed nothing are one line together where there are many.
     """
@@ -116,14 +116,16 @@ def stepper(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     rows = after_each_import(trace)
     if not rows:
         return absent("No module of the application was executed.")
-    own = {n for n, row in enumerate(rows) if row["registered"] or row["rejected"] or row["extended"] or not row["ok"]}
+    shown = {
+        n for n, row in enumerate(rows) if row["registered"] or row["rejected"] or row["extended"] or not row["ok"]
+    }
     if len(rows) <= _EACH_STEP:
-        own = set(range(len(rows)))
-    elif len(own) > _MOST_STEPS:
-        own = set(sorted(own, key=lambda n: (rows[n]["ok"], not rows[n]["rejected"], n))[:_MOST_STEPS])
+        shown = set(range(len(rows)))
+    elif len(shown) > _MOST_STEPS:
+        shown = set(sorted(shown, key=lambda n: (rows[n]["ok"], not rows[n]["rejected"], n))[:_MOST_STEPS])
     parts, quiet = [], []
     for number, row in enumerate(rows):
-        if number in own:
+        if number in shown:
             parts += _quiet(quiet)
             parts.append(_step(row, number + 1))
             quiet = []
@@ -149,7 +151,7 @@ def _step(row: dict, loaded: int) -> Part:
         join("registered: ", _few(row["registered"]) or "nothing"),
         join("defined a table again: ", _few(row["extended"])) if row["extended"] else None,
         join("rejected, because it was there already: ", strong(_few(row["rejected"]))) if row["rejected"] else None,
-        join("left by an error: ", code(row["error"])) if row["error"] else None,
+        join("ended by an error: ", code(row["error"])) if row["error"] else None,
         join(
             f"afterwards: {tables} on {row['metadata_count']} metadata",
             ": " if held else None,
@@ -162,7 +164,7 @@ def _step(row: dict, loaded: int) -> Part:
 
 
 def _of_a_file(line: str | None) -> bool:
-    """Is this a line that one can look up? An interpreter's own start is not."""
+    """Is this a line of a file that a reader can open? The interpreter's own start is not."""
     return line is not None and not line.startswith("<")
 
 
@@ -171,7 +173,7 @@ def _wrong(row: dict) -> str:
 
 
 def _quiet(rows: Sequence[dict]) -> list[Part]:
-    """Modules in a row after which nothing had changed, as one line."""
+    """Consecutive modules that changed nothing, as one line."""
     if not rows:
         return []
     named = [join(f"{row['number']}. " if row["number"] else None, code(row["module"])) for row in rows[:_MOST_QUIET]]

@@ -9,7 +9,7 @@ from ..diagnose.definitions import one_place
 from ..diagnose.meaning import MEANINGS, advice_on
 from ..incident.identity import identity
 from ..incident.model import Incident
-from ..trace.advice import advice, told_refused
+from ..trace.advice import advice, refusals
 from ..trace.expected import shows_incident, why_not
 from ..trace.graph import import_graph
 from ..trace.trace import Trace
@@ -49,7 +49,7 @@ _MOST_ACTIONS = 6
 
 
 class Headline(NamedTuple):
-    """The verdict in a sentence; ``good`` is None where nothing is cured yet, or nothing could be told."""
+    """The verdict in a sentence; ``good`` is None where no fix cures yet, or where the runs decide nothing."""
 
     text: str
     good: bool | None
@@ -59,7 +59,7 @@ class Headline(NamedTuple):
 def headline(
     incident: Incident, trace: Trace, verification: Verification | None = None, diagnosis: "Diagnosis | None" = None
 ) -> Headline:
-    """The verdict. That an incident reproduces is no success: it is good only once a fix cures."""
+    """The verdict. It is good only if a fix cures: an incident that reproduces is not good news."""
     reproduced = diagnosis.reproduced if diagnosis else shows_incident(incident, trace)
     asked = incident.expect.error or incident.expect.table
     if trace.broke and not reproduced:
@@ -131,7 +131,7 @@ def overview(
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
 ) -> Shown:
     """The first screen: a status line, the cause, the lines, what to change, who was hit, what is to be done."""
-    trace, told = diagnosis.trace, incident.postmortem
+    trace, postmortem = diagnosis.trace, incident.postmortem
     head = headline(incident, trace, verification, diagnosis)
     line = para(_status(incident, head, history), kind="kit-status")
     run = line_of_times(para(f"Run {now():%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."))
@@ -143,8 +143,8 @@ def overview(
     left += [items(facts)] if facts else []
     if behind := _behind(diagnosis):
         left.append(para(behind))
-    left += [para(strong("Who was hit. "), with_code(told.impact))] if told.impact else []
-    left += [para(strong("Actions")), _actions(incident)] if told.actions else []
+    left += [para(strong("Who was hit. "), with_code(postmortem.impact))] if postmortem.impact else []
+    left += [para(strong("Actions")), _actions(incident)] if postmortem.actions else []
     right = [para(strong("What to change")), *_change(incident, verification, diagnosis, proposals)]
     parts = [line, run, _head(head), beside(stack(*left), stack(*right))]
     parts += [box] if (box := still_to_be_written(incident)) else []
@@ -152,10 +152,10 @@ def overview(
 
 
 def _status(incident: Incident, head: Headline, history: "History | None") -> Part:
-    """Status, severity, when it came and went, how long that was, the impact: in one line."""
-    told = incident.postmortem
+    """One line: status, severity, the commits that introduced and fixed it, the exposure, the impact."""
+    postmortem = incident.postmortem
     facts = [word(head.good, *[head.status] * 3)]
-    facts += [f"severity {told.severity}"] if told.severity else []
+    facts += [f"severity {postmortem.severity}"] if postmortem.severity else []
     if history is not None:
         came, went = history.introduced, history.fixed
         facts.append(
@@ -168,10 +168,10 @@ def _status(incident: Incident, head: Headline, history: "History | None") -> Pa
         )
         if came and went and (exposed := exposure(came.commit.date, went.commit.date)):
             facts.append(f"exposed for {exposed}")
-    facts += [f"detected {told.detected}"] if told.detected else []
-    facts += [f"resolved {told.resolved}"] if told.resolved else []
-    facts += [first_sentence(told.impact)] if told.impact else []
-    facts += [f"by {', '.join(told.authors)}"] if told.authors else []
+    facts += [f"detected {postmortem.detected}"] if postmortem.detected else []
+    facts += [f"resolved {postmortem.resolved}"] if postmortem.resolved else []
+    facts += [first_sentence(postmortem.impact)] if postmortem.impact else []
+    facts += [f"by {', '.join(postmortem.authors)}"] if postmortem.authors else []
     return join(*facts, between=" · ")
 
 
@@ -191,12 +191,12 @@ def exposure(came: str, went: str) -> str | None:
 
 
 def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
-    """The cause in two sentences: what the mechanism means, and what came of it here."""
+    """The cause in two sentences: what the mechanism means, and what it did in this startup."""
     finding = diagnosis.finding
     meaning = MEANINGS.get(finding.mechanism)
     if meaning is None:
-        said = "No fault was found." if finding.mechanism == "none" else "The mechanism is undecided."
-        yield part(said + " ")
+        verdict = "No fault was found." if finding.mechanism == "none" else "The mechanism is undecided."
+        yield part(verdict + " ")
         yield with_places(sentence(shortly(finding.because[0], 300))) if finding.because else part("")
         return
     conflict = _conflict(trace, diagnosis)
@@ -208,7 +208,7 @@ def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
     what = "SQLAlchemy rejects the second definition" if rejected else "The second definition raises no error"
     swallowed = [caught for caught in trace.swallowed if str(caught.error) == conflict.error]
     end = (
-        ", the startup catches that error, and goes on without what the failed code should have done."
+        ", and the startup catches that error and goes on, without what the failed code should have done."
         if swallowed
         else f", and step {failed.number} of the startup fails."
         if (failed := next((step for step in trace.steps if step.ok is False), None)) is not None and rejected
@@ -222,7 +222,7 @@ def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
 def _change(
     incident: Incident, verification: Verification, diagnosis: "Diagnosis", proposals: "Proposals | None"
 ) -> list[Part]:
-    """What to change: the smallest fix that cures, as a diff; else a proposal that does; else what the mechanism asks for."""
+    """What to change: the smallest fix that cures, as a diff; else a proposal that cures; else the advice on the mechanism."""
     cures = sorted(cured_by(verification), key=lambda fix: len(fix.patches))
     advised = advice_on(diagnosis.finding.mechanism)
     parts = [para(advised)] if advised else []
@@ -251,12 +251,12 @@ def _proposed(proposals: "Proposals | None") -> list[Part]:
 
 
 def _actions(incident: Incident) -> Part:
-    told = incident.postmortem.actions
+    actions = incident.postmortem.actions
     shown = [
-        join(with_code(one.what), " (", one.owner or missing("owner"), ", ", one.due or missing("due"), ")")
-        for one in told[:_MOST_ACTIONS]
+        join(with_code(action.what), " (", action.owner or missing("owner"), ", ", action.due or missing("due"), ")")
+        for action in actions[:_MOST_ACTIONS]
     ]
-    more = [part(f"{len(told) - _MOST_ACTIONS} more")] if len(told) > _MOST_ACTIONS else []
+    more = [part(f"{len(actions) - _MOST_ACTIONS} more")] if len(actions) > _MOST_ACTIONS else []
     return items([*shown, *more])
 
 
@@ -273,27 +273,27 @@ def _what_broke(incident: Incident, trace: Trace, head: Headline) -> list[Part]:
         facts.append(join("The run broke: ", str(trace.broke)))
     reproduced = head.text.startswith("It reproduces")
     if not reproduced and (incident.expect.error or incident.expect.table) and not trace.broke:
-        facts += [part(said) for said in why_not(incident, trace)]
-    if not reproduced and (refused := told_refused(trace.refused)):
+        facts += [part(reason) for reason in why_not(incident, trace)]
+    if not reproduced and (refused := refusals(trace.refused)):
         facts.append(part(refused))
     return facts
 
 
 def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = True) -> list[Part]:
-    """The lines that the mechanism is about, each with the way from the startup to it where that is known."""
+    """The lines that the mechanism is about, each with the import route to it where that is known."""
     conflict = _conflict(trace, diagnosis)
     if conflict is not None:
         two_names = "two names" in (one_place(conflict.first, conflict.second) or "")
         facts = [join("Table ", code(conflict.table), ": ", shortly(conflict.error, 200))] if with_error else []
-        for way in import_graph(trace, conflict).ways:
-            of = conflict.first if way.name == "first" else conflict.second
+        for route in import_graph(trace, conflict).ways:
+            of = conflict.first if route.name == "first" else conflict.second
             facts.append(
                 join(
-                    strong(f"{way.name.capitalize()} definition: "),
-                    code(way.site),
+                    strong(f"{route.name.capitalize()} definition: "),
+                    code(route.site),
                     join(" as ", code(of.site.module)) if two_names else None,
                     " by ",
-                    code(" → ".join(str(stop.frame) for stop in way.stops[:-1]) or "the step itself"),
+                    code(" → ".join(str(stop.frame) for stop in route.stops[:-1]) or "the step itself"),
                 )
             )
         return facts
@@ -316,24 +316,24 @@ def _failed(incident: Incident, trace: Trace) -> list[Part]:
         return facts
     for step in [step for step in trace.steps if step.ok is False and not step.broke][:3]:
         facts.append(
-            join(f"Step {step.number} (", code(step), f") failed: {shortly(step.error or 'without a word', 200)}")
+            join(f"Step {step.number} (", code(step), f") failed: {shortly(step.error or 'without a message', 200)}")
         )
-        facts += [part(said) for said in advice(incident, step.error)]
+        facts += [part(meaning) for meaning in advice(incident, step.error)]
     return facts
 
 
-def _swallowed(trace: Trace, told: str | None) -> Part:
+def _swallowed(trace: Trace, error_shown: str | None) -> Part:
     first = trace.swallowed[0]
     more = f", and {len(trace.swallowed) - 1} more" if len(trace.swallowed) > 1 else ""
     at = join(" at ", code(first.site)) if first.site else None
-    what = "that error" if str(first.error) == told else shortly(str(first.error))
+    what = "that error" if str(first.error) == error_shown else shortly(str(first.error))
     return join(strong("Swallowed: "), what, at, more)
 
 
 def _why(diagnosis: "Diagnosis") -> list[Part]:
     finding = diagnosis.finding
     if finding.mechanism == "none":
-        return [part(said) for said in finding.because[:3]]
+        return [part(reason) for reason in finding.because[:3]]
     because = with_places(shortly(finding.because[-1], 280)) if finding.because else None
     facts = [join(strong("Mechanism: "), finding.mechanism, ": " if because else None, because)]
     if advised := advice_on(finding.mechanism):
@@ -343,12 +343,12 @@ def _why(diagnosis: "Diagnosis") -> list[Part]:
 
 
 def _behind(diagnosis: "Diagnosis") -> Part | None:
-    own = [error for error in diagnosis.masked if not error.follows]
-    if not own:
+    independent = [error for error in diagnosis.masked if not error.follows]
+    if not independent:
         return None
-    at = join(" at ", code(own[0].site)) if own[0].site else None
-    more = f", and {len(own) - 1} more" if len(own) > 1 else ""
-    return join(strong("Behind it: "), shortly(str(own[0].error).rstrip(".")), at, more)
+    at = join(" at ", code(independent[0].site)) if independent[0].site else None
+    more = f", and {len(independent) - 1} more" if len(independent) > 1 else ""
+    return join(strong("Behind it: "), shortly(str(independent[0].error).rstrip(".")), at, more)
 
 
 def _other_fixes(verification: Verification) -> list[Part]:

@@ -31,11 +31,11 @@ _LEARNED = {
 
 def impact(incident: Incident) -> Shown:
     """Summary, impact and detection, as people wrote them."""
-    told = incident.postmortem
+    postmortem = incident.postmortem
     parts = [
-        para(strong(f"{name.capitalize()}. "), with_code(getattr(told, name)))
+        para(strong(f"{name.capitalize()}. "), with_code(getattr(postmortem, name)))
         for name in ("summary", "impact", "detection")
-        if getattr(told, name)
+        if getattr(postmortem, name)
     ]
     return Shown(parts) if parts else absent("Nobody has written a summary, the impact or how it was detected.")
 
@@ -45,18 +45,18 @@ def timeline(incident: Incident, history=None) -> Shown:
 
     :param history: a search over commits (``kit.history.History``), or None
     """
-    told = incident.postmortem
+    postmortem = incident.postmortem
     parts: list[Part] = []
-    drawn = dates_picture(told, history)
+    drawn = dates_picture(postmortem, history)
     if drawn is not None:
         parts.append(figure(drawn.wide, drawn.alternative, drawn.caption, narrow=drawn.narrow))
     parts += [
-        para(strong(f"{name.capitalize()}. "), with_code(getattr(told, name)))
+        para(strong(f"{name.capitalize()}. "), with_code(getattr(postmortem, name)))
         for name in ("summary", "detection")
-        if getattr(told, name)
+        if getattr(postmortem, name)
     ]
-    if told.timeline:
-        rows = [(event.at, with_code(event.what)) for event in told.timeline]
+    if postmortem.timeline:
+        rows = [(event.at, with_code(event.what)) for event in postmortem.timeline]
         events = table("Events", ("when", "what happened"), rows, kind="kit-cards kit-timeline")
         parts.append(fold(f"{count(len(rows), 'event')} that people recorded", events, open=drawn is None))
     return (
@@ -68,19 +68,19 @@ def timeline(incident: Incident, history=None) -> Shown:
 
 def actions(incident: Incident) -> Shown:
     """What is to be done, by whom, until when; a missing owner or date is named."""
-    told = incident.postmortem.actions
-    if not told:
+    tasks = incident.postmortem.actions
+    if not tasks:
         return absent("The incident file names no action.")
-    rows = [(with_code(one.what), one.owner or missing("owner"), one.due or missing("due")) for one in told]
+    rows = [(with_code(task.what), task.owner or missing("owner"), task.due or missing("due")) for task in tasks]
     return Shown([table("Actions", ("action", "owner", "due"), rows)])
 
 
 def people(incident: Incident) -> Shown:
     """What went well, what went wrong, where luck helped, what surprised."""
-    told = incident.postmortem
+    postmortem = incident.postmortem
     parts: list[Part] = []
     for name, title in _LEARNED.items():
-        if lines := getattr(told, name):
+        if lines := getattr(postmortem, name):
             parts.append(stack(para(strong(title)), items(map(with_code, lines))))
     return Shown([beside(*parts)]) if parts else absent("Nobody has written down what was learned.")
 

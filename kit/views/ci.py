@@ -53,7 +53,7 @@ def _lines(incident: Incident, report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _path(incident: Incident, file: str) -> str:
-    """A file of the application as it is named where CI runs; outside of that folder, from the application's root."""
+    """The path of an application's file from the folder where CI runs; from the application's root if it lies elsewhere."""
     root = incident.resolve(incident.app.root or incident.app.repository) / (
         incident.app.subdir if incident.app.repository else "."
     )
@@ -63,14 +63,14 @@ def _path(incident: Incident, file: str) -> str:
 
 def _annotation(line: dict[str, Any], report: dict[str, Any]) -> str:
     title = _escaped(report["mechanism"], of_property=True)
-    said = _escaped(
+    message = _escaped(
         f"{_plain(report['incident'])}: {line['role']}. {_cause(report)} {report.get('advice') or ''}".strip()
     )
-    return f"::error file={_escaped(line['path'], of_property=True)},line={line['line']},title={title}::{said}"
+    return f"::error file={_escaped(line['path'], of_property=True)},line={line['line']},title={title}::{message}"
 
 
 def _escaped(text: str, *, of_property: bool = False) -> str:
-    """As GitHub's commands want it: what would end a value is written in percent."""
+    """Text escaped for GitHub's workflow commands: characters that would end a value are percent-encoded."""
     text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return text.replace(":", "%3A").replace(",", "%2C") if of_property else text
 
@@ -114,5 +114,5 @@ def _gitlab(lines: list[dict[str, Any]], report: dict[str, Any]) -> list[dict[st
 
 
 def _plain(text: str) -> str:
-    """One line without what Markdown would take for markup of its own."""
+    """The text in one line, without characters that Markdown reads as markup."""
     return " ".join(text.split()).replace("<", "‹").replace(">", "›")

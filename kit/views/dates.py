@@ -41,9 +41,9 @@ class Dates(NamedTuple):
     caption: str
 
 
-def dates_picture(told: Postmortem, history: "History | None") -> Dates | None:
-    """The time line; None where fewer than two moments have a date that can be read."""
-    moments = _moments(told, history)
+def dates_picture(postmortem: Postmortem, history: "History | None") -> Dates | None:
+    """The time line; None if fewer than two moments have a date that can be parsed."""
+    moments = _moments(postmortem, history)
     if len(moments) < 2:
         return None
     came = next((moment.when for moment in moments if moment.kind == "came"), None)
@@ -57,23 +57,23 @@ def dates_picture(told: Postmortem, history: "History | None") -> Dates | None:
     return Dates(_level(moments, span, 1100), _upright(moments, span, 340), alternative[:2000], caption)
 
 
-def _moments(told: Postmortem, history: "History | None") -> list[Moment]:
-    found = []
+def _moments(postmortem: Postmortem, history: "History | None") -> list[Moment]:
+    moments = []
     for kind, change in (("came", history.introduced), ("went", history.fixed)) if history is not None else ():
         if change is not None and (when := _read(change.commit.date)):
             what = f"{'introduced' if kind == 'came' else 'fixed'} by {change.commit.sha[:9]}"
-            found.append(Moment(when, change.commit.date[:16].replace("T", " "), what, kind))
-    commits = [one.when for one in found]
-    for event in told.timeline:
+            moments.append(Moment(when, change.commit.date[:16].replace("T", " "), what, kind))
+    commits = [moment.when for moment in moments]
+    for event in postmortem.timeline:
         when = _read(event.at)
         if when is not None and not any(abs((when - commit).total_seconds()) < 120 for commit in commits):
-            found.append(Moment(when, event.at, event.what.replace("`", ""), "event"))
-    found.sort(key=lambda one: (one.when, one.kind))
-    return [one for one in found if one.kind != "event"] if len(found) > _MOST else found
+            moments.append(Moment(when, event.at, event.what.replace("`", ""), "event"))
+    moments.sort(key=lambda moment: (moment.when, moment.kind))
+    return [moment for moment in moments if moment.kind != "event"] if len(moments) > _MOST else moments
 
 
 def _read(text: str) -> datetime.datetime | None:
-    """A date as people write it, as UTC; None where it is none that can be read."""
+    """A date as people write it, in UTC; None if it cannot be parsed."""
     try:
         when = datetime.datetime.fromisoformat(text.strip())
     except ValueError:
@@ -82,7 +82,7 @@ def _read(text: str) -> datetime.datetime | None:
 
 
 def _upright(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
-    """From top to bottom in equal rows, so that five events of one hour can be read beside one of a month before."""
+    """The time line from top to bottom, in equal rows: five events in one hour stay readable beside one a month earlier."""
     high, axis, size = _ROW * len(moments) + 16, 128, 10
     room = int((wide - axis - 18) / (size * 0.62))
 
@@ -96,16 +96,16 @@ def _upright(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
             f'<rect class="span" x="{axis - 9}" y="{y(inside[0])}" width="18" height="{height}" fill="#ffd8cc"></rect>'
         )
     parts.append(_line(axis, y(0), axis, y(len(moments) - 1)))
-    for number, one in enumerate(moments):
-        kind, colour = _LOOK[one.kind]
-        parts.append(_text(axis - 14, y(number) + 4, one.at[:16], "axis", "end", size, "#57606a"))
-        parts.append(_sign(axis, y(number), one.kind))
-        parts.append(_text(axis + 14, y(number) + 4, plain(one.what, room), kind, "start", size, colour))
+    for number, moment in enumerate(moments):
+        kind, colour = _LOOK[moment.kind]
+        parts.append(_text(axis - 14, y(number) + 4, moment.at[:16], "axis", "end", size, "#57606a"))
+        parts.append(_sign(axis, y(number), moment.kind))
+        parts.append(_text(axis + 14, y(number) + 4, plain(moment.what, room), kind, "start", size, colour))
     return "".join([*parts, "</svg>"])
 
 
 def _level(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
-    """From left to right in equal steps: the date above the line, what happened below it."""
+    """The time line from left to right, in equal steps: the date above the line, the event below it."""
     step, axis, size = (wide - 40) / len(moments), 34, 11
     letters = int(step / (size * 0.62)) - 1
     texts = [_wrapped(plain(moment.what, letters * _LINES), letters) for moment in moments]
@@ -121,17 +121,19 @@ def _level(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
             f'<rect class="span" x="{x(inside[0])}" y="{axis - 9}" width="{width}" height="18" fill="#ffd8cc"></rect>'
         )
     parts.append(_line(x(0), axis, x(len(moments) - 1), axis))
-    for number, one in enumerate(moments):
-        kind, colour = _LOOK[one.kind]
-        parts.append(_text(x(number), axis - 18, one.at[:16], "axis", "middle", size, "#57606a"))
-        parts.append(_sign(x(number), axis, one.kind))
+    for number, moment in enumerate(moments):
+        kind, colour = _LOOK[moment.kind]
+        parts.append(_text(x(number), axis - 18, moment.at[:16], "axis", "middle", size, "#57606a"))
+        parts.append(_sign(x(number), axis, moment.kind))
         for row, text in enumerate(texts[number]):
             parts.append(_text(x(number), axis + 24 + 14 * row, text, kind, "middle", size, colour))
     return "".join([*parts, "</svg>"])
 
 
 def _inside(moments: Sequence[Moment], span: Span | None) -> list[int]:
-    return [] if span is None else [number for number, one in enumerate(moments) if span[0] <= one.when <= span[1]]
+    return (
+        [] if span is None else [number for number, moment in enumerate(moments) if span[0] <= moment.when <= span[1]]
+    )
 
 
 def _wrapped(text: str, letters: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a notebook shows of a diagnosis: the mechanism, the definitions, what stands behind, each hypothesis."""
+"""What a notebook shows of a diagnosis: the mechanism, the definitions, the errors behind the first one, each hypothesis."""
 
 from collections.abc import Sequence
 from itertools import accumulate
@@ -61,11 +61,11 @@ def mechanism(diagnosis: Diagnosis) -> Shown:
 
 def definitions(diagnosis: Diagnosis) -> Shown:
     """The competing definitions column by column, beside what the migrations create."""
-    found = diagnosis.definitions
-    if found is None:
+    table_definitions = diagnosis.definitions
+    if table_definitions is None:
         return absent("No table is defined twice.")
     rows, marked = [], []
-    for number, column in enumerate(found.columns):
+    for number, column in enumerate(table_definitions.columns):
         differs = ", ".join(column.differs) if column.first or column.second else "only in the migrations"
         if column.differs:
             marked.append(number)
@@ -80,14 +80,16 @@ def definitions(diagnosis: Diagnosis) -> Shown:
     if both[0] == both[1] and diagnosis.first.module != diagnosis.second.module:
         both = [f"{side} as {side.module}" for side in (diagnosis.first, diagnosis.second)]
     heads = ("column", f"first, {both[0]}", f"second, {both[1]}", "migrations", "difference")
-    which = found.agrees.split(" ")[0] in ("both", "neither") or found.agrees.startswith("the ")
+    which = table_definitions.agrees.split(" ")[0] in ("both", "neither") or table_definitions.agrees.startswith("the ")
     agrees = (
-        para("The migrations agree with: ", strong(found.agrees.rstrip(".")), ".")
+        para("The migrations agree with: ", strong(table_definitions.agrees.rstrip(".")), ".")
         if which
-        else para(_sentence(found.agrees))
+        else para(_sentence(table_definitions.agrees))
     )
     differ = f"{len(marked)} of {count(len(rows), 'column')} differ" if marked else "no column differs"
-    return Shown([agrees, folded_table(f"Definitions of table {found.table}: {differ}", heads, rows, marked=marked)])
+    return Shown(
+        [agrees, folded_table(f"Definitions of table {table_definitions.table}: {differ}", heads, rows, marked=marked)]
+    )
 
 
 def _sentence(text: str) -> str:
@@ -97,23 +99,23 @@ def _sentence(text: str) -> str:
 def _side(side: dict | None) -> Part:
     if side is None:
         return join("–")
-    said = [type_of(side)]
-    said += [name.replace("_", " ") for name in ("primary_key", "unique", "index") if side.get(name)]
-    said += ["nullable" if side.get("nullable") else "not null"]
-    said += [f"to {target}" for target in side.get("foreign_keys") or ()]
-    said += [
+    words = [type_of(side)]
+    words += [name.replace("_", " ") for name in ("primary_key", "unique", "index") if side.get(name)]
+    words += ["nullable" if side.get("nullable") else "not null"]
+    words += [f"to {target}" for target in side.get("foreign_keys") or ()]
+    words += [
         f"{name.replace('_', ' ')} {side[name]}" for name in ("default", "server_default") if side.get(name) is not None
     ]
-    return join(*(code(one) if n == 0 else one for n, one in enumerate(said)), between=", ")
+    return join(*(code(text) if n == 0 else text for n, text in enumerate(words)), between=", ")
 
 
 def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Shown:
-    """What stands behind the first failure, so that one round of fixing is enough: by a run that went on past it.
+    """The errors behind the first failure, from a run that went on past it: all of them can be fixed in one round.
 
-    :param verification: with it, also what the runs of the fixes met there
+    :param verification: with it, also the errors that the runs of the fixes met
     """
-    own = [one for one in diagnosis.masked if not one.follows]
-    rest = [one for one in diagnosis.masked if one.follows]
+    independent = [error for error in diagnosis.masked if not error.follows]
+    rest = [error for error in diagnosis.masked if error.follows]
     if diagnosis.finding.mechanism == "none":
         return absent("No fault was found, so none can be hidden behind it.")
     with_fixes = _met_by_fixes(diagnosis, verification) if verification is not None else []
@@ -123,28 +125,35 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
         why = None if same else str(diagnosis.beyond.broke)
         return Shown([para("" if with_fixes else "Not known. ", broke, why), *with_fixes])
     if not diagnosis.masked:
-        said = "A second run, which went on past the first failure, met no error that the first startup had not shown."
+        nothing_more = (
+            "A second run, which went on past the first failure, met no error that the first startup had not shown."
+        )
         if with_fixes:
-            return Shown([para(said), *with_fixes])
+            return Shown([para(nothing_more), *with_fixes])
         tried = verification.fixes if verification is not None else ()
-        broke = [one.name for one in tried if one.trace.cut]
-        rests = " Nor did the run of any fix" if tried else " What only a mended build reaches is not in it"
-        rests += f", as far as they came: broken were those of {', '.join(broke)}." if broke else "."
-        return Shown([para(said + rests)]) if broke else absent(said + rests)
-    rows = [(str(n), str(one.error), code(one.site) if one.site else "") for n, one in enumerate(own, 1)]
-    said = para(
-        "From a second run that went on past failures: a rejected table replaced the first, and a failing statement of a "
-        "module was skipped."
+        broke = [fix.name for fix in tried if fix.trace.cut]
+        if not tried:
+            return absent(f"{nothing_more} Errors that only a fixed build reaches are not known.")
+        if not broke:
+            return absent(f"{nothing_more} The run of no fix met one either.")
+        cut = f" The runs of the fixes met none either, but these broke before their end: {', '.join(broke)}."
+        return Shown([para(nothing_more + cut)])
+    rows = [
+        (str(n), str(error.error), code(error.site) if error.site else "") for n, error in enumerate(independent, 1)
+    ]
+    how = para(
+        "A second run went on past failures: a rejected table replaced the first one, and a failing statement of a module "
+        "was skipped."
     )
-    parts = [said, table("Behind the first failure", ("no.", "error", "raised at"), rows)] if own else [said]
+    parts = [how, table("Behind the first failure", ("no.", "error", "raised at"), rows)] if independent else [how]
     if rest:
-        follow = items(join(str(one.error), " at ", code(one.site)) for one in rest)
-        parts.append(fold(f"{len(rest)} more, only for want of what failed earlier", follow))
+        follow = items(join(str(error.error), " at ", code(error.site)) for error in rest)
+        parts.append(fold(f"{len(rest)} more, which only follow from an earlier failure", follow))
     return Shown([*parts, *with_fixes])
 
 
 def _met_by_fixes(diagnosis: Diagnosis, verification: Verification) -> list[Part]:
-    """What the runs of the fixes met once the incident's error was out of their way."""
+    """The errors that the runs of the fixes met after the incident's error was gone."""
     shown = {
         str(error) for error in diagnosis.trace.errors if error not in [s.exception for s in diagnosis.trace.steps]
     }
@@ -172,8 +181,10 @@ def hypotheses(diagnosis: Diagnosis) -> Shown:
 
 
 def _tested(caption: str, tested: list[Tested]) -> Part:
-    rows = [(with_code(one.claim), _verdict(one), with_places(one.evidence)) for one in tested]
-    tried = items(join(strong(one.claim), ": ", one.experiment) for one in tested)
+    rows = [
+        (with_code(hypothesis.claim), _verdict(hypothesis), with_places(hypothesis.evidence)) for hypothesis in tested
+    ]
+    tried = items(join(strong(hypothesis.claim), ": ", hypothesis.experiment) for hypothesis in tested)
     shown = table(caption, ("hypothesis", "verdict", "evidence"), rows)
     return stack(shown, fold("The experiments that decided", tried))
 
@@ -184,19 +195,19 @@ def _verdict(tested: Tested) -> Part:
 
 def smallest(diagnosis: Diagnosis) -> Shown:
     """The shortest list of imports and calls that still fails the same way, as a command to paste."""
-    found = diagnosis.smallest
-    if found is None:
+    shortest = diagnosis.smallest
+    if shortest is None:
         return absent("No table was registered twice: there is nothing to shorten.")
-    if not found.command:
-        return Shown([para(_sentence(f"{found.note}; the startup itself is the shortest that is known"))])
-    masked = " (… stands for the value of a secret in app.env)" if "=… " in found.command else ""
-    said = f"It fails in the same way with {count(len(found.steps), 'step')}. "
+    if not shortest.command:
+        return Shown([para(_sentence(f"{shortest.note}; the startup itself is the shortest known"))])
+    masked = " (… stands for the value of a secret in app.env)" if "=… " in shortest.command else ""
+    length = f"It fails in the same way with {count(len(shortest.steps), 'step')}. "
     where = f"In the application's folder, with the application's own python{masked}:"
-    return Shown([stack(para(said, where), preformatted(found.command))])
+    return Shown([stack(para(length, where), preformatted(shortest.command))])
 
 
 def static_and_run(diagnosis: Diagnosis) -> Shown:
-    """The import statements in the code against the imports that ran: what never ran, and what ran without a statement."""
+    """The import statements in the code, compared with the imports that ran: those that never ran, and those without a statement."""
     graph = import_graph(diagnosis.trace, diagnosis.conflict)
     names = {module.key: module.module for module in graph.modules}
     # By file, not by name: what a library executes (Alembic's env.py) runs under a name of its own.
@@ -206,7 +217,7 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
     statements = diagnosis.looked.statements
     written = {(statement.file, statement.imported) for statement in statements}
     never = [statement for statement in statements if (statement.file, statement.imported) not in ran]
-    never.sort(key=lambda one: (one.file not in loaded, one.file, one.line))
+    never.sort(key=lambda statement: (statement.file not in loaded, statement.file, statement.line))
     # An import of a.b executes the package a too, and says so.
     below = {
         (statement.file, statement.line, package)
@@ -243,9 +254,9 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
     return Shown(parts)
 
 
-def _first_of(found: Sequence, what: str) -> str:
-    shown = f", the first {_MOST}," if len(found) > _MOST else ""
-    return f"{count(len(found), what)}{shown}"
+def _first_of(imports: Sequence, what: str) -> str:
+    shown = f", the first {_MOST}," if len(imports) > _MOST else ""
+    return f"{count(len(imports), what)}{shown}"
 
 
 def unseen(diagnosis: Diagnosis) -> Shown:
@@ -253,10 +264,16 @@ def unseen(diagnosis: Diagnosis) -> Shown:
     if not diagnosis.unseen:
         return absent("Every table that the sources name was registered.")
     rows = [
-        (one.named.table, code(f"{one.named.file}:{one.named.line}"), one.by, one.remedy, one.consequence or "–")
-        for one in diagnosis.unseen
+        (
+            model.named.table,
+            code(f"{model.named.file}:{model.named.line}"),
+            model.by,
+            model.remedy,
+            model.consequence or "–",
+        )
+        for model in diagnosis.unseen
     ]
     head = ("table", "defined at", "not seen by", "what to do", "what autogenerate would do")
-    names = ", ".join(one.named.table for one in diagnosis.unseen[:_MOST_NAMED])
+    names = ", ".join(model.named.table for model in diagnosis.unseen[:_MOST_NAMED])
     more = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
     return Shown([folded_table(f"{count(len(rows), 'table')} not seen: {names}{more}", head, rows)])

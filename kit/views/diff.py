@@ -1,4 +1,4 @@
-"""Patches as a reader sees them: line by line, or what was and what is side by side."""
+"""Patches as a reader sees them: line by line, or the old and the new text side by side."""
 
 import html
 import re
@@ -8,7 +8,7 @@ from .markup import CAPTION, LEFT, Part, in_line, in_lines, para, part, stack, s
 
 
 def patch(text: str) -> Part:
-    """A patch; a line that comes or goes keeps its + or -, coloured where there is a style sheet."""
+    """A patch; an added or removed line keeps its + or -, and has a colour where there is a style sheet."""
     rows, shown = [], part(text).text
     for line in shown.splitlines():
         kind = ("ins", "kit-come") if line.startswith("+") and not line.startswith("+++") else None
@@ -19,9 +19,9 @@ def patch(text: str) -> Part:
 
 
 def sides(caption: str, text: str, *, most: int = 160) -> Part:
-    """A patch as two columns, what was and what is; each changed line keeps its number and its ``-`` or ``+``.
+    """A patch as two columns, old and new; each changed line keeps its number and its ``-`` or ``+``.
 
-    :param most: lines of it that are shown
+    :param most: how many of its lines are shown
     """
     rows, left_out, lines = [], 0, part(text).text
     for kind, old, new in _paired(lines.splitlines()):

@@ -2,7 +2,7 @@
 
 from ..history.changes import Change, Hunk
 from ..history.search import Boundary, Build, History
-from ..incident.copying import not_held
+from ..incident.copying import beside_git
 from ..incident.model import Incident
 from ..incident.repository import Commit
 from .diff import patch
@@ -37,11 +37,11 @@ def came_and_went(
     incident: Incident | None = None,
     reproduced: bool = False,
 ) -> Shown:
-    """The commit that introduced it, the one that fixed it, every judged commit as a strip, and what claimed fixes did.
+    """The commits that introduced and fixed the incident, every judged commit as a strip, and what each claimed fix did.
 
     :param history: None where the application has none
     :param place: ``verdict`` puts it at the top of the page; None leaves it where it is
-    :param incident, reproduced: with both, it is said where the work tree reproduces what no commit alone does
+    :param incident, reproduced: with both, the view says if only the work tree reproduces the incident, and no commit does
     """
     if history is None:
         return absent("The application is a folder without a history: nothing was searched.")
@@ -65,9 +65,9 @@ def came_and_went(
 
 
 def _beside_git(incident: Incident) -> Part:
-    """What the work tree has beside the commit: the incident may come of it."""
+    """The files that only the work tree has, which may cause the incident."""
     root = incident.resolve(incident.app.root or incident.app.repository)
-    names = sorted(not_held(root) or ())
+    names = beside_git(root)
     if not names:
         return para("The build that was run reproduces it: something beside the commits decides.")
     shown = join(*(code(name) for name in names[:_MOST_BESIDE]), between=", ")
@@ -78,16 +78,16 @@ def _beside_git(incident: Incident) -> Part:
 def _headline(history: History) -> Part:
     both = history.introduced is not None and history.fixed is not None
     kind = "kit-head kit-good" if both else "kit-head kit-open"
-    said = (
+    verdict = (
         "Both commits are known: the one that introduced it, and the one that fixed it"
         if both
         else "The commit that introduced it is known; none fixed it"
         if history.introduced
-        else "The commit that fixed it is known, and not the one that introduced it"
+        else "The commit that fixed it is known; the one that introduced it is not"
         if history.fixed
-        else "Neither commit is known, the one that introduced it or the one that fixed it"
+        else "Neither the commit that introduced it nor the one that fixed it is known"
     )
-    return para(strong(said), kind=kind)
+    return para(strong(verdict), kind=kind)
 
 
 def _boundary(text: str, nowhere: str, change: Change | None, boundary: Boundary) -> Part:
@@ -104,8 +104,8 @@ def _strip(history: History) -> list[Part]:
     shown = [_in_strip(history, build) for build in builds[-_MOST_IN_STRIP:]]
     left_out = len(builds) - len(shown)
     more = f" {count(left_out, 'older one')} not shown." if left_out else ""
-    said = f"The judged commits, oldest first. ✗ it reproduces, ✓ it does not, ? it could not be run.{more}"
-    return [strip(shown), para(said, kind="kit-note")]
+    caption = f"The judged commits, oldest first. ✗ it reproduces, ✓ it does not, ? it could not be run.{more}"
+    return [strip(shown), para(caption, kind="kit-note")]
 
 
 def _in_strip(history: History, build: Build) -> Part:
@@ -134,7 +134,7 @@ def searched(history: History | None) -> Shown:
 
 
 def changes(history: History | None) -> Shown:
-    """What the introducing and the fixing commit changed, cut to the hunks on the ways that the trace shows."""
+    """The changes of the introducing and the fixing commit, only the hunks on the import routes of the trace."""
     if history is None or not (history.introduced or history.fixed):
         return absent("Neither the introducing nor the fixing commit is known.")
     parts: list[Part] = []
@@ -147,7 +147,7 @@ def changes(history: History | None) -> Shown:
             whole = [fold("The whole hunk", patch(hunk.text))] if shown != hunk.text else []
             inner += [para(code(hunk.file)), patch(shown), *whole]
         if not change.hunks:
-            inner.append(para("None of its changes is on the ways that the trace shows."))
+            inner.append(para("None of its changes is on an import route of the trace."))
         rest = f"{count(change.left_out, 'hunk')} left out; it changed {count(len(change.files), 'file')}"
         inner.append(fold(rest, preformatted("\n".join(change.files))))
         top = join(strong(title), named(change.commit), f", by {change.commit.author}: what it changed")
@@ -156,13 +156,13 @@ def changes(history: History | None) -> Shown:
 
 
 def _cut(hunk: Hunk) -> str:
-    """A hunk; of a long one the lines about those that matter, or its beginning."""
+    """A hunk; if it is long, the lines around those that matter, or its beginning."""
     lines = hunk.text.split("\n")
     if len(lines) <= 4 * _NEAR:
         return hunk.text
-    about = [range(one - _NEAR, one + _NEAR + 1) for one in hunk.telling] or [range(3 * _NEAR)]
+    about = [range(line - _NEAR, line + _NEAR + 1) for line in hunk.telling] or [range(3 * _NEAR)]
     kept, last = [lines[0]], 0
-    for number in sorted({one for each in about for one in each if 0 < one < len(lines)}):
+    for number in sorted({number for range_ in about for number in range_ if 0 < number < len(lines)}):
         if number > last + 1:
             kept.append(f" … {number - last - 1} lines …")
         kept.append(lines[number])

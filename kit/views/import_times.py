@@ -1,4 +1,4 @@
-"""The imports as they ran, in time: who imported whom, how long each took, and what came with it."""
+"""The imports over time: who imported whom, how long each took, and what it registered."""
 
 import posixpath
 import re
@@ -20,13 +20,13 @@ _INK, _GREY, _RED = "#1f2328", "#57606a", "#a32400"
 
 
 class Bar(NamedTuple):
-    """One executed module; times are seconds since the first began, ``own`` without what it imported itself."""
+    """One executed module; times are in seconds since the first began; ``alone`` is the time without its own imports."""
 
     module: Module
     depth: int
     began: float
     seconds: float | None  # None: its end was not seen
-    own: float
+    alone: float
 
 
 def import_timeline(trace: Trace) -> list[Part]:
@@ -34,31 +34,31 @@ def import_timeline(trace: Trace) -> list[Part]:
     bars = _bars(trace)
     if not bars:
         return []
-    slowest = sorted((bar for bar in bars if bar.seconds is not None), key=lambda bar: (-bar.own, bar.module.number))
+    slowest = sorted((bar for bar in bars if bar.seconds is not None), key=lambda bar: (-bar.alone, bar.module.number))
     rows = [
         (
-            code(one.module.module),
-            str(one.module.number),
-            _by(one.module) or "the step",
-            _said(one.own),
-            _said(one.seconds),
+            code(bar.module.module),
+            str(bar.module.number),
+            _by(bar.module) or "the step",
+            _said(bar.alone),
+            _said(bar.seconds),
         )
-        for one in slowest[:_SLOWEST]
+        for bar in slowest[:_SLOWEST]
     ]
-    head = ("module", "number", "imported by", "without them", "with the modules of the application that it imports")
+    head = ("module", "number", "imported by", "time alone", "time with the application's modules that it imports")
     caption = (
-        "Each row is a module, in the order in which the imports began, moved to the right under what imported it; its bar "
-        "lasts from the beginning to the end of its execution. A dot: tables registered, with how many. A cross: a table "
-        "rejected. An exclamation mark: an error left it."
+        "Each row is a module, in the order in which the imports began, indented under the module that imported it; its bar "
+        "spans its execution. A dot: it registered tables, with their number. A cross: a table was rejected. An exclamation "
+        "mark: an error ended it."
     )
     alt = f"Timeline of imports: {count(len(bars), 'module')} in import order. The slowest are in the table below."
     shown = figure(timeline_picture(bars), alt, caption, narrow=timeline_picture(bars, narrow=True))
-    slow = table("What took longest, the libraries that it imports included", head, rows) if rows else None
+    slow = table("What took longest; the time of imported libraries is included", head, rows) if rows else None
     title = f"Every import in time: who imported whom, and how long it took ({count(len(bars), 'module')})"
     return [
         fold(
             title,
-            stack(shown, slow, para("Traced, so slower than an untraced startup.")),
+            stack(shown, slow, para("The tracer makes this startup slower than it usually is.")),
             kind="kit-timeline-of-imports",
         )
     ]
@@ -69,7 +69,7 @@ def _bars(trace: Trace) -> list[Bar]:
     if not modules:
         return []
     ran = {module.key: trace.import_of(module.key) for module in modules}
-    start = min(one.began for one in ran.values())
+    start = min(import_.began for import_ in ran.values())
     inside: dict[int, float] = {}
     depth: dict[int, int] = {}
     for module in modules:
@@ -77,26 +77,26 @@ def _bars(trace: Trace) -> list[Bar]:
         depth[module.key] = depth.get(outer, -1) + 1
         if outer is not None:
             inside[outer] = inside.get(outer, 0.0) + (ran[module.key].seconds or 0.0)
-    found = []
+    bars = []
     for module in modules:
         seconds = ran[module.key].seconds
-        own = max(0.0, (seconds or 0.0) - inside.get(module.key, 0.0))
-        found.append(Bar(module, depth[module.key], (ran[module.key].began - start) / 1e9, seconds, own))
-    return found
+        alone = max(0.0, (seconds or 0.0) - inside.get(module.key, 0.0))
+        bars.append(Bar(module, depth[module.key], (ran[module.key].began - start) / 1e9, seconds, alone))
+    return bars
 
 
 def _outer(trace: Trace, key: int) -> int | None:
     """The application's module in whose execution this one began."""
     within = trace.import_of(key).within
-    while within is not None and (one := trace.import_of(within)) is not None:
-        if one.application:
-            return one.number
-        within = one.within
+    while within is not None and (outer := trace.import_of(within)) is not None:
+        if outer.application:
+            return outer.number
+        within = outer.within
     return None
 
 
 def _by(module: Module, *, short: bool = False) -> str:
-    """The line that led to it: one of the application, or else the library that asked for it."""
+    """The application's line that imported it, or else the library that did."""
     if module.by is None or module.by.file.startswith("<"):
         return ""
     if not module.by.application:
@@ -109,7 +109,7 @@ def _said(seconds: float | None) -> str:
 
 
 def timeline_picture(bars: Sequence[Bar], *, narrow: bool = False) -> str:
-    """The timeline as SVG text, in at most 90 rows and as many counts between them.
+    """The timeline as SVG text, in at most 90 rows; the modules left out between them are counted.
 
     :param bars: in import order, at least one
     """
@@ -163,7 +163,7 @@ class _Sheet:
         self.write(x, 12, _said(seconds), "axis", "middle", _GREY)
 
     def bar(self, y: float, bar: Bar) -> None:
-        """A row: the module's name, its bar, and beside that what came with it."""
+        """A row: the module's name, its bar, and beside the bar what it registered."""
         module, narrow = bar.module, self.narrow
         shift = min(bar.depth, _DEEPEST) * (4 if narrow else 10)
         by = f" ← {_by(module, short=True)}" if _by(module) and not narrow else ""
@@ -192,22 +192,22 @@ def _rows(bars: Sequence[Bar]) -> list[Bar | int]:
             not bars[n].module.rejected,
             not bars[n].module.error,
             not bars[n].module.tables,
-            -bars[n].own,
+            -bars[n].alone,
             n,
         ),
     )
     # Half the rows tell what was registered, the other half what took long.
     kept = set(by_weight[: _ROWS // 2])
-    for n in sorted(range(len(bars)), key=lambda n: (-bars[n].own, n)):
+    for n in sorted(range(len(bars)), key=lambda n: (-bars[n].alone, n)):
         if len(kept) >= _ROWS:
             break
         kept.add(n)
     rows: list[Bar | int] = []
     left_out = 0
-    for n, one in enumerate(bars):
+    for n, bar in enumerate(bars):
         if n in kept:
             rows += [left_out] if left_out else []
-            rows.append(one)
+            rows.append(bar)
             left_out = 0
         else:
             left_out += 1

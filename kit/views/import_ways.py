@@ -1,9 +1,9 @@
-"""What a notebook shows of the import graph: the two ways, drawn, and as lists with their source."""
+"""What a notebook shows of the import graph: the two routes, as a drawing and as lists with their source."""
 
 import posixpath
 from collections.abc import Sequence
 
-from ..trace.graph import ImportGraph, Stop, Way, import_graph
+from ..trace.graph import ImportGraph, ImportRoute, Stop, import_graph
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Frame
 from .figure import figure
@@ -16,7 +16,7 @@ _WAYS = {"first": "First way", "second": "Second way", "only": "The way to the e
 
 
 def imports(trace: Trace, conflict: Conflict | None = None) -> Shown:
-    """The import graph, reduced to the two ways, and the same ways as ordered lists with their source."""
+    """The import graph, reduced to the two routes, and the same routes as ordered lists with their source."""
     graph = import_graph(trace, conflict)
     reduced = reduce(graph)
     if not graph.ways:
@@ -30,11 +30,11 @@ def imports(trace: Trace, conflict: Conflict | None = None) -> Shown:
     elif engines():
         parts.append(para("The drawn graph was incomplete, so it is not shown. The ways as lists:", kind="kit-note"))
     else:
-        said = "No program that draws graphs is installed (graphviz-pure or dot). The ways as lists:"
-        parts.append(para(said, kind="kit-note"))
-    for way in graph.ways:
-        top = join(strong(f"{_WAYS[way.name]}: "), code(way.text), f", {way.outcome}")
-        parts.append(fold(top, _way_list(trace, way)))
+        no_program = "No program that draws graphs is installed (graphviz-pure or dot). The ways as lists:"
+        parts.append(para(no_program, kind="kit-note"))
+    for route in graph.ways:
+        top = join(strong(f"{_WAYS[route.name]}: "), code(route.text), f", {route.outcome}")
+        parts.append(fold(top, _way_list(trace, route)))
     groups = [join(strong(node.title), ": ", ", ".join(node.members)) for node in reduced.nodes if node.role == "group"]
     if groups:
         parts.append(fold("What the grey boxes stand for", items(groups), place=GROUPS))
@@ -53,18 +53,18 @@ def _few_of(names: Sequence[str], most: int = 12) -> list[str]:
     return [*names[:most], f"{len(names) - most} more"] if len(names) > most else list(names)
 
 
-def _way_list(trace: Trace, way: Way) -> Part:
-    """A way's stops, each with the line of source that leads on; of a very long way both ends."""
+def _way_list(trace: Trace, route: ImportRoute) -> Part:
+    """The stops of a route, each with the source line that leads to the next; of a very long route both ends."""
     shown, places = [], []
-    for number, stop in enumerate(way.stops):
-        if _MOST_STOPS // 2 <= number < len(way.stops) - _MOST_STOPS // 2:
+    for number, stop in enumerate(route.stops):
+        if _MOST_STOPS // 2 <= number < len(route.stops) - _MOST_STOPS // 2:
             if number == _MOST_STOPS // 2:
-                shown.append(part(f"{len(way.stops) - _MOST_STOPS} more stops"))
-                places.append(place_of(way, number))
+                shown.append(part(f"{len(route.stops) - _MOST_STOPS} more stops"))
+                places.append(place_of(route, number))
             continue
         lines = [line for line in trace.excerpt(stop.frame, around=1) if line[1].strip()]
         shown.append(stack(_stop(stop), source(lines, marked=[stop.frame.line], most=120) if lines else None))
-        places.append(place_of(way, number))
+        places.append(place_of(route, number))
     return items(shown, ordered=True, places=places)
 
 
@@ -84,27 +84,29 @@ def _at(frame: Frame | None) -> str:
 
 
 def _alternative(graph: ImportGraph) -> str:
-    said = [f"{_WAYS[way.name].lower()}: {way.text}, {way.outcome}" for way in graph.ways]
-    return f"Import graph. {'; '.join(said)[:2000]}. The lists below say the same."
+    texts = [f"{_WAYS[route.name].lower()}: {route.text}, {route.outcome}" for route in graph.ways]
+    return f"Import graph. {'; '.join(texts)[:2000]}. The lists below say the same."
 
 
 def _legend(graph: ImportGraph, reduced: Reduced) -> Part:
     roles = {line.role for line in reduced.lines}
     if len(graph.ways) > 1:
-        said = [join(strong("Single blue line"), ": the way to the first definition.")]
-        said.append(join(strong("Double red line"), ": the way to the second."))
+        sentences = [join(strong("Single blue line"), ": the way to the first definition.")]
+        sentences.append(join(strong("Double red line"), ": the way to the second."))
     else:
-        said = [join(strong("Double red line"), ": the way to the error.")]
+        sentences = [join(strong("Double red line"), ": the way to the error.")]
     if any(line.dashed for line in reduced.lines):
-        said.append(join(strong("Dashed"), ": a call, or a library that runs a file; no import statement."))
+        sentences.append(join(strong("Dashed"), ": a call, or a library that runs a file; no import statement."))
     if any(node.role == "group" for node in reduced.nodes):
-        said.append(join(strong("Grey boxes"), ": other modules that lie between, by package."))
+        sentences.append(join(strong("Grey boxes"), ": other modules that lie between, by package."))
     if "cycle" in roles:
-        said.append(join(strong("Dotted purple"), ": modules that import each other."))
-    said.append(part(f"Numbers count the {count(reduced.modules, 'executed module')} of the application."))
+        sentences.append(join(strong("Dotted purple"), ": modules that import each other."))
+    sentences.append(part(f"Numbers count the {count(reduced.modules, 'executed module')} of the application."))
     if reduced.left_out:
         listed = ", ".join(f"{package} {number}" for package, number in reduced.left_out[:12])
         more = f" and {len(reduced.left_out) - 12} more packages" if len(reduced.left_out) > 12 else ""
         number = sum(n for _, n in reduced.left_out)
-        said.append(part(f"Not drawn, since no way passes them: {count(number, 'module')} ({listed}{more})."))
-    return join(*said, between=" ")
+        sentences.append(
+            part(f"Not drawn, because no way passes through them: {count(number, 'module')} ({listed}{more}).")
+        )
+    return join(*sentences, between=" ")

@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 
 from ..diagnose.definitions import differs, executed_again, one_place, type_of
 from ..diagnose.diagnosis import Diagnosis
-from ..trace.graph import Way, import_graph
+from ..trace.graph import ImportRoute, import_graph
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Registration
 from .markup import (
@@ -47,7 +47,7 @@ def sites(diagnosis: Diagnosis) -> Shown:
 
 
 def collision(trace: Trace, conflict: Conflict | None = None) -> Shown:
-    """Both definitions of a table side by side, what differs marked; without a conflict, that there is none."""
+    """Both definitions of a table side by side, with the differences marked; without a conflict, a note that says so."""
     conflicts = [conflict] if conflict else list(trace.conflicts)
     if not conflicts:
         return absent("No definition was rejected: there are no two to compare.")
@@ -57,7 +57,7 @@ def collision(trace: Trace, conflict: Conflict | None = None) -> Shown:
 def _collisions(trace: Trace, conflicts: Sequence[Conflict], *, columns: bool) -> list[Part]:
     parts: list[Part] = []
     for conflict in conflicts[:_MOST_CONFLICTS]:
-        ways = {way.name: way for way in import_graph(trace, conflict).ways}
+        ways = {route.name: route for route in import_graph(trace, conflict).ways}
         where = join(
             "Table ",
             code(conflict.table),
@@ -66,12 +66,15 @@ def _collisions(trace: Trace, conflicts: Sequence[Conflict], *, columns: bool) -
             ": ",
             conflict.error,
         )
-        bodies = [trace.statement(each.site) if each else [] for each in (conflict.first, conflict.second)]
+        bodies = [
+            trace.statement(registration.site) if registration else []
+            for registration in (conflict.first, conflict.second)
+        ]
         same = conflict.first is not None and conflict.first.site[:2] == conflict.second.site[:2]
         differing = [set(), set()] if same else _differing(*bodies)
         both = [
-            _definition(title, trace, each, ways.get(title.lower()), lines, marks)
-            for title, each, lines, marks in zip(
+            _definition(title, trace, registration, ways.get(title.lower()), lines, marks)
+            for title, registration, lines, marks in zip(
                 ("First", "Second"), (conflict.first, conflict.second), bodies, differing, strict=True
             )
         ]
@@ -83,16 +86,21 @@ def _collisions(trace: Trace, conflicts: Sequence[Conflict], *, columns: bool) -
         parts += _columns(conflict) if columns else []
     if len(conflicts) > _MOST_CONFLICTS:
         rest = conflicts[_MOST_CONFLICTS:]
-        listed = items(join(code(one.table), " again at ", code(one.second.site)) for one in rest[:100])
+        listed = items(join(code(conflict.table), " again at ", code(conflict.second.site)) for conflict in rest[:100])
         parts.append(fold(f"{len(rest)} more tables were rejected", listed))
     return parts
 
 
 def _definition(
-    title: str, trace: Trace, registration: Registration | None, way: Way | None, lines: Sequence, differing: set[int]
+    title: str,
+    trace: Trace,
+    registration: Registration | None,
+    route: ImportRoute | None,
+    lines: Sequence,
+    differing: set[int],
 ) -> Part:
     if registration is None:
-        return para(strong(title), ": came before the trace began")
+        return para(strong(title), ": was made before the trace began")
     named = (
         join(", class ", code(registration.class_))
         if registration.class_
@@ -102,10 +110,10 @@ def _definition(
     )
     outcome = word(registration.outcome not in ("rejected",), registration.outcome, registration.outcome)
     top = para(strong(f"{title}: "), code(registration.site), named, ", ", outcome)
-    steps = " → ".join(str(stop.frame) for stop in way.stops[:-1]) if way else ""
+    steps = " → ".join(str(stop.frame) for stop in route.stops[:-1]) if route else ""
     by = para("by ", code(steps)) if steps else None
     if not lines:
-        return stack(top, by, para("The source is not at hand."))
+        return stack(top, by, para("The source is not available."))
     shown = source(lines[:_MOST_LINES], marked=[registration.site.line], differing=differing)
     rest = lines[_MOST_LINES:]
     more = fold(f"{count(len(rest), 'more line')}", source(rest, differing=differing)) if rest else None
@@ -113,14 +121,14 @@ def _definition(
 
 
 def _differing(first: Sequence[tuple[int, str]], second: Sequence[tuple[int, str]]) -> tuple[set[int], set[int]]:
-    """The numbers of the lines that have no equal in the other excerpt; space at the ends does not count."""
-    texts = [[line.strip() for _, line in each] for each in (first, second)]
+    """The numbers of the lines that the other excerpt does not have; space at the ends of a line does not count."""
+    texts = [[line.strip() for _, line in excerpt] for excerpt in (first, second)]
     matched = SequenceMatcher(None, *texts, autojunk=False).get_matching_blocks()
     equal = [{at + n for at, size in ((m[side], m[2]) for m in matched) for n in range(size)} for side in (0, 1)]
-    found = []
+    differing = []
     for lines, kept in zip((first, second), equal, strict=True):
-        found.append({number for n, (number, line) in enumerate(lines) if n not in kept and line.strip()})
-    return found[0], found[1]
+        differing.append({number for n, (number, line) in enumerate(lines) if n not in kept and line.strip()})
+    return differing[0], differing[1]
 
 
 def _columns(conflict: Conflict) -> list[Part]:
@@ -131,31 +139,39 @@ def _columns(conflict: Conflict) -> list[Part]:
         return []
     rows, again = [], executed_again(conflict.first, conflict.second)
     for name in dict.fromkeys([*first, *second]):
-        one, other = first.get(name), second.get(name)
-        equal = not differs(one, other, again)
-        same = "same" if equal else "differs" if one and other else "only in the first" if one else "only in the second"
-        rows.append((code(name), _column(one), _column(other), word(equal, same, same)))
+        before, after = first.get(name), second.get(name)
+        equal = not differs(before, after, again)
+        same = (
+            "same"
+            if equal
+            else "differs"
+            if before and after
+            else "only in the first"
+            if before
+            else "only in the second"
+        )
+        rows.append((code(name), _column(before), _column(after), word(equal, same, same)))
     wrong = [number for number, row in enumerate(rows) if row[3].text != "same"]
-    same = f"all {len(rows)} columns are the same" if len(rows) > 1 else "the one column is the same"
-    said = (
-        f"{len(wrong)} of {count(len(rows), 'column')} {'is' if len(wrong) == 1 else 'are'} not the same"
-        if wrong
-        else same
+    same = f"all {len(rows)} columns are the same" if len(rows) > 1 else "the only column is the same"
+    difference = (
+        f"{len(wrong)} of {count(len(rows), 'column')} {'differs' if len(wrong) == 1 else 'differ'}" if wrong else same
     )
     return [
         fold(
-            f"Columns of the two definitions: {said}",
+            f"Columns of the two definitions: {difference}",
             table("Columns", ("column", "first", "second", "compared"), rows, marked=wrong),
         )
     ]
 
 
-def _column(one: dict | None) -> str:
-    if one is None:
+def _column(column: dict | None) -> str:
+    if column is None:
         return ""
-    words = [type_of(one).replace("()", "")]
+    words = [type_of(column).replace("()", "")]
     words += [
-        text for key, text in (("primary_key", "primary key"), ("unique", "unique"), ("index", "index")) if one.get(key)
+        text
+        for key, text in (("primary_key", "primary key"), ("unique", "unique"), ("index", "index"))
+        if column.get(key)
     ]
-    words += [] if one.get("nullable") or one.get("primary_key") else ["not null"]
+    words += [] if column.get("nullable") or column.get("primary_key") else ["not null"]
     return ", ".join(words)

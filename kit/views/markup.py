@@ -57,9 +57,9 @@ Content = Part | str | int | None
 class Shown:
     """What a notebook cell displays: HTML where there is HTML, plain text elsewhere.
 
-    ``place`` tells the page where it belongs: ``verdict`` goes to the top; ``progress``, ``lab`` and ``absent`` are left
-    out, and a section in which all is absent with them. A notebook is
-    saved and shared as it is, also where nobody publishes it: what would show a secret all the same is not displayed.
+    ``place`` tells the page where the output belongs: ``verdict`` goes to the top; ``progress``, ``lab`` and ``absent``
+    are left out, and so is a section in which every output is absent. People save and share notebooks without
+    publishing them, so an output that would show a secret is not displayed at all.
     """
 
     def __init__(self, parts: Iterable[Part], place: str | None = None, more: Mapping[str, Any] | None = None):
@@ -73,8 +73,8 @@ class Shown:
     def _repr_mimebundle_(self, include=None, exclude=None):
         shown = self
         if kinds := kinds_shown(self.html, self.text):
-            said = f"Not displayed, since a secret would show here ({', '.join(kinds)}). {REMEDY}"
-            shown = Shown([tag("p", said, kind="kit-note")])
+            withheld = f"Not displayed, since a secret would show here ({', '.join(kinds)}). {REMEDY}"
+            shown = Shown([tag("p", withheld, kind="kit-note")])
         about = {"kit": self.place, **self.more} if self.place else {}
         return {"text/html": shown.html, "text/plain": shown.text}, about
 
@@ -123,7 +123,7 @@ def tag(name: str, *contents: Content, kind: str | None = None) -> Part:
 
 
 def code(text: object) -> Part:
-    """Code in a line of text; a long one may break after a folder of its path, or after a dot, and nowhere else."""
+    """Code in a line of text; long code may break only after a folder of its path or after a dot."""
     shown = safe(str(text))
     words = (word if len(word) <= _UNBROKEN else _PIECES.findall(word) for word in re.split("( )", shown))
     return Part(
@@ -139,22 +139,24 @@ _PLACE = re.compile(r"(?<![\w/.<])(?:[\w.-]+/)*[\w.-]*\w\.(?:pyi?|ini|cfg|toml|y
 def with_places(sentence: str) -> Part:
     """A sentence in which each path of a file, with its line, is code."""
     parts, end, sentence = [], 0, safe(sentence)
-    for found in _PLACE.finditer(sentence):
-        parts += [sentence[end : found.start()], code(found[0])]
-        end = found.end()
+    for match in _PLACE.finditer(sentence):
+        parts += [sentence[end : match.start()], code(match[0])]
+        end = match.end()
     return join(*parts, sentence[end:])
 
 
 def with_code(text: str) -> Part:
-    """Text of people: what stands between backticks is code."""
+    """Text that people wrote: what stands between backticks is code."""
     pieces = re.split(r"`([^`\n]+)`", safe(text))  # as a whole: what is secret in it may be known by what stands before
     return join(*(code(piece) if number % 2 else piece for number, piece in enumerate(pieces)))
 
 
 def breakable(text: object) -> Part:
-    """Text with long paths or addresses in it, which may break after their marks and nowhere else."""
+    """Text with long paths or addresses, which may break only after their punctuation."""
     shown = safe(text)
-    return Part(_joined(one for one in re.findall(r"[^/?&=_.,:\s]+[/?&=_.,:]+|[/?&=_.,:]+|[^/?&=_.,:]+", shown)), shown)
+    return Part(
+        _joined(piece for piece in re.findall(r"[^/?&=_.,:\s]+[/?&=_.,:]+|[/?&=_.,:]+|[^/?&=_.,:]+", shown)), shown
+    )
 
 
 def para(*contents: Content, kind: str | None = None) -> Part:
@@ -176,7 +178,7 @@ def absent(because: str) -> Shown:
 
 
 def missing(what: str) -> Part:
-    """Names what only people can add, instead of making it up."""
+    """A mark for what only people can add; the kit never makes it up."""
     return tag("span", f"missing: {what}", kind="kit-missing")
 
 
@@ -200,8 +202,10 @@ def items(contents: Iterable[Content], *, ordered: bool = False, places: Sequenc
     name = "ol" if ordered else "ul"
     marks = [f"{number}. " if ordered else "- " for number in range(1, len(parts) + 1)]
     ids = [f' id="{place}"' for place in places] or [""] * len(parts)
-    shown = "".join(f"<li{place}>{one.html}</li>" for place, one in zip(ids, parts, strict=True))
-    return Part(f"<{name}>{shown}</{name}>", "\n".join(mark + one.text for mark, one in zip(marks, parts, strict=True)))
+    shown = "".join(f"<li{place}>{item.html}</li>" for place, item in zip(ids, parts, strict=True))
+    return Part(
+        f"<{name}>{shown}</{name}>", "\n".join(mark + item.text for mark, item in zip(marks, parts, strict=True))
+    )
 
 
 def table(
@@ -214,26 +218,26 @@ def table(
 ) -> Part:
     """A table whose first column heads its rows; ``marked`` are numbers of rows that stand out."""
     marked, caption, head = set(marked), safe(caption), [safe(name) for name in head]
-    cells = [[part(one) for one in row] for row in rows]
+    cells = [[part(cell) for cell in row] for row in rows]
     # The roles and labels keep it a table for readers where a narrow screen shows its rows as cards.
     top = "".join(f'<th scope="col" role="columnheader"{_CELL}>{breakable(name).html}</th>' for name in head)
     body = []
     for number, row in enumerate(cells):
         first, *others = row
         inner = f'<th scope="row" role="rowheader"{_CELL}>{first.html}</th>'
-        for name, one in zip(head[1:], others, strict=True):
-            inner += f'<td role="cell" data-label="{html.escape(name[:_LABEL])}"{_CELL}>{one.html}</td>'
+        for name, cell in zip(head[1:], others, strict=True):
+            inner += f'<td role="cell" data-label="{html.escape(name[:_LABEL])}"{_CELL}>{cell.html}</td>'
         body.append(f'<tr role="row"{styled("kit-marked" if number in marked else None)}>{inner}</tr>')
     shown = (
         f'<table role="table"{styled(kind)}{_TABLE}><caption{CAPTION}>{html.escape(caption)}</caption>'
         f'<thead role="rowgroup"><tr role="row">{top}</tr></thead><tbody role="rowgroup">{"".join(body)}</tbody></table>'
     )
-    lines = [" | ".join(head), *(" | ".join(one.text.replace("\n", " ") for one in row) for row in cells)]
+    lines = [" | ".join(head), *(" | ".join(cell.text.replace("\n", " ") for cell in row) for row in cells)]
     return Part(shown, f"{caption}\n" + "\n".join(lines))
 
 
 def mark(ok: bool | None, sign: str, meaning: str) -> Part:
-    """A judgement as a sign for a grid; its meaning is read out, and stands in plain text."""
+    """A judgement as a sign in a grid; screen readers and plain text get its meaning."""
     kind = {True: "kit-good", False: "kit-bad", None: "kit-open"}[ok]
     style = f' style="{_STYLES[kind]};text-decoration:none"'
     return Part(f'<abbr class="{kind}" title="{html.escape(meaning)}"{style}>{sign}</abbr>', meaning)
@@ -258,7 +262,7 @@ def grid(
     top += "".join(f'<th scope="col"{narrow}>{number}</th>' for number in range(1, len(columns) + 1))
     body = []
     for number, (name, verdict, marks) in enumerate(rows):
-        cells = "".join(f"<td{narrow}>{one.html}</td>" for one in marks)
+        cells = "".join(f"<td{narrow}>{sign.html}</td>" for sign in marks)
         inner = f'<th scope="row"{_CELL}>{name.html}</th><td{_CELL}>{verdict.html}</td>{cells}'
         body.append(f"<tr{styled('kit-marked' if number in marked else None)}>{inner}</tr>")
     shown = (
@@ -271,7 +275,7 @@ def grid(
         mark(None, "–", "–"), " nothing to check.",
     )  # fmt: skip
     lines = [" | ".join([*head, *columns])]
-    lines += [" | ".join([name.text, verdict.text, *(one.text for one in marks)]) for name, verdict, marks in rows]
+    lines += [" | ".join([name.text, verdict.text, *(sign.text for sign in marks)]) for name, verdict, marks in rows]
     below = stack(para("The numbers stand for the checks: ", kind="kit-note"), legend, para(signs, kind="kit-note"))
     return Part(f'{shown}<div class="kit-legend">{below.html}</div>', f"{caption}\n" + "\n".join(lines))
 
@@ -279,7 +283,7 @@ def grid(
 def folded_table(
     caption: str, head: Sequence[str], rows: Iterable[Sequence[Content]], *, marked: Iterable[int] = ()
 ) -> Part:
-    """A table behind its own caption; in plain text it stands open."""
+    """A table that its caption opens; in plain text it is always open."""
     shown = table(caption, head, rows, marked=marked)
     return Part(fold(caption, shown).html, shown.text)
 
@@ -292,7 +296,7 @@ def fold(
     kind: str | None = None,
     place: str | None = None,
 ) -> Part:
-    """Content behind a line that opens it; of one ``group`` a browser keeps one open at a time."""
+    """Content that a line opens; a browser keeps one fold of a ``group`` open at a time."""
     top, inner = part(summary), stack(*contents)
     name = (f' name="{group}"' if group else "") + (f' id="{place}"' if place else "")
     shown = f"<details{name}{styled(kind)}{' open' if open else ''}><summary>{top.html}</summary>{inner.html}</details>"
@@ -300,12 +304,12 @@ def fold(
 
 
 def strip(contents: Iterable[Content]) -> Part:
-    """Boxes in a row, in order; they go on in the next row where there is no room."""
+    """Boxes in a row, in order; they wrap into the next row where there is no room."""
     parts = [part(content) for content in contents]
     box = ' style="flex:1 1 9em;min-width:9em;max-width:16em;border-top:3px solid #8c959f;padding:4px"'
-    cells = "".join(f"<li{box}>{one.html}</li>" for one in parts)
+    cells = "".join(f"<li{box}>{item.html}</li>" for item in parts)
     row = ' style="display:flex;flex-wrap:wrap;gap:6px;padding-left:0;list-style-type:none"'
-    lines = "\n".join(f"- {one.text}".replace("\n\n", "; ") for one in parts)
+    lines = "\n".join(f"- {part.text}".replace("\n\n", "; ") for part in parts)
     return Part(f'<ol class="kit-strip"{row}>{cells}</ol>', lines)
 
 
@@ -328,12 +332,12 @@ def source(
 
 
 def in_line(kind: tuple[str, str] | None, shown: str) -> str:
-    """A line of preformatted text in an element that fills its row, or as it is."""
+    """A line of preformatted text, in the element that ``kind`` names, or as it is."""
     return f"<{kind[0]}{styled(kind[1])}>{shown}</{kind[0]}>" if kind else shown
 
 
 def in_lines(rows: Iterable[str]) -> str:
-    """Lines one below the other: an element that fills its row ends it."""
+    """Lines one below the other; an element that fills its row needs no line end."""
     rows = list(rows)
     ends = ["" if row.startswith("<") else "\n" for row in rows[:-1]] + [""]
     return "".join(row + end for row, end in zip(rows, ends, strict=True))
@@ -345,7 +349,7 @@ def preformatted(text: object) -> Part:
 
 
 def line_of_times(*contents: Content) -> Part:
-    """The one line of a page that differs between two runs; whatever it holds."""
+    """The one line of a page that differs between two runs, whatever its text."""
     inner = stack(*contents)
     shown = re.sub(r"\s*\n\s*", " ", inner.html)
     return Part(f'\n<div class="kit-times">{shown}</div>\n', inner.text)

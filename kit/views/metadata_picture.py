@@ -74,8 +74,8 @@ class _Plot:
             )
             self.write(self.left - 8, y + 4, str(tables), "axis", "end")
         self.write(4, 14, "tables on the metadata", "axis", "start")
-        said = "executed modules" if self.narrow else "executed modules, in the order of their end"
-        self.write(end, foot + 36, f"{len(self.moments)} {said}", "axis", "end")
+        unit = "executed modules" if self.narrow else "executed modules, in the order of their end"
+        self.write(end, foot + 36, f"{len(self.moments)} {unit}", "axis", "end")
         self.write(self.left, foot + 18, "1", "axis")
         if len(self.moments) > 1:
             self.write(end, foot + 18, str(len(self.moments)), "axis")
@@ -96,8 +96,10 @@ class _Plot:
         self.parts.append(f'<path class="first" d="{climb}" fill="none" stroke="#0550ae" stroke-width="2.4"></path>')
 
     def marks(self) -> None:
-        """A mark where tables came, and its text where there is room; what is wrong is said, if over a line."""
-        telling = [(index, one) for index, one in enumerate(self.moments) if one.new or one.rejected or one.met]
+        """A mark where tables were registered, with its text where there is room; the text of an error may cover a line."""
+        telling = [
+            (index, moment) for index, moment in enumerate(self.moments) if moment.new or moment.rejected or moment.met
+        ]
         telling.sort(key=lambda item: (-len(item[1].rejected), -len(item[1].met), -item[1].new, item[0]))
         telling = telling[:_MOST_MARKS]
         # Where no text may lie: the line, the marks, and texts that lie there already, as (left, top, right, bottom).
@@ -106,11 +108,11 @@ class _Plot:
             (self.x(i + 0.5) - 6, self.y(m.tables) - 6, self.x(i + 0.5) + 6, self.y(m.tables) + 6) for i, m in telling
         ]
         taken: list[tuple[float, float, float, float]] = []
-        for index, one in telling:
-            px, py = self.x(index + 0.5), self.y(one.tables)
-            text, sign = _mark(one, px, py)
+        for index, moment in telling:
+            px, py = self.x(index + 0.5), self.y(moment.tables)
+            text, sign = _mark(moment, px, py)
             self.parts.append(sign)
-            loud = bool(one.rejected or one.met)
+            loud = bool(moment.rejected or moment.met)
             texts = [plain(text, 38 if self.narrow else LABEL)]
             if loud:  # its table alone, where there is no room for more
                 texts.append(plain(text.partition(": ")[2], 38 if self.narrow else LABEL))
@@ -122,84 +124,84 @@ class _Plot:
                 self.write(round(box[0], 1), box[1] + 11, shown, kind, "start", colour)
 
     def placed(self, texts: Sequence[str], px: float, py: float, taken: Sequence, lines: Sequence, *, loud: bool):
-        """The first of the texts with a box that is free, ``(text, box)``; a loud one also over a line; else None."""
-        found = None
+        """``(text, box)`` of the first text that has a free box; a loud text may cover a line; else None."""
+        best = None
         for text in texts:
             boxes = [
                 box for box in self.places(px, py, len(text) * 7.3) if not any(_meet(box, other) for other in taken)
             ]
             free = [box for box in boxes if not any(_meet(box, other) for other in lines)]
-            found = (text, free[0]) if free else found or ((text, boxes[0]) if boxes and loud else None)
+            best = (text, free[0]) if free else best or ((text, boxes[0]) if boxes and loud else None)
             if free:
                 break
-        return found
+        return best
 
     def places(self, px: float, py: float, length: float) -> list[tuple[float, float, float, float]]:
-        """Boxes for a text near a mark, the best first; one that does not fit beside it begins where it fits."""
+        """Boxes for a text near a mark, the best first, moved inside the picture where they would not fit."""
         late = px > self.left + self.wide / 2
         sides = (px - length - 9, px + 9) if late else (px + 9, px - length - 9)
         over, edge = (px - length if late else px), self.left + self.wide + self.right - length
-        found = [
+        corners = [
             (over, py - 12),
             *((side, py + 4) for side in sides),
             (over, py + 20),
             (over, py - 27),
             (over, py + 35),
         ]
-        found += [(side, py + down) for side in sides for down in (18, 32, -18)]
+        corners += [(side, py + down) for side in sides for down in (18, 32, -18)]
         return [
             _covered(min(max(start, 2), edge), at, length)
-            for start, at in found
+            for start, at in corners
             if edge >= 2 and 28 <= at <= self.top + self.high - 4
         ]
 
 
-def _mark(one: Moment, px: float, py: float) -> tuple[str, str]:
-    """What is said of a moment, and its sign: a cross, a diamond or a dot."""
-    if one.rejected:
-        more = f" and {len(one.rejected) - 1} more" if len(one.rejected) > 1 else ""
+def _mark(moment: Moment, px: float, py: float) -> tuple[str, str]:
+    """The text of a moment, and its sign: a cross, a diamond or a dot."""
+    if moment.rejected:
+        more = f" and {len(moment.rejected) - 1} more" if len(moment.rejected) > 1 else ""
         cross = f'<path class="second" d="M{px} {py}m-6 -6l12 12m-12 0l12 -12" fill="none" stroke="#a32400" '
-        return f"{one.module}: {one.rejected[0]}{more} rejected", cross + 'stroke-width="3"></path>'
-    if one.met:
-        more = f" and {len(one.met) - 1} more" if len(one.met) > 1 else ""
+        return f"{moment.module}: {moment.rejected[0]}{more} rejected", cross + 'stroke-width="3"></path>'
+    if moment.met:
+        more = f" and {len(moment.met) - 1} more" if len(moment.met) > 1 else ""
         diamond = f'<path class="second" d="M{px} {py}m0 -7l7 7l-7 7l-7 -7z" fill="#ffffff" stroke="#a32400" '
-        return f"{one.module}: {one.met[0]}{more} defined again", diamond + 'stroke-width="2"></path>'
-    return f"{one.module} +{one.new}", f'<circle class="first" cx="{px}" cy="{py}" r="4" fill="#0550ae"></circle>'
+        return f"{moment.module}: {moment.met[0]}{more} defined again", diamond + 'stroke-width="2"></path>'
+    return f"{moment.module} +{moment.new}", f'<circle class="first" cx="{px}" cy="{py}" r="4" fill="#0550ae"></circle>'
 
 
 def _covered(start: float, at: float, length: float) -> tuple[float, float, float, float]:
-    """What a text covers: (left, top, right, bottom)."""
+    """The box that a text covers: (left, top, right, bottom)."""
     return start, at - 11, start + length, at + 3
 
 
-def _meet(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _meet(box: Sequence[float], other: Sequence[float]) -> bool:
+    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
 
 
 def _pieces(
     moments: Sequence[Moment], x: Callable[[float], float], y: Callable[[int], float]
 ) -> list[tuple[float, float, float, float]]:
-    """What the line of :func:`_climb` covers, a box for each of its straight parts."""
-    found = []
-    for index, one in enumerate(moments):
-        new = not index or one.process != moments[index - 1].process
-        before, now = y(one.tables - one.new if new else moments[index - 1].tables), y(one.tables)
-        found.append((x(index), before - 2, x(index + 0.5), before + 2))
-        found.append((x(index + 0.5) - 2, min(before, now), x(index + 0.5) + 2, max(before, now)))
-        found.append((x(index + 0.5), now - 2, x(index + 1), now + 2))
-    return found
+    """The boxes that the line of :func:`_climb` covers, one for each straight part."""
+    boxes = []
+    for index, moment in enumerate(moments):
+        new = not index or moment.process != moments[index - 1].process
+        before, now = y(moment.tables - moment.new if new else moments[index - 1].tables), y(moment.tables)
+        boxes.append((x(index), before - 2, x(index + 0.5), before + 2))
+        boxes.append((x(index + 0.5) - 2, min(before, now), x(index + 0.5) + 2, max(before, now)))
+        boxes.append((x(index + 0.5), now - 2, x(index + 1), now + 2))
+    return boxes
 
 
 def _climb(moments: Sequence[Moment], x: Callable[[float], float], y: Callable[[int], float]) -> str:
     """The line of a picture through time: a piece where the number of tables changes or a process begins."""
     path, process, before = [], None, 0
-    for index, one in enumerate(moments):
-        if one.process != process:
+    for index, moment in enumerate(moments):
+        if moment.process != process:
             if index:
                 path.append(f"H{x(index)}")
-            process, before = one.process, one.tables - one.new
+            process, before = moment.process, moment.tables - moment.new
             path.append(f"M{x(index)} {y(before)}")
-        if one.tables != before:
-            path.append(f"H{x(index + 0.5)}V{y(one.tables)}")
-            before = one.tables
+        if moment.tables != before:
+            path.append(f"H{x(index + 0.5)}V{y(moment.tables)}")
+            before = moment.tables
     return "".join(path) + f"H{x(len(moments))}"

@@ -1,4 +1,4 @@
-"""What a notebook needs around the kit: to find its incident file from where it runs, and to leave its result."""
+"""Helpers for notebooks: find the incident file from where the notebook runs, and write its result."""
 
 import ast
 import atexit
@@ -38,30 +38,32 @@ def open_incident(path: str, *, result: str = "", trace: str = "") -> Incident:
     check_writable("result", result)
     check_writable("trace", trace)
     gc.freeze()  # what a kernel has imported stays
-    given = Path(path).expanduser()
-    tried = [given] if given.is_absolute() else [base / given for base in (Path.cwd(), notebooks(), project()) if base]
-    found = next((one for one in tried if one.exists()), None)
-    if found is None:
-        places = ", ".join(dict.fromkeys(str(one.parent) for one in tried))
+    wanted = Path(path).expanduser()
+    tried = (
+        [wanted] if wanted.is_absolute() else [base / wanted for base in (Path.cwd(), notebooks(), project()) if base]
+    )
+    existing = next((candidate for candidate in tried if candidate.exists()), None)
+    if existing is None:
+        places = ", ".join(dict.fromkeys(str(candidate.parent) for candidate in tried))
         raise IncidentError(
             f"incident = {path!r}: there is no such file. It was looked for in: {places}. Give the path of an incident.yaml."
         )
-    return load(found)
+    return load(existing)
 
 
 def check_parameters(cells: Sequence[str] | None = None) -> None:
-    """Stop where papermill injected a parameter that the notebook does not have: its own value would be used in silence.
+    """Stop if papermill injected a parameter that the notebook does not have: the notebook would silently use its default.
 
     :param cells: the code of the cells that ran; by default this kernel's
-    :raises IncidentError: it is named, with the nearest that there is
+    :raises IncidentError: it names the parameter and the nearest one that exists
     """
     if cells is None:
         cells = _cells_of_this_kernel()
     injected = next((number for number, code in enumerate(cells) if code.startswith(_INJECTED)), None)
     if not injected:
         return
-    known, given = (_assigned(cells[number]) for number in (injected - 1, injected))
-    for name in given:
+    known, injected_names = (_assigned(cells[number]) for number in (injected - 1, injected))
+    for name in injected_names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(known)}"
@@ -100,7 +102,7 @@ def check_writable(name: str, path: str) -> None:
 
 
 def write_result(path: str, report: dict[str, Any]) -> Shown:
-    """Write a report as JSON, whole or not at all; nothing where ``path`` is empty. Says what it did.
+    """Write a report as JSON, whole or not at all, and display that it is written; nothing if ``path`` is empty.
 
     :raises SecretFound: it would hold a secret
     """

@@ -1,7 +1,7 @@
 """The reduced import graph as SVG text.
 
-What a module or table is called is data: it gets into a picture only as escaped, shortened text, and
-every picture passes an allowlist before anybody sees it.
+The name of a module or table is data: it gets into a picture only as escaped, shortened text, and
+every picture passes an allowlist before it is shown.
 """
 
 import re
@@ -37,7 +37,7 @@ _ARROWS = {"first": "#0550ae", "second": "#a32400", "both": "#24292f", "context"
 
 
 def import_picture(reduced: Reduced, *, upright: bool = False) -> str | None:
-    """The reduced graph as SVG text; None where nothing can draw it, or something was lost in drawing.
+    """The reduced graph as SVG text; None if no program can draw it, or if the drawing lacks something.
 
     :param upright: from top to bottom, for a narrow screen, instead of from left to right
     """
@@ -60,7 +60,7 @@ def import_picture(reduced: Reduced, *, upright: bool = False) -> str | None:
 
 
 def _ways_only(reduced: Reduced) -> Reduced:
-    """Without the other modules: a narrow screen has no room for them."""
+    """The graph without the modules beside the routes: a narrow screen has no room for them."""
     nodes = tuple(node for node in reduced.nodes if node.role != "group" or node.cycle is not None)
     kept = {node.id for node in nodes}
     lines = tuple(line for line in reduced.lines if line.role != "context" and {line.start, line.end} <= kept)
@@ -68,7 +68,7 @@ def _ways_only(reduced: Reduced) -> Reduced:
 
 
 def dot_source(reduced: Reduced, *, upright: bool = False) -> str:
-    """The reduced graph in Graphviz's language, in the subset that all its makes draw alike."""
+    """The reduced graph in Graphviz's language, in the subset that all its implementations draw alike."""
     import graphviz
 
     graph = graphviz.Digraph(
@@ -106,8 +106,8 @@ def dot_source(reduced: Reduced, *, upright: bool = False) -> str:
         )
     if reduced.end:
         rows = [_record(reduced.end.title)]
-        for port, (_, way, site, outcome) in enumerate(reduced.end.rows):
-            word = {"first": "1st ", "second": "2nd "}.get(way, "")
+        for port, (_, route, site, outcome) in enumerate(reduced.end.rows):
+            word = {"first": "1st ", "second": "2nd "}.get(route, "")
             rows.append(f"<p{port}> {_record(word + site)}\\l{_record(outcome)}\\l")
         label = f"{rows[0]}\\l|" + "|".join(rows[1:])
         label = f"{{{label}}}" if upright else label
@@ -122,8 +122,8 @@ def dot_source(reduced: Reduced, *, upright: bool = False) -> str:
             tooltip=" ",
             **{"class": "end"},
         )
-        for port, (node, way, _, _) in enumerate(reduced.end.rows):
-            role = "first" if way == "first" else "second"
+        for port, (node, route, _, _) in enumerate(reduced.end.rows):
+            role = "first" if route == "first" else "second"
             side = "e" if upright and port else "w"
             graph.edge(node, f"end:p{port}:{side}", tooltip=" ", **_arrow(role, False, 1))
     return graph.source
@@ -181,10 +181,10 @@ def _record(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def engines() -> tuple[str, ...]:
-    """The programs that draw, in the order in which they are asked: ``graphviz-pure`` beside this interpreter or on PATH, ``dot``."""
+    """The programs that draw, in the order in which they are tried: ``graphviz-pure`` beside this interpreter or on PATH, then ``dot``."""
     beside = shutil.which("graphviz-pure", path=str(Path(sys.executable).parent))
-    found = (beside or shutil.which("graphviz-pure"), shutil.which("dot"))
-    return tuple(one for one in found if one)
+    programs = (beside or shutil.which("graphviz-pure"), shutil.which("dot"))
+    return tuple(program for program in programs if program)
 
 
 def _drawn(program: str, source: str) -> str | None:
@@ -212,7 +212,7 @@ _ATTRIBUTES = names(
 
 
 def clean_svg(text: str) -> str | None:
-    """An SVG with nothing in it but shapes and text; None if it is not well-formed.
+    """An SVG that holds only shapes and text; None if it is not well-formed.
 
     No script, style, image, foreign content, event attribute or id passes, and no link but one to a place of
     the kit's own on the same page; a tooltip becomes a title.

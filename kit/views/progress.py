@@ -1,4 +1,4 @@
-"""What is being run, in a notebook: a bar of tqdm with what is done, of how much, and the time left."""
+"""Progress in a notebook: what is being run, and a tqdm bar with done, all and the time left."""
 
 import time
 from typing import Any
@@ -8,7 +8,7 @@ from .markup import Part, Shown, para, part, preformatted
 
 
 class Progress:
-    """Call it with a text for each thing that is begun or done, and at the end ``done``.
+    """Call it with a text for each part that begins or ends, and call ``done`` at the end.
 
     The line is replaced, not added to, and the page leaves it out.
     """
@@ -20,7 +20,7 @@ class Progress:
         self.handle: Any | None = None
 
     def __call__(self, text: str) -> None:
-        self._bar.told(text)
+        self._bar.take(text)
         step = [text.part, text.done, text.of] if isinstance(text, Step) else None
         bar = [preformatted(str(self._bar))] if self._bar.of else []
         self._show(*bar, para(text, kind="kit-note"), says=text, step=step)
@@ -28,8 +28,8 @@ class Progress:
     def done(self) -> None:
         """Everything has run; ``seconds`` says how long that took."""
         self.seconds = time.monotonic() - self._began
-        said = f"Done, after {self.seconds:.0f} seconds."
-        self._show(para(said, kind="kit-note"), says=said)
+        summary = f"Done, after {self.seconds:.0f} seconds."
+        self._show(para(summary, kind="kit-note"), says=summary)
 
     def _show(self, *lines: Part, says: str, step: list | None = None) -> None:
         from IPython.display import display

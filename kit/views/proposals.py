@@ -1,4 +1,4 @@
-"""What `propose` shows: the changes that hold, each with its patch, then what was tried and did not hold."""
+"""What `propose` shows: the changes that cure, each with its patch, then the changes that were tried and do not."""
 
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,8 @@ def _reported(proposal: Proposal) -> dict[str, Any]:
 
 
 def first_lines(proposal: Proposal) -> list[str]:
-    """The first proposal that holds, for who waits: the others are still being tried."""
-    return ["the first that holds, while others are still tried:", *_lines_of(proposal)]
+    """The first proposal that cures, shown while the others are still being tried."""
+    return ["the first proposal that cures, while others are still tried:", *_lines_of(proposal)]
 
 
 def _lines_of(proposal: Proposal) -> list[str]:
@@ -60,10 +60,10 @@ def proposals_lines(proposals: Proposals) -> list[str]:
     for proposal in proposals.tried:
         lines += _lines_of(proposal) if proposal.verdict == "cures" else []
     failed = [proposal for proposal in proposals.tried if proposal.verdict != "cures"]
-    lines += ["tried, and did not hold:"] if failed else []
+    lines += ["tried, and do not cure:"] if failed else []
     lines += [f"  {proposal.name}: {proposal.verdict}: {proposal.result.because}" for proposal in failed]
     lines += [f"no proposal is verified: {proposals.note}"] if not proposals.verified else []
-    lines += ["what only hides, run on request and never proposed:"] if proposals.maskers else []
+    lines += ["changes that only hide the error, run on request and never proposed:"] if proposals.maskers else []
     lines += [f"  {masker.name}: {masker.verdict}: {masker.result.because}" for masker in proposals.maskers]
     return lines
 
@@ -110,12 +110,12 @@ def _from(file: Path, incident: Incident) -> str:
     return file.relative_to(home).as_posix() if file.is_relative_to(home) else str(file)
 
 
-def proposals(found: Proposals | None) -> Shown:
-    """Each change that holds with its patch and what its checks saw; then what was tried and did not hold."""
-    if found is None:
+def proposals(proposed: Proposals | None) -> Shown:
+    """Each change that cures, with its patch and what its checks saw; then the changes that were tried and do not."""
+    if proposed is None:
         return absent("A fix of the incident file is verified, or there is nothing to fix: the kit proposed none.")
     parts = []
-    for proposal in [tried for tried in found.tried if tried.verdict == "cures"]:
+    for proposal in [tried for tried in proposed.tried if tried.verdict == "cures"]:
         says = para(strong(proposal.name), ": ", proposal.says)
         checks = items(
             [
@@ -126,10 +126,12 @@ def proposals(found: Proposals | None) -> Shown:
         changes = [para("Set ", code(f"{key}: {value}")) for key, value in proposal.changes.items()]
         shown = [patch(proposal.patch)] if proposal.patch else []
         parts += [says, *changes, *shown, fold("What the checks saw", checks)]
-    failed = [proposal for proposal in found.tried if proposal.verdict != "cures"]
+    failed = [proposal for proposal in proposed.tried if proposal.verdict != "cures"]
     if failed:
-        said = [join(code(proposal.name), f": {proposal.verdict}: {proposal.result.because}") for proposal in failed]
-        parts.append(fold(f"{len(failed)} that were tried and did not hold", items(said)))
-    if not found.verified:
-        parts.insert(0, para(strong("No proposal is verified. "), found.note[:1].upper() + found.note[1:], "."))
+        failures = [
+            join(code(proposal.name), f": {proposal.verdict}: {proposal.result.because}") for proposal in failed
+        ]
+        parts.append(fold(f"{len(failed)} that were tried and do not cure", items(failures)))
+    if not proposed.verified:
+        parts.insert(0, para(strong("No proposal is verified. "), proposed.note[:1].upper() + proposed.note[1:], "."))
     return Shown(parts)

@@ -1,4 +1,4 @@
-"""With what a startup was run, and how to run it again."""
+"""The versions and settings that a startup was run with, and how to run it again."""
 
 import datetime
 import os
@@ -26,7 +26,7 @@ def provenance(
     took: float | None = None,
     now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
 ) -> Shown:
-    """With what this was run, and how to run it again.
+    """The versions and settings of this run, and how to run it again.
 
     :param took: seconds of the whole run. Every time stands in the last line, that of the imports in a picture
         there, so that two runs of the same incident give the same page but for that line.
@@ -65,14 +65,14 @@ def provenance(
 
 
 def _again(incident: Incident) -> tuple:
-    """The command that makes this page again: in a checkout that of its Makefile."""
+    """The command that makes this page again; in a checkout, the Makefile's."""
     if project() is not None:
         return "In the kit's folder: ", code(f"make postmortem INCIDENT={shlex.quote(_from_here(incident))}")
     return "", code(f"incident-kit postmortem {shlex.quote(_short(str(incident.file)))}")
 
 
 def _from_here(incident: Incident) -> str:
-    """The incident file as it is named in the kit's folder: what it says of this machine is no more than the way there."""
+    """The incident file's path from the kit's folder, which tells nothing else about this machine."""
     root = str(project() or Path.cwd())
     home = os.path.join(os.path.expanduser("~"), "")
     if str(incident.file).startswith(home) and not root.startswith(home):
@@ -81,7 +81,7 @@ def _from_here(incident: Incident) -> str:
 
 
 def _short(value: Any) -> Any:
-    """A path without the part that says where this machine keeps things."""
+    """A path without its beginning, which is particular to this machine."""
     return "/".join(value.split(os.sep)[-2:]) if isinstance(value, str) and os.path.isabs(value) else value
 
 

@@ -1,7 +1,7 @@
-"""What the picture of an import graph shows: only what lies between the startup and the two sites.
+"""The part of an import graph that its picture shows: only what lies between the startup and the two sites.
 
-A whole application's graph answers nothing; the two ways do. Other modules that lie between are
-condensed by package, and what lies elsewhere is counted.
+The graph of a whole application answers nothing; the two routes do. Other modules between them are
+condensed by package, and the rest is counted.
 """
 
 import posixpath
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ..trace.graph import ImportGraph, Module, Stop, Way
+from ..trace.graph import ImportGraph, ImportRoute, Module, Stop
 from ..trace.values import Frame
 
 _LONGEST_WAY = 13  # stops that are drawn of one way; the middle of a longer one is counted
@@ -75,35 +75,35 @@ class Reduced:
         return tuple(sorted({node.cycle for node in self.nodes if node.cycle is not None}))
 
 
-def place_of(way: Way, stop: int) -> str:
-    """The place on the page where the source of a way's stop stands; stops count from 0."""
-    return f"kit-way-{way.name}-{stop + 1}"
+def place_of(route: ImportRoute, stop: int) -> str:
+    """The id on the page where the source of a route's stop stands; stops count from 0."""
+    return f"kit-way-{route.name}-{stop + 1}"
 
 
 GROUPS = "kit-groups"  # the place on the page that names what the picture condenses
 
 
 def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
-    """The part of the graph that answers which ways lead to the two definitions, in at most ``most`` nodes."""
+    """The part of the graph with the routes to the two definitions, in at most ``most`` nodes."""
     short = _Shortener(graph)
-    ways = [(way, _drawn(way)) for way in graph.ways]
+    ways = [(route, _drawn(route)) for route in graph.ways]
     names: dict[tuple, set[str]] = {}
-    for way, stops in ways:
+    for route, stops in ways:
         for identity, _ in stops:
-            names.setdefault(identity, set()).add(way.name)
+            names.setdefault(identity, set()).add(route.name)
     ids: dict[tuple, str] = {}
     nodes: list[Node] = []
     lines: dict[tuple[str, str], Line] = {}
     rows = []
     in_cycle = {key: number for number, keys in enumerate(graph.cycles) for key in keys}
-    for way, stops in ways:
+    for route, stops in ways:
         before = None
         for identity, stop in stops:
-            role = "both" if len(names[identity]) > 1 else "first" if way.name == "first" else "second"
+            role = "both" if len(names[identity]) > 1 else "first" if route.name == "first" else "second"
             if identity not in ids:
                 ids[identity] = f"n{len(nodes)}"
                 cycle = in_cycle.get(identity[1]) if identity[0] == "module" else None
-                nodes.append(replace(_node(graph, short, ids[identity], role, way, stop), cycle=cycle))
+                nodes.append(replace(_node(graph, short, ids[identity], role, route, stop), cycle=cycle))
             if before is not None and (before, ids[identity]) not in lines:
                 left_out_stops = not isinstance(stop, Stop)
                 dashed = not left_out_stops and stop.kind in ("call", "exec")
@@ -111,7 +111,7 @@ def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
                 lines[before, ids[identity]] = Line(before, ids[identity], role, dashed, 1, tip)
             before = ids[identity]
         if before is not None:
-            rows.append((before, way.name, f"{posixpath.basename(way.site.file)}:{way.site.line}", way.outcome))
+            rows.append((before, route.name, f"{posixpath.basename(route.site.file)}:{route.site.line}", route.outcome))
     left_out = _add_groups(graph, ids, nodes, lines, most, short)
     modules = {m.key: m.module for m in graph.modules}
     end = End(f"table {graph.table}" if graph.table else "error", tuple(rows)) if rows else None
@@ -119,9 +119,11 @@ def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
     return Reduced(tuple(nodes), tuple(lines.values()), end, left_out, groups, len(graph.modules))
 
 
-def _node(graph: ImportGraph, short: "_Shortener", node: str, role: str, way: Way, stop: Stop | tuple) -> Node:
+def _node(
+    graph: ImportGraph, short: "_Shortener", node: str, role: str, route: ImportRoute, stop: Stop | tuple
+) -> Node:
     if not isinstance(stop, Stop):
-        where = place_of(way, (_LONGEST_WAY - 1) // 2)
+        where = place_of(route, (_LONGEST_WAY - 1) // 2)
         return Node(node, role, f"{len(stop)} more stops", "see the list", ", ".join(map(str, stop[:20])), where)
     kind = "root" if stop.kind == "start" else role
     return Node(
@@ -130,24 +132,24 @@ def _node(graph: ImportGraph, short: "_Shortener", node: str, role: str, way: Wa
         short(graph.module_of(stop.key), stop.frame),
         stop.how,
         f"{stop.frame.module or stop.frame.file}: {stop.how}",
-        place_of(way, way.stops.index(stop)),
+        place_of(route, route.stops.index(stop)),
     )
 
 
-def _drawn(way: Way) -> list[tuple[tuple, Stop | tuple[Frame, ...]]]:
-    """The stops, each with what identifies it; of a long way both ends, with what lies between as one."""
-    found: list[tuple[tuple, Stop | tuple[Frame, ...]]] = []
+def _drawn(route: ImportRoute) -> list[tuple[tuple, Stop | tuple[Frame, ...]]]:
+    """The stops, each with its identity; the middle of a long route is one stop."""
+    stops: list[tuple[tuple, Stop | tuple[Frame, ...]]] = []
     before: tuple = ()
-    for stop in way.stops:
+    for stop in route.stops:
         # A body is executed once; a function may be called by each way, and is then two stops.
         call = ("call", stop.frame.file, stop.frame.function, stop.by, before)
         before = ("module", stop.key) if stop.key else call
-        found.append((before, stop))
-    if len(found) > _LONGEST_WAY:
+        stops.append((before, stop))
+    if len(stops) > _LONGEST_WAY:
         half = (_LONGEST_WAY - 1) // 2
-        between = tuple(stop.frame for stop in way.stops[half:-half])
-        found[half:-half] = [(("between", way.name), between)]
-    return found
+        between = tuple(stop.frame for stop in route.stops[half:-half])
+        stops[half:-half] = [(("between", route.name), between)]
+    return stops
 
 
 def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, short) -> tuple[tuple[str, int], ...]:
@@ -187,8 +189,8 @@ def _add_groups(graph: ImportGraph, ids, nodes: list[Node], lines, most: int, sh
 def _homes(graph: ImportGraph, ids) -> dict[int, str]:
     """The modules that are drawn already, by key, to the node that each is in."""
     home = {identity[1]: node for identity, node in ids.items() if identity[0] == "module"}
-    for way in graph.ways:  # a function that was called stands for the module that it is in
-        for identity, stop in _drawn(way):
+    for route in graph.ways:  # a function that was called stands for the module that it is in
+        for identity, stop in _drawn(route):
             if isinstance(stop, Stop) and stop.key is None:
                 for module in graph.modules:
                     if (module.file, module.module) == (stop.frame.file, stop.frame.module):
@@ -225,8 +227,8 @@ def _group(id: str, title: str, members: list[Module], cycle: int | None) -> Nod
 
 
 def _add_context(graph: ImportGraph, home: Mapping[int, str], roots: set[str], nodes: list[Node], lines) -> None:
-    """Draw the import statements between nodes that are no part of a way."""
-    on_way = {stop.key for way in graph.ways for stop in way.stops}
+    """Draw the import statements between nodes that are not part of a route."""
+    on_way = {stop.key for route in graph.ways for stop in route.stops}
     cycle_of = {node.id: node.cycle for node in nodes if node.cycle is not None}
     counted: Counter[tuple[str, str]] = Counter()
     for importer, start in home.items():
@@ -250,13 +252,13 @@ def _package(module: Module) -> str:
 def _reached(start: Iterable[int], following: Mapping[int, Iterable[int]]) -> set[int]:
     new = seen = set(start)
     while new:
-        new = set().union(*(following.get(one, ()) for one in new)) - seen
+        new = set().union(*(following.get(key, ()) for key in new)) - seen
         seen = seen | new
     return seen
 
 
 class _Shortener:
-    """Names as the picture shows them: without the package that all modules share."""
+    """Module names as the picture shows them, without the package that all modules share."""
 
     def __init__(self, graph: ImportGraph):
         tops = {m.module.partition(".")[0] for m in graph.modules if "." in m.module}

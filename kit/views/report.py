@@ -31,7 +31,7 @@ SCHEMA = 1
 def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict[str, Any]:
     """``{schema, incident, reproduced, steps, registrations, conflicts, swallowed, refused, provenance}``.
 
-    ``broke`` (why the run itself broke, or null) and ``lost`` (what could not be recorded) say how far to trust it.
+    ``broke`` (why the run itself broke, or null) and ``lost`` (what could not be recorded) say how far to trust the report.
     """
     return {
         "schema": SCHEMA,
@@ -46,7 +46,7 @@ def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict
             }
             for step in trace.steps
         ],
-        "registrations": [registration(one) for one in trace.registrations if one.application],
+        "registrations": [registration(registered) for registered in trace.registrations if registered.application],
         "conflicts": [
             {
                 "table": conflict.table,
@@ -105,7 +105,7 @@ def verify_report(incident: Incident, verification: Verification) -> dict[str, A
 def postmortem_report(
     incident: Incident, verification: Verification, diagnosis: Diagnosis, proposals: "Proposals | None" = None
 ) -> dict[str, Any]:
-    """What the postmortem proves: the diagnosis's keys, those of the verification under ``verify``, and what the kit proposes.
+    """What the postmortem proves: the keys of the diagnosis, those of the verification under ``verify``, and the proposals.
 
     ``proposals`` are those of ``propose``; it is there where the page shows them.
     """
@@ -121,7 +121,7 @@ def postmortem_report(
 def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
     """``reproduce``'s keys, and ``mechanism, sites, because, against, definitions, masked, hypotheses, smallest``.
 
-    Beyond the contract: ``advice`` (what mostly cures this mechanism, or null), ``table`` (what the mechanism is about),
+    Beyond the contract: ``advice`` (what usually cures this mechanism, or null), ``table`` (what the mechanism is about),
     ``experiment`` (the run that decided it: ``says, outcome, seen``), ``agrees`` (which definition the migrations
     agree with), ``unseen`` (models that nobody imported).
     """
@@ -144,14 +144,15 @@ def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
         "definitions": [asdict(column) for column in definitions.columns] if definitions else [],
         "agrees": definitions.agrees if definitions else None,
         "masked": [
-            {"error": str(one.error), "site": site(one.site), "follows": one.follows} for one in diagnosis.masked
+            {"error": str(error.error), "site": site(error.site), "follows": error.follows}
+            for error in diagnosis.masked
         ],
         "hypotheses": [asdict(hypothesis) for hypothesis in diagnosis.hypotheses],
         "smallest": [str(step) for step in smallest.steps] if smallest else [],
         "smallest_command": smallest.command if smallest else None,
         "unseen": [
-            {**asdict(one.named), "by": one.by, "remedy": one.remedy, "consequence": one.consequence}
-            for one in diagnosis.unseen
+            {**asdict(model.named), "by": model.by, "remedy": model.remedy, "consequence": model.consequence}
+            for model in diagnosis.unseen
         ],
     }
 
@@ -183,20 +184,20 @@ def triage_report(incident: Incident, triage: "Triage") -> dict[str, Any]:
         "commits": [_commit(build) for build in triage.builds],
         "excluded": [
             {
-                "side": one.side,
-                "count": one.count,
-                "nearest": _commit(one.nearest),
-                "differs": [_differs(differ) for differ in one.differs],
+                "side": neighbour.side,
+                "count": neighbour.count,
+                "nearest": _commit(neighbour.nearest),
+                "differs": [_differs(differ) for differ in neighbour.differs],
             }
-            for one in triage.excluded
+            for neighbour in triage.excluded
         ],
         "deductions": [
             {"says": deduction.says, "because": deduction.because, "decided": deduction.decided}
             for deduction in triage.deductions
         ],
         "tracebacks": [
-            {"error": str(one.error), "line": one.line, "times": one.times}
-            for one in sorted((triage.traceback, *triage.others), key=lambda one: one.line)
+            {"error": str(traceback.error), "line": traceback.line, "times": traceback.times}
+            for traceback in sorted((triage.traceback, *triage.others), key=lambda traceback: traceback.line)
         ],
         "notes": list(triage.notes),
     }
@@ -223,10 +224,10 @@ def history_report(incident: Incident, history: "History") -> dict[str, Any]:
             for build in history.builds
         ],
         "range": {"first": history.first, "last": history.last.sha, "commits": history.commits},
-        "because": {name: one.because for name, one in boundaries.items()},
-        "between": {name: list(one.between) for name, one in boundaries.items()},
-        "searched": {name: {"runs": one.runs, "commits": one.size} for name, one in boundaries.items()},
-        "changes": {name: _change(one) for name, one in changes.items()},
+        "because": {name: boundary.because for name, boundary in boundaries.items()},
+        "between": {name: list(boundary.between) for name, boundary in boundaries.items()},
+        "searched": {name: {"runs": boundary.runs, "commits": boundary.size} for name, boundary in boundaries.items()},
+        "changes": {name: _change(change) for name, change in changes.items()},
         "claims": [
             {
                 **_commit(claim.commit),
@@ -242,29 +243,35 @@ def history_report(incident: Incident, history: "History") -> dict[str, Any]:
     }
 
 
-def _commit(one: "Commit") -> dict[str, Any]:
-    return {"sha": one.sha, "subject": one.subject, "date": one.date}
+def _commit(commit: "Commit") -> dict[str, Any]:
+    return {"sha": commit.sha, "subject": commit.subject, "date": commit.date}
 
 
-def _differs(one: "Differs") -> dict[str, Any]:
-    text, there = one.text, one.there
-    return {"file": one.file, "line": one.line, "text": text, "there": there, "stands_at": list(one.stands_at)}
-
-
-def _change(one: "Change | None") -> dict[str, Any] | None:
-    if one is None:
-        return None
-    hunks = [{"file": hunk.file, "text": hunk.text} for hunk in one.hunks]
-    return {**_commit(one.commit), "author": one.commit.author, "files": list(one.files), "hunks": hunks}
-
-
-def registration(one: Registration) -> dict[str, Any]:
+def _differs(difference: "Differs") -> dict[str, Any]:
+    text, there = difference.text, difference.there
     return {
-        "table": one.table,
-        "metadata": one.metadata.label,
-        "site": one.site._asdict(),
-        "chain": chain(one.chain),
-        "outcome": one.outcome,
+        "file": difference.file,
+        "line": difference.line,
+        "text": text,
+        "there": there,
+        "stands_at": list(difference.stands_at),
+    }
+
+
+def _change(change: "Change | None") -> dict[str, Any] | None:
+    if change is None:
+        return None
+    hunks = [{"file": hunk.file, "text": hunk.text} for hunk in change.hunks]
+    return {**_commit(change.commit), "author": change.commit.author, "files": list(change.files), "hunks": hunks}
+
+
+def registration(registered: Registration) -> dict[str, Any]:
+    return {
+        "table": registered.table,
+        "metadata": registered.metadata.label,
+        "site": registered.site._asdict(),
+        "chain": chain(registered.chain),
+        "outcome": registered.outcome,
     }
 
 

@@ -6,7 +6,7 @@ page: no script, no style sheet, everything of the application escaped.
 
 from collections.abc import Sequence
 
-from ..trace.advice import told_refused
+from ..trace.advice import refusals
 from ..trace.trace import Trace
 from ..trace.values import Error, StepResult, Swallowed
 from .markup import Part, Shown, absent, code, fold, items, join, para, preformatted, steady, strong, table, word
@@ -18,25 +18,27 @@ _MOST_LINES = 60  # of what a step printed
 def steps(trace: Trace) -> Shown:
     """The startup steps: which succeeded, which failed and with what, which never ran; their output folded."""
     rows = []
-    for one in trace.steps:
-        rows.append((str(one.number), code(one), word(one.ok, "succeeded", "failed", "never ran"), _error(trace, one)))
-    wrong = [number for number, one in enumerate(trace.steps) if one.ok is False]
+    for step in trace.steps:
+        rows.append(
+            (str(step.number), code(step), word(step.ok, "succeeded", "failed", "never ran"), _error(trace, step))
+        )
+    wrong = [number for number, step in enumerate(trace.steps) if step.ok is False]
     parts = [table("Startup steps", ("step", "what", "how it ended", "error"), rows, marked=wrong)]
     if trace.broke and not any(step.broke for step in trace.steps):
         parts.insert(0, para(strong("The run itself broke: "), _BROKE, kind="kit-note"))
-    if refused := told_refused(trace.refused):
+    if refused := refusals(trace.refused):
         parts.append(para(refused, kind="kit-note"))
-    for one in trace.steps:
-        if one.output.strip():
-            shown = "\n".join(one.output.strip().splitlines()[-_MOST_LINES:])
-            parts.append(fold(f"What step {one.number} printed", preformatted(steady(shown))))
+    for step in trace.steps:
+        if step.output.strip():
+            shown = "\n".join(step.output.strip().splitlines()[-_MOST_LINES:])
+            parts.append(fold(f"What step {step.number} printed", preformatted(steady(shown))))
     if trace.lost:
         parts.append(fold(f"{len(trace.lost)} things could not be recorded", items(trace.lost[:50])))
     return Shown(parts)
 
 
 def _error(trace: Trace, step: StepResult) -> str:
-    """A step's error; the reason why the run broke stands in the verdict, and is long."""
+    """A step's error; why the run itself broke is not repeated, the verdict says it."""
     return f"the run broke here; {_BROKE}" if step.error and step.broke else step.error or ""
 
 
@@ -52,11 +54,11 @@ def errors(trace: Trace) -> Shown:
 
 
 def _frames(trace: Trace, error: Error) -> list[Part]:
-    own = [frame for frame in error.frames if frame.application]
+    of_application = [frame for frame in error.frames if frame.application]
     if not error.frames:
         return []
     shown = []
-    for frame in own:
+    for frame in of_application:
         text = trace.excerpt(frame, around=0)
         shown.append(
             join(
@@ -67,7 +69,7 @@ def _frames(trace: Trace, error: Error) -> list[Part]:
             )
         )
     every = [join(code(frame), f" in {frame.function}") for frame in error.frames]
-    folded = len(error.frames) - len(own)
+    folded = len(error.frames) - len(of_application)
     parts = [items(shown, ordered=True)] if shown else []
     if folded:
         parts.append(fold(f"All {len(error.frames)} frames, {folded} of them of libraries", items(every, ordered=True)))
@@ -76,17 +78,17 @@ def _frames(trace: Trace, error: Error) -> list[Part]:
 
 def swallowed(trace: Trace) -> Shown:
     """Exceptions that were raised and caught: the startup went on without them, or with a substitute that failed too."""
-    refused = told_refused(trace.refused)
+    refused = refusals(trace.refused)
     if not trace.swallowed and not trace.caught:
         # An attempt that was refused raised an error, and what catches that where it is asked for is seen by nobody.
         if refused:
-            return Shown([para("No error left a module and was swallowed. ", refused)])
+            return Shown([para("No error that left a module was swallowed. ", refused)])
         return absent("Nothing was swallowed.")
     parts = [_caught("Swallowed exceptions", trace.swallowed)] if trace.swallowed else []
     if trace.caught:
-        said = "Nothing else was swallowed" if trace.swallowed else "Nothing was swallowed for good"
+        nothing = "Nothing else was swallowed" if trace.swallowed else "Nothing was swallowed for good"
         parts += [
-            para(f"{said}. These were caught, and what the code then tried instead failed the step:"),
+            para(f"{nothing}. These were caught, and what the code then tried instead failed the step:"),
             _caught("Caught on the way to the error", trace.caught),
         ]
     return Shown([*parts, para(refused)] if refused else parts)
@@ -94,8 +96,8 @@ def swallowed(trace: Trace) -> Shown:
 
 def _caught(caption: str, errors: Sequence[Swallowed]) -> Part:
     rows = []
-    for number, one in enumerate(errors, 1):
-        own = [frame for frame in one.chain if frame.application]
-        shown = " → ".join(dict.fromkeys(map(str, own)))
-        rows.append((str(number), str(one.error), code(one.site) if one.site else "", code(shown)))
+    for number, error in enumerate(errors, 1):
+        frames = [frame for frame in error.chain if frame.application]
+        shown = " → ".join(dict.fromkeys(map(str, frames)))
+        rows.append((str(number), str(error.error), code(error.site) if error.site else "", code(shown)))
     return table(caption, ("no.", "error", "raised at", "way"), rows)

@@ -1,11 +1,11 @@
-"""What the command line says of a result, in lines. Nothing is decided here."""
+"""What the command line prints of a result, as lines. Nothing is decided here."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..diagnose.meaning import MEANINGS, advice_on
 from ..incident.model import Incident
-from ..trace.advice import advice, told_refused
+from ..trace.advice import advice, refusals
 from ..trace.expected import why_not
 from ..trace.trace import Trace
 from ..trace.values import Conflict, application_frames
@@ -29,15 +29,15 @@ def startup_lines(incident: Incident, trace: Trace, reproduced: bool) -> list[st
         lines.append(f"  step {step.number}  {_STEP[step.ok]}  {step}")
         if step.error:
             broke = "the run broke: " if step.broke and step.broke == trace.broke else ""
-            lines += [f"      {said}" for said in (f"{broke}{step.error}", *advice(incident, step.error))]
-            way = application_frames(step.exception.frames) if step.exception else ()
-            if way and not any(conflict.second.site.file == way[-1].file for conflict in trace.conflicts):
-                lines.append(f"      raised at {' → '.join(map(str, way))}")
-    lines += [f"  {said}" for said in [told_refused(trace.refused)] if said]
+            lines += [f"      {line}" for line in (f"{broke}{step.error}", *advice(incident, step.error))]
+            frames = application_frames(step.exception.frames) if step.exception else ()
+            if frames and not any(conflict.second.site.file == frames[-1].file for conflict in trace.conflicts):
+                lines.append(f"      raised at {' → '.join(map(str, frames))}")
+    lines += [f"  {line}" for line in [refusals(trace.refused)] if line]
     for conflict in trace.conflicts:
         lines += _conflict(conflict)
     lines += [f"  swallowed at {caught.site}: {caught.error}" for caught in trace.swallowed]
-    lines += [] if reproduced else [f"  {said}" for said in why_not(incident, trace, told=True)]
+    lines += [] if reproduced else [f"  {reason}" for reason in why_not(incident, trace, with_failures=True)]
     if trace.broke and not any(step.broke for step in trace.steps):
         lines.append(f"  the run broke: {trace.broke}")
     return lines + [f"  not recorded: {text}" for text in trace.lost]
@@ -49,10 +49,10 @@ def _conflict(conflict: Conflict) -> Iterable[str]:
     two_names = first is not None and first.site.file == second.site.file and first.site.module != second.site.module
     for which, registration in (("first ", first), ("second", second)):
         if registration is not None:
-            way = " → ".join(str(frame) for frame in application_frames(registration.chain)[:-1])
+            route = " → ".join(str(frame) for frame in application_frames(registration.chain)[:-1])
             site = registration.site
             named = f" of module {site.module}" if two_names else ""
-            yield f"    {which} {site} {site.name or ''}{named} by {way or 'the step itself'}"
+            yield f"    {which} {site} {site.name or ''}{named} by {route or 'the step itself'}"
 
 
 def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool = False) -> list[str]:
@@ -85,11 +85,11 @@ def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool
 
 
 def _unseen(unseen: "Sequence[Unseen]", most: int | None) -> list[str]:
-    """Tables that nothing saw, a line a module."""
+    """Tables that nothing saw, one line per module."""
     by_module: dict[tuple[str, str, str], list[str]] = {}
-    for one in unseen:
-        by_module.setdefault((one.by, one.named.file, one.remedy), []).append(
-            f"{one.named.table} (line {one.named.line})"
+    for model in unseen:
+        by_module.setdefault((model.by, model.named.file, model.remedy), []).append(
+            f"{model.named.table} (line {model.named.line})"
         )
     lines = []
     for (by, file, remedy), tables in list(by_module.items())[:most]:
@@ -106,8 +106,8 @@ def verification_lines(incident: Incident, verification: "Verification") -> list
     """What ``verify`` says: the build without a fix, and each fix with its checks."""
     trace = verification.control.trace
     lines = [f"without a fix: {'reproduces' if verification.reproduced else 'does not reproduce'}"]
-    lines += [] if verification.reproduced else [f"    {said}" for said in why_not(incident, trace)]
-    lines += [f"    {said}" for said in [told_refused(trace.refused)] if said]
+    lines += [] if verification.reproduced else [f"    {reason}" for reason in why_not(incident, trace)]
+    lines += [f"    {line}" for line in [refusals(trace.refused)] if line]
     for fix in verification.fixes:
         lines.append(f"{fix.name}: {fix.verdict}: {fix.because}")
         lines += [f"    {_CHECK[check.ok]}  {check.check}: {check.seen}" for check in fix.checks]
@@ -119,7 +119,7 @@ def triage_lines(report: dict[str, Any]) -> list[str]:
     lines = [report["error"]]
     for frame in report["frames"]:
         lines.append(f"  {_LINE[frame['matches']]}  {frame['file']}:{frame['line']}  {frame['text'] or ''}")
-    lines += [f"{one['says']}\n    because {one['because']}" for one in report["deductions"]]
+    lines += [f"{deduction['says']}\n    because {deduction['because']}" for deduction in report["deductions"]]
     return lines + [f"note: {note}" for note in report["notes"]]
 
 
@@ -135,8 +135,13 @@ def history_lines(report: dict[str, Any]) -> list[str]:
             lines.append(f"{what}: {change['sha'][:9]} {change['date']} {change['subject']}\n    {because}")
         else:
             lines.append(f"{what}: not found; {because}")
-    lines += [f"claims the fix: {one['sha'][:9]} {one['subject']}: {one['verdict']}" for one in report["claims"]]
-    lines += [f"  {one['sha'][:9]}  {one['verdict']}  {one['subject']}: {one['because']}" for one in report["commits"]]
+    lines += [
+        f"claims the fix: {claim['sha'][:9]} {claim['subject']}: {claim['verdict']}" for claim in report["claims"]
+    ]
+    lines += [
+        f"  {commit['sha'][:9]}  {commit['verdict']}  {commit['subject']}: {commit['because']}"
+        for commit in report["commits"]
+    ]
     return lines + [f"note: {note}" for note in report["notes"]]
 
 
@@ -144,7 +149,7 @@ def postmortem_lines(page: object, verdict: str, report: dict[str, Any]) -> list
     """What ``postmortem`` says: where the page is, the verdict, what to do, what is still to be written."""
     lines = [f"page: {page}", f"verdict: {verdict}", f"mechanism: {report['mechanism']}"]
     lines += [f"what to do: {report['advice']}"] if report.get("advice") else []
-    lines += [said for said in [told_refused(report["refused"])] if said]
+    lines += [line for line in [refusals(report["refused"])] if line]
     missing = ", ".join(name.replace("_", " ") for name in report["missing"])
     return lines + ([f"still to be written, under postmortem: {missing}"] if missing else [])
 
@@ -160,7 +165,7 @@ def why_lines(name: str, events: Sequence[Event], near: Sequence[str]) -> list[s
         return [f"{name}: nothing in this startup has this name.{instead}"]
     lines = []
     for number, event in enumerate(events, 1):
-        way = " → ".join(map(str, event.chain)) or "the step itself"
+        route = " → ".join(map(str, event.chain)) or "the step itself"
         lines.append(f"{number}. {event.what}{f' in {event.step}' if event.step else ''}: {event.note}")
-        lines.append(f"   by {way}")
+        lines.append(f"   by {route}")
     return lines

@@ -29,7 +29,7 @@ def made_by(triage: Triage) -> Shown:
 
 
 def frames(triage: Triage) -> Shown:
-    """Each frame of the application: does its line stand in the work tree, and what is there if not."""
+    """Each frame of the application: whether the work tree has its line, and what stands there if not."""
     rows, wrong = [], []
     for frame in triage.frames:
         if frame.matches is False:
@@ -51,7 +51,7 @@ def frames(triage: Triage) -> Shown:
                 at,
             )
         )
-    head = ("frame", "in the log", "work tree", "what it reads there", "the text is in line")
+    head = ("frame", "in the log", "work tree", "the work tree's text there", "lines with the logged text")
     return Shown(
         [
             table("The application's frames, outermost first", head, rows, marked=wrong),
@@ -61,7 +61,7 @@ def frames(triage: Triage) -> Shown:
 
 
 def builds(triage: Triage) -> Shown:
-    """The commits that can have made the log, newest first, and what keeps their neighbours from it."""
+    """The commits that can have written the log, newest first, and what rules out their neighbours."""
     if not triage.commits:
         return Shown([para("There is no history to compare with: the incident names a folder alone.")])
     parts: list[Part] = []
@@ -76,18 +76,18 @@ def builds(triage: Triage) -> Shown:
     else:
         parts.append(para("No commit can have made the log."))
     names = {"after": "later", "before": "earlier or elsewhere", "all": "all"}
-    for one in triage.excluded:
+    for neighbour in triage.excluded:
         top = join(
-            strong(f"Cannot have made it, {names[one.side]}: "),
-            f"{one.count} commits, the nearest ",
-            named(one.nearest),
+            strong(f"Cannot have made it, {names[neighbour.side]}: "),
+            f"{neighbour.count} commits, the nearest ",
+            named(neighbour.nearest),
         )
-        parts += [para(top), items(str(differ) for differ in one.differs)]
+        parts += [para(top), items(str(differ) for differ in neighbour.differs)]
     return Shown(parts)
 
 
 def deductions(triage: Triage) -> Shown:
-    """What follows, each sentence with its reason."""
+    """The deductions, each with its reason."""
     rows = [
         (deduction.says, word(deduction.decided or None, "follows", unknown="undecided"), deduction.because)
         for deduction in triage.deductions

@@ -37,7 +37,7 @@ _MEANS = {
     "hides": "the error is gone, but the state is wrong",
     "does-not-cure": "the incident, or what was hidden behind it, is still there",
     "breaks": "something that worked no longer does",
-    "undecided": "a limit or somebody ended its run, or a check could not be asked: it may be any of the others",
+    "undecided": "a limit or a person ended the run, or a check could not be asked: every other verdict is possible",
 }
 _GOOD = {"cures": True, "hides": False, "does-not-cure": False, "breaks": False, "undecided": None}
 _HELD = {"confirmed": True, "refuted": False, "undecided": None}
@@ -69,19 +69,19 @@ def matrix(verification: Verification) -> Shown:
     cured = [number for number, fix in enumerate(verification.fixes, 1) if fix.verdict == "cures"]
     held = sum(1 for fix in verification.fixes if fix.claim and fix.verdict == "cures")
     claimed = sum(1 for fix in verification.fixes if fix.claim)
-    counted = [para(f"{held} of {count(claimed, 'claim')} about a fix held when it was run.")] if claimed else []
+    counted = [para(f"{held} of {count(claimed, 'claim')} about a fix held when the fix was run.")] if claimed else []
     shown = grid("Fixes and checks", ("fix, and what was claimed for it", "verdict"), heads, rows, marked=cured)
     return Shown([*counted, shown, _meanings()])
 
 
 def _before(verification: Verification) -> dict[str, CheckResult]:
-    """The checks of the build as it was, with the one that only fixes are asked."""
-    found = {check.check: check for check in verification.control.checks}
+    """The checks of the build without a fix, with the check that is only asked of fixes."""
+    checks = {check.check: check for check in verification.control.checks}
     gone = next((c for fix in verification.fixes for c in fix.checks if c.kind == "gone"), None)
     if gone is not None:
         seen = "the incident is there" if verification.reproduced else "the incident is not there"
-        found.setdefault(gone.check, CheckResult(gone.check, not verification.reproduced, seen))
-    return found
+        checks.setdefault(gone.check, CheckResult(gone.check, not verification.reproduced, seen))
+    return checks
 
 
 def _mark(check: CheckResult | None) -> Part:
@@ -130,7 +130,7 @@ def _fold(incident: Incident, fix: FixResult) -> Part:
 
 
 def before_and_after(verification: Verification, name: str | None = None, *, incident: Incident | None = None) -> Shown:
-    """What is not the same with a fix: what each check saw in the build as it was and with it, and the changed lines.
+    """What a fix changes: what each check saw without and with it, and the changed lines.
 
     :param name: the fix; by default the smallest that cures
     :param incident: with it, the fix's patches are shown side by side
@@ -138,11 +138,11 @@ def before_and_after(verification: Verification, name: str | None = None, *, inc
     cures = min(cured_by(verification), key=lambda fix: len(fix.patches), default=None)
     fix = next((fix for fix in verification.fixes if fix.name == name), None) if name else cures
     if fix is None:
-        return absent("No fix is known to cure it: there is no after to show.")
+        return absent("No fix is known to cure it, so there is nothing to compare.")
     rows = [*_counted(verification.control.trace, fix.trace), *_checked(verification, fix)]
     changed = [row for row in rows if part(row[1]).text != part(row[2]).text]
     same = [part(row[0]).text for row in rows if row not in changed]
-    name = f"Before and after {fix.name}: {len(changed)} of {len(rows)} are not the same"
+    name = f"Before and after {fix.name}: {len(changed)} of {len(rows)} differ"
     parts = [folded_table(name, ("what", "before", "after"), changed)]
     if same:
         parts.append(para(f"The same before and after: {'; '.join(same)}.", kind="kit-note"))
@@ -182,7 +182,7 @@ def _checked(verification: Verification, fix: FixResult) -> list[tuple]:
 
 
 def _tables(trace: Trace) -> int:
-    """Distinct tables: one that several processes define is one."""
+    """Distinct tables: a table that several processes define counts once."""
     return len(
         {
             (registration.metadata.label, registration.table)
@@ -196,7 +196,7 @@ def _tables(trace: Trace) -> int:
 
 
 def claims(incident: Incident, verification: Verification, tested: Sequence[Tested] = ()) -> Shown:
-    """What was written or believed, against what running it showed.
+    """What people wrote or believed, compared with what the runs showed.
 
     :param tested: the hypotheses with their verdicts, from a diagnosis; without them each is undecided
     """
@@ -205,21 +205,21 @@ def claims(incident: Incident, verification: Verification, tested: Sequence[Test
         for fix in verification.fixes
         if fix.claim
     ]
-    people = [one for one in tested if one.of == "people"]
-    for one in people:
-        verdict = word(_HELD[one.verdict], *[one.verdict] * 3)
-        rows.append((with_code(one.claim), "hypothesis", verdict, _shortened(one.evidence)))
+    people = [hypothesis for hypothesis in tested if hypothesis.of == "people"]
+    for hypothesis in people:
+        verdict = word(_HELD[hypothesis.verdict], *[hypothesis.verdict] * 3)
+        rows.append((with_code(hypothesis.claim), "hypothesis", verdict, _shortened(hypothesis.evidence)))
     for belief in incident.hypotheses if not people else ():
         undecided = word(None, unknown="undecided")
         rows.append((with_code(belief.claim), "hypothesis", undecided, "no experiment for it was run here"))
     if not rows:
         return absent("The incident file holds no claim: neither a hypothesis nor a fix with one.")
     head = ("claim", "about", "verdict", "what was seen")
-    return Shown([table("Claims against what running them showed", head, rows)])
+    return Shown([table("Claims, and what running them showed", head, rows)])
 
 
 def _shortened(text: str) -> Part:
-    """A sentence; of a long one the beginning, which opens to the whole."""
+    """A sentence; a long one is cut, and opens to its whole text."""
     if len(text) <= _LONG:
         return part(text)
     return fold(text[:_LONG].rpartition(" ")[0] + " …", para(text))

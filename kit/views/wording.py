@@ -21,5 +21,5 @@ def sentence(text: str) -> str:
 
 def first_sentence(text: str) -> str:
     """The first sentence of a text, with its full stop."""
-    found = re.match(r"(.+?[.!?])(?:\s|$)", " ".join(text.split()))
-    return found[1] if found else " ".join(text.split())
+    match = re.match(r"(.+?[.!?])(?:\s|$)", " ".join(text.split()))
+    return match[1] if match else " ".join(text.split())

@@ -62,8 +62,12 @@ def in_application(config, named, otherwise):
     application = ScriptInfo(app_import_path=named).load_app()
     with application.app_context():
         migrate = getattr(application.extensions.get("migrate"), "migrate", None)
-        own = os.path.join(script.dir, "alembic.ini")
-        if migrate is not None and os.path.exists(own) and os.path.samefile(own, config.config_file_name):
+        of_extension = os.path.join(script.dir, "alembic.ini")
+        if (
+            migrate is not None
+            and os.path.exists(of_extension)
+            and os.path.samefile(of_extension, config.config_file_name)
+        ):
             config = migrate.get_config(script.dir)
         yield config
 
@@ -76,7 +80,7 @@ def look(config_file, named="", otherwise=""):
 
     config = configured(config_file)
     script = ScriptDirectory.from_config(config)
-    found = {
+    state = {
         "current": [],
         "heads": sorted(script.get_heads()),
         "differences": [],
@@ -87,43 +91,43 @@ def look(config_file, named="", otherwise=""):
     }
 
     def ask(revision, context):
-        found["current"] += sorted(context.get_current_heads())
+        state["current"] += sorted(context.get_current_heads())
         metadata = context.opts.get("target_metadata")
         if metadata is None:
-            found["differences"].append("env.py gives Alembic no target_metadata: it cannot compare")
+            state["differences"].append("env.py gives Alembic no target_metadata: it cannot compare")
             return []
         tables = []
-        for one in metadata if isinstance(metadata, (list, tuple)) else [metadata]:
-            for key, table in one.tables.items():
+        for target in metadata if isinstance(metadata, (list, tuple)) else [metadata]:
+            for key, table in target.tables.items():
                 tables.append(table)
-                found["models"][key] = sorted(str(column.name) for column in table.columns)
+                state["models"][key] = sorted(str(column.name) for column in table.columns)
         inspector = inspect(context.connection)
         schemas = {table.schema for table in tables if table.schema} - {inspector.default_schema_name}
         for name, schema, key in tables_of(inspector, schemas):
-            found["database"][key] = sorted(column["name"] for column in inspector.get_columns(name, schema))
+            state["database"][key] = sorted(column["name"] for column in inspector.get_columns(name, schema))
         if takes_no_unknown_table(context):
-            found["passed_over"] = sorted(set(found["database"]) - set(found["models"]) - {"alembic_version"})
+            state["passed_over"] = sorted(set(state["database"]) - set(state["models"]) - {"alembic_version"})
         also = schemas if not context.opts.get("include_schemas") else set()
         if also:
             look_into(context, also)
         for difference in compare_metadata(context, metadata):
-            for one in difference if isinstance(difference, list) else [difference]:
-                if one[0] == "remove_table" and one[1].schema in also:
+            for change in difference if isinstance(difference, list) else [difference]:
+                if change[0] == "remove_table" and change[1].schema in also:
                     continue  # env.py never looks there: autogenerate would leave it
-                sentence, table = describe(one)
-                found["differences"].append(sentence)
-                found["differing"].append(table)
+                sentence, table = describe(change)
+                state["differences"].append(sentence)
+                state["differing"].append(table)
         if context.dialect.name == "postgresql":
             for sentence, table in lacking_labels(inspector, tables):
-                found["differences"].append(sentence)
-                found["differing"].append(table)
+                state["differences"].append(sentence)
+                state["differing"].append(table)
         return []
 
     with in_application(config, named, otherwise) as config:
         script = ScriptDirectory.from_config(config)
         with EnvironmentContext(config, script, fn=ask, as_sql=False, dont_mutate=True):
             script.run_env()
-    return found
+    return state
 
 
 def tables_of(inspector, schemas):
@@ -164,9 +168,9 @@ def look_into(context, schemas):
 def lacking_labels(inspector, tables):
     """Labels of the models' enumerated types that PostgreSQL's types do not have; Alembic does not compare them."""
     there = {}
-    for one in inspector.get_enums(schema="*"):
-        there[one["schema"], one["name"]] = there[None, one["name"]] = one["labels"]
-    said = set()
+    for enum in inspector.get_enums(schema="*"):
+        there[enum["schema"], enum["name"]] = there[None, enum["name"]] = enum["labels"]
+    labelled = set()
     for table in tables:
         for column in table.columns:
             kind = getattr(column.type, "item_type", column.type)
@@ -174,8 +178,8 @@ def lacking_labels(inspector, tables):
             if labels is None or not getattr(kind, "native_enum", True) or not getattr(kind, "enums", None):
                 continue
             lacking = [label for label in kind.enums if label not in labels]
-            if lacking and kind.name not in said:
-                said.add(kind.name)
+            if lacking and kind.name not in labelled:
+                labelled.add(kind.name)
                 sentence = "type %s (of %s.%s) has no label %s in the database, which the models name"
                 yield sentence % (kind.name, table.key, column.name, ", ".join(lacking)), table.key
 
@@ -203,8 +207,8 @@ def describe(difference):
         return "column %s.%s: %s is %s in the database, %s in the models" % (table, column, kind[7:], old, new), table
     item = difference[1]
     table = getattr(getattr(item, "table", item), "key", None) or "?"
-    said = "models and database do not agree on %s %s of table %s"
-    return said % (kind.split("_", 1)[-1], getattr(item, "name", None) or "", table), str(table)
+    disagreement = "models and database do not agree on %s %s of table %s"
+    return disagreement % (kind.split("_", 1)[-1], getattr(item, "name", None) or "", table), str(table)
 
 
 def plain(value):
@@ -225,7 +229,7 @@ def build(config_file, named="", otherwise=""):
         )  # as Flask has it, and whoever sets prepend_sys_path: revisions may import the application
     script = ScriptDirectory.from_config(configured(config_file))
     url = os.environ.get("INCIDENT_SCRATCH")
-    found = {"tables": {}, "stopped": None}
+    built = {"tables": {}, "stopped": None}
 
     def fill(connection):
         # A failed revision leaves a transaction that nothing can be read in: each has one of its own.
@@ -235,13 +239,13 @@ def build(config_file, named="", otherwise=""):
             with Operations.context(context):
                 context.run_migrations()
         except Exception as error:  # a revision for another database, or one that asks env.py for something
-            found["stopped"] = "%s: %s" % (type(error).__name__, error)
+            built["stopped"] = "%s: %s" % (type(error).__name__, error)
             if url and hasattr(connection, "rollback"):  # before SQLAlchemy 2.0 nothing begins by itself
                 connection.rollback()
-        read_tables(connection, found["tables"])
+        read_tables(connection, built["tables"])
 
     connected(url or "sqlite://", fill)
-    return found
+    return built
 
 
 def upgrade(config_file, named="", otherwise="", revision="head"):
@@ -294,7 +298,7 @@ def run_async(engine, work):
     return asyncio.run(run())
 
 
-def read_tables(connection, found):
+def read_tables(connection, tables):
     """Every table of the database, but for the server's own, with its columns as the probe describes a model's."""
     from sqlalchemy import inspect
 
@@ -311,12 +315,12 @@ def read_tables(connection, found):
             if len(u["column_names"]) == 1
         }
         foreign = {}
-        for one in inspector.get_foreign_keys(name, schema):
-            place = one["referred_schema"] + "." if one.get("referred_schema") else ""
-            for column, target in zip(one["constrained_columns"], one["referred_columns"]):
-                foreign.setdefault(column, []).append("%s%s.%s" % (place, one["referred_table"], target))
+        for foreign_key in inspector.get_foreign_keys(name, schema):
+            place = foreign_key["referred_schema"] + "." if foreign_key.get("referred_schema") else ""
+            for column, target in zip(foreign_key["constrained_columns"], foreign_key["referred_columns"]):
+                foreign.setdefault(column, []).append("%s%s.%s" % (place, foreign_key["referred_table"], target))
         indexed = {c for i in inspector.get_indexes(name, schema) for c in i["column_names"]}
-        found[key] = [
+        tables[key] = [
             {
                 "name": column["name"],
                 "type": repr(column["type"]),

@@ -33,8 +33,8 @@ def fill(connection, count):
     inspector = inspect(connection)
     schemas = [None]
     if connection.dialect.name == "postgresql":
-        own = {"information_schema", inspector.default_schema_name}
-        schemas += [name for name in inspector.get_schema_names() if name not in own]
+        of_server = {"information_schema", inspector.default_schema_name}
+        schemas += [name for name in inspector.get_schema_names() if name not in of_server]
     for schema in schemas:
         metadata.reflect(bind=connection, schema=schema)
     for table in metadata.sorted_tables:
@@ -96,8 +96,8 @@ def parent_of(connection, key, number):
         query = select(*referred)
     except Exception:  # SQLAlchemy 1.3
         query = select(referred)
-    found = connection.execute(query.limit(number)).fetchall()
-    return list(found[-1]) if found else None
+    rows = connection.execute(query.limit(number)).fetchall()
+    return list(rows[-1]) if rows else None
 
 
 def candidates_of(inspector, table):
@@ -106,7 +106,7 @@ def candidates_of(inspector, table):
         checks = inspector.get_check_constraints(table.name, schema=table.schema)
     except NotImplementedError:
         return {}
-    found = {}
+    candidates = {}
     for check in checks:
         text = check.get("sqltext") or ""
         literals = []
@@ -118,8 +118,8 @@ def candidates_of(inspector, table):
                 literals.append(quoted.replace("''", "'"))
         for column in table.columns:
             if literals and re.search(r"\b%s\b" % re.escape(column.name), text):
-                found.setdefault(column.name, []).extend(literals)
-    return found
+                candidates.setdefault(column.name, []).extend(literals)
+    return candidates
 
 
 def value_of(kind, number):
@@ -202,7 +202,7 @@ def parts_of(text):
             yield (
                 "copy",
                 line.rstrip().rstrip(";"),
-                "".join(one + "\n" for one in itertools.takewhile(r"\.".__ne__, lines)),
+                "".join(row + "\n" for row in itertools.takewhile(r"\.".__ne__, lines)),
             )
         elif setting:
             yield "setting", line, None

@@ -320,17 +320,17 @@ def _error(error):
         link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
     kind = type(error)
     module = kind.__module__ if isinstance(kind.__module__, str) else ""
-    found = {
+    value = {
         "type": kind.__name__ if module == "builtins" else module + "." + kind.__qualname__,
         "text": _text(error),
         "frames": frames if len(frames) <= _DEEP else frames[: _DEEP // 2] + frames[-_DEEP // 2 :],
         "links": links,
     }
     if isinstance(error, ImportError) and isinstance(error.name, str):
-        found["name"] = error.name
+        value["name"] = error.name
     if isinstance(error, SyntaxError):
-        found["at"] = [_text(error.filename), error.lineno or 0]
-    return found
+        value["at"] = [_text(error.filename), error.lineno or 0]
+    return value
 
 
 # ---------------------------------------------------------------------- door 1: module bodies
@@ -400,11 +400,11 @@ def _how(frame):
     :returns: ``import``, ``reload`` or ``loader``, and a frame that all of the application's are beyond
     """
     try:
-        found = (
+        caller = (
             frame.f_back.f_back.f_back
         )  # exec_module, _load_unlocked and _find_and_load_unlocked are nearly always between
-        if found.f_globals is _bootstrap and found.f_code.co_name == "_find_and_load":
-            return "import", found
+        if caller.f_globals is _bootstrap and caller.f_code.co_name == "_find_and_load":
+            return "import", caller
     except AttributeError:
         pass
     while frame is not None and (frame.f_globals is _external or frame.f_globals is _bootstrap):
@@ -693,28 +693,28 @@ class _Importer:
         if self.frame is None:
             return 0, None
         try:
-            found = frame.f_back.f_back.f_back.f_back  # past exec_module, and three functions of the import system
+            caller = frame.f_back.f_back.f_back.f_back  # past exec_module, and three functions of the import system
         except AttributeError:
             return 0, None
-        if found is not self.frame:
+        if caller is not self.frame:
             return 0, None
-        at = found.f_lasti
+        at = caller.f_lasti
         if at == self.at:  # of the statement that was seen last
             return self.number, self.line
         if self.raw[at] != _IMPORT_NAME:
             return 0, None
-        return self.number, f"{found.f_lineno or 0}"
+        return self.number, f"{caller.f_lineno or 0}"
 
     def line_at(self, frame, at):
         """``f_lineno``, which looks through the code from its start each time, where imports come one after the other."""
-        found = self.range
-        if at >= found[1] and self.lines is not None:
-            for found in self.lines:
-                if at < found[1]:
+        span = self.range
+        if at >= span[1] and self.lines is not None:
+            for span in self.lines:
+                if at < span[1]:
                     break
-            self.range = found
+            self.range = span
         # Asked for an earlier one, or another thread went on with the lines meanwhile: in the long way.
-        return found[2] if found[0] <= at < found[1] and found[2] else frame.f_lineno or 0
+        return span[2] if span[0] <= at < span[1] and span[2] else frame.f_lineno or 0
 
 
 _NEAR = 400  # bytes from the start of the code, up to which ``f_lineno`` is the quicker
@@ -766,10 +766,10 @@ def _see_statement(importer, frame, at, more):
         # The two instructions before it load the names after `from ... import` and the number of dots.
         names, dots, to = consts[raw[at - 1]], consts[raw[at - 3]], importer.names[raw[at + 1]]
     else:
-        found = _wide_statement(importer, at)
-        if found is None:
+        parts = _wide_statement(importer, at)
+        if parts is None:
             return
-        names, dots, to = found
+        names, dots, to = parts
     if dots and type(dots) is int:
         to = "." * dots + to
     importer.line = line = f"{frame.f_lineno or 0 if at < _NEAR else importer.line_at(frame, at)}"
@@ -1076,13 +1076,13 @@ def _default(default):
 
 def _columns(items):
     """Columns as values, foreign keys by name only: resolving one would change the metadata."""
-    found = []
+    columns = []
     for item in items:
         if getattr(item, "__visit_name__", None) != "column":
             continue
         try:
             default, server = getattr(item, "default", None), getattr(item, "server_default", None)
-            found.append(
+            columns.append(
                 {
                     "name": _text(item.name),
                     "key": _text(item.key),
@@ -1097,8 +1097,10 @@ def _columns(items):
                 }
             )
         except Exception as error:
-            found.append({"name": _text(getattr(item, "name", "?")), "type": "(unreadable: %s)" % type(error).__name__})
-    return found
+            columns.append(
+                {"name": _text(getattr(item, "name", "?")), "type": "(unreadable: %s)" % type(error).__name__}
+            )
+    return columns
 
 
 def _items(args):
@@ -1187,8 +1189,8 @@ def _see_table(frame, key):
         event["mapped"] = _is_mapped(existing)
     more = "," + _json(event)[1:-1] if event else ""
     if mapped is not None:
-        own = vars(mapped)
-        named = "true" if "__tablename__" in own or "__table__" in own else "false"
+        attributes = vars(mapped)
+        named = "true" if "__tablename__" in attributes or "__table__" in attributes else "false"
         module = _quote(_text(getattr(mapped, "__module__", None)))
         more = f',"cls":{_quote(_text(getattr(mapped, "__qualname__", mapped)))},"mod":{module},"named":{named}{more}'
     number = _number_of(metadata)
@@ -1210,7 +1212,7 @@ def _ask_by_another_name(namespace, name, method):
         return None
     if "metadata" not in code.co_varnames:
         return None
-    function.__code__ = code.replace(co_names=tuple(name + "_" if one == name else one for one in code.co_names))
+    function.__code__ = code.replace(co_names=tuple(name + "_" if used == name else used for used in code.co_names))
     return name + "_"
 
 
@@ -1270,8 +1272,8 @@ def _watch_schema(namespace):
 
 def _version_near(package):
     """The version of a package that is still being imported, from its source line or its metadata folder."""
-    found = getattr(package, "__version__", None)
-    if found is None and getattr(package, "__file__", None):
+    version = getattr(package, "__version__", None)
+    if version is None and getattr(package, "__file__", None):
         try:
             with open(package.__file__, encoding="utf-8", errors="replace") as source:
                 for line in source:
@@ -1279,7 +1281,7 @@ def _version_near(package):
                         return line.split("=", 1)[1].strip().strip("'\"")
         except OSError:
             pass
-    return found
+    return version
 
 
 def _watch_mappers(namespace):
@@ -1368,10 +1370,10 @@ def _on_start(code, offset):
 def _with_a_call(code, act):
     """The code, with a call of ``act`` before all else; the code itself where that cannot be."""
     change = _with_a_call_before_311 if sys.version_info < (3, 11) else _with_a_call_311
-    found = change(code, _instruction(100, len(code.co_consts)))  # LOAD_CONST
-    if found is None:
+    changes = change(code, _instruction(100, len(code.co_consts)))  # LOAD_CONST
+    if changes is None:
         return code
-    return code.replace(co_consts=code.co_consts + (act,), co_stacksize=max(code.co_stacksize, 2), **found)
+    return code.replace(co_consts=code.co_consts + (act,), co_stacksize=max(code.co_stacksize, 2), **changes)
 
 
 def _with_a_call_before_311(code, load):
@@ -1479,7 +1481,7 @@ def _read_endpoint(names):
     if view is None:
         return None
     methods = names["options"].get("methods") or getattr(view, "methods", None) or ("GET",)
-    more = [names["rule"], *sorted(str(one).upper() for one in methods)]
+    more = [names["rule"], *sorted(str(method).upper() for method in methods)]
     return names["self"], names.get("endpoint") or getattr(view, "__name__", "?"), view, more
 
 
@@ -1579,15 +1581,17 @@ def _watch_registries(namespace):
 def _entry_door(kind, read):
     @_quietly
     def see_entry(frame):
-        found = read(frame.f_locals)
-        for registry, key, thing, more in (found,) if type(found) is tuple else found or ():
+        entries = read(frame.f_locals)
+        for registry, key, thing, more in (entries,) if type(entries) is tuple else entries or ():
             within, via = _walk(frame.f_back)
             place = _place_of_thing(thing)
             fields = {"th": _thread_name(), "more": more, "at": place and place[:2], "name": place and place[2]}
             number = 0 if registry is None else _number_of_object(registry)
-            given = {name: value for name, value in fields.items() if value is not None}
+            given_fields = {name: value for name, value in fields.items() if value is not None}
             of = "mount" if kind == "route" and more is None else kind
-            _emit("entry", r=of, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **given)
+            _emit(
+                "entry", r=of, i=number, key=_text(key), o=_number_of_object(thing), b=within, via=via, **given_fields
+            )
 
     return see_entry
 
@@ -1620,23 +1624,25 @@ def _record_door(level):
     def see_record(frame):
         global _records
         names = frame.f_locals
-        logger, given = names["self"], names["kwargs"].get("exc_info")
-        if not given and not logger.disabled or _records >= _MOST_RECORDS:
+        logger, exc_info = names["self"], names["kwargs"].get("exc_info")
+        if not exc_info and not logger.disabled or _records >= _MOST_RECORDS:
             return
         _records += 1
-        error = given if isinstance(given, BaseException) else given[1] if isinstance(given, tuple) else None
-        if given and error is None:
+        error = (
+            exc_info if isinstance(exc_info, BaseException) else exc_info[1] if isinstance(exc_info, tuple) else None
+        )
+        if exc_info and error is None:
             error = sys.exc_info()[1]
         within, via = _walk(frame.f_back)
-        said, args = names["msg"], names["args"]
+        text, args = names["msg"], names["args"]
         try:
-            said = str(said) % args if args else said
+            text = str(text) % args if args else text
         except Exception:  # what the logger, too, would only complain of
             pass
         of = names.get("level") if level is None else level
         of = of if type(of) is int else 0
         fields = {"logger": _text(logger.name), "level": of, "lost": bool(logger.disabled), "error": _error(error)}
-        _emit("record", text=_text(said), b=within, via=via, th=_thread_name(), **fields)
+        _emit("record", text=_text(text), b=within, via=via, th=_thread_name(), **fields)
 
     return see_record
 
@@ -1756,7 +1762,7 @@ def _on_sqlite(args):
 def _on_bind(args):
     from _weakref import ref
 
-    _opened[:] = [one for one in _opened if one() is not None] + [ref(args[0])]
+    _opened[:] = [opened for opened in _opened if opened() is not None] + [ref(args[0])]
 
 
 _GUARDED = {
@@ -1810,14 +1816,14 @@ def _is_here(host):
     if not _is_literal(host):
         return False
     sockets = sys.modules["_socket"]
-    one = sockets.socket(sockets.AF_INET6 if ":" in host else sockets.AF_INET, sockets.SOCK_DGRAM)
+    probe = sockets.socket(sockets.AF_INET6 if ":" in host else sockets.AF_INET, sockets.SOCK_DGRAM)
     try:
-        one.bind((host, 0))
+        probe.bind((host, 0))
         return True
     except OSError:
         return False
     finally:
-        one.close()
+        probe.close()
 
 
 def _is_literal(host):
@@ -1826,9 +1832,9 @@ def _is_literal(host):
 
 def _is_ours(port):
     """Did a process of this run open this port? A database of the machine's own is none of it."""
-    for one in _opened:
+    for opened in _opened:
         try:
-            if one() is not None and one().getsockname()[1] == port:
+            if opened() is not None and opened().getsockname()[1] == port:
                 return True
         except (OSError, IndexError, TypeError):
             continue
@@ -1866,7 +1872,7 @@ def _name_target(host, port=None):
     known = {os.uname().nodename} if hasattr(os, "uname") else set()
     for line in _read("/etc/hosts").decode("utf-8", "replace").splitlines():
         known.update(line.split("#")[0].split()[1:])
-    if host in known or any(one.startswith(host + ":") for one in _allowed):
+    if host in known or any(address.startswith(host + ":") for address in _allowed):
         return None
     return "%s (looking up its name)" % (host if port is None else _at(host, port))
 
@@ -1921,17 +1927,17 @@ def _engine_target(dialect, cargs, cparams):
     if dialect.name in ("sqlite", "duckdb") and not cparams.get("host"):
         return _sqlite_target(cparams.get("database", "") if first is None else first)
 
-    def given(*names):
+    def option(*names):
         return next((str(cparams[name]) for name in names if cparams.get(name)), "")
 
-    host, port = given("host", "hostname", "server", "unix_socket"), given("port")
+    host, port = option("host", "hostname", "server", "unix_socket"), option("port")
     if dialect.driver.startswith(("psycopg", "asyncpg")):  # as the driver itself does
         port = port or os.environ.get("PGPORT", "")
-    database = given("dbname", "database", "db")
+    database = option("dbname", "database", "db")
     here = "127.0.0.1" if host == "localhost" else host
     if _scratch is not None and (dialect.name, here, port, database) == _scratch:
         return None
-    who = given("user", "username") + (":***" if given("password", "passwd", "pwd") else "")
+    who = option("user", "username") + (":***" if option("password", "passwd", "pwd") else "")
     where = (who + "@" if who else "") + host + (":" + port if port else "")
     url = "%s+%s://%s/%s" % (dialect.name, dialect.driver, where, database)
     return url + (" (the rest is in a connection string)" if first else "")
@@ -1969,18 +1975,18 @@ class _AtDriver:
 @_quietly
 def _driver_target(parse, text):
     """Where libpq would go with these words, if it may not."""
-    given = parse(text) if isinstance(text, str) else {}
-    hosts = str(given.get("hostaddr") or given.get("host") or os.environ.get("PGHOST") or "").split(",")
-    port = str(given.get("port") or os.environ.get("PGPORT") or 5432).split(",")[0]
+    words = parse(text) if isinstance(text, str) else {}
+    hosts = str(words.get("hostaddr") or words.get("host") or os.environ.get("PGHOST") or "").split(",")
+    port = str(words.get("port") or os.environ.get("PGPORT") or 5432).split(",")[0]
     for host in hosts:
         if not host or host[0] in "/@":
             folders = [host] if host else ["/var/run/postgresql", "/tmp"]
-            what = next(filter(None, (_unix_target("%s/.s.PGSQL.%s" % (each, port)) for each in folders)), None)
+            what = next(filter(None, (_unix_target("%s/.s.PGSQL.%s" % (folder, port)) for folder in folders)), None)
         else:
             what = None if _may_reach(host, port) else "postgresql://%s" % _at(host, port)
         if what:
-            return what + ("/%s" % given["dbname"] if given.get("dbname") and "://" in what else "")
-    database = str(given.get("dbname") or os.environ.get("PGDATABASE") or "")
+            return what + ("/%s" % words["dbname"] if words.get("dbname") and "://" in what else "")
+    database = str(words.get("dbname") or os.environ.get("PGDATABASE") or "")
     if _scratch is not None and port == _scratch[2] and database and database != _scratch[3]:
         return "postgresql://%s/%s" % (_at(host, port), database)  # behind that port is the scratch database only
     return None
@@ -2056,8 +2062,8 @@ def _judge(in_copy):
                 error = None
             except Exception as problem:
                 error = _error(problem)
-            found = _mappers()  # afterwards: some classes are mapped only then
-            _emit("judged", error=error, mappers=found)
+            mappers = _mappers()  # afterwards: some classes are mapped only then
+            _emit("judged", error=error, mappers=mappers)
         except BaseException as problem:
             _emit("judged", error=_error(problem), mappers=None)
         finally:
@@ -2080,7 +2086,7 @@ def _wait(pid, seconds):
 
 def _mappers():
     """Every mapped class: its table, on which metadata, and whether that metadata still holds it."""
-    found = []
+    entries = []
     for registry in list(_registries()):
         for manager in list(registry._managers):
             class_ = manager.class_
@@ -2108,9 +2114,9 @@ def _mappers():
                     if getattr(class_, "__bind_key__", None)
                     else None,
                 )
-            found.append(entry)
-    found.sort(key=lambda e: (e.get("table") or "", e["mod"], e["cls"]))
-    return found
+            entries.append(entry)
+    entries.sort(key=lambda e: (e.get("table") or "", e["mod"], e["cls"]))
+    return entries
 
 
 # --------------------------------------------------------------------------------------- steps

@@ -13,10 +13,10 @@ import warnings
 def uncompiled(root, before, names):
     """``file:line: error`` of the first file of ``names`` below ``root`` that does not compile and does below ``before``."""
     for name in names:
-        found = _wrong(os.path.join(root, name))
+        fault = _wrong(os.path.join(root, name))
         former = os.path.join(before, name)
-        if found and not (os.path.exists(former) and _wrong(former)):
-            return "%s:%d: %s" % (name, found[1], found[0])
+        if fault and not (os.path.exists(former) and _wrong(former)):
+            return "%s:%d: %s" % (name, fault[1], fault[0])
     return None
 
 

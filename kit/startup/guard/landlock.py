@@ -46,8 +46,10 @@ def confine(writable, ports):
     """
     abi = version()
     if abi < 2:  # version 1 refuses every rename between two folders, also inside the workspace
-        said = "no Landlock here" if not abi else "only the first version of Landlock is here (Linux 5.19 has the next)"
-        return [], [f"{said}: files outside the workspace are not protected"]
+        lacking = (
+            "no Landlock here" if not abi else "only the first version of Landlock is here (Linux 5.19 has the next)"
+        )
+        return [], [f"{lacking}: files outside the workspace are not protected"]
     files = _CHANGE | _REFER | (_TRUNCATE if abi >= 3 else 0)
     net = _CONNECT_TCP if abi >= 4 and ports is not None else 0
     scoped = _ABSTRACT_UNIX | _SIGNAL if abi >= 6 else 0

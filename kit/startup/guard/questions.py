@@ -63,12 +63,12 @@ def addresses(pid, call, args):
         return [_read(pid, args[1], args[2])]
     if call == "sendto":
         return [_read(pid, args[4], args[5])]
-    found = []
+    addresses_ = []
     for number in range(min(args[2], 1024) if call == "sendmmsg" else 1):
         name, size = struct.unpack("<QI", _read(pid, args[1] + number * 64, 12))
         if name and size:
-            found.append(_read(pid, name, size))
-    return found
+            addresses_.append(_read(pid, name, size))
+    return addresses_
 
 
 def _read(pid, address, size):
@@ -116,8 +116,8 @@ def is_datagram(pid, fd):
     copy = take(pid, fd)
     if copy is None:
         return False
-    with _socket_of(copy) as one:
-        return one.getsockopt(_socket.SOL_SOCKET, _socket.SO_TYPE) == _socket.SOCK_DGRAM
+    with _socket_of(copy) as connection:
+        return connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_TYPE) == _socket.SOCK_DGRAM
 
 
 class _socket_of:
@@ -135,8 +135,8 @@ def is_local(host):
     """An address of this machine: one that a socket can be bound to."""
     family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
     try:
-        with _socket_of(_socket.socket(family, _socket.SOCK_DGRAM).detach()) as one:
-            one.bind((host, 0))
+        with _socket_of(_socket.socket(family, _socket.SOCK_DGRAM).detach()) as connection:
+            connection.bind((host, 0))
     except OSError:
         return False
     return True

@@ -74,18 +74,18 @@ def _start(config):
     taking = bool(ours) and broker.can_take_sockets(pid)
     os.write(go_write, b"1" if taking else b"0")
     os.close(go_write)
-    told = {}
+    report = {}
     with os.fdopen(read, "r") as answer:  # until ``exec`` closes it
         for line in answer:
-            told.update(json.loads(line))
-    started.guards, started.unguarded = told.get("guards", []), told.get("unguarded", [])
+            report.update(json.loads(line))
+    started.guards, started.unguarded = report.get("guards", []), report.get("unguarded", [])
     listener = broker.received(ours) if ours else None
     if listener is not None:
         rules = {"writable": guard["writable"], "allowed": guard["allowed"], "most": config.get("processes")}
         started.broker = broker.Broker(listener, descendants=_descendants, taking=taking, **rules)
-    if "error" in told:
+    if "error" in report:
         os.waitpid(pid, 0)
-        started.error = told["error"]
+        started.error = report["error"]
     else:
         started.pid = pid
     return started
@@ -124,8 +124,8 @@ def _run(config, write, go, channel):
         os._exit(127)
 
 
-def _tell(write, told):
-    os.write(write, json.dumps(told).encode() + b"\n")
+def _tell(write, report):
+    os.write(write, json.dumps(report).encode() + b"\n")
 
 
 def _guard(guard, channel, taking):
@@ -152,8 +152,8 @@ def _guard(guard, channel, taking):
         ]
         ports = [] if taking else None  # the broker connects, or looks at each connection
     except OSError as error:
-        said = "UNIX sockets, datagrams and file modes are not held"
-        missing.append(f"no seccomp filter ({error}): {said}")
+        unheld = "UNIX sockets, datagrams and file modes are not held"
+        missing.append(f"no seccomp filter ({error}): {unheld}")
     by_landlock, not_there = landlock.confine(guard["writable"], ports)
     if "landlock tcp" not in by_landlock and not guards:
         missing.append("nothing in the kernel holds connections: drivers that are not Python's can reach the network")
@@ -179,12 +179,12 @@ def _descendants():
             continue
         if fields[0] != b"Z":
             children.setdefault(int(fields[1]), []).append(int(entry))
-    found, todo = [], [os.getpid()]
+    pids, todo = [], [os.getpid()]
     while todo:
         below = children.get(todo.pop(), [])
-        found += below
+        pids += below
         todo += below
-    return found
+    return pids
 
 
 def _kill_rest(group, ended, broker):

@@ -22,8 +22,8 @@ def models_apart(broken: Broken) -> Iterator[Candidate]:
     changed = moved(broken, file, lines)
     if changed is None:
         return
-    own, edits_ = changed
-    says = f"Declare the models of {file} in {own}, and import them from there: that module is imported once, however often {file} is executed."
+    module_file, edits_ = changed
+    says = f"Declare the models of {file} in {module_file}, and import them from there: that module is imported once, however often {file} is executed."
     yield Candidate("models-apart", says, edits_)
 
 
@@ -54,11 +54,11 @@ def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[st
     moving = module.closed(wanted)
     if moving is None:
         return None
-    own = _own_file(broken, file, module, moving)
-    name = broken.module_of(own)
+    module_file = _own_file(broken, file, module, moving)
+    name = broken.module_of(module_file)
     bound = {bound for statement in moving for bound in statement.binds}
     here = broken.module_of(file)
-    changed = {own: _new_module(module, moving, here), file: _rest(broken, file, module, moving, name)}
+    changed = {module_file: _new_module(module, moving, here), file: _rest(broken, file, module, moving, name)}
     for other, source in broken.sources.items():
         if other.endswith(".py") and other != file:
             new = source
@@ -66,7 +66,7 @@ def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[st
                 new = edits_of_imports.import_from(new, here, moved_name, name) or new
             if new != source:
                 changed[other] = new
-    return own, changed
+    return module_file, changed
 
 
 def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]) -> str:
@@ -143,7 +143,7 @@ def _absolute(node: cst.SimpleStatementLine, here: str) -> str:
     return cst.Module([node]).code
 
 
-def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], own: str) -> str:
+def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], new_module: str) -> str:
     """The file without what moved: it imports it, in the place of the first, and asks no more for what only that used."""
     gone = {statement.number for statement in moving}
     left = [statement for statement in module.statements if statement.number not in gone]
@@ -166,7 +166,7 @@ def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], ow
     at = max(
         (number for number, node in body if number < min(gone) and module.statements[number].is_import), default=None
     )
-    statement = f"from {own} import {', '.join(kept)}" + "  # noqa: F401" * unused
+    statement = f"from {new_module} import {', '.join(kept)}" + "  # noqa: F401" * unused
     new = cst.parse_statement(statement)
     position = next((n + 1 for n, (number, _) in enumerate(body) if number == at), None)
     if position is None:

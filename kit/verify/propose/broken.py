@@ -87,7 +87,8 @@ class Broken:
         files = [*ran, *(file for file in self.sources if file.endswith(".py"))]
         named = ((file, module_name(file, self.incident.app.path)) for file in dict.fromkeys(files))
         return {
-            file: own if (own := ran.get(file, "__")) and not own.startswith("__") else name for file, name in named
+            file: ran_as if (ran_as := ran.get(file, "__")) and not ran_as.startswith("__") else name
+            for file, name in named
         }
 
     @cached_property

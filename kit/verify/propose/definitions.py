@@ -221,9 +221,9 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
     pair = [(a, b) for a, b in ((first, second), (second, first)) if is_library(a.frame) and not is_library(b.frame)]
     if not pair or not all(definition.class_ for definition in pair[0]):
         return
-    library, own = pair[0]
+    library, ours = pair[0]
     old = f"{library.frame.module}.{_name(library)}"
-    new = f"{broken.module_of(own.site.file)}.{_name(own)}"
+    new = f"{broken.module_of(ours.site.file)}.{_name(ours)}"
     for separator in (".", ":"):
         was = separator.join(old.rsplit(".", 1))
         for file, text in broken.sources.items():
@@ -242,10 +242,10 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
             rf"from\s+{re.escape(library.frame.module or '?')}\s+import\b[^\n]*\b{_name(library)}\b", text
         ):
             changed = edits_of_imports.import_from(
-                text, library.frame.module or "", _name(library), broken.module_of(own.site.file)
+                text, library.frame.module or "", _name(library), broken.module_of(ours.site.file)
             )
-            if changed and _name(own) == _name(library):
-                says = f"Import {_name(own)} from {own.site.file} in {file}, and not from the library."
+            if changed and _name(ours) == _name(library):
+                says = f"Import {_name(ours)} from {ours.site.file} in {file}, and not from the library."
                 yield Candidate("import-the-own-model", says, {file: changed})
 
 
@@ -273,12 +273,12 @@ def module_path(broken: Broken) -> Iterator[Candidate]:
     for file, text in broken.sources.items():
         if not file.endswith(".py"):
             continue
-        own = broken.module_of(file)
+        module = broken.module_of(file)
         new = text
         for line, value in strings(text):
             here = value in names and re.search(rf"^class {re.escape(value)}\b", text, re.M)
             if here and "relationship" in _around(text, line):
-                new = edits.replace_text(new, line, value, f"{own}.{value}") or new
+                new = edits.replace_text(new, line, value, f"{module}.{value}") or new
         if new != text:
             says = f"Name the class by its module's path in {file}: two classes have the name, and this file means its own."
             yield Candidate(f"module-path-{posixpath.basename(posixpath.dirname(file)) or 'here'}", says, {file: new})

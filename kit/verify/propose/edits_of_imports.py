@@ -179,14 +179,14 @@ def import_from(text: str, module: str, name: str, new: str) -> str | None:
                 rest = [alias for alias in statement.names if dotted(alias.name) != name]
                 if not taken:
                     continue
-                own = statement.with_changes(
+                moved = statement.with_changes(
                     module=as_name(new), names=[taken[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
                 )
                 if not rest:
-                    return updated.with_changes(body=[own])
+                    return updated.with_changes(body=[moved])
                 rest[-1] = rest[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
                 kept = updated.with_changes(body=[statement.with_changes(names=rest)])
-                return cst.FlattenSentinel([updated.with_changes(body=[own]), kept.with_changes(leading_lines=[])])
+                return cst.FlattenSentinel([updated.with_changes(body=[moved]), kept.with_changes(leading_lines=[])])
             return updated
 
     return changed(text, From())

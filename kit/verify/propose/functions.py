@@ -72,11 +72,11 @@ def _class_once(broken: Broken, registration: Registration) -> Iterator[Candidat
     class_ = next((node for node in holder.body if isinstance(node, ast.ClassDef) and node.lineno == line), None)
     if class_ is None:
         return
-    own = {arg.arg for arg in (*holder.args.posonlyargs, *holder.args.args, *holder.args.kwonlyargs)}
+    local = {arg.arg for arg in (*holder.args.posonlyargs, *holder.args.args, *holder.args.kwonlyargs)}
     for node in holder.body:
         if node.lineno < line:
-            own |= bound_by(node)
-    free = sorted(_from_outside(class_) & own)
+            local |= bound_by(node)
+    free = sorted(_from_outside(class_) & local)
     if "self" in free:
         return
     helper = "_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_.name).lower()
@@ -134,10 +134,10 @@ def _named_at(broken: Broken, file: str, line: int, argument: str, table: str) -
     if not calls:
         return
     called = ast.unparse(calls[0].func).rpartition(".")[2]
-    own = f"{table}_{broken.module_of(file).rpartition('.')[2]}"
-    new = edits.add_argument(text, line, called, argument, f'"{own}"')
+    new_table = f"{table}_{broken.module_of(file).rpartition('.')[2]}"
+    new = edits.add_argument(text, line, called, argument, f'"{new_table}"')
     if new is not None:
-        says = f"Give the second {called} a table of its own, {own}, in {file}:{line}: both took the name that {argument} has when nobody says it. What it had stored in {table} stays there."
+        says = f"Give the second {called} a table of its own, {new_table}, in {file}:{line}: both took the name that {argument} has when nobody says it. What it had stored in {table} stays there."
         yield Candidate("table-of-its-own", says, {file: new})
 
 

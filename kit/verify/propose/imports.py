@@ -41,10 +41,10 @@ def _declared_too(broken: Broken, imported: tuple[str, str] | None) -> Iterator[
         file = posixpath.join(posixpath.dirname(owner), f"{table}.py")
         columns = broken.created.get(place.name or "", ())
         asked = f"from {home} import {base}"
-        own = edits_of_metadata.table_of_columns(place.name or "", columns, target, asked) if columns else None
-        if own is None or file in broken.sources:
+        declaration = edits_of_metadata.table_of_columns(place.name or "", columns, target, asked) if columns else None
+        if declaration is None or file in broken.sources:
             return
-        changed[file] = own
+        changed[file] = declaration
         statement = f"import {'.'.join([*home.split('.')[:-1], table])}  # noqa: F401"
         text = edits.add_import(text, statement, after=lambda asked: asked.split(".")[0] == home.split(".")[0]) or text
     if changed:
@@ -239,13 +239,13 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
     if file is None:
         return
     package = module if posixpath.basename(owner) == "__init__.py" else module.rpartition(".")[0]
-    own = f"{package}.{posixpath.basename(file)[:-3]}".lstrip(".")
+    new_module = f"{package}.{posixpath.basename(file)[:-3]}".lstrip(".")
     head = "\n".join(made.needed) + "\n\n" * bool(made.needed)
     changed: dict[str, str | None] = {file: f"{head}{made.statement}\n"}
-    asked, text = f"from {own} import {name}", broken.sources[owner]
+    asked, text = f"from {new_module} import {name}", broken.sources[owner]
     left = edits.replace_statement(text, made.line, made.later or asked)
     if left is not None and made.later is not None:
-        left = edits.add_import(left, asked, after=lambda module_: module_.split(".")[0] == own.split(".")[0])
+        left = edits.add_import(left, asked, after=lambda module_: module_.split(".")[0] == new_module.split(".")[0])
     if left is None:
         return
     changed[owner] = edits_of_classes.without_unused_imports(left, text)
@@ -253,7 +253,7 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
         if (
             other.endswith(".py")
             and other != owner
-            and (new := edits_of_imports.import_from(source, module, name, own))
+            and (new := edits_of_imports.import_from(source, module, name, new_module))
         ):
             changed[other] = new
     says = f"Make {name} in a module of its own, {file}, and import it from there: then neither module needs the other while it is being executed."
@@ -270,13 +270,13 @@ def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
         name, module = match.groups()
         text = broken.sources.get(place.file, "")
         for file, source in broken.sources.items():
-            own = file.endswith(".py") and broken.module_of(file) != module
-            if own and any(getattr(node, "name", None) == name for node in parsed(source).body):
+            of_application = file.endswith(".py") and broken.module_of(file) != module
+            if of_application and any(getattr(node, "name", None) == name for node in parsed(source).body):
                 new = edits_of_imports.import_from(text, module, name, broken.module_of(file))
                 if new:
                     says = f"Import {name} in {place.file} from {broken.module_of(file)}, where it is defined; {module} has no such name."
                     yield Candidate(f"import-from-{broken.module_of(file)}", says, {place.file: new})
-        for other in _called_now(broken, module, name):
+        for other in _called_now(broken, module, name, text):
             new = edits_of_imports.import_as(text, module, name, other)
             if new:
                 says = f"Import {other} of {module} as {name} in {place.file}: it is the only name there that nobody asks for, and has a word in common. Whether it is the same is for you to decide."
@@ -286,18 +286,38 @@ def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
             yield from _when_needed(broken, place)
 
 
-def _called_now(broken: Broken, module: str, name: str) -> list[str]:
-    """The one function or class of a module that nothing asks for and that shares a word with a name; empty where several do."""
+def _called_now(broken: Broken, module: str, name: str, text: str) -> list[str]:
+    """The one function or class of a module that nothing asks for, that shares a word with a name and takes what it is given."""
     file = broken.file_of(module)
-    defined = [
-        n.name for n in parsed(broken.sources.get(file or "", "")).body if isinstance(n, ast.FunctionDef | ast.ClassDef)
+    nodes = [
+        node
+        for node in parsed(broken.sources.get(file or "", "")).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
     ]
-    asked = " ".join(text for other, text in broken.sources.items() if other != file)
+    asked = " ".join(source for other, source in broken.sources.items() if other != file)
     words = {word for word in name.lower().split("_") if len(word) > 2}
     likely = [
-        there for there in defined if words & set(there.lower().split("_")) and not re.search(rf"\b{there}\b", asked)
+        node
+        for node in nodes
+        if words & set(node.name.lower().split("_")) and not re.search(rf"\b{node.name}\b", asked)
     ]
-    return likely if len(likely) == 1 else []
+    calls = [call for call in ast.walk(parsed(text)) if isinstance(call, ast.Call) and ast.unparse(call.func) == name]
+    return [node.name for node in likely if all(_takes(node, call) for call in calls)] if len(likely) == 1 else []
+
+
+def _takes(node: ast.FunctionDef | ast.ClassDef, call: ast.Call) -> bool:
+    """Does a function take as many arguments as a call gives? Of a class that is not looked into."""
+    if (
+        isinstance(node, ast.ClassDef)
+        or node.args.vararg
+        or node.args.kwarg
+        or any(isinstance(arg, ast.Starred) for arg in call.args)
+    ):
+        return True
+    named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    passed = len(call.args) + len(call.keywords)
+    optional = len(node.args.defaults) + sum(default is not None for default in node.args.kw_defaults)
+    return len(named) - optional <= passed <= len(named)
 
 
 def on_the_path(broken: Broken) -> Iterator[Candidate]:

@@ -15,15 +15,15 @@ def merge_heads(broken: Broken) -> Iterator[Candidate]:
     if len(ids) < 2:
         return
     folder = posixpath.dirname(places[0].file)
-    own = "merge_" + "_".join(re.sub(r"\W", "", id_)[:6] for id_ in ids)
+    merge_id = "merge_" + "_".join(re.sub(r"\W", "", id_)[:6] for id_ in ids)
     text = (
-        f'"""Merge {" and ".join(ids)}."""\n\nrevision = "{own[:32]}"\ndown_revision = ({", ".join(repr(id_) for id_ in ids)})\n'
+        f'"""Merge {" and ".join(ids)}."""\n\nrevision = "{merge_id[:32]}"\ndown_revision = ({", ".join(repr(id_) for id_ in ids)})\n'
         "branch_labels = None\ndepends_on = None\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n"
     )
     says = (
         f"Merge the heads {', '.join(ids)} in a new revision, as `alembic merge heads` does: there is one head again."
     )
-    yield Candidate("merge-heads", says, {posixpath.join(folder, f"{own}.py"): text})
+    yield Candidate("merge-heads", says, {posixpath.join(folder, f"{merge_id}.py"): text})
 
 
 def migrations_alone(broken: Broken) -> Iterator[Candidate]:

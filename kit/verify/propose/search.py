@@ -135,7 +135,7 @@ class _Search:
 
     def __init__(
         self,
-        own: Incident,
+        incident_file: Incident,
         incident: Incident,
         control: Attempt,
         sources: Mapping[str, str],
@@ -144,7 +144,7 @@ class _Search:
         progress,
         verified,
     ):
-        self.own = {str(check) for check in own.checks}
+        self.own_checks = {str(check) for check in incident_file.checks}
         self.incident, self.control, self.sources, self.folder = incident, control, sources, folder
         self.pool, self.progress, self.verified = pool, progress, verified
         self.startups = 2
@@ -210,7 +210,7 @@ class _Search:
     def judged(self, incident: Incident, name: str, started: Attempt) -> FixResult:
         """The verdict; what the incident file does not ask and this build cannot answer leaves it open no more."""
         result = judge_fix(incident, name, started, self.control)
-        open_ = {check.check for check in started.checks if check.ok is None} - self.own
+        open_ = {check.check for check in started.checks if check.ok is None} - self.own_checks
         if result.verdict != "undecided" or not open_ or started.trace.cut:
             return result
         asked = incident.model_copy(update={"checks": [check for check in incident.checks if str(check) not in open_]})
@@ -293,8 +293,8 @@ def nothing_lost(result: FixResult, before: Trace) -> FixResult:
 
 def _tables(trace: Trace) -> set[str]:
     """The tables that the application itself defines, or tried to."""
-    own = (r for r in trace.registrations if r.application and r.frame.application)
-    return {r.table for r in own if r.outcome != "reflected" and not r.removed}
+    registrations = (r for r in trace.registrations if r.application and r.frame.application)
+    return {r.table for r in registrations if r.outcome != "reflected" and not r.removed}
 
 
 def _routes(trace: Trace) -> set[str]:
@@ -372,10 +372,10 @@ def _with_checks(incident: Incident, config: str | None) -> Incident:
 
 def _without_what_did_not_answer(incident: Incident, asked: Incident, control: Attempt) -> tuple[Incident, Attempt]:
     """Of what was added, only what held before says anything about a fix; the others would be failures of nobody's."""
-    own = {str(check) for check in incident.checks}
+    own_checks = {str(check) for check in incident.checks}
     held = {check.check for check in control.checks if check.ok}
     state = ("mappers", "clean_start")
-    kept = [check for check in asked.checks if str(check) in own or str(check) in held or check.kind in state]
+    kept = [check for check in asked.checks if str(check) in own_checks or str(check) in held or check.kind in state]
     names = {str(check) for check in kept}
     checks = tuple(check for check in control.checks if check.check in names or check.kind in state)
     return asked.model_copy(update={"checks": kept}), replace(control, checks=checks)
