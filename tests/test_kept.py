@@ -11,6 +11,7 @@ from kit.diagnose.saved import load_diagnosis
 from kit.incident.load import load
 from kit.startup import kept, packages
 from kit.startup.kept import keeping
+from kit.views.ran_with import provenance
 
 TRACES = PROJECT / "tests" / "traces"
 
@@ -33,7 +34,10 @@ def test_what_is_kept_is_what_was_run(write_incident, duplicate, folder):
     again, started_again = looks(incident, checks=True)
     assert (started, started_again) == (True, False)
     assert list(again.trace.edges) == list(first.trace.edges)
-    without = {"edges": ()}
+    assert set(again.trace.provenance) - set(first.trace.provenance) == {"run_at"}, "a kept run says when it was run"
+    assert "the startup itself at 20" in provenance(incident, again.trace).text
+    assert "the startup itself" not in provenance(incident, first.trace).text
+    without = {"edges": (), "provenance": first.trace.provenance}
     assert replace(again, trace=replace(again.trace, **without)) == replace(
         first, trace=replace(first.trace, **without)
     )
@@ -146,5 +150,5 @@ def test_the_command_line_says_the_same_of_a_kept_run(write_incident, duplicate,
 
 def without_seconds(value):
     if isinstance(value, dict):
-        return {key: without_seconds(item) for key, item in value.items() if key not in ("seconds", "at")}
+        return {key: without_seconds(item) for key, item in value.items() if key not in ("seconds", "at", "run_at")}
     return [without_seconds(item) for item in value] if isinstance(value, list) else value

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ class Ran:
     :ivar created: table to columns, by the revisions alone; and ``stopped``: what ended them early
     :ivar answers: of the checks that were asked by a request or a command, in their order
     :ivar uncompiled: what a patch wrote that is no Python
+    :ivar at: when it was run, ISO 8601 in UTC; of a kept run ``Trace.provenance["run_at"]`` says it too
     """
 
     trace: Trace
@@ -48,6 +50,7 @@ class Ran:
     stopped: str | None = None
     answers: tuple[CheckResult, ...] = ()
     uncompiled: str | None = None
+    at: str = ""
 
 
 _TYPES = (*TYPES, CheckResult, Migrations, Ran)
@@ -93,7 +96,7 @@ def once(
             return kept
         made = run()
         if made.trace.broke is None and lasting(made):
-            _write(file, made)
+            _write(file, replace(made, at=f"{datetime.now(UTC):%Y-%m-%d %H:%M}"))
         return made
 
 
@@ -124,7 +127,8 @@ def _read(file: Path, space: Workspace) -> Ran | None:
         sources = {name: (space.root / name).read_text("utf-8", "replace") for name in kept.trace.sources}
     except (IncidentError, OSError, AttributeError, TypeError):
         return None  # not there, or not whole: it is run again
-    return replace(kept, trace=replace(kept.trace, sources=sources))
+    provenance = {**kept.trace.provenance, "run_at": kept.at}
+    return replace(kept, trace=replace(kept.trace, sources=sources, provenance=provenance))
 
 
 def _write(file: Path, ran: Ran) -> None:

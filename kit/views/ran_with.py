@@ -39,7 +39,7 @@ def provenance(
         ("application's Python", f"{seen.get('implementation') or ''} {seen.get('python') or 'unknown'}".strip()),
     ]
     rows += [("SQLAlchemy", seen.get("sqlalchemy") or "not loaded"), ("database", str(seen.get("database")))]
-    known = ("python", "implementation", "sqlalchemy", "database")
+    known = ("python", "implementation", "sqlalchemy", "database", "run_at")
     for name in sorted(set(seen) - set(known)):
         if seen[name]:
             rows.append(
@@ -54,6 +54,7 @@ def provenance(
     times = [f"step {step.number} {step.seconds:.2f} s" for step in trace.steps if step.seconds is not None]
     line = (
         f"Run at {now():%Y-%m-%d %H:%M} UTC"
+        + (f", the startup itself at {seen['run_at']} UTC: nothing of it has changed since" if "run_at" in seen else "")
         + (f", {took:.1f} s in all" if took is not None else "")
         + "".join(f", {time}" for time in times)
         + "."
