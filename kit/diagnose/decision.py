@@ -123,9 +123,9 @@ def quiet_mechanisms(incident: Incident, looked: Looked) -> tuple[Sign, ...]:
 def is_race(incident: Incident, looked: Looked) -> bool:
     """Is a race among the mechanisms that the startup may show? What one start shows, the next may not."""
     conflicts = [conflict for conflict in looked.trace.conflicts if conflict.first is not None]
-    found = {judge(Pair(looked.trace, conflict.first, conflict.second)).mechanism for conflict in conflicts}
-    found |= {fault.mechanism for fault in faults_of(Case.of(incident, looked))}
-    return bool(found & RACES)
+    mechanisms = {judge(Pair(looked.trace, conflict.first, conflict.second)).mechanism for conflict in conflicts}
+    mechanisms |= {fault.mechanism for fault in faults_of(Case.of(incident, looked))}
+    return bool(mechanisms & RACES)
 
 
 def _is_about_another_error(incident: Incident) -> bool:

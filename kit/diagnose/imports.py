@@ -178,8 +178,8 @@ def module_not_on_path(case: Case) -> Fault | None:
             continue
         top = match[1].split(".")[0]
         folders = {folder for file in _files(case) if (folder := _folder_of(file, top)) is not None}
-        given = set(case.incident.app.path)
-        folders -= {"" if folder == "." else folder for folder in given}
+        path = set(case.incident.app.path)
+        folders -= {"" if folder == "." else folder for folder in path}
         above = {parent.as_posix() for parent in PurePosixPath(asks.file).parents}
         near = {folder for folder in folders if (folder or ".") in above}
         folders = near if len(near) == 1 else folders  # of several, the one that the asking file is in
@@ -188,7 +188,7 @@ def module_not_on_path(case: Case) -> Fault | None:
         folder = folders.pop() or "."
         because = (
             f"{asks} asks for {match[1]}, and no folder on the path of this step holds it: {first_line(str(error))}",
-            f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(given)) or 'none of its folders'}",
+            f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(path)) or 'none of its folders'}",
         )
         app = case.incident.app.model_copy(update={"path": [*case.incident.app.path, folder]})
         changed = case.incident.model_copy(update={"app": app})

@@ -125,10 +125,10 @@ def _key_of(incident: Incident, space: Workspace, asker: Asker, fix: str | None)
 def _lasts(ran: kept.Ran) -> bool:
     """Would the same build show the same again? Not where it raced, or where a question found no answer."""
     trace = ran.trace
-    pairs = [Pair(trace, one.first, one.second) for one in trace.conflicts if one.first is not None]
+    pairs = [Pair(trace, conflict.first, conflict.second) for conflict in trace.conflicts if conflict.first is not None]
     raced = may_race(trace) or any(judge(pair).mechanism in RACES for pair in pairs)
     # What a thread does, another run may do earlier or later.
-    beside = any(one.thread for one in (*trace.imports, *trace.registrations) if one.application)
+    beside = any(event.thread for event in (*trace.imports, *trace.registrations) if event.application)
     unasked = any(answer.ok is None for answer in ran.answers)
     alembic_broke = ran.migrations is not None and ran.migrations.broke is not None
     return not (raced or beside or unasked or alembic_broke or trace.lost)

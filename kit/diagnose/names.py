@@ -293,11 +293,11 @@ def created_before_import(case: Case) -> Fault | None:
             if not _same_table(name, definition.table):
                 continue
             created = [
-                one
-                for one in (*case.trace.before, *case.trace.created)
-                if one["table"] is None and made_at(one["metadata"]) == made_at(definition.metadata.label)
+                creation
+                for creation in (*case.trace.before, *case.trace.created)
+                if creation["table"] is None and made_at(creation["metadata"]) == made_at(definition.metadata.label)
             ]
-            if created and not any(_was_there(case, definition.table, one) for one in created):
+            if created and not any(_was_there(case, definition.table, creation) for creation in created):
                 return _created_without(case, definition, created[0], error)
     return None
 
@@ -315,10 +315,10 @@ def _created_without(case: Case, definition: Registration, created: dict, error:
     if maker is None:
         return None
     module = definition.frame.module
-    way = " → ".join(map(str, application_frames(definition.chain)))
+    route = " → ".join(map(str, application_frames(definition.chain)))
     because = (
         f"{maker} creates the tables of the metadata made at {definition.metadata.label}, and {module}, which defines "
-        f"{definition.table} at {definition.site}, was not imported there yet; it is imported by {way} ({definition.step})",
+        f"{definition.table} at {definition.site}, was not imported there yet; it is imported by {route} ({definition.step})",
         f"seen as: {first_line(str(error))}",
     )
     sites = (Place.of("class", definition.site), Place.of("creates", maker))

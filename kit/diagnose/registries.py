@@ -62,22 +62,22 @@ def task_defined_twice(case: Case) -> Fault | None:
     """Two functions are tasks of one name in one application: nothing is raised, and only one of them runs."""
     if case.failures or case.incident.expect.error is not None:
         return None
-    own = {import_.file for import_ in case.trace.imports if import_.application}
+    files = {import_.file for import_ in case.trace.imports if import_.application}
     held: dict[tuple, Entry] = {}
     for entry in case.trace.entries:
-        if entry.kind != "task" or entry.definition is None or entry.definition.file not in own:
+        if entry.kind != "task" or entry.definition is None or entry.definition.file not in files:
             continue
         first = held.setdefault((entry.process, entry.registry, entry.key), entry)
         if first.definition[:2] == entry.definition[:2]:
             continue
         first, entry = sorted(
-            (first, entry), key=lambda one: one.definition[:2]
+            (first, entry), key=lambda task: task.definition[:2]
         )  # which comes first differs from run to run
         because = (
             f"{first.definition.name} at {first.definition} and {entry.definition.name} at {entry.definition} are both the task "
             f"{entry.key} of one application: only one of them can be it, and nothing is raised",
         )
-        sites = tuple(Place.of(role, one.definition) for role, one in (("first", first), ("second", entry)))
+        sites = tuple(Place.of(role, task.definition) for role, task in (("first", first), ("second", entry)))
         return Fault("name-taken-in-registry", because, sites=sites)
     return None
 

@@ -77,8 +77,8 @@ def _lacking(case: Case, error: Error, site: Frame) -> list[Reading]:
 def _given(case: Case) -> set[str]:
     """The variables that are set in the run, in capital letters."""
     incident = case.incident
-    own = {incident.database_env, *incident.app.env}
-    return _ALWAYS | {name.upper() for name in own}
+    variables = {incident.database_env, *incident.app.env}
+    return _ALWAYS | {name.upper() for name in variables}
 
 
 def _missing_fields(texts: Sequence[str], unset: Sequence[Reading]) -> list[Reading]:
@@ -195,7 +195,7 @@ def _deploys(file: str) -> bool:
 
 
 def _with_stand_in(case: Case, lacking: Sequence[Reading], error: Error) -> Experiment | None:
-    values = {one.name: _stand_in(one) for one in lacking}
+    values = {reading.name: _stand_in(reading) for reading in lacking}
     text = error.text.strip()
     kind = error.type.rpartition(".")[2]
     fragment = f"{kind}: {text}" if kind == "KeyError" else first_line(text)

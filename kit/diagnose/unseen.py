@@ -190,7 +190,7 @@ def _env_file(case: Case) -> tuple[str, str] | None:
 def _with_imports(case: Case, tables: Sequence[Registration], beside: Sequence[Named], names: Sequence[str]):
     """The startup with an ``env.py`` that imports the modules."""
     env = _env_file(case)
-    modules = [*(table.frame.module for table in tables), *(case.module_of(one.file) for one in beside)]
+    modules = [*(table.frame.module for table in tables), *(case.module_of(named.file) for named in beside)]
     if env is None or not all(modules):
         return None
     file, text = env

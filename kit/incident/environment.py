@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..base.known_secrets import says_secret
 from ..base.redact import shows_secret
@@ -211,7 +212,7 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
 
 def stand_ins(project: Project, variables: list[Variable], without: frozenset[str]) -> dict[str, tuple[str, str]]:
     """What is read without a default, each with a value and why; ``without``: what the log calls missing."""
-    examples = dict(_examples(project))
+    examples = _examples_of(project)
     values_of = {}
     for variable in variables:
         if variable.required and variable.rank == 0 and variable.name not in without | _OF_THE_KIT:
@@ -257,6 +258,11 @@ def _asked(env: dict[str, tuple[str, str]], variables: list[Variable], without: 
 
 def _is_secret(name: str, text: str) -> bool:
     return bool(says_secret(name) or shows_secret(f"{name}={text}") or kinds_in(text))
+
+
+@lru_cache(maxsize=1)
+def _examples_of(project: Project) -> dict[str, tuple[str, str]]:
+    return dict(_examples(project))
 
 
 def _examples(project: Project) -> Iterator[tuple[str, tuple[str, str]]]:

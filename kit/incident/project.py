@@ -78,8 +78,10 @@ class Project:
     def decorators(self, name: str, function: str | None) -> list[str]:
         """The decorators, as Python writes them, of a file's functions of one name."""
         nodes = ast.walk(self.tree(name) or ast.Module([], []))
-        own = [one for one in nodes if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.name == function]
-        return [ast.unparse(decorator) for one in own for decorator in one.decorator_list]
+        functions = [
+            node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function
+        ]
+        return [ast.unparse(decorator) for definition in functions for decorator in definition.decorator_list]
 
     def toml(self, name: str) -> dict:
         try:
@@ -219,7 +221,7 @@ class Project:
     def _factories(self) -> dict[str, str]:
         """Functions that make an application, by name, with its kind."""
         texts = [text for file in self.sources if "app" in (text := self.text(file)) and self._kind(text)]
-        return {one["name"]: self._kind(text) for text in texts for one in _FACTORY.finditer(text)}
+        return {match["name"]: self._kind(text) for text in texts for match in _FACTORY.finditer(text)}
 
     def _kind(self, text: str) -> str | None:
         return "asgi" if _ASGI.search(text) else "wsgi" if _WSGI.search(text) else None

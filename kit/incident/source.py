@@ -53,15 +53,15 @@ def decoded(content: bytes) -> str:
 
 def tasks_in(file: str, text: str) -> list[Named]:
     """Every Celery task that a source declares by a decorator: ``table`` is the name that it gives it, or ""."""
-    found = []
+    tasks = []
     for node in ast.walk(parsed(text)) if "task" in text else ():
         for decorator in getattr(node, "decorator_list", ()):
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
             if getattr(called, "attr", getattr(called, "id", "")) in ("task", "shared_task"):
                 named = [k.value for k in getattr(decorator, "keywords", ()) if k.arg == "name"]
                 name = named[0].value if named and isinstance(named[0], ast.Constant) else ""
-                found.append(Named(str(name), file, node.lineno, node.name))
-    return found
+                tasks.append(Named(str(name), file, node.lineno, node.name))
+    return tasks
 
 
 def imported_names(source: str, module: str, *, package: bool = False) -> list[tuple[str, int, str, tuple[str, ...]]]:

@@ -66,8 +66,8 @@ def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> So
     :param variables: names of environment variables to look for
     """
     files = list(files_below(root))
-    own = {file for file in files if file.endswith(".py") and _is_own(root, file)}
-    modules = {module_name(file, folders): file for file in sorted(own)}
+    of_application = {file for file in files if file.endswith(".py") and _is_own(root, file)}
+    modules = {module_name(file, folders): file for file in sorted(of_application)}
     spellings = {name: spellings_of(name) for name in variables}
     contents, seen = {}, set()
     revisions, readings, statements, tasks, deployments, requirements = [], [], [], [], {}, {}
@@ -82,7 +82,7 @@ def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> So
             seen |= {name for name in spellings if name not in seen and any(word in small for word in spellings[name])}
         if suffix == ".py" and (revision := revision_in(file, text)) is not None:
             revisions.append(revision)
-        if file in own:
+        if file in of_application:
             contents[file] = content
             statements += _statements(file, text, modules, folders)
             readings += readings_in(file, text)

@@ -83,8 +83,10 @@ def _scripts(project: Project) -> Iterator[Command]:
 def _consoles(project: Project) -> Iterator[Command]:
     """Console scripts: the function is called, as what an installer writes does."""
     for file, folder, name, target in console_scripts(project):
-        own = project.toml(file).get("project", {}).get("name") if file.endswith(".toml") else folder
-        yield Command((f"call {target}",), f"{file} (script {name})", 15 + (name == own), folder, deployed=False)
+        main_script = project.toml(file).get("project", {}).get("name") if file.endswith(".toml") else folder
+        yield Command(
+            (f"call {target}",), f"{file} (script {name})", 15 + (name == main_script), folder, deployed=False
+        )
 
 
 def console_scripts(project: Project) -> Iterator[tuple[str, str, str, str]]:

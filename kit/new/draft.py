@@ -65,75 +65,59 @@ class Draft:
 
     def text(self) -> str:
         setup, evidence, known = self.setup, self.work.evidence, self.setup.known
-        lines = [
-            f"title: {_value(redact(title_of(evidence, setup, self.work.project, self.best)))}",
-            "app:",
-            *self._source(),
-        ]
-        if setup.start.workdir != ".":
-            lines.append(
-                _commented(f"  workdir: {_value(setup.start.workdir)}", known.get("workdir", "where commands run"))
-            )
-        lines.append(
-            _commented(
-                f"  path: {_value(list(setup.path))}",
-                known.get("path", "as the deployment says" if setup.path else "only what Python itself puts there"),
-            )
-        )
-        python = os.path.relpath(self.interpreter.python, self.target.resolve())
-        python = python if not python.startswith("../../../../..") else str(self.interpreter.python)
-        if self.interpreter.of_project or self.interpreter.python != Path(sys.executable):
-            lines.append(_commented(f"  python: {_value(python)}", self.interpreter.because))
-        if setup.env:
-            lines.append("  env:                                       # the environment starts empty")
-            lines += [
-                _commented(f"    {name}: {_value(text)}", known.get(f"env.{name}", ""))
-                for name, text in setup.env.items()
-            ]
-        missing = self.work.evidence.missing_variables
-        secret = left_out(setup.start.env, self.work.variables, missing)
-        lines += [
-            f"  # {name}: {_plain(at)} sets it to a secret, so it is left out here"
-            for name, at in secret.items()
-            if name not in setup.env
-        ]
-        lines.append(_commented(f"database: {setup.database}", known.get("database", "nothing speaks for another")))
-        if setup.driver:
-            lines.append(
-                _commented(f"database_driver: {setup.driver}", known.get("database_driver", evidence.database_at))
-            )
-        if setup.database_env:
-            lines.append(_commented(f"database_env: {setup.database_env}", known.get("database_env", "")))
+        title = _value(redact(title_of(evidence, setup, self.work.project, self.best)))
+        lines = [f"title: {title}", "app:", *self._source(), *self._how_it_runs(), *self._database()]
         if setup.prepare:
             lines.append(_commented("prepare:", f"before the startup, not judged: {known.get('prepare', '')}"))
             lines += [f"  - {kind}: {_value(int(text) if kind == 'rows' else text)}" for kind, text in setup.prepare]
         lines.append(_commented("startup:", known.get("startup", setup.start.because)))
         lines += [f"  - {kind}: {_value(text)}" for kind, text in setup.start.steps]
         lines += self._expect()
-        lines += (
-            ["log: log.txt                                 # as it was given, without secrets"]
-            if self.with_log
-            else ["# log: log.txt"]
-        )
+        with_log = "log: log.txt                                 # as it was given, without secrets"
+        lines.append(with_log if self.with_log else "# log: log.txt")
         lines += [f"# Not found: {_plain(sentence)}" for sentence in self.missing]
-        lines += ["hypotheses: []                               # what people believed; each with a kind is tested"]
         lines += [
+            "hypotheses: []                               # what people believed; each with a kind is tested",
             "# remove-legacy: {patches: [fixes/remove-legacy.patch], claim: nobody uses the old class}",
             "fixes: {}",
-        ]
-        lines += [
             "checks:                                      # what must be true after a fix",
             *[f"  - {_value(check)[1:-1]}" for check in checks_of(self.work.project, setup)],
+            "postmortem: {}                               # what only people know: the README names its keys",
         ]
-        return (
-            "\n".join(
-                [
-                    *lines,
-                    "postmortem: {}                               # what only people know: the README names its keys",
-                ]
-            )
-            + "\n"
-        )
+        return "\n".join(lines) + "\n"
+
+    def _how_it_runs(self) -> list[str]:
+        """The working folder, the path, the interpreter and the variables."""
+        setup, known, lines = self.setup, self.setup.known, []
+        if setup.start.workdir != ".":
+            because = known.get("workdir", "where commands run")
+            lines.append(_commented(f"  workdir: {_value(setup.start.workdir)}", because))
+        usual = "as the deployment says" if setup.path else "only what Python itself puts there"
+        lines.append(_commented(f"  path: {_value(list(setup.path))}", known.get("path", usual)))
+        python = os.path.relpath(self.interpreter.python, self.target.resolve())
+        python = python if not python.startswith("../../../../..") else str(self.interpreter.python)
+        if self.interpreter.of_project or self.interpreter.python != Path(sys.executable):
+            lines.append(_commented(f"  python: {_value(python)}", self.interpreter.because))
+        if setup.env:
+            lines.append("  env:                                       # the environment starts empty")
+        for name, text in setup.env.items():
+            lines.append(_commented(f"    {name}: {_value(text)}", known.get(f"env.{name}", "")))
+        secret = left_out(setup.start.env, self.work.variables, self.work.evidence.missing_variables)
+        return lines + [
+            f"  # {name}: {_plain(at)} sets it to a secret, so it is left out here"
+            for name, at in secret.items()
+            if name not in setup.env
+        ]
+
+    def _database(self) -> list[str]:
+        setup, known = self.setup, self.setup.known
+        lines = [_commented(f"database: {setup.database}", known.get("database", "nothing speaks for another"))]
+        if setup.driver:
+            because = known.get("database_driver", self.work.evidence.database_at)
+            lines.append(_commented(f"database_driver: {setup.driver}", because))
+        if setup.database_env:
+            lines.append(_commented(f"database_env: {setup.database_env}", known.get("database_env", "")))
+        return lines
 
     def _source(self) -> list[str]:
         root = self.work.project.root.resolve()

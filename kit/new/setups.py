@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from ..base.errors import IncidentError
@@ -43,6 +44,7 @@ _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and wha
     ".py": (r"\bport ?= ?[0-9]{2,5}\b", 'port=int(__import__("os").environ["PORT"])'),
 }
 _SETTINGS_FILE = "incident-settings.py"
+_MOST_STARTS = 40  # more than are ever tried; a large application has hundreds of programs
 _URL = "{scheme}://{{database_user}}:{{database_password}}@{{database_host}}:{{database_port}}/{{database_name}}"
 
 
@@ -78,7 +80,8 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
             "Say it by --startup, as in --startup 'command: python main.py'."
         )
     scripts = {name: target for _, _, name, target in console_scripts(work.project)}
-    starts = [_runnable(start, interpreter, work.evidence, scripts) for start in starts]
+    starts = starts if work.evidence.expected else sorted(starts, key=lambda start: (start.tier, -start.score))
+    starts = [_runnable(start, interpreter, work.evidence, scripts) for start in starts[:_MOST_STARTS]]
     setups = [_with_settings(work.project, _setup(work, interpreter, start)) for start in starts]
     return [_with_port(work.project, setup) for setup in setups]
 
@@ -147,8 +150,8 @@ def _with_port(project: Project, setup: Setup) -> Setup:
     if file is None or fixed is None:
         return setup
     at = f"{file}:{project.text(file).count(chr(10), 0, fixed.start()) + 1}"
-    own = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()
-    line = f"sed -i -E '{'/^[ ]*#/! ' if file.endswith('.sh') else ''}s@{pattern}@{put}@' {shlex.quote(own)}"
+    relative = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()
+    line = f"sed -i -E '{'/^[ ]*#/! ' if file.endswith('.sh') else ''}s@{pattern}@{put}@' {shlex.quote(relative)}"
     because = f"{at} names a port itself; in the copy the one that is free stands there"
     return setup.changed("prepare", because, prepare=(*setup.prepare, ("command", line)))
 
@@ -173,22 +176,30 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
     if evidence.database:
         known["database"] = f"{evidence.database}, {evidence.database_at}"
         return "sqlite" if evidence.database == "sqlite" else "postgresql", evidence.driver, known
-    marks = ("engine", "asyncpg", "PostgresDsn", "postgresql")
-    texts = (work.project.text(file) for file in work.project.python)
-    sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
+    only_postgresql, asynchronous = _demanded(work.project)
     drivers = {"psycopg2", "psycopg", "asyncpg", "pg8000"} & set(interpreter.names)
-    only = by_parts or (drivers or not interpreter.names) and re.search(_ONLY_POSTGRESQL, sources)
+    only = by_parts or (drivers or not interpreter.names) and only_postgresql
     database = "postgresql" if only else "sqlite"
     if database == "postgresql":
         known["database"] = (
             "the URL is put together of parts" if by_parts else "the sources use what only PostgreSQL has"
         )
     driver = None
-    if re.search(r"create_async_engine|async_engine_from_config", sources) and not re.search(
-        r"\bcreate_engine\(", sources
-    ):
+    if asynchronous:
         driver, other = ("aiosqlite", "asyncpg") if database == "sqlite" else ("asyncpg", "aiosqlite")
         known["database_driver"] = "the sources make asynchronous engines only"
         if driver not in interpreter.names and other in interpreter.names:
             driver, database = other, "postgresql" if other == "asyncpg" else "sqlite"
     return database, driver, known
+
+
+@lru_cache(maxsize=1)
+def _demanded(project: Project) -> tuple[bool, bool]:
+    """What the sources ask of a database: only what PostgreSQL has, and asynchronous engines only."""
+    marks = ("engine", "asyncpg", "PostgresDsn", "postgresql")
+    texts = (project.text(file) for file in project.python)
+    sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
+    asynchronous = re.search(r"create_async_engine|async_engine_from_config", sources)
+    return bool(re.search(_ONLY_POSTGRESQL, sources)), bool(
+        asynchronous and not re.search(r"\bcreate_engine\(", sources)
+    )

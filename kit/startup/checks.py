@@ -158,20 +158,20 @@ def _served_by(result: CheckResult, request: Http, trace: Trace) -> CheckResult:
     return replace(result, ok=request.served_by in names, seen=f"{result.seen} by {names[0]} at {site}")
 
 
-def _of_alembic(check: Check, found: Migrations) -> CheckResult:
+def _of_alembic(check: Check, compared: Migrations) -> CheckResult:
     """The migrations check, by what Alembic says of the database."""
-    if found.problem:
-        ok = None if found.broke is not None and found.broke.from_outside else False
-        return CheckResult(str(check), ok, found.problem, kind="migrations", behind=True)
-    problems = list(found.differences)
-    behind = found.current != found.heads
+    if compared.problem:
+        ok = None if compared.broke is not None and compared.broke.from_outside else False
+        return CheckResult(str(check), ok, compared.problem, kind="migrations", behind=True)
+    problems = list(compared.differences)
+    behind = compared.current != compared.heads
     if behind:
-        at = ", ".join(found.current) or "no revision"
-        problems.insert(0, f"the database is at {at}, head is {', '.join(found.heads)}")
+        at = ", ".join(compared.current) or "no revision"
+        problems.insert(0, f"the database is at {at}, head is {', '.join(compared.heads)}")
     if not problems:
-        seen = f"at head {', '.join(found.heads)}; models and schema agree"
+        seen = f"at head {', '.join(compared.heads)}; models and schema agree"
         return CheckResult(str(check), True, seen, kind="migrations")
-    about = tuple(sorted(set(found.differing)))
+    about = tuple(sorted(set(compared.differing)))
     return CheckResult(str(check), False, listed(problems), about, "migrations", behind)
 
 

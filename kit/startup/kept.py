@@ -133,7 +133,7 @@ def _write(file: Path, ran: Ran) -> None:
         return
     try:
         save(without, file)
-        kept = sorted(file.parent.glob("*.json.gz"), key=lambda one: one.stat().st_mtime)
+        kept = sorted(file.parent.glob("*.json.gz"), key=lambda path: path.stat().st_mtime)
         for old in kept[:-_MOST]:
             old.unlink(missing_ok=True)
             old.with_name(old.name.replace(".json.gz", ".lock")).unlink(missing_ok=True)
@@ -165,8 +165,8 @@ def key_of(incident: Incident, space: Workspace, asked: Sequence[Any]) -> str | 
 
 def content_of(incident: Incident) -> dict[str, Any]:
     """What an incident file says of how its application is run."""
-    own = {"startup", "prepare", "database", "database_env", "database_driver", "database_server"}
-    content = incident.model_dump(mode="json", include=own)
+    keys = {"startup", "prepare", "database", "database_env", "database_driver", "database_server"}
+    content = incident.model_dump(mode="json", include=keys)
     if incident.database == "postgresql":
         from .postgresql import version_for_key
 
@@ -181,7 +181,7 @@ def tree_digest(root: Path) -> str:
     digest = hashlib.sha256()
     for folder, folders, files in os.walk(root):
         folders.sort()
-        for name in sorted([*files, *(one for one in folders if os.path.islink(os.path.join(folder, one)))]):
+        for name in sorted([*files, *(name for name in folders if os.path.islink(os.path.join(folder, name)))]):
             path = os.path.join(folder, name)
             digest.update(os.fsencode(os.path.relpath(path, root)) + b"\0")
             if os.path.islink(path):

@@ -240,8 +240,8 @@ def _request(text: str, frames: Sequence[Placed], project: Project) -> tuple[str
     if not re.search(_FAILED_REQUEST, text):
         return None
     for pattern in _REQUESTS:
-        if found := re.search(pattern, text, re.M):
-            return (found.groupdict().get("method") or "GET").upper(), found["path"].partition("?")[0]
+        if match := re.search(pattern, text, re.M):
+            return (match.groupdict().get("method") or "GET").upper(), match["path"].partition("?")[0]
     for frame in frames:
         for decorator in project.decorators(frame.file, frame.function):
             route = re.match(

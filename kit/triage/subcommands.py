@@ -43,11 +43,11 @@ def _words(project: Project, file: str, function: str | None, depth: int = 0) ->
 
 def _group(project: Project, text: str, owner: str) -> list[str]:
     """The word for a group that is an object: an AppGroup of Flask, a Typer application that another one holds."""
-    own = re.search(rf"^{owner}\s*=\s*(?:\w+\.)?AppGroup\(\s*['\"]([\w-]+)", text, re.M)
+    named = re.search(rf"^{owner}\s*=\s*(?:\w+\.)?AppGroup\(\s*['\"]([\w-]+)", text, re.M)
     held = rf"\badd_typer\(\s*(?:\w+\.)*{owner}\s*,[^)\n]*\bname\s*=\s*['\"]([\w-]+)"
     texts = (other for file in project.sources if "add_typer" in (other := project.text(file)))
-    found = own or next((match for other in texts if (match := re.search(held, other))), None)
-    return [found[1]] if found else []
+    group = named or next((match for other in texts if (match := re.search(held, other))), None)
+    return [group[1]] if group else []
 
 
 def with_words(step: tuple[str, str], words: Sequence[str]) -> tuple[str, str]:
@@ -55,10 +55,10 @@ def with_words(step: tuple[str, str], words: Sequence[str]) -> tuple[str, str]:
     kind, text = step
     if kind == "call":
         module, _, function = text.partition(":")
-        given = ", ".join(map(repr, words))
-        return "code", f"import sys; sys.argv[1:] = [{given}]; from {module} import {function}; {function}()"
-    own = re.match(r"(?:[A-Z_]+=\S+ )*python ", text) and not set(words) & set(text.split())
-    return (kind, f"{text} {' '.join(words)}") if own else step
+        listed = ", ".join(map(repr, words))
+        return "code", f"import sys; sys.argv[1:] = [{listed}]; from {module} import {function}; {function}()"
+    is_python = re.match(r"(?:[A-Z_]+=\S+ )*python ", text) and not set(words) & set(text.split())
+    return (kind, f"{text} {' '.join(words)}") if is_python else step
 
 
 def servers(project: Project) -> Iterator[tuple[str, str, str]]:
@@ -67,8 +67,8 @@ def servers(project: Project) -> Iterator[tuple[str, str, str]]:
         module = target.partition(":")[0]
         folders = (folder, str(PurePosixPath(folder, "src")))
         below = next((place for place in folders if project.file_of(module, place)), folder)
-        own = project.file_of(module, below)
-        options = _options(project.tree(own)) if own else set()
+        source = project.file_of(module, below)
+        options = _options(project.tree(source)) if source else set()
         port = next((option for option in _PORTS if option in options), None)
         if port:
             database = next((f" {option} {{database_url}}" for option in _DATABASES if option in options), "")
@@ -78,7 +78,7 @@ def servers(project: Project) -> Iterator[tuple[str, str, str]]:
 
 def _options(tree: ast.Module | None) -> set[str]:
     """The options that a program takes without a subcommand."""
-    found = set()
+    names = set()
     calls = [node for node in ast.walk(tree or ast.Module([], [])) if isinstance(node, ast.Call)]
     below = {
         ast.unparse(node.targets[0])
@@ -88,5 +88,5 @@ def _options(tree: ast.Module | None) -> set[str]:
     for call in calls:
         owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
         if isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument" and owner not in below:
-            found |= {argument.value for argument in call.args if isinstance(argument, ast.Constant)}
-    return found
+            names |= {argument.value for argument in call.args if isinstance(argument, ast.Constant)}
+    return names

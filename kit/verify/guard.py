@@ -121,7 +121,7 @@ def make_guard(
             pair = (fault.first, fault.second) if fault else (None, None)
         content = content_of(incident, looked, finding.mechanism, pair, conflict)
         draft = text_of(incident, content, tried="on nothing yet.")
-        progress("trying the guard on the broken build" + "".join(f", with {one}" for one in verified))
+        progress("trying the guard on the broken build" + "".join(f", with {fix}" for fix in verified))
         trials = [pool.submit(try_guard, incident, draft, name, fix) for fix in (None, *verified)]
         beside = beside_git(incident.resolve(incident.app.root)) if incident.app.root else ()
         cloned = pool.submit(try_guard, incident, draft, name, None, without=beside) if beside else None
@@ -144,6 +144,12 @@ def _obstacle(incident: Incident, mechanism: str) -> str | None:
     made = next((step for step in incident.prepare if step.kind in ("rows", "sql")), None)
     if made is not None:
         return f"the incident begins from a database that the kit fills ({made}): a test in the repository cannot"
+    http = incident.expect.check.http if incident.expect.check is not None else None
+    if http is not None and http.served_by is not None:
+        return (
+            f"which endpoint answers {http.path} is seen by the kit's probe alone: say in expect.check what the right answer "
+            "contains, in place of served_by, and a test can ask for that"
+        )
     return None
 
 

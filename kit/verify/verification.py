@@ -192,7 +192,7 @@ def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt
     except RunBroke as error:
         why = str(error).splitlines()[0].removeprefix(f"{incident.file}: ")
         trace = Trace.not_begun([(step.kind, step.text) for step in incident.startup], why)
-        patches = tuple(str(one).rpartition("/")[2] for one in incident.changes_of(name))
+        patches = tuple(str(change).rpartition("/")[2] for change in incident.changes_of(name))
         return Attempt(name, patches, trace, answer_checks(incident, trace, Asker(incident), ()), False)
 
 

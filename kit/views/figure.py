@@ -13,7 +13,7 @@ def figure(svg: str, alt: str, caption: Content, *, narrow: str | None = None) -
     The picture is included twice. In a trusted notebook JupyterLab shows the drawing, whose style sheet follows the
     theme; everywhere else only the image, which has its own background, is shown.
     """
-    said, label = part(caption), part(alt)
+    shown_caption, label = part(caption), part(alt)
     second = f'<source media="(max-width: 1000px)" srcset="{_data_uri(narrow)}">' if narrow else ""
     still = ' style="background-color:#ffffff;border-radius:6px;padding:6px;max-width:100%"'
     image = f'<img class="kit-picture" alt="{label.html}" src="{_data_uri(svg)}"{still}>'
@@ -21,8 +21,8 @@ def figure(svg: str, alt: str, caption: Content, *, narrow: str | None = None) -
     unlinked = re.sub(r"<a href=\"[^\"]*\">", "<g>", svg).replace("</a>", "</g>")
     drawn = unlinked.replace("<svg", f'<svg role="img" aria-label="{label.html}"', 1)
     live = f'<div class="kit-live" style="display:none"><style>{LIVE_STYLE}</style>{drawn}</div>'
-    shown = f"<figure><picture>{second}{image}</picture>{live}<figcaption>{said.html}</figcaption></figure>"
-    return Part(shown, f"[picture: {label.text}]\n{said.text}")
+    shown = f"<figure><picture>{second}{image}</picture>{live}<figcaption>{shown_caption.html}</figcaption></figure>"
+    return Part(shown, f"[picture: {label.text}]\n{shown_caption.text}")
 
 
 def _data_uri(svg: str) -> str:

@@ -196,8 +196,8 @@ def triage_report(incident: Incident, triage: "Triage") -> dict[str, Any]:
             for deduction in triage.deductions
         ],
         "tracebacks": [
-            {"error": str(one.error), "line": one.line, "times": one.times}
-            for one in sorted((triage.traceback, *triage.others), key=lambda one: one.line)
+            {"error": str(traceback.error), "line": traceback.line, "times": traceback.times}
+            for traceback in sorted((triage.traceback, *triage.others), key=lambda traceback: traceback.line)
         ],
         "notes": list(triage.notes),
     }
@@ -243,20 +243,26 @@ def history_report(incident: Incident, history: "History") -> dict[str, Any]:
     }
 
 
-def _commit(one: "Commit") -> dict[str, Any]:
-    return {"sha": one.sha, "subject": one.subject, "date": one.date}
+def _commit(commit: "Commit") -> dict[str, Any]:
+    return {"sha": commit.sha, "subject": commit.subject, "date": commit.date}
 
 
-def _differs(one: "Differs") -> dict[str, Any]:
-    text, there = one.text, one.there
-    return {"file": one.file, "line": one.line, "text": text, "there": there, "stands_at": list(one.stands_at)}
+def _differs(difference: "Differs") -> dict[str, Any]:
+    text, there = difference.text, difference.there
+    return {
+        "file": difference.file,
+        "line": difference.line,
+        "text": text,
+        "there": there,
+        "stands_at": list(difference.stands_at),
+    }
 
 
-def _change(one: "Change | None") -> dict[str, Any] | None:
-    if one is None:
+def _change(change: "Change | None") -> dict[str, Any] | None:
+    if change is None:
         return None
-    hunks = [{"file": hunk.file, "text": hunk.text} for hunk in one.hunks]
-    return {**_commit(one.commit), "author": one.commit.author, "files": list(one.files), "hunks": hunks}
+    hunks = [{"file": hunk.file, "text": hunk.text} for hunk in change.hunks]
+    return {**_commit(change.commit), "author": change.commit.author, "files": list(change.files), "hunks": hunks}
 
 
 def registration(registered: Registration) -> dict[str, Any]:

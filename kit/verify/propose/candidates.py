@@ -58,6 +58,8 @@ BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
     "api-removed-in-installed-version": (settings.new_spelling,),
     "startup-race": (processes.one_process_at_a_time, processes.preload),
     "route-shadowed": (routes.reach_it,),
+    "name-taken-in-registry": (routes.name_of_its_own,),
+    "name-on-another-metadata": (metadata.on_one_metadata,),
 }
 
 # Where nothing safe can be written, and why.

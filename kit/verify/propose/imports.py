@@ -276,7 +276,7 @@ def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
                 if new:
                     says = f"Import {name} in {place.file} from {broken.module_of(file)}, where it is defined; {module} has no such name."
                     yield Candidate(f"import-from-{broken.module_of(file)}", says, {place.file: new})
-        for other in _called_now(broken, module, name):
+        for other in _called_now(broken, module, name, text):
             new = edits_of_imports.import_as(text, module, name, other)
             if new:
                 says = f"Import {other} of {module} as {name} in {place.file}: it is the only name there that nobody asks for, and has a word in common. Whether it is the same is for you to decide."
@@ -286,18 +286,38 @@ def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
             yield from _when_needed(broken, place)
 
 
-def _called_now(broken: Broken, module: str, name: str) -> list[str]:
-    """The one function or class of a module that nothing asks for and that shares a word with a name; empty where several do."""
+def _called_now(broken: Broken, module: str, name: str, text: str) -> list[str]:
+    """The one function or class of a module that nothing asks for, that shares a word with a name and takes what it is given."""
     file = broken.file_of(module)
-    defined = [
-        n.name for n in parsed(broken.sources.get(file or "", "")).body if isinstance(n, ast.FunctionDef | ast.ClassDef)
+    nodes = [
+        node
+        for node in parsed(broken.sources.get(file or "", "")).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
     ]
-    asked = " ".join(text for other, text in broken.sources.items() if other != file)
+    asked = " ".join(source for other, source in broken.sources.items() if other != file)
     words = {word for word in name.lower().split("_") if len(word) > 2}
     likely = [
-        there for there in defined if words & set(there.lower().split("_")) and not re.search(rf"\b{there}\b", asked)
+        node
+        for node in nodes
+        if words & set(node.name.lower().split("_")) and not re.search(rf"\b{node.name}\b", asked)
     ]
-    return likely if len(likely) == 1 else []
+    calls = [call for call in ast.walk(parsed(text)) if isinstance(call, ast.Call) and ast.unparse(call.func) == name]
+    return [node.name for node in likely if all(_takes(node, call) for call in calls)] if len(likely) == 1 else []
+
+
+def _takes(node: ast.FunctionDef | ast.ClassDef, call: ast.Call) -> bool:
+    """Does a function take as many arguments as a call gives? Of a class that is not looked into."""
+    if (
+        isinstance(node, ast.ClassDef)
+        or node.args.vararg
+        or node.args.kwarg
+        or any(isinstance(arg, ast.Starred) for arg in call.args)
+    ):
+        return True
+    named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    passed = len(call.args) + len(call.keywords)
+    optional = len(node.args.defaults) + sum(default is not None for default in node.args.kw_defaults)
+    return len(named) - optional <= passed <= len(named)
 
 
 def on_the_path(broken: Broken) -> Iterator[Candidate]:

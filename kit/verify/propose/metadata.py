@@ -99,3 +99,22 @@ def _bound_at(text: str, line: int) -> str | None:
             made = ast.unparse(node.value)
             return target.id if "MetaData(" in made else f"{target.id}.metadata"
     return None
+
+
+def on_one_metadata(broken: Broken) -> Iterator[Candidate]:
+    """A name that is looked up on one metadata and stands on another: have both tables on the one that is looked at."""
+    places = [place for place in broken.sites("metadata") if place.file in broken.sources]
+    if len(places) != 2:
+        return
+    asked, other = places
+    text = broken.sources[other.file]
+    expression, name = _bound_at(broken.sources[asked.file], asked.line), _bound_at(text, other.line)
+    statement = Module(text).at(other.line)
+    if not expression or not name or "." in name or statement is None or asked.file == other.file:
+        return
+    module, base = broken.module_of(asked.file), expression.partition(".")[0]
+    new = edits_of_metadata.statement_instead(text, statement.number, f"{name} = {expression}")
+    new = new and edits.add_import(new, f"from {module} import {base}")
+    if new:
+        says = f"Have {name} of {other} be {expression} of {asked}: names are looked up on that one, and its tables are then on it. Whether they were kept apart on purpose is for you to say."
+        yield Candidate("one-metadata", says, {other.file: edits_of_classes.without_unused_imports(new, text)})

@@ -1,10 +1,12 @@
 """Routes that are mounted nowhere, or that another answers for."""
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 
 from . import edits
 from .broken import Broken, Candidate
+from .statements import parsed
 
 
 def mount_router(broken: Broken) -> Iterator[Candidate]:
@@ -51,3 +53,22 @@ def reach_it(broken: Broken) -> Iterator[Candidate]:
     if new:
         says = f"Put {second.name} ({second}) before {first.name} ({first}): the first that fits answers, and the narrower one then has its turn."
         yield Candidate("narrower-first", says, {first.file: new})
+
+
+def name_of_its_own(broken: Broken) -> Iterator[Candidate]:
+    """Two blueprints of one name: register the second under the name of its variable."""
+    for place in broken.sites("second"):
+        text = broken.sources.get(place.file, "")
+        calls = [
+            n
+            for n in ast.walk(parsed(text))
+            if isinstance(n, ast.Call) and n.lineno <= place.line <= (n.end_lineno or 0)
+        ]
+        call = next((n for n in calls if ast.unparse(n.func).endswith("register_blueprint") and n.args), None)
+        own = ast.unparse(call.args[0]).rpartition(".")[2] if call is not None else ""
+        if not own.isidentifier() or own == place.name:
+            continue
+        new = edits.add_argument(text, place.line, "register_blueprint", "name", f'"{own}"')
+        if new:
+            says = f"Register the second blueprint as {own} at {place}: {place.name} is taken. Its pages are then {own}.… for url_for()."
+            yield Candidate(f"named-{own}", says, {place.file: new})
