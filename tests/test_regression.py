@@ -21,6 +21,7 @@ BROKEN = [
     if "2.0" in expected["sqlalchemy"] and "cures" in (expected.get("fixes") or {}).values()
 ]
 UNGUARDED = RACE = "race-in-lazy-definition"
+FILLED = {"migration-fails-on-data"}  # they begin from a database with rows, which no test in a repository has
 
 
 @pytest.mark.parametrize(
@@ -29,17 +30,19 @@ UNGUARDED = RACE = "race-in-lazy-definition"
 )
 def test_it_fails_on_the_broken_build_and_passes_with_each_cure(name, cures):
     expected = EXPECTED[name]
-    guard = make_guard(incident_of(APPLICATIONS / name, "2.0"), fixes=cures)
+    incident = incident_of(APPLICATIONS / name, "2.0")
+    guard = make_guard(incident, fixes=cures)
     if expected["mechanism"] == UNGUARDED:
         assert guard.source is None and guard.code == 1 and "passes by luck" in guard.because
         return
-    if guard.source is None and "a database that the kit fills" in guard.because:
-        assert guard.code == 1
+    if name in FILLED:
+        assert guard.source is None and guard.code == 1 and "a database that the kit fills" in guard.because
         return
     assert guard.code == 0 and guard.source, guard
     broken, *fixed = guard.tried
     assert not broken.passes and broken.said.startswith(("The incident is back", "The incident's error is gone"))
-    assert [one.fix for one in fixed] == cures and all(one.passes for one in fixed)
+    of_the_repository = [fix for fix in cures if not incident.fixes[fix].settings]
+    assert [one.fix for one in fixed] == of_the_repository and all(one.passes for one in fixed)
     if expected["mechanism"] != "undecided":  # of which the kit itself knows no lines
         for line in filter(None, (expected.get("first"), expected.get("second"))):
             assert line in broken.said

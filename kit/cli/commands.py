@@ -38,33 +38,36 @@ def reproduce(options) -> int:
     from ..diagnose.answer import reproduce
     from ..incident.load import load
     from ..trace.expected import shows_incident
-    from ..trace.trace import Trace
     from ..views.report import reproduce_report
     from ..views.terminal import startup_lines
 
     incident = load(options.incident)
-    with progress() as say:
-        trace = Trace.load(options.from_trace) if options.from_trace else reproduce(incident, progress=say)
-    if options.trace:
-        trace.save(options.trace)
+    trace = _traced(options, incident, reproduce)
     reproduced = shows_incident(incident, trace)
     give(options, reproduce_report(incident, trace, reproduced), startup_lines(incident, trace, reproduced))
     return _code(trace, reproduced)
 
 
+def _traced(options, incident: "Incident", reproduce) -> "Trace":
+    """The trace that was kept, or that a startup gives; it is kept where it was asked for."""
+    from ..trace.trace import Trace
+
+    with progress() as say:
+        trace = Trace.load(options.from_trace) if options.from_trace else reproduce(incident, progress=say)
+    if options.trace:
+        trace.save(options.trace)
+    return trace
+
+
 def why(options) -> int:
     from ..incident.load import load
     from ..startup.run import reproduce
-    from ..trace.trace import Trace
     from ..trace.why import near, why
     from ..views.report import why_report
     from ..views.terminal import why_lines
 
     incident = load(options.incident)
-    with progress() as say:
-        trace = Trace.load(options.from_trace) if options.from_trace else reproduce(incident, progress=say)
-    if options.trace:
-        trace.save(options.trace)
+    trace = _traced(options, incident, reproduce)
     events = why(trace, options.name)
     give(options, why_report(options.name, events), why_lines(options.name, events, near(trace, options.name)))
     return 0 if events else 3

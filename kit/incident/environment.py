@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..base.known_secrets import says_secret
 from ..base.redact import shows_secret
@@ -171,6 +172,20 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
     return parts if {"{database_host}", "{database_name}"} <= values else {}
 
 
+def settings_file_of(project: Project) -> tuple[str, str]:
+    """The variable that names a file of Flask's settings, and where it is read; empty where there is none."""
+    if not any("SQLALCHEMY_DATABASE_URI" in project.text(file) for file in project.python):
+        return "", ""
+    for file in project.sources:
+        text = project.text(file)
+        read = re.search(r"from_envvar\(\s*['\"](\w+)['\"]", text)
+        if not read and (by := re.search(r"from_pyfile\(\s*(\w+)\s*[,)]", text)):
+            read = re.search(rf"\b{by[1]}\s*=\s*os\.(?:environ\.get\(|environ\[|getenv\()\s*['\"](\w+)['\"]", text)
+        if read:
+            return read[1], f"{file}:{text.count(chr(10), 0, read.start()) + 1}"
+    return "", ""
+
+
 def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
     """A value for a variable that has to be there: of an example file, where that is no secret, else by its type."""
     if example and not (
@@ -197,7 +212,7 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
 
 def stand_ins(project: Project, variables: list[Variable], without: frozenset[str]) -> dict[str, tuple[str, str]]:
     """What is read without a default, each with a value and why; ``without``: what the log calls missing."""
-    examples = dict(_examples(project))
+    examples = _examples_of(project)
     values_of = {}
     for variable in variables:
         if variable.required and variable.rank == 0 and variable.name not in without | _OF_THE_KIT:
@@ -243,6 +258,11 @@ def _asked(env: dict[str, tuple[str, str]], variables: list[Variable], without: 
 
 def _is_secret(name: str, text: str) -> bool:
     return bool(says_secret(name) or shows_secret(f"{name}={text}") or kinds_in(text))
+
+
+@lru_cache(maxsize=1)
+def _examples_of(project: Project) -> dict[str, tuple[str, str]]:
+    return dict(_examples(project))
 
 
 def _examples(project: Project) -> Iterator[tuple[str, tuple[str, str]]]:

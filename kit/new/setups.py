@@ -4,12 +4,22 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from ..base.errors import IncidentError
 from ..base.known_secrets import remember
 from ..incident.deployments import words_of
-from ..incident.environment import database_variables, deployed, named, named_in, parts_of, stand_ins, variables_of
+from ..incident.environment import (
+    database_variables,
+    deployed,
+    named,
+    named_in,
+    parts_of,
+    settings_file_of,
+    stand_ins,
+    variables_of,
+)
 from ..incident.interpreters import Interpreter
 from ..incident.project import Project
 from ..incident.starts import commands_of, console_scripts
@@ -34,6 +44,7 @@ _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and wha
     ".py": (r"\bport ?= ?[0-9]{2,5}\b", 'port=int(__import__("os").environ["PORT"])'),
 }
 _SETTINGS_FILE = "incident-settings.py"
+_MOST_STARTS = 40  # more than are ever tried; a large application has hundreds of programs
 _URL = "{scheme}://{{database_user}}:{{database_password}}@{{database_host}}:{{database_port}}/{{database_name}}"
 
 
@@ -69,7 +80,8 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
             "Say it by --startup, as in --startup 'command: python main.py'."
         )
     scripts = {name: target for _, _, name, target in console_scripts(work.project)}
-    starts = [_runnable(start, interpreter, work.evidence, scripts) for start in starts]
+    starts = starts if work.evidence.expected else sorted(starts, key=lambda start: (start.tier, -start.score))
+    starts = [_runnable(start, interpreter, work.evidence, scripts) for start in starts[:_MOST_STARTS]]
     setups = [_with_settings(work.project, _setup(work, interpreter, start)) for start in starts]
     return [_with_port(work.project, setup) for setup in setups]
 
@@ -146,27 +158,16 @@ def _with_port(project: Project, setup: Setup) -> Setup:
 
 def _with_settings(project: Project, setup: Setup) -> Setup:
     """Flask's settings where they are a file that a variable names, and no variable names a database: one is written."""
-    if setup.database_env or not any("SQLALCHEMY_DATABASE_URI" in project.text(file) for file in project.python):
+    name, at = settings_file_of(project) if not setup.database_env else ("", "")
+    if not name:
         return setup
-    for file in project.sources:
-        text = project.text(file)
-        read = re.search(r"from_envvar\(\s*['\"](\w+)['\"]", text)
-        if not read and (by := re.search(r"from_pyfile\(\s*(\w+)\s*[,)]", text)):
-            read = re.search(rf"\b{by[1]}\s*=\s*os\.(?:environ\.get\(|environ\[|getenv\()\s*['\"](\w+)['\"]", text)
-        if read:
-            at = f"{file}:{text.count(chr(10), 0, read.start()) + 1}"
-            line = f"echo \"SQLALCHEMY_DATABASE_URI = '{{database_url}}'\" > {_SETTINGS_FILE}"
-            steps = [
-                (kind, f'{read[1]}="$PWD/{_SETTINGS_FILE}" {command}' if kind in ("serve", "command") else command)
-                for kind, command in setup.start.steps
-            ]
-            env = {name: value for name, value in setup.env.items() if name != read[1]}
-            start = replace(setup.start, steps=tuple(steps))
-            because = f"{at} reads a settings file that {read[1]} names"
-            return replace(
-                setup, start=start, env=env, prepare=(("command", line),), known={**setup.known, "prepare": because}
-            )
-    return setup
+    before = f'{name}="$PWD/{_SETTINGS_FILE}" '
+    steps = [(kind, before * (kind in ("serve", "command")) + text) for kind, text in setup.start.steps]
+    env = {other: value for other, value in setup.env.items() if other != name}
+    line = f"echo \"SQLALCHEMY_DATABASE_URI = '{{database_url}}'\" > {_SETTINGS_FILE}"
+    because, start = f"{at} reads a settings file that {name} names", replace(setup.start, steps=tuple(steps))
+    known = {**setup.known, "prepare": because}
+    return replace(setup, start=start, env=env, prepare=(("command", line), *setup.prepare), known=known)
 
 
 def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[str, str | None, dict[str, str]]:
@@ -175,22 +176,30 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
     if evidence.database:
         known["database"] = f"{evidence.database}, {evidence.database_at}"
         return "sqlite" if evidence.database == "sqlite" else "postgresql", evidence.driver, known
-    marks = ("engine", "asyncpg", "PostgresDsn", "postgresql")
-    texts = (work.project.text(file) for file in work.project.python)
-    sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
+    only_postgresql, asynchronous = _demanded(work.project)
     drivers = {"psycopg2", "psycopg", "asyncpg", "pg8000"} & set(interpreter.names)
-    only = by_parts or (drivers or not interpreter.names) and re.search(_ONLY_POSTGRESQL, sources)
+    only = by_parts or (drivers or not interpreter.names) and only_postgresql
     database = "postgresql" if only else "sqlite"
     if database == "postgresql":
         known["database"] = (
             "the URL is put together of parts" if by_parts else "the sources use what only PostgreSQL has"
         )
     driver = None
-    if re.search(r"create_async_engine|async_engine_from_config", sources) and not re.search(
-        r"\bcreate_engine\(", sources
-    ):
+    if asynchronous:
         driver, other = ("aiosqlite", "asyncpg") if database == "sqlite" else ("asyncpg", "aiosqlite")
         known["database_driver"] = "the sources make asynchronous engines only"
         if driver not in interpreter.names and other in interpreter.names:
             driver, database = other, "postgresql" if other == "asyncpg" else "sqlite"
     return database, driver, known
+
+
+@lru_cache(maxsize=1)
+def _demanded(project: Project) -> tuple[bool, bool]:
+    """What the sources ask of a database: only what PostgreSQL has, and asynchronous engines only."""
+    marks = ("engine", "asyncpg", "PostgresDsn", "postgresql")
+    texts = (project.text(file) for file in project.python)
+    sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
+    asynchronous = re.search(r"create_async_engine|async_engine_from_config", sources)
+    return bool(re.search(_ONLY_POSTGRESQL, sources)), bool(
+        asynchronous and not re.search(r"\bcreate_engine\(", sources)
+    )

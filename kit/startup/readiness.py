@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from ..trace.events import read_events
@@ -75,7 +74,7 @@ def working(before: dict[int, int], now: dict[int, int]) -> bool:
     return any(pid not in before or used - before[pid] > _TICKS for pid, used in now.items())
 
 
-def answers_again(process: Process, pause: Callable[[float], None] = time.sleep) -> bool:
+def answers_again(process: Process) -> bool:
     """Does a server that was up still answer? One that restarts a worker is given a moment."""
     until = time.monotonic() + _AGAIN
     while not process.ended():
@@ -83,7 +82,7 @@ def answers_again(process: Process, pause: Callable[[float], None] = time.sleep)
             return True
         if time.monotonic() > until:
             break
-        pause(0.1)
+        time.sleep(0.1)
     return False
 
 

@@ -46,7 +46,7 @@ AFTER_IMPORT = [
 def steps_table(trace: Trace) -> pandas.DataFrame:
     """One row a startup step: ``number, kind, step, ok`` (None: never ran), ``error, seconds``."""
     rows = [(s.number, s.kind, s.text, s.ok, s.error, s.seconds) for s in trace.steps]
-    return _frame(rows, STEPS, "number")
+    return _frame(rows, STEPS)
 
 
 def imports_table(trace: Trace, *, application: bool = True) -> pandas.DataFrame:
@@ -75,7 +75,7 @@ def imports_table(trace: Trace, *, application: bool = True) -> pandas.DataFrame
                     import_.seconds,
                 )
             )
-    return _frame(rows, IMPORTS, "number")
+    return _frame(rows, IMPORTS)
 
 
 def registrations_table(trace: Trace, *, application: bool = True) -> pandas.DataFrame:
@@ -233,5 +233,5 @@ def _add_totals(trace: Trace, rows: list[dict]) -> None:
         row["held"] = tuple(names.get(row["process"], ())) if telling else ()
 
 
-def _frame(rows: list[tuple], columns: list[str], index: str) -> pandas.DataFrame:
-    return pandas.DataFrame(rows, columns=columns).set_index(index)
+def _frame(rows: list[tuple], columns: list[str]) -> pandas.DataFrame:
+    return pandas.DataFrame(rows, columns=columns).set_index("number")

@@ -144,6 +144,12 @@ def _obstacle(incident: Incident, mechanism: str) -> str | None:
     made = next((step for step in incident.prepare if step.kind in ("rows", "sql")), None)
     if made is not None:
         return f"the incident begins from a database that the kit fills ({made}): a test in the repository cannot"
+    http = incident.expect.check.http if incident.expect.check is not None else None
+    if http is not None and http.served_by is not None:
+        return (
+            f"which endpoint answers {http.path} is seen by the kit's probe alone: say in expect.check what the right answer "
+            "contains, in place of served_by, and a test can ask for that"
+        )
     return None
 
 

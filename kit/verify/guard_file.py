@@ -46,6 +46,8 @@ Written by the incident kit, which ran it before: {tried}
 """
 '''
 _OF_MIGRATIONS = "- are the migrations at head, and do models and schema agree, by Alembic's own comparison?\n"
+_OF_CHECK = "- does the check that failed with the incident pass?\n"
+_CHECK_FAILS = "the check that failed with the incident fails"
 _COMMENTS = {
     "ERROR": "the error as it was seen, or a part of it",
     "RECORDED": "the two lines, when this file was written",
@@ -59,13 +61,14 @@ _COMMENTS = {
 
 @dataclass(frozen=True)
 class Content:
-    """What a guard holds of its incident; ``constants`` are by their names in the file, ``migrations`` those of that part."""
+    """What a guard holds of its incident; ``constants`` are by their names in the file, the others those of their parts."""
 
     title: str
     meaning: str
     remedy: str
     constants: dict[str, Any]
     migrations: dict[str, Any]
+    check: dict[str, Any]
 
 
 def name_of(incident: Incident) -> str:
@@ -86,7 +89,8 @@ def content_of(
     :param pair: the two lines that the mechanism is about
     """
     trace, (first, second) = looked.trace, pair
-    error = incident.expect.error or (conflict.error if conflict else None)
+    check = _check(incident)
+    error = incident.expect.error or (_CHECK_FAILS if check else None) or (conflict.error if conflict else None)
     error = error or next((step.error.splitlines()[0] for step in trace.steps if step.error), None)
     if conflict and not incident.expect.error:
         error = f"Table '{conflict.table}' is already defined"
@@ -118,7 +122,8 @@ def content_of(
         "SECONDS": incident.limits.seconds,
     }
     of_migrations = {"MIGRATIONS": migrations, "FLASK_APPLICATION": flask_application(incident)} if migrations else {}
-    return Content(title, _in_docstring(f"{mechanism}: {meaning}"), _in_docstring(remedy), constants, of_migrations)
+    meaning, remedy = _in_docstring(f"{mechanism}: {meaning}"), _in_docstring(remedy)
+    return Content(title, meaning, remedy, constants, of_migrations, {"CHECK": check} if check else {})
 
 
 def text_of(incident: Incident, content: Content, *, tried: str) -> str:
@@ -135,11 +140,12 @@ def text_of(incident: Incident, content: Content, *, tried: str) -> str:
         remedy=content.remedy,
         file=file,
         tried=_in_docstring(tried),
-        migrations=_OF_MIGRATIONS if content.migrations else "",
+        migrations=(_OF_MIGRATIONS if content.migrations else "") + (_OF_CHECK if content.check else ""),
     )
     parts = ["guard", "guard_watch", *(["guard_migrations"] if content.migrations else [])]
+    parts += ["guard_check"] if content.check else []
     modules = [(_CHILD / f"{part}.py").read_text("utf-8").partition(_BELOW) for part in parts]
-    constants = {**content.constants, **content.migrations}
+    constants = {**content.constants, **content.migrations, **content.check}
     source = "\n\n".join(
         [
             f"{document}\n{_imports(header for header, _, _ in modules)}",
@@ -180,6 +186,21 @@ def _as_command(step: Preparation, incident: Incident) -> tuple[str, str]:
         return step.kind, step.text
     config = next((check.migrations for check in incident.all_checks if check.migrations), "alembic.ini")
     return "command", f"alembic -c {config} upgrade {step.text}"
+
+
+def _check(incident: Incident) -> dict[str, Any]:
+    """The check that the incident is, as far as a guard can ask it."""
+    check = incident.expect.check
+    if check is None:
+        return {}
+    if check.command is not None:
+        return {"command": check.command}
+    http = check.http
+    if http is None:
+        return {}
+    headers = {name: str(value) for name, value in http.headers.items()}
+    of = {"method": http.method, "path": http.path, "status": http.status, "headers": headers, "body": http.body}
+    return {**of, "contains": http.contains}
 
 
 def _marker(incident: Incident, trace: Trace, conflict: Conflict | None) -> str:

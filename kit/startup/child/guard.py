@@ -1,7 +1,7 @@
 """What every guard does: it starts a copy of the application and says whether the incident is back.
 
 A guard that is given out is a header with the constants of its incident, and below it the text of this module, of
-``guard_watch.py``, and, where migrations are part of the incident, of ``guard_migrations.py``. It runs without the kit,
+``guard_watch.py``, and, where migrations or a check are part of the incident, of ``guard_migrations.py`` or ``guard_check.py``. It runs without the kit,
 from Python 3.8 on.
 """
 
@@ -187,7 +187,7 @@ class Run:
     def __init__(self, root, url, folder):
         self.workdir, self.url, self.folder = str(root / WORKDIR), url, folder
         self.environment = environment_of(root, url, folder)
-        self.servers, self.why, self.printed, self.count = [], "", "", 0
+        self.servers, self.why, self.printed, self.count, self.port = [], "", "", 0, None
 
     def step(self, steps):
         """Run the steps of one interpreter, a command, or a server until it answers. Did that go well?"""
@@ -224,6 +224,7 @@ class Run:
             port = free.getsockname()[1]
         process, output = self.start(text.replace("{port}", str(port)), PORT=str(port))
         self.servers.append((process, output))
+        self.port = port
         until = time.time() + SECONDS
         while time.time() < until and process.poll() is None:
             if answers(port):

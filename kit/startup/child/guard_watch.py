@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import weakref
+from importlib.machinery import SourceFileLoader
 
 from .guard import ERROR
 
@@ -13,7 +14,9 @@ from .guard import ERROR
 
 
 def watch():
-    """Note which line registers which table, what SQLAlchemy refuses, and, at the end, the state of the mappers."""
+    """Note which line registers which table, what is refused or fails, and, at the end, the state of the mappers."""
+    if ERROR:
+        watch_bodies()
     try:
         import sqlalchemy
         import sqlalchemy.event
@@ -40,6 +43,35 @@ def watch():
 
     base.__init__ = made
     atexit.register(at_the_end)
+
+
+def watch_bodies():
+    """Note the incident's error when it leaves the body of a module of the application, for somebody may catch it."""
+    execute, noted = SourceFileLoader.exec_module, set()
+
+    def exec_module(self, module):
+        try:
+            execute(self, module)
+        except BaseException as error:
+            text = "%s: %s" % (type(error).__name__, error)
+            way = failed_frames(error.__traceback__)
+            if ERROR in text and way and id(error) not in noted:
+                noted.add(id(error))  # those of the modules around it are passed next
+                note(refused=text, first=None, second=way[-1], way=application_frames() + way)
+            raise
+
+    SourceFileLoader.exec_module = exec_module
+
+
+def failed_frames(traceback):
+    """``file:line`` of the application's frames that an error passed, outermost first."""
+    lines = []
+    while traceback is not None:
+        file = relative(traceback.tb_frame.f_code.co_filename)
+        if file is not None:
+            lines.append("%s:%d" % (file, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    return lines
 
 
 def run_steps(steps):
