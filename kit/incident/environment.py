@@ -172,6 +172,20 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
     return parts if {"{database_host}", "{database_name}"} <= values else {}
 
 
+def settings_file_of(project: Project) -> tuple[str, str]:
+    """The variable that names a file of Flask's settings, and where it is read; empty where there is none."""
+    if not any("SQLALCHEMY_DATABASE_URI" in project.text(file) for file in project.python):
+        return "", ""
+    for file in project.sources:
+        text = project.text(file)
+        read = re.search(r"from_envvar\(\s*['\"](\w+)['\"]", text)
+        if not read and (by := re.search(r"from_pyfile\(\s*(\w+)\s*[,)]", text)):
+            read = re.search(rf"\b{by[1]}\s*=\s*os\.(?:environ\.get\(|environ\[|getenv\()\s*['\"](\w+)['\"]", text)
+        if read:
+            return read[1], f"{file}:{text.count(chr(10), 0, read.start()) + 1}"
+    return "", ""
+
+
 def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
     """A value for a variable that has to be there: of an example file, where that is no secret, else by its type."""
     if example and not (

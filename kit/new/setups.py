@@ -10,7 +10,16 @@ from pathlib import PurePosixPath
 from ..base.errors import IncidentError
 from ..base.known_secrets import remember
 from ..incident.deployments import words_of
-from ..incident.environment import database_variables, deployed, named, named_in, parts_of, stand_ins, variables_of
+from ..incident.environment import (
+    database_variables,
+    deployed,
+    named,
+    named_in,
+    parts_of,
+    settings_file_of,
+    stand_ins,
+    variables_of,
+)
 from ..incident.interpreters import Interpreter
 from ..incident.project import Project
 from ..incident.starts import commands_of, console_scripts
@@ -149,27 +158,16 @@ def _with_port(project: Project, setup: Setup) -> Setup:
 
 def _with_settings(project: Project, setup: Setup) -> Setup:
     """Flask's settings where they are a file that a variable names, and no variable names a database: one is written."""
-    if setup.database_env or not any("SQLALCHEMY_DATABASE_URI" in project.text(file) for file in project.python):
+    name, at = settings_file_of(project) if not setup.database_env else ("", "")
+    if not name:
         return setup
-    for file in project.sources:
-        text = project.text(file)
-        read = re.search(r"from_envvar\(\s*['\"](\w+)['\"]", text)
-        if not read and (by := re.search(r"from_pyfile\(\s*(\w+)\s*[,)]", text)):
-            read = re.search(rf"\b{by[1]}\s*=\s*os\.(?:environ\.get\(|environ\[|getenv\()\s*['\"](\w+)['\"]", text)
-        if read:
-            at = f"{file}:{text.count(chr(10), 0, read.start()) + 1}"
-            line = f"echo \"SQLALCHEMY_DATABASE_URI = '{{database_url}}'\" > {_SETTINGS_FILE}"
-            steps = [
-                (kind, f'{read[1]}="$PWD/{_SETTINGS_FILE}" {command}' if kind in ("serve", "command") else command)
-                for kind, command in setup.start.steps
-            ]
-            env = {name: value for name, value in setup.env.items() if name != read[1]}
-            start = replace(setup.start, steps=tuple(steps))
-            because = f"{at} reads a settings file that {read[1]} names"
-            return replace(
-                setup, start=start, env=env, prepare=(("command", line),), known={**setup.known, "prepare": because}
-            )
-    return setup
+    before = f'{name}="$PWD/{_SETTINGS_FILE}" '
+    steps = [(kind, before * (kind in ("serve", "command")) + text) for kind, text in setup.start.steps]
+    env = {other: value for other, value in setup.env.items() if other != name}
+    line = f"echo \"SQLALCHEMY_DATABASE_URI = '{{database_url}}'\" > {_SETTINGS_FILE}"
+    because, start = f"{at} reads a settings file that {name} names", replace(setup.start, steps=tuple(steps))
+    known = {**setup.known, "prepare": because}
+    return replace(setup, start=start, env=env, prepare=(("command", line), *setup.prepare), known=known)
 
 
 def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[str, str | None, dict[str, str]]:

@@ -1,14 +1,10 @@
 """Writes a new incident file: from an application's folder and a log to an incident that was tried, each key with how it is known."""
 
-import io
 import os
 import re
-import sys
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from ..base.errors import IncidentError
 from ..base.janitor import folder as temporary_folder
@@ -20,7 +16,8 @@ from ..incident.interpreters import Interpreter, interpreter_of
 from ..incident.project import Project
 from ..startup.run import reproduce
 from ..triage.evidence import Evidence, evidence_of
-from ..triage.logs import Log, read_log
+from ..triage.log_text import text_of
+from ..triage.logs import Log
 from .candidates import Start
 from .draft import Draft, because_of
 from .lessons import lessons
@@ -28,10 +25,6 @@ from .questions import not_found
 from .setups import first_setups
 from .trial import Search, Setup, Trial, search
 
-_LONGEST_LOG = 4 << 20  # bytes that are copied beside the incident file
-_HEAD = 1 << 16  # bytes by which a text is known
-_TELLING = 300  # lines that are kept because they tell of an error
-_TELLS = re.compile(rb"FAILED: |Error\b|ERROR|CRITICAL|Warning: ")
 _KINDS = ("import", "call", "code", "command", "serve")
 
 
@@ -71,7 +64,7 @@ def new(
     root = _folder(app or ".")
     target = _plain_path(folder.expanduser())
     _free(target, root, log)
-    text, read = _log(log) if log else ("", Log((), 0))
+    text, read = text_of(log) if log else ("", Log((), 0))
     project = Project(root, progress)
     evidence = evidence_of(read, text, project) if log else Evidence()
     if evidence.foreign:
@@ -196,53 +189,6 @@ def _free(target: Path, root: Path, log: str | None) -> None:
         raise IncidentError(
             f"{target}: this folder is there already and holds {others[0].name}{more}. Give one that is new or empty."
         )
-
-
-def _log(log: str) -> tuple[str, Log]:
-    """A log's text, of a long log only the telling parts, and its tracebacks.
-
-    :raises IncidentError: it cannot be read, is empty, or is no text
-    """
-    try:
-        if log == "-" and sys.stdin.isatty():
-            print("kit: paste the log, then Ctrl+D on a line of its own", file=sys.stderr)
-        stdin = io.BytesIO(sys.stdin.buffer.read()) if log == "-" else None
-        with stdin or Path(log).expanduser().open("rb") as stream:
-            head = stream.read(_HEAD)
-            stream.seek(0)
-            read = read_log(stream)
-            stream.seek(0)
-            content = stream.read(_LONGEST_LOG + 1)
-            stream.seek(0)
-            content = content if len(content) <= _LONGEST_LOG else _excerpt(stream, read)
-    except OSError as error:
-        raise IncidentError(f"--log {log}: cannot be read: {error.strerror}") from None
-    if not content.strip():
-        raise IncidentError(
-            f"--log {log}: it is empty. Give what the application printed when it failed, from the first line on."
-        )
-    utf16 = head[:2] in (b"\xff\xfe", b"\xfe\xff")
-    odd = sum(byte < 9 or 13 < byte < 27 for byte in head)
-    if not utf16 and (odd > 0.02 * len(head) or b"\0" in head):
-        raise IncidentError(f"--log {log}: this is no text. Give the log as the application printed it, unpacked.")
-    return content.decode("utf-16" if utf16 else "utf-8", "replace").replace("\r\n", "\n"), read
-
-
-def _excerpt(stream: BinaryIO, read: Log) -> bytes:
-    """The telling parts of a long log: its beginning and end, what is around its tracebacks, and lines that mention an error."""
-    first, last = read.tracebacks[:10], read.tracebacks[-10:]
-    about = {n for traceback in (*first, *last) for n in range(max(0, traceback.line - 50), traceback.line + 500)}
-    kept, size, telling = [], 0, 0
-    end: deque[bytes] = deque(maxlen=1000)
-    for number, line in enumerate(stream, 1):
-        tells = telling < _TELLING and _TELLS.search(line) is not None
-        telling += tells
-        if size < _LONGEST_LOG and (number <= 1000 or number in about or tells):
-            kept.append(line)
-            size += len(line)
-        else:
-            end.append(line)
-    return b"".join(kept) + b"".join(end)[-_LONGEST_LOG:]
 
 
 def _guarded(work: Search) -> bool:

@@ -1,0 +1,63 @@
+"""The text of a log that was given: whole where it is short, and of a long one what tells of an error."""
+
+import io
+import re
+import sys
+from collections import deque
+from pathlib import Path
+from typing import BinaryIO
+
+from ..base.errors import IncidentError
+from .logs import Log, read_log
+
+_LONGEST_LOG = 4 << 20  # bytes that are copied beside the incident file
+_HEAD = 1 << 16  # bytes by which a text is known
+_TELLING = 300  # lines that are kept because they tell of an error
+_TELLS = re.compile(rb"FAILED: |Error\b|ERROR|CRITICAL|Warning: ")
+
+
+def text_of(log: str) -> tuple[str, Log]:
+    """A log's text, of a long log only the telling parts, and its tracebacks.
+
+    :raises IncidentError: it cannot be read, is empty, or is no text
+    """
+    try:
+        if log == "-" and sys.stdin.isatty():
+            print("kit: paste the log, then Ctrl+D on a line of its own", file=sys.stderr)
+        stdin = io.BytesIO(sys.stdin.buffer.read()) if log == "-" else None
+        with stdin or Path(log).expanduser().open("rb") as stream:
+            head = stream.read(_HEAD)
+            stream.seek(0)
+            read = read_log(stream)
+            stream.seek(0)
+            content = stream.read(_LONGEST_LOG + 1)
+            stream.seek(0)
+            content = content if len(content) <= _LONGEST_LOG else _excerpt(stream, read)
+    except OSError as error:
+        raise IncidentError(f"--log {log}: cannot be read: {error.strerror}") from None
+    if not content.strip():
+        raise IncidentError(
+            f"--log {log}: it is empty. Give what the application printed when it failed, from the first line on."
+        )
+    utf16 = head[:2] in (b"\xff\xfe", b"\xfe\xff")
+    odd = sum(byte < 9 or 13 < byte < 27 for byte in head)
+    if not utf16 and (odd > 0.02 * len(head) or b"\0" in head):
+        raise IncidentError(f"--log {log}: this is no text. Give the log as the application printed it, unpacked.")
+    return content.decode("utf-16" if utf16 else "utf-8", "replace").replace("\r\n", "\n"), read
+
+
+def _excerpt(stream: BinaryIO, read: Log) -> bytes:
+    """The telling parts of a long log: its beginning and end, what is around its tracebacks, and lines that mention an error."""
+    first, last = read.tracebacks[:10], read.tracebacks[-10:]
+    about = {n for traceback in (*first, *last) for n in range(max(0, traceback.line - 50), traceback.line + 500)}
+    kept, size, telling = [], 0, 0
+    end: deque[bytes] = deque(maxlen=1000)
+    for number, line in enumerate(stream, 1):
+        tells = telling < _TELLING and _TELLS.search(line) is not None
+        telling += tells
+        if size < _LONGEST_LOG and (number <= 1000 or number in about or tells):
+            kept.append(line)
+            size += len(line)
+        else:
+            end.append(line)
+    return b"".join(kept) + b"".join(end)[-_LONGEST_LOG:]
