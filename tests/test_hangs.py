@@ -37,9 +37,9 @@ def test_what_was_refused_is_told_with_its_site_where_the_step_that_hangs_is(kit
         assert "name the variable that it reads in 'database_env'" in said.out
     page = text_of(tmp_path / "page.html")
     assert "Nothing was swallowed." not in page
-    assert f"No error left a module and was swallowed. {REFUSED}" in page
+    assert f"No error that left a module was swallowed. {REFUSED}" in page
     steps = page.index("Startup steps")
-    assert REFUSED in page[steps : page.index("No error left a module")], "not beside the step that failed"
+    assert REFUSED in page[steps : page.index("No error that left a module")], "not beside the step that failed"
 
 
 WAITS = "import threading\n\nthreading.Event().wait()\n"

@@ -235,8 +235,15 @@ def test_an_incident_file_is_written_without_what_is_secret_in_the_sources_and_t
 
 
 @pytest.mark.attempt("secrets", "a password in a deployment's command, and a token in a log")
-def test_an_incident_file_that_would_hold_a_secret_is_not_written(kit, tmp_path, record_property):
-    root, log = store_with(tmp_path / "app", "--token=kX9option-token --port 80"), tmp_path / "service.log"
+@pytest.mark.parametrize(
+    "options",
+    ["--ssl-keyfile-password=kX9option-token --port 80", "--header=api_key:kX9option-token --port 80"],
+)
+def test_an_incident_file_that_would_hold_a_secret_is_not_written(options, kit, tmp_path, record_property):
+    root, log = (
+        store_with(tmp_path / "app", options),
+        tmp_path / "service.log",
+    )
     log.write_text(f"started\nthe token {DISCORD} is old\n")
     said = kit("new", tmp_path / "x", "--app", root, "--log", log)
     assert said.code == 1 and "nothing is written" in said.err, said.err

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..base.errors import IncidentError
 from ..base.janitor import folder as temporary_folder
 from ..base.known_secrets import remember
-from ..base.redact import redact
+from ..base.redact import redact, shows_secret
 from ..base.scan import refuse_secrets
 from ..incident import load
 from ..incident.interpreters import Interpreter, interpreter_of
@@ -128,9 +128,21 @@ def _refuse(setup: Setup, texts: dict[str, str]) -> None:
             name: text.replace(home, "~/").replace("{database_user}:{database_password}@", "")
             for name, text in texts.items()
         },
+        also=_steps_with_secrets(setup, texts),
         done="written",
         remedy="Take it out of the log; of a step, give the step by --startup with $NAME in its place, and NAME in app.env afterwards.",
     )
+
+
+def _steps_with_secrets(setup: Setup, texts: dict[str, str]) -> list[str]:
+    """The lines of the incident file that hold a step of which something is masked wherever it is shown."""
+    return [
+        f"{name}, line {number}: the value of startup"
+        for name, content in texts.items()
+        for number, line in enumerate(content.splitlines(), 1)
+        for _, text in setup.start.steps
+        if text in line and shows_secret(text)
+    ]
 
 
 # -- what is given

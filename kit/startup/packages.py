@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 _MOST = 200_000  # files; beyond, it is no environment
+_KIT = os.path.realpath(Path(__file__).parents[2])  # a checkout of the kit; what it holds is no package of anybody's
 _ASK = "import json, site, sys; print(json.dumps([sys.version, sys.executable, sys.prefix, site.getsitepackages()]))"
 
 
@@ -15,8 +16,8 @@ _ASK = "import json, site, sys; print(json.dumps([sys.version, sys.executable, s
 def packages_of(python: str) -> str | None:
     """The hash of an interpreter, and of names, sizes and times of its packages' files; None where it cannot be told.
 
-    It is read once a process. A package that is installed as a link to a folder elsewhere (``pip install -e``) counts as that folder;
-    one whose folder only a finder of its own knows cannot be told.
+    It is read once a process. A package that is installed as a link to a folder elsewhere (``pip install -e``) counts as that folder,
+    but for the kit's own checkout; one whose folder only a finder of its own knows cannot be told.
     """
     try:
         ran = subprocess.run([python, "-I", "-c", _ASK], capture_output=True, text=True, timeout=60)
@@ -59,4 +60,6 @@ def _parts(folder: str, seen: set[str]):
         if entry.name.endswith(".pth"):
             for line in Path(entry.path).read_text("utf-8", "replace").splitlines():
                 if line and not line.startswith(("#", "import ", "import\t")):
-                    yield from _parts(os.path.join(real, line.strip()), seen)
+                    elsewhere = os.path.join(real, line.strip())
+                    if os.path.realpath(elsewhere) != _KIT:
+                        yield from _parts(elsewhere, seen)
