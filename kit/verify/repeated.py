@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from ..trace.trace import Trace
 
 TIMES = 5  # starts of each build where the incident is a race
-MOST = 15  # starts of a fix with which it did not show, as long as that may be luck
+MOST = 15  # starts of a fix with which it did not show: one that only makes the race rarer shows it in some of so many
 DOUBT = 0.05  # probability of luck above which nothing is said
 
 
@@ -45,9 +45,18 @@ class Rates:
     def may_be_luck(self) -> bool:
         return self.shown == 0 and self.by_luck > DOUBT
 
+    @property
+    def at_most(self) -> float:
+        """The share of starts, at most, in which a race that did not show may still show, but for :data:`DOUBT`."""
+        return 1 - DOUBT ** (1 / self.starts)
+
     def __str__(self) -> str:
         says = f"with the fix it showed in {self.shown} of {self.starts} starts, without it in {self.control_shown} of {self.control_starts}"
-        return f"{says} further ones" + (f" (by luck: {self.by_luck:.1%})" if self.shown == 0 else "")
+        return f"{says} further ones" + (
+            f" (by luck: {self.by_luck:.1%}; a rarer one may be left, in at most {self.at_most:.0%} of starts)"
+            if self.shown == 0
+            else ""
+        )
 
 
 def of_runs(attempts: Sequence[A], is_there: Callable[[A], bool]) -> tuple[A, int]:

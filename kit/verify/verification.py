@@ -167,16 +167,19 @@ class _Runs:
         self.of_fixes = {name: again(lambda name=name: pool.submit(attempt, incident, name)) for name in names}
 
     def judge(self, name: str, first: Attempt) -> FixResult:
-        """The verdict by the run that counts, with both rates; what does not show it is started until that is no luck."""
+        """The verdict by the run that counts, with both rates; what does not show it is started :data:`MOST` times.
+
+        A fix can make a race rarer and leave it, so that the control's rate says nothing of what is left.
+        """
         controls = [future.result() for future in self.of_control]  # the first one was chosen for showing it
         tried = [first, *(_of_fix(self.incident, name, future) for future in self.of_fixes[name])]
         while True:
             worst, shown = of_runs(tried, lambda run: still_there(self.incident, run.trace, self.control.trace))
             rates = Rates(shown, len(tried), sum(control.reproduced for control in controls), len(controls))
             result = judge_fix(self.incident, name, worst, self.control)
-            if result.verdict != "cures" or not rates.may_be_luck or len(tried) >= MOST:
+            if result.verdict != "cures" or len(tried) >= MOST:
                 break
-            more = [self.pool.submit(attempt, self.incident, name) for _ in range(2)]
+            more = [self.pool.submit(attempt, self.incident, name) for _ in range(min(4, MOST - len(tried)))]
             tried += [_of_fix(self.incident, name, future) for future in more]
         says = f"{result.because}; it is a race: {rates}"
         if result.verdict == "cures" and rates.may_be_luck:
