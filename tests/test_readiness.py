@@ -106,3 +106,22 @@ def test_a_server_with_several_workers_is_up_when_its_workers_are(serve):
     heavy = "import time\nuntil = time.process_time() + 1.5\nwhile time.process_time() < until: pass\n"
     incident, trace = serve(end, **{"service/heavy.py": heavy})
     assert [one.ended is not None for one in trace.imports if one.module == "service.heavy"] == [True]
+
+
+def test_a_server_over_a_worker_that_failed_is_told_by_the_workers_error(serve):
+    """The server's own words say that something failed, and not what."""
+    worker = """
+    if os.fork() == 0:
+        try:
+            import service.store
+        except OSError:
+            import traceback
+            traceback.print_exc()
+            os._exit(3)
+    os.wait()
+"""
+    ends = f"    answer('{OK}', times=1)\n    sys.exit(3)\n"
+    wait = {"code": "import time; time.sleep(1)"}
+    incident, trace = serve(worker + ends, wait, **{"service/store.py": "raise OSError('no table jobs')\n"})
+    assert "OSError: no table jobs" in trace.steps[0].error and shows_incident(incident, trace)
+    assert any(frame.file == "service/store.py" for frame in trace.steps[0].exception.frames)

@@ -96,9 +96,16 @@ class Outcome:
                 ok, error, seconds = self._inside(number) if step.in_process else self._command(outcome, number)
                 broke = shown = None
                 if ok is False:
+                    if error and not application_frames(
+                        error.frames
+                    ):  # a server's own, over a worker that failed to start
+                        printed = printed_error(output, self._is_application)
+                        error = printed if printed and application_frames(printed.frames) else error
                     broke = None if error else self._why(outcome)
                     shown = str(error or broke or f"exit code {outcome.code}: {_last_error(output)}")
-                    error = error or (None if broke else printed_error(output, self._is_application))
+                    if error is None and (broke is None or broke.kind == "died"):
+                        error = printed_error(output, self._is_application)
+                        shown += f": {error}" if error and broke else ""
                 text = self.text(step.text)
                 results[number] = StepResult(number, step.kind, text, ok, shown, seconds, error, output, broke)
         return tuple(results[number] for number in sorted(results))
@@ -116,7 +123,8 @@ class Outcome:
         times = [first["t"] for first in firsts if "t" in first]
         imports = [import_ for import_ in collected.imports if import_.step == f"step {number}"]
         last = max((import_.ended or import_.began for import_ in imports), default=None)
-        error = next((e for process, e in collected.uncaught.items() if e and process in processes), None)
+        errors = [error for process, error in collected.uncaught.items() if error and process in processes]
+        error = next((error for error in errors if application_frames(error.frames)), errors[0] if errors else None)
         return outcome.ok, error, (last - min(times)) / 1e9 if times and last else None
 
     def _is_application(self, file: str) -> bool:
