@@ -140,7 +140,7 @@ class Case(Looked):
     @cached_property
     def errors(self) -> tuple[Error, ...]:
         """Every exception that was seen, those of the mappers among them."""
-        judged = tuple(judged_["error"] for judged_ in self.trace.judged if judged_["error"] is not None)
+        judged = tuple(judged_.error for judged_ in self.trace.judged if judged_.error is not None)
         return self.trace.errors + judged
 
     @cached_property
