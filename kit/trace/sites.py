@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ..incident.statement import hands_on, statement_at
+from ..incident.source import hands_on, statement_at
 from .collected import Collected
 from .ran import Paths
 from .values import Error, Registration

@@ -11,21 +11,9 @@ from .values import Import, Registration, application_frames
 pandas.set_option("display.html.use_mathjax", False)  # a table's name between dollar signs is no formula
 
 AFTER_IMPORT = [
-    "number",
-    "module",
-    "file",
-    "imported_by",
-    "step",
-    "process",
-    "registered",
-    "extended",
-    "rejected",
-    "tables_total",
-    "metadata_count",
-    "error",
-    "ok",
-    "first_wrong",
-]
+    "number", "module", "file", "imported_by", "step", "process", "registered", "extended", "rejected", "tables_total",
+    "metadata_count", "error", "ok", "first_wrong",
+]  # fmt: skip
 
 
 def steps_table(trace: Trace) -> pandas.DataFrame:
