@@ -120,6 +120,7 @@ class Looked:
     files: tuple[str, ...] = ()  # the application's own sources
     classes: tuple[Named, ...] = ()  # that the sources map, those whose table's name is computed among them
     tasks: tuple[Named, ...] = ()  # that the sources declare
+    unrun: tuple[str, ...] = ()  # scripts and deployments that a patch changes, and no step runs
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Case(Looked):
     @cached_property
     def errors(self) -> tuple[Error, ...]:
         """Every exception that was seen, those of the mappers among them."""
-        judged = tuple(judged_["error"] for judged_ in self.trace.judged if judged_["error"] is not None)
+        judged = tuple(judged_.error for judged_ in self.trace.judged if judged_.error is not None)
         return self.trace.errors + judged
 
     @cached_property
