@@ -732,7 +732,9 @@ OF_HOW_IT_IS_STARTED = {
 
 
 @pytest.mark.parametrize("name", OF_HOW_IT_IS_STARTED)
-def test_what_fails_of_how_it_is_started_is_no_incident_and_the_file_that_is_written_shows_none(name, kit, tmp_path, small):
+def test_what_fails_of_how_it_is_started_is_no_incident_and_the_file_that_is_written_shows_none(
+    name, kit, tmp_path, small
+):
     root = written(tmp_path / "app", OF_HOW_IT_IS_STARTED[name])
     said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
     assert said.code == 3, said.out + said.err

@@ -83,7 +83,9 @@ def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
         shown = deployed(examples_of(work.project), work.variables, frozenset(env))
         if shown:
             because = "settings that were refused; the example file's"
-            yield setup.changed(f"env.{min(shown)}", because, env=env | {name: text for name, (text, _) in shown.items()})
+            yield setup.changed(
+                f"env.{min(shown)}", because, env=env | {name: text for name, (text, _) in shown.items()}
+            )
     for name in names:
         variable = known.get(name, Variable(name, "", True, "str", False))
         env[name] = "{database_url}" if variable.rank else stand_in(name, variable.kind)

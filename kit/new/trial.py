@@ -54,16 +54,8 @@ class Setup:
 
     @property
     def key(self) -> str:
-        kept = (
-            self.start.steps,
-            self.start.workdir,
-            self.path,
-            self.env,
-            self.database,
-            self.driver,
-            self.database_env,
-        )
-        return repr((*kept, self.prepare, self.seconds, self.run))
+        run = (self.start.steps, self.start.workdir, self.path, self.env, self.prepare, self.seconds, self.run)
+        return repr((*run, self.database, self.driver, self.database_env))
 
     def app(self, python: str) -> dict:
         app = {"workdir": self.start.workdir, "path": list(self.path), "python": python}
