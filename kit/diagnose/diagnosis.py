@@ -8,18 +8,17 @@ from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..incident.model import Incident
 from ..startup.run import reproduce
-from ..trace.expected import shows_incident
+from ..trace.expected import refusal_in, shows_incident
 from ..trace.trace import Trace
-from ..trace.values import Behind, Conflict, Registration, Site
+from ..trace.values import Behind, Conflict, Error, Registration, Site
 from .case import Experiment, Fault, Looked, Outcome, Place
 from .decision import Decision, decide_mechanism, decided
 from .definitions import Definitions, compare
 from .hypotheses import Tested, test_all
 from .looked import look_until_shown, signed
-from .masked import stands_behind
 from .mechanisms import Finding
 from .smallest import Budget, Smallest, reduce_startup
-from .unseen_models import Unseen, unseen_models
+from .unseen import Unseen, unseen_models
 
 
 @dataclass(frozen=True)
@@ -172,3 +171,35 @@ def _diagnosis(
 def _places(first: Site | None, second: Site | None) -> tuple[Place, ...]:
     sites = (("first", first), ("second", second))
     return tuple(Place.of(role, site) for role, site in sites if site is not None)
+
+
+def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
+    """Further collisions and errors that only the run past the first failure shows, each once, by site."""
+    known = {(str(conflict.second.site), conflict.table) for conflict in trace.conflicts}
+    known_errors = {str(error) for error in trace.errors}
+    behind = []
+    for conflict in beyond.conflicts:
+        if (str(conflict.second.site), conflict.table) not in known:
+            text = f"Table '{conflict.table}' is already defined for this MetaData instance."
+            error = Error("sqlalchemy.exc.InvalidRequestError", text)
+            behind.append(
+                Behind(
+                    error, conflict.second.frame._replace(line=conflict.second.site.line), conflict.second.chain, False
+                )
+            )
+    failed = [step.exception for step in beyond.steps if step.exception is not None]
+    candidates = [*beyond.behind, *(_of_step(error) for error in failed)]
+    behind += [
+        candidate
+        for candidate in candidates
+        if str(candidate.error) not in known_errors and refusal_in(beyond, str(candidate.error)) is None
+    ]
+    unique: dict[tuple, Behind] = {}
+    for later in behind:
+        unique.setdefault((str(later.site), str(later.error)), later)
+    return tuple(unique.values())
+
+
+def _of_step(error) -> Behind:
+    site = next((frame for frame in reversed(error.frames) if frame.application), None)
+    return Behind(error, site, error.frames, False)

@@ -6,7 +6,7 @@ import re
 from ..startup.installed import DRIVERS, Installed, installed
 from ..trace.values import EngineMade, Error, Frame
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import Judge, error_texts, gone, literal_edits, scratch_scheme, with_environment, with_scheme
+from .experiments import Judge, error_texts, gone, literal_edits, scratch_scheme, with_environment, with_scheme
 
 _UNKNOWN = re.compile(r"Can't load plugin: sqlalchemy\.dialects:([\w.]+)")
 _RIGHT = {  # what people write for what SQLAlchemy calls it

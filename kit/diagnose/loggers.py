@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ..trace.trace import Trace
 from ..trace.values import Record, Silenced
 from .case import Case, Experiment, Fault, Place
-from .variants import first_line
+from .experiments import first_line
 
 _ERROR = 40  # logging's level
 

@@ -7,7 +7,7 @@ from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import error_texts, failure, first_line, texts_of, with_steps
+from .experiments import error_texts, failure, first_line, texts_of, with_steps
 
 _RELATIONSHIP = re.compile(
     r"Could not (?:determine join condition between parent/child tables on|locate any relevant foreign key columns for "

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from ..incident.source import Named
 from ..trace.values import Creation, Error, Registration, application_frames
 from .case import Case, Experiment, Fault, Place
+from .experiments import error_texts, first_line, gone, with_line_before, with_replaced
 from .unseen import MISSED, handed_to_alembic, made_at
-from .variants import error_texts, first_line, gone, with_line_before, with_replaced
 
 _NOT_LOCATED = re.compile(
     r"expression ['\"](?P<text>.+?)['\"] failed to locate a name \(['\"]?(?:name ')?(?P<name>\w+)", re.S

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..startup.installed import installed
 from ..trace.values import Error, Frame
 from .case import Case, Fault, Place, innermost
-from .variants import error_texts, first_line
+from .experiments import error_texts, first_line
 
 _NAME = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _MODULE = re.compile(r"No module named '([\w.]+)'")

@@ -14,7 +14,7 @@ from .wording import count, listed
 
 if TYPE_CHECKING:
     from ..diagnose.diagnosis import Diagnosis
-    from ..diagnose.unseen_models import Unseen
+    from ..diagnose.unseen import Unseen
     from ..verify.verification import Verification
 
 _MOST = 10  # lines of one kind on a terminal
