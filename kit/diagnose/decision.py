@@ -136,11 +136,8 @@ def find_mechanism(
         known = (*wrong, "no table was rejected, and no mechanism that the kit knows fits")
         return Finding("undecided", known, dict(refuted)), None, None
     swallowed = [f"swallowed at {error.site}, and nothing failed for it: {error.error}" for error in trace.swallowed]
-    return (
-        Finding("none", (_count(trace), "every step succeeded and every mapper configures", *swallowed), dict(refuted)),
-        None,
-        None,
-    )
+    because = (_count(trace), "every step succeeded and every mapper configures", *swallowed)
+    return Finding("none", because, dict(refuted)), None, None
 
 
 def quiet_mechanisms(incident: Incident, looked: Looked) -> tuple[Sign, ...]:
@@ -177,11 +174,7 @@ def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
 
 
 def _count(trace: Trace) -> str:
-    registrations = [
-        registration
-        for registration in trace.registrations
-        if registration.application and registration.outcome != "rejected"
-    ]
+    registrations = [r for r in trace.registrations if r.application and r.outcome != "rejected"]
     labels = sorted({r.metadata.label for r in registrations})
     if not registrations:
         return "no table was registered"

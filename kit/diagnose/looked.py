@@ -23,6 +23,18 @@ from .mechanisms import Pair, judge
 _STARTS = re.compile(
     r"(.*\.sh|Procfile.*|.*Dockerfile.*|Containerfile|Makefile|(docker-)?compose.*\.ya?ml|.*\.service)$"
 )
+_READ = [
+    "named",
+    "statements",
+    "variables",
+    "revisions",
+    "readings",
+    "deployments",
+    "requirements",
+    "files",
+    "classes",
+    "tasks",
+]
 RACES = frozenset({"startup-race", "race-in-lazy-definition"})
 TIMES = 5  # how often a startup of several processes is tried before its incident counts as not reproduced
 
@@ -83,27 +95,19 @@ def look_at(
         sources = read_sources(space.root, incident.app.path, (incident.database_env, *incident.app.env))
         scripts = _scripts(incident, space)
         unrun = _unrun(incident, space, scripts)
+    tables = incident_tables(incident, trace)
     return Looked(
-        trace,
-        ran.migrations,
-        ran.created,
-        ran.stopped,
-        sources.named,
-        (),
-        sources.statements,
-        sources.variables,
-        sources.revisions,
-        sources.readings,
-        sources.deployments,
-        sources.requirements,
-        scripts,
-        answer_checks(incident, trace, asker, incident_tables(incident, trace)) if wanted else (),
-        answer_expected(incident, trace, asker, incident_tables(incident, trace)),
-        asker.uncompiled,
-        sources.files,
-        sources.classes,
-        sources.tasks,
-        unrun,
+        trace=trace,
+        migrations=ran.migrations,
+        created=ran.created,
+        stopped=ran.stopped,
+        unread=(),
+        scripts=scripts,
+        checks=answer_checks(incident, trace, asker, tables) if wanted else (),
+        expected=answer_expected(incident, trace, asker, tables),
+        uncompiled=asker.uncompiled,
+        unrun=unrun,
+        **{name: getattr(sources, name) for name in _READ},
     )
 
 
@@ -210,9 +214,8 @@ def with_signs(
         failed = [check for check in checks if check.ok is False and check.kind != "clean_start"]
         if judge_mappers(trace).ok is False and not any(check.kind == "mappers" for check in failed):
             signs.append(Sign("mappers", "mappers"))
-        signs += [
-            Sign("mappers" if check.kind == "mappers" else "check", check.check, seen=check.seen) for check in failed
-        ]
+        kinds = ("mappers" if check.kind == "mappers" else "check" for check in failed)
+        signs += [Sign(kind, check.check, seen=check.seen) for kind, check in zip(kinds, failed, strict=True)]
     if incident.expect.error is None and incident.expect.check is None and fault is not None and fault.error is None:
         signs.append(Sign("mechanism", fault.mechanism, fault.table))
     return replace(trace, signs=tuple(dict.fromkeys(signs)))
