@@ -89,7 +89,7 @@ class ImportGraph:
     modules: tuple[Module, ...]
     lines: Mapping[int, Mapping[int, int]]  # the key of each module, to the keys of what it imported: the line
     ways: tuple[ImportRoute, ...]
-    table: str | None
+    tables: str | None  # as ``table orders``
 
     @property
     def edges(self) -> Iterator[ImportEdge]:
@@ -122,9 +122,9 @@ def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
         modules = _modules(trace)
         lines = _lines(trace, modules)
     conflict = conflict or (trace.conflicts[0] if trace.conflicts else None)
-    table = None
+    tables = None
     if conflict is not None:
-        table = conflict.table
+        tables = conflict.tables
         ways = [
             _route(trace, modules, registration, name)
             for name, registration in (("first", conflict.first), ("second", conflict.second))
@@ -132,7 +132,7 @@ def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
         ]
     else:
         ways = _route_to_error(trace, modules)
-    return ImportGraph(modules, lines, tuple(ways), table)
+    return ImportGraph(modules, lines, tuple(ways), tables)
 
 
 def _modules(trace: Trace) -> tuple[Module, ...]:

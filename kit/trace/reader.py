@@ -1,7 +1,6 @@
 """Reads what the probe wrote of a run into a :class:`~kit.trace.Trace`: a method for each kind of event."""
 
 import math
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -18,7 +17,19 @@ from .paths import Paths
 from .ran import Ended, RunPlace
 from .sites import named, texts_of
 from .trace import Trace
-from .values import Behind, EngineMade, Entry, Frame, Metadata, Record, Registration, Silenced, Site, no_garbage
+from .values import (
+    Behind,
+    EngineMade,
+    Entry,
+    Frame,
+    Metadata,
+    Record,
+    Registration,
+    Silenced,
+    Site,
+    names_missing,
+    no_garbage,
+)
 
 # Libraries with registries.
 _REGISTRIES = {"prometheus_client", "flask", "celery", "kombu", "vine", "starlette", "fastapi", "marshmallow", "django"}
@@ -297,10 +308,9 @@ class _Reader:
         """A run that goes on past failures went past this one."""
         error = self.collected.error(where.process, event["error"])
         chain = self.collected.chain(where.process, event) + error.frames
-        wanted = re.findall(r"name '(\w+)'|import name '(\w+)'|has no attribute '(\w+)'", error.text)
-        follows = any(name in self.unbound for names in wanted for name in names if name)
-        self.unbound.update(event.get("bound") or ())
-        self.collected.behind.append(Behind(error, innermost(chain), chain, follows))
+        follows, unbound = bool(names_missing(error) & self.unbound), tuple(event.get("bound") or ())
+        self.unbound.update(unbound)
+        self.collected.behind.append(Behind(error, innermost(chain), chain, follows, unbound))
 
     def entry(self, event: dict, where: _At) -> None:
         """Something took a name in a registry; the line that registers it is the first outward that is no registry's."""
