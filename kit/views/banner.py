@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import __version__
 from ..diagnose.definitions import one_place
 from ..diagnose.meaning import MEANINGS, advice_on
-from ..incident.identity import identity
+from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals
 from ..trace.expected import shows_incident, why_not
@@ -305,7 +305,7 @@ def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = Tr
                 join(
                     strong(f"{route.name.capitalize()} definition: "),
                     code(route.site),
-                    join(" as ", code(of.site.module)) if two_names else None,
+                    join(" as ", code(of.site.module), of.through) if two_names else None,
                     " by ",
                     code(" → ".join(str(stop.frame) for stop in route.stops[:-1]) or "the step itself"),
                 )
