@@ -125,9 +125,7 @@ def created_outside_migrations(case: Case) -> Fault | None:
         makers, earlier = _makers(case, name), ran_before(case, error)
         if makers:
             event, site = makers[0]
-            who = (
-                f"{site} creates it in {event['step']}, by create_all() or create(), and no revision has to do with it"
-            )
+            who = f"{site} creates it in {event.step}, by create_all() or create(), and no revision has to do with it"
         elif earlier:
             who = f"it is there before this step, and no revision makes it: {', '.join(earlier)} ran before"
         else:

@@ -28,7 +28,7 @@ from .candidates import Start, candidates_of, file_of, step_of
 from .lessons import NO_URL, SCRATCH
 from .trial import Search, Setup
 
-_MODULES = {
+_BY_MODULE = {
     "gunicorn",
     "uvicorn",
     "hypercorn",
@@ -99,7 +99,7 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence, script
             text = f"python -c 'from {module} import {function}; {function}()'{text[len(name) :]}"
         if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
-        module = kind in ("command", "serve") and name in _MODULES and not interpreter.has_program(name)
+        module = kind in ("command", "serve") and name in _BY_MODULE and not interpreter.has_program(name)
         steps.append((kind, f"python -m {text}" if module else text))
     return replace(start, steps=tuple(steps))
 

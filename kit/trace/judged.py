@@ -57,7 +57,7 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
     lost: dict[str, str] = {}  # what metadata.clear() and remove() leave behind: a class to its table
     for judged in trace.judged:
         if judged.error is not None:
-            problems.append(f"configure_mappers(): {judged['error']}")
+            problems.append(f"configure_mappers(): {judged.error}")
         by_table: dict[str, list[Mapper]] = {}
         for mapper in judged.mappers:
             classes_seen.add(str(mapper))

@@ -242,7 +242,7 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
             errors.setdefault(str(error.error), error.site)
     for judged in fix.trace.judged if not errors else ():
         if judged.error is not None:
-            errors.setdefault(f"configure_mappers(): {judged['error']}", None)
+            errors.setdefault(f"configure_mappers(): {judged.error}", None)
     return tuple(errors.items())
 
 
