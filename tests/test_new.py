@@ -691,6 +691,59 @@ def test_without_a_log_what_is_deployed_answers_and_not_what_else_can_be_run(kit
     assert "comes up" in said.json["not_found"][0]
 
 
+OF_HOW_IT_IS_STARTED = {
+    "a settings class refuses what it is given": {
+        "main.py": """
+            from fastapi import FastAPI
+            from pydantic import BaseModel as BaseSettings, model_validator
+
+            class Config(BaseSettings):
+                MODE: str = "production"
+
+                @model_validator(mode="after")
+                def reporting(self):
+                    if self.MODE == "production":
+                        raise ValueError("reporting is not set up")
+                    return self
+
+            Config()
+            app = FastAPI()
+        """,
+    },
+    "the interpreter is another than the application asks for": {
+        "pyproject.toml": '[project]\nname = "store"\nrequires-python = ">=3.99"\n',
+        "main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n\ndef parcel() -> Later: ...\n",
+    },
+    "the kit gives a driver that the code does not take": {
+        "main.py": """
+            import os
+            from fastapi import FastAPI
+            from sqlalchemy import create_engine
+            from sqlalchemy.ext.asyncio import create_async_engine
+
+            engine = create_async_engine(os.environ["STORE_DATABASE_URL"])
+            app = FastAPI()
+
+            def report():
+                return create_engine("sqlite://")
+        """,
+    },
+}
+
+
+@pytest.mark.parametrize("name", OF_HOW_IT_IS_STARTED)
+def test_what_fails_of_how_it_is_started_is_no_incident_and_the_file_that_is_written_shows_none(
+    name, kit, tmp_path, small
+):
+    root = written(tmp_path / "app", OF_HOW_IT_IS_STARTED[name])
+    said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
+    assert said.code == 3, said.out + said.err
+    again = kit("reproduce", tmp_path / "x")
+    assert again.code == 3, again.out
+    if "interpreter" in name:
+        assert any("Python >=3.99" in sentence and "pyproject.toml" in sentence for sentence in said.json["not_found"])
+
+
 def test_a_variable_of_the_tests_is_not_the_databases(tmp_path):
     text = "import os\nfrom sqlalchemy import create_engine\nengine = create_engine(os.getenv('TESTING_DATABASE_URL', 'sqlite://'))\n"
     root = written(tmp_path / "app", {"config.py": text})

@@ -330,11 +330,8 @@ def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
 def _script_folder(project: Project, ini: str) -> str:
     location = re.search(r"^\s*script_location\s*=\s*(\S+)", project.text(ini), re.M)
     folder = PurePosixPath(ini).parent
-    return (
-        f"{PurePosixPath(folder, location[1].replace('%(here)s', '.').replace(':', '/'))}/"
-        if location
-        else f"{folder}/"
-    )
+    place = location[1].replace("%(here)s", ".").replace(":", "/") if location else "."
+    return f"{PurePosixPath(folder, place)}/"
 
 
 # -- what nothing but the sources speaks for
@@ -342,9 +339,8 @@ def _script_folder(project: Project, ini: str) -> str:
 
 def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command]) -> Iterator[Start]:
     env = next((command.env for command in commands if command.env), {})
-    for number, object_ in enumerate(
-        [object_ for object_ in _objects(project, evidence) if object_.kind != "celery"][:3]
-    ):
+    served = [object_ for object_ in _objects(project, evidence) if object_.kind != "celery"][:3]
+    for number, object_ in enumerate(served):
         folder = project.import_root(object_.file)
         target = f"{project.module(object_.file, folder)}:{object_.name}"
         line = (

@@ -8,7 +8,15 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ..incident.deployments import program_of
-from ..incident.environment import Variable, database_variables, named, stand_in
+from ..incident.environment import (
+    Variable,
+    database_variables,
+    deployed,
+    examples_of,
+    named,
+    refused_settings,
+    stand_in,
+)
 from .trial import Search, Setup, Trial
 
 SCRATCH = "KIT_SCRATCH_URL"  # holds the scratch database's URL where the application is to be given another
@@ -71,6 +79,13 @@ def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
     names = named(trial.seen.missing_variables, work.variables)
     names -= {*work.evidence.missing_variables, *setup.env}
     env = dict(setup.env)
+    if not names and not work.evidence.expected and refused_settings(work.project, trial.seen.text):
+        shown = deployed(examples_of(work.project), work.variables, frozenset(env))
+        if shown:
+            because = "settings that were refused; the example file's"
+            yield setup.changed(
+                f"env.{min(shown)}", because, env=env | {name: text for name, (text, _) in shown.items()}
+            )
     for name in names:
         variable = known.get(name, Variable(name, "", True, "str", False))
         env[name] = "{database_url}" if variable.rank else stand_in(name, variable.kind)

@@ -29,7 +29,7 @@ from .candidates import Start, candidates_of, file_of, step_of
 from .lessons import NO_URL, SCRATCH
 from .trial import Search, Setup
 
-_MODULES = {
+_BY_MODULE = {
     "gunicorn",
     "uvicorn",
     "hypercorn",
@@ -100,7 +100,7 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence, script
             text = f"python -c 'from {module} import {function}; {function}()'{text[len(name) :]}"
         if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
-        module = kind in ("command", "serve") and name in _MODULES and not interpreter.has_program(name)
+        module = kind in ("command", "serve") and name in _BY_MODULE and not interpreter.has_program(name)
         steps.append((kind, f"python -m {text}" if module else text))
     return replace(start, steps=tuple(steps))
 
@@ -155,11 +155,8 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
 def _with_port(project: Project, setup: Setup) -> Setup:
     """A server whose script names its port itself: in the copy the one that the kit gives stands there."""
     kind, text = setup.start.steps[-1]
-    file = (
-        file_of(project, words_of(text), setup.start.workdir)
-        if kind == "serve" and "PORT" not in text and "{port}" not in text
-        else None
-    )
+    has_one = kind != "serve" or "PORT" in text or "{port}" in text
+    file = None if has_one else file_of(project, words_of(text), setup.start.workdir)
     pattern, put = _FIXED_PORT.get(PurePosixPath(file or "").suffix, ("", ""))
     fixed = re.search(pattern, project.text(file), re.M) if file and pattern else None
     if file is None or fixed is None:

@@ -94,15 +94,18 @@ class Outcome:
                 ok, error, seconds = self._inside(number) if step.in_process else self._command(outcome, number)
                 broke = shown = None
                 if ok is False:
-                    if error and not application_frames(
-                        error.frames
-                    ):  # a server's own, over a worker that failed to start
-                        printed = printed_error(output, self._is_application)
-                        error = printed if printed and application_frames(printed.frames) else error
+                    printed = printed_error(output, self._is_application)
+                    if (
+                        error
+                        and not application_frames(error.frames)
+                        and printed
+                        and application_frames(printed.frames)
+                    ):
+                        error = printed  # the other is a server's own, over a worker that failed to start
                     broke = None if error else self._why(outcome)
-                    shown = str(error or broke or f"exit code {outcome.code}: {last_error(output)}")
+                    shown = str(error or broke or f"exit code {outcome.code}: {printed or last_error(output)}")
                     if error is None and (broke is None or broke.kind == "died"):
-                        error = printed_error(output, self._is_application)
+                        error = printed
                         shown += f": {error}" if error and broke else ""
                 text = self.text(step.text)
                 results[number] = StepResult(number, step.kind, text, ok, shown, seconds, error, output, broke)

@@ -8,7 +8,6 @@ from .values import Error, Frame
 _BEGINS = re.compile(r"^(.*?)Traceback \(most recent call last\):\s*$")
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (.+?))?\s*$')
 _RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?:: (.*))?$")
-_ENDS = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Z]\w*)(?:: |$)")  # the line that ends a traceback
 _GOES_ON = ("The above exception was the direct cause of", "During handling of the above exception")
 _GIVES_UP = "HaltServer"  # of a server, because its worker did: it says nothing of why
 
@@ -53,19 +52,9 @@ def _chains(output: str, is_application: Callable[[str], bool]) -> Iterator[list
 
 
 def last_error(output: str) -> str:
-    """What a program that ended with an error printed last: the exception of its last traceback, else its last line."""
-    lines = [line for line in output.strip().splitlines() if line.strip()]
-    inside, raised = False, None
-    for line in lines:
-        if line.rstrip().endswith("Traceback (most recent call last):"):
-            inside = True
-        elif inside and (exception := _ENDS.match(line)):
-            inside = False
-            # A server that gives up because its worker did says nothing of why.
-            raised = raised if exception[1].endswith("HaltServer") and raised else line.strip()
-    failures = re.split(r"^_{3,} .+ _{3,}$", output, flags=re.M)  # pytest's; how many failed says nothing of why
-    marked = re.findall(r"^E +([A-Za-z_][\w.]*(?:Error|Exception|Exit)\b.*)$", failures[:2][-1], re.M)
-    of_click = [line for line in lines if line.startswith("Error: ")]  # the first is why the others came
-    raised = raised or next(iter(marked[-1:] or of_click), "").strip()
-    telling = next((line for line in reversed(lines) if re.search(r"\w{2}", line)), "it printed nothing")
-    return raised or telling.strip(" │|")
+    """What a program that ended without a traceback says of why: pytest's first failure, click's first error, else its last line."""
+    lines = [line for line in output.splitlines() if re.search(r"\w{2}", line)]
+    failures = re.split(r"^_{3,} .+ _{3,}$", output, flags=re.M)
+    marked = re.findall(r"^E +([A-Za-z_][\w.]*(?:Error|Exception|Exit)\b.*)$", failures[:2][-1], re.M)[-1:]
+    first = next((line for line in lines if line.startswith("Error: ")), None)
+    return next(iter([*marked, *filter(None, [first]), *lines[-1:]]), "it printed nothing").strip(" │|")

@@ -43,6 +43,7 @@ class Attempt:
     quiet: tuple[Sign, ...] = ()
     passed_over: tuple[str, ...] = ()
     races: bool = False  # is it a race, that shows in some starts and not in others?
+    unrun: tuple[str, ...] = ()  # scripts and deployments that a patch changes, and no step runs
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def attempt(incident: Incident, fix: str | None = None, once: bool = False) -> A
         quiet_mechanisms(incident, looked),
         looked.migrations.passed_over if looked.migrations is not None else (),
         fix is None and is_race(incident, looked),
+        looked.unrun,
     )
 
 
@@ -208,6 +210,11 @@ def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -
     tried = replace(tried, reproduced=still_there(incident, tried.trace, control.trace))
     checks = (_gone(incident, tried), *tried.checks, *_implied(incident, tried, control))
     verdict, because = _judge(tried, control, checks, incident_tables(incident, control.trace))
+    if tried.unrun:
+        because += (
+            f"; {', '.join(tried.unrun)} is changed, and the startup does not run it: what changes there was not tried. "
+            "Name it in a step, or give the fix a startup of its own"
+        )
     return FixResult(name, incident.fixes[name].claim, tried.patches, verdict, because, checks, tried.trace)
 
 
@@ -234,8 +241,8 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
         if str(error.error) not in passed:
             errors.setdefault(str(error.error), error.site)
     for judged in fix.trace.judged if not errors else ():
-        if judged["error"] is not None:
-            errors.setdefault(f"configure_mappers(): {judged['error']}", None)
+        if judged.error is not None:
+            errors.setdefault(f"configure_mappers(): {judged.error}", None)
     return tuple(errors.items())
 
 
@@ -293,7 +300,7 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
                 again = one_place(first, registration)
                 seen = f"{again}: at {registration.site} the second {what} the first" if again else None
                 seen = f"table {registration.table}: {seen or f'the definition at {registration.site} {what} the one at {first.site}'}"
-                return (CheckResult("one definition a table", False, seen, (registration.table,), "definitions"),)
+                return (CheckResult("one definition per table", False, seen, (registration.table,), "definitions"),)
     return ()
 
 
