@@ -32,7 +32,7 @@ def several_heads(case: Case) -> Fault | None:
             return None
         forks = _forks(revisions, heads)
         because = (
-            f"{len(heads)} revisions are followed by none: {_listed(heads)}; 'head' names one: {error}",
+            f"no revision follows {_listed(heads)}, and 'head' can only be one of them: {error}",
             *(
                 f"{_listed(beside)} each follow {down or 'nothing'}"
                 + ("" if down else ": the second of them should follow the first")
@@ -72,7 +72,7 @@ def unknown_revision(case: Case) -> Fault | None:
         )
         sites = tuple(Place.of("follows it", _line(revision), revision.id) for revision in naming)
         sites = sites or tuple(Place.of("last that is there", _line(head), head.id) for head in heads)
-        against = {"several-heads": f"{len(heads)} revision is followed by none"} if len(heads) == 1 else {}
+        against = {"several-heads": "only one revision has no successor"} if len(heads) == 1 else {}
         experiment = None if asks is not None and not at_database else runs.restored(case, id, revisions, seen)
         return Fault("unknown-revision", because, sites=sites, against=against, error=error, experiment=experiment)
     return None

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from unidiff import PatchSet, UnidiffParseError
 
 from ..incident.model import Incident
-from .markup import CAPTION, LEFT, Part, code, fold, in_line, in_lines, join, para, part, stack, styled
+from .markup import CAPTION, LEFT, PRE, Part, code, fold, in_line, in_lines, join, para, part, stack, styled
 
 _OF_GIT = re.compile(
     r"(diff --git|index |From |Date: |Subject: |(new|deleted) file mode|(old|new) mode|similarity |rename )"
@@ -23,7 +23,7 @@ def patch(text: str) -> Part:
         kind = ("del", "kit-gone") if line.startswith("-") and not line.startswith("---") else kind
         rows.append(in_line(kind, html.escape(line)))
     joined = in_lines(rows)
-    return Part(f'<pre class="kit-patch"><code>{joined}</code></pre>', shown)
+    return Part(f'<pre class="kit-patch"{PRE}><code>{joined}</code></pre>', shown)
 
 
 def sides(caption: str, text: str, *, most: int = 160) -> Part:

@@ -38,7 +38,9 @@ def sites(diagnosis: Diagnosis) -> Shown:
     parts: list[Part] = []
     for place in diagnosis.sites:
         parts.append(para(place_line(place)))
-        if lines := diagnosis.trace.excerpt(place):
+        migrations = diagnosis.looked.migrations  # Alembic has read scripts that the startup did not reach
+        traces = [diagnosis.trace, *([migrations.trace] if migrations is not None and migrations.trace else [])]
+        if lines := next(filter(None, (trace.excerpt(place) for trace in traces)), None):
             parts.append(source(lines, marked=[place.line]))
     return Shown(parts) if parts else absent("No line is known to be at fault.")
 
@@ -55,8 +57,8 @@ def _collisions(trace: Trace, conflicts: Sequence[Conflict], *, columns: bool) -
     parts: list[Part] = []
     for conflict in conflicts[:_MOST_CONFLICTS]:
         ways = {route.name: route for route in import_graph(trace, conflict).ways}
-        table, metadata = code(conflict.table), code(conflict.metadata.label)
-        where = join("Table ", table, " on the metadata made at ", metadata, ": ", conflict.error)
+        (what, _, named), metadata = conflict.tables.partition(" "), code(conflict.metadata.label)
+        where = join(what.capitalize(), " ", code(named), " on the metadata made at ", metadata, ": ", conflict.error)
         definitions = (conflict.first, conflict.second)
         bodies = [trace.statement(registration.site) if registration else [] for registration in definitions]
         same = conflict.first is not None and conflict.first.site[:2] == conflict.second.site[:2]
