@@ -547,7 +547,7 @@ def test_the_series_of_patches_is_found_wherever_the_incident_lies(kit, tmp_path
 def test_both_notebooks_show_what_they_are_for(tmp_path):
     """Views of the bundled log and of a search in it, as text."""
     found = triage_incident(load(INCIDENT), cache=tmp_path)
-    assert "The work tree can have made the log" in repr(views.made_by(found))
+    assert "The work tree could have made the log" in repr(views.made_by(found))
     assert "alembic/env.py:12" in repr(views.frames(found)) and "2025-11-27 06:58" in repr(views.builds(found))
     assert "app/models_extra.py:259" in repr(views.deductions(found))
     repository = builds_of(load(INCIDENT), tmp_path)

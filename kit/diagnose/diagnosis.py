@@ -62,10 +62,9 @@ class Diagnosis:
         if self.conflict is not None or self.pair is None:
             return self.conflict
         first, second = self.pair
-        met = {"extended": "changed the first", "kept": "was left out"}.get(second.outcome, "was taken as well")
-        return Conflict(
-            second.table, second.metadata, f"nothing was raised; the second definition {met}", first, second
-        )
+        met = {"extended": "the second definition changed the first", "kept": "the second definition was left out"}
+        error = f"nothing was raised; {met.get(second.outcome, 'both definitions were kept')}"
+        return Conflict(second.table, second.metadata, error, first, second)
 
 
 @interruptible

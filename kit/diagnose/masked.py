@@ -2,7 +2,7 @@
 
 from ..trace.expected import refusal_in
 from ..trace.trace import Trace
-from ..trace.values import Behind, Error
+from ..trace.values import Behind, Error, names_missing
 
 
 def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
@@ -19,8 +19,10 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
                     error, conflict.second.frame._replace(line=conflict.second.site.line), conflict.second.chain, False
                 )
             )
-    failed = [step.exception for step in beyond.steps if step.exception is not None]
-    candidates = [*beyond.behind, *(_of_step(error) for error in failed)]
+    unbound = {name for skipped in beyond.behind for name in skipped.unbound}
+    first = next((step.number for step in trace.steps if step.ok is False), len(trace.steps))
+    failed = [step for step in beyond.steps if step.exception is not None]
+    candidates = [*beyond.behind, *(_of_step(step.exception, unbound, after=step.number > first) for step in failed)]
     behind += [
         candidate
         for candidate in candidates
@@ -32,6 +34,11 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
     return tuple(unique.values())
 
 
-def _of_step(error) -> Behind:
+def _of_step(error: Error, unbound: set[str], *, after: bool) -> Behind:
+    """The error of a step. It only follows where a skipped statement would have bound the name that is missing.
+
+    It does so too where the database lacks what an earlier step, which failed, was to bring: ``after``.
+    """
     site = next((frame for frame in reversed(error.frames) if frame.application), None)
-    return Behind(error, site, error.frames, False)
+    of_database = error.type.rpartition(".")[2] in ("OperationalError", "ProgrammingError", "UndefinedTable")
+    return Behind(error, site, error.frames, bool(names_missing(error) & unbound) or after and of_database)

@@ -185,7 +185,7 @@ def _deployments(case: Case, names: Sequence[str]) -> list[str]:
             if file not in without and _deploys(file) and name not in case.deployments[file]
         ]
         named = f"named in {', '.join(with_it[:_MOST])}" if with_it else "named in no deployment file"
-        sentences.append(f"{name}: {named}" + (f"; not in {', '.join(without[:_MOST])}" if without else ""))
+        sentences.append(f"{name} is in {named}" + (f" and not in {', '.join(without[:_MOST])}" if without else ""))
     return sentences
 
 

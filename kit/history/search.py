@@ -102,7 +102,7 @@ def history(
 
     :param first: where to begin: it and what came before it are not searched
     :param around: a commit that is said to reproduce: where it does, the incident came with it or before, and went after it
-    :param seeds: commits that can have made the log, newest first: where to look first without such a commit
+    :param seeds: commits that could have made the log, newest first: where to look first without such a commit
     :param cache: folder in which results are kept by tree
     :param executor: where builds are started; by default threads, one a core
     :param run: starts the build that an incident's ``app.revision`` names; called in the executor
@@ -136,7 +136,7 @@ def history_of(
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> History:
-    """Search an incident's own history, beginning with the builds that can have made its log.
+    """Search an incident's own history, beginning with the builds that could have made its log.
 
     :param cache: where results and the repository of an incident's patches are kept; by default the user's cache
     :raises IncidentError: the application has no history, or no such revision
@@ -308,7 +308,7 @@ def _fixed(runner: Runner, bad: str, good: str | None, seeds: Sequence[str]) -> 
         return Boundary(None, because, (), spent)
     hints = []
     if seeds and bad in seeds:
-        # Those made from the newest that can have made the log, then that one: in this order both fit the bound.
+        # Those made from the newest that could have made the log, then that one: in this order both fit the bound.
         hints = [*(sha for sha, commit in runner.commits.items() if seeds[0] in commit.parents), seeds[0]]
     hints += took_out(repository, runner.commits, bad, good, runner.seen[bad].path)
     boundary = yield from _first_of(runner, HEALTHY, good, [bad], hints, path=True, spent=spent)

@@ -241,8 +241,8 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
         if str(error.error) not in passed:
             errors.setdefault(str(error.error), error.site)
     for judged in fix.trace.judged if not errors else ():
-        if judged["error"] is not None:
-            errors.setdefault(f"configure_mappers(): {judged['error']}", None)
+        if judged.error is not None:
+            errors.setdefault(f"configure_mappers(): {judged.error}", None)
     return tuple(errors.items())
 
 
@@ -300,7 +300,7 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
                 again = one_place(first, registration)
                 seen = f"{again}: at {registration.site} the second {what} the first" if again else None
                 seen = f"table {registration.table}: {seen or f'the definition at {registration.site} {what} the one at {first.site}'}"
-                return (CheckResult("one definition a table", False, seen, (registration.table,), "definitions"),)
+                return (CheckResult("one definition per table", False, seen, (registration.table,), "definitions"),)
     return ()
 
 

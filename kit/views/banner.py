@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import __version__
 from ..diagnose.definitions import one_place
 from ..diagnose.meaning import MEANINGS, advice_on
-from ..incident.identity import identity
+from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals
 from ..trace.expected import shows_incident, why_not
@@ -21,6 +21,7 @@ from .markup import (
     beside,
     code,
     count,
+    day,
     items,
     join,
     line_of_times,
@@ -159,12 +160,12 @@ def _status(incident: Incident, head: Headline, history: "History | None") -> Pa
     if history is not None:
         came, went = history.introduced, history.fixed
         facts.append(
-            join("introduced ", code(came.commit.sha[:9]), f" {came.commit.date[:10]}")
+            join("introduced ", code(came.commit.sha[:9]), " ", day(came.commit.date))
             if came
             else "introduced: not found"
         )
         facts.append(
-            join("fixed ", code(went.commit.sha[:9]), f" {went.commit.date[:10]}") if went else "fixed: not found"
+            join("fixed ", code(went.commit.sha[:9]), " ", day(went.commit.date)) if went else "fixed: not found"
         )
         if came and went and (exposed := exposure(came.commit.date, went.commit.date)):
             facts.append(f"exposed for {exposed}")
@@ -194,29 +195,34 @@ def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
     """The cause in two sentences: what the mechanism means, and what it did in this startup."""
     finding = diagnosis.finding
     meaning = MEANINGS.get(finding.mechanism)
-    if meaning is None:
-        verdict = "No fault was found." if finding.mechanism == "none" else "The mechanism is undecided."
-        yield part(verdict + " ")
-        yield with_places(sentence(shortly(finding.because[0], 300))) if finding.because else part("")
-        return
     conflict = _conflict(trace, diagnosis)
-    yield part(f"{meaning.happened} ")
-    if conflict is None:
-        yield with_places(sentence(shortly(finding.because[0], 300))) if finding.because else part("")
+    yield part(
+        "No fault was found. " if finding.mechanism == "none" else f"{meaning.happened if meaning else 'Undecided.'} "
+    )
+    if meaning is None or conflict is None:
+        because = finding.because[-1 if finding.mechanism == "undecided" else 0] if finding.because else ""
+        # The failed steps are named below, with their errors.
+        for error in [*(step.error for step in trace.steps if step.error), *map(str, trace.errors)]:
+            because = because.replace(f": {error}", "")
+        yield with_places(sentence(shortly(because, 300)))
         return
-    rejected = conflict.second.outcome == "rejected"
-    what = "SQLAlchemy rejects the second definition" if rejected else "The second definition raises no error"
-    swallowed = [caught for caught in trace.swallowed if str(caught.error) == conflict.error]
-    end = (
+    failed = next((step for step in trace.steps if step.ok is False), None)
+    if conflict.second.outcome != "rejected":
+        kept = {"extended": "it changed the first one", "kept": "it was left out"}
+        yield part(
+            f"Nothing was raised at the second definition: {kept.get(conflict.second.outcome, 'both were kept')}"
+        )
+        yield part(f", and step {failed.number} of the startup fails later." if failed else ".")
+        return
+    swallowed = any(str(caught.error) == conflict.error for caught in trace.swallowed)
+    yield part("SQLAlchemy rejects the second definition")
+    yield part(
         ", and the startup catches that error and goes on, without what the failed code should have done."
         if swallowed
         else f", and step {failed.number} of the startup fails."
-        if (failed := next((step for step in trace.steps if step.ok is False), None)) is not None and rejected
+        if failed
         else "."
-        if rejected
-        else f", and {conflict.error.rpartition('; ')[2]}."
     )
-    yield part(what + end)
 
 
 def _change(
@@ -253,7 +259,14 @@ def _proposed(proposals: "Proposals | None") -> list[Part]:
 def _actions(incident: Incident) -> Part:
     actions = incident.postmortem.actions
     shown = [
-        join(with_code(action.what), " (", action.owner or missing("owner"), ", ", action.due or missing("due"), ")")
+        join(
+            with_code(action.what),
+            " (",
+            action.owner or missing("owner"),
+            ", ",
+            day(action.due) if action.due else missing("due"),
+            ")",
+        )
         for action in actions[:_MOST_ACTIONS]
     ]
     more = [part(f"{len(actions) - _MOST_ACTIONS} more")] if len(actions) > _MOST_ACTIONS else []
@@ -284,7 +297,8 @@ def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = Tr
     conflict = _conflict(trace, diagnosis)
     if conflict is not None:
         two_names = "two names" in (one_place(conflict.first, conflict.second) or "")
-        facts = [join("Table ", code(conflict.table), ": ", shortly(conflict.error, 200))] if with_error else []
+        name, _, named = conflict.tables.partition(" ")
+        facts = [join(name.capitalize(), " ", code(named), ": ", shortly(conflict.error, 200))] if with_error else []
         for route in import_graph(trace, conflict).ways:
             of = conflict.first if route.name == "first" else conflict.second
             facts.append(

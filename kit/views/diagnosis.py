@@ -53,7 +53,9 @@ def mechanism(diagnosis: Diagnosis) -> Shown:
         parts.append(para(strong("Tried. "), with_places(f"{tried.says}: "), verdict, ": ", with_places(tried.seen)))
     if finding.against:
         rows = [(slug, with_places(sentence)) for slug, sentence in finding.against.items()]
-        name = f"{count(len(rows), 'other mechanism')}, each with the fact that rules it out"
+        name = (
+            f"{count(len(rows), 'other mechanism')}, {'each ' if len(rows) > 1 else ''}with the fact that rules it out"
+        )
         parts.append(folded_table(name, ("mechanism", "the fact that rules it out"), rows))
 
     return Shown(parts)
@@ -142,8 +144,8 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
         (str(n), str(error.error), code(error.site) if error.site else "") for n, error in enumerate(independent, 1)
     ]
     how = para(
-        "A second run went on past failures: a rejected table replaced the first one, and a failing statement of a module "
-        "was skipped."
+        "A second run went on past failures: a rejected table replaced the first one, a failing statement of a module "
+        "was skipped, and after a failed step the next one ran."
     )
     parts = [how, table("Behind the first failure", ("no.", "error", "raised at"), rows)] if independent else [how]
     if rest:

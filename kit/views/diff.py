@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from .markup import CAPTION, LEFT, Part, in_line, in_lines, para, part, stack, styled
+from .markup import CAPTION, LEFT, PRE, Part, in_line, in_lines, para, part, stack, styled
 
 
 def patch(text: str) -> Part:
@@ -15,7 +15,7 @@ def patch(text: str) -> Part:
         kind = ("del", "kit-gone") if line.startswith("-") and not line.startswith("---") else kind
         rows.append(in_line(kind, html.escape(line)))
     joined = in_lines(rows)
-    return Part(f'<pre class="kit-patch"><code>{joined}</code></pre>', shown)
+    return Part(f'<pre class="kit-patch"{PRE}><code>{joined}</code></pre>', shown)
 
 
 def sides(caption: str, text: str, *, most: int = 160) -> Part:

@@ -12,6 +12,7 @@ from .markup import (
     absent,
     code,
     count,
+    day,
     fold,
     items,
     join,
@@ -58,8 +59,10 @@ def came_and_went(
     for claim in history.claims:
         if claim.says:
             facts.append(join(strong("A commit that says it is the fix "), claim.verdict, ": ", named(claim.commit)))
-    ran = f"{count(history.runs, 'build')} of {count(history.commits, 'commit')}"
-    facts.append(f"Run: {ran}; known from before: {history.kept}")
+    kept = f"; {history.kept} more were run before" if history.kept else ""
+    facts.append(
+        f"{history.runs} of {count(history.commits, 'commit')} {'was' if history.runs == 1 else 'were'} run{kept}"
+    )
     facts += list(history.notes)
     return Shown([_headline(history), *_strip(history), items(facts)], place)
 
@@ -112,7 +115,7 @@ def _in_strip(history: History, build: Build) -> Part:
     ok, sign = {"reproduces": (False, "✗"), "does not reproduce": (True, "✓")}.get(build.verdict, (None, "?"))
     sha = build.commit.sha
     part_ = {history.when_introduced.first: "introduced", history.when_fixed.first: "fixed"}.get(sha)
-    name = join(mark(ok, sign, build.verdict), " ", code(sha[:9]), f" {build.commit.date[:10]}")
+    name = join(mark(ok, sign, build.verdict), " ", code(sha[:9]), " ", day(build.commit.date))
     return stack(
         para(name), para(strong(part_) if part_ else "", " " if part_ else "", build.commit.subject, kind="kit-note")
     )
@@ -188,7 +191,7 @@ def claimed(history: History) -> Shown:
 
 
 def commit_row(commit: Commit) -> tuple:
-    return (code(commit.sha[:9]), commit.date.replace("T", " "), commit.subject)
+    return (code(commit.sha[:9]), commit.date.replace("T", " ")[:16], commit.subject)
 
 
 def named(commit: Commit) -> Part:

@@ -41,7 +41,9 @@ def sites(diagnosis: Diagnosis) -> Shown:
         parts.append(
             para(strong(f"{role[:1].upper()}{role[1:]}: "), code(place), f", {place.name}" if place.name else None)
         )
-        if lines := diagnosis.trace.excerpt(place):
+        migrations = diagnosis.looked.migrations  # Alembic has read scripts that the startup did not reach
+        traces = [diagnosis.trace, *([migrations.trace] if migrations is not None and migrations.trace else [])]
+        if lines := next(filter(None, (trace.excerpt(place) for trace in traces)), None):
             parts.append(source(lines, marked=[place.line]))
     return Shown(parts) if parts else absent("No line is known to be at fault.")
 
@@ -59,8 +61,9 @@ def _collisions(trace: Trace, conflicts: Sequence[Conflict], *, columns: bool) -
     for conflict in conflicts[:_MOST_CONFLICTS]:
         ways = {route.name: route for route in import_graph(trace, conflict).ways}
         where = join(
-            "Table ",
-            code(conflict.table),
+            conflict.tables.partition(" ")[0].capitalize(),
+            " ",
+            code(conflict.tables.partition(" ")[2]),
             " on the metadata made at ",
             code(conflict.metadata.label),
             ": ",

@@ -20,6 +20,7 @@ _LABEL = 160  # characters of a column's name
 # A colour is always a ground with its own text colour, so that it can be read on a light and on a dark theme.
 _TABLE = ' style="table-layout:auto;white-space:normal"'
 _CELL = ' style="text-align:left;vertical-align:top"'
+PRE = ' style="white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"'
 LEFT = ' style="text-align:left;white-space:pre-wrap"'
 CAPTION = ' style="text-align:left;font-weight:600"'
 _GOOD = "background-color:#1a7f37;color:#ffffff"
@@ -40,6 +41,7 @@ _STYLES = {
     "kit-gone": f"{_CHANGED};background-color:#ffebe9",
     "kit-line": f"{_CHANGED};background-color:#fff3bf",
     "kit-differs": f"{_CHANGED};background-color:#e7ecf0;font-style:normal",
+    "kit-day": "white-space:nowrap",
     "kit-sides": "white-space:pre-wrap;text-align:left;table-layout:fixed;width:100%",
 }
 
@@ -163,6 +165,11 @@ def para(*contents: Content, kind: str | None = None) -> Part:
     return tag("p", *contents, kind=kind)
 
 
+def day(date: str) -> Part:
+    """The day of an ISO date, in one line."""
+    return tag("span", date[:10], kind="kit-day")
+
+
 def strong(*contents: Content) -> Part:
     return tag("strong", *contents)
 
@@ -238,27 +245,28 @@ def table(
 
 def mark(ok: bool | None, sign: str, meaning: str) -> Part:
     """A judgement as a sign in a grid; screen readers and plain text get its meaning."""
-    kind = {True: "kit-good", False: "kit-bad", None: "kit-open"}[ok]
-    style = f' style="{_STYLES[kind]};text-decoration:none"'
+    kind = "kit-nothing" if sign == "–" else {True: "kit-good", False: "kit-bad", None: "kit-open"}[ok]
+    style = f' style="{_STYLES.get(kind, "font-weight:700")};text-decoration:none"'
     return Part(f'<abbr class="{kind}" title="{html.escape(meaning)}"{style}>{sign}</abbr>', meaning)
 
 
 def grid(
     caption: str,
-    head: Sequence[str],
-    columns: Sequence[str],
+    head: Sequence[Content],
+    columns: Mapping[str, str],
     rows: Iterable[tuple[Content, Content, Sequence[Part]]],
     *,
     marked: Iterable[int] = (),
 ) -> Part:
     """A table of marks: its columns are numbered, and a legend below says what each number stands for.
 
+    :param columns: the name of each, with what it asks where the name does not say it
     :param rows: of each the name, the judgement and a mark a column
     """
-    marked, columns = set(marked), [safe(column) for column in columns]
+    marked, head = set(marked), [part(name) for name in head]
     rows = [(part(name), part(verdict), marks) for name, verdict, marks in rows]
     narrow = ' style="text-align:center;vertical-align:top"'
-    top = "".join(f'<th scope="col"{_CELL}>{html.escape(safe(name))}</th>' for name in head)
+    top = "".join(f'<th scope="col"{_CELL}>{name.html}</th>' for name in head)
     top += "".join(f'<th scope="col"{narrow}>{number}</th>' for number in range(1, len(columns) + 1))
     body = []
     for number, (name, verdict, marks) in enumerate(rows):
@@ -269,12 +277,12 @@ def grid(
         f'<table class="kit-grid"{_TABLE}><caption{CAPTION}>{html.escape(safe(caption))}</caption>'
         f"<thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     )
-    legend = items(columns, ordered=True)
+    legend = items((f"{name}: {asks}" if asks else name for name, asks in columns.items()), ordered=True)
     signs = join(
         mark(True, "✓", "✓"), " pass, ", mark(False, "✗", "✗"), " fail, ", mark(None, "?", "?"), " undecided, ",
         mark(None, "–", "–"), " nothing to check.",
     )  # fmt: skip
-    lines = [" | ".join([*head, *columns])]
+    lines = [" | ".join([*(name.text for name in head), *map(safe, columns)])]
     lines += [" | ".join([name.text, verdict.text, *(sign.text for sign in marks)]) for name, verdict, marks in rows]
     below = stack(para("The numbers stand for the checks: ", kind="kit-note"), legend, para(signs, kind="kit-note"))
     return Part(f'{shown}<div class="kit-legend">{below.html}</div>', f"{caption}\n" + "\n".join(lines))
@@ -328,7 +336,7 @@ def source(
         row = html.escape(row)
         shown.append(in_line({"≠": ("em", "kit-differs"), ">": ("mark", "kit-line")}.get(sign), row))
     joined = in_lines(shown)
-    return Part(f'<pre class="kit-source"><code>{joined}</code></pre>', "\n".join(text))
+    return Part(f'<pre class="kit-source"{PRE}><code>{joined}</code></pre>', "\n".join(text))
 
 
 def in_line(kind: tuple[str, str] | None, shown: str) -> str:
@@ -345,7 +353,7 @@ def in_lines(rows: Iterable[str]) -> str:
 
 def preformatted(text: object) -> Part:
     shown = safe(text)
-    return Part(f"<pre>{html.escape(shown)}</pre>", shown)
+    return Part(f"<pre{PRE}>{html.escape(shown)}</pre>", shown)
 
 
 def line_of_times(*contents: Content) -> Part:

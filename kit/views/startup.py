@@ -23,7 +23,10 @@ def steps(trace: Trace) -> Shown:
             (str(step.number), code(step), word(step.ok, "succeeded", "failed", "never ran"), _error(trace, step))
         )
     wrong = [number for number, step in enumerate(trace.steps) if step.ok is False]
-    parts = [table("Startup steps", ("step", "what", "how it ended", "error"), rows, marked=wrong)]
+    head = ("step", "what", "how it ended", "error")
+    if not any(row[-1] for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    parts = [table("Startup steps", head, rows, marked=wrong)]
     if trace.broke and not any(step.broke for step in trace.steps):
         parts.insert(0, para(strong("The run itself broke: "), _BROKE, kind="kit-note"))
     if refused := refusals(trace.refused):
@@ -43,14 +46,20 @@ def _error(trace: Trace, step: StepResult) -> str:
 
 
 def errors(trace: Trace) -> Shown:
-    """Each error that failed a step: the application's frames with their lines, the libraries' folded."""
+    """The lines that led to each error that failed a step, the libraries' folded; the table of the steps has the error."""
     parts = []
-    for step in trace.steps:
-        if step.ok is False:
-            parts.append(para(strong(f"Step {step.number} "), "(", code(step), ") failed: ", _error(trace, step)))
-            if step.exception is not None:
-                parts += _frames(trace, step.exception)
-    return Shown(parts) if parts else absent("No step failed.")
+    for step in [step for step in trace.steps if step.ok is False]:
+        if step.broke:
+            parts.append(para(strong(f"Step {step.number} failed: "), _error(trace, step)))
+        if step.exception is not None and (frames := _frames(trace, step.exception)):
+            parts += [
+                para(strong(f"Step {step.number} failed. "), "The way to the line that raised the error:"),
+                *frames,
+            ]
+    if parts:
+        return Shown(parts)
+    failed = any(step.ok is False for step in trace.steps)
+    return absent("No traceback of a failed step is known." if failed else "No step failed.")
 
 
 def _frames(trace: Trace, error: Error) -> list[Part]:
@@ -100,4 +109,4 @@ def _caught(caption: str, errors: Sequence[Swallowed]) -> Part:
         frames = [frame for frame in error.chain if frame.application]
         shown = " → ".join(dict.fromkeys(map(str, frames)))
         rows.append((str(number), str(error.error), code(error.site) if error.site else "", code(shown)))
-    return table(caption, ("no.", "error", "raised at", "way"), rows)
+    return table(caption, ("no.", "error", "raised at", "reached by"), rows)

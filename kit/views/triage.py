@@ -1,4 +1,4 @@
-"""What a notebook shows of a log's triage: which builds can have made it, and what follows. Nothing is decided here."""
+"""What a notebook shows of a log's triage: which builds could have made it, and what follows. Nothing is decided here."""
 
 from ..triage.origin import Triage
 from .history import commit_row, named
@@ -14,10 +14,10 @@ def made_by(triage: Triage) -> Shown:
         head = (
             "The log does not tell which build made it"
             if not triage.builds
-            else f"{count(len(triage.builds), 'commit')} can have made the log"
+            else f"{count(len(triage.builds), 'commit')} could have made the log"
         )
     elif can:
-        head = "The work tree can have made the log"
+        head = "The work tree could have made the log"
     else:
         head = "The work tree is not what made the log"
     kind = {True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[can]
@@ -46,7 +46,7 @@ def frames(triage: Triage) -> Shown:
             (
                 place,
                 code(frame.frame.text or ""),
-                word(frame.matches, "stands", "differs", "undecided"),
+                word(frame.matches, "matches", "differs", "undecided"),
                 there,
                 at,
             )
@@ -67,19 +67,21 @@ def builds(triage: Triage) -> Shown:
     parts: list[Part] = []
     if triage.builds:
         shown = table(
-            "Commits that can have made the log", ("commit", "date", "subject"), map(commit_row, triage.builds[:_MOST])
+            "Commits that could have made the log",
+            ("commit", "date", "subject"),
+            map(commit_row, triage.builds[:_MOST]),
         )
         parts.append(shown)
         if len(triage.builds) > _MOST:
             rest = table("The others", ("commit", "date", "subject"), map(commit_row, triage.builds[_MOST:]))
             parts.append(fold(f"{len(triage.builds) - _MOST} more", rest))
     else:
-        parts.append(para("No commit can have made the log."))
+        parts.append(para("No commit could have made the log."))
     names = {"after": "later", "before": "earlier or elsewhere", "all": "all"}
     for neighbour in triage.excluded:
         top = join(
-            strong(f"Cannot have made it, {names[neighbour.side]}: "),
-            f"{neighbour.count} commits, the nearest ",
+            strong(f"Could not have made it, {names[neighbour.side]}: "),
+            f"{count(neighbour.count, 'commit')}, the nearest ",
             named(neighbour.nearest),
         )
         parts += [para(top), items(str(differ) for differ in neighbour.differs)]

@@ -39,6 +39,12 @@ _MEANS = {
     "breaks": "something that worked no longer does",
     "undecided": "a limit or a person ended the run, or a check could not be asked: every other verdict is possible",
 }
+# What a check asks, where its name does not say it.
+_ASKS = {
+    "migrations": "at head, and the models agree with the database",
+    "mappers": "every mapper configures, and one class is mapped per table",
+    "clean_start": "every step succeeds, and no error is swallowed",
+}
 _GOOD = {"cures": True, "hides": False, "does-not-cure": False, "breaks": False, "undecided": None}
 _HELD = {"confirmed": True, "refuted": False, "undecided": None}
 _LONG = 170  # characters of a sentence before it folds
@@ -54,9 +60,9 @@ def matrix(verification: Verification) -> Shown:
     if not verification.fixes and not verification.control.checks:
         return absent("Neither a fix nor a check was tried: there is nothing to compare.")
     before = _before(verification)
-    heads: list[str] = []
+    heads: dict[str, str] = {}
     for checks in (*(fix.checks for fix in verification.fixes), before.values()):
-        heads += [check.check for check in checks if check.check not in heads]
+        heads |= {check.check: _ASKS.get(check.kind, "") for check in checks if check.check not in heads}
     rows: list[tuple] = [("no fix", part("as it was"), [_mark(before.get(name)) for name in heads])]
     for fix in verification.fixes:
         checks = {check.check: check for check in fix.checks}
@@ -70,7 +76,8 @@ def matrix(verification: Verification) -> Shown:
     held = sum(1 for fix in verification.fixes if fix.claim and fix.verdict == "cures")
     claimed = sum(1 for fix in verification.fixes if fix.claim)
     counted = [para(f"{held} of {count(claimed, 'claim')} about a fix held when the fix was run.")] if claimed else []
-    shown = grid("Fixes and checks", ("fix, and what was claimed for it", "verdict"), heads, rows, marked=cured)
+    fix = join("fix", tag("span", ", and what was claimed for it", kind="kit-claim"))
+    shown = grid("Fixes and checks", (fix, "verdict"), heads, rows, marked=cured)
     return Shown([*counted, shown, _meanings()])
 
 
