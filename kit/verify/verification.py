@@ -300,7 +300,7 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
                 again = one_place(first, registration)
                 seen = f"{again}: at {registration.site} the second {what} the first" if again else None
                 seen = f"table {registration.table}: {seen or f'the definition at {registration.site} {what} the one at {first.site}'}"
-                return (CheckResult("one definition a table", False, seen, (registration.table,), "definitions"),)
+                return (CheckResult("one definition per table", False, seen, (registration.table,), "definitions"),)
     return ()
 
 
