@@ -28,6 +28,7 @@ from .markup import (
     with_places,
     word,
 )
+from .wording import sentence
 
 _MOST_NAMED = 8
 _MOST = 30  # rows of a table that could be as long as the application
@@ -86,16 +87,12 @@ def definitions(diagnosis: Diagnosis) -> Shown:
     agrees = (
         para("The migrations agree with: ", strong(table_definitions.agrees.rstrip(".")), ".")
         if which
-        else para(_sentence(table_definitions.agrees))
+        else para(sentence(table_definitions.agrees))
     )
     differ = f"{len(marked)} of {count(len(rows), 'column')} differ" if marked else "no column differs"
     return Shown(
         [agrees, folded_table(f"Definitions of table {table_definitions.table}: {differ}", heads, rows, marked=marked)]
     )
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
 
 def _side(side: dict | None) -> Part:
@@ -201,7 +198,7 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     if shortest is None:
         return absent("No table was registered twice: there is nothing to shorten.")
     if not shortest.command:
-        return Shown([para(_sentence(f"{shortest.note}; the startup itself is the shortest known"))])
+        return Shown([para(sentence(f"{shortest.note}; the startup itself is the shortest known"))])
     masked = " (… stands for the value of a secret in app.env)" if "=… " in shortest.command else ""
     length = f"It fails in the same way with {count(len(shortest.steps), 'step')}. "
     where = f"In the application's folder, with the application's own python{masked}:"
