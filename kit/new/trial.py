@@ -237,16 +237,8 @@ def _run(work: Search, setup: Setup) -> Trial:
         shows = "the log's error" + (", at the log's lines" if level == _LINES and work.evidence.frames else "")
     else:
         shows = (str(trace.broke) if trace.broke else _failure(trace, seen)) or "every step succeeded"
-    return Trial(
-        setup,
-        trace,
-        level,
-        " ".join(shows.split())[:300],
-        seen,
-        time.monotonic() - began,
-        str(trace.broke) if trace.broke else None,
-        expected,
-    )
+    shows, broke = " ".join(shows.split())[:300], str(trace.broke) if trace.broke else None
+    return Trial(setup, trace, level, shows, seen, time.monotonic() - began, broke, expected)
 
 
 def _failure(trace: Trace, seen: Evidence) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import __version__
+from ..diagnose.case import Place
 from ..diagnose.definitions import one_place
 from ..diagnose.meaning import MEANINGS, advice_on
 from ..incident.builds import identity
@@ -15,6 +16,7 @@ from ..trace.graph import import_graph
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .by_people import still_to_be_written
+from .diff import patch_of, patch_text
 from .markup import (
     Part,
     Shown,
@@ -24,6 +26,7 @@ from .markup import (
     day,
     items,
     join,
+    judged,
     line_of_times,
     missing,
     para,
@@ -31,11 +34,10 @@ from .markup import (
     stack,
     steady,
     strong,
+    top_line,
     with_code,
     with_places,
-    word,
 )
-from .patches import patch_of, patch_text
 from .wording import first_sentence, listed, sentence, shortly
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from ..verify.propose import Proposals
 
 _OTHERS = {"hides": "Hides it only", "does-not-cure": "Does not cure it", "breaks": "Breaks something else"}
-_ROLES = {"first": "first definition", "second": "second definition"}
 _NEXT = (
     "To try a fix: write the change as a patch (",
     code("git diff --relative > fix.patch"),
@@ -121,12 +122,8 @@ def verdict(
         facts.append(_swallowed(trace, conflict.error if conflict is not None else None))
     facts += _why(diagnosis) if diagnosis is not None else []
     facts += _other_fixes(verification) if verification is not None else []
-    return Shown([_head(head), items(facts)] if facts else [_head(head)], place=place)
-
-
-def _head(head: Headline) -> Part:
-    kind = {True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[head.good]
-    return para(strong(head.text), kind=kind)
+    top = top_line(head.good, head.text)
+    return Shown([top, items(facts)] if facts else [top], place=place)
 
 
 # ------------------------------------------------------------------------------------ the first screen
@@ -157,7 +154,7 @@ def overview(
     left += [para(strong("Who was hit. "), with_code(postmortem.impact))] if postmortem.impact else []
     left += [para(strong("Actions")), _actions(incident)] if postmortem.actions else []
     right = [para(strong("What to change")), *_change(incident, verification, diagnosis, proposals)]
-    parts = [line, run, _head(head), beside(stack(*left), stack(*right))]
+    parts = [line, run, top_line(head.good, head.text), beside(stack(*left), stack(*right))]
     parts += [box] if (box := still_to_be_written(incident)) else []
     return Shown(parts, place="verdict")
 
@@ -165,18 +162,14 @@ def overview(
 def _status(incident: Incident, head: Headline, history: "History | None") -> Part:
     """One line: status, severity, the commits that introduced and fixed it, the exposure, the impact."""
     postmortem = incident.postmortem
-    facts = [word(head.good, *[head.status] * 3)]
+    facts = [judged(head.good, head.status)]
     facts += [f"severity {postmortem.severity}"] if postmortem.severity else []
     if history is not None:
         came, went = history.introduced, history.fixed
-        facts.append(
-            join("introduced ", code(came.commit.sha[:9]), " ", day(came.commit.date))
-            if came
-            else "introduced: not found"
-        )
-        facts.append(
-            join("fixed ", code(went.commit.sha[:9]), " ", day(went.commit.date)) if went else "fixed: not found"
-        )
+        for what, change in (("introduced", came), ("fixed", went)):
+            commit = change.commit if change is not None else None
+            known = commit and join(f"{what} ", code(commit.sha[:9]), " ", day(commit.date))
+            facts.append(known or f"{what}: not found")
         if came and went and (exposed := exposure(came.commit.date, went.commit.date)):
             facts.append(f"exposed for {exposed}")
     facts += [f"detected {postmortem.detected}"] if postmortem.detected else []
@@ -312,26 +305,19 @@ def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = Tr
         facts = [join(name.capitalize(), " ", code(named), ": ", shortly(conflict.error, 200))] if with_error else []
         for route in import_graph(trace, conflict).ways:
             of = conflict.first if route.name == "first" else conflict.second
+            as_module = join(" as ", code(of.site.module), of.through) if two_names else None
+            by = code(" → ".join(str(stop.frame) for stop in route.stops[:-1]) or "the step itself")
             facts.append(
-                join(
-                    strong(f"{route.name.capitalize()} definition: "),
-                    code(route.site),
-                    join(" as ", code(of.site.module), of.through) if two_names else None,
-                    " by ",
-                    code(" → ".join(str(stop.frame) for stop in route.stops[:-1]) or "the step itself"),
-                )
+                join(strong(f"{route.name.capitalize()} definition: "), code(route.site), as_module, " by ", by)
             )
         return facts
-    if diagnosis is None:
-        return []
-    return [
-        join(
-            strong(f"{_ROLES.get(place.role, place.role).capitalize()}: "),
-            code(place),
-            f", {place.name}" if place.name else None,
-        )
-        for place in diagnosis.sites
-    ]
+    return [place_line(place) for place in diagnosis.sites] if diagnosis is not None else []
+
+
+def place_line(place: Place) -> Part:
+    """A line that a mechanism is about, with its part in it."""
+    role = f"{place.role} definition" if place.role in ("first", "second") else place.role
+    return join(strong(f"{role[:1].upper()}{role[1:]}: "), code(place), f", {place.name}" if place.name else None)
 
 
 def _failed(incident: Incident, trace: Trace, mechanism: str = "undecided") -> list[Part]:
@@ -340,9 +326,8 @@ def _failed(incident: Incident, trace: Trace, mechanism: str = "undecided") -> l
     if trace.conflicts:
         return facts
     for step in [step for step in trace.steps if step.ok is False and not step.broke][:3]:
-        facts.append(
-            join(f"Step {step.number} (", code(step), f") failed: {shortly(step.error or 'without a message', 200)}")
-        )
+        error = shortly(step.error or "without a message", 200)
+        facts.append(join(f"Step {step.number} (", code(step), f") failed: {error}"))
         if mechanism not in MEANINGS or mechanism in _BY_THE_FILE:
             facts += [part(meaning) for meaning in advice(incident, step.error)]
     return facts

@@ -4,6 +4,11 @@ import re
 from collections.abc import Sequence
 
 
+def count(number: int, what: str) -> str:
+    """A number with its noun: ``1 module``, ``2 modules``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def listed(names: Sequence[str], most: int = 6) -> str:
     """Names in one line; of a long list the first, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
