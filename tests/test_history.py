@@ -276,6 +276,14 @@ def test_the_logs_own_builds_make_the_search_shortest(plain, tmp_path):
     assert (found.when_introduced.first, found.when_fixed.first) == (ids[40], ids[60]) and found.runs == 5
 
 
+def test_the_revision_that_is_said_to_reproduce_bounds_the_search_whatever_the_log_fits(plain, tmp_path):
+    repository, ids = line_of(tmp_path / "line", 64)
+    builds = Builds(ids[10:20] + ids[40:50])  # it went, and came back
+    found = search(plain, repository, builds, seeds=ids[10:20][::-1], around=ids[45])
+    assert found.reproduced.sha == ids[45]
+    assert (found.when_introduced.first, found.when_fixed.first) == (ids[40], ids[50])
+
+
 def test_without_any_hint_it_doubles_back_from_the_newest(plain, tmp_path):
     repository, ids = line_of(tmp_path / "line", 100)
     found = search(plain, repository, Builds(ids[80:90]))
