@@ -948,6 +948,7 @@ def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small)
         "(venv) ines@dell:~/league$ flask db upgrade",
         "(venv) PS C:\\Users\\Ines\\league> flask db upgrade",
         "C:\\Users\\Ines\\league>flask db upgrade",
+        "ines@MacBook league % flask db upgrade",
         "➜  league git:(main) ✗ flask db upgrade",
     ],
 )
@@ -972,6 +973,12 @@ OF_LOGS = {
         {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
         "INFO  [alembic.runtime.migration] Running upgrade  -> a1\nERROR [flask_migrate] Error: No support for ALTER here\n",
         "command: flask db upgrade",
+        {},
+    ),
+    "Flask-Migrate, of a database that is behind": (
+        {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
+        "INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\nERROR [flask_migrate] Error: Target database is not up to date.\n",
+        "command: flask db check",
         {},
     ),
     "a URL with a per cent sign": (
