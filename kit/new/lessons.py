@@ -129,9 +129,8 @@ def _drivers(work: Search, trial: Trial) -> Iterator[Setup]:
 def _without_database(work: Search, setup: Setup, drivers: Sequence[str]) -> Iterator[Setup]:
     """A URL of the database whose driver is installed, where the kit has none to offer: what fails before it is reached shows."""
     driver = next((driver for driver in drivers if driver in work.installed), None)
-    names = [name for name, text in setup.env.items() if "{database_url}" in text] + [
-        setup.database_env or "DATABASE_URL"
-    ]
+    names = [name for name, text in setup.env.items() if "{database_url}" in text]
+    names.append(setup.database_env or "DATABASE_URL")
     if driver and SCRATCH not in names:
         scheme = "mysql" if driver == "MySQLdb" else f"mysql+{driver}"
         because = f"{driver} is the only driver installed; the kit makes no such database, and nothing answers there"
@@ -150,9 +149,8 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
         yield setup.changed("database", because, database="postgresql", driver=driver)
     migrated = any("upgrade" in line for _, line in setup.start.steps)
     if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not _state_of(setup) and not migrated:
-        yield setup.changed(
-            "prepare", "the log's database had its tables", prepare=(*setup.prepare, ("upgrade", "head"))
-        )
+        upgraded = (*setup.prepare, ("upgrade", "head"))
+        yield setup.changed("prepare", "the log's database had its tables", prepare=upgraded)
     refused = [attempt["what"] for attempt in trial.trace.refused] if trial.trace is not None else []
     unset = NO_URL.search(trial.seen.text) and not NO_URL.search(evidence.text)
     if unset or any(re.search(r"://|:5432|:3306", what) for what in refused):

@@ -186,9 +186,8 @@ def search(
                     continue
                 seen.add(setup.key)
                 begun += 1
-                progress(
-                    f"trial {begun}: {setup.start}" + (f" ({list(setup.known.values())[-1]})" if setup.known else "")
-                )
+                because = f" ({list(setup.known.values())[-1]})" if setup.known else ""
+                progress(f"trial {begun}: {setup.start}{because}")
                 running[pool.submit(_run, work, setup)] = setup
             if not running:
                 break
