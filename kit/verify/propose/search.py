@@ -61,7 +61,7 @@ class Proposal:
 class Proposals:
     """What was proposed and tried, verified ones first, the smallest patch first.
 
-    :ivar mechanism: that of the build as it is
+    :ivar mechanism: that of the build as it is; ``trace``: its startup
     :ivar note: why there is none, or why the search ended
     :ivar maskers: where they were asked for: what only hides, and what each run of it showed; none is a proposal
     """
@@ -70,6 +70,7 @@ class Proposals:
     reproduced: bool
     tried: tuple[Proposal, ...]
     startups: int
+    trace: Trace
     note: str = ""
     maskers: tuple[Proposal, ...] = ()
 
@@ -106,7 +107,7 @@ def propose(
         mechanism = decision.finding.mechanism
         if not shows_incident(incident, trace):
             unseen = "it does not reproduce, so nothing shows what would cure it"
-            return Proposals(mechanism, False, (), 2, unseen)
+            return Proposals(mechanism, False, (), 2, trace, unseen)
         search = _Search(incident, asked, control, sources, Path(folder), pool, progress, verified)
         broken = _broken(incident, decision, looked, sources, control)
         search.run(broken)
@@ -117,7 +118,7 @@ def propose(
         return proposal.verdict != "cures", len(proposal.patch.splitlines()), search.order.index(proposal.name)
 
     order = sorted(search.tried, key=rank)
-    return Proposals(mechanism, True, tuple(order), search.startups, _note(broken, search, order), hidden)
+    return Proposals(mechanism, True, tuple(order), search.startups, trace, _note(broken, search, order), hidden)
 
 
 def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
