@@ -293,7 +293,7 @@ def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
 def _hidden(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
     """What a fix may have done in place of a cure: left the database, or had Alembic look away; or a mechanism that is left."""
     results = []
-    if (left := left_the_database(incident, tried.trace, control.trace)) is not None:
+    if (left := left_the_database(incident, tried.name, tried.trace, control.trace)) is not None:
         results.append(CheckResult("the scratch database is used", False, left, kind="hidden"))
     passed = [table for table in tried.passed_over if table not in control.passed_over]
     if passed:
