@@ -19,9 +19,7 @@ def steps(trace: Trace) -> Shown:
     """The startup steps: which succeeded, which failed and with what, which never ran; their output folded."""
     rows = []
     for step in trace.steps:
-        rows.append(
-            (str(step.number), code(step), word(step.ok, "succeeded", "failed", "never ran"), _error(trace, step))
-        )
+        rows.append((str(step.number), code(step), word(step.ok, "succeeded", "failed", "never ran"), _error(step)))
     wrong = [number for number, step in enumerate(trace.steps) if step.ok is False]
     head = ("step", "what", "how it ended", "error")
     if not any(row[-1] for row in rows):
@@ -40,7 +38,7 @@ def steps(trace: Trace) -> Shown:
     return Shown(parts)
 
 
-def _error(trace: Trace, step: StepResult) -> str:
+def _error(step: StepResult) -> str:
     """A step's error; why the run itself broke is not repeated, the verdict says it."""
     return f"the run broke here; {_BROKE}" if step.error and step.broke else step.error or ""
 
@@ -50,12 +48,10 @@ def errors(trace: Trace) -> Shown:
     parts = []
     for step in [step for step in trace.steps if step.ok is False]:
         if step.broke:
-            parts.append(para(strong(f"Step {step.number} failed: "), _error(trace, step)))
+            parts.append(para(strong(f"Step {step.number} failed: "), _error(step)))
         if step.exception is not None and (frames := _frames(trace, step.exception)):
-            parts += [
-                para(strong(f"Step {step.number} failed. "), "The way to the line that raised the error:"),
-                *frames,
-            ]
+            way = "The way to the line that raised the error:"
+            parts += [para(strong(f"Step {step.number} failed. "), way), *frames]
     if parts:
         return Shown(parts)
     failed = any(step.ok is False for step in trace.steps)
@@ -69,14 +65,8 @@ def _frames(trace: Trace, error: Error) -> list[Part]:
     shown = []
     for frame in of_application:
         text = trace.excerpt(frame, around=0)
-        shown.append(
-            join(
-                code(frame),
-                f" in {frame.function}" if frame.function else None,
-                ": " if text else None,
-                code(text[0][1].strip()) if text else None,
-            )
-        )
+        line = join(": ", code(text[0][1].strip())) if text else None
+        shown.append(join(code(frame), f" in {frame.function}" if frame.function else None, line))
     every = [join(code(frame), f" in {frame.function}") for frame in error.frames]
     folded = len(error.frames) - len(of_application)
     parts = [items(shown, ordered=True)] if shown else []
@@ -106,7 +96,6 @@ def swallowed(trace: Trace) -> Shown:
 def _caught(caption: str, errors: Sequence[Swallowed]) -> Part:
     rows = []
     for number, error in enumerate(errors, 1):
-        frames = [frame for frame in error.chain if frame.application]
-        shown = " → ".join(dict.fromkeys(map(str, frames)))
+        shown = " → ".join(dict.fromkeys(str(frame) for frame in error.chain if frame.application))
         rows.append((str(number), str(error.error), code(error.site) if error.site else "", code(shown)))
     return table(caption, ("no.", "error", "raised at", "reached by"), rows)

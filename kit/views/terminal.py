@@ -10,10 +10,11 @@ from ..trace.expected import why_not
 from ..trace.trace import Trace
 from ..trace.values import Conflict, application_frames
 from ..trace.why import Event
+from .wording import count, listed
 
 if TYPE_CHECKING:
     from ..diagnose.diagnosis import Diagnosis
-    from ..diagnose.unseen_models import Unseen
+    from ..diagnose.unseen import Unseen
     from ..verify.verification import Verification
 
 _MOST = 10  # lines of one kind on a terminal
@@ -84,9 +85,7 @@ def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool
         follows = " (follows from an earlier one)" if error.follows else ""
         lines.append(f"hidden behind it: {_in_line(error.error)} at {error.site}{follows}")
     lines += _more(len(hidden), most, "hidden behind it")
-    lines += [
-        f"{hypothesis.verdict}: {hypothesis.claim}\n    {hypothesis.evidence}" for hypothesis in diagnosis.hypotheses
-    ]
+    lines += [f"{tested.verdict}: {tested.claim}\n    {tested.evidence}" for tested in diagnosis.hypotheses]
     lines += [f"smallest reproduction: {smallest.command or smallest.note}"] if smallest else []
     lines += _unseen(diagnosis.unseen, most)
     if verbose and finding.against:
@@ -98,18 +97,17 @@ def _unseen(unseen: "Sequence[Unseen]", most: int | None) -> list[str]:
     """Tables that nothing saw, one line per module."""
     by_module: dict[tuple[str, str, str], list[str]] = {}
     for model in unseen:
-        by_module.setdefault((model.by, model.named.file, model.remedy), []).append(
-            f"{model.named.table} (line {model.named.line})"
-        )
+        table = f"{model.named.table} (line {model.named.line})"
+        by_module.setdefault((model.by, model.named.file, model.remedy), []).append(table)
     lines = []
     for (by, file, remedy), tables in list(by_module.items())[:most]:
-        named = ", ".join(tables[:most]) + (f" and {len(tables) - most} more" if most and len(tables) > most else "")
+        named = listed(tables, most or len(tables))
         lines.append(f"not seen by {by}: {'tables' if len(tables) > 1 else 'table'} {named} of {file}; {remedy}")
     return lines + _more(len(by_module), most, "modules with tables that were not seen")
 
 
-def _more(count: int, most: int | None, what: str) -> list[str]:
-    return [f"{what}: {count - most} more (-v shows them, and the JSON has all)"] if most and count > most else []
+def _more(number: int, most: int | None, what: str) -> list[str]:
+    return [f"{what}: {number - most} more (-v shows them, and the JSON has all)"] if most and number > most else []
 
 
 def verification_lines(incident: Incident, verification: "Verification") -> list[str]:
@@ -136,20 +134,15 @@ def triage_lines(report: dict[str, Any]) -> list[str]:
 def history_lines(report: dict[str, Any]) -> list[str]:
     """What ``history`` says, from its report."""
     commits, runs, kept = report["range"]["commits"], report["runs"], report["kept"]
-    lines = [f"{report['incident']}: {_count(commits, 'commit')}, {_count(runs, 'build')} run now, {kept} run before"]
+    lines = [f"{report['incident']}: {count(commits, 'commit')}, {count(runs, 'build')} run now, {kept} run before"]
     for what in ("introduced", "fixed"):
         change, because = report["changes"][what], report["because"][what]
         if change:
             lines.append(f"{what}: {change['sha'][:9]} {change['date']} {change['subject']}\n    {because}")
         else:
             lines.append(f"{what}: not found; {because}")
-    lines += [
-        f"claims the fix: {claim['sha'][:9]} {claim['subject']}: {claim['verdict']}" for claim in report["claims"]
-    ]
-    lines += [
-        f"  {commit['sha'][:9]}  {commit['verdict']}  {commit['subject']}: {commit['because']}"
-        for commit in report["commits"]
-    ]
+    lines += [f"claims the fix: {c['sha'][:9]} {c['subject']}: {c['verdict']}" for c in report["claims"]]
+    lines += [f"  {c['sha'][:9]}  {c['verdict']}  {c['subject']}: {c['because']}" for c in report["commits"]]
     return lines + [f"note: {note}" for note in report["notes"]]
 
 
@@ -160,10 +153,6 @@ def postmortem_lines(page: object, verdict: str, report: dict[str, Any]) -> list
     lines += [line for line in [refusals(report["refused"])] if line]
     missing = ", ".join(name.replace("_", " ") for name in report["missing"])
     return lines + ([f"still to be written, under postmortem: {missing}"] if missing else [])
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def why_lines(name: str, events: Sequence[Event], near: Sequence[str]) -> list[str]:
