@@ -373,8 +373,11 @@ def test_the_program_of_the_outermost_frames_is_what_is_run(log, startup, kit, t
         "run.py": "import store.main\n",
     }
     root = written(tmp_path / "store-app", files)
-    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, "--json", input=log)
+    trace = tmp_path / "trace.jsonl"
+    command = ["new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, "--json", "--trace", trace]
+    said = kit(*command, input=log)
     assert said.code == 0, said.out + said.err
+    assert kit("reproduce", tmp_path / "x", "--from-trace", trace).code == 0
     assert said.json["reproduced"] is True and said.json["tried"][-1]["seconds"] > 0
     incident = load(tmp_path / "x")
     assert str(incident.startup[-1]) == startup
