@@ -622,6 +622,28 @@ def test_variables_of_the_usual_readers_are_found(reader, tmp_path):
     assert {one.name: one.required for one in found} == {"ZONE": True, "OTHER": False}
 
 
+def test_a_requests_environ_is_no_environment_and_what_is_asked_for_first_is_not_required(tmp_path):
+    text = """
+        import os
+
+        class Prefixed:
+            def __call__(self, environ, start_response):
+                return environ["PATH_INFO"]
+
+        if "STORE_ARCH" in os.environ:
+            arch = os.environ["STORE_ARCH"]
+        if os.getenv("STORE_TOKEN_FILE"):
+            token = os.environ["STORE_TOKEN_FILE"]
+        zone = os.environ["STORE_ZONE"]
+    """
+    found = variables_of(Project(written(tmp_path, {"settings.py": text})))
+    assert {one.name: one.required for one in found} == {
+        "STORE_ARCH": False,
+        "STORE_TOKEN_FILE": False,
+        "STORE_ZONE": True,
+    }
+
+
 def test_a_secret_of_an_example_file_is_never_taken_over():
     assert (
         stand_in("REGION", "str", "north") == "north"
@@ -878,6 +900,7 @@ def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small)
         "(venv) ines@dell:~/league$ flask db upgrade",
         "(venv) PS C:\\Users\\Ines\\league> flask db upgrade",
         "C:\\Users\\Ines\\league>flask db upgrade",
+        "ines@MacBook league % flask db upgrade",
         "➜  league git:(main) ✗ flask db upgrade",
     ],
 )
@@ -902,6 +925,12 @@ OF_LOGS = {
         {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
         "INFO  [alembic.runtime.migration] Running upgrade  -> a1\nERROR [flask_migrate] Error: No support for ALTER here\n",
         "command: flask db upgrade",
+        {},
+    ),
+    "Flask-Migrate, of a database that is behind": (
+        {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
+        "INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\nERROR [flask_migrate] Error: Target database is not up to date.\n",
+        "command: flask db check",
         {},
     ),
     "a URL with a per cent sign": (

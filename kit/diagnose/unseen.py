@@ -26,7 +26,8 @@ def unseen_by_alembic(case: Case) -> Fault | None:
     drops = _dropped(case)
     unseen = [registration for registration in _wanted(case) if _is_unseen(case, registration, drops)]
     elsewhere = [registration for registration in unseen if _is_elsewhere(case, registration)]
-    beside = [named for named in case.named if _is_never_registered(case, named, drops)]
+    by_sources = dict.fromkeys((*case.named, *case.classes))
+    beside = [named for named in by_sources if _is_never_registered(case, named, drops)]
     if unseen and unseen[0] in elsewhere:
         return _on_other_metadata(case, elsewhere, drops)
     if unseen or beside:
@@ -67,11 +68,12 @@ def _not_imported(
         )
     for named in beside:
         module = case.module_of(named.file)
-        sentences.append(f"{named.file}:{named.line} names table {named.table}, and nothing imports {module}")
+        sentences.append(f"{named.file}:{named.line} names table {named.table}, and nothing that ran imports {module}")
     names = [registered.table for registered in (*tables, *beside)]
     there = [name for name in names if name in seen.differing and name in (seen.database or {})]
     sentences += _consequence(there, "has")
-    orphans = [t for t in drops if t not in names and not any(n.table == t for n in case.named)]
+    known = {*names, *(named.table for named in (*case.named, *case.classes))}
+    orphans = [table for table in drops if table not in known]
     makers = {}
     for revision in case.revisions:
         made = [(op, name) for op in revision.operations for kind, name in op.creates if kind == "table"]

@@ -228,7 +228,7 @@ def stand_ins(project: Project, variables: list[Variable], without: frozenset[st
             taken = (
                 f", as in {examples[variable.name][1]}"
                 if variable.name in examples and text == examples[variable.name][0]
-                else ", a stand-in"
+                else "; its value is a stand-in"
             )
             values_of[variable.name] = (text, f"read at {variable.at} without a default{taken}")
     return values_of

@@ -339,9 +339,9 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         open_questions = "; ".join(_in_short(check) for check in unasked[:2])
         return "undecided", f"the error is gone, and what else must hold could not be decided: {open_questions}"
     start = judge_start(trace)
-    hidden = [_in_short(check) for check in failed if check.kind == "hidden"]
+    hidden = [check.seen for check in failed if check.kind == "hidden"]
     if hidden and all(step.ok for step in trace.steps):
-        return "hides", "the error is gone, but not what made it: " + "; ".join(hidden[:2])
+        return "hides", "the error is gone, but " + "; ".join(hidden[:2])
     wrong = [_in_short(c) for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
     if wrong and all(step.ok for step in trace.steps):
         return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong[:2])

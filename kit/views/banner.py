@@ -46,8 +46,17 @@ if TYPE_CHECKING:
     from ..verify.propose import Proposals
 
 _OTHERS = {"hides": "Hides it only", "does-not-cure": "Does not cure it", "breaks": "Breaks something else"}
+_NEXT = (
+    "To try a fix: write the change as a patch (",
+    code("git diff --relative > fix.patch"),
+    " in the application's folder), name it under ",
+    code("fixes"),
+    " in the incident file, and run this again.",
+)
 _MOST_LINES = 20  # of a patch that are shown at once
 _MOST_ACTIONS = 6
+# Mechanisms that the incident file itself can bring in: it starts the application with too little.
+_BY_THE_FILE = {"setting-missing", "module-not-on-path", "driver-not-installed", "unknown-url-scheme"}
 
 
 class Headline(NamedTuple):
@@ -106,7 +115,8 @@ def verdict(
 ) -> Shown:
     """The banner: does it reproduce, is a fix verified, at which lines and, with a diagnosis, why."""
     head = headline(incident, trace, verification, diagnosis)
-    facts = [*_what_broke(incident, trace, head), *_sites(trace, diagnosis), *_failed(incident, trace)]
+    known = diagnosis.finding.mechanism if diagnosis else "undecided"
+    facts = [*_what_broke(incident, trace, head), *_sites(trace, diagnosis), *_failed(incident, trace, known)]
     if trace.swallowed:
         conflict = _conflict(trace, diagnosis)
         facts.append(_swallowed(trace, conflict.error if conflict is not None else None))
@@ -133,7 +143,7 @@ def overview(
     head = headline(incident, trace, verification, diagnosis)
     line = para(_status(incident, head, history), kind="kit-status")
     run = line_of_times(para(f"Run {now():%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."))
-    facts = [*_what_broke(incident, trace, head), *_failed(incident, trace)]
+    facts = [*_what_broke(incident, trace, head), *_failed(incident, trace, diagnosis.finding.mechanism)]
     if trace.swallowed and _conflict(trace, diagnosis) is None:
         facts.append(_swallowed(trace, None))
     left = [para(strong("Cause. "), *_cause(trace, diagnosis))]
@@ -228,8 +238,8 @@ def _change(
     if not cures:
         if diagnosis.finding.mechanism == "none":
             return [para("Nothing.")]
-        tried = "No fix that was tried cures it." if verification.fixes else "No fix was written yet."
-        return [*parts, para(tried), *_proposed(proposals)]
+        tried = "No fix that was tried cures it." if verification.fixes else "The incident file has no fix yet."
+        return [*parts, para(tried), *_proposed(proposals), para(*_NEXT, kind="kit-note")]
     fix = cures[0]
     parts.append(para("Verified: ", code(fix.name), f": {fix.claim}" if fix.claim else None))
     for path in incident.fixes[fix.name].patches:
@@ -242,7 +252,8 @@ def _change(
 def _proposed(proposals: "Proposals | None") -> list[Part]:
     """The first proposal of the kit that was tried and cures."""
     if proposals is None or not proposals.verified:
-        return []
+        tried = len(proposals.tried) if proposals is not None else 0
+        return [para(f"The kit wrote and tried {count(tried, 'change')}; none cures it.")] if tried else []
     proposal = proposals.tried[0]
     parts = [para(strong("Proposed by the kit, tried, and it cures: "), code(proposal.name), f": {proposal.says}")]
     parts += [para("Set ", code(f"{key}: {value}")) for key, value in proposal.changes.items()]
@@ -309,15 +320,16 @@ def place_line(place: Place) -> Part:
     return join(strong(f"{role[:1].upper()}{role[1:]}: "), code(place), f", {place.name}" if place.name else None)
 
 
-def _failed(incident: Incident, trace: Trace) -> list[Part]:
-    """The steps that failed, where no table collided, and what their errors usually mean."""
+def _failed(incident: Incident, trace: Trace, mechanism: str = "undecided") -> list[Part]:
+    """The steps that failed, where no table collided, and what their errors usually mean where that is still open."""
     facts: list[Part] = []
     if trace.conflicts:
         return facts
     for step in [step for step in trace.steps if step.ok is False and not step.broke][:3]:
         error = shortly(step.error or "without a message", 200)
         facts.append(join(f"Step {step.number} (", code(step), f") failed: {error}"))
-        facts += [part(meaning) for meaning in advice(incident, step.error)]
+        if mechanism not in MEANINGS or mechanism in _BY_THE_FILE:
+            facts += [part(meaning) for meaning in advice(incident, step.error)]
     return facts
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from .. import __version__
 from ..diagnose.meaning import MEANINGS
 from ..incident.model import Incident
+from .wording import sentence
 
 FORMATS = ("github", "sarif", "gitlab")
 _HEALTHY = ("none",)
@@ -38,7 +39,7 @@ def summary(incident: Incident, report: dict[str, Any]) -> str:
 def _cause(report: dict[str, Any]) -> str:
     meaning = MEANINGS.get(report["mechanism"])
     because = report["because"][-1] if report["because"] else ""
-    return _plain(f"{meaning.happened} {because[:1].upper()}{because[1:]}." if meaning else because)
+    return _plain(f"{meaning.happened} {sentence(because)}" if meaning else because)
 
 
 def _lines(incident: Incident, report: dict[str, Any]) -> list[dict[str, Any]]:

@@ -20,8 +20,10 @@ def shortly(text: str, most: int = 140) -> str:
 
 
 def sentence(text: str) -> str:
-    """A text with a capital letter and a full stop."""
-    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?", "…")) else ".")
+    """A text with a capital letter, unless it begins with a name or a path, and with a full stop."""
+    first = text.partition(" ")[0].rstrip(",;:")
+    capital = text[:1].upper() if re.fullmatch(r"[a-z'’-]+", first) else text[:1]
+    return f"{capital}{text[1:]}" + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
 
 def first_sentence(text: str) -> str:
