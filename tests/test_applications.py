@@ -25,6 +25,7 @@ from kit.trace.judged import judge_start
 from kit.verify.verification import verify
 from kit.views import diagnosis as reasons
 from kit.views.report import diagnose_report
+from kit.views.terminal import diagnosis_lines
 
 
 def a_line(pairs, fast) -> list:
@@ -230,6 +231,21 @@ def test_diagnose_by_hand_on_an_application_says_it_all(kit):
     assert [one["site"]["line"] for one in report["masked"]] == [16, 24]  # the module's other tables
 
 
+def test_a_link_is_named_with_the_file_that_it_leads_to():
+    incident, diagnosis = judged("alias-two-module-names-symlink")
+    second = diagnosis.pair[1]
+    assert (str(second.site), second.link, str(second.frame)) == (
+        "membership/models.py:6",
+        "reports/models.py",
+        "reports/models.py:6",
+    )
+    says = "(reached as reports/models.py:6; reports/models.py is a link)"
+    assert says in diagnosis.finding.because[1]
+    assert any(says in line for line in diagnosis_lines(incident, diagnosis))
+    assert says in views.collision(diagnosis.trace).text
+    assert diagnose_report(incident, diagnosis)["conflicts"][0]["second"]["link"] == "reports/models.py"
+
+
 def test_diagnose_of_a_healthy_application_accuses_nobody(kit):
     said = kit("diagnose", APPLICATIONS / "healthy-import-cycle", "--json")
     assert said.code == 3 and said.json["mechanism"] == "none" and said.json["masked"] == []
@@ -279,6 +295,8 @@ def test_a_claim_without_an_experiment_is_undecided_and_says_so(write_incident, 
         {"claim": "x", "kind": "astrology"},
     ]
     tested = diagnose(load(write_incident(duplicate, hypotheses=hypotheses))).hypotheses
+    double = next(one for one in tested if one.kind == "double-import")
+    assert double.evidence == "up to the failure, only service/main.py:3 imports service.legacy"
     assert [(one.verdict, one.kind) for one in tested[:3]] == [
         ("undecided", None),
         ("refuted", "several-metadata"),

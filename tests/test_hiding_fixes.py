@@ -74,3 +74,17 @@ def test_an_env_py_that_passes_over_every_unknown_table_hides(write_incident, tm
     found = verdicts(incident)
     assert found["one"][0] == "cures", found
     assert found["all"][0] == "hides" and "Alembic sees every table" in found["all"][1], found
+
+
+def test_a_patch_of_a_script_that_the_startup_does_not_run_is_told_so(write_incident, tmp_path):
+    files = {**STORE, "start.sh": "#!/bin/sh\npython -m service.main\n"}
+    fixes = {
+        "script": patch_of(tmp_path / "case", "script", files, "start.sh", "python -m", "SHOP_URL=sqlite:// python -m")
+    }
+    app = {"env": {"SHOP_URL": "nosuch+{database_url}"}}
+    more = {"app": app, "fixes": fixes, "expect": {"error": "Can't load plugin"}}
+    copied = load(write_incident(files, startup=[{"command": "python -m service.main"}], **more))
+    verdict, because = verdicts(copied)["script"]
+    assert verdict == "does-not-cure" and "start.sh is changed, and the startup does not run it" in because
+    named = load(write_incident(files, startup=[{"command": "sh start.sh"}], **more))
+    assert "does not run it" not in verdicts(named)["script"][1]

@@ -120,6 +120,7 @@ class Looked:
     files: tuple[str, ...] = ()  # the application's own sources
     classes: tuple[Named, ...] = ()  # that the sources map, those whose table's name is computed among them
     tasks: tuple[Named, ...] = ()  # that the sources declare
+    unrun: tuple[str, ...] = ()  # scripts and deployments that a patch changes, and no step runs
 
 
 @dataclass(frozen=True)

@@ -156,4 +156,5 @@ def _count(trace: Trace) -> str:
     labels = sorted({r.metadata.label for r in registrations})
     if not registrations:
         return "no table was registered"
-    return f"{len({(r.metadata.label, r.table) for r in registrations})} tables on the metadata made at {', '.join(labels)}"
+    count = len({(r.metadata.label, r.table) for r in registrations})
+    return f"{count} table{'s' if count > 1 else ''} on the metadata made at {', '.join(labels)}"

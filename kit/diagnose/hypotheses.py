@@ -182,7 +182,8 @@ def double_import(known: Known) -> Answer:
     if len(importers) > 1:
         again = "an import that is answered from sys.modules registers nothing"
         return "refuted", experiment, f"{target} is imported at {', '.join(importers)}, and executed once: {again}"
-    return "refuted", experiment, f"only {importers[0] if importers else 'the step'} imports {target}"
+    until = "" if known.trace.whole else "up to the failure, "
+    return "refuted", experiment, f"{until}only {importers[0] if importers else 'the step'} imports {target}"
 
 
 def import_order(known: Known) -> Answer:

@@ -1,9 +1,11 @@
 """One startup of a build, with what its sources say and what Alembic says of it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from ..incident.model import Incident
+from ..incident.scripts import is_script
 from ..incident.sources import read_sources
 from ..startup import kept
 from ..startup.checks import Asker, answer_checks, answer_expected
@@ -16,6 +18,10 @@ from .case import Fault, Looked
 from .mechanisms import Pair, judge
 from .signs import may_race, with_signs
 
+# What says how an application is started, for a platform to run.
+_STARTS = re.compile(
+    r"(.*\.sh|Procfile.*|.*Dockerfile.*|Containerfile|Makefile|(docker-)?compose.*\.ya?ml|.*\.service)$"
+)
 RACES = frozenset({"startup-race", "race-in-lazy-definition"})
 TIMES = 5  # how often a startup of several processes is tried before its incident counts as not reproduced
 
@@ -75,6 +81,7 @@ def look_at(
             progress(first_answer(trace))
         sources = read_sources(space.root, incident.app.path, (incident.database_env, *incident.app.env))
         scripts = _scripts(incident, space)
+        unrun = _unrun(incident, space, scripts)
     return Looked(
         trace,
         ran.migrations,
@@ -95,6 +102,7 @@ def look_at(
         sources.files,
         sources.classes,
         sources.tasks,
+        unrun,
     )
 
 
@@ -143,6 +151,21 @@ def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:
         if inside and path.is_file() and path.stat().st_size <= 1 << 18:
             texts[path.relative_to(space.root.resolve()).as_posix()] = path.read_text("utf-8", "replace")
     return texts
+
+
+def _unrun(incident: Incident, space: Workspace, scripts: dict[str, str]) -> tuple[str, ...]:
+    """The changed files that start the application by a program of a step, and that neither a step nor its script names."""
+    steps = [step.text for step in (*incident.prepare, *incident.startup) if step.kind in ("command", "serve")]
+    names = " ".join([*steps, *scripts.values()])
+    programs = {text.split()[0] for text in steps if text.split()}
+    unrun = []
+    for file in space.changed:
+        name, path = file.rpartition("/")[2], space.root / file
+        text = path.read_text("utf-8", "replace") if path.is_file() and not path.is_symlink() else ""
+        starts = is_script(text) or _STARTS.match(name)
+        if starts and name not in names and programs.intersection(re.split(r"[\s\"',\[\]]+", text)):
+            unrun.append(file)
+    return tuple(unrun)
 
 
 def first_answer(trace: Trace) -> str:

@@ -198,7 +198,8 @@ def alias_two_module_names(pair: Pair) -> Answer:
         return False, f"the file ran under one module name, {pair.first.frame.module}"
     return True, (
         f"one file, {pair.second.real}, is imported under two module names: {pair.first.frame.module} "
-        f"by {importer_of(pair.first_import)}, and {pair.second.frame.module} by {importer_of(pair.second_import)}"
+        f"by {importer_of(pair.first_import)}{pair.first.through}, "
+        f"and {pair.second.frame.module} by {importer_of(pair.second_import)}{pair.second.through}"
     )
 
 

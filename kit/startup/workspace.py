@@ -49,7 +49,12 @@ class Workspace:
     database_url: str
     left: tuple[str, ...] = ()
     postgresql: "Scratch | None" = None
-    patched: tuple[str, ...] = ()  # Python files that the patches change or add, relative to the root
+    changed: tuple[str, ...] = ()  # files that the patches change or add, relative to the root
+
+    @property
+    def patched(self) -> tuple[str, ...]:
+        """The Python files among those that the patches change or add."""
+        return tuple(name for name in self.changed if name.endswith(".py"))
 
     @property
     def before(self) -> Path:
@@ -87,13 +92,13 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
 def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postgresql: "Scratch | None") -> Workspace:
     root = folder / "app"
     left = _copy(incident, root)
-    patched: dict[str, None] = {}
+    changed: dict[str, None] = {}
     for patch in patches:
         patch = _written(incident, patch, folder) if isinstance(patch, str) else patch
         for name in changed_by(patch, root):
             inside = ".." not in Path(name).parts and not Path(name).is_absolute()
-            if name.endswith(".py") and name not in patched and inside:
-                patched[name] = None
+            if name not in changed and inside:
+                changed[name] = None
                 _keep(root / name, folder / "before" / name)
         apply(patch, root)
     for name in ("home", "tmp", "probe", "scratch"):
@@ -112,7 +117,7 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
     environment |= {name: _filled(value, url, postgresql) for name, value in incident.app.env.items()}
     environment.setdefault(incident.database_env, url)  # what is written there holds the scratch database itself
     left = (*(incident._packed or ()), *left)
-    return Workspace(folder, root, workdir, python, environment, url, left, postgresql, tuple(patched))
+    return Workspace(folder, root, workdir, python, environment, url, left, postgresql, tuple(changed))
 
 
 def _copy(incident: Incident, root: Path) -> list[str]:

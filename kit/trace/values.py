@@ -161,6 +161,16 @@ class Registration:
     made_mapper: bool = False  # did the class that came with it get its mapper?
     removed: bool = False  # taken out again: its columns failed, or by MetaData.remove
     application: bool = True
+    link: str | None = (
+        None  # the link below the root by which the site's file was reached; ``frame`` has the path through it
+    )
+
+    @property
+    def through(self) -> str:
+        """How the site's file was reached, for after the site: "" where it was by its own path."""
+        if self.link is None:
+            return ""
+        return f" (reached as {self.frame}; {self.link} is a link)"
 
 
 @dataclass(frozen=True)

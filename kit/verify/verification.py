@@ -43,6 +43,7 @@ class Attempt:
     quiet: tuple[Sign, ...] = ()
     passed_over: tuple[str, ...] = ()
     races: bool = False  # is it a race, that shows in some starts and not in others?
+    unrun: tuple[str, ...] = ()  # scripts and deployments that a patch changes, and no step runs
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def attempt(incident: Incident, fix: str | None = None, once: bool = False) -> A
         quiet_mechanisms(incident, looked),
         looked.migrations.passed_over if looked.migrations is not None else (),
         fix is None and is_race(incident, looked),
+        looked.unrun,
     )
 
 
@@ -208,6 +210,11 @@ def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -
     tried = replace(tried, reproduced=still_there(incident, tried.trace, control.trace))
     checks = (_gone(incident, tried), *tried.checks, *_implied(incident, tried, control))
     verdict, because = _judge(tried, control, checks, incident_tables(incident, control.trace))
+    if tried.unrun:
+        because += (
+            f"; {', '.join(tried.unrun)} is changed, and the startup does not run it: what changes there was not tried. "
+            "Name it in a step, or give the fix a startup of its own"
+        )
     return FixResult(name, incident.fixes[name].claim, tried.patches, verdict, because, checks, tried.trace)
 
 

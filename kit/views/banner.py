@@ -291,7 +291,7 @@ def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = Tr
                 join(
                     strong(f"{route.name.capitalize()} definition: "),
                     code(route.site),
-                    join(" as ", code(of.site.module)) if two_names else None,
+                    join(" as ", code(of.site.module), of.through) if two_names else None,
                     " by ",
                     code(" → ".join(str(stop.frame) for stop in route.stops[:-1]) or "the step itself"),
                 )

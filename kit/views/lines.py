@@ -109,7 +109,7 @@ def _definition(
         else None
     )
     outcome = word(registration.outcome not in ("rejected",), registration.outcome, registration.outcome)
-    top = para(strong(f"{title}: "), code(registration.site), named, ", ", outcome)
+    top = para(strong(f"{title}: "), code(registration.site), named, registration.through, ", ", outcome)
     steps = " → ".join(str(stop.frame) for stop in route.stops[:-1]) if route else ""
     by = para("by ", code(steps)) if steps else None
     if not lines:

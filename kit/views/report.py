@@ -1,7 +1,7 @@
 """The kit's values as JSON, ``schema: 1``: keys that others rely on.
 
 ``site {file, line, module, name}`` · ``chain [{file, line, module}]``, application frames only, from the
-startup step to the site, which comes last · ``registration {table, metadata, site, chain, outcome}``.
+startup step to the site, which comes last · ``registration {table, metadata, site, chain, outcome, link}``; ``link``: that by which the site's file was reached, or null.
 """
 
 from collections.abc import Sequence
@@ -272,6 +272,7 @@ def registration(registered: Registration) -> dict[str, Any]:
         "site": registered.site._asdict(),
         "chain": chain(registered.chain),
         "outcome": registered.outcome,
+        "link": registered.link,
     }
 
 

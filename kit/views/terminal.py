@@ -52,7 +52,7 @@ def _conflict(conflict: Conflict) -> Iterable[str]:
             route = " → ".join(str(frame) for frame in application_frames(registration.chain)[:-1])
             site = registration.site
             named = f" of module {site.module}" if two_names else ""
-            yield f"    {which} {site} {site.name or ''}{named} by {route or 'the step itself'}"
+            yield f"    {which} {site} {site.name or ''}{named}{registration.through} by {route or 'the step itself'}"
 
 
 def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool = False) -> list[str]:
