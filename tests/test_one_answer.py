@@ -11,8 +11,7 @@ from kit import notebook
 from kit.cli import main
 from kit.history.runs import observe
 from kit.incident.load import load
-from kit.trace.expected import shows_incident
-from kit.trace.stable import holds
+from kit.trace.expected import holds, shows_incident
 
 MODELS = """
     from sqlalchemy import Column, Integer

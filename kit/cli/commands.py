@@ -116,7 +116,8 @@ def verify(options) -> int:
 def propose(options) -> int:
     from ..incident.load import load
     from ..verify.propose import propose
-    from ..views.proposals import first_lines, proposals_lines, proposals_report, write_proposals
+    from ..views.proposals import first_lines, proposals_lines, write_proposals
+    from ..views.report import proposals_report
 
     incident = load(options.incident)
 

@@ -2,6 +2,7 @@
 
 import difflib
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..base.errors import KitError
@@ -35,7 +36,7 @@ def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
     return Outcome(experiment.says, _WORDS[holds], observed)
 
 
-def patch_of(edits: dict[str, str], sources: dict[str, str]) -> str:
+def patch_of(edits: Mapping[str, str], sources: Mapping[str, str]) -> str:
     """The edits as a patch for ``git apply``."""
     text = []
     for file, new in edits.items():

@@ -95,7 +95,7 @@ def without_maker(case: Case, maker: tuple[dict, Frame] | None, error: Error) ->
     """The startup without what creates the object beside the migrations."""
     incident = case.incident
     fragment = next(text for text in error_texts(error) if text)
-    if maker is not None and maker[0]["step"].startswith("step"):
+    if maker is not None and maker[0].step.startswith("step"):
         event, site = maker
         edits = _without_statement(case.trace.sources.get(site.file, ""), site.line)
         if edits is not None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from ..incident.revisions import Operation, Revision, heads_of, past_of
-from ..trace.values import Error, Frame, application_frames
+from ..trace.values import Creation, Error, Frame, application_frames
 from .case import Case, Fault, Place
 from .last_seen import last_seen, merge_of
 from .migration_runs import empty_against_a_row, from_base_and_after, merged, ran_before, restored, without_maker
@@ -125,9 +125,7 @@ def created_outside_migrations(case: Case) -> Fault | None:
         makers, earlier = _makers(case, name), ran_before(case, error)
         if makers:
             event, site = makers[0]
-            who = (
-                f"{site} creates it in {event['step']}, by create_all() or create(), and no revision has to do with it"
-            )
+            who = f"{site} creates it in {event.step}, by create_all() or create(), and no revision has to do with it"
         elif earlier:
             who = f"it is there before this step, and no revision makes it: {', '.join(earlier)} ran before"
         else:
@@ -288,7 +286,7 @@ def _creates(operation: Operation, kind: str, name: str) -> bool:
     )
 
 
-def _makers(case: Case, name: str) -> list[tuple[dict, Frame]]:
+def _makers(case: Case, name: str) -> list[tuple[Creation, Frame]]:
     """Who created a table outside of every revision: the event and the application's line, the first one first."""
     files = {revision.file for revision in case.revisions}
     held = {}
@@ -296,9 +294,9 @@ def _makers(case: Case, name: str) -> list[tuple[dict, Frame]]:
         held.setdefault(registration.metadata.label, set()).add(registration.table.rpartition(".")[2])
     makers = []
     for event in (*case.trace.before, *case.trace.created):
-        table = (event["table"] or "").rpartition(".")[2]
-        frames = application_frames(event["chain"])
-        whole = event["table"] is None and name in held.get(event["metadata"], {name})
+        table = (event.table or "").rpartition(".")[2]
+        frames = application_frames(event.chain)
+        whole = event.table is None and name in held.get(event.metadata, {name})
         if frames and (whole or table == name) and not any(frame.file in files for frame in frames):
             makers.append((event, frames[-1]))
     return makers

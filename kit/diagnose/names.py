@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ..incident.source import Named
-from ..trace.values import Error, Registration, application_frames
+from ..trace.values import Creation, Error, Registration, application_frames
 from .case import Case, Experiment, Fault, Place
 from .unseen import MISSED, handed_to_alembic, made_at
 from .variants import error_texts, first_line, gone, with_line_before, with_replaced
@@ -295,23 +295,23 @@ def created_before_import(case: Case) -> Fault | None:
             created = [
                 creation
                 for creation in (*case.trace.before, *case.trace.created)
-                if creation["table"] is None and made_at(creation["metadata"]) == made_at(definition.metadata.label)
+                if creation.table is None and made_at(creation.metadata) == made_at(definition.metadata.label)
             ]
             if created and not any(_was_there(case, definition.table, creation) for creation in created):
                 return _created_without(case, definition, created[0], error)
     return None
 
 
-def _was_there(case: Case, table: str, created: dict) -> bool:
+def _was_there(case: Case, table: str, created: Creation) -> bool:
     """Was a table of this name on the metadata when its ``create_all`` ran?"""
-    past = {created["process"]: created["at"], **case.trace.forked_from(created["process"])}
-    return created["step"].startswith("prepare") or any(
+    past = {created.process: created.at, **case.trace.forked_from(created.process)}
+    return created.step.startswith("prepare") or any(
         definition.table == table and definition.at < past.get(definition.process, 0) for definition in case.definitions
     )
 
 
-def _created_without(case: Case, definition: Registration, created: dict, error: Error) -> Fault | None:
-    maker = next(iter(application_frames(created["chain"])[::-1]), None)
+def _created_without(case: Case, definition: Registration, created: Creation, error: Error) -> Fault | None:
+    maker = next(iter(application_frames(created.chain)[::-1]), None)
     if maker is None:
         return None
     module = definition.frame.module

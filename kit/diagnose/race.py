@@ -58,9 +58,7 @@ def _spans(trace: Trace, error: Error) -> dict[int, tuple[int, int]]:
     files = {frame.file for frame in error.frames if frame.application}
     spans: dict[str, dict[int, tuple[int, int]]] = {}
     for event in trace.created:  # the nearest to the statement itself
-        spans.setdefault(event["step"], {})[event["process"]] = _wider(
-            spans, event["step"], event["process"], event["at"]
-        )
+        spans.setdefault(event.step, {})[event.process] = _wider(spans, event.step, event.process, event.at)
     ran: dict[str, dict[int, tuple[int, int]]] = {}
     for body in trace.imports:
         if body.application and body.file in files:

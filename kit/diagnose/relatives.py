@@ -51,10 +51,10 @@ def extend_existing_merged(case: Case) -> Fault | None:
             because = (*finding.because, merge)
             return Fault(finding.mechanism, because, first.table, first.site, second.site, (first, second))
         orphans = [
-            f"{mapper['mod']}.{mapper['cls']} maps columns that are no longer in the table: {', '.join(mapper['orphans'])}"
+            f"{mapper} maps columns that are no longer in the table: {', '.join(mapper.orphans)}"
             for judged in case.trace.judged
-            for mapper in judged["mappers"] or ()
-            if mapper.get("orphans") and mapper["table"] == first.table
+            for mapper in judged.mappers
+            if mapper.orphans and mapper.table == first.table
         ]
         slug = "extend-existing-merged-two-models"
         return Fault(slug, (merge, *dict.fromkeys(orphans)), first.table, first.site, second.site, (first, second))
@@ -71,11 +71,9 @@ def defined_again_after_clear(case: Case) -> Fault | None:
         if first is None or not definition.class_ or definition.class_.rpartition(".")[2] not in names:
             continue
         cleared = (
-            c
-            for c in case.trace.cleared
-            if c["metadata"] == definition.metadata.label and first.at < c["at"] < definition.at
+            c for c in case.trace.cleared if c.metadata == definition.metadata.label and first.at < c.at < definition.at
         )
-        where = next((application_frames(c["chain"])[-1:] for c in cleared), None)
+        where = next((application_frames(c.chain)[-1:] for c in cleared), None)
         if where is not None:
             finding = judge(Pair(case.trace, first, definition))
             at = f" at {where[0]}" if where else ""

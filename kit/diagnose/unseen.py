@@ -37,9 +37,9 @@ def unseen_by_alembic(case: Case) -> Fault | None:
 def _on_other_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, Error]) -> Fault:
     served, sites = handed_to_alembic(case), tuple(Place.of("table", table.site) for table in tables)
     creators = {
-        creation["metadata"]: frames[-1]
+        creation.metadata: frames[-1]
         for creation in case.trace.created
-        if (frames := application_frames(creation["chain"]))
+        if (frames := application_frames(creation.chain))
     }
     sentences = []
     for table in tables:
@@ -145,7 +145,7 @@ def _is_unseen(case: Case, registration: Registration, drops: dict[str, Error]) 
         or any(_names(registration.table, error.text) for error in case.errors)
     ):
         return False  # a table to read from, of which somebody else takes care
-    created = {(c["metadata"], c["table"]) for c in case.trace.created}
+    created = {(c.metadata, c.table) for c in case.trace.created}
     if (label, None) in created or (label, registration.table) in created:
         return False
     # It is there: something else makes it.
@@ -237,7 +237,7 @@ def table_on_another_metadata(case: Case) -> Fault | None:
     """An error misses a table that is there, on a metadata that nobody creates or that a foreign key cannot see."""
     if len({metadata.label for metadata in case.trace.metadata if metadata.application}) < 2:
         return None
-    created = {creation["metadata"] for creation in case.trace.created if creation["table"] is None}
+    created = {creation.metadata for creation in case.trace.created if creation.table is None}
     for error in case.errors:
         key = _FOREIGN.search(error.text)
         missed = MISSED.search(error.text)

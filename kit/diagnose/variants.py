@@ -97,7 +97,7 @@ def _begins(statement: ast.stmt) -> int:
 
 def texts_of(trace: Trace) -> list[str]:
     """Every text that tells of an error: exceptions with what they came from, how steps failed, what was printed."""
-    errors = [*trace.errors, *(judged["error"] for judged in trace.judged if judged["error"] is not None)]
+    errors = [*trace.errors, *(judged.error for judged in trace.judged if judged.error is not None)]
     texts = [text for error in errors for text in (str(error), *(text for _, _, text in error.links))]
     return [*texts, *(step.error or "" for step in trace.steps), *(step.output for step in trace.steps)]
 

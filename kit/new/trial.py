@@ -15,8 +15,7 @@ from ..diagnose.answer import reproduce
 from ..incident.environment import Variable, named_in
 from ..incident.model import Incident
 from ..incident.project import Project
-from ..trace.expected import shows_incident
-from ..trace.stable import holds
+from ..trace.expected import holds, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Error
 from ..triage.evidence import Evidence, common, evidence_of

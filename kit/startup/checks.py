@@ -198,17 +198,16 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
     elsewhere = _created_elsewhere(trace)
     labels = {(metadata.process, metadata.number): metadata.label for metadata in trace.metadata}
     for judged in trace.judged:
-        asked_in = (judged["process"], *trace.forked_from(judged["process"]))
-        for mapper in judged["mappers"] or ():
-            if any(labels.get((process, mapper.get("i"))) in elsewhere for process in asked_in):
+        asked_in = (judged.process, *trace.forked_from(judged.process))
+        for mapper in judged.mappers:
+            if any(labels.get((process, mapper.metadata)) in elsewhere for process in asked_in):
                 continue
-            there = migrated.database.get(mapper.get("table"))
-            lacking = sorted(set(mapper.get("columns", ())) - set(there)) if there is not None else []
-            if lacking and mapper["mod"] not in frozen and migrated.models.get(mapper["table"]) != mapper["columns"]:
-                problems.append(
-                    f"{mapper['mod']}.{mapper['cls']} maps table {mapper['table']}, which has no column {', '.join(lacking)} in the database"
-                )
-                about.add(mapper["table"])
+            there = migrated.database.get(mapper.table)
+            lacking = ", ".join(sorted(set(mapper.columns) - set(there))) if there is not None else ""
+            by_env = migrated.models.get(mapper.table)
+            if lacking and mapper.module not in frozen and (by_env is None or tuple(by_env) != mapper.columns):
+                problems.append(f"{mapper} maps table {mapper.table}, which has no column {lacking} in the database")
+                about.add(mapper.table)
     if not problems:
         return result
     problems = sorted(set(problems))
@@ -225,8 +224,8 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
 
 def _created_elsewhere(trace: Trace) -> set[str]:
     """The metadata, by label, whose tables the startup creates in another database than the one that is migrated."""
-    here = {created["metadata"] for created in trace.created if is_scratch(created["url"])}
-    return {created["metadata"] for created in trace.created} - here
+    here = {created.metadata for created in trace.created if is_scratch(created.url)}
+    return {created.metadata for created in trace.created} - here
 
 
 def _ask_http(check: Check, request: Http, incident: Incident, port: int | None) -> CheckResult:

@@ -10,7 +10,6 @@ import atexit
 import hashlib
 import io
 import os
-import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from ..base.janitor import folder as temporary_folder
 from ..base.janitor import mark
 from ..incident.copying import copy_tree
 from ..incident.model import Incident
-from ..incident.repository import QUIET, git_environment, open_repository
+from ..incident.repository import open_repository, run_git
 from ..incident.steps import Preparation
 
 _IDLE = 8  # bundles that a worker keeps for the next startup of the same application
@@ -156,9 +155,8 @@ def _copy_repository(source: Path, target: Path, loose: str | None, incident: In
     """A bare copy with every branch and tag, HEAD and a loose commit; nothing of its hooks and configuration."""
 
     def git(*words: str) -> str:
-        command = ["git", *QUIET, "-c", "protocol.file.allow=always", *words]
-        environment = git_environment(**mark(target.parent))
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        quiet = ("-c", "protocol.file.allow=always")
+        done = run_git(*quiet, *words, folder=target.parent, environment=mark(target.parent))
         if done.returncode:
             raise IncidentError(
                 f"{incident.file}: app.repository: {source} cannot be packed for other machines: {done.stderr.strip()}"

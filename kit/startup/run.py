@@ -14,7 +14,7 @@ from ..incident.steps import Step
 from ..trace.ran import Ended, ended_by
 from ..trace.reader import read_trace
 from ..trace.trace import Trace
-from ..trace.values import Broke
+from ..trace.values import Broke, Creation
 from .ports import free_port
 from .process import (
     LOOK,
@@ -73,7 +73,7 @@ def run_startup(
     progress: Callable[[str], None] = lambda text: None,
 ) -> Trace:
     """As :func:`reproduce`, in a workspace that is already there."""
-    before: list[dict] = []
+    before: list[Creation] = []
     for number, step in enumerate(incident.prepare, 1):
         progress(f"prepare {number}: {step}")
         if step.kind in KINDS:
@@ -81,7 +81,7 @@ def run_startup(
         else:
             prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
             created = read_trace(incident, space, [prepared]).created
-            before += [{**creation, "step": f"prepare {number}"} for creation in created]
+            before += [replace(creation, step=f"prepare {number}") for creation in created]
         if prepared.why or not prepared.ok:
             raise RunBroke(
                 f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ..incident.statement import hands_on, statement_at
+from ..incident.source import hands_on, statement_at
 from .collected import Collected
-from .paths import Paths
+from .ran import Paths
 from .values import Error, Registration
 
 _MOST = 2_000_000  # bytes of a file that is read
@@ -20,7 +20,7 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
     wanted = {name for it in collected.registrations for name in (it.frame.file, it.real) if name}
     errors = [import_.error for import_ in collected.imports]
     errors += [stepped.error for stepped in collected.stepped.values()]
-    errors += [*collected.uncaught.values(), *(judged["error"] for judged in collected.judged)]
+    errors += [*collected.uncaught.values(), *(judged.error for judged in collected.judged)]
     errors += [record.error for record in collected.records] + list(ended)
     wanted |= {entry.definition.file for entry in collected.entries if entry.definition}
     for chain in (
@@ -29,7 +29,7 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
         *(registration.chain for registration in collected.registrations),
         *(error.frames for error in errors if error),
         *(engine.chain for engine in collected.engines),
-        *(created["chain"] for created in collected.created),
+        *(created.chain for created in collected.created),
     ):
         wanted.update(frame.file for frame in chain if frame.application)
     texts = {}

@@ -13,23 +13,25 @@ from typing import Any
 
 from ..base.errors import IncidentError
 from ..base.redact import redact
+from . import values
 from .edges import AsWritten, Edges, Place
 from .saved import load, save
 from .values import (
     Behind,
     Broke,
+    Cleared,
     Conflict,
+    Creation,
     EngineMade,
     Entry,
     Error,
-    Frame,
     Import,
+    Judgement,
     Metadata,
     Record,
     Registration,
     Sign,
     Silenced,
-    Site,
     StepResult,
     Swallowed,
     application_frames,
@@ -45,11 +47,11 @@ class Trace:
     edges: Edges
     metadata: tuple[Metadata, ...]
     registrations: tuple[Registration, ...]
-    cleared: tuple[dict, ...]
-    created: tuple[dict, ...]  # {metadata, url, table, process, step, at, chain} of a create_all, or of one table
+    cleared: tuple[Cleared, ...]
+    created: tuple[Creation, ...]
     swallowed: tuple[Swallowed, ...]
     behind: tuple[Behind, ...]
-    judged: tuple[dict, ...]
+    judged: tuple[Judgement, ...]
     refused: tuple[dict, ...]
     broke: Broke | None  # why the run itself broke; None if it came to its end
     lost: tuple[str, ...]  # what could not be recorded
@@ -61,7 +63,13 @@ class Trace:
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
     engines: tuple[EngineMade, ...] = ()
     signs: tuple[Sign, ...] = ()  # asked for where ``expect`` needs them: see :mod:`kit.trace.expected`
-    before: tuple[dict, ...] = ()  # as ``created``, of what ran before the startup; ``step`` is "prepare 1" and so on
+    before: tuple[Creation, ...] = ()  # of what ran before the startup; ``step`` is "prepare 1" and so on
+
+    def __post_init__(self) -> None:
+        """In a trace that an older kit saved, some values are dictionaries."""
+        for name, of in _ONCE_DICTIONARIES.items():
+            items = tuple(of(**item) if isinstance(item, dict) else item for item in getattr(self, name))
+            object.__setattr__(self, name, items)
 
     @classmethod
     def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
@@ -193,27 +201,14 @@ class Trace:
         return [(site.line + n, line) for n, line in enumerate(lines[:end])]
 
 
+_ONCE_DICTIONARIES = {"cleared": Cleared, "created": Creation, "before": Creation, "judged": Judgement.of}
 # What a saved trace may hold.
 TYPES = (
-    AsWritten,
-    Behind,
-    Broke,
-    Edges,
-    EngineMade,
-    Entry,
-    Error,
-    Frame,
-    Import,
-    Metadata,
-    Place,
-    Record,
-    Registration,
-    Silenced,
-    Sign,
-    Site,
-    StepResult,
-    Swallowed,
     Trace,
+    Edges,
+    AsWritten,
+    Place,
+    *(of for of in vars(values).values() if getattr(of, "__module__", "") == values.__name__ and isinstance(of, type)),
 )
 
 

@@ -1,7 +1,7 @@
 """What a startup did, one thing a value; a :class:`kit.trace.Trace` holds them all."""
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -171,6 +171,72 @@ class Registration:
         if self.link is None:
             return ""
         return f" (reached as {self.frame}; {self.link} is a link)"
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """``MetaData.clear()``; ``metadata`` is its label."""
+
+    metadata: str | None
+    chain: tuple[Frame, ...]
+    at: int
+
+
+@dataclass(frozen=True)
+class Creation:
+    """A ``create_all`` of the metadata of that label, or of one ``table`` of it, in the database of ``url``."""
+
+    metadata: str | None
+    url: str
+    table: str | None
+    process: int
+    step: str
+    at: int
+    chain: tuple[Frame, ...]
+
+
+@dataclass(frozen=True)
+class Mapper:
+    """A class that SQLAlchemy knows as mapped, at the end of a process.
+
+    :ivar ok: is it mapped still?
+    :ivar metadata: number of its table's metadata in the process; ``held``: does that hold the table?
+    :ivar inherits: from a class of the same table
+    :ivar columns: of the table; ``orphans``: those that it maps and that the table has no more
+    """
+
+    module: str
+    class_: str
+    ok: bool
+    table: str | None = None
+    metadata: int | None = None
+    held: bool = True
+    inherits: bool = False
+    columns: tuple[str, ...] = ()
+    orphans: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.class_}"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What configuring the mappers of a process gave, tried in a forked copy of it."""
+
+    step: str
+    process: int
+    error: Error | None
+    mappers: tuple[Mapper, ...]
+
+    @classmethod
+    def of(cls, step: str, process: int, error: Error | None, mappers: Iterable[dict] | None) -> "Judgement":
+        """:param mappers: as the probe writes them"""
+        return cls(step, process, error, tuple(_mapper(**written) for written in mappers or ()))
+
+
+def _mapper(cls: str, mod: str, ok: bool, i: int | None = None, columns=(), orphans=(), **more) -> Mapper:
+    known = {name: more[name] for name in ("table", "held", "inherits") if name in more}
+    return Mapper(mod, cls, ok, metadata=i, columns=tuple(columns), orphans=tuple(orphans), **known)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterable
 
 from ..incident.model import Incident
-from ..trace.expected import own_errors, shows_incident
+from ..trace.expected import own_errors, shows_incident, stable
 from ..trace.judged import CheckResult
-from ..trace.stable import stable
 from ..trace.trace import Trace
 from ..trace.values import Sign
 

@@ -251,8 +251,8 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
         if str(error.error) not in passed:
             errors.setdefault(str(error.error), error.site)
     for judged in fix.trace.judged if not errors else ():
-        if judged["error"] is not None:
-            errors.setdefault(f"configure_mappers(): {judged['error']}", None)
+        if judged.error is not None:
+            errors.setdefault(f"configure_mappers(): {judged.error}", None)
     return tuple(errors.items())
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import __version__
 from ..diagnose.definitions import one_place
 from ..diagnose.meaning import MEANINGS, advice_on
-from ..incident.identity import identity
+from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals
 from ..trace.expected import shows_incident, why_not
