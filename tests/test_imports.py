@@ -392,12 +392,12 @@ def test_what_is_not_plain_svg_is_refused(text):
 
 
 def test_the_picture_through_time_marks_the_rejected_table():
-    moments = [Moment(1, "a", 0, 0, (), 0), Moment(2, "b", 3, 3, (), 0), Moment(3, "<c>", 3, 0, ("orders",), 0)]
+    moments = [Moment("a", 0, 0, (), 0), Moment("b", 3, 3, (), 0), Moment("<c>", 3, 0, ("orders",), 0)]
     drawn = metadata_picture(moments)
     texts = [element.text for element in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
     assert "b +3" in texts and "<c>: orders rejected" in texts
     assert clean_svg(drawn) == drawn and clean_svg(metadata_picture(moments, narrow=True)) is not None
-    met = [*moments, Moment(4, "d", 3, 0, (), 0, ("orders",))]
+    met = [*moments, Moment("d", 3, 0, (), 0, ("orders",))]
     assert ">d: orders defined again</text>" in metadata_picture(met)
 
 

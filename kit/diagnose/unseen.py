@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ..incident.source import Named
+from ..incident.model import Incident
+from ..incident.source import Named, module_name
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration, application_frames, executed_by_alembic
-from .case import Case, Experiment, Fault, Place
-from .variants import texts_of
+from .case import Case, Experiment, Fault, Looked, Place
+from .experiments import texts_of
 
 _OTHER_METADATA = "table-on-metadata-alembic-does-not-migrate"
 _FOREIGN = re.compile(r"column '([\w.]+)\.\w+' could not find table '([\w.]+)'")
@@ -24,7 +26,8 @@ def unseen_by_alembic(case: Case) -> Fault | None:
     drops = _dropped(case)
     unseen = [registration for registration in _wanted(case) if _is_unseen(case, registration, drops)]
     elsewhere = [registration for registration in unseen if _is_elsewhere(case, registration)]
-    beside = [named for named in case.named if _is_never_registered(case, named, drops)]
+    by_sources = dict.fromkeys((*case.named, *case.classes))
+    beside = [named for named in by_sources if _is_never_registered(case, named, drops)]
     if unseen and unseen[0] in elsewhere:
         return _on_other_metadata(case, elsewhere, drops)
     if unseen or beside:
@@ -79,13 +82,14 @@ def _not_imported(
             f"and its module {table.frame.module} is not imported while env.py runs"
         )
     sentences += [
-        f"{n.file}:{n.line} names table {n.table}, and nothing imports {case.module_of(n.file)}" for n in beside
+        f"{n.file}:{n.line} names table {n.table}, and nothing that ran imports {case.module_of(n.file)}"
+        for n in beside
     ]
     names = [*(table.table for table in tables), *(named.table for named in beside)]
     sentences += _consequence(
         [name for name in names if name in seen.differing and name in (seen.database or {})], "has"
     )
-    orphans = [t for t in drops if t not in names and not any(n.table == t for n in case.named)]
+    orphans = [t for t in drops if t not in names and not any(n.table == t for n in (*case.named, *case.classes))]
     makers = {
         name: Place("made by a migration, in no model", revision.file, operation.line, name)
         for revision in case.revisions
@@ -316,3 +320,53 @@ def made_at(label: str) -> str:
 
 
 MECHANISMS = (unseen_by_alembic, table_on_another_metadata)
+
+
+# ------------------------------------------------------------------------------------ what nobody sees
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A table that the sources name and that a startup or ``env.py`` did not see.
+
+    :ivar by: startup, env.py, or both
+    :ivar remedy: the import that would bring it in
+    :ivar consequence: what autogenerate would do because of it, or None
+    """
+
+    named: Named
+    by: str
+    remedy: str
+    consequence: str | None
+
+
+def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
+    """Tables that the sources name and that no step imported, or that ``env.py`` does not see."""
+    registered = {
+        registration.table.split(".")[-1] for registration in looked.trace.registrations if registration.application
+    }
+    seen = looked.migrations
+    asked = seen is not None and not seen.problem and seen.models is not None
+    handed = {key.split(".")[-1] for key in seen.models} if asked else set()
+    executed = {import_.file for import_ in looked.trace.imports if import_.ended is not None and import_.error is None}
+    models = []
+    for named in looked.named:
+        if named.file in executed and named.table not in registered:
+            continue  # its class makes no table of its own, as one of single-table inheritance, or a condition decides
+        lacking = [
+            who
+            for who, there in (("startup", registered), ("env.py", handed if asked else None))
+            if there is not None and named.table not in there
+        ]
+        if lacking:
+            drops = (
+                next((d for d in seen.differences if f"table {named.table}," in d and "drop" in d), None)
+                if asked
+                else None
+            )
+            remedy = f"import {module_name(named.file, incident.app.path)}"
+            failed = next((i for i in looked.trace.imports if i.file == named.file and i.error is not None), None)
+            if failed is not None:
+                remedy = f"{failed.module} was imported and failed before it: mend that first"
+            models.append(Unseen(named, " and ".join(lacking), remedy, drops))
+    return tuple(models)

@@ -172,6 +172,13 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
     return parts if {"{database_host}", "{database_name}"} <= values else {}
 
 
+def refused_settings(project: Project, text: str) -> bool:
+    """Is an error of a settings class of the application, which does not take what the environment gives?"""
+    refused = re.match(r"\d+ validation errors? for (\w+)", text)
+    class_ = re.compile(rf"^class {refused[1]}\([^)]*Settings\b", re.M) if refused else None
+    return class_ is not None and any(class_.search(project.text(file)) for file in project.sources)
+
+
 def settings_file_of(project: Project) -> tuple[str, str]:
     """The variable that names a file of Flask's settings, and where it is read; empty where there is none."""
     if not any("SQLALCHEMY_DATABASE_URI" in project.text(file) for file in project.python):
@@ -212,7 +219,7 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
 
 def stand_ins(project: Project, variables: list[Variable], without: frozenset[str]) -> dict[str, tuple[str, str]]:
     """What is read without a default, each with a value and why; ``without``: what the log calls missing."""
-    examples = _examples_of(project)
+    examples = examples_of(project)
     values_of = {}
     for variable in variables:
         if variable.required and variable.rank == 0 and variable.name not in without | _OF_THE_KIT:
@@ -221,7 +228,7 @@ def stand_ins(project: Project, variables: list[Variable], without: frozenset[st
             taken = (
                 f", as in {examples[variable.name][1]}"
                 if variable.name in examples and text == examples[variable.name][0]
-                else ", a stand-in"
+                else "; its value is a stand-in"
             )
             values_of[variable.name] = (text, f"read at {variable.at} without a default{taken}")
     return values_of
@@ -261,7 +268,8 @@ def _is_secret(name: str, text: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _examples_of(project: Project) -> dict[str, tuple[str, str]]:
+def examples_of(project: Project) -> dict[str, tuple[str, str]]:
+    """What the example of an environment's file sets: name to value and file."""
     return dict(_examples(project))
 
 

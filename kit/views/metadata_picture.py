@@ -12,7 +12,6 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 class Moment(NamedTuple):
     """One application module when its execution had ended; ``tables`` is the running total."""
 
-    number: int
     module: str
     tables: int
     new: int
