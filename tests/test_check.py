@@ -373,6 +373,7 @@ class TestTheJobsOfTheReadme:
         assert upload["if"] == "always()" and upload["with"]["path"] == "postmortems"
         assert kept == {"when": "always", "paths": ["postmortems"], "reports": {"junit": "postmortems/junit.xml"}}
 
+    @pytest.mark.slow
     def test_the_file_runs_in_a_repository_of_somebody_else(self, tmp_path):
         clone_source, mine = tmp_path / "kit", tmp_path / "mine"
         skip = shutil.ignore_patterns(
