@@ -369,8 +369,11 @@ def test_the_program_of_the_outermost_frames_is_what_is_run(log, startup, kit, t
         "run.py": "import store.main\n",
     }
     root = written(tmp_path / "store-app", files)
-    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, "--json", input=log)
+    trace = tmp_path / "trace.jsonl"
+    command = ["new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, "--json", "--trace", trace]
+    said = kit(*command, input=log)
     assert said.code == 0, said.out + said.err
+    assert kit("reproduce", tmp_path / "x", "--from-trace", trace).code == 0
     assert said.json["reproduced"] is True and said.json["tried"][-1]["seconds"] > 0
     incident = load(tmp_path / "x")
     assert str(incident.startup[-1]) == startup
@@ -900,6 +903,7 @@ def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small)
         "(venv) ines@dell:~/league$ flask db upgrade",
         "(venv) PS C:\\Users\\Ines\\league> flask db upgrade",
         "C:\\Users\\Ines\\league>flask db upgrade",
+        "ines@MacBook league % flask db upgrade",
         "➜  league git:(main) ✗ flask db upgrade",
     ],
 )
@@ -924,6 +928,12 @@ OF_LOGS = {
         {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
         "INFO  [alembic.runtime.migration] Running upgrade  -> a1\nERROR [flask_migrate] Error: No support for ALTER here\n",
         "command: flask db upgrade",
+        {},
+    ),
+    "Flask-Migrate, of a database that is behind": (
+        {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
+        "INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\nERROR [flask_migrate] Error: Target database is not up to date.\n",
+        "command: flask db check",
         {},
     ),
     "a URL with a per cent sign": (

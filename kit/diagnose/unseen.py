@@ -26,7 +26,8 @@ def unseen_by_alembic(case: Case) -> Fault | None:
     drops = _dropped(case)
     unseen = [registration for registration in _wanted(case) if _is_unseen(case, registration, drops)]
     elsewhere = [registration for registration in unseen if _is_elsewhere(case, registration)]
-    beside = [named for named in case.named if _is_never_registered(case, named, drops)]
+    by_sources = dict.fromkeys((*case.named, *case.classes))
+    beside = [named for named in by_sources if _is_never_registered(case, named, drops)]
     if unseen and unseen[0] in elsewhere:
         return _on_other_metadata(case, elsewhere, drops)
     if unseen or beside:
@@ -81,13 +82,14 @@ def _not_imported(
             f"and its module {table.frame.module} is not imported while env.py runs"
         )
     sentences += [
-        f"{n.file}:{n.line} names table {n.table}, and nothing imports {case.module_of(n.file)}" for n in beside
+        f"{n.file}:{n.line} names table {n.table}, and nothing that ran imports {case.module_of(n.file)}"
+        for n in beside
     ]
     names = [*(table.table for table in tables), *(named.table for named in beside)]
     sentences += _consequence(
         [name for name in names if name in seen.differing and name in (seen.database or {})], "has"
     )
-    orphans = [t for t in drops if t not in names and not any(n.table == t for n in case.named)]
+    orphans = [t for t in drops if t not in names and not any(n.table == t for n in (*case.named, *case.classes))]
     makers = {
         name: Place("made by a migration, in no model", revision.file, operation.line, name)
         for revision in case.revisions

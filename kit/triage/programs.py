@@ -26,7 +26,7 @@ _BANNERS = (
 )  # fmt: skip
 _TYPED = re.compile(
     r"^\s*(?:[\w.-]+\s+\|\s+)?(?:(?:\([\w.-]+\)|PS) ?)*"  # what compose puts there, an environment's name, PowerShell
-    r"(?:(?!\.>)\S*[$#%❯>]\s+|[A-Z]:\\[^>\n]*>\s*|[➜λ]\s+[^\n]{1,80}?\s(?:[✗$»]\s+)?|\+{1,2}\s+)"
+    r"(?:(?!\.>)(?:[\w.-]+@[\w.-]+ \S+ )?\S*[$#%❯>]\s+|[A-Z]:\\[^>\n]*>\s*|[➜λ]\s+[^\n]{1,80}?\s(?:[✗$»]\s+)?|\+{1,2}\s+)"
     r"(?P<line>(?:[A-Z_]+=\S+ )*(?:(?:poetry|uv|pipenv|pdm) run )?"
     r"(?:python3?(?:\.\d+)?|alembic|flask|gunicorn|uvicorn|hypercorn|celery|pytest|streamlit|sh|bash|\./[\w./-]+)\b.*)$",
     re.M,
@@ -83,7 +83,7 @@ def _subcommand(name: str, text: str) -> str:
         return "sync" if "Using worker: sync" in text else ""
     if name != "alembic":
         return ""
-    if re.search(r"New upgrade operations detected", text):
+    if re.search(r"New upgrade operations detected|database is not up to date", text):
         return "check"
     return "upgrade head"
 
