@@ -113,7 +113,9 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
         (traceback, place(traceback.frames, paths_of(project, traceback.frames))) for traceback in log.tracebacks
     ]
     through = [pair for pair in placements if pair[1].placed]
-    chosen = _cause([pair for pair in through if _raised_in(pair[0]).type] or through or placements)
+    # The first that passes through the application: later ones usually follow from it.
+    typed = [pair for pair in through if _raised_in(pair[0]).type]
+    chosen = next(iter(typed or through or placements), None)
     kind, message, at = ("", "", "")
     frames: tuple[Placed, ...] = ()
     if chosen is not None:
@@ -154,16 +156,10 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     )  # fmt: skip
 
 
-def _cause(pairs: list) -> tuple[Traceback, object] | None:
-    """The first traceback that passes through the application: later ones usually follow from it."""
-    return pairs[0] if pairs else None
-
-
 def _raised_in(traceback: Traceback) -> Raised:
     """The exception that matters: the last one that is not just a wrapper's note that a start failed."""
-    for raised in reversed(
-        [raised for raised in traceback.raised if raised.link != "member"] or list(traceback.raised)
-    ):
+    raised_alone = [raised for raised in traceback.raised if raised.link != "member"]
+    for raised in reversed(raised_alone or traceback.raised):
         if raised.type and raised.type.rpartition(".")[2] not in ("HaltServer", "SystemExit", "CancelledError"):
             return raised
     return traceback.error
@@ -199,11 +195,8 @@ def _one_line(text: str) -> tuple[str, str, str] | None:
     for pattern in _ONE_LINE:
         for number, line in enumerate(lines, 1):
             match = pattern.search(line)
-            if (
-                match
-                and not _NO_CAUSE.search(match["text"] or "")
-                and not re.match(r"\s+(raise|return|File|def|class)\b", line)
-            ):
+            of_source = re.match(r"\s+(raise|return|File|def|class)\b", line)
+            if match and not of_source and not _NO_CAUSE.search(match["text"] or ""):
                 kind = match.groupdict().get("type") or ""
                 if kind or match["text"]:
                     return kind, (match["text"] or "").strip(), f"line {number} of the log"
@@ -216,9 +209,8 @@ def _warned(text: str, at: str, project: Project) -> tuple[Placed, ...]:
     match = re.match(r"\s*(\S+\.py):(\d+): ", line)
     if not match or is_library(match[1]):
         return ()
-    return place(
-        [LogFrame(match[1], int(match[2]), None, None)], paths_of(project, [LogFrame(match[1], 1, None, None)])
-    ).placed
+    frames = [LogFrame(match[1], int(match[2]), None, None)]
+    return place(frames, paths_of(project, frames)).placed
 
 
 # -- the rest
@@ -270,6 +262,5 @@ def _interpreter(log: Log, text: str) -> tuple[tuple[str, ...], str | None]:
     matches = [match for match in map(LIBRARY.match, files) if match]
     version = matches[0]["version"] if matches else None
     python_version = re.search(r"\bPython (3\.\d+)", text)
-    return tuple(dict.fromkeys(match["prefix"] for match in matches)), version or (
-        python_version[1] if python_version else None
-    )
+    version = version or (python_version[1] if python_version else None)
+    return tuple(dict.fromkeys(match["prefix"] for match in matches)), version

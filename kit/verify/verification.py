@@ -8,6 +8,7 @@ from pathlib import Path
 from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
+from ..diagnose.case import innermost
 from ..diagnose.decision import decide_mechanism, is_race, quiet_mechanisms
 from ..diagnose.definitions import one_place
 from ..diagnose.looked import TIMES, look_at, look_until_shown, signed
@@ -246,14 +247,9 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
     passed = {str(error.error) for error in control.trace.swallowed}
     errors: dict[str, Frame | None] = {}
     for step in fix.trace.steps:
-        if (
-            step.ok is False
-            and step.error
-            and step.error not in failed
-            and not (step.broke and step.broke.from_outside)
-        ):
-            frames = step.exception.frames if step.exception is not None else ()
-            errors.setdefault(step.error, next((f for f in reversed(frames) if f.application), None))
+        from_outside = step.broke is not None and step.broke.from_outside
+        if step.ok is False and step.error and step.error not in failed and not from_outside:
+            errors.setdefault(step.error, innermost(step.exception) if step.exception is not None else None)
     for error in fix.trace.swallowed:
         if str(error.error) not in passed:
             errors.setdefault(str(error.error), error.site)
@@ -268,24 +264,20 @@ def _gone(incident: Incident, tried: Attempt) -> CheckResult:
     where = [f"{conflict.error} at {conflict.second.site}" for conflict in tried.trace.conflicts]
     seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"not seen any more: {shown}"
     unseen = tried.uncompiled or (tried.trace.broke if tried.trace.cut else None)
-    if unseen and not tried.reproduced:
-        return CheckResult(
-            "original error no longer occurs", None, f"not seen, before the startup ended: {unseen}", kind="gone"
-        )
-    return CheckResult("original error no longer occurs", not tried.reproduced, seen, kind="gone")
+    gone = not tried.reproduced
+    if unseen and gone:
+        gone, seen = None, f"not seen, before the startup ended: {unseen}"
+    return CheckResult("original error no longer occurs", gone, seen, kind="gone")
 
 
 def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
     """What no fix may leave behind, also where the incident file does not ask for it."""
-    asked = {check.kind for check in incident.checks}
-    implied = []
-    if "mappers" not in asked:
-        implied.append(judge_mappers(tried.trace, incident_tables(incident, control.trace)))
+    asked, tables = {check.kind for check in incident.checks}, incident_tables(incident, control.trace)
+    implied = [judge_mappers(tried.trace, tables)] if "mappers" not in asked else []
     if "clean_start" not in asked:
         # What was swallowed before and has nothing to do with the incident stays allowed.
         known = [str(error.error) for error in control.trace.swallowed] if not tried.reproduced else []
         implied.append(judge_start(tried.trace, known))
-    tables = incident_tables(incident, control.trace)
     kept = tuple(check for check in implied if check.ok is not None or tried.trace.cut)
     return kept + _merged(tried, tables) + _hidden(incident, tried, control, tables)
 
@@ -348,9 +340,8 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     before = {check.check: check.ok for check in control.checks}
     broken = [_in_short(c) for c in checks if c.ok is False and before.get(c.check) and c.kind not in _STATE]
     worked = {step.number for step in control.trace.steps if step.ok}
-    broken += [
-        f"step {step.number} ({step}): {step.error}" for step in trace.steps if step.number in worked and not step.ok
-    ]
+    fails = [step for step in trace.steps if step.number in worked and not step.ok]
+    broken += [f"step {step.number} ({step}): {step.error}" for step in fails]
     if broken:
         return "breaks", "what worked no longer does: " + broken[0]
     failed = [check for check in checks if check.ok is False and not shared(check, control.checks)]
@@ -373,9 +364,8 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong[:2])
     if not start.ok and any(check.kind == "clean_start" for check in failed):
         return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
-    return "hides", "the error is gone and the start is clean, but " + "; ".join(
-        f"{c.check}: {c.seen}" for c in failed[:2]
-    )
+    wrong = "; ".join(f"{check.check}: {check.seen}" for check in failed[:2])
+    return "hides", f"the error is gone and the start is clean, but {wrong}"
 
 
 def _caught(trace: Trace) -> str:
