@@ -187,7 +187,9 @@ def _plain_path(path: Path) -> Path:
 def _free(target: Path, root: Path, log: str | None) -> None:
     """Raise if no incident can be written into the folder."""
     if (target / "incident.yaml").exists():
-        raise IncidentError(f"{target / 'incident.yaml'}: there is an incident already, and it is kept. Give another folder.")
+        raise IncidentError(
+            f"{target / 'incident.yaml'}: there is an incident already, and it is kept. Give another folder."
+        )
     if target.exists() and not target.is_dir():
         raise IncidentError(f"{target}: this is no folder; a new one is made for each incident")
     inside = target.resolve()
