@@ -225,6 +225,20 @@ class Lab:
         """Run all cells, and do not wait."""
         self.page.evaluate("() => { window.running = jupyterapp.commands.execute('notebook:run-all-cells'); }")
 
+    def in_sight(self, text: str) -> None:
+        """Wait until an output that holds a text is in the notebook's window; a test fails where it does not come."""
+        self.page.wait_for_function(
+            """text => {
+                const window_ = jupyterapp.shell.currentWidget.node.getBoundingClientRect();
+                return [...document.querySelectorAll('.jp-OutputArea-output')].some(one => {
+                    const at = one.getBoundingClientRect();
+                    return one.textContent.includes(text) && at.top >= window_.top && at.top < window_.bottom;
+                });
+            }""",
+            arg=text,
+            timeout=15_000,
+        )
+
     def end(self) -> bool:
         """Wait for what was begun; False when a cell raised."""
         return self.page.evaluate("async () => await window.running")

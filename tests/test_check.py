@@ -249,8 +249,9 @@ def test_a_record_that_cannot_be_read_is_exit_2_and_says_how_to_write_it_again(
     file = write_incident(duplicate)
     for text in ("{", "[]", '{"schema": 1, "fixes": {"a": 1}, "hypotheses": {}}'):
         file.with_name("recorded.json").write_text(text)
-        said = kit("check", file, "-o", tmp_path / "out.json", cwd=tmp_path)
+        said = kit("check", file, "-o", tmp_path / "out.json", "--format", "github", cwd=tmp_path)
         assert said.code == 2 and "check --record" in said.out
+        assert f"::error file={file.relative_to(tmp_path)},title=the file is wrong::" in said.out
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["incidents"][0]["verdict"] == "the file is wrong"
     assert (tmp_path / "results" / "check" / "junit.xml").exists()

@@ -12,13 +12,12 @@ from kit.base.redact import redact
 from kit.base.scan import kinds_in
 from kit.diagnose.case import Place
 from kit.diagnose.experiments import patch_of
-from kit.verify.propose import Proposal, Proposals, apart, edits, imports
+from kit.verify.propose import Proposal, Proposals, apart, edits, edits_of_classes, edits_of_imports, imports
 from kit.verify.propose.broken import Broken
 from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
-from kit.verify.propose.edits_of_classes import with_name_of
+from kit.verify.propose.edits_of_calls import keep_in_dictionary, respell
 from kit.verify.propose.edits_of_functions import when_needed
-from kit.verify.propose.edits_of_loggers import keep_in_dictionary
-from kit.verify.propose.edits_of_versions import respell
+from kit.verify.propose.edits_of_imports import with_name_of
 from kit.verify.propose.maskers import maskers
 from kit.verify.propose.search import nothing_lost
 from kit.verify.verification import Attempt, FixResult, Verification
@@ -45,14 +44,14 @@ def test_a_class_gives_way_to_an_import_and_its_neighbours_stay():
 
 def test_an_import_stands_beside_the_projects_others():
     text = '"""Environment."""\nfrom alembic import context\nfrom app.models import user\nimport os\n\nx = 1\n'
-    new = edits.add_import(text, "import app.models.key", after=lambda asked: asked.startswith("app"))
+    new = edits_of_imports.add_import(text, "import app.models.key", beside=["app"])
     assert new.splitlines()[2:5] == ["from app.models import user", "import app.models.key", "import os"]
 
 
 def test_a_reserved_attribute_is_renamed_and_keeps_its_column():
     text = "class Order(Base):\n    metadata = Column(Text)\n"
     assert (
-        edits.rename_attribute(text, 1, "metadata", "metadata_")
+        edits_of_classes.rename_attribute(text, 1, "metadata", "metadata_")
         == 'class Order(Base):\n    metadata_ = Column("metadata", Text)\n'
     )
 

@@ -24,11 +24,19 @@ def make_parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=None)
     subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
 
+    _beginnings(subparsers)
     _questions(subparsers)
     _questions_of_the_past(subparsers)
     _postmortems(subparsers)
-    _beginnings(subparsers)
     return parser
+
+
+_OUTPUTS = {
+    "propose": ("FOLDER", "write each patch that cures into FOLDER"),
+    "guard": ("FILE", "write the test to FILE"),
+    "check": ("FOLDER", "write the pages, junit.xml and summary.md into FOLDER (default: results/check)"),
+    "postmortem": ("NAME", "write NAME.html, NAME.ipynb and NAME.json"),
+}
 
 
 def _command(subparsers, name: str, run, help: str) -> argparse.ArgumentParser:
@@ -41,7 +49,8 @@ def _command(subparsers, name: str, run, help: str) -> argparse.ArgumentParser:
     else:
         parser.add_argument("incident", help="the incident.yaml, or its folder")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("-o", dest="output", metavar="FILE", help="write the result to FILE")
+    where, writes = _OUTPUTS.get(name, ("FILE", "write the result as JSON to FILE"))
+    parser.add_argument("-o", dest="output", metavar=where, help=writes)
     parser.set_defaults(run=run)
     return parser
 
@@ -52,11 +61,14 @@ def _questions(subparsers) -> None:
         subparsers,
         "reproduce",
         commands.reproduce,
-        "run the startup once under the tracer, and say which line registers each table",
+        "run the startup once, say whether the incident occurs, and which lines it comes from",
     )
     _takes_traces(parser)
     parser = _command(
-        subparsers, "why", commands.why, "list in order who imported, registered or rebound a module, a table or a name"
+        subparsers,
+        "why",
+        commands.why,
+        "list who imported, registered or rebound a module, a table or a name, in order",
     )
     parser.add_argument(
         "name", metavar="NAME", help="a module, a table, a class, or the name of an entry in a registry"
@@ -80,7 +92,7 @@ def _questions(subparsers) -> None:
         "--smallest",
         choices=("quick", "full"),
         default="quick",
-        help="how long to search for the smallest reproduction: quick stops after about the time of two startups, full searches to the end",
+        help="how long to search for the smallest reproduction: quick stops after about the time of two startups, full goes on to the end",
     )
     parser.add_argument(
         "--format", choices=("github", "sarif", "gitlab"), help="print the lines at fault in the format of a CI system"
@@ -98,7 +110,7 @@ def _questions(subparsers) -> None:
         subparsers,
         "propose",
         commands.propose,
-        "write fixes, try each one, and show those that cure; -o names a folder for the patches",
+        "write fixes, try each one, and show those that cure",
     )
     _keeps_runs(parser)
     parser.add_argument(
@@ -114,7 +126,7 @@ def _questions_of_the_past(subparsers) -> None:
         subparsers,
         "triage",
         commands.triage,
-        "say which builds can have written a log; nothing is run",
+        "say which builds could have written a log; nothing is run",
     )
     parser.add_argument(
         "--log", metavar="FILE", help="the log, '-' for standard input (default: the log that the incident file names)"
@@ -143,6 +155,9 @@ def _postmortems(subparsers) -> None:
     _takes_traces(parser, judge_saved=False)
     parser = _command(
         subparsers, "check", commands.check, "run recorded postmortems again, and say whether each is still true"
+    )
+    parser.add_argument(
+        "--format", choices=("github",), help="also print an annotation for each postmortem that is no longer true"
     )
     parser.add_argument(
         "--record",
@@ -180,7 +195,7 @@ def _beginnings(subparsers) -> None:
     parser.add_argument("--log", metavar="FILE", help="the incident's log, '-' for standard input")
     parser.add_argument("--python", metavar="PATH", help="the Python interpreter that has the application's packages")
     how = parser.add_mutually_exclusive_group()
-    help = "try startups even if the kernel's guards are not in force"
+    help = "run startups even where the kernel's guards are not in force"
     how.add_argument("--run", dest="tried", action="store_true", default=None, help=help)
     how.add_argument(
         "--read-only", dest="tried", action="store_false", help="only read the sources and the log; run nothing"
@@ -194,7 +209,7 @@ def _beginnings(subparsers) -> None:
 
 
 def _keeps_runs(parser: argparse.ArgumentParser) -> None:
-    help = "run every build anew, and keep nothing; as KIT_NO_CACHE=1 in the environment"
+    help = "run every build again, and keep no result (KIT_NO_CACHE=1 in the environment does the same)"
     parser.add_argument("--no-cache", action="store_true", help=help)
 
 

@@ -3,6 +3,7 @@
 What a command needs is imported where it runs: `--help` costs nothing.
 """
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,7 +117,8 @@ def verify(options) -> int:
 def propose(options) -> int:
     from ..incident.load import load
     from ..verify.propose import propose
-    from ..views.proposals import first_lines, proposals_lines, proposals_report, write_proposals
+    from ..views.proposals import first_lines, proposals_lines, write_proposals
+    from ..views.report import proposals_report
 
     incident = load(options.incident)
 
@@ -186,7 +188,7 @@ def postmortem(options) -> int:
 
 def check(options) -> int:
     from ..postmortem.recheck import VERDICTS, check_all, check_report, find_incidents, worst
-    from ..postmortem.recheck_files import headline, write_files
+    from ..postmortem.recheck_files import annotations, headline, write_files
 
     target = Path(options.output).absolute() if options.output else None
     as_file = target is not None and target.suffix == ".json"  # the pages then go where they go by default
@@ -196,7 +198,8 @@ def check(options) -> int:
     except OSError as error:
         raise IncidentError(f"-o {folder}: this folder cannot be made: {error.strerror}") from None
     with progress() as say:
-        checked = check_all(find_incidents(options.incidents), folder, record=options.record, progress=say)
+        incidents = find_incidents(options.incidents)
+        checked = check_all(incidents, folder, record=options.record, progress=say)
     write_files(checked, folder)
     lines = []
     for result in checked:
@@ -207,6 +210,8 @@ def check(options) -> int:
     lines += [f"index: {folder / 'index.html'}", f"{headline(checked)}"]
     options.output = options.output if as_file else None
     give(options, check_report(checked, folder), lines)
+    if options.format:
+        print(*annotations(checked, incidents), sep="\n", file=sys.stderr if options.json else sys.stdout)
     return worst(checked)
 
 

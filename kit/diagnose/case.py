@@ -47,7 +47,7 @@ class Experiment:
     :ivar says: what is set otherwise, as a sentence
     :ivar incident: the incident as it is run
     :ivar beside: further runs; ``judge`` takes their traces after the first
-    :ivar edits: file to its whole new text, in the copy that is run; None removes it
+    :ivar edits: file to its whole new text, in the copy that is run
     :ivar judge: what the run says: ``(True it is so | False it is not | None undecided, what was seen)``
     """
 

@@ -9,13 +9,13 @@ from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Import, application_frames
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import error_texts, failure, first_line, gone, with_steps
+from .experiments import failure, first_line, gone, said_by, with_steps
 
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _ATTRIBUTE = re.compile(r"partially initialized module '([\w.]+)'.* has no attribute '(\w+)'")
 _SUBMODULE = re.compile(r"cannot access submodule '(\w+)' of module '([\w.]+)'")
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'")
-_CAUGHT = (ImportError, ModuleNotFoundError, Exception, BaseException)
+_CAUGHT = re.compile("ImportError|ModuleNotFoundError|Exception")
 
 
 def circular_import(case: Case) -> Fault | None:
@@ -41,9 +41,8 @@ def circular_import(case: Case) -> Fault | None:
             sites.append(Place("binds", leads.file, binds, name))
             how += f"; the name is bound at {leads.file}:{binds}"
         experiment = _from_the_other_side(case, frame)
-        return Fault(
-            "circular-import", (how, f"seen as: {error}"), sites=tuple(sites), error=error, experiment=experiment
-        )
+        because = (how, f"seen as: {error}")
+        return Fault("circular-import", because, sites=tuple(sites), error=error, experiment=experiment)
     return None
 
 
@@ -108,10 +107,8 @@ def import_failure_swallowed(case: Case) -> Fault | None:
             f"{catcher} caught it",
             f"missing since: {missing}",
         )
-        sites = (Place.of("raised", swallowed.site), catcher)
-        return Fault(
-            "import-failure-swallowed", because, sites=sites, error=swallowed.error, experiment=_alone(case, failed[-1])
-        )
+        sites, experiment = (Place.of("raised", swallowed.site), catcher), _alone(case, failed[-1])
+        return Fault("import-failure-swallowed", because, sites=sites, error=swallowed.error, experiment=experiment)
     return None
 
 
@@ -122,9 +119,7 @@ def _catcher(case: Case, chain: tuple[Frame, ...], error: Error) -> Place | None
         for node in ast.walk(tree):
             if isinstance(node, ast.Try) and node.body[0].lineno <= frame.line <= (node.body[-1].end_lineno or 0):
                 for handler in node.handlers:
-                    if handler.type is None or any(
-                        exception.__name__ in ast.unparse(handler.type) for exception in _CAUGHT
-                    ):
+                    if handler.type is None or _CAUGHT.search(ast.unparse(handler.type)):
                         return Place("caught", frame.file, handler.lineno, None, frame.module)
             inside = isinstance(node, ast.With) and node.lineno <= frame.line <= (node.end_lineno or 0)
             if inside and any("suppress(" in ast.unparse(item.context_expr) for item in node.items):
@@ -168,13 +163,10 @@ def _alone(case: Case, failed: Import) -> Experiment | None:
 
 def module_not_on_path(case: Case) -> Fault | None:
     for error in case.failures:
-        match = next((m for text in error_texts(error) if (m := _NO_MODULE.search(text))), None)
+        match = said_by(error, _NO_MODULE)
         asks = innermost(error)
-        if (
-            match is None
-            or asks is None
-            or "ModuleNotFoundError" not in (error.type, *(name for _, name, _ in error.links))
-        ):
+        kinds = (error.type, *(name for _, name, _ in error.links))
+        if match is None or asks is None or "ModuleNotFoundError" not in kinds:
             continue
         top = match[1].split(".")[0]
         folders = {folder for file in _files(case) if (folder := _folder_of(file, top)) is not None}

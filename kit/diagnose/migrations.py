@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from ..incident.revisions import Operation, Revision, heads_of, past_of
 from ..trace.values import Creation, Error, Frame, application_frames
+from . import migration_runs as runs
 from .case import Case, Fault, Place
-from .last_seen import last_seen, merge_of
-from .migration_runs import empty_against_a_row, from_base_and_after, merged, ran_before, restored, without_maker
-from .variants import error_texts, first_line
+from .experiments import error_texts, first_line
+from .migration_runs import last_seen, merge_of, ran_before
 
 _HEADS = re.compile(r"Multiple head(?: revision)?s (?:are )?present")
 _UNKNOWN = re.compile(r"Can't locate revision identified by '([^']+)'|No such revision or branch '([^']+)'")
@@ -32,7 +32,7 @@ def several_heads(case: Case) -> Fault | None:
             return None
         forks = _forks(revisions, heads)
         because = (
-            f"{len(heads)} revisions are followed by none: {_listed(heads)}; 'head' names one: {error}",
+            f"no revision follows {_listed(heads)}, and 'head' can only be one of them: {error}",
             *(
                 f"{_listed(beside)} each follow {down or 'nothing'}"
                 + ("" if down else ": the second of them should follow the first")
@@ -43,7 +43,7 @@ def several_heads(case: Case) -> Fault | None:
         because += (f"the merge that brought them together: {merge}",) if merge is not None else ()
         sites = tuple(Place.of("head", _line(head), head.id) for beside in forks.values() for head in beside)
         against = {"unknown-revision": "every revision that another one follows is there"}
-        experiment = merged(case, revisions, heads)
+        experiment = runs.merged(case, revisions, heads)
         return Fault("several-heads", because, sites=sites, against=against, error=error, experiment=experiment)
     return None
 
@@ -72,8 +72,8 @@ def unknown_revision(case: Case) -> Fault | None:
         )
         sites = tuple(Place.of("follows it", _line(revision), revision.id) for revision in naming)
         sites = sites or tuple(Place.of("last that is there", _line(head), head.id) for head in heads)
-        against = {"several-heads": f"{len(heads)} revision is followed by none"} if len(heads) == 1 else {}
-        experiment = None if asks is not None and not at_database else restored(case, id, revisions, seen)
+        against = {"several-heads": "only one revision has no successor"} if len(heads) == 1 else {}
+        experiment = None if asks is not None and not at_database else runs.restored(case, id, revisions, seen)
         return Fault("unknown-revision", because, sites=sites, against=against, error=error, experiment=experiment)
     return None
 
@@ -105,7 +105,7 @@ def created_by_two_revisions(case: Case) -> Fault | None:
             Place("first", other.file, first.line, other.id),
             Place("second", revision.file, operation.line, revision.id),
         )
-        experiment = from_base_and_after(case, other, name) if other.id != revision.id else None
+        experiment = runs.from_base_and_after(case, other, name) if other.id != revision.id else None
         slug = "created-by-two-revisions"
         return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
     return None
@@ -125,9 +125,7 @@ def created_outside_migrations(case: Case) -> Fault | None:
         makers, earlier = _makers(case, name), ran_before(case, error)
         if makers:
             event, site = makers[0]
-            who = (
-                f"{site} creates it in {event['step']}, by create_all() or create(), and no revision has to do with it"
-            )
+            who = f"{site} creates it in {event.step}, by create_all() or create(), and no revision has to do with it"
         elif earlier:
             who = f"it is there before this step, and no revision makes it: {', '.join(earlier)} ran before"
         else:
@@ -138,7 +136,7 @@ def created_outside_migrations(case: Case) -> Fault | None:
             Place("revision", revision.file, at, revision.id),
         )
         against = {"created-by-two-revisions": f"no other revision creates {what}"}
-        experiment = without_maker(case, makers[0] if makers else None, error)
+        experiment = runs.without_maker(case, makers[0] if makers else None, error)
         slug = "created-outside-migrations"
         return Fault(slug, because, name, sites=sites, against=against, error=error, experiment=experiment)
     return None
@@ -161,7 +159,7 @@ def migration_fails_on_data(case: Case) -> Fault | None:
             "created-by-two-revisions": "nothing is there already that it creates",
             "created-outside-migrations": "nothing is there already that it creates",
         }
-        experiment = empty_against_a_row(case, revision, error)
+        experiment = runs.empty_against_a_row(case, revision, error)
         if experiment is None:
             continue  # whether it is the data cannot be told apart from a revision that never works
         slug = "migration-fails-on-data"

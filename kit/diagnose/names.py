@@ -8,8 +8,8 @@ from typing import NamedTuple
 from ..incident.source import Named
 from ..trace.values import Creation, Error, Registration, application_frames
 from .case import Case, Experiment, Fault, Place
+from .experiments import error_texts, first_line, gone, said_by, with_line_before, with_replaced
 from .unseen import MISSED, handed_to_alembic, made_at
-from .variants import error_texts, first_line, gone, with_line_before, with_replaced
 
 _NOT_LOCATED = re.compile(
     r"expression ['\"](?P<text>.+?)['\"] failed to locate a name \(['\"]?(?:name ')?(?P<name>\w+)", re.S
@@ -287,7 +287,7 @@ def _object(definition: Registration, name: str) -> str | None:
 def created_before_import(case: Case) -> Fault | None:
     """A table is missing in the database: ``create_all`` ran where, or when, the module of its class was not executed."""
     for error in case.errors:
-        missed = next((m for text in error_texts(error) if (m := MISSED.search(text))), None)
+        missed = said_by(error, MISSED)
         name = next((group for group in missed.groups() if group), None) if missed is not None else None
         for definition in case.definitions if name is not None else ():
             if not _same_table(name, definition.table):

@@ -6,9 +6,9 @@ from ..trace.served import Route, endpoint_of, routes_of
 from ..trace.trace import Trace
 from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
 from .case import Case, Experiment, Fault, Place
+from .experiments import with_swapped
 from .mechanisms import judge
 from .pair import Pair
-from .variants import with_swapped
 
 _UNIQUE = ("metric", "blueprint", "endpoint", "task", "schema", "model")
 _TWICE = ("Duplicated timeseries in CollectorRegistry", "is already registered for", "overwriting an existing endpoint")

@@ -18,7 +18,7 @@ from .diagnosis import Diagnosis
 from .hypotheses import Tested
 from .pair import Finding
 from .smallest import Smallest
-from .unseen_models import Unseen
+from .unseen import Unseen
 
 _TYPES = (
     *TYPES,

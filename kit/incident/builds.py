@@ -77,14 +77,13 @@ def work_tree_of(incident: Incident, repository: Repository | None) -> Path | No
     return repository.folder / repository.subdir
 
 
-def default_range(incident: Incident, repository: Repository) -> tuple[str, str]:
-    """The newest commit to search, and the commit that reproduces by the incident file.
+def default_range(incident: Incident, repository: Repository) -> tuple[str, str | None]:
+    """The newest commit to search, and the commit that reproduces by the incident file; None where it names none.
 
     A repository is searched up to its HEAD if the incident's revision is part of that line, else up to the revision.
     """
     if incident.app.repository is None:
-        head = repository.resolve("HEAD")
-        return head, head
+        return repository.resolve("HEAD"), None
     revision = repository.resolve(incident.app.revision)
     head = repository.resolve("HEAD") if "HEAD" in repository.everything else revision
     return (head if repository.is_ancestor(revision, head) else revision), revision

@@ -138,6 +138,13 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
     return parts if {"{database_host}", "{database_name}"} <= values else {}
 
 
+def refused_settings(project: Project, text: str) -> bool:
+    """Is an error of a settings class of the application, which does not take what the environment gives?"""
+    refused = re.match(r"\d+ validation errors? for (\w+)", text)
+    class_ = re.compile(rf"^class {refused[1]}\([^)]*Settings\b", re.M) if refused else None
+    return class_ is not None and any(class_.search(project.text(file)) for file in project.sources)
+
+
 def settings_file_of(project: Project) -> tuple[str, str]:
     """The variable that names a file of Flask's settings, and where it is read; empty where there is none."""
     if not any("SQLALCHEMY_DATABASE_URI" in project.text(file) for file in project.python):
@@ -176,15 +183,15 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
 
 def stand_ins(project: Project, variables: list[Variable], without: frozenset[str]) -> dict[str, tuple[str, str]]:
     """What is read without a default, each with a value and why; ``without``: what the log calls missing."""
-    examples = _examples_of(project)
+    examples = examples_of(project)
     values_of = {}
     for variable in variables:
         if variable.required and variable.rank == 0 and variable.name not in without | _OF_THE_KIT:
             example, at = examples.get(variable.name, (None, ""))
             text = stand_in(variable.name, variable.kind, example)
             text = "{database_url}" if _OF_TESTS.search(variable.name) and _URL_NAME.search(variable.name) else text
-            taken = f"as in {at}" if text == example else "a stand-in"
-            values_of[variable.name] = (text, f"read at {variable.at} without a default, {taken}")
+            taken = f", as in {at}" if text == example else "; its value is a stand-in"
+            values_of[variable.name] = (text, f"read at {variable.at} without a default{taken}")
     return values_of
 
 
@@ -221,7 +228,7 @@ def _is_secret(name: str, text: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _examples_of(project: Project) -> dict[str, tuple[str, str]]:
+def examples_of(project: Project) -> dict[str, tuple[str, str]]:
     """What files of examples set: name to value and file; the deepest counts."""
     usual = (".env.example", ".env.sample", ".env.template", "env.example", ".env.dist", ".env.test", ".env")
     pairs = [(file, pair) for file in project.named(*usual) for pair in project.dotenv(file).items()]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
 from ..base.errors import IncidentError, RunBroke
 from .project import Project
 
@@ -95,6 +97,25 @@ class Interpreter:
         names = [name for folder in self.folders for name in os.listdir(folder)]
         about = (".dist-info", ".egg-info", ".pth")
         return frozenset(name.partition(".")[0] for name in names if not name.endswith(about))
+
+    @cached_property
+    def version(self) -> str | None:
+        """Its version as major and minor number, by the folder of its packages."""
+        return next(
+            (match[1] for folder in self.folders if (match := re.search(r"python(3\.\d+)/", str(folder)))), None
+        )
+
+    def other_than_asked(self, project: Project) -> str:
+        """The Python that the application asks for, with the file that says so, where this one is none of it; else empty."""
+        for file in project.named("pyproject.toml")[:1]:
+            asked = project.toml(file).get("project", {}).get("requires-python")
+            try:
+                allowed = SpecifierSet(asked) if isinstance(asked, str) else None
+            except InvalidSpecifier:
+                continue
+            if allowed and self.version and not any(allowed.contains(f"{self.version}.{patch}") for patch in range(40)):
+                return f"Python {asked}, as {file} asks for"
+        return ""
 
     def has_program(self, name: str) -> bool:
         return (self.python.parent / name).exists()

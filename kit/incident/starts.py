@@ -136,7 +136,7 @@ def _readme(project: Project) -> Iterator[Command]:
     for file in project.named("README.md", "README.rst", "README")[:2]:
         folder = str(PurePosixPath(file).parent)
         for number, text in enumerate(project.text(file).splitlines(), 1):
-            line = text.strip().strip("`").removeprefix("$ ").strip()
+            line = re.sub(r"^\s*`+([^`]+).*", r"\1", text).strip().removeprefix("$ ").strip()
             described = " " not in line or re.search(r"[<>…]|\.\s|\bpip\b|-m venv", line)
             if program_of(line) in KNOWN - {"sh", "bash"} and not described:
                 yield Command(split_lines(line), f"{file}:{number}", 5, folder, deployed=False)

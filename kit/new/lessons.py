@@ -8,7 +8,15 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ..incident.deployments import program_of
-from ..incident.environment import Variable, database_variables, named, stand_in
+from ..incident.environment import (
+    Variable,
+    database_variables,
+    deployed,
+    examples_of,
+    named,
+    refused_settings,
+    stand_in,
+)
 from .trial import Search, Setup, Trial
 
 SCRATCH = "KIT_SCRATCH_URL"  # holds the scratch database's URL where the application is to be given another
@@ -71,6 +79,13 @@ def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
     names = named(trial.seen.missing_variables, work.variables)
     names -= {*work.evidence.missing_variables, *setup.env}
     env = dict(setup.env)
+    if not names and not work.evidence.expected and refused_settings(work.project, trial.seen.text):
+        shown = deployed(examples_of(work.project), work.variables, frozenset(env))
+        if shown:
+            because = "settings that were refused; the example file's"
+            yield setup.changed(
+                f"env.{min(shown)}", because, env=env | {name: text for name, (text, _) in shown.items()}
+            )
     for name in names:
         variable = known.get(name, Variable(name, "", True, "str", False))
         env[name] = "{database_url}" if variable.rank else stand_in(name, variable.kind)
@@ -173,6 +188,9 @@ def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
         return
     if "not up to date" in text and "not up to date" not in log_text and upgrade not in before:
         yield _started(setup, "the database has to be at head for a check", [*before, upgrade, (kind, last)])
+    if last.endswith("upgrade head") and trial.healthy and work.evidence.expected and not work.evidence.programs:
+        check = ("command", "flask db check" if program == "flask" else "alembic check")
+        yield _started(setup, "Alembic looks at the models too", [*before, (kind, last), check])
     checks = {"check", "revision"} & set(last.split()) and upgrade in before and not trial.level
     if checks and not any(kind == "serve" for kind, _ in before):
         for server in _servers(work, setup.start.workdir)[:2]:

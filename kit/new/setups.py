@@ -23,12 +23,13 @@ from ..incident.environment import (
 from ..incident.interpreters import Interpreter
 from ..incident.project import Project
 from ..incident.starts import commands_of, console_scripts
+from ..startup.installed import DRIVERS
 from ..triage.evidence import Evidence
 from .candidates import Start, candidates_of, file_of, step_of
 from .lessons import NO_URL, SCRATCH
 from .trial import Search, Setup
 
-_MODULES = {
+_BY_MODULE = {
     "gunicorn",
     "uvicorn",
     "hypercorn",
@@ -99,7 +100,7 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence, script
             text = f"python -c 'from {module} import {function}; {function}()'{text[len(name) :]}"
         if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
-        module = kind in ("command", "serve") and name in _MODULES and not interpreter.has_program(name)
+        module = kind in ("command", "serve") and name in _BY_MODULE and not interpreter.has_program(name)
         steps.append((kind, f"python -m {text}" if module else text))
     return replace(start, steps=tuple(steps))
 
@@ -132,6 +133,20 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
         url = _URL.format(scheme="+".join(filter(None, scheme.groups())))
         env[urls[0].name], known["database"], known["database_env"] = (url, because), because, because
         database, database_env, driver = "postgresql", SCRATCH, None
+    others = [(backend, *driver) for backend in ("mysql", "mssql", "oracle") for driver in DRIVERS[backend]]
+    lacking = [f"{backend}+{name}" for backend, name, module, _ in others if module in evidence.missing_modules]
+    if lacking and urls:
+        known["database"] = known["database_env"] = because = f"the log's URL asks for {lacking[0]}"
+        env[urls[0].name] = f"{lacking[0]}://incident@127.0.0.1/incident", because
+        database, database_env, driver = "sqlite", SCRATCH, None
+    if "invalid interpolation syntax" in evidence.text:  # what reads the URL fails before it connects
+        option, because = (
+            "?timeout=5%2E0" if database == "sqlite" else "?options=%20",
+            "the log's URL has a per cent sign",
+        )
+        env |= {name: ("per%cent", because) for name, (value, _) in parts.items() if value == "{database_password}"}
+        env |= {variable.name: (f"{{database_url}}{option}", because) for variable in urls[:1]}
+        database_env = SCRATCH if urls else database_env
     known |= {f"env.{name}": because for name, (_, because) in env.items()}
     values = {name: value for name, (value, _) in env.items()}
     return Setup(start, start.path, values, database, driver, database_env, score=start.score, known=known)
@@ -140,11 +155,8 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
 def _with_port(project: Project, setup: Setup) -> Setup:
     """A server whose script names its port itself: in the copy the one that the kit gives stands there."""
     kind, text = setup.start.steps[-1]
-    file = (
-        file_of(project, words_of(text), setup.start.workdir)
-        if kind == "serve" and "PORT" not in text and "{port}" not in text
-        else None
-    )
+    has_one = kind != "serve" or "PORT" in text or "{port}" in text
+    file = None if has_one else file_of(project, words_of(text), setup.start.workdir)
     pattern, put = _FIXED_PORT.get(PurePosixPath(file or "").suffix, ("", ""))
     fixed = re.search(pattern, project.text(file), re.M) if file and pattern else None
     if file is None or fixed is None:

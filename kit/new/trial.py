@@ -12,7 +12,7 @@ from pathlib import Path
 from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
 from ..diagnose.answer import reproduce
-from ..incident.environment import Variable, named_in
+from ..incident.environment import Variable, named_in, refused_settings
 from ..incident.model import Incident
 from ..incident.project import Project
 from ..trace.expected import holds, shows_incident
@@ -54,16 +54,8 @@ class Setup:
 
     @property
     def key(self) -> str:
-        kept = (
-            self.start.steps,
-            self.start.workdir,
-            self.path,
-            self.env,
-            self.database,
-            self.driver,
-            self.database_env,
-        )
-        return repr((*kept, self.prepare, self.seconds, self.run))
+        run = (self.start.steps, self.start.workdir, self.path, self.env, self.prepare, self.seconds, self.run)
+        return repr((*run, self.database, self.driver, self.database_env))
 
     def app(self, python: str) -> dict:
         app = {"workdir": self.start.workdir, "path": list(self.path), "python": python}
@@ -120,6 +112,7 @@ class Search:
     python: str
     folder: Path
     progress: Callable[[str], None]
+    asked_python: str = ""  # the Python that the application asks for, where the interpreter is none of it
     variables: list[Variable] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
@@ -207,10 +200,13 @@ def search(
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 running.pop(future)
                 trial = future.result()
+                taught = lessons(work, trial if by_log else replace(trial, level=0))
+                if taught and not by_log:
+                    trial = replace(trial, level=0)  # as far as it is known, it failed of what the kit had chosen
                 work.trials.append(trial)
                 progress(f"shows: {trial.shows}")
                 since = begun if trial.level >= _ERROR and not enough else since
-                waiting = sorted([*waiting, *lessons(work, trial)], key=ordered)
+                waiting = sorted([*waiting, *taught], key=ordered)
     return best_of(work.trials, by_log)
 
 
@@ -241,16 +237,8 @@ def _run(work: Search, setup: Setup) -> Trial:
         shows = "the log's error" + (", at the log's lines" if level == _LINES and work.evidence.frames else "")
     else:
         shows = (str(trace.broke) if trace.broke else _failure(trace, seen)) or "every step succeeded"
-    return Trial(
-        setup,
-        trace,
-        level,
-        " ".join(shows.split())[:300],
-        seen,
-        time.monotonic() - began,
-        str(trace.broke) if trace.broke else None,
-        expected,
-    )
+    shows, broke = " ".join(shows.split())[:300], str(trace.broke) if trace.broke else None
+    return Trial(setup, trace, level, shows, seen, time.monotonic() - began, broke, expected)
 
 
 def _failure(trace: Trace, seen: Evidence) -> str:
@@ -299,7 +287,8 @@ def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tu
             chosen or seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
         )
         causes = [kind for step in trace.steps if step.exception for _, kind, _ in step.exception.links]
-        of_setup = of_setup or of_the_surroundings(seen, causes)
+        of_setup = of_setup or of_the_surroundings(seen, causes) or refused_settings(work.project, seen.text)
+        of_setup = of_setup or work.asked_python
         if failed and of_setup and not trace.conflicts:
             return 0, None  # of how it was started, as far as anybody can tell
         return (_LINES if shown else 0), None

@@ -74,7 +74,8 @@ def new(
         )
     interpreter = interpreter_of(project, python, evidence.prefixes, evidence.version)
     with temporary_folder() as scratch:
-        work = Search(project, evidence, str(interpreter.python), scratch, progress)
+        asked = interpreter.other_than_asked(project)
+        work = Search(project, evidence, str(interpreter.python), scratch, progress, asked)
         setups = first_setups(work, interpreter, steps)
         run = _guarded(work) if run is None else run
         best = search(work, setups, lessons, progress=progress) if run else None
@@ -82,7 +83,8 @@ def new(
         reproduced = None if not run else best is not None and best.shows_incident
         missing = not_found(work, interpreter, best, run, _lacking(project, interpreter, work))
         known = because_of(work, setup, interpreter)
-        draft = Draft(work, setup, best if reproduced else None, interpreter, target, bool(log), missing)
+        failed = best is not None and not best.shows_incident and not best.healthy
+        draft = Draft(work, setup, best if reproduced else None, interpreter, target, bool(log), missing, failed)
         texts = {"incident.yaml": draft.text()}
         texts |= {"log.txt": redact(text)} if log else {}
         texts |= {path.name: path.read_text("utf-8") for path in scratch.glob("*.sql")}
@@ -225,5 +227,5 @@ def _lacking(project: Project, interpreter: Interpreter, work: Search) -> list[s
         name.partition(".")[0]
         for trial in work.trials
         for name in trial.seen.missing_modules - work.evidence.missing_modules
-    }
+    } | set(re.findall(r"([\w.-]+): not found$", "\n".join(trial.shows for trial in work.trials), re.M))
     return sorted(name for name in missing if name not in interpreter.names and not project.is_own(name))

@@ -11,8 +11,9 @@ from xml.etree import ElementTree
 
 from ..base.errors import IncidentError
 from ..base.janitor import write_whole
+from ..views.ci import escaped
 from .page import fill
-from .recheck import VERDICTS, Checked, check_report, plain, worst
+from .recheck import VERDICTS, Checked, Found, check_report, plain, worst
 
 _MOST = 4000  # characters of one message
 _SUMMARY = 900_000  # bytes; GitHub takes 1 MiB a step
@@ -113,6 +114,16 @@ def _case(checked: Checked, name: str, kind: str | None, says: str) -> ElementTr
             outcome.set("type", VERDICTS[checked.code])
             outcome.text = f"{_text(checked.title)}\n{_text(says)}"
     return case
+
+
+def annotations(checked: Sequence[Checked], incidents: Sequence[Found]) -> list[str]:
+    """GitHub's workflow commands, one for each postmortem that is not true now, at its incident file."""
+    files = {incident.name: os.path.relpath(incident.file) for incident in incidents}
+    lines = []
+    for check in [check for check in checked if check.code]:
+        file, title = (escaped(_line(text), of_property=True) for text in (files[check.name], VERDICTS[check.code]))
+        lines.append(f"::error file={file},title={title}::{escaped(f'{_line(check.title)}: {_line(check.says)}')}")
+    return lines
 
 
 def summary(checked: Sequence[Checked]) -> str:

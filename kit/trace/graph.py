@@ -89,7 +89,7 @@ class ImportGraph:
     modules: tuple[Module, ...]
     lines: Mapping[int, Mapping[int, int]]  # the key of each module, to the keys of what it imported: the line
     ways: tuple[ImportRoute, ...]
-    table: str | None
+    tables: str | None  # as ``table orders``
 
     @property
     def edges(self) -> Iterator[ImportEdge]:
@@ -126,7 +126,7 @@ def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
         return ImportGraph(modules, lines, _route_to_error(trace, modules), None)
     both = (("first", conflict.first), ("second", conflict.second))
     ways = tuple(_route(trace, modules, registration, name) for name, registration in both if registration)
-    return ImportGraph(modules, lines, ways, conflict.table)
+    return ImportGraph(modules, lines, ways, conflict.tables)
 
 
 def _modules(trace: Trace) -> tuple[Module, ...]:

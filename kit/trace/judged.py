@@ -57,7 +57,7 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
     lost: dict[str, str] = {}  # what metadata.clear() and remove() leave behind: a class to its table
     for judged in trace.judged:
         if judged.error is not None:
-            problems.append(f"configure_mappers(): {judged['error']}")
+            problems.append(f"configure_mappers(): {judged.error}")
         by_table: dict[str, list[Mapper]] = {}
         for mapper in judged.mappers:
             classes_seen.add(str(mapper))
@@ -89,7 +89,9 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
         return CheckResult("mappers", False, listed(problems), tuple(sorted(about)), "mappers")
     if not classes_seen and not trace.whole:
         return CheckResult("mappers", None, "no class was mapped" + _how_far(trace), kind="mappers")
-    seen = f"{len(classes_seen)} mapped class{'es configure' if len(classes_seen) != 1 else ' configures'}, one a table"
+    seen = (
+        f"{len(classes_seen)} mapped class{'es configure' if len(classes_seen) != 1 else ' configures'}, one per table"
+    )
     # Classes that were seen are right; of those that a run from outside kept away nothing is known.
     return CheckResult("mappers", None if trace.cut else True, seen + _how_far(trace), kind="mappers")
 

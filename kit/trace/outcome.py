@@ -1,7 +1,6 @@
 """How a startup came out, of all that was collected: its steps, why it broke, what was swallowed and refused, what it ran with."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -10,7 +9,7 @@ from typing import Any
 from ..incident.model import Incident
 from ..incident.steps import Step
 from .collected import Collected, Stepped, innermost
-from .printed import printed_error
+from .printed import last_error, printed_error
 from .ran import Ended, RunPlace, ended_by
 from .values import Broke, Error, Frame, Registration, StepResult, Swallowed, application_frames
 
@@ -104,7 +103,7 @@ class Outcome:
                     ):
                         error = printed  # the other is a server's own, over a worker that failed to start
                     broke = None if error else self._why(outcome)
-                    shown = str(error or broke or f"exit code {outcome.code}: {printed or _last_line(output)}")
+                    shown = str(error or broke or f"exit code {outcome.code}: {printed or last_error(output)}")
                     if error is None and (broke is None or broke.kind == "died"):
                         error = printed
                         shown += f": {error}" if error and broke else ""
@@ -243,9 +242,3 @@ def refusal(what: str, site: Frame | None, chain: Sequence[Frame]) -> dict[str, 
     place = site and {"file": site.file, "line": site.line, "module": site.module, "name": site.function}
     steps = [{"file": f.file, "line": f.line, "module": f.module} for f in application_frames(chain)]
     return {"what": what, "site": place, "chain": steps}
-
-
-def _last_line(output: str) -> str:
-    """What a program that ended without a traceback printed last."""
-    lines = reversed(output.splitlines())
-    return next((line.strip(" │|") for line in lines if re.search(r"\w{2}", line)), "it printed nothing")

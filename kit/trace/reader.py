@@ -1,7 +1,6 @@
 """Reads what the probe wrote of a run into a :class:`~kit.trace.Trace`: a method for each kind of event."""
 
 import math
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -28,6 +27,7 @@ from .values import (
     Registration,
     Silenced,
     Site,
+    names_missing,
     no_garbage,
 )
 
@@ -301,10 +301,9 @@ class _Reader:
         """A run that goes on past failures went past this one."""
         error = self.collected.error(where.process, event["error"])
         chain = self.collected.chain(where.process, event) + error.frames
-        wanted = re.findall(r"name '(\w+)'|import name '(\w+)'|has no attribute '(\w+)'", error.text)
-        follows = any(name in self.unbound for names in wanted for name in names if name)
-        self.unbound.update(event.get("bound") or ())
-        self.collected.behind.append(Behind(error, innermost(chain), chain, follows))
+        follows, unbound = bool(names_missing(error) & self.unbound), tuple(event.get("bound") or ())
+        self.unbound.update(unbound)
+        self.collected.behind.append(Behind(error, innermost(chain), chain, follows, unbound))
 
     def entry(self, event: dict, where: At) -> None:
         """Something took a name in a registry; the line that registers it is the first outward that is no registry's."""

@@ -1,6 +1,7 @@
 """What a startup did, one thing a value; a :class:`kit.trace.Trace` holds them all."""
 
 import gc
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -305,6 +306,12 @@ class Conflict:
     first: Registration | None
     second: Registration
 
+    @property
+    def tables(self) -> str:
+        """What both define, as ``table orders``; two classes of one name are of ``tables orders and archived_orders``."""
+        other = self.first.table if self.first is not None else self.table
+        return f"table {self.table}" if other == self.table else f"tables {other} and {self.table}"
+
 
 @dataclass(frozen=True)
 class Swallowed:
@@ -354,12 +361,22 @@ class EngineMade:
 
 @dataclass(frozen=True)
 class Behind:
-    """An exception that a run which goes on past failures went past; ``follows``: only for want of an earlier one."""
+    """An exception that a run which goes on past failures went past; ``follows``: only for want of an earlier one.
+
+    :ivar unbound: the names that the statement would have bound
+    """
 
     error: Error
     site: Frame | None
     chain: tuple[Frame, ...]
     follows: bool
+    unbound: tuple[str, ...] = ()
+
+
+def names_missing(error: Error) -> set[str]:
+    """The names that an error says are not there: of a variable, of an import, of an attribute."""
+    found_names = re.findall(r"name '(\w+)'|import name '(\w+)'|has no attribute '(\w+)'", error.text)
+    return {name for names in found_names for name in names if name}
 
 
 @dataclass(frozen=True)

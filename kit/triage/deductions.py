@@ -68,7 +68,7 @@ def _of_work_tree(frames, matches: bool | None, work_tree: Path | None) -> list[
         return [Deduction(says, "no frame of the log has a file of the application with a source line", False)]
     if matches:
         places = ", ".join(f"{frame.frame.file}:{frame.frame.line}" for frame in compared)
-        return [Deduction("The work tree can have made the log", f"each of its lines stands there: {places}")]
+        return [Deduction("The work tree could have made the log", f"each of its lines stands there: {places}")]
     wrong = [str(frame.differs) for frame in frames if frame.differs]
     return [Deduction("The work tree is not what made the log", "; ".join(wrong[:_MOST]))]
 
@@ -81,7 +81,7 @@ def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[D
             f" and {len(builds) - _MOST} more" if len(builds) > _MOST else ""
         )
         deductions.append(
-            Deduction(f"{which} {commits} commits can have made the log: {names}", "every line stands in them")
+            Deduction(f"{which} {commits} commits could have made the log: {names}", "every line stands in them")
         )
     elif not excluded:
         says = "Undecided which commit made the log"
@@ -95,9 +95,9 @@ def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[D
         else:
             side = "later" if neighbour.side == "after" else "earlier, or on other branches,"
             which = (
-                f"{neighbour.nearest} and {side} cannot have made the log"
+                f"{neighbour.nearest} and {side} could not have made the log"
                 if neighbour.count > 1
-                else f"{neighbour.nearest} cannot have made it"
+                else f"{neighbour.nearest} could not have made it"
             )
             deductions.append(
                 Deduction(f"{which} ({neighbour.count} commit{'s' if neighbour.count > 1 else ''})", differs)
@@ -176,7 +176,7 @@ def _of_tables(table, site, run, builds, worktree_matches, repository, work_tree
     sources, where = _sources(builds, worktree_matches, repository, work_tree)
     if sources is None:
         says = f"Undecided where {table} is defined"
-        return [Deduction(says, "no source that is at hand can have made the log", False)]
+        return [Deduction(says, "no source that is at hand could have made the log", False)]
     tables = read_tables(sources, table)
     here = _definition_at(site, tables) if site is not None else None
     if run is not None:

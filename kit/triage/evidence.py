@@ -16,12 +16,14 @@ _LONGEST = 160  # characters of an expected text
 # What differs from run to run, or belongs to one machine: an expected text ends there.
 _UNSTABLE = re.compile(
     r"0x[0-9a-fA-F]+|\{[^}]*\}?|\[SQL|\[parameters|\(Background on|\((?:most likely|consider) |\(?(?<![\w.:])(?:/[\w.+-]+){2,}/?\)?|[A-Za-z]:\\\S+"
-    r"|(?<=[,(\[] )[A-Z]\w*\(.*|\b\d{4}-\d\d-\d\d|\b[0-9a-f]{8}-[0-9a-f]{4}|\bline \d+|\bport \d+|\bpid\b|<[\w.]+ object|<Task|https?://"
+    r"|(?<=[,(\[] )[A-Z]\w*\(.*|\b\d{4}-\d\d-\d\d|\b[0-9a-f]{8}-[0-9a-f]{4}|\bline \d+|\bport \d+|\bpid\b|<[\w.]+ object|<Task|\b[a-z][a-z0-9+.-]*://"
 )
 _DEFINED = re.compile(r"Table '([^'\n]+)' is already defined")
 _ONE_LINE = (
     re.compile(r"^(?:ERROR\b.*?)?FAILED: (?P<text>\S.*)"),
     re.compile(r"(?P<text>Failed to (?:find attribute|parse) '.+)"),
+    re.compile(r"^(?:\S*/)?(?:python[\d.]*|(?:ba)?sh): (?:(?:line )?\d+: )?(?P<text>No module named \S+|\S+: (?:command )?not found)$"),
+    re.compile(r"^(?P<type>(?:[a-z_]\w*\.)+[A-Z]\w*Error): (?P<text>\S.*)"),  # an exception's own line says more than a logger's
     re.compile(r"ERROR\s+\[(?:root|flask_migrate|alembic\.\S+)\]\s+(?:Error: )?(?P<text>\S.*)"),
     re.compile(r"(?:^|[\s|:])(?P<type>(?:[a-zA-Z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Missing\w*))(?::\s+(?P<text>\S.*)|\s*$)"),
     re.compile(r"(?:^|:\d+: )(?P<type>(?:\w+\.)*\w*Warning): (?P<text>\S.*)"),
@@ -51,7 +53,7 @@ _REQUESTS = (
     r"Exception on (?P<path>/\S*) \[(?P<method>[A-Z]+)\]",
     r"\"(?:\x1b\[[\d;]*m)*(?P<method>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (?P<path>/\S*) HTTP/[\d.]+(?:\x1b\[[\d;]*m)*\" 5\d\d\b",
     r"Internal Server Error: (?P<path>/\S*)",
-    r"Error handling request (?P<path>/\S*)",
+    r"Error handling request (?:(?P<method>[A-Z]+) )?(?P<path>/\S*)",
 )
 # A variable that the log itself calls missing: what shows the incident is that it is not there.
 _MISSING = (
@@ -92,6 +94,7 @@ class Evidence:
     healthy: bool = False  # it came up, as the log says
     upgrading: str | None = None  # the revision whose upgrade began last
     request: tuple[str, str] | None = None  # method and path of the request that failed, where the error is one's
+    task: str | None = None  # that a worker got and did not know
     prefixes: tuple[str, ...] = ()
     version: str | None = None
     missing_variables: frozenset[str] = frozenset()
@@ -146,6 +149,7 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
         workers=_workers(text), request=_request(text, frames, project), upgrading=next(reversed(re.findall(_UPGRADING, text)), None),
         healthy=bool(re.search(_UP, text)), prefixes=prefixes, version=version, foreign=foreign,
         missing_variables=frozenset(variable for pattern in _MISSING for variable in re.findall(pattern, text, re.M)),
+        task=next(iter(re.findall(r"unregistered task of type u?'([\w.]+)'", text)), None),
         missing_modules=frozenset(re.findall(r"No module named '?([\w.]+)'?", " ".join((kind, message)))),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Finds the builds that can have written a log, and what follows from it, without running anything.
 
 The frames of a traceback are looked up in the work tree and in every commit: a build whose files do not
-have those lines cannot have made the log. What else the log and the source say is in ``deductions.py``.
+have those lines could not have made the log. What else the log and the source say is in ``deductions.py``.
 """
 
 import sys
@@ -71,7 +71,7 @@ def triage(
     error: str | None = None,
     named: str | None = None,
 ) -> Triage:
-    """Say which builds can have made a log.
+    """Say which builds could have made a log.
 
     :param log: a file's path, an open binary stream, or the text itself
     :param repository: the application's history; without one only the work tree is compared

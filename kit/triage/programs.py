@@ -25,7 +25,9 @@ _BANNERS = (
     (r"Cell In ?\[\d+\]|<ipython-input-|\bNotebookApp\b|CellExecutionError", "jupyter"),
 )  # fmt: skip
 _TYPED = re.compile(
-    r"^\s*(?:[\w.-]+\s+\|\s+)?(?:\S*[$#%❯>]\s+|\+{1,2}\s+)(?P<line>(?:[A-Z_]+=\S+ )*(?:(?:poetry|uv|pipenv|pdm) run )?"
+    r"^\s*(?:[\w.-]+\s+\|\s+)?(?:(?:\([\w.-]+\)|PS) ?)*"  # what compose puts there, an environment's name, PowerShell
+    r"(?:(?!\.>)\S*[$#%❯>]\s+|[A-Z]:\\[^>\n]*>\s*|[➜λ]\s+[^\n]{1,80}?\s(?:[✗$»]\s+)?|\+{1,2}\s+)"
+    r"(?P<line>(?:[A-Z_]+=\S+ )*(?:(?:poetry|uv|pipenv|pdm) run )?"
     r"(?:python3?(?:\.\d+)?|alembic|flask|gunicorn|uvicorn|hypercorn|celery|pytest|streamlit|sh|bash|\./[\w./-]+)\b.*)$",
     re.M,
 )
@@ -77,6 +79,8 @@ def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Progr
 
 
 def _subcommand(name: str, text: str) -> str:
+    if name == "gunicorn":
+        return "sync" if "Using worker: sync" in text else ""
     if name != "alembic":
         return ""
     if re.search(r"New upgrade operations detected", text):
@@ -167,9 +171,10 @@ def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program 
         return Program("uvicorn", "", because)
     if top in ("werkzeug",):
         return Program("flask", "", because)
+    if top == "gunicorn":
+        return Program("gunicorn", "sync" if any("gunicorn/workers/sync.py" in name for name in names) else "", because)
     if top in (
         "uvicorn",
-        "gunicorn",
         "hypercorn",
         "daphne",
         "granian",

@@ -242,7 +242,7 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
             errors.setdefault(str(error.error), error.site)
     for judged in fix.trace.judged if not errors else ():
         if judged.error is not None:
-            errors.setdefault(f"configure_mappers(): {judged['error']}", None)
+            errors.setdefault(f"configure_mappers(): {judged.error}", None)
     return tuple(errors.items())
 
 
@@ -300,7 +300,7 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
                 again = one_place(first, registration)
                 seen = f"{again}: at {registration.site} the second {what} the first" if again else None
                 seen = f"table {registration.table}: {seen or f'the definition at {registration.site} {what} the one at {first.site}'}"
-                return (CheckResult("one definition a table", False, seen, (registration.table,), "definitions"),)
+                return (CheckResult("one definition per table", False, seen, (registration.table,), "definitions"),)
     return ()
 
 
@@ -348,9 +348,9 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         open_questions = "; ".join(_in_short(check) for check in unasked[:2])
         return "undecided", f"the error is gone, and what else must hold could not be decided: {open_questions}"
     start = judge_start(trace)
-    hidden = [_in_short(check) for check in failed if check.kind == "hidden"]
+    hidden = [check.seen for check in failed if check.kind == "hidden"]
     if hidden and all(step.ok for step in trace.steps):
-        return "hides", "the error is gone, but not what made it: " + "; ".join(hidden[:2])
+        return "hides", "the error is gone, but " + "; ".join(hidden[:2])
     wrong = [_in_short(c) for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
     if wrong and all(step.ok for step in trace.steps):
         return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong[:2])
