@@ -82,13 +82,8 @@ class Scratch:
     @property
     def parts(self) -> dict[str, str]:
         """What the URL is made of, for applications that take it in parts."""
-        return {
-            "host": "127.0.0.1",
-            "port": str(self.port),
-            "name": self.name,
-            "user": self.name,
-            "password": self.password,
-        }
+        access = {"name": self.name, "user": self.name, "password": self.password}
+        return {"host": "127.0.0.1", "port": str(self.port), **access}
 
 
 @contextmanager
@@ -164,9 +159,8 @@ def version_for_key(incident: Incident) -> str:
     """
     conninfo = _given(incident)
     if conninfo is not None:
-        with _connected(
-            Server(conninfo, f"the server that {_variable(incident)} names", False), _NAME + "asks"
-        ) as asked:
+        server = Server(conninfo, f"the server that {_variable(incident)} names", of_kit=False)
+        with _connected(server, _NAME + "asks") as asked:
             return str(asked.info.server_version)
     programs = find_programs()
     return version_of(programs) if programs else "none"
@@ -210,9 +204,8 @@ def _make(keeper: psycopg.Connection, name: str, password: str) -> None:
     hashed = keeper.pgconn.encrypt_password(password.encode(), name.encode()).decode()  # the server may log statements
     may = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT"
     keeper.execute(sql.SQL(f"CREATE ROLE {{}} {may} {_MOST_CONNECTIONS} PASSWORD {{}}").format(identifier, hashed))
-    keeper.execute(
-        sql.SQL("GRANT {} TO CURRENT_USER").format(identifier)
-    )  # only its member may give it a database, and take it
+    # Only its member may give it a database, and take it.
+    keeper.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(identifier))
     for again in (True, True, False):
         try:
             keeper.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(identifier, identifier))
@@ -237,9 +230,8 @@ def _open_door(server: Server, keeper: psycopg.Connection, name: str, password: 
     for upstream in ways:
         door = Door(upstream, name, name)
         try:
-            psycopg.connect(
-                host="127.0.0.1", port=door.port, user=name, dbname=name, password=password, connect_timeout=15
-            ).close()
+            access = {"user": name, "dbname": name, "password": password}
+            psycopg.connect(host="127.0.0.1", port=door.port, connect_timeout=15, **access).close()
             return door
         except psycopg.Error as error:
             door.close()
