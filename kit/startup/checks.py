@@ -262,9 +262,9 @@ def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, 
         return CheckResult(str(check), False, _NO_SERVER, kind="command")
     words = command_line(space.filled(check.command.replace("{port}", str(port))), space)
     ran = run(words, space, incident.limits, name)
-    said = "" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}"
+    printed = "" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}"
     ok = None if ran.why is not None and ran.why.from_outside else ran.ok
-    return CheckResult(str(check), ok, ran.why.says if ran.why else f"exit code {ran.code}{said}", kind="command")
+    return CheckResult(str(check), ok, ran.why.says if ran.why else f"exit code {ran.code}{printed}", kind="command")
 
 
 def _uncompiled(space: Workspace, incident: Incident) -> str | None:

@@ -43,11 +43,11 @@ if place is not None and place.submodule_search_locations:
 points = metadata.entry_points()
 group = points.select(group="sqlalchemy.dialects") if hasattr(points, "select") else points.get("sqlalchemy.dialects", ())
 versions = {}
-for one in metadata.distributions():
-    name = one.metadata["Name"]
-    if name: versions.setdefault(name.lower().replace("_", "-"), one.version)
+for package in metadata.distributions():
+    name = package.metadata["Name"]
+    if name: versions.setdefault(name.lower().replace("_", "-"), package.version)
 modules = [name for name in json.loads(sys.argv[1]) if there(name)]
-print(json.dumps([dialects, [one.name.replace(".", "+") for one in group], versions, modules]))
+print(json.dumps([dialects, [point.name.replace(".", "+") for point in group], versions, modules]))
 """
 
 

@@ -24,7 +24,7 @@ _PATIENCE = 30.0  # seconds for a connection's first message
 
 
 @dataclass(frozen=True)
-class Way:
+class Upstream:
     """How the server is reached: ``host`` is a name, an address or the folder of a UNIX socket; ``tls`` None: in the clear."""
 
     host: str
@@ -53,7 +53,7 @@ class Door:
     :ivar refused: ``{"what": what was asked for, "by": user}``, in order, each once
     """
 
-    def __init__(self, upstream: Way, database: str, role: str):
+    def __init__(self, upstream: Upstream, database: str, role: str):
         self.upstream, self.database, self.role = upstream, database, role
         self.refused: list[dict[str, str]] = []
         self._keys: set[bytes] = set()  # of this door's sessions: what may be cancelled through it
