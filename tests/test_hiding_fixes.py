@@ -49,6 +49,20 @@ def test_a_build_that_leaves_the_scratch_database_is_not_cured(write_incident, t
     assert found["fallback"][0] == "hides" and "makes an engine for sqlite" in found["fallback"][1], found
 
 
+def test_a_database_that_the_application_always_chose_itself_is_held_against_no_fix(write_incident, tmp_path):
+    source = """
+        import nosuch
+        from sqlalchemy import create_engine
+
+        with create_engine("sqlite://").connect():
+            pass
+    """
+    files = {"service/__init__.py": "", "service/main.py": source}
+    fix = patch_of(tmp_path / "case", "gone", files, "service/main.py", "import nosuch\n", "")
+    incident = load(write_incident(files, fixes={"gone": fix}, expect={"error": "No module named 'nosuch'"}))
+    assert verdicts(incident)["gone"][0] == "cures"
+
+
 def test_an_env_py_that_passes_over_every_unknown_table_hides(write_incident, tmp_path):
     b2 = """
         import sqlalchemy as sa

@@ -4,6 +4,7 @@ import pytest
 
 from kit.base.errors import IncidentError, RunBroke
 from kit.incident.load import load
+from kit.incident.revisions import revision_in
 
 GOOD = """\
 title: An incident
@@ -205,3 +206,14 @@ def test_a_value_under_a_secret_name_is_in_no_message(written):
     with pytest.raises(IncidentError) as error:
         load(written(GOOD.replace("root: app", "root: app\n  env: {DB_PASSWORD: [geheim99]}")))
     assert "DB_PASSWORD" in str(error.value) and "geheim99" not in str(error.value)
+
+
+def test_a_column_that_is_indexed_makes_an_index_of_its_table_s_name():
+    text = (
+        "from alembic import op\nimport sqlalchemy as sa\nrevision = 'b'\ndown_revision = 'a'\n\n\ndef upgrade():\n"
+        "    op.create_table('rule', sa.Column('id', sa.Integer, primary_key=True), sa.Column('group_id', sa.Integer, index=True))\n"
+        "    op.add_column('rule', sa.Column('mark', sa.Integer, index=True))\n    op.add_column('rule', sa.Column('text', sa.Text))\n"
+    )
+    made = [object_ for operation in revision_in("b.py", text).operations for object_ in operation.creates]
+    indexes = [name for kind, name in made if kind == "index"]
+    assert indexes == ["ix_rule_group_id", "ix_rule_mark"]

@@ -10,7 +10,11 @@ from environments import applications_environment
 from kit.incident import load
 from kit.incident.environment import database_variables, stand_in, variables_of
 from kit.incident.project import Project
-from kit.triage.evidence import common, evidence_of, stable
+from kit.incident.scripts import lines_of
+from kit.new.candidates import Start
+from kit.new.lessons import lessons
+from kit.new.trial import Search, Setup, Trial
+from kit.triage.evidence import Evidence, common, evidence_of, stable
 from kit.triage.logs import read_log
 
 SMALL = (
@@ -369,8 +373,11 @@ def test_the_program_of_the_outermost_frames_is_what_is_run(log, startup, kit, t
         "run.py": "import store.main\n",
     }
     root = written(tmp_path / "store-app", files)
-    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, "--json", input=log)
+    trace = tmp_path / "trace.jsonl"
+    command = ["new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, "--json", "--trace", trace]
+    said = kit(*command, input=log)
     assert said.code == 0, said.out + said.err
+    assert kit("reproduce", tmp_path / "x", "--from-trace", trace).code == 0
     assert said.json["reproduced"] is True and said.json["tried"][-1]["seconds"] > 0
     incident = load(tmp_path / "x")
     assert str(incident.startup[-1]) == startup
@@ -620,6 +627,63 @@ def test_variables_of_the_usual_readers_are_found(reader, tmp_path):
     text = f"import os\nfrom decouple import config\nfrom environs import Env\nenv = Env()\nzone = {reader}\nother = os.getenv('OTHER')\n"
     found = variables_of(Project(written(tmp_path, {"settings.py": text})))
     assert {one.name: one.required for one in found} == {"ZONE": True, "OTHER": False}
+
+
+def test_a_file_that_a_source_names_as_in_its_image_is_found_where_it_is(kit, tmp_path, small):
+    main = "import json\nfrom fastapi import FastAPI\n\njson.load(open('/srv/store/settings.json'))\napp = FastAPI()\n"
+    root = written(tmp_path / "app", {"main.py": main, "settings.json": "{}"})
+    said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
+    assert said.code == 3 and "comes up" in said.json["not_found"][0], said.out
+    assert [str(step) for step in load(tmp_path / "x").prepare] == [
+        'command: sed -i "s#/srv/store/settings.json#$PWD/settings.json#g" main.py'
+    ]
+
+
+def test_a_warning_is_not_what_a_worker_ended_of_that_says_nothing(tmp_path):
+    """Flask-Migrate ends a process without a word where ``env.py`` has silenced its logger."""
+    log = (
+        "[2026-11-29 07:56:26 +0000] [32441] [INFO] Booting worker with pid: 32441\n"
+        "/srv/store/run.py:3: UserWarning: Running a server without changing the key is a risk.\n  warnings.warn(\n"
+        "INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\n"
+        "[2026-11-29 07:56:31 +0000] [32428] [ERROR] Worker (pid:32441) exited with code 1.\n"
+    )
+    project = Project(written(tmp_path, {"run.py": ""}))
+    evidence = evidence_of(read_log(log), log, project)
+    assert (evidence.expected, evidence.at, evidence.frames) == ("exited with code 1", "line 5 of the log", ())
+
+
+def test_a_command_that_a_script_puts_together_first_is_what_it_starts(tmp_path):
+    text = """
+        #!/bin/sh
+        cmd="exec gunicorn store.wsgi:application \\
+             -b 0.0.0.0:$PORT \\
+             $@"
+        if [ "$PUID" -ne 0 ]; then
+            cmd="su - abc -c '$cmd'"
+        fi
+        eval "$cmd"
+    """
+    project = Project(written(tmp_path, {"start.sh": text, "store/wsgi.py": ""}))
+    assert list(lines_of(project, "start.sh"))[-1].text == "exec gunicorn store.wsgi:application -b 0.0.0.0:$PORT"
+
+
+@pytest.mark.parametrize(
+    ("installed", "database", "driver", "url"),
+    [
+        ({"aiosqlite", "aiomysql"}, "sqlite", "aiosqlite", None),
+        ({"asyncpg", "aiomysql"}, "postgresql", "asyncpg", None),
+        ({"aiomysql", "pymysql"}, "sqlite", None, "mysql+aiomysql://kit@127.0.0.1:9/kit"),
+    ],
+)
+def test_an_asynchronous_driver_is_one_that_is_installed(installed, database, driver, url, tmp_path):
+    """Where none is of a database that the kit makes, the installed one's URL shows what fails before the database is reached."""
+    project = Project(written(tmp_path, {"main.py": ""}))
+    error = "The asyncio extension requires an async driver to be used. The loaded 'pysqlite' is not async."
+    seen = Evidence(error=f"InvalidRequestError: {error}", type="InvalidRequestError", text=error)
+    setup = Setup(Start((("serve", "uvicorn main:app --port {port}"),), "", 0), database_env="STORE_URL")
+    work = Search(project, Evidence(), "python", tmp_path, print, frozenset(installed))
+    after = lessons(work, Trial(setup, None, 0, error, seen, 1.0))[:1]
+    assert [(other.database, other.driver, other.env.get("STORE_URL")) for other in after] == [(database, driver, url)]
 
 
 def test_a_requests_environ_is_no_environment_and_what_is_asked_for_first_is_not_required(tmp_path):
@@ -900,6 +964,7 @@ def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small)
         "(venv) ines@dell:~/league$ flask db upgrade",
         "(venv) PS C:\\Users\\Ines\\league> flask db upgrade",
         "C:\\Users\\Ines\\league>flask db upgrade",
+        "ines@MacBook league % flask db upgrade",
         "➜  league git:(main) ✗ flask db upgrade",
     ],
 )
@@ -924,6 +989,12 @@ OF_LOGS = {
         {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
         "INFO  [alembic.runtime.migration] Running upgrade  -> a1\nERROR [flask_migrate] Error: No support for ALTER here\n",
         "command: flask db upgrade",
+        {},
+    ),
+    "Flask-Migrate, of a database that is behind": (
+        {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
+        "INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\nERROR [flask_migrate] Error: Target database is not up to date.\n",
+        "command: flask db check",
         {},
     ),
     "a URL with a per cent sign": (

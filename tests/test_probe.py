@@ -340,7 +340,7 @@ def test_a_table_is_told_apart_by_what_became_of_it(write_incident):
         ("b", "registered", 13, None, True),
         ("c", "reflected", 19, None, False),
     ]
-    assert len(trace.cleared) == 1 and str(trace.cleared[0]["chain"][-1]) == "service/main.py:20"
+    assert len(trace.cleared) == 1 and str(trace.cleared[0].chain[-1]) == "service/main.py:20"
 
 
 def test_the_reader_passes_over_torn_and_foreign_lines(tmp_path):

@@ -62,8 +62,10 @@ def test_a_block_that_would_be_empty_gets_pass():
 
 def test_a_file_that_two_names_reach_is_asked_for_by_one_and_the_patch_applies(kit, tmp_path):
     application = "tests/applications/alias-two-module-names"
-    answer = kit("propose", application, "--json")
+    answer = kit("propose", application, "--json", "--trace", tmp_path / "trace.jsonl")
     assert answer.code == 0 and answer.json["verified"]
+    kept = kit("reproduce", application, "--json", "--from-trace", tmp_path / "trace.jsonl")
+    assert kept.code == 0 and kept.json["conflicts"]
     best = answer.json["proposals"][0]
     assert best["verdict"] == "cures" and all(check["ok"] for check in best["checks"])
     subprocess.run(["cp", "-r", f"{application}/app", tmp_path / "app"], check=True)
@@ -221,7 +223,9 @@ def test_the_postmortems_json_holds_what_its_page_proposes():
     trace = diagnosis.looked.trace
     verification = Verification(Attempt("control", (), trace, (), True), True, (), ())
     result = FixResult("rename-reserved", None, (), "cures", "every check holds", (), trace)
-    proposals = Proposals("metadata-is-reserved", True, (Proposal("rename-reserved", "says", "", {}, result),), 3)
+    proposals = Proposals(
+        "metadata-is-reserved", True, (Proposal("rename-reserved", "says", "", {}, result),), 3, result.trace
+    )
     reported = postmortem_report(incident, verification, diagnosis, proposals)
     assert [proposal["name"] for proposal in reported["proposals"]] == ["rename-reserved"]
     assert "proposals" not in postmortem_report(incident, verification, diagnosis)
@@ -298,3 +302,15 @@ def test_an_import_of_a_library_stands_with_others_or_above_the_applications_own
     assert with_name_of("from sqlalchemy import Column, Integer\n", "sqlalchemy", "ForeignKey") == (
         "from sqlalchemy import Column, ForeignKey, Integer\n"
     )
+
+
+def test_a_decorator_whose_function_names_every_endpoint_keeps_the_names_of_what_it_wraps():
+    broken = _broken("name-taken-in-registry")
+    decorator = "def login(view):\n    def inner(*args):\n        return view(*args)\n\n    return inner\n"
+    fault = dataclasses.replace(broken.fault, sites=(Place("definition", "web.py", 2, "login.<locals>.inner"),))
+    wrapped = dataclasses.replace(broken, fault=fault, sources={"web.py": decorator})
+    (candidate,) = candidates_for(wrapped)
+    new = "import functools\n\ndef login(view):\n    @functools.wraps(view)\n    def inner(*args):\n"
+    assert candidate.edits["web.py"] == decorator.replace("def login(view):\n    def inner(*args):\n", new)
+    asked = dataclasses.replace(wrapped, sources={"web.py": decorator, "page.py": "url_for('inner')\n"})
+    assert list(candidates_for(asked)) == []

@@ -112,6 +112,7 @@ def _questions(subparsers) -> None:
         commands.propose,
         "write fixes, try each one, and show those that cure",
     )
+    _takes_traces(parser, judge_saved=False)
     _keeps_runs(parser)
     parser.add_argument(
         "--show-maskers",
@@ -200,6 +201,7 @@ def _beginnings(subparsers) -> None:
     how.add_argument(
         "--read-only", dest="tried", action="store_false", help="only read the sources and the log; run nothing"
     )
+    _takes_traces(parser, judge_saved=False)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=commands.new)
     help = "copy the notebooks and the bundled incident into a folder; files that exist are kept"

@@ -30,6 +30,8 @@ def new(options) -> int:
     parameters = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
     with progress() as say:
         written = new(Path(options.folder), **parameters, run=options.tried, progress=say)
+    if options.trace and written.best is not None and written.best.trace is not None:
+        written.best.trace.save(options.trace)
     options.output = None
     give(options, new_report(written), new_lines(written))
     return written.code
@@ -128,6 +130,8 @@ def propose(options) -> int:
 
     with progress() as say:
         proposals = propose(incident, show_maskers=options.show_maskers, progress=say, verified=at_once)
+    if options.trace:
+        proposals.trace.save(options.trace)
     lines = proposals_lines(proposals)
     if options.output:
         lines += write_proposals(proposals, Path(options.output).expanduser(), incident)

@@ -45,10 +45,11 @@ def look_until_shown(
     *,
     checks: bool | None = None,
     times: int = TIMES,
+    hold: str | None = None,
 ) -> Looked:
     """As :func:`look_at`, of the build as it is; where several processes ran side by side, once more until the incident shows."""
     for _ in range(times):
-        looked = signed(incident, look_at(incident, progress, checks=checks), None)
+        looked = signed(incident, look_at(incident, progress, checks=checks, hold=hold), None)
         if shows_incident(incident, looked.trace) or not may_race(looked.trace):
             break
     return looked
@@ -68,11 +69,13 @@ def look_at(
     *,
     fix: str | None = None,
     checks: bool | None = None,
+    hold: str | None = None,
 ) -> Looked:
     """Start the application once; when it has ended, and the first answer is given, read its sources and ask Alembic.
 
     :param fix: the build with this fix, in place of the one as it is
     :param checks: ask every check while it is up; by default where ``expect`` says nothing
+    :param hold: the statement before which processes wait for each other: see :func:`kit.startup.run.run_startup`
     """
     changes = [] if fix is None else incident.changes_of(fix)
     incident = incident.with_fix(fix)
@@ -82,9 +85,9 @@ def look_at(
     with workspace(incident, changes) as space:
         asker = Asker(incident, all=wanted or quiet, config=find_config(incident, space))
         ran = kept.once(
-            lambda: _key_of(incident, space, asker, fix),
+            lambda: _key_of(incident, space, asker, fix) if hold is None else None,
             space,
-            lambda: _run(incident, space, asker, fix, progress),
+            lambda: _run(incident, space, asker, fix, hold, progress),
             lasting=_lasts,
             progress=progress,
         )
@@ -112,10 +115,15 @@ def look_at(
 
 
 def _run(
-    incident: Incident, space: Workspace, asker: Asker, fix: str | None, progress: Callable[[str], None]
+    incident: Incident,
+    space: Workspace,
+    asker: Asker,
+    fix: str | None,
+    hold: str | None,
+    progress: Callable[[str], None],
 ) -> kept.Ran:
     """Start a build that lies in a workspace, and ask what is to be asked of it."""
-    trace = run_startup(incident, space, judge=True, while_up=asker, progress=progress)
+    trace = run_startup(incident, space, judge=True, hold=hold, while_up=asker, progress=progress)
     progress(first_answer(trace))
     asker.ask_afterwards(space)
     created, stopped = {}, None

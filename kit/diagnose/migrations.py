@@ -80,17 +80,11 @@ def unknown_revision(case: Case) -> Fault | None:
 
 def created_by_two_revisions(case: Case) -> Fault | None:
     for error, revision, operation, kind, name in _already_there(case):
-        others = [
-            (other, op)
-            for other in case.revisions
-            if other.folder == revision.folder
-            for op in other.operations
-            if _creates(op, kind, name) and (other.id, op) != (revision.id, operation)
-        ]
-        earlier = past_of(case.revisions, revision.id)
-        others = [
-            (other, creating) for other, creating in others if other.id in earlier or other.id == revision.id
-        ] or others
+        beside = [other for other in case.revisions if other.folder == revision.folder]
+        creating = [(other, op) for other in beside for op in other.operations if _creates(op, kind, name)]
+        others = [pair for pair in creating if (pair[0].id, pair[1]) != (revision.id, operation)]
+        earlier = {revision.id, *past_of(case.revisions, revision.id)}
+        others = [pair for pair in others if pair[0].id in earlier] or others
         if not others or operation is None:
             continue
         other, first = others[0]
@@ -113,11 +107,8 @@ def created_by_two_revisions(case: Case) -> Fault | None:
 
 def created_outside_migrations(case: Case) -> Fault | None:
     for error, revision, operation, kind, name in _already_there(case):
-        if any(
-            _creates(operation, kind, name) and other.id != revision.id
-            for other in case.revisions
-            for operation in other.operations
-        ):
+        others = [op for other in case.revisions if other.id != revision.id for op in other.operations]
+        if any(_creates(op, kind, name) for op in others):
             continue
         frame = _frame_in(error, revision)
         at = operation.line if operation is not None else frame.line if frame else revision.line
@@ -265,17 +256,13 @@ def _already_there(case: Case):
             continue
         kind, name = existing
         frame = _frame_in(error, revision)
-        at = [
-            operation
-            for operation in revision.operations
-            if frame and operation.line <= frame.line <= operation.last or operation.within == frame.line
-        ]
+        operations = revision.operations if frame else ()
+        at = [op for op in operations if op.line <= frame.line <= op.last or op.within == frame.line]
         creating = [operation for operation in at if _creates(operation, kind, name)]
         anywhere = [operation for operation in revision.operations if _creates(operation, kind, name)]
         operation = next(iter(creating or at or anywhere), None)
-        kinds = [
-            k for operation in (creating or anywhere) for k, n in operation.creates if n.rpartition(".")[2] == name
-        ]
+        made = [created for operation in (creating or anywhere) for created in operation.creates]
+        kinds = [kind_ for kind_, made_name in made if made_name.rpartition(".")[2] == name]
         yield error, revision, operation, kinds[0] if kinds else kind, name
 
 

@@ -157,7 +157,7 @@ def _deployments(case: Case, names: Sequence[str]) -> list[str]:
         lacking = [file for file, known in case.deployments.items() if name not in known and _deploys(file)]
         without += [file for file in lacking if file not in without]
         named = f"named in {', '.join(with_it[:_MOST])}" if with_it else "named in no deployment file"
-        sentences.append(f"{name} is in {named}" + (f" and not in {', '.join(without[:_MOST])}" if without else ""))
+        sentences.append(f"{name} is {named}" + (f" and not in {', '.join(without[:_MOST])}" if without else ""))
     return sentences
 
 

@@ -145,6 +145,13 @@ def refused_settings(project: Project, text: str) -> bool:
     return class_ is not None and any(class_.search(project.text(file)) for file in project.sources)
 
 
+def refused_examples(project: Project, variables: list[Variable], text: str, without: frozenset[str]) -> dict[str, str]:
+    """What the example of an environment's file sets, where an error is of a settings class that refuses the present one."""
+    if not refused_settings(project, text):
+        return {}
+    return {name: value for name, (value, _) in deployed(examples_of(project), variables, without).items()}
+
+
 def settings_file_of(project: Project) -> tuple[str, str]:
     """The variable that names a file of Flask's settings, and where it is read; empty where there is none."""
     if not any("SQLALCHEMY_DATABASE_URI" in project.text(file) for file in project.python):

@@ -245,7 +245,8 @@ def _order(object_: AppObject) -> tuple:
     unusual = object_.name not in ("app", "application", "api", "server")
     stem = PurePosixPath(object_.file).stem
     elsewhere = stem not in ("main", "app", "wsgi", "asgi", "server", "__init__")
-    return object_.kind == "celery", object_.factory, unusual, elsewhere, object_.file.count("/"), object_.file
+    beside = bool(re.match(r"(?:bin|tools?|scripts?|utils?|contrib)/", object_.file))
+    return object_.kind == "celery", beside, object_.factory, unusual, elsewhere, object_.file.count("/"), object_.file
 
 
 def _needs_arguments(parameters: str) -> bool:

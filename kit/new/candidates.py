@@ -33,7 +33,7 @@ _WHERE = {
 }  # fmt: skip
 _SERVING = {"flask": {"run"}, "fastapi": {"run", "dev"}, "litestar": {"run"}}  # of those that do more than that
 _ASIDE = re.compile(
-    r"(?:^|/)(?:examples?|docs?|samples?|demos?|tests?|testing|benchmarks?|ci|\.circleci|\.devcontainer|\.github)/"
+    r"(?:^|/)(?:examples?|docs?|samples?|demos?|tests?|testing|benchmarks?|ci|pkg|packaging|debian|\.circleci|\.devcontainer|\.github)/"
 )
 _FIRST = 60  # points for what the log's first program says
 
@@ -102,15 +102,10 @@ def _of_command(project: Project, evidence: Evidence, command: Command) -> Start
             points = _points(number) - (inner[places[-1]] != inner[-1]) - 2 * (len(inner) > len(command.lines))
             if points > matched:
                 matched, because = points, f"{command.at}; {program.name} is what ran, by {program.because}"
-    if evidence.frames and any(
-        _names(project, frame.file, line) for frame in evidence.frames for line in command.lines
-    ):
-        matched += 12
+    matched += 12 * any(_names(project, frame.file, line) for frame in evidence.frames for line in command.lines)
     score = matched + command.weight if matched or not evidence.programs else command.weight / 2
-    score += 3 * (
-        bool(steps) and steps[-1][0] == "serve" and not matched
-    )  # what is deployed first of all is the server
     serves_ = bool(steps) and steps[-1][0] == "serve"
+    score += 3 * (serves_ and not matched)  # what is deployed first of all is the server
     tier = 0 if command.deployed else 1 if serves_ or command.weight >= 15 else 2
     tier = 3 if _ASIDE.search(command.at) else 2 if program_of(command.lines[-1]) == "pytest" else tier
     return Start(steps, because, score, command.workdir, command.path, command.env, tier)
@@ -170,13 +165,8 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
         return "serve", f"{text[: text.index('runserver')]}runserver 127.0.0.1:{{port}} --noreload"
     if program_name == "celery" and "worker" in words and "--pool" not in text and " -P" not in text:
         return "command", f"{text} --pool solo"
-    if "{port}" in text or (
-        program_name in ("sh", "bash")
-        and any(
-            program_of(inner_line) in SERVERS or "flask run" in inner_line
-            for inner_line in _inner(project, line, workdir)
-        )
-    ):
+    inner = _inner(project, line, workdir) if program_name in ("sh", "bash") else []
+    if "{port}" in text or any(program_of(started) in SERVERS or "flask run" in started for started in inner):
         return "serve", text.replace("sh {port}", "sh $PORT")
     file = file_of(project, words, workdir) if program_name == "python" else None
     if file and serves(project, file):

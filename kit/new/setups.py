@@ -72,9 +72,8 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
             (kind, text if kind != "serve" or "{port}" in text else (step_of(text, work.project) or (kind, text))[1])
             for kind, text in named_steps
         )
-        starts = [
-            Start(steps, "as --startup says", 100, env=next((command.env for command in commands if command.env), {}))
-        ]
+        env = next((command.env for command in commands if command.env), {})
+        starts = [Start(steps, "as --startup says", 100, env=env)]
     if not starts:
         raise IncidentError(
             f"{work.project.root}: nothing says how this is started: no deployment file, no application object, no program in the log. "
@@ -193,9 +192,8 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
     only = by_parts or (drivers or not interpreter.names) and only_postgresql
     database = "postgresql" if only else "sqlite"
     if database == "postgresql":
-        known["database"] = (
-            "the URL is put together of parts" if by_parts else "the sources use what only PostgreSQL has"
-        )
+        of_sources = "the sources use what only PostgreSQL has"
+        known["database"] = "the URL is put together of parts" if by_parts else of_sources
     driver = None
     if asynchronous:
         driver, other = ("aiosqlite", "asyncpg") if database == "sqlite" else ("asyncpg", "aiosqlite")

@@ -66,11 +66,8 @@ class Setup:
         content = {"app": self.app(python), "database": self.database}
         content |= {"database_driver": self.driver} if self.driver else {}
         content |= {"database_env": self.database_env} if self.database_env else {}
-        content |= (
-            {"prepare": [{kind: int(text) if kind == "rows" else text} for kind, text in self.prepare]}
-            if self.prepare
-            else {}
-        )
+        if self.prepare:
+            content["prepare"] = [{kind: int(text) if kind == "rows" else text} for kind, text in self.prepare]
         return {**content, "startup": [{kind: text} for kind, text in self.start.steps]}
 
 
@@ -112,6 +109,7 @@ class Search:
     python: str
     folder: Path
     progress: Callable[[str], None]
+    installed: frozenset[str] = frozenset()  # top-level names of the interpreter's packages
     asked_python: str = ""  # the Python that the application asks for, where the interpreter is none of it
     variables: list[Variable] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
@@ -174,11 +172,8 @@ def search(
             best = best_of(work.trials, by_log)
             if best is not None and best.level >= _LINES:
                 # What explains the log clearly better goes on, where a trial said what it lacks.
-                waiting = [
-                    queued
-                    for queued in waiting
-                    if queued.score > best.setup.score + _BETTER and begun < since + _NEARLY
-                ]
+                better = best.setup.score + _BETTER
+                waiting = [setup for setup in waiting if setup.score > better and begun < since + _NEARLY]
             if not by_log:
                 # A surer start is waited for before another is tried.
                 under_way = min((setup.start.tier for setup in running.values()), default=9)
@@ -191,9 +186,8 @@ def search(
                     continue
                 seen.add(setup.key)
                 begun += 1
-                progress(
-                    f"trial {begun}: {setup.start}" + (f" ({list(setup.known.values())[-1]})" if setup.known else "")
-                )
+                because = f" ({list(setup.known.values())[-1]})" if setup.known else ""
+                progress(f"trial {begun}: {setup.start}{because}")
                 running[pool.submit(_run, work, setup)] = setup
             if not running:
                 break
@@ -283,12 +277,10 @@ def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tu
         failed = any(step.ok is False for step in trace.steps)
         through = seen.frames or any(frame.application for error in trace.errors for frame in error.frames)
         chosen = seen.type.endswith("NoSuchModuleError")  # a driver that the kit named
-        of_setup = (
-            chosen or seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
-        )
+        lacks = seen.missing_modules or seen.missing_variables or refused_settings(work.project, seen.text)
+        of_setup = chosen or lacks or work.asked_python or evidence.healthy or trace.broke or not through
         causes = [kind for step in trace.steps if step.exception for _, kind, _ in step.exception.links]
-        of_setup = of_setup or of_the_surroundings(seen, causes) or refused_settings(work.project, seen.text)
-        of_setup = of_setup or work.asked_python
+        of_setup = of_setup or of_the_surroundings(seen, causes)
         if failed and of_setup and not trace.conflicts:
             return 0, None  # of how it was started, as far as anybody can tell
         return (_LINES if shown else 0), None

@@ -75,7 +75,7 @@ def new(
     interpreter = interpreter_of(project, python, evidence.prefixes, evidence.version)
     with temporary_folder() as scratch:
         asked = interpreter.other_than_asked(project)
-        work = Search(project, evidence, str(interpreter.python), scratch, progress, asked)
+        work = Search(project, evidence, str(interpreter.python), scratch, progress, interpreter.names, asked)
         setups = first_setups(work, interpreter, steps)
         run = _guarded(work) if run is None else run
         best = search(work, setups, lessons, progress=progress) if run else None
@@ -125,11 +125,10 @@ def _refuse(setup: Setup, texts: dict[str, str]) -> None:
     for _, text in setup.start.steps:
         remember("startup", text)
     home = os.path.join(os.path.expanduser("~"), "")  # the paths in it are of this machine, as they have to be
+    shown = {name: text.replace(home, "~/") for name, text in texts.items()}
+    shown = {name: text.replace("{database_user}:{database_password}@", "") for name, text in shown.items()}
     refuse_secrets(
-        {
-            name: text.replace(home, "~/").replace("{database_user}:{database_password}@", "")
-            for name, text in texts.items()
-        },
+        shown,
         also=_steps_with_secrets(setup, texts),
         done="written",
         remedy="Take it out of the log; of a step, give the step by --startup with $NAME in its place, and NAME in app.env afterwards.",

@@ -33,6 +33,7 @@ from .process import (
 from .readiness import Readiness, answers_again
 from .workspace import Workspace, workspace
 
+HELD = 3  # seconds, less than the five after which SQLite's driver gives up on a lock
 _POLL = 0.02  # seconds between looks whether a server answers
 _DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
 
@@ -69,10 +70,15 @@ def run_startup(
     *,
     judge: bool = False,
     go_on: bool = False,
+    hold: str | None = None,
     while_up: Callable[[Workspace, int | None], None] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Trace:
-    """As :func:`reproduce`, in a workspace that is already there."""
+    """As :func:`reproduce`, in a workspace that is already there.
+
+    :param hold: how a statement begins, in small letters and single spaces: each process of a step waits before its first such
+        one until another has come as far, or for :data:`HELD` seconds
+    """
     before: list[Creation] = []
     for number, step in enumerate(incident.prepare, 1):
         progress(f"prepare {number}: {step}")
@@ -88,6 +94,7 @@ def run_startup(
                 "Steps under 'prepare' are not judged and must succeed. Its last lines:\n" + _tail(prepared.folder)
             )
     orders = {name: "1" for name, wanted in (("INCIDENT_JUDGE", judge), ("INCIDENT_GO_ON", go_on)) if wanted}
+    orders |= {"INCIDENT_HOLD": f"{HELD} {hold}"} if hold else {}
     ended: list[Ended] = []
     up: list[Process] = []
     silent: list[Process] = []  # servers that were up and answer no more

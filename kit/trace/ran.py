@@ -1,5 +1,6 @@
 """Where a startup ran and how its processes ended, as their runner knows it: what is read into a trace beside the probe's events."""
 
+import glob
 import math
 import os
 import re
@@ -101,6 +102,8 @@ class Paths:
             return "?", False
         full = name if os.path.isabs(name) or name.startswith("<") else os.path.join(self.space.workdir, name)
         full = os.path.normpath(full) if not full.startswith("<") else full
+        if not os.path.isabs(name) and not os.path.exists(full) and self._of_a_library(name):
+            return name, False  # a compiled module, whose frames have the name that its source had
         for root in self.roots:
             if full.startswith(root):
                 below = full[len(root) :].replace(os.sep, "/")
@@ -115,6 +118,11 @@ class Paths:
         if not full.startswith("<"):  # a console script, say: where a machine keeps it is nobody's business
             full = "…/" + "/".join(full.split("/")[-2:])
         return (full if full.startswith("<") else redact(full)), False
+
+    def _of_a_library(self, name: str) -> bool:
+        top = name.partition("/")[0]
+        place = os.path.dirname(os.path.dirname(self.space.python))
+        return top != name and bool(glob.glob(f"{glob.escape(place)}/lib*/python3*/*-packages/{glob.escape(top)}"))
 
     def real(self, name: str | None) -> str | None:
         """A file with links resolved, as it is shown."""

@@ -89,15 +89,10 @@ def servers(project: Project) -> Iterator[tuple[str, str, str]]:
 
 def _options(tree: ast.Module | None) -> set[str]:
     """The options that a program takes without a subcommand."""
-    names = set()
-    calls = [node for node in ast.walk(tree or ast.Module([], [])) if isinstance(node, ast.Call)]
-    below = {
-        ast.unparse(node.targets[0])
-        for node in ast.walk(tree or ast.Module([], []))
-        if isinstance(node, ast.Assign) and re.search(r"\.(add_parser|add_subparsers)\(", ast.unparse(node.value))
-    }
-    for call in calls:
-        owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument" and owner not in below:
-            names |= {argument.value for argument in call.args if isinstance(argument, ast.Constant)}
-    return names
+    nodes = list(ast.walk(tree)) if tree is not None else []
+    parts = re.compile(r"\.(add_parser|add_subparsers)\(")
+    assigned = (node for node in nodes if isinstance(node, ast.Assign) and parts.search(ast.unparse(node.value)))
+    below = {f"{ast.unparse(node.targets[0])}.add_argument" for node in assigned}
+    calls = (node for node in nodes if isinstance(node, ast.Call))
+    given = [c for c in calls if (name := ast.unparse(c.func)).endswith(".add_argument") and name not in below]
+    return {argument.value for call in given for argument in call.args if isinstance(argument, ast.Constant)}

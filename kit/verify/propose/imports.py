@@ -278,10 +278,10 @@ def _takes(node: ast.FunctionDef | ast.ClassDef, call: ast.Call) -> bool:
 def on_the_path(broken: Broken) -> Iterator[Candidate]:
     """A module that no folder on the path holds, and one of the application does: put that folder on the path."""
     path = broken.incident.app.path
-    for place in broken.sites("asks"):
+    for place in (*broken.sites("asks"), *broken.sites("module")):
         top = (place.name or "").partition(".")[0]
         parts = [file.removesuffix(".py").split("/") for file, _ in broken.python]
         folders = sorted({"/".join(names[: names.index(top)]) or "." for names in parts if top in names} - set(path))
         if len(folders) == 1 and top:
-            says = f"Put the folder {folders[0]} on the path (PYTHONPATH): it holds {top}, which {place} asks for."
+            says = f"Put the folder {folders[0]} on the path (PYTHONPATH): it holds {top}."
             yield Candidate(f"path-{folders[0].replace('/', '-')}", says, path=[*path, folders[0]])

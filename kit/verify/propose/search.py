@@ -23,6 +23,7 @@ from ...startup.workspace import workspace
 from ...trace.expected import shows_incident
 from ...trace.judged import CheckResult
 from ...trace.trace import Trace
+from ..repeated import raced_statement
 from ..verification import Attempt, FixResult, attempt, judge_fix
 from .broken import Broken, Candidate
 from .candidates import candidates_for, why_unsafe
@@ -61,7 +62,7 @@ class Proposal:
 class Proposals:
     """What was proposed and tried, verified ones first, the smallest patch first.
 
-    :ivar mechanism: that of the build as it is
+    :ivar mechanism: that of the build as it is; ``trace``: its startup
     :ivar note: why there is none, or why the search ended
     :ivar maskers: where they were asked for: what only hides, and what each run of it showed; none is a proposal
     """
@@ -70,6 +71,7 @@ class Proposals:
     reproduced: bool
     tried: tuple[Proposal, ...]
     startups: int
+    trace: Trace
     note: str = ""
     maskers: tuple[Proposal, ...] = ()
 
@@ -106,7 +108,7 @@ def propose(
         mechanism = decision.finding.mechanism
         if not shows_incident(incident, trace):
             unseen = "it does not reproduce, so nothing shows what would cure it"
-            return Proposals(mechanism, False, (), 2, unseen)
+            return Proposals(mechanism, False, (), 2, trace, unseen)
         search = _Search(incident, asked, control, sources, Path(folder), pool, progress, verified)
         broken = _broken(incident, decision, looked, sources, control)
         search.run(broken)
@@ -117,7 +119,7 @@ def propose(
         return proposal.verdict != "cures", len(proposal.patch.splitlines()), search.order.index(proposal.name)
 
     order = sorted(search.tried, key=rank)
-    return Proposals(mechanism, True, tuple(order), search.startups, _note(broken, search, order), hidden)
+    return Proposals(mechanism, True, tuple(order), search.startups, trace, _note(broken, search, order), hidden)
 
 
 def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
@@ -174,7 +176,8 @@ class _Search:
         """Start each side by side, and judge them in the order in which they end; a race several times, of which the worst counts."""
         incident = self.incident.model_copy(update={"fixes": {c.name: self.fix(c) for c in candidates}})
         times = _RACE_TIMES if self.control.races else 1
-        futures = {self.pool.submit(attempt, incident, c.name): c for c in candidates for _ in range(times)}
+        holds = [None, *[raced_statement(self.control.trace)] * (times - 1)]  # the race is forced in all but the first
+        futures = {self.pool.submit(attempt, incident, c.name, True, hold): c for c in candidates for hold in holds}
         self.startups += len(futures)
         order = [candidate.name for candidate in candidates]
         self.order += order
@@ -271,8 +274,10 @@ def _tables(trace: Trace) -> set[str]:
 
 
 def _routes(trace: Trace) -> set[str]:
+    """What requests and callers ask for: the path of a route, whatever the name of its endpoint; the name of a task."""
     entries = (entry for entry in trace.entries if entry.frame.application)
-    return {entry.key for entry in entries if entry.kind in ("route", "endpoint", "task")}
+    asked = (entry for entry in entries if entry.kind in ("route", "endpoint", "task"))
+    return {entry.more[0] if entry.kind == "endpoint" and entry.more else entry.key for entry in asked}
 
 
 def _broken(
