@@ -302,3 +302,15 @@ def test_an_import_of_a_library_stands_with_others_or_above_the_applications_own
     assert with_name_of("from sqlalchemy import Column, Integer\n", "sqlalchemy", "ForeignKey") == (
         "from sqlalchemy import Column, ForeignKey, Integer\n"
     )
+
+
+def test_a_decorator_whose_function_names_every_endpoint_keeps_the_names_of_what_it_wraps():
+    broken = _broken("name-taken-in-registry")
+    decorator = "def login(view):\n    def inner(*args):\n        return view(*args)\n\n    return inner\n"
+    fault = dataclasses.replace(broken.fault, sites=(Place("definition", "web.py", 2, "login.<locals>.inner"),))
+    wrapped = dataclasses.replace(broken, fault=fault, sources={"web.py": decorator})
+    (candidate,) = candidates_for(wrapped)
+    new = "import functools\n\ndef login(view):\n    @functools.wraps(view)\n    def inner(*args):\n"
+    assert candidate.edits["web.py"] == decorator.replace("def login(view):\n    def inner(*args):\n", new)
+    asked = dataclasses.replace(wrapped, sources={"web.py": decorator, "page.py": "url_for('inner')\n"})
+    assert list(candidates_for(asked)) == []

@@ -208,6 +208,7 @@ class Project:
                 objects,
                 key=lambda object_: (
                     object_.kind == "celery",
+                    bool(re.match(r"(?:bin|tools?|scripts?|utils?|contrib)/", object_.file)),
                     object_.factory,
                     object_.name not in usual,
                     PurePosixPath(object_.file).stem not in ("main", "app", "wsgi", "asgi", "server", "__init__"),

@@ -149,12 +149,15 @@ def _operation(call: ast.Call, enums, lists, batch) -> Operation:
     name, creates = _attribute(call), []
     if name in _CREATING:
         creates += [(_CREATING[name], text) for text in _name_of(call, lists)]
-        creates += [("type", text) for text in _enums_in(call, enums)] if name == "create_table" else []
+        if name == "create_table":
+            creates += [("type", text) for text in _enums_in(call, enums)]
+            creates += [("index", text) for table in _name_of(call, lists)[:1] for text in _indexes(call, table)]
     elif name == "add_column":
         in_batch = batch is not None and ast.unparse(call.func).startswith(batch[0] + ".")
         table = batch[2] if in_batch else next(iter(_name_of(call, lists)), "?")
         column = next((n for n in ast.walk(call) if isinstance(n, ast.Call) and _last(n.func) == "Column"), None)
         creates += [("column", f"{table}.{text}") for text in _name_of(column, lists)[:1]] if column else []
+        creates += [("index", text) for text in _indexes(call, table)]
     elif name == "create":  # of a type: ``status.create(op.get_bind())``
         creates += [("type", text) for text in _enums_in(call.func, enums)]
     texts = _texts(call)
@@ -173,6 +176,17 @@ def _name_of(call: ast.Call, lists) -> tuple[str, ...]:
     if isinstance(first, ast.Name):
         return lists.get(first.id, ())
     return _texts(first)[:1] if first is not None else ()
+
+
+def _indexes(call: ast.Call, table: str) -> list[str]:
+    """The indexes of columns that are written with ``index=True``, by the name that SQLAlchemy gives them."""
+    columns = [node for node in ast.walk(call) if isinstance(node, ast.Call) and _last(node.func) == "Column"]
+    indexed = [
+        column
+        for column in columns
+        if any(k.arg == "index" and ast.unparse(k.value) == "True" for k in column.keywords)
+    ]
+    return [f"ix_{table}_{text}" for column in indexed for text in _name_of(column, {})[:1]]
 
 
 def _enums_in(node: ast.AST, enums: dict[str, str]) -> list[str]:

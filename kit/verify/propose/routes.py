@@ -59,3 +59,23 @@ def name_of_its_own(broken: Broken) -> Iterator[Candidate]:
         if new:
             says = f"Register the second blueprint as {own} at {place}: {place.name} is taken. Its pages are then {own}.… for url_for()."
             yield Candidate(f"named-{own}", says, {place.file: new})
+
+
+def keep_names(broken: Broken) -> Iterator[Candidate]:
+    """Every function that a decorator wraps has the name of its inner function: ``functools.wraps`` gives each its own."""
+    for place in broken.sites("definition"):
+        outer, _, inner = (place.name or "").rpartition(".<locals>.")
+        if not inner or any(re.search(rf"[\"']{inner}[\"']", text) for text in broken.sources.values()):
+            continue  # url_for() may ask for it by this name
+        tree = parsed(broken.sources.get(place.file, ""))
+        around = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == outer.rpartition(".")[2]]
+        around = [n for n in around if n.lineno < place.line <= (n.end_lineno or 0) and len(n.args.args) == 1]
+        for decorator in around:
+            wrapped = decorator.args.args[0].arg
+            returns = [
+                n.value.id for n in decorator.body if isinstance(n, ast.Return) and isinstance(n.value, ast.Name)
+            ]
+            new = broken.edited(place.file, edits.decorate, inner, place.line, f"functools.wraps({wrapped})")
+            if inner in returns and new and (new := edits_of_imports.import_plainly(new, "functools")):
+                says = f"Have {inner} in {decorator.name} ({place}) take the name of what it wraps: each view is then an endpoint of its own."
+                yield Candidate(f"wraps-{wrapped}", says, {place.file: new})

@@ -274,8 +274,10 @@ def _tables(trace: Trace) -> set[str]:
 
 
 def _routes(trace: Trace) -> set[str]:
+    """What requests and callers ask for: the path of a route, whatever the name of its endpoint; the name of a task."""
     entries = (entry for entry in trace.entries if entry.frame.application)
-    return {entry.key for entry in entries if entry.kind in ("route", "endpoint", "task")}
+    asked = (entry for entry in entries if entry.kind in ("route", "endpoint", "task"))
+    return {entry.more[0] if entry.kind == "endpoint" and entry.more else entry.key for entry in asked}
 
 
 def _broken(
