@@ -12,7 +12,7 @@ EXPECTED = {"error": "Table 'invoices' is already defined", "table": "invoices"}
 
 @pytest.fixture
 def said(kit, write_incident, duplicate, monkeypatch):
-    """``diagnose --format`` of an application with two definitions, asked in the folder that holds it."""
+    """``diagnose --format`` of one run of an application with two definitions, asked in the folder that holds it."""
     file = write_incident(duplicate, expect=EXPECTED, title="Two, 100% <b>sure</b>: token=hunter2x9K")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file.parent / "summary.md"))
 
