@@ -695,7 +695,7 @@ LESS = {
     "no seccomp": "seccomp.known_machine = lambda: False",
     "no Landlock": "landlock.version = lambda: 0",
     "an early Landlock": "landlock.version = lambda: 3",
-    "no copies of sockets": "broker.take = questions.take = lambda pid, fd: None",
+    "no copies of sockets": "broker.take = lambda pid, fd: None",
 }
 
 
@@ -707,7 +707,7 @@ def lesser_kernel(monkeypatch, tmp_path):
         script = tmp_path / "supervisor.py"
         script.write_text(
             f"import sys; sys.path.append({str(PROJECT / 'kit' / 'startup' / 'guard')!r})\n"
-            f"import broker, landlock, questions, seccomp, supervisor\n{LESS[what]}\nsupervisor.main()\n"
+            f"import broker, landlock, seccomp, supervisor\n{LESS[what]}\nsupervisor.main()\n"
         )
         monkeypatch.setattr("kit.startup.process._SUPERVISOR", str(script))
 

@@ -315,10 +315,12 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
             first = tried.trace.holder(registration)
             if first and first.outcome != "reflected" and first.site != registration.site:
                 what = "adds its columns to" if registration.outcome == "extended" else "is ignored in favour of"
-                again = one_place(first, registration)
-                seen = f"{again}: at {registration.site} the second {what} the first" if again else None
-                seen = f"table {registration.table}: {seen or f'the definition at {registration.site} {what} the one at {first.site}'}"
-                return (CheckResult("one definition per table", False, seen, (registration.table,), "definitions"),)
+                again, table = one_place(first, registration), registration.table
+                seen = f"the definition at {registration.site} {what} the one at {first.site}"
+                seen = f"{again}: at {registration.site} the second {what} the first" if again else seen
+                return (
+                    CheckResult("one definition per table", False, f"table {table}: {seen}", (table,), "definitions"),
+                )
     return ()
 
 
