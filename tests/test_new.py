@@ -486,7 +486,7 @@ def test_an_existing_incident_is_never_written_over(kit, tmp_path):
     assert kit("new", tmp_path / "x", "--app", root, "--read-only").code == 3
     text = (tmp_path / "x" / "incident.yaml").read_text()
     said = kit("new", tmp_path / "x", "--app", root)
-    assert said.code == 2 and "there is one already" in said.err
+    assert said.code == 2 and "there is an incident already" in said.err
     assert (tmp_path / "x" / "incident.yaml").read_text() == text
 
 
@@ -637,6 +637,19 @@ def test_a_file_that_a_source_names_as_in_its_image_is_found_where_it_is(kit, tm
     assert [str(step) for step in load(tmp_path / "x").prepare] == [
         'command: sed -i "s#/srv/store/settings.json#$PWD/settings.json#g" main.py'
     ]
+
+
+def test_a_warning_is_not_what_a_worker_ended_of_that_says_nothing(tmp_path):
+    """Flask-Migrate ends a process without a word where ``env.py`` has silenced its logger."""
+    log = (
+        "[2026-11-29 07:56:26 +0000] [32441] [INFO] Booting worker with pid: 32441\n"
+        "/srv/store/run.py:3: UserWarning: Running a server without changing the key is a risk.\n  warnings.warn(\n"
+        "INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\n"
+        "[2026-11-29 07:56:31 +0000] [32428] [ERROR] Worker (pid:32441) exited with code 1.\n"
+    )
+    project = Project(written(tmp_path, {"run.py": ""}))
+    evidence = evidence_of(read_log(log), log, project)
+    assert (evidence.expected, evidence.at, evidence.frames) == ("exited with code 1", "line 5 of the log", ())
 
 
 def test_a_command_that_a_script_puts_together_first_is_what_it_starts(tmp_path):

@@ -33,7 +33,7 @@ _WHERE = {
 }  # fmt: skip
 _SERVING = {"flask": {"run"}, "fastapi": {"run", "dev"}, "litestar": {"run"}}  # of those that do more than that
 _ASIDE = re.compile(
-    r"(?:^|/)(?:examples?|docs?|samples?|demos?|tests?|testing|benchmarks?|ci|\.circleci|\.devcontainer|\.github)/"
+    r"(?:^|/)(?:examples?|docs?|samples?|demos?|tests?|testing|benchmarks?|ci|pkg|packaging|debian|\.circleci|\.devcontainer|\.github)/"
 )
 _FIRST = 60  # points for what the log's first program says
 

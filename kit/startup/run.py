@@ -15,6 +15,7 @@ from ..trace.ran import Ended, ended_by
 from ..trace.reader import read_trace
 from ..trace.trace import Trace
 from ..trace.values import Broke, Creation
+from .migrations import KINDS, bring
 from .ports import free_port
 from .process import (
     LOOK,
@@ -30,7 +31,6 @@ from .process import (
     wait,
 )
 from .readiness import Readiness, answers_again
-from .state import KINDS, bring
 from .workspace import Workspace, workspace
 
 HELD = 3  # seconds, less than the five after which SQLite's driver gives up on a lock
@@ -181,9 +181,8 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
             if why:
                 asked = end_at_limit(process, limits.seconds, limits, space, free)
                 process.finish(kill=True)
-                return process, outcome_of(
-                    process, ok=False, why=replace(why, says=f"no answer on its port; {why}"), asked=asked
-                )
+                why = replace(why, says=f"no answer on its port; {why}")
+                return process, outcome_of(process, ok=False, why=why, asked=asked)
     except BaseException:
         process.finish(kill=True)
         raise
@@ -210,7 +209,6 @@ def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", or
 
 
 def _tail(folder: Path, lines: int = 8) -> str:
-    text = "".join(
-        (folder / name).read_text("utf-8", "replace") for name in ("stdout", "stderr") if (folder / name).exists()
-    )
+    printed = [path for name in ("stdout", "stderr") if (path := folder / name).exists()]
+    text = "".join(path.read_text("utf-8", "replace") for path in printed)
     return "\n".join("    " + line for line in text.strip().splitlines()[-lines:])

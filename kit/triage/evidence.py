@@ -33,6 +33,7 @@ _ONE_LINE = (
 _NO_CAUSE = re.compile(
     r"Application startup failed|(?:Worker|App) failed to|Exception in worker process|Traceback \(most|Worker \(pid|Shutting down|exited with code"
 )
+_ENDED = re.compile(r"\bWorker \(pid:\d+\) (?P<text>exited with code [1-9]\d*)")
 _UP = r"Application startup complete|Uvicorn running on|\* Running on http|celery@\S+ ready|Watching for file changes"
 _DATABASES = (
     (r"psycopg2\b|\bPostgresqlImpl\b", "postgresql", None),
@@ -192,14 +193,19 @@ def _one_line(text: str) -> tuple[str, str, str] | None:
     """An error without a traceback: type, text and place; the first line of the most telling kind."""
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in text.splitlines()]
     lines = [re.sub(r"^[\w.-]+\s+\|\s", "", line) for line in lines]
+    ended = _ENDED.search(text)
     for pattern in _ONE_LINE:
         for number, line in enumerate(lines, 1):
             match = pattern.search(line)
             of_source = re.match(r"\s+(raise|return|File|def|class)\b", line)
             if match and not of_source and not _NO_CAUSE.search(match["text"] or ""):
                 kind = match.groupdict().get("type") or ""
+                if ended and kind.endswith("Warning"):
+                    continue  # it went on after that, and ended of what it does not say
                 if kind or match["text"]:
                     return kind, (match["text"] or "").strip(), f"line {number} of the log"
+    if ended:
+        return "", ended["text"], f"line {text.count(chr(10), 0, ended.start()) + 1} of the log"
     return None
 
 
