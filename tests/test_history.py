@@ -128,6 +128,7 @@ def test_both_changes_are_cut_to_what_the_trace_says_matters(searched):
     assert "requirements.txt" in fixed["files"]
 
 
+@pytest.mark.slow
 def test_a_fix_given_as_a_commit_is_applied_to_the_broken_build(tmp_path):
     incident = load(INCIDENT)
     fixes = {"stripe": {"commits": ["HEAD~3"], "claim": "Add stripe package to requirements"}}

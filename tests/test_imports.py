@@ -349,7 +349,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("table", HOSTILE)
 def test_a_hostile_name_is_only_text_in_the_picture(table, tmp_path):
-    graph = replace(import_graph(known()[1]), table=table)
+    graph = replace(import_graph(known()[1]), tables=f"table {table}")
     graph = replace(graph, modules=tuple(replace(m, module=table, file=table) for m in graph.modules))
     for upright in (False, True):
         drawn = import_picture(reduce(graph), upright=upright)

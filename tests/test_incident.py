@@ -55,7 +55,7 @@ def test_a_folder_stands_for_the_incident_yaml_in_it(written):
         (GOOD.replace("root: app", "root: elsewhere"), [":3: app.root: there is no folder"]),
         (GOOD + "checks:\n  - mappers: true\n    clean_start: true\n", [":7: checks.0: a check is one of"]),
         (GOOD + "checks:\n  - http: {path: /, stauts: 200}\n", ["stauts: unknown key; did you mean 'status'?"]),
-        (GOOD + "title: Again\n", [":6: title: this key stands here a second time (first in line 1)"]),
+        (GOOD + "title: Again\n", [":6: title: this key is here a second time (first in line 1)"]),
         ("title: [\n", [":2: not valid YAML"]),
         ("- a\n- b\n", [":1: an incident file is a mapping"]),
         (GOOD.replace("root: app", "root: app\n  workdir: ../.."), [":4: app.workdir:", "must lie inside"]),
@@ -163,7 +163,7 @@ HOSTILE = {
     "half a character": (GOOD.replace("An incident", '"\\ud800"'), ":1: a NUL or half a character"),
     "the same key twice": (
         GOOD.replace("root: app", "root: app\n  root: /"),
-        ":4: root: this key stands here a second",
+        ":4: root: this key is here a second",
     ),
     "two documents": (GOOD + "---\n" + GOOD, "another document"),
     "a variable without a name": (GOOD.replace("root: app", 'root: app\n  env: {"": x}'), "is no name of a variable"),

@@ -486,7 +486,7 @@ def test_an_existing_incident_is_never_written_over(kit, tmp_path):
     assert kit("new", tmp_path / "x", "--app", root, "--read-only").code == 3
     text = (tmp_path / "x" / "incident.yaml").read_text()
     said = kit("new", tmp_path / "x", "--app", root)
-    assert said.code == 2 and "there is one already" in said.err
+    assert said.code == 2 and "there is an incident already" in said.err
     assert (tmp_path / "x" / "incident.yaml").read_text() == text
 
 

@@ -58,6 +58,7 @@ EXPECTS = [
 ]
 
 
+@pytest.mark.slow  # `make test` asks for the pairs below
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(sorted(KINDS)), st.sampled_from(CHECKS), st.sampled_from(EXPECTS))
 def test_no_two_commands_disagree(tmp_path_factory, capsys, kind, checks, expect):

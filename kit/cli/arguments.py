@@ -39,7 +39,7 @@ _OUTPUTS = {
 }
 
 
-def _command(subparsers, name: str, run, help: str) -> argparse.ArgumentParser:
+def _command(subparsers, name: str, help: str) -> argparse.ArgumentParser:
     """A command that takes an incident and gives its result as text or as JSON."""
     parser = subparsers.add_parser(name, help=help, description=help)
     if name == "check":
@@ -51,33 +51,29 @@ def _command(subparsers, name: str, run, help: str) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     where, writes = _OUTPUTS.get(name, ("FILE", "write the result as JSON to FILE"))
     parser.add_argument("-o", dest="output", metavar=where, help=writes)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=getattr(commands, name))
     return parser
 
 
 def _questions(subparsers) -> None:
     """The commands that run an incident's startup."""
     parser = _command(
-        subparsers,
-        "reproduce",
-        commands.reproduce,
-        "run the startup once, say whether the incident occurs, and which lines it comes from",
+        subparsers, "reproduce", "run the startup once, say whether the incident occurs, and which lines it comes from"
     )
     _takes_traces(parser)
     parser = _command(
-        subparsers,
-        "why",
-        commands.why,
-        "list who imported, registered or rebound a module, a table or a name, in order",
+        subparsers, "why", "list who imported, registered or rebound a module, a table or a name, in order"
     )
-    parser.add_argument(
-        "name", metavar="NAME", help="a module, a table, a class, or the name of an entry in a registry"
-    )
+    parser.add_argument("name", metavar="NAME", help="a module, a table, a class, or the name of a registry's entry")
     _takes_traces(parser)
+    _questions_of_causes(subparsers)
+
+
+def _questions_of_causes(subparsers) -> None:
+    """The commands that say why a startup fails, and what cures it."""
     parser = _command(
         subparsers,
         "diagnose",
-        commands.diagnose,
         "say why the startup fails, with the evidence, and which errors are hidden behind the first one",
     )
     _takes_traces(parser)
@@ -98,20 +94,12 @@ def _questions(subparsers) -> None:
         "--format", choices=("github", "sarif", "gitlab"), help="print the lines at fault in the format of a CI system"
     )
     parser = _command(
-        subparsers,
-        "verify",
-        commands.verify,
-        "run the build without a fix and with each fix, and try every check on each",
+        subparsers, "verify", "run the build without a fix and with each fix, and try every check on each"
     )
     _takes_traces(parser, judge_saved=False)
     _keeps_runs(parser)
     parser.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
-    parser = _command(
-        subparsers,
-        "propose",
-        commands.propose,
-        "write fixes, try each one, and show those that cure",
-    )
+    parser = _command(subparsers, "propose", "write fixes, try each one, and show those that cure")
     _takes_traces(parser, judge_saved=False)
     _keeps_runs(parser)
     parser.add_argument(
@@ -123,21 +111,13 @@ def _questions(subparsers) -> None:
 
 def _questions_of_the_past(subparsers) -> None:
     """The commands that ask which build had the incident."""
-    parser = _command(
-        subparsers,
-        "triage",
-        commands.triage,
-        "say which builds could have written a log; nothing is run",
-    )
+    parser = _command(subparsers, "triage", "say which builds could have written a log; nothing is run")
     parser.add_argument(
         "--log", metavar="FILE", help="the log, '-' for standard input (default: the log that the incident file names)"
     )
     parser.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
     parser = _command(
-        subparsers,
-        "history",
-        commands.history,
-        "find the commit that introduced the incident, and the commit that fixed it",
+        subparsers, "history", "find the commit that introduced the incident, and the commit that fixed it"
     )
     parser.add_argument("--from", dest="first", metavar="REVISION", help="search the commits after this one")
     parser.add_argument("--to", dest="last", metavar="REVISION", help="search up to this commit")
@@ -149,14 +129,11 @@ def _postmortems(subparsers) -> None:
     parser = _command(
         subparsers,
         "postmortem",
-        commands.postmortem,
         "run the postmortem notebook, and write the .ipynb, .html and .json files side by side",
     )
     _keeps_runs(parser)
     _takes_traces(parser, judge_saved=False)
-    parser = _command(
-        subparsers, "check", commands.check, "run recorded postmortems again, and say whether each is still true"
-    )
+    parser = _command(subparsers, "check", "run recorded postmortems again, and say whether each is still true")
     parser.add_argument(
         "--format", choices=("github",), help="also print an annotation for each postmortem that is no longer true"
     )
@@ -168,7 +145,6 @@ def _postmortems(subparsers) -> None:
     parser = _command(
         subparsers,
         "guard",
-        commands.guard,
         "write a pytest file for the application's repository that fails if the incident comes back",
     )
     _keeps_runs(parser)

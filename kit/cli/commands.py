@@ -39,12 +39,11 @@ def new(options) -> int:
 
 def reproduce(options) -> int:
     from ..diagnose.answer import reproduce
-    from ..incident.load import load
     from ..trace.expected import shows_incident
     from ..views.report import reproduce_report
     from ..views.terminal import startup_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     trace = _traced(options, incident, reproduce)
     reproduced = shows_incident(incident, trace)
     give(options, reproduce_report(incident, trace, reproduced), startup_lines(incident, trace, reproduced))
@@ -63,13 +62,12 @@ def _traced(options, incident: "Incident", reproduce) -> "Trace":
 
 
 def why(options) -> int:
-    from ..incident.load import load
     from ..startup.run import reproduce
     from ..trace.why import near, why
     from ..views.report import why_report
     from ..views.terminal import why_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     trace = _traced(options, incident, reproduce)
     events = why(trace, options.name)
     give(options, why_report(options.name, events), why_lines(options.name, events, near(trace, options.name)))
@@ -79,11 +77,10 @@ def why(options) -> int:
 def diagnose(options) -> int:
     from ..diagnose.diagnosis import diagnose, judge_again
     from ..diagnose.saved import load_diagnosis, save_diagnosis
-    from ..incident.load import load
     from ..views.report import diagnose_report
     from ..views.terminal import diagnosis_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     if options.from_trace:
         diagnosis = judge_again(incident, load_diagnosis(options.from_trace))
     else:
@@ -100,12 +97,11 @@ def diagnose(options) -> int:
 
 
 def verify(options) -> int:
-    from ..incident.load import load
     from ..verify.verification import verify
     from ..views.report import verify_report
     from ..views.terminal import verification_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     _refuse_unknown(incident, options.fix)
     with progress() as say:
         verification = verify(incident, only=options.fix, progress=say)
@@ -117,12 +113,11 @@ def verify(options) -> int:
 
 
 def propose(options) -> int:
-    from ..incident.load import load
     from ..verify.propose import propose
     from ..views.proposals import first_lines, proposals_lines, write_proposals
     from ..views.report import proposals_report
 
-    incident = load(options.incident)
+    incident = options.incident
 
     def at_once(proposal) -> None:
         if not options.json:
@@ -148,12 +143,11 @@ def _refuse_unknown(incident: "Incident", fixes: list[str] | None) -> None:
 
 
 def triage(options) -> int:
-    from ..incident.load import load
     from ..triage.origin import triage_incident
     from ..views.report import triage_report
     from ..views.terminal import triage_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     report = triage_report(incident, triage_incident(incident, options.log, cache=options.cache))
     give(options, report, triage_lines(report))
     return 0
@@ -161,11 +155,10 @@ def triage(options) -> int:
 
 def history(options) -> int:
     from ..history.search import history_of
-    from ..incident.load import load
     from ..views.report import history_report
     from ..views.terminal import history_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     with progress() as say:
         searched = history_of(incident, first=options.first, last=options.last, cache=options.cache, progress=say)
     report = history_report(incident, searched)
@@ -176,11 +169,10 @@ def history(options) -> int:
 
 
 def postmortem(options) -> int:
-    from ..incident.load import load
     from ..postmortem.publication import publish
     from ..views.terminal import postmortem_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     output = Path(options.output).expanduser() if options.output else None
     with progress() as say:
         published = publish(incident, output, trace=options.trace, progress=say)
@@ -220,10 +212,9 @@ def check(options) -> int:
 
 
 def guard(options) -> int:
-    from ..incident.load import load
     from ..verify.guard import guard_report, make_guard
 
-    incident = load(options.incident)
+    incident = options.incident
     _refuse_unknown(incident, options.fix)
     with progress() as say:
         guard = make_guard(incident, fixes=options.fix, progress=say)

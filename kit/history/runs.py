@@ -14,8 +14,8 @@ from ..base.progress import Step
 from ..diagnose.answer import reproduce
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
+from ..startup.installed import packages_of
 from ..startup.kept import content_of, package_digest
-from ..startup.packages import packages_of
 from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Conflict, application_frames

@@ -112,12 +112,9 @@ class Fix(Part):
     @property
     def settings_shown(self) -> tuple[str, ...]:
         """The settings that the fix changes, one line per key."""
-        shown = []
-        for name, value in self.settings.items():
-            parts = [f"{key}={'' if text is None else text}" for key, text in value.items()] if name == "env" else None
-            parts = parts or ([str(item) for item in value] if isinstance(value, list) else [str(value)])
-            shown.append(f"{name}: {', '.join(parts)}")
-        return tuple(shown)
+        values = {**self.settings, "env": [f"{name}={'' if text is None else text}" for name, text in self.env.items()]}
+        lists = {name: values[name] if isinstance(values[name], list) else [values[name]] for name in self.settings}
+        return tuple(f"{name}: {', '.join(map(str, items))}" for name, items in lists.items())
 
 
 class Event(Part):

@@ -11,11 +11,8 @@ _DOWN = re.compile(r"^down_revision\b", re.M)
 _CREATING = {  # an operation to the kind of what it creates; its first argument is the name
     "create_table": "table",
     "create_index": "index",
-    "create_unique_constraint": "constraint",
-    "create_check_constraint": "constraint",
-    "create_foreign_key": "constraint",
-    "create_primary_key": "constraint",
-    "create_exclude_constraint": "constraint",
+    **dict.fromkeys(("create_foreign_key", "create_primary_key"), "constraint"),
+    **{f"create_{kind}_constraint": "constraint" for kind in ("unique", "check", "exclude")},
 }
 _OPERATIONS = {
     *_CREATING,
@@ -61,19 +58,13 @@ class Revision:
 
     def operation_at(self, line: int, text: str = "") -> Operation | None:
         """The operation at a line; below a ``with`` at that line, the first operation that the error's text names."""
-        below = [
-            operation
-            for operation in self.operations
-            if operation.within == line and operation.call != "batch_alter_table"
-        ]
+        below = [it for it in self.operations if it.within == line and it.call != "batch_alter_table"]
         names = set(re.findall(r"\w+", text))
-        named = next((operation for operation in below if any(name in names for name in operation.texts)), None)
+        named = [operation for operation in below if names.intersection(operation.texts)]
+        if named or len(below) == 1:
+            return (named or below)[0]
         at = [operation for operation in self.operations if operation.line <= line <= operation.last]
-        return (
-            named
-            or (below[0] if len(below) == 1 else None)
-            or min(at, key=lambda operation: operation.last - operation.line, default=None)
-        )
+        return min(at, key=lambda operation: operation.last - operation.line, default=None)
 
 
 def revision_in(file: str, text: str) -> Revision | None:
@@ -115,10 +106,8 @@ def _revision(file: str, tree: ast.Module) -> Revision | None:
 def _operations(tree: ast.Module, values: dict[str, tuple[ast.expr, int]]) -> Iterator[Operation]:
     enums = {name: kind for name, (value, _) in values.items() if (kind := _enum(value))}
     lists = {name: _texts(value) for name, (value, _) in values.items()}
-    functions = [
-        n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name != "downgrade"
-    ]
-    for function in functions:
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for function in (function for function in functions if function.name != "downgrade"):
         for node in ast.walk(function):  # names that a function gives itself
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 lists[node.targets[0].id] = _texts(node.value)
@@ -170,9 +159,8 @@ def _operation(call: ast.Call, enums, lists, batch) -> Operation:
 
 def _name_of(call: ast.Call, lists) -> tuple[str, ...]:
     """What a call's first argument names: a text, ``op.f("…")``, or each of a list that a loop goes through."""
-    first = (
-        call.args[0] if call.args else next((k.value for k in call.keywords if k.arg in ("name", "table_name")), None)
-    )
+    named = (keyword.value for keyword in call.keywords if keyword.arg in ("name", "table_name"))
+    first = next(iter([*call.args, *named]), None)
     if isinstance(first, ast.Name):
         return lists.get(first.id, ())
     return _texts(first)[:1] if first is not None else ()
@@ -217,7 +205,5 @@ def _last(node: ast.expr) -> str:
 
 
 def _texts(node: ast.AST) -> tuple[str, ...]:
-    values = (
-        inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant) and isinstance(inner.value, str)
-    )
-    return tuple(dict.fromkeys(values))
+    values = (inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant))
+    return tuple(dict.fromkeys(value for value in values if isinstance(value, str)))

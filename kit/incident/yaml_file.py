@@ -87,7 +87,7 @@ def _refuse_odd(node, file) -> None:
             todo += node.value
         elif isinstance(node, yaml.ScalarNode) and re.search("[\0\ud800-\udfff]", node.value):
             raise IncidentError(
-                f"{file}:{node.start_mark.line + 1}: a NUL or half a character stands in this text; take it out"
+                f"{file}:{node.start_mark.line + 1}: a NUL or half a character is in this text; remove it"
             )
 
 
@@ -97,4 +97,4 @@ def _refuse_duplicates(node: yaml.MappingNode, file) -> None:
         line = key.start_mark.line + 1
         if lines.setdefault(key.value, line) != line:
             first = f"first in line {lines[key.value]}"
-            raise IncidentError(f"{file}:{line}: {key.value}: this key stands here a second time ({first})")
+            raise IncidentError(f"{file}:{line}: {key.value}: this key is here a second time ({first})")

@@ -69,7 +69,7 @@ def new(
     evidence = evidence_of(read, text, project) if log else Evidence()
     if evidence.foreign:
         raise IncidentError(
-            f"--log {log}: it is of another application: it passes through {evidence.foreign}, and {root} has no such file. Give the folder of "
+            f"--log {log}: it is the log of another application: it passes through {evidence.foreign}, and {root} has no such file. Give the folder of "
             "the application that wrote it by --app, or the log that this one wrote."
         )
     interpreter = interpreter_of(project, python, evidence.prefixes, evidence.version)
@@ -187,7 +187,9 @@ def _plain_path(path: Path) -> Path:
 def _free(target: Path, root: Path, log: str | None) -> None:
     """Raise if no incident can be written into the folder."""
     if (target / "incident.yaml").exists():
-        raise IncidentError(f"{target / 'incident.yaml'}: there is one already, and it is kept. Give another folder.")
+        raise IncidentError(
+            f"{target / 'incident.yaml'}: there is an incident already, and it is kept. Give another folder."
+        )
     if target.exists() and not target.is_dir():
         raise IncidentError(f"{target}: this is no folder; a new one is made for each incident")
     inside = target.resolve()

@@ -106,17 +106,9 @@ def _relative(incident: Incident) -> tuple[Incident, dict[str, Path]]:
         its = fix.python if fix.python is None or "/" not in fix.python else str(incident.resolve(fix.python))
         patches = [inside(patch) for patch in fix.patches]
         fixes[name] = fix.model_copy(update={"patches": patches, "prepare": packed(fix.prepare), "python": its})
-    portable = incident.model_copy(
-        update={
-            "app": app.model_copy(update=where),
-            "fixes": fixes,
-            "prepare": packed(incident.prepare),
-            "log": inside(incident.log),
-            "history": inside(incident.history),
-            "file": Path(incident.file.name),
-        }
-    )
-    return portable, files
+    named = {"log": inside(incident.log), "history": inside(incident.history), "file": Path(incident.file.name)}
+    runs = {"app": app.model_copy(update=where), "fixes": fixes, "prepare": packed(incident.prepare)}
+    return incident.model_copy(update={**runs, **named}), files
 
 
 def pack(incident: Incident, files: dict[str, Path]) -> tuple[bytes, tuple[str, ...]]:

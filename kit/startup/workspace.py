@@ -93,8 +93,7 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
     root = folder / "app"
     left = _copy(incident, root)
     changed: dict[str, None] = {}
-    for patch in patches:
-        patch = _written(incident, patch, folder) if isinstance(patch, str) else patch
+    for patch in _as_files(incident, patches, folder):
         for name in changed_by(patch, root):
             inside = ".." not in Path(name).parts and not Path(name).is_absolute()
             if name not in changed and inside:
@@ -143,10 +142,7 @@ def refuse_patches(incident: Incident, fixes: Iterable[str]) -> None:
                 if not root.exists():
                     _copy(incident, root)
                 try:
-                    patches = [
-                        _written(incident, change, folder) if isinstance(change, str) else change
-                        for change in incident.changes_of(fix)
-                    ]
+                    patches = _as_files(incident, incident.changes_of(fix), folder)
                     if not _apply_together(patches, root):
                         for patch in patches:
                             apply(patch, root)
@@ -245,6 +241,10 @@ def apply(patch: Path, root: Path) -> None:
             f"{patch}: the patch does not apply to this build: {errors}. Paths in it count from the application's root; "
             "patches of one fix are applied in the order in which they are listed."
         )
+
+
+def _as_files(incident: Incident, changes: Iterable[Path | str], folder: Path) -> list[Path]:
+    return [_written(incident, change, folder) if isinstance(change, str) else change for change in changes]
 
 
 def _written(incident: Incident, commit: str, folder: Path) -> Path:

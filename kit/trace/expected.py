@@ -83,19 +83,16 @@ def why_not(incident: Incident, trace: Trace, *, with_failures: bool = False) ->
         return [f"{of}." if with_failures else f"{of}: {seen}"]
     seen = seen or next((str(error.error) for error in trace.swallowed), None)
     instead = f" What was seen: {seen or 'every step succeeded, nothing was swallowed'}"
+    instead = "" if with_failures and seen else instead
     reasons = []
     if incident.expect.check is not None:
-        reasons.append(
-            f"expect.check did not fail: {incident.expect.check}.{'' if with_failures and seen else instead}"
-        )
+        reasons.append(f"expect.check did not fail: {incident.expect.check}.{instead}")
     if error is not None and not any(holds(text, error) for text in _texts(trace)):
-        reasons.append(f"expect.error was not seen: {error!r}.{'' if with_failures and seen else instead}")
+        reasons.append(f"expect.error was not seen: {error!r}.{instead}")
     tables = sorted({conflict.table for conflict in trace.conflicts})
     if table is not None and table not in tables:
-        second_time = (
-            f"registered a second time: {', '.join(tables)}" if tables else "no table was registered a second time"
-        )
-        reasons.append(f"expect.table was not seen: {table!r}. {second_time[0].upper()}{second_time[1:]}.")
+        twice = f"Registered a second time: {', '.join(tables)}" if tables else "No table was registered a second time"
+        reasons.append(f"expect.table was not seen: {table!r}. {twice}.")
     return reasons
 
 

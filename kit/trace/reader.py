@@ -31,6 +31,8 @@ from .values import (
     no_garbage,
 )
 
+# What a trace has as it was read.
+_AS_COLLECTED = ("imports", "cleared", "created", "engines", "behind", "judged", "entries", "records", "silenced")
 # Libraries with registries.
 _REGISTRIES = {"prometheus_client", "flask", "celery", "kombu", "vine", "starlette", "fastapi", "marshmallow", "django"}
 
@@ -51,25 +53,17 @@ def _trace(incident: Incident, space: RunPlace, ended: Sequence[Ended], collecte
     edges = together(_edges(collected))
     return Trace(
         steps=steps,
-        imports=tuple(collected.imports),
         edges=edges,
         metadata=tuple(collected.metadata.values()),
         registrations=registrations,
-        cleared=tuple(collected.cleared),
-        created=tuple(collected.created),
-        engines=tuple(collected.engines),
-        behind=tuple(collected.behind),
         swallowed=tuple(outcome.swallowed(registrations)),
-        judged=tuple(collected.judged),
         refused=tuple(outcome.refusals()),
         broke=outcome.broke(),
         lost=tuple(dict.fromkeys(collected.lost)),
         provenance=outcome.provenance(),
-        entries=tuple(collected.entries),
-        records=tuple(collected.records),
-        silenced=tuple(collected.silenced),
         forks=collected.forks,
         sources=sources,
+        **{name: tuple(getattr(collected, name)) for name in _AS_COLLECTED},
     )
 
 
@@ -95,29 +89,17 @@ class _Reader:
         self.interrupted: set[str] = set()  # trace files of processes that were executing a body when they were stopped
         self.unbound: set[str] = set()  # names that a failed statement did not bind
         self.kinds: dict[str, Callable[[dict, At], None]] = {
-            "behind": self.behind,
-            "cleared": self.cleared,
-            "created": self.created,
-            "entry": self.entry,
-            "record": self.record,
-            "silenced": self.silenced,
+            **{
+                method.__name__: method for method in (self.behind, self.cleared, self.created, self.engine, self.entry)
+            },
+            **{method.__name__: method for method in (self.exec, self.exit, self.gone, self.judged, self.mapped)},
+            **{method.__name__: method for method in (self.metadata, self.record, self.refused, self.silenced)},
+            **{method.__name__: method for method in (self.step, self.stepped, self.table, collected.script)},
             "done": collected.end,
-            "engine": self.engine,
-            "exec": self.exec,
-            "exit": self.exit,
-            "gone": self.gone,
             "guard": lambda event, _: collected.listening.add(str(event["name"])),
-            "judged": self.judged,
             "library": lambda event, _: collected.libraries.setdefault(str(event["name"]), str(event["version"])),
             "lost": lambda event, _: collected.lost.append(collected.paths.text(event.get("why"))),
-            "mapped": self.mapped,
-            "metadata": self.metadata,
             "place": lambda event, where: self.place(event, where, str(event["fn"])),
-            "refused": self.refused,
-            "script": collected.script,
-            "step": self.step,
-            "stepped": self.stepped,
-            "table": self.table,
         }
 
     def read(self, ended: Sequence[Ended]) -> None:

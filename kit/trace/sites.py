@@ -23,14 +23,15 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
     errors += [*collected.uncaught.values(), *(judged.error for judged in collected.judged)]
     errors += [record.error for record in collected.records] + list(ended)
     wanted |= {entry.definition.file for entry in collected.entries if entry.definition}
-    for chain in (
-        *(it.chain for it in (*collected.entries, *collected.records, *collected.silenced)),
-        *(import_.chain for import_ in collected.imports if import_.error),
-        *(registration.chain for registration in collected.registrations),
-        *(error.frames for error in errors if error),
-        *(engine.chain for engine in collected.engines),
-        *(created.chain for created in collected.created),
-    ):
+    happened = [
+        *collected.entries,
+        *collected.records,
+        *collected.silenced,
+        *collected.registrations,
+        *collected.engines,
+    ]
+    happened += [*collected.created, *(import_ for import_ in collected.imports if import_.error)]
+    for chain in (*(it.chain for it in happened), *(error.frames for error in errors if error)):
         wanted.update(frame.file for frame in chain if frame.application)
     texts = {}
     for name in sorted(wanted):

@@ -75,9 +75,8 @@ class Trace:
     def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
         """A startup that could not begin; ``steps`` are ``(kind, text)``."""
         never = tuple(StepResult(n, kind, redact(text), None, None, None) for n, (kind, text) in enumerate(steps, 1))
-        return cls(
-            never, (), Edges(), *[()] * 8, broke=Broke("not-begun", f"it did not begin: {why}"), lost=(), provenance={}
-        )
+        broke = Broke("not-begun", f"it did not begin: {why}")
+        return cls(never, (), Edges(), *[()] * 8, broke=broke, lost=(), provenance={})
 
     def save(self, file: str | Path) -> None:
         """Write the trace to a file, its secrets masked; the form is that of :mod:`kit.trace.saved`.
@@ -116,12 +115,9 @@ class Trace:
             if registration.outcome == "rejected":
                 first = self.holder(registration)
                 ways = tuple(application_frames(r.chain) if r else None for r in (first, registration))
-                conflicts.setdefault(
-                    (registration.table, registration.metadata.label, ways),
-                    Conflict(
-                        registration.table, registration.metadata, self._error_of(registration), first, registration
-                    ),
-                )
+                table, metadata, error = registration.table, registration.metadata, self._error_of(registration)
+                conflict = Conflict(table, metadata, error, first, registration)
+                conflicts.setdefault((table, metadata.label, ways), conflict)
         return tuple(conflicts.values())
 
     def holder(self, second: Registration) -> Registration | None:
@@ -130,9 +126,8 @@ class Trace:
         for registration in self.registrations:
             if registration.at >= second.at:
                 break
-            here = registration.process == second.process or registration.at < self.forked_from(second.process).get(
-                registration.process, 0
-            )
+            past = self.forked_from(second.process).get(registration.process, 0)
+            here = registration.process == second.process or registration.at < past
             same = (registration.metadata.number, registration.table) == (second.metadata.number, second.table)
             if here and same and registration.outcome in ("registered", "reflected") and not registration.removed:
                 first = registration
@@ -147,11 +142,9 @@ class Trace:
         return until
 
     def _error_of(self, rejected: Registration) -> str:
-        text = f"Table '{rejected.table}' is already defined for this MetaData instance."
-        for error in self.errors:
-            if f"Table '{rejected.table}' is already defined" in error.text:
-                return str(error)
-        return text
+        phrase = f"Table '{rejected.table}' is already defined"
+        seen = (str(error) for error in self.errors if phrase in error.text)
+        return next(seen, f"{phrase} for this MetaData instance.")
 
     @cached_property
     def errors(self) -> tuple[Error, ...]:
@@ -203,13 +196,8 @@ class Trace:
 
 _ONCE_DICTIONARIES = {"cleared": Cleared, "created": Creation, "before": Creation, "judged": Judgement.of}
 # What a saved trace may hold.
-TYPES = (
-    Trace,
-    Edges,
-    AsWritten,
-    Place,
-    *(of for of in vars(values).values() if getattr(of, "__module__", "") == values.__name__ and isinstance(of, type)),
-)
+_VALUES = [of for of in vars(values).values() if isinstance(of, type) and of.__module__ == values.__name__]
+TYPES = (Trace, Edges, AsWritten, Place, *_VALUES)
 
 
 def _indent(line: str) -> int:

@@ -102,8 +102,8 @@ def triage(
         chosen, results, worktree_matches, builds, excluded, len(commits), repository=repository, work_tree=work_tree
     )
     others = tuple(traceback for traceback in read.tracebacks if traceback is not chosen)
-    libraries, count, told = placement.libraries, len(commits), tuple(notes)
-    return Triage(chosen, others, results, libraries, worktree_matches, builds, count, excluded, deductions, told)
+    libraries, count, noted = placement.libraries, len(commits), tuple(notes)
+    return Triage(chosen, others, results, libraries, worktree_matches, builds, count, excluded, deductions, noted)
 
 
 def _with_tracebacks(log: Path | str | BinaryIO, named: str) -> Log:

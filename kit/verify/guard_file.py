@@ -96,8 +96,8 @@ def content_of(
         error = f"Table '{conflict.table}' is already defined"
     sites = [(which, site) for which, site in (("first ", first), ("second", second)) if site]
     recorded = [f"{which} {site} {site.name or ''}".strip() for which, site in sites]
-    said = {name: f"{name}={value}" for name, value in incident.app.env.items()}
-    secrets = [name for name, text in said.items() if redact(text) != text or kinds_in(incident.app.env[name])]
+    settings = {name: f"{name}={value}" for name, value in incident.app.env.items()}
+    secrets = [name for name, text in settings.items() if redact(text) != text or kinds_in(incident.app.env[name])]
     meaning, remedy = MEANINGS.get(mechanism, _UNNAMED)
     driver = incident.database_driver if incident.database == "sqlite" else None  # PostgreSQL's are none of SQLite's
     migrations = _migrations(incident, looked)

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
-from ..diagnose.case import innermost
+from ..diagnose.case import Looked, innermost
 from ..diagnose.decision import decide_mechanism, is_race, quiet_mechanisms
 from ..diagnose.definitions import one_place
 from ..diagnose.looked import TIMES, look_at, look_until_shown, signed
@@ -134,21 +134,30 @@ def verify(
 
 
 def attempt(incident: Incident, fix: str | None = None, once: bool = False, hold: str | None = None) -> Attempt:
-    """Start one build, the broken one or one with a fix, ask every check, and look for what raises nothing.
+    """Start one build, the broken one or one with a fix, ask every check, and look for what raises nothing."""
+    return attempt_of(incident, fix, look_at_build(incident, fix, once, hold))
+
+
+def look_at_build(incident: Incident, fix: str | None = None, once: bool = False, hold: str | None = None) -> Looked:
+    """Start one build and ask every check.
 
     :param once: also where the incident may be a race, and did not show
     :param hold: the statement before which its processes wait for each other
     """
+    if fix is not None:
+        return signed(incident, look_at(incident, fix=fix, checks=True, hold=hold), None)
+    looked = look_until_shown(incident, checks=True, times=1 if once else TIMES, hold=hold)
+    needs_mechanism = incident.expect.error is None and incident.expect.check is None
+    if needs_mechanism and not shows_incident(incident, looked.trace):
+        looked = signed(incident, looked, decide_mechanism(incident, looked).fault)
+    return looked
+
+
+def attempt_of(incident: Incident, fix: str | None, looked: Looked) -> Attempt:
+    """What a build showed that was looked at, also what raises nothing."""
     changes = [] if fix is None else incident.changes_of(fix)
     names = tuple(change.name if isinstance(change, Path) else f"commit {change}" for change in changes)
     names += incident.fixes[fix].settings_shown if fix is not None else ()
-    if fix is None:
-        looked = look_until_shown(incident, checks=True, times=1 if once else TIMES, hold=hold)
-        needs_mechanism = incident.expect.error is None and incident.expect.check is None
-        if needs_mechanism and not shows_incident(incident, looked.trace):
-            looked = signed(incident, looked, decide_mechanism(incident, looked).fault)
-    else:
-        looked = signed(incident, look_at(incident, fix=fix, checks=True, hold=hold), None)
     return Attempt(
         fix or "control",
         names,
@@ -306,10 +315,12 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
             first = tried.trace.holder(registration)
             if first and first.outcome != "reflected" and first.site != registration.site:
                 what = "adds its columns to" if registration.outcome == "extended" else "is ignored in favour of"
-                again = one_place(first, registration)
-                seen = f"{again}: at {registration.site} the second {what} the first" if again else None
-                seen = f"table {registration.table}: {seen or f'the definition at {registration.site} {what} the one at {first.site}'}"
-                return (CheckResult("one definition per table", False, seen, (registration.table,), "definitions"),)
+                again, table = one_place(first, registration), registration.table
+                seen = f"the definition at {registration.site} {what} the one at {first.site}"
+                seen = f"{again}: at {registration.site} the second {what} the first" if again else seen
+                return (
+                    CheckResult("one definition per table", False, f"table {table}: {seen}", (table,), "definitions"),
+                )
     return ()
 
 
@@ -329,7 +340,8 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
             through = f", at {second.site} by " + " → ".join(str(f) for f in application_frames(second.chain)[:-1])
         if not trace.conflicts and not errors_of(trace):
             left = ", ".join(sign.text for sign in trace.signs) or "what is wrong"
-            return "does-not-cure", f"nothing is raised, and still there is {left}"
+            logged = (f"; logged at {r.site}: {r.error}" for r in trace.records if r.error is not None and not r.lost)
+            return "does-not-cure", f"nothing is raised, and still there is {left}{next(logged, '')}"
         return "does-not-cure", f"the same error is raised{_caught(trace)}{through}"
     if tried.uncompiled:
         return "breaks", f"the patch writes what Python cannot compile: {tried.uncompiled}"

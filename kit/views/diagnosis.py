@@ -164,7 +164,7 @@ def hypotheses(diagnosis: Diagnosis) -> Shown:
 
 
 def _tested(caption: str, tested: list[Tested]) -> Part:
-    rows = [(with_code(each.claim), outcome(each.verdict), with_places(each.evidence)) for each in tested]
+    rows = [(with_code(test.claim), outcome(test.verdict), with_places(test.evidence)) for test in tested]
     tried = items(join(strong(hypothesis.claim), ": ", hypothesis.experiment) for hypothesis in tested)
     shown = table(caption, ("hypothesis", "verdict", "evidence"), rows)
     return stack(shown, fold("The experiments that decided", tried))

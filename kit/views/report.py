@@ -247,14 +247,14 @@ def checks(results: Iterable[CheckResult]) -> list[dict[str, Any]]:
 
 def why_report(name: str, events: Sequence[Event]) -> dict[str, Any]:
     """``{schema, name, events: [{what, name, step, chain, note}]}``, in order."""
-    told = [
+    listed = [
         {
             **_fields(event, "what name step note"),
             "chain": [_fields(frame, "file line module") for frame in event.chain],
         }
         for event in events
     ]
-    return {"schema": SCHEMA, "name": name, "events": told}
+    return {"schema": SCHEMA, "name": name, "events": listed}
 
 
 # ------------------------------------------------------------------------------------ what else the command line writes

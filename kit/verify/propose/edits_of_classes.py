@@ -162,8 +162,8 @@ def rename_attribute(text: str, line: int, old: str, new: str) -> str | None:
     """
 
     def column(call: cst.Call) -> cst.Call:
-        said = call.args and isinstance(call.args[0].value, cst.SimpleString)
-        return call if said else call.with_changes(args=[argument(f'"{old}"'), *call.args])
+        named_ = call.args and isinstance(call.args[0].value, cst.SimpleString)
+        return call if named_ else call.with_changes(args=[argument(f'"{old}"'), *call.args])
 
     def renamed(node, _):
         if isinstance(node, cst.Assign):

@@ -161,13 +161,13 @@ def import_by_name(text: str, line: int, package: str) -> str | None:
         return None
     import_ = f'{loader.name} = importlib.import_module(f"{package}.{{pathlib.Path({loader.path}).stem}}")'
 
-    def one(statement: cst.SimpleStatementLine) -> cst.BaseStatement:
+    def imported(statement: cst.SimpleStatementLine) -> cst.BaseStatement:
         return cst.parse_statement(import_).with_changes(leading_lines=statement.leading_lines)
 
     new: str | None = text
     for at in loader.lines[:0:-1]:  # from below, so that the lines above stay
         new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(at)), lambda node: cst.RemoveFromParent())
-    new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(loader.lines[0])), one)
+    new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(loader.lines[0])), imported)
     for module in ("pathlib", "importlib"):
         new = new and import_plainly(new, module)
     if new is None:
