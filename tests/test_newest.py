@@ -5,7 +5,7 @@ from environments import newest_interpreters
 
 from kit.incident.load import load
 from kit.startup.run import reproduce
-from kit.trace.values import application_frames
+from kit.trace.chains import application_frames
 
 pytestmark = pytest.mark.slow
 NAMES = "; ".join(f"name_{number}" for number in range(300))  # more than an instruction has room for

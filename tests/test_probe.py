@@ -11,8 +11,8 @@ from environments import each_interpreter, interpreters, sqlalchemy_environment
 
 from kit.incident.load import load
 from kit.startup.run import reproduce
+from kit.trace.chains import application_frames
 from kit.trace.events import read_events
-from kit.trace.values import application_frames
 
 # Each interpreter of this machine with 2.0, and each line of SQLAlchemy on the oldest and the newest that it runs on.
 VERSIONS = sorted(interpreters())

@@ -16,10 +16,11 @@ from ..incident.revisions import Revision
 from ..incident.source import Named, Statement, parsed
 from ..incident.variables import Reading
 from ..startup.migrations import Migrations
+from ..trace.chains import application_frames
 from ..trace.expected import expected_error
 from ..trace.judged import CheckResult
 from ..trace.trace import Trace
-from ..trace.values import Error, Frame, Registration, Site, application_frames
+from ..trace.values import Error, Frame, Registration, Site
 
 
 class Place(NamedTuple):

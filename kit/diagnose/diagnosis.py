@@ -9,8 +9,9 @@ from ..base.progress import Step
 from ..incident.model import Incident
 from ..startup.run import reproduce
 from ..trace.expected import refusal_in, shows_incident
+from ..trace.printed import names_missing
 from ..trace.trace import Trace
-from ..trace.values import Behind, Conflict, Error, Registration, Site, names_missing
+from ..trace.values import Behind, Conflict, Error, Registration, Site
 from .case import Experiment, Fault, Looked, Outcome, Place, innermost
 from .decision import Decision, decide_mechanism, decided
 from .definitions import Definitions, compare

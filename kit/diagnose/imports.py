@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from ..incident.steps import Step
+from ..trace.chains import application_frames
 from ..trace.trace import Trace
-from ..trace.values import Error, Frame, Import, application_frames
+from ..trace.values import Error, Frame, Import
 from .case import Case, Experiment, Fault, Place, innermost
 from .experiments import failure, first_line, gone, said_by, with_steps
 

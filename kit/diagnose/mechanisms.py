@@ -9,7 +9,7 @@ The slugs are the field's vocabulary as the kit uses it; they are promises.
 import re
 from collections.abc import Callable
 
-from ..trace.values import executed_by_alembic
+from ..trace.chains import executed_by_alembic
 from .pair import (
     RUNNERS,
     Finding,

@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from ..incident.revisions import Operation, Revision, heads_of, past_of
-from ..trace.values import Creation, Error, Frame, application_frames
+from ..trace.chains import application_frames
+from ..trace.values import Creation, Error, Frame
 from . import migration_runs as runs
 from .case import Case, Fault, Place
 from .experiments import error_texts, first_line

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ..incident.source import Named
-from ..trace.values import Creation, Error, Registration, application_frames
+from ..trace.chains import application_frames
+from ..trace.values import Creation, Error, Registration
 from .case import Case, Experiment, Fault, Place
 from .experiments import error_texts, first_line, gone, said_by, with_line_before, with_replaced
 from .unseen import MISSED, handed_to_alembic, made_at

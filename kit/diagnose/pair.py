@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..incident.source import parsed
+from ..trace.chains import application_frames, executed_by_alembic
 from ..trace.trace import Trace
-from ..trace.values import Frame, Import, Registration, application_frames, executed_by_alembic
+from ..trace.values import Frame, Import, Registration
 
 RUNNERS = re.compile(r"^(_pytest/|pytest/|nose2?/|python3\.\d+/(unittest/|doctest\.py))")
 _VENDORED = re.compile(r"^(_?vendor(ed)?|third[_-]?party|extern(al)?)/|/_vendor/|(site|dist)-packages/")

@@ -6,8 +6,9 @@ One function a mechanism. Each takes a :class:`~kit.diagnose.case.Case` and give
 import re
 from collections.abc import Callable
 
+from ..trace.chains import application_frames
 from ..trace.trace import Trace
-from ..trace.values import Registration, Site, application_frames
+from ..trace.values import Registration, Site
 from .case import Case, Fault, innermost
 from .definitions import one_place
 from .experiments import said_by

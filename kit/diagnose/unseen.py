@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from ..incident.model import Incident
 from ..incident.source import Named, module_name
+from ..trace.chains import application_frames, executed_by_alembic
 from ..trace.trace import Trace
-from ..trace.values import Error, Registration, application_frames, executed_by_alembic
+from ..trace.values import Error, Registration
 from .case import Case, Experiment, Fault, Looked, Place
 from .experiments import texts_of
 

@@ -16,9 +16,10 @@ from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
 from ..startup.installed import packages_of
 from ..startup.kept import content_of, package_digest
+from ..trace.chains import application_frames
 from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.trace import Trace
-from ..trace.values import Conflict, application_frames
+from ..trace.values import Conflict
 
 REPRODUCES, HEALTHY, UNTESTABLE = "reproduces", "does not reproduce", "untestable"
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from ..base.redact import redact
 from ..incident.model import Incident
 from ..incident.steps import Check, Http
+from ..trace.chains import executed_by_alembic
 from ..trace.judged import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
 from ..trace.printed import printed_error
 from ..trace.served import endpoint_of, names_of
 from ..trace.trace import Trace
-from ..trace.values import executed_by_alembic, is_scratch
+from ..trace.values import is_scratch
 from .child.uncompiled import uncompiled
 from .migrations import Migrations, last_line, look
 from .process import command_line, run

@@ -1,9 +1,10 @@
 """The events that the probe wrote, line by line, as far as they are whole."""
 
+import gc
 import heapq
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from operator import itemgetter
 from pathlib import Path
 
@@ -90,3 +91,15 @@ def in_order(event: dict) -> bool:
         if name in ("existing", "new") and not all(isinstance(column.get("name"), str) for column in value or ()):
             return False
     return True
+
+
+@contextmanager
+def no_garbage() -> Iterator[None]:
+    """While the values of a trace are made: all of them stay, and to look for those that do not takes a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

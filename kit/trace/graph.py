@@ -12,8 +12,15 @@ from functools import cached_property
 from typing import NamedTuple
 
 from .edges import Place, Wanted
+from .events import no_garbage
 from .trace import Trace
-from .values import Conflict, Frame, Import, Registration, Site, no_garbage
+from .values import (
+    Conflict,
+    Frame,
+    Import,
+    Registration,
+    Site,
+)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .chains import executed_by_alembic
 from .trace import Trace
-from .values import Mapper, executed_by_alembic
+from .values import Mapper
 
 _MOST = 5  # sentences shown of a long list
 

@@ -8,10 +8,18 @@ from typing import Any
 
 from ..incident.model import Incident
 from ..incident.steps import Step
+from .chains import application_frames
 from .collected import Collected, Stepped, innermost
 from .printed import last_error, printed_error
 from .ran import Ended, RunPlace, ended_by
-from .values import Broke, Error, Frame, Registration, StepResult, Swallowed, application_frames
+from .values import (
+    Broke,
+    Error,
+    Frame,
+    Registration,
+    StepResult,
+    Swallowed,
+)
 
 _PRINTED = 200_000  # bytes of each stream that are kept
 

@@ -1,4 +1,4 @@
-"""Errors that only printed text holds: a server that gives up with a traceback in its output."""
+"""What the text of an error tells, also where only printed text holds it: a server gives up with a traceback in its output."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -58,3 +58,9 @@ def last_error(output: str) -> str:
     marked = re.findall(r"^E +([A-Za-z_][\w.]*(?:Error|Exception|Exit)\b.*)$", failures[:2][-1], re.M)[-1:]
     first = next((line for line in lines if line.startswith("Error: ")), None)
     return next(iter([*marked, *filter(None, [first]), *lines[-1:]]), "it printed nothing").strip(" │|")
+
+
+def names_missing(error: Error) -> set[str]:
+    """The names that an error says are not there: of a variable, of an import, of an attribute."""
+    groups = re.findall(r"name '(\w+)'|import name '(\w+)'|has no attribute '(\w+)'", error.text)
+    return {name for group in groups for name in group if name}

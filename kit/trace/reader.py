@@ -9,8 +9,9 @@ from dataclasses import replace
 from ..incident.model import Incident
 from .collected import At, Code, Collected, Stepped, innermost
 from .edges import FileEdges, Place, together
-from .events import in_order, read_events
+from .events import in_order, no_garbage, read_events
 from .outcome import Outcome, refusal
+from .printed import names_missing
 from .ran import Ended, Paths, RunPlace
 from .sites import named, texts_of
 from .trace import Trace
@@ -27,8 +28,6 @@ from .values import (
     Registration,
     Silenced,
     Site,
-    names_missing,
-    no_garbage,
 )
 
 # What a trace has as it was read.

@@ -5,8 +5,9 @@ from typing import Any
 
 import pandas
 
+from .chains import application_frames
 from .trace import Trace
-from .values import Import, Registration, application_frames
+from .values import Import, Registration
 
 pandas.set_option("display.html.use_mathjax", False)  # a table's name between dollar signs is no formula
 

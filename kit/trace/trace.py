@@ -14,6 +14,7 @@ from typing import Any
 from ..base.errors import IncidentError
 from ..base.redact import redact
 from . import values
+from .chains import application_frames
 from .edges import AsWritten, Edges, Place
 from .saved import load, save
 from .values import (
@@ -34,7 +35,6 @@ from .values import (
     Silenced,
     StepResult,
     Swallowed,
-    application_frames,
 )
 
 

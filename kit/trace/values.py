@@ -1,13 +1,8 @@
 """What a startup did, one thing a value; a :class:`kit.trace.Trace` holds them all."""
 
-import gc
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
-
-_FROM_OUTSIDE = ("limit", "killed", "not-started", "not-begun")
 
 
 @dataclass(frozen=True)
@@ -33,7 +28,7 @@ class Broke:
     @property
     def from_outside(self) -> bool:
         """Does it lie outside of the application, so that another run of the same build may end otherwise?"""
-        return self.kind in _FROM_OUTSIDE
+        return self.kind in ("limit", "killed", "not-started", "not-begun")
 
     @property
     def of_the_kit(self) -> bool:
@@ -373,12 +368,6 @@ class Behind:
     unbound: tuple[str, ...] = ()
 
 
-def names_missing(error: Error) -> set[str]:
-    """The names that an error says are not there: of a variable, of an import, of an attribute."""
-    found_names = re.findall(r"name '(\w+)'|import name '(\w+)'|has no attribute '(\w+)'", error.text)
-    return {name for names in found_names for name in names if name}
-
-
 @dataclass(frozen=True)
 class StepResult:
     """How a startup step ended; ``ok`` is None for one that never ran."""
@@ -410,32 +399,3 @@ class Sign:
     text: str
     table: str | None = None
     seen: str = ""
-
-
-@contextmanager
-def no_garbage() -> Iterator[None]:
-    """While the values of a trace are made: all of them stay, and to look for those that do not takes a third of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-def application_frames(chain: Sequence[Frame]) -> tuple[Frame, ...]:
-    """The application's own frames of a chain, each line once in a row."""
-    frames: list[Frame] = []
-    for frame in chain:
-        if frame.application and not (frames and (frames[-1].file, frames[-1].line) == (frame.file, frame.line)):
-            frames.append(frame)
-    return tuple(frames)
-
-
-def executed_by_alembic(body: Import) -> bool:
-    """Was this module executed by Alembic, as it does with ``env.py`` and revisions?"""
-    if body.how != "loader":
-        return False
-    frames = [frame for frame in body.chain if "/importlib/" not in frame.file]
-    return bool(frames) and frames[-1].file.startswith("alembic/util/")

@@ -3,8 +3,9 @@
 import difflib
 from dataclasses import dataclass
 
+from .chains import application_frames
 from .trace import Trace
-from .values import Frame, application_frames
+from .values import Frame
 
 
 @dataclass(frozen=True)

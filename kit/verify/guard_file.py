@@ -16,8 +16,9 @@ from ..incident.steps import Preparation
 from ..startup import child
 from ..startup.migrations import flask_application
 from ..startup.workspace import workspace
+from ..trace.chains import application_frames
 from ..trace.trace import Trace
-from ..trace.values import Conflict, Site, application_frames
+from ..trace.values import Conflict, Site
 
 _CHILD = Path(child.__file__).parent
 _BELOW = "# ---- below this line is the text of every guard\n"

@@ -16,10 +16,11 @@ from ..incident.model import Incident
 from ..startup.checks import Asker, answer_checks
 from ..startup.run import HELD
 from ..startup.workspace import refuse_patches
+from ..trace.chains import application_frames
 from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.judged import CheckResult, judge_mappers, judge_start
 from ..trace.trace import Trace
-from ..trace.values import Frame, Sign, application_frames
+from ..trace.values import Frame, Sign
 from .compared import errors_of, left_the_database, quiet_left, shared, still_there
 from .repeated import FORCED, MOST, Rates, of_runs, raced_statement
 

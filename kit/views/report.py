@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ..diagnose.diagnosis import Diagnosis
 from ..diagnose.meaning import advice_on
 from ..incident.model import Incident
+from ..trace.chains import application_frames
 from ..trace.judged import CheckResult
 from ..trace.trace import Trace
-from ..trace.values import Conflict, Frame, Registration, application_frames
+from ..trace.values import Conflict, Frame, Registration
 from ..trace.why import Event
 from ..verify.verification import Verification, met
 

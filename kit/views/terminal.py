@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from ..diagnose.meaning import MEANINGS, advice_on
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals
+from ..trace.chains import application_frames
 from ..trace.expected import why_not
 from ..trace.trace import Trace
-from ..trace.values import Conflict, application_frames
+from ..trace.values import Conflict
 from ..trace.why import Event
 from .wording import count, listed
 

@@ -8,7 +8,8 @@ import libcst as cst
 from libcst import matchers as m
 
 from ...incident.source import parsed
-from ...trace.values import Registration, application_frames
+from ...trace.chains import application_frames
+from ...trace.values import Registration
 from . import edits, edits_of_functions, edits_of_imports
 from .broken import Broken, Candidate
 from .statements import bound_by, dotted, names_read

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from ...incident.source import parsed
-from ...trace.values import application_frames
+from ...trace.chains import application_frames
 from . import edits, edits_of_classes, edits_of_imports
 from .broken import Broken, Candidate
 from .statements import Module
