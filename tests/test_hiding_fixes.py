@@ -87,7 +87,7 @@ def test_an_env_py_that_passes_over_every_unknown_table_hides(write_incident, tm
     incident = load(write_incident(files, startup=startup, fixes=fixes, expect={"error": "remove_table"}))
     found = verdicts(incident)
     assert found["one"][0] == "cures", found
-    assert found["all"][0] == "hides" and "Alembic sees every table" in found["all"][1], found
+    assert found["all"][0] == "hides" and "env.py has Alembic pass over every table" in found["all"][1], found
 
 
 def test_a_patch_of_a_script_that_the_startup_does_not_run_is_told_so(write_incident, tmp_path):

@@ -800,6 +800,30 @@ OF_HOW_IT_IS_STARTED = {
         "pyproject.toml": '[project]\nname = "store"\nrequires-python = ">=3.99"\n',
         "main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n\ndef parcel() -> Later: ...\n",
     },
+    "a server fails over a worker that failed of its settings": {
+        "main.py": """
+            import traceback
+            from pydantic import BaseModel as BaseSettings, Field
+
+            class Config(BaseSettings):
+                MODE: str = Field("production", max_length=4, validate_default=True)
+
+            class HaltServer(Exception): ...
+
+            def boot():
+                try:
+                    Config()
+                except ValueError:
+                    traceback.print_exc()
+                    raise HaltServer("Worker failed to boot.") from None
+
+            if __name__ == "__main__":
+                try:
+                    boot()
+                except HaltServer:
+                    len(None)
+        """,
+    },
     "the kit gives a driver that the code does not take": {
         "main.py": """
             import os

@@ -64,10 +64,13 @@ def _questions(subparsers) -> None:
     parser = _command(
         subparsers, "why", "list who imported, registered or rebound a module, a table or a name, in order"
     )
-    parser.add_argument(
-        "name", metavar="NAME", help="a module, a table, a class, or the name of an entry in a registry"
-    )
+    parser.add_argument("name", metavar="NAME", help="a module, a table, a class, or the name of a registry's entry")
     _takes_traces(parser)
+    _questions_of_causes(subparsers)
+
+
+def _questions_of_causes(subparsers) -> None:
+    """The commands that say why a startup fails, and what cures it."""
     parser = _command(
         subparsers,
         "diagnose",

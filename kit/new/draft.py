@@ -16,7 +16,6 @@ from ..incident.repository import run_git
 from .questions import title_of
 from .trial import Search, Setup, Trial, checks_of, expect_of
 
-_UNKNOWN = "not known yet: what does it say where it fails?"
 _COLUMN = 46  # where a comment begins, if the line leaves room
 
 
@@ -144,9 +143,11 @@ class Draft:
     def _expect(self) -> list[str]:
         evidence = self.work.evidence
         error = (self.best.expected if self.best is not None else None) or evidence.expected
-        if not error and self.failed:
-            # What fails so far is of how it is started: left out, it would count as the incident.
-            return [_commented("expect:", "how the incident looks, which nothing here says"), f"  error: '{_UNKNOWN}'"]
+        if not error and self.failed:  # of how it is started; left out, it would count as the incident
+            return [
+                _commented("expect:", "how the incident looks, which nothing here says"),
+                "  error: 'not known yet: what does it say where it fails?'",
+            ]
         if not error:
             return [
                 "# expect:                                    # how the incident looks; left out, whatever goes wrong counts"

@@ -253,8 +253,8 @@ def _seen(project: Project, trace: Trace) -> Evidence:
     output = failed.output if failed is not None else "\n".join(step.output for step in trace.steps)
     seen = evidence_of(read_log(output), output, project)
     error = failed.exception if failed is not None else None
-    if error is None:
-        return seen
+    if error is None or (seen.error and any(kind.endswith("HaltServer") for _, kind, _ in error.links)):
+        return seen  # what follows from a worker's end says nothing of why
     # Its whole text, where what was printed is its first line, or of another error.
     text = str(error)
     causes = "".join(f"{cause}\n" for _, _, cause in error.links)

@@ -76,25 +76,11 @@ def run_startup(
 ) -> Trace:
     """As :func:`reproduce`, in a workspace that is already there.
 
-    :param hold: how a statement begins, in small letters and single spaces: each process of a step waits before its first such
-        one until another has come as far, or for :data:`HELD` seconds
+    :param hold: each process waits before its first statement that begins so until another has come as far, or :data:`HELD` seconds
     """
-    before: list[Creation] = []
-    for number, step in enumerate(incident.prepare, 1):
-        progress(f"prepare {number}: {step}")
-        if step.kind in KINDS:
-            prepared = bring(incident, space, step, f"prepare-{number}").ended
-        else:
-            prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
-            created = read_trace(incident, space, [prepared]).created
-            before += [replace(creation, step=f"prepare {number}") for creation in created]
-        if prepared.why or not prepared.ok:
-            raise RunBroke(
-                f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "
-                "Steps under 'prepare' are not judged and must succeed. Its last lines:\n" + _tail(prepared.folder)
-            )
-    orders = {name: "1" for name, wanted in (("INCIDENT_JUDGE", judge), ("INCIDENT_GO_ON", go_on)) if wanted}
-    orders |= {"INCIDENT_HOLD": f"{HELD} {hold}"} if hold else {}
+    before = _prepare(incident, space, progress)
+    wanted = {"INCIDENT_JUDGE": judge, "INCIDENT_GO_ON": go_on, "INCIDENT_HOLD": hold and f"{HELD} {hold}"}
+    orders = {name: str(value) for name, value in wanted.items() if value}
     ended: list[Ended] = []
     up: list[Process] = []
     silent: list[Process] = []  # servers that were up and answer no more
@@ -126,6 +112,28 @@ def run_startup(
             ended.append(outcome_of(process, ok=why is None, why=why))
     trace = read_trace(incident, space, sorted(ended, key=lambda outcome: outcome.steps[0][0]))
     return replace(trace, before=tuple(before))
+
+
+def _prepare(incident: Incident, space: Workspace, progress: Callable[[str], None]) -> list[Creation]:
+    """Run the steps under ``prepare``; what they created in the database.
+
+    :raises RunBroke: one of them failed
+    """
+    before: list[Creation] = []
+    for number, step in enumerate(incident.prepare, 1):
+        progress(f"prepare {number}: {step}")
+        if step.kind in KINDS:
+            prepared = bring(incident, space, step, f"prepare-{number}").ended
+        else:
+            prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
+            created = read_trace(incident, space, [prepared]).created
+            before += [replace(creation, step=f"prepare {number}") for creation in created]
+        if prepared.why or not prepared.ok:
+            raise RunBroke(
+                f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "
+                "Steps under 'prepare' are not judged and must succeed. Its last lines:\n" + _tail(prepared.folder)
+            )
+    return before
 
 
 def _died(process: Process) -> Broke:

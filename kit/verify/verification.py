@@ -340,7 +340,8 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
             through = f", at {second.site} by " + " → ".join(str(f) for f in application_frames(second.chain)[:-1])
         if not trace.conflicts and not errors_of(trace):
             left = ", ".join(sign.text for sign in trace.signs) or "what is wrong"
-            return "does-not-cure", f"nothing is raised, and still there is {left}"
+            logged = (f"; logged at {r.site}: {r.error}" for r in trace.records if r.error is not None and not r.lost)
+            return "does-not-cure", f"nothing is raised, and still there is {left}{next(logged, '')}"
         return "does-not-cure", f"the same error is raised{_caught(trace)}{through}"
     if tried.uncompiled:
         return "breaks", f"the patch writes what Python cannot compile: {tried.uncompiled}"
