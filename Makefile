@@ -12,7 +12,7 @@ PIP = $(RUN) -m pip install --disable-pip-version-check
 LAB_FOLDER ?= lab
 
 .DEFAULT_GOAL := help
-.PHONY: reference help install postmortem check test test-all traces lab lint bench fleet clean
+.PHONY: help install postmortem check test test-all traces lab lint bench fleet clean
 
 help:  ## list what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,9 +71,6 @@ bench: $(TESTS_STAMP)  ## measure how fast it is, or parts of it: ONLY="probe tr
 
 fleet: $(TESTS_STAMP)  ## verify every build of SERVICES=12 generated services on a Dask cluster, and here: are they the same?
 	@$(RUN) tests/benchmarks/fleet.py --services $(SERVICES)
-
-reference: $(STAMP)  ## write the reference of the incident file anew, from the model
-	@$(RUN) -c 'from kit.diagnose.hypotheses import KINDS; from kit.incident.reference import reference; print(reference(KINDS), end="")' >notebooks/incident-file.md
 
 clean:  ## remove what the targets made
 	rm -rf $(ENV) .environments results lab .pytest_cache .hypothesis .ruff_cache

@@ -225,6 +225,20 @@ class Lab:
         """Run all cells, and do not wait."""
         self.page.evaluate("() => { window.running = jupyterapp.commands.execute('notebook:run-all-cells'); }")
 
+    def in_sight(self, text: str) -> None:
+        """Wait until an output that holds a text is in the notebook's window; a test fails where it does not come."""
+        self.page.wait_for_function(
+            """text => {
+                const window_ = jupyterapp.shell.currentWidget.node.getBoundingClientRect();
+                return [...document.querySelectorAll('.jp-OutputArea-output')].some(one => {
+                    const at = one.getBoundingClientRect();
+                    return one.textContent.includes(text) && at.top >= window_.top && at.top < window_.bottom;
+                });
+            }""",
+            arg=text,
+            timeout=15_000,
+        )
+
     def end(self) -> bool:
         """Wait for what was begun; False when a cell raised."""
         return self.page.evaluate("async () => await window.running")
@@ -294,20 +308,24 @@ class Lab:
         self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=f"JupyterLab {name}")
 
     def unreadable(self) -> dict[str, list]:
-        """What of the open notebook's outputs breaks words, goes out to the side, or has too little contrast (axe)."""
+        """What of the open notebook's outputs breaks words, goes out to the side, or breaks a rule of axe at three widths."""
         from axe_playwright_python.sync_playwright import Axe
 
         self.page.evaluate(
             "document.querySelectorAll('.jp-OutputArea-output details').forEach(one => { one.open = true; })"
         )
-        rules = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "resultTypes": ["violations"]}
-        found = Axe().run(self.page, context={"include": [[".jp-OutputArea-output"]]}, options=rules)
+        violations = []
+        for width in (1920, 1440, 1280):  # of a desktop; colours do not depend on it
+            self.page.set_viewport_size({"width": width, "height": 6000})
+            rules = {"resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": width == 1280}}}
+            found = Axe().run(self.page, context={"include": [[".jp-OutputArea-output"]]}, options=rules)
+            violations += [(one["id"], width, one["nodes"][0]["html"]) for one in found.response["violations"]]
         wide = """() => [...document.querySelectorAll('.jp-OutputArea-output')].filter(one => one.scrollWidth > one.clientWidth + 1)
             .map(one => one.textContent.slice(0, 60))"""
         return {
             "words": self.page.evaluate(BROKEN_WORDS, ".jp-OutputArea-output table:not(.dataframe)"),
             "wide": self.page.evaluate(wide),
-            "contrast": [node["html"] for one in found.response["violations"] for node in one["nodes"]],
+            "axe": violations,
         }
 
     def close_all(self) -> None:

@@ -1,4 +1,4 @@
-"""Start each miniature application on each of its lines of SQLAlchemy, keep the traces, and say what is judged otherwise.
+"""Start each miniature application on each of its lines of SQLAlchemy, keep the traces, of every fix on 2.0 too, and say what is judged otherwise.
 
 make traces              those whose application changed, or that are not there
 make traces ONLY="a b"   these, anew
@@ -13,12 +13,28 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
-from miniatures import APPLICATIONS, EXPECTED, PAIRS, SOURCES, TRACES, digest, incident_of, judged, python, trace_file  # noqa: E402
+from miniatures import (  # noqa: E402
+    APPLICATIONS,
+    EXPECTED,
+    JUDGED_FIXES,
+    PAIRS,
+    SOURCES,
+    TRACES,
+    builds_file,
+    digest,
+    incident_of,
+    judged,
+    judged_builds,
+    keep_builds,
+    python,
+    trace_file,
+)
 
 from kit.diagnose.diagnosis import Diagnosis, diagnose, judge_again  # noqa: E402
 from kit.diagnose.looked import look_at  # noqa: E402
 from kit.diagnose.saved import save_diagnosis  # noqa: E402
 from kit.incident.model import Incident  # noqa: E402
+from kit.verify.verification import judge_fix  # noqa: E402
 
 
 def run(incident: Incident, line: str) -> Diagnosis:
@@ -34,6 +50,11 @@ def told(diagnosis: Diagnosis) -> str:
     return f"{diagnosis.finding.mechanism}, {diagnosis.first}, {diagnosis.second}"
 
 
+def verdicts(name: str) -> str:
+    incident, control, fixes = judged_builds(name)
+    return ", ".join(f"{fix} {judge_fix(incident, fix, attempt, control).verdict}" for fix, attempt in fixes.items())
+
+
 def make(pair: tuple[str, str]) -> str:
     """Keep one trace; how what is judged from it differs from before."""
     name, line = pair
@@ -41,7 +62,12 @@ def make(pair: tuple[str, str]) -> str:
     before = told(judged(name, line)[1]) if file.exists() else "not kept"
     diagnosis = run(incident_of(APPLICATIONS / name, line), line)
     save_diagnosis(diagnosis, file)
-    return f"{name} on {line}: {told(diagnosis)}" + ("" if told(diagnosis) == before else f" (before: {before})")
+    says = f"{name} on {line}: {told(diagnosis)}" + ("" if told(diagnosis) == before else f" (before: {before})")
+    if line == "2.0" and name in JUDGED_FIXES:
+        before = verdicts(name) if builds_file(name).exists() else "not kept"
+        keep_builds(name)
+        says += f"; {verdicts(name)}" + ("" if verdicts(name) == before else f" (before: {before})")
+    return says
 
 
 def main(only: list[str]) -> None:
@@ -63,8 +89,8 @@ def main(only: list[str]) -> None:
     for name in {name for name, _ in pairs}:
         kept[name] = digest(name)
     SOURCES.write_text(json.dumps({name: kept[name] for name in sorted(kept) if name in EXPECTED}, indent=1) + "\n")
-    wanted = {trace_file(*pair) for pair in PAIRS}
-    for file in TRACES.glob("*.jsonl.gz"):
+    wanted = {trace_file(*pair) for pair in PAIRS} | {builds_file(name) for name in JUDGED_FIXES}
+    for file in TRACES.rglob("*.jsonl.gz"):
         if file not in wanted:
             file.unlink()
 

@@ -11,13 +11,21 @@ EXPECTED = {"error": "Table 'invoices' is already defined", "table": "invoices"}
 
 
 @pytest.fixture
-def said(kit, write_incident, duplicate, monkeypatch):
-    """``diagnose --format`` of an application with two definitions, asked in the folder that holds it."""
+def said(kit, write_incident, duplicate, monkeypatch, once, tmp_path):
+    """``diagnose --format`` of one run of an application with two definitions, asked in the folder that holds it."""
     file = write_incident(duplicate, expect=EXPECTED, title="Two, 100% <b>sure</b>: token=hunter2x9K")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(file.parent / "summary.md"))
 
+    trace = tmp_path / "run.jsonl"
+
+    def run() -> bytes:
+        kit("diagnose", file, "--trace", trace)
+        return trace.read_bytes()
+
+    trace.write_bytes(once("diagnosis-for-ci", run))
+
     def ask(kind):
-        done = kit("diagnose", file, "--format", kind, cwd=file.parent)
+        done = kit("diagnose", file, "--format", kind, "--from-trace", trace, cwd=file.parent)
         assert done.code == 0 and "hunter2x9K" not in done.out and str(file.parent) not in done.out, done.err
         return done.out, file
 

@@ -1,6 +1,7 @@
 """Migrations that only run inside a Flask application: Flask-Migrate's ``alembic.ini`` does not say where they lie."""
 
 import difflib
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -85,3 +86,22 @@ def test_why_the_revisions_do_not_run_is_one_sentence(service, tmp_path):
     written(tmp_path / "app", {"migrations/alembic.ini": "[alembic]\n"})
     shown = repr(reasons.definitions(diagnose(load(file))))
     assert "could not be run by themselves: " in shown and "key found in configuration." in shown and ".." not in shown
+
+
+def test_a_class_whose_module_nobody_imports_is_named_by_the_table_that_is_to_be_removed(kit, service, tmp_path):
+    """Flask-SQLAlchemy makes the table's name of the class's."""
+    label = "from shop.models import db\n\n\nclass PriceLabel(db.Model):\n    id = db.Column(db.Integer, primary_key=True)\n"
+    files = {name: text for name, text in FLASK.items() if not name.startswith("migrations")}
+    files |= {"shop/legacy.py": "", "shop/labels.py": label, "migrations/versions/a1.py": REVISION}
+    makes = "        op.create_table('price_label', sa.Column('id', sa.Integer, primary_key=True))\n"
+    files["migrations/versions/a1.py"] = REVISION.rstrip(" ") + makes
+    root = written(tmp_path / "app", files)
+    shutil.copytree(
+        service / "app" / "migrations", root / "migrations", ignore=lambda *_: ["versions"], dirs_exist_ok=True
+    )
+    steps = "[{command: flask --app shop:create_app db upgrade}, {command: flask --app shop:create_app db check}]"
+    text = (service / "incident.yaml").read_text().partition("startup:")[0] + f"startup: {steps}\n"
+    (tmp_path / "incident.yaml").write_text(text + "expect: {error: New upgrade operations detected}\n")
+    diagnosis = kit("diagnose", tmp_path, "--json").json
+    assert diagnosis["mechanism"] == "model-module-not-imported-by-env"
+    assert [(site["file"], site["line"]) for site in diagnosis["sites"]] == [("shop/labels.py", 4)]

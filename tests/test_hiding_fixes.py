@@ -49,6 +49,20 @@ def test_a_build_that_leaves_the_scratch_database_is_not_cured(write_incident, t
     assert found["fallback"][0] == "hides" and "makes an engine for sqlite" in found["fallback"][1], found
 
 
+def test_a_database_that_the_application_always_chose_itself_is_held_against_no_fix(write_incident, tmp_path):
+    source = """
+        import nosuch
+        from sqlalchemy import create_engine
+
+        with create_engine("sqlite://").connect():
+            pass
+    """
+    files = {"service/__init__.py": "", "service/main.py": source}
+    fix = patch_of(tmp_path / "case", "gone", files, "service/main.py", "import nosuch\n", "")
+    incident = load(write_incident(files, fixes={"gone": fix}, expect={"error": "No module named 'nosuch'"}))
+    assert verdicts(incident)["gone"][0] == "cures"
+
+
 def test_an_env_py_that_passes_over_every_unknown_table_hides(write_incident, tmp_path):
     b2 = """
         import sqlalchemy as sa
@@ -73,4 +87,18 @@ def test_an_env_py_that_passes_over_every_unknown_table_hides(write_incident, tm
     incident = load(write_incident(files, startup=startup, fixes=fixes, expect={"error": "remove_table"}))
     found = verdicts(incident)
     assert found["one"][0] == "cures", found
-    assert found["all"][0] == "hides" and "Alembic sees every table" in found["all"][1], found
+    assert found["all"][0] == "hides" and "env.py has Alembic pass over every table" in found["all"][1], found
+
+
+def test_a_patch_of_a_script_that_the_startup_does_not_run_is_told_so(write_incident, tmp_path):
+    files = {**STORE, "start.sh": "#!/bin/sh\npython -m service.main\n"}
+    fixes = {
+        "script": patch_of(tmp_path / "case", "script", files, "start.sh", "python -m", "SHOP_URL=sqlite:// python -m")
+    }
+    app = {"env": {"SHOP_URL": "nosuch+{database_url}"}}
+    more = {"app": app, "fixes": fixes, "expect": {"error": "Can't load plugin"}}
+    copied = load(write_incident(files, startup=[{"command": "python -m service.main"}], **more))
+    verdict, because = verdicts(copied)["script"]
+    assert verdict == "does-not-cure" and "start.sh is changed, and the startup does not run it" in because
+    named = load(write_incident(files, startup=[{"command": "sh start.sh"}], **more))
+    assert "does not run it" not in verdicts(named)["script"][1]

@@ -128,6 +128,7 @@ def test_both_changes_are_cut_to_what_the_trace_says_matters(searched):
     assert "requirements.txt" in fixed["files"]
 
 
+@pytest.mark.slow
 def test_a_fix_given_as_a_commit_is_applied_to_the_broken_build(tmp_path):
     incident = load(INCIDENT)
     fixes = {"stripe": {"commits": ["HEAD~3"], "claim": "Add stripe package to requirements"}}
@@ -274,6 +275,14 @@ def test_the_logs_own_builds_make_the_search_shortest(plain, tmp_path):
     repository, ids = line_of(tmp_path / "line", 100)
     found = search(plain, repository, Builds(ids[40:60]), seeds=ids[40:60][::-1])
     assert (found.when_introduced.first, found.when_fixed.first) == (ids[40], ids[60]) and found.runs == 5
+
+
+def test_the_revision_that_is_said_to_reproduce_bounds_the_search_whatever_the_log_fits(plain, tmp_path):
+    repository, ids = line_of(tmp_path / "line", 64)
+    builds = Builds(ids[10:20] + ids[40:50])  # it went, and came back
+    found = search(plain, repository, builds, seeds=ids[10:20][::-1], around=ids[45])
+    assert found.reproduced.sha == ids[45]
+    assert (found.when_introduced.first, found.when_fixed.first) == (ids[40], ids[50])
 
 
 def test_without_any_hint_it_doubles_back_from_the_newest(plain, tmp_path):
@@ -539,7 +548,7 @@ def test_the_series_of_patches_is_found_wherever_the_incident_lies(kit, tmp_path
 def test_both_notebooks_show_what_they_are_for(tmp_path):
     """Views of the bundled log and of a search in it, as text."""
     found = triage_incident(load(INCIDENT), cache=tmp_path)
-    assert "The work tree can have made the log" in repr(views.made_by(found))
+    assert "The work tree could have made the log" in repr(views.made_by(found))
     assert "alembic/env.py:12" in repr(views.frames(found)) and "2025-11-27 06:58" in repr(views.builds(found))
     assert "app/models_extra.py:259" in repr(views.deductions(found))
     repository = builds_of(load(INCIDENT), tmp_path)

@@ -24,8 +24,9 @@ from kit.trace.tables import (
 from kit.views import picture
 from kit.views.import_times import import_timeline
 from kit.views.metadata_picture import Moment, metadata_picture
-from kit.views.picture import clean_svg, import_picture
+from kit.views.picture import import_picture
 from kit.views.reduce import reduce
+from kit.views.svg import FONT, clean_svg, plain
 
 
 def test_each_way_names_every_line_from_the_startup_to_the_site():
@@ -348,7 +349,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("table", HOSTILE)
 def test_a_hostile_name_is_only_text_in_the_picture(table, tmp_path):
-    graph = replace(import_graph(known()[1]), table=table)
+    graph = replace(import_graph(known()[1]), tables=f"table {table}")
     graph = replace(graph, modules=tuple(replace(m, module=table, file=table) for m in graph.modules))
     for upright in (False, True):
         drawn = import_picture(reduce(graph), upright=upright)
@@ -360,7 +361,7 @@ def test_a_hostile_name_is_only_text_in_the_picture(table, tmp_path):
             (e.text or "").replace("\xa0", " ")
             for e in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")
         ]
-        assert any(picture.plain(f"table {table}") in text for text in texts)
+        assert any(plain(f"table {table}") in text for text in texts)
 
 
 def test_only_shapes_and_text_pass_the_allowlist():
@@ -372,7 +373,7 @@ def test_only_shapes_and_text_pass_the_allowlist():
     )
     assert clean_svg(svg) == (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><g><title>tip</title><rect width="1"></rect></g>'
-        f'<text font-family="{picture.FONT}">a &lt; b</text></svg>'
+        f'<text font-family="{FONT}">a &lt; b</text></svg>'
     )
 
 
@@ -391,12 +392,12 @@ def test_what_is_not_plain_svg_is_refused(text):
 
 
 def test_the_picture_through_time_marks_the_rejected_table():
-    moments = [Moment(1, "a", 0, 0, (), 0), Moment(2, "b", 3, 3, (), 0), Moment(3, "<c>", 3, 0, ("orders",), 0)]
+    moments = [Moment("a", 0, 0, (), 0), Moment("b", 3, 3, (), 0), Moment("<c>", 3, 0, ("orders",), 0)]
     drawn = metadata_picture(moments)
     texts = [element.text for element in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
     assert "b +3" in texts and "<c>: orders rejected" in texts
     assert clean_svg(drawn) == drawn and clean_svg(metadata_picture(moments, narrow=True)) is not None
-    met = [*moments, Moment(4, "d", 3, 0, (), 0, ("orders",))]
+    met = [*moments, Moment("d", 3, 0, (), 0, ("orders",))]
     assert ">d: orders defined again</text>" in metadata_picture(met)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from kit.base.errors import IncidentError, RunBroke
 from kit.incident.load import load
+from kit.incident.revisions import revision_in
 
 GOOD = """\
 title: An incident
@@ -54,7 +55,7 @@ def test_a_folder_stands_for_the_incident_yaml_in_it(written):
         (GOOD.replace("root: app", "root: elsewhere"), [":3: app.root: there is no folder"]),
         (GOOD + "checks:\n  - mappers: true\n    clean_start: true\n", [":7: checks.0: a check is one of"]),
         (GOOD + "checks:\n  - http: {path: /, stauts: 200}\n", ["stauts: unknown key; did you mean 'status'?"]),
-        (GOOD + "title: Again\n", [":6: title: this key stands here a second time (first in line 1)"]),
+        (GOOD + "title: Again\n", [":6: title: this key is here a second time (first in line 1)"]),
         ("title: [\n", [":2: not valid YAML"]),
         ("- a\n- b\n", [":1: an incident file is a mapping"]),
         (GOOD.replace("root: app", "root: app\n  workdir: ../.."), [":4: app.workdir:", "must lie inside"]),
@@ -162,7 +163,7 @@ HOSTILE = {
     "half a character": (GOOD.replace("An incident", '"\\ud800"'), ":1: a NUL or half a character"),
     "the same key twice": (
         GOOD.replace("root: app", "root: app\n  root: /"),
-        ":4: root: this key stands here a second",
+        ":4: root: this key is here a second",
     ),
     "two documents": (GOOD + "---\n" + GOOD, "another document"),
     "a variable without a name": (GOOD.replace("root: app", 'root: app\n  env: {"": x}'), "is no name of a variable"),
@@ -205,3 +206,14 @@ def test_a_value_under_a_secret_name_is_in_no_message(written):
     with pytest.raises(IncidentError) as error:
         load(written(GOOD.replace("root: app", "root: app\n  env: {DB_PASSWORD: [geheim99]}")))
     assert "DB_PASSWORD" in str(error.value) and "geheim99" not in str(error.value)
+
+
+def test_a_column_that_is_indexed_makes_an_index_of_its_table_s_name():
+    text = (
+        "from alembic import op\nimport sqlalchemy as sa\nrevision = 'b'\ndown_revision = 'a'\n\n\ndef upgrade():\n"
+        "    op.create_table('rule', sa.Column('id', sa.Integer, primary_key=True), sa.Column('group_id', sa.Integer, index=True))\n"
+        "    op.add_column('rule', sa.Column('mark', sa.Integer, index=True))\n    op.add_column('rule', sa.Column('text', sa.Text))\n"
+    )
+    made = [object_ for operation in revision_in("b.py", text).operations for object_ in operation.creates]
+    indexes = [name for kind, name in made if kind == "index"]
+    assert indexes == ["ix_rule_group_id", "ix_rule_mark"]

@@ -72,7 +72,14 @@ class Terminal:
 
 
 @pytest.mark.parametrize(
-    ("command", "times"), [("reproduce", 1), ("diagnose", 1), ("verify", 1), ("verify", 3), ("postmortem", 3)]
+    ("command", "times"),
+    [
+        pytest.param("reproduce", 1, marks=pytest.mark.slow),
+        pytest.param("diagnose", 1, marks=pytest.mark.slow),
+        ("verify", 1),
+        pytest.param("verify", 3, marks=pytest.mark.slow),
+        ("postmortem", 3),
+    ],
 )
 def test_ctrl_c_ends_the_run_in_one_line_and_leaves_nothing(command, times, slow, tmp_path):
     terminal = Terminal(tmp_path / "tmp", command, slow)
@@ -90,14 +97,6 @@ def test_ctrl_c_ends_the_run_in_one_line_and_leaves_nothing(command, times, slow
     assert "Traceback" not in terminal.said and terminal.said.count("interrupted") == 1
     assert processes_of(tmp_path / "tmp", "sleep") == [] and list((tmp_path / "tmp").glob("incident-*")) == []
     assert not list(tmp_path.glob("results/*/*"))
-
-
-def test_sigterm_ends_the_run_as_ctrl_c_does(slow, tmp_path):
-    terminal = Terminal(tmp_path / "tmp", "verify", slow)
-    terminal.wait_for("control: starting")
-    terminal.process.send_signal(signal.SIGTERM)
-    assert terminal.end() == 4 and "kit: interrupted" in terminal.said
-    assert list((tmp_path / "tmp").glob("incident-*")) == []
 
 
 def test_an_interrupt_does_not_stay(write_incident, duplicate, slow):

@@ -9,7 +9,7 @@ from conftest import PROJECT
 from kit.diagnose.looked import _lasts, look_at
 from kit.diagnose.saved import load_diagnosis
 from kit.incident.load import load
-from kit.startup import kept, packages
+from kit.startup import installed, kept
 from kit.startup.kept import keeping
 from kit.views.ran_with import provenance
 
@@ -67,7 +67,7 @@ def change_the_incident(file, monkeypatch):
 
 
 def change_a_package(file, monkeypatch):
-    monkeypatch.setattr(kept, "packages_of", lambda python: packages.packages_of(python) + "another package")
+    monkeypatch.setattr(kept, "packages_of", lambda python: installed.packages_of(python) + "another package")
 
 
 def change_the_kit(file, monkeypatch):
@@ -88,7 +88,7 @@ def test_a_package_that_changes_in_its_place_changes_what_an_interpreter_is(tmp_
     (site / "library" / "core.py").write_text("one = 1\n")
 
     def told():
-        return list(packages._parts(str(site), set()))
+        return list(installed._parts(str(site), set()))
 
     before = told()
     (site / "library" / "core.py").write_text("one = 12\n")

@@ -100,7 +100,7 @@ def test_in_both_themes_no_word_breaks_nothing_is_cut_off_and_all_can_be_read(la
         lab.change(incident="incidents/energy_events")
         assert lab.run() is True
         lab.page.set_viewport_size({"width": 1280, "height": 6000})  # what is out of sight is not laid out
-        good = {"words": [], "wide": [], "contrast": []}
+        good = {"words": [], "wide": [], "axe": []}
         for received in (False, True):
             if received:
                 lab.close_all()
@@ -202,6 +202,7 @@ def test_an_interrupt_ends_the_run_in_order_and_the_kernel_stays_usable(how, lab
             "jupyterapp.shell.currentWidget.content.node.textContent.includes('step 1: import: service.main')"
         )
         lab.until(lambda: len(processes_of(lab.folder / "tmp", "sleep")) == 1)
+        lab.in_sight("step 1: import: service.main")  # though "Run All Cells" went to the last cell
         if how == "menu":
             lab.page.get_by_role("menuitem", name="Kernel", exact=True).click()
             lab.page.get_by_role("menuitem", name=re.compile("^Interrupt Kernel")).click()
@@ -238,6 +239,7 @@ def test_what_is_wrong_with_a_parameter_is_one_message_and_no_traceback(lab):
         lab.change(incident="incidents/gone/incident.yaml")
         lab.begin()
         assert lab.end() is False
+        lab.in_sight("there is no such file")
         said = [one["text"].strip() for one in lab.read() if "application/vnd.jupyter.stderr" in one["kinds"]]
         assert len(said) == 1 and said[0].startswith("IncidentError: incident = 'incidents/gone/incident.yaml'")
         assert len(said[0].splitlines()) == 1 and str(PROJECT / "kit") not in said[0]

@@ -10,7 +10,11 @@ from environments import applications_environment
 from kit.incident import load
 from kit.incident.environment import database_variables, stand_in, variables_of
 from kit.incident.project import Project
-from kit.triage.evidence import common, evidence_of, stable
+from kit.incident.scripts import lines_of
+from kit.new.candidates import Start
+from kit.new.lessons import lessons
+from kit.new.trial import Search, Setup, Trial
+from kit.triage.evidence import Evidence, common, evidence_of, stable
 from kit.triage.logs import read_log
 
 SMALL = (
@@ -369,8 +373,11 @@ def test_the_program_of_the_outermost_frames_is_what_is_run(log, startup, kit, t
         "run.py": "import store.main\n",
     }
     root = written(tmp_path / "store-app", files)
-    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, "--json", input=log)
+    trace = tmp_path / "trace.jsonl"
+    command = ["new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, "--json", "--trace", trace]
+    said = kit(*command, input=log)
     assert said.code == 0, said.out + said.err
+    assert kit("reproduce", tmp_path / "x", "--from-trace", trace).code == 0
     assert said.json["reproduced"] is True and said.json["tried"][-1]["seconds"] > 0
     incident = load(tmp_path / "x")
     assert str(incident.startup[-1]) == startup
@@ -479,7 +486,7 @@ def test_an_existing_incident_is_never_written_over(kit, tmp_path):
     assert kit("new", tmp_path / "x", "--app", root, "--read-only").code == 3
     text = (tmp_path / "x" / "incident.yaml").read_text()
     said = kit("new", tmp_path / "x", "--app", root)
-    assert said.code == 2 and "there is one already" in said.err
+    assert said.code == 2 and "there is an incident already" in said.err
     assert (tmp_path / "x" / "incident.yaml").read_text() == text
 
 
@@ -622,6 +629,85 @@ def test_variables_of_the_usual_readers_are_found(reader, tmp_path):
     assert {one.name: one.required for one in found} == {"ZONE": True, "OTHER": False}
 
 
+def test_a_file_that_a_source_names_as_in_its_image_is_found_where_it_is(kit, tmp_path, small):
+    main = "import json\nfrom fastapi import FastAPI\n\njson.load(open('/srv/store/settings.json'))\napp = FastAPI()\n"
+    root = written(tmp_path / "app", {"main.py": main, "settings.json": "{}"})
+    said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
+    assert said.code == 3 and "comes up" in said.json["not_found"][0], said.out
+    assert [str(step) for step in load(tmp_path / "x").prepare] == [
+        'command: sed -i "s#/srv/store/settings.json#$PWD/settings.json#g" main.py'
+    ]
+
+
+def test_a_warning_is_not_what_a_worker_ended_of_that_says_nothing(tmp_path):
+    """Flask-Migrate ends a process without a word where ``env.py`` has silenced its logger."""
+    log = (
+        "[2026-11-29 07:56:26 +0000] [32441] [INFO] Booting worker with pid: 32441\n"
+        "/srv/store/run.py:3: UserWarning: Running a server without changing the key is a risk.\n  warnings.warn(\n"
+        "INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\n"
+        "[2026-11-29 07:56:31 +0000] [32428] [ERROR] Worker (pid:32441) exited with code 1.\n"
+    )
+    project = Project(written(tmp_path, {"run.py": ""}))
+    evidence = evidence_of(read_log(log), log, project)
+    assert (evidence.expected, evidence.at, evidence.frames) == ("exited with code 1", "line 5 of the log", ())
+
+
+def test_a_command_that_a_script_puts_together_first_is_what_it_starts(tmp_path):
+    text = """
+        #!/bin/sh
+        cmd="exec gunicorn store.wsgi:application \\
+             -b 0.0.0.0:$PORT \\
+             $@"
+        if [ "$PUID" -ne 0 ]; then
+            cmd="su - abc -c '$cmd'"
+        fi
+        eval "$cmd"
+    """
+    project = Project(written(tmp_path, {"start.sh": text, "store/wsgi.py": ""}))
+    assert list(lines_of(project, "start.sh"))[-1].text == "exec gunicorn store.wsgi:application -b 0.0.0.0:$PORT"
+
+
+@pytest.mark.parametrize(
+    ("installed", "database", "driver", "url"),
+    [
+        ({"aiosqlite", "aiomysql"}, "sqlite", "aiosqlite", None),
+        ({"asyncpg", "aiomysql"}, "postgresql", "asyncpg", None),
+        ({"aiomysql", "pymysql"}, "sqlite", None, "mysql+aiomysql://kit@127.0.0.1:9/kit"),
+    ],
+)
+def test_an_asynchronous_driver_is_one_that_is_installed(installed, database, driver, url, tmp_path):
+    """Where none is of a database that the kit makes, the installed one's URL shows what fails before the database is reached."""
+    project = Project(written(tmp_path, {"main.py": ""}))
+    error = "The asyncio extension requires an async driver to be used. The loaded 'pysqlite' is not async."
+    seen = Evidence(error=f"InvalidRequestError: {error}", type="InvalidRequestError", text=error)
+    setup = Setup(Start((("serve", "uvicorn main:app --port {port}"),), "", 0), database_env="STORE_URL")
+    work = Search(project, Evidence(), "python", tmp_path, print, frozenset(installed))
+    after = lessons(work, Trial(setup, None, 0, error, seen, 1.0))[:1]
+    assert [(other.database, other.driver, other.env.get("STORE_URL")) for other in after] == [(database, driver, url)]
+
+
+def test_a_requests_environ_is_no_environment_and_what_is_asked_for_first_is_not_required(tmp_path):
+    text = """
+        import os
+
+        class Prefixed:
+            def __call__(self, environ, start_response):
+                return environ["PATH_INFO"]
+
+        if "STORE_ARCH" in os.environ:
+            arch = os.environ["STORE_ARCH"]
+        if os.getenv("STORE_TOKEN_FILE"):
+            token = os.environ["STORE_TOKEN_FILE"]
+        zone = os.environ["STORE_ZONE"]
+    """
+    found = variables_of(Project(written(tmp_path, {"settings.py": text})))
+    assert {one.name: one.required for one in found} == {
+        "STORE_ARCH": False,
+        "STORE_TOKEN_FILE": False,
+        "STORE_ZONE": True,
+    }
+
+
 def test_a_secret_of_an_example_file_is_never_taken_over():
     assert (
         stand_in("REGION", "str", "north") == "north"
@@ -689,6 +775,83 @@ def test_without_a_log_what_is_deployed_answers_and_not_what_else_can_be_run(kit
     steps = ["serve: uvicorn store.main:app --workers 1 --port {port}", "serve: uvicorn store.main:app --port {port}"]
     assert {one["startup"] for one in said.json["tried"]} <= set(steps)
     assert "comes up" in said.json["not_found"][0]
+
+
+OF_HOW_IT_IS_STARTED = {
+    "a settings class refuses what it is given": {
+        "main.py": """
+            from fastapi import FastAPI
+            from pydantic import BaseModel as BaseSettings, model_validator
+
+            class Config(BaseSettings):
+                MODE: str = "production"
+
+                @model_validator(mode="after")
+                def reporting(self):
+                    if self.MODE == "production":
+                        raise ValueError("reporting is not set up")
+                    return self
+
+            Config()
+            app = FastAPI()
+        """,
+    },
+    "the interpreter is another than the application asks for": {
+        "pyproject.toml": '[project]\nname = "store"\nrequires-python = ">=3.99"\n',
+        "main.py": "from fastapi import FastAPI\n\napp = FastAPI()\n\ndef parcel() -> Later: ...\n",
+    },
+    "a server fails over a worker that failed of its settings": {
+        "main.py": """
+            import traceback
+            from pydantic import BaseModel as BaseSettings, Field
+
+            class Config(BaseSettings):
+                MODE: str = Field("production", max_length=4, validate_default=True)
+
+            class HaltServer(Exception): ...
+
+            def boot():
+                try:
+                    Config()
+                except ValueError:
+                    traceback.print_exc()
+                    raise HaltServer("Worker failed to boot.") from None
+
+            if __name__ == "__main__":
+                try:
+                    boot()
+                except HaltServer:
+                    len(None)
+        """,
+    },
+    "the kit gives a driver that the code does not take": {
+        "main.py": """
+            import os
+            from fastapi import FastAPI
+            from sqlalchemy import create_engine
+            from sqlalchemy.ext.asyncio import create_async_engine
+
+            engine = create_async_engine(os.environ["STORE_DATABASE_URL"])
+            app = FastAPI()
+
+            def report():
+                return create_engine("sqlite://")
+        """,
+    },
+}
+
+
+@pytest.mark.parametrize("name", OF_HOW_IT_IS_STARTED)
+def test_what_fails_of_how_it_is_started_is_no_incident_and_the_file_that_is_written_shows_none(
+    name, kit, tmp_path, small
+):
+    root = written(tmp_path / "app", OF_HOW_IT_IS_STARTED[name])
+    said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
+    assert said.code == 3, said.out + said.err
+    again = kit("reproduce", tmp_path / "x")
+    assert again.code == 3, again.out
+    if "interpreter" in name:
+        assert any("Python >=3.99" in sentence and "pyproject.toml" in sentence for sentence in said.json["not_found"])
 
 
 def test_a_variable_of_the_tests_is_not_the_databases(tmp_path):
@@ -816,3 +979,123 @@ def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small)
     assert str(load(tmp_path / "x").expect.check) == "http: GET /orders → 200"
     report = kit("reproduce", tmp_path / "x", "--json")
     assert report.code == 0 and "no such table: order" in report.json["checks"][0]["seen"]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "$ flask db upgrade",
+        "(venv) ines@dell:~/league$ flask db upgrade",
+        "(venv) PS C:\\Users\\Ines\\league> flask db upgrade",
+        "C:\\Users\\Ines\\league>flask db upgrade",
+        "ines@MacBook league % flask db upgrade",
+        "➜  league git:(main) ✗ flask db upgrade",
+    ],
+)
+def test_what_was_typed_is_read_behind_every_usual_prompt(typed, tmp_path):
+    text = f"{typed}\n                .> celery           exchange=celery(direct) key=celery\nRuntimeError: no\n"
+    evidence = evidence_of(read_log(text), text, Project(written(tmp_path, {"league.py": ""})))
+    assert [program.what for program in evidence.programs if program.name == "line"] == ["flask db upgrade"]
+
+
+ASGI = "from fastapi import FastAPI\n\napp = FastAPI()\n"
+PERCENT = "ValueError: invalid interpolation syntax in 'postgresql://shop:***@db/shop' at position 21\n"
+NO_DRIVER = "ModuleNotFoundError: No module named 'MySQLdb'\n"
+WSGI_CALL = "TypeError: FastAPI.__call__() missing 1 required positional argument: 'send'\n"
+UNKNOWN_TASK = """[tasks]
+  . work.tasks.mail
+
+[2026-02-03 04:05:06,789: ERROR/MainProcess] Received unregistered task of type 'work.more.digest'.
+KeyError: 'work.more.digest'
+"""
+OF_LOGS = {
+    "Flask-Migrate, by its own name in the log": (
+        {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
+        "INFO  [alembic.runtime.migration] Running upgrade  -> a1\nERROR [flask_migrate] Error: No support for ALTER here\n",
+        "command: flask db upgrade",
+        {},
+    ),
+    "Flask-Migrate, of a database that is behind": (
+        {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
+        "INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\nERROR [flask_migrate] Error: Target database is not up to date.\n",
+        "command: flask db check",
+        {},
+    ),
+    "a URL with a per cent sign": (
+        {"shop.py": SHOP},
+        PERCENT,
+        "serve: flask --app shop:app run --port {port}",
+        {"DATABASE_URL": "{database_url}?timeout=5%2E0"},
+    ),
+    "a URL of a driver that is not there": (
+        {"shop.py": SHOP},
+        NO_DRIVER,
+        "serve: flask --app shop:app run --port {port}",
+        {"DATABASE_URL": "mysql+mysqldb://incident@127.0.0.1/incident"},
+    ),
+    "a worker of gunicorn that was given no class": (
+        {"main.py": ASGI},
+        f"[INFO] Booting worker with pid: 7\n[INFO] Using worker: sync\n{WSGI_CALL}",
+        "serve: gunicorn main:app --bind 127.0.0.1:{port}",
+        {},
+    ),
+    "a unit that names its program by its place": (
+        {"main.py": ASGI, "notes.service": "[Service]\nExecStart=/home/me/env/bin/gunicorn -w 2 --bind :80 main:app\n"},
+        f"[INFO] Booting worker with pid: 7\n[INFO] Booting worker with pid: 8\n{WSGI_CALL}",
+        "serve: gunicorn -w 2 main:app --bind 127.0.0.1:{port}",
+        {},
+    ),
+    "what stands in the text of a README": (
+        {"main.py": "print(1)\n", "README.md": "`python main.py --dry` for development.\n"},
+        "RuntimeError: of another kind\n",
+        "command: python main.py --dry",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_LOGS)
+def test_what_the_log_and_the_deployment_say_of_the_start_is_kept(name, kit, tmp_path):
+    files, log, startup, env = OF_LOGS[name]
+    incident = read_only(kit, tmp_path, files, log)
+    # The interpreter that only reads has no programs beside it.
+    assert str(incident.startup[0]).replace("python -m ", "") == startup
+    assert env.items() <= incident.app.env.items()
+
+
+WORK = {
+    "work/__init__.py": "",
+    "work/queue.py": "from celery import Celery\n\nqueue = Celery('work', include=['work.tasks'])\n",
+    "work/tasks.py": "from .queue import queue\n\n@queue.task\ndef mail():\n    return 1\n",
+    "work/more.py": "from .queue import queue\n\n@queue.task\ndef digest():\n    return 2\n",
+    "docker-compose.yml": "services:\n  worker:\n    command: celery -A work.queue worker\n    environment: {CELERY_BROKER_URL: 'redis://redis/0'}\n",
+}
+
+
+def test_a_task_that_a_worker_does_not_know_is_sent_to_one_without_a_broker(kit, tmp_path, small):
+    root = written(tmp_path / "app", WORK)
+    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=UNKNOWN_TASK)
+    assert said.code == 0, said.out + said.err
+    diagnosis = kit("diagnose", tmp_path / "x", "--json").json
+    assert diagnosis["mechanism"] == "class-not-imported" and diagnosis["sites"][0]["file"] == "work/more.py"
+
+
+def test_where_no_program_is_in_the_log_alembic_looks_at_the_models_too(kit, tmp_path, small):
+    env = ENV_PY.format(package="store").replace("import store.parcels", "import store.labels")
+    label = (
+        MODEL.format(package="store", name="Label")
+        .replace("parcels", "labels")
+        .replace("Integer\n", "ForeignKey, Integer\n", 1)
+    )
+    ini = "[alembic]\nscript_location = alembic\nprepend_sys_path = .\n"
+    files = {**store(), **migrations(), "store/legacy.py": "", "alembic/env.py": env, "alembic.ini": ini}
+    files["store/labels.py"] = label.rstrip() + "\n        parcel = Column(ForeignKey('parcels.id'))\n"
+    root = written(tmp_path / "app", files)
+    log = (
+        "sqlalchemy.exc.NoReferencedTableError: Foreign key associated with column 'labels.parcel' could not find table 'parcels' with which "
+        "to generate a foreign key to target column 'id'\n"
+    )
+    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=log)
+    assert said.code == 0, said.out + said.err
+    assert str(load(tmp_path / "x").startup[-1]) == "command: alembic check"
+    assert kit("diagnose", tmp_path / "x", "--json").json["mechanism"] == "class-not-imported"

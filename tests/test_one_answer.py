@@ -11,8 +11,7 @@ from kit import notebook
 from kit.cli import main
 from kit.history.runs import observe
 from kit.incident.load import load
-from kit.trace.expected import shows_incident
-from kit.trace.stable import holds
+from kit.trace.expected import holds, shows_incident
 
 MODELS = """
     from sqlalchemy import Column, Integer
@@ -59,6 +58,7 @@ EXPECTS = [
 ]
 
 
+@pytest.mark.slow  # `make test` asks for the pairs below
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(sorted(KINDS)), st.sampled_from(CHECKS), st.sampled_from(EXPECTS))
 def test_no_two_commands_disagree(tmp_path_factory, capsys, kind, checks, expect):

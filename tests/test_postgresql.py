@@ -453,6 +453,24 @@ def under_way(given, count: int) -> None:
     raise AssertionError(f"{given.left()} are there, and not {count} of them in use")
 
 
+@pytest.mark.parametrize(
+    ("extension", "says"),
+    [
+        ("nosuch", "The PostgreSQL server of the scratch database has no extension nosuch. Install it for that server"),
+        ("file_fdw", "Only a superuser may create the extension file_fdw"),
+    ],
+    ids=["one that the server lacks", "one for superusers"],
+)
+def test_an_extension_that_the_scratch_server_does_not_give_is_no_incident_and_it_says_what_to_do(
+    extension, says, kit, given, write
+):
+    if extension == "file_fdw" and not given.ask("SELECT 1 FROM pg_available_extensions WHERE name = %s", extension):
+        pytest.skip("this server was installed without its extensions")
+    source = LOOKS.replace("CREATE TABLE looks (id serial)", f"CREATE EXTENSION {extension}")
+    said = kit("reproduce", write({"service.py": source}, startup=[{"import": "service"}]), env=use(given))
+    assert said.code == 3 and says in said.out and "KIT_POSTGRES_URL" in said.out, said.out
+
+
 def test_killed_at_once_two_runs_leave_no_database_and_no_role(given, write):
     file = write({"service.py": SLEEPS}, startup=[{"import": "service"}])
     runs = [started(file, use(given), "verify") for _ in range(2)]

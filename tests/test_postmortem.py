@@ -19,9 +19,13 @@ def made(kit, tmp_path, folder, *options) -> tuple:
     return said, files
 
 
-def test_a_verified_fix_is_exit_0_and_leaves_three_files(kit, tmp_path):
-    said, files = made(kit, tmp_path, APPLICATIONS / "second-class-same-table-same-file")
+def test_a_verified_fix_is_exit_0_and_leaves_three_files_and_the_incidents_folder_as_it_was(kit, tmp_path):
+    folder = tmp_path / "case"
+    shutil.copytree(APPLICATIONS / "second-class-same-table-same-file", folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    said, files = made(kit, tmp_path, folder)
     assert said.code == 0, said.err
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert f"page: {files['html']}" in said.out and "verdict: reproduced; verified: one-class" in said.out
     report = json.loads(files["json"].read_text())
     assert report["schema"] == 1 and report["reproduced"] and report["verify"]["verified"] == ["one-class"]
@@ -78,14 +82,6 @@ def test_a_notebook_serves_any_incident_by_its_parameter(name, tmp_path, write_i
     assert not [one for one in outputs if one.get("name") == "stderr"]
     assert any("service/legacy.py:5" in str(one.get("data")) for one in outputs)
     assert any("+++ b/service/legacy.py" in str(one.get("data")) for one in outputs), "no change is proposed"
-
-
-def test_the_incidents_own_folder_is_left_as_it_was(kit, tmp_path):
-    folder = tmp_path / "case"
-    shutil.copytree(APPLICATIONS / "metadata-is-reserved", folder)
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    made(kit, tmp_path, folder)
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_a_message_of_a_failed_cell_does_not_say_where_the_incident_lies(kit, tmp_path, write_incident):

@@ -1,6 +1,6 @@
 """An error that only the printed text of a step holds is the step's error, with its place and what it came from."""
 
-from kit.trace.printed import printed_error
+from kit.trace.printed import last_error, printed_error
 
 SERVER = """INFO:     Waiting for application startup.
 ERROR:    Traceback (most recent call last):
@@ -43,3 +43,28 @@ def test_a_server_that_gives_up_says_less_than_its_worker_did():
 
 def test_text_without_a_traceback_holds_no_error():
     assert printed_error("ValueError: said in a sentence\nFAILED: no\n", is_application) is None
+
+
+PYTEST = """============================= test session starts ==============================
+_______________________ ERROR at setup of test_login_page ________________________
+E   LookupError: <ContextVar name='flask.app_ctx'>
+The above exception was the direct cause of the following exception:
+E           RuntimeError: Working outside of application context.
+E           with app.app_context(). See the documentation for more information.
+__________________________ ERROR at setup of test_other ___________________________
+E           ValueError: of the second one
+=========================== short test summary info ============================
+ERROR tests/test_login.py::test_login_page - RuntimeError: Working outside of...
+============================== 2 errors in 0.10s ===============================
+"""
+USAGE = (
+    "Error: Could not locate a Flask application.\n\nUsage: flask [OPTIONS] COMMAND\n\nError: No such command 'db'.\n"
+)
+
+
+def test_of_pytests_failures_the_first_says_why_and_not_how_many_there_were():
+    assert last_error(PYTEST) == "RuntimeError: Working outside of application context."
+
+
+def test_of_a_programs_own_errors_the_first_says_why():
+    assert last_error(USAGE) == "Error: Could not locate a Flask application."

@@ -12,13 +12,12 @@ from kit.base.redact import redact
 from kit.base.scan import kinds_in
 from kit.diagnose.case import Place
 from kit.diagnose.experiments import patch_of
-from kit.verify.propose import Proposal, Proposals, apart, edits, imports
+from kit.verify.propose import Proposal, Proposals, apart, edits, edits_of_classes, edits_of_imports, imports
 from kit.verify.propose.broken import Broken
 from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
-from kit.verify.propose.edits_of_classes import with_name_of
+from kit.verify.propose.edits_of_calls import keep_in_dictionary, respell
 from kit.verify.propose.edits_of_functions import when_needed
-from kit.verify.propose.edits_of_loggers import keep_in_dictionary
-from kit.verify.propose.edits_of_versions import respell
+from kit.verify.propose.edits_of_imports import with_name_of
 from kit.verify.propose.maskers import maskers
 from kit.verify.propose.search import nothing_lost
 from kit.verify.verification import Attempt, FixResult, Verification
@@ -45,14 +44,14 @@ def test_a_class_gives_way_to_an_import_and_its_neighbours_stay():
 
 def test_an_import_stands_beside_the_projects_others():
     text = '"""Environment."""\nfrom alembic import context\nfrom app.models import user\nimport os\n\nx = 1\n'
-    new = edits.add_import(text, "import app.models.key", after=lambda asked: asked.startswith("app"))
+    new = edits_of_imports.add_import(text, "import app.models.key", beside=["app"])
     assert new.splitlines()[2:5] == ["from app.models import user", "import app.models.key", "import os"]
 
 
 def test_a_reserved_attribute_is_renamed_and_keeps_its_column():
     text = "class Order(Base):\n    metadata = Column(Text)\n"
     assert (
-        edits.rename_attribute(text, 1, "metadata", "metadata_")
+        edits_of_classes.rename_attribute(text, 1, "metadata", "metadata_")
         == 'class Order(Base):\n    metadata_ = Column("metadata", Text)\n'
     )
 
@@ -63,8 +62,10 @@ def test_a_block_that_would_be_empty_gets_pass():
 
 def test_a_file_that_two_names_reach_is_asked_for_by_one_and_the_patch_applies(kit, tmp_path):
     application = "tests/applications/alias-two-module-names"
-    answer = kit("propose", application, "--json")
+    answer = kit("propose", application, "--json", "--trace", tmp_path / "trace.jsonl")
     assert answer.code == 0 and answer.json["verified"]
+    kept = kit("reproduce", application, "--json", "--from-trace", tmp_path / "trace.jsonl")
+    assert kept.code == 0 and kept.json["conflicts"]
     best = answer.json["proposals"][0]
     assert best["verdict"] == "cures" and all(check["ok"] for check in best["checks"])
     subprocess.run(["cp", "-r", f"{application}/app", tmp_path / "app"], check=True)
@@ -222,7 +223,9 @@ def test_the_postmortems_json_holds_what_its_page_proposes():
     trace = diagnosis.looked.trace
     verification = Verification(Attempt("control", (), trace, (), True), True, (), ())
     result = FixResult("rename-reserved", None, (), "cures", "every check holds", (), trace)
-    proposals = Proposals("metadata-is-reserved", True, (Proposal("rename-reserved", "says", "", {}, result),), 3)
+    proposals = Proposals(
+        "metadata-is-reserved", True, (Proposal("rename-reserved", "says", "", {}, result),), 3, result.trace
+    )
     reported = postmortem_report(incident, verification, diagnosis, proposals)
     assert [proposal["name"] for proposal in reported["proposals"]] == ["rename-reserved"]
     assert "proposals" not in postmortem_report(incident, verification, diagnosis)
@@ -299,3 +302,15 @@ def test_an_import_of_a_library_stands_with_others_or_above_the_applications_own
     assert with_name_of("from sqlalchemy import Column, Integer\n", "sqlalchemy", "ForeignKey") == (
         "from sqlalchemy import Column, ForeignKey, Integer\n"
     )
+
+
+def test_a_decorator_whose_function_names_every_endpoint_keeps_the_names_of_what_it_wraps():
+    broken = _broken("name-taken-in-registry")
+    decorator = "def login(view):\n    def inner(*args):\n        return view(*args)\n\n    return inner\n"
+    fault = dataclasses.replace(broken.fault, sites=(Place("definition", "web.py", 2, "login.<locals>.inner"),))
+    wrapped = dataclasses.replace(broken, fault=fault, sources={"web.py": decorator})
+    (candidate,) = candidates_for(wrapped)
+    new = "import functools\n\ndef login(view):\n    @functools.wraps(view)\n    def inner(*args):\n"
+    assert candidate.edits["web.py"] == decorator.replace("def login(view):\n    def inner(*args):\n", new)
+    asked = dataclasses.replace(wrapped, sources={"web.py": decorator, "page.py": "url_for('inner')\n"})
+    assert list(candidates_for(asked)) == []

@@ -1,9 +1,13 @@
 """A fix of a race is judged by how likely it is that the race did not show by luck."""
 
+from dataclasses import replace
+
 import pytest
 from miniatures import APPLICATIONS, incident_of
 
-from kit.verify.repeated import DOUBT, MOST, Rates
+from kit.trace.trace import Trace
+from kit.trace.values import Error, StepResult
+from kit.verify.repeated import DOUBT, MOST, Rates, raced_statement
 from kit.verify.verification import verify
 from kit.views.report import verify_report
 
@@ -30,11 +34,33 @@ def test_how_rare_a_race_may_be_that_is_left_is_said_with_the_rates():
     assert "may be left" not in str(Rates(1, MOST, 4, 4))
 
 
-@pytest.mark.slow  # `make test` asks for the verdict alone, in test_applications.py
-def test_the_verdict_on_a_fix_of_a_race_carries_both_rates():
+@pytest.mark.parametrize(
+    ("error", "begins"),
+    [
+        ("table jobs_7 already exists\n[SQL: \nCREATE TABLE jobs_7 (\n\tid INTEGER", "create table"),
+        ("UNIQUE constraint failed\n[SQL: INSERT INTO settings (name) VALUES (?)]", "insert into settings"),
+        ("database is locked", None),
+    ],
+)
+def test_the_statement_that_raced_is_known_by_how_it_begins_in_every_process(error, begins):
+    step = StepResult(1, "serve", "x", False, error, 1.0, Error("OperationalError", error))
+    assert raced_statement(replace(Trace.not_begun([], ""), steps=(step,))) == begins
+
+
+@pytest.mark.slow  # `make test` asks for both verdicts, in test_applications.py
+def test_a_race_that_can_be_forced_is_and_the_verdict_says_how():
     incident = incident_of(APPLICATIONS / "startup-race")
-    report = verify_report(incident, verify(incident))
-    (fix,) = report["fixes"]
-    rates = fix["rates"]
-    assert fix["verdict"] == "cures" and rates["shown"] == 0 and rates["by_luck"] <= DOUBT
-    assert rates["control_starts"] == 4 and rates["starts"] == MOST
+    fixes = {fix["name"]: fix for fix in verify_report(incident, verify(incident))["fixes"]}
+    assert {name: fix["verdict"] for name, fix in fixes.items()} == {"locked": "cures", "asked": "does-not-cure"}
+    assert "was forced: each process was held before its first statement `create table …`" in fixes["locked"]["because"]
+    assert "with it in 0 of 2 such starts" in fixes["locked"]["because"] and fixes["locked"]["rates"] is None
+
+
+@pytest.mark.slow
+def test_the_verdict_on_a_fix_of_a_race_that_cannot_be_forced_carries_both_rates():
+    incident = incident_of(APPLICATIONS / "race-in-lazy-definition")
+    for fix in verify_report(incident, verify(incident))["fixes"]:
+        if fix["verdict"] == "cures":
+            rates = fix["rates"]
+            assert rates["shown"] == 0 and rates["by_luck"] <= DOUBT
+            assert rates["control_starts"] == 4 and rates["starts"] == MOST

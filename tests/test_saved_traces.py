@@ -11,7 +11,12 @@ APPLICATIONS = "tests/applications"
 
 
 @pytest.mark.parametrize(
-    "application", ["alias-two-module-names", "model-module-not-imported-by-env", "healthy-two-binds"]
+    "application",
+    [
+        "alias-two-module-names",
+        pytest.param("model-module-not-imported-by-env", marks=pytest.mark.slow),
+        "healthy-two-binds",
+    ],
 )
 def test_a_diagnosis_from_a_file_is_the_diagnosis_of_the_run_word_for_word(kit, tmp_path, application):
     file = tmp_path / "run.jsonl.gz"

@@ -1,4 +1,4 @@
-"""Triage: which builds can have made a log, and what follows from it without running anything."""
+"""Triage: which builds could have made a log, and what follows from it without running anything."""
 
 import json
 import resource
@@ -90,7 +90,7 @@ def test_the_bundled_log_comes_from_b1_to_b3_and_from_nothing_later(kit, tmp_pat
     assert (moved["line"], moved["stands_at"]) == (12, [])
     assert (before["side"], before["count"]) == ("before", 1)
     says = {one["says"]: one["because"] for one in report["deductions"]}
-    (later,) = [text for text in says if "and later cannot have made the log" in text]
+    (later,) = [text for text in says if "and later could not have made the log" in text]
     assert "(Add stripe package to requirements)" in later
     (twice,) = [text for text in says if "did not run twice" in text]
     assert "zones (line 20) before energy_events (line 36)" in says[twice]

@@ -16,24 +16,10 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 SCRATCH_PASSWORD = "kit_scratch_"  # begins the password of every scratch database: wherever one shows, it is known
-_SHORTEST = (
-    6  # a shorter value would mask half of every text; where its name stands beside it, it is masked all the same
-)
+_SHORTEST = 6  # a shorter value would mask half of every text; beside its name it is masked all the same
 _LONGEST = 20_000
 _LONG = 12  # from here on a value is masked also inside a longer word
-_SECRET = {
-    "PASS",
-    "PWD",
-    "AUTHORIZATION",
-    "PASSPHRASE",
-    "PASSCODE",
-    "CREDENTIAL",
-    "CREDENTIALS",
-    "KEY",
-    "COOKIE",
-    "SALT",
-    "PEPPER",
-}
+_SECRET = re.compile("PASS|PWD|AUTHORIZATION|PASSPHRASE|PASSCODE|CREDENTIALS?|KEY|COOKIE|SALT|PEPPER")
 _ENDINGS = ("PASSWORD", "PASSWD", "SECRET", "SECRETS", "TOKEN", "TOKENS", "APIKEY", "PRIVATEKEY", "SECRETKEY")
 # Names that only speak of a secret: where it lies, how long it holds, which kind it is.
 _ABOUT = re.compile(
@@ -66,7 +52,7 @@ def says_secret(name: str) -> bool:
     parts = [part for part in re.split(r"[^A-Z0-9]+", words) if part]
     if not parts or _ABOUT.fullmatch(parts[-1]):
         return False
-    return parts[-1] == "AUTH" or any(part in _SECRET or part.endswith(_ENDINGS) for part in parts)
+    return parts[-1] == "AUTH" or any(_SECRET.fullmatch(part) or part.endswith(_ENDINGS) for part in parts)
 
 
 def secrets_in(name: str, value: str) -> Iterator[str]:
@@ -81,12 +67,8 @@ def secrets_in(name: str, value: str) -> Iterator[str]:
 
 def remember(name: str, value: str) -> None:
     """Mask the secret parts of ``value`` from now on; a finding names ``name``, never the value."""
-    key = name.rpartition(".")[2]
-    new = {
-        secret.strip(): name
-        for secret in secrets_in(key, value)
-        if _tells(secret.strip()) and secret.strip() not in _known
-    }
+    secrets = {secret.strip() for secret in secrets_in(name.rpartition(".")[2], value)}
+    new = {secret: name for secret in secrets if _tells(secret) and secret not in _known}
     with _learning:
         for secret in new:
             _written.update((form.lower(), len(secret) >= _LONG) for form in _forms(secret) if len(form) >= _SHORTEST)
@@ -102,9 +84,7 @@ def remember_all(content: Any, name: str) -> None:
             todo += [(f"{called}.{key}", value) for key, value in item.items()]
         elif isinstance(item, (list, tuple)):
             todo += [(called, value) for value in item]
-        elif isinstance(item, str) or (
-            isinstance(item, int) and not isinstance(item, bool) and item.bit_length() < 200
-        ):
+        elif isinstance(item, str) or type(item) is int and item.bit_length() < 200:
             remember(called, str(item))
 
 
@@ -118,9 +98,8 @@ def mask(text: str, instead: str) -> str:
     if not _written:
         return text
     lowered = text.lower()  # one look for each is many times faster than one pattern of all
-    there = tuple(
-        sorted((written for written in list(_written) if written in lowered), key=lambda form: (-len(form), form))
-    )
+    here = (form for form in list(_written) if form in lowered)
+    there = tuple(sorted(here, key=lambda form: (-len(form), form)))
     return _mask_broken(_pattern(there).sub(instead, text) if there else text, instead)
 
 
@@ -161,11 +140,8 @@ def _pattern(forms: tuple[str, ...]) -> re.Pattern:
 
 
 def _tells(value: str) -> bool:
-    return (
-        _SHORTEST <= len(value) <= _LONGEST
-        and not _COMMON.fullmatch(value.lower())
-        and re.sub(r"\{\w*\}", "", value)  # more than a placeholder
-    )
+    more = re.sub(r"\{\w*\}", "", value)  # than a placeholder
+    return bool(more) and _SHORTEST <= len(value) <= _LONGEST and not _COMMON.fullmatch(value.lower())
 
 
 def _forms(value: str) -> Iterator[str]:

@@ -4,7 +4,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 
 class Step(str):
@@ -66,7 +65,9 @@ def on_terminal(say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
         state.take(text)
         if shown is None and state.of:
             shown = tqdm(total=state.of, unit="run", file=sys.stderr, leave=False, dynamic_ncols=True)
-        _move(shown, state)
+        if shown is not None:
+            shown.total, shown.n = state.of, state.done
+            shown.refresh()
         with tqdm.external_write_mode(file=sys.stderr):
             say(text)
 
@@ -75,9 +76,3 @@ def on_terminal(say: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
     finally:
         if shown is not None:
             shown.close()
-
-
-def _move(shown: Any, state: Bar) -> None:
-    if shown is not None:
-        shown.total, shown.n = state.of, state.done
-        shown.refresh()

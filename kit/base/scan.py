@@ -22,25 +22,9 @@ from .known_secrets import dense, known, mask
 # Detectors that know a form. Those of detect-secrets that go by entropy or by a word beside the value take commit
 # ids, revisions and column names for secrets; a page is full of them.
 _PLUGINS = {
-    "AWSKeyDetector",
-    "AzureStorageKeyDetector",
-    "BasicAuthDetector",
-    "DiscordBotTokenDetector",
-    "GitHubTokenDetector",
-    "GitLabTokenDetector",
-    "JwtTokenDetector",
-    "MailchimpDetector",
-    "NpmDetector",
-    "OpenAIDetector",
-    "PrivateKeyDetector",
-    "PypiTokenDetector",
-    "SendGridDetector",
-    "SlackDetector",
-    "SquareOAuthDetector",
-    "StripeDetector",
-    "TelegramBotTokenDetector",
-    "TwilioKeyDetector",
-}
+    "AWSKey", "AzureStorageKey", "BasicAuth", "DiscordBotToken", "GitHubToken", "GitLabToken", "JwtToken", "Mailchimp", "Npm",
+    "OpenAI", "PrivateKey", "PypiToken", "SendGrid", "Slack", "SquareOAuth", "Stripe", "TelegramBotToken", "TwilioKey",
+}  # fmt: skip
 _DATA = re.compile(r"data:([\w.+/-]{1,60})(?:;[\w=-]{1,40})*;base64,([A-Za-z0-9+/=\s]+)")
 _LONGEST = 5_000  # characters that a rule of detect-secrets is given at once
 _LEAST = 8  # letters and digits of a secret that is looked for across line ends and frames
@@ -62,14 +46,12 @@ def refuse_secrets(
     :param done: what is not done because of the secret, for the message
     :raises SecretFound: with the places and kinds
     """
-    findings = list(
-        dict.fromkeys([*also, *(finding for name, text in texts.items() for finding in secrets_of(name, text))])
-    )
+    seen = [finding for name, text in texts.items() for finding in secrets_of(name, text)]
+    findings = list(dict.fromkeys([*also, *seen]))
     if findings:
         more = f"; and {len(findings) - _SHOWN} more places" if len(findings) > _SHOWN else ""
-        raise SecretFound(
-            f"nothing is {done}, since a secret would show in {'; '.join(findings[:_SHOWN])}{more}. {remedy}"
-        )
+        shown = "; ".join(findings[:_SHOWN])
+        raise SecretFound(f"nothing is {done}, since a secret would show in {shown}{more}. {remedy}")
 
 
 def secrets_of(name: str, text: str) -> Iterator[str]:
@@ -136,7 +118,8 @@ def _detectors() -> list:
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
     classes = get_mapping_from_secret_type_to_class().values()
-    return [class_() for class_ in sorted(classes, key=lambda class_: class_.__name__) if class_.__name__ in _PLUGINS]
+    named = {class_.__name__.removesuffix("Detector"): class_ for class_ in classes}
+    return [named[name]() for name in sorted(_PLUGINS)]
 
 
 def _decoded(data: str) -> str:

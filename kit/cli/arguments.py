@@ -24,14 +24,22 @@ def make_parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=None)
     subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
 
+    _beginnings(subparsers)
     _questions(subparsers)
     _questions_of_the_past(subparsers)
     _postmortems(subparsers)
-    _beginnings(subparsers)
     return parser
 
 
-def _command(subparsers, name: str, run, help: str) -> argparse.ArgumentParser:
+_OUTPUTS = {
+    "propose": ("FOLDER", "write each patch that cures into FOLDER"),
+    "guard": ("FILE", "write the test to FILE"),
+    "check": ("FOLDER", "write the pages, junit.xml and summary.md into FOLDER (default: results/check)"),
+    "postmortem": ("NAME", "write NAME.html, NAME.ipynb and NAME.json"),
+}
+
+
+def _command(subparsers, name: str, help: str) -> argparse.ArgumentParser:
     """A command that takes an incident and gives its result as text or as JSON."""
     parser = subparsers.add_parser(name, help=help, description=help)
     if name == "check":
@@ -41,31 +49,31 @@ def _command(subparsers, name: str, run, help: str) -> argparse.ArgumentParser:
     else:
         parser.add_argument("incident", help="the incident.yaml, or its folder")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("-o", dest="output", metavar="FILE", help="write the result to FILE")
-    parser.set_defaults(run=run)
+    where, writes = _OUTPUTS.get(name, ("FILE", "write the result as JSON to FILE"))
+    parser.add_argument("-o", dest="output", metavar=where, help=writes)
+    parser.set_defaults(run=getattr(commands, name))
     return parser
 
 
 def _questions(subparsers) -> None:
     """The commands that run an incident's startup."""
     parser = _command(
-        subparsers,
-        "reproduce",
-        commands.reproduce,
-        "run the startup once under the tracer, and say which line registers each table",
+        subparsers, "reproduce", "run the startup once, say whether the incident occurs, and which lines it comes from"
     )
     _takes_traces(parser)
     parser = _command(
-        subparsers, "why", commands.why, "list in order who imported, registered or rebound a module, a table or a name"
+        subparsers, "why", "list who imported, registered or rebound a module, a table or a name, in order"
     )
-    parser.add_argument(
-        "name", metavar="NAME", help="a module, a table, a class, or the name of an entry in a registry"
-    )
+    parser.add_argument("name", metavar="NAME", help="a module, a table, a class, or the name of a registry's entry")
     _takes_traces(parser)
+    _questions_of_causes(subparsers)
+
+
+def _questions_of_causes(subparsers) -> None:
+    """The commands that say why a startup fails, and what cures it."""
     parser = _command(
         subparsers,
         "diagnose",
-        commands.diagnose,
         "say why the startup fails, with the evidence, and which errors are hidden behind the first one",
     )
     _takes_traces(parser)
@@ -80,26 +88,19 @@ def _questions(subparsers) -> None:
         "--smallest",
         choices=("quick", "full"),
         default="quick",
-        help="how long to search for the smallest reproduction: quick stops after about the time of two startups, full searches to the end",
+        help="how long to search for the smallest reproduction: quick stops after about the time of two startups, full goes on to the end",
     )
     parser.add_argument(
         "--format", choices=("github", "sarif", "gitlab"), help="print the lines at fault in the format of a CI system"
     )
     parser = _command(
-        subparsers,
-        "verify",
-        commands.verify,
-        "run the build without a fix and with each fix, and try every check on each",
+        subparsers, "verify", "run the build without a fix and with each fix, and try every check on each"
     )
     _takes_traces(parser, judge_saved=False)
     _keeps_runs(parser)
     parser.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
-    parser = _command(
-        subparsers,
-        "propose",
-        commands.propose,
-        "write fixes, try each one, and show those that cure; -o names a folder for the patches",
-    )
+    parser = _command(subparsers, "propose", "write fixes, try each one, and show those that cure")
+    _takes_traces(parser, judge_saved=False)
     _keeps_runs(parser)
     parser.add_argument(
         "--show-maskers",
@@ -110,21 +111,13 @@ def _questions(subparsers) -> None:
 
 def _questions_of_the_past(subparsers) -> None:
     """The commands that ask which build had the incident."""
-    parser = _command(
-        subparsers,
-        "triage",
-        commands.triage,
-        "say which builds can have written a log; nothing is run",
-    )
+    parser = _command(subparsers, "triage", "say which builds could have written a log; nothing is run")
     parser.add_argument(
         "--log", metavar="FILE", help="the log, '-' for standard input (default: the log that the incident file names)"
     )
     parser.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
     parser = _command(
-        subparsers,
-        "history",
-        commands.history,
-        "find the commit that introduced the incident, and the commit that fixed it",
+        subparsers, "history", "find the commit that introduced the incident, and the commit that fixed it"
     )
     parser.add_argument("--from", dest="first", metavar="REVISION", help="search the commits after this one")
     parser.add_argument("--to", dest="last", metavar="REVISION", help="search up to this commit")
@@ -136,13 +129,13 @@ def _postmortems(subparsers) -> None:
     parser = _command(
         subparsers,
         "postmortem",
-        commands.postmortem,
         "run the postmortem notebook, and write the .ipynb, .html and .json files side by side",
     )
     _keeps_runs(parser)
     _takes_traces(parser, judge_saved=False)
-    parser = _command(
-        subparsers, "check", commands.check, "run recorded postmortems again, and say whether each is still true"
+    parser = _command(subparsers, "check", "run recorded postmortems again, and say whether each is still true")
+    parser.add_argument(
+        "--format", choices=("github",), help="also print an annotation for each postmortem that is no longer true"
     )
     parser.add_argument(
         "--record",
@@ -152,7 +145,6 @@ def _postmortems(subparsers) -> None:
     parser = _command(
         subparsers,
         "guard",
-        commands.guard,
         "write a pytest file for the application's repository that fails if the incident comes back",
     )
     _keeps_runs(parser)
@@ -180,11 +172,12 @@ def _beginnings(subparsers) -> None:
     parser.add_argument("--log", metavar="FILE", help="the incident's log, '-' for standard input")
     parser.add_argument("--python", metavar="PATH", help="the Python interpreter that has the application's packages")
     how = parser.add_mutually_exclusive_group()
-    help = "try startups even if the kernel's guards are not in force"
+    help = "run startups even where the kernel's guards are not in force"
     how.add_argument("--run", dest="tried", action="store_true", default=None, help=help)
     how.add_argument(
         "--read-only", dest="tried", action="store_false", help="only read the sources and the log; run nothing"
     )
+    _takes_traces(parser, judge_saved=False)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=commands.new)
     help = "copy the notebooks and the bundled incident into a folder; files that exist are kept"
@@ -194,7 +187,7 @@ def _beginnings(subparsers) -> None:
 
 
 def _keeps_runs(parser: argparse.ArgumentParser) -> None:
-    help = "run every build anew, and keep nothing; as KIT_NO_CACHE=1 in the environment"
+    help = "run every build again, and keep no result (KIT_NO_CACHE=1 in the environment does the same)"
     parser.add_argument("--no-cache", action="store_true", help=help)
 
 

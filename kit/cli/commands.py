@@ -3,6 +3,7 @@
 What a command needs is imported where it runs: `--help` costs nothing.
 """
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ def new(options) -> int:
     parameters = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
     with progress() as say:
         written = new(Path(options.folder), **parameters, run=options.tried, progress=say)
+    if options.trace and written.best is not None and written.best.trace is not None:
+        written.best.trace.save(options.trace)
     options.output = None
     give(options, new_report(written), new_lines(written))
     return written.code
@@ -36,12 +39,11 @@ def new(options) -> int:
 
 def reproduce(options) -> int:
     from ..diagnose.answer import reproduce
-    from ..incident.load import load
     from ..trace.expected import shows_incident
     from ..views.report import reproduce_report
     from ..views.terminal import startup_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     trace = _traced(options, incident, reproduce)
     reproduced = shows_incident(incident, trace)
     give(options, reproduce_report(incident, trace, reproduced), startup_lines(incident, trace, reproduced))
@@ -60,13 +62,12 @@ def _traced(options, incident: "Incident", reproduce) -> "Trace":
 
 
 def why(options) -> int:
-    from ..incident.load import load
     from ..startup.run import reproduce
     from ..trace.why import near, why
     from ..views.report import why_report
     from ..views.terminal import why_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     trace = _traced(options, incident, reproduce)
     events = why(trace, options.name)
     give(options, why_report(options.name, events), why_lines(options.name, events, near(trace, options.name)))
@@ -76,11 +77,10 @@ def why(options) -> int:
 def diagnose(options) -> int:
     from ..diagnose.diagnosis import diagnose, judge_again
     from ..diagnose.saved import load_diagnosis, save_diagnosis
-    from ..incident.load import load
     from ..views.report import diagnose_report
     from ..views.terminal import diagnosis_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     if options.from_trace:
         diagnosis = judge_again(incident, load_diagnosis(options.from_trace))
     else:
@@ -97,12 +97,11 @@ def diagnose(options) -> int:
 
 
 def verify(options) -> int:
-    from ..incident.load import load
     from ..verify.verification import verify
     from ..views.report import verify_report
     from ..views.terminal import verification_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     _refuse_unknown(incident, options.fix)
     with progress() as say:
         verification = verify(incident, only=options.fix, progress=say)
@@ -114,11 +113,11 @@ def verify(options) -> int:
 
 
 def propose(options) -> int:
-    from ..incident.load import load
     from ..verify.propose import propose
-    from ..views.proposals import first_lines, proposals_lines, proposals_report, write_proposals
+    from ..views.proposals import first_lines, proposals_lines, write_proposals
+    from ..views.report import proposals_report
 
-    incident = load(options.incident)
+    incident = options.incident
 
     def at_once(proposal) -> None:
         if not options.json:
@@ -126,6 +125,8 @@ def propose(options) -> int:
 
     with progress() as say:
         proposals = propose(incident, show_maskers=options.show_maskers, progress=say, verified=at_once)
+    if options.trace:
+        proposals.trace.save(options.trace)
     lines = proposals_lines(proposals)
     if options.output:
         lines += write_proposals(proposals, Path(options.output).expanduser(), incident)
@@ -142,12 +143,11 @@ def _refuse_unknown(incident: "Incident", fixes: list[str] | None) -> None:
 
 
 def triage(options) -> int:
-    from ..incident.load import load
     from ..triage.origin import triage_incident
     from ..views.report import triage_report
     from ..views.terminal import triage_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     report = triage_report(incident, triage_incident(incident, options.log, cache=options.cache))
     give(options, report, triage_lines(report))
     return 0
@@ -155,11 +155,10 @@ def triage(options) -> int:
 
 def history(options) -> int:
     from ..history.search import history_of
-    from ..incident.load import load
     from ..views.report import history_report
     from ..views.terminal import history_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     with progress() as say:
         searched = history_of(incident, first=options.first, last=options.last, cache=options.cache, progress=say)
     report = history_report(incident, searched)
@@ -170,11 +169,10 @@ def history(options) -> int:
 
 
 def postmortem(options) -> int:
-    from ..incident.load import load
     from ..postmortem.publication import publish
     from ..views.terminal import postmortem_lines
 
-    incident = load(options.incident)
+    incident = options.incident
     output = Path(options.output).expanduser() if options.output else None
     with progress() as say:
         published = publish(incident, output, trace=options.trace, progress=say)
@@ -186,7 +184,7 @@ def postmortem(options) -> int:
 
 def check(options) -> int:
     from ..postmortem.recheck import VERDICTS, check_all, check_report, find_incidents, worst
-    from ..postmortem.recheck_files import headline, write_files
+    from ..postmortem.recheck_files import annotations, headline, write_files
 
     target = Path(options.output).absolute() if options.output else None
     as_file = target is not None and target.suffix == ".json"  # the pages then go where they go by default
@@ -196,7 +194,8 @@ def check(options) -> int:
     except OSError as error:
         raise IncidentError(f"-o {folder}: this folder cannot be made: {error.strerror}") from None
     with progress() as say:
-        checked = check_all(find_incidents(options.incidents), folder, record=options.record, progress=say)
+        incidents = find_incidents(options.incidents)
+        checked = check_all(incidents, folder, record=options.record, progress=say)
     write_files(checked, folder)
     lines = []
     for result in checked:
@@ -207,14 +206,15 @@ def check(options) -> int:
     lines += [f"index: {folder / 'index.html'}", f"{headline(checked)}"]
     options.output = options.output if as_file else None
     give(options, check_report(checked, folder), lines)
+    if options.format:
+        print(*annotations(checked, incidents), sep="\n", file=sys.stderr if options.json else sys.stdout)
     return worst(checked)
 
 
 def guard(options) -> int:
-    from ..incident.load import load
     from ..verify.guard import guard_report, make_guard
 
-    incident = load(options.incident)
+    incident = options.incident
     _refuse_unknown(incident, options.fix)
     with progress() as say:
         guard = make_guard(incident, fixes=options.fix, progress=say)

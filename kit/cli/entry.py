@@ -38,6 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
             if getattr(options, "output", None) and not makes_folder:
                 pages = options.run is commands.postmortem
                 can_write(str(Path(options.output).with_suffix(".html")) if pages else options.output)
+            if hasattr(options, "incident"):
+                from ..incident.load import load
+
+                options.incident = load(options.incident)
             with _keeping(options):
                 return options.run(options)
     except KitError as error:

@@ -19,7 +19,7 @@ def plain(text: str) -> str:
 
 
 def _say(text: str) -> None:
-    print(plain(f"kit: {text}"), file=sys.stderr, flush=True)
+    print(plain(f"kit: {' '.join(text.split())}"), file=sys.stderr, flush=True)
 
 
 def progress():

@@ -47,7 +47,7 @@ class Experiment:
     :ivar says: what is set otherwise, as a sentence
     :ivar incident: the incident as it is run
     :ivar beside: further runs; ``judge`` takes their traces after the first
-    :ivar edits: file to its whole new text, in the copy that is run; None removes it
+    :ivar edits: file to its whole new text, in the copy that is run
     :ivar judge: what the run says: ``(True it is so | False it is not | None undecided, what was seen)``
     """
 
@@ -120,6 +120,7 @@ class Looked:
     files: tuple[str, ...] = ()  # the application's own sources
     classes: tuple[Named, ...] = ()  # that the sources map, those whose table's name is computed among them
     tasks: tuple[Named, ...] = ()  # that the sources declare
+    unrun: tuple[str, ...] = ()  # scripts and deployments that a patch changes, and no step runs
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Case(Looked):
     @cached_property
     def errors(self) -> tuple[Error, ...]:
         """Every exception that was seen, those of the mappers among them."""
-        judged = tuple(judged_["error"] for judged_ in self.trace.judged if judged_["error"] is not None)
+        judged = tuple(judged_.error for judged_ in self.trace.judged if judged_.error is not None)
         return self.trace.errors + judged
 
     @cached_property

@@ -5,15 +5,44 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ..incident.model import Incident
-from ..trace.expected import shows_incident
+from ..trace.expected import expected_error, shows_incident
 from ..trace.judged import judge_mappers
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Registration, Sign
+from . import (
+    drivers,
+    imports,
+    loggers,
+    mapping,
+    migrations,
+    names,
+    race,
+    registries,
+    relatives,
+    removed,
+    settings,
+    unseen,
+)
 from .case import Case, Experiment, Fault, Looked, Outcome
 from .experiments import decide
-from .families import faults_of
 from .looked import RACES
 from .mechanisms import Finding, Pair, judge
+
+# In order of precedence: what asks for more special evidence comes first.
+MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
+    *relatives.FAULTS,
+    *unseen.MECHANISMS,
+    *race.MECHANISMS,
+    *migrations.MECHANISMS,
+    *mapping.MECHANISMS,
+    *drivers.MECHANISMS,
+    *settings.MECHANISMS,
+    *removed.MECHANISMS,
+    *names.MECHANISMS,
+    *imports.MECHANISMS,
+    *registries.MECHANISMS,
+    *loggers.MECHANISMS,
+)
 
 
 def decide_mechanism(
@@ -107,11 +136,8 @@ def find_mechanism(
         known = (*wrong, "no table was rejected, and no mechanism that the kit knows fits")
         return Finding("undecided", known, dict(refuted)), None, None
     swallowed = [f"swallowed at {error.site}, and nothing failed for it: {error.error}" for error in trace.swallowed]
-    return (
-        Finding("none", (_count(trace), "every step succeeded and every mapper configures", *swallowed), dict(refuted)),
-        None,
-        None,
-    )
+    because = (_count(trace), "every step succeeded and every mapper configures", *swallowed)
+    return Finding("none", because, dict(refuted)), None, None
 
 
 def quiet_mechanisms(incident: Incident, looked: Looked) -> tuple[Sign, ...]:
@@ -148,12 +174,30 @@ def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
 
 
 def _count(trace: Trace) -> str:
-    registrations = [
-        registration
-        for registration in trace.registrations
-        if registration.application and registration.outcome != "rejected"
-    ]
+    registrations = [r for r in trace.registrations if r.application and r.outcome != "rejected"]
     labels = sorted({r.metadata.label for r in registrations})
     if not registrations:
         return "no table was registered"
-    return f"{len({(r.metadata.label, r.table) for r in registrations})} tables on the metadata made at {', '.join(labels)}"
+    count = len({(r.metadata.label, r.table) for r in registrations})
+    return f"{count} table{'s' if count > 1 else ''} on the metadata made at {', '.join(labels)}"
+
+
+def faults_of(case: Case) -> list[Fault]:
+    """Every mechanism that the trace shows, the one that explains the incident first.
+
+    What explains the error that the incident names comes before what explains another step's failure, that before
+    what raises nothing, and what explains an error that the incident does not name comes last.
+    """
+    faults = [fault for look_for in MECHANISMS if (fault := look_for(case)) is not None]
+    return sorted(faults, key=lambda fault: _rank(case, fault))
+
+
+def _rank(case: Case, fault: Fault) -> int:
+    expected = expected_error(case.incident)
+    if fault.error is None:
+        return 2
+    texts = [str(fault.error), *(text for _, _, text in fault.error.links)]
+    if expected is not None:
+        return 0 if any(expected in text for text in texts) else 3
+    failed = [step.exception for step in case.trace.steps if step.ok is False and step.exception is not None]
+    return 1 if any(error.comes_from(fault.error) or fault.error.comes_from(error) for error in failed) else 2

@@ -8,18 +8,17 @@ from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..incident.model import Incident
 from ..startup.run import reproduce
-from ..trace.expected import shows_incident
+from ..trace.expected import refusal_in, shows_incident
 from ..trace.trace import Trace
-from ..trace.values import Behind, Conflict, Registration, Site
-from .case import Experiment, Fault, Looked, Outcome, Place
+from ..trace.values import Behind, Conflict, Error, Registration, Site, names_missing
+from .case import Experiment, Fault, Looked, Outcome, Place, innermost
 from .decision import Decision, decide_mechanism, decided
 from .definitions import Definitions, compare
 from .hypotheses import Tested, test_all
 from .looked import look_until_shown, signed
-from .masked import stands_behind
 from .mechanisms import Finding
 from .smallest import Budget, Smallest, reduce_startup
-from .unseen_models import Unseen, unseen_models
+from .unseen import Unseen, unseen_models
 
 
 @dataclass(frozen=True)
@@ -62,10 +61,9 @@ class Diagnosis:
         if self.conflict is not None or self.pair is None:
             return self.conflict
         first, second = self.pair
-        met = {"extended": "changed the first", "kept": "was left out"}.get(second.outcome, "was taken as well")
-        return Conflict(
-            second.table, second.metadata, f"nothing was raised; the second definition {met}", first, second
-        )
+        met = {"extended": "the second definition changed the first", "kept": "the second definition was left out"}
+        error = f"nothing was raised; {met.get(second.outcome, 'both definitions were kept')}"
+        return Conflict(second.table, second.metadata, error, first, second)
 
 
 @interruptible
@@ -172,3 +170,38 @@ def _diagnosis(
 def _places(first: Site | None, second: Site | None) -> tuple[Place, ...]:
     sites = (("first", first), ("second", second))
     return tuple(Place.of(role, site) for role, site in sites if site is not None)
+
+
+def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
+    """Further collisions and errors that only the run past the first failure shows, each once, by site."""
+    known = {(str(conflict.second.site), conflict.table) for conflict in trace.conflicts}
+    known_errors = {str(error) for error in trace.errors}
+    behind = []
+    for conflict in beyond.conflicts:
+        if (str(conflict.second.site), conflict.table) not in known:
+            text = f"Table '{conflict.table}' is already defined for this MetaData instance."
+            error, second = Error("sqlalchemy.exc.InvalidRequestError", text), conflict.second
+            behind.append(Behind(error, second.frame._replace(line=second.site.line), second.chain, False))
+    unbound = {name for skipped in beyond.behind for name in skipped.unbound}
+    first = next((step.number for step in trace.steps if step.ok is False), len(trace.steps))
+    failed = [step for step in beyond.steps if step.exception is not None]
+    candidates = [*beyond.behind, *(_of_step(step.exception, unbound, after=step.number > first) for step in failed)]
+    behind += [
+        candidate
+        for candidate in candidates
+        if str(candidate.error) not in known_errors and refusal_in(beyond, str(candidate.error)) is None
+    ]
+    unique: dict[tuple, Behind] = {}
+    for later in behind:
+        unique.setdefault((str(later.site), str(later.error)), later)
+    return tuple(unique.values())
+
+
+def _of_step(error: Error, unbound: set[str], *, after: bool) -> Behind:
+    """The error of a step. It only follows where a skipped statement would have bound the name that is missing.
+
+    It does so too where the database lacks what an earlier step, which failed, was to bring: ``after``.
+    """
+    of_database = error.type.rpartition(".")[2] in ("OperationalError", "ProgrammingError", "UndefinedTable")
+    follows = bool(names_missing(error) & unbound) or after and of_database
+    return Behind(error, innermost(error), error.frames, follows)

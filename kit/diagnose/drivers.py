@@ -6,7 +6,7 @@ import re
 from ..startup.installed import DRIVERS, Installed, installed
 from ..trace.values import EngineMade, Error, Frame
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import Judge, error_texts, gone, literal_edits, scratch_scheme, with_environment, with_scheme
+from .experiments import Judge, error_texts, gone, literal_edits, scratch_scheme, with_environment, with_scheme
 
 _UNKNOWN = re.compile(r"Can't load plugin: sqlalchemy\.dialects:([\w.]+)")
 _RIGHT = {  # what people write for what SQLAlchemy calls it
@@ -89,9 +89,8 @@ def async_driver_in_sync_code(case: Case) -> Fault | None:
         usual = (_installed(case).drivers(backend) or [""])[0]
         default = DRIVERS.get(backend, (("", "", False),))[0][0]
         right = backend if usual in (default, "") else f"{backend}+{usual}"
-        experiment = _another_scheme(
-            case, engine.site, engine.driver, right, gone("greenlet_spawn has not been called")
-        )
+        over = gone("greenlet_spawn has not been called")
+        experiment = _another_scheme(case, engine.site, engine.driver, right, over)
         slug = "async-driver-in-sync-code"
         return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
     return None
@@ -151,10 +150,8 @@ def _asked_scheme(case: Case, backend: str, driver: str) -> str:
 def _synchronous_engine(case: Case, use: Frame | None) -> EngineMade | None:
     """The engine with an asynchronous driver that is no asynchronous engine's core; of several the one of the file that uses it."""
     engines = [engine for engine in case.trace.engines if engine.asynchronous and not engine.within_asyncio]
-    near = [
-        engine for engine in engines if use is not None and engine.site is not None and engine.site.file == use.file
-    ]
-    return (near or engines or [None])[0]
+    near = (engine for engine in engines if use and engine.site and engine.site.file == use.file)
+    return next(near, next(iter(engines), None))
 
 
 def _carriers(case: Case, scheme: str, site: Frame) -> list[str]:
@@ -177,12 +174,10 @@ def _another_scheme(case: Case, site: Frame, old: str, new: str, judge: Judge) -
     edits = literal_edits(case.trace.sources, old, new)
     if edits:
         return Experiment(f"{says}, in {', '.join(edits)}", incident, judge, edits)
-    names = {reading.name for reading in case.readings if reading.file == site.file and reading.required} - {
-        incident.database_env
-    }
-    if (
-        len(names) == 1 and new.partition("+")[0] == incident.database
-    ):  # from a file of settings, which a variable overrides
+    required = {reading.name for reading in case.readings if reading.file == site.file and reading.required}
+    names = required - {incident.database_env}
+    # From a file of settings, which a variable overrides.
+    if len(names) == 1 and new.partition("+")[0] == incident.database:
         (name,) = names
         driver = new.partition("+")[2] or None
         scratch = with_environment(incident.model_copy(update={"database_driver": driver}), {name: "{database_url}"})

@@ -1,13 +1,22 @@
-"""Runs the experiment that decides a mechanism, and keeps its outcome as a value."""
+"""Experiments: the incident with one thing set otherwise, run, and what the run says of it."""
 
+import ast
 import difflib
+import re
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..base.errors import KitError
+from ..incident.model import Incident
+from ..incident.source import parsed
+from ..incident.steps import Preparation, Step
 from ..startup.run import reproduce
+from ..trace.trace import Trace
+from ..trace.values import Error
 from .case import Experiment, Outcome
 
+Judge = Callable[[Trace], tuple[bool | None, str]]
 _WORDS = {True: "confirmed", False: "refuted", None: "undecided"}
 
 
@@ -35,7 +44,7 @@ def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
     return Outcome(experiment.says, _WORDS[holds], observed)
 
 
-def patch_of(edits: dict[str, str], sources: dict[str, str]) -> str:
+def patch_of(edits: Mapping[str, str], sources: Mapping[str, str]) -> str:
     """The edits as a patch for ``git apply``."""
     text = []
     for file, new in edits.items():
@@ -48,3 +57,135 @@ def _lines(text: str) -> list[str]:
     """Lines as git sees them; a form feed ends none."""
     lines = text.split("\n")
     return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+
+
+# ------------------------------------------------------------------------------------ the incident, set otherwise
+
+
+def with_environment(incident: Incident, values: dict[str, str]) -> Incident:
+    """With variables set beside those of ``app.env``, or in place of theirs."""
+    app = incident.app.model_copy(update={"env": {**incident.app.env, **values}})
+    return incident.model_copy(update={"app": app})
+
+
+def with_steps(incident: Incident, startup: Sequence[Step], prepare: Sequence[dict] | None = None) -> Incident:
+    """With another startup and, where they are given, other preparations."""
+    changes: dict = {"startup": list(startup)}
+    if prepare is not None:
+        changes["prepare"] = [Preparation.model_validate(step) for step in prepare]
+    return incident.model_copy(update=changes)
+
+
+def with_scheme(incident: Incident, old: str, new: str) -> Incident | None:
+    """With the scheme of a database's URL replaced, all else of it equal; None where no variable of the file has it."""
+    values = {
+        name: new + value.removeprefix(old) for name, value in incident.app.env.items() if value.startswith(f"{old}://")
+    }
+    changed = with_environment(incident, values) if values else None
+    backend, _, driver = new.partition("+")
+    if old == scratch_scheme(incident) and backend == incident.database:
+        changed = (changed or incident).model_copy(update={"database_driver": driver or None})
+    return changed
+
+
+def scratch_scheme(incident: Incident) -> str:
+    """The scheme of the scratch database's URL."""
+    return incident.database + (f"+{incident.database_driver}" if incident.database_driver else "")
+
+
+def literal_edits(sources: dict[str, str], old: str, new: str) -> dict[str, str]:
+    """Sources that write a URL of this scheme down, with the other one in its place."""
+    url = re.compile(rf"(?<=['\"]){re.escape(old)}(?=://)")
+    return {file: url.sub(new, text) for file, text in sources.items() if url.search(text)}
+
+
+def with_replaced(text: str, node: ast.expr, new: str) -> str:
+    """A source with an expression of it replaced."""
+    lines = [line.encode() for line in text.splitlines(keepends=True)]
+    before = b"".join(lines[: node.lineno - 1]) + lines[node.lineno - 1][: node.col_offset]
+    after = lines[node.end_lineno - 1][node.end_col_offset :] + b"".join(lines[node.end_lineno :])
+    return (before + new.encode() + after).decode()
+
+
+def with_line_before(text: str, line: int, new: str) -> str | None:
+    """A source with a statement before the one that a line is part of; None where no Python of ours reads it."""
+    around = [
+        node
+        for node in ast.walk(parsed(text))
+        if isinstance(node, ast.stmt) and _begins(node) <= line <= node.end_lineno
+    ]
+    if not around:
+        return None
+    statement = max(around, key=lambda node: (_begins(node), node.col_offset))
+    lines = text.splitlines(keepends=True)
+    indent = lines[statement.lineno - 1][: statement.col_offset]
+    if indent.strip():
+        return None  # behind a colon or a semicolon
+    lines.insert(_begins(statement) - 1, f"{indent}{new}\n")
+    return "".join(lines)
+
+
+def with_swapped(text: str, line: int, other: int) -> str | None:
+    """A source with two statements of one block in each other's place; None where the lines are not in two such."""
+    blocks = [
+        getattr(node, field, None) for node in ast.walk(parsed(text)) for field in ("body", "orelse", "finalbody")
+    ]
+    for block in (block for block in blocks if isinstance(block, list)):
+        spans = [(_begins(statement), statement.end_lineno) for statement in block]
+        met = [next((span for span in spans if span[0] <= at <= span[1]), None) for at in sorted((line, other))]
+        if None not in met and met[0] != met[1]:
+            lines = text.splitlines(keepends=True)
+            (a, b), (c, d) = met
+            return "".join([*lines[: a - 1], *lines[c - 1 : d], *lines[b : c - 1], *lines[a - 1 : b], *lines[d:]])
+    return None
+
+
+def _begins(statement: ast.stmt) -> int:
+    return min([statement.lineno, *(decorator.lineno for decorator in getattr(statement, "decorator_list", ()))])
+
+
+# ------------------------------------------------------------------------------------ what a run says
+
+
+def texts_of(trace: Trace) -> list[str]:
+    """Every text that tells of an error: exceptions with what they came from, how steps failed, what was printed."""
+    errors = [*trace.errors, *(judged.error for judged in trace.judged if judged.error is not None)]
+    texts = [text for error in errors for text in (str(error), *(text for _, _, text in error.links))]
+    return [*texts, *(step.error or "" for step in trace.steps), *(step.output for step in trace.steps)]
+
+
+def gone(*fragments: str) -> Judge:
+    """Judges a run in which an error is expected to be gone: it is so where none of these texts shows any more."""
+
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        texts = texts_of(trace)
+        shown = next((fragment for fragment in fragments if any(fragment in text for text in texts)), None)
+        if shown is not None:
+            return False, f"the same error shows: {shown}"
+        failed = failure(trace)
+        return True, f"that error is gone; then {failed}" if failed else "that error is gone, and every step succeeds"
+
+    return judge
+
+
+def failure(trace: Trace) -> str | None:
+    """The first thing that went wrong in a run, in words; None where nothing did."""
+    failed = next((step for step in trace.steps if step.ok is False), None)
+    if failed is not None:
+        return f"step {failed.number} ({failed}) fails: {first_line(failed.error or '')}"
+    swallowed = next(iter(trace.swallowed), None)
+    return f"{first_line(str(swallowed.error))} at {swallowed.site}" if swallowed is not None else None
+
+
+def first_line(text: str) -> str:
+    return text.strip().partition("\n")[0]
+
+
+def said_by(error: Error, pattern: re.Pattern) -> re.Match | None:
+    """Where an error, or one that it came from, says something."""
+    return next((match for text in error_texts(error) if (match := pattern.search(text))), None)
+
+
+def error_texts(error: Error) -> list[str]:
+    """The texts of an error and of what it came from, without the statement and parameters that SQLAlchemy adds."""
+    return [text.partition("\n[SQL:")[0] for text in (error.text, *(text for _, _, text in error.links))]

@@ -54,13 +54,7 @@ Answer = tuple[str, str, str]  # verdict, experiment, evidence
 def several_metadata(known: Known) -> Answer:
     experiment = "look at which MetaData objects hold the table"
     table, trace = known.conflict.table, known.trace
-    labels = sorted(
-        {
-            registration.metadata.label
-            for registration in trace.registrations
-            if registration.table == table and registration.application
-        }
-    )
+    labels = sorted({r.metadata.label for r in trace.registrations if r.table == table and r.application})
     if len(labels) == 1:
         return "refuted", experiment, f"one MetaData, made at {labels[0]}, holds {table} in both registrations"
     return "confirmed", experiment, f"{table} came to {len(labels)} MetaData objects, made at {', '.join(labels)}"
@@ -71,11 +65,8 @@ def one_definition(known: Known) -> Answer:
     experiment = "look at the two statements that registered the table"
     if (first.real, first.site.line) == (second.real, second.site.line):
         return "confirmed", experiment, f"both registrations come from one statement, {first.site}"
-    return (
-        "refuted",
-        experiment,
-        f"two statements define it: {first.site} ({first.site.name}) and {second.site} ({second.site.name})",
-    )
+    two = f"{first.site} ({first.site.name}) and {second.site} ({second.site.name})"
+    return "refuted", experiment, f"two statements define it: {two}"
 
 
 def module_imported_twice(known: Known) -> Answer:
@@ -130,11 +121,7 @@ def _around(graph: ImportGraph, cycle: tuple[int, ...], bodies: set[str | None],
     before: dict[int, int] = {}
     todo = [start]
     for key in todo:  # what is appended is looked at too
-        new = [
-            following
-            for following in sorted(graph.lines.get(key, ()))
-            if following in members and following not in before
-        ]
+        new = sorted(members.intersection(graph.lines.get(key, ())) - set(before))
         before.update(dict.fromkeys(new, key))
         if start in before:
             break
@@ -165,24 +152,19 @@ def double_import(known: Known) -> Answer:
             return "refuted", experiment, f"{importer} did not import {target} in this startup"
         lines = [line for name, line, _, below in imported_names(source, importer) if target in (name, *below)]
         if lines:
-            return (
-                "undecided",
-                experiment,
-                f"{importer} names {target} in line {lines[0]}, and that import did not run in this startup",
-            )
+            unrun = f"{importer} names {target} in line {lines[0]}, and that import did not run in this startup"
+            return "undecided", experiment, unrun
         return "refuted", experiment, f"{importer} does not import {target}, neither in its source nor as it ran"
     importers = sorted({f"{e.file}:{e.line}" for e in graph.edges if _name(graph, e.imported) == target})
     runs = _runs_of(known.trace, known.conflict.second.real, known.conflict.second.process)
     if len(runs) > 1:
-        return (
-            "undecided",
-            experiment,
-            f"{target} is imported at {', '.join(importers) or 'the step'}, and its file was executed {len(runs)} times",
-        )
+        at = ", ".join(importers) or "the step"
+        return "undecided", experiment, f"{target} is imported at {at}, and its file was executed {len(runs)} times"
     if len(importers) > 1:
         again = "an import that is answered from sys.modules registers nothing"
         return "refuted", experiment, f"{target} is imported at {', '.join(importers)}, and executed once: {again}"
-    return "refuted", experiment, f"only {importers[0] if importers else 'the step'} imports {target}"
+    until = "" if known.trace.whole else "up to the failure, "
+    return "refuted", experiment, f"{until}only {importers[0] if importers else 'the step'} imports {target}"
 
 
 def import_order(known: Known) -> Answer:
@@ -191,27 +173,18 @@ def import_order(known: Known) -> Answer:
     if len(set(map(str, steps))) < 2:
         return "undecided", experiment, "the shortest reproduction has no two steps that could change places"
     tried = known.incident.model_copy(update={"startup": list(reversed(steps)), "expect": Expect(), "checks": []})
-    trace = known.start(tried)
     order = " then ".join(step.text for step in reversed(steps))
-    again = [conflict for conflict in trace.conflicts if conflict.table == known.conflict.table]
-    if not again and not all(step.ok for step in trace.steps):
-        other = next((step.error for step in trace.steps if step.error), "another error")
-        order += f" (going on past {other})"
-        trace = known.start(tried, go_on=True)
+    for go_on in (False, True):
+        trace = known.start(tried, go_on=go_on)
         again = [conflict for conflict in trace.conflicts if conflict.table == known.conflict.table]
-    if again:
-        return (
-            "refuted",
-            experiment,
-            f"{order} fails as well, now at {again[0].second.site}: the order only decides which definition comes second",
-        )
-    if all(step.ok for step in trace.steps):
-        return "confirmed", experiment, f"{order} starts"
-    return (
-        "undecided",
-        experiment,
-        f"{order} fails in another way: {next(step.error for step in trace.steps if step.error)}",
-    )
+        if again:
+            where = f"{order} fails as well, now at {again[0].second.site}"
+            return "refuted", experiment, f"{where}: the order only decides which definition comes second"
+        if all(step.ok for step in trace.steps):
+            return "confirmed", experiment, f"{order} starts"
+        other = next((step.error for step in trace.steps if step.error), "another error")
+        order += "" if go_on else f" (going on past {other})"
+    return "undecided", experiment, f"{order} fails in another way: {other}"
 
 
 def log_matches_source(known: Known) -> Answer:
@@ -225,11 +198,8 @@ def log_matches_source(known: Known) -> Answer:
     after = next((neighbour for neighbour in triaged.excluded if neighbour.side in ("after", "all")), None)
     if after is not None and after.differs:
         what = after.differs[0]
-        made = (
-            f"it can come from {', '.join(map(str, triaged.builds))}"
-            if triaged.builds
-            else "no build has all of its frames"
-        )
+        builds = ", ".join(map(str, triaged.builds))
+        made = f"it can come from {builds}" if builds else "no build has all of its frames"
         return "refuted", experiment, f"{what.file}:{what.line} of the log is not in {after.nearest}, nor later; {made}"
     if triaged.builds or triaged.worktree_matches:
         where = f"{triaged.builds[0]}, the newest build" if triaged.builds else "the application's folder"
@@ -273,16 +243,16 @@ def test_all(
     claims = [(h, "people") for h in incident.hypotheses]
     if conflict is not None and conflict.first is not None:
         claimed = {kind_of(h) for h in incident.hypotheses}
-        claims += [
-            (Hypothesis(claim=text, kind=kind), "kit")
-            for kind, (text, _) in KINDS.items()
-            if kind not in claimed and (kind != "log-matches-source" or incident.log)
-        ]
+        left = [kind for kind in KINDS if kind not in claimed and (kind != "log-matches-source" or incident.log)]
+        claims += [(Hypothesis(claim=KINDS[kind][0], kind=kind), "kit") for kind in left]
+    else:
+        conflict = None
     tested = []
     for number, (hypothesis, of) in enumerate(claims, 1):
         says = f"hypothesis {number} of {len(claims)}: {hypothesis.claim}"
         progress(Step(says, "hypotheses", number - 1, len(claims)))
-        tested.append(_test(incident, trace, conflict, smallest, hypothesis, of, executor))
+        known = conflict and Known(incident, trace, conflict, smallest, hypothesis.claim, executor)
+        tested.append(Tested(hypothesis.claim, hypothesis.kind or kind_of(hypothesis), *_test(hypothesis, known), of))
     return tuple(tested)
 
 
@@ -293,20 +263,15 @@ def kind_of(hypothesis: Hypothesis) -> str | None:
     return next((kind for kind, words in _WORDS if re.search(words, hypothesis.claim, re.I)), None)
 
 
-def _test(incident, trace, conflict, smallest, hypothesis: Hypothesis, of: str, executor: Executor) -> Tested:
+def _test(hypothesis: Hypothesis, known: Known | None) -> Answer:
+    """:param known: None where no table was registered a second time"""
     kind = kind_of(hypothesis)
-    shown = hypothesis.kind or kind
     if kind is None:
-        known = f"no experiment for this {'kind' if hypothesis.kind else 'claim'}; kinds with one: {', '.join(KINDS)}"
-        return Tested(hypothesis.claim, shown, "undecided", "none", known, of)
-    if conflict is None or conflict.first is None:
-        return Tested(
-            hypothesis.claim, shown, "undecided", "none", "no table was registered a second time in this startup", of
-        )
-    verdict, experiment, evidence = KINDS[kind][1](
-        Known(incident, trace, conflict, smallest, hypothesis.claim, executor)
-    )
-    return Tested(hypothesis.claim, shown, verdict, experiment, evidence, of)
+        what = "kind" if hypothesis.kind else "claim"
+        return "undecided", "none", f"no experiment for this {what}; kinds with one: {', '.join(KINDS)}"
+    if known is None:
+        return "undecided", "none", "no table was registered a second time in this startup"
+    return KINDS[kind][1](known)
 
 
 def _runs_of(trace: Trace, real: str | None, process: int) -> list[Import]:
@@ -316,14 +281,8 @@ def _runs_of(trace: Trace, real: str | None, process: int) -> list[Import]:
 def _tables_before(known: Known) -> list[str]:
     """Tables that the second definition's module registered without trouble, before the collision."""
     second = known.conflict.second
-    return [
-        registration.table
-        for registration in known.trace.registrations
-        if registration.within == second.within
-        and registration.real == second.real
-        and registration.at < second.at
-        and registration.outcome == "registered"
-    ]
+    beside = [r for r in known.trace.registrations if (r.within, r.real) == (second.within, second.real)]
+    return [r.table for r in beside if r.at < second.at and r.outcome == "registered"]
 
 
 def _modules_named(known: Known) -> list[str]:

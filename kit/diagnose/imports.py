@@ -9,13 +9,14 @@ from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Import, application_frames
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import error_texts, failure, first_line, gone, with_steps
+from .experiments import failure, first_line, gone, said_by, with_steps
 
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _ATTRIBUTE = re.compile(r"partially initialized module '([\w.]+)'.* has no attribute '(\w+)'")
 _SUBMODULE = re.compile(r"cannot access submodule '(\w+)' of module '([\w.]+)'")
-_NO_MODULE = re.compile(r"No module named '([\w.]+)'")
-_CAUGHT = (ImportError, ModuleNotFoundError, Exception, BaseException)
+# As Python says it, and the loaders of uvicorn and Flask, of nothing but the module that they were given.
+_NO_MODULE = re.compile(r"No module named '([\w.]+)'|\bCould not import (?:module \"|')([\w.]+)[\"']")
+_CAUGHT = re.compile("ImportError|ModuleNotFoundError|Exception")
 
 
 def circular_import(case: Case) -> Fault | None:
@@ -41,9 +42,8 @@ def circular_import(case: Case) -> Fault | None:
             sites.append(Place("binds", leads.file, binds, name))
             how += f"; the name is bound at {leads.file}:{binds}"
         experiment = _from_the_other_side(case, frame)
-        return Fault(
-            "circular-import", (how, f"seen as: {error}"), sites=tuple(sites), error=error, experiment=experiment
-        )
+        because = (how, f"seen as: {error}")
+        return Fault("circular-import", because, sites=tuple(sites), error=error, experiment=experiment)
     return None
 
 
@@ -108,10 +108,8 @@ def import_failure_swallowed(case: Case) -> Fault | None:
             f"{catcher} caught it",
             f"missing since: {missing}",
         )
-        sites = (Place.of("raised", swallowed.site), catcher)
-        return Fault(
-            "import-failure-swallowed", because, sites=sites, error=swallowed.error, experiment=_alone(case, failed[-1])
-        )
+        sites, experiment = (Place.of("raised", swallowed.site), catcher), _alone(case, failed[-1])
+        return Fault("import-failure-swallowed", because, sites=sites, error=swallowed.error, experiment=experiment)
     return None
 
 
@@ -122,9 +120,7 @@ def _catcher(case: Case, chain: tuple[Frame, ...], error: Error) -> Place | None
         for node in ast.walk(tree):
             if isinstance(node, ast.Try) and node.body[0].lineno <= frame.line <= (node.body[-1].end_lineno or 0):
                 for handler in node.handlers:
-                    if handler.type is None or any(
-                        exception.__name__ in ast.unparse(handler.type) for exception in _CAUGHT
-                    ):
+                    if handler.type is None or _CAUGHT.search(ast.unparse(handler.type)):
                         return Place("caught", frame.file, handler.lineno, None, frame.module)
             inside = isinstance(node, ast.With) and node.lineno <= frame.line <= (node.end_lineno or 0)
             if inside and any("suppress(" in ast.unparse(item.context_expr) for item in node.items):
@@ -168,35 +164,54 @@ def _alone(case: Case, failed: Import) -> Experiment | None:
 
 def module_not_on_path(case: Case) -> Fault | None:
     for error in case.failures:
-        match = next((m for text in error_texts(error) if (m := _NO_MODULE.search(text))), None)
+        match = said_by(error, _NO_MODULE)
+        raised = "ModuleNotFoundError" in (error.type, *(name for _, name, _ in error.links))
         asks = innermost(error)
-        if (
-            match is None
-            or asks is None
-            or "ModuleNotFoundError" not in (error.type, *(name for _, name, _ in error.links))
-        ):
+        if match is None or raised != bool(match[1]):
             continue
-        top = match[1].split(".")[0]
+        module = match[1] or match[2]
+        top = module.split(".")[0]
+        command = None if asks else _command_for(case, top)
+        if asks is None and command is None:
+            continue
         folders = {folder for file in _files(case) if (folder := _folder_of(file, top)) is not None}
         path = set(case.incident.app.path)
         folders -= {"" if folder == "." else folder for folder in path}
-        above = {parent.as_posix() for parent in PurePosixPath(asks.file).parents}
+        above = {parent.as_posix() for parent in PurePosixPath(asks.file).parents} if asks else set()
         near = {folder for folder in folders if (folder or ".") in above}
         folders = near if len(near) == 1 else folders  # of several, the one that the asking file is in
         if len(folders) != 1:
             continue
         folder = folders.pop() or "."
+        who = str(asks) if asks else f"step {command[0]}"
         because = (
-            f"{asks} asks for {match[1]}, and no folder on the path of this step holds it: {first_line(str(error))}",
+            f"{who} asks for {module}, and no folder on the path of this step holds it: {first_line(str(error))}",
             f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(path)) or 'none of its folders'}",
         )
         app = case.incident.app.model_copy(update={"path": [*case.incident.app.path, folder]})
         changed = case.incident.model_copy(update={"app": app})
-        says = f"the same steps with {folder} on the path"
-        experiment = Experiment(says, changed, gone(f"No module named '{match[1]}'"))
-        sites = (Place.of("asks", asks, match[1]),)
-        return Fault("module-not-on-path", because, sites=sites, error=error, experiment=experiment)
+        experiment = Experiment(f"the same steps with {folder} on the path", changed, gone(match[0]))
+        asked = Place.of("asks", asks, module) if asks else _meant(case, folder, command[1])
+        return Fault("module-not-on-path", because, sites=(asked,), error=error, experiment=experiment)
     return None
+
+
+def _command_for(case: Case, top: str) -> tuple[int, str] | None:
+    """The failed step whose command line names a module, as ``gunicorn app.wsgi:app`` does: its number, and the whole name."""
+    named = re.compile(rf"(?<![\w./-]){re.escape(top)}(?:\.\w+)*(?![\w/-])")
+    failed = [step for step in case.trace.steps if step.ok is False and step.kind in ("serve", "command")]
+    variables = " ".join(case.incident.app.env.values())
+    return next(
+        ((s.number, match[0]) for s in failed if (match := named.search(s.text) or named.search(variables))), None
+    )
+
+
+def _meant(case: Case, folder: str, module: str) -> Place:
+    """The file that a command means by a module's name."""
+    below = PurePosixPath(folder, module.replace(".", "/"))
+    usual = (f"{below}.py", f"{below}/__init__.py")
+    files = sorted(_files(case), key=lambda file: (file not in usual, not file.startswith(f"{below.parent}/"), file))
+    return Place("module", files[0], 1, module, module)
 
 
 def _files(case: Case) -> set[str]:

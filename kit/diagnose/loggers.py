@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from ..trace.trace import Trace
 from ..trace.values import Record, Silenced
-from .case import Case, Experiment, Fault, Place
-from .variants import first_line
+from .case import Case, Experiment, Fault, Place, innermost
+from .experiments import first_line
 
 _ERROR = 40  # logging's level
 
@@ -36,9 +36,7 @@ def _fault(case: Case, caller: Silenced, record: Record) -> Fault:
         f"the first error that is lost is logged at {record.site}: {record.text!r}{hidden}",
     )
     sites = [Place.of("disables", caller.site), Place.of("lost record", record.site)]
-    raised = (
-        next((frame for frame in reversed(record.error.frames) if frame.application), None) if record.error else None
-    )
+    raised = innermost(record.error) if record.error is not None else None
     sites += [Place.of("hidden error", raised)] if raised is not None else []
     return Fault("loggers-disabled", because, sites=tuple(sites), experiment=_kept(case, caller))
 
@@ -47,14 +45,9 @@ def _kept(case: Case, silenced: Silenced) -> Experiment | None:
     """The run in which that call keeps the loggers."""
     file, line = silenced.site.file, silenced.site.line
     text = case.sources.get(file)
-    tree = case.tree(file)
-    calls = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and node.lineno <= line <= (node.end_lineno or 0)
-        and ast.unparse(node.func).endswith("fileConfig")
-    ]
+    nodes = [node for node in ast.walk(case.tree(file)) if isinstance(node, ast.Call)]
+    about = [node for node in nodes if node.lineno <= line <= (node.end_lineno or 0)]
+    calls = [node for node in about if ast.unparse(node.func).endswith("fileConfig")]
     if text is None or not calls:
         return None
     call, lines = calls[0], text.splitlines(keepends=True)
@@ -70,9 +63,8 @@ def _kept(case: Case, silenced: Silenced) -> Experiment | None:
         kept = next((record for record in trace.records if record.error is not None), None)
         return True, f"no record is lost{f', and the log shows {first_line(str(kept.error))}' if kept else ''}"
 
-    return Experiment(
-        f"disable_existing_loggers=False at {silenced.site}", case.incident, judge, {file: "".join(lines)}
-    )
+    says = f"disable_existing_loggers=False at {silenced.site}"
+    return Experiment(says, case.incident, judge, {file: "".join(lines)})
 
 
 MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (loggers_disabled,)

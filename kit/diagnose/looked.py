@@ -1,21 +1,40 @@
 """One startup of a build, with what its sources say and what Alembic says of it."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from ..incident.model import Incident
+from ..incident.scripts import is_script
 from ..incident.sources import read_sources
 from ..startup import kept
 from ..startup.checks import Asker, answer_checks, answer_expected
 from ..startup.migrations import build, find_config
 from ..startup.run import run_startup
 from ..startup.workspace import Workspace, workspace
-from ..trace.expected import incident_tables, shows_incident
+from ..trace.expected import EXPECTED, incident_tables, own_errors, shows_incident
+from ..trace.judged import CheckResult, judge_mappers
 from ..trace.trace import Trace
+from ..trace.values import Sign
 from .case import Fault, Looked
 from .mechanisms import Pair, judge
-from .signs import may_race, with_signs
 
+# What says how an application is started, for a platform to run.
+_STARTS = re.compile(
+    r"(.*\.sh|Procfile.*|.*Dockerfile.*|Containerfile|Makefile|(docker-)?compose.*\.ya?ml|.*\.service)$"
+)
+_READ = [
+    "named",
+    "statements",
+    "variables",
+    "revisions",
+    "readings",
+    "deployments",
+    "requirements",
+    "files",
+    "classes",
+    "tasks",
+]
 RACES = frozenset({"startup-race", "race-in-lazy-definition"})
 TIMES = 5  # how often a startup of several processes is tried before its incident counts as not reproduced
 
@@ -26,10 +45,11 @@ def look_until_shown(
     *,
     checks: bool | None = None,
     times: int = TIMES,
+    hold: str | None = None,
 ) -> Looked:
     """As :func:`look_at`, of the build as it is; where several processes ran side by side, once more until the incident shows."""
     for _ in range(times):
-        looked = signed(incident, look_at(incident, progress, checks=checks), None)
+        looked = signed(incident, look_at(incident, progress, checks=checks, hold=hold), None)
         if shows_incident(incident, looked.trace) or not may_race(looked.trace):
             break
     return looked
@@ -49,11 +69,13 @@ def look_at(
     *,
     fix: str | None = None,
     checks: bool | None = None,
+    hold: str | None = None,
 ) -> Looked:
     """Start the application once; when it has ended, and the first answer is given, read its sources and ask Alembic.
 
     :param fix: the build with this fix, in place of the one as it is
     :param checks: ask every check while it is up; by default where ``expect`` says nothing
+    :param hold: the statement before which processes wait for each other: see :func:`kit.startup.run.run_startup`
     """
     changes = [] if fix is None else incident.changes_of(fix)
     incident = incident.with_fix(fix)
@@ -63,9 +85,9 @@ def look_at(
     with workspace(incident, changes) as space:
         asker = Asker(incident, all=wanted or quiet, config=find_config(incident, space))
         ran = kept.once(
-            lambda: _key_of(incident, space, asker, fix),
+            lambda: _key_of(incident, space, asker, fix) if hold is None else None,
             space,
-            lambda: _run(incident, space, asker, fix, progress),
+            lambda: _run(incident, space, asker, fix, hold, progress),
             lasting=_lasts,
             progress=progress,
         )
@@ -75,34 +97,33 @@ def look_at(
             progress(first_answer(trace))
         sources = read_sources(space.root, incident.app.path, (incident.database_env, *incident.app.env))
         scripts = _scripts(incident, space)
+        unrun = _unrun(incident, space, scripts)
+    tables = incident_tables(incident, trace)
     return Looked(
-        trace,
-        ran.migrations,
-        ran.created,
-        ran.stopped,
-        sources.named,
-        (),
-        sources.statements,
-        sources.variables,
-        sources.revisions,
-        sources.readings,
-        sources.deployments,
-        sources.requirements,
-        scripts,
-        answer_checks(incident, trace, asker, incident_tables(incident, trace)) if wanted else (),
-        answer_expected(incident, trace, asker, incident_tables(incident, trace)),
-        asker.uncompiled,
-        sources.files,
-        sources.classes,
-        sources.tasks,
+        trace=trace,
+        migrations=ran.migrations,
+        created=ran.created,
+        stopped=ran.stopped,
+        unread=(),
+        scripts=scripts,
+        checks=answer_checks(incident, trace, asker, tables) if wanted else (),
+        expected=answer_expected(incident, trace, asker, tables),
+        uncompiled=asker.uncompiled,
+        unrun=unrun,
+        **{name: getattr(sources, name) for name in _READ},
     )
 
 
 def _run(
-    incident: Incident, space: Workspace, asker: Asker, fix: str | None, progress: Callable[[str], None]
+    incident: Incident,
+    space: Workspace,
+    asker: Asker,
+    fix: str | None,
+    hold: str | None,
+    progress: Callable[[str], None],
 ) -> kept.Ran:
     """Start a build that lies in a workspace, and ask what is to be asked of it."""
-    trace = run_startup(incident, space, judge=True, while_up=asker, progress=progress)
+    trace = run_startup(incident, space, judge=True, hold=hold, while_up=asker, progress=progress)
     progress(first_answer(trace))
     asker.ask_afterwards(space)
     created, stopped = {}, None
@@ -145,6 +166,21 @@ def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:
     return texts
 
 
+def _unrun(incident: Incident, space: Workspace, scripts: dict[str, str]) -> tuple[str, ...]:
+    """The changed files that start the application by a program of a step, and that neither a step nor its script names."""
+    steps = [step.text for step in (*incident.prepare, *incident.startup) if step.kind in ("command", "serve")]
+    names = " ".join([*steps, *scripts.values()])
+    programs = {text.split()[0] for text in steps if text.split()}
+    unrun = []
+    for file in space.changed:
+        name, path = file.rpartition("/")[2], space.root / file
+        text = path.read_text("utf-8", "replace") if path.is_file() and not path.is_symlink() else ""
+        starts = is_script(text) or _STARTS.match(name)
+        if starts and name not in names and programs.intersection(re.split(r"[\s\"',\[\]]+", text)):
+            unrun.append(file)
+    return tuple(unrun)
+
+
 def first_answer(trace: Trace) -> str:
     """What one startup shows before anything else is run: the mechanism with both sites, or the first failure with its place."""
     conflict = next((conflict for conflict in trace.conflicts if conflict.first is not None), None)
@@ -159,3 +195,53 @@ def first_answer(trace: Trace) -> str:
     if trace.swallowed:
         return f"swallowed at {trace.swallowed[0].site}: {trace.swallowed[0].error}"
     return "every step of the startup succeeds"
+
+
+# ------------------------------------------------------------------------------------ what no error shows
+
+
+def with_signs(
+    incident: Incident,
+    trace: Trace,
+    checks: tuple[CheckResult, ...],
+    expected: CheckResult | None,
+    fault: Fault | None,
+) -> Trace:
+    """The trace with the signs that ``expect`` asks for; those of checks that it has already stay.
+
+    :param checks: as far as they were asked
+    :param expected: the result of the check that the incident is
+    :param fault: the mechanism that was decided, where it rejects no table
+    """
+    signs = [sign for sign in trace.signs if sign.kind != "mechanism"]
+    by_the_kit = broken_by_the_kit(trace)
+    if expected is not None and expected.ok is False and not by_the_kit:
+        signs.append(Sign(EXPECTED, expected.check, seen=expected.seen))
+    if incident.expect.empty and not by_the_kit:
+        # Of the start itself the trace's own errors tell, and which of them the kit made.
+        failed = [check for check in checks if check.ok is False and check.kind != "clean_start"]
+        if judge_mappers(trace).ok is False and not any(check.kind == "mappers" for check in failed):
+            signs.append(Sign("mappers", "mappers"))
+        kinds = ("mappers" if check.kind == "mappers" else "check" for check in failed)
+        signs += [Sign(kind, check.check, seen=check.seen) for kind, check in zip(kinds, failed, strict=True)]
+    if incident.expect.error is None and incident.expect.check is None and fault is not None and fault.error is None:
+        signs.append(Sign("mechanism", fault.mechanism, fault.table))
+    return replace(trace, signs=tuple(dict.fromkeys(signs)))
+
+
+def broken_by_the_kit(trace: Trace) -> bool:
+    """Did a step fail for something that the kit made, so that what fails after it says nothing?"""
+    failed = [step for step in trace.steps if step.ok is False]
+    return bool(failed or trace.broke) and not any(True for _ in own_errors(trace))
+
+
+def may_race(trace: Trace) -> bool:
+    """Did several processes of one serving step execute the same module of the application, and did nothing break?"""
+    if trace.cut:
+        return False
+    serving = {f"step {step.number}" for step in trace.steps if step.kind == "serve"}
+    ran: dict[tuple[str, str], set[int]] = {}
+    for import_ in trace.imports:
+        if import_.application and import_.file and import_.step in serving and import_.how != "exec":
+            ran.setdefault((import_.step, import_.file), set()).add(import_.process)
+    return any(len(processes) > 1 for processes in ran.values())

@@ -7,7 +7,7 @@ from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import error_texts, failure, first_line, texts_of, with_steps
+from .experiments import failure, first_line, said_by, texts_of, with_steps
 
 _RELATIONSHIP = re.compile(
     r"Could not (?:determine join condition between parent/child tables on|locate any relevant foreign key columns for "
@@ -31,26 +31,22 @@ MECHANISMS = (no_join_condition,)
 
 
 def _of_relationship(case: Case, error: Error) -> Fault | None:
-    match = next((m for text in error_texts(error) if (m := _RELATIONSHIP.search(text))), None)
+    match = said_by(error, _RELATIONSHIP)
     if match is None:
         return None
     class_, attribute = match.groups()
-    parent = next(
-        (definition for definition in case.definitions if (definition.class_ or "").rpartition(".")[2] == class_), None
-    )
+    classes = {(definition.class_ or "").rpartition(".")[2]: definition for definition in reversed(case.definitions)}
+    parent = classes.get(class_)
     if parent is None:
         return None
     line, target = _relationship(case, parent, attribute)
-    child = next(
-        (definition for definition in case.definitions if (definition.class_ or "").rpartition(".")[2] == target), None
-    )
-    secondary = next((m[1] for text in error_texts(error) if (m := _SECONDARY.search(text))), None)
-    several = any(_SEVERAL.search(text) for text in error_texts(error))
+    child = classes.get(target)
+    secondary, several = said_by(error, _SECONDARY), said_by(error, _SEVERAL)
     tables = f"{parent.table} ({parent.site})" + (f" and {child.table} ({child.site})" if child else "")
     lack = "several foreign keys link" if several else "no foreign key links"
+    through = f" through {secondary[1]}" if secondary else ""
     because = (
-        f"the relationship {class_}.{attribute} at {parent.site.file}:{line} joins {tables}, and {lack} them"
-        + (f" through {secondary}" if secondary else ""),
+        f"the relationship {class_}.{attribute} at {parent.site.file}:{line} joins {tables}, and {lack} them{through}",
         f"seen as: {first_line(error.text)}, when the mappers were configured{_by(case, error)}",
     )
     sites = [Place("relationship", parent.site.file, line, f"{class_}.{attribute}", parent.site.module)]
@@ -68,7 +64,7 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
 
 def _of_tables(case: Case, error: Error) -> Fault | None:
     """A joined inheritance, or a join that a query writes, of two tables that no foreign key links."""
-    match = next((m for text in error_texts(error) if (m := _TABLES.search(text))), None)
+    match = said_by(error, _TABLES)
     site = innermost(error)
     if match is None or site is None:
         return None
@@ -87,9 +83,8 @@ def _by(case: Case, error: Error) -> str:
     """At whose asking, and who caught it."""
     site = innermost(error)
     caught = next((swallowed.site for swallowed in case.trace.swallowed if swallowed.error == error), None)
-    return (f" at {site}" if site else " by the kit, after the startup") + (
-        f"; it was caught, at {caught}" if caught else ""
-    )
+    asked = f" at {site}" if site else " by the kit, after the startup"
+    return asked + (f"; it was caught, at {caught}" if caught else "")
 
 
 def _relationship(case: Case, parent: Registration, attribute: str) -> tuple[int, str | None]:
@@ -117,12 +112,8 @@ def _target(statement: ast.stmt) -> str | None:
             return text.rpartition(".")[2]
     annotation = getattr(statement, "annotation", None)
     words = re.findall(r"\w+", ast.unparse(annotation)) if annotation is not None else []
-    words = [
-        word
-        for word in words
-        if word not in ("Mapped", "None", "Optional", "List", "list", "Set", "set", "orm", "typing")
-    ]
-    return words[-1] if words else None
+    ways = ("Mapped", "None", "Optional", "List", "list", "Set", "set", "orm", "typing")
+    return next((word for word in reversed(words) if word not in ways), None)
 
 
 _KEY = """
@@ -156,21 +147,13 @@ def _with_key(case: Case, parent: Registration, child: Registration) -> Experime
     plain = all(module and module != "__main__" and name and "." not in name for module, name in classes)
     if not plain:
         return None
-    others = sorted(
-        {
-            definition.frame.module
-            for definition in case.definitions
-            if definition.frame.module and definition.frame.module != "__main__"
-        }
-    )
+    others = sorted({definition.frame.module or "" for definition in case.definitions} - {"__main__"})
     steps = [Step.model_validate({"import": module}) for module in others if re.fullmatch(r"\w+(\.\w+)*", module)]
     code = Step.model_validate({"code": _KEY.format(classes=classes)})
 
     def judge(trace: Trace) -> tuple[bool | None, str]:
-        keys = [
-            line for text in texts_of(trace) for line in text.splitlines() if line.startswith("a foreign key from ")
-        ]
-        key = keys[0] if keys else "a foreign key"
+        lines = (line for text in texts_of(trace) for line in text.splitlines())
+        key = next((line for line in lines if line.startswith("a foreign key from ")), "a foreign key")
         wrong = failure(trace)
         return (None, f"with {key}: {wrong}") if wrong else (True, f"with {key} the mappers configure")
 

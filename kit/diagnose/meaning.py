@@ -19,8 +19,8 @@ MEANINGS = {
         "One file was imported under two module names.", "Spell its import the same everywhere."
     ),
     "second-class-same-table-other-file": Meaning(
-        "Two classes in different files define the same table.",
-        "Keep one of the two classes, and import it where the other was used.",
+        "Two files define the same table.",
+        "Keep one of the two definitions, and import it where the other was used.",
     ),
     "second-class-same-table-same-file": Meaning(
         "Two classes in one file define the same table.", "Merge the two classes into one."

@@ -101,10 +101,8 @@ def race_in_lazy_definition(pair: Pair) -> Answer:
     if first != second and pair.second.inside:
         return True, f"two threads, {first} and {second}, were in {function} at {pair.first.site} at one time"
     if first != second and pair.second.since is not None and pair.second.since + _TICK < pair.first.at:
-        return (
-            True,
-            f"two threads, {first} and {second}, were on their way through {function}, at {pair.first.site}, at one time",
-        )
+        through = f"were on their way through {function}, at {pair.first.site}, at one time"
+        return True, f"two threads, {first} and {second}, {through}"
     if first != second:
         return False, f"two threads, {first} and {second}, called {function}; nothing shows that the calls overlapped"
     return False, f"both calls of {pair.first.frame.function}() were made in one thread, {first}"
@@ -155,11 +153,8 @@ def file_loaded_again_by_path(pair: Pair) -> Answer:
     for body in (second, first):
         loaded = loaded_by_path(pair.trace, body)
         if loaded is not None:
-            by = loaded.by or "the step"
-            return (
-                True,
-                f"{by} loads {loaded.file} by its path, as {loaded.module}, beside the import as {other_name(pair, body)}",
-            )
+            what = f"{loaded.by or 'the step'} loads {loaded.file} by its path, as {loaded.module}"
+            return True, f"{what}, beside the import as {other_name(pair, body)}"
     return False, "the import system came for both executions; nobody loaded the file by its path"
 
 
@@ -198,7 +193,8 @@ def alias_two_module_names(pair: Pair) -> Answer:
         return False, f"the file ran under one module name, {pair.first.frame.module}"
     return True, (
         f"one file, {pair.second.real}, is imported under two module names: {pair.first.frame.module} "
-        f"by {importer_of(pair.first_import)}, and {pair.second.frame.module} by {importer_of(pair.second_import)}"
+        f"by {importer_of(pair.first_import)}{pair.first.through}, "
+        f"and {pair.second.frame.module} by {importer_of(pair.second_import)}{pair.second.through}"
     )
 
 
@@ -223,14 +219,8 @@ def fork_of_library_models_on_its_base(pair: Pair) -> Answer:
 
 
 def association_table_and_class(pair: Pair) -> Answer:
-    mapped = [
-        registration.class_ is not None or registration.in_class == "__table__"
-        for registration in (pair.first, pair.second)
-    ]
-    kinds = [
-        is_class or registration.made_mapper
-        for is_class, registration in zip(mapped, (pair.first, pair.second), strict=True)
-    ]
+    both = (pair.first, pair.second)
+    kinds = [r.class_ is not None or r.in_class == "__table__" or r.made_mapper for r in both]
     if kinds[0] != kinds[1]:
         table, class_ = (pair.first, pair.second) if kinds[1] else (pair.second, pair.first)
         return True, f"{table.site} is a Table(), and {class_.site} maps the class {class_.site.name} to the same table"
@@ -246,10 +236,8 @@ def computed_table_name_collision(pair: Pair) -> Answer:
         )
     for registration, name in zip((pair.first, pair.second), written, strict=True):
         if registration.class_ is not None and name is None:
-            return (
-                True,
-                f"the class {registration.class_} at {registration.site} does not say its table's name: it is computed",
-            )
+            class_ = f"the class {registration.class_} at {registration.site}"
+            return True, f"{class_} does not say its table's name: it is computed"
     if written[0] != written[1]:
         return True, f"the table's name is computed, by {written[0]} and by {written[1]}"
     return False, "each definition writes out the table's name"
@@ -264,11 +252,8 @@ def second_class_same_file(pair: Pair) -> Answer:
 def second_class_other_file(pair: Pair) -> Answer:
     if pair.same_file:
         return False, f"both registrations come from one file, {pair.first.real}"
-    missing = [
-        registration
-        for registration in (pair.first, pair.second)
-        if registration.frame.application and is_bytecode(pair.trace, registration)
-    ]
+    own = [registration for registration in (pair.first, pair.second) if registration.frame.application]
+    missing = [registration for registration in own if is_bytecode(pair.trace, registration)]
     stale = f"; {missing[0].site.file} is not there as source: stale bytecode" if missing else ""
     return True, f"two files define the table, {pair.first.site} and {pair.second.site}{stale}"
 

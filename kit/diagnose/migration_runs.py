@@ -1,21 +1,26 @@
-"""The runs that decide between faults of migrations: upgrades with a revision more, from elsewhere, on other rows."""
+"""What decides between faults of migrations: upgrades with a revision more, from elsewhere, on other rows; and the history."""
 
 import ast
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from ..base.errors import KitError
+from ..incident.builds import builds_of
+from ..incident.model import Incident
+from ..incident.repository import Commit, Repository
 from ..incident.revisions import Revision, heads_of, past_of
 from ..incident.source import parsed
 from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame
 from .case import Case, Experiment
-from .last_seen import Seen
-from .variants import error_texts, failure, gone, with_steps
+from .experiments import error_texts, failure, gone, with_steps
 
 _UPGRADE = re.compile(
     r"(?P<environment>(?:\bFLASK_APP=\S+\s+)?)(?P<command>\b(?:alembic|flask)\b[^;&|\n]*?\bupgrade)\b"
 )
+_MOST_MERGES = 500  # that are looked at, the newest
 
 
 def _upgrade_to(case: Case, target: str) -> Step:
@@ -49,7 +54,7 @@ def merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision])
     )
 
 
-def restored(case: Case, id: str, revisions: Sequence[Revision], seen: Seen | None) -> Experiment | None:
+def restored(case: Case, id: str, revisions: Sequence[Revision], seen: "Seen | None") -> Experiment | None:
     """The missing revision put back: from the history, else an empty one in its place."""
     if not revisions:
         return None
@@ -95,7 +100,7 @@ def without_maker(case: Case, maker: tuple[dict, Frame] | None, error: Error) ->
     """The startup without what creates the object beside the migrations."""
     incident = case.incident
     fragment = next(text for text in error_texts(error) if text)
-    if maker is not None and maker[0]["step"].startswith("step"):
+    if maker is not None and maker[0].step.startswith("step"):
         event, site = maker
         edits = _without_statement(case.trace.sources.get(site.file, ""), site.line)
         if edits is not None:
@@ -138,3 +143,72 @@ def empty_against_a_row(case: Case, revision: Revision, error: Error) -> Experim
 
     says = f"revision {revision.id} after {' and '.join(revision.down) or 'nothing'}: on empty tables, and with a made-up row in each"
     return Experiment(says, empty, judge, beside=(filled,))
+
+
+# ------------------------------------------------------------------------------------ where the history last saw something
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A file of the history: the commit that last had it, who took it out if anybody did, and its text."""
+
+    file: str
+    commit: str
+    subject: str
+    removed: bool
+    text: str
+
+    @property
+    def sentence(self) -> str:
+        how = "was taken out by" if self.removed else "is on another branch, last in"
+        return f"{self.file} {how} commit {self.commit[:9]} ({self.subject})"
+
+
+def last_seen(incident: Incident, revision: str) -> Seen | None:
+    """The file that says ``revision = "<id>"``, as the newest commit of any branch that has to do with it left or found it."""
+    try:
+        repository = builds_of(incident)
+        if repository is None or not re.fullmatch(r"[\w.-]+", revision):
+            return None
+        named = rf"^revision[^=]*=[ ]*['\"]{re.escape(revision)}['\"]"
+        logged = repository.git(
+            *("log", "--all", "--no-renames", "-1", "--format=%H%x09%s", "--name-status", f"-G{named}", "--", "*.py")
+        )
+        lines = logged.decode("utf-8", "replace").splitlines()
+        if not lines:
+            return None
+        commit, _, subject = lines[0].partition("\t")
+        for line in lines[1:]:
+            status, _, file = line.partition("\t")
+            at = f"{commit}^" if status == "D" else commit
+            text = repository.git("show", f"{at}:{file}").decode("utf-8", "replace") if file else ""
+            if re.search(named, text, re.M):
+                return Seen(_below(file, repository), commit, subject, status == "D", text)
+    except KitError:
+        pass
+    return None
+
+
+def merge_of(incident: Incident, files: Sequence[str]) -> Commit | None:
+    """The oldest merge that has all of these files, none of whose parents has them all; None where one line brought them."""
+    try:
+        repository = builds_of(incident)
+        if repository is None:
+            return None
+        revision = incident.app.revision if incident.app.repository is not None else "HEAD"
+        below = "" if repository.subdir == "." else f"{repository.subdir}/"
+
+        def holds(commit: str) -> bool:
+            return all(
+                object_ is not None for object_ in repository.objects([f"{commit}:{below}{file}" for file in files])
+            )
+
+        merges = repository.commits("--merges", "--reverse", f"--max-count={_MOST_MERGES}", revision)
+        return next((merge for merge in merges if holds(merge.sha) and not any(map(holds, merge.parents))), None)
+    except KitError:
+        return None
+
+
+def _below(file: str, repository: Repository) -> str:
+    """A file of the repository as the application counts its files."""
+    return file if repository.subdir == "." else file.removeprefix(f"{repository.subdir}/")

@@ -4,11 +4,11 @@ import re
 from collections.abc import Sequence
 
 from ..incident.revisions import Operation, Revision, heads_of, past_of
-from ..trace.values import Error, Frame, application_frames
+from ..trace.values import Creation, Error, Frame, application_frames
+from . import migration_runs as runs
 from .case import Case, Fault, Place
-from .last_seen import last_seen, merge_of
-from .migration_runs import empty_against_a_row, from_base_and_after, merged, ran_before, restored, without_maker
-from .variants import error_texts, first_line
+from .experiments import error_texts, first_line
+from .migration_runs import last_seen, merge_of, ran_before
 
 _HEADS = re.compile(r"Multiple head(?: revision)?s (?:are )?present")
 _UNKNOWN = re.compile(r"Can't locate revision identified by '([^']+)'|No such revision or branch '([^']+)'")
@@ -32,7 +32,7 @@ def several_heads(case: Case) -> Fault | None:
             return None
         forks = _forks(revisions, heads)
         because = (
-            f"{len(heads)} revisions are followed by none: {_listed(heads)}; 'head' names one: {error}",
+            f"no revision follows {_listed(heads)}, and 'head' can only be one of them: {error}",
             *(
                 f"{_listed(beside)} each follow {down or 'nothing'}"
                 + ("" if down else ": the second of them should follow the first")
@@ -43,7 +43,7 @@ def several_heads(case: Case) -> Fault | None:
         because += (f"the merge that brought them together: {merge}",) if merge is not None else ()
         sites = tuple(Place.of("head", _line(head), head.id) for beside in forks.values() for head in beside)
         against = {"unknown-revision": "every revision that another one follows is there"}
-        experiment = merged(case, revisions, heads)
+        experiment = runs.merged(case, revisions, heads)
         return Fault("several-heads", because, sites=sites, against=against, error=error, experiment=experiment)
     return None
 
@@ -72,25 +72,19 @@ def unknown_revision(case: Case) -> Fault | None:
         )
         sites = tuple(Place.of("follows it", _line(revision), revision.id) for revision in naming)
         sites = sites or tuple(Place.of("last that is there", _line(head), head.id) for head in heads)
-        against = {"several-heads": f"{len(heads)} revision is followed by none"} if len(heads) == 1 else {}
-        experiment = None if asks is not None and not at_database else restored(case, id, revisions, seen)
+        against = {"several-heads": "only one revision has no successor"} if len(heads) == 1 else {}
+        experiment = None if asks is not None and not at_database else runs.restored(case, id, revisions, seen)
         return Fault("unknown-revision", because, sites=sites, against=against, error=error, experiment=experiment)
     return None
 
 
 def created_by_two_revisions(case: Case) -> Fault | None:
     for error, revision, operation, kind, name in _already_there(case):
-        others = [
-            (other, op)
-            for other in case.revisions
-            if other.folder == revision.folder
-            for op in other.operations
-            if _creates(op, kind, name) and (other.id, op) != (revision.id, operation)
-        ]
-        earlier = past_of(case.revisions, revision.id)
-        others = [
-            (other, creating) for other, creating in others if other.id in earlier or other.id == revision.id
-        ] or others
+        beside = [other for other in case.revisions if other.folder == revision.folder]
+        creating = [(other, op) for other in beside for op in other.operations if _creates(op, kind, name)]
+        others = [pair for pair in creating if (pair[0].id, pair[1]) != (revision.id, operation)]
+        earlier = {revision.id, *past_of(case.revisions, revision.id)}
+        others = [pair for pair in others if pair[0].id in earlier] or others
         if not others or operation is None:
             continue
         other, first = others[0]
@@ -105,7 +99,7 @@ def created_by_two_revisions(case: Case) -> Fault | None:
             Place("first", other.file, first.line, other.id),
             Place("second", revision.file, operation.line, revision.id),
         )
-        experiment = from_base_and_after(case, other, name) if other.id != revision.id else None
+        experiment = runs.from_base_and_after(case, other, name) if other.id != revision.id else None
         slug = "created-by-two-revisions"
         return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
     return None
@@ -113,11 +107,8 @@ def created_by_two_revisions(case: Case) -> Fault | None:
 
 def created_outside_migrations(case: Case) -> Fault | None:
     for error, revision, operation, kind, name in _already_there(case):
-        if any(
-            _creates(operation, kind, name) and other.id != revision.id
-            for other in case.revisions
-            for operation in other.operations
-        ):
+        others = [op for other in case.revisions if other.id != revision.id for op in other.operations]
+        if any(_creates(op, kind, name) for op in others):
             continue
         frame = _frame_in(error, revision)
         at = operation.line if operation is not None else frame.line if frame else revision.line
@@ -125,9 +116,7 @@ def created_outside_migrations(case: Case) -> Fault | None:
         makers, earlier = _makers(case, name), ran_before(case, error)
         if makers:
             event, site = makers[0]
-            who = (
-                f"{site} creates it in {event['step']}, by create_all() or create(), and no revision has to do with it"
-            )
+            who = f"{site} creates it in {event.step}, by create_all() or create(), and no revision has to do with it"
         elif earlier:
             who = f"it is there before this step, and no revision makes it: {', '.join(earlier)} ran before"
         else:
@@ -138,7 +127,7 @@ def created_outside_migrations(case: Case) -> Fault | None:
             Place("revision", revision.file, at, revision.id),
         )
         against = {"created-by-two-revisions": f"no other revision creates {what}"}
-        experiment = without_maker(case, makers[0] if makers else None, error)
+        experiment = runs.without_maker(case, makers[0] if makers else None, error)
         slug = "created-outside-migrations"
         return Fault(slug, because, name, sites=sites, against=against, error=error, experiment=experiment)
     return None
@@ -161,7 +150,7 @@ def migration_fails_on_data(case: Case) -> Fault | None:
             "created-by-two-revisions": "nothing is there already that it creates",
             "created-outside-migrations": "nothing is there already that it creates",
         }
-        experiment = empty_against_a_row(case, revision, error)
+        experiment = runs.empty_against_a_row(case, revision, error)
         if experiment is None:
             continue  # whether it is the data cannot be told apart from a revision that never works
         slug = "migration-fails-on-data"
@@ -267,17 +256,13 @@ def _already_there(case: Case):
             continue
         kind, name = existing
         frame = _frame_in(error, revision)
-        at = [
-            operation
-            for operation in revision.operations
-            if frame and operation.line <= frame.line <= operation.last or operation.within == frame.line
-        ]
+        operations = revision.operations if frame else ()
+        at = [op for op in operations if op.line <= frame.line <= op.last or op.within == frame.line]
         creating = [operation for operation in at if _creates(operation, kind, name)]
         anywhere = [operation for operation in revision.operations if _creates(operation, kind, name)]
         operation = next(iter(creating or at or anywhere), None)
-        kinds = [
-            k for operation in (creating or anywhere) for k, n in operation.creates if n.rpartition(".")[2] == name
-        ]
+        made = [created for operation in (creating or anywhere) for created in operation.creates]
+        kinds = [kind_ for kind_, made_name in made if made_name.rpartition(".")[2] == name]
         yield error, revision, operation, kinds[0] if kinds else kind, name
 
 
@@ -288,7 +273,7 @@ def _creates(operation: Operation, kind: str, name: str) -> bool:
     )
 
 
-def _makers(case: Case, name: str) -> list[tuple[dict, Frame]]:
+def _makers(case: Case, name: str) -> list[tuple[Creation, Frame]]:
     """Who created a table outside of every revision: the event and the application's line, the first one first."""
     files = {revision.file for revision in case.revisions}
     held = {}
@@ -296,9 +281,9 @@ def _makers(case: Case, name: str) -> list[tuple[dict, Frame]]:
         held.setdefault(registration.metadata.label, set()).add(registration.table.rpartition(".")[2])
     makers = []
     for event in (*case.trace.before, *case.trace.created):
-        table = (event["table"] or "").rpartition(".")[2]
-        frames = application_frames(event["chain"])
-        whole = event["table"] is None and name in held.get(event["metadata"], {name})
+        table = (event.table or "").rpartition(".")[2]
+        frames = application_frames(event.chain)
+        whole = event.table is None and name in held.get(event.metadata, {name})
         if frames and (whole or table == name) and not any(frame.file in files for frame in frames):
             makers.append((event, frames[-1]))
     return makers

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ..incident.source import Named
-from ..trace.values import Error, Registration, application_frames
+from ..trace.values import Creation, Error, Registration, application_frames
 from .case import Case, Experiment, Fault, Place
+from .experiments import error_texts, first_line, gone, said_by, with_line_before, with_replaced
 from .unseen import MISSED, handed_to_alembic, made_at
-from .variants import error_texts, first_line, gone, with_line_before, with_replaced
 
 _NOT_LOCATED = re.compile(
     r"expression ['\"](?P<text>.+?)['\"] failed to locate a name \(['\"]?(?:name ')?(?P<name>\w+)", re.S
@@ -138,10 +138,8 @@ def _asked(case: Case, error: Error) -> Iterator[Asked]:
         column = f".{foreign['column']}" if foreign["column"] else ""
         for definition in case.definitions:
             if _same_table(foreign["holder"], definition.table):
-                text = foreign["table"] + column
-                yield Asked(
-                    definition, text, foreign["table"], "foreign key", f"could not find table '{foreign['table']}'"
-                )
+                table = foreign["table"]
+                yield Asked(definition, table + column, table, "foreign key", f"could not find table '{table}'")
 
 
 def _beside(case: Case, asked: Asked) -> list[Registration]:
@@ -167,12 +165,8 @@ def _definition(case: Case, asked: Asked) -> Named | None:
     ran = {i.file for i in case.trace.imports if i.application and i.process == asked.by.process}
 
     def means(named: Named) -> bool:
-        return (
-            bool(named.table)
-            and _same_table(asked.name, named.table)
-            or asked.role == "relationship"
-            and named.class_ == asked.name
-        )
+        by_table = bool(named.table) and _same_table(asked.name, named.table)
+        return by_table or asked.role == "relationship" and named.class_ == asked.name
 
     return next((named for named in (*case.named, *case.classes) if means(named) and named.file not in ran), None)
 
@@ -190,12 +184,8 @@ def _line_of(case: Case, asked: Asked) -> int:
 
 def _text_of(case: Case, asked: Asked) -> ast.Constant | None:
     """The string literal that asks, at or below the statement of the definition."""
-    tree = case.tree(asked.file)
-    literals = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.lineno >= asked.by.site.line
-    ]
+    constants = [node for node in ast.walk(case.tree(asked.file)) if isinstance(node, ast.Constant)]
+    literals = [node for node in constants if isinstance(node.value, str) and node.lineno >= asked.by.site.line]
     literals.sort(key=lambda node: (node.lineno, node.col_offset))
     whole = [node for node in literals if node.value == asked.text]
     word = re.compile(rf"\b{re.escape(asked.name)}\b")
@@ -287,31 +277,29 @@ def _object(definition: Registration, name: str) -> str | None:
 def created_before_import(case: Case) -> Fault | None:
     """A table is missing in the database: ``create_all`` ran where, or when, the module of its class was not executed."""
     for error in case.errors:
-        missed = next((m for text in error_texts(error) if (m := MISSED.search(text))), None)
+        missed = said_by(error, MISSED)
         name = next((group for group in missed.groups() if group), None) if missed is not None else None
         for definition in case.definitions if name is not None else ():
             if not _same_table(name, definition.table):
                 continue
-            created = [
-                creation
-                for creation in (*case.trace.before, *case.trace.created)
-                if creation["table"] is None and made_at(creation["metadata"]) == made_at(definition.metadata.label)
-            ]
+            label = made_at(definition.metadata.label)
+            every = [creation for creation in (*case.trace.before, *case.trace.created) if creation.table is None]
+            created = [creation for creation in every if made_at(creation.metadata) == label]
             if created and not any(_was_there(case, definition.table, creation) for creation in created):
                 return _created_without(case, definition, created[0], error)
     return None
 
 
-def _was_there(case: Case, table: str, created: dict) -> bool:
+def _was_there(case: Case, table: str, created: Creation) -> bool:
     """Was a table of this name on the metadata when its ``create_all`` ran?"""
-    past = {created["process"]: created["at"], **case.trace.forked_from(created["process"])}
-    return created["step"].startswith("prepare") or any(
+    past = {created.process: created.at, **case.trace.forked_from(created.process)}
+    return created.step.startswith("prepare") or any(
         definition.table == table and definition.at < past.get(definition.process, 0) for definition in case.definitions
     )
 
 
-def _created_without(case: Case, definition: Registration, created: dict, error: Error) -> Fault | None:
-    maker = next(iter(application_frames(created["chain"])[::-1]), None)
+def _created_without(case: Case, definition: Registration, created: Creation, error: Error) -> Fault | None:
+    maker = next(iter(application_frames(created.chain)[::-1]), None)
     if maker is None:
         return None
     module = definition.frame.module
@@ -332,15 +320,8 @@ def _created_without(case: Case, definition: Registration, created: dict, error:
         words = next(m[0] for text in error_texts(error) if (m := MISSED.search(text)))
         says = f"{module} imported before {maker} creates the tables"
         experiment = Experiment(says, case.incident, gone(words), {maker.file: edited})
-    return Fault(
-        "class-not-imported",
-        because,
-        definition.table,
-        sites=sites,
-        against=against,
-        error=error,
-        experiment=experiment,
-    )
+    more = {"sites": sites, "against": against, "error": error, "experiment": experiment}
+    return Fault("class-not-imported", because, definition.table, **more)
 
 
 def task_not_imported(case: Case) -> Fault | None:

@@ -73,12 +73,8 @@ class Pair:
             body = self.trace.import_of(body.within)
         if body is None:  # called later: the newest execution of that module before it
             past = {registration.process: registration.at, **self.trace.forked_from(registration.process)}
-            runs = [
-                i
-                for i in self.trace.imports
-                if i.module == registration.frame.module and i.began < past.get(i.process, 0)
-            ]
-            body = runs[-1] if runs else None
+            runs = [run for run in self.trace.imports if run.module == registration.frame.module]
+            body = next((run for run in reversed(runs) if run.began < past.get(run.process, 0)), None)
         return body
 
 
@@ -86,12 +82,8 @@ def in_function_of(registration: Registration) -> bool:
     """Is it made inside a function's call? Module level, a comprehension there and a class's body are not."""
     if registration.class_ is not None and "<locals>" in registration.class_:
         return True
-    outer = (registration.class_ or "").split(".")[-2:-1]
-    return (
-        registration.frame.function[:1] != "<"
-        and registration.frame.function not in outer
-        and not registration.in_class
-    )
+    outer, function = (registration.class_ or "").split(".")[-2:-1], registration.frame.function
+    return function[:1] != "<" and function not in outer and not registration.in_class
 
 
 def root_of(file: str | None, module: str | None) -> str:
@@ -102,12 +94,8 @@ def root_of(file: str | None, module: str | None) -> str:
 
 def runner_roots(trace: Trace) -> set[str]:
     """The folders by which a test runner named the files that it imported itself."""
-    by_runner = [
-        import_
-        for import_ in trace.imports
-        if import_.application and import_.chain and RUNNERS.match(last_frame(import_.chain).file)
-    ]
-    return {root_of(import_.real, import_.module) for import_ in by_runner}
+    imports = [import_ for import_ in trace.imports if import_.application and import_.chain]
+    return {root_of(i.real, i.module) for i in imports if RUNNERS.match(last_frame(i.chain).file)}
 
 
 def last_frame(chain) -> Frame:
@@ -126,13 +114,8 @@ def loaded_by_path(trace: Trace, body: Import) -> Import | None:
     """The execution that a loader, or ``exec`` of the file's code, was asked for: this one, or that of its package."""
     current = body
     while current is not None:
-        foreign = any(f.application for f in current.chain) or current.how == "loader"
-        if (
-            current.how in ("loader", "exec")
-            and foreign
-            and top_of(current.module) == top_of(body.module)
-            and not executed_by_alembic(current)
-        ):
+        foreign = current.how == "loader" or current.how == "exec" and any(f.application for f in current.chain)
+        if foreign and top_of(current.module) == top_of(body.module) and not executed_by_alembic(current):
             return current
         current = trace.import_of(current.within)
     return None
@@ -162,16 +145,12 @@ def written_name(trace: Trace, registration: Registration) -> str | None:
     """
     source = trace.sources.get(registration.site.file) or trace.sources.get(registration.frame.file) or ""
     for node in ast.walk(parsed(source)):
-        if (
-            registration.class_ is None
-            and isinstance(node, ast.Call)
-            and node.lineno == registration.site.line
-            and node.args
-        ):
+        at = getattr(node, "lineno", None) == registration.site.line
+        if at and registration.class_ is None and isinstance(node, ast.Call) and node.args:
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", None)
             if called == "Table":
                 return registration.table if isinstance(node.args[0], ast.Constant) else ast.unparse(node.args[0])
-        if isinstance(node, ast.ClassDef) and node.lineno == registration.site.line:
+        if at and isinstance(node, ast.ClassDef):
             names = {registration.table, registration.table.split(".")[-1]}
             if any(isinstance(part, ast.Constant) and part.value in names for part in ast.walk(node)):
                 return registration.table

@@ -6,7 +6,7 @@ from ..incident.model import Incident
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import first_line, with_environment
+from .experiments import first_line, with_environment
 
 _TIMES = 3  # how often each number of processes is started
 _DATABASE = {"IntegrityError", "OperationalError", "ProgrammingError", "InternalError", "DBAPIError"}
@@ -58,9 +58,7 @@ def _spans(trace: Trace, error: Error) -> dict[int, tuple[int, int]]:
     files = {frame.file for frame in error.frames if frame.application}
     spans: dict[str, dict[int, tuple[int, int]]] = {}
     for event in trace.created:  # the nearest to the statement itself
-        spans.setdefault(event["step"], {})[event["process"]] = _wider(
-            spans, event["step"], event["process"], event["at"]
-        )
+        spans.setdefault(event.step, {})[event.process] = _wider(spans, event.step, event.process, event.at)
     ran: dict[str, dict[int, tuple[int, int]]] = {}
     for body in trace.imports:
         if body.application and body.file in files:
@@ -104,20 +102,13 @@ def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None
 
 def with_one_process(incident: Incident) -> Incident | None:
     """The incident with one worker in place of several; None where its steps and variables say no number."""
-    steps, changed = [], False
+    steps = []
     for step in incident.startup:
-        text = _WORKERS.sub(r"\g<1>1", step.text) if _SERVERS.search(step.text) else step.text
-        several = any(int(match[2]) > 1 for match in _WORKERS.finditer(step.text))
-        if _SERVERS.search(step.text) and several:
-            steps.append(step.model_copy(update={"text": text}))
-            changed = True
-        elif re.search(r"\bgunicorn\b", step.text):  # whatever its configuration file says
-            steps.append(
-                step.model_copy(update={"text": re.sub(r"\bgunicorn\b", "gunicorn --workers 1", step.text, count=1)})
-            )
-            changed = True
-        else:
-            steps.append(step)
+        text = _with_one_worker(step.text)
+        if text is None and re.search(r"\bgunicorn\b", step.text):  # whatever its configuration file says
+            text = re.sub(r"\bgunicorn\b", "gunicorn --workers 1", step.text, count=1)
+        steps.append(step if text is None else step.model_copy(update={"text": text}))
+    changed = steps != list(incident.startup)
     values = {name: "1" for name in _VARIABLES if incident.app.env.get(name, "1") != "1"}
     if not changed and not values:
         return None
@@ -127,8 +118,11 @@ def with_one_process(incident: Incident) -> Incident | None:
 
 def _script_with_one(case: Case) -> dict[str, str] | None:
     """The scripts that the steps run, with one worker in place of several."""
-    edits = {}
-    for file, text in case.scripts.items():
-        if _SERVERS.search(text) and any(int(match[2]) > 1 for match in _WORKERS.finditer(text)):
-            edits[file] = _WORKERS.sub(r"\g<1>1", text)
-    return edits or None
+    edits = {file: _with_one_worker(text) for file, text in case.scripts.items()}
+    return {file: text for file, text in edits.items() if text is not None} or None
+
+
+def _with_one_worker(text: str) -> str | None:
+    """A command line that serves, with one worker in place of several; None where it says no such number."""
+    several = _SERVERS.search(text) and any(int(match[2]) > 1 for match in _WORKERS.finditer(text))
+    return _WORKERS.sub(r"\g<1>1", text) if several else None

@@ -6,9 +6,9 @@ from ..trace.served import Route, endpoint_of, routes_of
 from ..trace.trace import Trace
 from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
 from .case import Case, Experiment, Fault, Place
+from .experiments import with_swapped
 from .mechanisms import judge
 from .pair import Pair
-from .variants import with_swapped
 
 _UNIQUE = ("metric", "blueprint", "endpoint", "task", "schema", "model")
 _TWICE = ("Duplicated timeseries in CollectorRegistry", "is already registered for", "overwriting an existing endpoint")
@@ -29,12 +29,8 @@ def name_taken(case: Case) -> Fault | None:
         if first is entry or entry.kind not in _UNIQUE or entry.key.split(".")[-1] not in error.text:
             continue
         if (first.object == entry.object != 0) == itself:
-            return _taken(
-                case,
-                error,
-                (first, entry),
-                [made.get((registered.process, registered.object)) for registered in (first, entry)],
-            )
+            taken = (first, entry)
+            return _taken(case, error, taken, [made.get((entry.process, entry.object)) for entry in taken])
     return None
 
 
@@ -48,11 +44,8 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
     sites += tuple(Place.of("definition", entry.definition) for entry in taken if entry.definition)
     known = f"the {second.kind} {second.key} is registered at {first.frame} and again at {second.frame}: {error}"
     if not pair.one_definition:
-        two = (
-            f"what takes it is made at {made[0].frame} and at {made[1].frame}"
-            if apart
-            else "two statements register it"
-        )
+        makers = f"what takes it is made at {made[0].frame} and at {made[1].frame}" if apart else None
+        two = makers or "two statements register it"
         return Fault("name-taken-in-registry", (known, two), sites=sites, error=error)
     finding = judge(pair)
     return Fault(finding.mechanism, (known, finding.because[-1]), sites=sites, against=finding.against, error=error)
@@ -70,9 +63,8 @@ def task_defined_twice(case: Case) -> Fault | None:
         first = held.setdefault((entry.process, entry.registry, entry.key), entry)
         if first.definition[:2] == entry.definition[:2]:
             continue
-        first, entry = sorted(
-            (first, entry), key=lambda task: task.definition[:2]
-        )  # which comes first differs from run to run
+        # Which comes first differs from run to run.
+        first, entry = sorted((first, entry), key=lambda task: task.definition[:2])
         because = (
             f"{first.definition.name} at {first.definition} and {entry.definition.name} at {entry.definition} are both the task "
             f"{entry.key} of one application: only one of them can be it, and nothing is raised",

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 
 from ..trace.trace import Trace
-from ..trace.values import Frame, Registration, Site, application_frames
-from .case import Case, Fault
+from ..trace.values import Registration, Site, application_frames
+from .case import Case, Fault, innermost
 from .definitions import one_place
+from .experiments import said_by
 from .mechanisms import Pair, judge
 
 _RESERVED = re.compile(r"Attribute name 'metadata' is reserved")
@@ -20,9 +21,9 @@ def metadata_is_reserved(case: Case) -> Fault | None:
     for error in case.errors:
         texts = [(error.type, error.text), *((name, text) for _, name, text in error.links)]
         if any("InvalidRequestError" in name and _RESERVED.search(text) for name, text in texts):
-            frame = next((f for f in reversed(error.frames) if f.application), None)
+            frame = innermost(error)
             because = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
-            site = None if frame is None else _site(frame)
+            site = None if frame is None else Site(frame.file, frame.line, frame.module, None)
             return Fault("metadata-is-reserved", (because,), case.table, site, error=error)
     return None
 
@@ -31,7 +32,7 @@ def _raised_by(case: Case, definition: Registration) -> str:
     """What came of a definition that met a table: nothing, or an error of its own."""
     place = definition.site.file, definition.site.line
     for error in case.errors:
-        frame = next((frame for frame in reversed(error.frames) if frame.application), None)
+        frame = innermost(error)
         if frame is not None and (frame.file, frame.line) == place:
             return f"and then raised {error}"
     return "without an error"
@@ -51,10 +52,10 @@ def extend_existing_merged(case: Case) -> Fault | None:
             because = (*finding.because, merge)
             return Fault(finding.mechanism, because, first.table, first.site, second.site, (first, second))
         orphans = [
-            f"{mapper['mod']}.{mapper['cls']} maps columns that are no longer in the table: {', '.join(mapper['orphans'])}"
+            f"{mapper} maps columns that are no longer in the table: {', '.join(mapper.orphans)}"
             for judged in case.trace.judged
-            for mapper in judged["mappers"] or ()
-            if mapper.get("orphans") and mapper["table"] == first.table
+            for mapper in judged.mappers
+            if mapper.orphans and mapper.table == first.table
         ]
         slug = "extend-existing-merged-two-models"
         return Fault(slug, (merge, *dict.fromkeys(orphans)), first.table, first.site, second.site, (first, second))
@@ -71,31 +72,21 @@ def defined_again_after_clear(case: Case) -> Fault | None:
         if first is None or not definition.class_ or definition.class_.rpartition(".")[2] not in names:
             continue
         cleared = (
-            c
-            for c in case.trace.cleared
-            if c["metadata"] == definition.metadata.label and first.at < c["at"] < definition.at
+            c for c in case.trace.cleared if c.metadata == definition.metadata.label and first.at < c.at < definition.at
         )
-        where = next((application_frames(c["chain"])[-1:] for c in cleared), None)
+        where = next((application_frames(c.chain)[-1:] for c in cleared), None)
         if where is not None:
             finding = judge(Pair(case.trace, first, definition))
             at = f" at {where[0]}" if where else ""
             emptied = f"between the two the metadata was cleared{at}: so the second was not rejected, and both classes are there"
-            return Fault(
-                finding.mechanism,
-                (*finding.because, emptied),
-                definition.table,
-                first.site,
-                definition.site,
-                (first, definition),
-            )
+            because, sites = (*finding.because, emptied), (first.site, definition.site)
+            return Fault(finding.mechanism, because, definition.table, *sites, (first, definition))
     return None
 
 
 def ambiguous_class_name(case: Case) -> Fault | None:
     for error in case.errors:
-        match = next(
-            (m for text in [error.text, *(t for _, _, t in error.links)] if (m := _SEVERAL.search(text))), None
-        )
+        match = said_by(error, _SEVERAL)
         if match is None:
             continue
         name = match.group(1).split(".")[-1]
@@ -124,11 +115,8 @@ def merged_pairs(trace: Trace, table: str | None = None) -> list[Pair]:
     """Pairs of definitions of which the second silently changed, or was dropped for, the table of the first."""
     pairs = []
     for registration in trace.registrations:
-        if (
-            registration.outcome in ("extended", "kept")
-            and table in (None, registration.table)
-            and registration.application
-        ):
+        met = registration.outcome in ("extended", "kept") and registration.application
+        if met and table in (None, registration.table):
             first = trace.holder(registration)
             if first is not None and first.outcome == "registered":
                 pair = Pair(trace, first, registration)
@@ -152,12 +140,5 @@ def _competes(pair: Pair) -> bool:
 
 def _called(registration: Registration) -> str:
     """What a definition is, in words."""
-    return (
-        f"the class {registration.class_}"
-        if registration.class_
-        else f"the Table() {registration.site.name or ''}".rstrip()
-    )
-
-
-def _site(frame: Frame) -> Site:
-    return Site(frame.file, frame.line, frame.module, None)
+    made = f"the Table() {registration.site.name or ''}".rstrip()
+    return f"the class {registration.class_}" if registration.class_ else made

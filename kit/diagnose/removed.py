@@ -8,88 +8,16 @@ from typing import NamedTuple
 from ..startup.installed import installed
 from ..trace.values import Error, Frame
 from .case import Case, Fault, Place, innermost
-from .variants import error_texts, first_line
+from .experiments import error_texts, first_line
 
-_NAME = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
+_NAME = re.compile(r"cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'(?P<module>[\w.]+)'")
 _MODULE = re.compile(r"No module named '([\w.]+)'")
 _ATTRIBUTE = re.compile(r"'(\w+)' object has no attribute '(\w+)'|type object '(\w+)' has no attribute '(\w+)'")
-_OF_MODULE = re.compile(r"module '([\w.]+)' has no attribute '(\w+)'")
+_OF_MODULE = re.compile(r"module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'")
 _SAYS_SO = re.compile(
     r"\b(?:is|was|has been|have been|are|were) (?:removed|moved to|renamed to)\b|\bno longer (?:supported|accepted|available)\b"
 )
 
-# What a line no longer takes, where the error is one of arguments: library, line, what the error says, what was meant.
-_CALLS: tuple[tuple[str, str, re.Pattern, str], ...] = tuple(
-    (library, line, re.compile(text), what)
-    for library, line, text, what in (
-        ("sqlalchemy", "2.0", r"got 'autoload'", "Table(autoload=True); autoload_with=engine stands in its place"),
-        ("sqlalchemy", "2.0", r"Did you mean to say select\(", "select([…]); the columns are given one by one"),
-        ("sqlalchemy", "2.0", r"^Not an executable object: ", "executing plain text; text(…) stands around it"),
-        (
-            "sqlalchemy",
-            "2.0",
-            r"should be explicitly declared as text\(",
-            "plain text as SQL; text(…) stands around it",
-        ),
-        (
-            "sqlalchemy",
-            "2.0",
-            r"MetaData.*unexpected keyword argument 'bind'",
-            "MetaData(bind=…); the engine is given where it is used",
-        ),
-        (
-            "sqlalchemy",
-            "2.0",
-            r"create_all\(\) missing 1 required positional argument: 'bind'",
-            "create_all() without an engine",
-        ),
-        (
-            "sqlalchemy",
-            "2.0",
-            r"drop_all\(\) missing 1 required positional argument: 'bind'",
-            "drop_all() without an engine",
-        ),
-        (
-            "sqlalchemy",
-            "2.0",
-            r"reflect\(\) missing 1 required positional argument: 'bind'",
-            "reflect() without an engine",
-        ),
-        ("sqlalchemy", "2.0", r"autocommit=True is no longer supported", "Session(autocommit=True)"),
-        (
-            "sqlalchemy",
-            "2.0",
-            r"Invalid argument\(s\) .*'(?:strategy|convert_unicode|encoding|case_sensitive|empty_in_strategy|use_threadlocal)'"
-            r".* sent to create_engine\(\)",
-            "an argument of create_engine()",
-        ),
-        (
-            "sqlalchemy",
-            "2.0",
-            r"can't be correctly interpreted for Annotated Declarative",
-            "an annotation without Mapped[…] on a mapped class",
-        ),
-        (
-            "sqlalchemy",
-            "2.0",
-            r"tuple indices must be integers or slices, not str",
-            "row['name']; row.name or row._mapping['name']",
-        ),
-        (
-            "flask-sqlalchemy",
-            "3.0",
-            r"unexpected keyword argument 'use_native_unicode'",
-            "SQLAlchemy(use_native_unicode=…)",
-        ),
-        (
-            "marshmallow",
-            "4",
-            r"unexpected keyword argument '(?:missing|default|strict)'",
-            "an argument of fields or schemas",
-        ),
-        ("pydantic", "2", r"A non-annotated attribute was detected", "a field without an annotation"),
-    )
-)
 _DISTRIBUTIONS = {"flask_sqlalchemy": "flask-sqlalchemy"}
 
 
@@ -109,27 +37,19 @@ def api_removed_in_installed_version(case: Case) -> Fault | None:
             continue
         version = _version(case, removal.library)
         asker = error.frames[-1] if error.frames and not error.frames[-1].application else None
-        required = [
-            f"{file}:{line} ({range_ or 'any version'})"
-            for file, line, range_ in case.requirements.get(removal.library, ())
-        ]
+        asked_in = f", in {asker}" if asker is not None and site.file != asker.file else ""
+        requirements = case.requirements.get(removal.library, ())
+        required = ", ".join(f"{file}:{line} ({range_ or 'any version'})" for file, line, range_ in requirements)
+        unnamed = f"no file of requirements names {removal.library}: any version is let in"
+        installed_now = f"; {version} is installed" if version else ""
         because = (
-            f"{site} uses {removal.what}, which {removal.library} has not had since {removal.line}"
-            + (f"; {version} is installed" if version else ""),
-            f"seen as: {first_line(str(error))}"
-            + (f", in {asker}" if asker is not None and site.file != asker.file else ""),
-            f"required by {', '.join(required)}"
-            if required
-            else f"no file of requirements names {removal.library}: any version is let in",
+            f"{site} uses {removal.what}, which {removal.library} has not had since {removal.line}{installed_now}",
+            f"seen as: {first_line(str(error))}{asked_in}",
+            f"required by {required}" if required else unnamed,
             "not tried with an earlier line of it: the application's interpreter has this one alone",
         )
-        sites = (
-            Place.of("call", site),
-            *(
-                Place("requirement", file, line, removal.library)
-                for file, line, _ in case.requirements.get(removal.library, ())
-            ),
-        )
+        needed = (Place("requirement", file, line, removal.library) for file, line, _ in requirements)
+        sites = (Place.of("call", site), *needed)
         against = {"module-not-on-path": f"{removal.library} is found, and lacks this one thing"}
         return Fault("api-removed-in-installed-version", because, sites=sites, against=against, error=error)
     return None
@@ -157,16 +77,10 @@ def _removal(case: Case, error: Error, site: Frame) -> Removal | None:
 
 def _listed(text: str) -> Removal | None:
     """A name, module or attribute of the list that an error misses."""
-    if match := _NAME.search(text):
-        wanted = [
-            (match[2], match[1], f"{match[1]} of {match[2]}"),
-            ("module", f"{match[2]}.{match[1]}", f"{match[2]}.{match[1]}"),
-        ]
-    elif match := _OF_MODULE.search(text):
-        wanted = [
-            (match[1], match[2], f"{match[1]}.{match[2]}"),
-            ("module", f"{match[1]}.{match[2]}", f"{match[1]}.{match[2]}"),
-        ]
+    if match := _NAME.search(text) or _OF_MODULE.search(text):
+        module, name = match["module"], match["name"]
+        shown = f"{name} of {module}" if match.re is _NAME else f"{module}.{name}"
+        wanted = [(module, name, shown), ("module", f"{module}.{name}", f"{module}.{name}")]
     elif match := _ATTRIBUTE.search(text):
         owner, name = match[1] or match[3], match[2] or match[4]
         wanted = [(f".{owner}", name, f"{owner}.{name}")]
@@ -175,16 +89,15 @@ def _listed(text: str) -> Removal | None:
     else:
         return None
     for where, name, what in wanted:
-        for key in _removals():
-            library, line, place = key
-            if place == where and name in _removals()[key]:
+        for (library, line, place), names in _removals().names.items():
+            if place == where and name in names:
                 return Removal(_DISTRIBUTIONS.get(library, library), line, what)
     return None
 
 
 def _called(case: Case, error: Error, text: str) -> Removal | None:
     """A call that a line no longer takes; where only Python complains, the library's own object has to stand in the statement."""
-    for library, line, pattern, what in _CALLS:
+    for library, line, pattern, what in _removals().calls:
         if pattern.search(text):
             package = library.replace("-", "_")
             inside = any(frame.file.startswith(f"{package}/") for frame in error.frames)
@@ -195,16 +108,25 @@ def _called(case: Case, error: Error, text: str) -> Removal | None:
     return None
 
 
+class _Removals(NamedTuple):
+    """The list: ``(library, line, module or .class)`` to what is gone there, modules under "module"; and calls."""
+
+    names: dict[tuple[str, str, str], frozenset[str]]
+    calls: list[tuple[str, str, re.Pattern, str]]
+
+
 @cache
-def _removals() -> dict[tuple[str, str, str], frozenset[str]]:
-    """``(library, line, module or .class)`` to what is gone there; modules under "module"."""
-    removals = {}
+def _removals() -> _Removals:
+    names, calls = {}, []
     for row in (Path(__file__).parent / "removed.txt").read_text("utf-8").splitlines():
-        if not row.startswith("#"):
-            head, _, names = row.partition(": ")
-            library, line, place = head.split(" ")
-            removals[library, line, place] = frozenset(names.split(" "))
-    return removals
+        head, _, listed = row.partition(": ")
+        library, line, place = head.split(" ") if not row.startswith("#") else ("", "", "")
+        if place == "calls":
+            pattern, _, what = listed.partition(" => ")
+            calls.append((library, line, re.compile(pattern), what))
+        elif place:
+            names[library, line, place] = frozenset(listed.split(" "))
+    return _Removals(names, calls)
 
 
 def _version(case: Case, library: str) -> str | None:

@@ -18,9 +18,9 @@ from .diagnosis import Diagnosis
 from .hypotheses import Tested
 from .pair import Finding
 from .smallest import Smallest
-from .unseen_models import Unseen
+from .unseen import Unseen
 
-_TYPES = (
+KEPT_TYPES = (
     *TYPES,
     *(
         CheckResult,
@@ -55,7 +55,7 @@ def load_diagnosis(file: str | Path) -> Diagnosis | Trace:
 
     :raises IncidentError: it cannot be read, is not whole, is of a newer form, or holds neither
     """
-    kept = load(file, _TYPES)
+    kept = load(file, KEPT_TYPES)
     if not isinstance(kept, (Diagnosis, Trace)):
         raise IncidentError(f"{file}: there is no trace in it")
     return kept

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..incident.variables import Reading
 from ..trace.values import Error, Frame
 from .case import Case, Experiment, Fault, Place, innermost
-from .variants import error_texts, first_line, gone, with_environment
+from .experiments import error_texts, first_line, gone, with_environment
 
 # What libraries say of a variable that is not there.
 _NOT_SET = re.compile(
@@ -33,10 +33,7 @@ def setting_missing(case: Case) -> Fault | None:
         if not lacking:
             continue
         names = list(dict.fromkeys(reading.name for reading in lacking))
-        what = ", ".join(
-            f"{reading.class_}.{reading.field} ({reading.name})" if reading.field else reading.name
-            for reading in lacking
-        )
+        what = ", ".join(f"{r.class_}.{r.field} ({r.name})" if r.field else r.name for r in lacking)
         because = (
             f"{what} is read at {', '.join(map(str, lacking))}, {_how(lacking)}, and is not set: {first_line(str(error))}",
             *_deployments(case, names),
@@ -89,11 +86,8 @@ def _missing_fields(texts: Sequence[str], unset: Sequence[Reading]) -> list[Read
         of_class = [reading for reading in unset if reading.class_ is not None]
         of_class = [reading for reading in of_class if reading.class_ == class_[1]] or of_class if class_ else []
         wanted = {name.upper() for name in names}
-        missing = [
-            reading
-            for reading in of_class
-            if reading.required and {reading.name.upper(), (reading.field or "").upper()} & wanted
-        ]
+        required = [reading for reading in of_class if reading.required]
+        missing = [r for r in required if {r.name.upper(), (r.field or "").upper()} & wanted]
         if missing:
             return missing
     return []
@@ -115,49 +109,30 @@ def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Readin
     named = [reading for reading in unset if reading.name in words]
     if named and (raised_here or error.type.rpartition(".")[2] in ("KeyError", "RuntimeError", "ValueError")):
         return named[:1]
-    config = [
-        reading for reading in unset if reading.target and (key := _last_word(reading.target)) in words and len(key) > 3
-    ]
+    keys = {word for word in words if len(word) > 3}
+    config = [reading for reading in unset if reading.target and _last_word(reading.target) in keys]
     if config and any(word in words for word in ("set", "missing", "required", "configured", "defined")):
         return config[:1]
     if not {"None", "NoneType"} & words:
         return []
-    statement = _statement(case, site)
-    used = [
-        reading
-        for reading in unset
-        if not reading.required and reading.file == site.file and _line_in(reading, site, statement)
+    statement, optional = _statement(case, site), [reading for reading in unset if not reading.required]
+    targeted = [reading for reading in optional if reading.target and _names(reading.target, statement)]
+    here = [
+        r for r in optional if r.file == site.file and (r.line == site.line or r.name in statement or r in targeted)
     ]
-    used += [
-        reading for reading in unset if not reading.required and reading.target and _names(reading.target, statement)
-    ]
+    used = here + targeted
     for frame in reversed(error.frames):  # read where a caller handed it on
         if frame.application and not used:
             statement = _statement(case, frame)
-            used = [
-                reading
-                for reading in unset
-                if not reading.required and reading.file == frame.file and reading.name in statement
-            ]
+            used = [r for r in optional if r.file == frame.file and r.name in statement]
     return used[:1]
 
 
 def _statement(case: Case, site: Frame) -> str:
     """The text of the statement that a frame was in."""
-    tree = case.tree(site.file)
-    holding = [
-        n for n in ast.walk(tree) if isinstance(n, ast.stmt) and n.lineno <= site.line <= (n.end_lineno or n.lineno)
-    ]
-    simple = [n for n in holding if not hasattr(n, "body")]
-    return ast.unparse(simple[-1]) if simple else ""
-
-
-def _line_in(reading: Reading, site: Frame, statement: str) -> bool:
-    return (
-        reading.line == site.line
-        or (bool(reading.target) and _names(reading.target, statement))
-        or reading.name in statement
-    )
+    simple = [n for n in ast.walk(case.tree(site.file)) if isinstance(n, ast.stmt) and not hasattr(n, "body")]
+    holding = [n for n in simple if n.lineno <= site.line <= (n.end_lineno or n.lineno)]
+    return ast.unparse(holding[-1]) if holding else ""
 
 
 def _names(target: str, statement: str) -> bool:
@@ -179,13 +154,10 @@ def _deployments(case: Case, names: Sequence[str]) -> list[str]:
     for name in names:
         with_it = [f"{file}:{known[name]}" for file, known in case.deployments.items() if name in known]
         without = [file for file, known in case.deployments.items() if name not in known and read & set(known)]
-        without += [
-            file
-            for file in case.deployments
-            if file not in without and _deploys(file) and name not in case.deployments[file]
-        ]
+        lacking = [file for file, known in case.deployments.items() if name not in known and _deploys(file)]
+        without += [file for file in lacking if file not in without]
         named = f"named in {', '.join(with_it[:_MOST])}" if with_it else "named in no deployment file"
-        sentences.append(f"{name}: {named}" + (f"; not in {', '.join(without[:_MOST])}" if without else ""))
+        sentences.append(f"{name} is {named}" + (f" and not in {', '.join(without[:_MOST])}" if without else ""))
     return sentences
 
 

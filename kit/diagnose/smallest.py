@@ -92,20 +92,13 @@ def reduce_startup(
         answers = [future.result() for future in futures]
         return next((steps for steps, failed in zip(candidates, answers, strict=True) if failed), None)
 
-    start = next(
-        (
-            steps
-            for lists in _starts(incident, trace, first, second)
-            if budget.left and (steps := first_that_fails(lists))
-        ),
-        None,
-    )
+    lists = _starts(incident, trace, first, second)
+    failing = (first_that_fails(candidates) for candidates in lists if budget.left)
+    start = next((steps for steps in failing if steps), None)
     if start is None:
-        why = (
-            "no list of imports and calls that was tried in one interpreter fails the same way"
-            if budget.left
-            else "no shorter list was found in the time that the search may take; --smallest full searches on"
-        )
+        why = "no list of imports and calls that was tried in one interpreter fails the same way"
+        if not budget.left:
+            why = "no shorter list was found in the time that the search may take; --smallest full searches on"
         return Smallest(tuple(incident.startup), "", budget.spent, why)
     steps = shrink(list(start), fails, lambda: budget.left)
     variables = _needed_variables(incident, steps, read, fails, budget)
@@ -193,9 +186,7 @@ def _site(registration: Registration) -> tuple:
 
 
 def _importable(module: str | None) -> bool:
-    return (
-        bool(module) and bool(re.fullmatch(r"\w+(\.\w+)*", module)) and module not in ("__main__", "__mp_main__", "?")
-    )
+    return module not in ("__main__", "__mp_main__") and re.fullmatch(r"\w+(\.\w+)*", module or "") is not None
 
 
 def _step(module: str) -> Step:
@@ -242,26 +233,16 @@ def _calls(incident: Incident, first: Registration, second: Registration) -> lis
             if not entered or not _importable(frame.module) or not frame.function.isidentifier():
                 continue
             name = f"{frame.module}:{frame.function}"
-            arguments = next((text for target, text in written if target == name and text != "()"), None)
-            if arguments is None:
-                calls.setdefault(name, Step.model_validate({"call": name}))
-            else:
-                text = f"import {frame.module}; {frame.module}.{frame.function}{arguments}"
-                calls.setdefault(name, Step.model_validate({"code": text}))
+            arguments = next((text for target, text in written if target == name and text != "()"), "")
+            code = f"import {frame.module}; {frame.module}.{frame.function}{arguments}"
+            calls.setdefault(name, Step.model_validate({"code": code} if arguments else {"call": name}))
     return list(calls.values())[:_MOST_CALLS]
 
 
 def _everything(incident: Incident, trace: Trace, second: Registration) -> list[Step]:
     """Every module of the application that was imported by name before the second registration, then the startup's own steps."""
-    modules = [
-        import_.module
-        for import_ in trace.imports
-        if import_.application
-        and import_.how == "import"
-        and import_.process == second.process
-        and import_.began < second.at
-        and _importable(import_.module)
-    ]
+    by_name = [i for i in trace.imports if i.application and i.how == "import" and i.process == second.process]
+    modules = [import_.module for import_ in by_name if import_.began < second.at and _importable(import_.module)]
     steps_of_startup = [step for step in incident.startup if step.in_process]
     return [_step(name) for name in dict.fromkeys(modules)] + steps_of_startup
 

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ..incident.source import Named
+from ..incident.model import Incident
+from ..incident.source import Named, module_name
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration, application_frames, executed_by_alembic
-from .case import Case, Experiment, Fault, Place
-from .variants import texts_of
+from .case import Case, Experiment, Fault, Looked, Place
+from .experiments import texts_of
 
 _OTHER_METADATA = "table-on-metadata-alembic-does-not-migrate"
 _FOREIGN = re.compile(r"column '([\w.]+)\.\w+' could not find table '([\w.]+)'")
@@ -24,23 +26,20 @@ def unseen_by_alembic(case: Case) -> Fault | None:
     drops = _dropped(case)
     unseen = [registration for registration in _wanted(case) if _is_unseen(case, registration, drops)]
     elsewhere = [registration for registration in unseen if _is_elsewhere(case, registration)]
-    beside = [named for named in case.named if _is_never_registered(case, named, drops)]
+    by_sources = dict.fromkeys((*case.named, *case.classes))
+    beside = [named for named in by_sources if _is_never_registered(case, named, drops)]
     if unseen and unseen[0] in elsewhere:
         return _on_other_metadata(case, elsewhere, drops)
     if unseen or beside:
-        return _not_imported(
-            case, [registration for registration in unseen if registration not in elsewhere], beside, drops
-        )
+        missing = [registration for registration in unseen if registration not in elsewhere]
+        return _not_imported(case, missing, beside, drops)
     return None
 
 
 def _on_other_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, Error]) -> Fault:
     served, sites = handed_to_alembic(case), tuple(Place.of("table", table.site) for table in tables)
-    creators = {
-        creation["metadata"]: frames[-1]
-        for creation in case.trace.created
-        if (frames := application_frames(creation["chain"]))
-    }
+    chains = [(creation.metadata, application_frames(creation.chain)) for creation in case.trace.created]
+    creators = {metadata: frames[-1] for metadata, frames in chains if frames}
     sentences = []
     for table in tables:
         maker = creators.get(table.metadata.label)
@@ -48,24 +47,13 @@ def _on_other_metadata(case: Case, tables: Sequence[Registration], drops: dict[s
             f"table {table.table}, defined at {table.site}, is on the metadata made at {table.metadata.label}; env.py hands Alembic the one "
             f"made at {', '.join(sorted(served)) or 'another place'}, and {f'{maker} creates it' if maker else 'nothing else creates it'}"
         )
-    consequence = _consequence([table.table for table in tables if table.table in drops], "uses")
-    error = next((drops[table.table] for table in tables if table.table in drops), None)
-    against = {
-        _NOT_IMPORTED: "importing it while env.py runs changes nothing: the metadata that env.py hands over is another one"
-    }
-    because = (*sentences, *consequence, *_symptom(case, tables[0]))
-    experiment = _with_metadata(case, tables, drops) if error is not None else None
-    first = tables[0]
-    return Fault(
-        _OTHER_METADATA,
-        because,
-        first.table,
-        first.site,
-        sites=sites,
-        against=against,
-        error=error,
-        experiment=experiment,
-    )
+    dropped, first = [table.table for table in tables if table.table in drops], tables[0]
+    error = drops[dropped[0]] if dropped else None
+    unchanged = "importing it while env.py runs changes nothing: the metadata that env.py hands over is another one"
+    because = (*sentences, *_consequence(dropped, "uses"), *_symptom(case, first))
+    run = _with_metadata(case, tables, drops) if error is not None else None
+    more = {"sites": sites, "against": {_NOT_IMPORTED: unchanged}, "error": error, "experiment": run}
+    return Fault(_OTHER_METADATA, because, first.table, first.site, **more)
 
 
 def _not_imported(
@@ -78,44 +66,31 @@ def _not_imported(
             f"{table.site} registers table {table.table} when the application starts ({route}), "
             f"and its module {table.frame.module} is not imported while env.py runs"
         )
-    sentences += [
-        f"{n.file}:{n.line} names table {n.table}, and nothing imports {case.module_of(n.file)}" for n in beside
-    ]
-    names = [*(table.table for table in tables), *(named.table for named in beside)]
-    sentences += _consequence(
-        [name for name in names if name in seen.differing and name in (seen.database or {})], "has"
-    )
-    orphans = [t for t in drops if t not in names and not any(n.table == t for n in case.named)]
-    makers = {
-        name: Place("made by a migration, in no model", revision.file, operation.line, name)
-        for revision in case.revisions
-        for operation in revision.operations
-        for kind, name in operation.creates
-        if kind == "table" and name in orphans
-    }
+    for named in beside:
+        module = case.module_of(named.file)
+        sentences.append(f"{named.file}:{named.line} names table {named.table}, and nothing that ran imports {module}")
+    names = [registered.table for registered in (*tables, *beside)]
+    there = [name for name in names if name in seen.differing and name in (seen.database or {})]
+    sentences += _consequence(there, "has")
+    known = {*names, *(named.table for named in (*case.named, *case.classes))}
+    orphans = [table for table in drops if table not in known]
+    makers = {}
+    for revision in case.revisions:
+        made = [(op, name) for op in revision.operations for kind, name in op.creates if kind == "table"]
+        role = "made by a migration, in no model"
+        makers |= {name: Place(role, revision.file, op.line, name) for op, name in made if name in orphans}
     sentences += [
         f"table {name} is made by {makers.get(name, 'the migrations')}, and no model has it" for name in orphans
     ]
-    first = tables[0] if tables else None
-    sites = (
-        *(Place.of("table", table.site) for table in tables),
-        *(Place("table", named.file, named.line, named.class_) for named in beside),
-        *makers.values(),
-    )
+    sites = [Place.of("table", table.site) for table in tables]
+    sites += [*(Place("table", named.file, named.line, named.class_) for named in beside), *makers.values()]
     error = next((drops[name] for name in names if name in drops), None)
-    experiment = _with_imports(case, tables, beside, names) if error is not None else None
-    return Fault(
-        _NOT_IMPORTED,
-        (*sentences, *(_symptom(case, first) if first is not None else ())),
-        names[0],
-        first.site if first is not None else None,
-        sites=sites,
-        against={
-            _OTHER_METADATA: "the modules that env.py imports put their tables on the metadata that it hands over"
-        },
-        error=error,
-        experiment=experiment,
-    )
+    run = _with_imports(case, tables, beside, names) if error is not None else None
+    handed = "the modules that env.py imports put their tables on the metadata that it hands over"
+    more = {"sites": tuple(sites), "against": {_OTHER_METADATA: handed}, "error": error, "experiment": run}
+    first = tables[0].site if tables else None
+    because = (*sentences, *(_symptom(case, tables[0]) if tables else ()))
+    return Fault(_NOT_IMPORTED, because, names[0], first, **more)
 
 
 def _dropped(case: Case) -> dict[str, Error]:
@@ -132,38 +107,28 @@ def _dropped(case: Case) -> dict[str, Error]:
 def _is_unseen(case: Case, registration: Registration, drops: dict[str, Error]) -> bool:
     """Is this table one that Alembic ought to see, and does not?"""
     seen, label = case.migrations, registration.metadata.label
-    if registration.table in seen.models or any(
-        i.module == registration.frame.module and executed_by_alembic(i) for i in case.trace.imports
-    ):
+    bodies = (import_ for import_ in case.trace.imports if import_.module == registration.frame.module)
+    if registration.table in seen.models or any(map(executed_by_alembic, bodies)):
         return False
     if registration.table in drops:
         return True
     mapped = registration.class_ or registration.in_class == "__table__" or registration.made_mapper
-    if not (
-        mapped
-        or registration.table == case.table
-        or any(_names(registration.table, error.text) for error in case.errors)
-    ):
+    if not (mapped or registration.table == case.table or _symptom(case, registration)):
         return False  # a table to read from, of which somebody else takes care
-    created = {(c["metadata"], c["table"]) for c in case.trace.created}
+    created = {(c.metadata, c.table) for c in case.trace.created}
     if (label, None) in created or (label, registration.table) in created:
         return False
     # It is there: something else makes it.
-    return not (
-        registration.table in (seen.database or {})
-        and made_at(label) not in {made_at(other) for other in handed_to_alembic(case)}
-    )
+    handed = made_at(label) in {made_at(other) for other in handed_to_alembic(case)}
+    return handed or registration.table not in (seen.database or {})
 
 
 def _is_elsewhere(case: Case, registration: Registration) -> bool:
     """Is this table on another metadata than the one that ``env.py`` hands over?"""
     served = handed_to_alembic(case)
     there = {(r.table, r.real) for r in case.migrations.trace.registrations}
-    return (
-        (registration.table, registration.real) in there
-        or bool(served)
-        and made_at(registration.metadata.label) not in {made_at(other) for other in served}
-    )
+    apart = bool(served) and made_at(registration.metadata.label) not in {made_at(other) for other in served}
+    return apart or (registration.table, registration.real) in there
 
 
 def _is_never_registered(case: Case, named: Named, drops: dict[str, Error]) -> bool:
@@ -203,11 +168,8 @@ def _with_imports(case: Case, tables: Sequence[Registration], beside: Sequence[N
 def _with_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, Error]) -> Experiment | None:
     """The startup with an ``env.py`` that hands over both metadata."""
     env = _env_file(case)
-    classes = {
-        table.metadata.label: table
-        for table in tables
-        if table.class_ and "." not in table.class_ and table.frame.module
-    }
+    named = [table for table in tables if table.class_ and "." not in table.class_ and table.frame.module]
+    classes = {table.metadata.label: table for table in named}
     if env is None or not classes:
         return None
     file, text = env
@@ -216,9 +178,8 @@ def _with_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, 
     if edited == text:
         return None
     says = f"{file} hands Alembic the metadata of {', '.join(str(r.class_) for r in classes.values())} as well"
-    return Experiment(
-        says, case.incident, _kept([table.table for table in tables if table.table in drops]), {file: edited}
-    )
+    dropped = [table.table for table in tables if table.table in drops]
+    return Experiment(says, case.incident, _kept(dropped), {file: edited})
 
 
 def _kept(names: Sequence[str]):
@@ -237,17 +198,15 @@ def table_on_another_metadata(case: Case) -> Fault | None:
     """An error misses a table that is there, on a metadata that nobody creates or that a foreign key cannot see."""
     if len({metadata.label for metadata in case.trace.metadata if metadata.application}) < 2:
         return None
-    created = {creation["metadata"] for creation in case.trace.created if creation["table"] is None}
+    created = {creation.metadata for creation in case.trace.created if creation.table is None}
     for error in case.errors:
         key = _FOREIGN.search(error.text)
         missed = MISSED.search(error.text)
         if key is not None:
             holder, target = key.groups()
             for definition in (definition for definition in case.definitions if _same_table(holder, definition.table)):
-                beside = [
-                    r for r in case.definitions if _same_table(target, r.table) and r.process == definition.process
-                ]
-                there = {r.metadata.label for r in beside}
+                beside = [r for r in case.definitions if r.process == definition.process]
+                there = {r.metadata.label for r in beside if _same_table(target, r.table)}
                 if there and definition.metadata.label not in there and _tells_apart(case, definition, there):
                     because = (
                         f"table {holder}, defined at {definition.site}, is on the metadata made at {definition.metadata.label}, and its "
@@ -257,9 +216,8 @@ def table_on_another_metadata(case: Case) -> Fault | None:
         elif missed is not None or "is not registered with this 'SQLAlchemy' instance" in error.text:
             name = next((group for group in missed.groups() if group), None) if missed else None
             makers = created | handed_to_alembic(case)
-            for registration in (
-                _wanted(case) if makers or missed is None else ()
-            ):  # nobody makes a table: that tells of no other metadata
+            # Where nobody makes a table, that tells of no other metadata.
+            for registration in _wanted(case) if makers or missed is None else ():
                 if _same_table(name, registration.table) and registration.metadata.label not in created:
                     because = (
                         f"table {registration.table}, defined at {registration.site}, is on the metadata made at {registration.metadata.label}; "
@@ -289,11 +247,7 @@ def handed_to_alembic(case: Case) -> set[str]:
 def _wanted(case: Case) -> list[Registration]:
     """The definitions to ask about: those of the incident's table first."""
     named = [definition for definition in case.definitions if case.table == definition.table]
-    named_by_errors = [
-        definition
-        for definition in case.definitions
-        if any(_names(definition.table, error.text) for error in case.errors)
-    ]
+    named_by_errors = [definition for definition in case.definitions if _symptom(case, definition)]
     return list(dict.fromkeys([*named, *named_by_errors, *case.definitions]))
 
 
@@ -316,3 +270,45 @@ def made_at(label: str) -> str:
 
 
 MECHANISMS = (unseen_by_alembic, table_on_another_metadata)
+
+
+# ------------------------------------------------------------------------------------ what nobody sees
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A table that the sources name and that a startup or ``env.py`` did not see.
+
+    :ivar by: startup, env.py, or both
+    :ivar remedy: the import that would bring it in
+    :ivar consequence: what autogenerate would do because of it, or None
+    """
+
+    named: Named
+    by: str
+    remedy: str
+    consequence: str | None
+
+
+def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
+    """Tables that the sources name and that no step imported, or that ``env.py`` does not see."""
+    registered = {r.table.split(".")[-1] for r in looked.trace.registrations if r.application}
+    seen = looked.migrations
+    asked = seen is not None and not seen.problem and seen.models is not None
+    handed = {key.split(".")[-1] for key in seen.models} if asked else set()
+    executed = {import_.file for import_ in looked.trace.imports if import_.ended is not None and import_.error is None}
+    models = []
+    for named in looked.named:
+        if named.file in executed and named.table not in registered:
+            continue  # its class makes no table of its own, as one of single-table inheritance, or a condition decides
+        knows = {"startup": registered} | ({"env.py": handed} if asked else {})
+        lacking = [who for who, there in knows.items() if named.table not in there]
+        if lacking:
+            differences = seen.differences if asked else ()
+            drops = next((d for d in differences if f"table {named.table}," in d and "drop" in d), None)
+            remedy = f"import {module_name(named.file, incident.app.path)}"
+            failed = next((i for i in looked.trace.imports if i.file == named.file and i.error is not None), None)
+            if failed is not None:
+                remedy = f"{failed.module} was imported and failed before it: mend that first"
+            models.append(Unseen(named, " and ".join(lacking), remedy, drops))
+    return tuple(models)

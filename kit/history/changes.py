@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from unidiff import PatchSet, UnidiffParseError
+
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
 
-_HUNK = re.compile(r"@@ -(?P<old>\d+)(?:,(?P<olds>\d+))? \+(?P<new>\d+)(?:,(?P<news>\d+))? @@")
 _FIX = re.compile(
     r"\b(fix(e[sd]|ing)?|resolv(e[sd]?|ing)|repair\w*|hotfix|bugfix|solve[sd]?|workaround|cure[sd]?)\b", re.I
 )
@@ -63,47 +64,18 @@ class Claim:
 
 
 def parse(patch: str) -> tuple[list[str], list[Hunk]]:
-    """The files and hunks of a patch as git writes it."""
-    files: list[str] = []
-    hunks: list[Hunk] = []
-    old = new = ""
-    left = (0, 0)
-    for line in patch.split("\n"):
-        if left != (0, 0) and hunks and line[:1] in (" ", "+", "-", "\\", ""):
-            last = hunks[-1]
-            minus, plus = left
-            minus -= line[:1] in (" ", "-", "")
-            plus -= line[:1] in (" ", "+", "")
-            left = (max(0, minus), max(0, plus))
-            hunks[-1] = replace(last, text=f"{last.text}\n{line}")
-        elif line.startswith("diff --git "):
-            # Without content there are no --- and +++ lines; names alike on both sides need no quoting here.
-            words = line.removeprefix("diff --git ").split(" b/", 1)
-            old, new = words[0].removeprefix("a/"), words[-1]
-            files.append(new)
-        elif line.startswith(("rename from ", "rename to ")):
-            if line.startswith("rename from "):
-                old = line.removeprefix("rename from ")
-            else:
-                new = files[-1] = line.removeprefix("rename to ")
-        elif line.startswith("--- "):
-            old = _named(line) or old
-            if not files or files[-1] != new:
-                files.append(new)  # a patch without git's own line
-        elif line.startswith("+++ "):
-            new = _named(line) or old
-            files[-1] = new
-        elif match := _HUNK.match(line):
-            before = (int(match["old"]), int(match["olds"] or 1))
-            after = (int(match["new"]), int(match["news"] or 1))
-            left = (before[1], after[1])
-            hunks.append(Hunk(new, old, before, after, line))
-    return files, hunks
-
-
-def _named(line: str) -> str | None:
-    name = line[4:].split("\t")[0].strip().strip('"')
-    return None if name == "/dev/null" else re.sub(r"^[ab]/", "", name)
+    """The files and hunks of a patch as git writes it; none where it has another form."""
+    try:
+        files = PatchSet(patch)
+    except UnidiffParseError:
+        return [], []
+    hunks = []
+    for file in files:
+        old = file.path if file.source_file == "/dev/null" else file.source_file.removeprefix("a/")
+        for hunk in file:
+            before, after = (hunk.source_start, hunk.source_length), (hunk.target_start, hunk.target_length)
+            hunks.append(Hunk(file.path, old, before, after, str(hunk).removesuffix("\n")))
+    return [file.path for file in files], hunks
 
 
 def change_of(repository: Repository, commit: Commit, path: Iterable[tuple[str, int]], *, side: str) -> Change:

@@ -14,8 +14,8 @@ from ..base.progress import Step
 from ..diagnose.answer import reproduce
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
+from ..startup.installed import packages_of
 from ..startup.kept import content_of, package_digest
-from ..startup.packages import packages_of
 from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Conflict, application_frames
@@ -83,31 +83,18 @@ def observe(incident: Incident, trace: Trace) -> Seen:
         (str(error.error), tuple(dict.fromkeys(frame.file for frame in application_frames(error.chain))))
         for error in trace.swallowed
     )
-    taken = ("registered", "extended", "kept")
-    defined = [
-        registration.site.file
-        for registration in trace.registrations
-        if registration.table in tables and registration.outcome in taken
-    ]
+    taken = [r for r in trace.registrations if r.table in tables and r.outcome in ("registered", "extended", "kept")]
+    met = [definition for conflict in conflicts for definition in (conflict.first, conflict.second) if definition]
     return Seen(
-        shown,
-        _says(incident, trace, conflicts) if shown else None,
-        blocked,
-        bool(trace.broke),
-        swallowed,
-        _path(incident, trace, conflicts) if shown else (),
-        tuple(
-            sorted(
-                {
-                    definition.class_
-                    for conflict in conflicts
-                    for definition in (conflict.first, conflict.second)
-                    if definition and definition.class_
-                }
-            )
-        ),
-        conflicts[0].second.site.file if conflicts else None,
-        tuple(sorted(set(defined))),
+        shown=shown,
+        says=_says(incident, trace, conflicts) if shown else None,
+        blocked=blocked,
+        transient=bool(trace.broke),
+        swallowed=swallowed,
+        path=_path(incident, trace, conflicts) if shown else (),
+        names=tuple(sorted({definition.class_ for definition in met if definition.class_})),
+        second=conflicts[0].second.site.file if conflicts else None,
+        defined=tuple(sorted({registration.site.file for registration in taken})),
     )
 
 
@@ -123,12 +110,8 @@ def _says(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> st
 
 def _path(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> tuple[tuple[str, int], ...]:
     """Lines of the sites and chains of the incident; without a conflict, those that its error passed."""
-    chains = [
-        registration.chain
-        for conflict in conflicts
-        for registration in (conflict.first, conflict.second)
-        if registration is not None
-    ]
+    both = (registration for conflict in conflicts for registration in (conflict.first, conflict.second))
+    chains = [registration.chain for registration in both if registration is not None]
     if not chains:
         wanted = expected_error(incident) or ""
         chains = [error.frames for error in trace.errors if wanted in str(error)][:3]
@@ -209,12 +192,10 @@ class Runner:
     def __init__(self, incident, repository: Repository, tip: str, begin: str | None, kept, pool, run, progress):
         self.incident, self.repository, self.tip, self.begin = incident, repository, tip, begin
         self.kept, self.pool, self.run, self.progress = kept, pool, run, progress
-        words = [tip] if begin is None else [tip, "--not", begin]
-        self.commits: dict[str, Commit] = {commit.sha: commit for commit in repository.commits(*words)}
-        if begin is not None:
-            self.commits.update({commit.sha: commit for commit in repository.commits("--max-count=1", begin)})
-        if tip not in self.commits:
-            self.commits.update({commit.sha: commit for commit in repository.commits("--max-count=1", tip)})
+        commits = [*repository.commits(*([tip] if begin is None else [tip, "--not", begin]))]
+        for edge in filter(None, (begin, tip)):
+            commits += repository.commits("--max-count=1", edge)
+        self.commits: dict[str, Commit] = {commit.sha: commit for commit in commits}
         self.seen: dict[str, Seen] = {}
         self.from_kept: set[str] = set()
         self.reference: Seen | None = None
@@ -273,13 +254,12 @@ class Runner:
             self.from_kept.add(sha)
             return self._by_tree[tree]
         known = self.kept.get(tree) if self.kept else None
-        absent = None
+        self.from_kept.update([sha] if known is not None else [])
         if known is None and self.repository.tree_of(sha) is None:  # git says so, without a run
-            absent = Seen(False, None, f"the folder {self.repository.subdir} is not in this commit", transient=True)
-        if known is not None or absent is not None:
+            known = Seen(False, None, f"the folder {self.repository.subdir} is not in this commit", transient=True)
+        if known is not None:
             future: Future = Future()
-            future.set_result(known or absent)
-            self.from_kept.update([sha] if known is not None else [])
+            future.set_result(known)
         else:
             self.runs += 1
             future = self.pool.submit(self.run, at_build(self.incident, self.repository, sha))

@@ -101,8 +101,8 @@ def history(
     """Search the history of ``last``.
 
     :param first: where to begin: it and what came before it are not searched
-    :param around: a commit that is said to reproduce
-    :param seeds: commits that can have made the log, newest first: where to look first
+    :param around: a commit that is said to reproduce: where it does, the incident came with it or before, and went after it
+    :param seeds: commits that could have made the log, newest first: where to look first without such a commit
     :param cache: folder in which results are kept by tree
     :param executor: where builds are started; by default threads, one a core
     :param run: starts the build that an incident's ``app.revision`` names; called in the executor
@@ -115,7 +115,7 @@ def history(
     begin = repository.resolve(first) if first is not None else None
     with pool_of(executor) as pool:
         runner = Runner(incident, repository, tip, begin, kept, pool, run, progress)
-        return _search(runner, seeds, repository.resolve(around) if around is not None else tip)
+        return _search(runner, seeds, repository.resolve(around) if around is not None else None)
 
 
 @interruptible
@@ -136,7 +136,7 @@ def history_of(
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> History:
-    """Search an incident's own history, beginning with the builds that can have made its log.
+    """Search an incident's own history, beginning with the builds that could have made its log.
 
     :param cache: where results and the repository of an incident's patches are kept; by default the user's cache
     :raises IncidentError: the application has no history, or no such revision
@@ -168,14 +168,14 @@ def history_of(
     )
 
 
-def _search(runner: Runner, seeds: Sequence[str], around: str) -> History:
+def _search(runner: Runner, seeds: Sequence[str], around: str | None) -> History:
     repository, tip, begin = runner.repository, runner.tip, runner.begin
     seeds = [sha for sha in seeds if sha in runner.commits and (begin is None or sha != begin)]
     notes = []
     if repository.shallow:
         notes.append("The repository is a shallow clone: what came before its oldest commits is not known.")
-    around = around if around in runner.commits else tip
-    runner.ask([*(seeds[-1:] or [around]), tip, *([begin] if begin else [])])  # side by side
+    around = around if around in runner.commits else None
+    runner.ask([around or (seeds[-1] if seeds else tip), tip, *([begin] if begin else [])])  # side by side
     bad, good = _find_bad(runner, seeds, around)
     if bad is None:
         because = "none of the builds that were run shows the incident"
@@ -188,18 +188,18 @@ def _search(runner: Runner, seeds: Sequence[str], around: str) -> History:
     return _history(runner, bad, introduced, fixed, claims, notes)
 
 
-def _find_bad(runner: Runner, seeds: Sequence[str], around: str) -> tuple[str | None, str | None]:
+def _find_bad(runner: Runner, seeds: Sequence[str], around: str | None) -> tuple[str | None, str | None]:
     """A commit that reproduces, and one after it that is known not to.
 
-    The log's builds come first, then the one said to reproduce, then the newest; then doubling steps back
+    The one said to reproduce comes first, then the log's builds, then the newest; then doubling steps back
     from there along first parents.
     """
     tip, repository = runner.tip, runner.repository
     good = tip if runner.verdict(tip) == HEALTHY else None
-    for sha in dict.fromkeys([*seeds[-1:], *seeds[:1], around, tip]):
+    for sha in dict.fromkeys([*([around] if around else []), *seeds[-1:], *seeds[:1], tip]):
         if runner.verdict(sha) == REPRODUCES:
             return sha, good
-    line = repository.order("--first-parent", around, *(["--not", runner.begin] if runner.begin else []))
+    line = repository.order("--first-parent", around or tip, *(["--not", runner.begin] if runner.begin else []))
     step = 1
     while line and step // 2 < len(line) - 1:
         sha = line[min(step, len(line) - 1)]
@@ -308,7 +308,7 @@ def _fixed(runner: Runner, bad: str, good: str | None, seeds: Sequence[str]) -> 
         return Boundary(None, because, (), spent)
     hints = []
     if seeds and bad in seeds:
-        # Those made from the newest that can have made the log, then that one: in this order both fit the bound.
+        # Those made from the newest that could have made the log, then that one: in this order both fit the bound.
         hints = [*(sha for sha, commit in runner.commits.items() if seeds[0] in commit.parents), seeds[0]]
     hints += took_out(repository, runner.commits, bad, good, runner.seen[bad].path)
     boundary = yield from _first_of(runner, HEALTHY, good, [bad], hints, path=True, spent=spent)
@@ -356,17 +356,17 @@ def _history(runner: Runner, bad: str | None, introduced: Boundary, fixed: Bound
             verdict, because = judge(runner.seen[sha], runner.reference)
             builds.append(Build(commit, verdict, because, sha in runner.from_kept))
     return History(
-        runner.begin,
-        commits[runner.tip],
-        len(commits),
-        commits[bad] if bad else None,
-        change(introduced, "after"),
-        change(fixed, "before"),
-        introduced,
-        fixed,
-        tuple(builds),
-        claims,
-        runner.runs,
-        len(runner.from_kept),
-        tuple(notes),
+        first=runner.begin,
+        last=commits[runner.tip],
+        commits=len(commits),
+        reproduced=commits[bad] if bad else None,
+        introduced=change(introduced, "after"),
+        fixed=change(fixed, "before"),
+        when_introduced=introduced,
+        when_fixed=fixed,
+        builds=tuple(builds),
+        claims=claims,
+        runs=runner.runs,
+        kept=len(runner.from_kept),
+        notes=tuple(notes),
     )

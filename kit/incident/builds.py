@@ -1,4 +1,4 @@
-"""The builds of an application as commits: its own repository, or one made from a series of patches.
+"""The builds of an application as commits: its own repository, or one made from a series of patches; and which one it is.
 
 A repository from patches is made once by ``git am``, with the patches' authors and dates and nothing of
 the user's configuration, so that the same patches always give the same commit ids.
@@ -10,13 +10,16 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from ..base.errors import IncidentError, RunBroke
+from ..base.errors import IncidentError, KitError, RunBroke
 from ..base.janitor import folder as temporary_folder
 from .model import Incident
-from .repository import Repository, git_environment, open_repository
+from .repository import Repository, open_repository, run_git
+from .sources import files_below
 
 _COMMITTER = {"GIT_COMMITTER_NAME": "incident history", "GIT_COMMITTER_EMAIL": "history@incident.invalid"}
 _VERSION = "1"  # of how a repository is made
+_MOST = 20_000  # files that are hashed
+_SHOWN = 9  # characters of a commit or hash
 
 
 def cache_folder(named: str | Path | None = None) -> Path:
@@ -74,17 +77,40 @@ def work_tree_of(incident: Incident, repository: Repository | None) -> Path | No
     return repository.folder / repository.subdir
 
 
-def default_range(incident: Incident, repository: Repository) -> tuple[str, str]:
-    """The newest commit to search, and the commit that reproduces by the incident file.
+def default_range(incident: Incident, repository: Repository) -> tuple[str, str | None]:
+    """The newest commit to search, and the commit that reproduces by the incident file; None where it names none.
 
     A repository is searched up to its HEAD if the incident's revision is part of that line, else up to the revision.
     """
     if incident.app.repository is None:
-        head = repository.resolve("HEAD")
-        return head, head
+        return repository.resolve("HEAD"), None
     revision = repository.resolve(incident.app.revision)
     head = repository.resolve("HEAD") if "HEAD" in repository.everything else revision
     return (head if repository.is_ancestor(revision, head) else revision), revision
+
+
+def identity(incident: Incident) -> str:
+    """``commit 27f7a9bba``, or ``sources 3f2a91c04`` for a folder: the same files give the same text.
+
+    The hash is over the paths and bytes of every ``.py`` file below ``app.root``, environments and hidden folders left out;
+    it is ``unknown`` where one cannot be read.
+    """
+    app = incident.app
+    if app.repository is not None:
+        try:
+            sha = open_repository(incident.resolve(app.repository), named="app.repository").resolve(app.revision)
+        except KitError:
+            return f"revision {app.revision}"
+        return f"commit {sha[:_SHOWN]}"
+    digest, root = hashlib.sha256(), incident.resolve(app.root)
+    paths = sorted(root / name for name in files_below(root) if name.endswith(".py") and (root / name).is_file())
+    try:
+        for path in paths[:_MOST]:
+            digest.update(str(path.relative_to(root)).encode("utf-8", "surrogateescape"))
+            digest.update(b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    except OSError:
+        return "sources unknown"
+    return f"sources {digest.hexdigest()[:_SHOWN]}"
 
 
 def repository_of_patches(folder: Path, cache: Path) -> Repository:
@@ -113,16 +139,11 @@ def repository_of_patches(folder: Path, cache: Path) -> Repository:
 
 def _apply_all(patches: list[Path], draft: Path) -> None:
     alone = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_DEFAULT_HASH": "sha1"}
-    environment = git_environment(**alone, **_COMMITTER)
-    plain = ("-c", "core.hooksPath=/dev/null", "-c", "core.autocrlf=false", "-c", "gc.auto=0")
 
     def git(*words: str) -> subprocess.CompletedProcess:
-        return subprocess.run(["git", *plain, *words], cwd=draft, env=environment, capture_output=True, text=True)
+        return run_git("-c", "core.autocrlf=false", *words, folder=draft, environment={**alone, **_COMMITTER})
 
-    try:
-        git("init", "--quiet", "--template=", "--initial-branch=main").check_returncode()
-    except FileNotFoundError:
-        raise RunBroke("there is no program 'git' on PATH; the history's patches are applied with it") from None
+    git("init", "--quiet", "--template=", "--initial-branch=main").check_returncode()
     # A patch file whose own lines end in CRLF was converted; in any other a CR belongs to the content.
     keep = [] if patches[0].read_bytes().partition(b"\n")[0].endswith(b"\r") else ["--keep-cr"]
     how = ["--quiet", "--committer-date-is-author-date", "--no-gpg-sign", *keep]

@@ -14,42 +14,21 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .repository import QUIET, git_environment
+from ..base.errors import RunBroke
+from .repository import run_git
 
 # Never needed to start an application, often large: version control, caches, other environments.
 _LEFT_BEHIND = {
-    ".git",
-    ".hg",
-    ".svn",
-    "__pycache__",
-    "node_modules",
-    ".tox",
-    ".nox",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-}
+    ".git", ".hg", ".svn", "__pycache__", "node_modules", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache",
+}  # fmt: skip
 # What is copied out of large folders too: code, and settings where they are small.
 _CODE = (".py", ".pyi", ".pyx", ".so", ".pth")
 _SETTINGS = (
-    ".toml",
-    ".ini",
-    ".cfg",
-    ".conf",
-    ".env",
-    ".yaml",
-    ".yml",
-    ".json",
-    ".sql",
-    ".mako",
-    ".html",
-    ".txt",
-    ".pem",
-)
+    ".toml", ".ini", ".cfg", ".conf", ".env", ".yaml", ".yml", ".json", ".sql", ".mako", ".html", ".txt", ".pem",
+)  # fmt: skip
 _SMALL = 1 << 20  # bytes; a larger .json or .sql is data
 _NO_FILES = ("/proc", "/sys", "/dev")
 _MANY = 200_000  # files of one folder that is reached through a link; beyond, it is no part of an application
-_PIECE = 1 << 30
 
 
 def copy_tree(source: Path, target: Path, most: int) -> list[str]:
@@ -69,10 +48,9 @@ def copy_tree(source: Path, target: Path, most: int) -> list[str]:
 
 def not_held(source: Path) -> frozenset[str] | None:
     """Files and folders that git does not hold, relative to ``source``; None: it holds nothing of it."""
-    asked = ["git", *QUIET, "-C", str(source), "ls-files", "--others", "--directory", "-z"]
     try:
-        done = subprocess.run(asked, env=git_environment(), capture_output=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
+        done = run_git("ls-files", "--others", "--directory", "-z", folder=source, text=False, timeout=60)
+    except (OSError, RunBroke, subprocess.TimeoutExpired):
         return None
     if done.returncode:
         return None  # no repository, or one that git refuses to read
@@ -169,10 +147,9 @@ class _Copy:
             self.leave(goal, "neither file nor folder")
         elif not held and _data(path.name, state.st_size) and (skip_data or state.st_size > self.most):
             if not skip_data:
-                size = f"{_human(state.st_size)} that git does not hold; limits.copy_mb is {self.most >> 20}"
-                self.leave(goal, size)
+                self.leave(goal, f"{_human(state.st_size)} that git does not hold; limits.copy_mb is {self.most >> 20}")
         else:
-            _copy_file(path, goal)
+            shutil.copy2(path, goal)
 
     def measure(self, folder: Path) -> _Folder:
         """The sizes and counts below a folder, links not followed; counted once."""
@@ -224,26 +201,3 @@ def _why(error: OSError) -> str:
 
 def _human(size: int) -> str:
     return f"{size / (1 << 30):.1f} GB" if size >= 1 << 30 else f"{size >> 20} MB"
-
-
-def _copy_file(path: Path, goal: Path) -> None:
-    """Copy content, mode and times; a file system with reflinks shares the blocks instead of copying them."""
-    with open(path, "rb") as old, open(goal, "xb") as new:
-        if not _copied_by_the_kernel(old.fileno(), new.fileno()):
-            old.seek(0)
-            new.truncate(0)
-            shutil.copyfileobj(old, new, 1 << 20)
-    shutil.copystat(path, goal)
-
-
-def _copied_by_the_kernel(old: int, new: int) -> bool:
-    if not hasattr(os, "copy_file_range"):
-        return False
-    try:
-        while os.copy_file_range(old, new, _PIECE):
-            pass
-    except OSError as error:
-        if error.errno in (28, 122):  # no room; no quota
-            raise
-        return False
-    return os.fstat(new).st_size >= os.fstat(old).st_size

@@ -15,18 +15,8 @@ SERVERS = {
     "uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "fastapi", "sanic", "litestar", "streamlit", "uwsgi",
 }  # fmt: skip
 KNOWN = SERVERS | {
-    "flask",
-    "celery",
-    "alembic",
-    "pytest",
-    "django-admin",
-    "quart",
-    "jupyter",
-    "python",
-    "python3",
-    "sh",
-    "bash",
-}
+    "flask", "celery", "alembic", "pytest", "django-admin", "quart", "jupyter", "python", "python3", "sh", "bash",
+}  # fmt: skip
 _BEFORE = {
     "exec": 0, "poetry": 1, "uv": 1, "pipenv": 1, "pdm": 1, "rye": 1, "hatch": 1, "ddtrace-run": 0, "newrelic-admin": 1,
     "opentelemetry-instrument": 0, "dumb-init": 0, "tini": 0, "env": 0, "sudo": 0, "nohup": 0, "time": 0, "xvfb-run": 0, "watchmedo": 1,
@@ -137,14 +127,9 @@ def procfiles(project: Project) -> Iterator[Command]:
 
 
 def _dotenv(project: Project, folder: str) -> dict[str, tuple[str, str]]:
-    """What ``.env`` beside a start sets; the tools that read such a start read it."""
-    file = ".env" if folder == "." else f"{folder}/.env"
-    values = {}
-    for number, text in enumerate(project.text(file).splitlines(), 1):
-        match = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", text)
-        if match:
-            values[match[1]] = (match[2].strip("'\""), f"{file}:{number}")
-    return values
+    """What ``.env`` beside a start sets, each with its place; the tools that read such a start read it."""
+    file = str(PurePosixPath(folder, ".env"))
+    return {name: (value, f"{file}:{line}") for name, (value, line) in project.dotenv(file).items()}
 
 
 # -- images
@@ -175,19 +160,14 @@ def image_of(project: Project, file: str, context: str = "") -> Command:
             lines = _exec_form(rest)
             entry, command = (lines, ()) if order == "ENTRYPOINT" else (entry, lines)
     folder = context or folder
-    home = max(
-        (folder_in_image for folder_in_image, source in copied.items() if source in (".", folder)),
-        key=len,
-        default=workdir,
-    )
+    homes = [in_image for in_image, source in copied.items() if source in (".", folder)]
+    home = max(homes, key=len, default=workdir)
     inside = workdir[len(home) :].strip("/") if home and workdir.startswith(home) else ""
-    below = (
-        PurePosixPath(folder, inside) if inside and _folder(project, f"{folder}/{inside}") else PurePosixPath(folder)
-    )
-    lines = _joined(project, entry, command, str(below), home)
+    below = str(PurePosixPath(folder, inside if _folder(project, f"{folder}/{inside}") else "."))
+    lines = _joined(project, entry, command, below, home)
     path = _path_in(env.pop("PYTHONPATH", ("", ""))[0], workdir, home)
-    path = tuple(str(PurePosixPath(folder, path_entry)) for path_entry in path)
-    return Command(lines, file, 28 if file == "Dockerfile" else 24, str(below), path, env)
+    path = tuple(str(PurePosixPath(folder, part)) for part in path)
+    return Command(lines, file, 28 if file == "Dockerfile" else 24, below, path, env)
 
 
 def _folder(project: Project, name: str) -> bool:
@@ -233,11 +213,8 @@ def relative(project: Project, line: str, below: str, home: str) -> str:
     """A command line with paths of the image as paths from the working folder; ``./start.sh`` as ``sh start.sh``."""
 
     def put(match: re.Match) -> str:
-        path = (
-            match[0][len(home) :].strip("/")
-            if home and match[0].startswith(home + "/")
-            else match[0].rpartition("/")[2]
-        )
+        in_home = home and match[0].startswith(home + "/")
+        path = match[0][len(home) :].strip("/") if in_home else match[0].rpartition("/")[2]
         for candidate in (path, path.rpartition("/")[2]):
             if project.has(candidate if below == "." else f"{below}/{candidate}"):
                 return candidate
@@ -245,11 +222,9 @@ def relative(project: Project, line: str, below: str, home: str) -> str:
         inside = place and (below == "." or place.startswith(f"{below}/"))
         return (place if below == "." else place[len(below) + 1 :]) if inside else match[0]
 
-    line = re.sub(
-        r"^(?:/\w+)*/bin/(?=[\w-]+(?:\s|$))",
-        lambda match: match[0] if match[0].startswith(f"{home or '/app'}/") else "",
-        line,
-    )
+    programs = re.match(r"(?:/\w+)*/bin/(?=[\w-]+(?:\s|$))", line)
+    if programs and not programs[0].startswith(f"{home or '/app'}/"):
+        line = line[programs.end() :]
     line = re.sub(r"(?<![\w.:=/-])/[\w./-]+\.(?:sh|py|ini|toml|cfg|conf)\b", put, line)
     if re.match(r"(?:\./)?[\w./-]+(?=\s|$)", line):
         name = line.split()[0].removeprefix("./")
@@ -283,25 +258,15 @@ def composes(project: Project) -> Iterator[Command]:
             below = "." if below.startswith("..") or bare else below
             dockerfile = build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else "Dockerfile"
             image = normpath(PurePosixPath(below, str(dockerfile)))
-            base = (
-                image_of(project, image, below)
-                if project.has(image)
-                else Command((), file, 0, below if _folder(project, below) else ".")
-            )
-            command = service.get("command", service.get("entrypoint"))
-            lines = base.lines
+            base = Command((), file, 0, below if _folder(project, below) else ".")
+            base = image_of(project, image, below) if project.has(image) else base
+            command, lines = service.get("command", service.get("entrypoint")), base.lines
             if command:
-                lines = (
-                    split_lines(command)
-                    if isinstance(command, str)
-                    else _exec_form(json.dumps(list(map(str, command))))
-                )
+                written = command if isinstance(command, str) else json.dumps(list(map(str, command)))
+                lines = split_lines(command) if written is command else _exec_form(written)
                 lines = tuple(relative(project, line, base.workdir, "") for line in lines)
-            env = {
-                **base.env,
-                **_dotenv(project, str(folder)),
-                **_compose_env(service.get("environment"), file, project.text(file), name),
-            }
+            env = base.env | _dotenv(project, str(folder))
+            env |= _compose_env(service.get("environment"), file, project.text(file), name)
             path = base.path or _path_in(env.pop("PYTHONPATH", ("", ""))[0], "", "")
             yield replace(base, lines=lines, at=f"{file} (service {name})", weight=26, env=env, path=path)
 

@@ -15,20 +15,8 @@ from .variables import readings_in
 _URI = r"SQLALCHEMY_DATABASE_UR[IL]"
 _ENGINE = re.compile(rf"engine|sqlalchemy\.url|make_url|Dsn\.build|URL\.create|{_URI}")
 _NO_NAMES = {
-    "os",
-    "environ",
-    "settings",
-    "config",
-    "self",
-    "cls",
-    "str",
-    "get",
-    "url",
-    "app",
-    "Config",
-    "Settings",
-    "get_settings",
-}
+    "os", "environ", "settings", "config", "self", "cls", "str", "get", "url", "app", "Config", "Settings", "get_settings",
+}  # fmt: skip
 _NOT_SQL = re.compile(
     r"REDIS|BROKER|CELERY|RABBIT|AMQP|MONGO|ELASTIC|SENTRY|KAFKA|CACHE|S3|TEST|HTTP|WEBHOOK|API_|SMTP|VECTOR|QDRANT|NEO4J"
 )
@@ -41,20 +29,8 @@ _PART_NAME = re.compile(
     r"(?:(?P<host>HOST|HOSTNAME|SERVER|ADDRESS)|(?P<port>PORT)|(?P<user>USER|USERNAME)|(?P<password>PASS|PASSWORD|PWD)|(?P<name>NAME|DB|DATABASE|DBNAME))$"
 )
 _OF_THE_KIT = {
-    "PORT",
-    "HOST",
-    "HOME",
-    "PATH",
-    "USER",
-    "PWD",
-    "TMPDIR",
-    "PYTHONPATH",
-    "LANG",
-    "TZ",
-    "HOSTNAME",
-    "SHELL",
-    "VIRTUAL_ENV",
-}
+    "PORT", "HOST", "HOME", "PATH", "USER", "PWD", "TMPDIR", "PYTHONPATH", "LANG", "TZ", "HOSTNAME", "SHELL", "VIRTUAL_ENV",
+}  # fmt: skip
 _NUMBERS = re.compile(
     r"(?:^|_)(?:PORT|TIMEOUT|SECONDS|MINUTES|HOURS|DAYS|SIZE|LIMIT|COUNT|WORKERS|RETRIES|TTL|MAX\w*|MIN\w*|NUM\w*|POOL\w*)$"
 )
@@ -76,9 +52,8 @@ class Variable:
         name = self.name.upper()
         if (_NOT_SQL.search(name) and not self.engine) or _OF_TESTS.search(name):
             return 0
-        by_name = (
-            3 if name in ("DATABASE_URL", "SQLALCHEMY_DATABASE_URI", "DB_URL") else 2 if _URL_NAME.search(name) else 0
-        )
+        usual = name in ("DATABASE_URL", "SQLALCHEMY_DATABASE_URI", "DB_URL")
+        by_name = 3 if usual else 2 if _URL_NAME.search(name) else 0
         if self.engine and _PART_NAME.search(name) and not by_name:
             return 0
         return by_name + 4 * self.engine + (self.required and bool(by_name or self.engine)) - ("ASYNC" in name)
@@ -93,23 +68,20 @@ def variables_of(project: Project) -> list[Variable]:
         if _ENGINE.search(text):
             tree = project.tree(file)
             for value in _engines(tree):
-                names |= {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
-                names |= {node.attr for node in ast.walk(value) if isinstance(node, ast.Attribute)}
-                literals |= {node.value for node in ast.walk(value) if isinstance(node, ast.Constant)}
-    names -= _NO_NAMES
+                for node in ast.walk(value):
+                    names.add(getattr(node, "id", getattr(node, "attr", None)))
+                    literals |= {node.value} if isinstance(node, ast.Constant) else set()
+    names -= _NO_NAMES | {None}
     kept: dict[str, Variable] = {}
     for reading in readings:
         before = kept.get(reading.name)
         bound = {reading.field, (reading.target or "").rpartition(".")[2].strip("]'\"").rpartition("[")[2].strip("'\"")}
-        engine = (
-            reading.name in literals or bool(names & bound) or any(re.fullmatch(_URI, name or "") for name in bound)
-        )
-        engine = engine or bool(before and before.engine)
+        engine = bool(reading.name in literals or names & bound or before and before.engine)
+        engine = engine or any(re.fullmatch(_URI, name or "") for name in bound)
         first = before if before and (before.required or not reading.required) else None
         at, kind = (first.at, first.kind) if first else (str(reading), reading.kind or "str")
-        kept[reading.name] = Variable(
-            reading.name, at, reading.required or bool(before and before.required), kind, engine
-        )
+        required = reading.required or bool(before and before.required)
+        kept[reading.name] = Variable(reading.name, at, required, kind, engine)
     return list(kept.values())
 
 
@@ -119,26 +91,20 @@ def _engines(tree: ast.Module) -> Iterator[ast.expr]:
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func) if isinstance(node.func, ast.Name | ast.Attribute) else ""
             first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
-            if (
-                re.search(r"(?:^|\.)(?:create_(?:async_)?engine|make_url|URL(?:\.create)?|\w*Dsn\.build)$", name)
-                or first == "sqlalchemy.url"
-            ):
-                yield from node.args
-                yield from (
-                    keyword.value
-                    for keyword in node.keywords
-                    if keyword.arg in ("url", None) or "URL" in name or "Dsn" in name
-                )
-            yield from (keyword.value for keyword in node.keywords if re.fullmatch(_URI, keyword.arg or ""))
+            makes = re.search(r"(?:^|\.)(?:create_(?:async_)?engine|make_url|URL(?:\.create)?|\w*Dsn\.build)$", name)
+            makes, of_parts = makes or first == "sqlalchemy.url", "URL" in name or "Dsn" in name
+            yield from node.args if makes else ()
+            for keyword in node.keywords:
+                its_url = makes and (keyword.arg in ("url", None) or of_parts)
+                if its_url or re.fullmatch(_URI, keyword.arg or ""):
+                    yield keyword.value
         elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             if re.search(_URI, ast.unparse(target)):
                 yield node.value
         elif isinstance(node, ast.Dict):
             pairs = zip(node.keys, node.values, strict=True)
-            yield from (
-                value for key, value in pairs if isinstance(key, ast.Constant) and re.fullmatch(_URI, str(key.value))
-            )
+            yield from (value for key, value in pairs if re.fullmatch(_URI, str(getattr(key, "value", ""))))
 
 
 def named(names: Iterable[str], variables: list[Variable]) -> set[str]:
@@ -172,6 +138,20 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
     return parts if {"{database_host}", "{database_name}"} <= values else {}
 
 
+def refused_settings(project: Project, text: str) -> bool:
+    """Is an error of a settings class of the application, which does not take what the environment gives?"""
+    refused = re.match(r"\d+ validation errors? for (\w+)", text)
+    class_ = re.compile(rf"^class {refused[1]}\([^)]*Settings\b", re.M) if refused else None
+    return class_ is not None and any(class_.search(project.text(file)) for file in project.sources)
+
+
+def refused_examples(project: Project, variables: list[Variable], text: str, without: frozenset[str]) -> dict[str, str]:
+    """What the example of an environment's file sets, where an error is of a settings class that refuses the present one."""
+    if not refused_settings(project, text):
+        return {}
+    return {name: value for name, (value, _) in deployed(examples_of(project), variables, without).items()}
+
+
 def settings_file_of(project: Project) -> tuple[str, str]:
     """The variable that names a file of Flask's settings, and where it is read; empty where there is none."""
     if not any("SQLALCHEMY_DATABASE_URI" in project.text(file) for file in project.python):
@@ -188,9 +168,7 @@ def settings_file_of(project: Project) -> tuple[str, str]:
 
 def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
     """A value for a variable that has to be there: of an example file, where that is no secret, else by its type."""
-    if example and not (
-        says_secret(name) or shows_secret(f"{name}={example}") or kinds_in(example) or "://" in example
-    ):
+    if example and "://" not in example and not _is_secret(name, example):
         return example
     plain = re.sub(r"^(?:Optional\[|Annotated\[)", "", kind).lower()
     if plain.startswith(("int", "positiveint", "float")) or (plain == "str" and _NUMBERS.search(name)):
@@ -212,17 +190,14 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
 
 def stand_ins(project: Project, variables: list[Variable], without: frozenset[str]) -> dict[str, tuple[str, str]]:
     """What is read without a default, each with a value and why; ``without``: what the log calls missing."""
-    examples = _examples_of(project)
+    examples = examples_of(project)
     values_of = {}
     for variable in variables:
         if variable.required and variable.rank == 0 and variable.name not in without | _OF_THE_KIT:
-            text = stand_in(variable.name, variable.kind, examples.get(variable.name, (None, ""))[0])
+            example, at = examples.get(variable.name, (None, ""))
+            text = stand_in(variable.name, variable.kind, example)
             text = "{database_url}" if _OF_TESTS.search(variable.name) and _URL_NAME.search(variable.name) else text
-            taken = (
-                f", as in {examples[variable.name][1]}"
-                if variable.name in examples and text == examples[variable.name][0]
-                else ", a stand-in"
-            )
+            taken = f", as in {at}" if text == example else "; its value is a stand-in"
             values_of[variable.name] = (text, f"read at {variable.at} without a default{taken}")
     return values_of
 
@@ -248,10 +223,9 @@ def without_user(value: str) -> str:
 
 def _asked(env: dict[str, tuple[str, str]], variables: list[Variable], without: frozenset[str]):
     known = {variable.name for variable in variables if variable.rank == 0}
+    of_frameworks = ("FLASK_", "QUART_", "DJANGO_", "STREAMLIT_", "CELERY_", "LITESTAR_", "SANIC_")
     for name, (text, at) in env.items():
-        asked = name in known or name.startswith(
-            ("FLASK_", "QUART_", "DJANGO_", "STREAMLIT_", "CELERY_", "LITESTAR_", "SANIC_")
-        )
+        asked = name in known or name.startswith(of_frameworks)
         if asked and text and name not in without | _OF_THE_KIT and not _URL_NAME.search(name):
             yield name, text, at
 
@@ -261,15 +235,8 @@ def _is_secret(name: str, text: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _examples_of(project: Project) -> dict[str, tuple[str, str]]:
-    return dict(_examples(project))
-
-
-def _examples(project: Project) -> Iterator[tuple[str, tuple[str, str]]]:
-    for file in project.named(
-        ".env.example", ".env.sample", ".env.template", "env.example", ".env.dist", ".env.test", ".env"
-    ):
-        for line in project.text(file).splitlines():
-            match = re.match(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*['\"]?([^'\"#\n]*?)['\"]?\s*(?:#.*)?$", line)
-            if match and match[2]:
-                yield match[1], (match[2], file)
+def examples_of(project: Project) -> dict[str, tuple[str, str]]:
+    """What files of examples set: name to value and file; the deepest counts."""
+    usual = (".env.example", ".env.sample", ".env.template", "env.example", ".env.dist", ".env.test", ".env")
+    pairs = [(file, pair) for file in project.named(*usual) for pair in project.dotenv(file).items()]
+    return {name: (value, file) for file, (name, (value, _)) in pairs if value}

@@ -1,22 +1,74 @@
-"""Finds the interpreter that has an application's packages by reading folders; nothing is started."""
+"""The interpreter that runs the application: the one that a file names, or the one on this machine that has its packages."""
 
 import base64
 import hashlib
 import os
 import re
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
-from ..base.errors import IncidentError
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from ..base.errors import IncidentError, RunBroke
 from .project import Project
 
 _ALIASES = {
     "yaml": "pyyaml", "dotenv": "python-dotenv", "jose": "python-jose", "PIL": "pillow", "cv2": "opencv-python", "bs4": "beautifulsoup4", "sklearn": "scikit-learn",
     "psycopg2": "psycopg2-binary", "jwt": "pyjwt", "decouple": "python-decouple", "multipart": "python-multipart", "dateutil": "python-dateutil", "environ": "django-environ",
 }  # fmt: skip
+
+
+def interpreter(named: str | None, resolve: Callable[[str], Path], where: Callable[[], str]) -> str:
+    """The interpreter of a name or path as an absolute path; the kit's own where none is named.
+
+    :param resolve: makes a path of the incident file absolute
+    :param where: the key's place in the incident file, for messages
+    :raises RunBroke: there is no such program, or it is no Python
+    """
+    if named is None:
+        return sys.executable
+    if "/" in named:
+        path = resolve(named)
+        program = str(path) if shutil.which(str(path)) else None
+    else:
+        program = shutil.which(named)
+    if program is None:
+        raise RunBroke(
+            f"{where()}: there is no interpreter {named!r}. "
+            "It is looked up on PATH, or, with a slash in it, from the incident file's folder. "
+            "Name the python of the application's own environment, as in '.venv/bin/python'."
+        )
+    python, problem = _behind(program)
+    if python is None:
+        raise RunBroke(f"{where()}: {program} {problem}")
+    return python
+
+
+@cache
+def _behind(program: str) -> tuple[str | None, str]:
+    """The interpreter that a program is, or what is wrong with it: version managers put scripts in its place."""
+    try:
+        asked = [program, "-c", "import sys; print(sys.executable); sys.exit(sys.version_info < (3, 8))"]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return None, f"does not run: {error}"
+    if not done.returncode and done.stdout.strip():
+        return done.stdout.strip(), ""
+    error_text = " ".join(done.stderr.partition("\nNote:")[0].split()) or f"exit code {done.returncode}"
+    problem = f"is not a Python 3.8 or later that runs: {error_text[:400]}"
+    if Path(program).parent.name == "shims":  # pyenv's and asdf's
+        held = re.search(r"in these Python versions:\s+(\S+)", done.stderr)
+        real = Path(program).parents[1] / "versions" / (held[1] if held else "3.…") / "bin" / "python"
+        problem += f". It only stands in for an interpreter: name that itself, as in {real}"
+    return None, problem
+
+
+# -- found by reading folders: nothing is started
 
 
 @dataclass(frozen=True)
@@ -36,24 +88,34 @@ class Interpreter:
         if not settings.is_file() or "include-system-site-packages = true" in settings.read_text("utf-8", "replace"):
             base = self.python.resolve().parent.parent
             folders += sorted(base.glob("lib/python3*/[sd]*-packages"))
-            folders += [
-                folder
-                for folder in (Path("/usr/lib/python3/dist-packages"),)
-                if base in (Path("/usr"), Path("/usr/local"))
-            ]
+            folders += [Path("/usr/lib/python3/dist-packages")] if base in (Path("/usr"), Path("/usr/local")) else []
         return tuple(dict.fromkeys(folder for folder in folders if folder.is_dir()))
 
     @cached_property
     def names(self) -> frozenset[str]:
         """Top-level names that can be imported."""
-        names = set()
-        for folder in self.folders:
-            names |= {
-                name.partition(".")[0]
-                for name in os.listdir(folder)
-                if not name.endswith((".dist-info", ".egg-info", ".pth"))
-            }
-        return frozenset(names)
+        names = [name for folder in self.folders for name in os.listdir(folder)]
+        about = (".dist-info", ".egg-info", ".pth")
+        return frozenset(name.partition(".")[0] for name in names if not name.endswith(about))
+
+    @cached_property
+    def version(self) -> str | None:
+        """Its version as major and minor number, by the folder of its packages."""
+        return next(
+            (match[1] for folder in self.folders if (match := re.search(r"python(3\.\d+)/", str(folder)))), None
+        )
+
+    def other_than_asked(self, project: Project) -> str:
+        """The Python that the application asks for, with the file that says so, where this one is none of it; else empty."""
+        for file in project.named("pyproject.toml")[:1]:
+            asked = project.toml(file).get("project", {}).get("requires-python")
+            try:
+                allowed = SpecifierSet(asked) if isinstance(asked, str) else None
+            except InvalidSpecifier:
+                continue
+            if allowed and self.version and not any(allowed.contains(f"{self.version}.{patch}") for patch in range(40)):
+                return f"Python {asked}, as {file} asks for"
+        return ""
 
     def has_program(self, name: str) -> bool:
         return (self.python.parent / name).exists()
@@ -92,13 +154,9 @@ def how_to_make(project: Project, lacking: Sequence[str], version: str | None) -
     python = f"python{version}" if version else "python3"
     asked = next(iter(project.named("requirements.txt", "uv.lock", "poetry.lock", "pyproject.toml", "setup.py")), None)
     below = os.path.dirname(asked or "") or "."
-    install = (
-        f"-r {project.root / asked}"
-        if asked and asked.endswith(".txt")
-        else f"{project.root / below}"
-        if asked
-        else " ".join(_ALIASES.get(module, module) for module in lacking)
-    )
+    install = " ".join(_ALIASES.get(module, module) for module in lacking)
+    if asked:
+        install = f"-r {project.root / asked}" if asked.endswith(".txt") else f"{project.root / below}"
     return f"{python} -m venv app-env && app-env/bin/python -m pip install {install}; then name it: --python app-env/bin/python"
 
 
@@ -120,19 +178,8 @@ def _places(project: Project, prefixes: Sequence[str]) -> Iterator[tuple[Path, s
     for prefix in prefixes:
         if os.path.isabs(prefix):
             yield Path(prefix), "the frames of the log are of it", True
-    pieces = [
-        root,
-        *(
-            root / name
-            for name in sorted(
-                {
-                    os.path.dirname(name)
-                    for name in project.named("pyproject.toml", "requirements.txt", "Pipfile", "setup.py")
-                }
-            )
-            if name
-        ),
-    ]
+    files = project.named("pyproject.toml", "requirements.txt", "Pipfile", "setup.py")
+    pieces = [root, *(root / name for name in sorted({os.path.dirname(file) for file in files}) if name)]
     if project.git_top is not None and project.git_top not in pieces:
         pieces.append(project.git_top)
     for folder in pieces:

@@ -5,6 +5,7 @@ not known, a wrong type or a missing path is an :class:`~kit.base.errors.Inciden
 """
 
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -92,43 +93,41 @@ def _known_keys(where) -> list[str]:
 
 
 def _check_paths(incident: Incident, node) -> None:
-    problems = []
-
-    def need(where, path, kind):
-        try:
-            there = path.is_dir() if kind == "folder" else path.is_file()
-        except OSError:  # a name that is too long, a folder that may not be looked into
-            there = False
-        if not there:
-            name = ".".join(map(str, where))
-            problems.append(f"{incident.file}:{line_of(node, where)}: {name}: there is no {kind} {path}")
-        return there
-
-    app = incident.app
-    if app.root is not None and need(("app", "root"), incident.resolve(app.root), "folder"):
-        need(("app", "workdir"), incident.resolve(app.root) / app.workdir, "folder")
-    if app.repository is not None:
-        need(("app", "repository"), incident.resolve(app.repository), "folder")
-    if incident.log is not None:
-        need(("log",), incident.resolve(incident.log), "file")
-    if incident.history is not None:
-        need(("history",), incident.resolve(incident.history), "folder")
-    checks = [(("checks", number), check) for number, check in enumerate(incident.checks)]
-    checks += [(("expect", "check"), incident.expect.check)] if incident.expect.check else []
-    for where, check in checks:
-        if check.migrations is not None and app.root is not None and incident.resolve(app.root).is_dir():
-            need((*where, "migrations"), incident.resolve(app.root) / app.workdir / check.migrations, "file")
-    steps = [(("prepare",), incident.prepare)]
-    for name, fix in incident.fixes.items():
-        for number, patch in enumerate(fix.patches):
-            need(("fixes", name, "patches", number), incident.resolve(patch), "file")
-        steps.append((("fixes", name, "prepare"), fix.prepare or []))
-    for where, preparations in steps:
-        for number, step in enumerate(preparations):
-            if step.kind == "sql":
-                need((*where, number, "sql"), incident.resolve(step.text), "file")
-    if problems:
+    missing = [(where, kind, path) for where, kind, path in _paths(incident) if not _is_there(kind, path)]
+    problems = (
+        f"{incident.file}:{line_of(node, where)}: {'.'.join(map(str, where))}: there is no {kind} {path}"
+        for where, kind, path in missing
+    )
+    if missing:
         raise IncidentError("\n".join(problems))
+
+
+def _is_there(kind: str, path: Path) -> bool:
+    try:
+        return path.is_dir() if kind == "folder" else path.is_file()
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return False
+
+
+def _paths(incident: Incident) -> Iterator[tuple[tuple, str, Path]]:
+    """Every folder and file that the incident file names, with its key."""
+    app, resolve = incident.app, incident.resolve
+    named = [(("app", "root"), "folder", app.root), (("app", "repository"), "folder", app.repository)]
+    named += [(("log",), "file", incident.log), (("history",), "folder", incident.history)]
+    preparations = [(("prepare",), incident.prepare)]
+    for name, fix in incident.fixes.items():
+        named += [(("fixes", name, "patches", number), "file", patch) for number, patch in enumerate(fix.patches)]
+        preparations.append((("fixes", name, "prepare"), fix.prepare or []))
+    for where, steps in preparations:
+        named += [((*where, n, "sql"), "file", step.text) for n, step in enumerate(steps) if step.kind == "sql"]
+    yield from ((where, kind, resolve(path)) for where, kind, path in named if path is not None)
+    if app.root is not None and _is_there("folder", resolve(app.root)):
+        workdir = resolve(app.root) / app.workdir
+        yield ("app", "workdir"), "folder", workdir
+        checks = [(("checks", number), check) for number, check in enumerate(incident.checks)]
+        for where, check in [*checks, (("expect", "check"), incident.expect.check)]:
+            if check is not None and check.migrations is not None:
+                yield (*where, "migrations"), "file", workdir / check.migrations
 
 
 def _check_variables(incident: Incident, node) -> None:

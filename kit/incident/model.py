@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ..base.errors import IncidentError
 from . import yaml_file
-from .interpreter import interpreter
+from .interpreters import interpreter
 from .steps import DATABASE_PARTS, Check, Part, Preparation, Step, Text, Texts, sound_variables
 
 DATABASE_SERVER = "KIT_POSTGRES_URL"  # the variable that gives the PostgreSQL server, unless the file names another
@@ -112,12 +112,9 @@ class Fix(Part):
     @property
     def settings_shown(self) -> tuple[str, ...]:
         """The settings that the fix changes, one line per key."""
-        shown = []
-        for name, value in self.settings.items():
-            parts = [f"{key}={'' if text is None else text}" for key, text in value.items()] if name == "env" else None
-            parts = parts or ([str(item) for item in value] if isinstance(value, list) else [str(value)])
-            shown.append(f"{name}: {', '.join(parts)}")
-        return tuple(shown)
+        values = {**self.settings, "env": [f"{name}={'' if text is None else text}" for name, text in self.env.items()]}
+        lists = {name: values[name] if isinstance(values[name], list) else [values[name]] for name in self.settings}
+        return tuple(f"{name}: {', '.join(map(str, items))}" for name, items in lists.items())
 
 
 class Event(Part):
@@ -227,12 +224,12 @@ class Incident(Part):
         if self.database == "sqlite":
             if self.database_server is not None:
                 raise ValueError("database_server is for 'database: postgresql'")
-            for text in self._filled_texts():
-                for part in DATABASE_PARTS:
-                    if f"{{{part}}}" in text:
-                        raise ValueError(
-                            f"{{{part}}} is for 'database: postgresql'; SQLite has a file, in {{database_url}}"
-                        )
+            texts = "\n".join(self._filled_texts())
+            for part in DATABASE_PARTS:
+                if f"{{{part}}}" in texts:
+                    raise ValueError(
+                        f"{{{part}}} is for 'database: postgresql'; SQLite has a file, in {{database_url}}"
+                    )
         return self
 
     def _filled_texts(self) -> Iterator[str]:
@@ -240,13 +237,8 @@ class Incident(Part):
         fixes = self.fixes.values()
         for variables in (self.app.env, *(fix.env for fix in fixes)):
             yield from (text for text in variables.values() if text is not None)
-        for steps in (
-            self.prepare,
-            self.startup,
-            *(fix.prepare or () for fix in fixes),
-            *(fix.startup or () for fix in fixes),
-        ):
-            yield from (step.text for step in steps)
+        for runs in (self, *fixes):
+            yield from (step.text for step in (*(runs.prepare or ()), *(runs.startup or ())))
         yield from (check.command or "" for check in self.all_checks)
 
     @property
@@ -291,8 +283,7 @@ class Incident(Part):
 
         :raises RunBroke: there is no such program, or it is no Python
         """
-        where = lambda: f"{self.place('app', 'python')}: app.python"  # noqa: E731
-        return interpreter(self.app.python, self.resolve, where)
+        return interpreter(self.app.python, self.resolve, lambda: f"{self.place('app', 'python')}: app.python")
 
     def place(self, *where: str) -> str:
         """``file:line`` of a key of the incident file; only the file if it can no longer be read."""

@@ -96,6 +96,14 @@ class Project:
             return {}
         return content if isinstance(content, dict) else {}
 
+    def dotenv(self, name: str) -> dict[str, tuple[str, int]]:
+        """What a file like ``.env`` sets: name to value and line."""
+        pair = re.compile(
+            r"""^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=[ \t]*(?:"([^"]*)"|'([^']*)'|(.*?))\s*(?:(?:^|\s)#.*)?$"""
+        )
+        matches = ((number, pair.match(line)) for number, line in enumerate(self.text(name).splitlines(), 1))
+        return {match[1]: (match[2] or match[3] or match[4] or "", number) for number, match in matches if match}
+
     def named(self, *names: str) -> list[str]:
         """Files of these names, the nearest to the root first."""
         files = [file for file in self.files if PurePosixPath(file).name in names]
@@ -127,13 +135,12 @@ class Project:
             folders_of.setdefault(path.stem, set()).add(str(path.parent))
             for folder in [parent for parent in path.parents if str(parent) != "."]:
                 folders_of.setdefault(folder.name, set()).add(str(folder.parent))
-        # A folder counts before it is itself inside a package of this project.
-        return {
-            name: sorted(
-                folders, key=lambda folder: (self.inside_package(folder), folder.count("/") + (folder != "."), folder)
-            )
-            for name, folders in folders_of.items()
-        }
+
+        def order(folder: str) -> tuple:
+            """A folder counts before one that is itself inside a package of this project."""
+            return self.inside_package(folder), folder.count("/") + (folder != "."), folder
+
+        return {name: sorted(folders, key=order) for name, folders in folders_of.items()}
 
     def shadowed(self, folder: str) -> list[str]:
         """Libraries that sources import under a name that a folder has too."""
@@ -202,20 +209,7 @@ class Project:
                     if kind and (bare or not factory):
                         line = text.count("\n", 0, match.start()) + 1
                         objects.append(AppObject(file, match["name"], line, kind, factory))
-        usual = ("app", "application", "api", "server")
-        return tuple(
-            sorted(
-                objects,
-                key=lambda object_: (
-                    object_.kind == "celery",
-                    object_.factory,
-                    object_.name not in usual,
-                    PurePosixPath(object_.file).stem not in ("main", "app", "wsgi", "asgi", "server", "__init__"),
-                    object_.file.count("/"),
-                    object_.file,
-                ),
-            )
-        )
+        return tuple(sorted(objects, key=_order))
 
     @cached_property
     def _factories(self) -> dict[str, str]:
@@ -229,18 +223,12 @@ class Project:
     @cached_property
     def alembic(self) -> tuple[str, ...]:
         """Files that configure Alembic, the nearest to the root first."""
-        by_ini = [
+        usual = [
             file for file in self.named("alembic.ini") if re.search(r"^\s*script_location\s*=", self.text(file), re.M)
         ]
-        others = [
-            file
-            for file in self.files
-            if file.endswith(".ini")
-            and file not in by_ini
-            and "[alembic]" in self.text(file)
-            and "script_location" in self.text(file)
-        ]
-        return tuple(by_ini + others)
+        others = [file for file in self.files if file.endswith(".ini") and file not in usual]
+        marks = ("[alembic]", "script_location")
+        return (*usual, *(file for file in others if all(mark in self.text(file) for mark in marks)))
 
     @cached_property
     def revisions(self) -> dict[str, Revision]:
@@ -251,6 +239,14 @@ class Project:
     def git_top(self) -> Path | None:
         """The work tree's top, where the folder lies in a git repository and is tracked there."""
         return next((folder for folder in (self.root, *self.root.parents) if (folder / ".git").exists()), None)
+
+
+def _order(object_: AppObject) -> tuple:
+    unusual = object_.name not in ("app", "application", "api", "server")
+    stem = PurePosixPath(object_.file).stem
+    elsewhere = stem not in ("main", "app", "wsgi", "asgi", "server", "__init__")
+    beside = bool(re.match(r"(?:bin|tools?|scripts?|utils?|contrib)/", object_.file))
+    return object_.kind == "celery", beside, object_.factory, unusual, elsewhere, object_.file.count("/"), object_.file
 
 
 def _needs_arguments(parameters: str) -> bool:

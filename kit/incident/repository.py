@@ -6,10 +6,11 @@ external programs named in the repository's own configuration and fetching from 
 
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from ..base.errors import IncidentError, RunBroke
 
@@ -44,6 +45,28 @@ def git_environment(**more: str) -> dict[str, str]:
     return {**kept, **fixed, **more}
 
 
+def run_git(
+    *words: str,
+    folder: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    before: Sequence[str] = (),
+    **options,
+) -> subprocess.CompletedProcess:
+    """Run a git command in a folder, quiet; its output is text, unless ``options`` of :func:`subprocess.run` ask for bytes.
+
+    :param environment: added to :func:`git_environment`
+    :param before: the words of a program that runs it
+    :raises RunBroke: there is no git
+    """
+    if options.setdefault("text", True):
+        options["errors"] = "replace"
+    command = [*before, "git", *QUIET, "-C", str(folder), *words]
+    try:
+        return subprocess.run(command, env=git_environment(**environment), capture_output=True, **options)
+    except FileNotFoundError:
+        raise RunBroke("there is no program 'git' on PATH; histories are read and patches applied with it") from None
+
+
 def open_repository(folder: Path, *, subdir: str = ".", named: str = "the repository") -> "Repository":
     """The repository whose top, or whose git folder, ``folder`` is.
 
@@ -52,12 +75,9 @@ def open_repository(folder: Path, *, subdir: str = ".", named: str = "the reposi
     """
     folder = Path(folder).resolve()
     # Without a ceiling git would take a repository that happens to lie above.
-    environment = git_environment(GIT_CEILING_DIRECTORIES=str(folder.parent))
-    asked = ["git", *QUIET, "-C", str(folder), "rev-parse", "--is-bare-repository", "--is-shallow-repository"]
-    try:
-        done = subprocess.run(asked, env=environment, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise RunBroke("there is no program 'git' on PATH; histories are read with it") from None
+    alone = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    asked = ("rev-parse", "--is-bare-repository", "--is-shallow-repository")
+    done = run_git(*asked, folder=folder, environment=alone)
     if done.returncode:
         errors = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise IncidentError(
@@ -82,8 +102,7 @@ class Repository:
 
         :raises RunBroke: it fails
         """
-        command = ["git", *QUIET, "-C", str(self.folder), *words]
-        done = subprocess.run(command, env=git_environment(), input=input, capture_output=True)
+        done = run_git(*words, folder=self.folder, input=input, text=False)
         if done.returncode:
             error = done.stderr.decode("utf-8", "replace").strip()
             raise RunBroke(f"git {words[0]} failed in {self.folder.name}: {error or f'exit code {done.returncode}'}")

@@ -11,11 +11,8 @@ _DOWN = re.compile(r"^down_revision\b", re.M)
 _CREATING = {  # an operation to the kind of what it creates; its first argument is the name
     "create_table": "table",
     "create_index": "index",
-    "create_unique_constraint": "constraint",
-    "create_check_constraint": "constraint",
-    "create_foreign_key": "constraint",
-    "create_primary_key": "constraint",
-    "create_exclude_constraint": "constraint",
+    **dict.fromkeys(("create_foreign_key", "create_primary_key"), "constraint"),
+    **{f"create_{kind}_constraint": "constraint" for kind in ("unique", "check", "exclude")},
 }
 _OPERATIONS = {
     *_CREATING,
@@ -61,19 +58,13 @@ class Revision:
 
     def operation_at(self, line: int, text: str = "") -> Operation | None:
         """The operation at a line; below a ``with`` at that line, the first operation that the error's text names."""
-        below = [
-            operation
-            for operation in self.operations
-            if operation.within == line and operation.call != "batch_alter_table"
-        ]
+        below = [it for it in self.operations if it.within == line and it.call != "batch_alter_table"]
         names = set(re.findall(r"\w+", text))
-        named = next((operation for operation in below if any(name in names for name in operation.texts)), None)
+        named = [operation for operation in below if names.intersection(operation.texts)]
+        if named or len(below) == 1:
+            return (named or below)[0]
         at = [operation for operation in self.operations if operation.line <= line <= operation.last]
-        return (
-            named
-            or (below[0] if len(below) == 1 else None)
-            or min(at, key=lambda operation: operation.last - operation.line, default=None)
-        )
+        return min(at, key=lambda operation: operation.last - operation.line, default=None)
 
 
 def revision_in(file: str, text: str) -> Revision | None:
@@ -115,10 +106,8 @@ def _revision(file: str, tree: ast.Module) -> Revision | None:
 def _operations(tree: ast.Module, values: dict[str, tuple[ast.expr, int]]) -> Iterator[Operation]:
     enums = {name: kind for name, (value, _) in values.items() if (kind := _enum(value))}
     lists = {name: _texts(value) for name, (value, _) in values.items()}
-    functions = [
-        n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name != "downgrade"
-    ]
-    for function in functions:
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for function in (function for function in functions if function.name != "downgrade"):
         for node in ast.walk(function):  # names that a function gives itself
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 lists[node.targets[0].id] = _texts(node.value)
@@ -149,12 +138,15 @@ def _operation(call: ast.Call, enums, lists, batch) -> Operation:
     name, creates = _attribute(call), []
     if name in _CREATING:
         creates += [(_CREATING[name], text) for text in _name_of(call, lists)]
-        creates += [("type", text) for text in _enums_in(call, enums)] if name == "create_table" else []
+        if name == "create_table":
+            creates += [("type", text) for text in _enums_in(call, enums)]
+            creates += [("index", text) for table in _name_of(call, lists)[:1] for text in _indexes(call, table)]
     elif name == "add_column":
         in_batch = batch is not None and ast.unparse(call.func).startswith(batch[0] + ".")
         table = batch[2] if in_batch else next(iter(_name_of(call, lists)), "?")
         column = next((n for n in ast.walk(call) if isinstance(n, ast.Call) and _last(n.func) == "Column"), None)
         creates += [("column", f"{table}.{text}") for text in _name_of(column, lists)[:1]] if column else []
+        creates += [("index", text) for text in _indexes(call, table)]
     elif name == "create":  # of a type: ``status.create(op.get_bind())``
         creates += [("type", text) for text in _enums_in(call.func, enums)]
     texts = _texts(call)
@@ -167,12 +159,22 @@ def _operation(call: ast.Call, enums, lists, batch) -> Operation:
 
 def _name_of(call: ast.Call, lists) -> tuple[str, ...]:
     """What a call's first argument names: a text, ``op.f("…")``, or each of a list that a loop goes through."""
-    first = (
-        call.args[0] if call.args else next((k.value for k in call.keywords if k.arg in ("name", "table_name")), None)
-    )
+    named = (keyword.value for keyword in call.keywords if keyword.arg in ("name", "table_name"))
+    first = next(iter([*call.args, *named]), None)
     if isinstance(first, ast.Name):
         return lists.get(first.id, ())
     return _texts(first)[:1] if first is not None else ()
+
+
+def _indexes(call: ast.Call, table: str) -> list[str]:
+    """The indexes of columns that are written with ``index=True``, by the name that SQLAlchemy gives them."""
+    columns = [node for node in ast.walk(call) if isinstance(node, ast.Call) and _last(node.func) == "Column"]
+    indexed = [
+        column
+        for column in columns
+        if any(k.arg == "index" and ast.unparse(k.value) == "True" for k in column.keywords)
+    ]
+    return [f"ix_{table}_{text}" for column in indexed for text in _name_of(column, {})[:1]]
 
 
 def _enums_in(node: ast.AST, enums: dict[str, str]) -> list[str]:
@@ -203,7 +205,5 @@ def _last(node: ast.expr) -> str:
 
 
 def _texts(node: ast.AST) -> tuple[str, ...]:
-    values = (
-        inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant) and isinstance(inner.value, str)
-    )
-    return tuple(dict.fromkeys(values))
+    values = (inner.value for inner in ast.walk(node) if isinstance(inner, ast.Constant))
+    return tuple(dict.fromkeys(value for value in values if isinstance(value, str)))

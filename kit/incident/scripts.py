@@ -16,6 +16,7 @@ _CLOSES = re.compile(r"^(?:fi|done|esac)\b|^\}|^\)$")
 _ASSIGNED = re.compile(r"^(?:export\s+)?([A-Za-z_]\w*)=(.*)$")
 _DEFAULT = re.compile(r"\$\{(\w+):?[-=]([^{}]*)\}")
 _NAMED = re.compile(r"\$\{?(\w+)\}?")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _KEPT = "PORT"  # the run gives it
 
 
@@ -54,6 +55,9 @@ def lines_of(project: Project, file: str, workdir: str = ".") -> Iterator[Line]:
             workdir = _folder(project, moved[1], workdir)
         elif assigned and not re.search(r"\s\S", assigned[2].partition("#")[0].strip().strip("\"'")):
             values[assigned[1]] = _put(assigned[2].strip().strip("\"'"), values)
+        elif assigned and _QUOTED.fullmatch(assigned[2].strip()):  # a command that is put together first
+            if depth == 0 or assigned[1] not in values:
+                values[assigned[1]] = _put(assigned[2].strip().strip("\"'"), values)
         else:
             for part in re.split(r"\s*(?:&&|;;|;)\s*", line):
                 text = _whole(part, values)
@@ -83,6 +87,7 @@ def _put(text: str, values: dict[str, str]) -> str:
 
 def _whole(line: str, values: dict[str, str]) -> str:
     """A command without redirections, and without the options whose values only the environment knows."""
+    line = re.sub(r"^eval\s+([\"']?)(.*)\1$", r"\2", line)
     line = re.sub(r"\s*(?:\d?>+\s*\S+|\d?>&\d|(?<!&)&\s*$)", "", line)
     try:
         words = shlex.split(_put(line, values))

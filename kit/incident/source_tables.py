@@ -55,11 +55,7 @@ class Tables:
 
     def computed(self, table: str) -> tuple[Definition, ...]:
         """Definitions whose computed name could be this name."""
-        return tuple(
-            definition
-            for definition in self.definitions
-            if definition.table is None and definition.may_be in (None, table)
-        )
+        return tuple(it for it in self.definitions if it.table is None and it.may_be in (None, table))
 
     def in_file(self, file: str) -> tuple[Definition, ...]:
         return tuple(definition for definition in self.definitions if definition.file == file)
@@ -153,25 +149,18 @@ class _Reader(ast.NodeVisitor):
                     table = self._constant(value)
                     table_name = "named" if table is not None else "computed"
                 elif name == "__abstract__":
-                    abstract = isinstance(value, ast.Constant) and value.value is True
+                    abstract = _is_true(value)
                 elif name == "__table_args__":
                     again = _allows_again(value)
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and statement.name == "__tablename__":
                 table_name, table = "computed", None
-        keywords = {
-            keyword.arg
-            for keyword in node.keywords
-            if isinstance(keyword.value, ast.Constant) and keyword.value.value is True
-        }
-        mapped = "table" in keywords or any("mapped" in ast.unparse(decorator) for decorator in node.decorator_list)
-        if table_name is None and "table" in keywords:  # SQLModel's rule
+        by_keyword = any(keyword.arg == "table" and _is_true(keyword.value) for keyword in node.keywords)
+        mapped = by_keyword or any("mapped" in ast.unparse(decorator) for decorator in node.decorator_list)
+        if table_name is None and by_keyword:  # SQLModel's rule
             table_name, may_be = "computed", node.name.lower()
         elif table_name is None and any(base.rpartition(".")[2] == "Model" and "." in base for base in bases):
-            # Flask-SQLAlchemy's rule
-            table_name, may_be = (
-                "computed",
-                re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", node.name).lower(),
-            )
+            words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", node.name)
+            table_name, may_be = "computed", words.lower()  # Flask-SQLAlchemy's rule
         definition = Definition(
             self.file, node.lineno, node.name, table, ", ".join(bases), not self.conditional, again, may_be
         )
@@ -191,6 +180,10 @@ class _Reader(ast.NodeVisitor):
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             return value.value
         return self.constants.get(value.id) if isinstance(value, ast.Name) else None
+
+
+def _is_true(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is True
 
 
 def _constants(tree: ast.Module) -> dict[str, str]:

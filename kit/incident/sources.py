@@ -1,16 +1,22 @@
 """What an application's files say without running: one walk, in which each file is read once."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from .requirements import REQUIREMENTS, required_in
 from .revisions import Revision, revision_in
 from .source import Named, Statement, decoded, imported_names, module_name, tasks_in
 from .source_tables import read_tables
 from .variables import DEPLOYMENT, Reading, names_in, readings_in, spellings_of
 
+REQUIREMENTS = re.compile(
+    r"^(.*requirements.*\.(txt|in)|constraints.*\.txt|pyproject\.toml|setup\.(py|cfg)|Pipfile|environment\.ya?ml)$"
+)
+_REQUIREMENT = re.compile(
+    r"^[\s\-]*['\"]?(?P<name>[A-Za-z][\w.-]*)['\"]?\s*(?:\[[^\]]*\])?\s*(?:=\s*['\"])?(?P<range>(?:[<>=!~^*][^'\";#]*)?)"
+)
 _PASSED_OVER = {"node_modules", "__pycache__", "site-packages", "dist-packages", "bower_components", "htmlcov"}
 _HIDDEN = {".github", ".devcontainer", ".circleci", ".docker", ".deploy"}  # that are entered all the same
 _TESTS = {"tests", "test"}
@@ -89,13 +95,14 @@ def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> So
             tasks += tasks_in(file, text)
         if deploys:
             deployments[file] = names_in(text)
-        for library, line, range_ in required_in(text) if requires else ():
+        for library, line, range_ in _required_in(text) if requires else ():
             requirements.setdefault(library, []).append((file, line, range_))
     tables = read_tables(contents).definitions
+    classes = tuple(Named(it.table or it.may_be or "", it.file, it.line, it.name) for it in tables)
     return Sources(
         tuple(sorted(contents)),
-        tuple(Named(table.table, table.file, table.line, table.name) for table in tables if table.table is not None),
-        tuple(Named(table.table or table.may_be or "", table.file, table.line, table.name) for table in tables),
+        tuple(class_ for class_, it in zip(classes, tables, strict=True) if it.table is not None),
+        classes,
         tuple(tasks),
         tuple(sorted(statements, key=lambda statement: (statement.file, statement.line, statement.imported))),
         tuple(name for name in spellings if name in seen),
@@ -131,3 +138,18 @@ def _statements(file: str, text: str, modules: dict[str, str], folders: list[str
             if imported != importer:
                 asked.setdefault((line, imported), where)
     return (Statement(importer, imported, file, line, where) for (line, imported), where in asked.items())
+
+
+def _required_in(text: str) -> Iterator[tuple[str, int, str]]:
+    """``(library, line, range)`` of each library that a file of requirements names, in small letters; the range as it is written."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for library, range_ in _requirements(line):
+            yield library, number, range_
+
+
+def _requirements(line: str) -> Iterator[tuple[str, str]]:
+    quoted = re.findall(r"['\"]([A-Za-z][\w.-]*(?:\[[^\]]*\])?[^'\"]*)['\"]", line)
+    for text in [line, *quoted]:
+        match = _REQUIREMENT.match(text)
+        if match and not line.lstrip().startswith("#"):
+            yield match["name"].lower().replace("_", "-"), match["range"].strip()

@@ -45,20 +45,16 @@ def _unrolled(project: Project, command: Command) -> Iterator[Command]:
         return
     lines = [line for line in lines_of(project, file, command.workdir) if program_of(line.text) in KNOWN]
     servers = [line for line in lines if _serves(line.text)]
-    bound = any("PORT" not in line.text for line in servers) or bool(
-        re.search(r"(?<![\w.])/(?:app|usr)/", project.text(file))
-    )
+    in_image = re.search(r"(?<![\w.])/(?:app|usr)/", project.text(file)) is not None
+    bound = in_image or any("PORT" not in line.text for line in servers)
     at = f"{command.at}, as {file} starts it"
     straight = [line for line in lines if not line.decided and not line.behind]
     last = next((number for number, line in enumerate(straight) if line in servers), None)
     whole = straight[: last + 1] if last is not None else []
     if not (bound and whole):
         yield replace(command, weight=command.weight - 4 * bound)
-    for group in [
-        whole,
-        *([line] for line in servers if line not in whole),
-        *([line] for line in lines if line.behind),
-    ]:
+    alone = [*(line for line in servers if line not in whole), *(line for line in lines if line.behind)]
+    for group in [whole, *([line] for line in alone)]:
         if group:
             texts = tuple(relative(project, line.text.removeprefix("exec "), line.workdir, "") for line in group)
             weight = command.weight - (group is not whole) - 4 * (not bound)
@@ -84,9 +80,8 @@ def _consoles(project: Project) -> Iterator[Command]:
     """Console scripts: the function is called, as what an installer writes does."""
     for file, folder, name, target in console_scripts(project):
         main_script = project.toml(file).get("project", {}).get("name") if file.endswith(".toml") else folder
-        yield Command(
-            (f"call {target}",), f"{file} (script {name})", 15 + (name == main_script), folder, deployed=False
-        )
+        weight, at = 15 + (name == main_script), f"{file} (script {name})"
+        yield Command((f"call {target}",), at, weight, folder, deployed=False)
 
 
 def console_scripts(project: Project) -> Iterator[tuple[str, str, str, str]]:
@@ -94,14 +89,11 @@ def console_scripts(project: Project) -> Iterator[tuple[str, str, str, str]]:
     for file in [*project.named("pyproject.toml"), *project.named("setup.cfg"), *project.named("setup.py")]:
         folder = str(PurePosixPath(file).parent)
         tool = project.toml(file) if file.endswith(".toml") else {}
-        scripts = {
-            **tool.get("tool", {}).get("poetry", {}).get("scripts", {}),
-            **tool.get("project", {}).get("scripts", {}),
-        }
+        by_poetry = tool.get("tool", {}).get("poetry", {}).get("scripts", {})
+        scripts = by_poetry | tool.get("project", {}).get("scripts", {})
         if not file.endswith(".toml"):
-            block = re.search(
-                r"console_scripts['\"]?\s*[:=]\s*\[?(.*?)(?:\]|\n\s*\n|\n\[|\Z)", project.text(file), re.S
-            )
+            listed = re.compile(r"console_scripts['\"]?\s*[:=]\s*\[?(.*?)(?:\]|\n\s*\n|\n\[|\Z)", re.S)
+            block = listed.search(project.text(file))
             scripts = dict(re.findall(r"([\w.-]+)\s*=\s*([\w.]+:[\w.]+)", block[1])) if block else {}
         for name, target in scripts.items():
             if isinstance(target, str) and re.fullmatch(r"[\w.]+:[\w.]+", target):
@@ -144,10 +136,7 @@ def _readme(project: Project) -> Iterator[Command]:
     for file in project.named("README.md", "README.rst", "README")[:2]:
         folder = str(PurePosixPath(file).parent)
         for number, text in enumerate(project.text(file).splitlines(), 1):
-            line = text.strip().strip("`").removeprefix("$ ").strip()
-            if (
-                program_of(line) in KNOWN - {"sh", "bash"}
-                and " " in line
-                and not re.search(r"[<>…]|\.\s|\bpip\b|-m venv", line)
-            ):
+            line = re.sub(r"^\s*`+([^`]+).*", r"\1", text).strip().removeprefix("$ ").strip()
+            described = " " not in line or re.search(r"[<>…]|\.\s|\bpip\b|-m venv", line)
+            if program_of(line) in KNOWN - {"sh", "bash"} and not described:
                 yield Command(split_lines(line), f"{file}:{number}", 5, folder, deployed=False)

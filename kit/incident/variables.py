@@ -64,11 +64,11 @@ def spellings_of(name: str) -> set[str]:
 
 def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
     targets = {id(value): name for name, value in _bound(tree)}
-    readers = _readers(tree)
+    readers, asked = _readers(tree), _asked_for(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
-            if ast.unparse(node.value) in ("os.environ", "environ") and (name := _literal(node.slice)):
-                yield Reading(name, file, node.lineno, True, target=targets.get(id(node)))
+            if _of_os(node.value, tree) and (name := _literal(node.slice)):
+                yield Reading(name, file, node.lineno, name not in asked, target=targets.get(id(node)))
         elif isinstance(node, ast.Call) and node.args and (name := _literal(node.args[0])):
             callee = ast.unparse(node.func)
             keywords = {keyword.arg: keyword.value for keyword in node.keywords}
@@ -80,6 +80,29 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
                 yield Reading(name, file, node.lineno, not default, kind, target=targets.get(id(node)))
         elif isinstance(node, ast.ClassDef) and _is_settings(node):
             yield from _fields(file, node)
+
+
+def _of_os(node: ast.expr, tree: ast.Module) -> bool:
+    """Is it the process's environment? A request's ``environ`` is another mapping."""
+    name = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""
+    if name != "environ":
+        return name == "os.environ"
+    return any(
+        isinstance(other, ast.ImportFrom) and other.module == "os" and any(alias.name == name for alias in other.names)
+        for other in tree.body
+    )
+
+
+def _asked_for(tree: ast.Module) -> set[str]:
+    """Variables that a source asks for before it reads them: it can do without."""
+    asked = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+            if "environ" in ast.unparse(node.comparators[0]):
+                asked.add(_literal(node.left))
+        elif isinstance(node, ast.Call) and node.args and ast.unparse(node.func) in _ENVIRON:
+            asked.add(_literal(node.args[0]))
+    return asked - {None}
 
 
 def _bound(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:

@@ -23,9 +23,7 @@ def read(text: str, file: Path) -> tuple[Any, yaml.Node | None]:
         _refuse_depth(text, file)
         loader = _Loader(text)
         node = loader.get_single_node()
-        _refuse_explosion(node, file)
-        _refuse_duplicates(node, file)
-        _refuse_odd_text(node, file)
+        _refuse_odd(node, file)
         return None if node is None else loader.construct_document(node), node
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -73,50 +71,30 @@ def _refuse_depth(text: str, file) -> None:
             raise IncidentError(f"{file}:{event.start_mark.line + 1}: nested too deeply for an incident file")
 
 
-def _refuse_odd_text(node, file) -> None:
-    """Refuse characters that no path, command or variable can hold, and half a character."""
-    todo = [node]
-    while todo:
-        current = todo.pop()
-        if isinstance(current, yaml.ScalarNode) and re.search("[\0\ud800-\udfff]", current.value):
-            raise IncidentError(
-                f"{file}:{current.start_mark.line + 1}: a NUL or half a character stands in this text; take it out"
-            )
-        if isinstance(current, yaml.MappingNode):
-            todo += [part for pair in current.value for part in pair]
-        elif isinstance(current, yaml.SequenceNode):
-            todo += current.value
-
-
-def _refuse_explosion(node, file) -> None:
+def _refuse_odd(node, file) -> None:
+    """Refuse aliases that explode, keys that stand twice, characters that no path can hold, and half a character."""
     count, todo = 0, [node]
     while todo:
-        count += 1
+        node, count = todo.pop(), count + 1
         if count > _MOST_NODES:
             raise IncidentError(
                 f"{file}: aliases make this file larger than {_MOST_NODES} values; write it out plainly"
             )
-        current = todo.pop()
-        if isinstance(current, yaml.MappingNode):
-            todo += [part for pair in current.value for part in pair]
-        elif isinstance(current, yaml.SequenceNode):
-            todo += current.value
+        if isinstance(node, yaml.MappingNode):
+            _refuse_duplicates(node, file)
+            todo += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            todo += node.value
+        elif isinstance(node, yaml.ScalarNode) and re.search("[\0\ud800-\udfff]", node.value):
+            raise IncidentError(
+                f"{file}:{node.start_mark.line + 1}: a NUL or half a character is in this text; remove it"
+            )
 
 
-def _refuse_duplicates(node, file) -> None:
-    todo = [node]
-    while todo:
-        current = todo.pop()
-        if isinstance(current, yaml.MappingNode):
-            seen = {}
-            for key, value in current.value:
-                if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                    raise IncidentError(
-                        f"{file}:{key.start_mark.line + 1}: {key.value}: this key stands here a second time "
-                        f"(first in line {seen[key.value]})"
-                    )
-                if isinstance(key, yaml.ScalarNode):
-                    seen[key.value] = key.start_mark.line + 1
-                todo.append(value)
-        elif isinstance(current, yaml.SequenceNode):
-            todo += current.value
+def _refuse_duplicates(node: yaml.MappingNode, file) -> None:
+    lines: dict[str, int] = {}
+    for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+        line = key.start_mark.line + 1
+        if lines.setdefault(key.value, line) != line:
+            first = f"first in line {lines[key.value]}"
+            raise IncidentError(f"{file}:{line}: {key.value}: this key is here a second time ({first})")

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from ..incident.deployments import SERVERS, Command, program_of, words_of
+from ..incident.deployments import KNOWN, SERVERS, Command, program_of, words_of
 from ..incident.project import AppObject, Project
 from ..triage.evidence import Evidence
 from ..triage.programs import Program
-from ..triage.subcommands import servers, subcommand_of, with_words
+from ..triage.subcommands import as_logged, servers, subcommand_of
 
 _SERVES = re.compile(
     r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\bweb\.run_app\(|\bserve\(|\.run_server\("
@@ -31,8 +31,9 @@ _WHERE = {
     "streamlit": "--server.port {port} --server.headless true", "granian": "--port {port}", "fastapi": "--port {port}", "sanic": "--port {port}", "litestar": "--port {port}",
     "waitress-serve": "--port={port}",
 }  # fmt: skip
+_SERVING = {"flask": {"run"}, "fastapi": {"run", "dev"}, "litestar": {"run"}}  # of those that do more than that
 _ASIDE = re.compile(
-    r"(?:^|/)(?:examples?|docs?|samples?|demos?|tests?|testing|benchmarks?|ci|\.circleci|\.devcontainer|\.github)/"
+    r"(?:^|/)(?:examples?|docs?|samples?|demos?|tests?|testing|benchmarks?|ci|pkg|packaging|debian|\.circleci|\.devcontainer|\.github)/"
 )
 _FIRST = 60  # points for what the log's first program says
 
@@ -63,20 +64,21 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
     for number, program in enumerate(evidence.programs):
         env = next((command.env for command in commands if command.env), {})
         starts += list(_of_program(project, evidence, program, _points(number), env))
+    if project.alembic and evidence.expected and not evidence.programs:
+        starts += list(_of_program(project, evidence, Program("alembic", "", "no program is in the log"), 0, {}))
     starts += list(_of_objects(project, evidence, commands)) + list(_of_scripts(project, evidence))
     starts += list(_of_servers(project, evidence))
     words = subcommand_of(project, evidence.frames)
     starts = [
-        replace(start, steps=(*start.steps[:-1], with_words(start.steps[-1], words)))
-        if words and start.steps
-        else start
+        replace(start, steps=(*start.steps[:-1], as_logged(start.steps[-1], words, evidence.task)))
         for start in starts
+        if start.steps
     ]
     if not evidence.programs:
         # Where no log says what ran, what serves tells more than a script or a function of the same fault.
         starts = [replace(start, score=start.score + 8 * start.serves) for start in starts]
     best: dict[tuple, Start] = {}
-    for start in sorted((start for start in starts if start.steps), key=lambda start: -start.score):
+    for start in sorted(starts, key=lambda start: -start.score):
         best.setdefault((start.steps, start.workdir), start)
     return list(best.values())
 
@@ -100,15 +102,10 @@ def _of_command(project: Project, evidence: Evidence, command: Command) -> Start
             points = _points(number) - (inner[places[-1]] != inner[-1]) - 2 * (len(inner) > len(command.lines))
             if points > matched:
                 matched, because = points, f"{command.at}; {program.name} is what ran, by {program.because}"
-    if evidence.frames and any(
-        _names(project, frame.file, line) for frame in evidence.frames for line in command.lines
-    ):
-        matched += 12
+    matched += 12 * any(_names(project, frame.file, line) for frame in evidence.frames for line in command.lines)
     score = matched + command.weight if matched or not evidence.programs else command.weight / 2
-    score += 3 * (
-        bool(steps) and steps[-1][0] == "serve" and not matched
-    )  # what is deployed first of all is the server
     serves_ = bool(steps) and steps[-1][0] == "serve"
+    score += 3 * (serves_ and not matched)  # what is deployed first of all is the server
     tier = 0 if command.deployed else 1 if serves_ or command.weight >= 15 else 2
     tier = 3 if _ASIDE.search(command.at) else 2 if program_of(command.lines[-1]) == "pytest" else tier
     return Start(steps, because, score, command.workdir, command.path, command.env, tier)
@@ -162,26 +159,14 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
     program_name = program_of(line)
     text = " ".join(line.split()) if program_name in ("sh", "bash") else _shown(words)
     text = re.sub(r"\$\{?PORT(?::?-\d+)?\}?", "{port}", text)
-    if (
-        program_name in _WHERE
-        and not (program_name == "flask" and "run" not in words)
-        and not (program_name == "fastapi" and not {"run", "dev"} & set(words))
-        and not (
-            program_name == "litestar" and next((word for word in words[1:] if not word.startswith("-")), "") != "run"
-        )
-    ):
+    if program_name in _WHERE and _SERVING.get(program_name, {words[-1]}) & set(words):
         return "serve", f"{_without(text, _SET_BY_US[program_name])} {_WHERE[program_name]}"
     if "manage.py" in line and "runserver" in words:
         return "serve", f"{text[: text.index('runserver')]}runserver 127.0.0.1:{{port}} --noreload"
     if program_name == "celery" and "worker" in words and "--pool" not in text and " -P" not in text:
         return "command", f"{text} --pool solo"
-    if "{port}" in text or (
-        program_name in ("sh", "bash")
-        and any(
-            program_of(inner_line) in SERVERS or "flask run" in inner_line
-            for inner_line in _inner(project, line, workdir)
-        )
-    ):
+    inner = _inner(project, line, workdir) if program_name in ("sh", "bash") else []
+    if "{port}" in text or any(program_of(started) in SERVERS or "flask run" in started for started in inner):
         return "serve", text.replace("sh {port}", "sh $PORT")
     file = file_of(project, words, workdir) if program_name == "python" else None
     if file and serves(project, file):
@@ -200,7 +185,9 @@ def serves(project: Project, file: str) -> bool:
 def _shown(words: Sequence[str]) -> str:
     text = shlex.join(words)
     text = re.sub(r"'(\$\{?\w+(?::?-\w+)?\}?|[^'\s]*\$\{?PORT(?::?-\d+)?\}?)'", r"\1", text)
-    return re.sub(r"^(?:\S*/)?python[\d.]*(?= )", "python", text)
+    text = re.sub(r"^(?:\S*/)?python[\d.]*(?= )", "python", text)
+    # A program by its place on another machine is the one of the interpreter here.
+    return re.sub(rf"^/\S*/(?={program_of(text)} )", "", text) if program_of(text) in KNOWN else text
 
 
 def _without(text: str, options: dict[str, int]) -> str:
@@ -252,6 +239,10 @@ def _lines(project: Project, evidence: Evidence, name: str, what: str) -> Iterat
         yield f"python {what}", ".", 12, ""
         if "/" in what:
             yield f"python {PurePosixPath(what).name}", str(PurePosixPath(what).parent), 6, ""
+    elif name == "alembic" and not project.alembic and (inis := project.named("alembic.ini")):
+        # Flask-Migrate's: it gives the folder of the revisions itself, and runs where the application is.
+        words = what.split()[:1] or ["upgrade"]
+        yield f"flask db {words[0]}", str(PurePosixPath(inis[0]).parent.parent), 10, inis[0]
     elif name in ("alembic", "pytest"):
         line = f"alembic {what or 'upgrade head'}" if name == "alembic" else "pytest"
         for place, folder in enumerate(_folders(project, evidence, line)):
@@ -288,7 +279,8 @@ def _served(project: Project, evidence: Evidence, name: str, what: str) -> Itera
         elif server == "flask":
             yield f"flask --app {target} {what or 'run'}", folder, 8 - 2 * number, at
         elif server == "gunicorn":
-            kind = "" if object_.kind == "wsgi" else " --worker-class uvicorn.workers.UvicornWorker"
+            bare = object_.kind == "wsgi" or what == "sync"  # the log's own worker, whatever it was given
+            kind = "" if bare else " --worker-class uvicorn.workers.UvicornWorker"
             target = shlex.quote(target + "()") if object_.factory else target
             yield f"gunicorn{kind}{workers} {target}", folder, 8 - 2 * number, at
         else:
@@ -328,11 +320,8 @@ def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
 def _script_folder(project: Project, ini: str) -> str:
     location = re.search(r"^\s*script_location\s*=\s*(\S+)", project.text(ini), re.M)
     folder = PurePosixPath(ini).parent
-    return (
-        f"{PurePosixPath(folder, location[1].replace('%(here)s', '.').replace(':', '/'))}/"
-        if location
-        else f"{folder}/"
-    )
+    place = location[1].replace("%(here)s", ".").replace(":", "/") if location else "."
+    return f"{PurePosixPath(folder, place)}/"
 
 
 # -- what nothing but the sources speaks for
@@ -340,9 +329,8 @@ def _script_folder(project: Project, ini: str) -> str:
 
 def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command]) -> Iterator[Start]:
     env = next((command.env for command in commands if command.env), {})
-    for number, object_ in enumerate(
-        [object_ for object_ in _objects(project, evidence) if object_.kind != "celery"][:3]
-    ):
+    served = [object_ for object_ in _objects(project, evidence) if object_.kind != "celery"][:3]
+    for number, object_ in enumerate(served):
         folder = project.import_root(object_.file)
         target = f"{project.module(object_.file, folder)}:{object_.name}"
         line = (
@@ -378,12 +366,8 @@ def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:
             and not project.objects
             and re.search(r"^(?!def |class |import |from |if |@|#|\s|\w+\s*=|\"|')\w+[\w.]*\(", text, re.M)
         )
-        named = [
-            file
-            for file in files
-            if PurePosixPath(file).name in text
-            or re.search(rf"\b(?:import|from)\s+{re.escape(project.module(file))}\b", text)
-        ]
+        imports = rf"\b(?:import|from)\s+(?:{'|'.join(re.escape(project.module(file)) for file in files)})\b"
+        named = files and (any(PurePosixPath(file).name in text for file in files) or re.search(imports, text))
         if not program and not (named and (loose or re.search(r"^\w[\w.]*\(|^for |^while |^with ", text, re.M))):
             continue
         score = 4 + 10 * (file in files) + 6 * bool(named) - file.count("/")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import yaml
 from ..base.redact import redact
 from ..incident.environment import left_out
 from ..incident.interpreters import Interpreter
-from ..incident.repository import QUIET, git_environment
+from ..incident.repository import run_git
 from .questions import title_of
 from .trial import Search, Setup, Trial, checks_of, expect_of
 
@@ -62,6 +61,7 @@ class Draft:
     target: Path
     with_log: bool
     missing: Sequence[str]
+    failed: bool  # for another reason than the incident
 
     def text(self) -> str:
         setup, evidence, known = self.setup, self.work.evidence, self.setup.known
@@ -143,6 +143,9 @@ class Draft:
     def _expect(self) -> list[str]:
         evidence = self.work.evidence
         error = (self.best.expected if self.best is not None else None) or evidence.expected
+        unknown = "  error: 'not known yet: what does it say where it fails?'"
+        if not error and self.failed:  # of how it is started; left out, it would count as the incident
+            return [_commented("expect:", "how the incident looks, which nothing here says"), unknown]
         if not error:
             return [
                 "# expect:                                    # how the incident looks; left out, whatever goes wrong counts"
@@ -156,12 +159,9 @@ class Draft:
 
 def _committed(top: Path, root: Path) -> str | None:
     """The commit that a folder is at, where all of it is in that commit; else None."""
-    environment = git_environment()
 
     def git(*words: str) -> str | None:
-        done = subprocess.run(
-            ["git", *QUIET, "-C", str(top), *words], env=environment, capture_output=True, text=True, errors="replace"
-        )
+        done = run_git(*words, folder=top)
         return done.stdout.strip() if not done.returncode else None
 
     below = root.relative_to(top).as_posix()

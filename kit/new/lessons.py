@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ..incident.deployments import program_of
-from ..incident.environment import Variable, database_variables, named, stand_in
+from ..incident.environment import Variable, database_variables, named, refused_examples, refused_settings, stand_in
 from .trial import Search, Setup, Trial
 
 SCRATCH = "KIT_SCRATCH_URL"  # holds the scratch database's URL where the application is to be given another
@@ -27,7 +27,7 @@ _NO_CONFIG = re.compile(r"No config file|No 'script_location'|doesn't exist")
 _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:Flask )?application|Could not import '")
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
 _NOT_THERE = re.compile(
-    r"(?:file|directory:?) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|No such file or directory: ['\"]([^'\"\n]+)['\"]"
+    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|No such file or directory: ['\"]([^'\"\n]+)['\"]"
 )
 _LITERAL = re.compile(r"\b(?:postgres(?:ql)?|mysql)(?:\+(\w+))?://[^\s\"'{}$]+")
 _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(?:py|ini|toml|cfg|ya?ml|json)$")
@@ -71,6 +71,10 @@ def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
     names = named(trial.seen.missing_variables, work.variables)
     names -= {*work.evidence.missing_variables, *setup.env}
     env = dict(setup.env)
+    if not names and not refused_settings(work.project, work.evidence.text):
+        shown = refused_examples(work.project, work.variables, trial.seen.text, frozenset(env))
+        if shown:
+            yield setup.changed(f"env.{min(shown)}", "settings that were refused; the example file's", env=env | shown)
     for name in names:
         variable = known.get(name, Variable(name, "", True, "str", False))
         env[name] = "{database_url}" if variable.rank else stand_in(name, variable.kind)
@@ -105,16 +109,33 @@ def _drivers(work: Search, trial: Trial) -> Iterator[Setup]:
     asynchronous = "aiosqlite" if setup.database == "sqlite" else "asyncpg"
     missing = trial.seen.missing_modules - evidence.missing_modules
     wanted = {module.partition(".")[0] for module in missing} & {*_DRIVERS, "MySQLdb", "pymysql"}
-    if _NEEDS_ASYNC.search(text) and not _NEEDS_ASYNC.search(evidence.text) and setup.driver != asynchronous:
+    installed = work.installed or {*_DRIVERS}
+    needs_async = bool(_NEEDS_ASYNC.search(text) and not _NEEDS_ASYNC.search(evidence.text))
+    if needs_async and setup.driver != asynchronous and asynchronous in installed:
         yield setup.changed("database_driver", "the code demands an asynchronous driver", driver=asynchronous)
+    elif (needs_async or "aiosqlite" in wanted) and setup.database == "sqlite" and "asyncpg" in installed:
+        because = "the code demands an asynchronous driver, and aiosqlite is not installed"
+        yield setup.changed("database", because, database="postgresql", driver="asyncpg")
+    elif (needs_async or wanted) and not installed & _DRIVERS:
+        yield from _without_database(work, setup, ("aiomysql", "asyncmy") if needs_async else ("pymysql", "MySQLdb"))
     if _NEEDS_SYNC in text and _NEEDS_SYNC not in evidence.text and setup.driver == asynchronous:
         yield setup.changed("database_driver", "the code is synchronous", driver=None)
     if wanted and setup.database == "postgresql":
         for driver in ("psycopg", "asyncpg", "pg8000", None):
-            if driver != setup.driver:
+            if driver != setup.driver and (driver or "psycopg2") in installed:
                 yield setup.changed("database_driver", f"{', '.join(wanted)} is not installed", driver=driver)
-    elif "aiosqlite" in wanted:
-        yield setup.changed("database", "aiosqlite is not installed", database="postgresql", driver="asyncpg")
+
+
+def _without_database(work: Search, setup: Setup, drivers: Sequence[str]) -> Iterator[Setup]:
+    """A URL of the database whose driver is installed, where the kit has none to offer: what fails before it is reached shows."""
+    driver = next((driver for driver in drivers if driver in work.installed), None)
+    names = [name for name, text in setup.env.items() if "{database_url}" in text]
+    names.append(setup.database_env or "DATABASE_URL")
+    if driver and SCRATCH not in names:
+        scheme = "mysql" if driver == "MySQLdb" else f"mysql+{driver}"
+        because = f"{driver} is the only driver installed; the kit makes no such database, and nothing answers there"
+        env = setup.env | dict.fromkeys(names, f"{scheme}://kit@127.0.0.1:9/kit")
+        yield setup.changed(f"env.{names[-1]}", because, env=env, database="sqlite", driver=None, database_env=SCRATCH)
 
 
 def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
@@ -128,9 +149,8 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
         yield setup.changed("database", because, database="postgresql", driver=driver)
     migrated = any("upgrade" in line for _, line in setup.start.steps)
     if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not _state_of(setup) and not migrated:
-        yield setup.changed(
-            "prepare", "the log's database had its tables", prepare=(*setup.prepare, ("upgrade", "head"))
-        )
+        upgraded = (*setup.prepare, ("upgrade", "head"))
+        yield setup.changed("prepare", "the log's database had its tables", prepare=upgraded)
     refused = [attempt["what"] for attempt in trial.trace.refused] if trial.trace is not None else []
     unset = NO_URL.search(trial.seen.text) and not NO_URL.search(evidence.text)
     if unset or any(re.search(r"://|:5432|:3306", what) for what in refused):
@@ -173,6 +193,9 @@ def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
         return
     if "not up to date" in text and "not up to date" not in log_text and upgrade not in before:
         yield _started(setup, "the database has to be at head for a check", [*before, upgrade, (kind, last)])
+    if last.endswith("upgrade head") and trial.healthy and work.evidence.expected and not work.evidence.programs:
+        check = ("command", "flask db check" if program == "flask" else "alembic check")
+        yield _started(setup, "Alembic looks at the models too", [*before, (kind, last), check])
     checks = {"check", "revision"} & set(last.split()) and upgrade in before and not trial.level
     if checks and not any(kind == "serve" for kind, _ in before):
         for server in _servers(work, setup.start.workdir)[:2]:
@@ -220,7 +243,10 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
     lost = _NOT_THERE.search(trial.seen.error)
     name = next(filter(None, lost.groups()), "") if lost else ""
     root = f"{work.project.root}/"
-    if not name or name in log_error or (name.startswith("/") and not name.startswith(root)):
+    if not name or name in log_error:
+        return
+    if name.startswith("/") and not name.startswith(root):
+        yield from _of_the_image(work, setup, name)
         return
     inside = os.path.normpath(name.removeprefix(root))
     if inside.startswith("..") or work.project.has(inside):
@@ -230,6 +256,18 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
         make = f"mkdir -p {shlex.quote(inside)}" if folder else f"touch {shlex.quote(inside)}"
         because = f"a trial found no {inside}, which the sources do not come with"
         yield setup.changed("prepare", because, prepare=(*setup.prepare, ("command", make)))
+
+
+def _of_the_image(work: Search, setup: Setup, name: str) -> Iterator[Setup]:
+    """Where a source names one of the application's files as it lies in the image, in the copy its own place stands there."""
+    parts, project = name.strip("/").split("/"), work.project
+    tail = next((tail for n in range(len(parts)) if project.has(tail := "/".join(parts[n:]))), None)
+    holders = [file for file in project.files if _SETTINGS.search(file) and name in project.text(file)][:3]
+    up = "../" * (0 if setup.start.workdir == "." else setup.start.workdir.count("/") + 1)
+    lines = [f'sed -i "s#{name}#$PWD/{up}{tail}#g" {shlex.quote(up + holder)}' for holder in holders]
+    if tail and lines and ("command", lines[0]) not in setup.prepare:
+        because = f"{holders[0]} names {name}, which is {tail} here"
+        yield setup.changed("prepare", because, prepare=(*(("command", line) for line in lines), *setup.prepare))
 
 
 def _states(work: Search, trial: Trial) -> Iterator[Setup]:

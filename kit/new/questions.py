@@ -49,6 +49,8 @@ def not_found(
         sentences.append(
             f"packages: {interpreter.python} lacks {', '.join(lacking[:8])}. {how_to_make(work.project, lacking, evidence.version)}"
         )
+    if work.asked_python and (not run or best is None or not best.shows_incident):
+        sentences.append(f"{work.asked_python}: {interpreter.python} is {interpreter.version}")
     if evidence.database == "mysql":
         sentences.append("a MySQL database, which the log names: the kit makes SQLite and PostgreSQL ones")
     if not run or (best is not None and best.shows_incident):

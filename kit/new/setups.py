@@ -23,12 +23,13 @@ from ..incident.environment import (
 from ..incident.interpreters import Interpreter
 from ..incident.project import Project
 from ..incident.starts import commands_of, console_scripts
+from ..startup.installed import DRIVERS
 from ..triage.evidence import Evidence
 from .candidates import Start, candidates_of, file_of, step_of
 from .lessons import NO_URL, SCRATCH
 from .trial import Search, Setup
 
-_MODULES = {
+_BY_MODULE = {
     "gunicorn",
     "uvicorn",
     "hypercorn",
@@ -71,9 +72,8 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
             (kind, text if kind != "serve" or "{port}" in text else (step_of(text, work.project) or (kind, text))[1])
             for kind, text in named_steps
         )
-        starts = [
-            Start(steps, "as --startup says", 100, env=next((command.env for command in commands if command.env), {}))
-        ]
+        env = next((command.env for command in commands if command.env), {})
+        starts = [Start(steps, "as --startup says", 100, env=env)]
     if not starts:
         raise IncidentError(
             f"{work.project.root}: nothing says how this is started: no deployment file, no application object, no program in the log. "
@@ -99,7 +99,7 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence, script
             text = f"python -c 'from {module} import {function}; {function}()'{text[len(name) :]}"
         if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
-        module = kind in ("command", "serve") and name in _MODULES and not interpreter.has_program(name)
+        module = kind in ("command", "serve") and name in _BY_MODULE and not interpreter.has_program(name)
         steps.append((kind, f"python -m {text}" if module else text))
     return replace(start, steps=tuple(steps))
 
@@ -132,6 +132,20 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
         url = _URL.format(scheme="+".join(filter(None, scheme.groups())))
         env[urls[0].name], known["database"], known["database_env"] = (url, because), because, because
         database, database_env, driver = "postgresql", SCRATCH, None
+    others = [(backend, *driver) for backend in ("mysql", "mssql", "oracle") for driver in DRIVERS[backend]]
+    lacking = [f"{backend}+{name}" for backend, name, module, _ in others if module in evidence.missing_modules]
+    if lacking and urls:
+        known["database"] = known["database_env"] = because = f"the log's URL asks for {lacking[0]}"
+        env[urls[0].name] = f"{lacking[0]}://incident@127.0.0.1/incident", because
+        database, database_env, driver = "sqlite", SCRATCH, None
+    if "invalid interpolation syntax" in evidence.text:  # what reads the URL fails before it connects
+        option, because = (
+            "?timeout=5%2E0" if database == "sqlite" else "?options=%20",
+            "the log's URL has a per cent sign",
+        )
+        env |= {name: ("per%cent", because) for name, (value, _) in parts.items() if value == "{database_password}"}
+        env |= {variable.name: (f"{{database_url}}{option}", because) for variable in urls[:1]}
+        database_env = SCRATCH if urls else database_env
     known |= {f"env.{name}": because for name, (_, because) in env.items()}
     values = {name: value for name, (value, _) in env.items()}
     return Setup(start, start.path, values, database, driver, database_env, score=start.score, known=known)
@@ -140,11 +154,8 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
 def _with_port(project: Project, setup: Setup) -> Setup:
     """A server whose script names its port itself: in the copy the one that the kit gives stands there."""
     kind, text = setup.start.steps[-1]
-    file = (
-        file_of(project, words_of(text), setup.start.workdir)
-        if kind == "serve" and "PORT" not in text and "{port}" not in text
-        else None
-    )
+    has_one = kind != "serve" or "PORT" in text or "{port}" in text
+    file = None if has_one else file_of(project, words_of(text), setup.start.workdir)
     pattern, put = _FIXED_PORT.get(PurePosixPath(file or "").suffix, ("", ""))
     fixed = re.search(pattern, project.text(file), re.M) if file and pattern else None
     if file is None or fixed is None:
@@ -181,9 +192,8 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
     only = by_parts or (drivers or not interpreter.names) and only_postgresql
     database = "postgresql" if only else "sqlite"
     if database == "postgresql":
-        known["database"] = (
-            "the URL is put together of parts" if by_parts else "the sources use what only PostgreSQL has"
-        )
+        of_sources = "the sources use what only PostgreSQL has"
+        known["database"] = "the URL is put together of parts" if by_parts else of_sources
     driver = None
     if asynchronous:
         driver, other = ("aiosqlite", "asyncpg") if database == "sqlite" else ("asyncpg", "aiosqlite")

@@ -12,11 +12,10 @@ from pathlib import Path
 from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
 from ..diagnose.answer import reproduce
-from ..incident.environment import Variable, named_in
+from ..incident.environment import Variable, named_in, refused_settings
 from ..incident.model import Incident
 from ..incident.project import Project
-from ..trace.expected import shows_incident
-from ..trace.stable import holds
+from ..trace.expected import holds, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Error
 from ..triage.evidence import Evidence, common, evidence_of
@@ -55,16 +54,8 @@ class Setup:
 
     @property
     def key(self) -> str:
-        kept = (
-            self.start.steps,
-            self.start.workdir,
-            self.path,
-            self.env,
-            self.database,
-            self.driver,
-            self.database_env,
-        )
-        return repr((*kept, self.prepare, self.seconds, self.run))
+        run = (self.start.steps, self.start.workdir, self.path, self.env, self.prepare, self.seconds, self.run)
+        return repr((*run, self.database, self.driver, self.database_env))
 
     def app(self, python: str) -> dict:
         app = {"workdir": self.start.workdir, "path": list(self.path), "python": python}
@@ -75,11 +66,8 @@ class Setup:
         content = {"app": self.app(python), "database": self.database}
         content |= {"database_driver": self.driver} if self.driver else {}
         content |= {"database_env": self.database_env} if self.database_env else {}
-        content |= (
-            {"prepare": [{kind: int(text) if kind == "rows" else text} for kind, text in self.prepare]}
-            if self.prepare
-            else {}
-        )
+        if self.prepare:
+            content["prepare"] = [{kind: int(text) if kind == "rows" else text} for kind, text in self.prepare]
         return {**content, "startup": [{kind: text} for kind, text in self.start.steps]}
 
 
@@ -121,6 +109,8 @@ class Search:
     python: str
     folder: Path
     progress: Callable[[str], None]
+    installed: frozenset[str] = frozenset()  # top-level names of the interpreter's packages
+    asked_python: str = ""  # the Python that the application asks for, where the interpreter is none of it
     variables: list[Variable] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     trials: list[Trial] = field(default_factory=list)
@@ -182,11 +172,8 @@ def search(
             best = best_of(work.trials, by_log)
             if best is not None and best.level >= _LINES:
                 # What explains the log clearly better goes on, where a trial said what it lacks.
-                waiting = [
-                    queued
-                    for queued in waiting
-                    if queued.score > best.setup.score + _BETTER and begun < since + _NEARLY
-                ]
+                better = best.setup.score + _BETTER
+                waiting = [setup for setup in waiting if setup.score > better and begun < since + _NEARLY]
             if not by_log:
                 # A surer start is waited for before another is tried.
                 under_way = min((setup.start.tier for setup in running.values()), default=9)
@@ -199,19 +186,21 @@ def search(
                     continue
                 seen.add(setup.key)
                 begun += 1
-                progress(
-                    f"trial {begun}: {setup.start}" + (f" ({list(setup.known.values())[-1]})" if setup.known else "")
-                )
+                because = f" ({list(setup.known.values())[-1]})" if setup.known else ""
+                progress(f"trial {begun}: {setup.start}{because}")
                 running[pool.submit(_run, work, setup)] = setup
             if not running:
                 break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 running.pop(future)
                 trial = future.result()
+                taught = lessons(work, trial if by_log else replace(trial, level=0))
+                if taught and not by_log:
+                    trial = replace(trial, level=0)  # as far as it is known, it failed of what the kit had chosen
                 work.trials.append(trial)
                 progress(f"shows: {trial.shows}")
                 since = begun if trial.level >= _ERROR and not enough else since
-                waiting = sorted([*waiting, *lessons(work, trial)], key=ordered)
+                waiting = sorted([*waiting, *taught], key=ordered)
     return best_of(work.trials, by_log)
 
 
@@ -242,16 +231,8 @@ def _run(work: Search, setup: Setup) -> Trial:
         shows = "the log's error" + (", at the log's lines" if level == _LINES and work.evidence.frames else "")
     else:
         shows = (str(trace.broke) if trace.broke else _failure(trace, seen)) or "every step succeeded"
-    return Trial(
-        setup,
-        trace,
-        level,
-        " ".join(shows.split())[:300],
-        seen,
-        time.monotonic() - began,
-        str(trace.broke) if trace.broke else None,
-        expected,
-    )
+    shows, broke = " ".join(shows.split())[:300], str(trace.broke) if trace.broke else None
+    return Trial(setup, trace, level, shows, seen, time.monotonic() - began, broke, expected)
 
 
 def _failure(trace: Trace, seen: Evidence) -> str:
@@ -272,8 +253,8 @@ def _seen(project: Project, trace: Trace) -> Evidence:
     output = failed.output if failed is not None else "\n".join(step.output for step in trace.steps)
     seen = evidence_of(read_log(output), output, project)
     error = failed.exception if failed is not None else None
-    if error is None:
-        return seen
+    if error is None or (seen.error and any(kind.endswith("HaltServer") for _, kind, _ in error.links)):
+        return seen  # what follows from a worker's end says nothing of why
     # Its whole text, where what was printed is its first line, or of another error.
     text = str(error)
     causes = "".join(f"{cause}\n" for _, _, cause in error.links)
@@ -296,9 +277,8 @@ def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tu
         failed = any(step.ok is False for step in trace.steps)
         through = seen.frames or any(frame.application for error in trace.errors for frame in error.frames)
         chosen = seen.type.endswith("NoSuchModuleError")  # a driver that the kit named
-        of_setup = (
-            chosen or seen.missing_modules or seen.missing_variables or evidence.healthy or trace.broke or not through
-        )
+        lacks = seen.missing_modules or seen.missing_variables or refused_settings(work.project, seen.text)
+        of_setup = chosen or lacks or work.asked_python or evidence.healthy or trace.broke or not through
         causes = [kind for step in trace.steps if step.exception for _, kind, _ in step.exception.links]
         of_setup = of_setup or of_the_surroundings(seen, causes)
         if failed and of_setup and not trace.conflicts:

@@ -69,12 +69,13 @@ def new(
     evidence = evidence_of(read, text, project) if log else Evidence()
     if evidence.foreign:
         raise IncidentError(
-            f"--log {log}: it is of another application: it passes through {evidence.foreign}, and {root} has no such file. Give the folder of "
+            f"--log {log}: it is the log of another application: it passes through {evidence.foreign}, and {root} has no such file. Give the folder of "
             "the application that wrote it by --app, or the log that this one wrote."
         )
     interpreter = interpreter_of(project, python, evidence.prefixes, evidence.version)
     with temporary_folder() as scratch:
-        work = Search(project, evidence, str(interpreter.python), scratch, progress)
+        asked = interpreter.other_than_asked(project)
+        work = Search(project, evidence, str(interpreter.python), scratch, progress, interpreter.names, asked)
         setups = first_setups(work, interpreter, steps)
         run = _guarded(work) if run is None else run
         best = search(work, setups, lessons, progress=progress) if run else None
@@ -82,7 +83,8 @@ def new(
         reproduced = None if not run else best is not None and best.shows_incident
         missing = not_found(work, interpreter, best, run, _lacking(project, interpreter, work))
         known = because_of(work, setup, interpreter)
-        draft = Draft(work, setup, best if reproduced else None, interpreter, target, bool(log), missing)
+        failed = best is not None and not best.shows_incident and not best.healthy
+        draft = Draft(work, setup, best if reproduced else None, interpreter, target, bool(log), missing, failed)
         texts = {"incident.yaml": draft.text()}
         texts |= {"log.txt": redact(text)} if log else {}
         texts |= {path.name: path.read_text("utf-8") for path in scratch.glob("*.sql")}
@@ -123,11 +125,10 @@ def _refuse(setup: Setup, texts: dict[str, str]) -> None:
     for _, text in setup.start.steps:
         remember("startup", text)
     home = os.path.join(os.path.expanduser("~"), "")  # the paths in it are of this machine, as they have to be
+    shown = {name: text.replace(home, "~/") for name, text in texts.items()}
+    shown = {name: text.replace("{database_user}:{database_password}@", "") for name, text in shown.items()}
     refuse_secrets(
-        {
-            name: text.replace(home, "~/").replace("{database_user}:{database_password}@", "")
-            for name, text in texts.items()
-        },
+        shown,
         also=_steps_with_secrets(setup, texts),
         done="written",
         remedy="Take it out of the log; of a step, give the step by --startup with $NAME in its place, and NAME in app.env afterwards.",
@@ -186,7 +187,9 @@ def _plain_path(path: Path) -> Path:
 def _free(target: Path, root: Path, log: str | None) -> None:
     """Raise if no incident can be written into the folder."""
     if (target / "incident.yaml").exists():
-        raise IncidentError(f"{target / 'incident.yaml'}: there is one already, and it is kept. Give another folder.")
+        raise IncidentError(
+            f"{target / 'incident.yaml'}: there is an incident already, and it is kept. Give another folder."
+        )
     if target.exists() and not target.is_dir():
         raise IncidentError(f"{target}: this is no folder; a new one is made for each incident")
     inside = target.resolve()
@@ -225,5 +228,5 @@ def _lacking(project: Project, interpreter: Interpreter, work: Search) -> list[s
         name.partition(".")[0]
         for trial in work.trials
         for name in trial.seen.missing_modules - work.evidence.missing_modules
-    }
+    } | set(re.findall(r"([\w.-]+): not found$", "\n".join(trial.shows for trial in work.trials), re.M))
     return sorted(name for name in missing if name not in interpreter.names and not project.is_own(name))

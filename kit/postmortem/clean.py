@@ -12,7 +12,7 @@ from html import escape, unescape
 
 import nh3
 
-from ..views.picture import clean_svg, names
+from ..views.svg import clean_svg, names
 
 _TAGS = names(
     "a abbr b blockquote br caption code col colgroup dd del details div dl dt em figcaption figure hr i img "

@@ -26,9 +26,8 @@ def copy_notebooks(target: Path) -> tuple[list[Path], list[Path]]:
             if where.exists():
                 kept.append(where)
                 continue
-            where.write_text(
-                json.dumps(_for_this_python(json.loads(path.read_text("utf-8"))), indent=1) + "\n", "utf-8"
-            )
+            notebook = _for_this_python(json.loads(path.read_text("utf-8")))
+            where.write_text(json.dumps(notebook, indent=1) + "\n", "utf-8")
             written.append(where)
         shutil.copy(source / "start.md", target / "start.md")
         if not (target / "incidents").exists():

@@ -152,11 +152,8 @@ def _trouble(notebook: Any) -> str:
         for output in cell.get("outputs", []):
             if output.output_type == "error":
                 return f"This notebook did not come to its end: cell {number} failed with {safe(output.ename)}. What follows is incomplete."
-        if (
-            cell.source.strip()
-            and cell.get("execution_count") is None
-            and cell.metadata.get("papermill", {}).get("status") != "completed"
-        ):
+        completed = cell.metadata.get("papermill", {}).get("status") == "completed"
+        if cell.source.strip() and cell.get("execution_count") is None and not completed:
             return f"This notebook was not run to its end: cell {number} has not been executed. What follows is incomplete."
     return ""
 
@@ -183,11 +180,8 @@ def _output(output: Any, number: int) -> str:
             return clean_output(_image(kind, _text(data[kind]), number))
     if "text/plain" in data:
         return f"<pre>{escape(safe(_text(data['text/plain'])))}</pre>"
-    return (
-        f'<p class="said">An output of cell {number} that this page cannot show: {escape(", ".join(sorted(data)))}.</p>'
-        if data
-        else ""
-    )
+    kinds = escape(", ".join(sorted(data)))
+    return f'<p class="said">An output of cell {number} that this page cannot show: {kinds}.</p>' if data else ""
 
 
 def _image(kind: str, content: str, number: int) -> str:

@@ -208,13 +208,11 @@ def _made_public(content: dict[str, Any]) -> dict[str, Any]:
         kept.pop(key, None)
     for cell in content["cells"]:
         if "injected-parameters" in cell["metadata"].get("tags", []):
-            cell["source"] = [
-                line if "=" not in line else f"{line.split('=')[0]}= {_shown(line.split('=', 1)[1])}\n"
-                for line in "".join(cell["source"]).splitlines()
-            ]
+            lines = (line.partition("=") for line in "".join(cell["source"]).splitlines())
+            cell["source"] = [f"{name}= {_shown(value)}\n" if sign else name for name, sign, value in lines]
         for output in cell.get("outputs", []):
             for name in {"text", "ename", "evalue", "traceback"}.intersection(output):
-                output[name] = redacted(_joined(output[name]) if name == "text" else output[name])
+                output[name] = redacted("".join(output[name]) if name == "text" else output[name])
     return content
 
 
@@ -224,10 +222,6 @@ def _without_place(text: str, incident: Incident) -> str:
         named = re.escape(json.dumps(folder + os.sep, ensure_ascii=False)[1:-1])
         text = re.sub(rf"(?<![\w.]){named}", "", text)  # the end of a relative path is none
     return text
-
-
-def _joined(text: str | list[str]) -> str:
-    return text if isinstance(text, str) else "".join(text)
 
 
 def _shown(value: str) -> str:

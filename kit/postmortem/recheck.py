@@ -79,7 +79,6 @@ def find_incidents(paths: Iterable[str | Path]) -> list[Found]:
     What is not there, and a folder without any, is given back as it stands: checked, it is wrong.
     """
     names: dict[Path, str] = {}
-    taken: set[str] = set()
     for path in map(Path, paths):
         path = path.expanduser().absolute()
         files = sorted(_below(path)) if path.is_dir() else [path]
@@ -91,10 +90,9 @@ def find_incidents(paths: Iterable[str | Path]) -> list[Found]:
             inside = path.is_dir() and folder != path and folder.is_relative_to(path)
             name = plain = folder.relative_to(path).as_posix() if inside else folder.name or "incident"
             count = 1
-            while name in taken:
+            while name in names.values():
                 count += 1
                 name = f"{plain}-{count}"
-            taken.add(name)
             names[real] = name
     return [Found(name, file) for file, name in names.items()]
 
@@ -139,48 +137,36 @@ def check_all(
     return [answers[incident.name] for incident in incidents]
 
 
-def check_one(incident_found: Found, output: Path, *, record: bool = False) -> Checked:
+def check_one(found: Found, output: Path, *, record: bool = False) -> Checked:
     """Execute one postmortem again, in a process of its own, and judge it."""
     began = time.monotonic()
-    base = output.absolute() / incident_found.name / "postmortem"
+    base = output.absolute() / found.name / "postmortem"
     for suffix in (".html", ".ipynb", ".json"):
         base.with_suffix(suffix).unlink(missing_ok=True)  # what an earlier run proved is not what this one does
-    title = incident_found.name
+    title = found.name
     try:
-        if incident_found.file.is_dir():
-            raise IncidentError(f"{incident_found.file}: there is no incident.yaml in this folder, nor below it")
-        incident = load(incident_found.file)
-        title = _shown(incident.title, incident_found)
+        if found.file.is_dir():
+            raise IncidentError(f"{found.file}: there is no incident.yaml in this folder, nor below it")
+        incident = load(found.file)
+        title = _shown(incident.title, found)
         recorded = None if record else read_record(incident)
-        code, report, message = _execute(incident_found.file, base)
+        code, report, message = _execute(found.file, base)
         if record and report is not None and report["reproduced"] and not report["broke"]:
             write_record(incident, report)
             recorded = read_record(incident)
     except KitError as error:
-        return Checked(incident_found.name, title, error.exit_code, _shown(str(error), incident_found))
+        return Checked(found.name, title, error.exit_code, _shown(str(error), found))
     claims = _claims(report, recorded)
+    says = _shown(_says(report, claims, record, message), found)
     if code == 0 and any(claim.ok is False for claim in claims):
         code = 1
-    if (
-        code == 0
-        and recorded
-        and any(recorded["fixes"].get(name, "undecided") != "undecided" for name in _open(report))
-    ):
+    known = recorded["fixes"] if recorded else {}
+    if code == 0 and any(known.get(fix["name"], "undecided") != "undecided" for fix in _open(report)):
         code = 4  # what was recorded of a fix could not be asked again
-    page = base.with_suffix(".html")
-    return Checked(
-        incident_found.name,
-        title,
-        code,
-        _shown(_says(report, claims, record, message), incident_found),
-        tuple(
-            Claim(_shown(claim.name, incident_found), claim.ok, _shown(claim.says, incident_found)) for claim in claims
-        ),
-        recorded is not None,
-        report,
-        page if page.exists() else None,
-        time.monotonic() - began,
-    )
+    claims = tuple(Claim(_shown(claim.name, found), claim.ok, _shown(claim.says, found)) for claim in claims)
+    page = base.with_suffix(".html") if base.with_suffix(".html").exists() else None
+    seconds = time.monotonic() - began
+    return Checked(found.name, title, code, says, claims, recorded is not None, report, page, seconds)
 
 
 def _execute(file: Path, base: Path) -> tuple[int, dict[str, Any] | None, str]:
@@ -220,7 +206,7 @@ def _claims(report: dict[str, Any] | None, recorded: dict[str, Any] | None) -> l
         return []
     if not report["reproduced"]:
         return [Claim("it reproduces", False, "it does not reproduce")]
-    verified, open_ = report["verify"]["verified"], _open(report)
+    verified, open_ = report["verify"]["verified"], [fix["name"] for fix in _open(report)]
     verdict = f"verified: {', '.join(verified) or 'no fix'}" + (f"; undecided: {', '.join(open_)}" if open_ else "")
     return [
         Claim("it reproduces", True, "it reproduces without the fix"),
@@ -229,9 +215,9 @@ def _claims(report: dict[str, Any] | None, recorded: dict[str, Any] | None) -> l
     ]
 
 
-def _open(report: dict[str, Any]) -> list[str]:
+def _open(report: dict[str, Any]) -> list[dict[str, Any]]:
     """The fixes whose run broke."""
-    return [fix["name"] for fix in report["verify"]["fixes"] if fix["verdict"] == "undecided"]
+    return [fix for fix in report["verify"]["fixes"] if fix["verdict"] == "undecided"]
 
 
 def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, message: str) -> str:
@@ -241,15 +227,12 @@ def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, 
         return report["broke"]
     if not report["reproduced"]:
         return "it does not show any more what the incident file expects"
-    open_ = [fix for fix in report["verify"]["fixes"] if fix["verdict"] == "undecided"]
+    undecided = next((f"{fix['name']} is undecided: {fix['because']}; " for fix in _open(report)), "")
     if not report["verify"]["verified"]:
-        why = f"; {open_[0]['name']} is undecided: {open_[0]['because']}" if open_ else ""
-        return "it reproduces, and no fix is verified" + why
+        return f"it reproduces, and no fix is verified; {undecided}".removesuffix("; ")
     facts = claims[2:]
     differs = sum(fact.ok is False for fact in facts)
-    verified = f"it reproduces, verified: {', '.join(report['verify']['verified'])}; "
-    if open_:
-        verified += f"{open_[0]['name']} is undecided: {open_[0]['because']}; "
+    verified = f"it reproduces, verified: {', '.join(report['verify']['verified'])}; {undecided}"
     if not facts:
         return verified + "nothing was recorded to hold it against"
     if record:
@@ -258,15 +241,10 @@ def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, 
 
 
 def _shown(text: str, incident: Found) -> str:
-    """The text as :func:`plain` gives it, without the paths of this machine."""
+    """The text without secrets, terminal codes and the paths of this machine."""
     for folder, shown in ((incident.file.parent, incident.file.parent.name), (Path.cwd(), "."), (Path(_KIT), "kit")):
         if len(folder.parts) > 1:
             text = text.replace(f"{folder}{os.sep}", f"{shown}/")
-    return plain(text)
-
-
-def plain(text: str) -> str:
-    """Text of others without secrets, terminal codes and control characters."""
     return safe(text)
 
 
@@ -286,17 +264,15 @@ def check_report(checked: Sequence[Checked], folder: Path) -> dict[str, Any]:
         "incidents": [
             {
                 "name": check.name,
-                "incident": plain(check.title),
+                "incident": safe(check.title),
                 "code": check.code,
                 "verdict": VERDICTS[check.code],
-                "says": plain(check.says),
+                "says": safe(check.says),
                 "recorded": check.recorded,
-                "drift": [plain(difference) for difference in check.drift],
-                "claims": [
-                    {"claim": plain(claim.name), "ok": claim.ok, "says": plain(claim.says)} for claim in check.claims
-                ],
+                "drift": [*map(safe, check.drift)],
+                "claims": [{"claim": safe(c.name), "ok": c.ok, "says": safe(c.says)} for c in check.claims],
                 "mechanism": check.report["mechanism"] if check.report else None,
-                "verified": [plain(name) for name in check.verified],
+                "verified": [*map(safe, check.verified)],
                 "page": check.page.relative_to(folder).as_posix() if check.page else None,
             }
             for check in checked

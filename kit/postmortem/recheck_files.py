@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -11,8 +12,10 @@ from xml.etree import ElementTree
 
 from ..base.errors import IncidentError
 from ..base.janitor import write_whole
+from ..base.redact import safe
+from ..views.ci import escaped
 from .page import fill
-from .recheck import VERDICTS, Checked, check_report, plain, worst
+from .recheck import VERDICTS, Checked, Found, check_report, worst
 
 _MOST = 4000  # characters of one message
 _SUMMARY = 900_000  # bytes; GitHub takes 1 MiB a step
@@ -77,7 +80,7 @@ def junit(checked: Sequence[Checked]) -> str:
     A claim that no longer holds is a failure; a wrong file and a broken run are errors; what was never recorded is skipped.
     """
     suites = ElementTree.Element("testsuites", name="postmortems")
-    totals = {"tests": 0, "failures": 0, "errors": 0}
+    totals = Counter(tests=0, failures=0, errors=0)
     for check in checked:
         cases = []
         if check.code in (2, 4):
@@ -86,19 +89,12 @@ def junit(checked: Sequence[Checked]) -> str:
             kind = {True: None, False: "failure", None: "skipped"}[claim.ok]
             cases.append(_case(check, claim.name, kind, claim.says))
         cases[0].set("time", f"{check.seconds:.3f}")
-        counts = {
-            "tests": len(cases),
-            "failures": sum(case.find("failure") is not None for case in cases),
-            "errors": sum(case.find("error") is not None for case in cases),
-        }
-        skipped = sum(case.find("skipped") is not None for case in cases)
-        texts = {name: str(count) for name, count in counts.items()}
-        suite = ElementTree.SubElement(
-            suites, "testsuite", name=_line(check.name), **texts, skipped=str(skipped), time=f"{check.seconds:.3f}"
-        )
-        suite.extend(cases)
-        for name, count in counts.items():
-            totals[name] += count
+        outcomes = Counter(outcome.tag for case in cases for outcome in case)
+        counts = {"tests": len(cases), "failures": outcomes["failure"], "errors": outcomes["error"]}
+        totals.update(counts)
+        texts = {name: str(count) for name, count in {**counts, "skipped": outcomes["skipped"]}.items()}
+        about = {"name": _line(check.name), **texts, "time": f"{check.seconds:.3f}"}
+        ElementTree.SubElement(suites, "testsuite", about).extend(cases)
     for name, count in totals.items():
         suites.set(name, str(count))
     ElementTree.indent(suites)
@@ -115,21 +111,26 @@ def _case(checked: Checked, name: str, kind: str | None, says: str) -> ElementTr
     return case
 
 
+def annotations(checked: Sequence[Checked], incidents: Sequence[Found]) -> list[str]:
+    """GitHub's workflow commands, one for each postmortem that is not true now, at its incident file."""
+    files = {incident.name: os.path.relpath(incident.file) for incident in incidents}
+    lines = []
+    for check in [check for check in checked if check.code]:
+        file, title = (escaped(_line(text), of_property=True) for text in (files[check.name], VERDICTS[check.code]))
+        lines.append(f"::error file={file},title={title}::{escaped(f'{_line(check.title)}: {_line(check.says)}')}")
+    return lines
+
+
 def summary(checked: Sequence[Checked]) -> str:
     """Markdown for a CI job's summary."""
     lines = [f"### {headline(checked)}", "", "| postmortem | verdict | why |", "|---|---|---|"]
     for check in checked:
-        lines.append(
-            f"| {_markdown(check.title)} ({_markdown(check.name)}) | {VERDICTS[check.code]} | {_markdown(check.says)} |"
-        )
+        title = f"{_markdown(check.title)} ({_markdown(check.name)})"
+        lines.append(f"| {title} | {VERDICTS[check.code]} | {_markdown(check.says)} |")
     for check in checked:
         if check.drift and check.code == 1:
-            lines += [
-                "",
-                f"{_markdown(check.name)}:",
-                "",
-                *(f"- {_markdown(difference)}" for difference in check.drift),
-            ]
+            differences = (f"- {_markdown(difference)}" for difference in check.drift)
+            lines += ["", f"{_markdown(check.name)}:", "", *differences]
     kept, size = [], 0
     for line in lines:
         size += len(line.encode()) + 1
@@ -141,7 +142,7 @@ def summary(checked: Sequence[Checked]) -> str:
 
 
 def _text(text: str) -> str:
-    shown = plain(text)
+    shown = safe(text)
     return shown if len(shown) <= _MOST else shown[:_MOST] + " …"
 
 

@@ -177,16 +177,12 @@ def _of_alembic(check: Check, compared: Migrations) -> CheckResult:
 
 def stopped_by(trace: Trace) -> str | None:
     """The line of a revision that stopped the migrations, with its error, as a sentence; None where none did."""
-    scripts = {import_.file for import_ in trace.imports if executed_by_alembic(import_) and import_.file}
+    files = {import_.file for import_ in trace.imports if executed_by_alembic(import_) and import_.file}
+    scripts = {file for file in files if not file.endswith("env.py")}
     for error in trace.errors:
         for frame in reversed(error.frames):
-            if (
-                frame.file in scripts
-                and frame.function in ("upgrade", "<module>")
-                and not frame.file.endswith("env.py")
-            ):
-                first = str(error).splitlines()[0]
-                return f"the revision in {frame.file} stopped the run at {frame}: {first}"
+            if frame.file in scripts and frame.function in ("upgrade", "<module>"):
+                return f"the revision in {frame.file} stopped the run at {frame}: {str(error).splitlines()[0]}"
     return None
 
 
@@ -198,44 +194,33 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
     elsewhere = _created_elsewhere(trace)
     labels = {(metadata.process, metadata.number): metadata.label for metadata in trace.metadata}
     for judged in trace.judged:
-        asked_in = (judged["process"], *trace.forked_from(judged["process"]))
-        for mapper in judged["mappers"] or ():
-            if any(labels.get((process, mapper.get("i"))) in elsewhere for process in asked_in):
+        asked_in = (judged.process, *trace.forked_from(judged.process))
+        for mapper in judged.mappers:
+            if any(labels.get((process, mapper.metadata)) in elsewhere for process in asked_in):
                 continue
-            there = migrated.database.get(mapper.get("table"))
-            lacking = sorted(set(mapper.get("columns", ())) - set(there)) if there is not None else []
-            if lacking and mapper["mod"] not in frozen and migrated.models.get(mapper["table"]) != mapper["columns"]:
-                problems.append(
-                    f"{mapper['mod']}.{mapper['cls']} maps table {mapper['table']}, which has no column {', '.join(lacking)} in the database"
-                )
-                about.add(mapper["table"])
+            there = migrated.database.get(mapper.table)
+            lacking = ", ".join(sorted(set(mapper.columns) - set(there))) if there is not None else ""
+            by_env = migrated.models.get(mapper.table)
+            if lacking and mapper.module not in frozen and (by_env is None or tuple(by_env) != mapper.columns):
+                problems.append(f"{mapper} maps table {mapper.table}, which has no column {lacking} in the database")
+                about.add(mapper.table)
     if not problems:
         return result
-    problems = sorted(set(problems))
-    before = [] if result.ok else [result.seen]
-    return CheckResult(
-        result.check,
-        False,
-        listed(before + problems),
-        tuple(sorted({*result.tables, *about})),
-        result.kind,
-        result.behind,
-    )
+    seen = listed([*([] if result.ok else [result.seen]), *sorted(set(problems))])
+    return replace(result, ok=False, seen=seen, tables=tuple(sorted({*result.tables, *about})))
 
 
 def _created_elsewhere(trace: Trace) -> set[str]:
     """The metadata, by label, whose tables the startup creates in another database than the one that is migrated."""
-    here = {created["metadata"] for created in trace.created if is_scratch(created["url"])}
-    return {created["metadata"] for created in trace.created} - here
+    here = {created.metadata for created in trace.created if is_scratch(created.url)}
+    return {created.metadata for created in trace.created} - here
 
 
 def _ask_http(check: Check, request: Http, incident: Incident, port: int | None) -> CheckResult:
     if port is None:
         return CheckResult(str(check), False, _NO_SERVER, kind="http")
     seconds = incident.limits.seconds
-    connection = http.client.HTTPConnection(
-        "127.0.0.1", port, timeout=seconds
-    )  # follows nothing, and goes nowhere else
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)  # follows nothing
     try:
         connection.request(request.method, request.path, body=request.body, headers=request.headers)
         answer = connection.getresponse()
@@ -275,15 +260,11 @@ def _start(body: str, most: int = 160) -> str:
 def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, port: int | None) -> CheckResult:
     if port is None and "{port}" in check.command:
         return CheckResult(str(check), False, _NO_SERVER, kind="command")
-    ran = run(
-        command_line(space.filled(check.command.replace("{port}", str(port))), space), space, incident.limits, name
-    )
-    seen = (ran.why and ran.why.says) or (
-        f"exit code {ran.code}" + ("" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}")
-    )
-    return CheckResult(
-        str(check), None if ran.why is not None and ran.why.from_outside else ran.ok, seen, kind="command"
-    )
+    words = command_line(space.filled(check.command.replace("{port}", str(port))), space)
+    ran = run(words, space, incident.limits, name)
+    printed = "" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}"
+    ok = None if ran.why is not None and ran.why.from_outside else ran.ok
+    return CheckResult(str(check), ok, ran.why.says if ran.why else f"exit code {ran.code}{printed}", kind="command")
 
 
 def _uncompiled(space: Workspace, incident: Incident) -> str | None:

@@ -1,33 +1,35 @@
-"""What the application's interpreter has installed: versions, database drivers, and the dialects that SQLAlchemy knows."""
+"""What the application's interpreter has installed: versions, drivers, dialects; and a text that changes with any of it."""
 
+import hashlib
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
-# A backend of SQLAlchemy to its drivers, the usual first: name in the URL, module that it imports, asynchronous or not.
+
+def _drivers(usual: str, asynchronous: str = "") -> tuple[tuple[str, str, bool], ...]:
+    """``(name in the URL, module that it imports, asynchronous or not)``, the usual first; ``name=module`` where they differ."""
+    names = [(word, False) for word in usual.split()] + [(word, True) for word in asynchronous.split()]
+    return tuple((word.partition("=")[0], word.rpartition("=")[2], is_async) for word, is_async in names)
+
+
+# A backend of SQLAlchemy to its drivers.
 DRIVERS: dict[str, tuple[tuple[str, str, bool], ...]] = {
-    "postgresql": (
-        ("psycopg2", "psycopg2", False),
-        ("psycopg", "psycopg", False),
-        ("pg8000", "pg8000", False),
-        ("psycopg2cffi", "psycopg2cffi", False),
-        ("asyncpg", "asyncpg", True),
+    "postgresql": _drivers("psycopg2 psycopg pg8000 psycopg2cffi", "asyncpg"),
+    "sqlite": _drivers("pysqlite=sqlite3", "aiosqlite"),
+    "oracle": _drivers("oracledb cx_oracle=cx_Oracle"),
+    "mssql": _drivers("pyodbc pymssql", "aioodbc"),
+    **dict.fromkeys(
+        ("mysql", "mariadb"),
+        _drivers("mysqldb=MySQLdb pymysql mysqlconnector=mysql.connector mariadbconnector=mariadb", "asyncmy aiomysql"),
     ),
-    "mysql": (
-        ("mysqldb", "MySQLdb", False),
-        ("pymysql", "pymysql", False),
-        ("mysqlconnector", "mysql.connector", False),
-        ("mariadbconnector", "mariadb", False),
-        ("asyncmy", "asyncmy", True),
-        ("aiomysql", "aiomysql", True),
-    ),
-    "sqlite": (("pysqlite", "sqlite3", False), ("aiosqlite", "aiosqlite", True)),
-    "oracle": (("oracledb", "oracledb", False), ("cx_oracle", "cx_Oracle", False)),
-    "mssql": (("pyodbc", "pyodbc", False), ("pymssql", "pymssql", False), ("aioodbc", "aioodbc", True)),
 }
-DRIVERS["mariadb"] = DRIVERS["mysql"]
-
+_MOST = 200_000  # files; beyond, it is no environment
+_KIT = os.path.realpath(Path(__file__).parents[2])  # a checkout of the kit; what it holds is no package of anybody's
+_WHICH = "import json, site, sys; print(json.dumps([sys.version, sys.executable, sys.prefix, site.getsitepackages()]))"
 _ASK = """
 import importlib.util, json, os, sys
 from importlib import metadata
@@ -41,11 +43,11 @@ if place is not None and place.submodule_search_locations:
 points = metadata.entry_points()
 group = points.select(group="sqlalchemy.dialects") if hasattr(points, "select") else points.get("sqlalchemy.dialects", ())
 versions = {}
-for one in metadata.distributions():
-    name = one.metadata["Name"]
-    if name: versions.setdefault(name.lower().replace("_", "-"), one.version)
+for package in metadata.distributions():
+    name = package.metadata["Name"]
+    if name: versions.setdefault(name.lower().replace("_", "-"), package.version)
 modules = [name for name in json.loads(sys.argv[1]) if there(name)]
-print(json.dumps([dialects, [one.name.replace(".", "+") for one in group], versions, modules]))
+print(json.dumps([dialects, [point.name.replace(".", "+") for point in group], versions, modules]))
 """
 
 
@@ -71,9 +73,65 @@ def installed(python: str) -> Installed:
     """Ask an interpreter what it has; nothing of the application is imported. Empty where it does not answer."""
     modules = sorted({module for drivers in DRIVERS.values() for _, module, _ in drivers})
     try:
-        command = [python, "-I", "-c", _ASK, json.dumps(modules)]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        dialects, others, versions, there = json.loads(ran.stdout)
+        dialects, others, versions, there = _asked(python, _ASK, json.dumps(modules))
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return Installed()
     return Installed((*dialects, *others), tuple(sorted(versions.items())), tuple(there))
+
+
+def _asked(python: str, code: str, *words: str) -> Any:
+    """What code prints as JSON in an interpreter, with nothing of the application."""
+    ran = subprocess.run([python, "-I", "-c", code, *words], capture_output=True, text=True, timeout=60)
+    return json.loads(ran.stdout)
+
+
+@lru_cache(maxsize=16)
+def packages_of(python: str) -> str | None:
+    """The hash of an interpreter, and of names, sizes and times of its packages' files; None where it cannot be told.
+
+    It is read once a process. A package that is installed as a link to a folder elsewhere (``pip install -e``) counts as that folder,
+    but for the kit's own checkout; one whose folder only a finder of its own knows cannot be told.
+    """
+    try:
+        version, executable, prefix, folders = _asked(python, _WHICH)
+        digest = hashlib.sha256(f"{version}\0{executable}\0{prefix}".encode())
+        digest.update(str(os.stat(os.path.realpath(executable)).st_mtime_ns).encode())
+        seen: set[str] = set()
+        for folder in folders:
+            for part in _parts(folder, seen):
+                digest.update(part)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    return digest.hexdigest()
+
+
+def _parts(folder: str, seen: set[str]):
+    """A line for each file below a folder, links followed, each folder once.
+
+    :raises ValueError: there is more than can be told
+    """
+    real = os.path.realpath(folder)
+    if real in seen or not os.path.isdir(real):
+        return
+    seen.add(real)
+    if len(seen) > _MOST:
+        raise ValueError(folder)
+    for entry in sorted(os.scandir(real), key=lambda entry: entry.name):
+        if entry.is_dir():
+            if entry.name != "__pycache__":
+                yield f"{folder}/{entry.name}/\0".encode("utf-8", "surrogateescape")
+                yield from _parts(entry.path, seen)
+            continue
+        if entry.name.startswith("__editable__") and entry.name.endswith("_finder.py"):
+            raise ValueError(entry.name)
+        try:
+            about = entry.stat()
+        except FileNotFoundError:  # a link to nothing
+            continue
+        yield f"{folder}/{entry.name}\0{about.st_size}\0{about.st_mtime_ns}\0".encode("utf-8", "surrogateescape")
+        if entry.name.endswith(".pth"):
+            for line in Path(entry.path).read_text("utf-8", "replace").splitlines():
+                if line and not line.startswith(("#", "import ", "import\t")):
+                    elsewhere = os.path.join(real, line.strip())
+                    if os.path.realpath(elsewhere) != _KIT:
+                        yield from _parts(elsewhere, seen)

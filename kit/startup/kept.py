@@ -24,8 +24,8 @@ from ..incident.model import Incident
 from ..trace.judged import CheckResult
 from ..trace.saved import load, save, written
 from ..trace.trace import TYPES, Trace
+from .installed import packages_of
 from .migrations import Migrations
-from .packages import packages_of
 from .workspace import Workspace
 
 FOLDER = "INCIDENT_KIT_RUNS"  # the variable that names the folder where runs are kept; without it none is
@@ -156,11 +156,8 @@ def key_of(incident: Incident, space: Workspace, asked: Sequence[Any]) -> str | 
     content = content_of(incident)
     content["asked"] = asked
     content["left"] = list(space.left)
-    content["scripts"] = [
-        hashlib.sha256(incident.resolve(step.text).read_bytes()).hexdigest()
-        for step in incident.prepare
-        if step.kind == "sql"
-    ]
+    scripts = [incident.resolve(step.text) for step in incident.prepare if step.kind == "sql"]
+    content["scripts"] = [hashlib.sha256(script.read_bytes()).hexdigest() for script in scripts]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode())
     for part in (packages, package_digest(), tree_digest(space.root), str(platform.uname())):
         digest.update(part.encode())

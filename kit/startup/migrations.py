@@ -1,21 +1,28 @@
-"""What Alembic knows of an application: its env.py's models, the database's tables, what revisions create."""
+"""What Alembic knows of an application: its env.py's models, the database's tables, what revisions create.
+
+And how the scratch database comes into the state that an incident begins from: a revision, a row a table, a file of statements.
+"""
 
 import json
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..base.errors import RunBroke
 from ..incident.model import Incident
+from ..incident.steps import Preparation
 from ..trace.reader import read_trace
 from ..trace.trace import Trace
 from ..trace.values import Broke
-from .process import run
+from .process import Ran, run
 from .workspace import Workspace
 
-ALEMBIC_CHILD = str(Path(__file__).parent / "child" / "ask_alembic.py")
+KINDS = ("upgrade", "rows", "sql")  # of preparations that bring the database into a state
+_ALEMBIC, _STATE = (str(Path(__file__).parent / "child" / name) for name in ("ask_alembic.py", "database_state.py"))
 
 
 @dataclass(frozen=True)
@@ -94,24 +101,16 @@ def flask_application(incident: Incident) -> tuple[str, str]:
 def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrations:
     """Compare models and database as ``alembic check`` does, in the application's interpreter, traced."""
     answer = space.folder / f"{name}.json"
-    words = [space.python, ALEMBIC_CHILD, "look", config, str(answer), *flask_application(incident)]
+    words = [space.python, _ALEMBIC, "look", config, str(answer), *flask_application(incident)]
     ran = run(words, space, incident.limits, name, traced=True)
     trace = read_trace(incident, space, [ran.ended])
     if not answer.exists():
         problem = ran.why or last_line(ran.stderr) or f"exit code {ran.code}"
         return Migrations(f"Alembic could not compare: {problem}", trace=trace, broke=ran.why)
     content = json.loads(answer.read_text("utf-8"))
-    return Migrations(
-        None,
-        tuple(content["current"]),
-        tuple(content["heads"]),
-        tuple(content["differences"]),
-        tuple(content["differing"]),
-        content["models"],
-        content["database"],
-        trace,
-        passed_over=tuple(content["passed_over"]),
-    )
+    lists = ("current", "heads", "differences", "differing", "passed_over")
+    seen = {name: tuple(content[name]) for name in lists} | {name: content[name] for name in ("models", "database")}
+    return Migrations(None, trace=trace, **seen)
 
 
 def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple[dict[str, list[dict]], str | None]:
@@ -121,11 +120,32 @@ def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple
     """
     answer = space.folder / f"{name}.json"
     with _emptied(incident, space) as empty:
-        ran = run([space.python, ALEMBIC_CHILD, "build", config, str(answer)], empty, incident.limits, name)
+        ran = run([space.python, _ALEMBIC, "build", config, str(answer)], empty, incident.limits, name)
     if not answer.exists():
         return {}, str(ran.why or last_line(ran.stderr) or f"exit code {ran.code}")
     built = json.loads(answer.read_text("utf-8"))
     return built["tables"], built["stopped"] or None
+
+
+def bring(incident: Incident, space: Workspace, step: Preparation, name: str) -> Ran:
+    """Run one preparation of the kinds in ``KINDS``, in a process of its own and under the startup's guards.
+
+    :raises RunBroke: there is nothing to upgrade
+    """
+    if step.kind == "upgrade":
+        config = find_config(incident, space)
+        if config is None:
+            raise RunBroke(
+                f"{incident.file}: prepare: {step}: there is no alembic.ini in the application. Name it in a check "
+                "('- migrations: path/alembic.ini'), or write the step as a command."
+            )
+        answer = str(space.folder / f"{name}.json")
+        words = [space.python, _ALEMBIC, "upgrade", config, answer, *flask_application(incident), step.text]
+    elif step.kind == "rows":
+        words = [space.python, _STATE, "rows", space.database_url, step.text]
+    else:  # the kit's own interpreter: it has a driver, which the application's may lack
+        words = [sys.executable, "-I", _STATE, "sql", space.database_url, str(incident.resolve(step.text))]
+    return run(words, space, incident.limits, name)
 
 
 @contextmanager

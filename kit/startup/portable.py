@@ -10,7 +10,6 @@ import atexit
 import hashlib
 import io
 import os
-import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from ..base.janitor import folder as temporary_folder
 from ..base.janitor import mark
 from ..incident.copying import copy_tree
 from ..incident.model import Incident
-from ..incident.repository import QUIET, git_environment, open_repository
+from ..incident.repository import open_repository, run_git
 from ..incident.steps import Preparation
 
 _IDLE = 8  # bundles that a worker keeps for the next startup of the same application
@@ -107,17 +106,9 @@ def _relative(incident: Incident) -> tuple[Incident, dict[str, Path]]:
         its = fix.python if fix.python is None or "/" not in fix.python else str(incident.resolve(fix.python))
         patches = [inside(patch) for patch in fix.patches]
         fixes[name] = fix.model_copy(update={"patches": patches, "prepare": packed(fix.prepare), "python": its})
-    portable = incident.model_copy(
-        update={
-            "app": app.model_copy(update=where),
-            "fixes": fixes,
-            "prepare": packed(incident.prepare),
-            "log": inside(incident.log),
-            "history": inside(incident.history),
-            "file": Path(incident.file.name),
-        }
-    )
-    return portable, files
+    named = {"log": inside(incident.log), "history": inside(incident.history), "file": Path(incident.file.name)}
+    runs = {"app": app.model_copy(update=where), "fixes": fixes, "prepare": packed(incident.prepare)}
+    return incident.model_copy(update={**runs, **named}), files
 
 
 def pack(incident: Incident, files: dict[str, Path]) -> tuple[bytes, tuple[str, ...]]:
@@ -156,9 +147,8 @@ def _copy_repository(source: Path, target: Path, loose: str | None, incident: In
     """A bare copy with every branch and tag, HEAD and a loose commit; nothing of its hooks and configuration."""
 
     def git(*words: str) -> str:
-        command = ["git", *QUIET, "-c", "protocol.file.allow=always", *words]
-        environment = git_environment(**mark(target.parent))
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        quiet = ("-c", "protocol.file.allow=always")
+        done = run_git(*quiet, *words, folder=target.parent, environment=mark(target.parent))
         if done.returncode:
             raise IncidentError(
                 f"{incident.file}: app.repository: {source} cannot be packed for other machines: {done.stderr.strip()}"

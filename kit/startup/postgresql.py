@@ -28,7 +28,7 @@ from ..base import janitor
 from ..base.errors import RunBroke
 from ..base.known_secrets import SCRATCH_PASSWORD
 from ..incident.model import DATABASE_SERVER, Incident
-from .postgresql_door import Door, Way
+from .postgresql_door import Door, Upstream
 from .postgresql_server import find_programs, own_server, version_of
 
 _NAME = "incident_kit_"
@@ -82,13 +82,8 @@ class Scratch:
     @property
     def parts(self) -> dict[str, str]:
         """What the URL is made of, for applications that take it in parts."""
-        return {
-            "host": "127.0.0.1",
-            "port": str(self.port),
-            "name": self.name,
-            "user": self.name,
-            "password": self.password,
-        }
+        access = {"name": self.name, "user": self.name, "password": self.password}
+        return {"host": "127.0.0.1", "port": str(self.port), **access}
 
 
 @contextmanager
@@ -121,7 +116,7 @@ def server_of(incident: Incident) -> Server:
 
     :raises RunBroke: the variable that the incident file names is not set, or there is no server at all
     """
-    conninfo = _given(incident)
+    conninfo = _conninfo_of(incident)
     if conninfo is None:
         kits = own_server()
         says = f"PostgreSQL {version_of(kits.programs)}, a server of the kit's own"
@@ -133,7 +128,7 @@ def _variable(incident: Incident) -> str:
     return incident.database_server or DATABASE_SERVER
 
 
-def _given(incident: Incident) -> str | None:
+def _conninfo_of(incident: Incident) -> str | None:
     """The administrator's connection string, or None where no server is given."""
     variable = _variable(incident)
     text = os.environ.get(variable, "").strip()
@@ -162,11 +157,10 @@ def version_for_key(incident: Incident) -> str:
 
     :raises RunBroke: as :func:`server_of`
     """
-    conninfo = _given(incident)
+    conninfo = _conninfo_of(incident)
     if conninfo is not None:
-        with _connected(
-            Server(conninfo, f"the server that {_variable(incident)} names", False), _NAME + "asks"
-        ) as asked:
+        server = Server(conninfo, f"the server that {_variable(incident)} names", of_kit=False)
+        with _connected(server, _NAME + "asks") as asked:
             return str(asked.info.server_version)
     programs = find_programs()
     return version_of(programs) if programs else "none"
@@ -177,7 +171,7 @@ def _connected(server: Server, name: str) -> psycopg.Connection:
         connection = psycopg.connect(make_conninfo(server.conninfo, application_name=name), autocommit=True)
     except psycopg.Error as error:
         raise RunBroke(
-            f"database: postgresql: cannot connect to {_where(server)}: {_said(error)}. "
+            f"database: postgresql: cannot connect to {_where(server)}: {_reason(error)}. "
             "Is it running, and may this role in from here?"
         ) from None
     if connection.info.server_version < _OLDEST:
@@ -190,7 +184,7 @@ def _where(server: Server) -> str:
     return server.says.removeprefix("a scratch database and role on ")
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return shorten("; ".join(dict.fromkeys(lines)), 400, placeholder=" …") or type(error).__name__
 
@@ -201,7 +195,7 @@ def _cannot(server: Server, error: psycopg.Error) -> str:
         advice = (
             " The role needs both: ALTER ROLE … CREATEDB CREATEROLE. Or leave the server out: the kit starts its own."
         )
-    return f"database: postgresql: {_where(server)} does not let a scratch database be made: {_said(error)}.{advice}"
+    return f"database: postgresql: {_where(server)} does not let a scratch database be made: {_reason(error)}.{advice}"
 
 
 def _make(keeper: psycopg.Connection, name: str, password: str) -> None:
@@ -210,9 +204,8 @@ def _make(keeper: psycopg.Connection, name: str, password: str) -> None:
     hashed = keeper.pgconn.encrypt_password(password.encode(), name.encode()).decode()  # the server may log statements
     may = "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT"
     keeper.execute(sql.SQL(f"CREATE ROLE {{}} {may} {_MOST_CONNECTIONS} PASSWORD {{}}").format(identifier, hashed))
-    keeper.execute(
-        sql.SQL("GRANT {} TO CURRENT_USER").format(identifier)
-    )  # only its member may give it a database, and take it
+    # Only its member may give it a database, and take it.
+    keeper.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(identifier))
     for again in (True, True, False):
         try:
             keeper.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(identifier, identifier))
@@ -230,20 +223,19 @@ def _open_door(server: Server, keeper: psycopg.Connection, name: str, password: 
     A server that takes a role's password on TCP only is asked there.
     """
     info = keeper.info
-    ways = [Way(info.host, info.port, _tls(keeper))]
+    upstreams = [Upstream(info.host, info.port, _tls(keeper))]
     if info.host.startswith(("/", "@")):
-        ways.append(Way("127.0.0.1", info.port))
+        upstreams.append(Upstream("127.0.0.1", info.port))
     errors = []
-    for upstream in ways:
+    for upstream in upstreams:
         door = Door(upstream, name, name)
         try:
-            psycopg.connect(
-                host="127.0.0.1", port=door.port, user=name, dbname=name, password=password, connect_timeout=15
-            ).close()
+            access = {"user": name, "dbname": name, "password": password}
+            psycopg.connect(host="127.0.0.1", port=door.port, connect_timeout=15, **access).close()
             return door
         except psycopg.Error as error:
             door.close()
-            errors.append(_said(error).replace(name, "…"))
+            errors.append(_reason(error).replace(name, "…"))
     raise RunBroke(
         f"database: postgresql: {_where(server)} does not let a new role in by its password ({'; '.join(errors)}). "
         "Its pg_hba.conf has to allow scram-sha-256 (or md5) from where the kit runs, or give a server that does."
@@ -291,7 +283,7 @@ def _drop_for_sure(server: Server, keeper: psycopg.Connection, name: str) -> Non
         if not server.of_kit:
             raise RunBroke(
                 f"database: postgresql: the scratch database {name} and its role of that name could not be dropped on "
-                f"{_where(server)}: {_said(error)}. The next run there drops them."
+                f"{_where(server)}: {_reason(error)}. The next run there drops them."
             ) from None
 
 

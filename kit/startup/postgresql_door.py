@@ -18,16 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
-_MOST_OPENING, _MOST_GREETING = (
-    10_000,
-    1 << 20,
-)  # bytes of a message, as the server's own limit; before a session begins
+_MOST_OPENING, _MOST_GREETING = 10_000, 1 << 20  # bytes of a message, as the server has it; before a session begins
 _CHUNK = 1 << 16
 _PATIENCE = 30.0  # seconds for a connection's first message
 
 
 @dataclass(frozen=True)
-class Way:
+class Upstream:
     """How the server is reached: ``host`` is a name, an address or the folder of a UNIX socket; ``tls`` None: in the clear."""
 
     host: str
@@ -56,7 +53,7 @@ class Door:
     :ivar refused: ``{"what": what was asked for, "by": user}``, in order, each once
     """
 
-    def __init__(self, upstream: Way, database: str, role: str):
+    def __init__(self, upstream: Upstream, database: str, role: str):
         self.upstream, self.database, self.role = upstream, database, role
         self.refused: list[dict[str, str]] = []
         self._keys: set[bytes] = set()  # of this door's sessions: what may be cancelled through it
@@ -92,9 +89,8 @@ class Door:
             what = self._asked_for_more(code, rest)
             if what:
                 self._refuse(what)
-                writer.write(
-                    _error(f"{what}: refused by the incident kit. A reproduction reaches its scratch database")
-                )
+                refusal = f"{what}: refused by the incident kit. A reproduction reaches its scratch database"
+                writer.write(_error(refusal))
                 await writer.drain()
                 return
             answers, beyond = await self.upstream.open()
@@ -119,11 +115,8 @@ class Door:
         """What a first message asks for beside the scratch database, in words."""
         if code >> 16 != 3:
             return f"PostgreSQL's protocol {code >> 16}"
-        words = rest.split(b"\0")
-        parameters = {
-            a.decode("utf-8", "replace"): b.decode("utf-8", "replace")
-            for a, b in zip(words[::2], words[1::2], strict=False)
-        }
+        words = [word.decode("utf-8", "replace") for word in rest.split(b"\0")]
+        parameters = dict(zip(words[::2], words[1::2], strict=False))
         user = parameters.get("user", "")
         database = parameters.get("database") or user
         if (database, user) != (self.database, self.role):
@@ -180,10 +173,8 @@ def _message(code: int, rest: bytes) -> bytes:
 
 
 def _error(text: str) -> bytes:
-    body = b"".join(
-        kind + value.encode() + b"\0"
-        for kind, value in ((b"S", "FATAL"), (b"V", "FATAL"), (b"C", "28000"), (b"M", text))
-    )
+    fields = ((b"S", "FATAL"), (b"V", "FATAL"), (b"C", "28000"), (b"M", text))
+    body = b"".join(kind + value.encode() + b"\0" for kind, value in fields)
     return b"E" + struct.pack("!I", len(body) + 5) + body + b"\0"
 
 

@@ -64,9 +64,8 @@ def find_programs() -> Path | None:
         spec = importlib.util.find_spec(package)  # only looked up: its programs are all that is needed
         for place in (spec.submodule_search_locations or ()) if spec else ():
             folders += _newest_first(Path(place).glob("pginstall*/bin"))
-    return next(
-        (folder for folder in folders if os.access(folder / "postgres", os.X_OK) and (folder / "initdb").exists()), None
-    )
+    whole = (folder for folder in folders if os.access(folder / "postgres", os.X_OK) and (folder / "initdb").exists())
+    return next(whole, None)
 
 
 def _newest_first(folders) -> list[Path]:

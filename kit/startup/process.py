@@ -152,13 +152,9 @@ def command_line(text: str, space: Workspace) -> list[str]:
 def start(argv: list[str], environment: dict[str, str], folder: Path, space: Workspace, limits: Limits) -> Process:
     """Start one process under a supervisor of its own."""
     folder.mkdir(parents=True)
-    environment = {
-        **environment,
-        **mark(space.folder),
-        "INCIDENT_ALLOWED": " ".join(
-            f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in _allowed(space)
-        ),
-    }
+    allowed = _allowed(space)
+    shown = " ".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in allowed)
+    environment = {**environment, **mark(space.folder), "INCIDENT_ALLOWED": shown}
     if space.postgresql:  # a file in the workspace needs no naming
         environment["INCIDENT_SCRATCH"] = space.database_url
     resources = {"RLIMIT_CORE": 0, "RLIMIT_AS": limits.memory_mb << 20, "RLIMIT_FSIZE": limits.disk_mb << 20}
@@ -170,7 +166,7 @@ def start(argv: list[str], environment: dict[str, str], folder: Path, space: Wor
         "stderr": str(folder / "stderr"),
         "limits": resources,
         "processes": limits.processes,
-        "guard": {"writable": [str(space.folder), *_DEVICES], "allowed": _allowed(space)},
+        "guard": {"writable": [str(space.folder), *_DEVICES], "allowed": allowed},
     }
     interrupt.check()
     supervisor = subprocess.Popen(

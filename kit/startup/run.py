@@ -14,7 +14,8 @@ from ..incident.steps import Step
 from ..trace.ran import Ended, ended_by
 from ..trace.reader import read_trace
 from ..trace.trace import Trace
-from ..trace.values import Broke
+from ..trace.values import Broke, Creation
+from .migrations import KINDS, bring
 from .ports import free_port
 from .process import (
     LOOK,
@@ -30,9 +31,9 @@ from .process import (
     wait,
 )
 from .readiness import Readiness, answers_again
-from .state import KINDS, bring
 from .workspace import Workspace, workspace
 
+HELD = 3  # seconds, less than the five after which SQLite's driver gives up on a lock
 _POLL = 0.02  # seconds between looks whether a server answers
 _DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
 
@@ -69,25 +70,17 @@ def run_startup(
     *,
     judge: bool = False,
     go_on: bool = False,
+    hold: str | None = None,
     while_up: Callable[[Workspace, int | None], None] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Trace:
-    """As :func:`reproduce`, in a workspace that is already there."""
-    before: list[dict] = []
-    for number, step in enumerate(incident.prepare, 1):
-        progress(f"prepare {number}: {step}")
-        if step.kind in KINDS:
-            prepared = bring(incident, space, step, f"prepare-{number}").ended
-        else:
-            prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
-            created = read_trace(incident, space, [prepared]).created
-            before += [{**creation, "step": f"prepare {number}"} for creation in created]
-        if prepared.why or not prepared.ok:
-            raise RunBroke(
-                f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "
-                "Steps under 'prepare' are not judged and must succeed. Its last lines:\n" + _tail(prepared.folder)
-            )
-    orders = {name: "1" for name, wanted in (("INCIDENT_JUDGE", judge), ("INCIDENT_GO_ON", go_on)) if wanted}
+    """As :func:`reproduce`, in a workspace that is already there.
+
+    :param hold: each process waits before its first statement that begins so until another has come as far, or :data:`HELD` seconds
+    """
+    before = _prepare(incident, space, progress)
+    wanted = {"INCIDENT_JUDGE": judge, "INCIDENT_GO_ON": go_on, "INCIDENT_HOLD": hold and f"{HELD} {hold}"}
+    orders = {name: str(value) for name, value in wanted.items() if value}
     ended: list[Ended] = []
     up: list[Process] = []
     silent: list[Process] = []  # servers that were up and answer no more
@@ -119,6 +112,28 @@ def run_startup(
             ended.append(outcome_of(process, ok=why is None, why=why))
     trace = read_trace(incident, space, sorted(ended, key=lambda outcome: outcome.steps[0][0]))
     return replace(trace, before=tuple(before))
+
+
+def _prepare(incident: Incident, space: Workspace, progress: Callable[[str], None]) -> list[Creation]:
+    """Run the steps under ``prepare``; what they created in the database.
+
+    :raises RunBroke: one of them failed
+    """
+    before: list[Creation] = []
+    for number, step in enumerate(incident.prepare, 1):
+        progress(f"prepare {number}: {step}")
+        if step.kind in KINDS:
+            prepared = bring(incident, space, step, f"prepare-{number}").ended
+        else:
+            prepared = _run_steps(incident, space, [(number, step)], "prepare", {})
+            created = read_trace(incident, space, [prepared]).created
+            before += [replace(creation, step=f"prepare {number}") for creation in created]
+        if prepared.why or not prepared.ok:
+            raise RunBroke(
+                f"{incident.file}: prepare {number}: {step}: {prepared.why or 'it failed'}. "
+                "Steps under 'prepare' are not judged and must succeed. Its last lines:\n" + _tail(prepared.folder)
+            )
+    return before
 
 
 def _died(process: Process) -> Broke:
@@ -166,9 +181,8 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
             if why:
                 asked = end_at_limit(process, limits.seconds, limits, space, free)
                 process.finish(kill=True)
-                return process, outcome_of(
-                    process, ok=False, why=replace(why, says=f"no answer on its port; {why}"), asked=asked
-                )
+                why = replace(why, says=f"no answer on its port; {why}")
+                return process, outcome_of(process, ok=False, why=why, asked=asked)
     except BaseException:
         process.finish(kill=True)
         raise
@@ -195,7 +209,6 @@ def _start_steps(space: Workspace, group, limits: Limits, *, phase="startup", or
 
 
 def _tail(folder: Path, lines: int = 8) -> str:
-    text = "".join(
-        (folder / name).read_text("utf-8", "replace") for name in ("stdout", "stderr") if (folder / name).exists()
-    )
+    printed = [path for name in ("stdout", "stderr") if (path := folder / name).exists()]
+    text = "".join(path.read_text("utf-8", "replace") for path in printed)
     return "\n".join("    " + line for line in text.strip().splitlines()[-lines:])

@@ -19,7 +19,7 @@ from ..base.janitor import folder as temporary_folder
 from ..base.janitor import mark, remove
 from ..incident.copying import copy_tree
 from ..incident.model import Incident
-from ..incident.repository import QUIET, git_environment
+from ..incident.repository import run_git
 
 if TYPE_CHECKING:
     from .postgresql import Scratch
@@ -49,7 +49,12 @@ class Workspace:
     database_url: str
     left: tuple[str, ...] = ()
     postgresql: "Scratch | None" = None
-    patched: tuple[str, ...] = ()  # Python files that the patches change or add, relative to the root
+    changed: tuple[str, ...] = ()  # files that the patches change or add, relative to the root
+
+    @property
+    def patched(self) -> tuple[str, ...]:
+        """The Python files among those that the patches change or add."""
+        return tuple(name for name in self.changed if name.endswith(".py"))
 
     @property
     def before(self) -> Path:
@@ -87,13 +92,12 @@ def workspace(incident: Incident, patches: Sequence[Path | str] = ()) -> Iterato
 def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postgresql: "Scratch | None") -> Workspace:
     root = folder / "app"
     left = _copy(incident, root)
-    patched: dict[str, None] = {}
-    for patch in patches:
-        patch = _written(incident, patch, folder) if isinstance(patch, str) else patch
+    changed: dict[str, None] = {}
+    for patch in _as_files(incident, patches, folder):
         for name in changed_by(patch, root):
             inside = ".." not in Path(name).parts and not Path(name).is_absolute()
-            if name.endswith(".py") and name not in patched and inside:
-                patched[name] = None
+            if name not in changed and inside:
+                changed[name] = None
                 _keep(root / name, folder / "before" / name)
         apply(patch, root)
     for name in ("home", "tmp", "probe", "scratch"):
@@ -112,7 +116,7 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
     environment |= {name: _filled(value, url, postgresql) for name, value in incident.app.env.items()}
     environment.setdefault(incident.database_env, url)  # what is written there holds the scratch database itself
     left = (*(incident._packed or ()), *left)
-    return Workspace(folder, root, workdir, python, environment, url, left, postgresql, tuple(patched))
+    return Workspace(folder, root, workdir, python, environment, url, left, postgresql, tuple(changed))
 
 
 def _copy(incident: Incident, root: Path) -> list[str]:
@@ -138,10 +142,7 @@ def refuse_patches(incident: Incident, fixes: Iterable[str]) -> None:
                 if not root.exists():
                     _copy(incident, root)
                 try:
-                    patches = [
-                        _written(incident, change, folder) if isinstance(change, str) else change
-                        for change in incident.changes_of(fix)
-                    ]
+                    patches = _as_files(incident, incident.changes_of(fix), folder)
                     if not _apply_together(patches, root):
                         for patch in patches:
                             apply(patch, root)
@@ -158,13 +159,17 @@ def refuse_patches(incident: Incident, fixes: Iterable[str]) -> None:
 
 def _apply_together(patches: Sequence[Path], root: Path) -> bool:
     """Would these, one after the other, apply? Nothing is changed; False also where git cannot tell so."""
-    environment = git_environment(GIT_CEILING_DIRECTORIES=str(root.parent), GIT_CONFIG_NOSYSTEM="1")
-    command = ["git", *QUIET, "apply", "--check", "--whitespace=nowarn", "-p1", "-"]
     try:
         text = b"\n".join(patch.read_bytes() for patch in patches)
     except OSError:
         return False
-    return subprocess.run(command, cwd=root, env=environment, input=text, capture_output=True).returncode == 0
+    return _git_apply(root, "--check", "-", input=text, text=False).returncode == 0
+
+
+def _git_apply(root: Path, *words: str, **options) -> subprocess.CompletedProcess:
+    # Without a ceiling git would take a repository that happens to lie above, and skip every file.
+    alone = {"GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_CONFIG_NOSYSTEM": "1"}
+    return run_git("apply", "--whitespace=nowarn", "-p1", *words, folder=root, environment=alone, **options)
 
 
 def _put_probe(folder: Path, python: str) -> None:
@@ -210,9 +215,7 @@ def _filled(text: str, url: str, postgresql: "Scratch | None") -> str:
 
 def changed_by(patch: Path, root: Path) -> list[str]:
     """The files that a patch names, relative to ``root``; none where git cannot read it."""
-    environment = git_environment(GIT_CEILING_DIRECTORIES=str(root.parent), GIT_CONFIG_NOSYSTEM="1")
-    command = ["git", *QUIET, "apply", "--numstat", "-z", "-p1", str(patch)]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, errors="replace")
+    done = _git_apply(root, "--numstat", "-z", str(patch))
     return [entry.rpartition("\t")[2] for entry in done.stdout.split("\0") if entry]
 
 
@@ -228,12 +231,9 @@ def apply(patch: Path, root: Path) -> None:
 
     :raises IncidentError: with what git says
     """
-    # Without a ceiling git would take a repository that happens to lie above, and skip every file.
-    environment = git_environment(GIT_CEILING_DIRECTORIES=str(root.parent), GIT_CONFIG_NOSYSTEM="1")
-    command = ["git", *QUIET, "apply", "--whitespace=nowarn", "-p1", str(patch)]
     # A few bytes of a binary patch may stand for any number of them.
-    limited = ["/bin/sh", "-c", f'ulimit -f {_MOST_PATCHED >> 9}; exec "$@"', "sh", *command]
-    done = subprocess.run(limited, cwd=root, env=environment, capture_output=True, text=True, errors="replace")
+    limited = ("/bin/sh", "-c", f'ulimit -f {_MOST_PATCHED >> 9}; exec "$@"', "sh")
+    done = _git_apply(root, str(patch), before=limited)
     if done.returncode:
         errors = "; ".join(line.removeprefix("error: ") for line in done.stderr.strip().splitlines())
         errors = errors or f"no reason given; a file may not be larger than {_MOST_PATCHED >> 20} MB"
@@ -241,6 +241,10 @@ def apply(patch: Path, root: Path) -> None:
             f"{patch}: the patch does not apply to this build: {errors}. Paths in it count from the application's root; "
             "patches of one fix are applied in the order in which they are listed."
         )
+
+
+def _as_files(incident: Incident, changes: Iterable[Path | str], folder: Path) -> list[Path]:
+    return [_written(incident, change, folder) if isinstance(change, str) else change for change in changes]
 
 
 def _written(incident: Incident, commit: str, folder: Path) -> Path:
@@ -285,12 +289,11 @@ def _check_out(incident: Incident, target: Path) -> list[str]:
     app = incident.app
     repository = incident.resolve(app.repository)
     index = target.with_name("index")
-    environment = git_environment(GIT_INDEX_FILE=str(index), **mark(target.parent))
+    environment = {"GIT_INDEX_FILE": str(index), **mark(target.parent)}
 
     def git(*words: str) -> None:
         plain = ("-c", "filter.lfs.smudge=", "-c", "filter.lfs.required=false")
-        command = ["git", *QUIET, *plain, "-C", str(repository), *words]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
+        done = run_git(*plain, *words, folder=repository, environment=environment)
         if done.returncode:
             raise IncidentError(
                 f"{incident.file}: app: cannot take {app.revision}:{app.subdir} out of {app.repository}: {done.stderr.strip()}"

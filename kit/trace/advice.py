@@ -6,22 +6,28 @@ And what the kit itself kept the startup from, which may be why it failed.
 import re
 from collections.abc import Sequence
 
-from ..incident.model import Incident
+from ..incident.model import DATABASE_SERVER, Incident
 from .values import Error
 
 _VARIABLE = re.compile(r"KeyError: '([A-Z][A-Z0-9_]+)'")
 _NO_URL = re.compile("Could not parse (?:SQLAlchemy|rfc1738) URL")
+_NOT_INSTALLED = re.compile(
+    r"extension \"([\w-]+)\" is not available|could not open extension control file \"[^\"]*?([\w-]+)\.control\""
+)
+_NOT_ALLOWED = re.compile(r"permission denied to create extension \"([\w-]+)\"")
 
 
 def of_set_up(error: Error | None) -> bool:
-    """Does an error say that a variable is not given, or that one given is no URL: how the startup is run, and no fault of it?
+    """Does an error say that a variable is not given, that one given is no URL, or that the scratch database's server lacks
+    an extension: how the startup is run, and no fault of it?
 
     A ``KeyError`` is of a variable where ``os`` itself raised it; any other mapping may lack a key too.
     """
     if error is None or error.own_words:
         return False
     by_os = bool(error.frames) and re.search(r"(?:^|/)os\.py$|^<frozen os>$", error.frames[-1].file)
-    return bool(error.type == "KeyError" and by_os or _NO_URL.search(error.text))
+    lacks = _NOT_INSTALLED.search(error.text) or _NOT_ALLOWED.search(error.text)
+    return bool(error.type == "KeyError" and by_os or _NO_URL.search(error.text) or lacks)
 
 
 def advice(incident: Incident, error: str | None) -> list[str]:
@@ -38,6 +44,17 @@ def advice(incident: Incident, error: str | None) -> list[str]:
         return [
             f"If {module[1]} is the application's own, put the folder that holds it on app.path; if it is a library, "
             "name the interpreter of the application's environment in app.python."
+        ]
+    if extension := _NOT_INSTALLED.search(error):
+        return [
+            f"The PostgreSQL server of the scratch database has no extension {extension[1] or extension[2]}. Install it for that server "
+            f"by its package manager, or set {incident.database_server or DATABASE_SERVER} to the URL of a server that has it."
+        ]
+    if extension := _NOT_ALLOWED.search(error):
+        return [
+            f"Only a superuser may create the extension {extension[1]}, and the scratch database's role is none. Create it once in "
+            f"template1 of a server of yours, set {incident.database_server or DATABASE_SERVER} to that server's URL, and have the "
+            "application say CREATE EXTENSION IF NOT EXISTS: each scratch database is made with what template1 holds."
         ]
     if _NO_URL.search(error):
         names = [

@@ -1,4 +1,4 @@
-"""What has been read of a run so far, and what the numbers in its events mean: processes, files, frames, errors."""
+"""What has been read of a run so far, and what the numbers in its events mean: processes, files, frames, errors, bodies."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,9 +6,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from .edges import FileEdges, Place
-from .paths import Paths
-from .ran import Ended
-from .values import Behind, EngineMade, Entry, Error, Frame, Import, Metadata, Record, Registration, Silenced
+from .ran import Ended, Paths
+from .values import (
+    Behind,
+    Cleared,
+    Creation,
+    EngineMade,
+    Entry,
+    Error,
+    Frame,
+    Import,
+    Judgement,
+    Metadata,
+    Record,
+    Registration,
+    Silenced,
+)
 
 
 class Code(NamedTuple):
@@ -27,6 +40,14 @@ class Process(NamedTuple):
 
     outcome: Ended
     first: dict[str, Any]
+
+
+class At(NamedTuple):
+    """Where an event stands: its process, its step, and its time in nanoseconds."""
+
+    process: int
+    step: str
+    at: int
 
 
 class Stepped(NamedTuple):
@@ -51,14 +72,14 @@ class Collected:
     edges: list[tuple[Ended, dict[str, FileEdges]]] = field(default_factory=list)  # of each started process, by file
     metadata: dict[tuple[int, int], Metadata] = field(default_factory=dict)
     registrations: list[Registration] = field(default_factory=list)
-    cleared: list[dict] = field(default_factory=list)
-    created: list[dict] = field(default_factory=list)
+    cleared: list[Cleared] = field(default_factory=list)
+    created: list[Creation] = field(default_factory=list)
     engines: list[EngineMade] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     silenced: list[Silenced] = field(default_factory=list)
     behind: list[Behind] = field(default_factory=list)
-    judged: list[dict] = field(default_factory=list)
+    judged: list[Judgement] = field(default_factory=list)
     refused: list[dict] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     listening: set[str] = field(default_factory=set)  # guards that the probe itself put in place
@@ -66,6 +87,7 @@ class Collected:
     stepped: dict[int, Stepped] = field(default_factory=dict)
     uncaught: dict[int, Error | None] = field(default_factory=dict)  # process to what ended it
     hung: dict[int, Frame] = field(default_factory=dict)  # process that was ended past its time -> where it was
+    by_frame: dict[tuple, int] = field(default_factory=dict)  # bodies that no loader executes: to their numbers
 
     def lose(self, kind: str) -> None:
         """Note that an event could not be read."""
@@ -140,6 +162,83 @@ class Collected:
         frames = self.frames(process, event.get("via"))
         return (self.imports[outer].chain if outer is not None else ()) + frames
 
+    # -- which module's body was executed when, and which of them an event happened in
+
+    def begin(self, event: dict, where: At) -> None:
+        """A loader is about to execute a module."""
+        chain, within = self.chain(where.process, event), self.within(event, where)
+        self.open[where.process, event["n"]] = len(self.imports)
+        again, how = bool(event.get("again")), str(event.get("how", "import"))
+        self._execute(event, where, str(event["m"]), event.get("f"), chain, within, again=again, how=how)
+
+    def end(self, event: dict, where: At) -> None:
+        """The module's body came to its end, or was left by an exception."""
+        index = self.open.get((where.process, event["n"]))
+        if index is not None:
+            error = self.error(where.process, event.get("error"))
+            self.imports[index] = replace(self.imports[index], ended=where.at, error=error)
+
+    def script(self, event: dict, where: At) -> None:
+        """A script is about to run, perhaps once more: what follows under its frame belongs to this run."""
+        within = self.within(event, where)
+        index = self.body(where.process, event)
+        number = None if index is None else self.imports[index].number
+        within = number if within is None else within
+        chain, (file, _) = self.chain(where.process, event), self.paths.shown(event["f"])
+        self.by_frame[where.process, within, chain, file] = len(self.imports) + 1
+        self._execute(event, where, "?", event["f"], chain, within, how="exec")
+
+    def within(self, event: dict, where: At) -> int | None:
+        """The number of the innermost import that an event happened in.
+
+        A body that no standard loader executes (a script, ``python -m``, ``exec`` of a file's code) gives
+        no event of its own, and its end is out of sight: it is known by its frame, from the first thing that happens in it.
+        """
+        process, index = where.process, self.body(where.process, event)
+        number = None if index is None else self.imports[index].number
+        outer = () if index is None else self.imports[index].chain
+        frames = self.frames(process, event.get("via"))
+        for position, frame in enumerate(frames):
+            its_own = position == 0 and index is not None and frame.module == self.imports[index].module
+            if frame.function != "<module>" or not frame.application or its_own:
+                continue
+            before = outer + frames[:position]
+            key = (process, number, before, frame.file)
+            if key not in self.by_frame:
+                self.by_frame[key] = len(self.imports) + 1
+                raw = self.raw_file(process, event["via"][: position + 1])
+                self._execute(event, where, frame.module or "?", raw, before, number, how="exec")
+            elif self.imports[self.by_frame[key] - 1].module == "?":  # its name shows only now
+                index = self.by_frame[key] - 1
+                self.imports[index] = replace(self.imports[index], module=frame.module or "?")
+            number = self.by_frame[key]
+        return number
+
+    def _execute(
+        self, event: dict, where: At, module: str, raw: str | None, chain, within, *, again=False, how
+    ) -> None:
+        file, application = self.paths.shown(raw) if raw else (None, False)
+        self.imports.append(
+            Import(
+                number=len(self.imports) + 1,
+                process=where.process,
+                step=where.step,
+                thread=event.get("th"),
+                module=module,
+                file=file,
+                real=self.paths.real(raw),
+                application=application or how == "exec",  # what no loader executes is only told of for the application
+                by=_importer(chain),
+                chain=chain,
+                within=within,
+                began=where.at,
+                ended=None,
+                error=None,
+                again=again,
+                how=how,
+            )
+        )
+
     def forget_our_interrupt(self) -> None:
         """A process that the runner ended was asked by ``SIGINT`` first: what came of that is nothing of the application's."""
         ours = {number for number, process in enumerate(self.processes) if process.outcome.why}
@@ -158,6 +257,12 @@ class Collected:
 def innermost(chain: Sequence[Frame]) -> Frame | None:
     """The application's innermost frame of a chain."""
     return next((frame for frame in reversed(chain) if frame.application), None)
+
+
+def _importer(chain: Sequence[Frame]) -> Frame | None:
+    """The statement that led to an import: the application's nearest, else a library's, not the import system's."""
+    others = [frame for frame in chain if "/importlib/" not in frame.file]
+    return innermost(chain) or (others or [None])[-1]
 
 
 def _interrupted(error: Error | None) -> bool:

@@ -89,7 +89,7 @@ class ImportGraph:
     modules: tuple[Module, ...]
     lines: Mapping[int, Mapping[int, int]]  # the key of each module, to the keys of what it imported: the line
     ways: tuple[ImportRoute, ...]
-    table: str | None
+    tables: str | None  # as ``table orders``
 
     @property
     def edges(self) -> Iterator[ImportEdge]:
@@ -122,17 +122,11 @@ def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
         modules = _modules(trace)
         lines = _lines(trace, modules)
     conflict = conflict or (trace.conflicts[0] if trace.conflicts else None)
-    table = None
-    if conflict is not None:
-        table = conflict.table
-        ways = [
-            _route(trace, modules, registration, name)
-            for name, registration in (("first", conflict.first), ("second", conflict.second))
-            if registration
-        ]
-    else:
-        ways = _route_to_error(trace, modules)
-    return ImportGraph(modules, lines, tuple(ways), table)
+    if conflict is None:
+        return ImportGraph(modules, lines, _route_to_error(trace, modules), None)
+    both = (("first", conflict.first), ("second", conflict.second))
+    ways = tuple(_route(trace, modules, registration, name) for name, registration in both if registration)
+    return ImportGraph(modules, lines, ways, conflict.tables)
 
 
 def _modules(trace: Trace) -> tuple[Module, ...]:
@@ -141,7 +135,17 @@ def _modules(trace: Trace) -> tuple[Module, ...]:
         if registration.application:
             registered.setdefault(registration.within, []).append(registration)
     of_application = [import_ for import_ in trace.imports if import_.application]
-    bodies = _Bodies(of_application)
+    bodies: dict[tuple, list[Import]] = {}
+    for import_ in of_application:
+        bodies.setdefault((import_.process, import_.file), []).append(import_)
+
+    def importer_of(import_: Import) -> int | None:
+        """The execution that the line is of: the last one of its module and file in that process."""
+        by = import_.by
+        here = reversed(bodies.get((import_.process, by.file), ())) if by and by.application else ()
+        fits = (body for body in here if body.began < import_.began and by.module in (None, body.module))
+        return next((fit.number for fit in fits), None)
+
     modules = []
     for number, import_ in enumerate(of_application, 1):
         here = registered.get(import_.number, ())
@@ -153,31 +157,13 @@ def _modules(trace: Trace) -> tuple[Module, ...]:
                 module=import_.module,
                 file=import_.file,
                 by=import_.by,
-                importer=bodies.of(import_.by, import_.process, import_.began)
-                if import_.by and import_.by.application
-                else None,
+                importer=importer_of(import_),
                 tables=tuple(r.table for r in here if r.outcome in ("registered", "reflected") and not r.removed),
                 rejected=tuple(r.table for r in here if r.outcome == "rejected"),
                 error=import_.error.type.rpartition(".")[2] if import_.error else None,
             )
         )
     return tuple(modules)
-
-
-class _Bodies:
-    """Finds the execution that a line belongs to: the last one of its module and file in that process."""
-
-    def __init__(self, imports: Sequence[Import]):
-        self.at: dict[tuple, list[Import]] = {}
-        for import_ in imports:
-            self.at.setdefault((import_.process, import_.file), []).append(import_)
-
-    def of(self, frame: Frame, process: int, before: int) -> int | None:
-        here = self.at.get((process, frame.file), ())
-        fits = (
-            import_ for import_ in reversed(here) if import_.began < before and frame.module in (None, import_.module)
-        )
-        return next((fit.number for fit in fits), None)
 
 
 def _lines(trace: Trace, modules: Sequence[Module]) -> dict[int, dict[int, int]]:
@@ -255,32 +241,23 @@ def _asked_for(wanted: Wanted, known: set[str]) -> list[str]:
 
 
 def _route(trace: Trace, modules: Sequence[Module], registration: Registration, name: str) -> ImportRoute:
-    return ImportRoute(
-        name,
-        _stops(trace, modules, registration.chain, registration.within, registration.step),
-        registration.site,
-        registration.outcome,
-    )
+    stops = _stops(trace, modules, registration.chain, registration.within, registration.step)
+    return ImportRoute(name, stops, registration.site, registration.outcome)
 
 
-def _route_to_error(trace: Trace, modules: Sequence[Module]) -> list[ImportRoute]:
-    failed = [
-        (s.exception, s.exception.frames, f"step {s.number}") for s in trace.steps if s.ok is False and s.exception
-    ]
+def _route_to_error(trace: Trace, modules: Sequence[Module]) -> tuple[ImportRoute, ...]:
+    ended = [step for step in trace.steps if step.ok is False and step.exception]
+    failed = [(step.exception, step.exception.frames, f"step {step.number}") for step in ended]
     for error, frames, step in [*failed, *((error.error, error.chain, "") for error in trace.swallowed)]:
         of_application = [frame for frame in frames if frame.application]
         if of_application:
-            last = of_application[-1]
+            first, last = of_application[0], of_application[-1]
             within = max((m.key for m in modules if (m.file, m.module) == (last.file, last.module)), default=None)
-            first = next(
-                (m for m in modules if (m.file, m.module) == (of_application[0].file, of_application[0].module)), None
-            )
-            step = step or (trace.import_of(first.key).step if first else trace.steps[0].text)
-            site = Site(last.file, last.line, last.module, None)
-            return [
-                ImportRoute("only", _stops(trace, modules, frames, within, step), site, error.type.rpartition(".")[2])
-            ]
-    return []
+            begun = next((m for m in modules if (m.file, m.module) == (first.file, first.module)), None)
+            step = step or (trace.import_of(begun.key).step if begun else trace.steps[0].text)
+            stops, site = _stops(trace, modules, frames, within, step), Site(last.file, last.line, last.module, None)
+            return (ImportRoute("only", stops, site, error.type.rpartition(".")[2]),)
+    return ()
 
 
 def _stops(
@@ -328,40 +305,32 @@ def _stops(
 
 
 def cycles(following: Mapping[int, Sequence[int]]) -> tuple[tuple[int, ...], ...]:
-    """Groups of nodes that reach each other (Tarjan's strongly connected components of two and more).
+    """Groups of two and more nodes that reach each other (strongly connected components, by Kosaraju's two walks).
 
     :param following: each node, and those that its edges lead to
     """
-    index: dict[int, int] = {}
-    low: dict[int, int] = {}
-    stack: list[int] = []
-    on_stack: set[int] = set()
-    groups = []
-    for root in following:
-        work = [(root, 0)] if root not in index else []
-        while work:
-            node, place = work.pop()
-            if place == 0:
-                index[node] = low[node] = len(index)
-                stack.append(node)
-                on_stack.add(node)
-            ahead = following[node]
-            for at in range(place, len(ahead)):
-                other = ahead[at]
-                if other not in index:
-                    work += [(node, at + 1), (other, 0)]
-                    break
-                if other in on_stack:
-                    low[node] = min(low[node], index[other])
-            else:
-                if low[node] == index[node]:
-                    group = []
-                    while not group or group[-1] != node:
-                        group.append(stack.pop())
-                        on_stack.discard(group[-1])
-                    if len(group) > 1:
-                        groups.append(tuple(sorted(group)))
-                if work:
-                    parent = work[-1][0]
-                    low[parent] = min(low[parent], low[node])
-    return tuple(sorted(groups))
+    leading: dict[int, list[int]] = {node: [] for node in following}
+    for node, ahead in following.items():
+        for other in ahead:
+            leading[other].append(node)
+    seen: set[int] = set()
+    left = [
+        node for root in following for node in _walked(root, following, seen)
+    ]  # in the order in which a walk leaves them
+    seen.clear()
+    groups = (sorted(_walked(root, leading, seen)) for root in reversed(left))
+    return tuple(sorted(tuple(group) for group in groups if len(group) > 1))
+
+
+def _walked(root: int, following: Mapping[int, Sequence[int]], seen: set[int]) -> Iterator[int]:
+    """The nodes that are reached from one and were not seen before, each after all that is reached from it."""
+    todo = [(root, iter(following[root]))] if root not in seen else []
+    seen.add(root)
+    while todo:
+        node, ahead = todo[-1]
+        other = next((other for other in ahead if other not in seen), None)
+        if other is None:
+            yield todo.pop()[0]
+        else:
+            seen.add(other)
+            todo.append((other, iter(following[other])))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .trace import Trace
-from .values import executed_by_alembic
+from .values import Mapper, executed_by_alembic
 
 _MOST = 5  # sentences shown of a long list
 
@@ -56,30 +56,28 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
     problems, about, classes_seen = [], set(), set()
     lost: dict[str, str] = {}  # what metadata.clear() and remove() leave behind: a class to its table
     for judged in trace.judged:
-        if judged["error"] is not None:
-            problems.append(f"configure_mappers(): {judged['error']}")
-        by_table: dict = {}
-        for mapper in judged["mappers"] or ():
-            classes_seen.add((mapper["mod"], mapper["cls"]))
-            if not mapper["ok"]:
-                problems.append(f"class {mapper['mod']}.{mapper['cls']} is not mapped")
-            if mapper.get("orphans"):
-                problems.append(
-                    f"{mapper['mod']}.{mapper['cls']} maps columns that table {mapper['table']} replaced: {', '.join(mapper['orphans'])}"
-                )
-                about.add(mapper["table"])
-            elif mapper.get("held") is False and mapper.get("i") and mapper["mod"] not in frozen:
-                lost[f"{mapper['mod']}.{mapper['cls']} ({mapper['table']})"] = mapper["table"]
-            if mapper.get("table") and not mapper.get("inherits"):
-                by_table.setdefault(mapper["table"], []).append(mapper)
+        if judged.error is not None:
+            problems.append(f"configure_mappers(): {judged.error}")
+        by_table: dict[str, list[Mapper]] = {}
+        for mapper in judged.mappers:
+            classes_seen.add(str(mapper))
+            if not mapper.ok:
+                problems.append(f"class {mapper} is not mapped")
+            if mapper.orphans:
+                columns = ", ".join(mapper.orphans)
+                problems.append(f"{mapper} maps columns that table {mapper.table} replaced: {columns}")
+                about.add(mapper.table)
+            elif not mapper.held and mapper.metadata and mapper.module not in frozen:
+                lost[f"{mapper} ({mapper.table})"] = mapper.table
+            if mapper.table and not mapper.inherits:
+                by_table.setdefault(mapper.table, []).append(mapper)
         for table, classes in sorted(by_table.items()):
-            apart = [c for c in classes if c["mod"] in frozen and sum(o["i"] == c["i"] for o in classes) == 1]
+            apart = [c for c in classes if c.module in frozen and sum(o.metadata == c.metadata for o in classes) == 1]
             classes = [c for c in classes if c not in apart]
-            met = sum(1 for r in trace.registrations if r.process == judged["process"] and r.table == table) > 1
-            one_metadata = met and len({c["i"] for c in classes}) < len(classes)
+            met = sum(1 for r in trace.registrations if r.process == judged.process and r.table == table) > 1
+            one_metadata = met and len({c.metadata for c in classes}) < len(classes)
             if len(classes) > 1 and (one_metadata or table in tables and not _views(classes)):
-                names = " and ".join(f"{c['mod']}.{c['cls']}" for c in classes)
-                problems.append(f"{len(classes)} mapped classes for table {table}: {names}")
+                problems.append(f"{len(classes)} mapped classes for table {table}: {' and '.join(map(str, classes))}")
                 about.add(table)
     problems = list(dict.fromkeys(problems))
     if lost:
@@ -91,7 +89,9 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
         return CheckResult("mappers", False, listed(problems), tuple(sorted(about)), "mappers")
     if not classes_seen and not trace.whole:
         return CheckResult("mappers", None, "no class was mapped" + _how_far(trace), kind="mappers")
-    seen = f"{len(classes_seen)} mapped class{'es configure' if len(classes_seen) != 1 else ' configures'}, one a table"
+    seen = (
+        f"{len(classes_seen)} mapped class{'es configure' if len(classes_seen) != 1 else ' configures'}, one per table"
+    )
     # Classes that were seen are right; of those that a run from outside kept away nothing is known.
     return CheckResult("mappers", None if trace.cut else True, seen + _how_far(trace), kind="mappers")
 
@@ -107,10 +107,10 @@ def executed_by_alembic_modules(trace: Trace) -> set[str]:
     return {import_.module for import_ in trace.imports if executed_by_alembic(import_)}
 
 
-def _views(classes: Sequence[dict]) -> bool:
+def _views(classes: Sequence[Mapper]) -> bool:
     """Could these be views of one table on purpose, each on a metadata of its own: are its columns among the widest's?"""
-    widest = max((set(c["columns"]) for c in classes), key=len)
-    return all(set(c["columns"]) <= widest for c in classes)
+    widest = max((set(mapper.columns) for mapper in classes), key=len)
+    return all(set(mapper.columns) <= widest for mapper in classes)
 
 
 def listed(sentences: Sequence[str]) -> str:

@@ -1,7 +1,6 @@
 """How a startup came out, of all that was collected: its steps, why it broke, what was swallowed and refused, what it ran with."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -10,12 +9,11 @@ from typing import Any
 from ..incident.model import Incident
 from ..incident.steps import Step
 from .collected import Collected, Stepped, innermost
-from .printed import printed_error
+from .printed import last_error, printed_error
 from .ran import Ended, RunPlace, ended_by
 from .values import Broke, Error, Frame, Registration, StepResult, Swallowed, application_frames
 
 _PRINTED = 200_000  # bytes of each stream that are kept
-_RAISED = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Z]\w*)(?:: |$)")  # the line that ends a traceback
 
 
 class Outcome:
@@ -96,15 +94,18 @@ class Outcome:
                 ok, error, seconds = self._inside(number) if step.in_process else self._command(outcome, number)
                 broke = shown = None
                 if ok is False:
-                    if error and not application_frames(
-                        error.frames
-                    ):  # a server's own, over a worker that failed to start
-                        printed = printed_error(output, self._is_application)
-                        error = printed if printed and application_frames(printed.frames) else error
+                    printed = printed_error(output, self._is_application)
+                    if (
+                        error
+                        and not application_frames(error.frames)
+                        and printed
+                        and application_frames(printed.frames)
+                    ):
+                        error = printed  # the other is a server's own, over a worker that failed to start
                     broke = None if error else self._why(outcome)
-                    shown = str(error or broke or f"exit code {outcome.code}: {_last_error(output)}")
+                    shown = str(error or broke or f"exit code {outcome.code}: {printed or last_error(output)}")
                     if error is None and (broke is None or broke.kind == "died"):
-                        error = printed_error(output, self._is_application)
+                        error = printed
                         shown += f": {error}" if error and broke else ""
                 text = self.text(step.text)
                 results[number] = StepResult(number, step.kind, text, ok, shown, seconds, error, output, broke)
@@ -241,18 +242,3 @@ def refusal(what: str, site: Frame | None, chain: Sequence[Frame]) -> dict[str, 
     place = site and {"file": site.file, "line": site.line, "module": site.module, "name": site.function}
     steps = [{"file": f.file, "line": f.line, "module": f.module} for f in application_frames(chain)]
     return {"what": what, "site": place, "chain": steps}
-
-
-def _last_error(output: str) -> str:
-    """What a program that ended with an error printed last: the exception of its last traceback, else its last line."""
-    lines = [line for line in output.strip().splitlines() if line.strip()]
-    inside, raised = False, None
-    for line in lines:
-        if line.rstrip().endswith("Traceback (most recent call last):"):
-            inside = True
-        elif inside and (exception := _RAISED.match(line)):
-            inside = False
-            # A server that gives up because its worker did says nothing of why.
-            raised = raised if exception[1].endswith("HaltServer") and raised else line.strip()
-    telling = next((line for line in reversed(lines) if re.search(r"\w{2}", line)), "it printed nothing")
-    return raised or telling.strip(" │|")

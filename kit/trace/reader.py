@@ -1,25 +1,38 @@
 """Reads what the probe wrote of a run into a :class:`~kit.trace.Trace`: a method for each kind of event."""
 
 import math
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NamedTuple
 
 from ..incident.model import Incident
-from .bodies import Bodies
-from .collected import Code, Collected, Stepped, innermost
+from .collected import At, Code, Collected, Stepped, innermost
 from .edges import FileEdges, Place, together
 from .events import in_order, read_events
 from .outcome import Outcome, refusal
-from .paths import Paths
-from .ran import Ended, RunPlace
+from .ran import Ended, Paths, RunPlace
 from .sites import named, texts_of
 from .trace import Trace
-from .values import Behind, EngineMade, Entry, Frame, Metadata, Record, Registration, Silenced, Site, no_garbage
+from .values import (
+    Behind,
+    Cleared,
+    Creation,
+    EngineMade,
+    Entry,
+    Frame,
+    Judgement,
+    Metadata,
+    Record,
+    Registration,
+    Silenced,
+    Site,
+    names_missing,
+    no_garbage,
+)
 
+# What a trace has as it was read.
+_AS_COLLECTED = ("imports", "cleared", "created", "engines", "behind", "judged", "entries", "records", "silenced")
 # Libraries with registries.
 _REGISTRIES = {"prometheus_client", "flask", "celery", "kombu", "vine", "starlette", "fastapi", "marshmallow", "django"}
 
@@ -40,25 +53,17 @@ def _trace(incident: Incident, space: RunPlace, ended: Sequence[Ended], collecte
     edges = together(_edges(collected))
     return Trace(
         steps=steps,
-        imports=tuple(collected.imports),
         edges=edges,
         metadata=tuple(collected.metadata.values()),
         registrations=registrations,
-        cleared=tuple(collected.cleared),
-        created=tuple(collected.created),
-        engines=tuple(collected.engines),
-        behind=tuple(collected.behind),
         swallowed=tuple(outcome.swallowed(registrations)),
-        judged=tuple(collected.judged),
         refused=tuple(outcome.refusals()),
         broke=outcome.broke(),
         lost=tuple(dict.fromkeys(collected.lost)),
         provenance=outcome.provenance(),
-        entries=tuple(collected.entries),
-        records=tuple(collected.records),
-        silenced=tuple(collected.silenced),
         forks=collected.forks,
         sources=sources,
+        **{name: tuple(getattr(collected, name)) for name in _AS_COLLECTED},
     )
 
 
@@ -76,46 +81,25 @@ def _edges(collected: Collected) -> Iterator[tuple[FileEdges, dict[int, Place]]]
             yield written, places
 
 
-class _At(NamedTuple):
-    """Where an event stands: its process, step and time."""
-
-    process: int
-    step: str
-    at: int
-
-
 class _Reader:
     """Collects what the events of one run say; judges nothing."""
 
     def __init__(self, collected: Collected):
         self.collected = collected
-        self.bodies = Bodies(collected)
         self.interrupted: set[str] = set()  # trace files of processes that were executing a body when they were stopped
         self.unbound: set[str] = set()  # names that a failed statement did not bind
-        self.kinds: dict[str, Callable[[dict, _At], None]] = {
-            "behind": self.behind,
-            "cleared": self.cleared,
-            "created": self.created,
-            "entry": self.entry,
-            "record": self.record,
-            "silenced": self.silenced,
-            "done": lambda event, where: self.bodies.end(event, where.process, where.at),
-            "engine": self.engine,
-            "exec": self.exec,
-            "exit": self.exit,
-            "gone": self.gone,
+        self.kinds: dict[str, Callable[[dict, At], None]] = {
+            **{
+                method.__name__: method for method in (self.behind, self.cleared, self.created, self.engine, self.entry)
+            },
+            **{method.__name__: method for method in (self.exec, self.exit, self.gone, self.judged, self.mapped)},
+            **{method.__name__: method for method in (self.metadata, self.record, self.refused, self.silenced)},
+            **{method.__name__: method for method in (self.step, self.stepped, self.table, collected.script)},
+            "done": collected.end,
             "guard": lambda event, _: collected.listening.add(str(event["name"])),
-            "judged": self.judged,
             "library": lambda event, _: collected.libraries.setdefault(str(event["name"]), str(event["version"])),
             "lost": lambda event, _: collected.lost.append(collected.paths.text(event.get("why"))),
-            "mapped": self.mapped,
-            "metadata": self.metadata,
             "place": lambda event, where: self.place(event, where, str(event["fn"])),
-            "refused": self.refused,
-            "script": lambda event, where: self.bodies.script(event, *where),
-            "step": self.step,
-            "stepped": self.stepped,
-            "table": self.table,
         }
 
     def read(self, ended: Sequence[Ended]) -> None:
@@ -140,10 +124,10 @@ class _Reader:
                     before, process = file, self.collected.process(file, event, outcome)
                 try:
                     if kind == "edge":
-                        self.bodies.within(process, event, step, event["t"])
+                        self.collected.within(event, At(process, step, event["t"]))
                         edges.setdefault(file, FileEdges()).add([event])
                     elif kind in self.kinds:
-                        self.kinds[kind](event, _At(process, step, event.get("t", 0)))
+                        self.kinds[kind](event, At(process, step, event.get("t", 0)))
                 except (LookupError, TypeError, ValueError, AttributeError):
                     self.collected.lose(kind)
         self.collected.forget_our_interrupt()
@@ -170,30 +154,30 @@ class _Reader:
 
     # -- one method a kind of event
 
-    def place(self, event: dict, where: _At, function: str) -> None:
+    def place(self, event: dict, where: At, function: str) -> None:
         """A number of code, that frames and edges after it name."""
         file, application = self.collected.paths.shown(event["f"])
         function, module = sys.intern(function), event.get("m")
         place = Place(where.process, module, file, function, event.get("p"))
         self.collected.codes[where.process][event["c"]] = Code(event["f"], file, application, function, module, place)
 
-    def exec(self, event: dict, where: _At) -> None:
+    def exec(self, event: dict, where: At) -> None:
         if "c" in event:
             self.place(event, where, "<module>")
-        self.bodies.begin(event, *where)
+        self.collected.begin(event, where)
 
-    def step(self, event: dict, where: _At) -> None:
+    def step(self, event: dict, where: At) -> None:
         self.collected.stepped[event["s"]] = Stepped(where.at)
 
-    def stepped(self, event: dict, where: _At) -> None:
+    def stepped(self, event: dict, where: At) -> None:
         began = self.collected.stepped.get(event["s"], Stepped()).began
         error = self.collected.error(where.process, event.get("error"))
         self.collected.stepped[event["s"]] = Stepped(began, where.at, error)
 
-    def exit(self, event: dict, where: _At) -> None:
+    def exit(self, event: dict, where: At) -> None:
         self.collected.uncaught[where.process] = self.collected.error(where.process, event.get("uncaught"))
 
-    def metadata(self, event: dict, where: _At) -> None:
+    def metadata(self, event: dict, where: At) -> None:
         """A ``MetaData`` came to be; it is called by where the application says so.
 
         A ``Base`` that a helper or a library makes for the application is so told apart from the next.
@@ -205,7 +189,9 @@ class _Reader:
         label_site = module_level[-1] if module_level and site and site.function != "<module>" else site
         base, known = str(label_site or "unknown place"), self.collected.metadata.values()
         same = sum(1 for it in known if it.process == where.process and it.label.split("#")[0] == base)
-        application = site is not None and (site.application or not site.file.startswith("alembic/"))
+        # Its catalogues' tables, that the import of a dialect makes; a Base is made within a function of it, for somebody.
+        own = bool(chain) and chain[-1].file.startswith("sqlalchemy/") and chain[-1].function == "<module>"
+        application = not own and site is not None and (site.application or not site.file.startswith("alembic/"))
         label = base if not same else f"{base}#{same + 1}"
         self.collected.metadata[key] = Metadata(*key, label, site, chain, application)
 
@@ -217,7 +203,7 @@ class _Reader:
         unknown = Metadata(process, number, "unknown place", None, (), True)
         return known.setdefault((process, number), known.get((parent, number), unknown))
 
-    def table(self, event: dict, where: _At) -> None:
+    def table(self, event: dict, where: At) -> None:
         """``Table(...)`` reached a ``MetaData``."""
         metadata = self._metadata_of(where.process, event["i"])
         chain = self.collected.chain(where.process, event)
@@ -234,7 +220,7 @@ class _Reader:
                 frame=frame,
                 real=self.collected.paths.real(self.collected.raw_file(where.process, event.get("via"))),
                 chain=chain,
-                within=self.bodies.within(where.process, event, where.step, where.at),
+                within=self.collected.within(event, where),
                 class_=event.get("cls"),
                 class_module=event.get("mod"),
                 named=event.get("named"),
@@ -250,7 +236,7 @@ class _Reader:
             )
         )
 
-    def mapped(self, event: dict, where: _At) -> None:
+    def mapped(self, event: dict, where: At) -> None:
         """The newest registration of that class and table, or of that Table mapped by itself: its mapper is whole."""
         for wanted in ((event.get("mod"), event.get("cls")), (None, None)):
             for index, registration in self._newest(event, where.process):
@@ -259,7 +245,7 @@ class _Reader:
                     self.collected.registrations[index] = replace(registration, made_mapper=True)
                     return
 
-    def gone(self, event: dict, where: _At) -> None:
+    def gone(self, event: dict, where: At) -> None:
         """A table left its ``MetaData`` again."""
         for index, registration in self._newest(event, where.process):
             if not registration.removed:
@@ -278,31 +264,30 @@ class _Reader:
         metadata = self.collected.metadata.get((process, event["i"]))
         return metadata.label if metadata else None
 
-    def cleared(self, event: dict, where: _At) -> None:
+    def cleared(self, event: dict, where: At) -> None:
         label, chain = self._label(event, where.process), self.collected.chain(where.process, event)
-        self.collected.cleared.append({"metadata": label, "chain": chain, "at": where.at})
+        self.collected.cleared.append(Cleared(label, chain, where.at))
 
-    def created(self, event: dict, where: _At) -> None:
+    def created(self, event: dict, where: At) -> None:
         chain = self.collected.chain(where.process, event) if "via" in event else ()
         url = self.collected.paths.text(event["url"])
-        created = {"metadata": self._label(event, where.process), "url": url, "table": event.get("table")}
-        self.collected.created.append({**created, **where._asdict(), "chain": chain})
+        label = self._label(event, where.process)
+        self.collected.created.append(Creation(label, url, event.get("table"), *where, chain))
 
-    def engine(self, event: dict, where: _At) -> None:
+    def engine(self, event: dict, where: At) -> None:
         chain, driver = self.collected.chain(where.process, event), self.collected.paths.text(event["driver"])
         database = self.collected.paths.text(event.get("db", ""))
         self.collected.engines.append(EngineMade(driver, bool(event.get("async")), chain, *where, database))
 
-    def behind(self, event: dict, where: _At) -> None:
+    def behind(self, event: dict, where: At) -> None:
         """A run that goes on past failures went past this one."""
         error = self.collected.error(where.process, event["error"])
         chain = self.collected.chain(where.process, event) + error.frames
-        wanted = re.findall(r"name '(\w+)'|import name '(\w+)'|has no attribute '(\w+)'", error.text)
-        follows = any(name in self.unbound for names in wanted for name in names if name)
-        self.unbound.update(event.get("bound") or ())
-        self.collected.behind.append(Behind(error, innermost(chain), chain, follows))
+        follows, unbound = bool(names_missing(error) & self.unbound), tuple(event.get("bound") or ())
+        self.unbound.update(unbound)
+        self.collected.behind.append(Behind(error, innermost(chain), chain, follows, unbound))
 
-    def entry(self, event: dict, where: _At) -> None:
+    def entry(self, event: dict, where: At) -> None:
         """Something took a name in a registry; the line that registers it is the first outward that is no registry's."""
         chain = self.collected.chain(where.process, event)
         while len(chain) > 1 and not chain[-1].application and chain[-1].file.split("/")[0] in _REGISTRIES:
@@ -324,7 +309,7 @@ class _Reader:
                 frame=frame,
                 real=paths.real(raw) if raw else frame.file,
                 chain=chain,
-                within=self.bodies.within(where.process, event, where.step, where.at),
+                within=self.collected.within(event, where),
                 at=where.at,
             )
         )
@@ -335,27 +320,26 @@ class _Reader:
             with suppress(KeyError, TypeError, IndexError):
                 yield self.collected.code(process, entry[0])
 
-    def record(self, event: dict, where: _At) -> None:
+    def record(self, event: dict, where: At) -> None:
         """A log record with an exception, or one that is lost."""
         chain, error = self.collected.chain(where.process, event), self.collected.error(where.process, event["error"])
         text, lost = self.collected.paths.text(event.get("text")), bool(event.get("lost"))
         record = Record(event["logger"], event["level"], text, lost, error, innermost(chain), chain, *where)
         self.collected.records.append(record)
 
-    def silenced(self, event: dict, where: _At) -> None:
+    def silenced(self, event: dict, where: At) -> None:
         """Loggers are about to be disabled."""
         chain = self.collected.chain(where.process, event)
         self.collected.silenced.append(Silenced(tuple(event["loggers"]), innermost(chain), chain, *where))
 
-    def refused(self, event: dict, where: _At) -> None:
+    def refused(self, event: dict, where: At) -> None:
         chain = self.collected.chain(where.process, event)
         self.collected.refused.append(refusal(self.collected.paths.text(event["what"]), innermost(chain), chain))
 
-    def judged(self, event: dict, where: _At) -> None:
+    def judged(self, event: dict, where: At) -> None:
         """A forked copy of the process had its mappers configured."""
-        error: Any = self.collected.error(where.process, event.get("error"))
-        judged = {"step": where.step, "process": where.process, "error": error, "mappers": event.get("mappers")}
-        self.collected.judged.append(judged)
+        error = self.collected.error(where.process, event.get("error"))
+        self.collected.judged.append(Judgement.of(where.step, where.process, error, event.get("mappers")))
 
 
 def _stamped(event: dict) -> int:

@@ -33,7 +33,7 @@ SCHEMA = 1
 _WRITTEN_AS = {
     "trace.Trace": "values.Trace",
     "case.Looked": "diagnosis.Looked",
-    "unseen_models.Unseen": "diagnosis.Unseen",
+    "unseen.Unseen": "diagnosis.Unseen",
 }
 redact_once = lru_cache(maxsize=100_000)(redact)
 

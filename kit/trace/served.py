@@ -104,8 +104,5 @@ def _pattern(rule: str) -> str:
 
 def names_of(trace: Trace, site: Site) -> list[str]:
     """An endpoint as an incident file names it, ``module:function``: one for each name that its module ran under."""
-    modules = [
-        site.module,
-        *(import_.module for import_ in trace.imports if import_.application and import_.file == site.file),
-    ]
-    return [f"{module}:{site.name}" for module in dict.fromkeys(modules) if module]
+    executed = [import_.module for import_ in trace.imports if import_.application and import_.file == site.file]
+    return [f"{module}:{site.name}" for module in dict.fromkeys([site.module, *executed]) if module]

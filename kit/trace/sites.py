@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ..incident.statement import hands_on, statement_at
+from ..incident.source import hands_on, statement_at
 from .collected import Collected
-from .paths import Paths
+from .ran import Paths
 from .values import Error, Registration
 
 _MOST = 2_000_000  # bytes of a file that is read
@@ -20,17 +20,18 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
     wanted = {name for it in collected.registrations for name in (it.frame.file, it.real) if name}
     errors = [import_.error for import_ in collected.imports]
     errors += [stepped.error for stepped in collected.stepped.values()]
-    errors += [*collected.uncaught.values(), *(judged["error"] for judged in collected.judged)]
+    errors += [*collected.uncaught.values(), *(judged.error for judged in collected.judged)]
     errors += [record.error for record in collected.records] + list(ended)
     wanted |= {entry.definition.file for entry in collected.entries if entry.definition}
-    for chain in (
-        *(it.chain for it in (*collected.entries, *collected.records, *collected.silenced)),
-        *(import_.chain for import_ in collected.imports if import_.error),
-        *(registration.chain for registration in collected.registrations),
-        *(error.frames for error in errors if error),
-        *(engine.chain for engine in collected.engines),
-        *(created["chain"] for created in collected.created),
-    ):
+    happened = [
+        *collected.entries,
+        *collected.records,
+        *collected.silenced,
+        *collected.registrations,
+        *collected.engines,
+    ]
+    happened += [*collected.created, *(import_ for import_ in collected.imports if import_.error)]
+    for chain in (*(it.chain for it in happened), *(error.frames for error in errors if error)):
         wanted.update(frame.file for frame in chain if frame.application)
     texts = {}
     for name in sorted(wanted):
@@ -51,9 +52,17 @@ def named(registration: Registration, sources: dict[str, str], paths: Paths) -> 
     if text is None:
         return registration
     line, name, in_class = statement_at(text, site.line, registration.class_)
+    link = None
     if registration.frame.application and real and real != site.file and not real.startswith(("/", "~", "<")):
+        link = next((path for path in _paths_to(site.file) if (paths.space.root / path).is_symlink()), None)
         site = site._replace(file=real)  # reached through a link: the file that is really there
-    return replace(registration, site=site._replace(line=line, name=name or site.name), in_class=in_class)
+    return replace(registration, site=site._replace(line=line, name=name or site.name), in_class=in_class, link=link)
+
+
+def _paths_to(file: str) -> Iterable[str]:
+    """Each folder on the way to a file, the outermost first, and the file."""
+    parts = file.split("/")
+    return ("/".join(parts[:number]) for number in range(1, len(parts) + 1))
 
 
 def _by_its_caller(registration: Registration, sources: dict[str, str], paths: Paths) -> Registration:

@@ -10,43 +10,16 @@ from .values import Import, Registration, application_frames
 
 pandas.set_option("display.html.use_mathjax", False)  # a table's name between dollar signs is no formula
 
-STEPS = ["number", "kind", "step", "ok", "error", "seconds"]
-IMPORTS = ["number", "step", "process", "module", "file", "imported_by", "again", "error", "seconds"]
-REGISTRATIONS = [
-    "table",
-    "metadata",
-    "outcome",
-    "site",
-    "name",
-    "module",
-    "columns",
-    "step",
-    "process",
-    "chain",
-    "removed",
-]
 AFTER_IMPORT = [
-    "number",
-    "module",
-    "file",
-    "imported_by",
-    "step",
-    "process",
-    "registered",
-    "extended",
-    "rejected",
-    "tables_total",
-    "metadata_count",
-    "error",
-    "ok",
-    "first_wrong",
-]
+    "number", "module", "file", "imported_by", "step", "process", "registered", "extended", "rejected", "tables_total",
+    "metadata_count", "error", "ok", "first_wrong",
+]  # fmt: skip
 
 
 def steps_table(trace: Trace) -> pandas.DataFrame:
     """One row a startup step: ``number, kind, step, ok`` (None: never ran), ``error, seconds``."""
     rows = [(s.number, s.kind, s.text, s.ok, s.error, s.seconds) for s in trace.steps]
-    return _frame(rows, STEPS)
+    return pandas.DataFrame(rows, columns=["number", "kind", "step", "ok", "error", "seconds"]).set_index("number")
 
 
 def imports_table(trace: Trace, *, application: bool = True) -> pandas.DataFrame:
@@ -57,25 +30,13 @@ def imports_table(trace: Trace, *, application: bool = True) -> pandas.DataFrame
 
     :param application: False: third-party modules as well, numbered among all
     """
-    rows = []
-    for import_ in trace.imports:
-        if import_.application or not application:
-            number = len(rows) + 1
-            by, error = str(import_.by) if import_.by else None, str(import_.error) if import_.error else None
-            rows.append(
-                (
-                    number,
-                    import_.step,
-                    import_.process,
-                    import_.module,
-                    import_.file,
-                    by,
-                    import_.again,
-                    error,
-                    import_.seconds,
-                )
-            )
-    return _frame(rows, IMPORTS)
+    columns = ["number", "step", "process", "module", "file", "imported_by", "again", "error", "seconds"]
+    shown = [import_ for import_ in trace.imports if import_.application or not application]
+    rows = [
+        (n, i.step, i.process, i.module, i.file, _text(i.by), i.again, _text(i.error), i.seconds)
+        for n, i in enumerate(shown, 1)
+    ]
+    return pandas.DataFrame(rows, columns=columns).set_index("number")
 
 
 def registrations_table(trace: Trace, *, application: bool = True) -> pandas.DataFrame:
@@ -86,27 +47,27 @@ def registrations_table(trace: Trace, *, application: bool = True) -> pandas.Dat
 
     :param application: False: those on metadata of a library's own making as well
     """
+    columns = [
+        "table",
+        "metadata",
+        "outcome",
+        "site",
+        "name",
+        "module",
+        "columns",
+        "step",
+        "process",
+        "chain",
+        "removed",
+    ]
     rows = []
-    for registration in trace.registrations:
-        if registration.application or not application:
-            chain = " → ".join(map(str, application_frames(registration.chain)))
-            site = registration.site
-            rows.append(
-                (
-                    registration.table,
-                    registration.metadata.label,
-                    registration.outcome,
-                    str(site),
-                    site.name,
-                    site.module,
-                    registration.columns,
-                    registration.step,
-                    registration.process,
-                    chain,
-                    registration.removed,
-                )
-            )
-    return pandas.DataFrame(rows, columns=REGISTRATIONS)
+    for reg in trace.registrations:
+        if reg.application or not application:
+            where = (str(reg.site), reg.site.name, reg.site.module)
+            chain = " → ".join(map(str, application_frames(reg.chain)))
+            label = reg.metadata.label
+            rows.append((reg.table, label, reg.outcome, *where, reg.columns, reg.step, reg.process, chain, reg.removed))
+    return pandas.DataFrame(rows, columns=columns)
 
 
 def metadata_after_each_import(trace: Trace) -> pandas.DataFrame:
@@ -140,14 +101,12 @@ def after_each_import(trace: Trace) -> list[dict[str, Any]]:
     rows.sort(key=lambda row: row["at"])
     _add_totals(trace, rows)
     rejection = next((r for r in trace.registrations if r.outcome == "rejected" and r.application), None)
-    first = None
-    if rejection is not None:
-        first = next((row for row in rows if row["key"] == rejection.within and (row["key"] or row["rejected"])), None)
-    first = first or next((row for row in rows if not row["ok"]), None)
+    at_it = (row for row in rows if rejection and row["key"] == rejection.within and (row["key"] or row["rejected"]))
+    first = next(at_it, None) or next((row for row in rows if not row["ok"]), None)
     return [{**row, "first_wrong": row is first} for row in rows]
 
 
-def _row(number: int, import_: Import, here: list[Registration]) -> dict:
+def _row(number: int, import_: Import, here: list[Registration]) -> dict[str, Any]:
     at = import_.ended if import_.ended is not None else float("inf")
     return {
         "key": import_.number,
@@ -155,16 +114,16 @@ def _row(number: int, import_: Import, here: list[Registration]) -> dict:
         "number": number,
         "module": import_.module,
         "file": import_.file,
-        "imported_by": str(import_.by) if import_.by else None,
+        "imported_by": _text(import_.by),
         "step": import_.step,
         "process": import_.process,
-        "error": str(import_.error) if import_.error else None,
+        "error": _text(import_.error),
         **_came(here),
         "ok": import_.error is None and import_.ended is not None and not any(r.outcome == "rejected" for r in here),
     }
 
 
-def _outside(trace: Trace) -> list[dict]:
+def _outside(trace: Trace) -> list[dict[str, Any]]:
     """Rows for tables that no module's body registered: a step called a function, or ran code."""
     groups: dict[tuple[str, int], list[Registration]] = {}
     known = {import_.number for import_ in trace.imports if import_.application}
@@ -173,27 +132,18 @@ def _outside(trace: Trace) -> list[dict]:
             groups.setdefault((registration.step, registration.process), []).append(registration)
     rows = []
     for (step, process), here in groups.items():
-        at = max(registered.at for registered in here)
-        rejected = any(registered.outcome == "rejected" for registered in here)
-        rows.append(
-            {
-                "key": None,
-                "at": (at, 0),
-                "number": None,
-                "module": f"({step} itself)",
-                "file": None,
-                "imported_by": None,
-                "step": step,
-                "process": process,
-                "error": None,
-                **_came(here),
-                "ok": not rejected,
-            }
-        )
+        nothing = dict.fromkeys(("key", "number", "file", "imported_by", "error"))
+        came, at = _came(here), max(registered.at for registered in here)
+        where = {"module": f"({step} itself)", "step": step, "process": process, "at": (at, 0)}
+        rows.append({**nothing, **where, **came, "ok": not came["rejected"]})
     return rows
 
 
-def _came(here: list[Registration]) -> dict:
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _came(here: list[Registration]) -> dict[str, tuple[str, ...]]:
     return {
         "registered": tuple(r.table for r in here if r.outcome in ("registered", "reflected") and not r.removed),
         "extended": tuple(r.table for r in here if r.outcome in ("extended", "kept")),
@@ -203,7 +153,7 @@ def _came(here: list[Registration]) -> dict:
 
 def _add_totals(trace: Trace, rows: list[dict]) -> None:
     """What each row's process held at its moment; one pass over what came and what was cleared."""
-    events: list[tuple[int, int, Any]] = [(clearing["at"], 1, clearing) for clearing in trace.cleared]
+    events: list[tuple[int, int, Any]] = [(clearing.at, 1, clearing) for clearing in trace.cleared]
     events += [
         (registration.at, 0, registration)
         for registration in trace.registrations
@@ -223,7 +173,7 @@ def _add_totals(trace: Trace, rows: list[dict]) -> None:
                     insort(names.setdefault(event.process, []), event.table)
             else:
                 for process, of_process in held.items():
-                    if of_process.pop(event["metadata"], None):
+                    if of_process.pop(event.metadata, None):
                         names[process] = sorted(table for tables in of_process.values() for table in tables)
             place += 1
         here = held.get(row["process"], {})
@@ -231,7 +181,3 @@ def _add_totals(trace: Trace, rows: list[dict]) -> None:
         row["metadata_count"] = sum(1 for tables in here.values() if tables)
         telling = row["registered"] or row["rejected"] or row["extended"]
         row["held"] = tuple(names.get(row["process"], ())) if telling else ()
-
-
-def _frame(rows: list[tuple], columns: list[str]) -> pandas.DataFrame:
-    return pandas.DataFrame(rows, columns=columns).set_index("number")

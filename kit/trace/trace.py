@@ -13,23 +13,25 @@ from typing import Any
 
 from ..base.errors import IncidentError
 from ..base.redact import redact
+from . import values
 from .edges import AsWritten, Edges, Place
 from .saved import load, save
 from .values import (
     Behind,
     Broke,
+    Cleared,
     Conflict,
+    Creation,
     EngineMade,
     Entry,
     Error,
-    Frame,
     Import,
+    Judgement,
     Metadata,
     Record,
     Registration,
     Sign,
     Silenced,
-    Site,
     StepResult,
     Swallowed,
     application_frames,
@@ -45,11 +47,11 @@ class Trace:
     edges: Edges
     metadata: tuple[Metadata, ...]
     registrations: tuple[Registration, ...]
-    cleared: tuple[dict, ...]
-    created: tuple[dict, ...]  # {metadata, url, table, process, step, at, chain} of a create_all, or of one table
+    cleared: tuple[Cleared, ...]
+    created: tuple[Creation, ...]
     swallowed: tuple[Swallowed, ...]
     behind: tuple[Behind, ...]
-    judged: tuple[dict, ...]
+    judged: tuple[Judgement, ...]
     refused: tuple[dict, ...]
     broke: Broke | None  # why the run itself broke; None if it came to its end
     lost: tuple[str, ...]  # what could not be recorded
@@ -61,15 +63,20 @@ class Trace:
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
     engines: tuple[EngineMade, ...] = ()
     signs: tuple[Sign, ...] = ()  # asked for where ``expect`` needs them: see :mod:`kit.trace.expected`
-    before: tuple[dict, ...] = ()  # as ``created``, of what ran before the startup; ``step`` is "prepare 1" and so on
+    before: tuple[Creation, ...] = ()  # of what ran before the startup; ``step`` is "prepare 1" and so on
+
+    def __post_init__(self) -> None:
+        """In a trace that an older kit saved, some values are dictionaries."""
+        for name, of in _ONCE_DICTIONARIES.items():
+            items = tuple(of(**item) if isinstance(item, dict) else item for item in getattr(self, name))
+            object.__setattr__(self, name, items)
 
     @classmethod
     def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
         """A startup that could not begin; ``steps`` are ``(kind, text)``."""
         never = tuple(StepResult(n, kind, redact(text), None, None, None) for n, (kind, text) in enumerate(steps, 1))
-        return cls(
-            never, (), Edges(), *[()] * 8, broke=Broke("not-begun", f"it did not begin: {why}"), lost=(), provenance={}
-        )
+        broke = Broke("not-begun", f"it did not begin: {why}")
+        return cls(never, (), Edges(), *[()] * 8, broke=broke, lost=(), provenance={})
 
     def save(self, file: str | Path) -> None:
         """Write the trace to a file, its secrets masked; the form is that of :mod:`kit.trace.saved`.
@@ -108,12 +115,9 @@ class Trace:
             if registration.outcome == "rejected":
                 first = self.holder(registration)
                 ways = tuple(application_frames(r.chain) if r else None for r in (first, registration))
-                conflicts.setdefault(
-                    (registration.table, registration.metadata.label, ways),
-                    Conflict(
-                        registration.table, registration.metadata, self._error_of(registration), first, registration
-                    ),
-                )
+                table, metadata, error = registration.table, registration.metadata, self._error_of(registration)
+                conflict = Conflict(table, metadata, error, first, registration)
+                conflicts.setdefault((table, metadata.label, ways), conflict)
         return tuple(conflicts.values())
 
     def holder(self, second: Registration) -> Registration | None:
@@ -122,9 +126,8 @@ class Trace:
         for registration in self.registrations:
             if registration.at >= second.at:
                 break
-            here = registration.process == second.process or registration.at < self.forked_from(second.process).get(
-                registration.process, 0
-            )
+            past = self.forked_from(second.process).get(registration.process, 0)
+            here = registration.process == second.process or registration.at < past
             same = (registration.metadata.number, registration.table) == (second.metadata.number, second.table)
             if here and same and registration.outcome in ("registered", "reflected") and not registration.removed:
                 first = registration
@@ -139,11 +142,9 @@ class Trace:
         return until
 
     def _error_of(self, rejected: Registration) -> str:
-        text = f"Table '{rejected.table}' is already defined for this MetaData instance."
-        for error in self.errors:
-            if f"Table '{rejected.table}' is already defined" in error.text:
-                return str(error)
-        return text
+        phrase = f"Table '{rejected.table}' is already defined"
+        seen = (str(error) for error in self.errors if phrase in error.text)
+        return next(seen, f"{phrase} for this MetaData instance.")
 
     @cached_property
     def errors(self) -> tuple[Error, ...]:
@@ -193,28 +194,10 @@ class Trace:
         return [(site.line + n, line) for n, line in enumerate(lines[:end])]
 
 
+_ONCE_DICTIONARIES = {"cleared": Cleared, "created": Creation, "before": Creation, "judged": Judgement.of}
 # What a saved trace may hold.
-TYPES = (
-    AsWritten,
-    Behind,
-    Broke,
-    Edges,
-    EngineMade,
-    Entry,
-    Error,
-    Frame,
-    Import,
-    Metadata,
-    Place,
-    Record,
-    Registration,
-    Silenced,
-    Sign,
-    Site,
-    StepResult,
-    Swallowed,
-    Trace,
-)
+_VALUES = [of for of in vars(values).values() if isinstance(of, type) and of.__module__ == values.__name__]
+TYPES = (Trace, Edges, AsWritten, Place, *_VALUES)
 
 
 def _indent(line: str) -> int:

@@ -1,7 +1,8 @@
 """What a startup did, one thing a value; a :class:`kit.trace.Trace` holds them all."""
 
 import gc
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -161,6 +162,82 @@ class Registration:
     made_mapper: bool = False  # did the class that came with it get its mapper?
     removed: bool = False  # taken out again: its columns failed, or by MetaData.remove
     application: bool = True
+    link: str | None = (
+        None  # the link below the root by which the site's file was reached; ``frame`` has the path through it
+    )
+
+    @property
+    def through(self) -> str:
+        """How the site's file was reached, for after the site: "" where it was by its own path."""
+        if self.link is None:
+            return ""
+        return f" (reached as {self.frame}; {self.link} is a link)"
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """``MetaData.clear()``; ``metadata`` is its label."""
+
+    metadata: str | None
+    chain: tuple[Frame, ...]
+    at: int
+
+
+@dataclass(frozen=True)
+class Creation:
+    """A ``create_all`` of the metadata of that label, or of one ``table`` of it, in the database of ``url``."""
+
+    metadata: str | None
+    url: str
+    table: str | None
+    process: int
+    step: str
+    at: int
+    chain: tuple[Frame, ...]
+
+
+@dataclass(frozen=True)
+class Mapper:
+    """A class that SQLAlchemy knows as mapped, at the end of a process.
+
+    :ivar ok: is it mapped still?
+    :ivar metadata: number of its table's metadata in the process; ``held``: does that hold the table?
+    :ivar inherits: from a class of the same table
+    :ivar columns: of the table; ``orphans``: those that it maps and that the table has no more
+    """
+
+    module: str
+    class_: str
+    ok: bool
+    table: str | None = None
+    metadata: int | None = None
+    held: bool = True
+    inherits: bool = False
+    columns: tuple[str, ...] = ()
+    orphans: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.class_}"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What configuring the mappers of a process gave, tried in a forked copy of it."""
+
+    step: str
+    process: int
+    error: Error | None
+    mappers: tuple[Mapper, ...]
+
+    @classmethod
+    def of(cls, step: str, process: int, error: Error | None, mappers: Iterable[dict] | None) -> "Judgement":
+        """:param mappers: as the probe writes them"""
+        return cls(step, process, error, tuple(_mapper(**written) for written in mappers or ()))
+
+
+def _mapper(cls: str, mod: str, ok: bool, i: int | None = None, columns=(), orphans=(), **more) -> Mapper:
+    known = {name: more[name] for name in ("table", "held", "inherits") if name in more}
+    return Mapper(mod, cls, ok, metadata=i, columns=tuple(columns), orphans=tuple(orphans), **known)
 
 
 @dataclass(frozen=True)
@@ -229,6 +306,12 @@ class Conflict:
     first: Registration | None
     second: Registration
 
+    @property
+    def tables(self) -> str:
+        """What both define, as ``table orders``; two classes of one name are of ``tables orders and archived_orders``."""
+        other = self.first.table if self.first is not None else self.table
+        return f"table {self.table}" if other == self.table else f"tables {other} and {self.table}"
+
 
 @dataclass(frozen=True)
 class Swallowed:
@@ -278,12 +361,22 @@ class EngineMade:
 
 @dataclass(frozen=True)
 class Behind:
-    """An exception that a run which goes on past failures went past; ``follows``: only for want of an earlier one."""
+    """An exception that a run which goes on past failures went past; ``follows``: only for want of an earlier one.
+
+    :ivar unbound: the names that the statement would have bound
+    """
 
     error: Error
     site: Frame | None
     chain: tuple[Frame, ...]
     follows: bool
+    unbound: tuple[str, ...] = ()
+
+
+def names_missing(error: Error) -> set[str]:
+    """The names that an error says are not there: of a variable, of an import, of an attribute."""
+    found_names = re.findall(r"name '(\w+)'|import name '(\w+)'|has no attribute '(\w+)'", error.text)
+    return {name for names in found_names for name in names if name}
 
 
 @dataclass(frozen=True)

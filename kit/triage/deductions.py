@@ -68,7 +68,7 @@ def _of_work_tree(frames, matches: bool | None, work_tree: Path | None) -> list[
         return [Deduction(says, "no frame of the log has a file of the application with a source line", False)]
     if matches:
         places = ", ".join(f"{frame.frame.file}:{frame.frame.line}" for frame in compared)
-        return [Deduction("The work tree can have made the log", f"each of its lines stands there: {places}")]
+        return [Deduction("The work tree could have made the log", f"each of its lines stands there: {places}")]
     wrong = [str(frame.differs) for frame in frames if frame.differs]
     return [Deduction("The work tree is not what made the log", "; ".join(wrong[:_MOST]))]
 
@@ -77,12 +77,9 @@ def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[D
     deductions = []
     if builds:
         which = f"Only {len(builds)} of" if len(builds) < commits else "All"
-        names = ", ".join(map(str, builds[:_MOST])) + (
-            f" and {len(builds) - _MOST} more" if len(builds) > _MOST else ""
-        )
-        deductions.append(
-            Deduction(f"{which} {commits} commits can have made the log: {names}", "every line stands in them")
-        )
+        names = ", ".join(map(str, builds[:_MOST])) + (f" and {len(builds) - _MOST} more" if builds[_MOST:] else "")
+        says = f"{which} {commits} commits could have made the log: {names}"
+        deductions.append(Deduction(says, "every line stands in them"))
     elif not excluded:
         says = "Undecided which commit made the log"
         deductions.append(Deduction(says, "no frame of it has a source line that commits can be asked for", False))
@@ -95,9 +92,9 @@ def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[D
         else:
             side = "later" if neighbour.side == "after" else "earlier, or on other branches,"
             which = (
-                f"{neighbour.nearest} and {side} cannot have made the log"
+                f"{neighbour.nearest} and {side} could not have made the log"
                 if neighbour.count > 1
-                else f"{neighbour.nearest} cannot have made it"
+                else f"{neighbour.nearest} could not have made it"
             )
             deductions.append(
                 Deduction(f"{which} ({neighbour.count} commit{'s' if neighbour.count > 1 else ''})", differs)
@@ -161,12 +158,8 @@ def _earlier_run(traceback: Traceback, frames, site) -> _EarlierRun | None:
         for before, following in zip(later.frames[at:], later.frames[at + 1 :], strict=False):
             if (following.file, following.line, following.function) == (site.logged, site.line, "<module>"):
                 shown = {(frame.frame.logged, frame.frame.line): frame.frame.file for frame in frames}
-                named = [
-                    frame
-                    for frame in later.frames[at : later.frames.index(following)]
-                    if (frame.file, frame.line) in shown
-                ]
-                by = (named or [before])[-1]
+                between = later.frames[at : later.frames.index(following)]
+                by = next((f for f in reversed(between) if (f.file, f.line) in shown), before)
                 again = f"{shown.get((by.file, by.line), by.file)}:{by.line}"
                 return _EarlierRun(ended[-1].line, str(earlier).splitlines()[0], again)
     return None
@@ -176,7 +169,7 @@ def _of_tables(table, site, run, builds, worktree_matches, repository, work_tree
     sources, where = _sources(builds, worktree_matches, repository, work_tree)
     if sources is None:
         says = f"Undecided where {table} is defined"
-        return [Deduction(says, "no source that is at hand can have made the log", False)]
+        return [Deduction(says, "no source that is at hand could have made the log", False)]
     tables = read_tables(sources, table)
     here = _definition_at(site, tables) if site is not None else None
     if run is not None:
@@ -195,11 +188,8 @@ def _of_tables(table, site, run, builds, worktree_matches, repository, work_tree
         whole = read_tables({here.file: sources[here.file]}).in_file(here.file)
         twice = _ran_twice(table, here, whole)
     else:
-        twice = Deduction(
-            f"Undecided whether the module that defines {table} ran twice",
-            f"the log's last line of the application is no definition of {table} that the text alone shows",
-            False,
-        )
+        unseen = f"the log's last line of the application is no definition of {table} that the text alone shows"
+        twice = Deduction(f"Undecided whether the module that defines {table} ran twice", unseen, False)
     return [twice, _count(table, tables, where), _other(table, here, twice.decided and run is None, tables, where)]
 
 
@@ -207,15 +197,10 @@ def _sources(builds, worktree_matches, repository: Repository | None, work_tree:
     """The Python files of the newest build that can have written the log, else of the work tree if it can have."""
     if builds and repository is not None:
         files = repository.files(builds[0].sha)
-        sizes = repository.objects(list(files.values()))
-        small = {
-            path: sha
-            for (path, sha), object_ in zip(files.items(), sizes, strict=True)
-            if object_ and object_[2] <= _LARGEST
-        }
-        contents = repository.contents(small.values())
-        files_read = {path: contents[sha] for path, sha in small.items() if sha in contents}
-        return files_read, f"in {builds[0]}"
+        objects = repository.objects(list(files.values()))
+        small = {object_[0] for object_ in objects if object_ and object_[2] <= _LARGEST}
+        contents = repository.contents(small)
+        return {path: contents[sha] for path, sha in files.items() if sha in contents}, f"in {builds[0]}"
     if worktree_matches and work_tree is not None:
         return dict(_python_files(work_tree)), "in the work tree"
     return None, ""
@@ -232,27 +217,15 @@ def _python_files(root: Path):
 
 
 def _definition_at(site, tables: Tables) -> Definition | None:
-    for definition in tables.definitions:
-        if definition.file == site.file and definition.line == site.line:
-            return definition
     # A class with decorators is reported at one of them by some versions of Python.
-    named = _CLASS.match(site.text or "")
-    near = [
-        definition for definition in tables.in_file(site.file) if 0 < definition.line - site.line <= 5 and not named
-    ]
-    return near[0] if near else None
+    below = 0 if _CLASS.match(site.text or "") else 5
+    here = [definition for definition in tables.in_file(site.file) if 0 <= definition.line - site.line <= below]
+    return next((definition for definition in here if definition.line == site.line), next(iter(here), None))
 
 
 def _ran_twice(table: str, here: Definition, whole: Sequence[Definition]) -> Deduction:
-    before = [
-        definition
-        for definition in whole
-        if definition.line < here.line
-        and definition.table not in (None, table)
-        and definition.base == here.base
-        and definition.always
-        and not definition.again
-    ]
+    alike = [d for d in whole if d.line < here.line and d.base == here.base and d.always and not d.again]
+    before = [definition for definition in alike if definition.table not in (None, table)]
     if before and here.always:
         first = before[0]
         return Deduction(
@@ -260,11 +233,8 @@ def _ran_twice(table: str, here: Definition, whole: Sequence[Definition]) -> Ded
             f"it defines {first.table} (line {first.line}) before {table} (line {here.line}); in a second run, under "
             f"whatever name, {first.table} would have been rejected first",
         )
-    why = (
-        f"{table} is the first table that {here.file} defines"
-        if here.always
-        else f"{here} does not stand at the top level of its module"
-    )
+    why = f"{table} is the first table that {here.file} defines"
+    why = why if here.always else f"{here} does not stand at the top level of its module"
     says = f"Undecided whether {here.file} ran twice or another definition of {table} exists"
     return Deduction(says, f"{why}: either would look the same in the log", False)
 
@@ -275,31 +245,23 @@ def _count(table: str, tables: Tables, where: str) -> Deduction:
         says = f"No definition in the source names {table}"
         return Deduction(says, f"{where}, no __tablename__, Table(...) or mixin reads so{open_}", not open_)
     times = {1: "once", 2: "twice"}.get(len(named), f"{len(named)} times")
-    listed = ", ".join(map(str, named))
-    return Deduction(
-        f"The source defines {table} {times}: {listed}", f"read {where} without running it{open_}", not open_
-    )
+    says = f"The source defines {table} {times}: {', '.join(map(str, named))}"
+    return Deduction(says, f"read {where} without running it{open_}", not open_)
 
 
 def _other(table: str, here: Definition | None, another: bool, tables: Tables, where: str) -> Deduction:
     others = [definition for definition in tables.of(table) if definition != here]
     open_ = _open(table, tables)
     if here is not None and another and len(others) == 1 and not open_:
-        because = (
-            f"{where} it is the only other place that names {table}, no name is computed, and the log proves another"
-        )
-        return Deduction(f"The other definition must be {others[0]}", because)
-    says = f"Undecided which definition of {table} was the other one"
-    if not others:
-        return Deduction(
-            says, f"{where} nothing else names it: a library, reflection or a second run may have{open_}", False
-        )
+        only = f"{where} it is the only other place that names {table}, no name is computed, and the log proves another"
+        return Deduction(f"The other definition must be {others[0]}", only)
     listed = ", ".join(map(str, others))
-    if len(others) > 1 or open_:
-        return Deduction(says, f"{where} it can be any of {listed}{open_}", False)
-    return Deduction(
-        says, f"{where} {listed} names it as well, and the log alone does not show that it was used", False
-    )
+    because = f"{where} {listed} names it as well, and the log alone does not show that it was used"
+    if not others:
+        because = f"{where} nothing else names it: a library, reflection or a second run may have{open_}"
+    elif len(others) > 1 or open_:
+        because = f"{where} it can be any of {listed}{open_}"
+    return Deduction(f"Undecided which definition of {table} was the other one", because, False)
 
 
 def _open(table: str, tables: Tables) -> str:

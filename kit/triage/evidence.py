@@ -16,12 +16,14 @@ _LONGEST = 160  # characters of an expected text
 # What differs from run to run, or belongs to one machine: an expected text ends there.
 _UNSTABLE = re.compile(
     r"0x[0-9a-fA-F]+|\{[^}]*\}?|\[SQL|\[parameters|\(Background on|\((?:most likely|consider) |\(?(?<![\w.:])(?:/[\w.+-]+){2,}/?\)?|[A-Za-z]:\\\S+"
-    r"|(?<=[,(\[] )[A-Z]\w*\(.*|\b\d{4}-\d\d-\d\d|\b[0-9a-f]{8}-[0-9a-f]{4}|\bline \d+|\bport \d+|\bpid\b|<[\w.]+ object|<Task|https?://"
+    r"|(?<=[,(\[] )[A-Z]\w*\(.*|\b\d{4}-\d\d-\d\d|\b[0-9a-f]{8}-[0-9a-f]{4}|\bline \d+|\bport \d+|\bpid\b|<[\w.]+ object|<Task|\b[a-z][a-z0-9+.-]*://"
 )
 _DEFINED = re.compile(r"Table '([^'\n]+)' is already defined")
 _ONE_LINE = (
     re.compile(r"^(?:ERROR\b.*?)?FAILED: (?P<text>\S.*)"),
     re.compile(r"(?P<text>Failed to (?:find attribute|parse) '.+)"),
+    re.compile(r"^(?:\S*/)?(?:python[\d.]*|(?:ba)?sh): (?:(?:line )?\d+: )?(?P<text>No module named \S+|\S+: (?:command )?not found)$"),
+    re.compile(r"^(?P<type>(?:[a-z_]\w*\.)+[A-Z]\w*Error): (?P<text>\S.*)"),  # an exception's own line says more than a logger's
     re.compile(r"ERROR\s+\[(?:root|flask_migrate|alembic\.\S+)\]\s+(?:Error: )?(?P<text>\S.*)"),
     re.compile(r"(?:^|[\s|:])(?P<type>(?:[a-zA-Z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Missing\w*))(?::\s+(?P<text>\S.*)|\s*$)"),
     re.compile(r"(?:^|:\d+: )(?P<type>(?:\w+\.)*\w*Warning): (?P<text>\S.*)"),
@@ -31,6 +33,7 @@ _ONE_LINE = (
 _NO_CAUSE = re.compile(
     r"Application startup failed|(?:Worker|App) failed to|Exception in worker process|Traceback \(most|Worker \(pid|Shutting down|exited with code"
 )
+_ENDED = re.compile(r"\bWorker \(pid:\d+\) (?P<text>exited with code [1-9]\d*)")
 _UP = r"Application startup complete|Uvicorn running on|\* Running on http|celery@\S+ ready|Watching for file changes"
 _DATABASES = (
     (r"psycopg2\b|\bPostgresqlImpl\b", "postgresql", None),
@@ -51,7 +54,7 @@ _REQUESTS = (
     r"Exception on (?P<path>/\S*) \[(?P<method>[A-Z]+)\]",
     r"\"(?:\x1b\[[\d;]*m)*(?P<method>GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) (?P<path>/\S*) HTTP/[\d.]+(?:\x1b\[[\d;]*m)*\" 5\d\d\b",
     r"Internal Server Error: (?P<path>/\S*)",
-    r"Error handling request (?P<path>/\S*)",
+    r"Error handling request (?:(?P<method>[A-Z]+) )?(?P<path>/\S*)",
 )
 # A variable that the log itself calls missing: what shows the incident is that it is not there.
 _MISSING = (
@@ -92,6 +95,7 @@ class Evidence:
     healthy: bool = False  # it came up, as the log says
     upgrading: str | None = None  # the revision whose upgrade began last
     request: tuple[str, str] | None = None  # method and path of the request that failed, where the error is one's
+    task: str | None = None  # that a worker got and did not know
     prefixes: tuple[str, ...] = ()
     version: str | None = None
     missing_variables: frozenset[str] = frozenset()
@@ -110,7 +114,9 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
         (traceback, place(traceback.frames, paths_of(project, traceback.frames))) for traceback in log.tracebacks
     ]
     through = [pair for pair in placements if pair[1].placed]
-    chosen = _cause([pair for pair in through if _raised_in(pair[0]).type] or through or placements)
+    # The first that passes through the application: later ones usually follow from it.
+    typed = [pair for pair in through if _raised_in(pair[0]).type]
+    chosen = next(iter(typed or through or placements), None)
     kind, message, at = ("", "", "")
     frames: tuple[Placed, ...] = ()
     if chosen is not None:
@@ -146,20 +152,15 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
         workers=_workers(text), request=_request(text, frames, project), upgrading=next(reversed(re.findall(_UPGRADING, text)), None),
         healthy=bool(re.search(_UP, text)), prefixes=prefixes, version=version, foreign=foreign,
         missing_variables=frozenset(variable for pattern in _MISSING for variable in re.findall(pattern, text, re.M)),
+        task=next(iter(re.findall(r"unregistered task of type u?'([\w.]+)'", text)), None),
         missing_modules=frozenset(re.findall(r"No module named '?([\w.]+)'?", " ".join((kind, message)))),
     )  # fmt: skip
 
 
-def _cause(pairs: list) -> tuple[Traceback, object] | None:
-    """The first traceback that passes through the application: later ones usually follow from it."""
-    return pairs[0] if pairs else None
-
-
 def _raised_in(traceback: Traceback) -> Raised:
     """The exception that matters: the last one that is not just a wrapper's note that a start failed."""
-    for raised in reversed(
-        [raised for raised in traceback.raised if raised.link != "member"] or list(traceback.raised)
-    ):
+    raised_alone = [raised for raised in traceback.raised if raised.link != "member"]
+    for raised in reversed(raised_alone or traceback.raised):
         if raised.type and raised.type.rpartition(".")[2] not in ("HaltServer", "SystemExit", "CancelledError"):
             return raised
     return traceback.error
@@ -192,17 +193,19 @@ def _one_line(text: str) -> tuple[str, str, str] | None:
     """An error without a traceback: type, text and place; the first line of the most telling kind."""
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in text.splitlines()]
     lines = [re.sub(r"^[\w.-]+\s+\|\s", "", line) for line in lines]
+    ended = _ENDED.search(text)
     for pattern in _ONE_LINE:
         for number, line in enumerate(lines, 1):
             match = pattern.search(line)
-            if (
-                match
-                and not _NO_CAUSE.search(match["text"] or "")
-                and not re.match(r"\s+(raise|return|File|def|class)\b", line)
-            ):
+            of_source = re.match(r"\s+(raise|return|File|def|class)\b", line)
+            if match and not of_source and not _NO_CAUSE.search(match["text"] or ""):
                 kind = match.groupdict().get("type") or ""
+                if ended and kind.endswith("Warning"):
+                    continue  # it went on after that, and ended of what it does not say
                 if kind or match["text"]:
                     return kind, (match["text"] or "").strip(), f"line {number} of the log"
+    if ended:
+        return "", ended["text"], f"line {text.count(chr(10), 0, ended.start()) + 1} of the log"
     return None
 
 
@@ -212,9 +215,8 @@ def _warned(text: str, at: str, project: Project) -> tuple[Placed, ...]:
     match = re.match(r"\s*(\S+\.py):(\d+): ", line)
     if not match or is_library(match[1]):
         return ()
-    return place(
-        [LogFrame(match[1], int(match[2]), None, None)], paths_of(project, [LogFrame(match[1], 1, None, None)])
-    ).placed
+    frames = [LogFrame(match[1], int(match[2]), None, None)]
+    return place(frames, paths_of(project, frames)).placed
 
 
 # -- the rest
@@ -266,6 +268,5 @@ def _interpreter(log: Log, text: str) -> tuple[tuple[str, ...], str | None]:
     matches = [match for match in map(LIBRARY.match, files) if match]
     version = matches[0]["version"] if matches else None
     python_version = re.search(r"\bPython (3\.\d+)", text)
-    return tuple(dict.fromkeys(match["prefix"] for match in matches)), version or (
-        python_version[1] if python_version else None
-    )
+    version = version or (python_version[1] if python_version else None)
+    return tuple(dict.fromkeys(match["prefix"] for match in matches)), version

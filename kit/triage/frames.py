@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 from ..incident.repository import Commit, Repository
@@ -57,6 +58,12 @@ class Placed:
     logged: str
     rest: str | None
     others: tuple[str, ...] = ()  # for a frame outside the common root: paths that end alike
+
+    def paths(self, starts: Iterable[str]) -> Sequence[str]:
+        """Where its file may lie in a build, with the application's root at one of these places."""
+        return (
+            self.others if self.rest is None else [f"{start}/{self.rest}" if start else self.rest for start in starts]
+        )
 
 
 @dataclass(frozen=True)
@@ -154,12 +161,9 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
                 others = tuple("/".join(path) for path in near)
         path = shown_from + rest if rest else tuple(others[0].split("/")) if others else None
         file = _from(path, home) if path else frame.file
-        placed_frame = Placed(
-            file, frame.line, frame.function, frame.text, frame.file, "/".join(rest) if rest else None, others
-        )
-        if placed_frame not in placed:
-            placed.append(placed_frame)
-    return Placement(tuple(placed), tuple("/".join(start) for start in ordered), libraries)
+        below = "/".join(rest) if rest else None
+        placed.append(Placed(file, frame.line, frame.function, frame.text, frame.file, below, others))
+    return Placement(tuple(dict.fromkeys(placed)), tuple("/".join(start) for start in ordered), libraries)
 
 
 def _after_installed(parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -168,12 +172,8 @@ def _after_installed(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _common(first: Sequence[str], other: Sequence[str]) -> int:
-    count = 0
-    for a, b in zip(reversed(first), reversed(other), strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
+    ends = zip(reversed(first), reversed(other), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
 
 
 def _from(path: tuple[str, ...], home: tuple[str, ...]) -> str:
@@ -236,8 +236,7 @@ def match(frames: Sequence[Placed], starts: Sequence[str], find: Callable[[str],
     for start in starts or ("",):
         stands, keys = [], []
         for frame in frames:
-            paths = frame.others if frame.rest is None else [f"{start}/{frame.rest}" if start else frame.rest]
-            there = [key for key in map(find, paths) if key is not None]
+            there = [key for key in map(find, frame.paths([start])) if key is not None]
             good = next((key for key in there if lines.matches(key, frame)), there[0] if there else None)
             keys.append(good)
             stands.append(lines.matches(good, frame))
@@ -270,14 +269,7 @@ def match_commits(
     frames: Sequence[Placed], starts: Sequence[str], repository: Repository, commits: Sequence[Commit], lines: Lines
 ) -> list[Match]:
     """Compare frames with each commit, by the ids of the files in it; each different file is read once."""
-    paths: list[str] = []
-    for frame in frames:
-        paths += (
-            frame.others
-            if frame.rest is None
-            else [f"{start}/{frame.rest}" if start else frame.rest for start in starts]
-        )
-    paths = list(dict.fromkeys(paths))
+    paths = list(dict.fromkeys(path for frame in frames for path in frame.paths(starts)))
     objects = repository.objects([f"{commit.sha}:{path}" for commit in commits for path in paths])
     ids = [object_[0] if object_ and object_[1] == "blob" and object_[2] <= _LARGEST else None for object_ in objects]
     lines.contents.update(repository.contents(id_ for id_ in ids if id_ is not None))
@@ -294,10 +286,7 @@ def match_commits(
 def paths_below(root: Path, names: set[str] | None) -> Iterator[str]:
     """Paths of files with one of these names, or of all Python files; other environments are passed over."""
     for parent, folders, files in os.walk(root):
-        folders[:] = [
-            name
-            for name in sorted(folders)
-            if name not in _PASSED_OVER and not os.path.exists(os.path.join(parent, name, "pyvenv.cfg"))
-        ]
+        own = (name for name in sorted(folders) if name not in _PASSED_OVER)
+        folders[:] = [name for name in own if not os.path.exists(os.path.join(parent, name, "pyvenv.cfg"))]
         for name in [name for name in files if name.endswith(".py")] if names is None else names.intersection(files):
             yield os.path.relpath(os.path.join(parent, name), root).replace(os.sep, "/")

@@ -10,19 +10,8 @@ from typing import Any, BinaryIO
 _PIECE = 1 << 20  # bytes read at once
 _LONGEST = 4 << 20  # bytes of one line; what is longer is read in parts
 # One by one they are found many times faster than as one pattern.
-_TRIGGERS = tuple(
-    map(
-        re.compile,
-        (
-            rb"Traceback \(most recent",
-            rb'File \\*"',
-            rb"\.pyw?:\d+: ",
-            rb'"lineno": ?\d',
-            rb"\n> ",
-            rb"is already defined for this MetaData",
-        ),
-    )
-)
+_TELLING = (rb"Traceback \(most recent", rb'File \\*"', rb"\.pyw?:\d+: ", rb'"lineno": ?\d', rb"\n> ")
+_TRIGGERS = tuple(map(re.compile, (*_TELLING, rb"is already defined for this MetaData")))
 
 
 def lines_that_matter(stream: BinaryIO, active: Callable[[], bool]) -> Iterator[tuple[int, str | None]]:

@@ -1,7 +1,7 @@
 """Finds the builds that can have written a log, and what follows from it, without running anything.
 
 The frames of a traceback are looked up in the work tree and in every commit: a build whose files do not
-have those lines cannot have made the log. What else the log and the source say is in ``deductions.py``.
+have those lines could not have made the log. What else the log and the source say is in ``deductions.py``.
 """
 
 import sys
@@ -71,7 +71,7 @@ def triage(
     error: str | None = None,
     named: str | None = None,
 ) -> Triage:
-    """Say which builds can have made a log.
+    """Say which builds could have made a log.
 
     :param log: a file's path, an open binary stream, or the text itself
     :param repository: the application's history; without one only the work tree is compared
@@ -88,9 +88,7 @@ def triage(
     placed = placement.placed
     results, worktree_matches = _against_folder(placement, base, lines)
     notes = _notes(read, chosen, placement, repository, work_tree)
-    commits: tuple[Commit, ...] = ()
-    builds: tuple[Commit, ...] = ()
-    excluded: tuple[Excluded, ...] = ()
+    commits, builds, excluded = (), (), ()
     if repository is not None:
         commits = repository.commits()
         compared, foreign = _without_submodules(placed, placement.starts, repository, commits)
@@ -104,18 +102,8 @@ def triage(
         chosen, results, worktree_matches, builds, excluded, len(commits), repository=repository, work_tree=work_tree
     )
     others = tuple(traceback for traceback in read.tracebacks if traceback is not chosen)
-    return Triage(
-        chosen,
-        others,
-        results,
-        placement.libraries,
-        worktree_matches,
-        builds,
-        len(commits),
-        excluded,
-        deductions,
-        tuple(notes),
-    )
+    libraries, count, noted = placement.libraries, len(commits), tuple(notes)
+    return Triage(chosen, others, results, libraries, worktree_matches, builds, count, excluded, deductions, noted)
 
 
 def _with_tracebacks(log: Path | str | BinaryIO, named: str) -> Log:
@@ -192,9 +180,7 @@ def _without_submodules(placed: Sequence[Placed], starts: Sequence[str], reposit
     inner = tuple(f"{path}/" for path in repository.submodules(commits[0].sha))
 
     def foreign(frame: Placed) -> bool:
-        start = starts[0] if starts else ""
-        paths = frame.others or [f"{start}/{frame.rest}" if start else frame.rest]
-        return any(path.startswith(inner) for path in paths)
+        return any(path.startswith(inner) for path in frame.paths(starts[:1] or [""]))
 
     return [frame for frame in placed if not foreign(frame)], [frame.file for frame in placed if foreign(frame)]
 
@@ -206,12 +192,9 @@ def _excluded(frames, commits: Sequence[Commit], matches: Sequence[Match], lines
 
     def one_side(side: str, members: list[Commit], nearest: Commit) -> Excluded:
         match_ = by_sha[nearest.sha]
-        differs = [
-            lines.differs(key, frame)
-            for frame, good, key in zip(frames, match_.stands, match_.keys, strict=True)
-            if good is False
-        ]
-        return Excluded(side, len(members), nearest, tuple(differs))
+        compared = zip(frames, match_.stands, match_.keys, strict=True)
+        differs = tuple(lines.differs(key, frame) for frame, stands, key in compared if stands is False)
+        return Excluded(side, len(members), nearest, differs)
 
     if not any(match_.all for match_ in matches):
         if any(match_.all is None for match_ in matches):

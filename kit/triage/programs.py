@@ -25,9 +25,22 @@ _BANNERS = (
     (r"Cell In ?\[\d+\]|<ipython-input-|\bNotebookApp\b|CellExecutionError", "jupyter"),
 )  # fmt: skip
 _TYPED = re.compile(
-    r"^\s*(?:[\w.-]+\s+\|\s+)?(?:\S*[$#%❯>]\s+|\+{1,2}\s+)(?P<line>(?:[A-Z_]+=\S+ )*(?:(?:poetry|uv|pipenv|pdm) run )?"
+    r"^\s*(?:[\w.-]+\s+\|\s+)?(?:(?:\([\w.-]+\)|PS) ?)*"  # what compose puts there, an environment's name, PowerShell
+    r"(?:(?!\.>)(?:[\w.-]+@[\w.-]+ \S+ )?\S*[$#%❯>]\s+|[A-Z]:\\[^>\n]*>\s*|[➜λ]\s+[^\n]{1,80}?\s(?:[✗$»]\s+)?|\+{1,2}\s+)"
+    r"(?P<line>(?:[A-Z_]+=\S+ )*(?:(?:poetry|uv|pipenv|pdm) run )?"
     r"(?:python3?(?:\.\d+)?|alembic|flask|gunicorn|uvicorn|hypercorn|celery|pytest|streamlit|sh|bash|\./[\w./-]+)\b.*)$",
     re.M,
+)
+
+
+# Packages whose frames tell of a program: its name, "" where that is the package's.
+_PROGRAMS = (
+    ("_pytest|pluggy|pytest", "pytest"),
+    ("IPython|ipykernel|nbclient|papermill", "jupyter"),
+    ("fastapi_cli", "fastapi"),
+    ("starlette|fastapi", "uvicorn"),
+    ("werkzeug", "flask"),
+    ("uvicorn|hypercorn|daphne|granian|streamlit|waitress|sanic|litestar|quart", ""),
 )
 
 
@@ -56,9 +69,7 @@ def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Progr
     for match in _TYPED.finditer(text):
         for line in split_lines(match["line"]):
             keep(Program("line", line, f"typed in the log, line {text.count(chr(10), 0, match.start()) + 1}"))
-    for shown in ([chosen[0]] if chosen else []) + [
-        traceback for traceback in log.tracebacks if not chosen or traceback is not chosen[0]
-    ]:
+    for shown in sorted(log.tracebacks, key=lambda traceback: not chosen or traceback is not chosen[0]):
         for raised in shown.raised:
             keep(_of_frames(raised.frames, f"the outermost frames of the log's line {shown.line}", project))
     for pattern, name in _BANNERS:
@@ -68,18 +79,17 @@ def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Progr
     named = {program.name for program in seen.values()}
     for candidate in seen.values():
         # A server says that it ran; a script that calls it is the program.
-        if not (
-            candidate.name in ("uvicorn", "hypercorn")
-            and {"module", "script"} & named
-            and "frames" not in candidate.because
-        ):
+        by_banner = candidate.name in ("uvicorn", "hypercorn") and "frames" not in candidate.because
+        if not (by_banner and {"module", "script"} & named):
             yield candidate
 
 
 def _subcommand(name: str, text: str) -> str:
+    if name == "gunicorn":
+        return "sync" if "Using worker: sync" in text else ""
     if name != "alembic":
         return ""
-    if re.search(r"New upgrade operations detected", text):
+    if re.search(r"New upgrade operations detected|database is not up to date", text):
         return "check"
     return "upgrade head"
 
@@ -107,11 +117,8 @@ def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Pr
             if file_of_module is None:
                 return None
             # A log may have lost the outermost frames: what only holds an application object is imported by a server.
-            loaded = (
-                file_of_module in {object_.file for object_ in project.objects}
-                and not by_runpy
-                and "__main__" not in project.text(file_of_module)
-            )
+            holds = file_of_module in {object_.file for object_ in project.objects}
+            loaded = holds and not by_runpy and "__main__" not in project.text(file_of_module)
             if imported or loaded:
                 return Program("import", file_of_module, because)
             return Program("module" if by_runpy else "script", file_of_module, because)
@@ -132,64 +139,24 @@ def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program 
     if top == "alembic" and ("alembic/config.py" in rest or "alembic/__main__.py" in rest):
         return Program("alembic", _alembic_command(frames), because)
     if top == "flask" and "cli.py" in rest:
-        migrated = next(
-            (
-                frame.function
-                for frame in frames
-                if "flask_migrate/" in frame.file and frame.function not in ("wrapped", None)
-            ),
-            None,
-        )
+        functions = (frame.function for frame in frames if "flask_migrate/" in frame.file)
+        migrated = next((function for function in functions if function not in ("wrapped", None)), None)
         return Program("flask", f"db {migrated}" if migrated else "", because)
-    if top == "celery":
-        return (
-            Program(
-                "celery",
-                "beat" if any("celery/beat" in name or "bin/beat" in name for name in names) else "worker",
-                because,
-            )
-            if "bin/" in rest or "__main__" in rest or "apps/" in rest
-            else None
-        )
-    if top in ("_pytest", "pluggy", "pytest"):
-        return Program("pytest", "", because)
+    if top == "celery" and re.search("bin/|__main__|apps/", rest):
+        beats = any("celery/beat" in name or "bin/beat" in name for name in names)
+        return Program("celery", "beat" if beats else "worker", because)
     if top == "django" and "core/management" in rest:
-        command = next(
-            (re.search(r"management/commands/(\w+)\.py", name) for name in names if "management/commands/" in name),
-            None,
-        )
-        return Program("django", command[1] if command else "", because)
-    if top in ("IPython", "ipykernel", "nbclient", "papermill"):
-        return Program("jupyter", "", because)
-    if top == "fastapi_cli":
-        return Program("fastapi", "", because)
-    if top in ("starlette", "fastapi"):
-        return Program("uvicorn", "", because)
-    if top in ("werkzeug",):
-        return Program("flask", "", because)
-    if top in (
-        "uvicorn",
-        "gunicorn",
-        "hypercorn",
-        "daphne",
-        "granian",
-        "streamlit",
-        "waitress",
-        "sanic",
-        "litestar",
-        "quart",
-    ):
-        return Program(top, "", because)
-    return None
+        commands = (re.search(r"management/commands/(\w+)\.py", name) for name in names)
+        command = next((match[1] for match in commands if match), "")
+        return Program("django", command, because)
+    if top == "gunicorn":
+        return Program("gunicorn", "sync" if any("gunicorn/workers/sync.py" in name for name in names) else "", because)
+    name = next((name for packages, name in _PROGRAMS if re.fullmatch(packages, top)), None)
+    return Program(name or top, "", because) if name is not None else None
 
 
 def _alembic_command(frames: Sequence[LogFrame]) -> str:
-    name = (
-        next((frame.function for frame in frames if frame.file.replace("\\", "/").endswith("alembic/command.py")), None)
-        or "upgrade"
-    )
-    return {
-        "upgrade": "upgrade head",
-        "revision": "revision --autogenerate -m incident",
-        "downgrade": "downgrade base",
-    }.get(name, name)
+    functions = (f.function for f in frames if f.file.replace("\\", "/").endswith("alembic/command.py"))
+    name = next(functions, None) or "upgrade"
+    rest = {"upgrade": " head", "revision": " --autogenerate -m incident", "downgrade": " base"}
+    return name + rest.get(name, "")

@@ -13,6 +13,12 @@ _PORTS = ("--port", "--http-port", "-p")
 _DATABASES = ("--database", "--database-url", "--database-uri", "--db", "--db-url", "--db-uri", "--dsn")
 _QUIET = ("--no-browser", "--no-open", "--no-open-browser")
 _LIBRARIES = ("click", "asyncclick", "rich_click", "typer")
+# A worker as Celery's own tests start one, in one process with the sender of the task: no broker is needed.
+_TO_A_WORKER = (
+    "import os; os.environ.update(CELERY_BROKER_URL='memory://', CELERY_RESULT_BACKEND='cache+memory://'); from celery.app.utils import find_app; "
+    "from celery.contrib.testing.worker import start_worker; app = find_app({app!r}); worker = start_worker(app, perform_ping_check=False); "
+    "worker.__enter__(); app.send_task({task!r}).get(timeout=15)"
+)
 _COMMAND = re.compile(r"^(?P<owner>\w+(?:\.cli)?)\.(?P<sort>command|group)(?:\((?P<given>.*)\))?$")
 
 
@@ -50,9 +56,14 @@ def _group(project: Project, text: str, owner: str) -> list[str]:
     return [group[1]] if group else []
 
 
-def with_words(step: tuple[str, str], words: Sequence[str]) -> tuple[str, str]:
-    """A step that runs a program of the application, with the words that choose what it does."""
+def as_logged(step: tuple[str, str], words: Sequence[str], task: str | None) -> tuple[str, str]:
+    """A step that runs a program of the application, with the words that choose what it does; a worker, with the task that it got."""
     kind, text = step
+    worker = re.search(r"\bcelery\b.*(?:-A|--app)[ =](\S+)", text) if task else None
+    if worker:
+        return "code", _TO_A_WORKER.format(app=worker[1], task=task)
+    if not words:
+        return step
     if kind == "call":
         module, _, function = text.partition(":")
         listed = ", ".join(map(repr, words))
@@ -78,15 +89,10 @@ def servers(project: Project) -> Iterator[tuple[str, str, str]]:
 
 def _options(tree: ast.Module | None) -> set[str]:
     """The options that a program takes without a subcommand."""
-    names = set()
-    calls = [node for node in ast.walk(tree or ast.Module([], [])) if isinstance(node, ast.Call)]
-    below = {
-        ast.unparse(node.targets[0])
-        for node in ast.walk(tree or ast.Module([], []))
-        if isinstance(node, ast.Assign) and re.search(r"\.(add_parser|add_subparsers)\(", ast.unparse(node.value))
-    }
-    for call in calls:
-        owner = ast.unparse(call.func.value) if isinstance(call.func, ast.Attribute) else ""
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument" and owner not in below:
-            names |= {argument.value for argument in call.args if isinstance(argument, ast.Constant)}
-    return names
+    nodes = list(ast.walk(tree)) if tree is not None else []
+    parts = re.compile(r"\.(add_parser|add_subparsers)\(")
+    assigned = (node for node in nodes if isinstance(node, ast.Assign) and parts.search(ast.unparse(node.value)))
+    below = {f"{ast.unparse(node.targets[0])}.add_argument" for node in assigned}
+    calls = (node for node in nodes if isinstance(node, ast.Call))
+    given = [c for c in calls if (name := ast.unparse(c.func)).endswith(".add_argument") and name not in below]
+    return {argument.value for call in given for argument in call.args if isinstance(argument, ast.Constant)}

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from ..incident.model import Incident
-from ..trace.expected import own_errors, shows_incident
+from ..trace.expected import own_errors, shows_incident, stable
 from ..trace.judged import CheckResult
-from ..trace.stable import stable
 from ..trace.trace import Trace
 from ..trace.values import Sign
 
@@ -61,10 +61,11 @@ def quiet_left(
     return None
 
 
-def left_the_database(incident: Incident, tried: Trace, control: Trace) -> str | None:
+def left_the_database(incident: Incident, fix: str, tried: Trace, control: Trace) -> str | None:
     """Where an engine is made with a fix, and none any more for the scratch database; None where that is as it was.
 
-    An incident that gives a URL of its own choice never had the application use the scratch database.
+    An incident that gives a URL of its own choice never had the application use the scratch database. Where the build as it is came
+    to no engine, a fix is to blame for one that it writes itself, or whose URL it sets: else the application always had it so.
     """
     chosen = [value for value in incident.app.env.values() if _URL.match(value) and "{database_" not in value]
     made, before = tried.engines, control.engines
@@ -72,5 +73,18 @@ def left_the_database(incident: Incident, tried: Trace, control: Trace) -> str |
         return None
     if not made or any(engine.on_scratch for engine in made) or (before and not any(e.on_scratch for e in before)):
         return None
+    if not before and not _writes_an_engine(incident, fix, tried):
+        return None
     where = made[0].database or "a database in memory"
     return f"{made[0].site} makes an engine for {made[0].driver}: {where}, and none is made for the scratch database"
+
+
+def _writes_an_engine(incident: Incident, fix: str, tried: Trace) -> bool:
+    """Does a fix set something beside its patches, write a URL of a database, or the line where an engine is made?"""
+    changes = incident.changes_of(fix)
+    if incident.fixes[fix].settings or not all(isinstance(change, Path) for change in changes):
+        return True
+    texts = [change.read_text("utf-8", "replace") for change in changes]
+    added = {line[1:].strip() for text in texts for line in text.splitlines() if line.startswith("+")}
+    lines = [text for engine in tried.engines if engine.site for _, text in tried.excerpt(engine.site, around=0)]
+    return any(_URL.search(line) for line in added) or any(line.strip() in added for line in lines)

@@ -103,22 +103,21 @@ def make_guard(
         reproduced = shows_incident(incident, looked.trace)
         name = name_of(incident)
 
-        def none(because: str, tried: tuple[Tried, ...] = ()) -> Guard:
-            return Guard(
-                name, finding.mechanism, reproduced, str(looked.trace.broke or "") or None, None, because, tried
-            )
+        broke = str(looked.trace.broke) if looked.trace.broke else None
 
-        if looked.trace.broke or not reproduced:
-            return none(str(looked.trace.broke or "") or "it does not reproduce, so no test can fail for it")
+        def none(because: str, tried: tuple[Tried, ...] = ()) -> Guard:
+            return Guard(name, finding.mechanism, reproduced, broke, None, because, tried)
+
+        if broke or not reproduced:
+            return none(broke or "it does not reproduce, so no test can fail for it")
         if (obstacle := _obstacle(incident, finding.mechanism)) is not None:
             return none(obstacle)
         verified = verify(incident, executor=pool, progress=progress).verified if fixes is None else tuple(fixes)
         # How the application is run is no part of its repository: a guard there cannot tell such a fix.
         verified = tuple(fix for fix in verified if not incident.fixes[fix].settings)
+        pair = (fault.first, fault.second) if fault else (None, None)
         if conflict is not None:
             pair = (conflict.first.site, conflict.second.site)
-        else:
-            pair = (fault.first, fault.second) if fault else (None, None)
         content = content_of(incident, looked, finding.mechanism, pair, conflict)
         draft = text_of(incident, content, tried="on nothing yet.")
         progress("trying the guard on the broken build" + "".join(f", with {fix}" for fix in verified))
@@ -172,7 +171,7 @@ def _useless_in_a_clone(here: Tried, cloned: Future, beside: Sequence[str]) -> s
         instead = "passes" if there.passes else "fails for another reason"
     except RunBroke:
         instead = "cannot run"
-    named = ", ".join(beside[:_MOST_NAMED]) + (" …" if len(beside) > _MOST_NAMED else "")
+    named = ", ".join(beside[:_MOST_NAMED]) + " …" * (len(beside) > _MOST_NAMED)
     return (
         f"in a fresh clone the guard {instead} on the broken build: the incident needs what git does not hold ({named}). "
         "Write what decides under app.env of the incident file, or commit it"
@@ -214,7 +213,6 @@ def try_guard(incident: Incident, source: str, name: str, fix: str | None, *, wi
         if incident.database == "postgresql" and "The guard could not prepare" in ran.stderr:
             return Tried(fix, False, lines[-1].partition(": ")[2])  # its migrations may be PostgreSQL's own
         raise RunBroke(f"the guard did not run: {lines[-1]}")
-    complaint = (
-        ran.stderr.strip().removesuffix("The docstring of this file says what to do.").rstrip()
-    )  # none is written yet
+    # No docstring is written yet.
+    complaint = ran.stderr.strip().removesuffix("The docstring of this file says what to do.").rstrip()
     return Tried(fix, ran.ok, complaint)

@@ -94,14 +94,10 @@ def content_of(
     error = error or next((step.error.splitlines()[0] for step in trace.steps if step.error), None)
     if conflict and not incident.expect.error:
         error = f"Table '{conflict.table}' is already defined"
-    recorded = [
-        f"{which} {site} {site.name or ''}".strip() for which, site in (("first ", first), ("second", second)) if site
-    ]
-    secrets = [
-        name
-        for name, value in incident.app.env.items()
-        if redact(f"{name}={value}") != f"{name}={value}" or kinds_in(value)
-    ]
+    sites = [(which, site) for which, site in (("first ", first), ("second", second)) if site]
+    recorded = [f"{which} {site} {site.name or ''}".strip() for which, site in sites]
+    settings = {name: f"{name}={value}" for name, value in incident.app.env.items()}
+    secrets = [name for name, text in settings.items() if redact(text) != text or kinds_in(incident.app.env[name])]
     meaning, remedy = MEANINGS.get(mechanism, _UNNAMED)
     driver = incident.database_driver if incident.database == "sqlite" else None  # PostgreSQL's are none of SQLite's
     migrations = _migrations(incident, looked)
@@ -191,26 +187,20 @@ def _as_command(step: Preparation, incident: Incident) -> tuple[str, str]:
 def _check(incident: Incident) -> dict[str, Any]:
     """The check that the incident is, as far as a guard can ask it."""
     check = incident.expect.check
-    if check is None:
-        return {}
-    if check.command is not None:
+    if check is not None and check.command is not None:
         return {"command": check.command}
-    http = check.http
+    http = check.http if check is not None else None
     if http is None:
         return {}
-    headers = {name: str(value) for name, value in http.headers.items()}
-    of = {"method": http.method, "path": http.path, "status": http.status, "headers": headers, "body": http.body}
-    return {**of, "contains": http.contains}
+    asked = {name: getattr(http, name) for name in ("method", "path", "status", "headers", "body", "contains")}
+    return asked | {"headers": {name: str(value) for name, value in http.headers.items()}}
 
 
 def _marker(incident: Incident, trace: Trace, conflict: Conflict | None) -> str:
     """A file by which the application's root is known: where the startup enters it, if no step made that file."""
     frames = application_frames(conflict.second.chain) if conflict else ()
     with workspace(incident) as space:
-        entered = [
-            *(frame.file for frame in frames),
-            *(import_.file for import_ in trace.imports if import_.application and import_.file),
-        ]
+        entered = [*(frame.file for frame in frames), *(i.file for i in trace.imports if i.application and i.file)]
         there = [file for file in entered if (space.root / file).is_file()]
         return there[0] if there else sorted(path.name for path in space.root.iterdir())[0]
 

@@ -1,14 +1,20 @@
-"""A race shows in some runs and not in others: each build is started several times, and one lucky start is no cure."""
+"""A race shows in some runs and not in others: one lucky start is no cure.
 
+Where the statement that raced is known, the race is forced: each process is held before it until another has come as far. Where that
+does not show it on the build as it is, each build is started several times.
+"""
+
+import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ..trace.trace import Trace
 
 TIMES = 5  # starts of each build where the incident is a race
+FORCED = 2  # starts of a fix in which the race is forced, beside the one that is not
 MOST = 15  # starts of a fix with which it did not show: one that only makes the race rarer shows it in some of so many
+_STATEMENT = re.compile(r"\[sql: (create [a-z]+|insert into \S+|alter table \S+|update \S+)")
 DOUBT = 0.05  # probability of luck above which nothing is said
 
 
@@ -69,6 +75,13 @@ def of_runs(attempts: Sequence[A], is_there: Callable[[A], bool]) -> tuple[A, in
     return (shown or failed or list(attempts))[0], len(shown)
 
 
-def again(submit: Callable[[], "Future[A]"]) -> "list[Future[A]]":
-    """Start a build as often as a race wants it, beside the once that it has run."""
-    return [submit() for _ in range(TIMES - 1)]
+def raced_statement(trace: Trace) -> str | None:
+    """How the statement begins that a race failed at: what it does, and to what where that is the same in every process.
+
+    Small letters, single spaces. Of a table that is made only that: which of many is first differs from run to run.
+    """
+    for error in trace.errors:
+        statement = _STATEMENT.search(" ".join(str(error).split()).lower())
+        if statement:
+            return statement[1]
+    return None

@@ -8,18 +8,20 @@ from pathlib import Path
 from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
+from ..diagnose.case import Looked, innermost
 from ..diagnose.decision import decide_mechanism, is_race, quiet_mechanisms
 from ..diagnose.definitions import one_place
 from ..diagnose.looked import TIMES, look_at, look_until_shown, signed
 from ..incident.model import Incident
 from ..startup.checks import Asker, answer_checks
+from ..startup.run import HELD
 from ..startup.workspace import refuse_patches
 from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.judged import CheckResult, judge_mappers, judge_start
 from ..trace.trace import Trace
 from ..trace.values import Frame, Sign, application_frames
 from .compared import errors_of, left_the_database, quiet_left, shared, still_there
-from .repeated import MOST, Rates, again, of_runs
+from .repeated import FORCED, MOST, Rates, of_runs, raced_statement
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
@@ -43,6 +45,7 @@ class Attempt:
     quiet: tuple[Sign, ...] = ()
     passed_over: tuple[str, ...] = ()
     races: bool = False  # is it a race, that shows in some starts and not in others?
+    unrun: tuple[str, ...] = ()  # scripts and deployments that a patch changes, and no step runs
 
 
 @dataclass(frozen=True)
@@ -130,21 +133,31 @@ def verify(
     return Verification(control, True, fixes, tuple(fix.name for fix in fixes if fix.verdict == "cures"))
 
 
-def attempt(incident: Incident, fix: str | None = None, once: bool = False) -> Attempt:
-    """Start one build, the broken one or one with a fix, ask every check, and look for what raises nothing.
+def attempt(incident: Incident, fix: str | None = None, once: bool = False, hold: str | None = None) -> Attempt:
+    """Start one build, the broken one or one with a fix, ask every check, and look for what raises nothing."""
+    return attempt_of(incident, fix, look_at_build(incident, fix, once, hold))
+
+
+def look_at_build(incident: Incident, fix: str | None = None, once: bool = False, hold: str | None = None) -> Looked:
+    """Start one build and ask every check.
 
     :param once: also where the incident may be a race, and did not show
+    :param hold: the statement before which its processes wait for each other
     """
+    if fix is not None:
+        return signed(incident, look_at(incident, fix=fix, checks=True, hold=hold), None)
+    looked = look_until_shown(incident, checks=True, times=1 if once else TIMES, hold=hold)
+    needs_mechanism = incident.expect.error is None and incident.expect.check is None
+    if needs_mechanism and not shows_incident(incident, looked.trace):
+        looked = signed(incident, looked, decide_mechanism(incident, looked).fault)
+    return looked
+
+
+def attempt_of(incident: Incident, fix: str | None, looked: Looked) -> Attempt:
+    """What a build showed that was looked at, also what raises nothing."""
     changes = [] if fix is None else incident.changes_of(fix)
     names = tuple(change.name if isinstance(change, Path) else f"commit {change}" for change in changes)
     names += incident.fixes[fix].settings_shown if fix is not None else ()
-    if fix is None:
-        looked = look_until_shown(incident, checks=True, times=1 if once else TIMES)
-        needs_mechanism = incident.expect.error is None and incident.expect.check is None
-        if needs_mechanism and not shows_incident(incident, looked.trace):
-            looked = signed(incident, looked, decide_mechanism(incident, looked).fault)
-    else:
-        looked = signed(incident, look_at(incident, fix=fix, checks=True), None)
     return Attempt(
         fix or "control",
         names,
@@ -155,37 +168,53 @@ def attempt(incident: Incident, fix: str | None = None, once: bool = False) -> A
         quiet_mechanisms(incident, looked),
         looked.migrations.passed_over if looked.migrations is not None else (),
         fix is None and is_race(incident, looked),
+        looked.unrun,
     )
 
 
 class _Runs:
-    """Further starts of each build, where the incident is a race."""
+    """Further starts of each build, where the incident is a race: forced where it can be, else counted."""
 
     def __init__(self, incident: Incident, control: Attempt, pool, names: Sequence[str]):
-        self.incident, self.control, self.pool = incident, control, pool
-        self.of_control = again(lambda: pool.submit(attempt, incident, None, True))
-        self.of_fixes = {name: again(lambda name=name: pool.submit(attempt, incident, name)) for name in names}
+        self.incident, self.control, self.pool, self.names = incident, control, pool, names
+        self.statement = raced_statement(control.trace)
+        self.of_control: list[Future[Attempt]] = []
+        forced = self.statement and pool.submit(attempt, incident, None, True, self.statement).result()
+        self.forced = bool(forced) and forced.reproduced
+        times = range(FORCED) if self.forced else range(TIMES - 1)
+        hold = self.statement if self.forced else None
+        if not self.forced:
+            self.of_control = [pool.submit(attempt, incident, None, True) for _ in times]
+        self.of_fixes = {name: [pool.submit(attempt, incident, name, True, hold) for _ in times] for name in names}
 
     def judge(self, name: str, first: Attempt) -> FixResult:
-        """The verdict by the run that counts, with both rates; what does not show it is started :data:`MOST` times.
+        """The verdict by the run that counts. Where the race is not forced, what does not show it is started :data:`MOST` times.
 
         A fix can make a race rarer and leave it, so that the control's rate says nothing of what is left.
         """
-        controls = [future.result() for future in self.of_control]  # the first one was chosen for showing it
         tried = [first, *(_of_fix(self.incident, name, future) for future in self.of_fixes[name])]
-        while True:
-            worst, shown = of_runs(tried, lambda run: still_there(self.incident, run.trace, self.control.trace))
-            rates = Rates(shown, len(tried), sum(control.reproduced for control in controls), len(controls))
-            result = judge_fix(self.incident, name, worst, self.control)
-            if result.verdict != "cures" or len(tried) >= MOST:
-                break
+        worst, shown = self._worst(tried)
+        result = judge_fix(self.incident, name, worst, self.control)
+        if self.forced:
+            _, shown = self._worst(tried[1:])
+            how = f"each process was held before its first statement `{self.statement} …` until another had come as far, or for {HELD} s"
+            says = f"{result.because}; it is a race, and was forced: {how}; without the fix it showed so, with it in {shown} of {FORCED}"
+            return replace(result, because=f"{says} such starts")
+        while result.verdict == "cures" and len(tried) < MOST:
             more = [self.pool.submit(attempt, self.incident, name) for _ in range(min(4, MOST - len(tried)))]
             tried += [_of_fix(self.incident, name, future) for future in more]
+            worst, shown = self._worst(tried)
+            result = judge_fix(self.incident, name, worst, self.control)
+        controls = [future.result() for future in self.of_control]  # the first one was chosen for showing it
+        rates = Rates(shown, len(tried), sum(control.reproduced for control in controls), len(controls))
         says = f"{result.because}; it is a race: {rates}"
         if result.verdict == "cures" and rates.may_be_luck:
             says = f"it is a race, and that it did not show may be luck: {rates}"
             return replace(result, verdict="undecided", because=says, rates=rates)
         return replace(result, because=says, rates=rates)
+
+    def _worst(self, tried: Sequence[Attempt]) -> tuple[Attempt, int]:
+        return of_runs(tried, lambda run: still_there(self.incident, run.trace, self.control.trace))
 
 
 def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt:
@@ -208,6 +237,11 @@ def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -
     tried = replace(tried, reproduced=still_there(incident, tried.trace, control.trace))
     checks = (_gone(incident, tried), *tried.checks, *_implied(incident, tried, control))
     verdict, because = _judge(tried, control, checks, incident_tables(incident, control.trace))
+    if tried.unrun:
+        because += (
+            f"; {', '.join(tried.unrun)} is changed, and the startup does not run it: what changes there was not tried. "
+            "Name it in a step, or give the fix a startup of its own"
+        )
     return FixResult(name, incident.fixes[name].claim, tried.patches, verdict, because, checks, tried.trace)
 
 
@@ -222,20 +256,15 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
     passed = {str(error.error) for error in control.trace.swallowed}
     errors: dict[str, Frame | None] = {}
     for step in fix.trace.steps:
-        if (
-            step.ok is False
-            and step.error
-            and step.error not in failed
-            and not (step.broke and step.broke.from_outside)
-        ):
-            frames = step.exception.frames if step.exception is not None else ()
-            errors.setdefault(step.error, next((f for f in reversed(frames) if f.application), None))
+        from_outside = step.broke is not None and step.broke.from_outside
+        if step.ok is False and step.error and step.error not in failed and not from_outside:
+            errors.setdefault(step.error, innermost(step.exception) if step.exception is not None else None)
     for error in fix.trace.swallowed:
         if str(error.error) not in passed:
             errors.setdefault(str(error.error), error.site)
     for judged in fix.trace.judged if not errors else ():
-        if judged["error"] is not None:
-            errors.setdefault(f"configure_mappers(): {judged['error']}", None)
+        if judged.error is not None:
+            errors.setdefault(f"configure_mappers(): {judged.error}", None)
     return tuple(errors.items())
 
 
@@ -244,24 +273,20 @@ def _gone(incident: Incident, tried: Attempt) -> CheckResult:
     where = [f"{conflict.error} at {conflict.second.site}" for conflict in tried.trace.conflicts]
     seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"not seen any more: {shown}"
     unseen = tried.uncompiled or (tried.trace.broke if tried.trace.cut else None)
-    if unseen and not tried.reproduced:
-        return CheckResult(
-            "original error no longer occurs", None, f"not seen, before the startup ended: {unseen}", kind="gone"
-        )
-    return CheckResult("original error no longer occurs", not tried.reproduced, seen, kind="gone")
+    gone = not tried.reproduced
+    if unseen and gone:
+        gone, seen = None, f"not seen, before the startup ended: {unseen}"
+    return CheckResult("original error no longer occurs", gone, seen, kind="gone")
 
 
 def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
     """What no fix may leave behind, also where the incident file does not ask for it."""
-    asked = {check.kind for check in incident.checks}
-    implied = []
-    if "mappers" not in asked:
-        implied.append(judge_mappers(tried.trace, incident_tables(incident, control.trace)))
+    asked, tables = {check.kind for check in incident.checks}, incident_tables(incident, control.trace)
+    implied = [judge_mappers(tried.trace, tables)] if "mappers" not in asked else []
     if "clean_start" not in asked:
         # What was swallowed before and has nothing to do with the incident stays allowed.
         known = [str(error.error) for error in control.trace.swallowed] if not tried.reproduced else []
         implied.append(judge_start(tried.trace, known))
-    tables = incident_tables(incident, control.trace)
     kept = tuple(check for check in implied if check.ok is not None or tried.trace.cut)
     return kept + _merged(tried, tables) + _hidden(incident, tried, control, tables)
 
@@ -269,7 +294,7 @@ def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
 def _hidden(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
     """What a fix may have done in place of a cure: left the database, or had Alembic look away; or a mechanism that is left."""
     results = []
-    if (left := left_the_database(incident, tried.trace, control.trace)) is not None:
+    if (left := left_the_database(incident, tried.name, tried.trace, control.trace)) is not None:
         results.append(CheckResult("the scratch database is used", False, left, kind="hidden"))
     passed = [table for table in tried.passed_over if table not in control.passed_over]
     if passed:
@@ -290,10 +315,12 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
             first = tried.trace.holder(registration)
             if first and first.outcome != "reflected" and first.site != registration.site:
                 what = "adds its columns to" if registration.outcome == "extended" else "is ignored in favour of"
-                again = one_place(first, registration)
-                seen = f"{again}: at {registration.site} the second {what} the first" if again else None
-                seen = f"table {registration.table}: {seen or f'the definition at {registration.site} {what} the one at {first.site}'}"
-                return (CheckResult("one definition a table", False, seen, (registration.table,), "definitions"),)
+                again, table = one_place(first, registration), registration.table
+                seen = f"the definition at {registration.site} {what} the one at {first.site}"
+                seen = f"{again}: at {registration.site} the second {what} the first" if again else seen
+                return (
+                    CheckResult("one definition per table", False, f"table {table}: {seen}", (table,), "definitions"),
+                )
     return ()
 
 
@@ -313,7 +340,8 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
             through = f", at {second.site} by " + " → ".join(str(f) for f in application_frames(second.chain)[:-1])
         if not trace.conflicts and not errors_of(trace):
             left = ", ".join(sign.text for sign in trace.signs) or "what is wrong"
-            return "does-not-cure", f"nothing is raised, and still there is {left}"
+            logged = (f"; logged at {r.site}: {r.error}" for r in trace.records if r.error is not None and not r.lost)
+            return "does-not-cure", f"nothing is raised, and still there is {left}{next(logged, '')}"
         return "does-not-cure", f"the same error is raised{_caught(trace)}{through}"
     if tried.uncompiled:
         return "breaks", f"the patch writes what Python cannot compile: {tried.uncompiled}"
@@ -324,9 +352,8 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     before = {check.check: check.ok for check in control.checks}
     broken = [_in_short(c) for c in checks if c.ok is False and before.get(c.check) and c.kind not in _STATE]
     worked = {step.number for step in control.trace.steps if step.ok}
-    broken += [
-        f"step {step.number} ({step}): {step.error}" for step in trace.steps if step.number in worked and not step.ok
-    ]
+    fails = [step for step in trace.steps if step.number in worked and not step.ok]
+    broken += [f"step {step.number} ({step}): {step.error}" for step in fails]
     if broken:
         return "breaks", "what worked no longer does: " + broken[0]
     failed = [check for check in checks if check.ok is False and not shared(check, control.checks)]
@@ -341,17 +368,16 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         open_questions = "; ".join(_in_short(check) for check in unasked[:2])
         return "undecided", f"the error is gone, and what else must hold could not be decided: {open_questions}"
     start = judge_start(trace)
-    hidden = [_in_short(check) for check in failed if check.kind == "hidden"]
+    hidden = [check.seen for check in failed if check.kind == "hidden"]
     if hidden and all(step.ok for step in trace.steps):
-        return "hides", "the error is gone, but not what made it: " + "; ".join(hidden[:2])
+        return "hides", "the error is gone, but " + "; ".join(hidden[:2])
     wrong = [_in_short(c) for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
     if wrong and all(step.ok for step in trace.steps):
         return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong[:2])
     if not start.ok and any(check.kind == "clean_start" for check in failed):
         return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
-    return "hides", "the error is gone and the start is clean, but " + "; ".join(
-        f"{c.check}: {c.seen}" for c in failed[:2]
-    )
+    wrong = "; ".join(f"{check.check}: {check.seen}" for check in failed[:2])
+    return "hides", f"the error is gone and the start is clean, but {wrong}"
 
 
 def _caught(trace: Trace) -> str:

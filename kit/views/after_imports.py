@@ -8,6 +8,7 @@ from ..trace.trace import Trace
 from .figure import figure
 from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, stack, strong, table, word
 from .metadata_picture import Moment, metadata_picture
+from .wording import listed
 
 _OTHER = "The mechanism is not about the tables on the metadata."
 _MOST_ROWS = 200  # of one table
@@ -36,31 +37,19 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
         return absent("No module of the application was executed.")
     if not any(row["tables_total"] or row["rejected"] for row in rows):
         return absent("No table reached a metadata.")
-    telling = [row for row in rows if row["registered"] or row["rejected"] or row["extended"] or not row["ok"]]
+    telling = [row for row in rows if _tells(row)]
     moments = [
-        Moment(
-            r["number"] or 0,
-            r["module"],
-            r["tables_total"],
-            len(r["registered"]),
-            r["rejected"],
-            r["process"],
-            r["extended"],
-        )
+        Moment(r["module"], r["tables_total"], len(r["registered"]), r["rejected"], r["process"], r["extended"])
         for r in rows
     ]
     last = max(row["tables_total"] for row in rows)
     rejected = [(row["module"], name) for row in rows for name in row["rejected"]]
     summary = f"{count(last, 'table')} on the application's metadata after {count(len(rows), 'executed module')}"
-    summary += (
-        "; " + ", ".join(f"{name} was rejected in {module}" for module, name in rejected[:3])
-        if rejected
-        else "; none was rejected"
-    )
-    summary += f" ({len(rejected) - 3} more)" if len(rejected) > 3 else ""
-    met = any(row["extended"] for row in rows)
+    first = [f"{name} was rejected in {module}" for module, name in rejected[:3]]
+    summary += f"; {', '.join(first) or 'none was rejected'}" + (f" ({len(rejected) - 3} more)" if rejected[3:] else "")
     caption = f"{summary}. A dot: tables that were registered, with how many. A cross: a table that was rejected."
-    caption += " A diamond: a table that was defined again without an error." if met else ""
+    if any(row["extended"] for row in rows):
+        caption += " A diamond: a table that was defined again without an error."
     alt = f"Tables over executed modules: {summary}."
     parts = [figure(metadata_picture(moments), alt, caption, narrow=metadata_picture(moments, narrow=True))]
     if telling:
@@ -69,41 +58,36 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
         parts.append(Part(fold(name, shown).html, shown.text))
     if len(telling) < len(rows):
         order = para("In the order in which the modules ended; the numbers give the order in which they began.")
-        parts.append(
-            fold(f"All {count(len(rows), 'executed module')}", _after_table("All executed modules", rows), order)
-        )
+        every = _after_table("All executed modules", rows)
+        parts.append(fold(f"All {count(len(rows), 'executed module')}", every, order))
     return Shown(parts)
+
+
+def _tells(row: dict) -> bool:
+    """Did a module change the metadata, or fail?"""
+    return bool(row["registered"] or row["rejected"] or row["extended"]) or not row["ok"]
 
 
 def _after_table(caption: str, rows: Sequence[dict]) -> Part:
     shown = []
     left_out = max(0, len(rows) - _MOST_ROWS)
     if left_out:  # what tells most stays
-        weight = sorted(
-            range(len(rows)), key=lambda n: (rows[n]["ok"], not rows[n]["rejected"], not rows[n]["registered"], n)
-        )
-        rows = [rows[n] for n in sorted(weight[:_MOST_ROWS])]
+        tells = [(row["ok"], not row["rejected"], not row["registered"], n) for n, row in enumerate(rows)]
+        rows = [rows[n] for n in sorted(n for *_, n in sorted(tells)[:_MOST_ROWS])]
     for row in rows:
         new = _few(row["registered"]) + (f" (defined again: {_few(row['extended'])})" if row["extended"] else "")
-        shown.append(
-            (
-                code(row["module"]),
-                str(row["number"] or ""),
-                code(row["imported_by"]) if _of_a_file(row["imported_by"]) else "the step",
-                new,
-                _few(row["rejected"]),
-                str(row["tables_total"]),
-                word(row["ok"], "ok", _wrong(row)),
-            )
-        )
+        by = code(row["imported_by"]) if _of_a_file(row["imported_by"]) else "the step"
+        state = word(row["ok"], "ok", _wrong(row))
+        module, number = code(row["module"]), str(row["number"] or "")
+        shown.append((module, number, by, new, _few(row["rejected"]), str(row["tables_total"]), state))
     wrong = [number for number, row in enumerate(rows) if row["first_wrong"]]
     head = ("module", "number", "imported by", "registered", "rejected", "tables after it", "state")
     listed = table(caption, head, shown, marked=wrong)
     return stack(listed, para(f"{left_out} more are left out here; they are in the DataFrame.") if left_out else None)
 
 
-def _few(names: Sequence[str], most: int = 24) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+def _few(names: Sequence[str]) -> str:
+    return listed(names, 24)
 
 
 def stepper(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
@@ -116,9 +100,7 @@ def stepper(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     rows = after_each_import(trace)
     if not rows:
         return absent("No module of the application was executed.")
-    shown = {
-        n for n, row in enumerate(rows) if row["registered"] or row["rejected"] or row["extended"] or not row["ok"]
-    }
+    shown = {n for n, row in enumerate(rows) if _tells(row)}
     if len(rows) <= _EACH_STEP:
         shown = set(range(len(rows)))
     elif len(shown) > _MOST_STEPS:
@@ -178,8 +160,6 @@ def _quiet(rows: Sequence[dict]) -> list[Part]:
         return []
     named = [join(f"{row['number']}. " if row["number"] else None, code(row["module"])) for row in rows[:_MOST_QUIET]]
     more = f" and {len(rows) - _MOST_QUIET} more" if len(rows) > _MOST_QUIET else None
-    top = join(
-        f"{count(len(rows), 'module')} that registered nothing: {count(rows[-1]['tables_total'], 'table')}; ",
-        word(True),
-    )
+    tables = count(rows[-1]["tables_total"], "table")
+    top = join(f"{count(len(rows), 'module')} that registered nothing: {tables}; ", word(True))
     return [fold(top, para(join(*named, between=", "), more), group="kit-imports", kind="kit-step")]

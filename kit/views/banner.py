@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import __version__
+from ..diagnose.case import Place
 from ..diagnose.definitions import one_place
 from ..diagnose.meaning import MEANINGS, advice_on
-from ..incident.identity import identity
+from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals
 from ..trace.expected import shows_incident, why_not
@@ -15,14 +16,17 @@ from ..trace.graph import import_graph
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .by_people import still_to_be_written
+from .diff import patch_of, patch_text
 from .markup import (
     Part,
     Shown,
     beside,
     code,
     count,
+    day,
     items,
     join,
+    judged,
     line_of_times,
     missing,
     para,
@@ -30,11 +34,10 @@ from .markup import (
     stack,
     steady,
     strong,
+    top_line,
     with_code,
     with_places,
-    word,
 )
-from .patches import patch_of, patch_text
 from .wording import first_sentence, listed, sentence, shortly
 
 if TYPE_CHECKING:
@@ -43,9 +46,17 @@ if TYPE_CHECKING:
     from ..verify.propose import Proposals
 
 _OTHERS = {"hides": "Hides it only", "does-not-cure": "Does not cure it", "breaks": "Breaks something else"}
-_ROLES = {"first": "first definition", "second": "second definition"}
+_NEXT = (
+    "To try a fix: write the change as a patch (",
+    code("git diff --relative > fix.patch"),
+    " in the application's folder), name it under ",
+    code("fixes"),
+    " in the incident file, and run this again.",
+)
 _MOST_LINES = 20  # of a patch that are shown at once
 _MOST_ACTIONS = 6
+# Mechanisms that the incident file itself can bring in: it starts the application with too little.
+_BY_THE_FILE = {"setting-missing", "module-not-on-path", "driver-not-installed", "unknown-url-scheme"}
 
 
 class Headline(NamedTuple):
@@ -104,18 +115,15 @@ def verdict(
 ) -> Shown:
     """The banner: does it reproduce, is a fix verified, at which lines and, with a diagnosis, why."""
     head = headline(incident, trace, verification, diagnosis)
-    facts = [*_what_broke(incident, trace, head), *_sites(trace, diagnosis), *_failed(incident, trace)]
+    known = diagnosis.finding.mechanism if diagnosis else "undecided"
+    facts = [*_what_broke(incident, trace, head), *_sites(trace, diagnosis), *_failed(incident, trace, known)]
     if trace.swallowed:
         conflict = _conflict(trace, diagnosis)
         facts.append(_swallowed(trace, conflict.error if conflict is not None else None))
     facts += _why(diagnosis) if diagnosis is not None else []
     facts += _other_fixes(verification) if verification is not None else []
-    return Shown([_head(head), items(facts)] if facts else [_head(head)], place=place)
-
-
-def _head(head: Headline) -> Part:
-    kind = {True: "kit-head kit-good", False: "kit-head kit-bad", None: "kit-head kit-open"}[head.good]
-    return para(strong(head.text), kind=kind)
+    top = top_line(head.good, head.text)
+    return Shown([top, items(facts)] if facts else [top], place=place)
 
 
 # ------------------------------------------------------------------------------------ the first screen
@@ -135,7 +143,7 @@ def overview(
     head = headline(incident, trace, verification, diagnosis)
     line = para(_status(incident, head, history), kind="kit-status")
     run = line_of_times(para(f"Run {now():%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."))
-    facts = [*_what_broke(incident, trace, head), *_failed(incident, trace)]
+    facts = [*_what_broke(incident, trace, head), *_failed(incident, trace, diagnosis.finding.mechanism)]
     if trace.swallowed and _conflict(trace, diagnosis) is None:
         facts.append(_swallowed(trace, None))
     left = [para(strong("Cause. "), *_cause(trace, diagnosis))]
@@ -146,7 +154,7 @@ def overview(
     left += [para(strong("Who was hit. "), with_code(postmortem.impact))] if postmortem.impact else []
     left += [para(strong("Actions")), _actions(incident)] if postmortem.actions else []
     right = [para(strong("What to change")), *_change(incident, verification, diagnosis, proposals)]
-    parts = [line, run, _head(head), beside(stack(*left), stack(*right))]
+    parts = [line, run, top_line(head.good, head.text), beside(stack(*left), stack(*right))]
     parts += [box] if (box := still_to_be_written(incident)) else []
     return Shown(parts, place="verdict")
 
@@ -154,18 +162,14 @@ def overview(
 def _status(incident: Incident, head: Headline, history: "History | None") -> Part:
     """One line: status, severity, the commits that introduced and fixed it, the exposure, the impact."""
     postmortem = incident.postmortem
-    facts = [word(head.good, *[head.status] * 3)]
+    facts = [judged(head.good, head.status)]
     facts += [f"severity {postmortem.severity}"] if postmortem.severity else []
     if history is not None:
         came, went = history.introduced, history.fixed
-        facts.append(
-            join("introduced ", code(came.commit.sha[:9]), f" {came.commit.date[:10]}")
-            if came
-            else "introduced: not found"
-        )
-        facts.append(
-            join("fixed ", code(went.commit.sha[:9]), f" {went.commit.date[:10]}") if went else "fixed: not found"
-        )
+        for what, change in (("introduced", came), ("fixed", went)):
+            commit = change.commit if change is not None else None
+            known = commit and join(f"{what} ", code(commit.sha[:9]), " ", day(commit.date))
+            facts.append(known or f"{what}: not found")
         if came and went and (exposed := exposure(came.commit.date, went.commit.date)):
             facts.append(f"exposed for {exposed}")
     facts += [f"detected {postmortem.detected}"] if postmortem.detected else []
@@ -194,29 +198,34 @@ def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
     """The cause in two sentences: what the mechanism means, and what it did in this startup."""
     finding = diagnosis.finding
     meaning = MEANINGS.get(finding.mechanism)
-    if meaning is None:
-        verdict = "No fault was found." if finding.mechanism == "none" else "The mechanism is undecided."
-        yield part(verdict + " ")
-        yield with_places(sentence(shortly(finding.because[0], 300))) if finding.because else part("")
-        return
     conflict = _conflict(trace, diagnosis)
-    yield part(f"{meaning.happened} ")
-    if conflict is None:
-        yield with_places(sentence(shortly(finding.because[0], 300))) if finding.because else part("")
+    yield part(
+        "No fault was found. " if finding.mechanism == "none" else f"{meaning.happened if meaning else 'Undecided.'} "
+    )
+    if meaning is None or conflict is None:
+        because = finding.because[-1 if finding.mechanism == "undecided" else 0] if finding.because else ""
+        # The failed steps are named below, with their errors.
+        for error in [*(step.error for step in trace.steps if step.error), *map(str, trace.errors)]:
+            because = because.replace(f": {error}", "")
+        yield with_places(sentence(shortly(because, 300)))
         return
-    rejected = conflict.second.outcome == "rejected"
-    what = "SQLAlchemy rejects the second definition" if rejected else "The second definition raises no error"
-    swallowed = [caught for caught in trace.swallowed if str(caught.error) == conflict.error]
-    end = (
+    failed = next((step for step in trace.steps if step.ok is False), None)
+    if conflict.second.outcome != "rejected":
+        kept = {"extended": "it changed the first one", "kept": "it was left out"}
+        yield part(
+            f"Nothing was raised at the second definition: {kept.get(conflict.second.outcome, 'both were kept')}"
+        )
+        yield part(f", and step {failed.number} of the startup fails later." if failed else ".")
+        return
+    swallowed = any(str(caught.error) == conflict.error for caught in trace.swallowed)
+    yield part("SQLAlchemy rejects the second definition")
+    yield part(
         ", and the startup catches that error and goes on, without what the failed code should have done."
         if swallowed
         else f", and step {failed.number} of the startup fails."
-        if (failed := next((step for step in trace.steps if step.ok is False), None)) is not None and rejected
+        if failed
         else "."
-        if rejected
-        else f", and {conflict.error.rpartition('; ')[2]}."
     )
-    yield part(what + end)
 
 
 def _change(
@@ -229,8 +238,8 @@ def _change(
     if not cures:
         if diagnosis.finding.mechanism == "none":
             return [para("Nothing.")]
-        tried = "No fix that was tried cures it." if verification.fixes else "No fix was written yet."
-        return [*parts, para(tried), *_proposed(proposals)]
+        tried = "No fix that was tried cures it." if verification.fixes else "The incident file has no fix yet."
+        return [*parts, para(tried), *_proposed(proposals), para(*_NEXT, kind="kit-note")]
     fix = cures[0]
     parts.append(para("Verified: ", code(fix.name), f": {fix.claim}" if fix.claim else None))
     for path in incident.fixes[fix.name].patches:
@@ -243,7 +252,8 @@ def _change(
 def _proposed(proposals: "Proposals | None") -> list[Part]:
     """The first proposal of the kit that was tried and cures."""
     if proposals is None or not proposals.verified:
-        return []
+        tried = len(proposals.tried) if proposals is not None else 0
+        return [para(f"The kit wrote and tried {count(tried, 'change')}; none cures it.")] if tried else []
     proposal = proposals.tried[0]
     parts = [para(strong("Proposed by the kit, tried, and it cures: "), code(proposal.name), f": {proposal.says}")]
     parts += [para("Set ", code(f"{key}: {value}")) for key, value in proposal.changes.items()]
@@ -253,7 +263,14 @@ def _proposed(proposals: "Proposals | None") -> list[Part]:
 def _actions(incident: Incident) -> Part:
     actions = incident.postmortem.actions
     shown = [
-        join(with_code(action.what), " (", action.owner or missing("owner"), ", ", action.due or missing("due"), ")")
+        join(
+            with_code(action.what),
+            " (",
+            action.owner or missing("owner"),
+            ", ",
+            day(action.due) if action.due else missing("due"),
+            ")",
+        )
         for action in actions[:_MOST_ACTIONS]
     ]
     more = [part(f"{len(actions) - _MOST_ACTIONS} more")] if len(actions) > _MOST_ACTIONS else []
@@ -284,41 +301,35 @@ def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = Tr
     conflict = _conflict(trace, diagnosis)
     if conflict is not None:
         two_names = "two names" in (one_place(conflict.first, conflict.second) or "")
-        facts = [join("Table ", code(conflict.table), ": ", shortly(conflict.error, 200))] if with_error else []
+        name, _, named = conflict.tables.partition(" ")
+        facts = [join(name.capitalize(), " ", code(named), ": ", shortly(conflict.error, 200))] if with_error else []
         for route in import_graph(trace, conflict).ways:
             of = conflict.first if route.name == "first" else conflict.second
+            as_module = join(" as ", code(of.site.module), of.through) if two_names else None
+            by = code(" → ".join(str(stop.frame) for stop in route.stops[:-1]) or "the step itself")
             facts.append(
-                join(
-                    strong(f"{route.name.capitalize()} definition: "),
-                    code(route.site),
-                    join(" as ", code(of.site.module)) if two_names else None,
-                    " by ",
-                    code(" → ".join(str(stop.frame) for stop in route.stops[:-1]) or "the step itself"),
-                )
+                join(strong(f"{route.name.capitalize()} definition: "), code(route.site), as_module, " by ", by)
             )
         return facts
-    if diagnosis is None:
-        return []
-    return [
-        join(
-            strong(f"{_ROLES.get(place.role, place.role).capitalize()}: "),
-            code(place),
-            f", {place.name}" if place.name else None,
-        )
-        for place in diagnosis.sites
-    ]
+    return [place_line(place) for place in diagnosis.sites] if diagnosis is not None else []
 
 
-def _failed(incident: Incident, trace: Trace) -> list[Part]:
-    """The steps that failed, where no table collided, and what their errors usually mean."""
+def place_line(place: Place) -> Part:
+    """A line that a mechanism is about, with its part in it."""
+    role = f"{place.role} definition" if place.role in ("first", "second") else place.role
+    return join(strong(f"{role[:1].upper()}{role[1:]}: "), code(place), f", {place.name}" if place.name else None)
+
+
+def _failed(incident: Incident, trace: Trace, mechanism: str = "undecided") -> list[Part]:
+    """The steps that failed, where no table collided, and what their errors usually mean where that is still open."""
     facts: list[Part] = []
     if trace.conflicts:
         return facts
     for step in [step for step in trace.steps if step.ok is False and not step.broke][:3]:
-        facts.append(
-            join(f"Step {step.number} (", code(step), f") failed: {shortly(step.error or 'without a message', 200)}")
-        )
-        facts += [part(meaning) for meaning in advice(incident, step.error)]
+        error = shortly(step.error or "without a message", 200)
+        facts.append(join(f"Step {step.number} (", code(step), f") failed: {error}"))
+        if mechanism not in MEANINGS or mechanism in _BY_THE_FILE:
+            facts += [part(meaning) for meaning in advice(incident, step.error)]
     return facts
 
 

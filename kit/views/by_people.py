@@ -31,13 +31,13 @@ _LEARNED = {
 
 def impact(incident: Incident) -> Shown:
     """Summary, impact and detection, as people wrote them."""
-    postmortem = incident.postmortem
-    parts = [
-        para(strong(f"{name.capitalize()}. "), with_code(getattr(postmortem, name)))
-        for name in ("summary", "impact", "detection")
-        if getattr(postmortem, name)
-    ]
+    parts = _paragraphs(incident, "summary", "impact", "detection")
     return Shown(parts) if parts else absent("Nobody has written a summary, the impact or how it was detected.")
+
+
+def _paragraphs(incident: Incident, *names: str) -> list[Part]:
+    texts = {name: getattr(incident.postmortem, name) for name in names}
+    return [para(strong(f"{name.capitalize()}. "), with_code(text)) for name, text in texts.items() if text]
 
 
 def timeline(incident: Incident, history=None) -> Shown:
@@ -50,20 +50,13 @@ def timeline(incident: Incident, history=None) -> Shown:
     drawn = dates_picture(postmortem, history)
     if drawn is not None:
         parts.append(figure(drawn.wide, drawn.alternative, drawn.caption, narrow=drawn.narrow))
-    parts += [
-        para(strong(f"{name.capitalize()}. "), with_code(getattr(postmortem, name)))
-        for name in ("summary", "detection")
-        if getattr(postmortem, name)
-    ]
+    parts += _paragraphs(incident, "summary", "detection")
     if postmortem.timeline:
         rows = [(event.at, with_code(event.what)) for event in postmortem.timeline]
         events = table("Events", ("when", "what happened"), rows, kind="kit-cards kit-timeline")
         parts.append(fold(f"{count(len(rows), 'event')} that people recorded", events, open=drawn is None))
-    return (
-        Shown(parts)
-        if parts
-        else absent("The incident file has no timeline, and there is no history to draw one from.")
-    )
+    nothing = "The incident file has no timeline, and there is no history to draw one from."
+    return Shown(parts) if parts else absent(nothing)
 
 
 def actions(incident: Incident) -> Shown:

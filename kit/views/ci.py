@@ -11,6 +11,7 @@ from typing import Any
 from .. import __version__
 from ..diagnose.meaning import MEANINGS
 from ..incident.model import Incident
+from .wording import sentence
 
 FORMATS = ("github", "sarif", "gitlab")
 _HEALTHY = ("none",)
@@ -38,7 +39,7 @@ def summary(incident: Incident, report: dict[str, Any]) -> str:
 def _cause(report: dict[str, Any]) -> str:
     meaning = MEANINGS.get(report["mechanism"])
     because = report["because"][-1] if report["because"] else ""
-    return _plain(f"{meaning.happened} {because[:1].upper()}{because[1:]}." if meaning else because)
+    return _plain(f"{meaning.happened} {sentence(because)}" if meaning else because)
 
 
 def _lines(incident: Incident, report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -62,14 +63,14 @@ def _path(incident: Incident, file: str) -> str:
 
 
 def _annotation(line: dict[str, Any], report: dict[str, Any]) -> str:
-    title = _escaped(report["mechanism"], of_property=True)
-    message = _escaped(
+    title = escaped(report["mechanism"], of_property=True)
+    message = escaped(
         f"{_plain(report['incident'])}: {line['role']}. {_cause(report)} {report.get('advice') or ''}".strip()
     )
-    return f"::error file={_escaped(line['path'], of_property=True)},line={line['line']},title={title}::{message}"
+    return f"::error file={escaped(line['path'], of_property=True)},line={line['line']},title={title}::{message}"
 
 
-def _escaped(text: str, *, of_property: bool = False) -> str:
+def escaped(text: str, *, of_property: bool = False) -> str:
     """Text escaped for GitHub's workflow commands: characters that would end a value are percent-encoded."""
     text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     return text.replace(":", "%3A").replace(",", "%2C") if of_property else text

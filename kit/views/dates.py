@@ -4,10 +4,9 @@ import datetime
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
-from xml.sax.saxutils import escape
 
 from ..incident.model import Postmortem
-from .picture import FONT, SVG, plain
+from .svg import BLUE, GREY, INK, RED, Sheet, plain
 
 if TYPE_CHECKING:
     from ..history.search import History
@@ -15,11 +14,7 @@ if TYPE_CHECKING:
 _ROW = 20  # pixels of a label's row
 _MOST = 10  # moments that are drawn
 _LINES = 5  # of one moment's text
-_LOOK = {
-    "came": ("second", "#a32400"),
-    "went": ("first", "#0550ae"),
-    "event": ("label", "#1f2328"),
-}  # class and colour of its text
+_LOOK = {"came": ("second", RED), "went": ("first", BLUE), "event": ("label", INK)}  # class and colour of its text
 Span = tuple[datetime.datetime, datetime.datetime]
 
 
@@ -46,9 +41,8 @@ def dates_picture(postmortem: Postmortem, history: "History | None") -> Dates | 
     moments = _moments(postmortem, history)
     if len(moments) < 2:
         return None
-    came = next((moment.when for moment in moments if moment.kind == "came"), None)
-    went = next((moment.when for moment in moments if moment.kind == "went"), None)
-    span = (came, went or moments[-1].when) if came is not None else None
+    at = {moment.kind: moment.when for moment in moments}
+    span = (at["came"], at.get("went", moments[-1].when)) if "came" in at else None
     alternative = "Time line. " + "; ".join(f"{moment.at}: {moment.what}" for moment in moments) + "."
     caption = (
         "A dot: what people recorded. A square: the commit that introduced the incident, and the one that fixed it."
@@ -83,25 +77,19 @@ def _read(text: str) -> datetime.datetime | None:
 
 def _upright(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
     """The time line from top to bottom, in equal rows: five events in one hour stay readable beside one a month earlier."""
-    high, axis, size = _ROW * len(moments) + 16, 128, 10
-    room = int((wide - axis - 18) / (size * 0.62))
-
-    def y(number: int) -> int:
-        return 16 + _ROW * number
-
-    parts = [_canvas(wide, high)]
+    axis, sheet = 128, Sheet(wide, _ROW * len(moments) + 16, 10)
+    room = int((wide - axis - 18) / (sheet.size * 0.62))
+    rows = [16 + _ROW * number for number in range(len(moments))]
     if inside := _inside(moments, span):
-        height = y(inside[-1]) - y(inside[0])
-        parts.append(
-            f'<rect class="span" x="{axis - 9}" y="{y(inside[0])}" width="18" height="{height}" fill="#ffd8cc"></rect>'
-        )
-    parts.append(_line(axis, y(0), axis, y(len(moments) - 1)))
-    for number, moment in enumerate(moments):
+        first, last = rows[inside[0]], rows[inside[-1]]
+        sheet.shape("rect", "span", x=axis - 9, y=first, width=18, height=last - first, fill="#ffd8cc")
+    sheet.line(axis, rows[0], axis, rows[-1], "#8c959f", stroke_width=2)
+    for y, moment in zip(rows, moments, strict=True):
         kind, colour = _LOOK[moment.kind]
-        parts.append(_text(axis - 14, y(number) + 4, moment.at[:16], "axis", "end", size, "#57606a"))
-        parts.append(_sign(axis, y(number), moment.kind))
-        parts.append(_text(axis + 14, y(number) + 4, plain(moment.what, room), kind, "start", size, colour))
-    return "".join([*parts, "</svg>"])
+        sheet.write(axis - 14, y + 4, moment.at[:16], "axis", "end", GREY)
+        _sign(sheet, axis, y, moment.kind)
+        sheet.write(axis + 14, y + 4, plain(moment.what, room), kind, "start", colour)
+    return str(sheet)
 
 
 def _level(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
@@ -109,31 +97,24 @@ def _level(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
     step, axis, size = (wide - 40) / len(moments), 34, 11
     letters = int(step / (size * 0.62)) - 1
     texts = [_wrapped(plain(moment.what, letters * _LINES), letters) for moment in moments]
-    high = axis + 22 + 14 * max(map(len, texts))
-
-    def x(number: int) -> float:
-        return round(20 + step * (number + 0.5), 1)
-
-    parts = [_canvas(wide, high)]
+    sheet = Sheet(wide, axis + 22 + 14 * max(map(len, texts)), size)
+    columns = [round(20 + step * (number + 0.5), 1) for number in range(len(moments))]
     if inside := _inside(moments, span):
-        width = x(inside[-1]) - x(inside[0])
-        parts.append(
-            f'<rect class="span" x="{x(inside[0])}" y="{axis - 9}" width="{width}" height="18" fill="#ffd8cc"></rect>'
-        )
-    parts.append(_line(x(0), axis, x(len(moments) - 1), axis))
-    for number, moment in enumerate(moments):
+        first, last = columns[inside[0]], columns[inside[-1]]
+        sheet.shape("rect", "span", x=first, y=axis - 9, width=last - first, height=18, fill="#ffd8cc")
+    sheet.line(columns[0], axis, columns[-1], axis, "#8c959f", stroke_width=2)
+    for x, moment, lines in zip(columns, moments, texts, strict=True):
         kind, colour = _LOOK[moment.kind]
-        parts.append(_text(x(number), axis - 18, moment.at[:16], "axis", "middle", size, "#57606a"))
-        parts.append(_sign(x(number), axis, moment.kind))
-        for row, text in enumerate(texts[number]):
-            parts.append(_text(x(number), axis + 24 + 14 * row, text, kind, "middle", size, colour))
-    return "".join([*parts, "</svg>"])
+        sheet.write(x, axis - 18, moment.at[:16], "axis", "middle", GREY)
+        _sign(sheet, x, axis, moment.kind)
+        for row, text in enumerate(lines):
+            sheet.write(x, axis + 24 + 14 * row, text, kind, "middle", colour)
+    return str(sheet)
 
 
 def _inside(moments: Sequence[Moment], span: Span | None) -> list[int]:
-    return (
-        [] if span is None else [number for number, moment in enumerate(moments) if span[0] <= moment.when <= span[1]]
-    )
+    """The numbers of the moments that lie in a span."""
+    return [n for n, moment in enumerate(moments) if span is not None and span[0] <= moment.when <= span[1]]
 
 
 def _wrapped(text: str, letters: int) -> list[str]:
@@ -141,26 +122,9 @@ def _wrapped(text: str, letters: int) -> list[str]:
     return [*lines[: _LINES - 1], lines[_LINES - 1] + " …"] if len(lines) > _LINES else lines
 
 
-def _canvas(wide: int, high: int) -> str:
-    return (
-        f'<svg xmlns="{SVG}" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}">'
-        '<rect class="ground" width="100%" height="100%" fill="#ffffff"></rect>'
-    )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="grid" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="#8c959f" stroke-width="2"></line>'
-
-
-def _sign(x: float, y: float, kind: str) -> str:
+def _sign(sheet: Sheet, x: float, y: float, kind: str) -> None:
     name, colour = _LOOK[kind]
     if kind == "event":
-        return f'<circle class="event" cx="{x}" cy="{y}" r="4" fill="#57606a"></circle>'
-    return f'<rect class="{name}" x="{x - 6}" y="{y - 6}" width="12" height="12" fill="{colour}"></rect>'
-
-
-def _text(x: float, y: float, text: str, kind: str, anchor: str, size: int, colour: str) -> str:
-    return (
-        f'<text class="{kind}" x="{x}" y="{y}" font-size="{size}" text-anchor="{anchor}" fill="{colour}" '
-        f'font-family="{FONT}">{escape(text)}</text>'
-    )
+        sheet.shape("circle", "event", cx=x, cy=y, r=4, fill=GREY)
+    else:
+        sheet.shape("rect", name, x=x - 6, y=y - 6, width=12, height=12, fill=colour)

@@ -19,6 +19,7 @@ from .markup import (
     folded_table,
     items,
     join,
+    judged,
     para,
     preformatted,
     stack,
@@ -26,12 +27,10 @@ from .markup import (
     table,
     with_code,
     with_places,
-    word,
 )
+from .wording import listed, sentence
 
-_MOST_NAMED = 8
 _MOST = 30  # rows of a table that could be as long as the application
-_VERDICTS = {"confirmed": True, "refuted": False, "undecided": None}
 
 
 def mechanism(diagnosis: Diagnosis) -> Shown:
@@ -40,20 +39,20 @@ def mechanism(diagnosis: Diagnosis) -> Shown:
     named = {"none": "No fault of this family", "undecided": "Undecided"}.get(finding.mechanism)
     top = para(strong(named)) if named else para("The mechanism is ", strong(finding.mechanism), ".")
     broke = str(diagnosis.trace.broke)
-    because = [
-        "the run broke, for the reason in the verdict" if sentence == broke else sentence
-        for sentence in finding.because
-    ]
+    verdict_says = {broke: "the run broke, for the reason in the verdict"}
+    because = [verdict_says.get(sentence, sentence) for sentence in finding.because]
     parts = [top, items(map(with_places, because))]
     if advised := advice_on(finding.mechanism):
         parts.append(para(strong("What to do. "), advised))
     if diagnosis.experiment is not None:
         tried = diagnosis.experiment
-        verdict = word(_VERDICTS[tried.outcome], *[tried.outcome] * 3)
+        verdict = outcome(tried.outcome)
         parts.append(para(strong("Tried. "), with_places(f"{tried.says}: "), verdict, ": ", with_places(tried.seen)))
     if finding.against:
         rows = [(slug, with_places(sentence)) for slug, sentence in finding.against.items()]
-        name = f"{count(len(rows), 'other mechanism')}, each with the fact that rules it out"
+        name = (
+            f"{count(len(rows), 'other mechanism')}, {'each ' if len(rows) > 1 else ''}with the fact that rules it out"
+        )
         parts.append(folded_table(name, ("mechanism", "the fact that rules it out"), rows))
 
     return Shown(parts)
@@ -69,31 +68,19 @@ def definitions(diagnosis: Diagnosis) -> Shown:
         differs = ", ".join(column.differs) if column.first or column.second else "only in the migrations"
         if column.differs:
             marked.append(number)
-        rows.append(
-            (
-                column.name,
-                *(_side(side) for side in (column.first, column.second, column.migrations)),
-                differs or "same",
-            )
-        )
+        sides = map(_side, (column.first, column.second, column.migrations))
+        rows.append((column.name, *sides, differs or "same"))
     both = [str(side) for side in (diagnosis.first, diagnosis.second)]
     if both[0] == both[1] and diagnosis.first.module != diagnosis.second.module:
         both = [f"{side} as {side.module}" for side in (diagnosis.first, diagnosis.second)]
     heads = ("column", f"first, {both[0]}", f"second, {both[1]}", "migrations", "difference")
-    which = table_definitions.agrees.split(" ")[0] in ("both", "neither") or table_definitions.agrees.startswith("the ")
-    agrees = (
-        para("The migrations agree with: ", strong(table_definitions.agrees.rstrip(".")), ".")
-        if which
-        else para(_sentence(table_definitions.agrees))
-    )
+    says = table_definitions.agrees
+    agrees = para(sentence(says))
+    if says.split(" ")[0] in ("both", "neither", "the"):
+        agrees = para("The migrations agree with: ", strong(says.rstrip(".")), ".")
     differ = f"{len(marked)} of {count(len(rows), 'column')} differ" if marked else "no column differs"
-    return Shown(
-        [agrees, folded_table(f"Definitions of table {table_definitions.table}: {differ}", heads, rows, marked=marked)]
-    )
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?", "…")) else ".")
+    name = f"Definitions of table {table_definitions.table}: {differ}"
+    return Shown([agrees, folded_table(name, heads, rows, marked=marked)])
 
 
 def _side(side: dict | None) -> Part:
@@ -103,9 +90,8 @@ def _side(side: dict | None) -> Part:
     words += [name.replace("_", " ") for name in ("primary_key", "unique", "index") if side.get(name)]
     words += ["nullable" if side.get("nullable") else "not null"]
     words += [f"to {target}" for target in side.get("foreign_keys") or ()]
-    words += [
-        f"{name.replace('_', ' ')} {side[name]}" for name in ("default", "server_default") if side.get(name) is not None
-    ]
+    defaults = {name: side.get(name) for name in ("default", "server_default")}
+    words += [f"{name.replace('_', ' ')} {value}" for name, value in defaults.items() if value is not None]
     return join(*(code(text) if n == 0 else text for n, text in enumerate(words)), between=", ")
 
 
@@ -138,12 +124,10 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
             return absent(f"{nothing_more} The run of no fix met one either.")
         cut = f" The runs of the fixes met none either, but these broke before their end: {', '.join(broke)}."
         return Shown([para(nothing_more + cut)])
-    rows = [
-        (str(n), str(error.error), code(error.site) if error.site else "") for n, error in enumerate(independent, 1)
-    ]
+    rows = [(str(n), str(e.error), code(e.site) if e.site else "") for n, e in enumerate(independent, 1)]
     how = para(
-        "A second run went on past failures: a rejected table replaced the first one, and a failing statement of a module "
-        "was skipped."
+        "A second run went on past failures: a rejected table replaced the first one, a failing statement of a module "
+        "was skipped, and after a failed step the next one ran."
     )
     parts = [how, table("Behind the first failure", ("no.", "error", "raised at"), rows)] if independent else [how]
     if rest:
@@ -154,9 +138,8 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
 
 def _met_by_fixes(diagnosis: Diagnosis, verification: Verification) -> list[Part]:
     """The errors that the runs of the fixes met after the incident's error was gone."""
-    shown = {
-        str(error) for error in diagnosis.trace.errors if error not in [s.exception for s in diagnosis.trace.steps]
-    }
+    failed = [step.exception for step in diagnosis.trace.steps]
+    shown = {str(error) for error in diagnosis.trace.errors if error not in failed}
     rows = []
     for fix in verification.fixes:
         for error, site in met(fix, verification.control):
@@ -181,16 +164,15 @@ def hypotheses(diagnosis: Diagnosis) -> Shown:
 
 
 def _tested(caption: str, tested: list[Tested]) -> Part:
-    rows = [
-        (with_code(hypothesis.claim), _verdict(hypothesis), with_places(hypothesis.evidence)) for hypothesis in tested
-    ]
+    rows = [(with_code(test.claim), outcome(test.verdict), with_places(test.evidence)) for test in tested]
     tried = items(join(strong(hypothesis.claim), ": ", hypothesis.experiment) for hypothesis in tested)
     shown = table(caption, ("hypothesis", "verdict", "evidence"), rows)
     return stack(shown, fold("The experiments that decided", tried))
 
 
-def _verdict(tested: Tested) -> Part:
-    return word(_VERDICTS[tested.verdict], tested.verdict, tested.verdict, tested.verdict)
+def outcome(verdict: str) -> Part:
+    """What came of an experiment, as a coloured word."""
+    return judged({"confirmed": True, "refuted": False, "undecided": None}[verdict], verdict)
 
 
 def smallest(diagnosis: Diagnosis) -> Shown:
@@ -199,7 +181,7 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     if shortest is None:
         return absent("No table was registered twice: there is nothing to shorten.")
     if not shortest.command:
-        return Shown([para(_sentence(f"{shortest.note}; the startup itself is the shortest known"))])
+        return Shown([para(sentence(f"{shortest.note}; the startup itself is the shortest known"))])
     masked = " (… stands for the value of a secret in app.env)" if "=… " in shortest.command else ""
     length = f"It fails in the same way with {count(len(shortest.steps), 'step')}. "
     where = f"In the application's folder, with the application's own python{masked}:"
@@ -219,36 +201,20 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
     never = [statement for statement in statements if (statement.file, statement.imported) not in ran]
     never.sort(key=lambda statement: (statement.file not in loaded, statement.file, statement.line))
     # An import of a.b executes the package a too, and says so.
-    below = {
-        (statement.file, statement.line, package)
-        for statement in statements
-        for package in accumulate(statement.imported.split("."), "{}.{}".format)
-    }
-    unsaid = [
-        e
-        for e in edges
-        if (e.file, names[e.imported]) not in written and (e.file, e.line, names[e.imported]) not in below
-    ]
-    unrun = len({(s.file, s.imported) for s in never})
-    parts = [
-        para(
-            f"{count(len(written), 'import')} in the code, {len(ran)} ran. {unrun} never ran, and {len(unsaid)} ran "
-            "without an import statement."
-        )
-    ]
+    packages = {(s.file, s.line): [*accumulate(s.imported.split("."), "{}.{}".format)] for s in statements}
+    unwritten = [e for e in edges if (e.file, names[e.imported]) not in written]
+    unsaid = [e for e in unwritten if names[e.imported] not in packages.get((e.file, e.line), ())]
+    counted = f"{count(len(written), 'import')} in the code, {len(ran)} ran. {len({(s.file, s.imported) for s in never})} never ran"
+    parts = [para(f"{counted}, and {len(unsaid)} ran without an import statement.")]
     if unsaid:
         rows = [(code(f"{e.file}:{e.line}"), code(names[e.imported])) for e in unsaid[:_MOST]]
         shown = table("Ran without an import statement", ("at", "executed"), rows)
         parts.append(fold(f"{_first_of(unsaid, 'import')} that ran without an import statement", shown))
     if never:
-        rows = [
-            (
-                code(f"{s.file}:{s.line}"),
-                code(s.imported),
-                s.where if s.file in loaded else "a module that was not imported",
-            )
-            for s in never[:_MOST]
-        ]
+        unloaded = "a module that was not imported"
+        places = [(code(f"{s.file}:{s.line}"), code(s.imported)) for s in never[:_MOST]]
+        where = [s.where if s.file in loaded else unloaded for s in never[:_MOST]]
+        rows = [(*place, at) for place, at in zip(places, where, strict=True)]
         shown = table("In the code, and never ran", ("at", "imported", "where"), rows)
         parts.append(fold(f"{_first_of(never, 'import statement')} that never ran", shown))
     return Shown(parts)
@@ -263,17 +229,10 @@ def unseen(diagnosis: Diagnosis) -> Shown:
     """Tables that the sources name and that the startup, or Alembic's ``env.py``, did not see."""
     if not diagnosis.unseen:
         return absent("Every table that the sources name was registered.")
-    rows = [
-        (
-            model.named.table,
-            code(f"{model.named.file}:{model.named.line}"),
-            model.by,
-            model.remedy,
-            model.consequence or "–",
-        )
-        for model in diagnosis.unseen
-    ]
+    rows = []
+    for model in diagnosis.unseen:
+        at = code(f"{model.named.file}:{model.named.line}")
+        rows.append((model.named.table, at, model.by, model.remedy, model.consequence or "–"))
     head = ("table", "defined at", "not seen by", "what to do", "what autogenerate would do")
-    names = ", ".join(model.named.table for model in diagnosis.unseen[:_MOST_NAMED])
-    more = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
-    return Shown([folded_table(f"{count(len(rows), 'table')} not seen: {names}{more}", head, rows)])
+    names = listed([model.named.table for model in diagnosis.unseen], 8)
+    return Shown([folded_table(f"{count(len(rows), 'table')} not seen: {names}", head, rows)])

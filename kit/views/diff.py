@@ -2,9 +2,17 @@
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator
+from itertools import zip_longest
 
-from .markup import CAPTION, LEFT, Part, in_line, in_lines, para, part, stack, styled
+from unidiff import PatchSet, UnidiffParseError
+
+from ..incident.model import Incident
+from .markup import CAPTION, LEFT, PRE, Part, code, fold, in_line, in_lines, join, para, part, stack, styled
+
+_OF_GIT = re.compile(
+    r"(diff --git|index |From |Date: |Subject: |(new|deleted) file mode|(old|new) mode|similarity |rename )"
+)  # lines of a patch that say nothing of what changes
 
 
 def patch(text: str) -> Part:
@@ -15,7 +23,7 @@ def patch(text: str) -> Part:
         kind = ("del", "kit-gone") if line.startswith("-") and not line.startswith("---") else kind
         rows.append(in_line(kind, html.escape(line)))
     joined = in_lines(rows)
-    return Part(f'<pre class="kit-patch"><code>{joined}</code></pre>', shown)
+    return Part(f'<pre class="kit-patch"{PRE}><code>{joined}</code></pre>', shown)
 
 
 def sides(caption: str, text: str, *, most: int = 160) -> Part:
@@ -24,7 +32,11 @@ def sides(caption: str, text: str, *, most: int = 160) -> Part:
     :param most: how many of its lines are shown
     """
     rows, left_out, lines = [], 0, part(text).text
-    for kind, old, new in _paired(lines.splitlines()):
+    try:
+        paired = list(_paired(lines))
+    except UnidiffParseError:
+        return stack(caption, patch(text))
+    for kind, old, new in paired:
         if len(rows) == most:
             left_out += 1
         elif kind == "place":
@@ -43,38 +55,47 @@ def sides(caption: str, text: str, *, most: int = 160) -> Part:
     return stack(Part(shown, f"{caption}\n{lines}"), rest)
 
 
-def _paired(lines: Sequence[str]) -> Iterable[tuple[str, str, str]]:
-    """The lines of a unified diff in pairs, before and after, each with its kind: place, same or changed."""
-    name = ""
-    gone: list[str] = []
-    come: list[str] = []
-    old = new = left_old = left_new = 0
-
-    def flush() -> Iterable[tuple[str, str, str]]:
-        for number in range(max(len(gone), len(come))):
-            yield "changed", gone[number] if number < len(gone) else "", come[number] if number < len(come) else ""
-        gone.clear()
-        come.clear()
-
-    for line in lines:
-        hunk = re.match(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@(.*)", line)
-        if hunk and left_old <= 0 and left_new <= 0:
-            yield from flush()
-            old, new = int(hunk[1]), int(hunk[3])
-            left_old, left_new = (int(hunk[n]) if hunk[n] is not None else 1 for n in (2, 4))
-            where = f"{name}, line {new}" + (f", in{hunk[5]}" if hunk[5].strip() else "")
+def _paired(text: str) -> Iterator[tuple[str, str, str]]:
+    """The lines of a patch in pairs, before and after, each with its kind: place, same or changed."""
+    for file in PatchSet(text):
+        for hunk in file:
+            where = f"{file.path}, line {hunk.target_start}"
+            where += f", in {hunk.section_header}" if hunk.section_header else ""
             yield "place", where, where
-        elif left_old <= 0 and left_new <= 0:
-            named = re.match(r"(?:---|\+\+\+) (?:[ab]/)?([^\t]+)", line)
-            name = named[1] if named and named[1] != "/dev/null" else name
-        elif line.startswith("-"):
-            gone.append(f"- {old:>4}  {line[1:]}")
-            old, left_old = old + 1, left_old - 1
-        elif line.startswith("+"):
-            come.append(f"+ {new:>4}  {line[1:]}")
-            new, left_new = new + 1, left_new - 1
-        elif not line.startswith("\\"):
-            yield from flush()
-            yield "same", f"  {old:>4}  {line[1:]}", f"  {new:>4}  {line[1:]}"
-            old, new, left_old, left_new = old + 1, new + 1, left_old - 1, left_new - 1
-    yield from flush()
+            gone, come = [], []
+            for line in (*hunk, None):
+                if line is not None and line.is_removed:
+                    gone.append(f"- {line.source_line_no:>4}  {line.value.rstrip()}")
+                elif line is not None and line.is_added:
+                    come.append(f"+ {line.target_line_no:>4}  {line.value.rstrip()}")
+                elif line is None or line.is_context:
+                    yield from (("changed", *pair) for pair in zip_longest(gone, come, fillvalue=""))
+                    gone, come = [], []
+                    if line is not None:
+                        shown = line.value.rstrip()
+                        yield "same", f"  {line.source_line_no:>4}  {shown}", f"  {line.target_line_no:>4}  {shown}"
+
+
+# ------------------------------------------------------------------------------------ patches of an incident file
+
+
+def patch_of(incident: Incident, path: str, *, most: int) -> list[Part]:
+    """A patch file: the first ``most`` lines of its changes, and all of it in a fold where there are more."""
+    return patch_text(text_of(incident, path), path.rpartition("/")[2], most=most)
+
+
+def patch_text(text: str, name: str, *, most: int) -> list[Part]:
+    """The text of a patch: the first ``most`` lines of its changes, and all of it in a fold where there are more."""
+    lines = [line for line in text.splitlines() if not _OF_GIT.match(line)]
+    if len(lines) <= most:
+        return [patch("\n".join(lines))]
+    head = [patch("\n".join(lines[:most]))] if most else []
+    return [*head, fold(join("The whole patch " if most else "Patch ", code(name)), patch(text))]
+
+
+def text_of(incident: Incident, path: str) -> str:
+    """The text of a patch that the incident file names; where it cannot be read, why."""
+    try:
+        return incident.resolve(path).read_text("utf-8", "replace")
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"

@@ -12,9 +12,11 @@ from .markup import (
     absent,
     code,
     count,
+    day,
     fold,
     items,
     join,
+    judged,
     mark,
     para,
     preformatted,
@@ -22,7 +24,7 @@ from .markup import (
     strip,
     strong,
     table,
-    word,
+    top_line,
 )
 
 _MOST_IN_STRIP = 14
@@ -47,19 +49,18 @@ def came_and_went(
         return absent("The application is a folder without a history: nothing was searched.")
     if history.reproduced is None:
         state = "could be run to tell" if history.untestable_only else "alone shows it"
-        head = para(strong(f"No commit {state}"), kind="kit-head kit-open")
-        if incident is not None and reproduced:
-            head = stack(head, _beside_git(incident))
-        return Shown(
-            [head, *_strip(history), items(history.notes)] if history.notes else [head, *_strip(history)], place
-        )
+        beside = [_beside_git(incident)] if incident is not None and reproduced else []
+        notes = [items(history.notes)] if history.notes else []
+        return Shown([stack(top_line(None, f"No commit {state}"), *beside), *_strip(history), *notes], place)
     facts = [_boundary("Introduced by ", "Introduced: not found; ", history.introduced, history.when_introduced)]
     facts.append(_boundary("Fixed by ", "Fixed: not found; ", history.fixed, history.when_fixed))
     for claim in history.claims:
         if claim.says:
             facts.append(join(strong("A commit that says it is the fix "), claim.verdict, ": ", named(claim.commit)))
-    ran = f"{count(history.runs, 'build')} of {count(history.commits, 'commit')}"
-    facts.append(f"Run: {ran}; known from before: {history.kept}")
+    kept = f"; {history.kept} more were run before" if history.kept else ""
+    facts.append(
+        f"{history.runs} of {count(history.commits, 'commit')} {'was' if history.runs == 1 else 'were'} run{kept}"
+    )
     facts += list(history.notes)
     return Shown([_headline(history), *_strip(history), items(facts)], place)
 
@@ -70,24 +71,20 @@ def _beside_git(incident: Incident) -> Part:
     names = beside_git(root)
     if not names:
         return para("The build that was run reproduces it: something beside the commits decides.")
-    shown = join(*(code(name) for name in names[:_MOST_BESIDE]), between=", ")
+    shown = join(*map(code, names[:_MOST_BESIDE]), between=", ")
     more = f" and {len(names) - _MOST_BESIDE} more" if len(names) > _MOST_BESIDE else ""
     return para("The build that was run reproduces it, with files that git does not hold: ", shown, more, ".")
 
 
 def _headline(history: History) -> Part:
-    both = history.introduced is not None and history.fixed is not None
-    kind = "kit-head kit-good" if both else "kit-head kit-open"
-    verdict = (
-        "Both commits are known: the one that introduced it, and the one that fixed it"
-        if both
-        else "The commit that introduced it is known; none fixed it"
-        if history.introduced
-        else "The commit that fixed it is known; the one that introduced it is not"
-        if history.fixed
-        else "Neither the commit that introduced it nor the one that fixed it is known"
-    )
-    return para(strong(verdict), kind=kind)
+    known = history.introduced is not None, history.fixed is not None
+    verdict = {
+        (True, True): "Both commits are known: the one that introduced it, and the one that fixed it",
+        (True, False): "The commit that introduced it is known; none fixed it",
+        (False, True): "The commit that fixed it is known; the one that introduced it is not",
+        (False, False): "Neither the commit that introduced it nor the one that fixed it is known",
+    }[known]
+    return top_line(True if all(known) else None, verdict)
 
 
 def _boundary(text: str, nowhere: str, change: Change | None, boundary: Boundary) -> Part:
@@ -112,23 +109,20 @@ def _in_strip(history: History, build: Build) -> Part:
     ok, sign = {"reproduces": (False, "✗"), "does not reproduce": (True, "✓")}.get(build.verdict, (None, "?"))
     sha = build.commit.sha
     part_ = {history.when_introduced.first: "introduced", history.when_fixed.first: "fixed"}.get(sha)
-    name = join(mark(ok, sign, build.verdict), " ", code(sha[:9]), f" {build.commit.date[:10]}")
-    return stack(
-        para(name), para(strong(part_) if part_ else "", " " if part_ else "", build.commit.subject, kind="kit-note")
-    )
+    name = join(mark(ok, sign, build.verdict), " ", code(sha[:9]), " ", day(build.commit.date))
+    what = join(strong(part_), " ", build.commit.subject) if part_ else build.commit.subject
+    return stack(para(name), para(what, kind="kit-note"))
 
 
 def searched(history: History | None) -> Shown:
     """Every build that was judged, newest first."""
     if history is None or not history.builds:
         return absent("No commit was run.")
-    rows, wrong = [], []
+    rows = []
     for build in history.builds:
-        if build.verdict == "reproduces":
-            wrong.append(len(rows))
-        good = {"reproduces": False, "does not reproduce": True}.get(build.verdict)
-        verdict = word(good, *[build.verdict] * 3)
+        verdict = judged({"reproduces": False, "does not reproduce": True}.get(build.verdict), build.verdict)
         rows.append((*commit_row(build.commit), verdict, build.because, "known" if build.kept else "run"))
+    wrong = [number for number, build in enumerate(history.builds) if build.verdict == "reproduces"]
     head = ("commit", "date", "subject", "verdict", "what was seen", "how")
     return Shown([table("The builds that were judged", head, rows, marked=wrong)])
 
@@ -176,19 +170,18 @@ def claimed(history: History) -> Shown:
     """Commits that claim the fix, each with its parent's verdict and its own."""
     if not history.claims:
         return absent("No commit after the one that introduced it claims to be the fix.")
-    rows, wrong = [], []
-    for claim in history.claims:
-        good = claim.verdict == "fixed it"
-        if not good:
-            wrong.append(len(rows))
-        verdict = word(None if claim.verdict == "undecided" else good, claim.verdict, claim.verdict, claim.verdict)
+    good = [claim.verdict == "fixed it" for claim in history.claims]
+    rows = []
+    for claim, held in zip(history.claims, good, strict=True):
+        verdict = judged(None if claim.verdict == "undecided" else held, claim.verdict)
         rows.append((named(claim.commit), claim.because, claim.before, claim.after, verdict))
+    wrong = [number for number, held in enumerate(good) if not held]
     head = ("commit", "why it counts as a claim", "before it", "with it", "so it")
     return Shown([table("Commits that claim the fix", head, rows, marked=wrong)])
 
 
 def commit_row(commit: Commit) -> tuple:
-    return (code(commit.sha[:9]), commit.date.replace("T", " "), commit.subject)
+    return (code(commit.sha[:9]), commit.date.replace("T", " ")[:16], commit.subject)
 
 
 def named(commit: Commit) -> Part:

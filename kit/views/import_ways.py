@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from ..trace.graph import ImportGraph, ImportRoute, Stop, import_graph
 from ..trace.trace import Trace
-from ..trace.values import Conflict, Frame
+from ..trace.values import Conflict
 from .figure import figure
 from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, source, stack, strong
 from .picture import engines, import_picture
@@ -40,11 +40,8 @@ def imports(trace: Trace, conflict: Conflict | None = None) -> Shown:
         parts.append(fold("What the grey boxes stand for", items(groups), place=GROUPS))
     if reduced.cycles:
         shown = items(" ↔ ".join(_few_of(names)) for names in reduced.cycles[:20])
-        are = (
-            "One group of modules imports"
-            if len(reduced.cycles) == 1
-            else f"{len(reduced.cycles)} groups of modules import"
-        )
+        several = f"{len(reduced.cycles)} groups of modules import"
+        are = "One group of modules imports" if len(reduced.cycles) == 1 else several
         parts.append(fold(f"{are} each other", shown))
     return Shown(parts)
 
@@ -70,17 +67,9 @@ def _way_list(trace: Trace, route: ImportRoute) -> Part:
 
 def _stop(stop: Stop) -> Part:
     function = f" in {stop.frame.function}()" if stop.frame.function not in ("<module>", "?") else ""
-    kind = {
-        "start": stop.how,
-        "import": stop.how,
-        "call": f"called at {_at(stop.by)}",
-        "exec": f"run by {stop.through}, asked at {_at(stop.by)}",
-    }
-    return join(code(stop.frame), f"{function}: {kind[stop.kind]}")
-
-
-def _at(frame: Frame | None) -> str:
-    return f"{posixpath.basename(frame.file)}:{frame.line}" if frame else "?"
+    at = f"{posixpath.basename(stop.by.file)}:{stop.by.line}" if stop.by else "?"
+    how = {"call": f"called at {at}", "exec": f"run by {stop.through}, asked at {at}"}.get(stop.kind, stop.how)
+    return join(code(stop.frame), f"{function}: {how}")
 
 
 def _alternative(graph: ImportGraph) -> str:
@@ -104,9 +93,7 @@ def _legend(graph: ImportGraph, reduced: Reduced) -> Part:
     sentences.append(part(f"Numbers count the {count(reduced.modules, 'executed module')} of the application."))
     if reduced.left_out:
         listed = ", ".join(f"{package} {number}" for package, number in reduced.left_out[:12])
-        more = f" and {len(reduced.left_out) - 12} more packages" if len(reduced.left_out) > 12 else ""
-        number = sum(n for _, n in reduced.left_out)
-        sentences.append(
-            part(f"Not drawn, because no way passes through them: {count(number, 'module')} ({listed}{more}).")
-        )
+        listed += f" and {len(reduced.left_out) - 12} more packages" if len(reduced.left_out) > 12 else ""
+        modules = count(sum(number for _, number in reduced.left_out), "module")
+        sentences.append(part(f"Not drawn, because no way passes through them: {modules} ({listed})."))
     return join(*sentences, between=" ")

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from ..diagnose.definitions import differs, executed_again, one_place, type_of
+from ..diagnose.definitions import compare, one_place, type_of
 from ..diagnose.diagnosis import Diagnosis
 from ..trace.graph import ImportRoute, import_graph
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Registration
+from .banner import place_line
 from .markup import (
     Part,
     Shown,
@@ -28,7 +29,6 @@ from .markup import (
 
 _MOST_CONFLICTS = 6  # shown in full
 _MOST_LINES = 14  # of a definition that are shown at once
-ROLES = {"first": "first definition", "second": "second definition"}
 
 
 def sites(diagnosis: Diagnosis) -> Shown:
@@ -37,11 +37,10 @@ def sites(diagnosis: Diagnosis) -> Shown:
         return Shown(_collisions(diagnosis.trace, [diagnosis.meeting], columns=diagnosis.definitions is None))
     parts: list[Part] = []
     for place in diagnosis.sites:
-        role = ROLES.get(place.role, place.role)
-        parts.append(
-            para(strong(f"{role[:1].upper()}{role[1:]}: "), code(place), f", {place.name}" if place.name else None)
-        )
-        if lines := diagnosis.trace.excerpt(place):
+        parts.append(para(place_line(place)))
+        migrations = diagnosis.looked.migrations  # Alembic has read scripts that the startup did not reach
+        traces = [diagnosis.trace, *([migrations.trace] if migrations is not None and migrations.trace else [])]
+        if lines := next(filter(None, (trace.excerpt(place) for trace in traces)), None):
             parts.append(source(lines, marked=[place.line]))
     return Shown(parts) if parts else absent("No line is known to be at fault.")
 
@@ -58,24 +57,16 @@ def _collisions(trace: Trace, conflicts: Sequence[Conflict], *, columns: bool) -
     parts: list[Part] = []
     for conflict in conflicts[:_MOST_CONFLICTS]:
         ways = {route.name: route for route in import_graph(trace, conflict).ways}
-        where = join(
-            "Table ",
-            code(conflict.table),
-            " on the metadata made at ",
-            code(conflict.metadata.label),
-            ": ",
-            conflict.error,
-        )
-        bodies = [
-            trace.statement(registration.site) if registration else []
-            for registration in (conflict.first, conflict.second)
-        ]
+        (what, _, named), metadata = conflict.tables.partition(" "), code(conflict.metadata.label)
+        where = join(what.capitalize(), " ", code(named), " on the metadata made at ", metadata, ": ", conflict.error)
+        definitions = (conflict.first, conflict.second)
+        bodies = [trace.statement(registration.site) if registration else [] for registration in definitions]
         same = conflict.first is not None and conflict.first.site[:2] == conflict.second.site[:2]
         differing = [set(), set()] if same else _differing(*bodies)
         both = [
-            _definition(title, trace, registration, ways.get(title.lower()), lines, marks)
+            _definition(title, registration, ways.get(title.lower()), lines, marks)
             for title, registration, lines, marks in zip(
-                ("First", "Second"), (conflict.first, conflict.second), bodies, differing, strict=True
+                ("First", "Second"), definitions, bodies, differing, strict=True
             )
         ]
         parts += [para(where), beside(*both)]
@@ -92,24 +83,14 @@ def _collisions(trace: Trace, conflicts: Sequence[Conflict], *, columns: bool) -
 
 
 def _definition(
-    title: str,
-    trace: Trace,
-    registration: Registration | None,
-    route: ImportRoute | None,
-    lines: Sequence,
-    differing: set[int],
+    title: str, registration: Registration | None, route: ImportRoute | None, lines: Sequence, differing: set[int]
 ) -> Part:
     if registration is None:
         return para(strong(title), ": was made before the trace began")
-    named = (
-        join(", class ", code(registration.class_))
-        if registration.class_
-        else join(", ", code(registration.site.name))
-        if registration.site.name
-        else None
-    )
+    name = registration.class_ or registration.site.name
+    named = join(", class " if registration.class_ else ", ", code(name)) if name else None
     outcome = word(registration.outcome not in ("rejected",), registration.outcome, registration.outcome)
-    top = para(strong(f"{title}: "), code(registration.site), named, ", ", outcome)
+    top = para(strong(f"{title}: "), code(registration.site), named, registration.through, ", ", outcome)
     steps = " → ".join(str(stop.frame) for stop in route.stops[:-1]) if route else ""
     by = para("by ", code(steps)) if steps else None
     if not lines:
@@ -133,45 +114,27 @@ def _differing(first: Sequence[tuple[int, str]], second: Sequence[tuple[int, str
 
 def _columns(conflict: Conflict) -> list[Part]:
     """The columns of both definitions, those that differ marked by a word."""
-    first = {str(c.get("name")): c for c in conflict.second.existing}
-    second = {str(c.get("name")): c for c in conflict.second.new}
-    if not first or not second:
+    if not conflict.second.existing or not conflict.second.new:
         return []
-    rows, again = [], executed_again(conflict.first, conflict.second)
-    for name in dict.fromkeys([*first, *second]):
-        before, after = first.get(name), second.get(name)
-        equal = not differs(before, after, again)
-        same = (
-            "same"
-            if equal
-            else "differs"
-            if before and after
-            else "only in the first"
-            if before
-            else "only in the second"
-        )
-        rows.append((code(name), _column(before), _column(after), word(equal, same, same)))
-    wrong = [number for number, row in enumerate(rows) if row[3].text != "same"]
-    same = f"all {len(rows)} columns are the same" if len(rows) > 1 else "the only column is the same"
-    difference = (
-        f"{len(wrong)} of {count(len(rows), 'column')} {'differs' if len(wrong) == 1 else 'differ'}" if wrong else same
-    )
-    return [
-        fold(
-            f"Columns of the two definitions: {difference}",
-            table("Columns", ("column", "first", "second", "compared"), rows, marked=wrong),
-        )
-    ]
+    rows, wrong = [], []
+    for column in compare(conflict.first, conflict.second, {}, None).columns:
+        both = column.first and column.second
+        apart = "differs" if both else "only in the first" if column.first else "only in the second"
+        equal = not column.differs
+        wrong += [] if equal else [len(rows)]
+        words = (_column(column.first), _column(column.second), word(equal, "same", apart))
+        rows.append((code(column.name), *words))
+    difference = f"{len(wrong)} of {count(len(rows), 'column')} {'differs' if len(wrong) == 1 else 'differ'}"
+    if not wrong:
+        difference = f"all {len(rows)} columns are the same" if len(rows) > 1 else "the only column is the same"
+    shown = table("Columns", ("column", "first", "second", "compared"), rows, marked=wrong)
+    return [fold(f"Columns of the two definitions: {difference}", shown)]
 
 
 def _column(column: dict | None) -> str:
     if column is None:
         return ""
     words = [type_of(column).replace("()", "")]
-    words += [
-        text
-        for key, text in (("primary_key", "primary key"), ("unique", "unique"), ("index", "index"))
-        if column.get(key)
-    ]
+    words += [name.replace("_", " ") for name in ("primary_key", "unique", "index") if column.get(name)]
     words += [] if column.get("nullable") or column.get("primary_key") else ["not null"]
     return ", ".join(words)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..base.redact import safe
 from ..base.scan import REMEDY, kinds_shown
+from .wording import count as count
 
 _UNBROKEN = 26  # characters of a word of code that stay in one line
 _LABEL = 160  # characters of a column's name
@@ -20,26 +21,27 @@ _LABEL = 160  # characters of a column's name
 # A colour is always a ground with its own text colour, so that it can be read on a light and on a dark theme.
 _TABLE = ' style="table-layout:auto;white-space:normal"'
 _CELL = ' style="text-align:left;vertical-align:top"'
+PRE = ' style="white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"'
 LEFT = ' style="text-align:left;white-space:pre-wrap"'
 CAPTION = ' style="text-align:left;font-weight:600"'
-_GOOD = "background-color:#1a7f37;color:#ffffff"
-_BAD = "background-color:#b42318;color:#ffffff"
-_OPEN = "background-color:#7d4e00;color:#ffffff"
-_BADGE = "padding:0 6px;border-radius:4px;white-space:nowrap"
+_KINDS = {True: "kit-good", False: "kit-bad", None: "kit-open"}
+_BADGE = "color:#ffffff;padding:0 6px;border-radius:4px;white-space:nowrap"
 _CHANGED = "display:block;text-decoration:none;color:#1f2328"
+_HEAD = "font-size:1.2em;padding-left:.6em;border-left:.3em solid"
 _STYLES = {
-    "kit-good": f"{_GOOD};{_BADGE}",
-    "kit-bad": f"{_BAD};{_BADGE}",
-    "kit-open": f"{_OPEN};{_BADGE}",
-    "kit-missing": f"{_OPEN};{_BADGE}",
+    "kit-good": f"background-color:#1a7f37;{_BADGE}",
+    "kit-bad": f"background-color:#b42318;{_BADGE}",
+    "kit-open": f"background-color:#7d4e00;{_BADGE}",
+    "kit-missing": f"background-color:#7d4e00;{_BADGE}",
     "kit-marked": "background:rgba(255,200,0,.22)",
-    "kit-head kit-good": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #2da44e",
-    "kit-head kit-bad": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #cf4a22",
-    "kit-head kit-open": "font-size:1.2em;padding-left:.6em;border-left:.3em solid #bf8700",
+    "kit-head kit-good": f"{_HEAD} #2da44e",
+    "kit-head kit-bad": f"{_HEAD} #cf4a22",
+    "kit-head kit-open": f"{_HEAD} #bf8700",
     "kit-come": f"{_CHANGED};background-color:#dafbe1",
     "kit-gone": f"{_CHANGED};background-color:#ffebe9",
     "kit-line": f"{_CHANGED};background-color:#fff3bf",
     "kit-differs": f"{_CHANGED};background-color:#e7ecf0;font-style:normal",
+    "kit-day": "white-space:nowrap",
     "kit-sides": "white-space:pre-wrap;text-align:left;table-layout:fixed;width:100%",
 }
 
@@ -125,11 +127,8 @@ def tag(name: str, *contents: Content, kind: str | None = None) -> Part:
 def code(text: object) -> Part:
     """Code in a line of text; long code may break only after a folder of its path or after a dot."""
     shown = safe(str(text))
-    words = (word if len(word) <= _UNBROKEN else _PIECES.findall(word) for word in re.split("( )", shown))
-    return Part(
-        f"<code>{_joined(piece for word in words for piece in ([word] if isinstance(word, str) else word))}</code>",
-        shown,
-    )
+    words = ([word] if len(word) <= _UNBROKEN else _PIECES.findall(word) for word in re.split("( )", shown))
+    return Part(f"<code>{_joined(piece for pieces in words for piece in pieces)}</code>", shown)
 
 
 _PIECES = re.compile(r"[^/.]+[/.]*|[/.]+")  # of a path or dotted name
@@ -154,22 +153,20 @@ def with_code(text: str) -> Part:
 def breakable(text: object) -> Part:
     """Text with long paths or addresses, which may break only after their punctuation."""
     shown = safe(text)
-    return Part(
-        _joined(piece for piece in re.findall(r"[^/?&=_.,:\s]+[/?&=_.,:]+|[/?&=_.,:]+|[^/?&=_.,:]+", shown)), shown
-    )
+    return Part(_joined(re.findall(r"[^/?&=_.,:\s]+[/?&=_.,:]+|[/?&=_.,:]+|[^/?&=_.,:]+", shown)), shown)
 
 
 def para(*contents: Content, kind: str | None = None) -> Part:
     return tag("p", *contents, kind=kind)
 
 
+def day(date: str) -> Part:
+    """The day of an ISO date, in one line."""
+    return tag("span", date[:10], kind="kit-day")
+
+
 def strong(*contents: Content) -> Part:
     return tag("strong", *contents)
-
-
-def count(number: int, what: str) -> str:
-    """A number with its noun: ``1 module``, ``2 modules``."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def absent(because: str) -> Shown:
@@ -184,8 +181,17 @@ def missing(what: str) -> Part:
 
 def word(ok: bool | None, yes: str = "ok", no: str = "failed", unknown: str = "not asked") -> Part:
     """A judgement as a word, coloured where there is a style sheet."""
-    text = unknown if ok is None else yes if ok else no
-    return tag("strong", text, kind={True: "kit-good", False: "kit-bad", None: "kit-open"}[ok])
+    return judged(ok, unknown if ok is None else yes if ok else no)
+
+
+def judged(ok: bool | None, text: str) -> Part:
+    """A text coloured as good, bad or open."""
+    return tag("strong", text, kind=_KINDS[ok])
+
+
+def top_line(ok: bool | None, text: str) -> Part:
+    """The first line of a banner, with a border that is good, bad or open."""
+    return para(strong(text), kind=f"kit-head {_KINDS[ok]}")
 
 
 def _joined(pieces: Iterable[str]) -> str:
@@ -203,9 +209,8 @@ def items(contents: Iterable[Content], *, ordered: bool = False, places: Sequenc
     marks = [f"{number}. " if ordered else "- " for number in range(1, len(parts) + 1)]
     ids = [f' id="{place}"' for place in places] or [""] * len(parts)
     shown = "".join(f"<li{place}>{item.html}</li>" for place, item in zip(ids, parts, strict=True))
-    return Part(
-        f"<{name}>{shown}</{name}>", "\n".join(mark + item.text for mark, item in zip(marks, parts, strict=True))
-    )
+    lines = (mark + item.text for mark, item in zip(marks, parts, strict=True))
+    return Part(f"<{name}>{shown}</{name}>", "\n".join(lines))
 
 
 def table(
@@ -238,27 +243,28 @@ def table(
 
 def mark(ok: bool | None, sign: str, meaning: str) -> Part:
     """A judgement as a sign in a grid; screen readers and plain text get its meaning."""
-    kind = {True: "kit-good", False: "kit-bad", None: "kit-open"}[ok]
-    style = f' style="{_STYLES[kind]};text-decoration:none"'
+    kind = "kit-nothing" if sign == "–" else _KINDS[ok]
+    style = f' style="{_STYLES.get(kind, "font-weight:700")};text-decoration:none"'
     return Part(f'<abbr class="{kind}" title="{html.escape(meaning)}"{style}>{sign}</abbr>', meaning)
 
 
 def grid(
     caption: str,
-    head: Sequence[str],
-    columns: Sequence[str],
+    head: Sequence[Content],
+    columns: Mapping[str, str],
     rows: Iterable[tuple[Content, Content, Sequence[Part]]],
     *,
     marked: Iterable[int] = (),
 ) -> Part:
     """A table of marks: its columns are numbered, and a legend below says what each number stands for.
 
+    :param columns: the name of each, with what it asks where the name does not say it
     :param rows: of each the name, the judgement and a mark a column
     """
-    marked, columns = set(marked), [safe(column) for column in columns]
+    marked, head = set(marked), [part(name) for name in head]
     rows = [(part(name), part(verdict), marks) for name, verdict, marks in rows]
     narrow = ' style="text-align:center;vertical-align:top"'
-    top = "".join(f'<th scope="col"{_CELL}>{html.escape(safe(name))}</th>' for name in head)
+    top = "".join(f'<th scope="col"{_CELL}>{name.html}</th>' for name in head)
     top += "".join(f'<th scope="col"{narrow}>{number}</th>' for number in range(1, len(columns) + 1))
     body = []
     for number, (name, verdict, marks) in enumerate(rows):
@@ -269,14 +275,14 @@ def grid(
         f'<table class="kit-grid"{_TABLE}><caption{CAPTION}>{html.escape(safe(caption))}</caption>'
         f"<thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     )
-    legend = items(columns, ordered=True)
-    signs = join(
-        mark(True, "✓", "✓"), " pass, ", mark(False, "✗", "✗"), " fail, ", mark(None, "?", "?"), " undecided, ",
-        mark(None, "–", "–"), " nothing to check.",
-    )  # fmt: skip
-    lines = [" | ".join([*head, *columns])]
+    legend = items((f"{name}: {asks}" if asks else name for name, asks in columns.items()), ordered=True)
+    signs = ((True, "✓", "pass"), (False, "✗", "fail"), (None, "?", "undecided"), (None, "–", "nothing to check"))
+    signs = join(*(join(mark(ok, sign, sign), f" {meaning}") for ok, sign, meaning in signs), between=", ")
+    lines = [" | ".join([*(name.text for name in head), *map(safe, columns)])]
     lines += [" | ".join([name.text, verdict.text, *(sign.text for sign in marks)]) for name, verdict, marks in rows]
-    below = stack(para("The numbers stand for the checks: ", kind="kit-note"), legend, para(signs, kind="kit-note"))
+    below = stack(
+        para("The numbers stand for the checks: ", kind="kit-note"), legend, para(signs, ".", kind="kit-note")
+    )
     return Part(f'{shown}<div class="kit-legend">{below.html}</div>', f"{caption}\n" + "\n".join(lines))
 
 
@@ -328,7 +334,7 @@ def source(
         row = html.escape(row)
         shown.append(in_line({"≠": ("em", "kit-differs"), ">": ("mark", "kit-line")}.get(sign), row))
     joined = in_lines(shown)
-    return Part(f'<pre class="kit-source"><code>{joined}</code></pre>', "\n".join(text))
+    return Part(f'<pre class="kit-source"{PRE}><code>{joined}</code></pre>', "\n".join(text))
 
 
 def in_line(kind: tuple[str, str] | None, shown: str) -> str:
@@ -345,7 +351,7 @@ def in_lines(rows: Iterable[str]) -> str:
 
 def preformatted(text: object) -> Part:
     shown = safe(text)
-    return Part(f"<pre>{html.escape(shown)}</pre>", shown)
+    return Part(f"<pre{PRE}>{html.escape(shown)}</pre>", shown)
 
 
 def line_of_times(*contents: Content) -> Part:

@@ -1,18 +1,17 @@
 """The tables on the application's metadata over executed modules, as SVG text."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
-from .picture import FONT, LABEL, SVG, plain
+from .svg import BLUE, FAINT, GREY, INK, LABEL, RED, Sheet, plain
 
 _MOST_MARKS = 200
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 class Moment(NamedTuple):
     """One application module when its execution had ended; ``tables`` is the running total."""
 
-    number: int
     module: str
     tables: int
     new: int
@@ -33,175 +32,143 @@ def metadata_picture(moments: Sequence[Moment], *, narrow: bool = False) -> str:
     plot.axes()
     plot.processes()
     plot.marks()
-    return "".join([*plot.parts, "</svg>"])
+    return str(plot)
 
 
-class _Plot:
-    """The picture while it is drawn: where a value lies, and the pieces of SVG until now."""
+class _Plot(Sheet):
+    """The picture while it is drawn: where a value lies."""
 
     def __init__(self, moments: Sequence[Moment], narrow: bool):
         self.moments, self.narrow = moments, narrow
-        self.left, self.top, self.wide, self.high = (30, 46, 290, 150) if narrow else (46, 46, 840, 170)
+        self.left, self.top, self.across, self.up = (30, 46, 290, 150) if narrow else (46, 46, 840, 170)
         self.right = 12 if narrow else 24
         self.most = max(1, *(moment.tables for moment in moments))
-        self.step = self.wide / len(moments)
-        size = f"{self.left + self.wide + self.right} {self.top + self.high + 46}".split()
-        self.parts = [f'<svg xmlns="{SVG}" viewBox="0 0 {" ".join(size)}" width="{size[0]}" height="{size[1]}">']
-        self.parts.append('<rect class="ground" width="100%" height="100%" fill="#ffffff"></rect>')
+        self.step = self.across / len(moments)
+        self.end, self.foot = self.left + self.across, self.top + self.up
+        super().__init__(self.end + self.right, self.foot + 46)
 
     def x(self, index: float) -> float:
         return round(self.left + self.step * index, 1)
 
     def y(self, tables: int) -> float:
-        return round(self.top + self.high - self.high * tables / self.most, 1)
+        return round(self.foot - self.up * tables / self.most, 1)
 
-    def write(
-        self, px: float, py: float, text: str, kind: str, anchor: str = "middle", colour: str = "#57606a"
-    ) -> None:
-        shown = escape(plain(text))
-        self.parts.append(
-            f'<text class="{kind}" x="{px}" y="{py}" font-size="12" text-anchor="{anchor}" fill="{colour}" '
-            f'stroke="#ffffff" stroke-width="4" paint-order="stroke" font-family="{FONT}">{shown}</text>'
-        )
+    def note(self, x: float, y: float, text: str, kind: str, anchor: str = "middle", colour: str = GREY) -> None:
+        """A text on a ground of its own, which can be read where it lies on a line."""
+        self.write(x, y, plain(text), kind, anchor, colour, stroke="#ffffff", stroke_width=4, paint_order="stroke")
 
     def axes(self) -> None:
         """The grid with its numbers, and what they count."""
-        end, foot = self.left + self.wide, self.top + self.high
         for tables in sorted({0, self.most // 2, self.most}):
             y = self.y(tables)
-            self.parts.append(
-                f'<line class="grid" x1="{self.left}" y1="{y}" x2="{end}" y2="{y}" stroke="#d0d7de"></line>'
-            )
-            self.write(self.left - 8, y + 4, str(tables), "axis", "end")
-        self.write(4, 14, "tables on the metadata", "axis", "start")
+            self.line(self.left, y, self.end, y)
+            self.note(self.left - 8, y + 4, str(tables), "axis", "end")
+        self.note(4, 14, "tables on the metadata", "axis", "start")
         unit = "executed modules" if self.narrow else "executed modules, in the order of their end"
-        self.write(end, foot + 36, f"{len(self.moments)} {unit}", "axis", "end")
-        self.write(self.left, foot + 18, "1", "axis")
+        self.note(self.end, self.foot + 36, f"{len(self.moments)} {unit}", "axis", "end")
+        self.note(self.left, self.foot + 18, "1", "axis")
         if len(self.moments) > 1:
-            self.write(end, foot + 18, str(len(self.moments)), "axis")
+            self.note(self.end, self.foot + 18, str(len(self.moments)), "axis")
+
+    def begins(self, index: int) -> bool:
+        """Does a process begin with this moment?"""
+        return not index or self.moments[index].process != self.moments[index - 1].process
 
     def processes(self) -> None:
-        """A line where a process begins, and the line that climbs."""
-        named, foot, moments = self.left, self.top + self.high, self.moments
-        for index in range(1, len(moments)):
-            if moments[index].process != moments[index - 1].process:
-                x = self.x(index)
-                self.parts.append(
-                    f'<line class="grid" x1="{x}" y1="{self.top}" x2="{x}" y2="{foot}" stroke="#d0d7de" stroke-dasharray="3 3"></line>'
-                )
-                if x - named > 85 and self.left + self.wide - x > 55:
+        """A line where a process begins, and the line that climbs: a piece where the number of tables changes."""
+        named, path, before = self.left, "", 0
+        for index, moment in enumerate(self.moments):
+            x = self.x(index)
+            if index and self.begins(index):
+                self.line(x, self.top, x, self.foot, FAINT, stroke_dasharray="3 3")
+                if x - named > 85 and self.end - x > 55:
                     named = x
-                    self.write(named, foot + 18, "next process", "axis")
-        climb = _climb(moments, self.x, self.y)
-        self.parts.append(f'<path class="first" d="{climb}" fill="none" stroke="#0550ae" stroke-width="2.4"></path>')
+                    self.note(named, self.foot + 18, "next process", "axis")
+                path += f"H{x}"
+            if self.begins(index):
+                before = moment.tables - moment.new
+                path += f"M{x} {self.y(before)}"
+            if moment.tables != before:
+                path += f"H{self.x(index + 0.5)}V{self.y(moment.tables)}"
+                before = moment.tables
+        path += f"H{self.x(len(self.moments))}"
+        self.shape("path", "first", d=path, fill="none", stroke=BLUE, stroke_width="2.4")
+
+    def climb(self) -> list[Box]:
+        """The boxes that the climbing line covers, one for each straight part."""
+        boxes = []
+        for n, moment in enumerate(self.moments):
+            begin = moment.tables - moment.new if self.begins(n) else self.moments[n - 1].tables
+            before, now, middle = self.y(begin), self.y(moment.tables), self.x(n + 0.5)
+            boxes.append((self.x(n), before - 2, middle, before + 2))
+            boxes.append((middle - 2, min(before, now), middle + 2, max(before, now)))
+            boxes.append((middle, now - 2, self.x(n + 1), now + 2))
+        return boxes
 
     def marks(self) -> None:
         """A mark where tables were registered, with its text where there is room; the text of an error may cover a line."""
-        telling = [
-            (index, moment) for index, moment in enumerate(self.moments) if moment.new or moment.rejected or moment.met
-        ]
+        telling = [(n, moment) for n, moment in enumerate(self.moments) if moment.new or moment.rejected or moment.met]
         telling.sort(key=lambda item: (-len(item[1].rejected), -len(item[1].met), -item[1].new, item[0]))
-        telling = telling[:_MOST_MARKS]
-        # Where no text may lie: the line, the marks, and texts that lie there already, as (left, top, right, bottom).
-        line = _pieces(self.moments, self.x, self.y)
-        marks = [
-            (self.x(i + 0.5) - 6, self.y(m.tables) - 6, self.x(i + 0.5) + 6, self.y(m.tables) + 6) for i, m in telling
-        ]
-        taken: list[tuple[float, float, float, float]] = []
-        for index, moment in telling:
-            px, py = self.x(index + 0.5), self.y(moment.tables)
-            text, sign = _mark(moment, px, py)
-            self.parts.append(sign)
+        places = [(self.x(n + 0.5), self.y(moment.tables), moment) for n, moment in telling[:_MOST_MARKS]]
+        # Where no text may lie: the line, the marks, and texts that lie there already.
+        lines = [*self.climb(), *((px - 6, py - 6, px + 6, py + 6) for px, py, _ in places)]
+        taken: list[Box] = []
+        for px, py, moment in places:
+            text = self.mark(px, py, moment)
             loud = bool(moment.rejected or moment.met)
-            texts = [plain(text, 38 if self.narrow else LABEL)]
-            if loud:  # its table alone, where there is no room for more
-                texts.append(plain(text.partition(": ")[2], 38 if self.narrow else LABEL))
-            placed = self.placed(texts, px, py, taken, (*line, *marks), loud=loud)
+            # Its table alone, where there is no room for more.
+            texts = [
+                plain(part, 38 if self.narrow else LABEL)
+                for part in ([text, text.partition(": ")[2]] if loud else [text])
+            ]
+            placed = self.placed(texts, px, py, taken, lines, loud=loud)
             if placed:
                 shown, box = placed
                 taken.append(box)
-                kind, colour = ("second", "#a32400") if loud else ("label", "#1f2328")
-                self.write(round(box[0], 1), box[1] + 11, shown, kind, "start", colour)
+                kind, colour = ("second", RED) if loud else ("label", INK)
+                self.note(round(box[0], 1), box[1] + 11, shown, kind, "start", colour)
 
-    def placed(self, texts: Sequence[str], px: float, py: float, taken: Sequence, lines: Sequence, *, loud: bool):
+    def mark(self, px: float, py: float, moment: Moment) -> str:
+        """Draw a moment's sign, a cross, a diamond or a dot; its text."""
+        crossed = {"fill": "none", "stroke": RED, "stroke_width": 3}
+        if moment.rejected:
+            self.shape("path", "second", d=f"M{px} {py}m-6 -6l12 12m-12 0l12 -12", **crossed)
+            return f"{moment.module}: {_first(moment.rejected)} rejected"
+        if moment.met:
+            crossed |= {"fill": "#ffffff", "stroke_width": 2}
+            self.shape("path", "second", d=f"M{px} {py}m0 -7l7 7l-7 7l-7 -7z", **crossed)
+            return f"{moment.module}: {_first(moment.met)} defined again"
+        self.shape("circle", "first", cx=px, cy=py, r=4, fill=BLUE)
+        return f"{moment.module} +{moment.new}"
+
+    def placed(
+        self, texts: Sequence[str], px: float, py: float, taken: Sequence[Box], lines: Sequence[Box], *, loud: bool
+    ):
         """``(text, box)`` of the first text that has a free box; a loud text may cover a line; else None."""
         best = None
         for text in texts:
-            boxes = [
-                box for box in self.places(px, py, len(text) * 7.3) if not any(_meet(box, other) for other in taken)
-            ]
-            free = [box for box in boxes if not any(_meet(box, other) for other in lines)]
-            best = (text, free[0]) if free else best or ((text, boxes[0]) if boxes and loud else None)
+            boxes = [box for box in self.places(px, py, len(text) * 7.3) if not _meets(box, taken)]
+            free = [box for box in boxes if not _meets(box, lines)]
             if free:
-                break
+                return text, free[0]
+            best = best or ((text, boxes[0]) if boxes and loud else None)
         return best
 
-    def places(self, px: float, py: float, length: float) -> list[tuple[float, float, float, float]]:
+    def places(self, px: float, py: float, length: float) -> list[Box]:
         """Boxes for a text near a mark, the best first, moved inside the picture where they would not fit."""
-        late = px > self.left + self.wide / 2
+        late = px > self.left + self.across / 2
         sides = (px - length - 9, px + 9) if late else (px + 9, px - length - 9)
-        over, edge = (px - length if late else px), self.left + self.wide + self.right - length
-        corners = [
-            (over, py - 12),
-            *((side, py + 4) for side in sides),
-            (over, py + 20),
-            (over, py - 27),
-            (over, py + 35),
-        ]
+        over, edge = (px - length if late else px), self.end + self.right - length
+        corners = [(over, py - 12), *((side, py + 4) for side in sides)]
+        corners += [(over, py + down) for down in (20, -27, 35)]
         corners += [(side, py + down) for side in sides for down in (18, 32, -18)]
-        return [
-            _covered(min(max(start, 2), edge), at, length)
-            for start, at in corners
-            if edge >= 2 and 28 <= at <= self.top + self.high - 4
-        ]
+        inside = [(min(max(start, 2), edge), at) for start, at in corners if edge >= 2 and 28 <= at <= self.foot - 4]
+        return [(start, at - 11, start + length, at + 3) for start, at in inside]
 
 
-def _mark(moment: Moment, px: float, py: float) -> tuple[str, str]:
-    """The text of a moment, and its sign: a cross, a diamond or a dot."""
-    if moment.rejected:
-        more = f" and {len(moment.rejected) - 1} more" if len(moment.rejected) > 1 else ""
-        cross = f'<path class="second" d="M{px} {py}m-6 -6l12 12m-12 0l12 -12" fill="none" stroke="#a32400" '
-        return f"{moment.module}: {moment.rejected[0]}{more} rejected", cross + 'stroke-width="3"></path>'
-    if moment.met:
-        more = f" and {len(moment.met) - 1} more" if len(moment.met) > 1 else ""
-        diamond = f'<path class="second" d="M{px} {py}m0 -7l7 7l-7 7l-7 -7z" fill="#ffffff" stroke="#a32400" '
-        return f"{moment.module}: {moment.met[0]}{more} defined again", diamond + 'stroke-width="2"></path>'
-    return f"{moment.module} +{moment.new}", f'<circle class="first" cx="{px}" cy="{py}" r="4" fill="#0550ae"></circle>'
+def _first(tables: Sequence[str]) -> str:
+    return tables[0] + (f" and {len(tables) - 1} more" if len(tables) > 1 else "")
 
 
-def _covered(start: float, at: float, length: float) -> tuple[float, float, float, float]:
-    """The box that a text covers: (left, top, right, bottom)."""
-    return start, at - 11, start + length, at + 3
-
-
-def _meet(box: Sequence[float], other: Sequence[float]) -> bool:
-    return box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
-
-
-def _pieces(
-    moments: Sequence[Moment], x: Callable[[float], float], y: Callable[[int], float]
-) -> list[tuple[float, float, float, float]]:
-    """The boxes that the line of :func:`_climb` covers, one for each straight part."""
-    boxes = []
-    for index, moment in enumerate(moments):
-        new = not index or moment.process != moments[index - 1].process
-        before, now = y(moment.tables - moment.new if new else moments[index - 1].tables), y(moment.tables)
-        boxes.append((x(index), before - 2, x(index + 0.5), before + 2))
-        boxes.append((x(index + 0.5) - 2, min(before, now), x(index + 0.5) + 2, max(before, now)))
-        boxes.append((x(index + 0.5), now - 2, x(index + 1), now + 2))
-    return boxes
-
-
-def _climb(moments: Sequence[Moment], x: Callable[[float], float], y: Callable[[int], float]) -> str:
-    """The line of a picture through time: a piece where the number of tables changes or a process begins."""
-    path, process, before = [], None, 0
-    for index, moment in enumerate(moments):
-        if moment.process != process:
-            if index:
-                path.append(f"H{x(index)}")
-            process, before = moment.process, moment.tables - moment.new
-            path.append(f"M{x(index)} {y(before)}")
-        if moment.tables != before:
-            path.append(f"H{x(index + 0.5)}V{y(moment.tables)}")
-            before = moment.tables
-    return "".join(path) + f"H{x(len(moments))}"
+def _meets(box: Box, others: Sequence[Box]) -> bool:
+    return any(box[0] < o[2] and o[0] < box[2] and box[1] < o[3] and o[1] < box[3] for o in others)

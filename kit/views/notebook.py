@@ -20,6 +20,7 @@ from ..diagnose.saved import save_diagnosis
 from ..incident.load import load
 from ..incident.model import Incident
 from .markup import Shown, para
+from .progress import show_failed_cell
 
 # When a kernel ends, IPython looks for garbage twice, and all that is left goes anyway.
 atexit.register(gc.freeze)
@@ -34,6 +35,7 @@ def open_incident(path: str, *, result: str = "", trace: str = "") -> Incident:
     :param trace: where the trace will be written; checked too
     :raises IncidentError: it is in none of these places, it is not valid, or one of the two cannot be written
     """
+    _follow_errors()
     check_parameters()
     check_writable("result", result)
     check_writable("trace", trace)
@@ -70,12 +72,23 @@ def check_parameters(cells: Sequence[str] | None = None) -> None:
             raise IncidentError(f"-p {name}: this notebook has no such parameter; {hint}")
 
 
-def _cells_of_this_kernel() -> list[str]:
+def _follow_errors() -> None:
+    """An error shows where the person is: the window moves to the cell that failed."""
+    if (shell := _shell()) is not None and show_failed_cell not in shell.events.callbacks["post_run_cell"]:
+        shell.events.register("post_run_cell", show_failed_cell)
+
+
+def _shell():
+    """IPython's shell in a kernel; None elsewhere."""
     try:
         from IPython import get_ipython
     except ImportError:
-        return []
-    shell = get_ipython()
+        return None
+    return get_ipython()
+
+
+def _cells_of_this_kernel() -> list[str]:
+    shell = _shell()
     return [str(code) for code in shell.user_ns.get("In", ())] if shell is not None else []
 
 

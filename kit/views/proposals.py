@@ -16,32 +16,6 @@ from .markup import Shown, absent, code, fold, items, join, para, strong, word
 _WORDS = {True: "pass", False: "fail", None: "undecided"}
 
 
-def proposals_report(proposals: Proposals) -> dict[str, Any]:
-    """``{schema, mechanism, proposals: [{name, says, patch, changes, verdict, because, checks}], verified, startups, note}``."""
-    return {
-        "schema": 1,
-        "mechanism": proposals.mechanism,
-        "reproduced": proposals.reproduced,
-        "proposals": [_reported(proposal) for proposal in proposals.tried],
-        "verified": list(proposals.verified),
-        "startups": proposals.startups,
-        "note": proposals.note,
-        **({"maskers": [_reported(masker) for masker in proposals.maskers]} if proposals.maskers else {}),
-    }
-
-
-def _reported(proposal: Proposal) -> dict[str, Any]:
-    return {
-        "name": proposal.name,
-        "says": proposal.says,
-        "patch": proposal.patch,
-        "changes": proposal.changes,
-        "verdict": proposal.verdict,
-        "because": proposal.result.because,
-        "checks": [{"check": c.check, "ok": c.ok, "seen": c.seen} for c in proposal.result.checks],
-    }
-
-
 def first_lines(proposal: Proposal) -> list[str]:
     """The first proposal that cures, shown while the others are still being tried."""
     return ["the first proposal that cures, while others are still tried:", *_lines_of(proposal)]

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import __version__
 from ..base.places import project
-from ..incident.identity import identity
+from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.trace import Trace
 from .import_times import import_timeline

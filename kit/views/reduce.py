@@ -114,7 +114,7 @@ def reduce(graph: ImportGraph, *, most: int = 40) -> Reduced:
             rows.append((before, route.name, f"{posixpath.basename(route.site.file)}:{route.site.line}", route.outcome))
     left_out = _add_groups(graph, ids, nodes, lines, most, short)
     modules = {m.key: m.module for m in graph.modules}
-    end = End(f"table {graph.table}" if graph.table else "error", tuple(rows)) if rows else None
+    end = End(graph.tables or "error", tuple(rows)) if rows else None
     groups = tuple(tuple(modules[key] for key in cycle) for cycle in graph.cycles)
     return Reduced(tuple(nodes), tuple(lines.values()), end, left_out, groups, len(graph.modules))
 

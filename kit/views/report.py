@@ -1,29 +1,28 @@
 """The kit's values as JSON, ``schema: 1``: keys that others rely on.
 
 ``site {file, line, module, name}`` · ``chain [{file, line, module}]``, application frames only, from the
-startup step to the site, which comes last · ``registration {table, metadata, site, chain, outcome}``.
+startup step to the site, which comes last · ``registration {table, metadata, site, chain, outcome, link}``; ``link``: that by which the site's file was reached, or null.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..diagnose.diagnosis import Diagnosis
 from ..diagnose.meaning import advice_on
 from ..incident.model import Incident
+from ..trace.judged import CheckResult
 from ..trace.trace import Trace
-from ..trace.values import Frame, Registration, application_frames
+from ..trace.values import Conflict, Frame, Registration, application_frames
 from ..trace.why import Event
 from ..verify.verification import Verification, met
-from .proposals import proposals_report
 
 if TYPE_CHECKING:
     from ..history.changes import Change
     from ..history.search import History
     from ..incident.repository import Commit
-    from ..triage.frames import Differs
     from ..triage.origin import Triage
-    from ..verify.propose import Proposals
+    from ..verify.propose import Proposal, Proposals
 
 SCHEMA = 1
 
@@ -38,25 +37,11 @@ def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict
         "incident": incident.title,
         "reproduced": reproduced,
         "steps": [
-            {
-                "step": str(step),
-                "ok": step.ok,
-                "error": step.error,
-                "seconds": None if step.seconds is None else round(step.seconds, 3),
-            }
+            {"step": str(step), "ok": step.ok, "error": step.error, "seconds": step.seconds and round(step.seconds, 3)}
             for step in trace.steps
         ],
         "registrations": [registration(registered) for registered in trace.registrations if registered.application],
-        "conflicts": [
-            {
-                "table": conflict.table,
-                "metadata": conflict.metadata.label,
-                "error": conflict.error,
-                "first": registration(conflict.first) if conflict.first else None,
-                "second": registration(conflict.second),
-            }
-            for conflict in trace.conflicts
-        ],
+        "conflicts": [_conflict(conflict, conflict.error) for conflict in trace.conflicts],
         "swallowed": [
             {"error": str(error.error), "site": site(error.site), "chain": chain(error.chain)}
             for error in trace.swallowed
@@ -81,17 +66,13 @@ def verify_report(incident: Incident, verification: Verification) -> dict[str, A
         "incident": incident.title,
         "control": {
             "reproduced": verification.reproduced,
-            "checks": _checks(control.checks),
+            "checks": checks(control.checks),
             "broke": control.trace.broke and str(control.trace.broke),
         },
         "fixes": [
             {
-                "name": fix.name,
-                "claim": fix.claim,
-                "patches": list(fix.patches),
-                "verdict": fix.verdict,
-                "because": fix.because,
-                "checks": _checks(fix.checks),
+                **_fields(fix, "name claim patches verdict because"),
+                "checks": checks(fix.checks),
                 "rates": fix.rates and {**asdict(fix.rates), "by_luck": fix.rates.by_luck},
                 "met": [{"error": error, "site": site(frame)} for error, frame in met(fix, control)],
             }
@@ -127,11 +108,8 @@ def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
     """
     definitions, smallest = diagnosis.definitions, diagnosis.smallest
     report = reproduce_report(incident, diagnosis.trace, diagnosis.reproduced)
-    if not report["conflicts"] and diagnosis.pair is not None:
-        first, second = diagnosis.pair  # a conflict that raised nothing
-        label = first.metadata.label
-        silent = {"error": None, "first": registration(first), "second": registration(second)}
-        report["conflicts"] = [{"table": first.table, "metadata": label, **silent}]
+    if not report["conflicts"] and diagnosis.meeting is not None:
+        report["conflicts"] = [_conflict(diagnosis.meeting, None) | {"table": diagnosis.pair[0].table}]
     return {
         **report,
         "mechanism": diagnosis.finding.mechanism,
@@ -150,10 +128,7 @@ def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
         "hypotheses": [asdict(hypothesis) for hypothesis in diagnosis.hypotheses],
         "smallest": [str(step) for step in smallest.steps] if smallest else [],
         "smallest_command": smallest.command if smallest else None,
-        "unseen": [
-            {**asdict(model.named), "by": model.by, "remedy": model.remedy, "consequence": model.consequence}
-            for model in diagnosis.unseen
-        ],
+        "unseen": [{**asdict(model.named), **_fields(model, "by remedy consequence")} for model in diagnosis.unseen],
     }
 
 
@@ -169,34 +144,28 @@ def triage_report(incident: Incident, triage: "Triage") -> dict[str, Any]:
         "error": str(triage.traceback.error),
         "frames": [
             {
-                "file": frame.frame.file,
-                "line": frame.frame.line,
-                "text": frame.frame.text or None,
-                "matches": frame.matches,
-                "function": frame.frame.function,
-                "there": (frame.differs.there or None) if frame.differs else None,
-                "stands_at": list(frame.differs.stands_at) if frame.differs else [],
+                **_fields(result.frame, "file line function"),
+                "text": result.frame.text or None,
+                "matches": result.matches,
+                "there": (result.differs.there or None) if result.differs else None,
+                "stands_at": list(result.differs.stands_at) if result.differs else [],
             }
-            for frame in triage.frames
+            for result in triage.frames
         ],
         "worktree_matches": triage.worktree_matches,
         "builds": [build.sha for build in triage.builds],
         "commits": [_commit(build) for build in triage.builds],
         "excluded": [
             {
-                "side": neighbour.side,
-                "count": neighbour.count,
+                **_fields(neighbour, "side count"),
                 "nearest": _commit(neighbour.nearest),
-                "differs": [_differs(differ) for differ in neighbour.differs],
+                "differs": [asdict(differ) for differ in neighbour.differs],
             }
             for neighbour in triage.excluded
         ],
-        "deductions": [
-            {"says": deduction.says, "because": deduction.because, "decided": deduction.decided}
-            for deduction in triage.deductions
-        ],
+        "deductions": [asdict(deduction) for deduction in triage.deductions],
         "tracebacks": [
-            {"error": str(traceback.error), "line": traceback.line, "times": traceback.times}
+            {"error": str(traceback.error), **_fields(traceback, "line times")}
             for traceback in sorted((triage.traceback, *triage.others), key=lambda traceback: traceback.line)
         ],
         "notes": list(triage.notes),
@@ -210,59 +179,47 @@ def history_report(incident: Incident, history: "History") -> dict[str, Any]:
     known, or why it is not), ``between`` (commits that an undecided boundary lies among), ``searched`` (builds
     asked for and commits searched, a boundary), ``kept`` (results that were there already), ``claims``.
     """
-    changes = {"introduced": history.introduced, "fixed": history.fixed}
     boundaries = {"introduced": history.when_introduced, "fixed": history.when_fixed}
     return {
         "schema": SCHEMA,
         "incident": incident.title,
-        "introduced": history.when_introduced.first,
-        "fixed": history.when_fixed.first,
-        "runs": history.runs,
-        "kept": history.kept,
-        "commits": [
-            {**_commit(build.commit), "verdict": build.verdict, "because": build.because, "kept": build.kept}
-            for build in history.builds
-        ],
+        **{name: boundary.first for name, boundary in boundaries.items()},
+        **_fields(history, "runs kept"),
+        "commits": [{**_commit(build.commit), **_fields(build, "verdict because kept")} for build in history.builds],
         "range": {"first": history.first, "last": history.last.sha, "commits": history.commits},
         "because": {name: boundary.because for name, boundary in boundaries.items()},
         "between": {name: list(boundary.between) for name, boundary in boundaries.items()},
         "searched": {name: {"runs": boundary.runs, "commits": boundary.size} for name, boundary in boundaries.items()},
-        "changes": {name: _change(change) for name, change in changes.items()},
+        "changes": {"introduced": _change(history.introduced), "fixed": _change(history.fixed)},
         "claims": [
-            {
-                **_commit(claim.commit),
-                "verdict": claim.verdict,
-                "because": claim.because,
-                "message": claim.says,
-                "before": claim.before,
-                "after": claim.after,
-            }
+            {**_commit(claim.commit), **_fields(claim, "verdict because before after"), "message": claim.says}
             for claim in history.claims
         ],
         "notes": list(history.notes),
     }
 
 
+def _fields(value: object, names: str) -> dict[str, Any]:
+    """The attributes of a value that are named one after the other."""
+    return {name: getattr(value, name) for name in names.split()}
+
+
 def _commit(commit: "Commit") -> dict[str, Any]:
-    return {"sha": commit.sha, "subject": commit.subject, "date": commit.date}
-
-
-def _differs(difference: "Differs") -> dict[str, Any]:
-    text, there = difference.text, difference.there
-    return {
-        "file": difference.file,
-        "line": difference.line,
-        "text": text,
-        "there": there,
-        "stands_at": list(difference.stands_at),
-    }
+    return _fields(commit, "sha subject date")
 
 
 def _change(change: "Change | None") -> dict[str, Any] | None:
     if change is None:
         return None
-    hunks = [{"file": hunk.file, "text": hunk.text} for hunk in change.hunks]
-    return {**_commit(change.commit), "author": change.commit.author, "files": list(change.files), "hunks": hunks}
+    hunks = [_fields(hunk, "file text") for hunk in change.hunks]
+    return {**_fields(change.commit, "sha subject date author"), "files": list(change.files), "hunks": hunks}
+
+
+def _conflict(conflict: Conflict, error: str | None) -> dict[str, Any]:
+    """:param error: None where nothing was raised"""
+    first = registration(conflict.first) if conflict.first else None
+    about = {"table": conflict.table, "metadata": conflict.metadata.label, "error": error}
+    return {**about, "first": first, "second": registration(conflict.second)}
 
 
 def registration(registered: Registration) -> dict[str, Any]:
@@ -272,38 +229,50 @@ def registration(registered: Registration) -> dict[str, Any]:
         "site": registered.site._asdict(),
         "chain": chain(registered.chain),
         "outcome": registered.outcome,
+        "link": registered.link,
     }
 
 
-def chain(frames) -> list[dict[str, Any]]:
-    return [{"file": f.file, "line": f.line, "module": f.module} for f in application_frames(frames)]
+def chain(frames: Iterable[Frame]) -> list[dict[str, Any]]:
+    return [_fields(frame, "file line module") for frame in application_frames(frames)]
 
 
 def site(frame: Frame | None) -> dict[str, Any] | None:
-    return (
-        None
-        if frame is None
-        else {"file": frame.file, "line": frame.line, "module": frame.module, "name": frame.function}
-    )
+    return frame and {**_fields(frame, "file line module"), "name": frame.function}
 
 
-def _checks(results) -> list[dict[str, Any]]:
-    return [{"check": result.check, "ok": result.ok, "seen": result.seen} for result in results]
+def checks(results: Iterable[CheckResult]) -> list[dict[str, Any]]:
+    return [_fields(result, "check ok seen") for result in results]
 
 
 def why_report(name: str, events: Sequence[Event]) -> dict[str, Any]:
     """``{schema, name, events: [{what, name, step, chain, note}]}``, in order."""
+    listed = [
+        {
+            **_fields(event, "what name step note"),
+            "chain": [_fields(frame, "file line module") for frame in event.chain],
+        }
+        for event in events
+    ]
+    return {"schema": SCHEMA, "name": name, "events": listed}
+
+
+# ------------------------------------------------------------------------------------ what else the command line writes
+
+
+def proposals_report(proposals: "Proposals") -> dict[str, Any]:
+    """``{schema, mechanism, proposals: [{name, says, patch, changes, verdict, because, checks}], verified, startups, note}``."""
+
+    def listed(tried: "Iterable[Proposal]") -> list[dict[str, Any]]:
+        names = "name says patch changes verdict"
+        judged = ((proposal, proposal.result) for proposal in tried)
+        return [{**_fields(p, names), "because": r.because, "checks": checks(r.checks)} for p, r in judged]
+
     return {
-        "schema": 1,
-        "name": name,
-        "events": [
-            {
-                "what": event.what,
-                "name": event.name,
-                "step": event.step,
-                "chain": [{"file": f.file, "line": f.line, "module": f.module} for f in event.chain],
-                "note": event.note,
-            }
-            for event in events
-        ],
+        "schema": SCHEMA,
+        **_fields(proposals, "mechanism reproduced"),
+        "proposals": listed(proposals.tried),
+        "verified": list(proposals.verified),
+        **_fields(proposals, "startups note"),
+        **({"maskers": listed(proposals.maskers)} if proposals.maskers else {}),
     }

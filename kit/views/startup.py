@@ -19,11 +19,12 @@ def steps(trace: Trace) -> Shown:
     """The startup steps: which succeeded, which failed and with what, which never ran; their output folded."""
     rows = []
     for step in trace.steps:
-        rows.append(
-            (str(step.number), code(step), word(step.ok, "succeeded", "failed", "never ran"), _error(trace, step))
-        )
+        rows.append((str(step.number), code(step), word(step.ok, "succeeded", "failed", "never ran"), _error(step)))
     wrong = [number for number, step in enumerate(trace.steps) if step.ok is False]
-    parts = [table("Startup steps", ("step", "what", "how it ended", "error"), rows, marked=wrong)]
+    head = ("step", "what", "how it ended", "error")
+    if not any(row[-1] for row in rows):
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    parts = [table("Startup steps", head, rows, marked=wrong)]
     if trace.broke and not any(step.broke for step in trace.steps):
         parts.insert(0, para(strong("The run itself broke: "), _BROKE, kind="kit-note"))
     if refused := refusals(trace.refused):
@@ -37,20 +38,24 @@ def steps(trace: Trace) -> Shown:
     return Shown(parts)
 
 
-def _error(trace: Trace, step: StepResult) -> str:
+def _error(step: StepResult) -> str:
     """A step's error; why the run itself broke is not repeated, the verdict says it."""
     return f"the run broke here; {_BROKE}" if step.error and step.broke else step.error or ""
 
 
 def errors(trace: Trace) -> Shown:
-    """Each error that failed a step: the application's frames with their lines, the libraries' folded."""
+    """The lines that led to each error that failed a step, the libraries' folded; the table of the steps has the error."""
     parts = []
-    for step in trace.steps:
-        if step.ok is False:
-            parts.append(para(strong(f"Step {step.number} "), "(", code(step), ") failed: ", _error(trace, step)))
-            if step.exception is not None:
-                parts += _frames(trace, step.exception)
-    return Shown(parts) if parts else absent("No step failed.")
+    for step in [step for step in trace.steps if step.ok is False]:
+        if step.broke:
+            parts.append(para(strong(f"Step {step.number} failed: "), _error(step)))
+        if step.exception is not None and (frames := _frames(trace, step.exception)):
+            way = "The way to the line that raised the error:"
+            parts += [para(strong(f"Step {step.number} failed. "), way), *frames]
+    if parts:
+        return Shown(parts)
+    failed = any(step.ok is False for step in trace.steps)
+    return absent("No traceback of a failed step is known." if failed else "No step failed.")
 
 
 def _frames(trace: Trace, error: Error) -> list[Part]:
@@ -60,14 +65,8 @@ def _frames(trace: Trace, error: Error) -> list[Part]:
     shown = []
     for frame in of_application:
         text = trace.excerpt(frame, around=0)
-        shown.append(
-            join(
-                code(frame),
-                f" in {frame.function}" if frame.function else None,
-                ": " if text else None,
-                code(text[0][1].strip()) if text else None,
-            )
-        )
+        line = join(": ", code(text[0][1].strip())) if text else None
+        shown.append(join(code(frame), f" in {frame.function}" if frame.function else None, line))
     every = [join(code(frame), f" in {frame.function}") for frame in error.frames]
     folded = len(error.frames) - len(of_application)
     parts = [items(shown, ordered=True)] if shown else []
@@ -97,7 +96,6 @@ def swallowed(trace: Trace) -> Shown:
 def _caught(caption: str, errors: Sequence[Swallowed]) -> Part:
     rows = []
     for number, error in enumerate(errors, 1):
-        frames = [frame for frame in error.chain if frame.application]
-        shown = " → ".join(dict.fromkeys(map(str, frames)))
+        shown = " → ".join(dict.fromkeys(str(frame) for frame in error.chain if frame.application))
         rows.append((str(number), str(error.error), code(error.site) if error.site else "", code(shown)))
-    return table(caption, ("no.", "error", "raised at", "way"), rows)
+    return table(caption, ("no.", "error", "raised at", "reached by"), rows)

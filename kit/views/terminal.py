@@ -10,10 +10,11 @@ from ..trace.expected import why_not
 from ..trace.trace import Trace
 from ..trace.values import Conflict, application_frames
 from ..trace.why import Event
+from .wording import count, listed
 
 if TYPE_CHECKING:
     from ..diagnose.diagnosis import Diagnosis
-    from ..diagnose.unseen_models import Unseen
+    from ..diagnose.unseen import Unseen
     from ..verify.verification import Verification
 
 _MOST = 10  # lines of one kind on a terminal
@@ -29,22 +30,27 @@ def startup_lines(incident: Incident, trace: Trace, reproduced: bool) -> list[st
         lines.append(f"  step {step.number}  {_STEP[step.ok]}  {step}")
         if step.error:
             broke = "the run broke: " if step.broke and step.broke == trace.broke else ""
-            lines += [f"      {line}" for line in (f"{broke}{step.error}", *advice(incident, step.error))]
+            lines += [f"      {line}" for line in (f"{broke}{_in_line(step.error)}", *advice(incident, step.error))]
             frames = application_frames(step.exception.frames) if step.exception else ()
             if frames and not any(conflict.second.site.file == frames[-1].file for conflict in trace.conflicts):
                 lines.append(f"      raised at {' → '.join(map(str, frames))}")
     lines += [f"  {line}" for line in [refusals(trace.refused)] if line]
     for conflict in trace.conflicts:
         lines += _conflict(conflict)
-    lines += [f"  swallowed at {caught.site}: {caught.error}" for caught in trace.swallowed]
+    lines += [f"  swallowed at {caught.site}: {_in_line(caught.error)}" for caught in trace.swallowed]
     lines += [] if reproduced else [f"  {reason}" for reason in why_not(incident, trace, with_failures=True)]
     if trace.broke and not any(step.broke for step in trace.steps):
         lines.append(f"  the run broke: {trace.broke}")
     return lines + [f"  not recorded: {text}" for text in trace.lost]
 
 
+def _in_line(text: object) -> str:
+    """A text without line ends: an error of a database holds its whole statement."""
+    return " ".join(str(text).split())
+
+
 def _conflict(conflict: Conflict) -> Iterable[str]:
-    yield f"  table {conflict.table}, on the metadata made at {conflict.metadata.label}"
+    yield f"  {conflict.tables}, on the metadata made at {conflict.metadata.label}"
     first, second = conflict.first, conflict.second
     two_names = first is not None and first.site.file == second.site.file and first.site.module != second.site.module
     for which, registration in (("first ", first), ("second", second)):
@@ -52,7 +58,7 @@ def _conflict(conflict: Conflict) -> Iterable[str]:
             route = " → ".join(str(frame) for frame in application_frames(registration.chain)[:-1])
             site = registration.site
             named = f" of module {site.module}" if two_names else ""
-            yield f"    {which} {site} {site.name or ''}{named} by {route or 'the step itself'}"
+            yield f"    {which} {site} {site.name or ''}{named}{registration.through} by {route or 'the step itself'}"
 
 
 def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool = False) -> list[str]:
@@ -65,18 +71,21 @@ def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool
     lines = [*startup_lines(incident, diagnosis.trace, diagnosis.reproduced), f"mechanism: {finding.mechanism}"]
     meaning = MEANINGS.get(finding.mechanism)
     lines += [f"  {meaning.happened}"] if meaning else []
-    lines += [f"  because {sentence}" for sentence in finding.because]
-    lines += [f"  {place.role} {place} {place.name or ''}".rstrip() for place in diagnosis.sites]
-    lines += [f"  tried: {tried.says}: {tried.outcome}: {tried.seen}"] if tried else []
+    shown = diagnosis.conflict is not None and diagnosis.conflict in diagnosis.trace.conflicts  # both lines stand above
+    lines += [
+        f"  because {_in_line(sentence)}"
+        for sentence in finding.because[1 if shown and len(finding.because) > 1 else 0 :]
+    ]
+    lines += [] if shown else [f"  {place.role} {place} {place.name or ''}".rstrip() for place in diagnosis.sites]
+    lines += [f"  tried: {tried.says}; {tried.outcome}: {tried.seen}"] if tried else []
     lines += [f"  what to do: {advised}" for advised in [advice_on(finding.mechanism)] if advised]
     lines += [f"migrations agree with: {diagnosis.definitions.agrees}"] if diagnosis.definitions else []
-    for error in diagnosis.masked[:most]:
+    hidden = [error for error in diagnosis.masked if verbose or not error.follows]
+    for error in hidden[:most]:
         follows = " (follows from an earlier one)" if error.follows else ""
-        lines.append(f"hidden behind it: {error.error} at {error.site}{follows}")
-    lines += _more(len(diagnosis.masked), most, "hidden behind it")
-    lines += [
-        f"{hypothesis.verdict}: {hypothesis.claim}\n    {hypothesis.evidence}" for hypothesis in diagnosis.hypotheses
-    ]
+        lines.append(f"hidden behind it: {_in_line(error.error)} at {error.site}{follows}")
+    lines += _more(len(hidden), most, "hidden behind it")
+    lines += [f"{tested.verdict}: {tested.claim}\n    {tested.evidence}" for tested in diagnosis.hypotheses]
     lines += [f"smallest reproduction: {smallest.command or smallest.note}"] if smallest else []
     lines += _unseen(diagnosis.unseen, most)
     if verbose and finding.against:
@@ -88,18 +97,17 @@ def _unseen(unseen: "Sequence[Unseen]", most: int | None) -> list[str]:
     """Tables that nothing saw, one line per module."""
     by_module: dict[tuple[str, str, str], list[str]] = {}
     for model in unseen:
-        by_module.setdefault((model.by, model.named.file, model.remedy), []).append(
-            f"{model.named.table} (line {model.named.line})"
-        )
+        table = f"{model.named.table} (line {model.named.line})"
+        by_module.setdefault((model.by, model.named.file, model.remedy), []).append(table)
     lines = []
     for (by, file, remedy), tables in list(by_module.items())[:most]:
-        named = ", ".join(tables[:most]) + (f" and {len(tables) - most} more" if most and len(tables) > most else "")
+        named = listed(tables, most or len(tables))
         lines.append(f"not seen by {by}: {'tables' if len(tables) > 1 else 'table'} {named} of {file}; {remedy}")
     return lines + _more(len(by_module), most, "modules with tables that were not seen")
 
 
-def _more(count: int, most: int | None, what: str) -> list[str]:
-    return [f"{what}: {count - most} more (-v shows them, and the JSON has all)"] if most and count > most else []
+def _more(number: int, most: int | None, what: str) -> list[str]:
+    return [f"{what}: {number - most} more (-v shows them, and the JSON has all)"] if most and number > most else []
 
 
 def verification_lines(incident: Incident, verification: "Verification") -> list[str]:
@@ -109,8 +117,8 @@ def verification_lines(incident: Incident, verification: "Verification") -> list
     lines += [] if verification.reproduced else [f"    {reason}" for reason in why_not(incident, trace)]
     lines += [f"    {line}" for line in [refusals(trace.refused)] if line]
     for fix in verification.fixes:
-        lines.append(f"{fix.name}: {fix.verdict}: {fix.because}")
-        lines += [f"    {_CHECK[check.ok]}  {check.check}: {check.seen}" for check in fix.checks]
+        lines.append(f"{fix.name}: {fix.verdict}: {_in_line(fix.because)}")
+        lines += [f"    {_CHECK[check.ok]}  {check.check}: {_in_line(check.seen)}" for check in fix.checks]
     return [*lines, f"verified: {', '.join(verification.verified) or 'no fix'}"]
 
 
@@ -126,22 +134,15 @@ def triage_lines(report: dict[str, Any]) -> list[str]:
 def history_lines(report: dict[str, Any]) -> list[str]:
     """What ``history`` says, from its report."""
     commits, runs, kept = report["range"]["commits"], report["runs"], report["kept"]
-    lines = [
-        f"{report['incident']}: {_count(commits, 'commit')}, {_count(runs, 'build')} run, {kept} known from before"
-    ]
+    lines = [f"{report['incident']}: {count(commits, 'commit')}, {count(runs, 'build')} run now, {kept} run before"]
     for what in ("introduced", "fixed"):
         change, because = report["changes"][what], report["because"][what]
         if change:
             lines.append(f"{what}: {change['sha'][:9]} {change['date']} {change['subject']}\n    {because}")
         else:
             lines.append(f"{what}: not found; {because}")
-    lines += [
-        f"claims the fix: {claim['sha'][:9]} {claim['subject']}: {claim['verdict']}" for claim in report["claims"]
-    ]
-    lines += [
-        f"  {commit['sha'][:9]}  {commit['verdict']}  {commit['subject']}: {commit['because']}"
-        for commit in report["commits"]
-    ]
+    lines += [f"claims the fix: {c['sha'][:9]} {c['subject']}: {c['verdict']}" for c in report["claims"]]
+    lines += [f"  {c['sha'][:9]}  {c['verdict']}  {c['subject']}: {c['because']}" for c in report["commits"]]
     return lines + [f"note: {note}" for note in report["notes"]]
 
 
@@ -152,10 +153,6 @@ def postmortem_lines(page: object, verdict: str, report: dict[str, Any]) -> list
     lines += [line for line in [refusals(report["refused"])] if line]
     missing = ", ".join(name.replace("_", " ") for name in report["missing"])
     return lines + ([f"still to be written, under postmortem: {missing}"] if missing else [])
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def why_lines(name: str, events: Sequence[Event], near: Sequence[str]) -> list[str]:

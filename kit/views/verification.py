@@ -8,7 +8,8 @@ from ..trace.judged import CheckResult
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .banner import cured_by
-from .diff import sides
+from .diagnosis import outcome
+from .diff import patch_of, sides, text_of
 from .markup import (
     Part,
     Shown,
@@ -20,6 +21,7 @@ from .markup import (
     grid,
     items,
     join,
+    judged,
     mark,
     para,
     part,
@@ -30,7 +32,6 @@ from .markup import (
     with_code,
     word,
 )
-from .patches import patch_of, text_of
 
 _MEANS = {
     "cures": "the error is gone, nothing new breaks, every check passes",
@@ -39,14 +40,19 @@ _MEANS = {
     "breaks": "something that worked no longer does",
     "undecided": "a limit or a person ended the run, or a check could not be asked: every other verdict is possible",
 }
+# What a check asks, where its name does not say it.
+_ASKS = {
+    "migrations": "at head, and the models agree with the database",
+    "mappers": "every mapper configures, and one class is mapped per table",
+    "clean_start": "every step succeeds, and no error is swallowed",
+}
 _GOOD = {"cures": True, "hides": False, "does-not-cure": False, "breaks": False, "undecided": None}
-_HELD = {"confirmed": True, "refuted": False, "undecided": None}
 _LONG = 170  # characters of a sentence before it folds
 
 
 def judgement(verdict: str) -> Part:
     """A fix's verdict as a coloured word."""
-    return word(_GOOD[verdict], *[verdict] * 3)
+    return judged(_GOOD[verdict], verdict)
 
 
 def matrix(verification: Verification) -> Shown:
@@ -54,24 +60,22 @@ def matrix(verification: Verification) -> Shown:
     if not verification.fixes and not verification.control.checks:
         return absent("Neither a fix nor a check was tried: there is nothing to compare.")
     before = _before(verification)
-    heads: list[str] = []
+    heads: dict[str, str] = {}
     for checks in (*(fix.checks for fix in verification.fixes), before.values()):
-        heads += [check.check for check in checks if check.check not in heads]
+        heads |= {check.check: _ASKS.get(check.kind, "") for check in checks if check.check not in heads}
     rows: list[tuple] = [("no fix", part("as it was"), [_mark(before.get(name)) for name in heads])]
     for fix in verification.fixes:
         checks = {check.check: check for check in fix.checks}
-        claimed = (
-            join(code(fix.name), tag("span", " ", with_code(fix.claim), kind="kit-claim"))
-            if fix.claim
-            else code(fix.name)
-        )
+        claim = tag("span", " ", with_code(fix.claim), kind="kit-claim") if fix.claim else None
+        claimed = join(code(fix.name), claim)
         rows.append((claimed, judgement(fix.verdict), [_mark(checks.get(name)) for name in heads]))
     cured = [number for number, fix in enumerate(verification.fixes, 1) if fix.verdict == "cures"]
-    held = sum(1 for fix in verification.fixes if fix.claim and fix.verdict == "cures")
-    claimed = sum(1 for fix in verification.fixes if fix.claim)
-    counted = [para(f"{held} of {count(claimed, 'claim')} about a fix held when the fix was run.")] if claimed else []
-    shown = grid("Fixes and checks", ("fix, and what was claimed for it", "verdict"), heads, rows, marked=cured)
-    return Shown([*counted, shown, _meanings()])
+    claims = [fix.verdict for fix in verification.fixes if fix.claim]
+    counted = f"{claims.count('cures')} of {count(len(claims), 'claim')} about a fix held when the fix was run."
+    fix = join("fix", tag("span", ", and what was claimed for it", kind="kit-claim"))
+    shown = grid("Fixes and checks", (fix, "verdict"), heads, rows, marked=cured)
+    meanings = items(join(strong(name), f": {meaning}") for name, meaning in _MEANS.items())
+    return Shown([*([para(counted)] if claims else []), shown, fold("What the verdicts mean", meanings)])
 
 
 def _before(verification: Verification) -> dict[str, CheckResult]:
@@ -96,10 +100,6 @@ def passed(check: CheckResult) -> Part:
     return word(check.ok, "pass", "fail", "undecided")
 
 
-def _meanings() -> Part:
-    return fold("What the verdicts mean", items(join(strong(name), f": {meaning}") for name, meaning in _MEANS.items()))
-
-
 # ------------------------------------------------------------------------------------ one fix
 
 
@@ -109,13 +109,10 @@ def fixes(incident: Incident, verification: Verification) -> Shown:
     if folded:
         return Shown([fold("Each fix: why it got its verdict, what every check saw, its patch", *folded)])
     if incident.fixes and not verification.reproduced:
-        return Shown(
-            [
-                para(
-                    "No fix was tried: the build without a fix does not show the incident, so no verdict would mean anything."
-                )
-            ]
+        unshown = (
+            "No fix was tried: the build without a fix does not show the incident, so no verdict would mean anything."
         )
+        return Shown([para(unshown)])
     return absent("There is no fix to try: the incident file names none.")
 
 
@@ -147,11 +144,8 @@ def before_and_after(verification: Verification, name: str | None = None, *, inc
     if same:
         parts.append(para(f"The same before and after: {'; '.join(same)}.", kind="kit-note"))
     paths = incident.fixes[fix.name].patches if incident else ()
-    beside = [
-        sides(f"Patch {path.rpartition('/')[2]}, before and after", text_of(incident, path))
-        for path in paths
-        if incident
-    ]
+    named = {path: f"Patch {path.rpartition('/')[2]}, before and after" for path in paths}
+    beside = [sides(title, text_of(incident, path)) for path, title in named.items()]
     if beside:
         parts.append(fold(join("The lines that ", code(fix.name), " changes, side by side"), *beside))
     return Shown(parts)
@@ -159,13 +153,8 @@ def before_and_after(verification: Verification, name: str | None = None, *, inc
 
 def _counted(before: Trace, after: Trace) -> list[tuple]:
     def counts(trace: Trace) -> tuple[str, ...]:
-        succeeded = sum(step.ok is True for step in trace.steps)
-        return (
-            str(len(trace.conflicts)),
-            str(len(trace.swallowed)),
-            f"{succeeded} of {len(trace.steps)}",
-            str(_tables(trace)),
-        )
+        succeeded = f"{sum(step.ok is True for step in trace.steps)} of {len(trace.steps)}"
+        return str(len(trace.conflicts)), str(len(trace.swallowed)), succeeded, str(_tables(trace))
 
     names = ("tables rejected", "exceptions swallowed", "steps that succeeded", "tables on the application's metadata")
     return list(zip(names, counts(before), counts(after), strict=True))
@@ -183,13 +172,8 @@ def _checked(verification: Verification, fix: FixResult) -> list[tuple]:
 
 def _tables(trace: Trace) -> int:
     """Distinct tables: a table that several processes define counts once."""
-    return len(
-        {
-            (registration.metadata.label, registration.table)
-            for registration in trace.registrations
-            if registration.application and registration.outcome == "registered" and not registration.removed
-        }
-    )
+    registered = (r for r in trace.registrations if r.application and r.outcome == "registered" and not r.removed)
+    return len({(registration.metadata.label, registration.table) for registration in registered})
 
 
 # ------------------------------------------------------------------------------------ what people believed
@@ -207,11 +191,11 @@ def claims(incident: Incident, verification: Verification, tested: Sequence[Test
     ]
     people = [hypothesis for hypothesis in tested if hypothesis.of == "people"]
     for hypothesis in people:
-        verdict = word(_HELD[hypothesis.verdict], *[hypothesis.verdict] * 3)
-        rows.append((with_code(hypothesis.claim), "hypothesis", verdict, _shortened(hypothesis.evidence)))
+        evidence = _shortened(hypothesis.evidence)
+        rows.append((with_code(hypothesis.claim), "hypothesis", outcome(hypothesis.verdict), evidence))
     for belief in incident.hypotheses if not people else ():
-        undecided = word(None, unknown="undecided")
-        rows.append((with_code(belief.claim), "hypothesis", undecided, "no experiment for it was run here"))
+        unasked = "no experiment for it was run here"
+        rows.append((with_code(belief.claim), "hypothesis", outcome("undecided"), unasked))
     if not rows:
         return absent("The incident file holds no claim: neither a hypothesis nor a fix with one.")
     head = ("claim", "about", "verdict", "what was seen")

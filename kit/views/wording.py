@@ -4,6 +4,11 @@ import re
 from collections.abc import Sequence
 
 
+def count(number: int, what: str) -> str:
+    """A number with its noun: ``1 module``, ``2 modules``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def listed(names: Sequence[str], most: int = 6) -> str:
     """Names in one line; of a long list the first, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
@@ -15,8 +20,10 @@ def shortly(text: str, most: int = 140) -> str:
 
 
 def sentence(text: str) -> str:
-    """A text with a capital letter and a full stop."""
-    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith((".", "!", "?", "…")) else ".")
+    """A text with a capital letter, unless it begins with a name or a path, and with a full stop."""
+    first = text.partition(" ")[0].rstrip(",;:")
+    capital = text[:1].upper() if re.fullmatch(r"[a-z'’-]+", first) else text[:1]
+    return f"{capital}{text[1:]}" + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
 
 def first_sentence(text: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ def new_lines(written: Written) -> list[str]:
     """The same in words, and what to do next."""
     lines = [f"{_shown(written.file)}: written from {written.root}"]
     lines += [f"  {key}: {value}" + (f"  ({why})" if why else "") for key, value, why in written.because]
-    lines += [f"  trial {n}: {trial.setup.start}: {trial.shows}" for n, trial in enumerate(written.tried, 1)]
+    lines += [f"  tried: {trial.setup.start}: {trial.shows}" for trial in written.tried]
     if written.reproduced:
         lines.append(f"reproduced: {written.best.shows if written.best else ''}")
     elif written.reproduced is None:
@@ -40,9 +41,9 @@ def new_lines(written: Written) -> list[str]:
         f"  not found: {sentence}" if number == 0 else f"  {sentence}"
         for number, sentence in enumerate(written.not_found)
     ]
-    shown, python = shlex.quote(_shown(written.file.parent)), _started_by()
-    lines += ["next:", f"  {python} -m kit postmortem {shown}     its page"]
-    lines += [f"  {python} -m kit reproduce {shown}      once more, step by step"]
+    shown, kit = shlex.quote(_shown(written.file.parent)), _started_by()
+    lines += ["next:", f"  {kit} postmortem {shown}     # its page"]
+    lines += [f"  {kit} reproduce {shown}      # once more, step by step"]
     return [re.sub(r"[^\x20-\x7e\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd]+", " ", line) for line in lines]
 
 
@@ -53,6 +54,12 @@ def _shown(path: Path) -> str:
 
 
 def _started_by() -> str:
-    """This interpreter as a shell in the current folder starts it: by a relative path where it lies below that."""
+    """The kit as a shell in the current folder starts it: ``incident-kit``, by its path unless it is on the PATH."""
+    command = Path(sys.argv[0])
+    if command.name == "incident-kit":
+        on_path = shutil.which("incident-kit")
+        return (
+            "incident-kit" if on_path and Path(on_path).samefile(command) else shlex.quote(_shown(command.absolute()))
+        )
     python, here = Path(sys.executable), Path.cwd()
-    return shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python))
+    return shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python)) + " -m kit"

@@ -63,11 +63,8 @@ def in_application(config, named, otherwise):
     with application.app_context():
         migrate = getattr(application.extensions.get("migrate"), "migrate", None)
         of_extension = os.path.join(script.dir, "alembic.ini")
-        if (
-            migrate is not None
-            and os.path.exists(of_extension)
-            and os.path.samefile(of_extension, config.config_file_name)
-        ):
+        there = migrate is not None and os.path.exists(of_extension)
+        if there and os.path.samefile(of_extension, config.config_file_name):
             config = migrate.get_config(script.dir)
         yield config
 
@@ -80,15 +77,8 @@ def look(config_file, named="", otherwise=""):
 
     config = configured(config_file)
     script = ScriptDirectory.from_config(config)
-    state = {
-        "current": [],
-        "heads": sorted(script.get_heads()),
-        "differences": [],
-        "differing": [],
-        "models": {},
-        "database": {},
-        "passed_over": [],
-    }
+    state = {"heads": sorted(script.get_heads()), "current": [], "models": {}, "database": {}}
+    state.update(differences=[], differing=[], passed_over=[])
 
     def ask(revision, context):
         state["current"] += sorted(context.get_current_heads())
@@ -144,9 +134,8 @@ def takes_no_unknown_table(context):
     name = "a_table_that_nobody_has_named"
     by_object, by_name = context.opts.get("include_object"), context.opts.get("include_name")
     try:
-        if by_name is not None and not by_name(
-            name, "table", {"schema_name": None, "schema_qualified_table_name": name}
-        ):
+        parents = {"schema_name": None, "schema_qualified_table_name": name}
+        if by_name is not None and not by_name(name, "table", parents):
             return True
         return by_object is not None and not by_object(Table(name, MetaData()), name, "table", True, None)
     except Exception:  # one that knows its tables by heart
@@ -224,9 +213,8 @@ def build(config_file, named="", otherwise=""):
     from alembic.script import ScriptDirectory
 
     if os.getcwd() not in sys.path:
-        sys.path.append(
-            os.getcwd()
-        )  # as Flask has it, and whoever sets prepend_sys_path: revisions may import the application
+        # As Flask has it, and whoever sets prepend_sys_path: revisions may import the application.
+        sys.path.append(os.getcwd())
     script = ScriptDirectory.from_config(configured(config_file))
     url = os.environ.get("INCIDENT_SCRATCH")
     built = {"tables": {}, "stopped": None}
@@ -308,12 +296,8 @@ def read_tables(connection, tables):
         schemas = set(inspector.get_schema_names()) - {"information_schema", inspector.default_schema_name}
     for name, schema, key in tables_of(inspector, schemas):
         keys = inspector.get_pk_constraint(name, schema)["constrained_columns"]
-        unique = {
-            c
-            for u in inspector.get_unique_constraints(name, schema)
-            for c in u["column_names"]
-            if len(u["column_names"]) == 1
-        }
+        several = [constraint["column_names"] for constraint in inspector.get_unique_constraints(name, schema)]
+        unique = {names[0] for names in several if len(names) == 1}
         foreign = {}
         for foreign_key in inspector.get_foreign_keys(name, schema):
             place = foreign_key["referred_schema"] + "." if foreign_key.get("referred_schema") else ""

@@ -199,11 +199,8 @@ def parts_of(text):
             yield "statements", "\n".join(held), None
             held = []
         if copies:
-            yield (
-                "copy",
-                line.rstrip().rstrip(";"),
-                "".join(row + "\n" for row in itertools.takewhile(r"\.".__ne__, lines)),
-            )
+            data = "".join(row + "\n" for row in itertools.takewhile(r"\.".__ne__, lines))
+            yield "copy", line.rstrip().rstrip(";"), data
         elif setting:
             yield "setting", line, None
         elif not re.match(r"(?i)\\|ALTER .* OWNER TO .*;\s*$|(GRANT|REVOKE) .*;\s*$", line):

@@ -53,10 +53,8 @@ def main():
 def explained(wrong):
     """What is wrong, as a message: the incident itself first."""
     back = [fault for fault in wrong if fault["incident"]]
-    head = (
-        "The incident is back: " if back else "The incident's error is gone, but the startup is not as it should be: "
-    )
-    lines = [head + INCIDENT]
+    gone = "The incident's error is gone, but the startup is not as it should be: "
+    lines = [("The incident is back: " if back else gone) + INCIDENT]
     for fault in back + [fault for fault in wrong if not fault["incident"]]:
         lines.append("  " + fault["says"].replace("\n", "\n  "))
     lines += ["  recorded then: " + line for line in RECORDED]
@@ -131,34 +129,24 @@ def copy(source, target, never):
     known |= {".mypy_cache", ".pytest_cache", ".ruff_cache"}
 
     def left_out(folder, names):
-        paths = [Path(folder) / name for name in names]
-        inside = (never, *never.parents)
-        return [
-            path.name
-            for path in paths
-            if path.name in known or (path / "pyvenv.cfg").exists() or path.resolve() in inside
-        ]
+        inside, others = (never, *never.parents), {name: Path(folder) / name for name in names}
+        of_tools = {name for name, path in others.items() if name in known or (path / "pyvenv.cfg").exists()}
+        return of_tools | {name for name, path in others.items() if path.resolve() in inside}
 
     shutil.copytree(str(source), str(target), symlinks=True, ignore=left_out)
 
 
 def environment_of(root, url, folder):
+    paths = [str(folder / "watch")] + [os.path.normpath(str(root / path)) for path in IMPORT_PATH]
     environment = {
         "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", os.defpath),
-        "PYTHONPATH": os.pathsep.join(
-            [str(folder / "watch")] + [os.path.normpath(str(root / path)) for path in IMPORT_PATH]
-        ),
-        "HOME": str(folder / "home"),
-        "TMPDIR": str(folder / "home"),
-        "LANG": "C.UTF-8",
-        "LC_ALL": "C.UTF-8",
-        "TZ": "UTC",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": os.pathsep.join(paths),
         "INCIDENT_GUARD_NOTES": str(folder / "notes"),
         "INCIDENT_GUARD_APP": str(root),
     }
+    environment.update(dict.fromkeys(("HOME", "TMPDIR"), str(folder / "home")))
+    environment.update(LANG="C.UTF-8", LC_ALL="C.UTF-8", TZ="UTC")
+    environment.update(PYTHONDONTWRITEBYTECODE="1", PYTHONUNBUFFERED="1", PYTHONHASHSEED="0")
     environment.update((name, value.replace("{database_url}", url)) for name, value in ENVIRONMENT.items())
     environment.update((name, os.environ.get(name, "not-set")) for name in FROM_OUTSIDE)
     environment[DATABASE_VARIABLE] = url

@@ -1920,6 +1920,46 @@ def _watch_engine(namespace):
 _vetoing = False
 
 
+def _watch_engines_events(namespace):
+    _watch_engine(namespace)
+    _watch_statements(namespace)
+
+
+def _watch_statements(namespace):
+    """Only in a run that forces a race: each process waits once, before its first statement that begins as the one that raced,
+    until another process has come as far, or for some seconds. What it executes, and whether, is its own affair."""
+    order = os.environ.get("INCIDENT_HOLD")
+    engine, event = sys.modules.get("sqlalchemy.engine"), sys.modules.get("sqlalchemy.event")
+    if not order or _held or engine is None or event is None:
+        return
+    seconds, _, begins = order.partition(" ")
+
+    @_quietly
+    def hold(statement):
+        if os.getpid() in _held or not " ".join(statement.split()).lower().startswith(begins):
+            return
+        _held.add(os.getpid())
+        import time
+
+        try:
+            os.mkdir(_meeting)
+        except FileExistsError:
+            pass
+        os.close(os.open(os.path.join(_meeting, str(os.getpid())), os.O_WRONLY | os.O_CREAT, 0o600))
+        end = time.monotonic() + float(seconds)
+        while len(os.listdir(_meeting)) < 2 and time.monotonic() < end:
+            time.sleep(0.005)
+
+    def before_cursor_execute(connection, cursor, statement, parameters, context, executemany):
+        hold(statement)
+
+    event.listen(engine.Engine, "before_cursor_execute", before_cursor_execute)
+    _held.add(None)
+
+
+_held = set()  # processes that have waited; None: the event is listened to
+
+
 @_quietly
 def _engine_target(dialect, cargs, cparams):
     """The URL, its password masked, of an engine that may not connect; None for one that may."""
@@ -2014,8 +2054,8 @@ def _watch_driver(name, local, parser, errors):
 
 _WATCHED.update(
     {
-        "sqlalchemy.engine": _watch_engine,
-        "sqlalchemy.events": _watch_engine,
+        "sqlalchemy.engine": _watch_engines_events,
+        "sqlalchemy.events": _watch_engines_events,
         "psycopg2": _watch_driver("_connect", "dsn", "psycopg2.extensions.parse_dsn", "psycopg2"),
         "psycopg.generators": _watch_driver("connect", "conninfo", "psycopg.conninfo.conninfo_to_dict", "psycopg"),
     }
@@ -2209,7 +2249,7 @@ def _after_fork():
 
 
 def _begin():
-    global _file, _roots, _judging, _going_on, _finished, _stepping, _steps, _main_thread
+    global _file, _roots, _judging, _going_on, _finished, _stepping, _steps, _main_thread, _meeting
     _main_thread = _ident()
     _file = _TraceFile(os.environ["INCIDENT_TRACE"])
     root = os.environ["INCIDENT_ROOT"]
@@ -2218,6 +2258,7 @@ def _begin():
     _going_on = "INCIDENT_GO_ON" in os.environ
     _finished = os.path.join(os.environ["INCIDENT_TRACE"], "finished")
     _stepping = os.path.join(os.environ["INCIDENT_TRACE"], "stepping")
+    _meeting = os.path.join(os.environ["INCIDENT_TRACE"], "meeting")
     # Taken out of the environment: a process that the application starts runs no steps of its own.
     steps = os.environ.pop("INCIDENT_STEPS", None)
     _emit(

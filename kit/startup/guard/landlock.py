@@ -69,10 +69,10 @@ def confine(writable, ports):
         return [], [f"Landlock could not be applied: {error}"]
     finally:
         os.close(ruleset)
-    return _told(abi, bool(net))
+    return _report(abi, bool(net))
 
 
-def _told(abi, net):
+def _report(abi, net):
     guards, missing = ["landlock files"], []
     if abi < 3:
         missing.append("this Landlock does not see truncation: files outside the workspace can be emptied")

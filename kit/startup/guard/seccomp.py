@@ -36,8 +36,7 @@ FILES = {
         **dict.fromkeys((94, 189, 198), ("link", 0)),
         **dict.fromkeys((261, 268), ("at", 0, 1, None)),
         260: ("at", 0, 1, 4),
-        280: ("at", 0, 1, 3),
-        452: ("at", 0, 1, 3),
+        **dict.fromkeys((280, 452), ("at", 0, 1, 3)),
         **dict.fromkeys((91, 93, 190, 199), ("fd", 0)),
     },
     "aarch64": {
@@ -45,8 +44,7 @@ FILES = {
         **dict.fromkeys((6, 15), ("link", 0)),
         53: ("at", 0, 1, None),
         54: ("at", 0, 1, 4),
-        88: ("at", 0, 1, 3),
-        452: ("at", 0, 1, 3),
+        **dict.fromkeys((88, 452), ("at", 0, 1, 3)),
         **dict.fromkeys((7, 16, 52, 55), ("fd", 0)),
     },
 }

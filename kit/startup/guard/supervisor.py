@@ -144,11 +144,7 @@ def _guard(guard, channel, taking):
             raise OSError(f"not written for {os.uname().machine}")
         seccomp.install(channel)
         guards += [
-            "seccomp connections",
-            "seccomp datagrams",
-            "seccomp unix sockets",
-            "seccomp file modes",
-            "seccomp processes",
+            "seccomp " + what for what in ("connections", "datagrams", "unix sockets", "file modes", "processes")
         ]
         ports = [] if taking else None  # the broker connects, or looks at each connection
     except OSError as error:
@@ -258,15 +254,9 @@ def main():
     group, ended = started.pid, {}
     why = _wait(group, ended, wake, started.broker, _Count(config.get("processes"))) if group is not None else None
     left = 0 if group is None else _kill_rest(group, ended, started.broker)
-    answer = {
-        "status": ended.get(group),
-        "error": started.error,
-        "why": why,
-        "left": left,
-        "guards": started.guards,
-        "unguarded": started.unguarded,
-        "refused": started.broker.refused if started.broker else [],
-    }
+    refused = started.broker.refused if started.broker else []
+    answer = {"status": ended.get(group), "error": started.error, "why": why, "left": left}
+    answer.update(guards=started.guards, unguarded=started.unguarded, refused=refused)
     try:
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

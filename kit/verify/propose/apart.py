@@ -7,18 +7,16 @@ from dataclasses import replace
 
 import libcst as cst
 
-from . import edits, edits_of_imports
+from . import edits_of_imports
 from .broken import Broken, Candidate
-from .statements import Module, Statement, bound_name, only
+from .statements import Module, Statement, dotted, only
 
 
 def models_apart(broken: Broken) -> Iterator[Candidate]:
     """A file that is executed more than once declares models: they move to a module that the file imports."""
     file = broken.pair[1].site.file
-    tables = [
-        r for r in broken.trace.registrations if r.site.file == file and r.application and r.outcome != "reflected"
-    ]
-    lines = {registration.site.line for registration in tables}
+    tables = [registration for registration in broken.trace.registrations if registration.site.file == file]
+    lines = {table.site.line for table in tables if table.application and table.outcome != "reflected"}
     changed = moved(broken, file, lines)
     if changed is None:
         return
@@ -38,16 +36,12 @@ def models_apart_from_env(broken: Broken) -> Iterator[Candidate]:
         yield from models_apart(broken)
 
 
-def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[str, str | None]] | None:
+def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[str, str]] | None:
     """What stands at these lines of a file in a module of its own: its path, and every edit; None where it cannot be moved.
 
     What it needs of the same file moves along; a file that imports one of the names from here imports it from there.
     """
-    text = broken.sources.get(file)
-    try:
-        module = Module(text) if text is not None else None
-    except ValueError:
-        return None
+    module = broken.edited(file, Module.read)
     wanted = [module.at(line) for line in lines] if module is not None else []
     if not wanted or any(statement is None or not statement.movable for statement in wanted):
         return None
@@ -56,17 +50,17 @@ def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[st
         return None
     module_file = _own_file(broken, file, module, moving)
     name = broken.module_of(module_file)
-    bound = {bound for statement in moving for bound in statement.binds}
+    bound = sorted({bound for statement in moving for bound in statement.binds})
     here = broken.module_of(file)
+
+    def asking_there(text: str) -> str | None:
+        new = text
+        for moved_name in bound:
+            new = edits_of_imports.import_from(new, here, moved_name, name) or new
+        return new if new != text else None
+
     changed = {module_file: _new_module(module, moving, here), file: _rest(broken, file, module, moving, name)}
-    for other, source in broken.sources.items():
-        if other.endswith(".py") and other != file:
-            new = source
-            for moved_name in sorted(bound):
-                new = edits_of_imports.import_from(new, here, moved_name, name) or new
-            if new != source:
-                changed[other] = new
-    return module_file, changed
+    return module_file, {**changed, **broken.edited_everywhere(asking_there, but=file)}
 
 
 def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]) -> str:
@@ -138,7 +132,7 @@ def _absolute(node: cst.SimpleStatementLine, here: str) -> str:
     statement = node.body[0]
     if isinstance(statement, cst.ImportFrom) and statement.relative:
         package = here.split(".")[: -len(statement.relative)]
-        full = ".".join([*package, *([edits.dotted(statement.module)] if statement.module else [])])
+        full = ".".join([*package, *([dotted(statement.module)] if statement.module else [])])
         node = node.with_changes(body=[statement.with_changes(relative=[], module=cst.parse_expression(full))])
     return cst.Module([node]).code
 
@@ -159,7 +153,7 @@ def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], ne
         if number in gone:
             continue
         if module.statements[number].is_import and not exported:
-            node = _without_names(node, was_used)
+            node = edits_of_imports.without_names(node, was_used)
             if node is None:
                 continue
         body.append((number, node))
@@ -174,7 +168,7 @@ def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], ne
     nodes = [node for _, node in body]
     if nodes and 0 in gone | {number for number in range(len(module.tree.body)) if number not in dict(body)}:
         nodes[0] = nodes[0].with_changes(leading_lines=_comments(nodes[0]))
-    return module.tree.with_changes(body=[*nodes[:position], new, *nodes[position:]]).code
+    return module.having([*nodes[:position], new, *nodes[position:]])
 
 
 def _asked_elsewhere(sources: Mapping[str, str], file: str, name: str) -> set[str]:
@@ -187,14 +181,3 @@ def _asked_elsewhere(sources: Mapping[str, str], file: str, name: str) -> set[st
         for listed in re.findall(rf"from\s+[\w.]*\b{leaf}\s+import\s+\(?([^)\n]*)", text):
             names |= set(re.findall(r"\w+", listed))
     return names
-
-
-def _without_names(node: cst.SimpleStatementLine, names: set[str]) -> cst.SimpleStatementLine | None:
-    """An import statement without these names; None where none is left."""
-    statement = node.body[0]
-    if isinstance(statement.names, cst.ImportStar) or len(node.body) > 1:
-        return node
-    kept = [alias for alias in statement.names if bound_name(alias) not in names]
-    if len(kept) == len(statement.names):
-        return node
-    return only(node, kept) if kept else None

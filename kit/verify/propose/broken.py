@@ -1,11 +1,11 @@
 """A build that fails, with what is known of it; and a change that may cure it, before it is tried."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from ...diagnose.case import Fault
+from ...diagnose.case import Fault, Place
 from ...diagnose.pair import Finding
 from ...incident.model import Incident
 from ...incident.source import module_name, parsed
@@ -18,7 +18,7 @@ class Candidate:
     """A change, as an experienced person would try it.
 
     :ivar says: what it does and why it should cure, as a sentence
-    :ivar edits: file to its whole new text; None removes the file
+    :ivar edits: file to its whole new text
     :ivar env, path, startup: what is set otherwise in the incident file, as in a fix of it
     :ivar last: tried only where nothing else holds: it takes something away, or mends less than it should
     :ivar steps: how many changes it grew from, for errors behind one another
@@ -26,8 +26,8 @@ class Candidate:
 
     name: str
     says: str
-    edits: dict[str, str | None] = field(default_factory=dict)
-    env: dict[str, str | None] = field(default_factory=dict)
+    edits: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
     path: list[str] | None = None
     startup: list[dict[str, str]] | None = None
     last: bool = False
@@ -80,16 +80,9 @@ class Broken:
     @cached_property
     def _modules(self) -> dict[str, str]:
         """Every Python source to its module's name: that under which it ran, else that which its path gives it."""
-        ran: dict[str, str] = {}
-        for import_ in self.trace.imports:
-            if import_.application and import_.file:
-                ran.setdefault(import_.file, import_.module)
-        files = [*ran, *(file for file in self.sources if file.endswith(".py"))]
-        named = ((file, module_name(file, self.incident.app.path)) for file in dict.fromkeys(files))
-        return {
-            file: ran_as if (ran_as := ran.get(file, "__")) and not ran_as.startswith("__") else name
-            for file, name in named
-        }
+        names = {file: module_name(file, self.incident.app.path) for file, _ in self.python}
+        ran = {i.file: i.module for i in reversed(self.trace.imports) if i.application and i.file}
+        return names | {file: module for file, module in ran.items() if not module.startswith("__")}
 
     @cached_property
     def _files(self) -> dict[str, str]:
@@ -102,7 +95,22 @@ class Broken:
         """The source that is a module; None where the application has none."""
         return self._files.get(module or "")
 
-    def sites(self, *roles: str):
+    @property
+    def python(self) -> list[tuple[str, str]]:
+        """Every Python source: its path and text."""
+        return [(file, text) for file, text in self.sources.items() if file.endswith(".py")]
+
+    def edited(self, file: str, edit: Callable[..., str | None], *arguments) -> str | None:
+        """A source after an edit; None where it is not there, or the edit changes nothing."""
+        text = self.sources.get(file)
+        return edit(text, *arguments) if text is not None else None
+
+    def edited_everywhere(self, edit: Callable[..., str | None], *arguments, but: str = "") -> dict[str, str]:
+        """Every Python source that an edit changes, after it."""
+        new = {file: edit(text, *arguments) for file, text in self.python if file != but}
+        return {file: text for file, text in new.items() if text is not None}
+
+    def sites(self, *roles: str) -> list[Place]:
         return [place for place in (self.fault.places if self.fault else ()) if not roles or place.role in roles]
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import libcst as cst
 
-from . import apart, definitions, executed_again, functions, imports, metadata, migrations, processes, routes, settings
+from . import apart, definitions, executed_again, functions, imports, metadata, routes, settings
 from .broken import Broken, Candidate
 
 Writer = Callable[[Broken], Iterator[Candidate]]
@@ -49,16 +49,16 @@ BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
     "import-failure-swallowed": (imports.name_that_is_there,),
     "module-not-on-path": (imports.on_the_path,),
     "loggers-disabled": (settings.keep_loggers,),
-    "several-heads": (migrations.merge_heads,),
-    "created-outside-migrations": (migrations.migrations_alone,),
+    "several-heads": (metadata.merge_heads,),
+    "created-outside-migrations": (metadata.migrations_alone,),
     "unknown-url-scheme": (settings.right_scheme,),
     "async-driver-in-sync-code": (settings.right_scheme,),
     "driver-not-installed": (settings.right_scheme,),
     "setting-missing": (settings.set_variable,),
     "api-removed-in-installed-version": (settings.new_spelling,),
-    "startup-race": (processes.one_process_at_a_time, processes.preload),
+    "startup-race": (settings.one_process_at_a_time, settings.preload),
     "route-shadowed": (routes.reach_it,),
-    "name-taken-in-registry": (routes.name_of_its_own,),
+    "name-taken-in-registry": (routes.name_of_its_own, routes.keep_names),
     "name-on-another-metadata": (metadata.on_one_metadata,),
 }
 
@@ -108,8 +108,7 @@ def _written(function: Writer, broken: Broken) -> list[Candidate]:
 
 def _tidy(candidate: Candidate) -> Candidate:
     """Without blank lines at the head of a file, which a statement that went leaves there."""
-    edits = {file: text if text is None else text.lstrip("\n") for file, text in candidate.edits.items()}
-    return replace(candidate, edits=edits)
+    return replace(candidate, edits={file: text.lstrip("\n") for file, text in candidate.edits.items()})
 
 
 def _named_apart(candidates: list[Candidate]) -> list[Candidate]:

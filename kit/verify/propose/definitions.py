@@ -25,14 +25,10 @@ def one_definition(broken: Broken) -> Iterator[Candidate]:
         changed = _imported_instead(broken, kept, dropped) if not (lost and merged) else {}
         if not changed:
             continue  # the table that two have filled holds the columns of both
-        new, old = _name(kept), _name(dropped)
-        why = (
-            "the migrations create it so"
-            if broken.agrees
-            else "nothing tells which of the two is the truth: decide that"
-        )
+        unknown = "nothing tells which of the two is the truth: decide that"
+        why = "the migrations create it so" if broken.agrees else unknown
         why += f". Of the other, {', '.join(lost)} {'is' if len(lost) == 1 else 'are'} then in no model" if lost else ""
-        says = f"Keep {new} of {kept.site}, and import it where {dropped.site} defined {old}; {why}."
+        says = f"Keep {_name(kept)} of {kept.site}, and import it where {dropped.site} defined {_name(dropped)}; {why}."
         stem = posixpath.basename(kept.site.file).removesuffix(".py")
         yield Candidate(f"keep-{stem}", says, changed)
 
@@ -51,31 +47,25 @@ def _name(registration: Registration) -> str:
     return (registration.class_ or registration.site.name or "").rpartition(".")[2]
 
 
-def _imported_instead(broken: Broken, kept: Registration, dropped: Registration) -> dict[str, str | None]:
+def _imported_instead(broken: Broken, kept: Registration, dropped: Registration) -> dict[str, str]:
     """The edits that put an import of one definition in the place of the other; empty where that is not safe."""
-    text = broken.sources.get(dropped.site.file)
-    new, old = _name(kept), _name(dropped)
+    file, text = dropped.site.file, broken.sources.get(dropped.site.file)
+    new, old, apart = _name(kept), _name(dropped), kept.site.file != dropped.site.file
     if text is None or is_library(kept.frame) or is_library(dropped.frame) or not new or not old:
         return {}
     changed = None
     if dropped.class_ and kept.class_:
         changed = _class_of_class(broken, text, kept, dropped)
-    elif kept.class_ and kept.site.file != dropped.site.file:
+    elif kept.class_ and apart:
         changed = _table_of_class(broken, text, dropped, new, broken.module_of(kept.site.file))
-    elif not dropped.class_ and kept.site.file != dropped.site.file:
+    elif not dropped.class_ and apart:
         changed = _table_and_class(broken, text, kept, dropped, broken.module_of(kept.site.file))
     if changed is None:
         return {}
-    edited = {**broken.sources, dropped.site.file: changed}
-    renamed = {
-        file: edits_of_classes.relate_to(source, old, new) for file, source in edited.items() if file.endswith(".py")
-    }
-    along = (
-        {file: source for file, source in renamed.items() if source is not None}
-        if old != new and dropped.class_
-        else {}
-    )
-    return {dropped.site.file: changed, **along}
+    if old == new or not dropped.class_:
+        return {file: changed}
+    along = broken.edited_everywhere(edits_of_classes.relate_to, old, new, but=file)
+    return {**along, file: edits_of_classes.relate_to(changed, old, new) or changed}
 
 
 def _class_of_class(broken: Broken, text: str, kept: Registration, dropped: Registration) -> str | None:
@@ -84,69 +74,61 @@ def _class_of_class(broken: Broken, text: str, kept: Registration, dropped: Regi
         alias = "" if old == new else f" as {old}"
         statement = f"from {broken.module_of(kept.site.file)} import {new}{alias}  # noqa: F401"
         left = edits.replace_class(text, dropped.site.line, statement)
-        return left and edits_of_classes.without_unused_imports(left, text)
+        return left and edits_of_imports.without_unused_imports(left, text)
     if old == new:
         return edits.remove_class(text, dropped.site.line)
+    alias = f"{old} = {new}"
     if kept.site.line < dropped.site.line:
-        left = edits.replace_class(text, dropped.site.line, f"{old} = {new}")
+        left = edits.replace_class(text, dropped.site.line, alias)
     else:
-        after = edits_of_classes.after_class(text, kept.site.line, f"{old} = {new}")
+        after = edits_of_classes.after_class(text, kept.site.line, alias)
         left = after and edits.remove_class(after, dropped.site.line)
-    bare = left and edits_of_classes.without_line(left, f"{old} = {new}")
-    unused = bare and not any(
-        re.search(rf"\b{old}\b", bare if f == dropped.site.file else t) for f, t in broken.sources.items()
-    )
-    return edits_of_classes.without_unused_imports(bare if unused else left, text) if left else None
+    if not left:
+        return None
+    module = Module(left)
+    bare = module.without([statement.number for statement in module.statements if statement.code.strip() == alias])
+    sources = {**broken.sources, dropped.site.file: bare}
+    used = any(re.search(rf"\b{old}\b", source) for source in sources.values())
+    return edits_of_imports.without_unused_imports(left if used else bare, text)
 
 
 def _table_of_class(broken: Broken, text: str, dropped: Registration, class_: str, module: str) -> str | None:
     """A ``Table()`` gives way to a class: relationships name it by a text, other uses take the class's table."""
     name = _name(dropped)
-    others = [t for f, t in broken.sources.items() if f != dropped.site.file and f.endswith(".py")]
+    others = [other for file, other in broken.python if file != dropped.site.file]
     shared = any(re.search(rf"\bimport\b[^\n]*\b{name}\b|\.{name}\b", other) for other in others)
-    plain = edits_of_classes.secondary_by_text(text, name, dropped.table)
-    if not shared and plain is not None:
-        left = edits_of_classes.without_statement(plain, dropped.site.line)
-        if left is not None and not re.search(rf"(?<![\w\"']){name}(?![\w\"'])", left):
-            return edits_of_classes.without_unused_imports(left, text)
-    instead = f"{name} = {class_}.__table__"
-    new = edits.replace_statement(text, _first_line(text, dropped.site.line), instead)
-    return new and edits.add_import(
-        new, f"from {module} import {class_}", after=lambda asked: asked.split(".")[0] == module.split(".")[0]
-    )
-
-
-def _first_line(text: str, line: int) -> int:
-    statement = Module(text).at(line)
-    return statement.first if statement is not None else line
+    plain = Module(edits_of_classes.secondary_by_text(text, name, dropped.table) or text)
+    place = plain.at(dropped.site.line)
+    if place is None:
+        return None
+    left = plain.without([place.number])
+    if not shared and left != text and not re.search(rf"(?<![\w\"']){name}(?![\w\"'])", left):
+        return edits_of_imports.without_unused_imports(left, text)
+    new = Module(text).replaced(place.number, f"{name} = {class_}.__table__")
+    return edits_of_imports.add_import(new, f"from {module} import {class_}", beside=[module.split(".")[0]])
 
 
 def _table_and_class(broken: Broken, text: str, kept: Registration, dropped: Registration, module: str) -> str | None:
     """A ``Table()``, and a class that is mapped to it by a call, give way to those of another file."""
-    source = broken.sources.get(kept.site.file, "")
-    try:
-        here, there = Module(text), Module(source)
-    except ValueError:
+    here, there = Module.read(text), Module.read(broken.sources.get(kept.site.file, ""))
+    if here is None or there is None:
         return None
     old, new = _name(dropped), _name(kept)
     gone = [here.at(dropped.site.line)]
-    mapped = _mapped_to(here, old)
     names = [new if new == old else f"{new} as {old}"]
-    if mapped is not None:
+    if (mapped := _mapped_to(here, old)) is not None:
         class_, call = mapped
         other = _mapped_to(there, new)
         if other is None or other[0] != class_:
             return None
         gone += [here.binding(class_), call]
         names.append(class_)
-    if any(statement is None for statement in gone):
+    if None in gone:
         return None
+    left = here.without([statement.number for statement in gone])
     statement = f"from {module} import {', '.join(sorted(names))}"
-    left = edits_of_classes.without_statements(text, [statement.number for statement in gone])
-    new_text = left and edits.add_import(
-        left, statement, after=lambda asked: asked.split(".")[0] == module.split(".")[0]
-    )
-    return new_text and edits_of_classes.without_unused_imports(new_text, text)
+    left = edits_of_imports.add_import(left, statement, beside=[module.split(".")[0]])
+    return left and edits_of_imports.without_unused_imports(left, text)
 
 
 def _mapped_to(module: Module, table: str):
@@ -165,26 +147,24 @@ def _mapped_to(module: Module, table: str):
 def own_names(broken: Broken) -> Iterator[Candidate]:
     """Two things got one table name from a rule, or from a flag that lets them share it: give one of them a name of its own."""
     first, second = broken.pair
-    order = [first, second] if broken.agrees == "second" else [second, first]
-    for registration in order:
-        text, kept = broken.sources.get(registration.site.file), second if registration is first else first
-        if text is None or not registration.class_ or is_library(registration.frame):
+    for registration in [first, second] if broken.agrees == "second" else [second, first]:
+        kept = second if registration is first else first
+        if not registration.class_ or is_library(registration.frame):
             continue
         name = _free_name(broken, registration)
-        new = edits_of_classes.name_table(text, registration.site.line, name)
-        changed = {} if new is None else {registration.site.file: new}
-        for flagged in (registration, kept):
-            before = changed.get(flagged.site.file) or broken.sources.get(flagged.site.file, "")
-            after = edits_of_classes.without_flag(before, flagged.site.line, "extend_existing") if changed else None
-            if after is not None:
-                changed[flagged.site.file] = after
-        if changed:
-            who = _name(registration)
-            says = (
-                f"Call the table of {who} at {registration.site} {name}: {_name(kept)} at {kept.site} keeps {registration.table}. "
-                "Which of the two keeps it is for you to decide; rows that are there stay where they are."
-            )
-            yield Candidate(f"table-{name}", says, changed)
+        new = broken.edited(registration.site.file, edits_of_classes.name_table, registration.site.line, name)
+        if new is None:
+            continue
+        changed = {registration.site.file: new}
+        for flagged in (registration.site, kept.site):
+            before = changed.get(flagged.file) or broken.sources.get(flagged.file, "")
+            after = edits_of_classes.without_flag(before, flagged.line, "extend_existing")
+            changed |= {flagged.file: after} if after is not None else {}
+        says = (
+            f"Call the table of {_name(registration)} at {registration.site} {name}: {_name(kept)} at {kept.site} keeps "
+            f"{registration.table}. Which of the two keeps it is for you to decide; rows that are there stay where they are."
+        )
+        yield Candidate(f"table-{name}", says, changed)
 
 
 def _free_name(broken: Broken, registration: Registration) -> str:
@@ -200,84 +180,70 @@ def _free_name(broken: Broken, registration: Registration) -> str:
 def choose_before(broken: Broken) -> Iterator[Candidate]:
     """``try`` a class, on an error define it otherwise: decide by what the first one hangs on, before anything is defined."""
     first, second = broken.pair
-    text = broken.sources.get(first.site.file)
-    new = text and edits_of_classes.if_in_place_of_try(text, first.site.line, second.site.line)
+    file = first.site.file
+    new = broken.edited(file, edits_of_classes.if_in_place_of_try, first.site.line, second.site.line)
     if new:
-        says = f"Decide in {first.site.file} which of the two classes is defined before one is: the Table of a class that cannot be mapped stays."
-        yield Candidate("choose-before", says, {first.site.file: new})
-    base = text and edits_of_classes.base_of(text, second.site.line)
-    if base:
-        table = second.table
-        statement = f'{base}.metadata.remove({base}.metadata.tables["{table}"])'
-        new = edits_of_classes.before_class(text, second.site.line, statement)
-        if new is not None:
-            says = f"Take the Table {table} that the failed class left out of the metadata, before {second.site} defines it again."
-            yield Candidate("remove-what-failed", says, {first.site.file: new}, last=True)
+        says = f"Decide in {file} which of the two classes is defined before one is: the Table of a class that cannot be mapped stays."
+        yield Candidate("choose-before", says, {file: new})
+    base = broken.edited(file, edits_of_classes.base_of, second.site.line)
+    remove = f'{base}.metadata.remove({base}.metadata.tables["{second.table}"])'
+    new = base and broken.edited(file, edits_of_classes.before_class, second.site.line, remove)
+    if new:
+        says = f"Take the Table {second.table} that the failed class left out of the metadata, before {second.site} defines it again."
+        yield Candidate("remove-what-failed", says, {file: new}, last=True)
 
 
 def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
     """A library's model and the application's own one for the same table: where the library's is named, name the own one."""
-    first, second = broken.pair
-    pair = [(a, b) for a, b in ((first, second), (second, first)) if is_library(a.frame) and not is_library(b.frame)]
-    if not pair or not all(definition.class_ for definition in pair[0]):
+    library, ours = sorted(broken.pair, key=lambda definition: not is_library(definition.frame))
+    if not is_library(library.frame) or is_library(ours.frame) or not (library.class_ and ours.class_):
         return
-    library, ours = pair[0]
-    old = f"{library.frame.module}.{_name(library)}"
-    new = f"{broken.module_of(ours.site.file)}.{_name(ours)}"
+    home, name = broken.module_of(ours.site.file), _name(ours)
+    its_home, its_name = library.frame.module or "", _name(library)
+    files = [file for file, _ in broken.python if file != library.site.file]
+    own_files = [file for file in files if not is_library(library.frame._replace(file=file))]
     for separator in (".", ":"):
-        was = separator.join(old.rsplit(".", 1))
-        for file, text in broken.sources.items():
-            if not file.endswith(".py") or file == library.site.file or is_library(library.frame._replace(file=file)):
-                continue
-            changed = text
+        for file in own_files:
+            text = changed = broken.sources[file]
             for line, value in strings(text):
-                if value == was:
-                    changed = edits.replace_text(changed, line, was, separator.join(new.rsplit(".", 1))) or changed
+                if value == f"{its_home}{separator}{its_name}":
+                    changed = edits.replace_text(changed, line, value, f"{home}{separator}{name}") or changed
             if changed != text:
-                says = f"Name {new} where {file} names {old}: the model that the application has in its place is then the only one."
+                says = (
+                    f"Name {home}.{name} where {file} names {its_home}.{its_name}: the model that the application has in its "
+                    "place is then the only one."
+                )
                 yield Candidate("name-the-own-model", says, {file: changed})
-    for file, text in broken.sources.items():
-        here = file.endswith(".py") and file != library.site.file and not is_library(library.frame._replace(file=file))
-        if here and re.search(
-            rf"from\s+{re.escape(library.frame.module or '?')}\s+import\b[^\n]*\b{_name(library)}\b", text
-        ):
-            changed = edits_of_imports.import_from(
-                text, library.frame.module or "", _name(library), broken.module_of(ours.site.file)
-            )
-            if changed and _name(ours) == _name(library):
-                says = f"Import {_name(ours)} from {ours.site.file} in {file}, and not from the library."
-                yield Candidate("import-the-own-model", says, {file: changed})
+    for file in own_files if name == its_name and its_home else ():
+        if changed := broken.edited(file, edits_of_imports.import_from, its_home, its_name, home):
+            says = f"Import {name} from {ours.site.file} in {file}, and not from the library."
+            yield Candidate("import-the-own-model", says, {file: changed})
 
 
 def rename_reserved(broken: Broken) -> Iterator[Candidate]:
     """An attribute named ``metadata``: call it otherwise, and keep the column."""
+    names = ("metadata", "metadata_")
     for place in broken.sites():
-        text = broken.sources.get(place.file)
-        new = text and edits.rename_attribute(text, place.line, "metadata", "metadata_")
+        new = broken.edited(place.file, edits_of_classes.rename_attribute, place.line, *names)
         if new:
-            says = f"Call the attribute metadata_ in {place.file}:{place.line}, with the column's name kept: metadata is SQLAlchemy's own."
-            edited = {**broken.sources, place.file: new}
-            class_ = edits_of_classes.class_at(text, place.line)
-            along = {
-                file: changed
-                for file, source in edited.items()
-                if class_ and file.endswith(".py")
-                if (changed := edits_of_classes.rename_keyword(source, class_, "metadata", "metadata_")) is not None
-            }
-            yield Candidate("rename-reserved", says, {place.file: new, **along})
+            says = (
+                f"Call the attribute metadata_ in {place}, with the column's name kept: metadata is SQLAlchemy's own."
+            )
+            class_ = edits_of_classes.class_around(broken.sources[place.file], place.line)
+            keyword = edits_of_classes.rename_keyword
+            along = broken.edited_everywhere(keyword, class_, *names, but=place.file) if class_ else {}
+            here = keyword(new, class_, *names) if class_ else None
+            yield Candidate("rename-reserved", says, {place.file: here or new, **along})
 
 
 def module_path(broken: Broken) -> Iterator[Candidate]:
     """A class name that two classes have: say in the relationship which one, by its module's path."""
     names = {place.name for place in broken.sites() if place.name} | {broken.fault.table}
-    for file, text in broken.sources.items():
-        if not file.endswith(".py"):
-            continue
-        module = broken.module_of(file)
-        new = text
+    for file, text in broken.python:
+        module, new = broken.module_of(file), text
         for line, value in strings(text):
-            here = value in names and re.search(rf"^class {re.escape(value)}\b", text, re.M)
-            if here and "relationship" in _around(text, line):
+            around = "\n".join(text.splitlines()[max(0, line - 3) : line + 2])
+            if value in names and "relationship" in around and re.search(rf"^class {re.escape(value)}\b", text, re.M):
                 new = edits.replace_text(new, line, value, f"{module}.{value}") or new
         if new != text:
             says = f"Name the class by its module's path in {file}: two classes have the name, and this file means its own."
@@ -286,12 +252,12 @@ def module_path(broken: Broken) -> Iterator[Candidate]:
 
 def own_registries(broken: Broken) -> Iterator[Candidate]:
     """Bases that have a metadata of their own and share one registry: a registry each, in which the names are unique."""
-    changed: dict[str, str | None] = {}
+    changed: dict[str, str] = {}
     for registration in broken.pair or ():
-        for file, text in broken.sources.items():
-            base = edits_of_classes.base_of(broken.sources.get(registration.site.file, ""), registration.site.line)
-            known = file == registration.site.file or base and re.search(rf"^class {re.escape(base)}\b", text, re.M)
-            new = base and known and edits_of_classes.own_registry(changed.get(file) or text, base)
+        base = broken.edited(registration.site.file, edits_of_classes.base_of, registration.site.line)
+        for file, text in broken.sources.items() if base else ():
+            known = file == registration.site.file or re.search(rf"^class {re.escape(base)}\b", text, re.M)
+            new = known and edits_of_classes.own_registry(changed.get(file) or text, base)
             if new:
                 changed[file] = new
     if changed:
@@ -299,27 +265,18 @@ def own_registries(broken: Broken) -> Iterator[Candidate]:
         yield Candidate("own-registries", says, changed)
 
 
-def _around(text: str, line: int) -> str:
-    return "\n".join(text.splitlines()[max(0, line - 3) : line + 2])
-
-
 def foreign_key(broken: Broken) -> Iterator[Candidate]:
     """Two tables that a relationship joins and no foreign key links: make the column that is named after the other table one."""
-    registrations = [
-        next((r for r in broken.trace.registrations if str(r.site) == str(place)), None)
-        for place in broken.sites("table")
-    ]
-    known = [registration for registration in registrations if registration is not None]
+    at = {str(registration.site): registration for registration in reversed(broken.trace.registrations)}
+    known = [at[str(place)] for place in broken.sites("table") if str(place) in at]
     for child, parent in [(a, b) for a in known[::-1] for b in known if a is not b]:
-        text = broken.sources.get(child.site.file)
-        key = _primary_key(broken.sources.get(parent.site.file, ""), parent.site.line)
-        if text is None or key is None:
-            continue
+        key = broken.edited(parent.site.file, _primary_key, parent.site.line)
         parent_names = {parent.table, parent.table.rstrip("s"), parent.table.removesuffix("es"), _name(parent).lower()}
-        for name in sorted(parent_names):
-            new = edits_of_classes.add_foreign_key(text, child.site.line, f"{name}_{key}", f"{parent.table}.{key}")
+        for name in sorted(parent_names) if key else ():
+            column, target = f"{name}_{key}", f"{parent.table}.{key}"
+            new = broken.edited(child.site.file, edits_of_classes.add_foreign_key, child.site.line, column, target)
             if new is not None:
-                says = f"Make {name}_{key} of {child.table} a foreign key to {parent.table}.{key}, at {child.site}: the relationship is joined by it."
+                says = f"Make {column} of {child.table} a foreign key to {target}, at {child.site}: the relationship is joined by it."
                 yield Candidate("foreign-key", says, {child.site.file: new})
                 return
 

@@ -1,63 +1,23 @@
-"""Edits of mapped classes and tables that keep the form of the rest.
+"""Edits of mapped classes, tables and metadata that keep the form of the rest.
 
 Each takes a text and gives the new one, or None where it would change nothing. ``line`` is that of the class statement.
 """
 
 import ast
-from collections.abc import Collection
+import re
+from collections.abc import Mapping, Sequence
 
 import libcst as cst
 from libcst import matchers as m
 
 from ...incident.source import parsed
-from .edits import AtLines, asked_by, changed, dotted
-from .edits_of_imports import import_of_library
-from .statements import Module, bound_name, only
-
-_EQUAL = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
+from .edits import argument, begins_at, class_at, code_of, covers, named, replaced, saying, string
+from .edits_of_imports import with_name_of, without_unused_imports
+from .statements import BLANK, Module, dotted, is_docstring
 
 
-class _OfClass(AtLines):
-    """A transformer of one class, which begins at a line."""
-
-    def __init__(self, line: int) -> None:
-        super().__init__()
-        self.at = line
-
-    def is_it(self, node: cst.ClassDef) -> bool:
-        return self.line(node) == self.at or any(self.line(decorator) == self.at for decorator in node.decorators)
-
-    def leave_ClassDef(self, original, updated):
-        return self.new(updated) if self.is_it(original) else updated
-
-    def new(self, class_: cst.ClassDef) -> cst.BaseStatement | cst.FlattenSentinel:
-        raise NotImplementedError
-
-
-def name_table(text: str, line: int, name: str) -> str | None:
-    """Give the class a ``__tablename__``, or another one."""
-
-    class Name(_OfClass):
-        def new(self, class_):
-            body, done = [], False
-            for node in class_.body.body:
-                if _binds(node, "__tablename__"):
-                    node, done = (
-                        cst.parse_statement(f'__tablename__ = "{name}"').with_changes(leading_lines=node.leading_lines),
-                        True,
-                    )
-                body.append(node)
-            if not done:
-                at = 1 if body and m.matches(body[0], m.SimpleStatementLine(body=[m.Expr(m.SimpleString())])) else 0
-                named = cst.parse_statement(f'__tablename__ = "{name}"')
-                if at:
-                    named = named.with_changes(leading_lines=[cst.EmptyLine(indent=False)])
-                if at < len(body):
-                    body[at] = body[at].with_changes(leading_lines=[cst.EmptyLine(indent=False)])
-                body.insert(at, named)
-            return class_.with_changes(body=class_.body.with_changes(body=body))
-
-    return changed(text, Name(line))
+def _with_body(class_: cst.ClassDef, body: Sequence[cst.BaseStatement]) -> cst.ClassDef:
+    return class_.with_changes(body=class_.body.with_changes(body=body))
 
 
 def _binds(node: cst.BaseStatement, name: str) -> bool:
@@ -65,116 +25,111 @@ def _binds(node: cst.BaseStatement, name: str) -> bool:
     return m.matches(node, m.SimpleStatementLine(body=[assign]))
 
 
+def _at(body: Sequence[cst.BaseStatement], name: str) -> int | None:
+    """The number of the statement that binds a name."""
+    return next((number for number, node in enumerate(body) if _binds(node, name)), None)
+
+
+def name_table(text: str, line: int, name: str) -> str | None:
+    """Give the class a ``__tablename__``, or another one."""
+    named_ = cst.parse_statement(f'__tablename__ = "{name}"')
+
+    def new(class_: cst.ClassDef) -> cst.ClassDef:
+        body = list(class_.body.body)
+        at = _at(body, "__tablename__")
+        if at is not None:
+            body[at] = named_.with_changes(leading_lines=body[at].leading_lines)
+            return _with_body(class_, body)
+        at = int(is_docstring(body[0]))
+        if at < len(body):
+            body[at] = body[at].with_changes(leading_lines=BLANK)
+        return _with_body(class_, [*body[:at], named_.with_changes(leading_lines=BLANK * at), *body[at:]])
+
+    return replaced(text, class_at(line), new)
+
+
 def without_flag(text: str, line: int, flag: str) -> str | None:
     """The class without a flag in its ``__table_args__``; an empty one goes."""
 
-    class Drop(_OfClass):
-        def new(self, class_):
-            body = []
-            for node in class_.body.body:
-                if _binds(node, "__table_args__"):
-                    value = ast.unparse(parsed(cst.Module([]).code_for_node(node.body[0].value)))
-                    left = _without_key(value, flag)
-                    if left is None:
-                        continue
-                    if left != value:
-                        node = cst.parse_statement(f"__table_args__ = {left}").with_changes(
-                            leading_lines=node.leading_lines
-                        )
-                body.append(node)
-            return class_.with_changes(body=class_.body.with_changes(body=body))
+    def new(class_: cst.ClassDef) -> cst.ClassDef:
+        body = list(class_.body.body)
+        at = _at(body, "__table_args__")
+        if at is None:
+            return class_
+        value = ast.unparse(parsed(code_of(body[at].body[0].value)))
+        left = _without_key(value, flag)
+        if left != value:
+            statement = cst.parse_statement(f"__table_args__ = {left}") if left is not None else None
+            body[at : at + 1] = [statement.with_changes(leading_lines=body[at].leading_lines)] if statement else []
+        return _with_body(class_, body)
 
-    return changed(text, Drop(line))
-
-
-def with_flag(text: str, line: int, flag: str) -> str | None:
-    """The class with a flag in its ``__table_args__``; None where it has some already."""
-
-    class Flag(_OfClass):
-        def new(self, class_):
-            body = list(class_.body.body)
-            if any(_binds(node, "__table_args__") for node in body):
-                return class_
-            at = 1 + next((n for n, node in enumerate(body) if _binds(node, "__tablename__")), -1)
-            body.insert(at, cst.parse_statement(f'__table_args__ = {{"{flag}": True}}'))
-            return class_.with_changes(body=class_.body.with_changes(body=body))
-
-    return changed(text, Flag(line))
-
-
-def with_base(text: str, line: int, base: str) -> str | None:
-    """The class with another last base."""
-
-    class Base(_OfClass):
-        def new(self, class_):
-            bases = list(class_.bases)
-            bases[-1] = bases[-1].with_changes(value=cst.Name(base))
-            return class_.with_changes(bases=bases)
-
-    return changed(text, Base(line))
+    return replaced(text, class_at(line), new)
 
 
 def _without_key(value: str, key: str) -> str | None:
     """``__table_args__`` without a key of its dictionary; None where nothing is left."""
     tree = ast.parse(value, mode="eval").body
-    parts = list(tree.elts) if isinstance(tree, ast.Tuple) else [tree]
     left = []
-    for part in parts:
+    for part in tree.elts if isinstance(tree, ast.Tuple) else [tree]:
         if isinstance(part, ast.Dict):
-            pairs = [
-                (k, v)
-                for k, v in zip(part.keys, part.values, strict=True)
-                if not (isinstance(k, ast.Constant) and k.value == key)
-            ]
-            if not pairs:
+            pairs = zip(part.keys, part.values, strict=True)
+            kept = [(k, v) for k, v in pairs if not (isinstance(k, ast.Constant) and k.value == key)]
+            if not kept:
                 continue
-            part = ast.Dict([k for k, _ in pairs], [v for _, v in pairs])
+            part = ast.Dict([k for k, _ in kept], [v for _, v in kept])
         left.append(part)
     if not left:
         return None
     return ast.unparse(ast.Tuple(left, ast.Load()) if isinstance(tree, ast.Tuple) else left[0])
 
 
-def secondary_by_text(text: str, name: str, table: str) -> str | None:
-    """Where a relationship goes over the table that a variable holds, name the table by a text."""
+def with_flag(text: str, line: int, flag: str) -> str | None:
+    """The class with a flag in its ``__table_args__``; None where it has some already."""
 
-    class ByText(cst.CSTTransformer):
-        def leave_Arg(self, original, updated):
-            if updated.keyword and updated.keyword.value == "secondary" and m.matches(updated.value, m.Name(name)):
-                return updated.with_changes(value=cst.SimpleString(f'"{table}"'))
-            return updated
+    def new(class_: cst.ClassDef) -> cst.ClassDef:
+        body = list(class_.body.body)
+        if _at(body, "__table_args__") is not None:
+            return class_
+        at = _at(body, "__tablename__")
+        body.insert(0 if at is None else at + 1, cst.parse_statement(f'__table_args__ = {{"{flag}": True}}'))
+        return _with_body(class_, body)
 
-    return changed(text, ByText())
-
-
-def without_statement(text: str, line: int) -> str | None:
-    statement = Module(text).at(line)
-    return without_statements(text, [statement.number]) if statement is not None else None
+    return replaced(text, class_at(line), new)
 
 
-def without_statements(text: str, numbers: Collection[int]) -> str | None:
-    """Without these statements of the top level."""
-    tree = Module(text).tree
-    return tree.with_changes(body=[node for number, node in enumerate(tree.body) if number not in numbers]).code
+def with_base(text: str, line: int, base: str) -> str | None:
+    """The class with another last base."""
+    last = argument(base)
+    return replaced(text, class_at(line), lambda class_: class_.with_changes(bases=[*class_.bases[:-1], last]))
 
 
-def without_unused_imports(text: str, before: str) -> str:
-    """Without the names of imports that ``before`` used and nothing uses any more."""
-    module, old = Module(text), Module(before)
+def base_of(text: str, line: int) -> str | None:
+    """The last base of the class at ``line``, as it is written."""
+    node = next((n for n in ast.walk(parsed(text)) if isinstance(n, ast.ClassDef) and n.lineno == line), None)
+    return ast.unparse(node.bases[-1]) if node is not None and node.bases else None
 
-    def used(module_: Module) -> set[str]:
-        return {name for statement in module_.statements if not statement.is_import for name in statement.uses}
 
-    gone = used(old) - used(module)
-    body = []
-    for statement, node in zip(module.statements, module.tree.body, strict=True):
-        if statement.is_import and statement.binds & gone and not isinstance(node.body[0].names, cst.ImportStar):
-            kept = [alias for alias in node.body[0].names if bound_name(alias) not in gone]
-            if not kept:
-                continue
-            node = only(node, kept)
-        body.append(node)
-    return module.tree.with_changes(body=body).code
+def class_around(text: str, line: int) -> str | None:
+    """The name of the innermost class that a line stands in."""
+    classes = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.ClassDef)]
+    holders = [node for node in classes if node.lineno <= line <= (node.end_lineno or 0)]
+    return max(holders, key=lambda node: node.lineno).name if holders else None
+
+
+def before_class(text: str, line: int, statement: str) -> str | None:
+    """Put a statement before the class."""
+
+    def new(class_: cst.ClassDef) -> cst.FlattenSentinel:
+        first = cst.parse_statement(statement).with_changes(leading_lines=class_.leading_lines)
+        return cst.FlattenSentinel([first, class_.with_changes(leading_lines=BLANK)])
+
+    return replaced(text, class_at(line), new)
+
+
+def after_class(text: str, line: int, statement: str) -> str | None:
+    """Put a statement below the class."""
+    below = cst.parse_statement(statement).with_changes(leading_lines=BLANK * 2)
+    return replaced(text, class_at(line), lambda class_: cst.FlattenSentinel([class_, below]))
 
 
 def if_in_place_of_try(text: str, first: int, second: int) -> str | None:
@@ -183,181 +138,43 @@ def if_in_place_of_try(text: str, first: int, second: int) -> str | None:
     :param first, second: lines of the two classes
     """
 
-    class Choose(AtLines):
-        def leave_Try(self, original, updated):
-            tried = [node for node in updated.body.body if isinstance(node, cst.ClassDef)]
-            inside = self.covers(original, first) and self.covers(original, second)
-            if not inside or len(updated.body.body) != 1 or len(updated.handlers) != 1 or not tried:
-                return updated
-            if updated.finalbody or updated.orelse:
-                return updated
-            keys = {
-                cst.Module([]).code_for_node(arg.value)
-                for arg in m.findall(tried[0], m.Arg(keyword=m.Name("primary_key")))
-            }
-            keys -= {"True", "False"}
-            if len(keys) != 1:
-                return updated
-            otherwise = cst.Else(updated.handlers[0].body, leading_lines=updated.handlers[0].leading_lines)
-            new = cst.If(cst.parse_expression(keys.pop()), updated.body, otherwise)
-            return new.with_changes(leading_lines=updated.leading_lines)
+    def new(node: cst.Try) -> cst.Try | cst.If:
+        tried = node.body.body[0]
+        keys = {code_of(arg.value) for arg in m.findall(tried, m.Arg(keyword=m.Name("primary_key")))} - {
+            "True",
+            "False",
+        }
+        if len(keys) != 1:
+            return node
+        otherwise = cst.Else(node.handlers[0].body, leading_lines=node.handlers[0].leading_lines)
+        return cst.If(cst.parse_expression(keys.pop()), node.body, otherwise, leading_lines=node.leading_lines)
 
-    new = changed(text, Choose())
-    return new and without_unused_imports(new, text)
+    body, both = m.IndentedBlock(body=[m.ClassDef()]), covers(first) & covers(second)
+    plain = m.Try(body=body, handlers=[m.ExceptHandler()], orelse=None, finalbody=None, metadata=both)
+    new_text = replaced(text, plain, new)
+    return new_text and without_unused_imports(new_text, text)
 
 
-def base_of(text: str, line: int) -> str | None:
-    """The first base of the class at ``line``, as it is written."""
-    node = next((n for n in ast.walk(parsed(text)) if isinstance(n, ast.ClassDef) and n.lineno == line), None)
-    return ast.unparse(node.bases[-1]) if node is not None and node.bases else None
+def rename_attribute(text: str, line: int, old: str, new: str) -> str | None:
+    """Call a class's attribute otherwise, and keep its column: ``metadata = Column(Text)`` becomes ``metadata_ = Column("metadata", Text)``.
 
+    :param line: of the class, or of a line in it
+    """
 
-def before_class(text: str, line: int, statement: str) -> str | None:
-    """Put a statement before the class."""
+    def column(call: cst.Call) -> cst.Call:
+        named_ = call.args and isinstance(call.args[0].value, cst.SimpleString)
+        return call if named_ else call.with_changes(args=[argument(f'"{old}"'), *call.args])
 
-    class Before(_OfClass):
-        def new(self, class_):
-            first = cst.parse_statement(statement).with_changes(leading_lines=class_.leading_lines)
-            return cst.FlattenSentinel([first, class_.with_changes(leading_lines=[cst.EmptyLine(indent=False)])])
+    def renamed(node, _):
+        if isinstance(node, cst.Assign):
+            targets = [node.targets[0].with_changes(target=cst.Name(new)), *node.targets[1:]]
+            return node.with_changes(targets=targets, value=column(node.value))
+        value = node.value if isinstance(node.value, cst.Call) else cst.parse_expression("mapped_column()")
+        return node.with_changes(target=cst.Name(new), value=column(value), equal=cst.AssignEqual())
 
-    return changed(text, Before(line))
-
-
-def add_foreign_key(text: str, line: int, column: str, target: str) -> str | None:
-    """Make a column of the class a foreign key: ``author_id = Column(Integer)`` gets ``ForeignKey("authors.id")``."""
-
-    class Link(_OfClass):
-        def new(self, class_):
-            body = []
-            for node in class_.body.body:
-                if _binds(node, column):
-                    statement = node.body[0]
-                    value = statement.value or cst.parse_expression("mapped_column()")
-                    if not isinstance(value, cst.Call) or m.findall(value, m.Call(func=m.Name("ForeignKey"))):
-                        body.append(node)
-                        continue
-                    key = cst.Arg(cst.parse_expression(f'ForeignKey("{target}")'))
-                    named = [arg for arg in value.args if arg.keyword]
-                    plain = [arg for arg in value.args if not arg.keyword]
-                    args = [arg.with_changes(comma=cst.MaybeSentinel.DEFAULT) for arg in (*plain, key, *named)]
-                    more = {"equal": cst.AssignEqual()} if isinstance(statement, cst.AnnAssign) else {}
-                    node = node.with_changes(body=[statement.with_changes(value=value.with_changes(args=args), **more)])
-                body.append(node)
-            return class_.with_changes(body=class_.body.with_changes(body=body))
-
-    new = changed(text, Link(line))
-    return new and with_name_of(new, "sqlalchemy", "ForeignKey")
-
-
-def with_name_of(text: str, module: str, name: str) -> str | None:
-    """Import a name from a module, in its import where there is one."""
-    tree = Module(text).tree
-    if any(name in statement.binds for statement in Module(text).statements):
-        return text
-    for number, node in enumerate(tree.body):
-        statement = node.body[0] if isinstance(node, cst.SimpleStatementLine) else None
-        if (
-            not isinstance(statement, cst.ImportFrom)
-            or module not in asked_by(node)
-            or isinstance(statement.names, cst.ImportStar)
-        ):
-            continue
-        names = [alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in statement.names]
-        at = next((n for n, alias in enumerate(names) if dotted(alias.name).lower() > name.lower()), len(names))
-        if statement.lpar:  # keep the lines of a list that has several
-            names, at = [*statement.names], len(statement.names)
-            names[-1] = names[-1].with_changes(comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")))
-        names.insert(at, cst.ImportAlias(cst.Name(name)))
-        new = node.with_changes(body=[statement.with_changes(names=names)])
-        return tree.with_changes(body=[*tree.body[:number], new, *tree.body[number + 1 :]]).code
-    return import_of_library(text, f"from {module} import {name}", module)
-
-
-def after_class(text: str, line: int, statement: str) -> str | None:
-    """Put a statement below the class."""
-
-    class After(_OfClass):
-        def new(self, class_):
-            blank = [cst.EmptyLine(indent=False)] * 2
-            return cst.FlattenSentinel([class_, cst.parse_statement(statement).with_changes(leading_lines=blank)])
-
-    return changed(text, After(line))
-
-
-def without_line(text: str, statement: str) -> str | None:
-    """Without the top-level statement of this text."""
-    numbers = [statement_.number for statement_ in Module(text).statements if statement_.code.strip() == statement]
-    return without_statements(text, numbers) if numbers else None
-
-
-def relate_to(text: str, old: str, new: str) -> str | None:
-    """Where ``relationship("Old", …)`` or an annotation names a class by a text, name another."""
-    if old not in text:
-        return None
-
-    class Relate(cst.CSTTransformer):
-        inside = 0
-
-        def visit_Call(self, node):
-            self.inside += dotted(node.func).rpartition(".")[2] in ("relationship", "Relationship")
-
-        def leave_Call(self, original, updated):
-            self.inside -= dotted(original.func).rpartition(".")[2] in ("relationship", "Relationship")
-            return updated
-
-        def visit_Annotation(self, node):
-            self.inside += 1
-
-        def leave_Annotation(self, original, updated):
-            self.inside -= 1
-            return updated
-
-        def leave_SimpleString(self, original, updated):
-            here = self.inside and original.evaluated_value == old
-            return updated.with_changes(value=f"{updated.quote}{new}{updated.quote}") if here else updated
-
-    return changed(text, Relate())
-
-
-def before_statement(text: str, number: int, statement: str) -> str:
-    """Put a statement before one of the top level."""
-    tree = Module(text).tree
-    return tree.with_changes(body=[*tree.body[:number], cst.parse_statement(statement), *tree.body[number:]]).code
-
-
-def own_registry(text: str, base: str) -> str | None:
-    """``class Base(SQLModel): metadata = MetaData()`` with a registry that holds this metadata, in place of it alone."""
-
-    class Own(cst.CSTTransformer):
-        def leave_ClassDef(self, original, updated):
-            made = [node for node in updated.body.body if _binds(node, "metadata")]
-            if (
-                updated.name.value != base
-                or not made
-                or any(keyword_.keyword and keyword_.keyword.value == "registry" for keyword_ in updated.keywords)
-            ):
-                return updated
-            value = made[0].body[0].value
-            inner = (
-                f"metadata={cst.Module([]).code_for_node(value)}" if isinstance(value, cst.Call) and value.args else ""
-            )
-            keyword = cst.Arg(cst.parse_expression(f"registry({inner})"), keyword=cst.Name("registry"), equal=_EQUAL)
-            left = [node for node in updated.body.body if node is not made[0]] or [cst.parse_statement("pass")]
-            return updated.with_changes(
-                keywords=[*updated.keywords, keyword], body=updated.body.with_changes(body=left)
-            )
-
-    new = changed(text, Own())
-    new = new and with_name_of(new, "sqlalchemy.orm", "registry")
-    return new and without_unused_imports(new, text)
-
-
-def class_at(text: str, line: int) -> str | None:
-    """The name of the innermost class that a line stands in."""
-    holders = [
-        n for n in ast.walk(parsed(text)) if isinstance(n, ast.ClassDef) and n.lineno <= line <= (n.end_lineno or 0)
-    ]
-    return max(holders, key=lambda node: node.lineno).name if holders else None
+    assigned = m.Assign(targets=[m.AssignTarget(m.Name(old)), m.ZeroOrMore()], value=m.Call())
+    bound = assigned | m.AnnAssign(target=m.Name(old))
+    return replaced(text, m.ClassDef(metadata=covers(line)), lambda class_: m.replace(class_, bound, renamed))
 
 
 def rename_keyword(text: str, called: str, old: str, new: str) -> str | None:
@@ -365,14 +182,142 @@ def rename_keyword(text: str, called: str, old: str, new: str) -> str | None:
     if called not in text or old not in text:
         return None
 
-    class Rename(cst.CSTTransformer):
-        def leave_Call(self, original, updated):
-            if dotted(original.func).rpartition(".")[2] != called:
-                return updated
-            args = [
-                arg.with_changes(keyword=cst.Name(new)) if arg.keyword and arg.keyword.value == old else arg
-                for arg in updated.args
-            ]
-            return updated.with_changes(args=args)
+    def renamed(call: cst.Call) -> cst.Call:
+        of_name = [arg.keyword is not None and arg.keyword.value == old for arg in call.args]
+        args = (
+            arg.with_changes(keyword=cst.Name(new)) if it_is else arg
+            for arg, it_is in zip(call.args, of_name, strict=True)
+        )
+        return call.with_changes(args=[*args])
 
-    return changed(text, Rename())
+    return replaced(text, m.Call(func=named(called)), renamed)
+
+
+def relate_to(text: str, old: str, new: str) -> str | None:
+    """Where ``relationship("Old", …)`` or an annotation names a class by a text, name another."""
+    if old not in text:
+        return None
+    about = m.Call(func=named("relationship", "Relationship")) | m.Annotation()
+    return replaced(text, about, lambda node: m.replace(node, string(old), lambda inner, _: saying(new)(inner)))
+
+
+def secondary_by_text(text: str, name: str, table: str) -> str | None:
+    """Where a relationship goes over the table that a variable holds, name the table by a text."""
+    over = m.Arg(keyword=m.Name("secondary"), value=m.Name(name))
+    return replaced(text, over, lambda arg: arg.with_changes(value=cst.SimpleString(f'"{table}"')))
+
+
+def add_foreign_key(text: str, line: int, column: str, target: str) -> str | None:
+    """Make a column of the class a foreign key: ``author_id = Column(Integer)`` gets ``ForeignKey("authors.id")``."""
+
+    def new(class_: cst.ClassDef) -> cst.ClassDef:
+        body = list(class_.body.body)
+        at = _at(body, column)
+        statement = body[at].body[0] if at is not None else None
+        value = statement and (statement.value or cst.parse_expression("mapped_column()"))
+        if not isinstance(value, cst.Call) or m.findall(value, m.Call(func=m.Name("ForeignKey"))):
+            return class_
+        parts = sorted([*value.args, argument(f'ForeignKey("{target}")')], key=lambda arg: arg.keyword is not None)
+        args = [arg.with_changes(comma=cst.MaybeSentinel.DEFAULT) for arg in parts]
+        more = {"equal": cst.AssignEqual()} if isinstance(statement, cst.AnnAssign) else {}
+        body[at] = body[at].with_changes(body=[statement.with_changes(value=value.with_changes(args=args), **more)])
+        return _with_body(class_, body)
+
+    changed = replaced(text, class_at(line), new)
+    return changed and with_name_of(changed, "sqlalchemy", "ForeignKey")
+
+
+# ------------------------------------------------------------------------------------ metadata
+
+
+def own_registry(text: str, base: str) -> str | None:
+    """``class Base(SQLModel): metadata = MetaData()`` with a registry that holds this metadata, in place of it alone."""
+
+    def new(class_: cst.ClassDef) -> cst.ClassDef:
+        body = list(class_.body.body)
+        at = _at(body, "metadata")
+        if at is None or any(arg.keyword.value == "registry" for arg in class_.keywords if arg.keyword):
+            return class_
+        value = body.pop(at).body[0].value
+        inner = f"metadata={code_of(value)}" if isinstance(value, cst.Call) and value.args else ""
+        class_ = class_.with_changes(keywords=[*class_.keywords, argument(f"registry({inner})", "registry")])
+        return _with_body(class_, body or [cst.parse_statement("pass")])
+
+    changed = replaced(text, m.ClassDef(name=m.Name(base)), new)
+    changed = changed and with_name_of(changed, "sqlalchemy.orm", "registry")
+    return changed and without_unused_imports(changed, text)
+
+
+def target_of(text: str) -> str | None:
+    """What ``env.py`` gives Alembic as its ``target_metadata``; None where that is not written out."""
+    for node in ast.walk(parsed(text)):
+        assigned = isinstance(node, ast.Assign) and [ast.unparse(t) for t in node.targets] == ["target_metadata"]
+        value = node.value if assigned or isinstance(node, ast.keyword) and node.arg == "target_metadata" else None
+        if value is not None and not isinstance(value, ast.Constant) and ast.unparse(value) != "target_metadata":
+            return ast.unparse(value)
+    return None
+
+
+def with_target(text: str, value: str) -> str | None:
+    """Give Alembic something else, in an assignment to ``target_metadata`` or else in each call."""
+    nothing = m.Name("None")
+    assigned = m.Assign(targets=[m.AssignTarget(m.Name("target_metadata")), m.ZeroOrMore()], value=~nothing)
+    given = m.Arg(keyword=m.Name("target_metadata"))
+
+    def new(node: cst.Assign | cst.Arg) -> cst.Assign | cst.Arg:
+        return node.with_changes(value=cst.parse_expression(value))
+
+    return replaced(text, assigned, new) or replaced(text, given, new)
+
+
+def reflect_apart(text: str, line: int) -> str | None:
+    """``Base.metadata.reflect(…)`` at ``line`` of the top level on a metadata of its own, which the file then looks into."""
+    module = Module(text)
+    place = module.at(line)
+    node = module.tree.body[place.number] if place is not None else None
+    call = node.body[0].value if m.matches(node, m.SimpleStatementLine(body=[m.Expr(m.Call())])) else None
+    if call is None or dotted(call.func).rpartition(".")[2] != "reflect":
+        return None
+    old = dotted(call.func).rpartition(".")[0]
+    taken = any("reflected" in statement.binds | statement.uses for statement in module.statements)
+    name = "reflected_metadata" if taken else "reflected"
+
+    def made(statement: cst.SimpleStatementLine) -> cst.FlattenSentinel:
+        first = cst.parse_statement(f"{name} = MetaData()").with_changes(leading_lines=statement.leading_lines)
+        return cst.FlattenSentinel([first, statement.with_changes(leading_lines=[])])
+
+    looked_into = m.Attribute(
+        attr=m.Name("tables") | m.Name("reflect"), value=m.MatchIfTrue(lambda value: dotted(value) == old)
+    )
+    new = replaced(text, looked_into, lambda node: node.with_changes(value=cst.Name(name)))
+    new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(place.first)), made)
+    new = new and with_name_of(new, "sqlalchemy", "MetaData")
+    return new and without_unused_imports(new, text)
+
+
+_TYPE = re.compile(
+    r"(BIGINT|BINARY|BLOB|BOOLEAN|CHAR|DATE|DATETIME|DECIMAL|DOUBLE|FLOAT|INTEGER|JSON|NUMERIC|NVARCHAR|REAL|SMALLINT|TEXT|TIME"
+    r"|TIMESTAMP|UUID|VARBINARY|VARCHAR)\("
+)
+
+
+def table_of_columns(name: str, columns: Sequence[Mapping], metadata: str, asked: str) -> str | None:
+    """A module that declares a table as the revisions make it; None where a type has no name that SQLAlchemy itself gives.
+
+    :param columns: ``[{name, type, nullable, primary_key, unique, index, server_default, foreign_keys}]``
+    :param metadata: the expression of the metadata, for which ``asked`` is the import
+    """
+    lines = []
+    for column in columns:
+        if not _TYPE.match(column["type"]):
+            return None
+        default = column["server_default"]
+        parts = [f'"{column["name"]}"', f"sa.{column['type'].removesuffix('()')}"]
+        parts += [f'sa.ForeignKey("{key}")' for key in column["foreign_keys"]]
+        parts += [f"{flag}=True" for flag in ("primary_key", "unique", "index") if column[flag]]
+        parts += ["nullable=False"] if not column["nullable"] and not column["primary_key"] else []
+        parts += [f"server_default=sa.text({default!r})"] if default is not None else []
+        lines.append(f"    sa.Column({', '.join(parts)}),\n")
+    variable = re.sub(r"\W", "_", name)
+    head = f"import sqlalchemy as sa\n\n{asked}\n\n{variable} = sa.Table(\n"
+    return head + f'    "{name}",\n    {metadata},\n' + "".join(lines) + ")\n"

@@ -4,60 +4,35 @@ Each takes a text and gives the new one, or None where it would change nothing.
 """
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import libcst as cst
+from libcst import matchers as m
 
 from ...incident.source import parsed
-from .edits import AtLines, changed
-from .statements import Module, names_read
+from .edits import begins_at, changed, covers, replaced
+from .edits_of_imports import import_plainly, without_unused_imports
+from .statements import BLANK, Module, dotted, is_docstring, names_read
 
 
 def hold(text: str, function: str, line: int, lock: str) -> str | None:
     """Make the function of this name that ``line`` stands in hold a lock, which is made above it."""
 
-    class Hold(AtLines):
-        inside = 0
+    def held(node: cst.FunctionDef) -> cst.FunctionDef:
+        body = list(node.body.body)
+        stays = [
+            m.matches(part, m.SimpleStatementLine(body=[m.Global() | m.Nonlocal()])) or is_docstring(part)
+            for part in body
+        ]
+        at = stays.index(False)
+        inner = cst.IndentedBlock([body[at].with_changes(leading_lines=[]), *body[at + 1 :]])
+        with_lock = cst.With(items=[cst.WithItem(cst.Name(lock))], body=inner)
+        return node.with_changes(body=node.body.with_changes(body=[*body[:at], with_lock]))
 
-        def visit_ClassDef(self, node):
-            self.inside += 1
-
-        def leave_ClassDef(self, original, updated):
-            self.inside -= 1
-            return updated
-
-        def leave_FunctionDef(self, original, updated):
-            if original.name.value != function or not self.covers(original, line) or original.asynchronous:
-                return updated
-            body = list(updated.body.body)
-            head = []
-            while body and (_is_docstring(body[0]) or _is_global(body[0])):
-                head.append(body.pop(0))
-            held = cst.With(
-                items=[cst.WithItem(cst.Name(lock))],
-                body=cst.IndentedBlock([body[0].with_changes(leading_lines=[]), *body[1:]]),
-            )
-            new = updated.with_changes(body=updated.body.with_changes(body=[*head, held]))
-            self.done = True
-            return new
-
-        done = False
-
-    transformer = Hold()
-    new = changed(text, transformer)
+    about = m.FunctionDef(name=m.Name(function), asynchronous=None, metadata=covers(line))
+    new = replaced(text, about, held)
     return new and _above(new, function, f"{lock} = threading.RLock()")
-
-
-def _is_docstring(node: cst.BaseStatement) -> bool:
-    return (
-        isinstance(node, cst.SimpleStatementLine)
-        and isinstance(node.body[0], cst.Expr)
-        and isinstance(node.body[0].value, cst.SimpleString)
-    )
-
-
-def _is_global(node: cst.BaseStatement) -> bool:
-    return isinstance(node, cst.SimpleStatementLine) and isinstance(node.body[0], cst.Global | cst.Nonlocal)
 
 
 def _above(text: str, function: str, statement: str) -> str | None:
@@ -66,51 +41,28 @@ def _above(text: str, function: str, statement: str) -> str | None:
     for place in module.statements:
         defined = {part.name for node in place.nodes for part in ast.walk(node) if isinstance(part, ast.FunctionDef)}
         if function in defined:
-            body = module.tree.body
             beside = place.number and isinstance(module.statements[place.number - 1].nodes[0], ast.Assign)
-            blank = [] if beside else [cst.EmptyLine(indent=False)]
-            new = cst.parse_statement(statement).with_changes(leading_lines=blank)
-            return module.tree.with_changes(body=[*body[: place.number], new, *body[place.number :]]).code
+            return module.inserted(place.number, statement, [] if beside else BLANK)
     return None
 
 
 def class_in_function(text: str, line: int, helper: str, arguments: Sequence[str], before: int) -> str | None:
     """The class at ``line`` of a function in a cached function of its own, ``helper``, above the statement at line ``before``."""
+    taken = []
 
-    class Take(AtLines):
-        taken = None
+    def called(class_: cst.ClassDef) -> cst.BaseStatement:
+        taken.append(class_.with_changes(leading_lines=[]))
+        call = cst.parse_statement(f"{class_.name.value} = {helper}({', '.join(arguments)})")
+        return call.with_changes(leading_lines=class_.leading_lines)
 
-        def leave_ClassDef(self, original, updated):
-            if self.line(original) != line:
-                return updated
-            self.taken = updated
-            call = cst.parse_statement(f"{updated.name.value} = {helper}({', '.join(arguments)})")
-            return call.with_changes(leading_lines=updated.leading_lines)
-
-    transformer = Take()
-    new = changed(text, transformer)
-    if new is None:
-        return None
-    module = Module(new)
-    place = next(
-        (
-            statement
-            for statement in module.statements
-            if statement.first >= before or statement.first <= before <= statement.last
-        ),
-        None,
-    )
+    new = replaced(text, m.ClassDef(metadata=begins_at(line)), called)
+    module = Module(new) if new is not None else None
+    place = next((place for place in module.statements if place.last >= before), None) if module is not None else None
     if place is None:
         return None
-    class_ = transformer.taken.with_changes(leading_lines=[])
-    returned = cst.parse_statement(f"return {class_.name.value}").with_changes(
-        leading_lines=[cst.EmptyLine(indent=False)]
-    )
+    returned = cst.parse_statement(f"return {taken[0].name.value}").with_changes(leading_lines=BLANK)
     function = cst.parse_statement(f"@functools.cache\ndef {helper}({', '.join(arguments)}):\n    pass\n")
-    blank = [cst.EmptyLine(indent=False)] * 2
-    function = function.with_changes(body=cst.IndentedBlock([class_, returned]), leading_lines=blank)
-    body = list(module.tree.body)
-    return module.tree.with_changes(body=[*body[: place.number], function, *body[place.number :]]).code
+    return module.inserted(place.number, function.with_changes(body=cst.IndentedBlock([taken[0], returned])), BLANK * 2)
 
 
 def when_needed(text: str, line: int) -> str | None:
@@ -118,50 +70,42 @@ def when_needed(text: str, line: int) -> str | None:
 
     None where something outside of functions uses it, or more than four functions do.
     """
-    try:
-        module = Module(text)
-    except ValueError:
-        return None
-    statement = module.at(line)
-    if (
-        statement is None
-        or len(statement.nodes) != 1
-        or not (statement.is_import or isinstance(statement.nodes[0], ast.Assign))
-    ):
+    module = Module.read(text)
+    statement = module.at(line) if module is not None else None
+    if statement is None or len(statement.nodes) != 1:
         return None
     names = set(statement.binds)
-    if not names or "*" in names:
+    if not names or "*" in names or not (statement.is_import or isinstance(statement.nodes[0], ast.Assign)):
         return None
-    users = _users(parsed(text), names, statement.nodes[0].lineno + statement.first - 1)
+    users = _users(parsed(text), names)
     if users is None or not 0 < len(users) <= 4:
         return None
-    node = module.tree.body[statement.number].with_changes(
-        leading_lines=[], trailing_whitespace=cst.TrailingWhitespace()
-    )
+    whole = module.tree.body[statement.number]
+    node = whole.with_changes(leading_lines=[], trailing_whitespace=cst.TrailingWhitespace())
 
-    class Into(AtLines):
+    class Into(cst.CSTTransformer):
+        METADATA_DEPENDENCIES = (cst.metadata.PositionProvider,)
+
+        def line(self, node: cst.CSTNode) -> int:
+            return self.get_metadata(cst.metadata.PositionProvider, node).start.line
+
         def leave_FunctionDef(self, original, updated):
-            if self.get_line(original) not in users or not isinstance(updated.body, cst.IndentedBlock):
+            if self.line((*original.decorators, original)[0]) not in users or not isinstance(
+                updated.body, cst.IndentedBlock
+            ):
                 return updated
             body = list(updated.body.body)
-            at = 1 if _is_docstring(body[0]) else 0
-            inner = [*body[:at], node, *body[at:]]
-            return updated.with_changes(body=updated.body.with_changes(body=inner))
-
-        def get_line(self, node):
-            return self.line(node) if not node.decorators else self.line(node.decorators[0])
+            body.insert(int(is_docstring(body[0])), node)
+            return updated.with_changes(body=updated.body.with_changes(body=body))
 
         def leave_SimpleStatementLine(self, original, updated):
-            return (
-                cst.RemoveFromParent()
-                if self.line(original) == statement.first and updated.deep_equals(module.tree.body[statement.number])
-                else updated
-            )
+            it_is = self.line(original) == statement.first and updated.deep_equals(whole)
+            return cst.RemoveFromParent() if it_is else updated
 
     return changed(text, Into())
 
 
-def _users(tree: ast.Module, names: set[str], line: int) -> set[int] | None:
+def _users(tree: ast.Module, names: set[str]) -> set[int] | None:
     """The first lines of the functions, outermost ones, that use the names; None where something else does too."""
     users: set[int] = set()
 
@@ -169,20 +113,15 @@ def _users(tree: ast.Module, names: set[str], line: int) -> set[int] | None:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 outside = [*child.decorator_list, *child.args.defaults, *filter(None, child.args.kw_defaults)]
-                outside += [
-                    part.annotation for part in ast.walk(child.args) if isinstance(part, ast.arg) and part.annotation
-                ]
+                outside += filter(None, (getattr(part, "annotation", None) for part in ast.walk(child.args)))
                 if any(names_read(part) & names for part in outside):
                     return False
                 if any(names_read(part) & names for part in child.body):
                     users.add(min([child.lineno, *(decorator.lineno for decorator in child.decorator_list)]))
-            elif (
-                isinstance(child, ast.Name)
-                and child.id in names
-                and isinstance(child.ctx, ast.Load)
-                or not visit(child)
-            ):
-                return False
+            else:
+                reads = isinstance(child, ast.Name) and child.id in names and isinstance(child.ctx, ast.Load)
+                if reads or not visit(child):
+                    return False
         return True
 
     return users if visit(tree) else None
@@ -190,15 +129,75 @@ def _users(tree: ast.Module, names: set[str], line: int) -> set[int] | None:
 
 def lock_file(text: str, line: int, name: str) -> str | None:
     """Execute the simple statement at ``line`` under a lock that processes of one machine share: a file in the temporary folder."""
+    with_lock = cst.parse_statement(
+        f'with open(os.path.join(tempfile.gettempdir(), "{name}"), "w") as lock:\n    fcntl.flock(lock, fcntl.LOCK_EX)\n'
+    )
 
-    class Lock(AtLines):
-        def leave_SimpleStatementLine(self, original, updated):
-            if not self.covers(original, line):
-                return updated
-            held = cst.parse_statement(
-                f'with open(os.path.join(tempfile.gettempdir(), "{name}"), "w") as lock:\n    fcntl.flock(lock, fcntl.LOCK_EX)\n'
-            )
-            inner = [*held.body.body, updated.with_changes(leading_lines=[])]
-            return held.with_changes(body=held.body.with_changes(body=inner), leading_lines=updated.leading_lines)
+    def held(statement: cst.SimpleStatementLine) -> cst.With:
+        inner = [*with_lock.body.body, statement.with_changes(leading_lines=[])]
+        body = with_lock.body.with_changes(body=inner)
+        return with_lock.with_changes(body=body, leading_lines=statement.leading_lines)
 
-    return changed(text, Lock())
+    return replaced(text, m.SimpleStatementLine(metadata=covers(line)), held)
+
+
+# ------------------------------------------------------------------------------------ files that are loaded by their paths
+
+
+class _Loader(NamedTuple):
+    """The statements of a function that load a file: their lines, the expression of its path, the name that gets the module."""
+
+    lines: list[int]
+    path: str
+    name: str
+
+
+def import_by_name(text: str, line: int, package: str) -> str | None:
+    """``spec_from_file_location`` … ``exec_module`` about ``line`` as an import of the file's module in a package; None where it has another form."""
+    functions = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.FunctionDef)]
+    about = (node for node in functions if node.lineno <= line <= (node.end_lineno or node.lineno))
+    loader = next((loader for function in about for loader in _loaders(function)), None)
+    if loader is None:
+        return None
+    import_ = f'{loader.name} = importlib.import_module(f"{package}.{{pathlib.Path({loader.path}).stem}}")'
+
+    def imported(statement: cst.SimpleStatementLine) -> cst.BaseStatement:
+        return cst.parse_statement(import_).with_changes(leading_lines=statement.leading_lines)
+
+    new: str | None = text
+    for at in loader.lines[:0:-1]:  # from below, so that the lines above stay
+        new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(at)), lambda node: cst.RemoveFromParent())
+    new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(loader.lines[0])), imported)
+    for module in ("pathlib", "importlib"):
+        new = new and import_plainly(new, module)
+    if new is None:
+        return None
+    attributes = {ast.unparse(node) for node in ast.walk(parsed(new)) if isinstance(node, ast.Attribute)}
+    if not any(name.startswith("importlib.util.") for name in attributes):
+        asking = m.SimpleStatementLine(body=[m.Import(names=[m.ImportAlias(m.MatchIfTrue(_is_util))])])
+        new = replaced(new, asking, lambda node: cst.RemoveFromParent()) or new
+    return without_unused_imports(new, text)
+
+
+def _is_util(name: cst.BaseExpression) -> bool:
+    return dotted(name) == "importlib.util"
+
+
+def _loaders(function: ast.FunctionDef) -> Iterator[_Loader]:
+    spec = made = None
+    for node in function.body:
+        called = [ast.unparse(call.func).rpartition(".")[2] for call in ast.walk(node) if isinstance(call, ast.Call)]
+        if isinstance(node, ast.Assign) and "spec_from_file_location" in called:
+            spec = node
+        elif isinstance(node, ast.Assign) and "module_from_spec" in called and spec is not None:
+            made = node
+        elif isinstance(node, ast.Expr) and "exec_module" in called and made is not None:
+            calls = (part for part in ast.walk(spec) if isinstance(part, ast.Call))
+            call = next(part for part in calls if "spec_from" in ast.unparse(part.func))
+            if len(call.args) < 2 or not isinstance(made.targets[0], ast.Name):
+                return
+            path = call.args[1]
+            if isinstance(path, ast.Call) and ast.unparse(path.func) == "str" and len(path.args) == 1:
+                path = path.args[0]
+            yield _Loader([spec.lineno, made.lineno, node.lineno], ast.unparse(path), made.targets[0].id)
+            return

@@ -1,11 +1,10 @@
 """One file that is executed twice: under two names, as the program, by a reload or by its path."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 
 from ...incident.model import Incident
-from . import edits, edits_of_imports, edits_of_loaders
+from . import edits, edits_of_functions, edits_of_imports
 from .broken import Broken, Candidate, strings
 
 
@@ -14,17 +13,14 @@ def one_spelling(broken: Broken) -> Iterator[Candidate]:
     prefixes = _two_names(broken)
     if prefixes is None:
         return
-    counted = Counter()
-    for text in broken.sources.values():
-        for prefix in prefixes:
-            counted[prefix] += len(re.findall(rf"(?:from|import)\s+{re.escape(prefix)}\b", text))
-    named = " ".join(step.text for step in broken.incident.startup)
-    for old, new in sorted([prefixes, prefixes[::-1]], key=lambda pair: (f"{pair[0]}." in named, counted[pair[0]])):
-        changed = {
-            file: renamed
-            for file, text in broken.sources.items()
-            if file.endswith(".py") and (renamed := edits.rename_module(text, old, new)) is not None
-        }
+    texts, named = "\n".join(broken.sources.values()), " ".join(step.text for step in broken.incident.startup)
+
+    def cost(pair: tuple[str, str]) -> tuple[bool, int]:
+        asked = len(re.findall(rf"(?:from|import)\s+{re.escape(pair[0])}\b", texts))
+        return f"{pair[0]}." in named, asked
+
+    for old, new in sorted([prefixes, prefixes[::-1]], key=cost):
+        changed = broken.edited_everywhere(edits.rename_module, old, new)
         startup = _renamed_steps(broken.incident, old, new)
         if changed or startup:
             says = f"Ask for {old} as {new} everywhere: then the file has one module name, and is executed once."
@@ -48,11 +44,8 @@ def _two_names(broken: Broken) -> tuple[str, str] | None:
 def _prefixes(name: str, other: str) -> tuple[str, str] | None:
     """What two names of one module begin with, without the parts at their ends that are the same; but each with one of those."""
     a, b = name.split("."), other.split(".")
-    alike = 0
-    while alike < min(len(a), len(b)) and a[-1 - alike] == b[-1 - alike]:
-        alike += 1
-    cut = max(alike - 1, 0)
-    a, b = a[: len(a) - cut], b[: len(b) - cut]
+    while len(a) > 1 and len(b) > 1 and a[-2:] == b[-2:]:
+        a, b = a[:-1], b[:-1]
     return None if a == b else (".".join(a), ".".join(b))
 
 
@@ -127,14 +120,11 @@ def _without(broken: Broken, file: str, text: str, line: int, source: str) -> It
 
 def by_name(broken: Broken) -> Iterator[Candidate]:
     """A file that is loaded by its path: import it by its name, so that ``sys.modules`` has it for all who ask."""
-    first, second = broken.pair
-    module = next(
-        (definition.frame.module for definition in (first, second) if "." in (definition.frame.module or "")), None
-    )
-    package = (module or "").rpartition(".")[0]
-    for frame in reversed(second.chain):
-        text = broken.sources.get(frame.file) if frame.application and package else None
-        new = text and edits_of_loaders.import_by_name(text, frame.line, package)
+    packages = ((definition.frame.module or "").rpartition(".")[0] for definition in broken.pair)
+    package = next(filter(None, packages), "")
+    for frame in reversed(broken.pair[1].chain) if package else ():
+        by_name_ = edits_of_functions.import_by_name
+        new = broken.edited(frame.file, by_name_, frame.line, package) if frame.application else None
         if new:
             says = f"Import what {frame.function}() in {frame.file} loads by its path as {package}.NAME: a module that is there already is then taken, and not executed again."
             yield Candidate("import-by-name", says, {frame.file: new})
@@ -150,7 +140,7 @@ def package_of_tests(broken: Broken) -> Iterator[Candidate]:
     stem = file.removesuffix(".py").removesuffix("/__init__")
     root = stem.removesuffix(longer.replace(".", "/"))
     missing = longer.removesuffix("." + shorter).split(".")
-    changed: dict[str, str | None] = {}
+    changed: dict[str, str] = {}
     for depth in range(1, len(missing) + 1):
         path = root + "/".join([*missing[:depth], "__init__.py"])
         if path not in broken.sources:

@@ -11,7 +11,7 @@ from ...incident.source import parsed
 from ...trace.values import Registration, application_frames
 from . import edits, edits_of_functions, edits_of_imports
 from .broken import Broken, Candidate
-from .statements import bound_by, names_read
+from .statements import bound_by, dotted, names_read
 
 
 def define_once(broken: Broken) -> Iterator[Candidate]:
@@ -33,9 +33,9 @@ def define_once(broken: Broken) -> Iterator[Candidate]:
 def one_at_a_time(broken: Broken) -> Iterator[Candidate]:
     """A definition that two threads reach at once: a lock about the function that tests whether it is there, and makes it."""
     for number, (file, function, line) in enumerate(_functions(broken, broken.pair[1])[:2]):
-        text = broken.sources[file]
-        lock = "_lock" if not re.search(r"\b_lock\b", text) else f"_{function.strip('_')}_lock"
-        new = edits_of_functions.hold(text, function, line, lock)
+        taken = re.search(r"\b_lock\b", broken.sources[file])
+        lock = f"_{function.strip('_')}_lock" if taken else "_lock"
+        new = broken.edited(file, edits_of_functions.hold, function, line, lock)
         new = new and edits_of_imports.import_plainly(new, "threading")
         if new is not None:
             says = (
@@ -58,30 +58,23 @@ def _functions(broken: Broken, registration: Registration) -> list[tuple[str, st
 def _class_once(broken: Broken, registration: Registration) -> Iterator[Candidate]:
     """The class statement in a function of its own, that keeps its class by what the class is made from."""
     file, line = registration.site.file, registration.site.line
-    text = broken.sources.get(file) if registration.class_ else None
-    tree = parsed(text or "")
-    holders = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.lineno < line <= (node.end_lineno or 0)
-    ]
-    if not holders:
+    text = broken.sources.get(file, "") if registration.class_ else ""
+    tree = parsed(text)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    holders = [node for node in functions if node.lineno < line <= (node.end_lineno or 0)]
+    holder = max(holders, key=lambda node: node.lineno, default=None)
+    classes = [node for node in holder.body if isinstance(node, ast.ClassDef) and node.lineno == line] if holder else []
+    if not classes:
         return
-    holder = max(holders, key=lambda node: node.lineno)
+    class_ = classes[0]
     outer = next(node for node in tree.body if node.lineno <= line <= (node.end_lineno or 0))
-    class_ = next((node for node in holder.body if isinstance(node, ast.ClassDef) and node.lineno == line), None)
-    if class_ is None:
-        return
     local = {arg.arg for arg in (*holder.args.posonlyargs, *holder.args.args, *holder.args.kwonlyargs)}
-    for node in holder.body:
-        if node.lineno < line:
-            local |= bound_by(node)
+    local |= {name for node in holder.body if node.lineno < line for name in bound_by(node)}
     free = sorted(_from_outside(class_) & local)
     if "self" in free:
         return
     helper = "_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_.name).lower()
-    if re.search(rf"\b{helper}\b", text):
-        helper += "_class"
+    helper += "_class" if re.search(rf"\b{helper}\b", text) else ""
     new = edits_of_functions.class_in_function(text, line, helper, free, before=outer.lineno)
     new = new and edits_of_imports.import_plainly(new, "functools")
     if new is not None:
@@ -103,21 +96,15 @@ def _table_of_its_own(broken: Broken, registration: Registration) -> Iterator[Ca
     """A function of a library makes a table whose name is an argument that was left out: give it, at the second call."""
     frames = application_frames(registration.chain)
     for called, caller in zip(frames[::-1], frames[-2::-1], strict=False):
-        if called.file == caller.file:
-            continue
         name = called.function.rpartition(".")[2]
-        for node in ast.walk(parsed(broken.sources.get(called.file, ""))):
-            if (
-                not isinstance(node, ast.FunctionDef)
-                or node.name != name
-                or not node.lineno <= called.line <= (node.end_lineno or 0)
-            ):
+        functions = ast.walk(parsed(broken.sources.get(called.file, ""))) if called.file != caller.file else ()
+        for node in functions:
+            here = isinstance(node, ast.FunctionDef) and node.name == name
+            if not here or not node.lineno <= called.line <= (node.end_lineno or 0):
                 continue
-            parameters = [*node.args.posonlyargs, *node.args.args]
-            pairs = [
-                *zip(parameters[::-1], node.args.defaults[::-1], strict=False),
-                *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
-            ]
+            positional = [*node.args.posonlyargs, *node.args.args][::-1]
+            pairs = [*zip(positional, node.args.defaults[::-1], strict=False)]
+            pairs += zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
             for argument, default in pairs:
                 if isinstance(default, ast.Constant) and default.value == registration.table:
                     yield from _named_at(broken, caller.file, caller.line, argument.arg, registration.table)
@@ -125,27 +112,24 @@ def _table_of_its_own(broken: Broken, registration: Registration) -> Iterator[Ca
 
 
 def _named_at(broken: Broken, file: str, line: int, argument: str, table: str) -> Iterator[Candidate]:
-    text = broken.sources.get(file)
-    calls = [
-        node
-        for node in ast.walk(parsed(text or ""))
-        if isinstance(node, ast.Call) and node.lineno <= line <= (node.end_lineno or 0)
-    ]
-    if not calls:
-        return
-    called = ast.unparse(calls[0].func).rpartition(".")[2]
+    calls = [node for node in ast.walk(parsed(broken.sources.get(file, ""))) if isinstance(node, ast.Call)]
+    call = next((node for node in calls if node.lineno <= line <= (node.end_lineno or 0)), None)
+    called = ast.unparse(call.func).rpartition(".")[2] if call is not None else ""
     new_table = f"{table}_{broken.module_of(file).rpartition('.')[2]}"
-    new = edits.add_argument(text, line, called, argument, f'"{new_table}"')
+    new = broken.edited(file, edits.add_argument, line, called, argument, f'"{new_table}"') if called else None
     if new is not None:
-        says = f"Give the second {called} a table of its own, {new_table}, in {file}:{line}: both took the name that {argument} has when nobody says it. What it had stored in {table} stays there."
+        says = (
+            f"Give the second {called} a table of its own, {new_table}, in {file}:{line}: both took the name that {argument} has "
+            f"when nobody says it. What it had stored in {table} stays there."
+        )
         yield Candidate("table-of-its-own", says, {file: new})
 
 
 def _wider_fixture(broken: Broken, registration: Registration) -> Iterator[Candidate]:
     """A fixture of pytest that makes the application for every test: make it once for all of them."""
     for frame in reversed(application_frames(registration.chain)):
-        name, text = frame.function.rpartition(".")[2], broken.sources.get(frame.file)
-        new = text and _with_scope(text, name, frame.line)
+        name = frame.function.rpartition(".")[2]
+        new = broken.edited(frame.file, _with_scope, name, frame.line)
         if new:
             says = f"Make {name} of {frame.file} once for all tests: a second application in the process defines the table again."
             yield Candidate(f"fixture-{name}-once", says, {frame.file: new})
@@ -153,31 +137,18 @@ def _wider_fixture(broken: Broken, registration: Registration) -> Iterator[Candi
 
 
 def _with_scope(text: str, function: str, line: int) -> str | None:
-    bare = m.Decorator(decorator=m.Attribute(m.Name("pytest"), m.Name("fixture")) | m.Name("fixture"))
+    bare = m.Attribute(m.Name("pytest"), m.Name("fixture")) | m.Name("fixture")
 
-    class Widen(edits.AtLines):
-        def leave_FunctionDef(self, original, updated):
-            if original.name.value != function or not self.covers(original, line):
-                return updated
-            new = []
-            for decorator in updated.decorators:
-                call = decorator.decorator
-                if m.matches(decorator, bare):
-                    call = cst.parse_expression(f'{edits.dotted(call)}(scope="session")')
-                elif m.matches(call, m.Call(func=bare.decorator)) and not any(
-                    a.keyword and a.keyword.value == "scope" for a in call.args
-                ):
-                    arguments = ", ".join(
-                        [
-                            *(
-                                cst.Module([]).code_for_node(a.with_changes(comma=cst.MaybeSentinel.DEFAULT))
-                                for a in call.args
-                            ),
-                            'scope="session"',
-                        ]
-                    )
-                    call = cst.parse_expression(f"{edits.dotted(call.func)}({arguments})")
-                new.append(decorator.with_changes(decorator=call))
-            return updated.with_changes(decorators=new)
+    def widened(decorator: cst.Decorator) -> cst.Decorator:
+        call = decorator.decorator
+        args = call.args if m.matches(call, m.Call(func=bare)) else ()
+        scoped = any(arg.keyword and arg.keyword.value == "scope" for arg in args)
+        if scoped or not (args or m.matches(call, bare | m.Call(func=bare))):
+            return decorator
+        given = [edits.code_of(arg.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for arg in args]
+        name = dotted(call.func if isinstance(call, cst.Call) else call)
+        arguments = ", ".join([*given, 'scope="session"'])
+        return decorator.with_changes(decorator=cst.parse_expression(f"{name}({arguments})"))
 
-    return edits.changed(text, Widen())
+    about = m.FunctionDef(name=m.Name(function), metadata=edits.covers(line))
+    return edits.replaced(text, about, lambda node: node.with_changes(decorators=[*map(widened, node.decorators)]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ...diagnose.case import Place
 from ...incident.source import parsed
-from . import edits, edits_of_classes, edits_of_functions, edits_of_imports, edits_of_metadata
+from . import edits, edits_of_classes, edits_of_functions, edits_of_imports
 from .broken import Broken, Candidate
 from .statements import Module, names_read
 
@@ -26,31 +26,27 @@ def import_models(broken: Broken) -> Iterator[Candidate]:
 
 def _declared_too(broken: Broken, imported: tuple[str, str] | None) -> Iterator[Candidate]:
     """Tables that a revision makes and no model has: declare them as the revision does, beside the models that are imported."""
-    env = imported[0] if imported is not None else env_of(broken.sources)
-    text = imported[1] if imported is not None else broken.sources.get(env or "", "")
-    target = edits_of_metadata.target_of(text)
+    env = env_of(broken.sources)
+    env, text = imported or (env, broken.sources.get(env or "", ""))
+    target = edits_of_classes.target_of(text)
     base = (target or "").partition(".")[0]
-    home = next(
-        (n.module for n in parsed(text).body if isinstance(n, ast.ImportFrom) and base in {a.name for a in n.names}),
-        None,
-    )
+    asking = (node for node in parsed(text).body if isinstance(node, ast.ImportFrom))
+    home = next((node.module for node in asking if base in {alias.name for alias in node.names}), None)
     owner = broken.file_of(home)
-    changed: dict[str, str | None] = {}
-    for place in broken.sites("made by a migration, in no model") if owner else ():
-        table = re.sub(r"\W", "_", place.name or "table")
-        file = posixpath.join(posixpath.dirname(owner), f"{table}.py")
-        columns = broken.created.get(place.name or "", ())
-        asked = f"from {home} import {base}"
-        declaration = edits_of_metadata.table_of_columns(place.name or "", columns, target, asked) if columns else None
-        if declaration is None or file in broken.sources:
+    changed: dict[str, str] = {}
+    names = [place.name or "table" for place in broken.sites("made by a migration, in no model") if owner]
+    for name in names:
+        stem = re.sub(r"\W", "_", name)
+        file, columns = posixpath.join(posixpath.dirname(owner), f"{stem}.py"), broken.created.get(name, ())
+        declaration = edits_of_classes.table_of_columns(name, columns, target, f"from {home} import {base}")
+        if not columns or declaration is None or file in broken.sources:
             return
         changed[file] = declaration
-        statement = f"import {'.'.join([*home.split('.')[:-1], table])}  # noqa: F401"
-        text = edits.add_import(text, statement, after=lambda asked: asked.split(".")[0] == home.split(".")[0]) or text
+        statement = f"import {'.'.join([*home.split('.')[:-1], stem])}  # noqa: F401"
+        text = edits_of_imports.add_import(text, statement, beside=[home.split(".")[0]]) or text
     if changed:
-        names = ", ".join(place.name or "" for place in broken.sites("made by a migration, in no model"))
         says = (
-            f"Import in {env} the models that it misses, and declare {names} as the revision makes it: no model has it. "
+            f"Import in {env} the models that it misses, and declare {', '.join(names)} as the revision makes it: no model has it. "
             "Whether it is still wanted is for you to decide; nothing is dropped."
         )
         yield Candidate("import-and-declare", says, {**changed, env: text})
@@ -62,11 +58,10 @@ def imported_in_env(broken: Broken, files: Iterable[str]) -> tuple[str, str] | N
     env = env_of(broken.sources)
     if env is None or not files:
         return None
-    text = broken.sources[env]
-    top = {broken.module_of(file).split(".")[0] for file in files}
-    for file in files:
-        statement = f"import {broken.module_of(file)}  # noqa: F401"
-        text = edits.add_import(text, statement, after=lambda asked: asked.split(".")[0] in top) or text
+    text, modules = broken.sources[env], [broken.module_of(file) for file in files]
+    for module in modules:
+        beside = {other.split(".")[0] for other in modules}
+        text = edits_of_imports.add_import(text, f"import {module}  # noqa: F401", beside=beside) or text
     return env, text
 
 
@@ -78,19 +73,16 @@ def env_of(sources: Mapping[str, str]) -> str | None:
 
 def import_class(broken: Broken) -> Iterator[Candidate]:
     """A class that a relationship names and nobody imported: import it in its package's face, or beside the relationship's module."""
-    missing = [
-        place for place in broken.sites() if place.role in ("class", "definition", "defined", "second")
-    ] or broken.sites()[-1:]
+    missing = broken.sites("class", "definition", "defined", "second") or broken.sites()[-1:]
     asking = [place for place in broken.sites() if place not in missing] or broken.sites()[:1]
     for place in missing[:1]:
         module = broken.module_of(place.file)
         package = posixpath.join(posixpath.dirname(place.file), "__init__.py")
-        if package in broken.sources and "." in module:
-            statement = f"from . import {module.rpartition('.')[2]}  # noqa: F401"
-            new = edits.add_import(broken.sources[package] or "", statement)
-            if new is not None:
-                says = f"Import {module} in {package}: whoever imports a model of the package then has them all."
-                yield Candidate("import-in-package", says, {package: new})
+        statement = f"from . import {module.rpartition('.')[2]}  # noqa: F401"
+        new = broken.edited(package, edits_of_imports.add_import, statement) if "." in module else None
+        if new is not None:
+            says = f"Import {module} in {package}: whoever imports a model of the package then has them all."
+            yield Candidate("import-in-package", says, {package: new})
         for other in asking[:1]:
             text = broken.sources.get(other.file)
             if text is not None and other.file != place.file:
@@ -103,8 +95,7 @@ def import_class(broken: Broken) -> Iterator[Candidate]:
 
 def break_cycle(broken: Broken) -> Iterator[Candidate]:
     """Modules that import each other: put the name that both need into a module of its own, or import it where it is used."""
-    places = [place for place in broken.sites() if place.file in broken.sources]
-    yield from unknotted(broken, places)
+    yield from unknotted(broken, [place for place in broken.sites() if place.file in broken.sources])
 
 
 def first_import_succeeds(broken: Broken) -> Iterator[Candidate]:
@@ -115,51 +106,38 @@ def first_import_succeeds(broken: Broken) -> Iterator[Candidate]:
         return
     frames = [frame for frame in failed[0].error.frames if frame.application and frame.function == "<module>"]
     places = [Place.of("asks", frame) for frame in frames if frame.file in broken.sources]
-    inner = [place for place in places if place.file == file] or places[:1]
     if "ImportError" in failed[0].error.type:
         yield from unknotted(broken, places)
-    for place in inner:
+    for place in [place for place in places if place.file == file] or places[:1]:
         yield from _when_needed(broken, place)
 
 
 def _when_needed(broken: Broken, place: Place) -> Iterator[Candidate]:
     text = broken.sources.get(place.file)
-    bound = text and Module(text).at(place.line)
-    new = text and edits_of_functions.when_needed(text, place.line)
-    if (
-        not new
-        or not bound
-        or any(
-            _asks(t, broken.module_of(place.file), bound.binds) for f, t in broken.sources.items() if f != place.file
-        )
-    ):
+    bound = Module(text).at(place.line) if text else None
+    new = bound and edits_of_functions.when_needed(text, place.line)
+    module = broken.module_of(place.file)
+    if not new or any(_asks(other, module, bound.binds) for file, other in broken.python if file != place.file):
         return
-    names = ", ".join(sorted(bound.binds))
-    says = f"Take {names} in {place.file} where it is used, and not while the module is imported: the import then succeeds without it."
-    yield Candidate(f"{names}-when-needed".replace(", ", "-"), says, {place.file: new})
+    names = sorted(bound.binds)
+    says = f"Take {', '.join(names)} in {place.file} where it is used, and not while the module is imported: the import then succeeds without it."
+    yield Candidate(f"{'-'.join(names)}-when-needed", says, {place.file: new})
 
 
 def _asks(text: str, module: str, names: Iterable[str]) -> bool:
     """Does a source import one of the names from a module?"""
-    for node in ast.walk(parsed(text)):
-        if (
-            isinstance(node, ast.ImportFrom)
-            and node.module
-            and module.endswith(node.module)
-            and {a.name for a in node.names} & set(names)
-        ):
-            return True
-    return False
+    asking = (node for node in ast.walk(parsed(text)) if isinstance(node, ast.ImportFrom) and node.module)
+    return any(module.endswith(node.module) and {a.name for a in node.names} & set(names) for node in asking)
 
 
 def unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
     """For the import statements of a cycle: the name apart, the import where it is used, or at the end."""
     for place in places:
-        text = broken.sources[place.file]
-        asked = _import_at(text, place.line)
-        if asked is None or len(asked[1]) != 1:
+        asking = (node for node in ast.walk(parsed(broken.sources[place.file])) if isinstance(node, ast.ImportFrom))
+        asked = next((node for node in asking if node.lineno == place.line), None)
+        if asked is None or asked.level or len(asked.names) != 1:
             continue
-        module, (name,) = asked
+        module, name = asked.module, asked.names[0].name
         owner = broken.file_of(module)
         made = owner and _simple_binding(broken.sources[owner], name)
         if made:
@@ -167,16 +145,10 @@ def unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
     for place in places:
         yield from _when_needed(broken, place)
     for place in places:
-        text = broken.sources[place.file]
-        new = edits_of_imports.move_import_to_end(text, place.line)
+        new = broken.edited(place.file, edits_of_imports.move_import_to_end, place.line)
         if new is not None:
             says = f"Import at the end of {place.file} what line {place.line} asks for: by then all that the other module needs is bound."
             yield Candidate("import-at-the-end", says, {place.file: new}, last=True)
-
-
-def _import_at(text: str, line: int) -> tuple[str, list[str]] | None:
-    nodes = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.ImportFrom) and node.lineno == line]
-    return (nodes[0].module or "", [alias.name for alias in nodes[0].names]) if nodes and not nodes[0].level else None
 
 
 @dataclass(frozen=True)
@@ -201,132 +173,115 @@ def _simple_binding(text: str, name: str) -> _Binding | None:
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             imports |= {(alias.asname or alias.name).split(".")[0]: (node, alias) for alias in node.names}
-    for node in tree.body:
-        if not isinstance(node, ast.Assign) or [ast.unparse(target) for target in node.targets] != [name]:
-            continue
-        used, later = names_read(node.value), None
-        statement = ast.get_source_segment(text, node) or ast.unparse(node)
-        if not used <= set(imports):
-            call = node.value
-            plain = (
-                isinstance(call, ast.Call)
-                and len(call.args) == 1
-                and isinstance(call.args[0], ast.Name)
-                and not call.keywords
-            )
-            if not plain or not names_read(call.func) <= set(imports):
-                return None
-            used = names_read(call.func)
-            statement, later = f"{name} = {ast.unparse(call.func)}()", f"{name}.init_app({call.args[0].id})"
-        lines = []
-        for part in sorted(used):
-            asked, alias = imports[part]
-            only = (
-                ast.ImportFrom(asked.module, [alias], asked.level)
-                if isinstance(asked, ast.ImportFrom)
-                else ast.Import([alias])
-            )
-            lines.append(ast.unparse(ast.fix_missing_locations(only)))
-        return _Binding(node.lineno, statement, tuple(lines), later)
-    return None
+    assigned = (node for node in tree.body if isinstance(node, ast.Assign))
+    node = next((node for node in assigned if [ast.unparse(target) for target in node.targets] == [name]), None)
+    if node is None:
+        return None
+    used, later = names_read(node.value), None
+    statement = ast.get_source_segment(text, node) or ast.unparse(node)
+    if not used <= set(imports):
+        call = node.value
+        plain = isinstance(call, ast.Call) and not call.keywords and [type(arg) for arg in call.args] == [ast.Name]
+        if not plain or not names_read(call.func) <= set(imports):
+            return None
+        used = names_read(call.func)
+        statement, later = f"{name} = {ast.unparse(call.func)}()", f"{name}.init_app({call.args[0].id})"
+    lines = []
+    for asked, alias in (imports[part] for part in sorted(used)):
+        only = (
+            ast.ImportFrom(asked.module, [alias], asked.level)
+            if isinstance(asked, ast.ImportFrom)
+            else ast.Import([alias])
+        )
+        lines.append(ast.unparse(ast.fix_missing_locations(only)))
+    return _Binding(node.lineno, statement, tuple(lines), later)
 
 
 def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Binding) -> Iterator[Candidate]:
-    folder = posixpath.dirname(owner)
     called = made.statement.rstrip().endswith(")") and "(" in made.statement.partition("=")[2].lstrip(" (")
-    names = ("extensions" if called else name.lower(), f"{name.lower()}_only")
-    file = next((f for stem in names if (f := posixpath.join(folder, f"{stem}.py")) not in broken.sources), None)
+    stems = ("extensions" if called else name.lower(), f"{name.lower()}_only")
+    files = (posixpath.join(posixpath.dirname(owner), f"{stem}.py") for stem in stems)
+    file = next((file for file in files if file not in broken.sources), None)
     if file is None:
         return
     package = module if posixpath.basename(owner) == "__init__.py" else module.rpartition(".")[0]
     new_module = f"{package}.{posixpath.basename(file)[:-3]}".lstrip(".")
-    head = "\n".join(made.needed) + "\n\n" * bool(made.needed)
-    changed: dict[str, str | None] = {file: f"{head}{made.statement}\n"}
     asked, text = f"from {new_module} import {name}", broken.sources[owner]
     left = edits.replace_statement(text, made.line, made.later or asked)
     if left is not None and made.later is not None:
-        left = edits.add_import(left, asked, after=lambda module_: module_.split(".")[0] == new_module.split(".")[0])
+        left = edits_of_imports.add_import(left, asked, beside=[new_module.split(".")[0]])
     if left is None:
         return
-    changed[owner] = edits_of_classes.without_unused_imports(left, text)
-    for other, source in broken.sources.items():
-        if (
-            other.endswith(".py")
-            and other != owner
-            and (new := edits_of_imports.import_from(source, module, name, new_module))
-        ):
-            changed[other] = new
+    along = broken.edited_everywhere(edits_of_imports.import_from, module, name, new_module, but=owner)
+    head = "\n".join(made.needed) + "\n\n" * bool(made.needed)
+    own = {file: f"{head}{made.statement}\n", owner: edits_of_imports.without_unused_imports(left, text)}
     says = f"Make {name} in a module of its own, {file}, and import it from there: then neither module needs the other while it is being executed."
-    yield Candidate(f"own-module-for-{name}", says, changed)
+    yield Candidate(f"own-module-for-{name}", says, {**own, **along})
 
 
 def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
     """An import that fails, and that somebody swallows: ask for the name where it is, or by what it is called now."""
-    error = broken.fault.error
-    match = re.search(
-        r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'", error.text if error else ""
-    )
-    for place in broken.sites("raised") if match else ():
-        name, module = match.groups()
-        text = broken.sources.get(place.file, "")
-        for file, source in broken.sources.items():
-            of_application = file.endswith(".py") and broken.module_of(file) != module
-            if of_application and any(getattr(node, "name", None) == name for node in parsed(source).body):
-                new = edits_of_imports.import_from(text, module, name, broken.module_of(file))
-                if new:
-                    says = f"Import {name} in {place.file} from {broken.module_of(file)}, where it is defined; {module} has no such name."
-                    yield Candidate(f"import-from-{broken.module_of(file)}", says, {place.file: new})
-        for other in _called_now(broken, module, name, text):
-            new = edits_of_imports.import_as(text, module, name, other)
-            if new:
-                says = f"Import {other} of {module} as {name} in {place.file}: it is the only name there that nobody asks for, and has a word in common. Whether it is the same is for you to decide."
-                yield Candidate(f"import-{other}", says, {place.file: new})
-    if not match:
-        for place in broken.sites("raised"):
+    text = broken.fault.error.text if broken.fault.error else ""
+    match = re.search(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'", text)
+    for place in broken.sites("raised"):
+        if not match:
             yield from _when_needed(broken, place)
+            continue
+        name, module = match.groups()
+        homes = [broken.module_of(file) for file, source in broken.python if _defines(source, name)]
+        for home in [home for home in homes if home != module]:
+            new = broken.edited(place.file, edits_of_imports.import_from, module, name, home)
+            if new:
+                says = f"Import {name} in {place.file} from {home}, where it is defined; {module} has no such name."
+                yield Candidate(f"import-from-{home}", says, {place.file: new})
+        for other in _called_now(broken, module, name, broken.sources.get(place.file, "")):
+            new = broken.edited(place.file, edits_of_imports.import_as, module, name, other)
+            if new:
+                says = (
+                    f"Import {other} of {module} as {name} in {place.file}: it is the only name there that nobody asks for, and has "
+                    "a word in common. Whether it is the same is for you to decide."
+                )
+                yield Candidate(f"import-{other}", says, {place.file: new})
+
+
+def _defines(text: str, name: str) -> bool:
+    return any(getattr(node, "name", None) == name for node in parsed(text).body)
 
 
 def _called_now(broken: Broken, module: str, name: str, text: str) -> list[str]:
     """The one function or class of a module that nothing asks for, that shares a word with a name and takes what it is given."""
     file = broken.file_of(module)
-    nodes = [
-        node
-        for node in parsed(broken.sources.get(file or "", "")).body
-        if isinstance(node, ast.FunctionDef | ast.ClassDef)
-    ]
     asked = " ".join(source for other, source in broken.sources.items() if other != file)
     words = {word for word in name.lower().split("_") if len(word) > 2}
-    likely = [
+    defined = parsed(broken.sources.get(file or "", "")).body
+    alike = [
         node
-        for node in nodes
-        if words & set(node.name.lower().split("_")) and not re.search(rf"\b{node.name}\b", asked)
+        for node in defined
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and words & set(node.name.lower().split("_"))
     ]
+    likely = [node for node in alike if not re.search(rf"\b{node.name}\b", asked)]
     calls = [call for call in ast.walk(parsed(text)) if isinstance(call, ast.Call) and ast.unparse(call.func) == name]
     return [node.name for node in likely if all(_takes(node, call) for call in calls)] if len(likely) == 1 else []
 
 
 def _takes(node: ast.FunctionDef | ast.ClassDef, call: ast.Call) -> bool:
     """Does a function take as many arguments as a call gives? Of a class that is not looked into."""
-    if (
-        isinstance(node, ast.ClassDef)
-        or node.args.vararg
-        or node.args.kwarg
-        or any(isinstance(arg, ast.Starred) for arg in call.args)
-    ):
+    if isinstance(node, ast.ClassDef) or node.args.vararg or node.args.kwarg:
         return True
     named = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     passed = len(call.args) + len(call.keywords)
     optional = len(node.args.defaults) + sum(default is not None for default in node.args.kw_defaults)
-    return len(named) - optional <= passed <= len(named)
+    starred = any(isinstance(arg, ast.Starred) for arg in call.args)
+    return starred or len(named) - optional <= passed <= len(named)
 
 
 def on_the_path(broken: Broken) -> Iterator[Candidate]:
     """A module that no folder on the path holds, and one of the application does: put that folder on the path."""
     path = broken.incident.app.path
-    for place in broken.sites("asks"):
+    for place in (*broken.sites("asks"), *broken.sites("module")):
         top = (place.name or "").partition(".")[0]
-        parts = [file.removesuffix(".py").split("/") for file in broken.sources if file.endswith(".py")]
+        parts = [file.removesuffix(".py").split("/") for file, _ in broken.python]
         folders = sorted({"/".join(names[: names.index(top)]) or "." for names in parts if top in names} - set(path))
         if len(folders) == 1 and top:
-            says = f"Put the folder {folders[0]} on the path (PYTHONPATH): it holds {top}, which {place} asks for."
+            says = f"Put the folder {folders[0]} on the path (PYTHONPATH): it holds {top}."
             yield Candidate(f"path-{folders[0].replace('/', '-')}", says, path=[*path, folders[0]])

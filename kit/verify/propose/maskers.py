@@ -5,54 +5,40 @@ from collections.abc import Iterator
 
 from ...incident.source import parsed
 from ...trace.values import application_frames
-from . import edits, edits_of_classes
+from . import edits, edits_of_classes, edits_of_imports
 from .broken import Broken, Candidate
 from .statements import Module
 
 
 def maskers(broken: Broken) -> list[Candidate]:
     """The known ones that can be written for this build: each changes the second definition, or what leads to it."""
-    if broken.pair is None:
-        return []
-    return [candidate for writer in (_extend, _clear, _own_base, _caught) for candidate in writer(broken)]
+    return [*_of_definition(broken), *_caught(broken)] if broken.pair is not None else []
 
 
-def _extend(broken: Broken) -> Iterator[Candidate]:
+def _of_definition(broken: Broken) -> Iterator[Candidate]:
     site, class_ = broken.pair[1].site, broken.pair[1].class_
-    text = broken.sources.get(site.file)
-    if text is None:
-        return
-    new = (
-        edits_of_classes.with_flag(text, site.line, "extend_existing")
-        if class_
-        else edits.add_argument(text, site.line, "Table", "extend_existing", "True")
-    )
+    if class_:
+        new = broken.edited(site.file, edits_of_classes.with_flag, site.line, "extend_existing")
+    else:
+        new = broken.edited(site.file, edits.add_argument, site.line, "Table", "extend_existing", "True")
     if new is not None:
         says = f"extend_existing=True at {site}, as the message advises: the second definition changes the table of the first."
         yield Candidate("extend-existing", says, {site.file: new})
-
-
-def _clear(broken: Broken) -> Iterator[Candidate]:
-    site, class_ = broken.pair[1].site, broken.pair[1].class_
-    text = broken.sources.get(site.file)
-    base = text and edits_of_classes.base_of(text, site.line) if class_ else None
-    new = base and edits_of_classes.before_class(text, site.line, f"{base}.metadata.clear()")
+    base = broken.edited(site.file, edits_of_classes.base_of, site.line) if class_ else None
+    cleared = f"{base}.metadata.clear()"
+    new = base and broken.edited(site.file, edits_of_classes.before_class, site.line, cleared)
     if new:
-        says = f"{base}.metadata.clear() before {site}: the metadata forgets every table that was defined until then."
+        says = f"{cleared} before {site}: the metadata forgets every table that was defined until then."
         yield Candidate("clear-metadata", says, {site.file: new})
-
-
-def _own_base(broken: Broken) -> Iterator[Candidate]:
-    site, class_ = broken.pair[1].site, broken.pair[1].class_
-    text = broken.sources.get(site.file)
-    base = text and edits_of_classes.base_of(text, site.line) if class_ else None
-    if not base or not base.isidentifier():
-        return
-    new = edits_of_classes.with_base(text, site.line, "OwnBase")
-    place = new and Module(text).at(site.line)
+    new = (
+        broken.edited(site.file, edits_of_classes.with_base, site.line, "OwnBase")
+        if base and base.isidentifier()
+        else None
+    )
+    place = new and Module(new).at(site.line)
     if place:
-        new = edits_of_classes.before_statement(new, place.number, "OwnBase = declarative_base()")
-        new = edits_of_classes.with_name_of(new, "sqlalchemy.orm", "declarative_base")
+        new = Module(new).inserted(place.number, "OwnBase = declarative_base()")
+        new = edits_of_imports.with_name_of(new, "sqlalchemy.orm", "declarative_base")
         says = f"A base of its own for the class at {site}: its table is on a metadata that nothing else knows."
         yield Candidate("second-base", says, {site.file: new})
 
@@ -61,18 +47,15 @@ def _caught(broken: Broken) -> Iterator[Candidate]:
     """``try`` about the import that leads to the second definition."""
     frames = [f for f in application_frames(broken.pair[1].chain) if f.function == "<module>"]
     for frame in frames[-2::-1]:
-        text = broken.sources.get(frame.file)
-        nodes = [
-            n for n in parsed(text or "").body if isinstance(n, ast.Import | ast.ImportFrom) and n.lineno == frame.line
-        ]
-        if not nodes:
+        text = broken.sources.get(frame.file, "")
+        imports = (node for node in parsed(text).body if isinstance(node, ast.Import | ast.ImportFrom))
+        node = next((node for node in imports if node.lineno == frame.line), None)
+        if node is None:
             continue
         lines = text.splitlines(keepends=True)
-        end = nodes[0].end_lineno or nodes[0].lineno
-        inner = "".join("    " + line for line in lines[nodes[0].lineno - 1 : end])
-        new = (
-            "".join(lines[: nodes[0].lineno - 1]) + f"try:\n{inner}except Exception:\n    pass\n" + "".join(lines[end:])
-        )
+        begin, end = node.lineno - 1, node.end_lineno or node.lineno
+        inner = "".join("    " + line for line in lines[begin:end])
+        new = "".join([*lines[:begin], f"try:\n{inner}except Exception:\n    pass\n", *lines[end:]])
         says = f"try … except about the import at {frame}: the error is not seen any more, nor what the module would have brought."
         yield Candidate("caught", says, {frame.file: new})
         return

@@ -1,12 +1,13 @@
-"""Tables on a metadata that Alembic does not see, or that somebody reflected before."""
+"""What Alembic is given, and what it finds: tables on another metadata, or reflected before; revisions in its way."""
 
 import ast
+import posixpath
 import re
 from collections.abc import Iterator
 
 from ...incident.source import parsed
 from ...trace.values import Frame
-from . import edits, edits_of_classes, edits_of_metadata
+from . import edits, edits_of_classes, edits_of_imports
 from .broken import Broken, Candidate
 from .imports import env_of
 from .statements import Module
@@ -15,28 +16,24 @@ from .statements import Module
 def one_metadata(broken: Broken) -> Iterator[Candidate]:
     """Tables on a metadata that Alembic is not given: make them on that which it is given, or give it both."""
     env = env_of(broken.sources)
-    registration = next(
-        (r for r in broken.trace.registrations if broken.fault and r.table == broken.fault.table and r.application),
-        None,
-    )
-    site = registration.metadata.site if registration is not None else None
+    table = broken.fault.table if broken.fault else None
+    registered = (r for r in broken.trace.registrations if broken.fault and r.table == table and r.application)
+    site = next((registration.metadata.site for registration in registered), None)
     if env is None or site is None or not site.application:
         return
-    name = _bound_at(broken.sources.get(site.file, ""), site.line)
     text = broken.sources[env]
-    handed = edits_of_metadata.target_of(text)
+    name, handed = broken.edited(site.file, _bound_at, site.line), edits_of_classes.target_of(text)
     if not name or not handed:
         return
-    module = broken.module_of(site.file)
-    base = name.partition(".")[0]
+    module, base = broken.module_of(site.file), name.partition(".")[0]
     yield from _one_base(broken, env, handed, site, base)
     clash = re.search(rf"\b{base}\b", text) is not None
     bound = f"{base} as {module.rpartition('.')[0].rpartition('.')[2] or 'other'}_{base.lower()}" if clash else base
     second = bound.rpartition(" ")[2] + name[len(base) :]
     listed = handed[:-1] + f", {second}]" if handed.startswith("[") else f"[{handed}, {second}]"
-    new = edits_of_metadata.with_target(text, listed)
-    statement = f"from {module} import {bound}"
-    new = new and edits.add_import(new, statement, after=lambda asked: asked.split(".")[0] == module.split(".")[0])
+    new = edits_of_classes.with_target(text, listed)
+    beside = [module.split(".")[0]]
+    new = new and edits_of_imports.add_import(new, f"from {module} import {bound}", beside=beside)
     if new:
         says = f"Give Alembic the metadata of {site} as well, in {env}: it then sees the tables on it."
         yield Candidate("both-metadata", says, {env: new})
@@ -44,43 +41,27 @@ def one_metadata(broken: Broken) -> Iterator[Candidate]:
 
 def _one_base(broken: Broken, env: str, handed: str, site: Frame, base: str) -> Iterator[Candidate]:
     """A second base in place of the one that Alembic is given: import that one instead."""
-    wanted = handed.partition(".")[0]
-    tree = parsed(broken.sources[env])
-    source = next(
-        (
-            n.module
-            for n in ast.walk(tree)
-            if isinstance(n, ast.ImportFrom) and wanted in {a.asname or a.name for a in n.names}
-        ),
-        None,
-    )
+    wanted, _, rest = handed.partition(".")
+    asking = (node for node in ast.walk(parsed(broken.sources[env])) if isinstance(node, ast.ImportFrom))
+    source = next((node.module for node in asking if wanted in {a.asname or a.name for a in node.names}), None)
     text = broken.sources.get(site.file, "")
-    place = next(
-        (statement for statement in Module(text).statements if statement.first <= site.line <= statement.last), None
-    )
-    of_application = broken.file_of(source) is not None
-    simple = place is not None and place.movable and base in place.binds and not (place.uses & {"__tablename__"})
-    if (
-        not of_application
-        or not simple
-        or source == broken.module_of(site.file)
-        or handed.partition(".")[2] != "metadata"
-    ):
+    module = Module(text)
+    place = module.at(site.line)
+    simple = place is not None and place.movable and base in place.binds and "__tablename__" not in place.uses
+    if broken.file_of(source) is None or not simple or source == broken.module_of(site.file) or rest != "metadata":
         return
     alias = wanted if wanted == base else f"{wanted} as {base}"
-    new = edits_of_metadata.statement_instead(text, place.number, f"from {source} import {alias}  # noqa: F401")
-    if new is not None:
-        says = f"Take {wanted} of {source} in {site.file} in place of a base of its own: all tables are then on the metadata that Alembic is given."
-        yield Candidate("one-base", says, {site.file: edits_of_classes.without_unused_imports(new, text)})
+    new = module.replaced(place.number, f"from {source} import {alias}  # noqa: F401")
+    says = f"Take {wanted} of {source} in {site.file} in place of a base of its own: all tables are then on the metadata that Alembic is given."
+    yield Candidate("one-base", says, {site.file: edits_of_imports.without_unused_imports(new, text)})
 
 
 def reflect_apart(broken: Broken) -> Iterator[Candidate]:
     """Tables that are read from the database before the models are declared: read them into a metadata of their own."""
     first, second = broken.pair
     reflected = first if first.outcome == "reflected" else second
-    for frame in reversed(reflected.chain):
-        text = broken.sources.get(frame.file) if frame.application else None
-        new = text and edits_of_metadata.reflect_apart(text, frame.line)
+    for frame in [frame for frame in reversed(reflected.chain) if frame.application]:
+        new = broken.edited(frame.file, edits_of_classes.reflect_apart, frame.line)
         if new:
             says = f"Read the tables in {frame} into a metadata of their own: those that the application declares are then not there before it does."
             yield Candidate("reflect-apart", says, {frame.file: new})
@@ -89,16 +70,13 @@ def reflect_apart(broken: Broken) -> Iterator[Candidate]:
 
 def _bound_at(text: str, line: int) -> str | None:
     """What the statement at a line binds, as an expression for its metadata."""
-    for node in parsed(text).body:
-        if not node.lineno <= line <= (node.end_lineno or node.lineno):
-            continue
-        if isinstance(node, ast.ClassDef):
-            return f"{node.name}.metadata"
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(target, ast.Name):
-            made = ast.unparse(node.value)
-            return target.id if "MetaData(" in made else f"{target.id}.metadata"
-    return None
+    node = next((node for node in parsed(text).body if node.lineno <= line <= (node.end_lineno or node.lineno)), None)
+    if isinstance(node, ast.ClassDef):
+        return f"{node.name}.metadata"
+    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+    if not isinstance(target, ast.Name):
+        return None
+    return target.id if "MetaData(" in ast.unparse(node.value) else f"{target.id}.metadata"
 
 
 def on_one_metadata(broken: Broken) -> Iterator[Candidate]:
@@ -112,9 +90,43 @@ def on_one_metadata(broken: Broken) -> Iterator[Candidate]:
     statement = Module(text).at(other.line)
     if not expression or not name or "." in name or statement is None or asked.file == other.file:
         return
-    module, base = broken.module_of(asked.file), expression.partition(".")[0]
-    new = edits_of_metadata.statement_instead(text, statement.number, f"{name} = {expression}")
-    new = new and edits.add_import(new, f"from {module} import {base}")
+    new = Module(text).replaced(statement.number, f"{name} = {expression}")
+    base = expression.partition(".")[0]
+    new = edits_of_imports.add_import(new, f"from {broken.module_of(asked.file)} import {base}")
     if new:
         says = f"Have {name} of {other} be {expression} of {asked}: names are looked up on that one, and its tables are then on it. Whether they were kept apart on purpose is for you to say."
-        yield Candidate("one-metadata", says, {other.file: edits_of_classes.without_unused_imports(new, text)})
+        yield Candidate("one-metadata", says, {other.file: edits_of_imports.without_unused_imports(new, text)})
+
+
+# ------------------------------------------------------------------------------------ revisions
+
+
+def merge_heads(broken: Broken) -> Iterator[Candidate]:
+    """Several heads: a merge revision."""
+    places = [place for place in broken.sites("head") if place.name]
+    ids = [place.name for place in places]
+    if len(ids) < 2:
+        return
+    merge_id = "merge_" + "_".join(re.sub(r"\W", "", id_)[:6] for id_ in ids)
+    text = (
+        f'"""Merge {" and ".join(ids)}."""\n\nrevision = "{merge_id[:32]}"\ndown_revision = ({", ".join(map(repr, ids))})\n'
+        "branch_labels = None\ndepends_on = None\n\n\ndef upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n"
+    )
+    says = (
+        f"Merge the heads {', '.join(ids)} in a new revision, as `alembic merge heads` does: there is one head again."
+    )
+    yield Candidate("merge-heads", says, {posixpath.join(posixpath.dirname(places[0].file), f"{merge_id}.py"): text})
+
+
+def migrations_alone(broken: Broken) -> Iterator[Candidate]:
+    """Something beside the migrations makes tables that a revision creates: leave that to the revision."""
+    for place in broken.sites("creates it"):
+        text = broken.sources.get(place.file, "")
+        line = "".join(text.splitlines()[place.line - 1 : place.line]).strip()
+        new = edits.remove_statement(text, place.line) if "create" in line else None
+        if new:
+            says = (
+                f"Take {line} out of {place}: the revision makes the table. "
+                "A database in which it is there already has to be told once, by `alembic stamp`."
+            )
+            yield Candidate("migrations-alone", says, {place.file: edits_of_imports.without_unused_imports(new, text)})

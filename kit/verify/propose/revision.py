@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from ...incident.model import Incident
@@ -47,14 +48,13 @@ def missing_revision(incident: Incident, broken: Broken, patches: Sequence[str],
     :param write: writes edits as one more patch, and gives its path
     """
     name, text = _written(incident, patches)
-    edits: dict[str, str | None] = {}
+    edits: dict[str, str] = {}
     dropped = set(_DROPPED.findall(_upgrade(text)))
     if dropped:
-        files = [
-            file
-            for file, source in broken.sources.items()
-            if dropped & {name for pair in _TABLES.findall(source) for name in pair} and "versions" not in file
-        ]
+        tables = {
+            file: {*chain(*_TABLES.findall(text))} for file, text in broken.sources.items() if "versions" not in file
+        }
+        files = [file for file, names in tables.items() if names & dropped]
         changed = imported_in_env(broken, files)
         if changed is None:
             return None
@@ -99,15 +99,10 @@ def _written(incident: Incident, patches: Sequence[str], *more: str) -> tuple[st
             if (env.parent / "versions").is_dir() and not template.exists():
                 template.write_text(_TEMPLATE, "utf-8")  # in the copy alone: nobody writes revisions here by Alembic
         alembic = [space.python, "-m", "alembic", "-c", config]
-        upgraded = run([*alembic, "upgrade", "head"], space, incident.limits, "upgrade")
-        if not upgraded.ok:
+        if not run([*alembic, "upgrade", "head"], space, incident.limits, "upgrade").ok:
             return "", ""
-        written = run(
-            [*alembic, "revision", "--autogenerate", "-m", "what the models name", *more],
-            space,
-            incident.limits,
-            "write",
-        )
+        revision = ["revision", "--autogenerate", "-m", "what the models name", *more]
+        written = run([*alembic, *revision], space, incident.limits, "write")
         new = set(space.root.rglob("versions/*.py")) - before
         if not written.ok or len(new) != 1:
             return "", ""

@@ -2,73 +2,80 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from . import edits
+from ...incident.source import parsed
+from . import edits, edits_of_imports
 from .broken import Broken, Candidate
-from .statements import parsed
 
 
 def mount_router(broken: Broken) -> Iterator[Candidate]:
     """A route that is declared and answered with 404: its router is included nowhere."""
-    for file, text in broken.sources.items():
-        router = re.search(r"^(\w+)\s*=\s*APIRouter\((.*?)\)", text, re.M | re.S) if file.endswith(".py") else None
+    for file, text in broken.python:
+        router = re.search(r"^(\w+)\s*=\s*APIRouter\((.*?)\)", text, re.M | re.S)
         if not router:
             continue
         prefix = re.search(r"prefix\s*=\s*[\"']([^\"']*)", router[2])
         paths = re.findall(rf"@{router[1]}\.\w+\(\s*[\"']([^\"']*)", text)
-        if not any((prefix[1] if prefix else "") + path == wanted for path in paths for wanted in broken.failing):
+        if not {(prefix[1] if prefix else "") + path for path in paths} & set(broken.failing):
             continue
-        module = broken.module_of(file)
-        leaf = module.rpartition(".")[2]
+        parent, _, leaf = broken.module_of(file).rpartition(".")
         if any(re.search(rf"include_router\(\s*(?:\w+\.)*{leaf}\b", other) for other in broken.sources.values()):
             continue
         main = max(broken.sources, key=lambda name: broken.sources[name].count(".include_router("))
-        calls = list(re.finditer(r"^(\w+)\.include_router\([^\n]*\)$", broken.sources[main], re.M))
+        body = broken.sources[main]
+        calls = list(re.finditer(r"^(\w+)\.include_router\([^\n]*\)$", body, re.M))
         if calls:
             last = calls[-1]
-            body = broken.sources[main]
             body = body[: last.end()] + f"\n{last[1]}.include_router({leaf}.{router[1]})" + body[last.end() :]
-            parent = module.rpartition(".")[0]
-            new = edits.add_import(body, f"from {parent} import {leaf}", after=_below(parent))
+            new = edits_of_imports.add_import(body, f"from {parent} import {leaf}", beside=[parent])
             if new:
                 says = f"Include the router of {file} in {main}: its routes are declared, and mounted nowhere."
                 yield Candidate(f"mount-{leaf}", says, {main: new})
 
 
-def _below(package: str) -> Callable[[str], bool]:
-    return lambda asked: asked == package or asked.startswith(package + ".")
-
-
 def reach_it(broken: Broken) -> Iterator[Candidate]:
     """A route that an earlier, wider one answers for: declare it, or include its router, before that."""
-    answers, shadowed = broken.sites("answers"), broken.sites("never reached")
-    if not answers or not shadowed:
-        return
-    first, second = answers[0], shadowed[0]
-    text = broken.sources.get(first.file)
-    if not text or first.file != second.file or first.name == second.name:
-        return  # of two with one path, which is meant nobody but you can say
-    new = edits.swap_statements(text, first.line, second.line)
-    if new:
-        says = f"Put {second.name} ({second}) before {first.name} ({first}): the first that fits answers, and the narrower one then has its turn."
-        yield Candidate("narrower-first", says, {first.file: new})
+    for first, second in zip(broken.sites("answers")[:1], broken.sites("never reached")[:1], strict=False):
+        if first.file != second.file or first.name == second.name:
+            return  # of two with one path, which is meant nobody but you can say
+        new = broken.edited(first.file, edits.swap_statements, first.line, second.line)
+        if new:
+            says = f"Put {second.name} ({second}) before {first.name} ({first}): the first that fits answers, and the narrower one then has its turn."
+            yield Candidate("narrower-first", says, {first.file: new})
 
 
 def name_of_its_own(broken: Broken) -> Iterator[Candidate]:
     """Two blueprints of one name: register the second under the name of its variable."""
     for place in broken.sites("second"):
-        text = broken.sources.get(place.file, "")
-        calls = [
-            n
-            for n in ast.walk(parsed(text))
-            if isinstance(n, ast.Call) and n.lineno <= place.line <= (n.end_lineno or 0)
-        ]
-        call = next((n for n in calls if ast.unparse(n.func).endswith("register_blueprint") and n.args), None)
+        calls = [node for node in ast.walk(parsed(broken.sources.get(place.file, ""))) if isinstance(node, ast.Call)]
+        about = [node for node in calls if node.lineno <= place.line <= (node.end_lineno or 0) and node.args]
+        call = next((node for node in about if ast.unparse(node.func).endswith("register_blueprint")), None)
         own = ast.unparse(call.args[0]).rpartition(".")[2] if call is not None else ""
         if not own.isidentifier() or own == place.name:
             continue
-        new = edits.add_argument(text, place.line, "register_blueprint", "name", f'"{own}"')
+        name = ("register_blueprint", "name", f'"{own}"')
+        new = broken.edited(place.file, edits.add_argument, place.line, *name)
         if new:
             says = f"Register the second blueprint as {own} at {place}: {place.name} is taken. Its pages are then {own}.… for url_for()."
             yield Candidate(f"named-{own}", says, {place.file: new})
+
+
+def keep_names(broken: Broken) -> Iterator[Candidate]:
+    """Every function that a decorator wraps has the name of its inner function: ``functools.wraps`` gives each its own."""
+    for place in broken.sites("definition"):
+        outer, _, inner = (place.name or "").rpartition(".<locals>.")
+        if not inner or any(re.search(rf"[\"']{inner}[\"']", text) for text in broken.sources.values()):
+            continue  # url_for() may ask for it by this name
+        tree = parsed(broken.sources.get(place.file, ""))
+        around = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == outer.rpartition(".")[2]]
+        around = [n for n in around if n.lineno < place.line <= (n.end_lineno or 0) and len(n.args.args) == 1]
+        for decorator in around:
+            wrapped = decorator.args.args[0].arg
+            returns = [
+                n.value.id for n in decorator.body if isinstance(n, ast.Return) and isinstance(n.value, ast.Name)
+            ]
+            new = broken.edited(place.file, edits.decorate, inner, place.line, f"functools.wraps({wrapped})")
+            if inner in returns and new and (new := edits_of_imports.import_plainly(new, "functools")):
+                says = f"Have {inner} in {decorator.name} ({place}) take the name of what it wraps: each view is then an endpoint of its own."
+                yield Candidate(f"wraps-{wrapped}", says, {place.file: new})

@@ -1,8 +1,10 @@
 """Tries candidates as fixes are tried, and lets one grow over the errors that stand behind the first until it cures."""
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from ...startup.workspace import workspace
 from ...trace.expected import shows_incident
 from ...trace.judged import CheckResult
 from ...trace.trace import Trace
+from ..repeated import raced_statement
 from ..verification import Attempt, FixResult, attempt, judge_fix
 from .broken import Broken, Candidate
 from .candidates import candidates_for, why_unsafe
@@ -32,6 +35,7 @@ _MOST_STEPS = 4  # errors behind one another that one proposal mends
 _RACE_TIMES = 3  # starts of each candidate where the incident shows in some starts only
 _AT_ONCE = 4  # candidates of one round
 _LARGEST = 1 << 20  # bytes of a file that is read
+_SKIPPED = re.compile(r"/(\.|(node_modules|__pycache__)/)")
 _USUAL = ("/", "/health", "/openapi.json")  # asked of a server that comes up: what answered before has to answer after
 
 
@@ -58,7 +62,7 @@ class Proposal:
 class Proposals:
     """What was proposed and tried, verified ones first, the smallest patch first.
 
-    :ivar mechanism: that of the build as it is
+    :ivar mechanism: that of the build as it is; ``trace``: its startup
     :ivar note: why there is none, or why the search ended
     :ivar maskers: where they were asked for: what only hides, and what each run of it showed; none is a proposal
     """
@@ -67,6 +71,7 @@ class Proposals:
     reproduced: bool
     tried: tuple[Proposal, ...]
     startups: int
+    trace: Trace
     note: str = ""
     maskers: tuple[Proposal, ...] = ()
 
@@ -100,22 +105,21 @@ def propose(
         asked, control = _without_what_did_not_answer(incident, asked, control)
         decision = decide_mechanism(incident, looked, progress)
         trace = looked.trace if incident.expect.error else signed(incident, looked, decision.fault).trace
+        mechanism = decision.finding.mechanism
         if not shows_incident(incident, trace):
-            return Proposals(
-                decision.finding.mechanism, False, (), 2, "it does not reproduce, so nothing shows what would cure it"
-            )
+            unseen = "it does not reproduce, so nothing shows what would cure it"
+            return Proposals(mechanism, False, (), 2, trace, unseen)
         search = _Search(incident, asked, control, sources, Path(folder), pool, progress, verified)
         broken = _broken(incident, decision, looked, sources, control)
         search.run(broken)
         hidden = search.of_maskers(broken) if show_maskers else ()
-    mechanism = decision.finding.mechanism
-    order = sorted(search.tried, key=lambda proposal: (*_rank(proposal), search.order.index(proposal.name)))
-    return Proposals(mechanism, True, tuple(order), search.startups, _note(broken, search, order), hidden)
 
+    def rank(proposal: Proposal) -> tuple:
+        """Verified ones first, of those the smallest patch first."""
+        return proposal.verdict != "cures", len(proposal.patch.splitlines()), search.order.index(proposal.name)
 
-def _rank(proposal: Proposal) -> tuple:
-    """Verified ones first, of those the smallest patch first."""
-    return proposal.verdict != "cures", len(proposal.patch.splitlines())
+    order = sorted(search.tried, key=rank)
+    return Proposals(mechanism, True, tuple(order), search.startups, trace, _note(broken, search, order), hidden)
 
 
 def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
@@ -134,17 +138,9 @@ class _Search:
     """One search: which candidates were tried, and what each showed."""
 
     def __init__(
-        self,
-        incident_file: Incident,
-        incident: Incident,
-        control: Attempt,
-        sources: Mapping[str, str],
-        folder: Path,
-        pool,
-        progress,
-        verified,
+        self, own: Incident, incident: Incident, control: Attempt, sources, folder: Path, pool, progress, verified
     ):
-        self.own_checks = {str(check) for check in incident_file.checks}
+        self.own_checks = {str(check) for check in own.checks}
         self.incident, self.control, self.sources, self.folder = incident, control, sources, folder
         self.pool, self.progress, self.verified = pool, progress, verified
         self.startups = 2
@@ -178,16 +174,13 @@ class _Search:
 
     def try_all(self, candidates: list[Candidate]) -> list[tuple[Candidate, FixResult]]:
         """Start each side by side, and judge them in the order in which they end; a race several times, of which the worst counts."""
-        fixes = {candidate.name: self.fix(candidate) for candidate in candidates}
-        incident = self.incident.model_copy(update={"fixes": fixes})
+        incident = self.incident.model_copy(update={"fixes": {c.name: self.fix(c) for c in candidates}})
         times = _RACE_TIMES if self.control.races else 1
-        futures = {
-            self.pool.submit(attempt, incident, candidate.name): candidate
-            for candidate in candidates
-            for _ in range(times)
-        }
+        holds = [None, *[raced_statement(self.control.trace)] * (times - 1)]  # the race is forced in all but the first
+        futures = {self.pool.submit(attempt, incident, c.name, True, hold): c for c in candidates for hold in holds}
         self.startups += len(futures)
-        self.order += [candidate.name for candidate in candidates]
+        order = [candidate.name for candidate in candidates]
+        self.order += order
         results: dict[str, list[FixResult]] = {}
         shown = []
         for future in as_completed(futures):
@@ -204,7 +197,6 @@ class _Search:
                 result = next((run for run in runs if run.verdict != "cures"), runs[0])
                 self.tell(candidate, result)
                 shown.append((candidate, result))
-        order = [candidate.name for candidate in candidates]
         return sorted(shown, key=lambda result: order.index(result[0].name))
 
     def judged(self, incident: Incident, name: str, started: Attempt) -> FixResult:
@@ -223,27 +215,20 @@ class _Search:
         self.progress(Progress(says, "proposals", self.startups, MOST_STARTUPS))
         changes = {"env": candidate.env, "path": candidate.path, "startup": candidate.startup}
         kept = {key: value for key, value in changes.items() if value}
-        patch = patch_of({file: text or "" for file, text in candidate.edits.items()}, self.sources)
-        proposal = Proposal(candidate.name, candidate.says, patch, kept, result)
+        proposal = Proposal(candidate.name, candidate.says, patch_of(candidate.edits, self.sources), kept, result)
         if proposal.verdict == "cures" and not any(earlier.verdict == "cures" for earlier in self.tried):
             self.verified(proposal)
         self.tried.append(proposal)
 
     def fix(self, candidate: Candidate) -> Fix:
-        patches = []
-        if candidate.edits:
-            file = self.folder / f"{len(self.tried)}-{candidate.name}.patch".replace("/", "-")
-            file.write_text(
-                patch_of({name: text or "" for name, text in candidate.edits.items()}, self.sources), "utf-8"
-            )
-            patches = [str(file)]
+        patches = [self.write(candidate.edits, self.sources)] if candidate.edits else []
         startup = [Step.model_validate(step) for step in candidate.startup] if candidate.startup else None
         return Fix(patches=patches, env=candidate.env, path=candidate.path, startup=startup)
 
-    def write(self, edited: Mapping[str, str | None], sources: Mapping[str, str]) -> str:
+    def write(self, edited: Mapping[str, str], sources: Mapping[str, str]) -> str:
         """Edits as a patch file against ``sources``; its path."""
         file = self.folder / f"{len(list(self.folder.iterdir()))}.patch"
-        file.write_text(patch_of({name: text or "" for name, text in edited.items()}, dict(sources)), "utf-8")
+        file.write_text(patch_of(edited, sources), "utf-8")
         return str(file)
 
     def behind(self, broken: Broken, candidate: Candidate, result: FixResult) -> Iterator[Candidate]:
@@ -253,27 +238,18 @@ class _Search:
             return
         empty = self.incident.model_copy(update={"expect": type(self.incident.expect)()})
         diagnosis = judge_again(empty, result.trace)
-        sources = {**self.sources, **{file: text for file, text in candidate.edits.items() if text is not None}}
+        sources = {**self.sources, **candidate.edits}
         if diagnosis.finding.mechanism == broken.finding.mechanism and diagnosis.pair is None:
             return
-        next_ = replace(
-            broken,
-            trace=result.trace,
-            finding=diagnosis.finding,
-            conflict=diagnosis.conflict,
-            fault=diagnosis.fault,
-            sources=sources,
-            failing=_failing(self.incident, result.checks),
-        )
+        judged = {"finding": diagnosis.finding, "conflict": diagnosis.conflict, "fault": diagnosis.fault}
+        failing = _failing(self.incident, result.checks)
+        next_ = replace(broken, trace=result.trace, sources=sources, failing=failing, **judged)
         for more in candidates_for(next_)[:_AT_ONCE]:
             yield more.after(candidate)
-        failed = [check for check in result.checks if check.ok is False]
-        if any(check.kind == "migrations" for check in failed) and all(
-            check.kind in ("migrations", "http", "clean_start") for check in failed
-        ):
-            missing = missing_revision(
-                self.incident, next_, self.fix(candidate).patches, lambda edited: self.write(edited, sources)
-            )
+        failed = {check.kind for check in result.checks if check.ok is False}
+        if "migrations" in failed and failed <= {"migrations", "http", "clean_start"}:
+            patches = self.fix(candidate).patches
+            missing = missing_revision(self.incident, next_, patches, lambda edited: self.write(edited, sources))
             if missing is not None:
                 yield missing.after(candidate)
 
@@ -298,29 +274,20 @@ def _tables(trace: Trace) -> set[str]:
 
 
 def _routes(trace: Trace) -> set[str]:
-    return {
-        entry.key for entry in trace.entries if entry.kind in ("route", "endpoint", "task") and entry.frame.application
-    }
+    """What requests and callers ask for: the path of a route, whatever the name of its endpoint; the name of a task."""
+    entries = (entry for entry in trace.entries if entry.frame.application)
+    asked = (entry for entry in entries if entry.kind in ("route", "endpoint", "task"))
+    return {entry.more[0] if entry.kind == "endpoint" and entry.more else entry.key for entry in asked}
 
 
 def _broken(
     incident: Incident, decision: Decision, looked: Looked, sources: Mapping[str, str], control: Attempt
 ) -> Broken:
-    agrees = None
-    if decision.same_table:
-        definitions = compare(*decision.pair, looked.created, looked.stopped)
-        agrees = {"the first": "first", "the second": "second"}.get(definitions.agrees)
-    return Broken(
-        incident,
-        looked.trace,
-        decision.finding,
-        decision.conflict,
-        decision.fault,
-        sources,
-        agrees,
-        _failing(incident, control.checks),
-        looked.created,
-    )
+    agrees = compare(*decision.pair, looked.created, looked.stopped).agrees if decision.same_table else None
+    agrees = {"the first": "first", "the second": "second"}.get(agrees)
+    finding, conflict, fault, _ = decision
+    failing = _failing(incident, control.checks)
+    return Broken(incident, looked.trace, finding, conflict, fault, sources, agrees, failing, looked.created)
 
 
 def _failing(incident: Incident, checks) -> tuple[str, ...]:
@@ -336,34 +303,18 @@ def _sources(incident: Incident) -> tuple[dict[str, str], str | None]:
         config = find_config(incident, space)
         for file in sorted(space.root.rglob("*")):
             name = file.relative_to(space.root).as_posix()
-            parts = name.split("/")
-            skipped = any(part.startswith(".") or part in ("node_modules", "__pycache__") for part in parts)
-            if (
-                skipped
-                or file.suffix not in (".py", ".ini", ".toml", ".cfg")
-                or not file.is_file()
-                or file.is_symlink()
-            ):
-                continue
-            if file.stat().st_size <= _LARGEST:
-                try:
+            read = file.suffix in (".py", ".ini", ".toml", ".cfg") and file.is_file() and not file.is_symlink()
+            if read and not _SKIPPED.search(f"/{name}") and file.stat().st_size <= _LARGEST:
+                with suppress(OSError, UnicodeDecodeError):
                     sources[name] = file.read_bytes().decode("utf-8")
-                except (OSError, UnicodeDecodeError):
-                    continue
-        root = str(space.root)
-    return sources, config and config.removeprefix(root).lstrip("/")
+        return sources, config and config.removeprefix(str(space.root)).lstrip("/")
 
 
 def _with_checks(incident: Incident, config: str | None) -> Incident:
     """The incident with the checks that it lacks: mappers, a clean start, migrations, and what a server usually answers."""
     kinds = {check.kind for check in incident.checks}
-    more: list[dict] = []
-    if "mappers" not in kinds:
-        more.append({"mappers": True})
-    if "clean_start" not in kinds:
-        more.append({"clean_start": True})
-    if "migrations" not in kinds and config is not None:
-        more.append({"migrations": config})
+    usual = {"mappers": True, "clean_start": True, "migrations": config}
+    more: list[dict] = [{kind: value} for kind, value in usual.items() if value is not None and kind not in kinds]
     if any(step.kind == "serve" for step in incident.startup):
         asked = {check.http.path for check in incident.checks if check.http}
         more += [{"http": {"path": path, "status": 200}} for path in _USUAL if path not in asked]

@@ -1,7 +1,7 @@
-"""The statements at the top level of a module: what each binds and uses, and how some of them move to a module of their own."""
+"""The statements at the top level of a module: what each binds and uses, and the module with others in their places."""
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,16 +9,16 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
 from ...incident.source import parsed
-from .edits import dotted
 
 _MOVABLE = (ast.ClassDef, ast.FunctionDef, ast.Assign, ast.AnnAssign)
+BLANK = [cst.EmptyLine(indent=False)]
 
 
 @dataclass(frozen=True)
 class Statement:
     """One statement of a module's body; ``number`` is its place in it, from 0.
 
-    :ivar node: None where it is no statement that Python of ours reads by itself
+    :ivar nodes: empty where it is no statement that Python of ours reads by itself
     """
 
     number: int
@@ -39,11 +39,7 @@ class Statement:
     def is_for_types(self) -> bool:
         """Is it an ``if TYPE_CHECKING:`` that imports only?"""
         node = self.nodes[0] if len(self.nodes) == 1 else None
-        if (
-            not isinstance(node, ast.If)
-            or node.orelse
-            or "TYPE_CHECKING" not in names_read(node.test) | {ast.unparse(node.test).rpartition(".")[2]}
-        ):
+        if not isinstance(node, ast.If) or node.orelse or "TYPE_CHECKING" not in ast.unparse(node.test):
             return False
         return all(isinstance(part, ast.Import | ast.ImportFrom) for part in node.body)
 
@@ -80,9 +76,8 @@ def names_read(node: ast.AST) -> set[str]:
         quoted = getattr(part, "annotation", None)
         for text in ast.walk(quoted) if quoted is not None else ():
             if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                names |= {
-                    name.id for tree in parsed(text.value).body for name in ast.walk(tree) if isinstance(name, ast.Name)
-                }
+                trees = parsed(text.value).body
+                names |= {name.id for tree in trees for name in ast.walk(tree) if isinstance(name, ast.Name)}
     return names
 
 
@@ -106,6 +101,14 @@ class Module:
             first = min([place.start.line, *(places[decorator].start.line for decorator in decorators)])
             self.statements.append(Statement(number, first, place.end.line, code, nodes))
 
+    @classmethod
+    def read(cls, text: str) -> "Module | None":
+        """The module; None where it is no Python that LibCST reads."""
+        try:
+            return cls(text)
+        except ValueError:
+            return None
+
     def at(self, line: int) -> Statement | None:
         """The statement that a line stands in."""
         return next((statement for statement in self.statements if statement.first <= line <= statement.last), None)
@@ -120,11 +123,8 @@ class Module:
         open_ = list(closed.values())
         while open_:
             for name in open_.pop().uses:
-                needed = [
-                    statement
-                    for statement in self.statements
-                    if name in statement.binds and not statement.is_import and not statement.is_for_types
-                ]
+                binding = [statement for statement in self.statements if name in statement.binds]
+                needed = [statement for statement in binding if not statement.is_import and not statement.is_for_types]
                 for statement in needed:
                     if not statement.movable or len(needed) > 1:
                         return None  # bound under a condition, or more than once
@@ -139,10 +139,53 @@ class Module:
         for statement in self.statements:
             if statement.is_import and statement.binds & names:
                 node = self.tree.body[statement.number].body[0]
-                if isinstance(node.names, cst.ImportStar):
-                    continue
-                aliases[statement.number] = [alias for alias in node.names if bound_name(alias) in names]
+                if not isinstance(node.names, cst.ImportStar):
+                    aliases[statement.number] = [alias for alias in node.names if bound_name(alias) in names]
         return aliases
+
+    # ------------------------------------------------------------------ its text with other statements
+
+    def having(self, body: Iterable[cst.BaseStatement]) -> str:
+        return self.tree.with_changes(body=list(body)).code
+
+    def inserted(self, number: int, statement: str | cst.BaseStatement, leading_lines: list | None = None) -> str:
+        """With a statement before that of this number."""
+        new, body = _node(statement, leading_lines), self.tree.body
+        return self.having([*body[:number], new, *body[number:]])
+
+    def replaced(self, number: int, statement: str) -> str:
+        """With a statement in the place of that of this number, below the same comments."""
+        body = list(self.tree.body)
+        body[number] = _node(statement, body[number].leading_lines)
+        return self.having(body)
+
+    def without(self, numbers: Collection[int]) -> str:
+        return self.having(node for number, node in enumerate(self.tree.body) if number not in numbers)
+
+
+def _node(statement: str | cst.BaseStatement, leading_lines) -> cst.BaseStatement:
+    node = cst.parse_statement(statement) if isinstance(statement, str) else statement
+    return node if leading_lines is None else node.with_changes(leading_lines=leading_lines)
+
+
+def dotted(node: cst.BaseExpression | None) -> str:
+    """``a.b.c`` of a name or attribute; "" of anything else."""
+    if isinstance(node, cst.Name):
+        return node.value
+    if isinstance(node, cst.Attribute) and (before := dotted(node.value)):
+        return f"{before}.{node.attr.value}"
+    return ""
+
+
+def asked_by(node: cst.BaseStatement) -> list[str]:
+    """The modules that a statement imports, a relative one with its dots."""
+    names = []
+    for part in node.body if isinstance(node, cst.SimpleStatementLine) else ():
+        if isinstance(part, cst.ImportFrom):
+            names.append("." * len(part.relative) + dotted(part.module))
+        elif isinstance(part, cst.Import):
+            names += [dotted(alias.name) for alias in part.names]
+    return names
 
 
 def bound_name(alias: cst.ImportAlias) -> str:
@@ -154,8 +197,13 @@ def only(node: cst.SimpleStatementLine, aliases: list[cst.ImportAlias]) -> cst.S
     kept = [*aliases[:-1], aliases[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)]
     statement = node.body[0].with_changes(names=kept)
     if len(kept) < len(node.body[0].names) and isinstance(statement, cst.ImportFrom) and statement.lpar:
-        code = cst.Module([cst.SimpleStatementLine([statement.with_changes(lpar=None, rpar=None)])]).code
-        if len(code) < 88:
-            plain = [alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in kept]
-            statement = statement.with_changes(names=plain, lpar=None, rpar=None)
+        plain = [alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in kept]
+        bare = statement.with_changes(lpar=None, rpar=None)
+        if len(cst.Module([cst.SimpleStatementLine([bare])]).code) < 88:
+            statement = bare.with_changes(names=plain)
     return node.with_changes(body=[statement])
+
+
+def is_docstring(node: cst.BaseStatement) -> bool:
+    first = node.body[0] if isinstance(node, cst.SimpleStatementLine) else None
+    return isinstance(first, cst.Expr) and isinstance(first.value, cst.SimpleString)
