@@ -149,9 +149,8 @@ def _fill(folder: Path, python: str, packages: tuple[str, ...]) -> None:
 
 def _installed(python: str, packages: tuple[str, ...], into: Path) -> list[Path]:
     """Every folder and module of what pip says that these packages need in an interpreter, unpacked and compiled."""
-    own = Path(
-        sysconfig.get_path("purelib")
-    )  # of the tests' interpreter: what is there already, nothing is unpacked for
+    # Of the tests' interpreter: what is there already, nothing is unpacked for. Not by a link, which may go.
+    own = Path(sysconfig.get_path("purelib")).resolve()
     same = own.parent.name == into.parent.name
     there = {(one.name, one.version): one for one in distributions(path=[str(own)]) if same}
     with tempfile.TemporaryDirectory(dir=KEPT) as made:

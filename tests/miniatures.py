@@ -20,6 +20,8 @@ from kit.diagnose.saved import KEPT_TYPES, load_diagnosis
 from kit.incident.load import load
 from kit.incident.model import Incident
 from kit.trace import saved
+from kit.trace.expected import incident_tables
+from kit.trace.judged import judge_mappers, judge_start
 from kit.verify.verification import Attempt, attempt_of, look_at_build
 
 APPLICATIONS = Path(__file__).parent / "applications"
@@ -98,8 +100,19 @@ def judged_builds(name: str) -> tuple[Incident, Attempt, dict[str, Attempt]]:
     """A miniature, its broken build and those with a fix, by what was kept of each: nothing is started."""
     incident = load(APPLICATIONS / name)
     builds = saved.load(builds_file(name), (*KEPT_TYPES, Builds))
-    fixes = {fix: attempt_of(incident, fix, signed(incident, looked, None)) for fix, looked in builds.fixes.items()}
-    return incident, attempt_of(incident, None, builds.control), fixes
+    fixes = {
+        fix: attempt_of(incident, fix, signed(incident, _checked_anew(incident, looked), None))
+        for fix, looked in builds.fixes.items()
+    }
+    return incident, attempt_of(incident, None, _checked_anew(incident, builds.control)), fixes
+
+
+def _checked_anew(incident: Incident, looked: Looked) -> Looked:
+    """A build with the checks that its trace decides decided again; what was asked of it while it was up stays."""
+    tables = incident_tables(incident, looked.trace)
+    judges = {"mappers": lambda: judge_mappers(looked.trace, tables), "clean_start": lambda: judge_start(looked.trace)}
+    checks = tuple(judges[check.kind]() if check.kind in judges else check for check in looked.checks)
+    return replace(looked, checks=checks)
 
 
 def sites_of(diagnosis: Diagnosis) -> list[str | None]:

@@ -143,11 +143,9 @@ class Draft:
     def _expect(self) -> list[str]:
         evidence = self.work.evidence
         error = (self.best.expected if self.best is not None else None) or evidence.expected
+        unknown = "  error: 'not known yet: what does it say where it fails?'"
         if not error and self.failed:  # of how it is started; left out, it would count as the incident
-            return [
-                _commented("expect:", "how the incident looks, which nothing here says"),
-                "  error: 'not known yet: what does it say where it fails?'",
-            ]
+            return [_commented("expect:", "how the incident looks, which nothing here says"), unknown]
         if not error:
             return [
                 "# expect:                                    # how the incident looks; left out, whatever goes wrong counts"
