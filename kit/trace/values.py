@@ -76,10 +76,7 @@ class Error:
 
     @property
     def own_words(self) -> bool:
-        """Did the application raise it itself, of nothing else? Then its text is the application's, whatever it says.
-
-        Errors that the interpreter raises at a line of the application are none of those.
-        """
+        """Did the application, and not the interpreter at its line, raise it, of nothing else? Its text says nothing then."""
         by_python = ("TypeError", "AttributeError", "ImportError", "ModuleNotFoundError", "KeyError", "NameError")
         raised_here = bool(self.frames) and self.frames[-1].application
         return raised_here and len(self.links) <= 1 and self.type not in by_python
