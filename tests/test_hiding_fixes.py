@@ -102,3 +102,43 @@ def test_a_patch_of_a_script_that_the_startup_does_not_run_is_told_so(write_inci
     assert verdict == "does-not-cure" and "start.sh is changed, and the startup does not run it" in because
     named = load(write_incident(files, startup=[{"command": "sh start.sh"}], **more))
     assert "does not run it" not in verdicts(named)["script"][1]
+
+
+def test_a_model_that_env_py_never_imported_is_held_against_no_fix_that_left_it_so(write_incident, tmp_path):
+    base = """
+        from sqlalchemy.orm import declarative_base
+
+        Base = declarative_base()
+    """
+    model = """
+        from sqlalchemy import Column, Integer
+        from service.base import Base
+
+        class Plugin(Base):
+            __tablename__ = "plugins"
+            id = Column(Integer, primary_key=True)
+    """
+    files = {
+        **SHELF,
+        "service/base.py": base,
+        "service/models.py": model,
+        "service/legacy.py": model,
+        "service/main.py": "import service.models\nimport service.legacy\n",
+        "migrations/env.py": SHELF["migrations/env.py"].replace("service.models", "service.base"),
+    }
+    del files["migrations/versions/b2.py"]
+    imported = {**files, "migrations/env.py": SHELF["migrations/env.py"].replace("import Base", "import Base, Plugin")}
+    gone = ("import service.legacy\n", "")
+    one = patch_of(tmp_path / "case", "one", files, "service/main.py", *gone)
+    expect = {"error": "Table 'plugins' is already defined", "table": "plugins"}
+    never = load(write_incident(files, fixes={"one": one}, expect=expect))
+    verdict, because = verdicts(never)["one"]
+    assert verdict == "cures" and "as without it, env.py imports no model of plugins" in because, because
+    # A fix that takes the import out of env.py is not one that left it as it was.
+    lost = patch_of(
+        tmp_path / "case", "lost", imported, "migrations/env.py", "models import Base, Plugin", "base import Base"
+    )
+    both = {"patches": [*one["patches"], *lost["patches"]]}
+    dropped = load(write_incident(imported, fixes={"both": both, "one": one}, expect=expect))
+    found = verdicts(dropped)
+    assert found["one"][0] == "cures" and found["both"][0] == "hides", found

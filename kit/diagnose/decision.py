@@ -140,10 +140,11 @@ def find_mechanism(
     return Finding("none", because, dict(refuted)), None, None
 
 
-def quiet_mechanisms(incident: Incident, looked: Looked) -> tuple[Sign, ...]:
-    """Every mechanism that is there and raises nothing, without the experiments that could refute one."""
-    faults = [fault for fault in faults_of(Case.of(incident, looked)) if fault.error is None]
-    return tuple(dict.fromkeys(Sign("mechanism", fault.mechanism, fault.table) for fault in faults))
+def mechanisms_there(incident: Incident, looked: Looked) -> tuple[tuple[Sign, ...], frozenset[str]]:
+    """Every mechanism that is there and raises nothing, and the slugs of those of an error; no experiment was run to refute one."""
+    faults = faults_of(Case.of(incident, looked))
+    quiet = (Sign("mechanism", fault.mechanism, fault.table) for fault in faults if fault.error is None)
+    return tuple(dict.fromkeys(quiet)), frozenset(fault.mechanism for fault in faults if fault.error is not None)
 
 
 def is_race(incident: Incident, looked: Looked) -> bool:

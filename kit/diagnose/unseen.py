@@ -16,7 +16,7 @@ _OTHER_METADATA = "table-on-metadata-alembic-does-not-migrate"
 _FOREIGN = re.compile(r"column '([\w.]+)\.\w+' could not find table '([\w.]+)'")
 MISSED = re.compile(r"no such table: ([\w.]+)|relation \"([\w.]+)\" does not exist|Table '([\w.]+)' doesn't exist")
 _REMOVES = re.compile(r"\('remove_table', Table\('([^']+)'")
-_NOT_IMPORTED = "model-module-not-imported-by-env"
+NOT_IMPORTED = "model-module-not-imported-by-env"
 
 
 def unseen_by_alembic(case: Case) -> Fault | None:
@@ -53,7 +53,7 @@ def _on_other_metadata(case: Case, tables: Sequence[Registration], drops: dict[s
     unchanged = "importing it while env.py runs changes nothing: the metadata that env.py hands over is another one"
     because = (*sentences, *_consequence(dropped, "uses"), *_symptom(case, first))
     run = _with_metadata(case, tables, drops) if error is not None else None
-    more = {"sites": sites, "against": {_NOT_IMPORTED: unchanged}, "error": error, "experiment": run}
+    more = {"sites": sites, "against": {NOT_IMPORTED: unchanged}, "error": error, "experiment": run}
     return Fault(_OTHER_METADATA, because, first.table, first.site, **more)
 
 
@@ -91,7 +91,7 @@ def _not_imported(
     more = {"sites": tuple(sites), "against": {_OTHER_METADATA: handed}, "error": error, "experiment": run}
     first = tables[0].site if tables else None
     because = (*sentences, *(_symptom(case, tables[0]) if tables else ()))
-    return Fault(_NOT_IMPORTED, because, names[0], first, **more)
+    return Fault(NOT_IMPORTED, because, names[0], first, **more)
 
 
 def _dropped(case: Case) -> dict[str, Error]:

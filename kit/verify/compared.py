@@ -1,9 +1,11 @@
-"""What a fixed build is compared with: the build as it is, its errors, its quiet mechanisms and its database."""
+"""A build that was tried, and what a fixed one is compared with: the build as it is, its errors, its quiet mechanisms and its database."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from ..diagnose.unseen import NOT_IMPORTED
 from ..incident.model import Incident
 from ..trace.expected import own_errors, shows_incident, stable
 from ..trace.judged import CheckResult
@@ -11,6 +13,30 @@ from ..trace.trace import Trace
 from ..trace.values import Sign
 
 _URL = re.compile(r"(?:sqlite\w*|postgres\w*|mysql\w*|mariadb|oracle|mssql)(?:\+\w+)?://")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One build of the application, started and checked; ``patches`` are file names, in order.
+
+    :ivar quiet: the mechanisms that are there and raise nothing
+    :ivar passed_over: tables of the database that ``env.py`` hides from Alembic, as any other that it does not know
+    :ivar raising: slugs of those that raise an error
+    :ivar handed: the tables that ``env.py`` hands to Alembic; None where Alembic could not compare
+    """
+
+    name: str
+    patches: tuple[str, ...]
+    trace: Trace
+    checks: tuple[CheckResult, ...]
+    reproduced: bool
+    uncompiled: str | None = None  # what a patch wrote that is no Python
+    quiet: tuple[Sign, ...] = ()
+    passed_over: tuple[str, ...] = ()
+    raising: frozenset[str] = frozenset()
+    handed: frozenset[str] | None = None
+    races: bool = False  # is it a race, that shows in some starts and not in others?
+    unrun: tuple[str, ...] = ()  # scripts and deployments that a patch changes, and no step runs
 
 
 def still_there(incident: Incident, tried: Trace, control: Trace) -> bool:
@@ -50,18 +76,51 @@ def shared(check: CheckResult, before: Iterable[CheckResult]) -> bool:
     return check.behind and any(earlier.behind and stable(earlier.seen) == stable(check.seen) for earlier in same)
 
 
-def quiet_left(
-    tried: Iterable[Sign], control: Iterable[Sign], decided: Iterable[str], tables: Iterable[str]
-) -> Sign | None:
+def hidden(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
+    """What a fix may have done in place of a cure: left the database, or had Alembic look away; or a mechanism that is left."""
+    results = []
+    if (left := _left_the_database(incident, tried.name, tried.trace, control.trace)) is not None:
+        results.append(CheckResult("the scratch database is used", False, left, kind="hidden"))
+    passed = [table for table in tried.passed_over if table not in control.passed_over]
+    if passed:
+        says = f"env.py has Alembic pass over every table that no model names; in the database: {', '.join(passed)}"
+        results.append(CheckResult("Alembic sees every table", False, says, kind="hidden"))
+    sign = _quiet_left(incident, tried, control, tables)
+    if sign is not None:
+        about = f" of table {sign.table}" if sign.table else ""
+        results.append(CheckResult("no mechanism is left", False, f"{sign.text}{about} is there", kind="hidden"))
+    return tuple(results)
+
+
+def _quiet_left(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> Sign | None:
     """A mechanism that raises nothing and is left with a fix: the incident's own, or a new one about its tables."""
-    known = {(sign.text, sign.table) for sign in control}
-    for sign in tried:
-        if sign.text in decided or (sign.table in tables and (sign.text, sign.table) not in known):
+    own = () if _raises(incident, control, tables) else {sign.text for sign in control.quiet}
+    known = {(sign.text, sign.table) for sign in control.quiet}
+    known |= {(NOT_IMPORTED, table) for table in never_handed(incident, tried, control, tables)}
+    for sign in tried.quiet:
+        if sign.text in own or (sign.table in tables and (sign.text, sign.table) not in known):
             return sign
     return None
 
 
-def left_the_database(incident: Incident, fix: str, tried: Trace, control: Trace) -> str | None:
+def _raises(incident: Incident, control: Attempt, tables: Sequence[str]) -> bool:
+    """Is the incident an error or a second registration? What raises nothing beside it is another matter then."""
+    rejected = any(conflict.table in tables for conflict in control.trace.conflicts)
+    return rejected or bool(incident.expect.error and control.raising)
+
+
+def never_handed(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[str, ...]:
+    """The tables that ``env.py`` does not hand to Alembic, neither with a fix nor in the build as it is.
+
+    A startup that failed had not come to them, so that no mechanism showed; it is no work of the fix.
+    """
+    if control.handed is None or NOT_IMPORTED in control.raising or not _raises(incident, control, tables):
+        return ()
+    unseen = (sign.table for sign in tried.quiet if sign.text == NOT_IMPORTED and sign.table)
+    return tuple(table for table in unseen if table not in control.handed)
+
+
+def _left_the_database(incident: Incident, fix: str, tried: Trace, control: Trace) -> str | None:
     """Where an engine is made with a fix, and none any more for the scratch database; None where that is as it was.
 
     An incident that gives a URL of its own choice never had the application use the scratch database. Where the build as it is came

@@ -9,7 +9,7 @@ from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..diagnose.case import Looked, innermost
-from ..diagnose.decision import decide_mechanism, is_race, quiet_mechanisms
+from ..diagnose.decision import decide_mechanism, is_race, mechanisms_there
 from ..diagnose.definitions import one_place
 from ..diagnose.looked import TIMES, look_at, look_until_shown, signed
 from ..incident.model import Incident
@@ -20,33 +20,13 @@ from ..trace.chains import application_frames
 from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.judged import CheckResult, judge_mappers, judge_start
 from ..trace.trace import Trace
-from ..trace.values import Frame, Sign
-from .compared import errors_of, left_the_database, quiet_left, shared, still_there
+from ..trace.values import Frame
+from .compared import Attempt, errors_of, hidden, never_handed, shared, still_there
 from .repeated import FORCED, MOST, Rates, of_runs, raced_statement
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
 _STATE = ("mappers", "migrations", "definitions")
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One build of the application, started and checked; ``patches`` are file names, in order.
-
-    :ivar quiet: the mechanisms that are there and raise nothing
-    :ivar passed_over: tables of the database that ``env.py`` hides from Alembic, as any other that it does not know
-    """
-
-    name: str
-    patches: tuple[str, ...]
-    trace: Trace
-    checks: tuple[CheckResult, ...]
-    reproduced: bool
-    uncompiled: str | None = None  # what a patch wrote that is no Python
-    quiet: tuple[Sign, ...] = ()
-    passed_over: tuple[str, ...] = ()
-    races: bool = False  # is it a race, that shows in some starts and not in others?
-    unrun: tuple[str, ...] = ()  # scripts and deployments that a patch changes, and no step runs
 
 
 @dataclass(frozen=True)
@@ -159,6 +139,9 @@ def attempt_of(incident: Incident, fix: str | None, looked: Looked) -> Attempt:
     changes = [] if fix is None else incident.changes_of(fix)
     names = tuple(change.name if isinstance(change, Path) else f"commit {change}" for change in changes)
     names += incident.fixes[fix].settings_shown if fix is not None else ()
+    seen = looked.migrations
+    quiet, raising = mechanisms_there(incident, looked)
+    compared = seen is not None and not seen.problem and seen.models is not None
     return Attempt(
         fix or "control",
         names,
@@ -166,8 +149,10 @@ def attempt_of(incident: Incident, fix: str | None, looked: Looked) -> Attempt:
         looked.checks,
         shows_incident(incident, looked.trace),
         looked.uncompiled,
-        quiet_mechanisms(incident, looked),
-        looked.migrations.passed_over if looked.migrations is not None else (),
+        quiet,
+        seen.passed_over if seen is not None else (),
+        raising,
+        frozenset(seen.models) if compared else None,
         fix is None and is_race(incident, looked),
         looked.unrun,
     )
@@ -237,7 +222,10 @@ def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -
     """The verdict on a fix that was started, beside the control."""
     tried = replace(tried, reproduced=still_there(incident, tried.trace, control.trace))
     checks = (_gone(incident, tried), *tried.checks, *_implied(incident, tried, control))
-    verdict, because = _judge(tried, control, checks, incident_tables(incident, control.trace))
+    tables = incident_tables(incident, control.trace)
+    verdict, because = _judge(tried, control, checks, tables)
+    if verdict == "cures" and (unseen := never_handed(incident, tried, control, tables)):
+        because += f"; as without it, env.py imports no model of {', '.join(unseen)}, so that Alembic does not see it"
     if tried.unrun:
         because += (
             f"; {', '.join(tried.unrun)} is changed, and the startup does not run it: what changes there was not tried. "
@@ -289,24 +277,7 @@ def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
         known = [str(error.error) for error in control.trace.swallowed] if not tried.reproduced else []
         implied.append(judge_start(tried.trace, known))
     kept = tuple(check for check in implied if check.ok is not None or tried.trace.cut)
-    return kept + _merged(tried, tables) + _hidden(incident, tried, control, tables)
-
-
-def _hidden(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
-    """What a fix may have done in place of a cure: left the database, or had Alembic look away; or a mechanism that is left."""
-    results = []
-    if (left := left_the_database(incident, tried.name, tried.trace, control.trace)) is not None:
-        results.append(CheckResult("the scratch database is used", False, left, kind="hidden"))
-    passed = [table for table in tried.passed_over if table not in control.passed_over]
-    if passed:
-        says = f"env.py has Alembic pass over every table that no model names; in the database: {', '.join(passed)}"
-        results.append(CheckResult("Alembic sees every table", False, says, kind="hidden"))
-    decided = {sign.text for sign in control.quiet}
-    sign = quiet_left(tried.quiet, control.quiet, decided, tables)
-    if sign is not None:
-        about = f" of table {sign.table}" if sign.table else ""
-        results.append(CheckResult("no mechanism is left", False, f"{sign.text}{about} is there", kind="hidden"))
-    return tuple(results)
+    return kept + _merged(tried, tables) + hidden(incident, tried, control, tables)
 
 
 def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
