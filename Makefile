@@ -48,7 +48,7 @@ endif
 check: $(STAMP)  ## say whether the bundled postmortems, or those below INCIDENTS=folder, are still true
 	@$(RUN) -m kit check $(INCIDENTS)
 
-test: $(TESTS_STAMP)  ## pass the tests, in about twelve minutes on two cores
+test: $(TESTS_STAMP)  ## pass the tests, in about ten minutes on two cores
 	@$(RUN) -m pytest -q -n 4 --dist loadgroup -m "not slow" tests
 
 test-all: $(TESTS_STAMP)  ## pass the others: every SQLAlchemy and interpreter, kills, the fleet, long histories, hostile text in JupyterLab

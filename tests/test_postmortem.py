@@ -33,7 +33,7 @@ def test_a_verified_fix_is_exit_0_and_leaves_three_files_and_the_incidents_folde
     page = files["html"].read_text()
     assert len(page) < 1_000_000 and "second-class-same-table-same-file" in page
     for path in files.values():
-        text = path.read_text()
+        text = path.read_text().replace("<wbr>", "")
         assert str(tmp_path) not in text and str(PROJECT) not in text and str(Path.home()) + "/" not in text
     assert "still to be written, under postmortem: summary" in said.out
 
