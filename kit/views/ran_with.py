@@ -78,8 +78,6 @@ def _from_here(incident: Incident) -> str:
     home = os.path.join(os.path.expanduser("~"), "")
     if str(incident.file).startswith(home) and not root.startswith(home):
         return f"~/{str(incident.file).removeprefix(home)}"
-    if os.path.commonpath([root, incident.file]) == os.path.sep:  # up to the root and down again is the whole path
-        return _short(str(incident.file))
     return os.path.relpath(incident.file, root)
 
 
