@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ..incident.model import Incident
-from ..trace.expected import expected_error, shows_incident
+from ..trace.expected import expected_error, holds, shows_incident
 from ..trace.judged import judge_mappers
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Registration, Sign
@@ -141,10 +141,15 @@ def find_mechanism(
 
 
 def mechanisms_there(incident: Incident, looked: Looked) -> tuple[tuple[Sign, ...], frozenset[str]]:
-    """Every mechanism that is there and raises nothing, and the slugs of those of an error; no experiment was run to refute one."""
+    """Every mechanism that is there and raises nothing, and the slugs of those that raise the error that ``expect`` names.
+
+    No experiment was run to refute one.
+    """
     faults = faults_of(Case.of(incident, looked))
     quiet = (Sign("mechanism", fault.mechanism, fault.table) for fault in faults if fault.error is None)
-    return tuple(dict.fromkeys(quiet)), frozenset(fault.mechanism for fault in faults if fault.error is not None)
+    expected = incident.expect.error
+    raising = (fault.mechanism for fault in faults if fault.error and expected and holds(str(fault.error), expected))
+    return tuple(dict.fromkeys(quiet)), frozenset(raising)
 
 
 def is_race(incident: Incident, looked: Looked) -> bool:

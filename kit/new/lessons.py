@@ -243,8 +243,8 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
     lost = _NOT_THERE.search(trial.seen.error)
     name = next(filter(None, lost.groups()), "") if lost else ""
     root = f"{work.project.root}/"
-    if not name or name in log_error:
-        return
+    if not name or name in log_error or not re.fullmatch(r"[\w./+ -]+", name):
+        return  # what is no plain path is not written into a command
     if name.startswith("/") and not name.startswith(root):
         yield from _of_the_image(work, setup, name)
         return

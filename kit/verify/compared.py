@@ -21,7 +21,7 @@ class Attempt:
 
     :ivar quiet: the mechanisms that are there and raise nothing
     :ivar passed_over: tables of the database that ``env.py`` hides from Alembic, as any other that it does not know
-    :ivar raising: slugs of those that raise an error
+    :ivar raising: slugs of those that raise the error that ``expect`` names
     :ivar handed: the tables that ``env.py`` hands to Alembic; None where Alembic could not compare
     """
 
@@ -106,7 +106,7 @@ def _quiet_left(incident: Incident, tried: Attempt, control: Attempt, tables: Se
 def _raises(incident: Incident, control: Attempt, tables: Sequence[str]) -> bool:
     """Is the incident an error or a second registration? What raises nothing beside it is another matter then."""
     rejected = any(conflict.table in tables for conflict in control.trace.conflicts)
-    return rejected or bool(incident.expect.error and control.raising)
+    return rejected or bool(control.raising)
 
 
 def never_handed(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[str, ...]:
