@@ -168,9 +168,6 @@ def _copy_repository(source: Path, target: Path, loose: str | None, incident: In
     git("-C", str(target), "update-ref", "--no-deref", "HEAD", head)
 
 
-# ------------------------------------------------------------------------------ on the worker
-
-
 def run_unpacked(data: bytes | None, function: Callable, args: tuple, named: dict[str, Any]) -> Any:
     """Call a function of the kit with its bundle unpacked here."""
     bundle = next((argument for argument in args if isinstance(argument, Bundle)), None)

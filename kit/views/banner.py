@@ -126,9 +126,6 @@ def verdict(
     return Shown([top, items(facts)] if facts else [top], place=place)
 
 
-# ------------------------------------------------------------------------------------ the first screen
-
-
 def overview(
     incident: Incident,
     verification: Verification,
@@ -275,9 +272,6 @@ def _actions(incident: Incident) -> Part:
     ]
     more = [part(f"{len(actions) - _MOST_ACTIONS} more")] if len(actions) > _MOST_ACTIONS else []
     return items([*shown, *more])
-
-
-# ------------------------------------------------------------------------------------ facts of the banner
 
 
 def _conflict(trace: Trace, diagnosis: "Diagnosis | None"):

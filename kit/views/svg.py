@@ -59,9 +59,6 @@ def plain(text: object, most: int = LABEL) -> str:
     return line if len(line) <= most else f"{line[: most // 2]}…{line[1 - most + most // 2 :]}"
 
 
-# ------------------------------------------------------------------------------------ the allowlist
-
-
 def names(text: str) -> frozenset[str]:
     """Names that are written one after the other."""
     return frozenset(text.split())

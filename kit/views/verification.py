@@ -100,9 +100,6 @@ def passed(check: CheckResult) -> Part:
     return word(check.ok, "pass", "fail", "undecided")
 
 
-# ------------------------------------------------------------------------------------ one fix
-
-
 def fixes(incident: Incident, verification: Verification) -> Shown:
     """Each fix, folded: why it got its verdict, what every check saw, its patches."""
     folded = [_fold(incident, fix) for fix in verification.fixes]
@@ -174,9 +171,6 @@ def _tables(trace: Trace) -> int:
     """Distinct tables: a table that several processes define counts once."""
     registered = (r for r in trace.registrations if r.application and r.outcome == "registered" and not r.removed)
     return len({(registration.metadata.label, registration.table) for registration in registered})
-
-
-# ------------------------------------------------------------------------------------ what people believed
 
 
 def claims(incident: Incident, verification: Verification, tested: Sequence[Tested] = ()) -> Shown:
