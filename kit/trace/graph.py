@@ -14,13 +14,7 @@ from typing import NamedTuple
 from .edges import Place, Wanted
 from .events import no_garbage
 from .trace import Trace
-from .values import (
-    Conflict,
-    Frame,
-    Import,
-    Registration,
-    Site,
-)
+from .values import Conflict, Frame, Import, Registration, Site
 
 
 @dataclass(frozen=True)

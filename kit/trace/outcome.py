@@ -12,14 +12,7 @@ from .chains import application_frames
 from .printed_errors import last_error, printed_error
 from .processes import Ended, RunPlace, ended_by
 from .reader_state import Collected, Stepped, innermost
-from .values import (
-    Broke,
-    Error,
-    Frame,
-    Registration,
-    StepResult,
-    Swallowed,
-)
+from .values import Broke, Error, Frame, Registration, StepResult, Swallowed
 
 _PRINTED = 200_000  # bytes of each stream that are kept
 
