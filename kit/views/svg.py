@@ -32,16 +32,8 @@ class Sheet:
     def write(
         self, x: float, y: float, text: str, kind: str = "label", anchor: str = "start", colour: str = INK, **more
     ) -> None:
-        look = {
-            "x": x,
-            "y": y,
-            "font_size": self.size,
-            "text_anchor": anchor,
-            "fill": colour,
-            **more,
-            "font_family": FONT,
-        }
-        self.parts.append(f'<text class="{kind}"{_written(look)}>{escape(text)}</text>')
+        look = {"x": x, "y": y, "font_size": self.size, "text_anchor": anchor, "fill": colour, **more}
+        self.parts.append(f'<text class="{kind}"{_written(look | {"font_family": FONT})}>{escape(text)}</text>')
 
     def __str__(self) -> str:
         return "".join([*self.parts, "</svg>"])
