@@ -17,7 +17,8 @@ from kit.verify.propose.broken import Broken
 from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
 from kit.verify.propose.edits_of_calls import keep_in_dictionary, respell
 from kit.verify.propose.edits_of_functions import when_needed
-from kit.verify.propose.edits_of_imports import with_name_of
+from kit.verify.propose.edits_of_imports import add_import, import_like_others
+from kit.verify.propose.form import in_form
 from kit.verify.propose.maskers import maskers
 from kit.verify.propose.search import nothing_lost
 from kit.verify.verification import Attempt, FixResult, Verification
@@ -44,7 +45,7 @@ def test_a_class_gives_way_to_an_import_and_its_neighbours_stay():
 
 def test_an_import_stands_beside_the_projects_others():
     text = '"""Environment."""\nfrom alembic import context\nfrom app.models import user\nimport os\n\nx = 1\n'
-    new = edits_of_imports.add_import(text, "import app.models.key", beside=["app"])
+    new = edits_of_imports.add_import(text, "import app.models.key")
     assert new.splitlines()[2:5] == ["from app.models import user", "import app.models.key", "import os"]
 
 
@@ -290,18 +291,30 @@ def test_what_no_source_holds_is_left_to_who_deployed_it():
     assert "stands in no source of the application" in why_unsafe(broken)
 
 
+def added(text: str, statement: str, *own: str) -> str:
+    return in_form({"f.py": add_import(text, statement)}, {"f.py": text}, own)["f.py"]
+
+
 def test_an_import_of_a_library_stands_with_others_or_above_the_applications_own():
-    assert with_name_of("import os\n\nfrom museum.db import engine\n", "sqlalchemy", "inspect") == (
+    assert added("import os\n\nfrom museum.db import engine\n", "from sqlalchemy import inspect", "museum") == (
         "import os\n\nfrom sqlalchemy import inspect\n\nfrom museum.db import engine\n"
     )
-    assert with_name_of(
-        "from typing import List\nfrom sqlmodel import Field\n\nfrom x import y\n", "sqlalchemy.orm", "registry"
-    ) == (
-        "from typing import List\nfrom sqlalchemy.orm import registry\nfrom sqlmodel import Field\n\nfrom x import y\n"
-    )
-    assert with_name_of("from sqlalchemy import Column, Integer\n", "sqlalchemy", "ForeignKey") == (
+    assert add_import("from sqlalchemy import Column, Integer\n", "from sqlalchemy import ForeignKey") == (
         "from sqlalchemy import Column, ForeignKey, Integer\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("import os\nfrom a import b\nimport sys\n", "import os\nfrom functools import cache\nfrom a import b\nimport sys\n"),
+        ("import os\nimport sys\n", "import os\nimport sys\nfrom functools import cache\n"),
+        ("from os import path\nimport sys\n", "from functools import cache\nfrom os import path\nimport sys\n"),
+    ],
+    ids=["unordered", "import before from", "by module alone"],
+)
+def test_an_added_import_stands_where_the_order_of_the_file_has_it(before, after):
+    assert added(before, "from functools import cache") == after
 
 
 def test_a_decorator_whose_function_names_every_endpoint_keeps_the_names_of_what_it_wraps():

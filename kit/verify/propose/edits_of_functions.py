@@ -12,7 +12,7 @@ from libcst import matchers as m
 
 from ...incident.source import parsed
 from .edits import begins_at, changed, covers, replaced
-from .edits_of_imports import import_plainly, without_unused_imports
+from .edits_of_imports import add_import, without_unused_imports
 from .statements import BLANK, Module, dotted, is_docstring, names_read
 
 
@@ -169,7 +169,7 @@ def import_by_name(text: str, line: int, package: str) -> str | None:
         new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(at)), lambda node: cst.RemoveFromParent())
     new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(loader.lines[0])), imported)
     for module in ("pathlib", "importlib"):
-        new = new and import_plainly(new, module)
+        new = new and add_import(new, f"import {module}")
     if new is None:
         return None
     attributes = {ast.unparse(node) for node in ast.walk(parsed(new)) if isinstance(node, ast.Attribute)}

@@ -69,7 +69,7 @@ def one_process_at_a_time(broken: Broken) -> Iterator[Candidate]:
         lock = f"{broken.module_of(place.file).partition('.')[0]}-startup.lock"
         new = broken.edited(place.file, edits_of_functions.lock_file, place.line, lock)
         for module in ("fcntl", "os", "tempfile"):
-            new = new and edits_of_imports.import_plainly(new, module)
+            new = new and edits_of_imports.add_import(new, f"import {module}")
         if new:
             says = (
                 f"Let one process of this machine at a time execute {place}: the others wait, and then find what it made. "
