@@ -10,14 +10,14 @@ from miniatures import APPLICATIONS, judged
 
 from kit.base.redact import redact
 from kit.base.scan import kinds_in
-from kit.diagnose.case import Place
 from kit.diagnose.experiments import patch_of
-from kit.verify.propose import Proposal, Proposals, apart, edits, edits_of_classes, edits_of_imports, imports
-from kit.verify.propose.broken import Broken
+from kit.diagnose.values import Place
+from kit.verify.propose import Proposal, Proposals, edits, edits_of_classes, edits_of_imports, imports, own_modules
 from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
 from kit.verify.propose.edits_of_calls import keep_in_dictionary, respell
 from kit.verify.propose.edits_of_functions import when_needed
-from kit.verify.propose.edits_of_imports import add_import, import_like_others
+from kit.verify.propose.edits_of_imports import add_import
+from kit.verify.propose.failing_build import Broken
 from kit.verify.propose.form import in_form
 from kit.verify.propose.maskers import maskers
 from kit.verify.propose.search import nothing_lost
@@ -208,7 +208,9 @@ def test_an_extension_that_is_given_the_application_is_made_without_it_and_gets_
 
 def test_what_is_used_at_module_level_does_not_move_into_functions():
     assert when_needed("import a\n\nx = a.b\n\n\ndef f():\n    return a\n", 1) is None
-    assert when_needed("import a\n\n\ndef f():\n    return a.b\n", 1) == "\n\ndef f():\n    import a\n    return a.b\n"
+    assert (
+        when_needed("import a\n\n\ndef f():\n    return a.b\n", 1) == "\n\ndef f():\n    import a\n\n    return a.b\n"
+    )
 
 
 def test_a_call_that_the_newer_line_has_not_is_respelled_where_both_take_it():
@@ -261,7 +263,7 @@ def test_models_that_move_keep_how_their_annotations_are_read():
         "if TYPE_CHECKING:\n    from shop.parts import Part\n\n\nclass Parcel(Base):\n    part: Part\n\n\nprint(Parcel)\n",
     }
     broken = dataclasses.replace(_broken("main-module-imported-again"), sources=sources)
-    own, edited = apart.moved(broken, "shop/main.py", {11})
+    own, edited = own_modules.moved(broken, "shop/main.py", {11})
     assert own == "shop/models.py"
     assert edited[own].startswith("from __future__ import annotations\n")
     assert "if TYPE_CHECKING:\n    from shop.parts import Part\n" in edited[own] and "from typing import" in edited[own]
@@ -307,7 +309,10 @@ def test_an_import_of_a_library_stands_with_others_or_above_the_applications_own
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("import os\nfrom a import b\nimport sys\n", "import os\nfrom functools import cache\nfrom a import b\nimport sys\n"),
+        (
+            "import os\nfrom a import b\nimport sys\n",
+            "import os\nfrom functools import cache\nfrom a import b\nimport sys\n",
+        ),
         ("import os\nimport sys\n", "import os\nimport sys\nfrom functools import cache\n"),
         ("from os import path\nimport sys\n", "from functools import cache\nfrom os import path\nimport sys\n"),
     ],
@@ -323,7 +328,7 @@ def test_a_decorator_whose_function_names_every_endpoint_keeps_the_names_of_what
     fault = dataclasses.replace(broken.fault, sites=(Place("definition", "web.py", 2, "login.<locals>.inner"),))
     wrapped = dataclasses.replace(broken, fault=fault, sources={"web.py": decorator})
     (candidate,) = candidates_for(wrapped)
-    new = "import functools\n\ndef login(view):\n    @functools.wraps(view)\n    def inner(*args):\n"
+    new = "import functools\n\n\ndef login(view):\n    @functools.wraps(view)\n    def inner(*args):\n"
     assert candidate.edits["web.py"] == decorator.replace("def login(view):\n    def inner(*args):\n", new)
     asked = dataclasses.replace(wrapped, sources={"web.py": decorator, "page.py": "url_for('inner')\n"})
     assert list(candidates_for(asked)) == []

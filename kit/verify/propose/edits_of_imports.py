@@ -35,7 +35,11 @@ def add_import(text: str, statement: str) -> str | None:
     if any(here.get(name, target) != target for name, target in wanted.items()):
         return None
     plain = isinstance(new.body[0], cst.Import)
-    if wanted and wanted.keys() <= here.keys() and (not plain or any(asked in asked_by(node) for node in module.tree.body)):
+    if (
+        wanted
+        and wanted.keys() <= here.keys()
+        and (not plain or any(asked in asked_by(node) for node in module.tree.body))
+    ):
         return text
     for number, node in enumerate(module.tree.body if not plain else ()):
         covered = new.trailing_whitespace.comment is None or asked_by(node) and node.trailing_whitespace.comment
@@ -98,7 +102,11 @@ def import_like_others(text: str, module: str, classes: Sequence[str], package: 
         node, comment = place.nodes[0], source.tree.body[place.number].trailing_whitespace.comment
         comment = comment.value if comment and _FOR_TOOLS.match(comment.value) else None
         level = getattr(node, "level", 0)
-        base = ".".join([*package.split(".")[: 1 - level or None], *filter(None, [node.module])]) if level else getattr(node, "module", None)
+        base = (
+            ".".join([*package.split(".")[: 1 - level or None], *filter(None, [node.module])])
+            if level
+            else getattr(node, "module", None)
+        )
         if not _shared(module, base or node.names[0].name):
             continue
         names = [alias.name for alias in node.names]
@@ -107,7 +115,9 @@ def import_like_others(text: str, module: str, classes: Sequence[str], package: 
         if base and (of_modules or not (classes or names == ["*"])):
             statement = f"from {_spelled(parent, package, level)} import {module.rpartition('.')[2]}"
         elif base:
-            statement = f"from {_spelled(module, package, level)} import {'*' if names == ['*'] else ', '.join(classes)}"
+            statement = (
+                f"from {_spelled(module, package, level)} import {'*' if names == ['*'] else ', '.join(classes)}"
+            )
         new = add_import(text, statement + (f"  {comment}" if comment else ""))
         if new is not None:
             exported = classes if statement.endswith(", ".join(classes)) else [module.rpartition(".")[2]]
@@ -126,7 +136,9 @@ def _spelled(module: str, package: str, level: int) -> str:
 
 def _exported(text: str, names: Sequence[str]) -> str:
     """With the names in ``__all__``, where there is such a list."""
-    listed = m.List([m.AtLeastN(m.Element(m.SimpleString()), n=1)]) | m.Tuple([m.AtLeastN(m.Element(m.SimpleString()), n=1)])
+    listed = m.List([m.AtLeastN(m.Element(m.SimpleString()), n=1)]) | m.Tuple(
+        [m.AtLeastN(m.Element(m.SimpleString()), n=1)]
+    )
 
     def longer(node: cst.Assign) -> cst.Assign:
         quote = node.value.elements[0].value.quote
@@ -167,8 +179,8 @@ def _position(module: Module, known: list[tuple[int, str]], asked: str) -> int:
             if number < first and _kind(name) == _kind(asked):
                 apart = not groups or groups[-1][-1][0] != number - 1 or body[number].leading_lines
                 groups[-1:] = [*groups[-1:], [(number, name)]] if apart else [[*groups[-1], (number, name)]]
-        of_library = asked.partition(".")[0] == "sqlalchemy"  # the application's own stand below
-        like = groups[0 if of_library else -1] if groups else []
+        library = _kind(asked) == 1 or asked.partition(".")[0] == "sqlalchemy"  # the application's own stand below
+        like = groups[0 if library else -1] if groups else []
     if like:
         later = (number for number, name in like if name > asked and like == sorted(like, key=lambda item: item[1]))
         return next(later, like[-1][0] + 1)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...diagnose.case import Place
+from ...diagnose.values import Place
 from ...incident.source import parsed
 from . import edits, edits_of_classes, edits_of_functions, edits_of_imports
-from .broken import Broken, Candidate
+from .failing_build import Broken, Candidate
 from .statements import Module, names_read
 
 
@@ -31,7 +31,10 @@ def _gathering(broken: Broken, env: str) -> list[str]:
     models = {broken.module_of(r.site.file) for r in broken.trace.registrations if r.application}
     asked = [name for node in parsed(broken.sources[env]).body for name in _modules_asked(node)]
     files = [env, *filter(None, map(broken.file_of, dict.fromkeys(asked)))]
-    gathered = {file: len(models & {n for node in parsed(broken.sources[file]).body for n in _modules_asked(node)}) for file in files}
+    gathered = {
+        file: len(models & {n for node in parsed(broken.sources[file]).body for n in _modules_asked(node)})
+        for file in files
+    }
     best = max(gathered, key=gathered.__getitem__)
     return list(dict.fromkeys([best, env]))
 
