@@ -311,7 +311,7 @@ def test_an_import_of_a_library_stands_with_others_or_above_the_applications_own
     [
         (
             "import os\nfrom a import b\nimport sys\n",
-            "import os\nfrom functools import cache\nfrom a import b\nimport sys\n",
+            "from functools import cache\nimport os\nfrom a import b\nimport sys\n",
         ),
         ("import os\nimport sys\n", "import os\nimport sys\nfrom functools import cache\n"),
         ("from os import path\nimport sys\n", "from functools import cache\nfrom os import path\nimport sys\n"),
