@@ -3,7 +3,7 @@
 import difflib
 import re
 
-from ..startup.installed import DRIVERS, Installed, installed
+from ..startup.installed_packages import DRIVERS, Installed, installed
 from ..trace.values import EngineMade, Error, Frame
 from .experiments import Judge, error_texts, gone, literal_edits, scratch_scheme, with_environment, with_scheme
 from .values import Case, Experiment, Fault, Place, innermost
