@@ -4,10 +4,9 @@ A log names files as they lay on the machine that wrote it. What the application
 and what they begin with in the repository, is what most frames agree on; the rest of each path is the same.
 """
 
-import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
@@ -15,11 +14,11 @@ from pathlib import Path
 
 from ..incident.repository import Commit, Repository
 from ..incident.source import decoded
+from ..incident.sources import files_below
 from .logs import LogFrame
 
 _LIBRARY = re.compile(r"(^|/)(lib(64)?/(python|pypy)\d[\d.]*|Lib)/|(^|/)(python|pypy)\d+\.zip/")
 _INSTALLED = ("site-packages", "dist-packages")
-_PASSED_OVER = {".git", ".hg", ".svn", "__pycache__", "node_modules", ".tox", ".nox", ".mypy_cache"}
 _LARGEST = 8 << 20  # bytes of a source file
 _MOST_ROOTS = 8  # places in the repository that are tried
 
@@ -283,10 +282,6 @@ def match_commits(
     return matches
 
 
-def paths_below(root: Path, names: set[str] | None) -> Iterator[str]:
-    """Paths of files with one of these names, or of all Python files; other environments are passed over."""
-    for parent, folders, files in os.walk(root):
-        own = (name for name in sorted(folders) if name not in _PASSED_OVER)
-        folders[:] = [name for name in own if not os.path.exists(os.path.join(parent, name, "pyvenv.cfg"))]
-        for name in [name for name in files if name.endswith(".py")] if names is None else names.intersection(files):
-            yield os.path.relpath(os.path.join(parent, name), root).replace(os.sep, "/")
+def paths_below(root: Path, names: set[str]) -> set[str]:
+    """Paths of files with one of these names; other environments are passed over."""
+    return {path for path in files_below(root) if path.rpartition("/")[2] in names}
