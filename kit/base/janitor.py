@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _MARKER = ".incident-kit"  # in every folder of ours: no other is ever swept away
@@ -275,16 +275,6 @@ def _clear(path: str) -> None:
         time.sleep(0.05)
 
 
-def _undo(entry: dict) -> None:
-    if entry["do"] == "remove":
-        _clear(entry["path"])
-    elif entry["do"] == "run":
-        try:
-            subprocess.run(entry["argv"], input=entry["stdin"].encode(), timeout=_PATIENCE, check=False)
-        except (OSError, subprocess.SubprocessError):
-            pass
-
-
 def _wait(pid: int) -> None:
     """Wait for a supervisor: it sees the kit's end by itself, and ends what runs below it."""
     until = time.monotonic() + _PATIENCE
@@ -310,7 +300,11 @@ def main() -> None:
         if entry["do"] == "wait":
             _wait(entry["pid"])
     for entry in reversed(named.values()):
-        _undo(entry)
+        if entry["do"] == "remove":
+            _clear(entry["path"])
+        elif entry["do"] == "run":
+            with suppress(OSError, subprocess.SubprocessError):
+                subprocess.run(entry["argv"], input=entry["stdin"].encode(), timeout=_PATIENCE, check=False)
     time.sleep(_LATE)
     for entry in named.values():
         if os.path.lexists(entry.get("path", "")):

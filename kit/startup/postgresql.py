@@ -1,8 +1,8 @@
 """A scratch database on a PostgreSQL server, with a role of its own, for one workspace; both are dropped at the end.
 
 The server is the one whose URL stands in an environment variable of the kit's own process, else one of the kit's own
-(:mod:`kit.postgresql_server`). The application gets the scratch role's password and a door
-(:mod:`kit.postgresql_door`) that leads to the scratch database only; the URL that was given never leaves this process.
+(:mod:`kit.startup.postgresql_server`). The application gets the scratch role's password and a door
+(:mod:`kit.startup.postgresql_door`) that leads to the scratch database only; the URL that was given never leaves this process.
 While a scratch database lives, a session that bears its name is open: one without is what a killed run left.
 """
 

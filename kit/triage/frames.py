@@ -125,7 +125,8 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
         parts = parts_of(frame.file)
         known = by_name.get(parts[-1] if parts else "", [])
         if is_library(frame.file):
-            tail = _after_installed(parts)
+            at = max((number for number, part in enumerate(parts, 1) if part in _INSTALLED), default=len(parts))
+            tail = parts[at:]
             installed = [path for path in known if len(tail) > 1 and path[-len(tail) :] == tail]
             if not installed:
                 libraries += 1
@@ -163,11 +164,6 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
         below = "/".join(rest) if rest else None
         placed.append(Placed(file, frame.line, frame.function, frame.text, frame.file, below, others))
     return Placement(tuple(dict.fromkeys(placed)), tuple("/".join(start) for start in ordered), libraries)
-
-
-def _after_installed(parts: tuple[str, ...]) -> tuple[str, ...]:
-    at = [number for number, part in enumerate(parts) if part in _INSTALLED]
-    return parts[at[-1] + 1 :] if at else ()
 
 
 def _common(first: Sequence[str], other: Sequence[str]) -> int:
