@@ -19,6 +19,8 @@ from .trace import Trace
 
 # What a trace has as it was read.
 _AS_COLLECTED = ("imports", "cleared", "created", "engines", "behind", "judged", "entries", "records", "silenced")
+# The kinds of events that have a method of their name.
+_KINDS = "behind cleared created engine entry exec exit gone judged mapped metadata record refused silenced step stepped table"
 # Libraries with registries.
 _REGISTRIES = {"prometheus_client", "flask", "celery", "kombu", "vine", "starlette", "fastapi", "marshmallow", "django"}
 
@@ -75,12 +77,8 @@ class _Reader:
         self.interrupted: set[str] = set()  # trace files of processes that were executing a body when they were stopped
         self.unbound: set[str] = set()  # names that a failed statement did not bind
         self.kinds: dict[str, Callable[[dict, At], None]] = {
-            **{
-                method.__name__: method for method in (self.behind, self.cleared, self.created, self.engine, self.entry)
-            },
-            **{method.__name__: method for method in (self.exec, self.exit, self.gone, self.judged, self.mapped)},
-            **{method.__name__: method for method in (self.metadata, self.record, self.refused, self.silenced)},
-            **{method.__name__: method for method in (self.step, self.stepped, self.table, collected.script)},
+            **{kind: getattr(self, kind) for kind in _KINDS.split()},
+            "script": collected.script,
             "done": collected.end,
             "guard": lambda event, _: collected.listening.add(str(event["name"])),
             "library": lambda event, _: collected.libraries.setdefault(str(event["name"]), str(event["version"])),
