@@ -173,8 +173,10 @@ class Project:
     def imported(self) -> dict[str, str]:
         """Top-level names that sources import and that are not the standard library's, each with its first place."""
         places: dict[str, str] = {}
+        begins = re.compile(r"^(?:from|import)\s+([A-Za-z_]\w*)", re.M)  # a docstring's line may, too
         for name in self.sources:
-            for node in self.tree(name).body:
+            new = set(begins.findall(self.text(name))) - places.keys() - sys.stdlib_module_names
+            for node in self.tree(name).body if new else ():
                 named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 named += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
                 for top in (module.partition(".")[0] for module in named):
