@@ -72,9 +72,11 @@ def _class_of_class(broken: Broken, text: str, kept: Registration, dropped: Regi
     new, old = _name(kept), _name(dropped)
     if kept.site.file != dropped.site.file:
         alias = "" if old == new else f" as {old}"
-        statement = f"from {broken.module_of(kept.site.file)} import {new}{alias}  # noqa: F401"
-        left = edits.replace_class(text, dropped.site.line, statement)
-        return left and edits_of_imports.without_unused_imports(left, text)
+        left = edits.remove_class(text, dropped.site.line)
+        left = left and edits_of_imports.without_unused_imports(left, text)
+        unused = "" if left and re.search(rf"\b{old}\b", left) else "  # noqa: F401"
+        statement = f"from {broken.module_of(kept.site.file)} import {new}{alias}{unused}"
+        return left and edits_of_imports.add_import(left, statement)
     if old == new:
         return edits.remove_class(text, dropped.site.line)
     alias = f"{old} = {new}"
@@ -215,7 +217,7 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
                 )
                 yield Candidate("name-the-own-model", says, {file: changed})
     for file in own_files if name == its_name and its_home else ():
-        if changed := broken.edited(file, edits_of_imports.import_from, its_home, its_name, home):
+        if changed := broken.edited(file, edits_of_imports.import_from, its_home, [its_name], home):
             says = f"Import {name} from {ours.site.file} in {file}, and not from the library."
             yield Candidate("import-the-own-model", says, {file: changed})
 
@@ -230,10 +232,27 @@ def rename_reserved(broken: Broken) -> Iterator[Candidate]:
                 f"Call the attribute metadata_ in {place}, with the column's name kept: metadata is SQLAlchemy's own."
             )
             class_ = edits_of_classes.class_around(broken.sources[place.file], place.line)
-            keyword = edits_of_classes.rename_keyword
-            along = broken.edited_everywhere(keyword, class_, *names, but=place.file) if class_ else {}
-            here = keyword(new, class_, *names) if class_ else None
-            yield Candidate("rename-reserved", says, {place.file: here or new, **along})
+            edited, unknown = _renamed_uses(broken, {place.file: new}, class_, *names) if class_ else ({}, [])
+            if unknown:
+                says += f" Not known here, and left: what {', '.join(unknown)} asks for."
+            yield Candidate("rename-reserved", says, {place.file: new, **edited})
+
+
+def _renamed_uses(
+    broken: Broken, edited: dict[str, str], class_: str, old: str, new: str
+) -> tuple[dict[str, str], list[str]]:
+    """The sources in which objects of a class are made with, or asked for, an attribute; and where it is not known of which class they are."""
+    trees = [node for _, text in broken.python for node in ast.walk(parsed(text)) if isinstance(node, ast.ClassDef)]
+    classes = {class_, *(node.name for node in trees if class_ in {ast.unparse(base) for base in node.bases})}
+    unknown: list[str] = []
+    for file, text in broken.python:
+        before = after = edited.get(file, text)
+        for name in classes:
+            after = edits_of_classes.rename_keyword(after, name, old, new) or after
+        asking, more = edits.rename_reads(after, classes, old, new)
+        unknown += [f"{name} in {file}" for name in dict.fromkeys(more)]
+        edited |= {file: asking or after} if (asking or after) != before else {}
+    return edited, unknown
 
 
 def module_path(broken: Broken) -> Iterator[Candidate]:

@@ -102,11 +102,7 @@ def import_like_others(text: str, module: str, classes: Sequence[str], package: 
         node, comment = place.nodes[0], source.tree.body[place.number].trailing_whitespace.comment
         comment = comment.value if comment and _FOR_TOOLS.match(comment.value) else None
         level = getattr(node, "level", 0)
-        base = (
-            ".".join([*package.split(".")[: 1 - level or None], *filter(None, [node.module])])
-            if level
-            else getattr(node, "module", None)
-        )
+        base = absolute(getattr(node, "module", None), package, level)
         if not _shared(module, base or node.names[0].name):
             continue
         names = [alias.name for alias in node.names]
@@ -170,10 +166,11 @@ def _position(module: Module, known: list[tuple[int, str]], asked: str) -> int:
     """The number of the statement before which an import of ``asked`` stands."""
     body = module.tree.body
     most = max((_shared(asked, name) for _, name in known), default=0)
+    defined = (n for n, node in enumerate(body) if isinstance(node, cst.ClassDef | cst.FunctionDef))
+    first = next(defined, len(body))
     like = [(number, name) for number, name in known if most and _shared(asked, name) == most]
+    like = [(number, name) for number, name in like if number < first] or like
     if not like:
-        defined = (n for n, node in enumerate(body) if isinstance(node, cst.ClassDef | cst.FunctionDef))
-        first = next(defined, len(body))
         groups: list[list[tuple[int, str]]] = []
         for number, name in known:
             if number < first and _kind(name) == _kind(asked):
@@ -224,16 +221,23 @@ def without_names(node: cst.SimpleStatementLine, names: Iterable[str]) -> cst.Si
 
 
 def without_unused_imports(text: str, before: str) -> str:
-    """Without the names of imports that ``before`` used and nothing uses any more."""
-    module, old = Module(text), Module(before)
+    """Without the names of imports that ``before`` used and nothing uses any more, those for types among them."""
 
-    def used(module_: Module) -> set[str]:
-        return {name for statement in module_.statements if not statement.is_import for name in statement.uses}
+    def used(module: Module) -> set[str]:
+        places = (place for place in module.statements if not place.is_import)
+        return {name for place in places for name in (place.for_types if place.is_for_types else place.uses)}
 
-    gone = used(old) - used(module)
-    both = zip(module.statements, module.tree.body, strict=True)
-    body = (without_names(node, gone) if statement.is_import else node for statement, node in both)
-    return module.having(node for node in body if node is not None)
+    old, new = used(Module(before)), Module(text)
+    gone, body = old - used(new), []
+    for place, node in zip(new.statements, new.tree.body, strict=True):
+        if place.is_for_types:
+            block = [kept for part in node.body.body if (kept := without_names(part, gone))]
+            node = node.with_changes(body=node.body.with_changes(body=block)) if block else None
+        elif place.is_import:
+            node = without_names(node, gone)
+        body.append(node)
+    left = new.having(node for node in body if node is not None)
+    return left if left == text else without_unused_imports(left, before)
 
 
 def insert_after_import(text: str, name: str, statement: str) -> str | None:
@@ -255,36 +259,46 @@ def move_import_to_end(text: str, line: int) -> str | None:
     return new if new != text else None
 
 
-def import_from(text: str, module: str, name: str, new: str) -> str | None:
-    """Where ``name`` is imported from ``module``, import it from the module ``new``."""
-    if name not in text or module not in text:
+def import_from(text: str, module: str, names: Collection[str], new: str, package: str = "") -> str | None:
+    """Where these names are imported from ``module``, import them from the module ``new``.
+
+    :param package: that which the text stands in, by which a relative import is read
+    """
+    if module.rpartition(".")[2] not in text:
         return None
 
     class From(cst.CSTTransformer):
         def leave_SimpleStatementLine(self, original, updated):
             for statement in updated.body:
-                if not _is_from(statement, module):
+                if not _is_from(statement, module, package):
                     continue
-                taken = [alias for alias in statement.names if dotted(alias.name) == name]
-                rest = [alias for alias in statement.names if dotted(alias.name) != name]
+                taken = [alias for alias in statement.names if dotted(alias.name) in names]
+                rest = [alias for alias in statement.names if dotted(alias.name) not in names]
                 if not taken:
                     continue
-                alias = taken[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-                moved = statement.with_changes(module=cst.parse_expression(new), names=[alias])
+                taken = [alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in taken]
+                source = cst.parse_statement(f"from {_spelled(new, package, len(statement.relative))} import _").body[0]
+                moved = source.with_changes(names=taken)
                 if not rest:
                     return updated.with_changes(body=[moved])
-                rest[-1] = rest[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-                kept = updated.with_changes(body=[statement.with_changes(names=rest)], leading_lines=[])
+                kept = only(updated.with_changes(body=[statement]), rest).with_changes(leading_lines=[])
                 return cst.FlattenSentinel([updated.with_changes(body=[moved]), kept])
             return updated
 
     return changed(text, From())
 
 
-def _is_from(statement: cst.BaseSmallStatement, module: str) -> bool:
+def _is_from(statement: cst.BaseSmallStatement, module: str, package: str = "") -> bool:
     """Is it ``from module import`` with names?"""
-    by_name = isinstance(statement, cst.ImportFrom) and not statement.relative
-    return by_name and dotted(statement.module) == module and not isinstance(statement.names, cst.ImportStar)
+    if not _takes_names(statement) or statement.relative and not package:
+        return False
+    return absolute(dotted(statement.module), package, len(statement.relative)) == module
+
+
+def absolute(module: str | None, package: str, level: int) -> str:
+    """The name of a module that an import asks for with so many dots."""
+    parts = package.split(".")[: 1 - level or None] if level else []
+    return ".".join([*parts, *filter(None, [module])])
 
 
 def import_as(text: str, module: str, name: str, other: str) -> str | None:
