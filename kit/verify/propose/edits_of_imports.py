@@ -150,11 +150,14 @@ def _placed(module: Module, new: cst.SimpleStatementLine, asked: str) -> str:
     known = [(number, names[0]) for number, node in enumerate(body) if (names := asked_by(node))]
     at = _position(module, known, asked)
     before, after = dict(known).get(at - 1), dict(known).get(at)
+    pairs = zip(known, known[1:], strict=False)
+    borders = [body[number].leading_lines for (_, a), (number, b) in pairs if _kind(a) != _kind(b)]
+    border = BLANK if not borders or any(borders) else []
     if before is not None:
-        new = new.with_changes(leading_lines=BLANK if _kind(before) < _kind(asked) else [])
+        new = new.with_changes(leading_lines=border if _kind(before) < _kind(asked) else [])
     elif after is not None:
         new = new.with_changes(leading_lines=body[at].leading_lines)
-        body[at] = body[at].with_changes(leading_lines=BLANK if _kind(after) > _kind(asked) else [])
+        body[at] = body[at].with_changes(leading_lines=border if _kind(after) > _kind(asked) else [])
     else:
         new = new.with_changes(leading_lines=BLANK if at else [])
     if at < len(body) and after is None and not body[at].leading_lines:
@@ -208,7 +211,7 @@ def head(module: Module) -> int:
 def add_import_first(text: str, statement: str) -> str | None:
     """Add an import above all others, below a docstring and ``__future__``."""
     module = Module.read(text)
-    return module and module.inserted(head(module), statement)
+    return module and module.inserted(head(module), statement, BLANK if head(module) else [])
 
 
 def without_names(node: cst.SimpleStatementLine, names: Iterable[str]) -> cst.SimpleStatementLine | None:
@@ -244,7 +247,7 @@ def insert_after_import(text: str, name: str, statement: str) -> str | None:
     """Put a statement below the import of a module at the top level."""
     module = Module.read(text)
     asking = [n for n, node in enumerate(module.tree.body) if name in asked_by(node)] if module is not None else []
-    return module.inserted(asking[0] + 1, statement) if asking else None
+    return module.inserted(asking[0] + 1, statement, BLANK) if asking else None
 
 
 def move_import_to_end(text: str, line: int) -> str | None:

@@ -109,12 +109,11 @@ def no_reload(broken: Broken) -> Iterator[Candidate]:
 
 def _without(broken: Broken, file: str, text: str, line: int, source: str) -> Iterator[Candidate]:
     says = f"Take out {source.strip()} in {file}:{line}: what was imported stays, and nothing is defined twice."
-    if re.search(r"\breload\(", source):
-        new = edits.replace_call(text, line, "reload", lambda call: call.args[0].value)
-        if new is not None:
-            yield Candidate("without-reload", says, {file: new}, last=True)
     removed = edits.remove_statement(text, line)
+    if "reload(" in source and not source.lstrip().startswith(("reload(", "importlib.reload(")):
+        removed = edits.replace_call(text, line, "reload", lambda call: call.args[0].value)
     if removed is not None:
+        removed = edits_of_imports.without_unused_imports(removed, text)
         yield Candidate("without-second-execution", says, {file: removed}, last=True)
 
 

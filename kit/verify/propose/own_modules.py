@@ -1,5 +1,6 @@
 """A definition moves to a module of its own, which is imported once, whoever runs the file that it stood in."""
 
+import builtins
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,11 +47,11 @@ def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[st
     if not wanted or any(statement is None or not statement.movable for statement in wanted):
         return None
     moving = module.closed(wanted)
-    if moving is None:
+    if moving is None or any({"__file__", "__package__"} & statement.uses for statement in moving):
         return None
     module_file = _own_file(broken, file, module, moving)
     name = broken.module_of(module_file)
-    bound = sorted({bound for statement in moving for bound in statement.binds})
+    bound = sorted({bound for statement in moving if not _of_module(statement) for bound in statement.binds})
     here = broken.module_of(file)
 
     changed = {module_file: _new_module(module, moving, here), file: _rest(broken, file, module, moving, name)}
@@ -58,6 +59,11 @@ def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[st
         asking = other != file and edits_of_imports.import_from(text, here, bound, name, broken.package_of(other))
         changed |= {other: asking} if asking else {}
     return (module_file, changed) if changed[file] is not None else None
+
+
+def _of_module(statement: Statement) -> bool:
+    """Is it one that each module has for itself, as ``log = getLogger(__name__)``?"""
+    return "__name__" in statement.uses
 
 
 def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]) -> str:
@@ -98,6 +104,8 @@ def _new_module(module: Module, moving: list[Statement], here: str) -> str:
     types = [statement for statement in module.statements if statement.is_for_types and statement.binds & uses]
     uses |= {name for statement in types for name in statement.uses}
     lines = [statement.code.strip("\n") for statement in module.statements if statement.is_future]
+    known = {name for statement in module.statements for name in statement.binds} | set(dir(builtins))
+    lines += [s.code.strip("\n") for s in module.statements if "*" in s.binds and uses - known]
     for number, aliases in module.imports_for(uses).items():
         lines.append(_absolute(_plain(only(module.tree.body[number], aliases)), here))
     blocks = [statement.code.strip("\n") for statement in types]
@@ -129,10 +137,12 @@ def _absolute(node: cst.SimpleStatementLine, here: str) -> str:
 
 def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], new_module: str) -> str | None:
     """The file without what moved: it imports it, in the place of the first, and asks no more for what only that used."""
+    names = {name for statement in module.statements if statement not in moving for name in statement.uses}
+    moving = [statement for statement in moving if not (_of_module(statement) and statement.binds & names)]
     gone = {statement.number for statement in moving}
     left = [statement for statement in module.statements if statement.number not in gone]
     used = {name for statement in left if not statement.is_import for name in statement.uses}
-    exported = {name for statement in left for name in ("__all__",) if name in statement.binds}
+    exported = any("__all__" in statement.binds for statement in left)
     bound = sorted({name for statement in moving for name in statement.binds})
     asked = _asked_elsewhere(broken.sources, file, broken.module_of(file))
     kept = [name for name in bound if name in used or name in asked] or bound
@@ -158,6 +168,6 @@ def _asked_elsewhere(sources: Mapping[str, str], file: str, name: str) -> set[st
         if other == file:
             continue
         names |= set(re.findall(rf"\b{leaf}\.(\w+)", text))
-        for listed in re.findall(rf"from\s+[\w.]*\b{leaf}\s+import\s+\(?([^)\n]*)", text):
+        for listed in re.findall(rf"from\s+[\w.]*\b{leaf}\s+import\s+(\([^)]*\)|[^\n]*)", text):
             names |= set(re.findall(r"\w+", listed))
     return names
