@@ -7,7 +7,7 @@ from environments import interpreters, newest_interpreters
 from miniatures import APPLICATIONS, EXPECTED, incident_of, judged, shown_by
 
 from kit.diagnose.decision import find_mechanism
-from kit.diagnose.looked import RACES, look_at
+from kit.diagnose.observation import RACES, look_at
 from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.trace.chains import application_frames
@@ -70,13 +70,34 @@ def test_the_chain_of_a_lazy_import_names_where_it_is_declared_and_where_it_was_
     assert [(line, name) for _, line, name in asked(trace)][:3] == [(1, "shop.legacy"), (2, "shop.third"), (3, ".")]
 
 
+CYCLE = {
+    "shop/__init__.py": "",
+    "shop/one.py": "from shop.two import SIZE\nCOUNT = 1\n",
+    "shop/two.py": "from shop.one import COUNT\nSIZE = 2\n",
+    "shop/main.py": "import shop.one\n",
+}
+
+
+@pytest.mark.parametrize("step", [{"import": "shop.main"}, {"command": "python -m shop.main"}], ids=str)
+def test_what_python_imports_again_to_print_an_error_is_no_part_of_the_startup(step, write_incident):
+    """From 3.13 on it looks what else a module has whose name could not be imported: once more, where that is gone again."""
+    python = _interpreter((3, 13))
+    trace = reproduce(load(write_incident(CYCLE, app={"python": python}, startup=[step])))
+    modules = [execution.module for execution in trace.imports if execution.application]
+    assert modules.count("shop.one") == modules.count("shop.two") == 1 and not trace.swallowed and not trace.lost
+    (failed,) = trace.steps
+    assert "cannot import name 'COUNT'" in failed.error
+
+
 ON_2_0 = [name for name, expected in EXPECTED.items() if "2.0" in expected["sqlalchemy"]]
 QUIET = [name for name in ON_2_0 if judged(name)[1].trace.swallowed]  # an error that somebody caught
 MATRIX = [(name, version) for version in ((3, 14), (3, 15)) for name in ON_2_0]
 MATRIX += [(name, version) for version in ((3, 12), (3, 13)) for name in QUIET]
 
 
-@pytest.mark.parametrize(("name", "version"), MATRIX, ids=lambda part: part if isinstance(part, str) else "{}.{}".format(*part))
+@pytest.mark.parametrize(
+    ("name", "version"), MATRIX, ids=lambda part: part if isinstance(part, str) else "{}.{}".format(*part)
+)
 def test_a_miniature_shows_what_it_shows_on_the_tests_own_interpreter(name, version):
     """What is registered, what fails, who swallows what, and every import statement that ran: from 3.12 on, other doors see it."""
     incident = incident_of(APPLICATIONS / name, interpreter=_interpreter(version))
