@@ -21,8 +21,8 @@ from kit.diagnose.values import Looked
 from kit.incident.load import load
 from kit.incident.model import Incident
 from kit.trace import saved
+from kit.trace.end_state import judge_mappers, judge_start
 from kit.trace.expected import incident_tables
-from kit.trace.judged import judge_mappers, judge_start
 from kit.verify.verification import Attempt, attempt_of, look_at_build
 
 APPLICATIONS = Path(__file__).parent / "applications"
