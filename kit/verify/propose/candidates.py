@@ -147,4 +147,4 @@ _ON_A_PAIR = {
     imports.first_import_succeeds,
     metadata.reflect_apart,
 }
-_ON_EITHER = {executed_again.one_spelling, executed_again.main_as_object, executed_again.main_by_name}
+_ON_EITHER = {executed_again.one_spelling, executed_again.main_as_object}

@@ -4,7 +4,6 @@ Each takes a text and gives the new one, or None where it would change nothing.
 """
 
 import re
-import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
@@ -145,47 +144,18 @@ def _exported(text: str, names: Sequence[str]) -> str:
 
 
 def _placed(module: Module, new: cst.SimpleStatementLine, asked: str) -> str:
-    """An import among those that share the most of its module's name, else among those of its kind."""
+    """An import below the last that shares the most of its module's name, else below the last above all definitions."""
     body = list(module.tree.body)
-    known = [(number, names[0]) for number, node in enumerate(body) if (names := asked_by(node))]
-    at = _position(module, known, asked)
-    before, after = dict(known).get(at - 1), dict(known).get(at)
-    pairs = zip(known, known[1:], strict=False)
-    borders = [body[number].leading_lines for (_, a), (number, b) in pairs if _kind(a) != _kind(b)]
-    border = BLANK if not borders or any(borders) else []
-    if before is not None:
-        new = new.with_changes(leading_lines=border if _kind(before) < _kind(asked) else [])
-    elif after is not None:
-        new = new.with_changes(leading_lines=body[at].leading_lines)
-        body[at] = body[at].with_changes(leading_lines=border if _kind(after) > _kind(asked) else [])
-    else:
-        new = new.with_changes(leading_lines=BLANK if at else [])
-    if at < len(body) and after is None and not body[at].leading_lines:
-        body[at] = body[at].with_changes(leading_lines=BLANK)
-    return module.having([*body[:at], new, *body[at:]])
-
-
-def _position(module: Module, known: list[tuple[int, str]], asked: str) -> int:
-    """The number of the statement before which an import of ``asked`` stands."""
-    body = module.tree.body
-    most = max((_shared(asked, name) for _, name in known), default=0)
     defined = (n for n, node in enumerate(body) if isinstance(node, cst.ClassDef | cst.FunctionDef))
     first = next(defined, len(body))
-    like = [(number, name) for number, name in known if most and _shared(asked, name) == most]
-    like = [(number, name) for number, name in like if number < first] or like
-    if not like:
-        groups: list[list[tuple[int, str]]] = []
-        for number, name in known:
-            if number < first and _kind(name) == _kind(asked):
-                apart = not groups or groups[-1][-1][0] != number - 1 or body[number].leading_lines
-                groups[-1:] = [*groups[-1:], [(number, name)]] if apart else [[*groups[-1], (number, name)]]
-        library = _kind(asked) == 1 or asked.partition(".")[0] == "sqlalchemy"  # the application's own stand below
-        like = groups[0 if library else -1] if groups else []
-    if like:
-        later = (number for number, name in like if name > asked and like == sorted(like, key=lambda item: item[1]))
-        return next(later, like[-1][0] + 1)
-    earlier = [number + 1 for number, name in known if _kind(name) < _kind(asked)]
-    return earlier[-1] if earlier else known[0][0] if known else head(module)
+    known = [(number, _shared(asked, name)) for number, node in enumerate(body) for name in asked_by(node)[:1]]
+    above = [item for item in known if item[0] < first]
+    like = [item for item in above if item[1]] or [item for item in known if item[1]] or above
+    at = max(like, key=lambda item: (item[1], item[0]))[0] + 1 if like else _head(module)
+    new = new.with_changes(leading_lines=[] if like else BLANK * bool(at))
+    if at < len(body) and not asked_by(body[at]) and not body[at].leading_lines:
+        body[at] = body[at].with_changes(leading_lines=BLANK)
+    return module.having([*body[:at], new, *body[at:]])
 
 
 def _shared(asked: str, other: str) -> int:
@@ -194,24 +164,10 @@ def _shared(asked: str, other: str) -> int:
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(asked.count("."), other.count(".")) + 1)
 
 
-def _kind(name: str) -> int:
-    """0 ``__future__``, 1 of the standard library, 2 another, 3 relative."""
-    if name.startswith("."):
-        return 3
-    top = name.partition(".")[0]
-    return 0 if top == "__future__" else 1 if top in sys.stdlib_module_names else 2
-
-
-def head(module: Module) -> int:
+def _head(module: Module) -> int:
     """The number of statements that come before every import: a docstring, and ``__future__``."""
     ahead = (is_docstring(node) or "__future__" in asked_by(node) for node in module.tree.body)
     return next((number for number, stays in enumerate(ahead) if not stays), len(module.tree.body))
-
-
-def add_import_first(text: str, statement: str) -> str | None:
-    """Add an import above all others, below a docstring and ``__future__``."""
-    module = Module.read(text)
-    return module and module.inserted(head(module), statement, BLANK if head(module) else [])
 
 
 def without_names(node: cst.SimpleStatementLine, names: Iterable[str]) -> cst.SimpleStatementLine | None:
@@ -241,25 +197,6 @@ def without_unused_imports(text: str, before: str) -> str:
         body.append(node)
     left = new.having(node for node in body if node is not None)
     return left if left == text else without_unused_imports(left, before)
-
-
-def insert_after_import(text: str, name: str, statement: str) -> str | None:
-    """Put a statement below the import of a module at the top level."""
-    module = Module.read(text)
-    asking = [n for n, node in enumerate(module.tree.body) if name in asked_by(node)] if module is not None else []
-    return module.inserted(asking[0] + 1, statement, BLANK) if asking else None
-
-
-def move_import_to_end(text: str, line: int) -> str | None:
-    """The import at ``line`` of the top level as the module's last statement."""
-    module = Module.read(text)
-    place = module.at(line) if module is not None else None
-    if place is None or place.first != line or not asked_by(module.tree.body[place.number]):
-        return None
-    body = list(module.tree.body)
-    moved = body.pop(place.number).with_changes(leading_lines=BLANK * 2)
-    new = module.having([*body, moved])
-    return new if new != text else None
 
 
 def import_from(text: str, module: str, names: Collection[str], new: str, package: str = "") -> str | None:

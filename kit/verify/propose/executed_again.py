@@ -77,20 +77,6 @@ def _program(broken: Broken) -> tuple[str, str]:
     return main, next((module for _, module in both if not module.startswith("__")), "")
 
 
-def main_by_name(broken: Broken) -> Iterator[Candidate]:
-    """A program that is imported again by its own name: make the program's module known by that name, above all imports."""
-    file, name = _program(broken)
-    text = broken.sources.get(file)
-    if text is None or not name:
-        return
-    new = text if re.search(r"^import sys$", text, re.M) else edits_of_imports.add_import_first(text, "import sys")
-    first_line = f'sys.modules.setdefault("{name}", sys.modules[__name__])'
-    new = new and edits_of_imports.insert_after_import(new, "sys", first_line)
-    if new is not None:
-        says = f"Make the program known as {name} before anything imports it by that name: it is then found, and not executed again."
-        yield Candidate("known-by-its-name", says, {file: new}, last=True)
-
-
 def no_reload(broken: Broken) -> Iterator[Candidate]:
     """A module that is executed again: take the reload out, or what takes it out of ``sys.modules``."""
     first, second = broken.pair

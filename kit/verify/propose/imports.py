@@ -160,7 +160,7 @@ def _asks(text: str, module: str, names: Iterable[str]) -> bool:
 
 
 def unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
-    """For the import statements of a cycle: the name apart, the import where it is used, or at the end."""
+    """For the import statements of a cycle: the name apart, or the import where it is used."""
     for place in places:
         asking = (node for node in ast.walk(parsed(broken.sources[place.file])) if isinstance(node, ast.ImportFrom))
         asked = next((node for node in asking if node.lineno == place.line), None)
@@ -173,11 +173,6 @@ def unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
             yield from _own_module(broken, owner, module, name, made)
     for place in places:
         yield from _when_needed(broken, place)
-    for place in places:
-        new = broken.edited(place.file, edits_of_imports.move_import_to_end, place.line)
-        if new is not None:
-            says = f"Import at the end of {place.file} what line {place.line} asks for: by then all that the other module needs is bound."
-            yield Candidate("import-at-the-end", says, {place.file: new}, last=True)
 
 
 @dataclass(frozen=True)
