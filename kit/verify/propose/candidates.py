@@ -22,7 +22,6 @@ BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
     "main-module-imported-again": (
         executed_again.main_as_object,
         own_modules.models_apart,
-        executed_again.main_by_name,
     ),
     "importlib-reload": (own_modules.models_apart, executed_again.no_reload),
     "script-or-cell-run-again": (own_modules.models_apart, executed_again.no_reload),
