@@ -22,6 +22,7 @@ from kit.verify.propose.form import in_form
 from kit.verify.propose.maskers import maskers
 from kit.verify.propose.search import nothing_lost
 from kit.verify.verification import Attempt, FixResult, Verification
+from kit.views.banner import overview
 from kit.views.report import postmortem_report
 
 
@@ -226,9 +227,11 @@ def test_the_postmortems_json_holds_what_its_page_proposes():
     trace = diagnosis.looked.trace
     verification = Verification(Attempt("control", (), trace, (), True), True, (), ())
     result = FixResult("rename-reserved", None, (), "cures", "every check holds", (), trace)
-    proposals = Proposals(
-        "metadata-is-reserved", True, (Proposal("rename-reserved", "says", "", {}, result),), 3, result.trace
-    )
+    patch = "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-metadata = 1\n+metadata_ = 1\n"
+    proposal = Proposal("rename-reserved", "says", patch, {}, result)
+    proposals = Proposals("metadata-is-reserved", True, (proposal,), 3, result.trace)
+    first_page = overview(incident.model_copy(update={"fixes": {}}), verification, diagnosis, None, proposals).text
+    assert "metadata_ = 1" in first_page and "git apply" in first_page and "rename-reserved.patch" in first_page
     reported = postmortem_report(incident, verification, diagnosis, proposals)
     assert [proposal["name"] for proposal in reported["proposals"]] == ["rename-reserved"]
     assert "proposals" not in postmortem_report(incident, verification, diagnosis)
@@ -311,7 +314,7 @@ def test_an_import_of_a_library_stands_with_others_or_above_the_applications_own
     [
         (
             "import os\nfrom a import b\nimport sys\n",
-            "from functools import cache\nimport os\nfrom a import b\nimport sys\n",
+            "import os\nfrom a import b\nimport sys\nfrom functools import cache\n",
         ),
         ("import os\nimport sys\n", "import os\nimport sys\nfrom functools import cache\n"),
         ("from os import path\nimport sys\n", "from functools import cache\nfrom os import path\nimport sys\n"),
