@@ -146,13 +146,11 @@ class Draft:
         unknown = "  error: 'not known yet: what does it say where it fails?'"
         if not error and self.failed:  # of how it is started; left out, it would count as the incident
             return [_commented("expect:", "how the incident looks, which nothing here says"), unknown]
-        if not error:
-            return [
-                "# expect:                                    # how the incident looks; left out, whatever goes wrong counts"
-            ]
         expect = expect_of(evidence, self.setup, error)
-        lines = [_commented("expect:", f"how the incident looks; {evidence.at}")]
-        if "check" in expect:
+        if not expect:
+            return ["# expect:                                    # how the incident looks; left out, whatever goes wrong counts"]
+        lines = [_commented("expect:", f"how the incident looks; {evidence.at}".rstrip("; "))]
+        if "check" in expect and error:
             lines.append(f"  # the request that must fail, as the log's did with {_plain(error)}")
         return lines + [f"  {key}: {_value(value)}" for key, value in expect.items()]
 

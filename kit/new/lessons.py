@@ -283,17 +283,26 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
         yield setup.changed("prepare", because, prepare=(*setup.prepare, ("upgrade", "head"), ("sql", _STATE)))
     file = next((frame.file for frame in reversed(evidence.frames) if frame.file in revisions), None)
     upgraded = (revision.file for revision in revisions.values() if revision.id == evidence.upgrading)
-    file = file or next(upgraded, None)
+    file = file or next(upgraded, None) or _changing(work)
     if file is None:
         return
     because, down = f"the log fails in {file}, on a database at the revision before it", revisions[file].down
     there = _THERE_ALREADY.search(evidence.text)
     servers = _servers(work, setup.start.workdir)[:1] if there and steps[0][0] != "serve" else []
+    before = (*setup.prepare, ("upgrade", down[0])) if down else setup.prepare
     for server in servers:
         others = [step for step in steps if step[0] != "serve"]
-        yield _started(setup, "what is there already may be of the application's own start", [server, *others])
+        served = _started(setup, "what is there already may be of the application's own start", [server, *others])
+        yield from [served.changed("prepare", because, prepare=before)] if down else []
+        yield served
     if down and not there:
-        with_rows = (("upgrade", down[0]), ("rows", "1"))
-        yield setup.changed("prepare", f"{because}, with a row in each table", prepare=(*setup.prepare, *with_rows))
+        yield setup.changed("prepare", f"{because}, with a row in each table", prepare=(*before, ("rows", "1")))
     if down:
-        yield setup.changed("prepare", because, prepare=(*setup.prepare, ("upgrade", down[0])))
+        yield setup.changed("prepare", because, prepare=before)
+
+
+def _changing(work: Search) -> str | None:
+    """The revision that changes what the statement of the log's error changes, where the log has no frame of it."""
+    names = set(re.findall(r"\b(?:TABLE|COLUMN|INDEX|TYPE|ON)\s+[\"`]?(?!IF\b)(\w+)", work.evidence.statement))
+    words = {file: re.findall(r"[\"'](\w+)[\"']", work.project.text(file)) for file in work.project.revisions}
+    return min((file for file in words if names and names <= {*words[file]}), key=lambda file: len(words[file]), default=None)

@@ -18,6 +18,8 @@ def title_of(evidence: Evidence, setup: Setup, project: Project, best: Trial | N
     what = _subject(setup, project, failed if failed < len(setup.start.steps) else -1)
     if evidence.table:
         return f"{what} fails: table {evidence.table} is already defined"
+    if evidence.request and not evidence.expected:
+        return f"{what} does not serve {' '.join(evidence.request)}"
     if not evidence.expected:
         return f"{what} starts, and not all of it works" if evidence.programs else f"{what} does not start as it should"
     error = re.sub(r"\s+", " ", evidence.expected).rstrip(".")
@@ -51,6 +53,7 @@ def not_found(
         )
     if work.asked_python and (not run or best is None or not best.shows_incident):
         sentences.append(f"{work.asked_python}: {interpreter.python} is {interpreter.version}")
+    sentences += [f"{place}: this is no YAML that can be read, and is passed over" for place in work.project.unreadable.values()]
     if evidence.database == "mysql":
         sentences.append("a MySQL database, which the log names: the kit makes SQLite and PostgreSQL ones")
     if not run or (best is not None and best.shows_incident):
@@ -68,6 +71,19 @@ def not_found(
     return sentences + _questions(work, best)[:2]
 
 
+def _variable_of(work: Search, setup: Setup, service: str) -> str | None:
+    """The variable, with its place, that a service's address is read from: by its value, or by the line that reads it."""
+    named = (name for name, value in setup.env.items() if service in value)
+    port = re.compile(rf"{re.escape(service)}(?!\d)|:{service.rpartition(':')[2]}\b")
+    for name in named:
+        return f"{name} ({setup.known.get(f'env.{name}', 'app.env')})"
+    for variable in work.variables:
+        file, _, line = variable.at.rpartition(":")
+        if any(port.search(text) for text in work.project.text(file).splitlines()[int(line) - 1 : int(line)]):
+            return f"{variable.name} (read at {variable.at})"
+    return None
+
+
 def _questions(work: Search, best: Trial | None) -> list[str]:
     evidence, questions = work.evidence, []
     if best is not None and best.seen.missing_variables - evidence.missing_variables:
@@ -80,9 +96,12 @@ def _questions(work: Search, best: Trial | None) -> list[str]:
             f"which variable names {databases[0]}? The kit gives it only its own database: name the variable in database_env or app.env"
         )
     elif refused and not best.up:
+        service = refused[0].partition(" (")[0]
+        name = _variable_of(work, best.setup, service)
+        named = f", which {name} names" if name else ""
         questions.append(
-            f"can it start without {refused[0]}? A reproduction reaches its scratch database and nothing else: give what switches that off in "
-            "app.env, or a step under prepare"
+            f"can it start without {service}{named}? A reproduction reaches its scratch database and nothing else: give what switches that off "
+            "in app.env, or a step under prepare"
         )
     started = best is not None and best.up and not evidence.expected
     if not started and (not evidence.programs or best is None or best.level == 0):
