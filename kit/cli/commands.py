@@ -38,7 +38,7 @@ def new(options) -> int:
 
 
 def reproduce(options) -> int:
-    from ..diagnose.answer import reproduce
+    from ..diagnose.reproduction import reproduce
     from ..trace.expected import shows_incident
     from ..views.report import reproduce_report
     from ..views.terminal import startup_lines
@@ -76,7 +76,7 @@ def why(options) -> int:
 
 def diagnose(options) -> int:
     from ..diagnose.diagnosis import diagnose, judge_again
-    from ..diagnose.saved import load_diagnosis, save_diagnosis
+    from ..diagnose.saved_diagnosis import load_diagnosis, save_diagnosis
     from ..views.report import diagnose_report
     from ..views.terminal import diagnosis_lines
 
