@@ -20,7 +20,6 @@ from .deployments import (
 from .project import Project
 from .scripts import lines_of
 
-
 _TASKS = (("pdm", "scripts"), ("rye", "scripts"), ("poe", "tasks"), ("taskipy", "tasks"))
 
 
@@ -129,7 +128,9 @@ def _others(project: Project) -> Iterator[Command]:
         r"tox\.ini$": r"^\s*(?:commands\s*=\s*)?((?:python -m )?pytest\b.*)$",
     }  # fmt: skip
     for file in project.named(".flaskenv"):
-        app = {name: (value, f"{file}:{at}") for name, (value, at) in project.dotenv(file).items() if name == "FLASK_APP"}
+        app = {
+            name: (value, f"{file}:{at}") for name, (value, at) in project.dotenv(file).items() if name == "FLASK_APP"
+        }
         if app:
             yield Command(("flask run",), app["FLASK_APP"][1], 15, str(PurePosixPath(file).parent), env=app)
     for file in project.files:

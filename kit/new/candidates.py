@@ -13,7 +13,7 @@ from ..triage.programs import Program
 from ..triage.subcommands import as_logged, servers, subcommand_of
 
 _SERVES = re.compile(
-    r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\bweb\.run_app\(|\bserve\(|\.run_server\("
+    r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\b(?:app|application|server)\.run\(\)|\bweb\.run_app\(|\bserve\(|\.run_server\("
 )
 _SET_BY_US = {  # options that name where a server listens, or make it start anew: whether they take a value
     "uvicorn": {"--host": 1, "--port": 1, "--reload": 0, "--uds": 1, "--ssl-keyfile": 1, "--ssl-certfile": 1, "--reload-dir": 1},

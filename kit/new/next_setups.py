@@ -52,16 +52,9 @@ def _started(setup: Setup, because: str, steps: Sequence[tuple[str, str]] | None
 
 
 def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
-    """After a server was ended at its limit: one worker if the log counts none, more time if it printed no error."""
-    setup = trial.setup
-    kind, text = setup.start.steps[-1]
-    if trial.trace is None or not trial.trace.broke or kind != "serve":
-        return
-    alone = re.sub(r" (?:--workers[ =]|-w[ =]?)\d+", "", text)
-    if alone != text and (work.evidence.workers or 1) == 1:
-        because = "workers that cannot start are started for ever; the log counts none"
-        yield _started(setup, because, (*setup.start.steps[:-1], (kind, alone)))
-    elif setup.seconds < 60 and not trial.seen.error:
+    """After a server was ended at its limit: more time if it printed no error."""
+    setup, trace = trial.setup, trial.trace
+    if trace is not None and trace.broke and setup.start.serves and setup.seconds < 60 and not trial.seen.error:
         yield setup.changed("limits", f"it was not up in {setup.seconds:g} seconds", seconds=75.0)
 
 
@@ -305,4 +298,6 @@ def _changing(work: Search) -> str | None:
     """The revision that changes what the statement of the log's error changes, where the log has no frame of it."""
     names = set(re.findall(r"\b(?:TABLE|COLUMN|INDEX|TYPE|ON)\s+[\"`]?(?!IF\b)(\w+)", work.evidence.statement))
     words = {file: re.findall(r"[\"'](\w+)[\"']", work.project.text(file)) for file in work.project.revisions}
-    return min((file for file in words if names and names <= {*words[file]}), key=lambda file: len(words[file]), default=None)
+    return min(
+        (file for file in words if names and names <= {*words[file]}), key=lambda file: len(words[file]), default=None
+    )

@@ -58,7 +58,6 @@ class Readiness:
             before = now
         return not self.process.ended()
 
-
     def ends_anew(self) -> bool:
         """Did a worker of it end, and the one that took its place too, each after it executed the same of the application?"""
         paths = sorted(self.process.folder.glob("*.jsonl"))

@@ -48,7 +48,9 @@ _DATABASES = (
 )  # fmt: skip
 _SQL = re.compile(r"\[SQL: \s*((?:ALTER|CREATE|DROP)\b[^\]]*)")
 # A request that no exception tells of: what the application has was not found, refused, or failed.
-_REFUSED_REQUEST = re.compile(r"\"(?P<method>GET|POST|PUT|PATCH|DELETE) (?P<path>/[^\s?]*)\S* HTTP/[\d.]+\" (?:404|405|422|5\d\d)\b")
+_REFUSED_REQUEST = re.compile(
+    r"\"(?P<method>GET|POST|PUT|PATCH|DELETE) (?P<path>/[^\s?]*)\S* HTTP/[\d.]+\" (?:404|405|422|5\d\d)\b"
+)
 _UPGRADING = r"Running upgrade \S* -> ([\w.+-]+)"
 # A request that ended in an exception, and how servers and frameworks name it.
 _FAILED_REQUEST = (
@@ -116,7 +118,9 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     :param text: the log's text; of a long log only the beginning and the end are read
     """
     names = re.findall(r"^(?:\x1b\[[\d;]*m)*([\w.-]+?)(?:[-_]\d+)? +\|", text, re.M)
-    services = {"-".join(re.split("[-_]", name)[at:]) for name in set(names) for at in range(len(re.split("[-_]", name)))}
+    services = {
+        "-".join(re.split("[-_]", name)[at:]) for name in set(names) for at in range(len(re.split("[-_]", name)))
+    }
     text = plain(text)
     text = text if len(text) <= 2 * _PIECE else text[:_PIECE] + "\n" + text[-_PIECE:]
     placements = [

@@ -28,7 +28,7 @@ _BANNERS = (
 _RUNNERS = {"make", "just", "task", "poe", "invoke"}
 # A prompt, whatever it shows before its last sign; what a shell that tells its commands, a container's build or a task runner puts there.
 _TYPED = re.compile(
-    r"^(?:[^\n\"'=]{0,80}?(?:[$#%❯>✗»][ \t]+|[A-Z]:\\[^>\n]*>)|[^\n]{0,40}[➜λ][ \t]+(?:\S+[ \t]+(?:git:\(\S+\)[ \t]+)?)?|\+{1,2}[ \t]+|[^\n]{0,30}\bRUN[ \t]+)"
+    r"^(?:[^\n\"'=]{0,80}?(?:(?:[$#%❯✗»]|(?<!\.)>)[ \t]+|[A-Z]:\\[^>\n]*>)|[^\n]{0,40}[➜λ][ \t]+(?:\S+[ \t]+(?:git:\(\S+\)[ \t]+)?)?|\+{1,2}[ \t]+|[^\n]{0,30}\bRUN[ \t]+)"
     r"(?:[✗$»][ \t]+)?(?P<line>(?:[A-Z_]+=\S+[ \t]+)*[\w./-]+(?:[ \t][^\n]*)?)$",
     re.M,
 )
