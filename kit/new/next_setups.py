@@ -85,9 +85,8 @@ def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
             because = f"{setup.path[-1]} shadows the library {min(named)}"
             yield setup.changed("path", because, path=setup.path[:-1])
     for module in missing:
-        folders = [
-            folder for folder in project.importable.get(module.partition(".")[0], ()) if folder not in setup.path
-        ]
+        places = project.importable.get(module.partition(".")[0], ())
+        folders = [place for place in places if place not in setup.path]
         for folder in sorted(folders, key=lambda folder: project.file_of(module, folder) is None)[:2]:
             because = f"a trial found no module {module}, which lies there"
             yield setup.changed("path", because, path=(*setup.path, folder))
