@@ -30,7 +30,7 @@ exec     a module's body begins: ``n`` its number, ``b`` the body it runs in, ``
 script   the code of a file of the application is about to be executed by no standard loader
 done     body ``n`` ended, with ``error`` or null
 edge     an import by a module of the application, also one answered from ``sys.modules``: place,
-         line, what it asks for; from a body that did not begin with ``exec`` (a script, ``runpy``),
+         line, what it asks for; its time is that of the event before it; from a body that did not begin with ``exec`` (a script, ``runpy``),
          with its frames. None by a function that a library calls while its own body runs, nor, before
          3.12, by one in a thread that it started: what such an import executes shows by ``exec``
 metadata a ``MetaData`` came to be; ``cleared``: one was emptied; ``created``: its ``create_all`` ran, or ``table.create``
@@ -233,7 +233,7 @@ def _text(value):
 
 _places = {}  # file, function and module, a line each -> its number
 _packages = {}  # the number -> its package when it was first seen
-_next_place = iter(range(1, 1 << 60)).__next__  # one C call: no number twice, also from several threads
+_next = iter(range(1, 1 << 60)).__next__  # of a place or body; one C call: no number twice, also from several threads
 
 
 def _place_of(code, namespace):
@@ -245,7 +245,7 @@ def _place_of(code, namespace):
     place = _places.get(key)
     if place is None:
         package = namespace.get("__package__")
-        place, package = _next_place(), package if isinstance(package, str) else None
+        place, package = _next(), package if isinstance(package, str) else None
         file, name, module, said = map(_json, (file, name, module, package))
         _write(f'{{"k":"place","c":{place},"f":{file},"fn":{name},"m":{module},"p":{said}}}\n')
         _packages[place] = package
@@ -253,23 +253,15 @@ def _place_of(code, namespace):
     return place
 
 
-def _place_of_body(file, name, package):
-    """The same for the body of a module of the application that begins, and what its event says of it beside its file and name."""
-    key = f"{file}\n<module>\n{name}"
-    number = _places.get(key)
-    if number is None:
-        number = _places[key] = _next_place()
-        _packages[number] = package
-    place = f"{number}"
-    return place, _packages[number], f',"c":{place},"p":{_quoted.get(package) or _quote_once(package)}'
+class _Quoted(dict):
+    """Name of a module, or None -> as JSON."""
+
+    def __missing__(self, name):
+        quoted = self[name] = _json(name)
+        return quoted
 
 
-_quoted = {}  # name of a module, or None -> as JSON
-
-
-def _quote_once(name):
-    _quoted[name] = quoted = _json(name)
-    return quoted
+_quoted = _Quoted()
 
 
 def _walk(frame):
@@ -280,7 +272,7 @@ def _walk(frame):
     frames = []
     while frame is not None:
         namespace = frame.f_globals
-        if frame is _body.frame:
+        if frame is _body.caller:
             frames.append([int(_body.place), frame.f_lineno or 0])
             number = int(_body.number)
             break
@@ -335,63 +327,137 @@ def _error(error):
 
 # ---------------------------------------------------------------------- door 1: module bodies
 
-_next_body = iter(range(1, 1 << 60)).__next__
 _own = globals()
 
 
-_in_library = False  # is the innermost body of the main thread a library's? Its imports need no look then
+class _Body:
+    """A module's body while it runs, or a function of the application with imports: what is the same for each of its statements.
+
+    Place, number and line are text: each is written more than once, and turning a number into text is what takes long.
+    """
+
+    __slots__ = (
+        *("at", "caller", "code", "consts", "end", "frame", "head", "library", "line", "lines", "names", "namespace"),
+        *("number", "odd", "place", "raw", "script", "tail"),
+    )
+
+    def __init__(self, number):
+        self.number = number
+        self.library = False  # is it a library's? Its imports need no look then
+        self.caller = None  # its frame, once it is known to import
+        self.frame = (
+            None  # the same, of a body of the application in the main thread, once its first import statement was seen
+        )
+        self.namespace = None  # of a body whose place is its file and name
+        self.at, self.tail, self.script = (
+            -1,
+            "}\n",
+            False,
+        )  # the statement that was seen last; may it run without a loader?
+
+    def begin(self, code, before):
+        """Its first import statement is about to be executed; ``before``: its bytecode as it was left the last time."""
+        self.code, self.consts, self.names = code, code.co_consts, code.co_names
+        # Its bytecode: an import statement that was seen is none there any more.
+        self.raw = raw = bytearray(code.co_code)
+        for at in range(min(len(before), len(raw))):
+            if not before[at] and raw[at] == _IMPORT_NAME:
+                raw[at] = 0
+        # Could an instruction that makes up an import statement be a wide one?
+        self.odd = self.script or len(self.consts) > 256 or len(self.names) > 256 >> _LAZINESS
+        # Where lines begin and end, from the last one seen on, the line, and where it ends.
+        self.lines, self.line, self.end = (), "0", 0
+        self.head = f'{{"k":"edge","c":{self.place},"l":'
+
+    def line_at(self, frame, at):
+        """``f_lineno``, which looks through the code from its start each time, where imports come one after the other."""
+        start = line = 0
+        if at > self.at:
+            for start, self.end, line in self.lines:
+                if at < self.end:
+                    break
+        else:  # back again: from now on it is asked in the long way
+            self.lines, self.end = (), 0
+        return line if line and start <= at else frame.f_lineno or 0
+
+
+_NEAR = 200  # bytes from the start of the code, up to which ``f_lineno`` is the quicker
+_NOBODY = _Body("0")
+_NOBODY.place = "0"
+_body = _NOBODY  # the innermost body of the main thread
+_imported = {}  # place of a body -> its bytecode, without the import statements that were executed
+_executing = None  # the code of a body that a loader is about to execute
 
 
 def _exec_begins(code, namespace):
-    global _in_library, _body
-    number, main, outer = f"{_next_body()}", _ident() == _main_thread, None
-    library, body = False, _NOBODY
+    global _body, _executing
+    _executing = code
+    number, outer, main = _next(), _body, _ident() == _main_thread
+    text = f"{number}"
+    body = _Body(text)
     try:
-        library, body = _see_body(number, code, namespace, _getframe(2), main)
+        _see_body(body, number, outer if main else _NOBODY, code, namespace, _getframe(2), main)
     except Exception as problem:
         _lose("_see_body", problem)
     if main:
-        outer = _in_library, _body
-        _in_library, _body = library, body
-        if library is _looking:
-            _look(not library)
-    elif _alone:
+        _body = body
+        if body.library is _looking:
+            _look(not body.library)
+        return text, outer
+    if _alone:
         _on_thread(None)
-    return number, outer
+    return text, None
 
 
-def _see_body(number, code, namespace, frame, main):
-    """:returns: whether this is a library's body, and of one of the application that the main thread executes its ``_Importer``"""
-    name, file, body = namespace.get("__name__"), namespace.get("__file__"), _NOBODY
-    library = type(file) is str and not _is_app(file)
-    within, line = 0, None
-    if main:
-        within, line = _body.imports(frame)
-    if line is not None:
-        how, via = "import", f"[[{_body.place},{line}]]"
+def _see_body(body, number, outer, code, namespace, frame, main):
+    name, file = namespace.get("__name__"), namespace.get("__file__")
+    try:
+        system = frame.f_back.f_back.f_back  # exec_module is before, and two functions of the import system
+        caller = system.f_back if system.f_globals is _bootstrap else None
+        if caller is not outer.caller:
+            if caller.f_globals is outer.namespace and caller.f_back.f_globals is _door:
+                outer.caller = caller
+            else:
+                caller = None
+    except AttributeError:
+        caller = None
+    if caller is not None and name not in _declared:
+        how, within = "import", outer.number
+        line = outer.line if caller.f_lasti == outer.at else caller.f_lineno
+        via = f"[[{outer.place},{line or 0}]]"
     else:
         how, frame = _how(frame)
         within, via = _walk(frame)
         if name in _declared and how == "import":
             declared = _declaration(name, frame)
             via += [] if declared is None else [declared]
-    more = ""
-    if not main:
-        more = ',"th":' + _json(_thread_name())
+    more = "" if main else ',"th":' + _json(_thread_name())
     if "__builtins__" in namespace and any(not (isinstance(k, str) and k[:2] == "__") for k in namespace):
         more += ',"again":true'
-    if main and not library and type(name) is type(file) is str and code.co_filename == file:
-        package = namespace.get("__package__")
-        place, before, this = _place_of_body(file, name, package if type(package) is str else None)
-        more += this
-        body = _Importer(code, namespace, place, before)
-        body.number, body.namespace = number, namespace
-    name, file = _quote(name if isinstance(name, str) else str(name)), _quote(_text(file)) if file else "null"
+    if type(file) is type(name) is str:
+        known = _files.get(file)
+        body.library = not (_see_file(file) if known is None else known)
+        if code.co_filename == file:
+            package = namespace.get("__package__")
+            package = package if type(package) is str else None
+            key = f"{file}\n<module>\n{name}"
+            place = _places.get(key)
+            if place is None:
+                place = _places[key] = number
+                _packages[number] = package
+            elif _packages[place] != package:
+                body.tail = f',"p":{_json(package)}}}\n'
+                package = _packages[place]
+            body.place, body.namespace = f"{place}", namespace
+            more += f',"c":{place},"p":{_quoted[package]}'
+        name, file = _quote(name), _quote(file)
+    else:
+        body.library = type(file) is str and not _is_app(file)
+        name, file = _quote(name if isinstance(name, str) else str(name)), _quote(_text(file)) if file else "null"
     # By hand, as with edges: these two are nearly all of a trace. A list of numbers prints as JSON does.
     _write(
         f'{{"k":"exec","t":{_now()},"n":{number},"b":{within},"m":{name},"f":{file},"via":{via},"how":"{how}"{more}}}\n'
     )
-    return library, body
 
 
 def _how(frame):
@@ -418,17 +484,20 @@ def _how(frame):
 
 
 def _exec_ended(number, namespace, error, outer):
-    global _in_library, _body
+    global _body
     if outer is not None:
-        body, (_in_library, _body) = _body, outer
-        if _in_library is _looking:
-            _look(not _in_library)
-        body.end()
+        _body = outer
+        if outer.library is _looking:
+            _look(not outer.library)
     try:
         if error is not None:
             _emit("done", n=int(number), error=_error(error))
             return
-        _write(f'{{"k":"done","t":{_now()},"n":{number}}}\n')
+        line = f'{{"k":"done","t":{_now()},"n":{number}}}\n'.encode()
+        try:
+            _put(line)
+        except ValueError:
+            _file.go_on(line)
         watch = _WATCHED.get(namespace.get("__name__"))
         if watch is not None:
             watch(namespace)  # an SQLAlchemy unlike any we know is "lost", and disturbs nothing
@@ -494,7 +563,11 @@ def _heard(event, args):
 
 
 def _on_exec(args):
-    if _files.get(args[0].co_filename) is not False:  # most are text that a library made
+    global _executing
+    code = args[0]
+    if code is _executing:
+        _executing = None
+    elif _files.get(code.co_filename) is not False:  # most are text that a library made
         _see_script(args)
 
 
@@ -578,7 +651,7 @@ _door = _bootstrap = _external = None  # globals: of the door, and of the import
 # ----------------------------------------------------------------------- door 2: import edges
 
 _files = {}  # co_filename -> is it a file of the application?
-_importers = {}  # (file, first line, function, module) -> ``_Importer``, but for the bodies that the main thread executes
+_importers = {}  # (file, first line, function, module) -> ``_Body``, but for the bodies that the main thread executes
 
 
 def _is_app(filename):
@@ -603,18 +676,50 @@ class _AtImport:
     __slots__ = ()
 
     def __get__(self, door, owner=None):
-        if _in_library and _ident() == _main_thread:
-            return _plain_import
         try:
-            frame, importer, more = _getframe(1), _body, ""
-            if importer.frame is not frame:
-                importer, more = _see_importer(importer, frame)
-                if importer is None:
+            importer = _body
+            frame = importer.frame
+            # Is the innermost body at an import statement that was not seen yet? Then that is what asks.
+            if frame is None or importer.raw[frame.f_lasti] != _IMPORT_NAME or _ident() != _main_thread:
+                if importer.library and _ident() == _main_thread:
                     return _plain_import
-            at = frame.f_lasti
-            if at not in importer.seen:
-                importer.seen.add(at)
-                _see_statement(importer, frame, at, more)
+                frame = _getframe(1)
+                while frame.f_globals is _own:
+                    frame = frame.f_back
+                if frame is not importer.frame:
+                    importer = _importer_in(importer, frame)
+                    if importer is None:
+                        return _plain_import
+                at, raw = frame.f_lasti, importer.raw
+                if raw[at] != _IMPORT_NAME and not (importer.odd and raw[at] == _EXTENDED_ARG):
+                    return _plain_import
+            at, raw = frame.f_lasti, importer.raw
+            if at < _NEAR:
+                line, importer.end = frame.f_lineno or 0, 0
+            elif importer.at < at < importer.end:
+                line = importer.line
+            else:
+                line = importer.line_at(frame, at)
+            if importer.odd:
+                statement = _odd_statement(importer, frame, at)
+                if statement is None:
+                    return _plain_import
+                names, dots, to, tail = statement
+            else:  # the two instructions before it load the names after `from ... import` and the number of dots
+                by, dots, names_by, names, _, to = raw[at - 4 : at + 2]
+                names = importer.consts[names] if names_by == _LOAD_CONST else None
+                dots = importer.consts[dots] if by == _LOAD_CONST else dots
+                to, tail = importer.names[to >> _LAZINESS], importer.tail
+            raw[at], importer.at, importer.line = 0, at, line
+            to = _quoted["." * dots + to if dots else to]
+            if names:
+                line = f'{importer.head}{line},"to":{to},"names":{_quote(",".join(names))}{tail}'
+            else:
+                line = f'{importer.head}{line},"to":{to}{tail}'
+            try:
+                _put(line.encode())
+            except ValueError:
+                _file.go_on(line.encode())
         except (ValueError, TypeError):  # asked by the interpreter itself, as for `python -m`; a strange ``__file__``
             pass
         except Exception as problem:
@@ -647,146 +752,55 @@ def _look(wanted):
             _looking = wanted
 
 
-class _Importer:
-    """A body or function of the application with imports: what is the same for each of its statements.
-
-    Place, numbers and lines are text: each is written more than once, and turning a number into text is what takes long.
-    """
-
-    __slots__ = (
-        *("at", "code", "consts", "frame", "head", "line", "lines", "names", "namespace", "number", "place", "range"),
-        *("raw", "seen", "tail", "wide"),
-    )
-
-    def __init__(self, code, namespace, place, package, seen=None):
-        self.code, self.place, self.seen, self.at = code, place, seen, -1
-        self.frame = self.namespace = None  # of the main thread's body that executes it
-        now = namespace.get("__package__")
-        more = "" if now is package or now == package else ',"p":' + _json(now if isinstance(now, str) else None)
-        self.head, self.tail = f',"c":{place},"l":', more + "}\n"
-
-    def begin(self):
-        """Its first import statement is about to be executed."""
-        code = self.code
-        self.raw, self.consts, self.names = code.co_code, code.co_consts, code.co_names
-        # Could an instruction that makes up an import statement be a wide one, or not what it always was?
-        self.wide = len(self.consts) > 256 or len(self.names) > 256 or sys.version_info >= (3, 14)
-        if self.seen is None:
-            self.seen = set(map(ord, _imported.get(self.place, "")))
-        # Where a line begins and ends, the line, and an iterator over those after it (from 3.10 on).
-        self.range, self.lines = (0, 0, None), code.co_lines() if hasattr(code, "co_lines") else None
-
-    def end(self):
-        """This body was executed: only which statements of it were is needed, should it be executed again."""
-        if self.frame is not None:
-            try:
-                _imported[self.place] = "".join(map(chr, self.seen))
-            except ValueError:  # a million bytes into the code: should it be executed again, they are seen again
-                pass
-            self.frame = self.code = self.namespace = self.lines = None
-
-    def imports(self, frame):
-        """Does an import statement of this very body execute what ``frame``, of its loader, loads?
-
-        :returns: ``(number of this body, line)``; the line is None where it is not so, or not as plain as nearly always
-        """
-        if self.frame is None:
-            return 0, None
-        try:
-            caller = frame.f_back.f_back.f_back.f_back  # past exec_module, and three functions of the import system
-        except AttributeError:
-            return 0, None
-        if caller is not self.frame:
-            return 0, None
-        at = caller.f_lasti
-        if at == self.at:  # of the statement that was seen last
-            return self.number, self.line
-        if self.raw[at] != _IMPORT_NAME:
-            return 0, None
-        return self.number, f"{caller.f_lineno or 0}"
-
-    def line_at(self, frame, at):
-        """``f_lineno``, which looks through the code from its start each time, where imports come one after the other."""
-        span = self.range
-        if at >= span[1] and self.lines is not None:
-            for span in self.lines:
-                if at < span[1]:
-                    break
-            self.range = span
-        # Asked for an earlier one, or another thread went on with the lines meanwhile: in the long way.
-        return span[2] if span[0] <= at < span[1] and span[2] else frame.f_lineno or 0
+def _odd_statement(importer, frame, at):
+    """:returns: names, dots and module of an import statement, and the end of its event; None where it is none"""
+    statement, tail = _wide_statement(importer, at), importer.tail
+    if statement is None:
+        return None
+    if importer.script and (frame.f_back is None or frame.f_back.f_globals is not _door):
+        # A body that no loader executes: this may be all that shows it.
+        tail = ',"b":%d,"via":%s' % _walk(frame) + f',"t":{_now()}{tail}'
+    return (*statement, tail)
 
 
-_NEAR = 400  # bytes from the start of the code, up to which ``f_lineno`` is the quicker
-_NOBODY = _Importer(None, {}, "0", None)
-_body = _NOBODY  # the innermost body of the main thread, if it is one of the application
-_imported = {}  # place of a body -> where its import statements are that were executed, a character each
-
-
-def _see_importer(body, frame):
-    """Who imports in a frame that is not that of the innermost body, or is so for the first time.
-
-    :returns: an ``_Importer`` or None, and more to write of an import in a body that no loader executes
-    """
+def _importer_in(body, frame):
+    """Who imports in a frame that is not known to be that of the innermost body; None where nobody of the application does."""
     namespace = frame.f_globals
     if namespace is _external:  # as each time that a module's file is opened: that imports ``_io``
-        return None, ""
+        return None
+    code = frame.f_code
     if body.namespace is namespace and body.frame is None and _ident() == _main_thread:
         outer = frame.f_back
         if outer is not None and outer.f_globals is _door:
-            body.begin()
-            body.frame = frame
-            return body, ""
+            body.begin(code, _imported.get(body.place, b""))
+            _imported[body.place] = body.raw
+            body.frame = body.caller = frame
+            body.lines = code.co_lines() if hasattr(code, "co_lines") else ()
+            return body
     if _files.get(namespace.get("__file__")) is False:  # a module of a library
-        return None, ""
-    code = frame.f_code
+        return None
     if not _is_app(code.co_filename):
         file = namespace.get("__file__")
         if isinstance(file, str):
             _is_app(file)  # next time it is known
-        return None, ""
+        return None
     key = (code.co_filename, code.co_firstlineno, code.co_name, namespace.get("__name__"))
     importer = _importers.get(key)
     if importer is None or importer.code is not code:
-        place = _place_of(code, namespace)
-        seen = set() if importer is None else importer.seen  # another code of the same place: executed again
-        importer = _importers[key] = _Importer(code, namespace, f"{place}", _packages[place], seen)
-        importer.begin()
-    more = ""
-    if code.co_name == "<module>" and frame.f_lasti not in importer.seen:
-        outer = frame.f_back
-        if outer is None or outer.f_globals is not _door:
-            more = ',"b":%d,"via":%s' % _walk(frame)  # a body that no loader executes: this may be all that shows it
-    return importer, more
-
-
-def _see_statement(importer, frame, at, more):
-    raw, consts = importer.raw, importer.consts
-    if raw[at] == _IMPORT_NAME and not importer.wide:
-        # The two instructions before it load the names after `from ... import` and the number of dots.
-        names, dots, to = consts[raw[at - 1]], consts[raw[at - 3]], importer.names[raw[at + 1]]
-    else:
-        parts = _wide_statement(importer, at)
-        if parts is None:
-            return
-        names, dots, to = parts
-    if dots and type(dots) is int:
-        to = "." * dots + to
-    importer.line = line = f"{frame.f_lineno or 0 if at < _NEAR else importer.line_at(frame, at)}"
-    importer.at, tail = at, importer.tail
-    if more:
-        tail = more + tail
-    to = _quoted.get(to) or _quote_once(to)
-    if names and type(names) is tuple:
-        names = _quote(",".join(names))
-        _write(f'{{"k":"edge","t":{_now()}{importer.head}{line},"to":{to},"names":{names}{tail}')
-    else:
-        _write(f'{{"k":"edge","t":{_now()}{importer.head}{line},"to":{to}{tail}')
+        before = b"" if importer is None else importer.raw  # another code of the same place: executed again
+        importer = _Body("0")
+        place, now = _place_of(code, namespace), namespace.get("__package__")
+        importer.place, importer.script = f"{place}", code.co_name == "<module>"
+        if now != _packages[place]:
+            importer.tail = f',"p":{_json(now if isinstance(now, str) else None)}}}\n'
+        importer.begin(code, before)
+        _importers[key] = importer
+    return importer
 
 
 def _wide_statement(importer, at):
     """:returns: names, dots and module of an import statement, in the long way; None where it is none"""
-    raw, consts = importer.raw, importer.consts
+    raw, consts = importer.code.co_code, importer.consts
     while at >= 0 and raw[at] == _EXTENDED_ARG:  # before 3.11 this is where a frame with many names is
         at += 2
     if at < 0 or raw[at] != _IMPORT_NAME:  # a direct call of __import__: its argument is out of sight
@@ -833,19 +847,12 @@ def _see_declaration():
     frame = _getframe(2)
     while frame.f_globals is _own:
         frame = frame.f_back
-    importer, more = _body, ""
-    if importer.frame is not frame:
-        importer, more = _see_importer(importer, frame)
-    if importer is None:
+    _at_import.__get__(None)
+    importer = _body if _body.frame is frame else _importer_in(_body, frame)
+    statement = None if importer is None else _wide_statement(importer, frame.f_lasti)
+    if statement is None:
         return
-    at = frame.f_lasti
-    if at not in importer.seen:
-        importer.seen.add(at)
-        _see_statement(importer, frame, at, more)
-    found = _wide_statement(importer, at)
-    if found is None:
-        return
-    names, dots, to = found
+    names, dots, to = statement
     if dots:
         package = frame.f_globals.get("__package__") or ""
         to = ".".join(package.split(".")[: -(dots - 1) or None] + ([to] if to else []))
@@ -2239,8 +2246,8 @@ def _at_exit():
 
 
 def _after_fork():
-    global _main_thread, _in_library, _body
-    _main_thread, _in_library, _body = _ident(), False, _NOBODY
+    global _main_thread, _body
+    _main_thread, _body = _ident(), _NOBODY
     _look(True)
     parent = os.getppid()
     _file.open()
