@@ -28,10 +28,10 @@ from miniatures import (
 from showing import active
 
 from kit import views
-from kit.diagnose.answer import reproduce
 from kit.diagnose.decision import find_mechanism
 from kit.diagnose.diagnosis import diagnose
-from kit.diagnose.looked import look_at
+from kit.diagnose.observation import look_at
+from kit.diagnose.reproduction import reproduce
 from kit.incident.load import load
 from kit.trace.expected import own_errors, shows_incident
 from kit.trace.judged import judge_start

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from conftest import PROJECT
 
-from kit.diagnose.looked import _lasts, look_at
-from kit.diagnose.saved import load_diagnosis
+from kit.diagnose.observation import _lasts, look_at
+from kit.diagnose.saved_diagnosis import load_diagnosis
 from kit.incident.load import load
 from kit.startup import installed, kept
 from kit.startup.kept import keeping

@@ -7,7 +7,7 @@ from miniatures import APPLICATIONS, incident_of
 
 from kit.trace.trace import Trace
 from kit.trace.values import Error, StepResult
-from kit.verify.repeated import DOUBT, MOST, Rates, raced_statement
+from kit.verify.races import DOUBT, MOST, Rates, raced_statement
 from kit.verify.verification import verify
 from kit.views.report import verify_report
 

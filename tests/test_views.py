@@ -18,7 +18,7 @@ from kit import views
 from kit.base.errors import IncidentError
 from kit.diagnose.definitions import compare
 from kit.diagnose.diagnosis import diagnose
-from kit.diagnose.meaning import MEANINGS
+from kit.diagnose.explanations import MEANINGS
 from kit.diagnose.smallest import paste
 from kit.incident.load import load
 from kit.incident.model import Action, Expect, Hypothesis, Postmortem

@@ -11,7 +11,7 @@ from typing import Any
 from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import write_whole
 from ..base.progress import Step
-from ..diagnose.answer import reproduce
+from ..diagnose.reproduction import reproduce
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
 from ..startup.installed import packages_of

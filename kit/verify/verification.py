@@ -8,10 +8,10 @@ from pathlib import Path
 from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
-from ..diagnose.case import Looked, innermost
 from ..diagnose.decision import decide_mechanism, is_race, mechanisms_there
 from ..diagnose.definitions import one_place
-from ..diagnose.looked import TIMES, look_at, look_until_shown, signed
+from ..diagnose.observation import TIMES, look_at, look_until_shown, signed
+from ..diagnose.values import Looked, innermost
 from ..incident.model import Incident
 from ..startup.checks import Asker, answer_checks
 from ..startup.run import HELD
@@ -21,8 +21,8 @@ from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.judged import CheckResult, judge_mappers, judge_start
 from ..trace.trace import Trace
 from ..trace.values import Frame
-from .compared import Attempt, errors_of, hidden, never_handed, shared, still_there
-from .repeated import FORCED, MOST, Rates, of_runs, raced_statement
+from .attempts import Attempt, errors_of, hidden, never_handed, shared, still_there
+from .races import FORCED, MOST, Rates, of_runs, raced_statement
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import __version__
-from ..diagnose.case import Place
 from ..diagnose.definitions import one_place
-from ..diagnose.meaning import MEANINGS, advice_on
+from ..diagnose.explanations import MEANINGS, advice_on
+from ..diagnose.values import Place
 from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..diagnose.diagnosis import Diagnosis
-from ..diagnose.meaning import advice_on
+from ..diagnose.explanations import advice_on
 from ..incident.model import Incident
 from ..trace.chains import application_frames
 from ..trace.judged import CheckResult

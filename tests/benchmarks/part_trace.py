@@ -79,7 +79,7 @@ def write_trace(file: Path, root: Path, modules: int, events: int) -> None:
 
 def _read(folder: Path, modules: int) -> dict[str, float]:
     """Seconds of processor for each part, and MB; in a process of its own, whose peak is that of the reading and the kit."""
-    from kit.diagnose import mechanisms
+    from kit.diagnose import registered_twice
     from kit.incident.load import load
     from kit.startup.workspace import Workspace
     from kit.trace import graph as imports
@@ -99,7 +99,7 @@ def _read(folder: Path, modules: int) -> dict[str, float]:
     tables.metadata_after_each_import(trace)
     tabled = own_cpu()
     (conflict,) = trace.conflicts
-    finding = mechanisms.judge(mechanisms.Pair(trace, conflict.first, conflict.second))
+    finding = registered_twice.judge(registered_twice.Pair(trace, conflict.first, conflict.second))
     assert finding.mechanism == "second-class-same-table-other-file", finding
     judged = own_cpu()
     graph = imports.import_graph(trace)

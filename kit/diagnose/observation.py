@@ -16,8 +16,8 @@ from ..trace.expected import EXPECTED, incident_tables, own_errors, shows_incide
 from ..trace.judged import CheckResult, judge_mappers
 from ..trace.trace import Trace
 from ..trace.values import Sign
-from .case import Fault, Looked
-from .mechanisms import Pair, judge
+from .registered_twice import Pair, judge
+from .values import Fault, Looked
 
 # What says how an application is started, for a platform to run.
 _STARTS = re.compile(
