@@ -140,6 +140,13 @@ def test_what_the_collector_of_garbage_has_left_is_what_it_leaves_without_the_pr
     assert step.error and (warned in step.output) == (warned in plain.stderr), (step.output, plain.stderr)
 
 
+def test_what_the_probe_itself_imports_at_the_end_of_a_process_is_no_loss(write_incident, duplicate):
+    duplicate["service/main.py"] = "from service import billing"
+    startup = [{"command": "python -m service.main"}]
+    trace = reproduce(load(write_incident(duplicate, startup=startup)), judge=True)
+    assert trace.judged and trace.lost == ()
+
+
 def test_an_environments_own_sitecustomize_still_runs(write_incident):
     files = {
         "service/__init__.py": "",

@@ -32,6 +32,8 @@ class _AtImport:
                 frame = _getframe(1)
                 while frame.f_globals is _own:
                     frame = frame.f_back
+                    if frame is None:  # an import of the probe's own, below which nothing is
+                        return _plain_import
                 if frame is not importer.frame:
                     importer = _importer_in(importer, frame)
                     if importer is None:
