@@ -25,7 +25,7 @@ def notebooks(options) -> int:
 
 def new(options) -> int:
     from ..new import new
-    from ..views.written import new_lines, new_report
+    from ..views.new_incident import new_lines, new_report
 
     parameters = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
     with progress() as say:
