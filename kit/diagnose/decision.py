@@ -5,8 +5,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ..incident.model import Incident
+from ..trace.end_state import judge_mappers
 from ..trace.expected import expected_error, holds, shows_incident
-from ..trace.judged import judge_mappers
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Registration, Sign
 from . import (

@@ -9,7 +9,7 @@ from ..base.progress import Step
 from ..incident.model import Incident
 from ..startup.run import reproduce
 from ..trace.expected import refusal_in, shows_incident
-from ..trace.printed import names_missing
+from ..trace.printed_errors import names_missing
 from ..trace.trace import Trace
 from ..trace.values import Behind, Conflict, Error, Registration, Site, StepResult
 from .decision import Decision, decide_mechanism, decided

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from ..trace.served import Route, endpoint_of, routes_of
+from ..trace.routes import Route, endpoint_of, routes_of
 from ..trace.trace import Trace
 from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
 from .experiments import with_swapped

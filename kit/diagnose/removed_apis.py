@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ..startup.installed import installed
+from ..startup.installed_packages import installed
 from ..trace.values import Error, Frame
 from .experiments import error_texts, first_line
 from .values import Case, Fault, Place, innermost

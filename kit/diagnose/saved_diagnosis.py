@@ -8,7 +8,7 @@ from ..incident.revisions import Operation, Revision
 from ..incident.source import Named, Statement
 from ..incident.variables import Reading
 from ..startup.migrations import Migrations
-from ..trace.judged import CheckResult
+from ..trace.end_state import CheckResult
 from ..trace.saved import load, save
 from ..trace.trace import TYPES, Trace
 from ..trace.values import Conflict

@@ -17,8 +17,8 @@ from ..incident.source import Named, Statement, parsed
 from ..incident.variables import Reading
 from ..startup.migrations import Migrations
 from ..trace.chains import application_frames
+from ..trace.end_state import CheckResult
 from ..trace.expected import expected_error
-from ..trace.judged import CheckResult
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Registration, Site
 
@@ -49,6 +49,7 @@ class Experiment:
     :ivar incident: the incident as it is run
     :ivar beside: further runs; ``judge`` takes their traces after the first
     :ivar edits: file to its whole new text, in the copy that is run
+    :ivar schemes: of a database's URL, where it is set otherwise: that which it has, and the one in its place
     :ivar judge: what the run says: ``(True it is so | False it is not | None undecided, what was seen)``
     """
 
@@ -57,6 +58,7 @@ class Experiment:
     judge: Callable[..., tuple[bool | None, str]]
     edits: dict[str, str] = field(default_factory=dict)
     beside: tuple[Incident, ...] = ()
+    schemes: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

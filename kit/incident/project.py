@@ -60,8 +60,6 @@ class Project:
             )
         progress(f"{len(self.python)} Python files of {len(self.files)}")
 
-    # -- texts
-
     def text(self, name: str) -> str:
         """A file's text; empty where it cannot be read or is too large."""
         if name not in self._texts:
@@ -127,8 +125,6 @@ class Project:
         )
         return tuple(name for name in self.python if not test.search(name))
 
-    # -- imports
-
     @cached_property
     def importable(self) -> dict[str, list[str]]:
         """Top-level name to the folders (relative) that hold a module or package of it, the nearest to the root first."""
@@ -193,8 +189,6 @@ class Project:
     def libraries(self) -> list[str]:
         """The imported top-level names that are not the project's own."""
         return [name for name in self.imported if name not in self.importable]
-
-    # -- what a start needs
 
     @cached_property
     def objects(self) -> tuple[AppObject, ...]:

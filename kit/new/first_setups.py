@@ -23,7 +23,7 @@ from ..incident.environment import (
 from ..incident.interpreters import Interpreter
 from ..incident.project import Project
 from ..incident.starts import commands_of, console_scripts
-from ..startup.installed import DRIVERS
+from ..startup.installed_packages import DRIVERS
 from ..triage.evidence import Evidence
 from .candidates import Start, candidates_of, file_of, step_of
 from .next_setups import NO_URL, SCRATCH

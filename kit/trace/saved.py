@@ -32,6 +32,7 @@ SCHEMA = 1
 # Files of schema 1 have these types by the modules that they were in at first.
 _WRITTEN_AS = {
     "trace.Trace": "values.Trace",
+    "end_state.CheckResult": "judged.CheckResult",
     "values.Looked": "diagnosis.Looked",
     "values.Fault": "case.Fault",
     "values.Outcome": "case.Outcome",

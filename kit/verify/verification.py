@@ -17,8 +17,8 @@ from ..startup.checks import Asker, answer_checks
 from ..startup.run import HELD
 from ..startup.workspace import refuse_patches
 from ..trace.chains import application_frames
+from ..trace.end_state import CheckResult, judge_mappers, judge_start
 from ..trace.expected import expected_error, incident_tables, shows_incident
-from ..trace.judged import CheckResult, judge_mappers, judge_start
 from ..trace.trace import Trace
 from ..trace.values import Frame
 from .attempts import Attempt, errors_of, hidden, never_handed, shared, still_there

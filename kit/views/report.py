@@ -12,14 +12,14 @@ from ..diagnose.diagnosis import Diagnosis
 from ..diagnose.explanations import advice_on
 from ..incident.model import Incident
 from ..trace.chains import application_frames
-from ..trace.judged import CheckResult
+from ..trace.end_state import CheckResult
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Frame, Registration
 from ..trace.why import Event
 from ..verify.verification import Verification, met
 
 if TYPE_CHECKING:
-    from ..history.changes import Change
+    from ..history.commit_changes import Change
     from ..history.search import History
     from ..incident.repository import Commit
     from ..triage.origin import Triage
@@ -256,9 +256,6 @@ def why_report(name: str, events: Sequence[Event]) -> dict[str, Any]:
         for event in events
     ]
     return {"schema": SCHEMA, "name": name, "events": listed}
-
-
-# ------------------------------------------------------------------------------------ what else the command line writes
 
 
 def proposals_report(proposals: "Proposals") -> dict[str, Any]:

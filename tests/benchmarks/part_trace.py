@@ -83,14 +83,14 @@ def _read(folder: Path, modules: int) -> dict[str, float]:
     from kit.incident.load import load
     from kit.startup.workspace import Workspace
     from kit.trace import graph as imports
-    from kit.trace import ran, reader, tables
-    from kit.views import picture
-    from kit.views.reduce import reduce
+    from kit.trace import processes, reader, tables
+    from kit.views import graph_picture
+    from kit.views.reduced_graph import reduce
 
     imported = own_cpu()
     incident = load(folder / "incident.yaml")
     space = Workspace(folder, folder / "app", folder / "app", sys.executable, {}, "sqlite://", (), None)
-    ended = [ran.Ended([(1, incident.startup[0])], folder / "trace", False, None, 1, None)]
+    ended = [processes.Ended([(1, incident.startup[0])], folder / "trace", False, None, 1, None)]
     trace = reader.read_trace(incident, space, ended)
     read = own_cpu()
     tables.steps_table(trace)
@@ -104,7 +104,7 @@ def _read(folder: Path, modules: int) -> dict[str, float]:
     judged = own_cpu()
     graph = imports.import_graph(trace)
     graphed = own_cpu()
-    drawn = picture.import_picture(reduce(graph))
+    drawn = graph_picture.import_picture(reduce(graph))
     assert drawn and trace.edges and len(graph.modules) == modules + 1 and not trace.lost
     ended = own_cpu()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

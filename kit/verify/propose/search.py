@@ -20,8 +20,8 @@ from ...diagnose.values import Looked
 from ...incident.model import Check, Fix, Incident, Step
 from ...startup.migrations import find_config
 from ...startup.workspace import workspace
+from ...trace.end_state import CheckResult
 from ...trace.expected import shows_incident
-from ...trace.judged import CheckResult
 from ...trace.trace import Trace
 from ..races import raced_statement
 from ..verification import Attempt, FixResult, attempt, judge_fix

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from .edges import FileEdges, Place
-from .ran import Ended, Paths
+from .processes import Ended, Paths
 from .values import (
     Behind,
     Cleared,
@@ -161,8 +161,6 @@ class Collected:
         outer = self.body(process, event)
         frames = self.frames(process, event.get("via"))
         return (self.imports[outer].chain if outer is not None else ()) + frames
-
-    # -- which module's body was executed when, and which of them an event happened in
 
     def begin(self, event: dict, where: At) -> None:
         """A loader is about to execute a module."""
