@@ -14,7 +14,7 @@ from ..base.redact import safe
 from ..base.scan import REMEDY, kinds_shown
 from .wording import count as count
 
-_UNBROKEN = 16  # characters of a word of code that stay in one line
+_UNBROKEN = 22  # characters of a word of code that stay in one line
 _LABEL = 160  # characters of a column's name
 # JupyterLab sets cells flush right, fixes the width of columns and keeps no class's colour: what it needs stands at the
 # element, in properties that it keeps in a notebook that is not trusted too. The page takes these out, it has its own style.
@@ -32,7 +32,7 @@ _CARDS = """<style>.kit{container-type:inline-size}@container (max-width:50em){
 .kit .kit-cards :is(th,td){padding:1px 0}.kit .kit-cards td:empty{display:none}
 .kit .kit-cards td::before{content:attr(data-label) ": "}}</style>"""
 _KINDS = {True: "kit-good", False: "kit-bad", None: "kit-open"}
-_BADGE = "color:#ffffff;padding:0 6px;border-radius:4px;white-space:nowrap"
+_BADGE = "color:#ffffff;padding:0 6px;border-radius:4px"
 _CHANGED = "display:block;text-decoration:none;color:#1f2328"
 _HEAD = "font-size:1.2em;padding-left:.6em;border-left:.3em solid"
 _STYLES = {
@@ -133,13 +133,16 @@ def tag(name: str, *contents: Content, kind: str | None = None) -> Part:
 
 
 def code(text: object) -> Part:
-    """Code in a line of text; long code may break only after a folder of its path or after a dot."""
+    """Code in a line of text; long code may break only after a folder of its path, or after a dot of its name."""
     shown = safe(str(text))
-    words = ([word] if len(word) <= _UNBROKEN else _PIECES.findall(word) for word in re.split("( )", shown))
+    words = ([word] if len(word) <= _UNBROKEN else _pieces(word) for word in re.split("( )", shown))
     return Part(f"<code>{_joined(piece for pieces in words for piece in pieces)}</code>", shown)
 
 
-_PIECES = re.compile(r"[^/.]+[/.]*|[/.]+")  # of a path or dotted name
+def _pieces(word: str) -> list[str]:
+    return re.findall(r"[^/]+/*|/+" if "/" in word else r"[^.]+\.*|\.+", word)
+
+
 _PLACE = re.compile(r"(?<![\w/.<])(?:[\w.-]+/)*[\w.-]*\w\.(?:pyi?|ini|cfg|toml|ya?ml)(?::\d+)?(?![\w/]|\.\w)")
 
 
