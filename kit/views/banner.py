@@ -321,7 +321,7 @@ def _failed(incident: Incident, trace: Trace, diagnosis: "Diagnosis | None") -> 
         error = shortly(step.error or "without a message", 200)
         site = innermost(step.exception) if step.exception is not None else None
         at = join(", at ", code(site)) if site is not None and str(site) not in named else None
-        facts.append(join(f"Step {step.number} (", code(step), f") failed: {error}", at))
+        facts.append(join(f"Step {step.number} (", code(step), f") failed: {error.rstrip('. ') if at else error}", at))
         if mechanism not in MEANINGS or mechanism in _BY_THE_FILE and not expected:
             facts += [part(meaning) for meaning in advice(incident, step.error)]
     return facts
