@@ -208,8 +208,8 @@ class _Reader:
         base, known = str(label_site or "unknown place"), self.collected.metadata.values()
         same = sum(1 for it in known if it.process == where.process and it.label.split("#")[0] == base)
         # Its catalogues' tables, that the import of a dialect makes; a Base is made within a function of it, for somebody.
-        own = bool(chain) and chain[-1].file.startswith("sqlalchemy/") and chain[-1].function == "<module>"
-        application = not own and site is not None and (site.application or not site.file.startswith("alembic/"))
+        of_dialect = bool(chain) and chain[-1].file.startswith("sqlalchemy/") and chain[-1].function == "<module>"
+        application = not of_dialect and site is not None and (site.application or not site.file.startswith("alembic/"))
         label = base if not same else f"{base}#{same + 1}"
         self.collected.metadata[key] = Metadata(*key, label, site, chain, application)
 
