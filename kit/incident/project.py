@@ -50,6 +50,7 @@ class Project:
     def __init__(self, root: Path, progress: Callable[[str], None] = lambda text: None):
         self.root = root
         self._texts: dict[str, str] = {}
+        self.unreadable: dict[str, str] = {}  # files that are no YAML, each with the place of the first fault
         progress(f"reading {root}")
         self.files = tuple(islice(files_below(root), _MOST_FILES))
         self.python = tuple(name for name in self.files if name.endswith(".py"))
@@ -90,7 +91,9 @@ class Project:
     def yaml(self, name: str) -> dict:
         try:
             content = yaml.safe_load(self.text(name))
-        except (yaml.YAMLError, RecursionError, ValueError):
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            mark = getattr(error, "problem_mark", None)
+            self.unreadable[name] = f"{name}:{mark.line + 1}" if mark else name
             return {}
         return content if isinstance(content, dict) else {}
 
@@ -173,8 +176,10 @@ class Project:
     def imported(self) -> dict[str, str]:
         """Top-level names that sources import and that are not the standard library's, each with its first place."""
         places: dict[str, str] = {}
+        begins = re.compile(r"^(?:from|import)\s+([A-Za-z_]\w*)", re.M)  # a docstring's line may, too
         for name in self.sources:
-            for node in self.tree(name).body:
+            new = set(begins.findall(self.text(name))) - places.keys() - sys.stdlib_module_names
+            for node in self.tree(name).body if new else ():
                 named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 named += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
                 for top in (module.partition(".")[0] for module in named):
