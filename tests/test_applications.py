@@ -121,7 +121,7 @@ def test_each_fix_of_an_application_gets_the_verdict_that_running_it_shows(name)
 
 
 VIEWS = ("mechanism", "definitions", "behind", "hypotheses", "smallest", "static_and_run", "unseen", "sites")
-OF_TRACES = ("steps", "errors", "swallowed", "imports", "metadata", "stepper", "collision")
+OF_TRACES = ("steps", "errors", "swallowed", "imports", "metadata", "stepper", "collision", "why")
 
 
 @pytest.mark.parametrize("name", EXPECTED)
