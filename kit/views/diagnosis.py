@@ -183,8 +183,7 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     if not shortest.command:
         return Shown([para(sentence(f"{shortest.note}; the startup itself is the shortest known"))])
     masked = " (… stands for the value of a secret in app.env)" if "=… " in shortest.command else ""
-    fewer = " or fewer" if shortest.note else ""  # the search did not come to its end
-    length = f"It fails in the same way with {count(len(shortest.steps), 'step')}{fewer}. "
+    length = f"It fails in the same way with {count(len(shortest.steps), 'step')}. "
     where = f"In the application's folder, with the application's own python{masked}:"
     return Shown([stack(para(length, where), preformatted(shortest.command))])
 
