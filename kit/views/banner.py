@@ -16,7 +16,7 @@ from ..trace.graph import import_graph
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .by_people import still_to_be_written
-from .diff import patch_of, patch_text
+from .diff import applied_by, patch_of, patch_text
 from .markup import (
     Part,
     Shown,
@@ -238,7 +238,7 @@ def _change(
         if diagnosis.finding.mechanism == "none":
             return [para("Nothing.")]
         tried = "No fix that was tried cures it." if verification.fixes else "The incident file has no fix yet."
-        return [*parts, para(tried), *_proposed(proposals), para(*_NEXT, kind="kit-note")]
+        return [*parts, para(tried), *_proposed(incident, proposals), para(*_NEXT, kind="kit-note")]
     fix = cures[0]
     parts.append(para("Verified: ", code(fix.name), f": {fix.claim}" if fix.claim else None))
     for path in incident.fixes[fix.name].patches:
@@ -248,7 +248,7 @@ def _change(
     return parts
 
 
-def _proposed(proposals: "Proposals | None") -> list[Part]:
+def _proposed(incident: Incident, proposals: "Proposals | None") -> list[Part]:
     """The first proposal of the kit that was tried and cures."""
     if proposals is None or not proposals.verified:
         tried = len(proposals.tried) if proposals is not None else 0
@@ -256,7 +256,9 @@ def _proposed(proposals: "Proposals | None") -> list[Part]:
     proposal = proposals.tried[0]
     parts = [para(strong("Proposed by the kit, tried, and it cures: "), code(proposal.name), f": {proposal.says}")]
     parts += [para("Set ", code(f"{key}: {value}")) for key, value in proposal.changes.items()]
-    return [*parts, *patch_text(proposal.patch, "the proposal", most=_MOST_LINES)] if proposal.patch else parts
+    if not proposal.patch:
+        return parts
+    return [*parts, *patch_text(proposal.patch, "the proposal", most=_MOST_LINES), applied_by(incident, proposal.name)]
 
 
 def _actions(incident: Incident) -> Part:
