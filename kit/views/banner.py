@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import __version__
 from ..diagnose.definitions import one_place
-from ..diagnose.explanations import MEANINGS, advice_on
+from ..diagnose.explanations import MEANINGS
 from ..diagnose.values import Place, innermost
 from ..incident.builds import identity
 from ..incident.model import Incident
@@ -232,7 +232,7 @@ def _change(
 ) -> list[Part]:
     """What to change: the smallest fix that cures, as a diff; else a proposal that cures; else the advice on the mechanism."""
     cures = sorted(cured_by(verification), key=lambda fix: len(fix.patches))
-    advised = advice_on(diagnosis.finding.mechanism)
+    advised = diagnosis.finding.advice
     parts = [para(advised)] if advised else []
     if not cures:
         if diagnosis.finding.mechanism == "none":
@@ -343,7 +343,7 @@ def _why(diagnosis: "Diagnosis") -> list[Part]:
         return [part(reason) for reason in finding.because[:3]]
     because = with_places(shortly(finding.because[-1], 280)) if finding.because else None
     facts = [join(strong("Mechanism: "), finding.mechanism, ": " if because else None, because)]
-    if advised := advice_on(finding.mechanism):
+    if advised := finding.advice:
         facts.append(join(strong("What to do: "), advised))
     behind = _behind(diagnosis)
     return [*facts, behind] if behind else facts

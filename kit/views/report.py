@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..diagnose.diagnosis import Diagnosis
-from ..diagnose.explanations import advice_on
 from ..incident.model import Incident
 from ..trace.chains import application_frames
 from ..trace.end_state import CheckResult
@@ -91,13 +90,9 @@ def postmortem_report(
 
     ``proposals`` are those of ``propose``; it is there where the page shows them.
     """
-    proposed = {} if proposals is None else {"proposals": proposals_report(proposals)["proposals"]}
-    return {
-        **diagnose_report(incident, diagnosis),
-        "verify": verify_report(incident, verification),
-        "missing": incident.postmortem.missing,
-        **proposed,
-    }
+    report = diagnose_report(incident, diagnosis) | {"verify": verify_report(incident, verification)}
+    report["missing"] = incident.postmortem.missing
+    return report if proposals is None else report | {"proposals": proposals_report(proposals)["proposals"]}
 
 
 def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
@@ -115,7 +110,7 @@ def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
         **report,
         "mechanism": diagnosis.finding.mechanism,
         "because": list(diagnosis.finding.because),
-        "advice": advice_on(diagnosis.finding.mechanism),
+        "advice": diagnosis.finding.advice,
         "against": diagnosis.finding.against,
         "table": diagnosis.table,
         "sites": [place._asdict() for place in diagnosis.sites],
