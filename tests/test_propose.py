@@ -405,3 +405,10 @@ def test_what_moves_takes_a_star_import_and_a_logger_along_and_relative_imports_
     assert "from sqlalchemy import *\n" in edited[own] and "log = logging.getLogger(__name__)\n" in edited[own]
     assert "log = logging.getLogger(__name__)\n" in edited["shop/main.py"] and "class" not in edited["shop/main.py"]
     assert edited["shop/desk.py"] == "from .models import Parcel\nfrom .main import log\n"
+
+
+def test_a_url_with_a_wrong_scheme_is_written_otherwise_wherever_the_application_has_it():
+    sources = {"bakery/settings.py": "URL = 'sqlite3://'\n"}
+    candidates = candidates_for(dataclasses.replace(_broken("unknown-url-scheme"), sources=sources))
+    assert [c.env for c in candidates if c.env] == [{"BAKERY_DB": "sqlite://"}]
+    assert {"bakery/settings.py": "URL = 'sqlite://'\n"} in [c.edits for c in candidates]

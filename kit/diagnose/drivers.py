@@ -37,7 +37,8 @@ def unknown_url_scheme(case: Case) -> Fault | None:
         text = f"Can't load plugin: sqlalchemy.dialects:{scheme.replace('+', '.')}"
         experiment = _another_scheme(case, site, scheme, right, gone(text)) if right else None
         sites = (Place.of("engine", site),)
-        return Fault("unknown-url-scheme", because, sites=sites, against=against, error=error, experiment=experiment)
+        decided = {"experiment": experiment, "schemes": (scheme, right) if right else None}
+        return Fault("unknown-url-scheme", because, sites=sites, against=against, error=error, **decided)
     return None
 
 
@@ -61,12 +62,12 @@ def driver_not_installed(case: Case) -> Fault | None:
             "unknown-url-scheme": f"the dialect {backend} was found, and failed only when it imported its driver",
             "module-not-on-path": f"no module of the application asks for {error.name or driver}; the dialect does",
         }
-        experiment = None
-        if instead:
-            text = next(text for text in error_texts(error) if text)
-            experiment = _another_scheme(case, site, asked, f"{backend}+{instead[0]}", gone(text))
+        schemes = (asked, f"{backend}+{instead[0]}") if instead else None
+        text = next(text for text in error_texts(error) if text)
+        experiment = _another_scheme(case, site, *schemes, gone(text)) if schemes else None
         sites = (Place.of("engine", site),)
-        return Fault("driver-not-installed", because, sites=sites, against=against, error=error, experiment=experiment)
+        decided = {"experiment": experiment, "schemes": schemes}
+        return Fault("driver-not-installed", because, sites=sites, against=against, error=error, **decided)
     return None
 
 
@@ -91,8 +92,8 @@ def async_driver_in_sync_code(case: Case) -> Fault | None:
         right = backend if usual in (default, "") else f"{backend}+{usual}"
         over = gone("greenlet_spawn has not been called")
         experiment = _another_scheme(case, engine.site, engine.driver, right, over)
-        slug = "async-driver-in-sync-code"
-        return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
+        decided = {"experiment": experiment, "schemes": (engine.driver, right)}
+        return Fault("async-driver-in-sync-code", because, sites=sites, against=against, error=error, **decided)
     return None
 
 
@@ -170,10 +171,10 @@ def _another_scheme(case: Case, site: Frame, old: str, new: str, judge: Judge) -
     changed = with_scheme(incident, old, new)
     says = f"the URL with {new}:// in place of {old}://, all else equal"
     if changed is not None:
-        return Experiment(says, changed, judge, schemes=(old, new))
+        return Experiment(says, changed, judge)
     edits = literal_edits(case.trace.sources, old, new)
     if edits:
-        return Experiment(f"{says}, in {', '.join(edits)}", incident, judge, edits, schemes=(old, new))
+        return Experiment(f"{says}, in {', '.join(edits)}", incident, judge, edits)
     required = {reading.name for reading in case.readings if reading.file == site.file and reading.required}
     names = required - {incident.database_env}
     # From a file of settings, which a variable overrides.
@@ -182,5 +183,5 @@ def _another_scheme(case: Case, site: Frame, old: str, new: str, judge: Judge) -
         driver = new.partition("+")[2] or None
         scratch = with_environment(incident.model_copy(update={"database_driver": driver}), {name: "{database_url}"})
         says = f"{name} with the scratch database's URL, which begins with {new}://"
-        return Experiment(says, scratch, judge, schemes=(old, new))
+        return Experiment(says, scratch, judge)
     return None

@@ -49,7 +49,6 @@ class Experiment:
     :ivar incident: the incident as it is run
     :ivar beside: further runs; ``judge`` takes their traces after the first
     :ivar edits: file to its whole new text, in the copy that is run
-    :ivar schemes: of a database's URL, where it is set otherwise: that which it has, and the one in its place
     :ivar judge: what the run says: ``(True it is so | False it is not | None undecided, what was seen)``
     """
 
@@ -58,7 +57,6 @@ class Experiment:
     judge: Callable[..., tuple[bool | None, str]]
     edits: dict[str, str] = field(default_factory=dict)
     beside: tuple[Incident, ...] = ()
-    schemes: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,7 @@ class Fault:
     :ivar sites: every line that it is about; ``first`` and ``second`` where it names none
     :ivar error: the error that it explains; None: it raises nothing
     :ivar experiment: the run that decides it; None: what was run shows it already
+    :ivar schemes: of a database's URL: the one that it has, and the one that belongs in its place
     """
 
     mechanism: str
@@ -92,6 +91,7 @@ class Fault:
     against: dict[str, str] = field(default_factory=dict)
     error: Error | None = None
     experiment: Experiment | None = None
+    schemes: tuple[str, str] | None = None
 
     @property
     def places(self) -> tuple[Place, ...]:

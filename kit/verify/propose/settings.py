@@ -9,10 +9,9 @@ from .failing_build import Broken, Candidate
 
 def right_scheme(broken: Broken) -> Iterator[Candidate]:
     """A URL whose scheme or driver SQLAlchemy does not take here: the same URL with the one that it takes."""
-    experiment = broken.fault.experiment
-    if experiment is None or experiment.schemes is None:
+    if broken.fault.schemes is None:
         return
-    old, new = experiment.schemes
+    old, new = broken.fault.schemes
     for name, value in broken.incident.app.env.items():
         if value.startswith(f"{old}://"):
             says = f"Give {name} the scheme {new} in place of {old}: the one that it has is not taken here."
