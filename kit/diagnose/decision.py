@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..incident.model import Incident
 from ..trace.expected import expected_error, holds, shows_incident
-from ..trace.judged import judge_mappers
+from ..trace.judged import judge_mappers, where_caught
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Registration, Sign
 from . import (
@@ -135,8 +135,12 @@ def find_mechanism(
     if wrong:
         known = (*wrong, "no table was rejected, and no mechanism that the kit knows fits")
         return Finding("undecided", known, dict(refuted)), None, None
-    swallowed = [f"swallowed at {error.site}, and nothing failed for it: {error.error}" for error in trace.swallowed]
-    because = (_count(trace), "every step succeeded and every mapper configures", *swallowed)
+    swallowed = [
+        f"swallowed at {where_caught(trace, error)}, and nothing failed for it: {error.error}"
+        for error in trace.swallowed
+    ]
+    mappers = judge_mappers(trace)
+    because = (_count(trace), f"every step succeeded; {mappers.seen}", *swallowed)
     return Finding("none", because, dict(refuted)), None, None
 
 

@@ -65,7 +65,7 @@ def one_definition(known: Known) -> Answer:
     experiment = "look at the two statements that registered the table"
     if (first.real, first.site.line) == (second.real, second.site.line):
         return "confirmed", experiment, f"both registrations come from one statement, {first.site}"
-    two = f"{first.site} ({first.site.name}) and {second.site} ({second.site.name})"
+    two = " and ".join(f"{site} ({site.name})" if site.name else str(site) for site in (first.site, second.site))
     return "refuted", experiment, f"two statements define it: {two}"
 
 

@@ -77,6 +77,7 @@ class Collected:
     engines: list[EngineMade] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
+    handled: list[tuple[Error | None, At]] = field(default_factory=list)
     silenced: list[Silenced] = field(default_factory=list)
     behind: list[Behind] = field(default_factory=list)
     judged: list[Judgement] = field(default_factory=list)

@@ -47,7 +47,8 @@ def read_trace(incident: Incident, space: RunPlace, ended: Sequence[Ended]) -> T
 def _trace(incident: Incident, space: RunPlace, ended: Sequence[Ended], collected: Collected) -> Trace:
     outcome = Outcome(incident, space, ended, collected)
     steps = outcome.steps()
-    sources = texts_of(space.root, collected, (step.exception for step in steps))
+    ended = (*(step.exception for step in steps), *(caught.error for caught in outcome.printed(steps)))
+    sources = texts_of(space.root, collected, ended)
     registrations = tuple(named(it, sources, collected.paths) for it in collected.registrations)
     edges = together(_edges(collected))
     return Trace(
@@ -55,7 +56,7 @@ def _trace(incident: Incident, space: RunPlace, ended: Sequence[Ended], collecte
         edges=edges,
         metadata=tuple(collected.metadata.values()),
         registrations=registrations,
-        swallowed=tuple(outcome.swallowed(registrations)),
+        swallowed=tuple(outcome.swallowed(registrations, steps, sources)),
         refused=tuple(outcome.refusals()),
         broke=outcome.broke(),
         lost=tuple(dict.fromkeys(collected.lost)),
@@ -91,7 +92,10 @@ class _Reader:
             **{
                 method.__name__: method for method in (self.behind, self.cleared, self.created, self.engine, self.entry)
             },
-            **{method.__name__: method for method in (self.exec, self.exit, self.gone, self.judged, self.mapped)},
+            **{
+                method.__name__: method
+                for method in (self.exec, self.exit, self.gone, self.handled, self.judged, self.mapped)
+            },
             **{method.__name__: method for method in (self.metadata, self.record, self.refused, self.silenced)},
             **{method.__name__: method for method in (self.step, self.stepped, self.table, collected.script)},
             "done": collected.end,
@@ -325,6 +329,10 @@ class _Reader:
         text, lost = self.collected.paths.text(event.get("text")), bool(event.get("lost"))
         record = Record(event["logger"], event["level"], text, lost, error, innermost(chain), chain, *where)
         self.collected.records.append(record)
+
+    def handled(self, event: dict, where: At) -> None:
+        """An exception came to a handler of the application."""
+        self.collected.handled.append((self.collected.error(where.process, event["error"]), where))
 
     def silenced(self, event: dict, where: At) -> None:
         """Loggers are about to be disabled."""

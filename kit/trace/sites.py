@@ -21,7 +21,7 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
     errors = [import_.error for import_ in collected.imports]
     errors += [stepped.error for stepped in collected.stepped.values()]
     errors += [*collected.uncaught.values(), *(judged.error for judged in collected.judged)]
-    errors += [record.error for record in collected.records] + list(ended)
+    errors += [record.error for record in collected.records] + [error for error, _ in collected.handled] + list(ended)
     wanted |= {entry.definition.file for entry in collected.entries if entry.definition}
     happened = [
         *collected.entries,

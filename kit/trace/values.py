@@ -307,12 +307,16 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Swallowed:
-    """An exception that left a module of the application, or a rejected table, and did not fail the step."""
+    """An exception that left a module of the application, was logged or was printed, or a rejected table; and it failed no step.
+
+    :ivar how: ``left`` a module, ``logged`` with its error, ``printed`` as a traceback, or ``handled`` by an ``except`` for any error
+    """
 
     error: Error
     site: Frame | None
     chain: tuple[Frame, ...]
     at: int
+    how: str = "left"
 
 
 def is_scratch(url: str) -> bool:

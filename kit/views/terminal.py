@@ -8,6 +8,7 @@ from ..incident.model import Incident
 from ..trace.advice import advice, refusals
 from ..trace.chains import application_frames
 from ..trace.expected import why_not
+from ..trace.judged import where_caught
 from ..trace.trace import Trace
 from ..trace.values import Conflict
 from ..trace.why import Event
@@ -26,7 +27,7 @@ _LINE = {True: "matches", False: "differs", None: "undecided"}
 
 def startup_lines(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
     """What ``reproduce`` says: each step, each table that was rejected, each error that was swallowed."""
-    lines = [f"{incident.title}: {'reproduced' if reproduced else 'not reproduced'}"]
+    lines = [f"{incident.title} — {'reproduced' if reproduced else 'not reproduced'}"]
     for step in trace.steps:
         lines.append(f"  step {step.number}  {_STEP[step.ok]}  {step}")
         if step.error:
@@ -38,7 +39,13 @@ def startup_lines(incident: Incident, trace: Trace, reproduced: bool) -> list[st
     lines += [f"  {line}" for line in [refusals(trace.refused)] if line]
     for conflict in trace.conflicts:
         lines += _conflict(conflict)
-    lines += [f"  swallowed at {caught.site}: {_in_line(caught.error)}" for caught in trace.swallowed]
+    lines += [f"  swallowed at {where_caught(trace, caught)}: {_in_line(caught.error)}" for caught in trace.swallowed]
+    lines += [
+        f"  {'a mechanism that raises nothing' if sign.kind == 'mechanism' else 'fails'}: {sign.text}{f': {_in_line(sign.seen)}' if sign.seen else ''}"
+        for sign in trace.signs
+    ]
+    errors = [judged.error for judged in trace.judged if judged.error is not None and trace.whole and not trace.signs]
+    lines += [f"  the mappers do not configure: {_in_line(error)}" for error in errors[:1]]
     lines += [] if reproduced else [f"  {reason}" for reason in why_not(incident, trace, with_failures=True)]
     if trace.broke and not any(step.broke for step in trace.steps):
         lines.append(f"  the run broke: {trace.broke}")

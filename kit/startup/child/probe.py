@@ -44,6 +44,8 @@ entry    something took a name in a registry (``r``: metric, blueprint, endpoint
          defined, ``more``: methods of a route, rule and methods of an endpoint; ``blueprint made`` and ``route made``: it was
          constructed
 silenced ``logging.config`` is about to disable these ``loggers``, for they are there already
+handled  from CPython 3.12 on: an exception came from another function of the application, or from SQLAlchemy, to a handler
+         of the application; each handler tells of a type once
 record   a record of the level warning or above that carries an exception, or any of a logger that is disabled (``lost``)
 guard    a guard of the probe's own is in place: its ``name``
 refused  something outside the workspace was about to be reached: ``what``, its secrets left out
@@ -313,11 +315,16 @@ def _error(error):
         if namespace is not _own and not code.co_filename.startswith(_FROZEN):
             frames.append([_place_of(code, namespace), tb.tb_lineno or 0])
         tb = tb.tb_next
-    links, seen, link = [], set(), error
-    while link is not None and id(link) not in seen and len(seen) < 20:
+    links, seen, todo = [], set(), [error]
+    while todo and len(seen) < 20:
+        link = todo.pop(0)
+        if link is None or id(link) in seen:
+            continue
         seen.add(id(link))
         links.append([id(link), type(link).__name__, _text(link)])
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        todo.append(link.__cause__ or (None if link.__suppress_context__ else link.__context__))
+        group = getattr(link, "exceptions", None)  # of an ExceptionGroup
+        todo += [member for member in group if isinstance(member, BaseException)] if type(group) is tuple else []
     kind = type(error)
     module = kind.__module__ if isinstance(kind.__module__, str) else ""
     value = {
@@ -1352,7 +1359,6 @@ def _at_start(function, see):
         return
     monitoring = sys.monitoring
     if not _starts:
-        monitoring.use_tool_id(_TOOL, "incident")
         monitoring.register_callback(_TOOL, monitoring.events.PY_START, _on_start)
     _starts[code] = see
     monitoring.set_local_events(_TOOL, code, monitoring.events.PY_START)
@@ -1365,6 +1371,42 @@ def _on_start(code, offset):
     see = _starts.get(code)
     if see is not None:
         see(sys._getframe(1))
+
+
+_handling = {}  # code to whether it is the application's; (code, offset, type): of these it was told
+_MOST_HANDLED = 200
+
+
+def _watch_handlers():
+    """From 3.12 on: what is raised costs a look where it is handled, and nothing else costs anything."""
+    if sys.implementation.name == "cpython" and sys.version_info >= (3, 12):
+        monitoring = sys.monitoring
+        if monitoring.get_tool(_TOOL) is None:
+            monitoring.use_tool_id(_TOOL, "incident")
+        monitoring.register_callback(_TOOL, monitoring.events.EXCEPTION_HANDLED, _on_handled)
+        monitoring.set_events(_TOOL, monitoring.events.EXCEPTION_HANDLED)
+
+
+def _on_handled(code, offset, error):
+    own = _handling.get(code)
+    if own is None:
+        own = _handling[code] = _is_app(code.co_filename)
+    if own and len(_handling) < 100000:
+        _see_handled(code, offset, error)
+
+
+@_quietly
+def _see_handled(code, offset, error):
+    tb, key = error.__traceback__, (code, offset, type(error))
+    if tb is None or not isinstance(error, Exception) or key in _handling or _handling.get(None, 0) >= _MOST_HANDLED:
+        return
+    tb = tb.tb_next
+    while tb is not None and not _is_app(tb.tb_frame.f_code.co_filename):
+        tb = tb.tb_next
+    if tb is None and not (type(error).__module__ or "").startswith("sqlalchemy."):
+        return  # of a library, and caught where it was asked
+    _handling[key], _handling[None] = True, _handling.get(None, 0) + 1
+    _emit("handled", error=_error(error), th=_thread_name())
 
 
 def _with_a_call(code, act):
@@ -1926,38 +1968,72 @@ def _watch_engines_events(namespace):
 
 
 def _watch_statements(namespace):
-    """Only in a run that forces a race: each process waits once, before its first statement that begins as the one that raced,
-    until another process has come as far, or for some seconds. What it executes, and whether, is its own affair."""
-    order = os.environ.get("INCIDENT_HOLD")
+    """Only in a run that forces a race: each process waits once, before its first statement that begins as the one that raced.
+
+    What it executes, and whether, is its own affair.
+    """
     engine, event = sys.modules.get("sqlalchemy.engine"), sys.modules.get("sqlalchemy.event")
-    if not order or _held or engine is None or event is None:
+    if not _holding or _held or engine is None or event is None:
         return
-    seconds, _, begins = order.partition(" ")
-
-    @_quietly
-    def hold(statement):
-        if os.getpid() in _held or not " ".join(statement.split()).lower().startswith(begins):
-            return
-        _held.add(os.getpid())
-        import time
-
-        try:
-            os.mkdir(_meeting)
-        except FileExistsError:
-            pass
-        os.close(os.open(os.path.join(_meeting, str(os.getpid())), os.O_WRONLY | os.O_CREAT, 0o600))
-        end = time.monotonic() + float(seconds)
-        while len(os.listdir(_meeting)) < 2 and time.monotonic() < end:
-            time.sleep(0.005)
+    begins = _holding.partition(" ")[2]
 
     def before_cursor_execute(connection, cursor, statement, parameters, context, executemany):
-        hold(statement)
+        if " ".join(statement.split()).lower().startswith(begins):
+            _hold()
 
     event.listen(engine.Engine, "before_cursor_execute", before_cursor_execute)
     _held.add(None)
 
 
+_holding = None  # ``seconds what``: what a process is held before; only in a run that forces a race
 _held = set()  # processes that have waited; None: the event is listened to
+
+
+@_quietly
+def _hold():
+    """Wait, once a process, until another has come as far, or for some seconds."""
+    if os.getpid() in _held:
+        return
+    _held.add(os.getpid())
+    import time
+
+    try:
+        os.mkdir(_meeting)
+    except FileExistsError:
+        pass
+    os.close(os.open(os.path.join(_meeting, str(os.getpid())), os.O_WRONLY | os.O_CREAT, 0o600))
+    end = time.monotonic() + float(_holding.partition(" ")[0])
+    while len(os.listdir(_meeting)) < 2 and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def _begin_holding():
+    """Have a process held before it makes a file or opens a port; before a statement: see :func:`_watch_statements`."""
+    global _holding
+    _holding = os.environ.get("INCIDENT_HOLD")
+    kind, _, name = (_holding or "").partition(" ")[2].partition(" ")
+    if kind == "port":
+        _hold_at("socket.bind", lambda args: True)
+    elif kind == "file":
+        for event in ("os.mkdir", "open", "os.rename", "os.symlink", "os.link"):
+            _hold_at(event, lambda args: any(_is_called(name, path) for path in args[:2]))
+
+
+def _is_called(name, path):
+    path = os.fsdecode(path) if isinstance(path, (str, bytes)) else ""
+    return path.rstrip("/").rpartition("/")[2] == name
+
+
+def _hold_at(event, is_it):
+    heeded = _heeded.get(event)
+
+    def heed(args):
+        if heeded is not None:
+            heeded(args)
+        if is_it(args):
+            _hold()
+
+    _heeded[event] = heed
 
 
 @_quietly
@@ -2282,10 +2358,12 @@ def _begin():
     else:
         _steps = eval(steps, {"__builtins__": {}})  # a literal of the runner's own making
         sys._incident_steps = _run_steps
+    _watch_handlers()
     _open_module_door()
     _open_import_door()
     _open_import_module_door()
     _begin_guards()
+    _begin_holding()
     for name in _before & set(_WATCHED):  # there already, as by a .pth file
         _WATCHED[name](vars(sys.modules[name]))
     sys.addaudithook(_heard)
