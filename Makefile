@@ -69,8 +69,8 @@ lint: $(TESTS_STAMP)  ## what ruff says, and whether every import goes down thro
 bench: $(TESTS_STAMP)  ## measure how fast it is, or parts of it: ONLY="probe trace"
 	@$(RUN) tests/benchmarks/bench.py $(ONLY)
 
-fleet: $(TESTS_STAMP)  ## verify every build of SERVICES=12 generated services on a Dask cluster, and here: are they the same?
-	@$(RUN) tests/benchmarks/fleet.py --services $(SERVICES)
+fleet: $(TESTS_STAMP)  ## verify every build of SERVICES=12 generated services on a Dask cluster, or EXECUTOR=dask://host:port, and here: are they the same?
+	@$(RUN) tests/benchmarks/fleet.py --services $(SERVICES) $(if $(EXECUTOR),--executor "$(EXECUTOR)")
 
 clean:  ## remove what the targets made
 	rm -rf $(ENV) .environments results lab .pytest_cache .hypothesis .ruff_cache

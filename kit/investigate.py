@@ -9,6 +9,7 @@ from .base.interrupt import interruptible, pool_of
 from .diagnose.diagnosis import Diagnosis, diagnose
 from .history.search import History, search_if_any
 from .incident.model import Incident
+from .startup.cluster import named_executor
 from .verify.propose import Proposals, propose
 from .verify.verification import Verification, verify
 
@@ -35,9 +36,16 @@ def investigate(
 ) -> Investigation:
     """Verify, diagnose and search in one pool, so that no core waits for the end of one of them; then propose, where no fix cures.
 
-    :param executor: where the startups run; by default threads, one a core
+    :param executor: where the startups run; by default what the environment's KIT_EXECUTOR names, else threads, one a core
     :raises KitError: what one of the three raises; the others are ended then
     """
+    if executor is None:
+        with named_executor() as named:
+            return _investigate(incident, named, progress)
+    return _investigate(incident, executor, progress)
+
+
+def _investigate(incident: Incident, executor: Executor | None, progress: Callable[[str], None]) -> Investigation:
     messages: SimpleQueue = SimpleQueue()
     parts = (verify, diagnose, search_if_any)
     # These threads only wait for the pool. They are left last, when the pool has ended what they wait for.

@@ -13,15 +13,15 @@ from typing import NamedTuple
 import yaml
 from environments import COMMON, LIBRARIES, applications_environment
 
-from kit.diagnose.case import Looked
 from kit.diagnose.diagnosis import Diagnosis, judge_again
-from kit.diagnose.looked import RACES, signed
-from kit.diagnose.saved import KEPT_TYPES, load_diagnosis
+from kit.diagnose.observation import RACES, signed
+from kit.diagnose.saved_diagnosis import KEPT_TYPES, load_diagnosis
+from kit.diagnose.values import Looked
 from kit.incident.load import load
 from kit.incident.model import Incident
 from kit.trace import saved
+from kit.trace.end_state import judge_mappers, judge_start
 from kit.trace.expected import incident_tables
-from kit.trace.judged import judge_mappers, judge_start
 from kit.verify.verification import Attempt, attempt_of, look_at_build
 
 APPLICATIONS = Path(__file__).parent / "applications"

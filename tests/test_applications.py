@@ -28,13 +28,13 @@ from miniatures import (
 from showing import active
 
 from kit import views
-from kit.diagnose.answer import reproduce
 from kit.diagnose.decision import find_mechanism
 from kit.diagnose.diagnosis import diagnose
-from kit.diagnose.looked import look_at
+from kit.diagnose.observation import look_at
+from kit.diagnose.reproduction import reproduce
 from kit.incident.load import load
+from kit.trace.end_state import judge_start
 from kit.trace.expected import own_errors, shows_incident
-from kit.trace.judged import judge_start
 from kit.verify.verification import judge_fix, verify
 from kit.views import diagnosis as reasons
 from kit.views.report import diagnose_report

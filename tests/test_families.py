@@ -3,7 +3,7 @@
 import pytest
 
 from kit.diagnose.decision import find_mechanism
-from kit.diagnose.looked import look_at
+from kit.diagnose.observation import look_at
 from kit.incident import load
 
 

@@ -1,9 +1,13 @@
 """Startups elsewhere: in other processes, on a cluster, on machines that have nothing of this one but what is sent."""
 
+import json
 import os
 import pickle
 import shutil
+import socket
+import subprocess
 import sys
+import time
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +15,8 @@ import pytest
 
 sys.path.append(str(Path(__file__).with_name("benchmarks")))
 
-from fleet import cluster, on_cluster, verify_all, without_times
+from distributed import Client
+from fleet import Workers, cluster, on_cluster, verify_all, without_times
 from services import write_service
 
 from kit.base.errors import IncidentError
@@ -148,3 +153,74 @@ def test_a_worker_of_a_cluster_dies_and_nothing_is_lost(tmp_path):
         here = verify_all(files, threads, at_once=2, progress=lambda count, says: None)
     assert without_times(there) == without_times(here)
     assert any(one["verified"] for one in there.values())
+
+
+def _check(file, address, output):
+    command = [sys.executable, "-m", "kit", "check", str(file), "--executor", address, "--json", "-o", str(output)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_check_says_the_same_when_the_startups_run_on_a_cluster(service, tmp_path):
+    with cluster(2) as (client, _):
+        ran = _check(service, client.scheduler.address.replace("tcp", "dask"), tmp_path / "there")
+        out, err = ran.communicate(timeout=300)
+        sent = client.run(
+            lambda: len(sys.modules["kit.startup.portable"]._here) if "kit.startup.portable" in sys.modules else 0
+        )
+    assert ran.returncode == 0, out + err
+    assert any(sent.values()), sent  # a worker has unpacked the application: it ran there
+    here = subprocess.run(
+        [sys.executable, "-m", "kit", "check", str(service), "--json", "-o", str(tmp_path / "here")],
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(out) == json.loads(here.stdout)
+    assert json.loads(out)["incidents"][0]["verified"] == ["without-legacy"]
+
+
+def test_a_worker_with_another_kit_is_refused_and_named(service, tmp_path):
+    with cluster(1) as (client, workers):
+        (workers.folder / "worker-0/site/kit/later.py").write_text("LATER = 1\n")
+        ran = _check(service, client.scheduler.address.replace("tcp", "dask"), tmp_path / "there")
+        out, err = ran.communicate(timeout=120)
+    (result,) = json.loads(out)["incidents"]
+    assert ran.returncode == result["code"] == 4
+    assert "the worker on" in result["says"] and "another version of the kit" in result["says"], result["says"]
+
+
+def test_a_scheduler_that_is_not_there_is_said_at_once(service, tmp_path):
+    ran = _check(service, "dask://127.0.0.1:9", tmp_path / "there")
+    _, err = ran.communicate(timeout=60)
+    assert ran.returncode == 2 and "no Dask scheduler answers there" in err and "Traceback" not in err
+
+
+def _begins(client):
+    """Wait until a worker has something to do."""
+    late = time.monotonic() + 60
+    while not any(client.processing().values()):
+        assert time.monotonic() < late
+        time.sleep(0.05)
+
+
+def test_a_scheduler_that_is_lost_in_the_middle_is_said_and_nothing_hangs(service, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{free.getsockname()[1]}"
+    host, port = place.split(":")
+    command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", host, "--port", port, "--no-dashboard"]
+    scheduler = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    workers = Workers(f"tcp://{place}", tmp_path)
+    workers.start()
+    try:
+        with Client(f"tcp://{place}", timeout=60) as client:
+            client.wait_for_workers(1, timeout=60)
+            ran = _check(service, f"dask://{place}", tmp_path / "there")
+            _begins(client)
+        scheduler.kill()
+        out, err = ran.communicate(timeout=180)
+    finally:
+        scheduler.kill()
+        scheduler.wait()
+        workers.end()
+    (result,) = json.loads(out)["incidents"]
+    assert ran.returncode == result["code"] == 4 and "the scheduler was lost" in result["says"], result["says"]

@@ -6,7 +6,7 @@ import pytest
 
 from kit.incident.load import load
 from kit.startup.run import reproduce
-from kit.trace.judged import LOOKED_AT
+from kit.trace.end_state import LOOKED_AT
 
 RETRIES = """
     import time

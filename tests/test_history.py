@@ -20,7 +20,7 @@ from histories import History, git, state
 
 from kit import views
 from kit.base.errors import IncidentError
-from kit.history.changes import parse
+from kit.history.commit_changes import parse
 from kit.history.runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Seen, at_build, judge, run_build
 from kit.history.search import history
 from kit.incident.builds import builds_of

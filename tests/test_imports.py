@@ -21,11 +21,11 @@ from kit.trace.tables import (
     registrations_table,
     steps_table,
 )
-from kit.views import picture
+from kit.views import graph_picture
+from kit.views.graph_picture import import_picture
 from kit.views.import_times import import_timeline
 from kit.views.metadata_picture import Moment, metadata_picture
-from kit.views.picture import import_picture
-from kit.views.reduce import reduce
+from kit.views.reduced_graph import reduce
 from kit.views.svg import FONT, clean_svg, plain
 
 
@@ -300,7 +300,7 @@ def test_the_picture_is_the_same_bytes_each_time_and_holds_every_node_and_edge()
 
 
 def test_the_ways_differ_by_line_and_calls_are_dashed():
-    source = picture.dot_source(reduce(import_graph(known()[1])))
+    source = graph_picture.dot_source(reduce(import_graph(known()[1])))
     second = [line for line in source.splitlines() if "class=second" in line and "->" in line]
     assert all(re.search(r'color="(#\w+):\1"', line) for line in second)
     assert sum("style=dashed" in line for line in second) == 2
@@ -309,17 +309,17 @@ def test_the_ways_differ_by_line_and_calls_are_dashed():
 
 def test_a_picture_that_lost_an_edge_is_not_shown(monkeypatch):
     reduced = reduce(import_graph(known()[1]))
-    whole = picture._drawn(picture.engines()[0], picture.dot_source(reduced))
+    whole = graph_picture._drawn(graph_picture.engines()[0], graph_picture.dot_source(reduced))
     lost = whole.replace('class="edge', 'class="lost', 1)
-    monkeypatch.setattr(picture, "engines", lambda: ("first", "second"))
-    monkeypatch.setattr(picture, "_drawn", lambda program, source: lost)
+    monkeypatch.setattr(graph_picture, "engines", lambda: ("first", "second"))
+    monkeypatch.setattr(graph_picture, "_drawn", lambda program, source: lost)
     assert import_picture(reduced) is None
-    monkeypatch.setattr(picture, "_drawn", lambda program, source: {"first": lost, "second": whole}[program])
+    monkeypatch.setattr(graph_picture, "_drawn", lambda program, source: {"first": lost, "second": whole}[program])
     assert import_picture(reduced) == clean_svg(whole)
 
 
 def test_without_a_drawing_program_there_is_no_picture(monkeypatch):
-    monkeypatch.setattr(picture, "engines", lambda: ())
+    monkeypatch.setattr(graph_picture, "engines", lambda: ())
     assert import_picture(reduce(import_graph(known()[1]))) is None
 
 
@@ -327,8 +327,8 @@ def test_a_drawing_program_that_hangs_is_given_up(monkeypatch, tmp_path):
     slow = tmp_path / "slow"
     slow.write_text("#!/bin/sh\nexec sleep 60\n")
     slow.chmod(0o755)
-    monkeypatch.setattr(picture, "engines", lambda: (str(slow),))
-    monkeypatch.setattr(picture, "_SECONDS", 0.2)
+    monkeypatch.setattr(graph_picture, "engines", lambda: (str(slow),))
+    monkeypatch.setattr(graph_picture, "_SECONDS", 0.2)
     began = time.monotonic()
     assert import_picture(reduce(import_graph(known()[1]))) is None
     assert time.monotonic() - began < 30

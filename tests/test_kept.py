@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 from conftest import PROJECT
 
-from kit.diagnose.looked import _lasts, look_at
-from kit.diagnose.saved import load_diagnosis
+from kit.diagnose.observation import _lasts, look_at
+from kit.diagnose.saved_diagnosis import load_diagnosis
 from kit.incident.load import load
-from kit.startup import installed, kept
-from kit.startup.kept import keeping
+from kit.startup import installed_packages, kept_runs
+from kit.startup.kept_runs import keeping
 from kit.views.ran_with import provenance
 
 TRACES = PROJECT / "tests" / "traces"
@@ -67,11 +67,13 @@ def change_the_incident(file, monkeypatch):
 
 
 def change_a_package(file, monkeypatch):
-    monkeypatch.setattr(kept, "packages_of", lambda python: installed.packages_of(python) + "another package")
+    monkeypatch.setattr(
+        kept_runs, "packages_of", lambda python: installed_packages.packages_of(python) + "another package"
+    )
 
 
 def change_the_kit(file, monkeypatch):
-    monkeypatch.setattr(kept, "package_digest", lambda: "another kit")
+    monkeypatch.setattr(kept_runs, "package_digest", lambda: "another kit")
 
 
 @pytest.mark.parametrize("change", [change_a_file, change_the_incident, change_a_package, change_the_kit])
@@ -88,7 +90,7 @@ def test_a_package_that_changes_in_its_place_changes_what_an_interpreter_is(tmp_
     (site / "library" / "core.py").write_text("one = 1\n")
 
     def told():
-        return list(installed._parts(str(site), set()))
+        return list(installed_packages._parts(str(site), set()))
 
     before = told()
     (site / "library" / "core.py").write_text("one = 12\n")
@@ -114,7 +116,7 @@ def test_a_run_that_broke_is_not_kept(write_incident, folder):
 @pytest.mark.parametrize("name", ["race-in-lazy-definition", "startup-race"])
 def test_a_run_that_raced_is_not_kept(name):
     (file,) = TRACES.glob(f"{name}-2.0.jsonl.gz")
-    assert not _lasts(kept.Ran(load_diagnosis(file).trace))
+    assert not _lasts(kept_runs.Ran(load_diagnosis(file).trace))
 
 
 def test_no_secret_is_in_what_is_kept(write_incident, folder):
@@ -125,9 +127,9 @@ def test_no_secret_is_in_what_is_kept(write_incident, folder):
 
 
 def test_a_run_that_a_file_could_not_hold_as_it_is_is_not_kept(write_incident, duplicate, folder):
-    ran = kept.Ran(looks(load(write_incident(duplicate)))[0].trace)
-    kept._write(folder / "whole.json.gz", ran)
-    kept._write(folder / "masked.json.gz", replace(ran, stopped="password=hunter2hunter2"))
+    ran = kept_runs.Ran(looks(load(write_incident(duplicate)))[0].trace)
+    kept_runs._write(folder / "whole.json.gz", ran)
+    kept_runs._write(folder / "masked.json.gz", replace(ran, stopped="password=hunter2hunter2"))
     assert [file.name for file in folder.glob("*.json.gz")] == ["whole.json.gz"]
 
 

@@ -12,7 +12,7 @@ from kit.incident.environment import database_variables, stand_in, variables_of
 from kit.incident.project import Project
 from kit.incident.scripts import lines_of
 from kit.new.candidates import Start
-from kit.new.lessons import lessons
+from kit.new.next_setups import lessons
 from kit.new.trial import Search, Setup, Trial
 from kit.triage.evidence import Evidence, common, evidence_of, stable
 from kit.triage.logs import read_log

@@ -1,6 +1,6 @@
 """An error that only the printed text of a step holds is the step's error, with its place and what it came from."""
 
-from kit.trace.printed import last_error, printed_error
+from kit.trace.printed_errors import last_error, printed_error
 
 SERVER = """INFO:     Waiting for application startup.
 ERROR:    Traceback (most recent call last):

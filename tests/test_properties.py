@@ -25,7 +25,7 @@ from kit.incident.model import Incident
 from kit.startup.run import run_startup
 from kit.startup.workspace import workspace
 from kit.trace.events import read_events
-from kit.trace.ran import Ended
+from kit.trace.processes import Ended
 from kit.trace.reader import read_trace
 from kit.trace.trace import Trace
 from kit.triage.logs import read_log

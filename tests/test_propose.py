@@ -10,14 +10,14 @@ from miniatures import APPLICATIONS, judged
 
 from kit.base.redact import redact
 from kit.base.scan import kinds_in
-from kit.diagnose.case import Place
 from kit.diagnose.experiments import patch_of
-from kit.verify.propose import Proposal, Proposals, apart, edits, edits_of_classes, edits_of_imports, imports
-from kit.verify.propose.broken import Broken
+from kit.diagnose.values import Place
+from kit.verify.propose import Proposal, Proposals, edits, edits_of_classes, edits_of_imports, imports, own_modules
 from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
 from kit.verify.propose.edits_of_calls import keep_in_dictionary, respell
 from kit.verify.propose.edits_of_functions import when_needed
 from kit.verify.propose.edits_of_imports import with_name_of
+from kit.verify.propose.failing_build import Broken
 from kit.verify.propose.maskers import maskers
 from kit.verify.propose.search import nothing_lost
 from kit.verify.verification import Attempt, FixResult, Verification
@@ -260,7 +260,7 @@ def test_models_that_move_keep_how_their_annotations_are_read():
         "if TYPE_CHECKING:\n    from shop.parts import Part\n\n\nclass Parcel(Base):\n    part: Part\n\n\nprint(Parcel)\n",
     }
     broken = dataclasses.replace(_broken("main-module-imported-again"), sources=sources)
-    own, edited = apart.moved(broken, "shop/main.py", {11})
+    own, edited = own_modules.moved(broken, "shop/main.py", {11})
     assert own == "shop/models.py"
     assert edited[own].startswith("from __future__ import annotations\n")
     assert "if TYPE_CHECKING:\n    from shop.parts import Part\n" in edited[own] and "from typing import" in edited[own]

@@ -5,14 +5,14 @@ from dataclasses import replace
 import pytest
 from miniatures import APPLICATIONS, incident_of, python
 
-from kit.diagnose.case import innermost
 from kit.diagnose.diagnosis import diagnose
 from kit.diagnose.race import raced_for
+from kit.diagnose.values import innermost
 from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.trace.trace import Trace
 from kit.trace.values import Error, StepResult
-from kit.verify.repeated import DOUBT, MOST, Rates
+from kit.verify.races import DOUBT, MOST, Rates
 from kit.verify.verification import verify
 from kit.views.report import verify_report
 

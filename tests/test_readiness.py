@@ -7,8 +7,8 @@ import pytest
 
 from kit.incident.load import load
 from kit.startup.run import reproduce
+from kit.trace.end_state import judge_start
 from kit.trace.expected import shows_incident
-from kit.trace.judged import judge_start
 
 SERVER = """
     import os, socket, sys, threading, time

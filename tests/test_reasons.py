@@ -14,9 +14,9 @@ import kit as package
 from kit import load
 from kit.diagnose.diagnosis import judge_again
 from kit.startup import reproduce
-from kit.startup.kept import package_digest
+from kit.startup.kept_runs import package_digest
+from kit.trace.end_state import judge_start
 from kit.trace.expected import shows_incident
-from kit.trace.judged import judge_start
 from kit.trace.trace import Trace
 from kit.trace.values import Broke
 

@@ -5,7 +5,7 @@ from environments import sqlalchemy_environment
 
 from kit.incident.load import load
 from kit.startup.run import reproduce
-from kit.trace.judged import HANDLED, LOOKED_AT, judge_start, looked_at
+from kit.trace.end_state import HANDLED, LOOKED_AT, judge_start, looked_at
 
 ODD = {
     "service/__init__.py": "",

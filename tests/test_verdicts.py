@@ -9,7 +9,7 @@ from environments import interpreters, sqlalchemy_environment
 
 from kit.diagnose.decision import find_mechanism
 from kit.diagnose.diagnosis import diagnose
-from kit.diagnose.looked import look_at
+from kit.diagnose.observation import look_at
 from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.views import diagnosis as reasons

@@ -18,15 +18,15 @@ from kit import views
 from kit.base.errors import IncidentError
 from kit.diagnose.definitions import compare
 from kit.diagnose.diagnosis import diagnose
-from kit.diagnose.meaning import MEANINGS
+from kit.diagnose.explanations import MEANINGS
 from kit.diagnose.smallest import paste
 from kit.incident.load import load
 from kit.incident.model import Action, Expect, Hypothesis, Postmortem
-from kit.trace.judged import LOOKED_AT, CheckResult, judge_start
+from kit.trace.end_state import LOOKED_AT, CheckResult, judge_start
 from kit.trace.values import Broke, Swallowed
 from kit.verify.verification import Attempt, FixResult, Verification
+from kit.views import collisions, diff, graph_picture, import_ways, markup
 from kit.views import diagnosis as reasons
-from kit.views import diff, import_ways, lines, markup, picture
 from kit.views.by_people import still_to_be_written
 from kit.views.notebook import check_writable, open_incident, write_result
 
@@ -149,7 +149,7 @@ def test_the_collision_shows_both_source_lines_marked():
 def test_lines_without_an_equal_in_the_other_definition_are_marked_by_a_sign():
     first = [(4, "class A(Base):"), (5, "    id = Column(Integer)"), (6, ""), (7, "    total = Column(Integer)")]
     second = [(9, "class B(Base):"), (10, "  id = Column(Integer)  ")]
-    assert lines._differing(first, second) == ({4, 7}, {9})
+    assert collisions._differing(first, second) == ({4, 7}, {9})
     shown = markup.source(first, marked=[4], differing={4, 7})
     assert "≠    7      total" in shown.text and ">    4  class A" in shown.text and "\n     5" in shown.text
 
@@ -256,7 +256,7 @@ def test_without_a_conflict_the_collision_says_so():
 def test_the_ways_stand_beside_the_picture_and_without_it(monkeypatch):
     with_picture = views.imports(known()[1])
     assert with_picture.html.count("<ol>") == 2 and "<picture>" in with_picture.html
-    monkeypatch.setattr(picture, "engines", lambda: ())
+    monkeypatch.setattr(graph_picture, "engines", lambda: ())
     monkeypatch.setattr(import_ways, "engines", lambda: ())
     without = views.imports(known()[1])
     assert (

@@ -137,6 +137,8 @@ def _postmortems(subparsers) -> None:
     parser.add_argument(
         "--format", choices=("github",), help="also print an annotation for each postmortem that is no longer true"
     )
+    help = "run the startups on a Dask cluster: dask://HOST:PORT, its scheduler's address (default: on this machine)"
+    parser.add_argument("--executor", metavar="ADDRESS", help=help)
     parser.add_argument(
         "--record",
         action="store_true",

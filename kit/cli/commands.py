@@ -25,7 +25,7 @@ def notebooks(options) -> int:
 
 def new(options) -> int:
     from ..new import new
-    from ..views.written import new_lines, new_report
+    from ..views.new_incident import new_lines, new_report
 
     parameters = {"app": options.app, "startup": options.startup, "log": options.log, "python": options.python}
     with progress() as say:
@@ -38,7 +38,7 @@ def new(options) -> int:
 
 
 def reproduce(options) -> int:
-    from ..diagnose.answer import reproduce
+    from ..diagnose.reproduction import reproduce
     from ..trace.expected import shows_incident
     from ..views.report import reproduce_report
     from ..views.terminal import startup_lines
@@ -76,7 +76,7 @@ def why(options) -> int:
 
 def diagnose(options) -> int:
     from ..diagnose.diagnosis import diagnose, judge_again
-    from ..diagnose.saved import load_diagnosis, save_diagnosis
+    from ..diagnose.saved_diagnosis import load_diagnosis, save_diagnosis
     from ..views.report import diagnose_report
     from ..views.terminal import diagnosis_lines
 
@@ -185,6 +185,7 @@ def postmortem(options) -> int:
 def check(options) -> int:
     from ..postmortem.recheck import VERDICTS, check_all, check_report, find_incidents, worst
     from ..postmortem.recheck_files import annotations, headline, write_files
+    from ..startup.cluster import named_executor
 
     target = Path(options.output).absolute() if options.output else None
     as_file = target is not None and target.suffix == ".json"  # the pages then go where they go by default
@@ -195,7 +196,9 @@ def check(options) -> int:
         raise IncidentError(f"-o {folder}: this folder cannot be made: {error.strerror}") from None
     with progress() as say:
         incidents = find_incidents(options.incidents)
-        checked = check_all(incidents, folder, record=options.record, progress=say)
+        with named_executor(options.executor):  # a wrong address is said once, and at once
+            pass
+        checked = check_all(incidents, folder, record=options.record, startups=options.executor, progress=say)
     write_files(checked, folder)
     lines = []
     for result in checked:

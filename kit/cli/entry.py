@@ -76,7 +76,7 @@ def _keeping(options) -> Iterator[None]:
         yield
         return
     from ..incident.builds import cache_folder
-    from ..startup.kept import keeping
+    from ..startup.kept_runs import keeping
 
     with keeping(cache_folder() / "runs"):
         yield

@@ -1,6 +1,6 @@
 """Why it happened: the mechanism with its evidence, each hypothesis, the smallest reproduction."""
 
-from .answer import reproduce
 from .diagnosis import Diagnosis, diagnose
+from .reproduction import reproduce
 
 __all__ = ["Diagnosis", "diagnose", "reproduce"]

@@ -5,8 +5,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ..incident.model import Incident
+from ..trace.end_state import judge_mappers, where_caught
 from ..trace.expected import expected_error, holds, shows_incident
-from ..trace.judged import judge_mappers, where_caught
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Registration, Sign
 from . import (
@@ -17,27 +17,27 @@ from . import (
     migrations,
     names,
     race,
+    redefinitions,
     registries,
-    relatives,
-    removed,
+    removed_apis,
     settings,
-    unseen,
+    unseen_tables,
 )
-from .case import Case, Experiment, Fault, Looked, Outcome
 from .experiments import decide
-from .looked import RACES
-from .mechanisms import Finding, Pair, judge
+from .observation import RACES
+from .registered_twice import Finding, Pair, judge
+from .values import Case, Experiment, Fault, Looked, Outcome
 
 # In order of precedence: what asks for more special evidence comes first.
 MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
-    *relatives.FAULTS,
-    *unseen.MECHANISMS,
+    *redefinitions.FAULTS,
+    *unseen_tables.MECHANISMS,
     *race.MECHANISMS,
     *migrations.MECHANISMS,
     *mapping.MECHANISMS,
     *drivers.MECHANISMS,
     *settings.MECHANISMS,
-    *removed.MECHANISMS,
+    *removed_apis.MECHANISMS,
     *names.MECHANISMS,
     *imports.MECHANISMS,
     *registries.MECHANISMS,

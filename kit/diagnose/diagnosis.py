@@ -9,17 +9,17 @@ from ..base.progress import Step
 from ..incident.model import Incident
 from ..startup.run import reproduce
 from ..trace.expected import refusal_in, shows_incident
-from ..trace.printed import names_missing
+from ..trace.printed_errors import names_missing
 from ..trace.trace import Trace
 from ..trace.values import Behind, Conflict, Error, Registration, Site
-from .case import Experiment, Fault, Looked, Outcome, Place, innermost
 from .decision import Decision, decide_mechanism, decided
 from .definitions import Definitions, compare
 from .hypotheses import Tested, test_all
-from .looked import look_until_shown, signed
-from .mechanisms import Finding
+from .observation import look_until_shown, signed
+from .registered_twice import Finding
 from .smallest import Budget, Smallest, reduce_startup
-from .unseen import Unseen, unseen_models
+from .unseen_tables import Unseen, unseen_models
+from .values import Experiment, Fault, Looked, Outcome, Place, innermost
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import difflib
 import re
 
-from ..startup.installed import DRIVERS, Installed, installed
+from ..startup.installed_packages import DRIVERS, Installed, installed
 from ..trace.values import EngineMade, Error, Frame
-from .case import Case, Experiment, Fault, Place, innermost
 from .experiments import Judge, error_texts, gone, literal_edits, scratch_scheme, with_environment, with_scheme
+from .values import Case, Experiment, Fault, Place, innermost
 
 _UNKNOWN = re.compile(r"Can't load plugin: sqlalchemy\.dialects:([\w.]+)")
 _RIGHT = {  # what people write for what SQLAlchemy calls it

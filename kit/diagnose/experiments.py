@@ -14,7 +14,7 @@ from ..incident.steps import Preparation, Step
 from ..startup.run import reproduce
 from ..trace.trace import Trace
 from ..trace.values import Error
-from .case import Experiment, Outcome
+from .values import Experiment, Outcome
 
 Judge = Callable[[Trace], tuple[bool | None, str]]
 _WORDS = {True: "confirmed", False: "refuted", None: "undecided"}

@@ -9,8 +9,8 @@ from ..incident.steps import Step
 from ..trace.chains import application_frames
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Import
-from .case import Case, Experiment, Fault, Place, innermost
 from .experiments import failure, first_line, gone, said_by, with_steps
+from .values import Case, Experiment, Fault, Place, innermost
 
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _ATTRIBUTE = re.compile(r"partially initialized module '([\w.]+)'.* has no attribute '(\w+)'")

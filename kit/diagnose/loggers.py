@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from ..trace.trace import Trace
 from ..trace.values import Record, Silenced
-from .case import Case, Experiment, Fault, Place, innermost
 from .experiments import first_line
+from .values import Case, Experiment, Fault, Place, innermost
 
 _ERROR = 40  # logging's level
 

@@ -6,8 +6,8 @@ import re
 from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration
-from .case import Case, Experiment, Fault, Place, innermost
 from .experiments import failure, first_line, said_by, texts_of, with_steps
+from .values import Case, Experiment, Fault, Place, innermost
 
 _RELATIONSHIP = re.compile(
     r"Could not (?:determine join condition between parent/child tables on|locate any relevant foreign key columns for "

@@ -14,8 +14,8 @@ from ..incident.source import parsed
 from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame
-from .case import Case, Experiment
 from .experiments import error_texts, failure, gone, with_steps
+from .values import Case, Experiment
 
 _UPGRADE = re.compile(
     r"(?P<environment>(?:\bFLASK_APP=\S+\s+)?)(?P<command>\b(?:alembic|flask)\b[^;&|\n]*?\bupgrade)\b"

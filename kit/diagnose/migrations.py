@@ -7,9 +7,9 @@ from ..incident.revisions import Operation, Revision, heads_of, past_of
 from ..trace.chains import application_frames
 from ..trace.values import Creation, Error, Frame
 from . import migration_runs as runs
-from .case import Case, Fault, Place
 from .experiments import error_texts, first_line
 from .migration_runs import last_seen, merge_of, ran_before
+from .values import Case, Fault, Place
 
 _HEADS = re.compile(r"Multiple head(?: revision)?s (?:are )?present")
 _UNKNOWN = re.compile(r"Can't locate revision identified by '([^']+)'|No such revision or branch '([^']+)'")

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from ..incident.source import Named
 from ..trace.chains import application_frames
 from ..trace.values import Creation, Error, Registration
-from .case import Case, Experiment, Fault, Place
 from .experiments import error_texts, first_line, gone, said_by, with_line_before, with_replaced
-from .unseen import MISSED, handed_to_alembic, made_at
+from .unseen_tables import MISSED, handed_to_alembic, made_at
+from .values import Case, Experiment, Fault, Place
 
 _NOT_LOCATED = re.compile(
     r"expression ['\"](?P<text>.+?)['\"] failed to locate a name \(['\"]?(?:name ')?(?P<name>\w+)", re.S

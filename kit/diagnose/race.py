@@ -8,8 +8,8 @@ import re
 from ..incident.model import Incident
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame
-from .case import Case, Experiment, Fault, Place, innermost
 from .experiments import first_line, with_environment
+from .values import Case, Experiment, Fault, Place, innermost
 
 FORCED = 2  # starts in which a race is forced
 _TIMES = 3  # how often each number of processes is started where it is not

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator
 
-from ..trace.served import Route, endpoint_of, routes_of
+from ..trace.routes import Route, endpoint_of, routes_of
 from ..trace.trace import Trace
 from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
-from .case import Case, Experiment, Fault, Place
 from .experiments import with_swapped
-from .mechanisms import judge
-from .pair import Pair
+from .registered_twice import judge
+from .two_registrations import Pair
+from .values import Case, Experiment, Fault, Place
 
 _UNIQUE = ("metric", "blueprint", "endpoint", "task", "schema", "model")
 _TWICE = ("Duplicated timeseries in CollectorRegistry", "is already registered for", "overwriting an existing endpoint")

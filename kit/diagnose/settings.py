@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ..incident.variables import Reading
 from ..trace.values import Error, Frame
-from .case import Case, Experiment, Fault, Place, innermost
 from .experiments import error_texts, first_line, gone, with_environment
+from .values import Case, Experiment, Fault, Place, innermost
 
 # What libraries say of a variable that is not there.
 _NOT_SET = re.compile(

@@ -11,11 +11,11 @@ from typing import Any
 from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import write_whole
 from ..base.progress import Step
-from ..diagnose.answer import reproduce
+from ..diagnose.reproduction import reproduce
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
-from ..startup.installed import packages_of
-from ..startup.kept import content_of, package_digest
+from ..startup.installed_packages import packages_of
+from ..startup.kept_runs import content_of, package_digest
 from ..trace.chains import application_frames
 from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.trace import Trace

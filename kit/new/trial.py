@@ -1,6 +1,6 @@
 """The bounded search: startups are run in the kit's guarded workspace, side by side, until one shows the log's error.
 
-What a trial shows instead tells what the next one has otherwise (:mod:`kit.new.lessons`).
+What a trial shows instead tells what the next one has otherwise (:mod:`kit.new.next_setups`).
 """
 
 import time
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
-from ..diagnose.answer import reproduce
+from ..diagnose.reproduction import reproduce
 from ..incident.environment import Variable, named_in, refused_settings
 from ..incident.model import Incident
 from ..incident.project import Project
@@ -21,7 +21,7 @@ from ..trace.values import Error
 from ..triage.evidence import Evidence, common, evidence_of
 from ..triage.logs import read_log
 from .candidates import Start
-from .unlogged import SHOWN, decided, nearness, of_the_surroundings, order, worth_trying
+from .without_log import SHOWN, decided, nearness, of_the_surroundings, order, worth_trying
 
 MOST_TRIALS = 24
 MOST_SECONDS = 170.0

@@ -16,7 +16,7 @@ from ..base.janitor import folder as temporary_folder
 from ..base.janitor import write_whole
 from ..base.places import notebooks
 from ..base.redact import redacted
-from ..diagnose.answer import reproduce
+from ..diagnose.reproduction import reproduce
 from ..incident.model import Incident
 from ..startup.workspace import refuse_patches
 from ..trace.expected import shows_incident

@@ -16,6 +16,7 @@ from ..base.interrupt import interruptible, pool_of, under_way
 from ..base.janitor import at_end
 from ..base.redact import safe
 from ..incident.load import load
+from ..startup.cluster import VARIABLE
 from .record import Claim, compared, read_record, write_record
 
 VERDICTS = {
@@ -114,6 +115,7 @@ def check_all(
     *,
     record: bool = False,
     executor: Executor | None = None,
+    startups: str | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> list[Checked]:
     """Execute the postmortems again, side by side; the results are in the given order. One that breaks does not stop the others.
@@ -121,10 +123,14 @@ def check_all(
     :param output: a folder; the pages of each go to ``<output>/<name>/postmortem.{html,ipynb,json}``
     :param record: write what is proved now as the record of each that reproduces
     :param executor: where they run (all that is handed over can be pickled); by default threads, one a core
+    :param startups: the address of an executor where the startups of each run, see :func:`kit.startup.cluster.named_executor`
     """
     answers: dict[str, Checked] = {}
     with pool_of(executor) as pool:
-        futures = {pool.submit(check_one, incident, output, record=record): incident for incident in incidents}
+        futures = {
+            pool.submit(check_one, incident, output, record=record, startups=startups): incident
+            for incident in incidents
+        }
         for future in as_completed(futures):
             incident = futures[future]
             try:
@@ -137,7 +143,7 @@ def check_all(
     return [answers[incident.name] for incident in incidents]
 
 
-def check_one(found: Found, output: Path, *, record: bool = False) -> Checked:
+def check_one(found: Found, output: Path, *, record: bool = False, startups: str | None = None) -> Checked:
     """Execute one postmortem again, in a process of its own, and judge it."""
     began = time.monotonic()
     base = output.absolute() / found.name / "postmortem"
@@ -150,7 +156,7 @@ def check_one(found: Found, output: Path, *, record: bool = False) -> Checked:
         incident = load(found.file)
         title = _shown(incident.title, found)
         recorded = None if record else read_record(incident)
-        code, report, message = _execute(found.file, base)
+        code, report, message = _execute(found.file, base, startups)
         if record and report is not None and report["reproduced"] and not report["broke"]:
             write_record(incident, report)
             recorded = read_record(incident)
@@ -169,13 +175,13 @@ def check_one(found: Found, output: Path, *, record: bool = False) -> Checked:
     return Checked(found.name, title, code, says, claims, recorded is not None, report, page, seconds)
 
 
-def _execute(file: Path, base: Path) -> tuple[int, dict[str, Any] | None, str]:
+def _execute(file: Path, base: Path, startups: str | None) -> tuple[int, dict[str, Any] | None, str]:
     """Run ``postmortem`` as a user does: its exit code, its report, and its error message if there is no report."""
     base.parent.mkdir(parents=True, exist_ok=True)
     path = os.pathsep.join(filter(None, (_KIT, os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(
         [sys.executable, "-m", "kit", "postmortem", str(file), "--json", "-o", str(base.with_suffix(".html"))],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, **({VARIABLE: startups} if startups else {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

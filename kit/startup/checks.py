@@ -13,9 +13,9 @@ from ..base.redact import redact
 from ..incident.model import Incident
 from ..incident.steps import Check, Http
 from ..trace.chains import executed_by_alembic
-from ..trace.judged import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
-from ..trace.printed import printed_error
-from ..trace.served import endpoint_of, names_of
+from ..trace.end_state import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
+from ..trace.printed_errors import printed_error
+from ..trace.routes import endpoint_of, names_of
 from ..trace.trace import Trace
 from ..trace.values import is_scratch
 from .child.uncompiled import uncompiled

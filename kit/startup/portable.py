@@ -10,11 +10,15 @@ import atexit
 import hashlib
 import io
 import os
+import platform
+import socket
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +29,8 @@ from ..incident.copying import copy_tree
 from ..incident.model import Incident
 from ..incident.repository import open_repository, run_git
 from ..incident.steps import Preparation
+from .installed import installed
+from .kept import package_digest
 
 _IDLE = 8  # bundles that a worker keeps for the next startup of the same application
 
@@ -64,7 +70,7 @@ class Portable(Executor):
             if isinstance(argument, Incident):
                 argument, data = self._bundle(argument)
             sent.append(argument)
-        return self.executor.submit(run_unpacked, data, function, tuple(sent), named)
+        return self.executor.submit(run_unpacked, data, machine(), function, tuple(sent), named)
 
     def _bundle(self, incident: Incident) -> tuple[Bundle, Any]:
         portable, files = _relative(incident)
@@ -171,9 +177,28 @@ def _copy_repository(source: Path, target: Path, loose: str | None, incident: In
 # ------------------------------------------------------------------------------ on the worker
 
 
-def run_unpacked(data: bytes | None, function: Callable, args: tuple, named: dict[str, Any]) -> Any:
-    """Call a function of the kit with its bundle unpacked here."""
+class Machine(NamedTuple):
+    """What a machine's answers depend on beside the bundle; ``packages`` only where the kit's own interpreter runs the application."""
+
+    python: str
+    kit: str
+    packages: tuple[tuple[str, str], ...]
+
+
+@cache
+def machine() -> Machine:
+    """This one."""
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return Machine(python, package_digest(), installed(sys.executable).versions)
+
+
+def run_unpacked(data: bytes | None, asked_by: Machine, function: Callable, args: tuple, named: dict[str, Any]) -> Any:
+    """Call a function of the kit with its bundle unpacked here.
+
+    :raises RunBroke: this machine would answer otherwise than the one that asks
+    """
     bundle = next((argument for argument in args if isinstance(argument, Bundle)), None)
+    _refuse_another(asked_by, bundle is not None and bundle.incident.app.python is None)
     if bundle is None:
         return function(*args, **named)
     with _unpacked(bundle.digest, data) as folder:
@@ -183,6 +208,21 @@ def run_unpacked(data: bytes | None, function: Callable, args: tuple, named: dic
             return function(*(incident if isinstance(argument, Bundle) else argument for argument in args), **named)
         except KitError as error:
             raise type(error)(str(error).replace(str(folder), bundle.folder)) from None
+
+
+def _refuse_another(asked_by: Machine, runs_here: bool) -> None:
+    here, differs = machine(), []
+    if here.python != asked_by.python:
+        differs.append(f"has {here.python}, and not {asked_by.python}")
+    if here.kit != asked_by.kit:
+        differs.append("has another version of the kit")
+    if runs_here and not differs and here.packages != asked_by.packages:
+        name, version = min(set(asked_by.packages) ^ set(here.packages))
+        differs.append(f"has other packages, {name} {version} among them, and app.python names no interpreter")
+    if differs:
+        raise RunBroke(
+            f"the worker on {socket.gethostname()} {' and '.join(differs)}: its answers could differ. Install there what is here"
+        )
 
 
 class _Unpacked:

@@ -19,7 +19,7 @@ from ..base.janitor import end_processes_inside, forget, mark, wait_for
 from ..base.redact import redact
 from ..incident.model import Limits
 from ..incident.steps import Step
-from ..trace.ran import Asked, Ended, Guards, ended_by
+from ..trace.processes import Asked, Ended, Guards, ended_by
 from ..trace.values import Broke
 from .workspace import Workspace
 

@@ -11,7 +11,7 @@ from ..base import interrupt
 from ..base.errors import RunBroke
 from ..incident.model import Incident, Limits
 from ..incident.steps import Step
-from ..trace.ran import Ended, ended_by
+from ..trace.processes import Ended, ended_by
 from ..trace.reader import read_trace
 from ..trace.trace import Trace
 from ..trace.values import Broke, Creation

@@ -10,7 +10,7 @@ from functools import lru_cache
 from ..base.redact import redact
 from ..incident.model import Incident
 from .advice import of_set_up
-from .judged import looked_at
+from .end_state import looked_at
 from .trace import Trace
 from .values import Conflict, Error
 
@@ -26,7 +26,7 @@ _SCRATCH = re.compile(r"\bkit_scratch_\w+\b")
 def shows_incident(incident: Incident, trace: Trace) -> bool:
     """Does the startup show what ``expect`` says? Where it says nothing: did anything go wrong?
 
-    What no error shows, a failing check or a mechanism that raises nothing, is among ``Trace.signs``: :mod:`kit.diagnose.answer`
+    What no error shows, a failing check or a mechanism that raises nothing, is among ``Trace.signs``: :mod:`kit.diagnose.reproduction`
     asks for those that ``expect`` needs.
     """
     if incident.expect.empty:

@@ -9,9 +9,9 @@ from typing import Any
 from ..incident.model import Incident
 from ..incident.steps import Step
 from .chains import application_frames, catcher
-from .collected import Collected, Stepped, innermost
-from .printed import last_error, printed_error, printed_errors
-from .ran import Ended, RunPlace, ended_by
+from .printed_errors import last_error, printed_error, printed_errors
+from .processes import Ended, RunPlace, ended_by
+from .reader_state import Collected, Stepped, innermost
 from .values import (
     Broke,
     Error,

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ..incident.model import Incident
-from .collected import At, Code, Collected, Stepped, innermost
 from .edges import FileEdges, Place, together
 from .events import in_order, no_garbage, read_events
 from .outcome import Outcome, refusal
-from .printed import names_missing
-from .ran import Ended, Paths, RunPlace
+from .printed_errors import names_missing
+from .processes import Ended, Paths, RunPlace
+from .reader_state import At, Code, Collected, Stepped, innermost
 from .sites import named, texts_of
 from .trace import Trace
 from .values import (

@@ -32,8 +32,13 @@ SCHEMA = 1
 # Files of schema 1 have these types by the modules that they were in at first.
 _WRITTEN_AS = {
     "trace.Trace": "values.Trace",
-    "case.Looked": "diagnosis.Looked",
-    "unseen.Unseen": "diagnosis.Unseen",
+    "end_state.CheckResult": "judged.CheckResult",
+    "values.Looked": "diagnosis.Looked",
+    "values.Fault": "case.Fault",
+    "values.Outcome": "case.Outcome",
+    "values.Place": "case.Place",
+    "two_registrations.Finding": "pair.Finding",
+    "unseen_tables.Unseen": "diagnosis.Unseen",
 }
 redact_once = lru_cache(maxsize=100_000)(redact)
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..incident.source import hands_on, statement_at
-from .collected import Collected
-from .ran import Paths
+from .processes import Paths
+from .reader_state import Collected
 from .values import Error, Registration
 
 _MOST = 2_000_000  # bytes of a file that is read

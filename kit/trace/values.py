@@ -307,10 +307,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Swallowed:
-    """An exception that left a module of the application, was logged or was printed, or a rejected table; and it failed no step.
-
-    :ivar how: ``left`` a module, ``logged`` with its error, ``printed`` as a traceback, or ``handled`` by an ``except`` for any error
-    """
+    """An exception that ``left`` a module, was ``logged``, ``printed``, or ``handled`` by an ``except`` for any error; it failed no step."""
 
     error: Error
     site: Frame | None

@@ -13,7 +13,7 @@ from ..base.errors import RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.janitor import remove
 from ..diagnose.decision import decide_mechanism
-from ..diagnose.looked import look_until_shown, signed
+from ..diagnose.observation import look_until_shown, signed
 from ..incident.copying import beside_git
 from ..incident.model import Incident
 from ..startup.process import run

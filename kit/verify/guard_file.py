@@ -9,8 +9,8 @@ from typing import Any
 
 from ..base.redact import public_part, redact, safe
 from ..base.scan import kinds_in, refuse_secrets
-from ..diagnose.case import Looked
-from ..diagnose.meaning import MEANINGS, Meaning
+from ..diagnose.explanations import MEANINGS, Meaning
+from ..diagnose.values import Looked
 from ..incident.model import Incident
 from ..incident.steps import Preparation
 from ..startup import child

@@ -8,22 +8,22 @@ from pathlib import Path
 from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
-from ..diagnose.case import Looked, innermost
 from ..diagnose.decision import decide_mechanism, is_race, mechanisms_there
 from ..diagnose.definitions import one_place
-from ..diagnose.looked import TIMES, look_at, look_until_shown, signed
+from ..diagnose.observation import TIMES, look_at, look_until_shown, signed
 from ..diagnose.race import FORCED, in_words, raced_for
+from ..diagnose.values import Looked, innermost
 from ..incident.model import Incident
 from ..startup.checks import Asker, answer_checks
 from ..startup.run import HELD
 from ..startup.workspace import refuse_patches
 from ..trace.chains import application_frames
+from ..trace.end_state import CheckResult, judge_mappers, judge_start
 from ..trace.expected import expected_error, incident_tables, shows_incident
-from ..trace.judged import CheckResult, judge_mappers, judge_start
 from ..trace.trace import Trace
 from ..trace.values import Frame
-from .compared import Attempt, errors_of, hidden, never_handed, shared, still_there
-from .repeated import MOST, Rates, of_runs
+from .attempts import Attempt, errors_of, hidden, never_handed, shared, still_there
+from .races import MOST, Rates, of_runs
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.

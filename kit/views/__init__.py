@@ -3,10 +3,10 @@
 from .after_imports import metadata, stepper
 from .banner import overview, verdict
 from .by_people import actions, impact, people, timeline
+from .collisions import collision, sites
 from .diagnosis import behind, definitions, hypotheses, mechanism, smallest, static_and_run, unseen
 from .history import came_and_went, changes, claimed, searched
 from .import_ways import imports
-from .lines import collision, sites
 from .progress import Progress
 from .proposals import proposals
 from .ran_with import provenance

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import __version__
-from ..diagnose.case import Place
 from ..diagnose.definitions import one_place
-from ..diagnose.meaning import MEANINGS, advice_on
+from ..diagnose.explanations import MEANINGS, advice_on
+from ..diagnose.values import Place
 from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals
+from ..trace.end_state import looked_at
 from ..trace.expected import shows_incident, why_not
 from ..trace.graph import import_graph
-from ..trace.judged import looked_at
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .by_people import still_to_be_written

@@ -1,7 +1,6 @@
 """What only people know of an incident, as they wrote it: the page names what is missing once, at its top."""
 
 from ..incident.model import Incident
-from .dates import dates_picture
 from .figure import figure
 from .markup import (
     Part,
@@ -20,6 +19,7 @@ from .markup import (
     table,
     with_code,
 )
+from .time_line import dates_picture
 
 _LEARNED = {
     "went_well": "What went well",

@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from .. import __version__
-from ..diagnose.meaning import MEANINGS
+from ..diagnose.explanations import MEANINGS
 from ..incident.model import Incident
 from .wording import sentence
 

@@ -5,8 +5,8 @@ from itertools import accumulate
 
 from ..diagnose.definitions import type_of
 from ..diagnose.diagnosis import Diagnosis
+from ..diagnose.explanations import advice_on
 from ..diagnose.hypotheses import Tested
-from ..diagnose.meaning import advice_on
 from ..trace.graph import import_graph
 from ..verify.verification import Verification, met
 from .markup import (

@@ -1,6 +1,6 @@
 """What a notebook shows of a search over commits. Nothing is decided here."""
 
-from ..history.changes import Change, Hunk
+from ..history.commit_changes import Change, Hunk
 from ..history.search import Boundary, Build, History
 from ..incident.copying import beside_git
 from ..incident.model import Incident

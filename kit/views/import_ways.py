@@ -7,9 +7,9 @@ from ..trace.graph import ImportGraph, ImportRoute, Stop, import_graph
 from ..trace.trace import Trace
 from ..trace.values import Conflict
 from .figure import figure
+from .graph_picture import engines, import_picture
 from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, source, stack, strong
-from .picture import engines, import_picture
-from .reduce import GROUPS, Reduced, place_of, reduce
+from .reduced_graph import GROUPS, Reduced, place_of, reduce
 
 _MOST_STOPS = 40  # of one way
 _WAYS = {"first": "First way", "second": "Second way", "only": "The way to the error"}

@@ -9,17 +9,17 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..diagnose.diagnosis import Diagnosis
-from ..diagnose.meaning import advice_on
+from ..diagnose.explanations import advice_on
 from ..incident.model import Incident
 from ..trace.chains import application_frames
-from ..trace.judged import CheckResult
+from ..trace.end_state import CheckResult
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Frame, Registration
 from ..trace.why import Event
 from ..verify.verification import Verification, met
 
 if TYPE_CHECKING:
-    from ..history.changes import Change
+    from ..history.commit_changes import Change
     from ..history.search import History
     from ..incident.repository import Commit
     from ..triage.origin import Triage

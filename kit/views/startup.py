@@ -7,7 +7,7 @@ page: no script, no style sheet, everything of the application escaped.
 from collections.abc import Sequence
 
 from ..trace.advice import refusals
-from ..trace.judged import looked_at
+from ..trace.end_state import looked_at
 from ..trace.trace import Trace
 from ..trace.values import Error, StepResult, Swallowed
 from .markup import Part, Shown, absent, code, fold, items, join, para, preformatted, steady, strong, table, word

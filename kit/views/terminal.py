@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..diagnose.meaning import MEANINGS, advice_on
+from ..diagnose.explanations import MEANINGS, advice_on
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals
 from ..trace.chains import application_frames
+from ..trace.end_state import where_caught
 from ..trace.expected import why_not
-from ..trace.judged import where_caught
 from ..trace.trace import Trace
 from ..trace.values import Conflict
 from ..trace.why import Event
@@ -16,7 +16,7 @@ from .wording import count, listed
 
 if TYPE_CHECKING:
     from ..diagnose.diagnosis import Diagnosis
-    from ..diagnose.unseen import Unseen
+    from ..diagnose.unseen_tables import Unseen
     from ..verify.verification import Verification
 
 _MOST = 10  # lines of one kind on a terminal

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..diagnose.hypotheses import Tested
 from ..incident.model import Incident
-from ..trace.judged import CheckResult
+from ..trace.end_state import CheckResult
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .banner import cured_by

@@ -1,10 +1,10 @@
 """A fleet of generated services on a Dask cluster, against the same run here: ``make fleet``.
 
-    .venv/bin/python tests/benchmarks/fleet.py [--services 12] [--workers 2] [--output results/fleet]
+    .venv/bin/python tests/benchmarks/fleet.py [--services 12] [--workers 2] [--output results/fleet] [--executor dask://HOST:PORT]
 
 Every build of every service is verified: once by threads of this process, once on worker processes, each with a folder,
 a temporary folder and a copy of the kit of its own, one of which is killed in the middle. The answers must be the same
-but for times. Writes ``fleet.json`` and one page over all, ``index.html``.
+but for times. With ``--executor`` they run on that cluster, and nothing of it is killed. Writes ``fleet.json`` and one page over all, ``index.html``.
 """
 
 import argparse
@@ -29,6 +29,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 from services import BUILDS, write_service  # noqa: E402
 
 from kit.incident.load import load  # noqa: E402
+from kit.startup.cluster import named_executor  # noqa: E402
 from kit.startup.portable import Portable  # noqa: E402
 from kit.verify.verification import verify  # noqa: E402
 from kit.views.report import verify_report  # noqa: E402
@@ -161,6 +162,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--services", type=int, default=12)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--executor", help="the scheduler of a Dask cluster that there is: dask://HOST:PORT")
     parser.add_argument("--output", type=Path, default=Path("results/fleet"))
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
@@ -185,18 +187,23 @@ def main() -> int:
             here = verify_all(files, threads, at_once=2 * options.workers, progress=told("here"))
         local = time.monotonic() - began
 
-        with cluster(options.workers) as (client, workers):
-            say, killed = told("cluster"), []
+        with ExitStack() as ending:
+            say, killed, workers = told("cluster"), [], None
+            if options.executor:
+                executor = ending.enter_context(named_executor(options.executor))
+            else:
+                client, workers = ending.enter_context(cluster(options.workers))
+                executor = on_cluster(client)
 
             def progress(done: int, says: str) -> None:
                 say(done, says)
-                if done >= len(files) // 2 and not killed:
+                if workers and done >= len(files) // 2 and not killed:
                     killed.append(done)
                     workers.kill_one()
                     print(f"cluster: a worker was killed after {done} of {len(files)}", file=sys.stderr, flush=True)
 
             began = time.monotonic()
-            there = verify_all(files, on_cluster(client), at_once=2 * options.workers, progress=progress)
+            there = verify_all(files, executor, at_once=2 * options.workers, progress=progress)
             remote = time.monotonic() - began
 
     differing = [name for name in files if without_times(here[name]) != without_times(there.get(name))]
@@ -207,7 +214,7 @@ def main() -> int:
         "services": options.services,
         "builds": len(files),
         "workers": options.workers,
-        "killed_after": killed[0],
+        "killed_after": killed[0] if killed else None,
         "answered": len(there),
         "differing": differing,
         "verdicts": verdicts,

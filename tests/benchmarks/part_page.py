@@ -17,8 +17,8 @@ from part_probe import application_environment
 from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.trace.graph import import_graph
-from kit.views.picture import import_picture
-from kit.views.reduce import reduce
+from kit.views.graph_picture import import_picture
+from kit.views.reduced_graph import reduce
 
 PROJECT = Path(__file__).resolve().parents[2]
 MODULES, TABLES, EDGES = 4_000, 400, 16_000

@@ -79,18 +79,18 @@ def write_trace(file: Path, root: Path, modules: int, events: int) -> None:
 
 def _read(folder: Path, modules: int) -> dict[str, float]:
     """Seconds of processor for each part, and MB; in a process of its own, whose peak is that of the reading and the kit."""
-    from kit.diagnose import mechanisms
+    from kit.diagnose import registered_twice
     from kit.incident.load import load
     from kit.startup.workspace import Workspace
     from kit.trace import graph as imports
-    from kit.trace import ran, reader, tables
-    from kit.views import picture
-    from kit.views.reduce import reduce
+    from kit.trace import processes, reader, tables
+    from kit.views import graph_picture
+    from kit.views.reduced_graph import reduce
 
     imported = own_cpu()
     incident = load(folder / "incident.yaml")
     space = Workspace(folder, folder / "app", folder / "app", sys.executable, {}, "sqlite://", (), None)
-    ended = [ran.Ended([(1, incident.startup[0])], folder / "trace", False, None, 1, None)]
+    ended = [processes.Ended([(1, incident.startup[0])], folder / "trace", False, None, 1, None)]
     trace = reader.read_trace(incident, space, ended)
     read = own_cpu()
     tables.steps_table(trace)
@@ -99,12 +99,12 @@ def _read(folder: Path, modules: int) -> dict[str, float]:
     tables.metadata_after_each_import(trace)
     tabled = own_cpu()
     (conflict,) = trace.conflicts
-    finding = mechanisms.judge(mechanisms.Pair(trace, conflict.first, conflict.second))
+    finding = registered_twice.judge(registered_twice.Pair(trace, conflict.first, conflict.second))
     assert finding.mechanism == "second-class-same-table-other-file", finding
     judged = own_cpu()
     graph = imports.import_graph(trace)
     graphed = own_cpu()
-    drawn = picture.import_picture(reduce(graph))
+    drawn = graph_picture.import_picture(reduce(graph))
     assert drawn and trace.edges and len(graph.modules) == modules + 1 and not trace.lost
     ended = own_cpu()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -10,18 +10,22 @@ from dataclasses import replace
 
 import libcst as cst
 
-from . import apart, definitions, executed_again, functions, imports, metadata, routes, settings
-from .broken import Broken, Candidate
+from . import definitions, executed_again, functions, imports, metadata, own_modules, routes, settings
+from .failing_build import Broken, Candidate
 
 Writer = Callable[[Broken], Iterator[Candidate]]
 
 BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
     "alias-two-module-names": (executed_again.one_spelling,),
     "test-runner-root-second-name": (executed_again.package_of_tests, executed_again.one_spelling),
-    "main-module-imported-again": (executed_again.main_as_object, apart.models_apart, executed_again.main_by_name),
-    "importlib-reload": (apart.models_apart, executed_again.no_reload),
-    "script-or-cell-run-again": (apart.models_apart, executed_again.no_reload),
-    "file-loaded-again-by-path": (executed_again.by_name, apart.models_apart_at_last, executed_again.no_reload),
+    "main-module-imported-again": (
+        executed_again.main_as_object,
+        own_modules.models_apart,
+        executed_again.main_by_name,
+    ),
+    "importlib-reload": (own_modules.models_apart, executed_again.no_reload),
+    "script-or-cell-run-again": (own_modules.models_apart, executed_again.no_reload),
+    "file-loaded-again-by-path": (executed_again.by_name, own_modules.models_apart_at_last, executed_again.no_reload),
     "defined-inside-function-called-twice": (functions.define_once,),
     "race-in-lazy-definition": (functions.one_at_a_time,),
     "computed-table-name-collision": (definitions.own_names,),
@@ -36,7 +40,7 @@ BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
     "metadata-is-reserved": (definitions.rename_reserved,),
     "ambiguous-class-name-in-registry": (definitions.module_path, definitions.own_registries),
     "no-join-condition": (definitions.foreign_key,),
-    "model-declared-in-migration-script": (apart.models_apart_from_env,),
+    "model-declared-in-migration-script": (own_modules.models_apart_from_env,),
     "model-module-not-imported-by-env": (imports.import_models,),
     "table-on-metadata-alembic-does-not-migrate": (
         executed_again.one_spelling,
@@ -128,9 +132,9 @@ _ON_A_PAIR = {
     executed_again.no_reload,
     executed_again.by_name,
     executed_again.package_of_tests,
-    apart.models_apart,
-    apart.models_apart_at_last,
-    apart.models_apart_from_env,
+    own_modules.models_apart,
+    own_modules.models_apart_at_last,
+    own_modules.models_apart_from_env,
     functions.define_once,
     functions.one_at_a_time,
     definitions.one_definition,

@@ -5,11 +5,11 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from ...diagnose.pair import is_library
+from ...diagnose.two_registrations import is_library
 from ...incident.source import parsed
 from ...trace.values import Registration
 from . import edits, edits_of_classes, edits_of_imports
-from .broken import Broken, Candidate, strings
+from .failing_build import Broken, Candidate, strings
 from .statements import Module
 
 

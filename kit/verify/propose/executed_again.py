@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ...incident.model import Incident
 from . import edits, edits_of_functions, edits_of_imports
-from .broken import Broken, Candidate, strings
+from .failing_build import Broken, Candidate, strings
 
 
 def one_spelling(broken: Broken) -> Iterator[Candidate]:

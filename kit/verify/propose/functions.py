@@ -11,7 +11,7 @@ from ...incident.source import parsed
 from ...trace.chains import application_frames
 from ...trace.values import Registration
 from . import edits, edits_of_functions, edits_of_imports
-from .broken import Broken, Candidate
+from .failing_build import Broken, Candidate
 from .statements import bound_by, dotted, names_read
 
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...diagnose.case import Place
+from ...diagnose.values import Place
 from ...incident.source import parsed
 from . import edits, edits_of_classes, edits_of_functions, edits_of_imports
-from .broken import Broken, Candidate
+from .failing_build import Broken, Candidate
 from .statements import Module, names_read
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ...incident.source import parsed
 from ...trace.chains import application_frames
 from . import edits, edits_of_classes, edits_of_imports
-from .broken import Broken, Candidate
+from .failing_build import Broken, Candidate
 from .statements import Module
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ...incident.source import parsed
 from ...trace.values import Frame
 from . import edits, edits_of_classes, edits_of_imports
-from .broken import Broken, Candidate
+from .failing_build import Broken, Candidate
 from .imports import env_of
 from .statements import Module
 

@@ -9,7 +9,7 @@ from ...incident.model import Incident
 from ...startup.migrations import find_config
 from ...startup.process import run
 from ...startup.workspace import workspace
-from .broken import Broken, Candidate
+from .failing_build import Broken, Candidate
 from .imports import imported_in_env
 
 Writer = Callable[[dict], str]

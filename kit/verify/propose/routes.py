@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...incident.source import parsed
 from . import edits, edits_of_imports
-from .broken import Broken, Candidate
+from .failing_build import Broken, Candidate
 
 
 def mount_router(broken: Broken) -> Iterator[Candidate]:

@@ -11,22 +11,22 @@ from pathlib import Path
 from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
 from ...base.progress import Step as Progress
-from ...diagnose.case import Looked
 from ...diagnose.decision import Decision, decide_mechanism
 from ...diagnose.definitions import compare
 from ...diagnose.diagnosis import judge_again
 from ...diagnose.experiments import patch_of
-from ...diagnose.looked import look_at, signed
+from ...diagnose.observation import look_at, signed
 from ...diagnose.race import raced_for
+from ...diagnose.values import Looked
 from ...incident.model import Check, Fix, Incident, Step
 from ...startup.migrations import find_config
 from ...startup.workspace import workspace
+from ...trace.end_state import CheckResult
 from ...trace.expected import shows_incident
-from ...trace.judged import CheckResult
 from ...trace.trace import Trace
 from ..verification import Attempt, FixResult, attempt, judge_fix
-from .broken import Broken, Candidate
 from .candidates import candidates_for, why_unsafe
+from .failing_build import Broken, Candidate
 from .maskers import maskers
 from .revision import missing_revision, restored_revision
 

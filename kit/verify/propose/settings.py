@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from . import edits, edits_of_calls, edits_of_functions, edits_of_imports
-from .broken import Broken, Candidate
+from .failing_build import Broken, Candidate
 
 
 def right_scheme(broken: Broken) -> Iterator[Candidate]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from .edges import FileEdges, Place
-from .ran import Ended, Paths
+from .processes import Ended, Paths
 from .values import (
     Behind,
     Cleared,

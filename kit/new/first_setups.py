@@ -23,10 +23,10 @@ from ..incident.environment import (
 from ..incident.interpreters import Interpreter
 from ..incident.project import Project
 from ..incident.starts import commands_of, console_scripts
-from ..startup.installed import DRIVERS
+from ..startup.installed_packages import DRIVERS
 from ..triage.evidence import Evidence
 from .candidates import Start, candidates_of, file_of, step_of
-from .lessons import NO_URL, SCRATCH
+from .next_setups import NO_URL, SCRATCH
 from .trial import Search, Setup
 
 _BY_MODULE = {

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from ...diagnose.case import Fault, Place
-from ...diagnose.pair import Finding
+from ...diagnose.two_registrations import Finding
+from ...diagnose.values import Fault, Place
 from ...incident.model import Incident
 from ...incident.source import module_name, parsed
 from ...trace.trace import Trace

@@ -1,6 +1,6 @@
 """Faults of the same family that reject no table: each found from the trace, with its evidence.
 
-One function a mechanism. Each takes a :class:`~kit.diagnose.case.Case` and gives a :class:`~kit.diagnose.case.Fault` or None.
+One function a mechanism. Each takes a :class:`~kit.diagnose.values.Case` and gives a :class:`~kit.diagnose.values.Fault` or None.
 """
 
 import re
@@ -9,10 +9,10 @@ from collections.abc import Callable
 from ..trace.chains import application_frames
 from ..trace.trace import Trace
 from ..trace.values import Registration, Site
-from .case import Case, Fault, innermost
 from .definitions import one_place
 from .experiments import said_by
-from .mechanisms import Pair, judge
+from .registered_twice import Pair, judge
+from .values import Case, Fault, innermost
 
 _RESERVED = re.compile(r"Attribute name 'metadata' is reserved")
 _SEVERAL = re.compile(r'Multiple classes found for path "([\w.]+)"')

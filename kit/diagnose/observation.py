@@ -7,17 +7,17 @@ from dataclasses import replace
 from ..incident.model import Incident
 from ..incident.scripts import is_script
 from ..incident.sources import read_sources
-from ..startup import kept
+from ..startup import kept_runs
 from ..startup.checks import Asker, answer_checks, answer_expected
 from ..startup.migrations import build, find_config
 from ..startup.run import run_startup
 from ..startup.workspace import Workspace, workspace
+from ..trace.end_state import CheckResult, judge_mappers
 from ..trace.expected import EXPECTED, incident_tables, own_errors, shows_incident
-from ..trace.judged import CheckResult, judge_mappers
 from ..trace.trace import Trace
 from ..trace.values import Sign
-from .case import Fault, Looked
-from .mechanisms import Pair, judge
+from .registered_twice import Pair, judge
+from .values import Fault, Looked
 
 # What says how an application is started, for a platform to run.
 _STARTS = re.compile(
@@ -97,7 +97,7 @@ def look_at(
     quiet = not Asker(incident).asked_while_up
     with workspace(incident, changes) as space:
         asker = Asker(incident, all=wanted or quiet, config=find_config(incident, space))
-        ran = kept.once(
+        ran = kept_runs.once(
             lambda: _key_of(incident, space, asker, fix) if hold is None else None,
             space,
             lambda: _run(incident, space, asker, fix, hold, progress),
@@ -134,7 +134,7 @@ def _run(
     fix: str | None,
     hold: str | None,
     progress: Callable[[str], None],
-) -> kept.Ran:
+) -> kept_runs.Ran:
     """Start a build that lies in a workspace, and ask what is to be asked of it."""
     trace = run_startup(incident, space, judge=True, hold=hold, while_up=asker, progress=progress)
     progress(first_answer(trace))
@@ -143,7 +143,7 @@ def _run(
     if asker.config is not None and fix is None:
         created, stopped = build(incident, space, asker.config, "revisions")
     answers = tuple(asker.answers[number] for number, _ in asker.requests if number in asker.answers)
-    return kept.Ran(trace, asker.migrated, created, stopped, answers, asker.uncompiled)
+    return kept_runs.Ran(trace, asker.migrated, created, stopped, answers, asker.uncompiled)
 
 
 def _key_of(incident: Incident, space: Workspace, asker: Asker, fix: str | None) -> str | None:
@@ -153,10 +153,10 @@ def _key_of(incident: Incident, space: Workspace, asker: Asker, fix: str | None)
         return None
     while_up = [check.model_dump(mode="json") for check in asker.asked_while_up]
     config = next(iter(files), "").removeprefix(str(space.folder))
-    return kept.key_of(incident, space, [while_up, config, space.patched, fix is None])
+    return kept_runs.key_of(incident, space, [while_up, config, space.patched, fix is None])
 
 
-def _lasts(ran: kept.Ran) -> bool:
+def _lasts(ran: kept_runs.Ran) -> bool:
     """Would the same build show the same again? Not where it raced, or where a question found no answer."""
     trace = ran.trace
     pairs = [Pair(trace, conflict.first, conflict.second) for conflict in trace.conflicts if conflict.first is not None]

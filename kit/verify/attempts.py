@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..diagnose.unseen import NOT_IMPORTED
+from ..diagnose.unseen_tables import NOT_IMPORTED
 from ..incident.model import Incident
+from ..trace.end_state import CheckResult
 from ..trace.expected import own_errors, shows_incident, stable
-from ..trace.judged import CheckResult
 from ..trace.trace import Trace
 from ..trace.values import Sign
 

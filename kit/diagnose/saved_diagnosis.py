@@ -8,17 +8,17 @@ from ..incident.revisions import Operation, Revision
 from ..incident.source import Named, Statement
 from ..incident.variables import Reading
 from ..startup.migrations import Migrations
-from ..trace.judged import CheckResult
+from ..trace.end_state import CheckResult
 from ..trace.saved import load, save
 from ..trace.trace import TYPES, Trace
 from ..trace.values import Conflict
-from .case import Fault, Looked, Outcome, Place
 from .definitions import Column, Definitions
 from .diagnosis import Diagnosis
 from .hypotheses import Tested
-from .pair import Finding
 from .smallest import Smallest
-from .unseen import Unseen
+from .two_registrations import Finding
+from .unseen_tables import Unseen
+from .values import Fault, Looked, Outcome, Place
 
 KEPT_TYPES = (
     *TYPES,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from ..trace.chains import executed_by_alembic
-from .pair import (
+from .two_registrations import (
     RUNNERS,
     Finding,
     Pair,

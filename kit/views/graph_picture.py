@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-from .reduce import Node, Reduced
+from .reduced_graph import Node, Reduced
 from .svg import LABEL, clean_svg, plain
 
 _SECONDS = 10  # for one picture; the largest that is drawn takes a tenth of one

@@ -8,7 +8,7 @@ from ..startup import run
 from ..trace.expected import shows_incident
 from ..trace.trace import Trace
 from .decision import decide_mechanism
-from .looked import TIMES, look_until_shown, look_when_asked, may_race, signed
+from .observation import TIMES, look_until_shown, look_when_asked, may_race, signed
 
 
 @interruptible

@@ -17,8 +17,8 @@ from ..incident.source import Named, Statement, parsed
 from ..incident.variables import Reading
 from ..startup.migrations import Migrations
 from ..trace.chains import application_frames
+from ..trace.end_state import CheckResult
 from ..trace.expected import expected_error
-from ..trace.judged import CheckResult
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Registration, Site
 

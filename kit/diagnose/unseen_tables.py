@@ -9,8 +9,8 @@ from ..incident.source import Named, module_name
 from ..trace.chains import application_frames, executed_by_alembic
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration
-from .case import Case, Experiment, Fault, Looked, Place
 from .experiments import texts_of
+from .values import Case, Experiment, Fault, Looked, Place
 
 _OTHER_METADATA = "table-on-metadata-alembic-does-not-migrate"
 _FOREIGN = re.compile(r"column '([\w.]+)\.\w+' could not find table '([\w.]+)'")

@@ -5,10 +5,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ..startup.installed import installed
+from ..startup.installed_packages import installed
 from ..trace.values import Error, Frame
-from .case import Case, Fault, Place, innermost
 from .experiments import error_texts, first_line
+from .values import Case, Fault, Place, innermost
 
 _NAME = re.compile(r"cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'(?P<module>[\w.]+)'")
 _MODULE = re.compile(r"No module named '([\w.]+)'")
@@ -118,7 +118,7 @@ class _Removals(NamedTuple):
 @cache
 def _removals() -> _Removals:
     names, calls = {}, []
-    for row in (Path(__file__).parent / "removed.txt").read_text("utf-8").splitlines():
+    for row in (Path(__file__).parent / "removed_apis.txt").read_text("utf-8").splitlines():
         head, _, listed = row.partition(": ")
         library, line, place = head.split(" ") if not row.startswith("#") else ("", "", "")
         if place == "calls":

@@ -8,7 +8,7 @@ from dataclasses import replace
 import libcst as cst
 
 from . import edits_of_imports
-from .broken import Broken, Candidate
+from .failing_build import Broken, Candidate
 from .statements import Module, Statement, dotted, only
 
 

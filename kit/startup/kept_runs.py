@@ -21,10 +21,10 @@ from typing import Any
 from ..base import interrupt
 from ..base.errors import IncidentError
 from ..incident.model import Incident
-from ..trace.judged import CheckResult
+from ..trace.end_state import CheckResult
 from ..trace.saved import load, save, written
 from ..trace.trace import TYPES, Trace
-from .installed import packages_of
+from .installed_packages import packages_of
 from .migrations import Migrations
 from .workspace import Workspace
 
