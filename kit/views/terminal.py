@@ -80,10 +80,8 @@ def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool
     meaning = MEANINGS.get(finding.mechanism)
     lines += [f"  {meaning.happened}"] if meaning else []
     shown = diagnosis.conflict is not None and diagnosis.conflict in diagnosis.trace.conflicts  # both lines stand above
-    lines += [
-        f"  because {_in_line(sentence)}"
-        for sentence in finding.because[1 if shown and len(finding.because) > 1 else 0 :]
-    ]
+    because = finding.because[1 if shown and len(finding.because) > 1 else 0 :]
+    lines += [f"  because {_in_line(sentence)}" for sentence in because[:most]] + _more(len(because), most, "  because")
     lines += [] if shown else [f"  {place.role} {place} {place.name or ''}".rstrip() for place in diagnosis.sites]
     lines += [f"  tried: {tried.says}; {tried.outcome}: {tried.seen}"] if tried else []
     lines += [f"  what to do: {advised}" for advised in [advice_on(finding.mechanism)] if advised]
