@@ -16,8 +16,9 @@ from kit.verify.propose import Proposal, Proposals, edits, edits_of_classes, edi
 from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
 from kit.verify.propose.edits_of_calls import keep_in_dictionary, respell
 from kit.verify.propose.edits_of_functions import when_needed
-from kit.verify.propose.edits_of_imports import with_name_of
+from kit.verify.propose.edits_of_imports import add_import
 from kit.verify.propose.failing_build import Broken
+from kit.verify.propose.form import in_form
 from kit.verify.propose.maskers import maskers
 from kit.verify.propose.search import nothing_lost
 from kit.verify.verification import Attempt, FixResult, Verification
@@ -44,7 +45,7 @@ def test_a_class_gives_way_to_an_import_and_its_neighbours_stay():
 
 def test_an_import_stands_beside_the_projects_others():
     text = '"""Environment."""\nfrom alembic import context\nfrom app.models import user\nimport os\n\nx = 1\n'
-    new = edits_of_imports.add_import(text, "import app.models.key", beside=["app"])
+    new = edits_of_imports.add_import(text, "import app.models.key")
     assert new.splitlines()[2:5] == ["from app.models import user", "import app.models.key", "import os"]
 
 
@@ -207,7 +208,9 @@ def test_an_extension_that_is_given_the_application_is_made_without_it_and_gets_
 
 def test_what_is_used_at_module_level_does_not_move_into_functions():
     assert when_needed("import a\n\nx = a.b\n\n\ndef f():\n    return a\n", 1) is None
-    assert when_needed("import a\n\n\ndef f():\n    return a.b\n", 1) == "\n\ndef f():\n    import a\n    return a.b\n"
+    assert (
+        when_needed("import a\n\n\ndef f():\n    return a.b\n", 1) == "\n\ndef f():\n    import a\n\n    return a.b\n"
+    )
 
 
 def test_a_call_that_the_newer_line_has_not_is_respelled_where_both_take_it():
@@ -290,18 +293,33 @@ def test_what_no_source_holds_is_left_to_who_deployed_it():
     assert "stands in no source of the application" in why_unsafe(broken)
 
 
+def added(text: str, statement: str, *own: str) -> str:
+    return in_form({"f.py": add_import(text, statement)}, {"f.py": text}, own)["f.py"]
+
+
 def test_an_import_of_a_library_stands_with_others_or_above_the_applications_own():
-    assert with_name_of("import os\n\nfrom museum.db import engine\n", "sqlalchemy", "inspect") == (
+    assert added("import os\n\nfrom museum.db import engine\n", "from sqlalchemy import inspect", "museum") == (
         "import os\n\nfrom sqlalchemy import inspect\n\nfrom museum.db import engine\n"
     )
-    assert with_name_of(
-        "from typing import List\nfrom sqlmodel import Field\n\nfrom x import y\n", "sqlalchemy.orm", "registry"
-    ) == (
-        "from typing import List\nfrom sqlalchemy.orm import registry\nfrom sqlmodel import Field\n\nfrom x import y\n"
-    )
-    assert with_name_of("from sqlalchemy import Column, Integer\n", "sqlalchemy", "ForeignKey") == (
+    assert add_import("from sqlalchemy import Column, Integer\n", "from sqlalchemy import ForeignKey") == (
         "from sqlalchemy import Column, ForeignKey, Integer\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "import os\nfrom a import b\nimport sys\n",
+            "from functools import cache\nimport os\nfrom a import b\nimport sys\n",
+        ),
+        ("import os\nimport sys\n", "import os\nimport sys\nfrom functools import cache\n"),
+        ("from os import path\nimport sys\n", "from functools import cache\nfrom os import path\nimport sys\n"),
+    ],
+    ids=["unordered", "import before from", "by module alone"],
+)
+def test_an_added_import_stands_where_the_order_of_the_file_has_it(before, after):
+    assert added(before, "from functools import cache") == after
 
 
 def test_a_decorator_whose_function_names_every_endpoint_keeps_the_names_of_what_it_wraps():
@@ -310,7 +328,7 @@ def test_a_decorator_whose_function_names_every_endpoint_keeps_the_names_of_what
     fault = dataclasses.replace(broken.fault, sites=(Place("definition", "web.py", 2, "login.<locals>.inner"),))
     wrapped = dataclasses.replace(broken, fault=fault, sources={"web.py": decorator})
     (candidate,) = candidates_for(wrapped)
-    new = "import functools\n\ndef login(view):\n    @functools.wraps(view)\n    def inner(*args):\n"
+    new = "import functools\n\n\ndef login(view):\n    @functools.wraps(view)\n    def inner(*args):\n"
     assert candidate.edits["web.py"] == decorator.replace("def login(view):\n    def inner(*args):\n", new)
     asked = dataclasses.replace(wrapped, sources={"web.py": decorator, "page.py": "url_for('inner')\n"})
     assert list(candidates_for(asked)) == []

@@ -11,7 +11,7 @@ from ..startup.run import reproduce
 from ..trace.expected import refusal_in, shows_incident
 from ..trace.printed_errors import names_missing
 from ..trace.trace import Trace
-from ..trace.values import Behind, Conflict, Error, Registration, Site
+from ..trace.values import Behind, Conflict, Error, Registration, Site, StepResult
 from .decision import Decision, decide_mechanism, decided
 from .definitions import Definitions, compare
 from .hypotheses import Tested, test_all
@@ -188,7 +188,8 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
             behind.append(Behind(error, second.frame._replace(line=second.site.line), second.chain, False))
     unbound = {name for skipped in beyond.behind for name in skipped.unbound}
     first = next((step.number for step in trace.steps if step.ok is False), len(trace.steps))
-    failed = [step for step in beyond.steps if step.exception is not None]
+    # A module or function that a step names and that is not there fails in the kit's own driver, and hides behind nothing.
+    failed = [step for step in beyond.steps if step.exception is not None and not _of_the_driver(step)]
     candidates = [*beyond.behind, *(_of_step(step.exception, unbound, after=step.number > first) for step in failed)]
     behind += [
         candidate
@@ -199,6 +200,11 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
     for later in behind:
         unique.setdefault((str(later.site), str(later.error)), later)
     return tuple(unique.values())
+
+
+def _of_the_driver(step: StepResult) -> bool:
+    frames = step.exception.frames
+    return step.kind in ("import", "call") and bool(frames) and frames[-1].file.startswith("<step")
 
 
 def _of_step(error: Error, unbound: set[str], *, after: bool) -> Behind:

@@ -170,10 +170,10 @@ def _another_scheme(case: Case, site: Frame, old: str, new: str, judge: Judge) -
     changed = with_scheme(incident, old, new)
     says = f"the URL with {new}:// in place of {old}://, all else equal"
     if changed is not None:
-        return Experiment(says, changed, judge)
+        return Experiment(says, changed, judge, schemes=(old, new))
     edits = literal_edits(case.trace.sources, old, new)
     if edits:
-        return Experiment(f"{says}, in {', '.join(edits)}", incident, judge, edits)
+        return Experiment(f"{says}, in {', '.join(edits)}", incident, judge, edits, schemes=(old, new))
     required = {reading.name for reading in case.readings if reading.file == site.file and reading.required}
     names = required - {incident.database_env}
     # From a file of settings, which a variable overrides.
@@ -181,5 +181,6 @@ def _another_scheme(case: Case, site: Frame, old: str, new: str, judge: Judge) -
         (name,) = names
         driver = new.partition("+")[2] or None
         scratch = with_environment(incident.model_copy(update={"database_driver": driver}), {name: "{database_url}"})
-        return Experiment(f"{name} with the scratch database's URL, which begins with {new}://", scratch, judge)
+        says = f"{name} with the scratch database's URL, which begins with {new}://"
+        return Experiment(says, scratch, judge, schemes=(old, new))
     return None

@@ -29,12 +29,12 @@ def catcher(chain: Sequence[Frame], sources: Mapping[str, str], error: Error | N
 
     :param error: None: only a handler for any error fits
     """
-    names = ["Exception", "BaseException"]
-    if error is not None:
+    frames, names = application_frames(chain)[::-1], ["Exception", "BaseException"]
+    if frames and error is not None:
         type_ = error.type.rpartition(".")[2]
         names += [type_, *(base.__name__ for base in getattr(getattr(builtins, type_, None), "__mro__", ()))]
         names += ["SQLAlchemyError"] if error.type.startswith("sqlalchemy.") else []
-    for frame in application_frames(chain)[::-1]:
+    for frame in frames:
         if (line := catcher_at(sources.get(frame.file, ""), frame.line, names)) is not None:
             return frame._replace(line=line)
     return None

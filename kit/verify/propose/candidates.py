@@ -12,6 +12,7 @@ import libcst as cst
 
 from . import definitions, executed_again, functions, imports, metadata, own_modules, routes, settings
 from .failing_build import Broken, Candidate
+from .form import in_form
 
 Writer = Callable[[Broken], Iterator[Candidate]]
 
@@ -95,7 +96,8 @@ def candidates_for(broken: Broken) -> list[Candidate]:
     if broken.failing and broken.finding.mechanism in ("none", "undecided"):
         functions_ += (routes.mount_router,)
     candidates = [candidate for function in functions_ for candidate in _written(function, broken)]
-    return _named_apart([candidate for candidate in map(_tidy, candidates) if candidate.changes_something])
+    in_form_ = (replace(c, edits=in_form(c.edits, broken.sources, broken.own)) for c in map(_tidy, candidates))
+    return _named_apart([candidate for candidate in in_form_ if candidate.changes_something])
 
 
 def _written(function: Writer, broken: Broken) -> list[Candidate]:
@@ -111,8 +113,9 @@ def _written(function: Writer, broken: Broken) -> list[Candidate]:
 
 
 def _tidy(candidate: Candidate) -> Candidate:
-    """Without blank lines at the head of a file, which a statement that went leaves there."""
-    return replace(candidate, edits={file: text.lstrip("\n") for file, text in candidate.edits.items()})
+    """Without blank lines at the head of a file, which a statement that went leaves there, and with an end to its last line."""
+    edits = {file: text.lstrip("\r\n") for file, text in candidate.edits.items()}
+    return replace(candidate, edits={file: text + "\n" * (text[-1:] not in "\n") for file, text in edits.items()})
 
 
 def _named_apart(candidates: list[Candidate]) -> list[Candidate]:

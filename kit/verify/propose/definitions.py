@@ -105,7 +105,7 @@ def _table_of_class(broken: Broken, text: str, dropped: Registration, class_: st
     if not shared and left != text and not re.search(rf"(?<![\w\"']){name}(?![\w\"'])", left):
         return edits_of_imports.without_unused_imports(left, text)
     new = Module(text).replaced(place.number, f"{name} = {class_}.__table__")
-    return edits_of_imports.add_import(new, f"from {module} import {class_}", beside=[module.split(".")[0]])
+    return edits_of_imports.add_import(new, f"from {module} import {class_}")
 
 
 def _table_and_class(broken: Broken, text: str, kept: Registration, dropped: Registration, module: str) -> str | None:
@@ -127,7 +127,7 @@ def _table_and_class(broken: Broken, text: str, kept: Registration, dropped: Reg
         return None
     left = here.without([statement.number for statement in gone])
     statement = f"from {module} import {', '.join(sorted(names))}"
-    left = edits_of_imports.add_import(left, statement, beside=[module.split(".")[0]])
+    left = edits_of_imports.add_import(left, statement)
     return left and edits_of_imports.without_unused_imports(left, text)
 
 

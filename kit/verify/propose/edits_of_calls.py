@@ -7,7 +7,7 @@ from libcst import matchers as m
 
 from ...incident.source import parsed
 from .edits import covers, named, replaced
-from .edits_of_imports import with_name_of
+from .edits_of_imports import add_import
 from .statements import dotted
 
 _MOVED = ("declarative_base", "declared_attr")  # from sqlalchemy.ext.declarative to sqlalchemy.orm
@@ -38,7 +38,7 @@ def respell(text: str, line: int) -> str | None:
 
     new = replaced(text, m.Call(metadata=covers(line)), respelled)
     for name in sorted(needed) if new else ():
-        new = new and with_name_of(new, "sqlalchemy", name)
+        new = new and add_import(new, f"from sqlalchemy import {name}")
     return new or _moved(text, line)
 
 

@@ -12,7 +12,7 @@ from libcst import matchers as m
 
 from ...incident.source import parsed
 from .edits import argument, begins_at, class_at, code_of, covers, named, replaced, saying, string
-from .edits_of_imports import with_name_of, without_unused_imports
+from .edits_of_imports import add_import, without_unused_imports
 from .statements import BLANK, Module, dotted, is_docstring
 
 
@@ -224,7 +224,7 @@ def add_foreign_key(text: str, line: int, column: str, target: str) -> str | Non
         return _with_body(class_, body)
 
     changed = replaced(text, class_at(line), new)
-    return changed and with_name_of(changed, "sqlalchemy", "ForeignKey")
+    return changed and add_import(changed, "from sqlalchemy import ForeignKey")
 
 
 # ------------------------------------------------------------------------------------ metadata
@@ -244,7 +244,7 @@ def own_registry(text: str, base: str) -> str | None:
         return _with_body(class_, body or [cst.parse_statement("pass")])
 
     changed = replaced(text, m.ClassDef(name=m.Name(base)), new)
-    changed = changed and with_name_of(changed, "sqlalchemy.orm", "registry")
+    changed = changed and add_import(changed, "from sqlalchemy.orm import registry")
     return changed and without_unused_imports(changed, text)
 
 
@@ -291,7 +291,7 @@ def reflect_apart(text: str, line: int) -> str | None:
     )
     new = replaced(text, looked_into, lambda node: node.with_changes(value=cst.Name(name)))
     new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(place.first)), made)
-    new = new and with_name_of(new, "sqlalchemy", "MetaData")
+    new = new and add_import(new, "from sqlalchemy import MetaData")
     return new and without_unused_imports(new, text)
 
 

@@ -12,7 +12,7 @@ from libcst import matchers as m
 
 from ...incident.source import parsed
 from .edits import begins_at, changed, covers, replaced
-from .edits_of_imports import import_plainly, without_unused_imports
+from .edits_of_imports import add_import, without_unused_imports
 from .statements import BLANK, Module, dotted, is_docstring, names_read
 
 
@@ -95,7 +95,10 @@ def when_needed(text: str, line: int) -> str | None:
             ):
                 return updated
             body = list(updated.body.body)
-            body.insert(int(is_docstring(body[0])), node)
+            at = int(is_docstring(body[0]))
+            if statement.is_import and at < len(body) and not body[at].leading_lines:
+                body[at] = body[at].with_changes(leading_lines=BLANK)
+            body.insert(at, node.with_changes(leading_lines=BLANK * at))
             return updated.with_changes(body=updated.body.with_changes(body=body))
 
         def leave_SimpleStatementLine(self, original, updated):
@@ -169,7 +172,7 @@ def import_by_name(text: str, line: int, package: str) -> str | None:
         new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(at)), lambda node: cst.RemoveFromParent())
     new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(loader.lines[0])), imported)
     for module in ("pathlib", "importlib"):
-        new = new and import_plainly(new, module)
+        new = new and add_import(new, f"import {module}")
     if new is None:
         return None
     attributes = {ast.unparse(node) for node in ast.walk(parsed(new)) if isinstance(node, ast.Attribute)}

@@ -5,35 +5,204 @@ Each takes a text and gives the new one, or None where it would change nothing.
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from typing import TypeVar
 
 import libcst as cst
 from libcst import matchers as m
 
-from .edits import changed, replaced
+from .edits import changed, code_of, replaced
 from .statements import BLANK, Module, asked_by, bound_name, dotted, is_docstring, only
 
-# By these a group of imports is known as one of libraries: what stands beside SQLAlchemy most often.
-_LIBRARY = re.compile(
-    r"(alembic|celery|django|fastapi|flask|flask_migrate|flask_sqlalchemy|geoalchemy2|httpx|numpy|pandas|pgvector|pydantic"
-    r"|pydantic_settings|pytest|requests|sqlalchemy|sqlalchemy_utils|sqlmodel|starlette|uvicorn|werkzeug)(\.|$)"
-)
+_FOR_TOOLS = re.compile(r"#\s*(noqa|nopep8|pylint|ruff|type:)")
+Part = TypeVar("Part", cst.ImportAlias, cst.Element)
 
 
-def add_import(text: str, statement: str, *, beside: Iterable[str] = ()) -> str | None:
-    """Add an import below the last one at the top that asks for one of these packages, else below all of them."""
+def add_import(text: str, statement: str) -> str | None:
+    """Add an import: its names to the statement that asks the same module for others, or else below its likes.
+
+    The text itself where it is there already; None where something else has its name.
+    """
     module = Module.read(text)
     if module is None:
         return None
-    asked = [asked_by(node) for node in module.tree.body]
-    near = tuple(f"{package}." for package in beside)
-    chosen = [n for n, names in enumerate(asked) if any(f"{name}.".startswith(near) for name in names)]
-    every = [n for n, names in enumerate(asked) if names]
-    docstring = [0] if module.tree.body and is_docstring(module.tree.body[0]) else [-1]
-    return module.inserted((chosen or every or docstring)[-1] + 1, statement)
+    new = cst.parse_statement(statement)
+    wanted, (asked, *_) = _targets(new), asked_by(new)
+    here: dict[str, str] = {}
+    for number, place in enumerate(module.statements):
+        other = dict.fromkeys(place.binds, "") if not place.is_for_types else {}
+        here |= _targets(module.tree.body[number]) if place.is_import else other
+    if any(here.get(name, target) != target for name, target in wanted.items()):
+        return None
+    plain = isinstance(new.body[0], cst.Import)
+    if (
+        wanted
+        and wanted.keys() <= here.keys()
+        and (not plain or any(asked in asked_by(node) for node in module.tree.body))
+    ):
+        return text
+    for number, node in enumerate(module.tree.body if not plain else ()):
+        covered = new.trailing_whitespace.comment is None or asked_by(node) and node.trailing_whitespace.comment
+        if covered and asked_by(node) == [asked] and len(node.body) == 1 and _takes_names(node.body[0]):
+            statement_, body = node.body[0], list(module.tree.body)
+            names = _with_more(statement_.names, [a for a in new.body[0].names if bound_name(a) not in here])
+            body[number] = node.with_changes(body=[statement_.with_changes(names=names)])
+            return module.having(body)
+    return _placed(module, new, asked)
 
 
-def _head(module: Module) -> int:
+def _targets(node: cst.SimpleStatementLine) -> dict[str, str]:
+    """The names that an import statement binds, each with what it is bound to."""
+    targets: dict[str, str] = {}
+    for part in node.body:
+        home = "." * len(part.relative) + dotted(part.module) + ":" if isinstance(part, cst.ImportFrom) else ""
+        for alias in () if isinstance(part.names, cst.ImportStar) else part.names:
+            name = bound_name(alias)
+            targets[name] = home + dotted(alias.name) if home or alias.asname else name
+    return targets
+
+
+def _takes_names(part: cst.BaseSmallStatement) -> bool:
+    return isinstance(part, cst.ImportFrom) and not isinstance(part.names, cst.ImportStar)
+
+
+def _with_more(parts: Sequence[Part], more: Sequence[Part]) -> list[Part]:
+    """Names or elements with more: in their order, where they have one, and on lines of their own, where the others are."""
+    parts = list(parts)
+    keys = [code_of(part.with_changes(comma=cst.MaybeSentinel.DEFAULT)).lower() for part in parts]
+    last, between = parts[-1].comma, cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+    if len(parts) > 1:
+        between = cst.Comma(whitespace_after=_bare(parts[0].comma.whitespace_after))
+    for part in more:
+        key = code_of(part.with_changes(comma=cst.MaybeSentinel.DEFAULT)).lower()
+        later = (n for n, other in enumerate(keys) if other > key and keys == sorted(keys))
+        at = next(later, len(parts))
+        parts[-1] = parts[-1].with_changes(comma=between)
+        parts.insert(at, part.with_changes(comma=between))
+        keys.insert(at, key)
+    return [*parts[:-1], parts[-1].with_changes(comma=last)]
+
+
+def _bare(space: cst.BaseParenthesizableWhitespace) -> cst.BaseParenthesizableWhitespace:
+    """Without a comment."""
+    if not isinstance(space, cst.ParenthesizedWhitespace):
+        return space
+    return space.with_changes(first_line=cst.TrailingWhitespace(), empty_lines=[])
+
+
+def import_like_others(text: str, module: str, classes: Sequence[str], package: str, modules: Collection[str]) -> str:
+    """Import a module for its effect, in the way in which the text imports others so: as a module, by its classes, by ``*``.
+
+    :param package: that which the text stands in; ``modules``: the names of the application's modules
+    """
+    source, parent = Module(text), module.rpartition(".")[0]
+    used = {name for place in source.statements if not place.is_import for name in place.uses}
+    effects = (place for place in reversed(source.statements) if place.is_import and not place.binds & used)
+    for place in effects:
+        node, comment = place.nodes[0], source.tree.body[place.number].trailing_whitespace.comment
+        comment = comment.value if comment and _FOR_TOOLS.match(comment.value) else None
+        level = getattr(node, "level", 0)
+        base = (
+            ".".join([*package.split(".")[: 1 - level or None], *filter(None, [node.module])])
+            if level
+            else getattr(node, "module", None)
+        )
+        if not _shared(module, base or node.names[0].name):
+            continue
+        names = [alias.name for alias in node.names]
+        of_modules = all(f"{base}.{name}" in modules for name in names)
+        statement = f"import {module}"
+        if base and (of_modules or not (classes or names == ["*"])):
+            statement = f"from {_spelled(parent, package, level)} import {module.rpartition('.')[2]}"
+        elif base:
+            statement = (
+                f"from {_spelled(module, package, level)} import {'*' if names == ['*'] else ', '.join(classes)}"
+            )
+        new = add_import(text, statement + (f"  {comment}" if comment else ""))
+        if new is not None:
+            exported = classes if statement.endswith(", ".join(classes)) else [module.rpartition(".")[2]]
+            return _exported(new, exported) if base and names != ["*"] else new
+    last = f"from {_spelled(parent, package, 1)} import {module.rpartition('.')[2]}  # noqa: F401"
+    plain = add_import(text, f"import {module}  # noqa: F401") if parent != package else None
+    return plain or add_import(text, last) or text
+
+
+def _spelled(module: str, package: str, level: int) -> str:
+    """A module's name in an import: with dots, where that is wanted, and it shares a package with the text."""
+    shared = _shared(module, package) if level else 0
+    dots = "." * (package.count(".") + 2 - shared)
+    return dots + ".".join(module.split(".")[shared:]) if shared else module
+
+
+def _exported(text: str, names: Sequence[str]) -> str:
+    """With the names in ``__all__``, where there is such a list."""
+    listed = m.List([m.AtLeastN(m.Element(m.SimpleString()), n=1)]) | m.Tuple(
+        [m.AtLeastN(m.Element(m.SimpleString()), n=1)]
+    )
+
+    def longer(node: cst.Assign) -> cst.Assign:
+        quote = node.value.elements[0].value.quote
+        more = [cst.Element(cst.SimpleString(f"{quote}{name}{quote}")) for name in names]
+        return node.with_changes(value=node.value.with_changes(elements=_with_more(node.value.elements, more)))
+
+    return replaced(text, m.Assign(targets=[m.AssignTarget(m.Name("__all__"))], value=listed), longer) or text
+
+
+def _placed(module: Module, new: cst.SimpleStatementLine, asked: str) -> str:
+    """An import among those that share the most of its module's name, else among those of its kind."""
+    body = list(module.tree.body)
+    known = [(number, names[0]) for number, node in enumerate(body) if (names := asked_by(node))]
+    at = _position(module, known, asked)
+    before, after = dict(known).get(at - 1), dict(known).get(at)
+    if before is not None:
+        new = new.with_changes(leading_lines=BLANK if _kind(before) < _kind(asked) else [])
+    elif after is not None:
+        new = new.with_changes(leading_lines=body[at].leading_lines)
+        body[at] = body[at].with_changes(leading_lines=BLANK if _kind(after) > _kind(asked) else [])
+    else:
+        new = new.with_changes(leading_lines=BLANK if at else [])
+    if at < len(body) and after is None and not body[at].leading_lines:
+        body[at] = body[at].with_changes(leading_lines=BLANK)
+    return module.having([*body[:at], new, *body[at:]])
+
+
+def _position(module: Module, known: list[tuple[int, str]], asked: str) -> int:
+    """The number of the statement before which an import of ``asked`` stands."""
+    body = module.tree.body
+    most = max((_shared(asked, name) for _, name in known), default=0)
+    like = [(number, name) for number, name in known if most and _shared(asked, name) == most]
+    if not like:
+        defined = (n for n, node in enumerate(body) if isinstance(node, cst.ClassDef | cst.FunctionDef))
+        first = next(defined, len(body))
+        groups: list[list[tuple[int, str]]] = []
+        for number, name in known:
+            if number < first and _kind(name) == _kind(asked):
+                apart = not groups or groups[-1][-1][0] != number - 1 or body[number].leading_lines
+                groups[-1:] = [*groups[-1:], [(number, name)]] if apart else [[*groups[-1], (number, name)]]
+        library = _kind(asked) == 1 or asked.partition(".")[0] == "sqlalchemy"  # the application's own stand below
+        like = groups[0 if library else -1] if groups else []
+    if like:
+        later = (number for number, name in like if name > asked and like == sorted(like, key=lambda item: item[1]))
+        return next(later, like[-1][0] + 1)
+    earlier = [number + 1 for number, name in known if _kind(name) < _kind(asked)]
+    return earlier[-1] if earlier else known[0][0] if known else head(module)
+
+
+def _shared(asked: str, other: str) -> int:
+    """How many parts two modules' names begin with alike."""
+    pairs = zip(asked.split("."), other.split("."), strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(asked.count("."), other.count(".")) + 1)
+
+
+def _kind(name: str) -> int:
+    """0 ``__future__``, 1 of the standard library, 2 another, 3 relative."""
+    if name.startswith("."):
+        return 3
+    top = name.partition(".")[0]
+    return 0 if top == "__future__" else 1 if top in sys.stdlib_module_names else 2
+
+
+def head(module: Module) -> int:
     """The number of statements that come before every import: a docstring, and ``__future__``."""
     ahead = (is_docstring(node) or "__future__" in asked_by(node) for node in module.tree.body)
     return next((number for number, stays in enumerate(ahead) if not stays), len(module.tree.body))
@@ -42,74 +211,7 @@ def _head(module: Module) -> int:
 def add_import_first(text: str, statement: str) -> str | None:
     """Add an import above all others, below a docstring and ``__future__``."""
     module = Module.read(text)
-    return module and module.inserted(_head(module), statement)
-
-
-def import_plainly(text: str, name: str) -> str | None:
-    """Add ``import name`` of the standard library where its like stand; the text itself where it is there."""
-    module = Module.read(text)
-    if module is None:
-        return None
-    plain = []
-    for number, node in enumerate(module.tree.body):
-        if m.matches(node, m.SimpleStatementLine(body=[m.Import()])):
-            plain.append((number, asked_by(node)[0]))
-        elif asked_by(node) or not isinstance(node, cst.SimpleStatementLine):
-            break
-    if any(known == name for _, known in plain):
-        return text
-    if plain:
-        at = next((number for number, known in plain if known > name), plain[-1][0] + 1)
-        return module.inserted(at, f"import {name}")
-    at, body = _head(module), list(module.tree.body)
-    if at < len(body) and not body[at].leading_lines:
-        body[at] = body[at].with_changes(leading_lines=BLANK)
-    return module.having([*body[:at], cst.parse_statement(f"import {name}"), *body[at:]])
-
-
-def import_of_library(text: str, statement: str, name: str) -> str | None:
-    """Add an import of a library among those of others, in order; above the application's own where there are no others."""
-    module = Module.read(text)
-    if module is None:
-        return None
-    body = list(module.tree.body)
-    asked = [(number, names[0]) for number, node in enumerate(body) if (names := asked_by(node))]
-    later = [(number, known) for number, known in asked if known.partition(".")[0] not in sys.stdlib_module_names]
-    if not later:
-        return add_import(text, statement)
-    apart = [
-        n for n, (number, _) in enumerate(later) if n and any(not line.comment for line in body[number].leading_lines)
-    ]
-    group, new = later[: apart[0]] if apart else later, cst.parse_statement(statement)
-    at = first = group[0][0]
-    of_libraries = any(_LIBRARY.match(known) for _, known in group)
-    if of_libraries:
-        at = next((number for number, known in group if known > name), group[-1][0] + 1)
-    if at == first:
-        new = new.with_changes(leading_lines=body[at].leading_lines)
-        body[at] = body[at].with_changes(leading_lines=[] if of_libraries else BLANK)
-    return module.having([*body[:at], new, *body[at:]])
-
-
-def with_name_of(text: str, module: str, name: str) -> str | None:
-    """Import a name from a module, in its import where there is one."""
-    source = Module(text)
-    if any(name in statement.binds for statement in source.statements):
-        return text
-    for number, node in enumerate(source.tree.body):
-        statement = node.body[0] if module in asked_by(node) else None
-        if not isinstance(statement, cst.ImportFrom) or isinstance(statement.names, cst.ImportStar):
-            continue
-        names = [alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in statement.names]
-        at = next((n for n, alias in enumerate(names) if dotted(alias.name).lower() > name.lower()), len(names))
-        if statement.lpar:  # keep the lines of a list that has several
-            names, at = [*statement.names], len(statement.names)
-            names[-1] = names[-1].with_changes(comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")))
-        names.insert(at, cst.ImportAlias(cst.Name(name)))
-        body = list(source.tree.body)
-        body[number] = node.with_changes(body=[statement.with_changes(names=names)])
-        return source.having(body)
-    return import_of_library(text, f"from {module} import {name}", module)
+    return module and module.inserted(head(module), statement)
 
 
 def without_names(node: cst.SimpleStatementLine, names: Iterable[str]) -> cst.SimpleStatementLine | None:

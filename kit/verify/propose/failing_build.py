@@ -1,7 +1,7 @@
 """A build that fails, with what is known of it; and a change that may cure it, before it is tried."""
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -87,6 +87,17 @@ class Broken:
     @cached_property
     def _files(self) -> dict[str, str]:
         return {module: file for file, module in self._modules.items() if file in self.sources}
+
+    @property
+    def modules(self) -> Collection[str]:
+        """The names of the application's modules."""
+        return self._files.keys()
+
+    @property
+    def own(self) -> set[str]:
+        """The first parts of these names, but for those that a library has too."""
+        libraries = {body.module.partition(".")[0] for body in self.trace.imports if not body.application}
+        return {module.partition(".")[0] for module in self._modules.values()} - libraries
 
     def module_of(self, file: str) -> str:
         return self._modules.get(file) or module_name(file, self.incident.app.path)

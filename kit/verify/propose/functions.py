@@ -25,7 +25,7 @@ def define_once(broken: Broken) -> Iterator[Candidate]:
         if re.search(rf"async def {function}\b|^[ \t]*@[^\n]+\n[ \t]*def {function}\b", broken.sources[file], re.M):
             continue  # a coroutine can be awaited once; what a decorator makes of a function is not known
         new = edits.decorate(broken.sources[file], function, line, "functools.cache")
-        new = new and edits_of_imports.import_plainly(new, "functools")
+        new = new and edits_of_imports.add_import(new, "import functools")
         if new is not None:
             says = f"Keep what {function}() in {file} made the first time: a second call with the same arguments gives the same class."
             yield Candidate(f"cache-{function}", says, {file: new}, last=number > 0)
@@ -37,7 +37,7 @@ def one_at_a_time(broken: Broken) -> Iterator[Candidate]:
         taken = re.search(r"\b_lock\b", broken.sources[file])
         lock = f"_{function.strip('_')}_lock" if taken else "_lock"
         new = broken.edited(file, edits_of_functions.hold, function, line, lock)
-        new = new and edits_of_imports.import_plainly(new, "threading")
+        new = new and edits_of_imports.add_import(new, "import threading")
         if new is not None:
             says = (
                 f"Let one thread at a time into {function}() in {file}: the second then gets what the first has made."
@@ -77,7 +77,7 @@ def _class_once(broken: Broken, registration: Registration) -> Iterator[Candidat
     helper = "_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_.name).lower()
     helper += "_class" if re.search(rf"\b{helper}\b", text) else ""
     new = edits_of_functions.class_in_function(text, line, helper, free, before=outer.lineno)
-    new = new and edits_of_imports.import_plainly(new, "functools")
+    new = new and edits_of_imports.add_import(new, "import functools")
     if new is not None:
         says = f"Define {class_.name} in {file} once for the same {' and '.join(free) or 'arguments'}: the first call makes the class, a later one gets it."
         yield Candidate(f"define-{class_.name}-once", says, {file: new})

@@ -14,20 +14,44 @@ from .statements import Module, names_read
 
 
 def import_models(broken: Broken) -> Iterator[Candidate]:
-    """Model modules that ``env.py`` does not import: import them where it imports the others."""
+    """Model modules that ``env.py`` does not import: import them where the project imports the others."""
     files = [place.file for place in broken.sites("table", "first", "second")]
-    changed = imported_in_env(broken, files)
-    if changed is not None:
-        env, text = changed
-        says = f"Import {', '.join(dict.fromkeys(files))} in {env}: autogenerate and check then see their tables."
-        yield Candidate("import-in-env", says, {env: text})
-    yield from _declared_too(broken, changed)
+    env = env_of(broken.sources)
+    for place in _gathering(broken, env) if env is not None else ():
+        text = imported_in(broken, place, files)
+        if text is not None:
+            says = f"Import {', '.join(dict.fromkeys(files))} in {place}: autogenerate and check then see their tables."
+            stem = "env" if place == env else posixpath.basename(place).removesuffix(".py").strip("_")
+            yield Candidate(f"import-in-{stem}", says, {place: text})
+    yield from _declared_too(broken, env and imported_in(broken, env, files))
 
 
-def _declared_too(broken: Broken, imported: tuple[str, str] | None) -> Iterator[Candidate]:
+def _gathering(broken: Broken, env: str) -> list[str]:
+    """Where models are imported for ``env.py``: a module that it asks for, if that imports more of them; and itself."""
+    models = {broken.module_of(r.site.file) for r in broken.trace.registrations if r.application}
+    asked = [name for node in parsed(broken.sources[env]).body for name in _modules_asked(node)]
+    files = [env, *filter(None, map(broken.file_of, dict.fromkeys(asked)))]
+    gathered = {
+        file: len(models & {n for node in parsed(broken.sources[file]).body for n in _modules_asked(node)})
+        for file in files
+    }
+    best = max(gathered, key=gathered.__getitem__)
+    return list(dict.fromkeys([best, env]))
+
+
+def _modules_asked(node: ast.stmt) -> list[str]:
+    """The modules that an absolute import may ask for, those of its names among them."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and not node.level:
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
+
+
+def _declared_too(broken: Broken, imported: str | None) -> Iterator[Candidate]:
     """Tables that a revision makes and no model has: declare them as the revision does, beside the models that are imported."""
     env = env_of(broken.sources)
-    env, text = imported or (env, broken.sources.get(env or "", ""))
+    text = imported or broken.sources.get(env or "", "")
     target = edits_of_classes.target_of(text)
     base = (target or "").partition(".")[0]
     asking = (node for node in parsed(text).body if isinstance(node, ast.ImportFrom))
@@ -43,7 +67,7 @@ def _declared_too(broken: Broken, imported: tuple[str, str] | None) -> Iterator[
             return
         changed[file] = declaration
         statement = f"import {'.'.join([*home.split('.')[:-1], stem])}  # noqa: F401"
-        text = edits_of_imports.add_import(text, statement, beside=[home.split(".")[0]]) or text
+        text = edits_of_imports.add_import(text, statement) or text
     if changed:
         says = (
             f"Import in {env} the models that it misses, and declare {', '.join(names)} as the revision makes it: no model has it. "
@@ -52,17 +76,19 @@ def _declared_too(broken: Broken, imported: tuple[str, str] | None) -> Iterator[
         yield Candidate("import-and-declare", says, {**changed, env: text})
 
 
-def imported_in_env(broken: Broken, files: Iterable[str]) -> tuple[str, str] | None:
-    """Alembic's ``env.py`` with an import of each of these files beside its others: its path and new text."""
-    files = [file for file in dict.fromkeys(files) if file in broken.sources]
-    env = env_of(broken.sources)
-    if env is None or not files:
-        return None
-    text, modules = broken.sources[env], [broken.module_of(file) for file in files]
-    for module in modules:
-        beside = {other.split(".")[0] for other in modules}
-        text = edits_of_imports.add_import(text, f"import {module}  # noqa: F401", beside=beside) or text
-    return env, text
+def imported_in(broken: Broken, place: str, files: Iterable[str]) -> str | None:
+    """A file with an import of each of these files as it imports others; None where it has them all."""
+    text = broken.sources[place]
+    package = broken.module_of(place)
+    package = package if posixpath.basename(place) == "__init__.py" else package.rpartition(".")[0]
+    classes = {r.site.file: [] for r in broken.trace.registrations}
+    for registration in broken.trace.registrations:
+        classes[registration.site.file] += [registration.class_] if registration.class_ else []
+    for file in dict.fromkeys(files):
+        if file in broken.sources and file != place:
+            module, names = broken.module_of(file), sorted({name.rpartition(".")[2] for name in classes.get(file, ())})
+            text = edits_of_imports.import_like_others(text, module, names, package, broken.modules)
+    return text if text != broken.sources[place] else None
 
 
 def env_of(sources: Mapping[str, str]) -> str | None:
@@ -78,8 +104,7 @@ def import_class(broken: Broken) -> Iterator[Candidate]:
     for place in missing[:1]:
         module = broken.module_of(place.file)
         package = posixpath.join(posixpath.dirname(place.file), "__init__.py")
-        statement = f"from . import {module.rpartition('.')[2]}  # noqa: F401"
-        new = broken.edited(package, edits_of_imports.add_import, statement) if "." in module else None
+        new = imported_in(broken, package, [place.file]) if "." in module and package in broken.sources else None
         if new is not None:
             says = f"Import {module} in {package}: whoever imports a model of the package then has them all."
             yield Candidate("import-in-package", says, {package: new})
@@ -209,7 +234,7 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
     asked, text = f"from {new_module} import {name}", broken.sources[owner]
     left = edits.replace_statement(text, made.line, made.later or asked)
     if left is not None and made.later is not None:
-        left = edits_of_imports.add_import(left, asked, beside=[new_module.split(".")[0]])
+        left = edits_of_imports.add_import(left, asked)
     if left is None:
         return
     along = broken.edited_everywhere(edits_of_imports.import_from, module, name, new_module, but=owner)

@@ -38,7 +38,7 @@ def _of_definition(broken: Broken) -> Iterator[Candidate]:
     place = new and Module(new).at(site.line)
     if place:
         new = Module(new).inserted(place.number, "OwnBase = declarative_base()")
-        new = edits_of_imports.with_name_of(new, "sqlalchemy.orm", "declarative_base")
+        new = edits_of_imports.add_import(new, "from sqlalchemy.orm import declarative_base")
         says = f"A base of its own for the class at {site}: its table is on a metadata that nothing else knows."
         yield Candidate("second-base", says, {site.file: new})
 

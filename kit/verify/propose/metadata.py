@@ -32,8 +32,7 @@ def one_metadata(broken: Broken) -> Iterator[Candidate]:
     second = bound.rpartition(" ")[2] + name[len(base) :]
     listed = handed[:-1] + f", {second}]" if handed.startswith("[") else f"[{handed}, {second}]"
     new = edits_of_classes.with_target(text, listed)
-    beside = [module.split(".")[0]]
-    new = new and edits_of_imports.add_import(new, f"from {module} import {bound}", beside=beside)
+    new = new and edits_of_imports.add_import(new, f"from {module} import {bound}")
     if new:
         says = f"Give Alembic the metadata of {site} as well, in {env}: it then sees the tables on it."
         yield Candidate("both-metadata", says, {env: new})

@@ -10,7 +10,7 @@ from ...startup.migrations import find_config
 from ...startup.process import run
 from ...startup.workspace import workspace
 from .failing_build import Broken, Candidate
-from .imports import imported_in_env
+from .imports import env_of, imported_in
 
 Writer = Callable[[dict], str]
 
@@ -55,10 +55,11 @@ def missing_revision(incident: Incident, broken: Broken, patches: Sequence[str],
             file: {*chain(*_TABLES.findall(text))} for file, text in broken.sources.items() if "versions" not in file
         }
         files = [file for file, names in tables.items() if names & dropped]
-        changed = imported_in_env(broken, files)
+        env = env_of(broken.sources)
+        changed = imported_in(broken, env, files) if env is not None else None
         if changed is None:
             return None
-        edits = {changed[0]: changed[1]}
+        edits = {env: changed}
         name, text = _written(incident, [*patches, write(edits)])
     if not text or _EMPTY.search(text) or _DROPS.search(_upgrade(text)):
         return None

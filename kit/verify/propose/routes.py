@@ -28,7 +28,7 @@ def mount_router(broken: Broken) -> Iterator[Candidate]:
         if calls:
             last = calls[-1]
             body = body[: last.end()] + f"\n{last[1]}.include_router({leaf}.{router[1]})" + body[last.end() :]
-            new = edits_of_imports.add_import(body, f"from {parent} import {leaf}", beside=[parent])
+            new = edits_of_imports.add_import(body, f"from {parent} import {leaf}")
             if new:
                 says = f"Include the router of {file} in {main}: its routes are declared, and mounted nowhere."
                 yield Candidate(f"mount-{leaf}", says, {main: new})
@@ -76,6 +76,6 @@ def keep_names(broken: Broken) -> Iterator[Candidate]:
                 n.value.id for n in decorator.body if isinstance(n, ast.Return) and isinstance(n.value, ast.Name)
             ]
             new = broken.edited(place.file, edits.decorate, inner, place.line, f"functools.wraps({wrapped})")
-            if inner in returns and new and (new := edits_of_imports.import_plainly(new, "functools")):
+            if inner in returns and new and (new := edits_of_imports.add_import(new, "import functools")):
                 says = f"Have {inner} in {decorator.name} ({place}) take the name of what it wraps: each view is then an endpoint of its own."
                 yield Candidate(f"wraps-{wrapped}", says, {place.file: new})

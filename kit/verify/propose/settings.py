@@ -10,10 +10,9 @@ from .failing_build import Broken, Candidate
 def right_scheme(broken: Broken) -> Iterator[Candidate]:
     """A URL whose scheme or driver SQLAlchemy does not take here: the same URL with the one that it takes."""
     experiment = broken.fault.experiment
-    match = re.search(r"the URL with (\S+):// in place of (\S+)://", experiment.says if experiment is not None else "")
-    if match is None:
+    if experiment is None or experiment.schemes is None:
         return
-    new, old = match.groups()
+    old, new = experiment.schemes
     for name, value in broken.incident.app.env.items():
         if value.startswith(f"{old}://"):
             says = f"Give {name} the scheme {new} in place of {old}: the one that it has is not taken here."
@@ -29,13 +28,16 @@ def right_scheme(broken: Broken) -> Iterator[Candidate]:
 
 
 def set_variable(broken: Broken) -> Iterator[Candidate]:
-    """A setting that is missing: give it, with a stand-in."""
-    names = {place.name for place in broken.sites() if place.name and re.fullmatch(r"[A-Z][A-Z0-9_]+", place.name)}
-    names |= set(re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", " ".join(broken.finding.because)))
-    for name in sorted(names):
-        value = "1" if re.search(r"PORT|COUNT|SECONDS|SIZE|TTL|MINUTES", name) else "stand-in"
-        says = f"Set {name} where the application runs; here with a stand-in, since only you know its value."
-        yield Candidate(f"set-{name.lower()}", says, env={name: value})
+    """Settings that are missing: give them, with the stand-ins of the run that decided the mechanism."""
+    experiment, own = broken.fault.experiment, broken.incident.app.env
+    values = experiment.incident.app.env.items() if experiment is not None else ()
+    missing = {name: value for name, value in values if own.get(name) != value}
+    if missing:
+        names = sorted(missing)
+        says = (
+            f"Set {', '.join(names)} where the application runs; here with a stand-in, since only you know the value."
+        )
+        yield Candidate(f"set-{'-'.join(names).lower()}", says, env=missing)
 
 
 def keep_loggers(broken: Broken) -> Iterator[Candidate]:
@@ -69,7 +71,7 @@ def one_process_at_a_time(broken: Broken) -> Iterator[Candidate]:
         lock = f"{broken.module_of(place.file).partition('.')[0]}-startup.lock"
         new = broken.edited(place.file, edits_of_functions.lock_file, place.line, lock)
         for module in ("fcntl", "os", "tempfile"):
-            new = new and edits_of_imports.import_plainly(new, module)
+            new = new and edits_of_imports.add_import(new, f"import {module}")
         if new:
             says = (
                 f"Let one process of this machine at a time execute {place}: the others wait, and then find what it made. "
