@@ -94,17 +94,17 @@ def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None
         return any(e.type == error.type and innermost(e) == site for e in trace.errors)
 
     def judge_forced(free: Trace, *forced: Trace) -> tuple[bool | None, str]:
-        seen = f"held, {FORCED} times: fails {sum(map(met, forced))}; not held: fails {1 + met(free)} of 2"
+        seen = f"held {sum(map(met, forced))} of {FORCED} starts failed, not held {1 + met(free)} of 2"
         return True if all(map(met, forced)) and not met(free) else None, seen
 
     def judge(*traces: Trace) -> tuple[bool | None, str]:
         one, several = (sum(map(met, part)) for part in (traces[:times], traces[times:]))
-        seen = f"one process, {times} times: fails {one}; as it is, "
+        seen = f"with one process {one} of {times} starts failed, as it is"
         if held and alone:
-            seen += f"each process held before {in_words(held)} until another has come as far, {times} times: fails {several}"
+            seen += f", each process held before {in_words(held)} until another had come as far, {several} of {times}"
             return False if one else True if several else None, seen
         # The startup that was looked at is one of them.
-        return one == 0, f"{seen}{times + 1} times: fails {several + 1}"
+        return one == 0, f"{seen} {several + 1} of {len(traces) - times + 1}"
 
     if alone is None and script is None:
         says = f"each process held before {in_words(held)}, against a start in which none is" if held else ""
