@@ -10,6 +10,8 @@ from ..trace.advice import refusals
 from ..trace.end_state import looked_at
 from ..trace.trace import Trace
 from ..trace.values import Error, StepResult, Swallowed
+from ..trace.why import about, near
+from ..trace.why import why as events_of
 from .markup import Part, Shown, absent, code, fold, items, join, para, preformatted, steady, strong, table, word
 
 _BROKE = "the reason is in the verdict"
@@ -98,6 +100,7 @@ def _caught(trace: Trace, caption: str, errors: Sequence[Swallowed]) -> Part:
     rows = []
     for number, error in enumerate(errors, 1):
         shown = " → ".join(dict.fromkeys(str(frame) for frame in error.chain if frame.application))
+<<<<<<< HEAD
         kept = (
             code(catcher)
             if (catcher := trace.catcher(error))
@@ -107,3 +110,21 @@ def _caught(trace: Trace, caption: str, errors: Sequence[Swallowed]) -> Part:
         )
         rows.append((str(number), str(error.error), code(error.site) if error.site else "", kept, code(shown)))
     return table(caption, ("no.", "error", "raised at", "caught at", "reached by"), rows)
+=======
+        rows.append((str(number), str(error.error), code(error.site) if error.site else "", code(shown)))
+    return table(caption, ("no.", "error", "raised at", "reached by"), rows)
+
+
+def why(trace: Trace, name: str = "") -> Shown:
+    """Who imported, registered or rebound a module, table, class or name, in order; without a name, what the failure is about."""
+    name = name or about(trace) or ""
+    events = events_of(trace, name)
+    if not events:
+        instead = f" Did you mean {', '.join(alike)}?" if (alike := near(trace, name)) else ""
+        return absent(f"Nothing in this startup has the name {name}.{instead}" if name else "Nothing was imported.")
+    rows = []
+    for event in events:
+        way = " → ".join(map(str, event.chain)) or "the step itself"
+        rows.append((event.what, code(way), event.note))
+    return Shown([table(f"What happened to {name}", ("what", "by", "more"), rows)])
+>>>>>>> main
