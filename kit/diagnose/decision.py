@@ -134,20 +134,13 @@ def find_mechanism(
         return Finding("undecided", (known,), {}), None, None
     wrong = _what_is_wrong(incident, trace)
     if wrong:
-<<<<<<< HEAD
-        known = (*wrong, "no table was rejected, and no mechanism that the kit knows fits")
-        return Finding("undecided", known, dict(refuted)), None, None
+        return undecided(Case.of(incident, looked), wrong, dict(refuted)), None, None
     swallowed = [
         f"swallowed at {where_caught(trace, error)}, and nothing failed for it: {error.error}"
         for error in trace.swallowed
     ]
     mappers = judge_mappers(trace)
     because = (_count(trace), f"every step succeeded; {mappers.seen}", *swallowed)
-=======
-        return undecided(Case.of(incident, looked), wrong, dict(refuted)), None, None
-    swallowed = [f"swallowed at {error.site}, and nothing failed for it: {error.error}" for error in trace.swallowed]
-    because = (_count(trace), "every step succeeded and every mapper configures", *swallowed)
->>>>>>> main
     return Finding("none", because, dict(refuted)), None, None
 
 

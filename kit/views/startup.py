@@ -100,7 +100,6 @@ def _caught(trace: Trace, caption: str, errors: Sequence[Swallowed]) -> Part:
     rows = []
     for number, error in enumerate(errors, 1):
         shown = " → ".join(dict.fromkeys(str(frame) for frame in error.chain if frame.application))
-<<<<<<< HEAD
         kept = (
             code(catcher)
             if (catcher := trace.catcher(error))
@@ -110,9 +109,6 @@ def _caught(trace: Trace, caption: str, errors: Sequence[Swallowed]) -> Part:
         )
         rows.append((str(number), str(error.error), code(error.site) if error.site else "", kept, code(shown)))
     return table(caption, ("no.", "error", "raised at", "caught at", "reached by"), rows)
-=======
-        rows.append((str(number), str(error.error), code(error.site) if error.site else "", code(shown)))
-    return table(caption, ("no.", "error", "raised at", "reached by"), rows)
 
 
 def why(trace: Trace, name: str = "") -> Shown:
@@ -127,4 +123,3 @@ def why(trace: Trace, name: str = "") -> Shown:
         way = " → ".join(map(str, event.chain)) or "the step itself"
         rows.append((event.what, code(way), event.note))
     return Shown([table(f"What happened to {name}", ("what", "by", "more"), rows)])
->>>>>>> main
