@@ -13,6 +13,7 @@ from .explanations import MEANINGS, Meaning
 from .values import Place
 
 RUNNERS = re.compile(r"^(_pytest/|pytest/|nose2?/|python3\.\d+/(unittest/|doctest\.py))")
+CELLS = re.compile(r"(^<|ipykernel_\d+/)")  # code that stands in no file
 _VENDORED = re.compile(r"^(_?vendor(ed)?|third[_-]?party|extern(al)?)/|/_vendor/|(site|dist)-packages/")
 
 
@@ -141,7 +142,7 @@ def top_of(module: str | None) -> str:
 
 
 def is_library(frame: Frame) -> bool:
-    return not frame.application or bool(_VENDORED.search(frame.file))
+    return not (frame.application or CELLS.search(frame.file)) or bool(_VENDORED.search(frame.file))
 
 
 def is_bytecode(trace: Trace, registration: Registration) -> bool:

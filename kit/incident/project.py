@@ -50,6 +50,7 @@ class Project:
     def __init__(self, root: Path, progress: Callable[[str], None] = lambda text: None):
         self.root = root
         self._texts: dict[str, str] = {}
+        self.unreadable: dict[str, str] = {}  # files that are no YAML, each with the place of the first fault
         progress(f"reading {root}")
         self.files = tuple(islice(files_below(root), _MOST_FILES))
         self.python = tuple(name for name in self.files if name.endswith(".py"))
@@ -58,8 +59,6 @@ class Project:
                 f"--app {root}: there is no Python file in it. Give the folder that holds the application's sources."
             )
         progress(f"{len(self.python)} Python files of {len(self.files)}")
-
-    # -- texts
 
     def text(self, name: str) -> str:
         """A file's text; empty where it cannot be read or is too large."""
@@ -92,7 +91,9 @@ class Project:
     def yaml(self, name: str) -> dict:
         try:
             content = yaml.safe_load(self.text(name))
-        except (yaml.YAMLError, RecursionError, ValueError):
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            mark = getattr(error, "problem_mark", None)
+            self.unreadable[name] = f"{name}:{mark.line + 1}" if mark else name
             return {}
         return content if isinstance(content, dict) else {}
 
@@ -123,8 +124,6 @@ class Project:
             r"(^|/)(tests?|testing|docs?|examples?)/|(^|/)(test_[^/]*|conftest)\.py$|/versions/[^/]+\.py$"
         )
         return tuple(name for name in self.python if not test.search(name))
-
-    # -- imports
 
     @cached_property
     def importable(self) -> dict[str, list[str]]:
@@ -190,8 +189,6 @@ class Project:
     def libraries(self) -> list[str]:
         """The imported top-level names that are not the project's own."""
         return [name for name in self.imported if name not in self.importable]
-
-    # -- what a start needs
 
     @cached_property
     def objects(self) -> tuple[AppObject, ...]:

@@ -172,8 +172,6 @@ class _Reader:
             if frame is not None:
                 hung[process] = frame
 
-    # -- one method a kind of event
-
     def place(self, event: dict, where: At, function: str) -> None:
         """A number of code, that frames and edges after it name."""
         file, application = self.collected.paths.shown(event["f"])

@@ -48,19 +48,7 @@ def registrations_table(trace: Trace, *, application: bool = True) -> pandas.Dat
 
     :param application: False: those on metadata of a library's own making as well
     """
-    columns = [
-        "table",
-        "metadata",
-        "outcome",
-        "site",
-        "name",
-        "module",
-        "columns",
-        "step",
-        "process",
-        "chain",
-        "removed",
-    ]
+    names = "table metadata outcome site name module columns step process chain removed"
     rows = []
     for reg in trace.registrations:
         if reg.application or not application:
@@ -68,7 +56,7 @@ def registrations_table(trace: Trace, *, application: bool = True) -> pandas.Dat
             chain = " → ".join(map(str, application_frames(reg.chain)))
             label = reg.metadata.label
             rows.append((reg.table, label, reg.outcome, *where, reg.columns, reg.step, reg.process, chain, reg.removed))
-    return pandas.DataFrame(rows, columns=columns)
+    return pandas.DataFrame(rows, columns=names.split())
 
 
 def metadata_after_each_import(trace: Trace) -> pandas.DataFrame:
@@ -85,7 +73,8 @@ def metadata_after_each_import(trace: Trace) -> pandas.DataFrame:
     ``first_wrong``   True in one row at most: where the first table was rejected, else the first that is not ok
     """
     rows = [[row[name] for name in AFTER_IMPORT] for row in after_each_import(trace)]
-    return pandas.DataFrame(rows, columns=AFTER_IMPORT).astype({"number": "Int64", "ok": bool, "first_wrong": bool})
+    table = pandas.DataFrame(rows, columns=AFTER_IMPORT).astype({"number": "Int64", "ok": bool, "first_wrong": bool})
+    return table.rename_axis(columns="row")  # else its index would be shown below a heading without text
 
 
 def after_each_import(trace: Trace) -> list[dict[str, Any]]:

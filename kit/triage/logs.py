@@ -24,6 +24,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _HEADER = re.compile(r"(?P<group>Exception Group )?Traceback \(most recent call last\):?\s*$")
 _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d{1,9})(?:, in (?P<name>.+?))?\s*$')
 _BOXED = re.compile(r"\s*│ (?P<file>[^│\n]+?\.pyw?):(?P<line>\d{1,9})(?: in (?P<name>\S+))?\s*│?\s*$")
+_IPYTHON = re.compile(r"File (?P<file>[^\s:]\S*?\.py):(?P<line>\d{1,9})(?:, in (?P<name>[\w.<>]+)\(.*)?$")
 _REPEATED = re.compile(r"\[Previous line repeated (\d{1,9}) more times?\]\s*$")
 _ERROR = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: ?(?P<text>.*))?$")
 _WITHOUT_TEXT = re.compile(r".*\.\w+|\w*(Error|Exception|Exit|Interrupt|Iteration|Warning|Group)")
@@ -160,8 +161,6 @@ class _Reader:
         self.pointed: str | None = None  # pytest's last line with a mark, of the frame that is named below it
         self.pointed_at = 0
 
-    # -------------------------------------------------------------------------- lines
-
     def feed(self, number: int, line: str) -> None:
         line = _ANSI.sub("", line)
         if line.lstrip().startswith(("╭", "│", "╰")):  # drawn in a box, as rich does it
@@ -172,6 +171,8 @@ class _Reader:
                 line = "Traceback (most recent call last):"
             else:
                 return
+        elif in_ipython := _IPYTHON.match(line):
+            line = f'  File "{in_ipython["file"]}", line {in_ipython["line"]}, in {in_ipython["name"] or "<module>"}'
         if self.logged is None and (registered_twice := _REGISTERED_TWICE.search(line)):
             self.logged = (number, registered_twice[0])
         if "{" in line and self._feed_json(number, line):
@@ -280,8 +281,6 @@ class _Reader:
                 best, most = traceback, prefix.end()
         return best
 
-    # -------------------------------------------------------------------------- one traceback
-
     def _take(self, traceback: _Open, line: str) -> None:
         rest = traceback.rest(line)
         rest = line if rest is None else rest
@@ -347,8 +346,6 @@ class _Reader:
             traceback.wants_text = False
         elif rest.startswith(("====", "____", "----")):
             self._close(lambda other: other is traceback)
-
-    # -------------------------------------------------------------------------- the end
 
     def _close(self, which: Callable[[_Open], bool]) -> None:
         for traceback in [traceback for traceback in self.open if which(traceback)]:

@@ -76,9 +76,6 @@ def _paired(text: str) -> Iterator[tuple[str, str, str]]:
                         yield "same", f"  {line.source_line_no:>4}  {shown}", f"  {line.target_line_no:>4}  {shown}"
 
 
-# ------------------------------------------------------------------------------------ patches of an incident file
-
-
 def patch_of(incident: Incident, path: str, *, most: int) -> list[Part]:
     """A patch file: the first ``most`` lines of its changes, and all of it in a fold where there are more."""
     return patch_text(text_of(incident, path), path.rpartition("/")[2], most=most)
@@ -91,6 +88,20 @@ def patch_text(text: str, name: str, *, most: int) -> list[Part]:
         return [patch("\n".join(lines))]
     head = [patch("\n".join(lines[:most]))] if most else []
     return [*head, fold(join("The whole patch " if most else "Patch ", code(name)), patch(text))]
+
+
+def patch_file(name: str) -> str:
+    """The name of the file that ``propose -o`` writes a proposal of this name to."""
+    return re.sub(r"[^\w.+-]", "-", name) + ".patch"
+
+
+def applied_by(incident: Incident, name: str) -> Part:
+    """The commands that write a proposal's patch to a file, and apply it."""
+    written = f"python -m kit propose {incident.file.name} -o proposed"
+    applied = code(f"git apply …/proposed/{patch_file(name)}")
+    return para(
+        "To apply it: ", code(written), " writes it to a file; then, in the application's folder, ", applied, "."
+    )
 
 
 def text_of(incident: Incident, path: str) -> str:

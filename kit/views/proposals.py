@@ -1,5 +1,6 @@
 """What `propose` shows: the changes that cure, each with its patch, then the changes that were tried and do not."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from ..base.janitor import write_whole
 from ..base.scan import refuse_secrets
 from ..incident.model import Incident
 from ..verify.propose import Proposal, Proposals
-from .diff import patch
-from .markup import Shown, absent, code, fold, items, join, para, strong, word
+from .diff import patch, patch_file
+from .markup import Shown, absent, code, fold, items, join, para, strong
+from .verification import passed
 
 _WORDS = {True: "pass", False: "fail", None: "undecided"}
 
@@ -48,23 +50,24 @@ def write_proposals(proposals: Proposals, folder: Path, incident: Incident) -> l
     :raises IncidentError: the folder cannot be written
     """
     fixes: dict[str, dict[str, Any]] = {}
+    applied: list[str] = []
     try:
         for proposal in proposals.tried:
             if proposal.verdict != "cures":
                 continue
             fix: dict[str, Any] = {"claim": proposal.says, **proposal.changes}
             if proposal.patch:
-                file = folder / f"{_file_name(proposal)}.patch"
+                file = folder / patch_file(proposal.name)
                 refuse_secrets({file.name: proposal.patch})
                 folder.mkdir(parents=True, exist_ok=True)
                 write_whole(file, proposal.patch)
                 fix["patches"] = [_from(file, incident)]
+                applied.append(f"git apply {shlex.quote(str(file.absolute()))}")
             fixes[proposal.name] = fix
     except OSError as error:
         raise IncidentError(f"-o {folder}: it cannot be written: {error.strerror}") from None
     if not fixes:
         return []
-    applied = [f"git apply {fix['patches'][0]}" for fix in fixes.values() if "patches" in fix]
     pasted = yaml.safe_dump({"fixes": fixes}, sort_keys=False, width=100, allow_unicode=True).rstrip().splitlines()
     return [
         "in the application's folder:",
@@ -72,10 +75,6 @@ def write_proposals(proposals: Proposals, folder: Path, incident: Incident) -> l
         f"in {incident.file.name}:",
         *(f"  {line}" for line in pasted),
     ]
-
-
-def _file_name(proposal: Proposal) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_+." else "-" for letter in proposal.name)
 
 
 def _from(file: Path, incident: Incident) -> str:
@@ -91,21 +90,14 @@ def proposals(proposed: Proposals | None) -> Shown:
     parts = []
     for proposal in [tried for tried in proposed.tried if tried.verdict == "cures"]:
         says = para(strong(proposal.name), ": ", proposal.says)
-        checks = items(
-            [
-                join(word(check.ok, "pass", "fail", "undecided"), f" {check.check}: {check.seen}")
-                for check in proposal.result.checks
-            ]
-        )
+        checks = items(join(passed(check), f" {check.check}: {check.seen}") for check in proposal.result.checks)
         changes = [para("Set ", code(f"{key}: {value}")) for key, value in proposal.changes.items()]
         shown = [patch(proposal.patch)] if proposal.patch else []
         parts += [says, *changes, *shown, fold("What the checks saw", checks)]
     failed = [proposal for proposal in proposed.tried if proposal.verdict != "cures"]
     if failed:
-        failures = [
-            join(code(proposal.name), f": {proposal.verdict}: {proposal.result.because}") for proposal in failed
-        ]
-        parts.append(fold(f"{len(failed)} that were tried and do not cure", items(failures)))
+        failures = items(join(code(it.name), f": {it.verdict}: {it.result.because}") for it in failed)
+        parts.append(fold(f"{len(failed)} that were tried and do not cure", failures))
     if not proposed.verified:
         parts.insert(0, para(strong("No proposal is verified. "), proposed.note[:1].upper() + proposed.note[1:], "."))
     return Shown(parts)
