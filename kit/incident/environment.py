@@ -45,6 +45,7 @@ class Variable:
     required: bool
     kind: str
     engine: bool  # does it reach an engine's URL?
+    default: str | None = None  # what another place takes without it
 
     @property
     def rank(self) -> int:
@@ -81,7 +82,8 @@ def variables_of(project: Project) -> list[Variable]:
         first = before if before and (before.required or not reading.required) else None
         at, kind = (first.at, first.kind) if first else (str(reading), reading.kind or "str")
         required = reading.required or bool(before and before.required)
-        kept[reading.name] = Variable(reading.name, at, required, kind, engine)
+        default = (before and before.default) or reading.default
+        kept[reading.name] = Variable(reading.name, at, required, kind, engine, default)
     return list(kept.values())
 
 
@@ -170,6 +172,8 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
     """A value for a variable that has to be there: of an example file, where that is no secret, else by its type."""
     if example and "://" not in example and not _is_secret(name, example):
         return example
+    if options := re.search(r"\bLiteral\[['\"]([^'\"]+)", kind):
+        return options[1]
     plain = re.sub(r"^(?:Optional\[|Annotated\[)", "", kind).lower()
     if plain.startswith(("int", "positiveint", "float")) or (plain == "str" and _NUMBERS.search(name)):
         return "1"
@@ -194,7 +198,7 @@ def stand_ins(project: Project, variables: list[Variable], without: frozenset[st
     values_of = {}
     for variable in variables:
         if variable.required and variable.rank == 0 and variable.name not in without | _OF_THE_KIT:
-            example, at = examples.get(variable.name, (None, ""))
+            example, at = examples.get(variable.name, (variable.default, "another place takes it"))
             text = stand_in(variable.name, variable.kind, example)
             text = "{database_url}" if _OF_TESTS.search(variable.name) and _URL_NAME.search(variable.name) else text
             taken = f", as in {at}" if text == example else "; its value is a stand-in"
@@ -232,6 +236,12 @@ def _asked(env: dict[str, tuple[str, str]], variables: list[Variable], without: 
 
 def _is_secret(name: str, text: str) -> bool:
     return bool(says_secret(name) or shows_secret(f"{name}={text}") or kinds_in(text))
+
+
+def variable_of_folder(file: str) -> str | None:
+    """The variable that names the folder where a library keeps such a file, whatever folder it took without one."""
+    of_workers = re.search(r"/(?:counter|gauge|histogram|summary)\w*_\d+\.db$", file)  # of Prometheus' client
+    return "PROMETHEUS_MULTIPROC_DIR" if of_workers else None
 
 
 @lru_cache(maxsize=1)

@@ -29,16 +29,8 @@ from .candidates import Start, candidates_of, file_of, step_of
 from .next_setups import NO_URL, SCRATCH
 from .trial import Search, Setup
 
-_BY_MODULE = {
-    "gunicorn",
-    "uvicorn",
-    "hypercorn",
-    "alembic",
-    "pytest",
-    "celery",
-    "flask",
-    "streamlit",
-}  # run by ``-m`` too
+# Programs that are run by ``-m`` too.
+_BY_MODULE = {"gunicorn", "uvicorn", "hypercorn", "alembic", "pytest", "celery", "flask", "streamlit"}
 _ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
 _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and what stands there in the copy
     ".sh": (r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),
