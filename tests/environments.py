@@ -40,11 +40,12 @@ DRIVERS += ["aiosqlite==0.22.1", "redis==6.4.0", "pika==1.3.2"]
 OPTIONALLY_COMPILED = {"sqlalchemy", "markupsafe"}
 # What nothing here uses of what others need, and how large it is: IPython does without.
 LEFT_OUT = {"jedi"}  # 36 MB
-# Runs the pip that an interpreter bundles, as ``ensurepip`` does.
+# Runs the pip that an interpreter bundles, as ``ensurepip`` does; Debian's lies beside it, not where the machine has one.
 PIP = """
 import ensurepip, glob, os, runpy, sys
-folders = os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"), str(getattr(ensurepip, "_WHEEL_PKG_DIR", "."))
-sys.path.insert(0, [one for folder in folders for one in glob.glob(os.path.join(folder, "pip-*.whl"))][0])
+folders = [os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"), os.path.join(sys.base_prefix, "share", "python-wheels")]
+folders.append(str(getattr(ensurepip, "_WHEEL_PKG_DIR", ".")))
+sys.path.insert(0, [wheel for folder in folders for wheel in glob.glob(os.path.join(folder, "pip-*.whl"))][0])
 runpy.run_module("pip", run_name="__main__", alter_sys=True)
 """
 SCRIPT = """#!{python}
@@ -197,9 +198,13 @@ def sqlalchemy_environment(version: tuple[int, int], line: str) -> str:
     return environment(interpreters()[version], SQLALCHEMY[line], alembic)
 
 
-def applications_environment(line: str = "2.0", *more: str) -> str:
-    """An environment in which each miniature application, and whatever else tests start, runs on a line of SQLAlchemy."""
-    return environment(interpreters()[sys.version_info[:2]], SQLALCHEMY[line], *LIBRARIES[line], *COMMON, *more)
+def applications_environment(line: str = "2.0", *more: str, python: str | None = None) -> str:
+    """An environment in which each miniature application, and whatever else tests start, runs on a line of SQLAlchemy.
+
+    :param python: another interpreter than the tests' own version
+    """
+    python = python or interpreters()[sys.version_info[:2]]
+    return environment(python, SQLALCHEMY[line], *LIBRARIES[line], *COMMON, *more)
 
 
 def drivers_environment() -> str:

@@ -5,6 +5,7 @@ A new folder in ``tests/applications/`` is found by itself; ``make traces`` keep
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -47,19 +48,21 @@ FAMILIES = {
 } | {name for name, expected in EXPECTED.items() if expected.get("family")}
 
 
-def python(line: str) -> str:
+def python(line: str, interpreter: str | None = None) -> str:
     """An environment in which every miniature application runs, with one line of SQLAlchemy."""
     known = {one.partition("==")[0] for one in (*COMMON, *LIBRARIES[line])}
     more = {
         one for expected in EXPECTED.values() if line in expected["sqlalchemy"] for one in expected.get("needs") or ()
     }
-    return applications_environment(line, *sorted(one for one in more if one.partition("==")[0] not in known))
+    missing = sorted(name for name in more if name.partition("==")[0] not in known)
+    return applications_environment(line, *missing, python=interpreter)
 
 
-def incident_of(folder: Path, line: str = "2.0") -> Incident:
-    """The incident of a folder, in the environment of a line of SQLAlchemy."""
+def incident_of(folder: Path, line: str = "2.0", interpreter: str | None = None) -> Incident:
+    """The incident of a folder, in the environment of a line of SQLAlchemy and, where it is not the tests' own, an interpreter."""
     incident = load(folder)
-    return incident.model_copy(update={"app": incident.app.model_copy(update={"python": python(line)})})
+    app = incident.app.model_copy(update={"python": python(line, interpreter)})
+    return incident.model_copy(update={"app": app})
 
 
 def trace_file(name: str, line: str) -> Path:
@@ -130,3 +133,14 @@ def digest(name: str) -> str:
         if path.is_file() and "__pycache__" not in path.parts:
             seen.update(f"{path.relative_to(APPLICATIONS)}\n".encode() + path.read_bytes())
     return seen.hexdigest()[:16]
+
+
+def shown_by(trace) -> dict:
+    """What of a startup is the same each time: what was registered where with what outcome, and what failed."""
+    registered = [(one.table, one.outcome, str(one.site)) for one in trace.registrations if one.application]
+    return {
+        "registered": Counter(registered),
+        "steps": [(str(step), step.ok) for step in trace.steps],
+        "swallowed": Counter(str(one.site) for one in trace.swallowed),
+        "modules": Counter(one.module for one in trace.imports if one.application),
+    }

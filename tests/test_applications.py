@@ -5,7 +5,6 @@ import json
 import re
 import shlex
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,6 +22,7 @@ from miniatures import (
     incident_of,
     judged,
     judged_builds,
+    shown_by,
     sites_of,
 )
 from showing import active
@@ -97,17 +97,6 @@ def test_started_it_shows_what_its_kept_trace_shows(name, line):
     if EXPECTED[name]["mechanism"] != "startup-race":  # how far each of several processes came differs from run to run
         assert shown_by(looked.trace) == shown_by(judged(name, line)[1].trace)
     assert find_mechanism(incident, looked)[0].mechanism == EXPECTED[name]["mechanism"]
-
-
-def shown_by(trace) -> dict:
-    """What of a startup is the same each time: what was registered where with what outcome, and what failed."""
-    registered = [(one.table, one.outcome, str(one.site)) for one in trace.registrations if one.application]
-    return {
-        "registered": Counter(registered),
-        "steps": [(str(step), step.ok) for step in trace.steps],
-        "swallowed": Counter(str(one.site) for one in trace.swallowed),
-        "modules": Counter(one.module for one in trace.imports if one.application),
-    }
 
 
 @pytest.mark.parametrize("name", JUDGED_FIXES)

@@ -51,7 +51,7 @@ def test_a_wheel_brings_the_notebooks_the_bundled_incident_and_the_templates(ins
         "kit/notebooks/start.md",
         "kit/notebooks/incidents/energy_events/incident.yaml",
         "kit/postmortem/template/style.css",
-        "kit/startup/child/probe.py",
+        "kit/startup/child/probe/recorder.py",
     ):
         assert name in names, name
 

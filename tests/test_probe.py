@@ -10,6 +10,7 @@ from conftest import PROJECT
 from environments import each_interpreter, interpreters, sqlalchemy_environment
 
 from kit.incident.load import load
+from kit.startup.probe import probe_text
 from kit.startup.run import reproduce
 from kit.trace.chains import application_frames
 from kit.trace.events import read_events
@@ -137,6 +138,13 @@ def test_what_the_collector_of_garbage_has_left_is_what_it_leaves_without_the_pr
     (step,) = reproduce(incident).steps
     warned = "This declarative base already contains a class with the same class name"
     assert step.error and (warned in step.output) == (warned in plain.stderr), (step.output, plain.stderr)
+
+
+def test_what_the_probe_itself_imports_at_the_end_of_a_process_is_no_loss(write_incident, duplicate):
+    duplicate["service/main.py"] = "from service import billing"
+    startup = [{"command": "python -m service.main"}]
+    trace = reproduce(load(write_incident(duplicate, startup=startup)), judge=True)
+    assert trace.judged and trace.lost == ()
 
 
 def test_an_environments_own_sitecustomize_still_runs(write_incident):
@@ -349,7 +357,13 @@ def test_the_reader_passes_over_torn_and_foreign_lines(tmp_path):
     assert [event["k"] for _, _, event in read_events(tmp_path)] == ["step", "step"]
 
 
-def test_the_probe_needs_only_the_standard_library():
-    source = (PROJECT / "kit" / "startup" / "child" / "probe.py").read_text()
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", source], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_the_probe_needs_only_the_standard_library_and_each_part_takes_from_others_what_they_have(tmp_path):
+    source = tmp_path / "probe.py"
+    source.write_text(probe_text())
+    child = PROJECT / "kit" / "startup" / "child"
+    parts = sorted((child / "probe").glob("[a-z]*.py"))
+    assert all(part.read_text()[-200:] in probe_text() for part in parts)
+    importing = "".join(f"import probe.{part.stem}\n" for part in parts)
+    for words in ([str(source)], ["-c", f"import sys\nsys.path.insert(0, {str(child)!r})\n{importing}"]):
+        done = subprocess.run([sys.executable, "-I", "-S", *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr

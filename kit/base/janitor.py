@@ -30,9 +30,6 @@ _LATE = 0.5  # seconds after which a process that was only being started when th
 _PATIENCE = 60.0  # seconds in which something that comes back is removed again
 
 
-# -------------------------------------------------------------------------------- in the kit
-
-
 class _Janitor:
     """The pipe to this process's janitor, which is started when it is first needed."""
 
@@ -179,9 +176,6 @@ def write_whole(path: Path, content: str | bytes) -> None:
         _ours.forget(number)
 
 
-# ---------------------------------------------------------------- in both: removing, and ending
-
-
 def remove(path: str | Path) -> None:
     """Remove a file, or a folder with everything in it, read-only files too. A path that does not exist is no error."""
 
@@ -246,9 +240,6 @@ def _is_of(pid: int, path: str, marked: bytes) -> bool:
             return folder == path or folder.startswith(path + os.sep) or marked in environment.read()
     except OSError:
         return False
-
-
-# ------------------------------------------------------------------------------ the process
 
 
 def _sweep(base: str) -> None:

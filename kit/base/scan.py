@@ -129,9 +129,6 @@ def _decoded(data: str) -> str:
         return data
 
 
-# ------------------------------------------------------------------------------------ places
-
-
 def _parts(name: str, text: str) -> Iterator[tuple[str, str]]:
     """``(place, text)`` of what a file holds."""
     suffix = Path(name).suffix

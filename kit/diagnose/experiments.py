@@ -59,9 +59,6 @@ def _lines(text: str) -> list[str]:
     return [line + "\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
 
 
-# ------------------------------------------------------------------------------------ the incident, set otherwise
-
-
 def with_environment(incident: Incident, values: dict[str, str]) -> Incident:
     """With variables set beside those of ``app.env``, or in place of theirs."""
     app = incident.app.model_copy(update={"env": {**incident.app.env, **values}})
@@ -142,9 +139,6 @@ def with_swapped(text: str, line: int, other: int) -> str | None:
 
 def _begins(statement: ast.stmt) -> int:
     return min([statement.lineno, *(decorator.lineno for decorator in getattr(statement, "decorator_list", ()))])
-
-
-# ------------------------------------------------------------------------------------ what a run says
 
 
 def texts_of(trace: Trace) -> list[str]:

@@ -145,9 +145,6 @@ def empty_against_a_row(case: Case, revision: Revision, error: Error) -> Experim
     return Experiment(says, empty, judge, beside=(filled,))
 
 
-# ------------------------------------------------------------------------------------ where the history last saw something
-
-
 @dataclass(frozen=True)
 class Seen:
     """A file of the history: the commit that last had it, who took it out if anybody did, and its text."""

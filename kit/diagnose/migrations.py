@@ -168,9 +168,6 @@ MECHANISMS = (
 )
 
 
-# ---------------------------------------------------------------- what the errors and sources say
-
-
 def _line(revision: Revision) -> Frame:
     """The line on which a revision says what it follows, as a frame."""
     return Frame(revision.file, revision.line, "<module>", None, True)

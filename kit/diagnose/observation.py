@@ -197,9 +197,6 @@ def first_answer(trace: Trace) -> str:
     return "every step of the startup succeeds"
 
 
-# ------------------------------------------------------------------------------------ what no error shows
-
-
 def with_signs(
     incident: Incident,
     trace: Trace,

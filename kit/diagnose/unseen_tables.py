@@ -273,9 +273,6 @@ def made_at(label: str) -> str:
 MECHANISMS = (unseen_by_alembic, table_on_another_metadata)
 
 
-# ------------------------------------------------------------------------------------ what nobody sees
-
-
 @dataclass(frozen=True)
 class Unseen:
     """A table that the sources name and that a startup or ``env.py`` did not see.

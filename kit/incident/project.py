@@ -59,8 +59,6 @@ class Project:
             )
         progress(f"{len(self.python)} Python files of {len(self.files)}")
 
-    # -- texts
-
     def text(self, name: str) -> str:
         """A file's text; empty where it cannot be read or is too large."""
         if name not in self._texts:
@@ -123,8 +121,6 @@ class Project:
             r"(^|/)(tests?|testing|docs?|examples?)/|(^|/)(test_[^/]*|conftest)\.py$|/versions/[^/]+\.py$"
         )
         return tuple(name for name in self.python if not test.search(name))
-
-    # -- imports
 
     @cached_property
     def importable(self) -> dict[str, list[str]]:
@@ -190,8 +186,6 @@ class Project:
     def libraries(self) -> list[str]:
         """The imported top-level names that are not the project's own."""
         return [name for name in self.imported if name not in self.importable]
-
-    # -- what a start needs
 
     @cached_property
     def objects(self) -> tuple[AppObject, ...]:

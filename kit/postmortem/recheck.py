@@ -19,13 +19,7 @@ from ..incident.load import load
 from ..startup.cluster import VARIABLE
 from .record import Claim, compared, read_record, write_record
 
-VERDICTS = {
-    0: "still true",
-    1: "no longer true",
-    2: "the file is wrong",
-    3: "does not reproduce",
-    4: "the run broke",
-}
+VERDICTS = {0: "still true", 1: "no longer true", 2: "the file is wrong", 3: "does not reproduce", 4: "the run broke"}
 _KIT = str(Path(__file__).resolve().parents[2])
 _PASSED_OVER = {"node_modules", "__pycache__", "site-packages", "results"}
 

@@ -29,8 +29,8 @@ from ..incident.copying import copy_tree
 from ..incident.model import Incident
 from ..incident.repository import open_repository, run_git
 from ..incident.steps import Preparation
-from .installed import installed
-from .kept import package_digest
+from .installed_packages import installed
+from .kept_runs import package_digest
 
 _IDLE = 8  # bundles that a worker keeps for the next startup of the same application
 
@@ -172,9 +172,6 @@ def _copy_repository(source: Path, target: Path, loose: str | None, incident: In
         return  # no commit on the branch that is checked out
     git(*fetch, f"+{head}:refs/incident/head")
     git("-C", str(target), "update-ref", "--no-deref", "HEAD", head)
-
-
-# ------------------------------------------------------------------------------ on the worker
 
 
 class Machine(NamedTuple):

@@ -258,9 +258,6 @@ def _tls(keeper: psycopg.Connection) -> ssl.SSLContext | None:
     return context
 
 
-# ------------------------------------------------------------------------------------ dropping
-
-
 def _drop(connection: psycopg.Connection, name: str) -> None:
     identifier = sql.Identifier(name)
     for catalog, column, statement in (

@@ -178,8 +178,6 @@ def _error(text: str) -> bytes:
     return b"E" + struct.pack("!I", len(body) + 5) + body + b"\0"
 
 
-# ----------------------------------------------------- the loop that every door of this process runs on
-
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +19,12 @@ from ..base.janitor import mark, remove
 from ..incident.copying import copy_tree
 from ..incident.model import Incident
 from ..incident.repository import run_git
+from .probe import SYSTEM_PATH, put_probe
 
 if TYPE_CHECKING:
     from .postgresql import Scratch
 
 _MOST_PATCHED = 1 << 30  # bytes of one file that a patch writes
-_PROBE = Path(__file__).parent / "child" / "probe.py"
-_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ def _made(incident: Incident, patches: Sequence[Path | str], folder: Path, postg
             f"{incident.file}: app.workdir: there is no folder {incident.app.workdir!r} in the application"
         )
     python = incident.python
-    _put_probe(folder / "probe", python)
+    put_probe(folder / "probe", python)
     environment = _environment(incident, folder, root, python)
     environment |= {name: _filled(value, url, postgresql) for name, value in incident.app.env.items()}
     environment.setdefault(incident.database_env, url)  # what is written there holds the scratch database itself
@@ -170,40 +168,6 @@ def _git_apply(root: Path, *words: str, **options) -> subprocess.CompletedProces
     # Without a ceiling git would take a repository that happens to lie above, and skip every file.
     alone = {"GIT_CEILING_DIRECTORIES": str(root.parent), "GIT_CONFIG_NOSYSTEM": "1"}
     return run_git("apply", "--whitespace=nowarn", "-p1", *words, folder=root, environment=alone, **options)
-
-
-def _put_probe(folder: Path, python: str) -> None:
-    """The probe where Python looks for ``sitecustomize``, compiled once for all startups: that is most of its start."""
-    target = folder / "sitecustomize.py"
-    shutil.copyfile(_PROBE, target)
-    compiled = _compiled_probe(python)
-    if compiled is not None:
-        name, content = compiled
-        (folder / "__pycache__").mkdir()
-        (folder / "__pycache__" / name).write_bytes(content)
-
-
-@lru_cache(maxsize=16)
-def _compiled_probe(python: str) -> tuple[str, bytes] | None:
-    """``(name, content)`` of the bytecode that this interpreter makes of the probe, with nothing of the application.
-
-    None if it makes none: what is wrong with it shows when it is to run the startup.
-    """
-    with temporary_folder() as folder:
-        source = folder / "sitecustomize.py"
-        shutil.copyfile(_PROBE, source)
-        # Unchecked: it goes beside copies of the source, each with a time of its own.
-        compile_it = (
-            "import py_compile, sys\n"
-            "py_compile.compile(sys.argv[1], invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)"
-        )
-        try:
-            command = [python, "-I", "-S", "-c", compile_it, str(source)]
-            subprocess.run(command, env={"PATH": _SYSTEM_PATH, **mark(folder)}, capture_output=True, timeout=30)
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        bytecode = next((folder / "__pycache__").glob("sitecustomize.*.pyc"), None)
-        return None if bytecode is None else (bytecode.name, bytecode.read_bytes())
 
 
 def _filled(text: str, url: str, postgresql: "Scratch | None") -> str:
@@ -270,7 +234,7 @@ def _environment(incident: Incident, folder: Path, root: Path, python: str) -> d
     """A clean environment: nothing of the caller's own."""
     path = [str(folder / "probe")] + [str((root / entry).absolute()) for entry in incident.app.path]
     return {
-        "PATH": f"{Path(python).parent}:{_SYSTEM_PATH}",
+        "PATH": f"{Path(python).parent}:{SYSTEM_PATH}",
         "HOME": str(folder / "home"),
         "TMPDIR": str(folder / "tmp"),
         "LANG": "C.UTF-8",

@@ -42,17 +42,21 @@ def read_events(folder: Path, edges: dict[str, FileEdges] | None = None) -> Iter
 
 
 def _events_of(path: str, edges: dict[str, FileEdges] | None) -> Iterator[tuple[int, str, dict]]:
-    now = 0
+    now = last = 0
     with open(path, "rb") as file:
         while lines := file.readlines(_BLOCK):
             events, aside = [], []
             for event in _parsed(lines):
                 if type(event) is dict:
                     kind = event.get("k")
-                    if kind == "edge" and edges is not None and "via" not in event:
-                        aside.append(event)
-                    elif type(kind) is str:
+                    if kind == "edge":
+                        event.setdefault("t", last)  # the time of what was written before it
+                        if edges is not None and "via" not in event:
+                            aside.append(event)
+                            continue
+                    if type(kind) is str:
                         events.append(event)
+                        last = event.get("t", last)
             if aside:
                 edges.setdefault(path, FileEdges()).add(aside)
             for event in events:

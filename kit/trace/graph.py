@@ -14,13 +14,7 @@ from typing import NamedTuple
 from .edges import Place, Wanted
 from .events import no_garbage
 from .trace import Trace
-from .values import (
-    Conflict,
-    Frame,
-    Import,
-    Registration,
-    Site,
-)
+from .values import Conflict, Frame, Import, Registration, Site
 
 
 @dataclass(frozen=True)
@@ -244,9 +238,6 @@ def _asked_for(wanted: Wanted, known: set[str]) -> list[str]:
     return below if wanted.names and len(below) == len(wanted.names) else [name, *below]
 
 
-# ------------------------------------------------------------------------------------ the ways
-
-
 def _route(trace: Trace, modules: Sequence[Module], registration: Registration, name: str) -> ImportRoute:
     stops = _stops(trace, modules, registration.chain, registration.within, registration.step)
     return ImportRoute(name, stops, registration.site, registration.outcome)
@@ -306,9 +297,6 @@ def _stops(
         stops.append(Stop(frame, kind if before else "start", before, through, key, numbers.get(key), step))
         between = []
     return tuple(stops)
-
-
-# ------------------------------------------------------------------------------------ cycles
 
 
 def cycles(following: Mapping[int, Sequence[int]]) -> tuple[tuple[int, ...], ...]:

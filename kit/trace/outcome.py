@@ -12,14 +12,7 @@ from .chains import application_frames
 from .printed_errors import last_error, printed_error
 from .processes import Ended, RunPlace, ended_by
 from .reader_state import Collected, Stepped, innermost
-from .values import (
-    Broke,
-    Error,
-    Frame,
-    Registration,
-    StepResult,
-    Swallowed,
-)
+from .values import Broke, Error, Frame, Registration, StepResult, Swallowed
 
 _PRINTED = 200_000  # bytes of each stream that are kept
 
@@ -30,8 +23,6 @@ class Outcome:
     def __init__(self, incident: Incident, space: RunPlace, ended: Sequence[Ended], collected: Collected):
         self.incident, self.space, self.ended, self.collected = incident, space, ended, collected
         self.text = collected.paths.text
-
-    # -- why it broke
 
     def broke(self) -> Broke | None:
         """Why the run itself broke: the first process that did. A server that ended of its own is a step that failed."""
@@ -88,8 +79,6 @@ class Outcome:
     def _out_of_memory(self, number: int, step: Step) -> Broke:
         most = self.incident.limits.memory_mb
         return Broke("limit", f"{step}: out of memory at {most} MB (limits.memory_mb)", "memory_mb", number)
-
-    # -- steps
 
     def steps(self) -> tuple[StepResult, ...]:
         """How every step ended; one that never ran too."""
@@ -154,8 +143,6 @@ class Outcome:
                     text += file.read(min(size, _PRINTED)).decode("utf-8", "replace")
         return self.text(text)
 
-    # -- errors that nobody saw
-
     def swallowed(self, registrations: Sequence[Registration]) -> Iterator[Swallowed]:
         """Exceptions that left a body of the application, or a rejected table, and were then caught for good."""
         by_number = {import_.number: import_ for import_ in self.collected.imports}
@@ -205,8 +192,6 @@ class Outcome:
             return error is None or any(final.comes_from(error) for final in finals)
         ran_on = outcome.asked is not None and process not in self.collected.uncaught  # until we ended it
         return not outcome.in_process and not outcome.ok and not ran_on
-
-    # -- what was refused, and what it ran with
 
     def refusals(self) -> Iterator[dict]:
         """What was refused, each once: with its site where the probe saw it, else with the program that tried."""

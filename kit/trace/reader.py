@@ -86,6 +86,7 @@ class _Reader:
     def __init__(self, collected: Collected):
         self.collected = collected
         self.interrupted: set[str] = set()  # trace files of processes that were executing a body when they were stopped
+        self.printing: set[tuple[int, int]] = set()  # process and number of the bodies that ran to print an error
         self.unbound: set[str] = set()  # names that a failed statement did not bind
         self.kinds: dict[str, Callable[[dict, At], None]] = {
             **{
@@ -121,6 +122,10 @@ class _Reader:
                     continue
                 if file is not before:
                     before, process = file, self.collected.process(file, event, outcome)
+                if self.of_the_printing(event, process):
+                    if "c" in event:  # what comes later may name it too
+                        self.place(event, At(process, step, 0), "<module>")
+                    continue
                 try:
                     if kind == "edge":
                         self.collected.within(event, At(process, step, event["t"]))
@@ -141,6 +146,22 @@ class _Reader:
             return True
         return event["k"] in ("exit", "stepped") or event["k"] == "judged" and file in self.interrupted
 
+    def of_the_printing(self, event: dict, process: int) -> bool:
+        """Is it what Python, from 3.13 on, executes to print the error that ends the startup?
+
+        It imports the module anew whose name could not be imported, for the names that it has. Nothing but the runner's own
+        frame stands below that.
+        """
+        within, via, codes = event.get("b") or 0, event.get("via"), self.collected.codes[process]
+        below = [codes.get(number) for number, _ in via[:2]] if via and not within else []
+        printed = (process, within) in self.printing or any(
+            code is not None and (code.module, code.function) == ("traceback", "_print_exception_bltin")
+            for code in below
+        )
+        if printed and event["k"] == "exec":
+            self.printing.add((process, event["n"]))
+        return printed or event["k"] == "done" and (process, event["n"]) in self.printing
+
     def hung(self, event: dict, process: int | None) -> None:
         """The interrupt passed the frames that the main thread was in: the application's innermost is where it was."""
         error, hung = event.get("error") or event.get("uncaught"), self.collected.hung
@@ -150,8 +171,6 @@ class _Reader:
             frame = innermost(self.collected.frames(process, error.get("frames")))
             if frame is not None:
                 hung[process] = frame
-
-    # -- one method a kind of event
 
     def place(self, event: dict, where: At, function: str) -> None:
         """A number of code, that frames and edges after it name."""

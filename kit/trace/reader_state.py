@@ -162,8 +162,6 @@ class Collected:
         frames = self.frames(process, event.get("via"))
         return (self.imports[outer].chain if outer is not None else ()) + frames
 
-    # -- which module's body was executed when, and which of them an event happened in
-
     def begin(self, event: dict, where: At) -> None:
         """A loader is about to execute a module."""
         chain, within = self.chain(where.process, event), self.within(event, where)

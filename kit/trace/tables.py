@@ -48,19 +48,7 @@ def registrations_table(trace: Trace, *, application: bool = True) -> pandas.Dat
 
     :param application: False: those on metadata of a library's own making as well
     """
-    columns = [
-        "table",
-        "metadata",
-        "outcome",
-        "site",
-        "name",
-        "module",
-        "columns",
-        "step",
-        "process",
-        "chain",
-        "removed",
-    ]
+    names = "table metadata outcome site name module columns step process chain removed"
     rows = []
     for reg in trace.registrations:
         if reg.application or not application:
@@ -68,7 +56,7 @@ def registrations_table(trace: Trace, *, application: bool = True) -> pandas.Dat
             chain = " → ".join(map(str, application_frames(reg.chain)))
             label = reg.metadata.label
             rows.append((reg.table, label, reg.outcome, *where, reg.columns, reg.step, reg.process, chain, reg.removed))
-    return pandas.DataFrame(rows, columns=columns)
+    return pandas.DataFrame(rows, columns=names.split())
 
 
 def metadata_after_each_import(trace: Trace) -> pandas.DataFrame:

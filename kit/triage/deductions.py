@@ -56,9 +56,6 @@ def deduce(
     return tuple(deductions)
 
 
-# ------------------------------------------------------------------------------------ which build
-
-
 def _of_work_tree(frames, matches: bool | None, work_tree: Path | None) -> list[Deduction]:
     if work_tree is None:
         return []
@@ -115,9 +112,6 @@ def _missing_classes(frames, work_tree: Path | None) -> list[Deduction]:
             because = f"the log has it at line {frame.frame.line} in class {named['name']}, and it holds no such class"
             deductions.append(Deduction(says, because))
     return deductions
-
-
-# ------------------------------------------------------------------------------------ which definitions
 
 
 def _collision(traceback: Traceback, frames):

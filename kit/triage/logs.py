@@ -160,8 +160,6 @@ class _Reader:
         self.pointed: str | None = None  # pytest's last line with a mark, of the frame that is named below it
         self.pointed_at = 0
 
-    # -------------------------------------------------------------------------- lines
-
     def feed(self, number: int, line: str) -> None:
         line = _ANSI.sub("", line)
         if line.lstrip().startswith(("╭", "│", "╰")):  # drawn in a box, as rich does it
@@ -280,8 +278,6 @@ class _Reader:
                 best, most = traceback, prefix.end()
         return best
 
-    # -------------------------------------------------------------------------- one traceback
-
     def _take(self, traceback: _Open, line: str) -> None:
         rest = traceback.rest(line)
         rest = line if rest is None else rest
@@ -347,8 +343,6 @@ class _Reader:
             traceback.wants_text = False
         elif rest.startswith(("====", "____", "----")):
             self._close(lambda other: other is traceback)
-
-    # -------------------------------------------------------------------------- the end
 
     def _close(self, which: Callable[[_Open], bool]) -> None:
         for traceback in [traceback for traceback in self.open if which(traceback)]:

@@ -1,7 +1,7 @@
 """What a reader sees first: does it reproduce, why, at which lines, what to change, who was hit, what is to be done."""
 
 import datetime
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import __version__
@@ -126,23 +126,22 @@ def verdict(
     return Shown([top, items(facts)] if facts else [top], place=place)
 
 
-# ------------------------------------------------------------------------------------ the first screen
-
-
 def overview(
     incident: Incident,
     verification: Verification,
     diagnosis: "Diagnosis",
     history: "History | None" = None,
     proposals: "Proposals | None" = None,
-    *,
-    now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
 ) -> Shown:
     """The first screen: a status line, the cause, the lines, what to change, who was hit, what is to be done."""
     trace, postmortem = diagnosis.trace, incident.postmortem
     head = headline(incident, trace, verification, diagnosis)
     line = para(_status(incident, head, history), kind="kit-status")
-    run = line_of_times(para(f"Run {now():%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."))
+    run = line_of_times(
+        para(
+            f"Run {datetime.datetime.now(datetime.UTC):%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."
+        )
+    )
     facts = [*_what_broke(incident, trace, head), *_failed(incident, trace, diagnosis.finding.mechanism)]
     if trace.swallowed and _conflict(trace, diagnosis) is None:
         facts.append(_swallowed(trace, None))
@@ -262,22 +261,12 @@ def _proposed(proposals: "Proposals | None") -> list[Part]:
 
 def _actions(incident: Incident) -> Part:
     actions = incident.postmortem.actions
-    shown = [
-        join(
-            with_code(action.what),
-            " (",
-            action.owner or missing("owner"),
-            ", ",
-            day(action.due) if action.due else missing("due"),
-            ")",
-        )
-        for action in actions[:_MOST_ACTIONS]
-    ]
+    shown = []
+    for action in actions[:_MOST_ACTIONS]:
+        due = day(action.due) if action.due else missing("due")
+        shown.append(join(with_code(action.what), " (", action.owner or missing("owner"), ", ", due, ")"))
     more = [part(f"{len(actions) - _MOST_ACTIONS} more")] if len(actions) > _MOST_ACTIONS else []
     return items([*shown, *more])
-
-
-# ------------------------------------------------------------------------------------ facts of the banner
 
 
 def _conflict(trace: Trace, diagnosis: "Diagnosis | None"):

@@ -76,9 +76,6 @@ def _paired(text: str) -> Iterator[tuple[str, str, str]]:
                         yield "same", f"  {line.source_line_no:>4}  {shown}", f"  {line.target_line_no:>4}  {shown}"
 
 
-# ------------------------------------------------------------------------------------ patches of an incident file
-
-
 def patch_of(incident: Incident, path: str, *, most: int) -> list[Part]:
     """A patch file: the first ``most`` lines of its changes, and all of it in a fold where there are more."""
     return patch_text(text_of(incident, path), path.rpartition("/")[2], most=most)

@@ -1,7 +1,6 @@
 """What a notebook shows of the import graph: the two routes, as a drawing and as lists with their source."""
 
 import posixpath
-from collections.abc import Sequence
 
 from ..trace.graph import ImportGraph, ImportRoute, Stop, import_graph
 from ..trace.trace import Trace
@@ -10,6 +9,7 @@ from .figure import figure
 from .graph_picture import engines, import_picture
 from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, source, stack, strong
 from .reduced_graph import GROUPS, Reduced, place_of, reduce
+from .wording import listed
 
 _MOST_STOPS = 40  # of one way
 _WAYS = {"first": "First way", "second": "Second way", "only": "The way to the error"}
@@ -39,15 +39,11 @@ def imports(trace: Trace, conflict: Conflict | None = None) -> Shown:
     if groups:
         parts.append(fold("What the grey boxes stand for", items(groups), place=GROUPS))
     if reduced.cycles:
-        shown = items(" ↔ ".join(_few_of(names)) for names in reduced.cycles[:20])
+        shown = items(listed(names, 12, " ↔ ") for names in reduced.cycles[:20])
         several = f"{len(reduced.cycles)} groups of modules import"
         are = "One group of modules imports" if len(reduced.cycles) == 1 else several
         parts.append(fold(f"{are} each other", shown))
     return Shown(parts)
-
-
-def _few_of(names: Sequence[str], most: int = 12) -> list[str]:
-    return [*names[:most], f"{len(names) - most} more"] if len(names) > most else list(names)
 
 
 def _way_list(trace: Trace, route: ImportRoute) -> Part:
@@ -92,8 +88,8 @@ def _legend(graph: ImportGraph, reduced: Reduced) -> Part:
         sentences.append(join(strong("Dotted purple"), ": modules that import each other."))
     sentences.append(part(f"Numbers count the {count(reduced.modules, 'executed module')} of the application."))
     if reduced.left_out:
-        listed = ", ".join(f"{package} {number}" for package, number in reduced.left_out[:12])
-        listed += f" and {len(reduced.left_out) - 12} more packages" if len(reduced.left_out) > 12 else ""
+        packages = listed([f"{package} {number}" for package, number in reduced.left_out], 12)
+        packages += " packages" if len(reduced.left_out) > 12 else ""
         modules = count(sum(number for _, number in reduced.left_out), "module")
-        sentences.append(part(f"Not drawn, because no way passes through them: {modules} ({listed})."))
+        sentences.append(part(f"Not drawn, because no way passes through them: {modules} ({packages})."))
     return join(*sentences, between=" ")

@@ -329,7 +329,9 @@ def source(
     marked, differing, shown, text = set(marked), set(differing), [], []
     for number, line in lines:
         sign = ">" if number in marked else "≠" if number in differing else " "
-        row = f"{sign} {number:>4}  {plain_line(line, most)}"
+        line = safe(line)
+        line = line if len(line) <= most else f"{line[:most]} … {len(line) - most} more characters"
+        row = f"{sign} {number:>4}  {line}"
         text.append(row)
         row = html.escape(row)
         shown.append(in_line({"≠": ("em", "kit-differs"), ">": ("mark", "kit-line")}.get(sign), row))
@@ -359,11 +361,6 @@ def line_of_times(*contents: Content) -> Part:
     inner = stack(*contents)
     shown = re.sub(r"\s*\n\s*", " ", inner.html)
     return Part(f'\n<div class="kit-times">{shown}</div>\n', inner.text)
-
-
-def plain_line(line: str, most: int = 300) -> str:
-    line = safe(line)
-    return line if len(line) <= most else f"{line[:most]} … {len(line) - most} more characters"
 
 
 def beside(*columns: Part) -> Part:

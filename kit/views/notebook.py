@@ -6,7 +6,6 @@ import difflib
 import gc
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +52,13 @@ def open_incident(path: str, *, result: str = "", trace: str = "") -> Incident:
     return load(existing)
 
 
-def check_parameters(cells: Sequence[str] | None = None) -> None:
+def check_parameters() -> None:
     """Stop if papermill injected a parameter that the notebook does not have: the notebook would silently use its default.
 
-    :param cells: the code of the cells that ran; by default this kernel's
     :raises IncidentError: it names the parameter and the nearest one that exists
     """
-    if cells is None:
-        cells = _cells_of_this_kernel()
+    shell = _shell()
+    cells = [str(code) for code in shell.user_ns.get("In", ())] if shell is not None else []
     injected = next((number for number, code in enumerate(cells) if code.startswith(_INJECTED)), None)
     if not injected:
         return
@@ -85,11 +83,6 @@ def _shell():
     except ImportError:
         return None
     return get_ipython()
-
-
-def _cells_of_this_kernel() -> list[str]:
-    shell = _shell()
-    return [str(code) for code in shell.user_ns.get("In", ())] if shell is not None else []
 
 
 def _assigned(code: str) -> list[str]:

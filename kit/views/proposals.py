@@ -1,5 +1,6 @@
 """What `propose` shows: the changes that cure, each with its patch, then the changes that were tried and do not."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from ..base.scan import refuse_secrets
 from ..incident.model import Incident
 from ..verify.propose import Proposal, Proposals
 from .diff import patch
-from .markup import Shown, absent, code, fold, items, join, para, strong, word
+from .markup import Shown, absent, code, fold, items, join, para, strong
+from .verification import passed
 
 _WORDS = {True: "pass", False: "fail", None: "undecided"}
 
@@ -54,7 +56,7 @@ def write_proposals(proposals: Proposals, folder: Path, incident: Incident) -> l
                 continue
             fix: dict[str, Any] = {"claim": proposal.says, **proposal.changes}
             if proposal.patch:
-                file = folder / f"{_file_name(proposal)}.patch"
+                file = folder / (re.sub(r"[^\w.+-]", "-", proposal.name) + ".patch")
                 refuse_secrets({file.name: proposal.patch})
                 folder.mkdir(parents=True, exist_ok=True)
                 write_whole(file, proposal.patch)
@@ -74,10 +76,6 @@ def write_proposals(proposals: Proposals, folder: Path, incident: Incident) -> l
     ]
 
 
-def _file_name(proposal: Proposal) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_+." else "-" for letter in proposal.name)
-
-
 def _from(file: Path, incident: Incident) -> str:
     """The patch's path as the incident file names it."""
     file, home = file.absolute(), incident.file.absolute().parent
@@ -91,21 +89,14 @@ def proposals(proposed: Proposals | None) -> Shown:
     parts = []
     for proposal in [tried for tried in proposed.tried if tried.verdict == "cures"]:
         says = para(strong(proposal.name), ": ", proposal.says)
-        checks = items(
-            [
-                join(word(check.ok, "pass", "fail", "undecided"), f" {check.check}: {check.seen}")
-                for check in proposal.result.checks
-            ]
-        )
+        checks = items(join(passed(check), f" {check.check}: {check.seen}") for check in proposal.result.checks)
         changes = [para("Set ", code(f"{key}: {value}")) for key, value in proposal.changes.items()]
         shown = [patch(proposal.patch)] if proposal.patch else []
         parts += [says, *changes, *shown, fold("What the checks saw", checks)]
     failed = [proposal for proposal in proposed.tried if proposal.verdict != "cures"]
     if failed:
-        failures = [
-            join(code(proposal.name), f": {proposal.verdict}: {proposal.result.because}") for proposal in failed
-        ]
-        parts.append(fold(f"{len(failed)} that were tried and do not cure", items(failures)))
+        failures = items(join(code(it.name), f": {it.verdict}: {it.result.because}") for it in failed)
+        parts.append(fold(f"{len(failed)} that were tried and do not cure", failures))
     if not proposed.verified:
         parts.insert(0, para(strong("No proposal is verified. "), proposed.note[:1].upper() + proposed.note[1:], "."))
     return Shown(parts)

@@ -4,7 +4,7 @@ import datetime
 import os
 import platform
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ def provenance(
     parameters: Mapping[str, Any] | None = None,
     *,
     took: float | None = None,
-    now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
 ) -> Shown:
     """The versions and settings of this run, and how to run it again.
 
@@ -53,7 +52,7 @@ def provenance(
     rows += [(f"parameter {name}", code(repr(_short(value)))) for name, value in sorted((parameters or {}).items())]
     times = [f"step {step.number} {step.seconds:.2f} s" for step in trace.steps if step.seconds is not None]
     line = (
-        f"Run at {now():%Y-%m-%d %H:%M} UTC"
+        f"Run at {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
         + (f", the startup itself at {seen['run_at']} UTC: nothing of it has changed since" if "run_at" in seen else "")
         + (f", {took:.1f} s in all" if took is not None else "")
         + "".join(f", {time}" for time in times)

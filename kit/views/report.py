@@ -258,9 +258,6 @@ def why_report(name: str, events: Sequence[Event]) -> dict[str, Any]:
     return {"schema": SCHEMA, "name": name, "events": listed}
 
 
-# ------------------------------------------------------------------------------------ what else the command line writes
-
-
 def proposals_report(proposals: "Proposals") -> dict[str, Any]:
     """``{schema, mechanism, proposals: [{name, says, patch, changes, verdict, because, checks}], verified, startups, note}``."""
 

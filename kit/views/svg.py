@@ -32,16 +32,8 @@ class Sheet:
     def write(
         self, x: float, y: float, text: str, kind: str = "label", anchor: str = "start", colour: str = INK, **more
     ) -> None:
-        look = {
-            "x": x,
-            "y": y,
-            "font_size": self.size,
-            "text_anchor": anchor,
-            "fill": colour,
-            **more,
-            "font_family": FONT,
-        }
-        self.parts.append(f'<text class="{kind}"{_written(look)}>{escape(text)}</text>')
+        look = {"x": x, "y": y, "font_size": self.size, "text_anchor": anchor, "fill": colour, **more}
+        self.parts.append(f'<text class="{kind}"{_written(look | {"font_family": FONT})}>{escape(text)}</text>')
 
     def __str__(self) -> str:
         return "".join([*self.parts, "</svg>"])
@@ -57,9 +49,6 @@ def plain(text: object, most: int = LABEL) -> str:
     odd = r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff\ud800-\udfff]"
     line = re.sub(odd, "�", redact(str(text)))
     return line if len(line) <= most else f"{line[: most // 2]}…{line[1 - most + most // 2 :]}"
-
-
-# ------------------------------------------------------------------------------------ the allowlist
 
 
 def names(text: str) -> frozenset[str]:

@@ -96,7 +96,8 @@ def _level(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
     """The time line from left to right, in equal steps: the date above the line, the event below it."""
     step, axis, size = (wide - 40) / len(moments), 34, 11
     letters = int(step / (size * 0.62)) - 1
-    texts = [_wrapped(plain(moment.what, letters * _LINES), letters) for moment in moments]
+    wrap = textwrap.TextWrapper(max(8, letters), max_lines=_LINES, placeholder=" …").wrap
+    texts = [wrap(plain(moment.what, letters * _LINES)) or [""] for moment in moments]
     sheet = Sheet(wide, axis + 22 + 14 * max(map(len, texts)), size)
     columns = [round(20 + step * (number + 0.5), 1) for number in range(len(moments))]
     if inside := _inside(moments, span):
@@ -115,11 +116,6 @@ def _level(moments: Sequence[Moment], span: Span | None, wide: int) -> str:
 def _inside(moments: Sequence[Moment], span: Span | None) -> list[int]:
     """The numbers of the moments that lie in a span."""
     return [n for n, moment in enumerate(moments) if span is not None and span[0] <= moment.when <= span[1]]
-
-
-def _wrapped(text: str, letters: int) -> list[str]:
-    lines = textwrap.wrap(text, max(8, letters)) or [""]
-    return [*lines[: _LINES - 1], lines[_LINES - 1] + " …"] if len(lines) > _LINES else lines
 
 
 def _sign(sheet: Sheet, x: float, y: float, kind: str) -> None:

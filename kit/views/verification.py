@@ -1,8 +1,5 @@
 """What a notebook shows of a verification: each fix against each check, why it got its verdict, what it changes."""
 
-from collections.abc import Sequence
-
-from ..diagnose.hypotheses import Tested
 from ..incident.model import Incident
 from ..trace.end_state import CheckResult
 from ..trace.trace import Trace
@@ -100,9 +97,6 @@ def passed(check: CheckResult) -> Part:
     return word(check.ok, "pass", "fail", "undecided")
 
 
-# ------------------------------------------------------------------------------------ one fix
-
-
 def fixes(incident: Incident, verification: Verification) -> Shown:
     """Each fix, folded: why it got its verdict, what every check saw, its patches."""
     folded = [_fold(incident, fix) for fix in verification.fixes]
@@ -126,14 +120,12 @@ def _fold(incident: Incident, fix: FixResult) -> Part:
     return fold(join(code(fix.name), ": ", judgement(fix.verdict)), *body, kind="kit-fix")
 
 
-def before_and_after(verification: Verification, name: str | None = None, *, incident: Incident | None = None) -> Shown:
-    """What a fix changes: what each check saw without and with it, and the changed lines.
+def before_and_after(verification: Verification, *, incident: Incident | None = None) -> Shown:
+    """What the smallest fix that cures changes: what each check saw without and with it, and the changed lines.
 
-    :param name: the fix; by default the smallest that cures
     :param incident: with it, the fix's patches are shown side by side
     """
-    cures = min(cured_by(verification), key=lambda fix: len(fix.patches), default=None)
-    fix = next((fix for fix in verification.fixes if fix.name == name), None) if name else cures
+    fix = min(cured_by(verification), key=lambda fix: len(fix.patches), default=None)
     if fix is None:
         return absent("No fix is known to cure it, so there is nothing to compare.")
     rows = [*_counted(verification.control.trace, fix.trace), *_checked(verification, fix)]
@@ -176,24 +168,14 @@ def _tables(trace: Trace) -> int:
     return len({(registration.metadata.label, registration.table) for registration in registered})
 
 
-# ------------------------------------------------------------------------------------ what people believed
-
-
-def claims(incident: Incident, verification: Verification, tested: Sequence[Tested] = ()) -> Shown:
-    """What people wrote or believed, compared with what the runs showed.
-
-    :param tested: the hypotheses with their verdicts, from a diagnosis; without them each is undecided
-    """
+def claims(incident: Incident, verification: Verification) -> Shown:
+    """What people wrote or believed, compared with what the runs showed; a hypothesis is undecided until it is diagnosed."""
     rows: list[tuple] = [
         (with_code(fix.claim), join("fix ", code(fix.name)), judgement(fix.verdict), _shortened(steady(fix.because)))
         for fix in verification.fixes
         if fix.claim
     ]
-    people = [hypothesis for hypothesis in tested if hypothesis.of == "people"]
-    for hypothesis in people:
-        evidence = _shortened(hypothesis.evidence)
-        rows.append((with_code(hypothesis.claim), "hypothesis", outcome(hypothesis.verdict), evidence))
-    for belief in incident.hypotheses if not people else ():
+    for belief in incident.hypotheses:
         unasked = "no experiment for it was run here"
         rows.append((with_code(belief.claim), "hypothesis", outcome("undecided"), unasked))
     if not rows:

@@ -34,14 +34,14 @@ class Again(Base):
 """
 
 
-def write_incident(folder: Path) -> Path:
+def write_incident(folder: Path, modules: int, tables: int, edges: int) -> Path:
     root = folder / "app"
-    write_application(root, MODULES, TABLES, EDGES)
+    write_application(root, modules, tables, edges)
     (root / "gen" / "again.py").write_text(AGAIN)
     with (root / "gen" / "main.py").open("a") as main:
         main.write("import gen.again\n")
     said = {
-        "title": f"an application of {MODULES} modules",
+        "title": f"an application of {modules} modules",
         "app": {"root": "app", "python": application_environment()},
         "startup": [{"import": "gen.main"}],
         "expect": {"error": "is already defined", "table": "thing_0"},
@@ -54,7 +54,7 @@ def write_incident(folder: Path) -> Path:
 def measure() -> dict[str, Row]:
     with tempfile.TemporaryDirectory() as kept:
         folder = Path(kept)
-        file = write_incident(folder)
+        file = write_incident(folder, MODULES, TABLES, EDGES)
         page = folder / "page.html"
         command = [sys.executable, "-m", "kit", "postmortem", str(file), "-o", str(page)]
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)

@@ -19,8 +19,8 @@ from generated import write_application
 from measuring import Row, Used, in_pairs, instructions, own_cpu, used
 
 from kit.incident.load import load
+from kit.startup.probe import put_probe
 from kit.startup.run import reproduce
-from kit.startup.workspace import _put_probe
 
 PROJECT = Path(__file__).resolve().parents[2]
 INTERPRETER = (3, 11)
@@ -92,7 +92,7 @@ def prepare(python: str, folder: Path, script: str, write: Callable[[Path], None
     write(root)
     for name in ("probe", "no-probe"):
         (folder / name).mkdir()
-    _put_probe(folder / "probe", python)
+    put_probe(folder / "probe", python)
     (folder / "start.py").write_text(script)
     subprocess.run([python, "-m", "compileall", "-q", str(root)], check=True, env={"PYTHONHASHSEED": "0"})
     startup = Startup(python, folder, root)

@@ -1,0 +1,177 @@
+"""Places, frames and the bodies of modules that run: where something happens, and on which ways it was reached."""
+
+import os
+
+from .bytecode import _IMPORT_NAME, _LAZINESS
+from .recorder import _DEEP, _FROZEN, _json, _text, _write
+
+# ---- below this line is the text of the probe
+
+
+# Where it counts, a frame is known by its globals: ``f_code`` is an audit event, and so a call of ``_heard``, each time;
+# so is ``id()``. What stays is text and numbers: a tuple counts for the collector of garbage, which would come earlier.
+
+_places = {}  # file, function and module, a line each -> its number
+_packages = {}  # the number -> its package when it was first seen
+_next = iter(range(1, 1 << 60)).__next__  # of a place or body; one C call: no number twice, also from several threads
+
+
+def _place_of(code, namespace):
+    """The number of where a frame is, but for its line; module from its globals, not from the path. Written down the first time."""
+    module = namespace.get("__name__")
+    module = module if isinstance(module, str) else None
+    file, name = code.co_filename, code.co_name
+    key = f"{file}\n{name}\n{module}"
+    place = _places.get(key)
+    if place is None:
+        package = namespace.get("__package__")
+        place, package = _next(), package if isinstance(package, str) else None
+        file, name, module, said = map(_json, (file, name, module, package))
+        _write(f'{{"k":"place","c":{place},"f":{file},"fn":{name},"m":{module},"p":{said}}}\n')
+        _packages[place] = package
+        _places[key] = place  # only now: what names it comes after it in the file
+    return place
+
+
+def _walk(frame):
+    """Frames from the enclosing body (exclusive of the import system) to ``frame``, outermost first.
+
+    :returns: ``(number of the body this runs in or 0, [[place, line], ...])``
+    """
+    frames = []
+    while frame is not None:
+        namespace = frame.f_globals
+        if frame is _body.caller:
+            frames.append([int(_body.place), frame.f_lineno or 0])
+            number = int(_body.number)
+            break
+        if namespace is _door:
+            number = frame.f_locals.get("number")
+            if number is not None:
+                number = int(number)
+                break
+        elif not (namespace is _bootstrap or namespace is _external or namespace is _own):
+            code = frame.f_code
+            if not code.co_filename.startswith(_FROZEN):
+                frames.append([_place_of(code, namespace), frame.f_lineno or 0])
+        frame = frame.f_back
+    else:
+        number = 0
+    frames.reverse()
+    if len(frames) > _DEEP:  # the two ends tell most
+        frames = frames[: _DEEP // 2] + frames[-_DEEP // 2 :]
+    return number, frames
+
+
+def _error(error):
+    """An exception as a value: type, text, the frames it passed, and what it came from."""
+    if error is None:
+        return None
+    tb, frames = error.__traceback__, []
+    while tb is not None:
+        frame = tb.tb_frame
+        code, namespace = frame.f_code, frame.f_globals
+        if namespace is not _own and not code.co_filename.startswith(_FROZEN):
+            frames.append([_place_of(code, namespace), tb.tb_lineno or 0])
+        tb = tb.tb_next
+    links, seen, link = [], set(), error
+    while link is not None and id(link) not in seen and len(seen) < 20:
+        seen.add(id(link))
+        links.append([id(link), type(link).__name__, _text(link)])
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    kind = type(error)
+    module = kind.__module__ if isinstance(kind.__module__, str) else ""
+    value = {
+        "type": kind.__name__ if module == "builtins" else module + "." + kind.__qualname__,
+        "text": _text(error),
+        "frames": frames if len(frames) <= _DEEP else frames[: _DEEP // 2] + frames[-_DEEP // 2 :],
+        "links": links,
+    }
+    if isinstance(error, ImportError) and isinstance(error.name, str):
+        value["name"] = error.name
+    if isinstance(error, SyntaxError):
+        value["at"] = [_text(error.filename), error.lineno or 0]
+    return value
+
+
+_own = globals()
+
+
+class _Body:
+    """A module's body while it runs, or a function of the application with imports: what is the same for each of its statements.
+
+    Place, number and line are text: each is written more than once, and turning a number into text is what takes long.
+    """
+
+    __slots__ = (
+        *("at", "caller", "code", "consts", "end", "frame", "head", "library", "line", "lines", "names", "namespace"),
+        *("number", "odd", "place", "raw", "script", "tail"),
+    )
+
+    def __init__(self, number):
+        self.number = number
+        self.library = False  # is it a library's? Its imports need no look then
+        self.caller = None  # its frame, once it is known to import
+        self.frame = (
+            None  # the same, of a body of the application in the main thread, once its first import statement was seen
+        )
+        self.namespace = None  # of a body whose place is its file and name
+        self.at, self.tail, self.script = (
+            -1,
+            "}\n",
+            False,
+        )  # the statement that was seen last; may it run without a loader?
+
+    def begin(self, code, before):
+        """Its first import statement is about to be executed; ``before``: its bytecode as it was left the last time."""
+        self.code, self.consts, self.names = code, code.co_consts, code.co_names
+        # Its bytecode: an import statement that was seen is none there any more.
+        self.raw = raw = bytearray(code.co_code)
+        for at in range(min(len(before), len(raw))):
+            if not before[at] and raw[at] == _IMPORT_NAME:
+                raw[at] = 0
+        # Could an instruction that makes up an import statement be a wide one?
+        self.odd = self.script or len(self.consts) > 256 or len(self.names) > 256 >> _LAZINESS
+        # Where lines begin and end, from the last one seen on, the line, and where it ends.
+        self.lines, self.line, self.end = (), "0", 0
+        self.head = f'{{"k":"edge","c":{self.place},"l":'
+
+    def line_at(self, frame, at):
+        """``f_lineno``, which looks through the code from its start each time, where imports come one after the other."""
+        start = line = 0
+        if at > self.at:
+            for start, self.end, line in self.lines:
+                if at < self.end:
+                    break
+        else:  # back again: from now on it is asked in the long way
+            self.lines, self.end = (), 0
+        return line if line and start <= at else frame.f_lineno or 0
+
+
+_NOBODY = _Body("0")
+_NOBODY.place = "0"
+_body = _NOBODY  # the innermost body of the main thread
+
+
+_door = _bootstrap = _external = None  # globals: of the door, and of the import system's two halves
+
+
+_root = os.environ.get("INCIDENT_ROOT", "")
+_roots = tuple({os.path.join(_root, ""), os.path.join(os.path.realpath(_root), "")}) if _root else ()
+_files = {}  # co_filename -> is it a file of the application?
+
+
+def _is_app(filename):
+    known = _files.get(filename)
+    return _see_file(filename) if known is None else known
+
+
+def _see_file(filename):
+    within = filename.startswith(_roots)
+    if not within or "/." in filename or "-packages/" in filename:  # not as plain as nearly all of the application's
+        path = filename
+        if filename[:1] != "/" or "//" in path or "/./" in path or "/../" in path:
+            path = "" if filename.startswith("<") else os.path.abspath(filename)
+        within = path.startswith(_roots) and "/site-packages/" not in path and "/dist-packages/" not in path
+    _files[filename] = within
+    return within

@@ -1,0 +1,245 @@
+"""The doors before imports: ``__import__``, ``__lazy_import__`` and ``importlib.import_module`` tell of each edge."""
+
+import _thread
+import sys
+from time import perf_counter_ns as _now
+
+from .bytecode import _EXTENDED_ARG, _IMPORT_NAME, _LAZINESS, _LOAD_CONST, _wide_statement
+from .frames import _Body, _body, _bootstrap, _door, _external, _files, _is_app, _own, _packages, _place_of, _walk
+from .recorder import _emit, _file, _getframe, _ident, _json, _lose, _main_thread, _put, _quietly, _quote, _quoted
+
+# ---- below this line is the text of the probe
+
+
+_NEAR = 200  # bytes from the start of the code, up to which ``f_lineno`` is the quicker
+_imported = {}  # place of a body -> its bytecode, without the import statements that were executed
+_importers = {}  # (file, first line, function, module) -> ``_Body``, but for the bodies that the main thread executes
+
+
+class _AtImport:
+    """Acts when Python looks up how to call ``__import__``: before the call, and off the stack."""
+
+    __slots__ = ()
+
+    def __get__(self, door, owner=None):
+        try:
+            importer = _body
+            frame = importer.frame
+            # Is the innermost body at an import statement that was not seen yet? Then that is what asks.
+            if frame is None or importer.raw[frame.f_lasti] != _IMPORT_NAME or _ident() != _main_thread:
+                if importer.library and _ident() == _main_thread:
+                    return _plain_import
+                frame = _getframe(1)
+                while frame.f_globals is _own:
+                    frame = frame.f_back
+                    if frame is None:  # an import of the probe's own, below which nothing is
+                        return _plain_import
+                if frame is not importer.frame:
+                    importer = _importer_in(importer, frame)
+                    if importer is None:
+                        return _plain_import
+                at, raw = frame.f_lasti, importer.raw
+                if raw[at] != _IMPORT_NAME and not (importer.odd and raw[at] == _EXTENDED_ARG):
+                    return _plain_import
+            at, raw = frame.f_lasti, importer.raw
+            if at < _NEAR:
+                line, importer.end = frame.f_lineno or 0, 0
+            elif importer.at < at < importer.end:
+                line = importer.line
+            else:
+                line = importer.line_at(frame, at)
+            if importer.odd:
+                statement = _odd_statement(importer, frame, at)
+                if statement is None:
+                    return _plain_import
+                names, dots, to, tail = statement
+            else:  # the two instructions before it load the names after `from ... import` and the number of dots
+                by, dots, names_by, names, _, to = raw[at - 4 : at + 2]
+                names = importer.consts[names] if names_by == _LOAD_CONST else None
+                dots = importer.consts[dots] if by == _LOAD_CONST else dots
+                to, tail = importer.names[to >> _LAZINESS], importer.tail
+            raw[at], importer.at, importer.line = 0, at, line
+            to = _quoted["." * dots + to if dots else to]
+            if names:
+                line = f'{importer.head}{line},"to":{to},"names":{_quote(",".join(names))}{tail}'
+            else:
+                line = f'{importer.head}{line},"to":{to}{tail}'
+            try:
+                _put(line.encode())
+            except ValueError:
+                _file.go_on(line.encode())
+        except (ValueError, TypeError):  # asked by the interpreter itself, as for `python -m`; a strange ``__file__``
+            pass
+        except Exception as problem:
+            _lose("import", problem)
+        return _plain_import
+
+
+_at_import = _AtImport()
+_plain_import = __import__
+
+
+class _ImportDoor:
+    """Stands in for ``builtins.__import__``; calling it runs the original and nothing else."""
+
+    __call__ = _at_import
+    __name__ = __qualname__ = "__import__"
+    __module__ = "builtins"
+
+
+_alone = True  # is the main thread the only one, as far as is known?
+_looking = True  # does the door look?
+
+
+def _look(wanted):
+    """While a library's body runs in the only thread, the door is the original itself: that is most of all imports."""
+    global _alone, _looking
+    if wanted is not _looking:
+        _alone = _alone and not _thread._count()
+        if wanted or _alone:
+            _ImportDoor.__call__ = _at_import if wanted else _plain_import
+            _looking = wanted
+
+
+def _odd_statement(importer, frame, at):
+    """:returns: names, dots and module of an import statement, and the end of its event; None where it is none"""
+    statement, tail = _wide_statement(importer, at), importer.tail
+    if statement is None:
+        return None
+    if importer.script and (frame.f_back is None or frame.f_back.f_globals is not _door):
+        # A body that no loader executes: this may be all that shows it.
+        tail = ',"b":%d,"via":%s' % _walk(frame) + f',"t":{_now()}{tail}'
+    return (*statement, tail)
+
+
+def _importer_in(body, frame):
+    """Who imports in a frame that is not known to be that of the innermost body; None where nobody of the application does."""
+    namespace = frame.f_globals
+    if namespace is _external:  # as each time that a module's file is opened: that imports ``_io``
+        return None
+    code = frame.f_code
+    if body.namespace is namespace and body.frame is None and _ident() == _main_thread:
+        outer = frame.f_back
+        if outer is not None and outer.f_globals is _door:
+            body.begin(code, _imported.get(body.place, b""))
+            _imported[body.place] = body.raw
+            body.frame = body.caller = frame
+            body.lines = code.co_lines() if hasattr(code, "co_lines") else ()
+            return body
+    if _files.get(namespace.get("__file__")) is False:  # a module of a library
+        return None
+    if not _is_app(code.co_filename):
+        file = namespace.get("__file__")
+        if isinstance(file, str):
+            _is_app(file)  # next time it is known
+        return None
+    key = (code.co_filename, code.co_firstlineno, code.co_name, namespace.get("__name__"))
+    importer = _importers.get(key)
+    if importer is None or importer.code is not code:
+        before = b"" if importer is None else importer.raw  # another code of the same place: executed again
+        importer = _Body("0")
+        place, now = _place_of(code, namespace), namespace.get("__package__")
+        importer.place, importer.script = f"{place}", code.co_name == "<module>"
+        if now != _packages[place]:
+            importer.tail = f',"p":{_json(now if isinstance(now, str) else None)}}}\n'
+        importer.begin(code, before)
+        _importers[key] = importer
+    return importer
+
+
+class _AtLazyImport:
+    """Acts when Python, from 3.15 on, looks up how to call ``__lazy_import__``: where a ``lazy import`` stands, before it is used."""
+
+    __slots__ = ("plain",)
+
+    def __init__(self, plain):
+        self.plain = plain
+
+    def __get__(self, door, owner=None):
+        _see_declaration()
+        return self.plain
+
+
+_declared = {}  # name of a module -> where it is declared lazily: [(file, [place, line]), ...]
+
+
+@_quietly
+def _see_declaration():
+    frame = _getframe(2)
+    while frame.f_globals is _own:
+        frame = frame.f_back
+    _at_import.__get__(None)
+    importer = _body if _body.frame is frame else _importer_in(_body, frame)
+    statement = None if importer is None else _wide_statement(importer, frame.f_lasti)
+    if statement is None:
+        return
+    names, dots, to = statement
+    if dots:
+        package = frame.f_globals.get("__package__") or ""
+        to = ".".join(package.split(".")[: -(dots - 1) or None] + ([to] if to else []))
+    parts = to.split(".")
+    modules = [".".join(parts[: size + 1]) for size in range(len(parts))]
+    modules += [to + "." + name for name in names or ()]
+    where = frame.f_code.co_filename, [int(importer.place), frame.f_lineno or 0]
+    for name in modules:
+        if where not in _declared.setdefault(name, []):
+            _declared[name].append(where)
+
+
+def _declaration(name, frame):
+    """Where the import is declared that the first use of a name, in a frame, has Python carry out; None where it is none of these."""
+    used = None if frame is None else frame.f_back
+    if used is None or used.f_globals.get("__name__") == "importlib":
+        return None
+    raw, at = used.f_code.co_code, used.f_lasti
+    while at >= 0 and raw[at] == _EXTENDED_ARG:
+        at += 2
+    if at >= 0 and raw[at] == _IMPORT_NAME:
+        return None
+    declared = _declared[name]
+    return next((place for file, place in declared if file == used.f_code.co_filename), declared[0][1])
+
+
+def _open_import_door():
+    global _plain_import
+    import builtins
+
+    lazy = getattr(builtins, "__lazy_import__", None)
+    if lazy is not None:
+        door = {"__call__": _AtLazyImport(lazy), "__name__": "__lazy_import__", "__qualname__": "__lazy_import__"}
+        builtins.__lazy_import__ = type("_LazyImportDoor", (), {**door, "__module__": "builtins"})()
+    _plain_import = builtins.__import__
+    builtins.__import__ = _ImportDoor()
+
+
+def _open_import_module_door():
+    """``importlib.import_module`` asks ``_sanity_check`` first, which returns before anything is loaded."""
+    import _frozen_importlib as bootstrap
+
+    plain = bootstrap._sanity_check
+
+    def _sanity_check(name, package, level):
+        _see_import_module(name, package, level, sys._getframe(1))
+        return plain(name, package, level)
+
+    _sanity_check.__code__ = _sanity_check.__code__.replace(co_filename=plain.__code__.co_filename)
+    bootstrap._sanity_check = _sanity_check
+
+
+_called = set()  # what was asked of ``import_module``: (file, line, name, level)
+
+
+@_quietly
+def _see_import_module(name, package, level, frame):
+    while frame is not None and (
+        frame.f_globals is _bootstrap or frame.f_globals is _own or frame.f_globals.get("__name__") == "importlib"
+    ):
+        frame = frame.f_back
+    code = None if frame is None else frame.f_code
+    if code is None or not isinstance(name, str) or not _is_app(code.co_filename):
+        return
+    line = frame.f_lineno or 0
+    key = (code.co_filename, line, name, level)
+    if key not in _called:
+        _called.add(key)
+        _emit("edge", c=_place_of(code, frame.f_globals), l=line, to="." * level + name, p=package, dyn=True)
