@@ -1057,6 +1057,18 @@ def test_a_server_whose_script_names_its_port_gets_the_free_one_in_the_copy(kit,
     assert [step.kind for step in incident.prepare] == ["command"] and "port=int" in incident.prepare[0].text
 
 
+@pytest.mark.parametrize(
+    "call", ["app.run()", "app.run(debug=True)", "uvicorn.run(app)", "uvicorn.run('main:app', reload=False)"]
+)
+def test_a_server_whose_script_names_no_port_gets_the_free_one_too(call, kit, tmp_path):
+    main = (
+        f"import uvicorn\nfrom flask import Flask\n\napp = Flask(__name__)\n\nif __name__ == '__main__':\n    {call}\n"
+    )
+    incident = read_only(kit, tmp_path, {"main.py": main}, "$ python main.py\nRuntimeError: of another kind\n")
+    subprocess.run(incident.prepare[0].text, shell=True, check=True, cwd=tmp_path / "app")
+    assert "environ" in (changed := (tmp_path / "app" / "main.py").read_text()) and compile(changed, "main.py", "exec")
+
+
 def test_a_settings_file_that_a_variable_names_is_written_with_the_scratch_database_in_it(kit, tmp_path):
     shop = SHOP.replace('["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]', '.from_envvar("SHOP_SETTINGS")')
     files = {"shop.py": f"# SQLALCHEMY_DATABASE_URI is in the settings\n{textwrap.dedent(shop)}"}
@@ -1103,6 +1115,9 @@ def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small)
         "C:\\Users\\Ines\\league>flask db upgrade",
         "ines@MacBook league % flask db upgrade",
         "➜  league git:(main) ✗ flask db upgrade",
+        "vscode ➜ /workspace (main) $ flask db upgrade",
+        "~/league ❯ flask db upgrade",
+        "#12 [web 5/7] RUN flask db upgrade",
     ],
 )
 def test_what_was_typed_is_read_behind_every_usual_prompt(typed, tmp_path):
@@ -1120,6 +1135,11 @@ UNKNOWN_TASK = """[tasks]
 
 [2026-02-03 04:05:06,789: ERROR/MainProcess] Received unregistered task of type 'work.more.digest'.
 KeyError: 'work.more.digest'
+"""
+TWO_SERVICES = """services:
+  web: {command: 'uvicorn core.web:app'}
+  worker: {command: 'celery -A core.jobs worker'}
+  beat: {command: 'celery -A core.jobs beat -l info'}
 """
 OF_LOGS = {
     "Flask-Migrate, by its own name in the log": (
@@ -1158,6 +1178,61 @@ OF_LOGS = {
         "serve: gunicorn -w 2 main:app --bind 127.0.0.1:{port}",
         {},
     ),
+    "options that were typed in a development container": (
+        {"main.py": ASGI, "migrations/alembic.ini": "[alembic]\n"},
+        "vscode ➜ /workspace (main) $ alembic -c migrations/alembic.ini -x db=dev upgrade head\nRuntimeError: of another kind\n",
+        "command: alembic -c migrations/alembic.ini -x db=dev upgrade head",
+        {},
+    ),
+    "a script of pdm that was typed in its folder": (
+        {
+            "mailer/src/mailer/main.py": ASGI,
+            "billing/src/billing/main.py": ASGI,
+            "billing/pyproject.toml": "[tool.pdm.scripts]\nstart = 'uvicorn billing.main:app --app-dir src --port 8000'\n",
+        },
+        "~/repo/billing ❯ pdm run start\nINFO:     Started server process [7]\nRuntimeError: of another kind\n",
+        "serve: uvicorn billing.main:app --app-dir src --port {port}",
+        {},
+    ),
+    "the service of compose that wrote the log": (
+        {
+            "core/web.py": ASGI,
+            "core/jobs.py": "from celery import Celery\n\napp = Celery()\n",
+            "docker-compose.yml": TWO_SERVICES,
+        },
+        '\x1b[36mbeat_1  |\x1b[0m   File "/usr/lib/python3.11/site-packages/celery/bin/celery.py", line 137, in celery\n'
+        "\x1b[36mbeat_1  |\x1b[0m RuntimeError: of another kind\n",
+        "command: celery -A core.jobs beat -l info",
+        {},
+    ),
+    "a worker of no web framework": (
+        {"jobs/work.py": "", "docker-compose.yml": "services:\n  work:\n    command: arq jobs.work.Settings\n"},
+        'Traceback (most recent call last):\n  File "/usr/local/bin/arq", line 8, in <module>\n    sys.exit(cli())\nRuntimeError: of another kind\n',
+        "command: arq jobs.work.Settings",
+        {},
+    ),
+    "a package that was run by its name, where the log begins in it": (
+        {"shop/__main__.py": "import shop.app\n", "shop/app.py": "raise RuntimeError\n", "shop/__init__.py": ""},
+        'Traceback (most recent call last):\n  File "/srv/shop/__main__.py", line 1, in <module>\n    import shop.app\n'
+        '  File "/srv/shop/app.py", line 1, in <module>\nRuntimeError: of another kind\n',
+        "command: shop",
+        {},
+    ),
+    "only the statement of a migration that failed": (
+        {"main.py": ASGI, "alembic.ini": "[alembic]\nscript_location = alembic\n", "alembic/env.py": ""},
+        "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table: a\n[SQL: ALTER TABLE a ADD COLUMN b BOOLEAN]\n",
+        "command: alembic upgrade head",
+        {},
+    ),
+    "what Flask's own file of variables names": (
+        {
+            "wiki/pages.py": "def make():\n    return None\n",
+            ".flaskenv": "FLASK_APP=wiki.pages:make\nFLASK_RUN_PORT=80\n",
+        },
+        "RuntimeError: of another kind\n",
+        "serve: flask run --port {port}",
+        {"FLASK_APP": "wiki.pages:make"},
+    ),
     "what stands in the text of a README": (
         {"main.py": "print(1)\n", "README.md": "`python main.py --dry` for development.\n"},
         "RuntimeError: of another kind\n",
@@ -1174,6 +1249,83 @@ def test_what_the_log_and_the_deployment_say_of_the_start_is_kept(name, kit, tmp
     # The interpreter that only reads has no programs beside it.
     assert str(incident.startup[0]).replace("python -m ", "") == startup
     assert env.items() <= incident.app.env.items()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "2026-04-02T07:14:00.123456789Z ",
+        "web-1  | 2026-04-02T07:14:00Z ",
+        "[pod/shop-6b/web] ",
+        "2026-03-01T10:00:00.000000+00:00 app[web.1]: ",
+        "Apr 02 07:14:00 host gunicorn[20311]: ",
+        "Jul 21 02:19:39 PM  ",
+        "2026-10-12T10:32:22Z app[e2865] ams [info] ",
+        "\x1b[36mweb_1  |\x1b[0m ",
+    ],
+)
+def test_what_a_service_puts_before_each_line_is_no_part_of_it(before, tmp_path):
+    text = "".join(
+        f"{before}{line}\n" for line in ("$ flask db upgrade", "FAILED: Multiple heads are here", "shop.Error: no")
+    )
+    evidence = evidence_of(read_log(text), text, Project(written(tmp_path, {"league.py": ""})))
+    assert evidence.expected == "Multiple heads are here" and evidence.programs[0].what == "flask db upgrade"
+
+
+def test_a_request_that_was_refused_is_asked_again_where_the_application_has_it(kit, tmp_path):
+    log = (
+        'INFO: 10.0.0.1:1 - "GET /favicon.ico HTTP/1.1" 404 Not Found\n'
+        'INFO: 10.0.0.1:1 - "GET /users/me?x=1 HTTP/1.1" 422 Unprocessable Entity\n'
+    )
+    main = ASGI + "\n\n@app.get('/users/me')\ndef me():\n    return {}\n"
+    incident = read_only(kit, tmp_path, {"main.py": main, "Procfile": "web: uvicorn main:app\n"}, log)
+    assert str(incident.expect.check) == "http: GET /users/me → 200"
+
+
+def test_a_table_that_would_be_removed_is_what_the_log_tells(tmp_path):
+    text = "INFO  [alembic.autogenerate.compare.tables] Detected removed table 'bills'\n  Generating x.py ...  done\n"
+    evidence = evidence_of(read_log(text), text, Project(written(tmp_path, {"league.py": ""})))
+    assert evidence.expected == "Detected removed table 'bills'"
+
+
+def test_the_frames_of_a_notebooks_traceback_are_read():
+    text = (
+        "-----\nRuntimeError             Traceback (most recent call last)\nCell In[4], line 1\n----> 1 import shop.app\n\n"
+        "File ~/work/shop/app.py:7, in make(url)\n      6 x = 1\n----> 7 raise RuntimeError('no')\n\nRuntimeError: no\n"
+    )
+    assert [(frame.file, frame.line, frame.function) for frame in read_log(text).tracebacks[0].frames] == [
+        ("~/work/shop/app.py", 7, "make")
+    ]
+
+
+def test_a_path_of_an_image_is_the_folder_that_was_copied_there(kit, tmp_path):
+    files = {
+        "src/jobs/main.py": ASGI,
+        "Dockerfile": "FROM python:3.12\nWORKDIR /srv\nCOPY . .\n",
+        "docker-compose.yml": "services:\n  web:\n    build: .\n    command: uvicorn jobs.main:app\n    environment: {PYTHONPATH: '/srv:/srv/src'}\n",
+    }
+    assert read_only(kit, tmp_path, files).app.path == [".", "src"]
+
+
+def test_a_file_of_the_deployment_that_cannot_be_read_is_told(kit, tmp_path):
+    root = written(
+        tmp_path / "app", {"main.py": ASGI, "docker-compose.yml": "services:\n  web: {command: [uvicorn\n  b: }\n"}
+    )
+    said = kit("new", tmp_path / "x", "--app", root, "--read-only")
+    assert "docker-compose.yml:3: this is no YAML" in said.out + said.err
+
+
+def test_a_service_that_is_not_there_is_told_by_the_variable_that_names_it(kit, tmp_path, small):
+    main = "import os\nimport socket\n\nfrom fastapi import FastAPI\n\nsocket.create_connection(os.environ['BUS'].split(':'))\napp = FastAPI()\n"
+    files = {
+        "main.py": main,
+        "docker-compose.yml": "services:\n  web:\n    command: uvicorn main:app\n    environment:\n      BUS: bus:5671\n",
+    }
+    root = written(tmp_path / "app", files)
+    said = kit(
+        "new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input="RuntimeError: of another kind\n"
+    )
+    assert said.code == 3 and "bus:5671, which BUS (set in docker-compose.yml:5) names" in said.out
 
 
 WORK = {

@@ -41,6 +41,25 @@ def test_a_server_that_gives_up_says_less_than_its_worker_did():
     assert printed_error(gives_up, is_application).type == "sqlalchemy.exc.OperationalError"
 
 
+GROUP = """ERROR:      + Exception Group Traceback (most recent call last):
+  |   File "/site-packages/anyio/_backends/_asyncio.py", line 871, in __aexit__
+  |     raise BaseExceptionGroup(
+  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)
+  +-+---------------- 1 ----------------
+    | Traceback (most recent call last):
+    |   File "agents/main.py", line 11, in start
+    |     Base.metadata.create_all(engine)
+    | sqlalchemy.exc.NoReferencedTableError: could not find table 'agents'
+    +------------------------------------
+"""
+
+
+def test_of_a_group_of_exceptions_its_member_is_the_error():
+    error = printed_error(GROUP, is_application)
+    assert str(error) == "sqlalchemy.exc.NoReferencedTableError: could not find table 'agents'"
+    assert str(error.frames[-1]) == "agents/main.py:11"
+
+
 def test_text_without_a_traceback_holds_no_error():
     assert printed_error("ValueError: said in a sentence\nFAILED: no\n", is_application) is None
 

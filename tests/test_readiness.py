@@ -1,6 +1,7 @@
 """When a server counts as up, and what of its end is a finding."""
 
 import socket
+import textwrap
 import threading
 
 import pytest
@@ -55,6 +56,29 @@ def test_a_server_that_answers_no_longer_is_a_step_that_failed(serve):
     end = f"    answer('{OK}', times=1)\n    answer('')\n"
     incident, trace = serve(end)
     assert trace.steps[0].error.endswith("the server no longer answers") and shows_incident(incident, trace)
+
+
+def test_a_server_that_starts_a_worker_anew_for_ever_fails_with_what_the_workers_end_of(serve):
+    end = """
+        answered = threading.Thread(target=answer, args=("",), daemon=True).start()
+        for _ in range(400):
+            if os.fork() == 0:
+                try:
+                    import service.models
+                except ValueError as error:
+                    print(f"ValueError: {error}", file=sys.stderr, flush=True)
+                    os._exit(1)
+            os.wait()
+            time.sleep(0.3)
+    """
+    incident, trace = serve(
+        textwrap.indent(textwrap.dedent(end), "    "), **{"service/models.py": "raise ValueError('no such colour')\n"}
+    )
+    assert (
+        trace.broke is None
+        and trace.steps[0].error.endswith("the server starts others for ever")
+        and shows_incident(incident, trace)
+    )
 
 
 def test_no_redirect_is_followed_by_the_kit(serve):

@@ -334,6 +334,11 @@ def test_the_page_tells_what_was_caught_on_the_way_and_what_the_fixes_met(kit, w
     assert "Table 'users' is already defined" in met["extend"][0] and "no_such_driver" in met["noretry"][0]
 
 
+def test_what_a_step_names_and_is_not_there_is_hidden_behind_nothing(write_incident, duplicate):
+    steps = [{"import": "service.main"}, {"call": "service.db:nothing"}, {"import": "service.nowhere"}]
+    assert diagnose(load(write_incident(duplicate, startup=steps, expect=EXPECTED))).masked == ()
+
+
 def test_without_a_fix_the_sentence_on_what_stands_behind_says_what_it_rests_on(write_incident, duplicate):
     found = diagnose(load(write_incident(duplicate, expect=EXPECTED)))
     assert found.masked == () and "only a fixed build reaches" in repr(reasons.behind(found))

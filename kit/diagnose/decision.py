@@ -185,7 +185,7 @@ def _count(trace: Trace) -> str:
     if not registrations:
         return "no table was registered"
     count = len({(r.metadata.label, r.table) for r in registrations})
-    return f"{count} table{'s' if count > 1 else ''} on the metadata made at {', '.join(labels)}"
+    return f"{count} table{'s' if count > 1 else ''} on the metadata made at {' and '.join(labels)}"
 
 
 def faults_of(case: Case) -> list[Fault]:

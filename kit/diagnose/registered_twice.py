@@ -6,11 +6,11 @@ function, thread, who executed the module and how that ended; never at names or 
 The slugs are the field's vocabulary as the kit uses it; they are promises.
 """
 
-import re
 from collections.abc import Callable
 
 from ..trace.chains import executed_by_alembic
 from .two_registrations import (
+    CELLS,
     RUNNERS,
     Finding,
     Pair,
@@ -30,7 +30,6 @@ from .two_registrations import (
     written_name,
 )
 
-_CELLS = re.compile(r"(^<|ipykernel_\d+/)")  # code that stands in no file
 _TICK = 20_000_000  # nanoseconds: Linux knows a thread's beginning to a hundredth of a second
 
 Answer = tuple[bool, str]
@@ -160,7 +159,7 @@ def file_loaded_again_by_path(pair: Pair) -> Answer:
 
 def script_or_cell_run_again(pair: Pair) -> Answer:
     cells = [
-        _CELLS.search(registration.frame.file) or registration.frame.function.startswith("<cell")
+        CELLS.search(registration.frame.file) or registration.frame.function.startswith("<cell")
         for registration in (pair.first, pair.second)
     ]
     if all(cells):

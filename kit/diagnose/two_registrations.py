@@ -11,6 +11,7 @@ from ..trace.trace import Trace
 from ..trace.values import Frame, Import, Registration
 
 RUNNERS = re.compile(r"^(_pytest/|pytest/|nose2?/|python3\.\d+/(unittest/|doctest\.py))")
+CELLS = re.compile(r"(^<|ipykernel_\d+/)")  # code that stands in no file
 _VENDORED = re.compile(r"^(_?vendor(ed)?|third[_-]?party|extern(al)?)/|/_vendor/|(site|dist)-packages/")
 
 
@@ -131,7 +132,7 @@ def top_of(module: str | None) -> str:
 
 
 def is_library(frame: Frame) -> bool:
-    return not frame.application or bool(_VENDORED.search(frame.file))
+    return not (frame.application or CELLS.search(frame.file)) or bool(_VENDORED.search(frame.file))
 
 
 def is_bytecode(trace: Trace, registration: Registration) -> bool:

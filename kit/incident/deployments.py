@@ -15,11 +15,11 @@ SERVERS = {
     "uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "fastapi", "sanic", "litestar", "streamlit", "uwsgi",
 }  # fmt: skip
 KNOWN = SERVERS | {
-    "flask", "celery", "alembic", "pytest", "django-admin", "quart", "jupyter", "python", "python3", "sh", "bash",
+    "arq", "dramatiq", "taskiq", "rq", "huey_consumer", "faststream", "hupper", "flask", "celery", "alembic", "pytest", "django-admin", "quart", "jupyter", "python", "python3", "sh", "bash",
 }  # fmt: skip
 _BEFORE = {
     "exec": 0, "poetry": 1, "uv": 1, "pipenv": 1, "pdm": 1, "rye": 1, "hatch": 1, "ddtrace-run": 0, "newrelic-admin": 1,
-    "opentelemetry-instrument": 0, "dumb-init": 0, "tini": 0, "env": 0, "sudo": 0, "nohup": 0, "time": 0, "xvfb-run": 0, "watchmedo": 1,
+    "opentelemetry-instrument": 0, "dumb-init": 0, "tini": 0, "env": 0, "sudo": 0, "nohup": 0, "time": 0, "xvfb-run": 0, "watchmedo": 1, "&": 0,
 }  # fmt: skip
 _IN_SHELL = re.compile(r"[|<>;`\n]|\$\(|&(?!&)")
 
@@ -42,6 +42,7 @@ class Command:
     path: tuple[str, ...] = ()
     env: dict[str, tuple[str, str]] = field(default_factory=dict)  # name to value and place
     deployed: bool = True
+    home: str = ""  # of an image: the folder that the application's files are copied to
 
 
 def words_of(line: str) -> list[str]:
@@ -174,7 +175,7 @@ def image_of(project: Project, file: str, context: str = "") -> Command:
     lines = _joined(project, entry, command, below, home)
     path = _path_in(env.pop("PYTHONPATH", ("", ""))[0], workdir, home)
     path = tuple(str(PurePosixPath(folder, part)) for part in path)
-    return Command(lines, file, 28 if file == "Dockerfile" else 24, below, path, env)
+    return Command(lines, file, 28 if file == "Dockerfile" else 24, below, path, env, home=home)
 
 
 def _folder(project: Project, name: str) -> bool:
@@ -277,7 +278,7 @@ def composes(project: Project) -> Iterator[Command]:
                 lines = tuple(relative(project, line, base.workdir, "") for line in lines)
             env = base.env | _dotenv(project, str(folder))
             env |= _compose_env(service.get("environment"), file, project.text(file), name)
-            path = base.path or _path_in(env.pop("PYTHONPATH", ("", ""))[0], "", "")
+            path = base.path or _path_in(env.pop("PYTHONPATH", ("", ""))[0], base.home, base.home)
             yield replace(base, lines=lines, at=f"{file} (service {name})", weight=26, env=env, path=path)
 
 

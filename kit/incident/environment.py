@@ -198,7 +198,7 @@ def stand_ins(project: Project, variables: list[Variable], without: frozenset[st
     values_of = {}
     for variable in variables:
         if variable.required and variable.rank == 0 and variable.name not in without | _OF_THE_KIT:
-            example, at = examples.get(variable.name, (variable.default, "another place takes it"))
+            example, at = examples.get(variable.name, (variable.default, "another place's default"))
             text = stand_in(variable.name, variable.kind, example)
             text = "{database_url}" if _OF_TESTS.search(variable.name) and _URL_NAME.search(variable.name) else text
             taken = f", as in {at}" if text == example else "; its value is a stand-in"

@@ -50,6 +50,7 @@ class Project:
     def __init__(self, root: Path, progress: Callable[[str], None] = lambda text: None):
         self.root = root
         self._texts: dict[str, str] = {}
+        self.unreadable: dict[str, str] = {}  # files that are no YAML, each with the place of the first fault
         progress(f"reading {root}")
         self.files = tuple(islice(files_below(root), _MOST_FILES))
         self.python = tuple(name for name in self.files if name.endswith(".py"))
@@ -90,7 +91,9 @@ class Project:
     def yaml(self, name: str) -> dict:
         try:
             content = yaml.safe_load(self.text(name))
-        except (yaml.YAMLError, RecursionError, ValueError):
+        except (yaml.YAMLError, RecursionError, ValueError) as error:
+            mark = getattr(error, "problem_mark", None)
+            self.unreadable[name] = f"{name}:{mark.line + 1}" if mark else name
             return {}
         return content if isinstance(content, dict) else {}
 

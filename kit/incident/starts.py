@@ -21,6 +21,8 @@ from .deployments import (
 from .project import Project
 from .scripts import folder_of_image, lines_of
 
+_TASKS = (("pdm", "scripts"), ("rye", "scripts"), ("poe", "tasks"), ("taskipy", "tasks"))
+
 
 def commands_of(project: Project) -> list[Command]:
     """Every start that the application's files give, by weight."""
@@ -90,6 +92,8 @@ def _consoles(project: Project) -> Iterator[Command]:
         main_script = project.toml(file).get("project", {}).get("name") if file.endswith(".toml") else folder
         weight, at = 15 + (name == main_script), f"{file} (script {name})"
         yield Command((f"call {target}",), at, weight, folder, deployed=False)
+    for file, folder, name, line in tasks_of(project):
+        yield Command(split_lines(line), f"{file} (task {name})", 10, folder, deployed=False)
 
 
 def console_scripts(project: Project) -> Iterator[tuple[str, str, str, str]]:
@@ -108,6 +112,20 @@ def console_scripts(project: Project) -> Iterator[tuple[str, str, str, str]]:
                 yield file, folder, name, target
 
 
+def tasks_of(project: Project) -> Iterator[tuple[str, str, str, str]]:
+    """Commands that a project gives a name, as pdm, rye, hatch, poe, taskipy and pipenv do: the file, its folder, the name, and the command."""
+    for file in project.named("pyproject.toml", "Pipfile"):
+        content = project.toml(file)
+        tool = content.get("tool", {})
+        tables = [tool.get(name, {}).get(key) for name, key in _TASKS]
+        tables += [environment.get("scripts") for environment in tool.get("hatch", {}).get("envs", {}).values()]
+        for name, task in [item for table in (*tables, content.get("scripts")) for item in (table or {}).items()]:
+            line = task.get("cmd", task.get("shell")) if isinstance(task, dict) else task
+            line = " && ".join(map(str, line)) if isinstance(line, list) else line
+            if isinstance(line, str):
+                yield file, str(PurePosixPath(file).parent), name, line
+
+
 def _others(project: Project) -> Iterator[Command]:
     patterns = {
         r"supervisord?.*\.conf$": r"^\s*command\s*=\s*(\S.*)$",
@@ -117,6 +135,12 @@ def _others(project: Project) -> Iterator[Command]:
         r"\.github/workflows/[^/]+\.ya?ml$": r"^\s*(?:-\s*)?run:\s*((?:\S+ run )?(?:python|alembic|pytest|flask|celery)\b.*)$",
         r"tox\.ini$": r"^\s*(?:commands\s*=\s*)?((?:python -m )?pytest\b.*)$",
     }  # fmt: skip
+    for file in project.named(".flaskenv"):
+        app = {
+            name: (value, f"{file}:{at}") for name, (value, at) in project.dotenv(file).items() if name == "FLASK_APP"
+        }
+        if app:
+            yield Command(("flask run",), app["FLASK_APP"][1], 15, str(PurePosixPath(file).parent), env=app)
     for file in project.files:
         for name, line in patterns.items():
             if re.search(name, file):

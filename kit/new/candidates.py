@@ -13,7 +13,7 @@ from ..triage.programs import Program
 from ..triage.subcommands import as_logged, servers, subcommand_of
 
 _SERVES = re.compile(
-    r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\bweb\.run_app\(|\bserve\(|\.run_server\("
+    r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\b(?:app|application|server)\.run\(\)|\bweb\.run_app\(|\bserve\(|\.run_server\("
 )
 _SET_BY_US = {  # options that name where a server listens, or make it start anew: whether they take a value
     "uvicorn": {"--host": 1, "--port": 1, "--reload": 0, "--uds": 1, "--ssl-keyfile": 1, "--ssl-certfile": 1, "--reload-dir": 1},
@@ -102,6 +102,8 @@ def _of_command(project: Project, evidence: Evidence, command: Command) -> Start
             points = _points(number) - (inner[places[-1]] != inner[-1]) - 2 * (len(inner) > len(command.lines))
             if points > matched:
                 matched, because = points, f"{command.at}; {program.name} is what ran, by {program.because}"
+    service = re.search(r"\(service (.+)\)$", command.at)
+    matched += 12 * bool(matched and service and service[1] in evidence.services)
     matched += 12 * any(_names(project, frame.file, line) for frame in evidence.frames for line in command.lines)
     score = matched + command.weight if matched or not evidence.programs else command.weight / 2
     serves_ = bool(steps) and steps[-1][0] == "serve"
@@ -135,6 +137,8 @@ def _matches(project: Project, program: Program, line: str, command: Command) ->
         return program_name == "python" and _names(project, program.what, line)
     if program.name == "console":
         return f"(script {program.what})" in command.at or program_name == program.what
+    if program.name == "task":
+        return command.at.endswith((f"(task {program.what})", f"(target {program.what})"))
     if program.name == "import":
         return program_name in SERVERS and _names(project, program.what, line)
     if program.name == "django":
@@ -145,7 +149,7 @@ def _matches(project: Project, program: Program, line: str, command: Command) ->
         asked = program.what.split()[: 2 if program.name == "flask" else 1]
         return program_name == program.name and all(word in words for word in asked)
     if program.name == "celery":
-        return program_name == "celery" and (program.what or "worker") in words
+        return program_name == "celery" and program.what in (*words, "")
     return program_name == program.name
 
 
@@ -283,6 +287,8 @@ def _served(project: Project, evidence: Evidence, name: str, what: str) -> Itera
             kind = "" if bare else " --worker-class uvicorn.workers.UvicornWorker"
             target = shlex.quote(target + "()") if object_.factory else target
             yield f"gunicorn{kind}{workers} {target}", folder, 8 - 2 * number, at
+        elif server in ("litestar", "quart"):
+            yield f"{server} --app {target} run", folder, 8 - 2 * number, at
         else:
             yield f"{server} {target}{' --factory' if object_.factory else ''}{workers}", folder, 8 - 2 * number, at
 

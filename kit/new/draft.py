@@ -21,30 +21,17 @@ _COLUMN = 46  # where a comment begins, if the line leaves room
 
 def because_of(work: Search, setup: Setup, interpreter: Interpreter) -> list[tuple[str, str, str]]:
     """Every key with its value and how it is known."""
-    content = setup.content(work.python)
+    content, known, start = setup.content(work.python), setup.known, setup.start
     reasons = [
-        (
-            "startup",
-            "; ".join(f"{kind}: {text}" for kind, text in setup.start.steps),
-            setup.known.get("startup", setup.start.because),
-        )
-    ]
-    reasons += [
+        ("startup", str(start), known.get("startup", start.because)),
         ("app.python", work.python, interpreter.because),
-        ("app.workdir", setup.start.workdir, setup.known.get("workdir", setup.start.because)),
+        ("app.workdir", start.workdir, known.get("workdir", start.because)),
+        ("app.path", ", ".join(setup.path) or "nothing", known.get("path", "only what Python itself has")),
     ]
-    reasons += [
-        ("app.path", ", ".join(setup.path) or "nothing", setup.known.get("path", "only what Python itself has"))
-    ]
-    reasons += [
-        (f"app.env.{name}", value, setup.known.get(f"env.{name}", "a trial asked for it"))
-        for name, value in setup.env.items()
-    ]
-    reasons += [
-        (key, str(content[key]), setup.known.get(key, ""))
-        for key in ("database", "database_driver", "database_env", "prepare")
-        if content.get(key)
-    ]
+    asked = "a trial asked for it"
+    reasons += [(f"app.env.{name}", value, known.get(f"env.{name}", asked)) for name, value in setup.env.items()]
+    keys = ("database", "database_driver", "database_env", "prepare")
+    reasons += [(key, str(content[key]), known.get(key, "")) for key in keys if content.get(key)]
     if work.evidence.expected:
         reasons.append(("expect.error", work.evidence.expected, work.evidence.at))
     return reasons
@@ -146,13 +133,13 @@ class Draft:
         unknown = "  error: 'not known yet: what does it say where it fails?'"
         if not error and self.failed:  # of how it is started; left out, it would count as the incident
             return [_commented("expect:", "how the incident looks, which nothing here says"), unknown]
-        if not error:
+        expect = expect_of(evidence, self.setup, error)
+        if not expect:
             return [
                 "# expect:                                    # how the incident looks; left out, whatever goes wrong counts"
             ]
-        expect = expect_of(evidence, self.setup, error)
-        lines = [_commented("expect:", f"how the incident looks; {evidence.at}")]
-        if "check" in expect:
+        lines = [_commented("expect:", f"how the incident looks; {evidence.at}".rstrip("; "))]
+        if "check" in expect and error:
             lines.append(f"  # the request that must fail, as the log's did with {_plain(error)}")
         return lines + [f"  {key}: {_value(value)}" for key, value in expect.items()]
 

@@ -29,12 +29,20 @@ from .candidates import Start, candidates_of, file_of, step_of
 from .next_setups import NO_URL, SCRATCH
 from .trial import Search, Setup
 
-# Programs that are run by ``-m`` too.
-_BY_MODULE = {"gunicorn", "uvicorn", "hypercorn", "alembic", "pytest", "celery", "flask", "streamlit"}
+# Programs that are run by -m too.
+_BY_MODULE = re.compile("gunicorn|uvicorn|hypercorn|alembic|pytest|celery|flask|streamlit|arq|dramatiq|litestar")
 _ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
+_PORT = 'port=int(__import__("os").environ["PORT"])'
 _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and what stands there in the copy
-    ".sh": (r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),
-    ".py": (r"\bport ?= ?[0-9]{2,5}\b", 'port=int(__import__("os").environ["PORT"])'),
+    ".sh": ((r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),),
+    ".py": (
+        (r"\bport ?= ?[0-9]{2,5}\b", _PORT),
+        (
+            r"\b(app|application|server)\.run\((\)|[a-z_]+ ?=)",
+            rf"\1.run({_PORT}, \2",
+        ),  # what they take is their framework's
+        (r"\buvicorn\.run\(([^()]+)\)", rf"uvicorn.run(\1, {_PORT})"),
+    ),
 }
 _SETTINGS_FILE = "incident-settings.py"
 _MOST_STARTS = 40  # more than are ever tried; a large application has hundreds of programs
@@ -91,7 +99,7 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence, script
             text = f"python -c 'from {module} import {function}; {function}()'{text[len(name) :]}"
         if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
-        module = kind in ("command", "serve") and name in _BY_MODULE and not interpreter.has_program(name)
+        module = kind in ("command", "serve") and _BY_MODULE.fullmatch(name) and not interpreter.has_program(name)
         steps.append((kind, f"python -m {text}" if module else text))
     return replace(start, steps=tuple(steps))
 
@@ -131,10 +139,8 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
         env[urls[0].name] = f"{lacking[0]}://incident@127.0.0.1/incident", because
         database, database_env, driver = "sqlite", SCRATCH, None
     if "invalid interpolation syntax" in evidence.text:  # what reads the URL fails before it connects
-        option, because = (
-            "?timeout=5%2E0" if database == "sqlite" else "?options=%20",
-            "the log's URL has a per cent sign",
-        )
+        option = "?timeout=5%2E0" if database == "sqlite" else "?options=%20"
+        because = "the log's URL has a per cent sign"
         env |= {name: ("per%cent", because) for name, (value, _) in parts.items() if value == "{database_password}"}
         env |= {variable.name: (f"{{database_url}}{option}", because) for variable in urls[:1]}
         database_env = SCRATCH if urls else database_env
@@ -148,9 +154,10 @@ def _with_port(project: Project, setup: Setup) -> Setup:
     kind, text = setup.start.steps[-1]
     has_one = kind != "serve" or "PORT" in text or "{port}" in text
     file = None if has_one else file_of(project, words_of(text), setup.start.workdir)
-    pattern, put = _FIXED_PORT.get(PurePosixPath(file or "").suffix, ("", ""))
-    fixed = re.search(pattern, project.text(file), re.M) if file and pattern else None
-    if file is None or fixed is None:
+    patterns = _FIXED_PORT.get(PurePosixPath(file or "").suffix, ())
+    matches = ((re.search(pattern, project.text(file), re.M), pattern, put) for pattern, put in patterns)
+    fixed, pattern, put = next((match for match in matches if match[0]), (None, "", ""))
+    if fixed is None:
         return setup
     at = f"{file}:{project.text(file).count(chr(10), 0, fixed.start()) + 1}"
     relative = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()

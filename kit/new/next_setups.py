@@ -60,16 +60,9 @@ def _started(setup: Setup, because: str, steps: Sequence[tuple[str, str]] | None
 
 
 def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
-    """After a server was ended at its limit: one worker if the log counts none, more time if it printed no error."""
-    setup = trial.setup
-    kind, text = setup.start.steps[-1]
-    if trial.trace is None or not trial.trace.broke or kind != "serve":
-        return
-    alone = re.sub(r" (?:--workers[ =]|-w[ =]?)\d+", "", text)
-    if alone != text and (work.evidence.workers or 1) == 1:
-        because = "workers that cannot start are started for ever; the log counts none"
-        yield _started(setup, because, (*setup.start.steps[:-1], (kind, alone)))
-    elif setup.seconds < 60 and not trial.seen.error:
+    """After a server was ended at its limit: more time if it printed no error."""
+    setup, trace = trial.setup, trial.trace
+    if trace is not None and trace.broke and setup.start.serves and setup.seconds < 60 and not trial.seen.error:
         yield setup.changed("limits", f"it was not up in {setup.seconds:g} seconds", seconds=75.0)
 
 
@@ -100,9 +93,8 @@ def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
             because = f"{setup.path[-1]} shadows the library {min(named)}"
             yield setup.changed("path", because, path=setup.path[:-1])
     for module in missing:
-        folders = [
-            folder for folder in project.importable.get(module.partition(".")[0], ()) if folder not in setup.path
-        ]
+        places = project.importable.get(module.partition(".")[0], ())
+        folders = [place for place in places if place not in setup.path]
         for folder in sorted(folders, key=lambda folder: project.file_of(module, folder) is None)[:2]:
             because = f"a trial found no module {module}, which lies there"
             yield setup.changed("path", because, path=(*setup.path, folder))
@@ -299,17 +291,28 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
         yield setup.changed("prepare", because, prepare=(*setup.prepare, ("upgrade", "head"), ("sql", _STATE)))
     file = next((frame.file for frame in reversed(evidence.frames) if frame.file in revisions), None)
     upgraded = (revision.file for revision in revisions.values() if revision.id == evidence.upgrading)
-    file = file or next(upgraded, None)
+    file = file or next(upgraded, None) or _changing(work)
     if file is None:
         return
     because, down = f"the log fails in {file}, on a database at the revision before it", revisions[file].down
     there = _THERE_ALREADY.search(evidence.text)
     servers = _servers(work, setup.start.workdir)[:1] if there and steps[0][0] != "serve" else []
+    before = (*setup.prepare, ("upgrade", down[0])) if down else setup.prepare
     for server in servers:
         others = [step for step in steps if step[0] != "serve"]
-        yield _started(setup, "what is there already may be of the application's own start", [server, *others])
+        served = _started(setup, "what is there already may be of the application's own start", [server, *others])
+        yield from [served.changed("prepare", because, prepare=before)] if down else []
+        yield served
     if down and not there:
-        with_rows = (("upgrade", down[0]), ("rows", "1"))
-        yield setup.changed("prepare", f"{because}, with a row in each table", prepare=(*setup.prepare, *with_rows))
+        yield setup.changed("prepare", f"{because}, with a row in each table", prepare=(*before, ("rows", "1")))
     if down:
-        yield setup.changed("prepare", because, prepare=(*setup.prepare, ("upgrade", down[0])))
+        yield setup.changed("prepare", because, prepare=before)
+
+
+def _changing(work: Search) -> str | None:
+    """The revision that changes what the statement of the log's error changes, where the log has no frame of it."""
+    names = set(re.findall(r"\b(?:TABLE|COLUMN|INDEX|TYPE|ON)\s+[\"`]?(?!IF\b)(\w+)", work.evidence.statement))
+    words = {file: re.findall(r"[\"'](\w+)[\"']", work.project.text(file)) for file in work.project.revisions}
+    return min(
+        (file for file in words if names and names <= {*words[file]}), key=lambda file: len(words[file]), default=None
+    )

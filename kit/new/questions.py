@@ -18,6 +18,8 @@ def title_of(evidence: Evidence, setup: Setup, project: Project, best: Trial | N
     what = _subject(setup, project, failed if failed < len(setup.start.steps) else -1)
     if evidence.table:
         return f"{what} fails: table {evidence.table} is already defined"
+    if evidence.request and not evidence.expected:
+        return f"{what} does not serve {' '.join(evidence.request)}"
     if not evidence.expected:
         return f"{what} starts, and not all of it works" if evidence.programs else f"{what} does not start as it should"
     error = re.sub(r"\s+", " ", evidence.expected).rstrip(".")
@@ -44,58 +46,66 @@ def not_found(
     work: Search, interpreter: Interpreter, best: Trial | None, run: bool, lacking: Sequence[str]
 ) -> list[str]:
     """What was not found; if no trial shows the incident, also the nearest trial and the two most useful questions."""
-    sentences, evidence = [], work.evidence
-    if lacking and (not run or best is None or not best.shows_incident):
-        sentences.append(
-            f"packages: {interpreter.python} lacks {', '.join(lacking[:8])}. {how_to_make(work.project, lacking, evidence.version)}"
-        )
-    if work.asked_python and (not run or best is None or not best.shows_incident):
+    evidence, shown = work.evidence, best is not None and best.shows_incident
+    sentences = [
+        f"{at}: this is no YAML that can be read, and is passed over" for at in work.project.unreadable.values()
+    ]
+    if lacking and not shown:
+        how = how_to_make(work.project, lacking, evidence.version)
+        sentences.append(f"packages: {interpreter.python} lacks {', '.join(lacking[:8])}. {how}")
+    if work.asked_python and not shown:
         sentences.append(f"{work.asked_python}: {interpreter.python} is {interpreter.version}")
     if evidence.database == "mysql":
         sentences.append("a MySQL database, which the log names: the kit makes SQLite and PostgreSQL ones")
-    if not run or (best is not None and best.shows_incident):
+    if not run or shown:
         return sentences
     if best is not None and best.up and not evidence.expected:
         sentences.append(
             f"anything that fails: {best.setup.start} comes up, and nothing was swallowed as far as the run sees"
         )
     elif best is not None:
-        sentences.append(
-            f"a startup that fails of itself, or comes up; the nearest was {best.setup.start}, which shows: {best.shows}"
-            if not evidence.expected
-            else f"a startup that shows the log's error; the nearest was {best.setup.start}, which shows: {best.shows}"
-        )
+        wanted = "that shows the log's error" if evidence.expected else "that fails of itself, or comes up"
+        sentences.append(f"a startup {wanted}; the nearest was {best.setup.start}, which shows: {best.shows}")
     return sentences + _questions(work, best)[:2]
 
 
+def _variable_of(work: Search, setup: Setup, service: str) -> str:
+    """The variable, with its place, that a service's address is read from: by its value, or by the line that reads it."""
+    port = re.compile(rf"{re.escape(service)}(?!\d)|:{service.rpartition(':')[2]}\b")
+    named = (f"{name} ({setup.known.get(f'env.{name}')})" for name, value in setup.env.items() if service in value)
+    places = ((variable, *variable.at.rpartition(":")[::2]) for variable in work.variables)
+    lines = (
+        (variable, work.project.text(file).splitlines()[int(line) - 1 : int(line)]) for variable, file, line in places
+    )
+    read = (f"{variable.name} (read at {variable.at})" for variable, line in lines if port.search("".join(line)))
+    return next(iter([*named, *read]), "")
+
+
 def _questions(work: Search, best: Trial | None) -> list[str]:
-    evidence, questions = work.evidence, []
-    if best is not None and best.seen.missing_variables - evidence.missing_variables:
-        names = ", ".join(sorted(best.seen.missing_variables - evidence.missing_variables))
-        questions.append(f"which value has {names} where it failed? Give it in app.env")
-    refused = [attempt["what"] for attempt in best.trace.refused] if best is not None and best.trace is not None else []
+    evidence, questions, refused = work.evidence, [], []
+    missing = best.seen.missing_variables - evidence.missing_variables if best is not None else ()
+    if missing:
+        questions.append(f"which value has {', '.join(sorted(missing))} where it failed? Give it in app.env")
+    if best is not None and best.trace is not None:
+        refused = [attempt["what"] for attempt in best.trace.refused]
     databases = [what for what in refused if re.search(r"sql|:5432\b|:3306\b", what)]
     if databases:
-        questions.append(
-            f"which variable names {databases[0]}? The kit gives it only its own database: name the variable in database_env or app.env"
-        )
+        only = "The kit gives it only its own database: name the variable in database_env or app.env"
+        questions.append(f"which variable names {databases[0]}? {only}")
     elif refused and not best.up:
-        questions.append(
-            f"can it start without {refused[0]}? A reproduction reaches its scratch database and nothing else: give what switches that off in "
-            "app.env, or a step under prepare"
-        )
+        service = refused[0].partition(" (")[0]
+        name = _variable_of(work, best.setup, service)
+        named = f", which {name} names" if name else ""
+        only = "A reproduction reaches its scratch database and nothing else: give what switches that off in app.env, or a step under prepare"
+        questions.append(f"can it start without {service}{named}? {only}")
     started = best is not None and best.up and not evidence.expected
     if not started and (not evidence.programs or best is None or best.level == 0):
-        questions.append(
-            "which command was run, and in which folder? Give it as it was typed, as in --startup 'command: python -m app.main'"
-        )
+        how = "Give it as it was typed, as in --startup 'command: python -m app.main'"
+        questions.append(f"which command was run, and in which folder? {how}")
     if evidence.frames and any(frame.file in work.project.revisions for frame in evidence.frames):
-        questions.append(
-            "at which revision was the database, and had its tables rows? Say it under prepare, as in {upgrade: a1b2}, {rows: 1}"
-        )
+        how = "Say it under prepare, as in {upgrade: a1b2}, {rows: 1}"
+        questions.append(f"at which revision was the database, and had its tables rows? {how}")
     if not evidence.expected:
-        questions.append(
-            "how did it show that something was wrong? Say it in expect, as in error: …, or check: {http: {path: /, status: 200}}"
-        )
-    questions.append("which variables were set where it failed, but for secrets? Give them in app.env")
-    return questions
+        how = "Say it in expect, as in error: …, or check: {http: {path: /, status: 200}}"
+        questions.append(f"how did it show that something was wrong? {how}")
+    return [*questions, "which variables were set where it failed, but for secrets? Give them in app.env"]

@@ -17,7 +17,6 @@ from ..incident.model import Incident
 from ..incident.project import Project
 from ..trace.expected import holds, shows_incident
 from ..trace.trace import Trace
-from ..trace.values import Error
 from ..triage.evidence import Evidence, common, evidence_of
 from ..triage.logs import read_log
 from .candidates import Start
@@ -142,14 +141,11 @@ def checks_of(project: Project, setup: Setup) -> list[dict]:
     return [*migrations, {"mappers": True}, {"clean_start": True}]
 
 
+Lessons = Callable[[Search, Trial], list[Setup]]
+
+
 @interruptible
-def search(
-    work: Search,
-    setups: Sequence[Setup],
-    lessons: Callable[[Search, Trial], list[Setup]],
-    *,
-    progress=lambda text: None,
-) -> Trial | None:
+def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=lambda text: None) -> Trial | None:
     """Run setups, the likeliest first, and what each trial teaches, until one shows the incident or the bounds are met.
 
     :returns: the trial that shows it, or the nearest; None where nothing could be run
@@ -306,12 +302,10 @@ def _at_lines(evidence: Evidence, trace: Trace, seen: Evidence) -> bool:
     if not evidence.frames:
         return True
     last = evidence.frames[-1]
-    frames = [frame for error in _errors(trace) for frame in error.frames if frame.application]
-    frames = [
-        *frames,
-        *seen.frames,
-        *(frame for conflict in trace.conflicts for frame in conflict.second.chain if frame.application),
-    ]
+    errors = [*trace.errors, *(caught.error for caught in trace.caught)]
+    frames = [frame for error in errors for frame in error.frames]
+    frames += [frame for conflict in trace.conflicts for frame in conflict.second.chain]
+    frames = [*(frame for frame in frames if frame.application), *seen.frames]
     inside = last.function not in (None, "<module>")
     return any(
         _same(frame.file, last.file) and (frame.line == last.line or (inside and frame.function == last.function))
@@ -321,7 +315,3 @@ def _at_lines(evidence: Evidence, trace: Trace, seen: Evidence) -> bool:
 
 def _same(file: str, other: str) -> bool:
     return file == other or file.endswith(f"/{other}") or other.endswith(f"/{file}")
-
-
-def _errors(trace: Trace) -> list[Error]:
-    return [*trace.errors, *(caught.error for caught in trace.caught)]

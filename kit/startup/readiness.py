@@ -26,6 +26,7 @@ class Readiness:
         self.silent_since: float | None = None
         self.used: dict[int, int] = {}
         self.answered = False  # once: what ends after that ends while it is asked, and not while it starts
+        self.traces = 0  # processes that were looked at for workers that end
 
     def up(self) -> bool:
         """Is it up by now? Takes as long as its first byte does, half a second at most; with several processes, until they rest."""
@@ -56,6 +57,22 @@ class Readiness:
                 break
             before = now
         return not self.process.ended()
+
+    def ends_anew(self) -> bool:
+        """Did a worker of it end, and the one that took its place too, each after it executed the same of the application?"""
+        paths = sorted(self.process.folder.glob("*.jsonl"))
+        if self.answered or len(paths) == self.traces or len(paths) < 4:
+            return False  # a server, two that ended, and the next: looked at as often as one comes
+        self.traces, ended = len(paths), {}
+        for path in paths:
+            events = [(at, event) for at, _, event in read_events(path.parent, {}, path.name)]
+            first = events[0][1] if events else {}
+            bodies = frozenset(event.get("f") for _, event in events if event.get("k") == "exec")
+            if first.get("forked") and bodies and not os.path.exists(f"/proc/{first.get('pid')}"):
+                began, last = ended.setdefault((first.get("parent"), bodies), (events[0][0], events[-1][0]))
+                if events[0][0] > last:
+                    return True
+        return False
 
 
 def executing(folder: Path) -> bool:

@@ -177,6 +177,10 @@ def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) 
             if time.monotonic() < look:
                 continue
             look = time.monotonic() + LOOK
+            if readiness.ends_anew():
+                process.finish()
+                says = "its workers end as they start, and the server starts others for ever"
+                return process, outcome_of(process, ok=False, why=Broke("died", says))
             why = beyond(process, limits.seconds, limits, space, free)
             if why:
                 asked = end_at_limit(process, limits.seconds, limits, space, free)

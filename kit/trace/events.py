@@ -29,15 +29,18 @@ _TYPES = {
 _ITEMS = {"more": str, "loggers": str, "bound": str, "existing": dict, "new": dict, "mappers": dict}
 
 
-def read_events(folder: Path, edges: dict[str, FileEdges] | None = None) -> Iterator[tuple[int, str, dict]]:
+def read_events(
+    folder: Path, edges: dict[str, FileEdges] | None = None, name: str = "*.jsonl*"
+) -> Iterator[tuple[int, str, dict]]:
     """Every whole event under ``folder`` as ``(time, file, event)``, in order of time; torn and foreign lines are passed over.
 
     One file holds one process, whose events stay in the order in which it wrote them: the time is never back in time, as
     that of an event is whose thread waited between clock and file.
 
+    :param name: of the files that are read
     :param edges: takes the edges, by file, that then are left out here; but for those with frames, which may tell of a body
     """
-    files = [_events_of(path, edges) for path in sorted(map(str, Path(folder).glob("**/*.jsonl*")))]
+    files = [_events_of(path, edges) for path in sorted(map(str, Path(folder).glob(f"**/{name}")))]
     return files[0] if len(files) == 1 else heapq.merge(*files, key=itemgetter(0, 1))
 
 

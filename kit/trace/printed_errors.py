@@ -2,14 +2,19 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from .values import Error, Frame
 
 _BEGINS = re.compile(r"^(.*?)Traceback \(most recent call last\):\s*$")
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (.+?))?\s*$')
 _RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?:: (.*))?$")
+_OF_A_GROUP = re.compile(r"^ +\| ")  # before each line of an exception group, deeper for its members
 _GOES_ON = ("The above exception was the direct cause of", "During handling of the above exception")
-_GIVES_UP = "HaltServer"  # of a server, because its worker did: it says nothing of why
+_GIVES_UP = (
+    "HaltServer",
+    "ExceptionGroup",
+)  # of a server because its worker did, of its members: it says nothing of why
 
 
 def printed_error(output: str, is_application: Callable[[str], bool]) -> Error | None:
@@ -33,7 +38,7 @@ def _chains(output: str, is_application: Callable[[str], bool]) -> Iterator[list
     chain: list[Error] = []
     frames: list[Frame] = []
     inside = goes_on = False
-    for line in output.splitlines():
+    for line in map(partial(_OF_A_GROUP.sub, ""), output.splitlines()):
         if _BEGINS.match(line):
             if chain and not goes_on:
                 yield chain

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ..base.redact import public_part
 from ..incident.project import Project
 from .frames import Placed, is_library, place
+from .log_text import plain
 from .logs import Log, LogFrame, Raised, Traceback
 from .programs import LIBRARY, Program, paths_of, programs_of
 
@@ -27,6 +28,7 @@ _ONE_LINE = (
     re.compile(r"ERROR\s+\[(?:root|flask_migrate|alembic\.\S+)\]\s+(?:Error: )?(?P<text>\S.*)"),
     re.compile(r"(?:^|[\s|:])(?P<type>(?:[a-zA-Z_]\w*\.)*[A-Z]\w*(?:Error|Exception|NotFound|Missing\w*))(?::\s+(?P<text>\S.*)|\s*$)"),
     re.compile(r"(?:^|:\d+: )(?P<type>(?:\w+\.)*\w*Warning): (?P<text>\S.*)"),
+    re.compile(r"(?P<text>\bcannot import name '\w+' from '[\w.]+'|\bNo module named '[\w.]+'|Detected removed \w+ '.+)"),
     re.compile(r"^(?:Error|ERROR|CRITICAL|error)\s*[:|]\s*(?P<text>\S.*\s.*\S)"),
     re.compile(r"^[^\n]*?\b(?:ERROR|CRITICAL|FATAL)\b\W*(?:[\w.]+\]\s+)?(?:[\w.]+\s*:\s+)?(?P<text>\S.*\s.*\S)"),
 )  # fmt: skip
@@ -44,6 +46,11 @@ _DATABASES = (
     (r"\bsqlite3\.\w+Error|\(sqlite3\.|\bSQLiteImpl\b|dialects[/\\]sqlite|pysqlite", "sqlite", None),
     (r"\bpymysql\b|\bMySQLdb\b|\bMySQLImpl\b|\baiomysql\b|mysql\.connector", "mysql", None),
 )  # fmt: skip
+_SQL = re.compile(r"\[SQL: \s*((?:ALTER|CREATE|DROP)\b[^\]]*)")
+# A request that no exception tells of: what the application has was not found, refused, or failed.
+_REFUSED_REQUEST = re.compile(
+    r"\"(?P<method>GET|POST|PUT|PATCH|DELETE) (?P<path>/[^\s?]*)\S* HTTP/[\d.]+\" (?:404|405|422|5\d\d)\b"
+)
 _UPGRADING = r"Running upgrade \S* -> ([\w.+-]+)"
 # A request that ended in an exception, and how servers and frameworks name it.
 _FAILED_REQUEST = (
@@ -95,6 +102,8 @@ class Evidence:
     healthy: bool = False  # it came up, as the log says
     upgrading: str | None = None  # the revision whose upgrade began last
     request: tuple[str, str] | None = None  # method and path of the request that failed, where the error is one's
+    statement: str = ""  # of SQL that changes the schema, where the error is of one
+    services: frozenset[str] = frozenset()  # of compose, that wrote it
     task: str | None = None  # that a worker got and did not know
     prefixes: tuple[str, ...] = ()
     version: str | None = None
@@ -108,7 +117,11 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
 
     :param text: the log's text; of a long log only the beginning and the end are read
     """
-    text = re.sub(r"^[\w.-]+ +\| ", "", text, flags=re.M)  # what compose puts before each line
+    names = re.findall(r"^(?:\x1b\[[\d;]*m)*([\w.-]+?)(?:[-_]\d+)? +\|", text, re.M)
+    services = {
+        "-".join(re.split("[-_]", name)[at:]) for name in set(names) for at in range(len(re.split("[-_]", name)))
+    }
+    text = plain(text)
     text = text if len(text) <= 2 * _PIECE else text[:_PIECE] + "\n" + text[-_PIECE:]
     placements = [
         (traceback, place(traceback.frames, paths_of(project, traceback.frames))) for traceback in log.tracebacks
@@ -141,6 +154,7 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     if field:  # which field it is, is in the next lines
         expected = f"{message}\n{field[1]}"
     expected, table = expected or kind or None, _DEFINED.search(message)
+    statement = _SQL.search(text)
     of_application = [frame for pair in placements for frame in pair[1].frames]
     foreign = of_application[0].logged if of_application and not any(pair[1].placed for pair in placements) else None
     database, driver, database_at = _database(text)
@@ -149,7 +163,8 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
         error=": ".join(part for part in (kind, message) if part), type=kind, text=message, expected=expected,
         table=table[1] if table else None, at=at, frames=frames, alike=tuple(dict.fromkeys(alike)),
         programs=tuple(programs_of(log, chosen, text, project)), database=database, driver=driver, database_at=database_at,
-        workers=_workers(text), request=_request(text, frames, project), upgrading=next(reversed(re.findall(_UPGRADING, text)), None),
+        workers=_workers(text), request=_request(text, frames, project, bool(expected)), upgrading=next(reversed(re.findall(_UPGRADING, text)), None),
+        statement=statement[1] if statement and kind else "", services=frozenset({*names, *services}),
         healthy=bool(re.search(_UP, text)), prefixes=prefixes, version=version, foreign=foreign,
         missing_variables=frozenset(variable for pattern in _MISSING for variable in re.findall(pattern, text, re.M)),
         task=next(iter(re.findall(r"unregistered task of type u?'([\w.]+)'", text)), None),
@@ -191,11 +206,9 @@ def common(texts: Sequence[str]) -> str | None:
 
 def _one_line(text: str) -> tuple[str, str, str] | None:
     """An error without a traceback: type, text and place; the first line of the most telling kind."""
-    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line) for line in text.splitlines()]
-    lines = [re.sub(r"^[\w.-]+\s+\|\s", "", line) for line in lines]
     ended = _ENDED.search(text)
     for pattern in _ONE_LINE:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(text.splitlines(), 1):
             match = pattern.search(line)
             of_source = re.match(r"\s+(raise|return|File|def|class)\b", line)
             if match and not of_source and not _NO_CAUSE.search(match["text"] or ""):
@@ -237,10 +250,13 @@ def _database(text: str) -> tuple[str | None, str | None, str]:
     return kind, drivers[0] if drivers else None, f"line {text.count(chr(10), 0, at) + 1} of the log"
 
 
-def _request(text: str, frames: Sequence[Placed], project: Project) -> tuple[str, str] | None:
+def _request(text: str, frames: Sequence[Placed], project: Project, raised: bool) -> tuple[str, str] | None:
     """The first request that the log says failed; where only a handler's frames say so, by the handler's own route."""
     if not re.search(_FAILED_REQUEST, text):
-        return None
+        refused = () if raised else _REFUSED_REQUEST.finditer(text)
+        paths = {path for file in project.sources for path in re.findall(r"[\"'](/[\w/-]*)[\"']", project.text(file))}
+        own = (match for match in refused if any(match["path"].endswith(path) for path in paths - {"/"}))
+        return next(((match["method"], match["path"]) for match in own), None)
     for pattern in _REQUESTS:
         if match := re.search(pattern, text, re.M):
             return (match.groupdict().get("method") or "GET").upper(), match["path"].partition("?")[0]

@@ -14,6 +14,18 @@ _LONGEST_LOG = 4 << 20  # bytes that are copied beside the incident file
 _HEAD = 1 << 16  # bytes by which a text is known
 _TELLING = 300  # lines that are kept because they tell of an error
 _TELLS = re.compile(rb"FAILED: |Error\b|ERROR|CRITICAL|Warning: ")
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# What stands before each line: of compose, of kubectl, the time that docker, kubectl and CI services put there, of journald, Heroku and fly.
+_BEFORE_LINES = re.compile(
+    r"^(?:[\w.-]+ +\| ?|\[pod/\S+\] )?(?:(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d) ?|"
+    r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d (?:[AP]M  ?|\S+ ))(?:[\w.@/-]+\[[\w.-]+\](?:: | \w{3} ?\[\w+\] ?))?(?:##\[error\])?)?",
+    re.M,
+)
+
+
+def plain(text: str) -> str:
+    """A log's lines without colours and without what a container's, a service's or a CI's log puts before each."""
+    return _BEFORE_LINES.sub("", _ANSI.sub("", text))
 
 
 def text_of(log: str) -> tuple[str, Log]:

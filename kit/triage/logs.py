@@ -24,6 +24,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _HEADER = re.compile(r"(?P<group>Exception Group )?Traceback \(most recent call last\):?\s*$")
 _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d{1,9})(?:, in (?P<name>.+?))?\s*$')
 _BOXED = re.compile(r"\s*│ (?P<file>[^│\n]+?\.pyw?):(?P<line>\d{1,9})(?: in (?P<name>\S+))?\s*│?\s*$")
+_IPYTHON = re.compile(r"File (?P<file>[^\s:]\S*?\.py):(?P<line>\d{1,9})(?:, in (?P<name>[\w.<>]+)\(.*)?$")
 _REPEATED = re.compile(r"\[Previous line repeated (\d{1,9}) more times?\]\s*$")
 _ERROR = re.compile(r"(?P<type>[A-Za-z_][\w.]*)(?:: ?(?P<text>.*))?$")
 _WITHOUT_TEXT = re.compile(r".*\.\w+|\w*(Error|Exception|Exit|Interrupt|Iteration|Warning|Group)")
@@ -170,6 +171,8 @@ class _Reader:
                 line = "Traceback (most recent call last):"
             else:
                 return
+        elif in_ipython := _IPYTHON.match(line):
+            line = f'  File "{in_ipython["file"]}", line {in_ipython["line"]}, in {in_ipython["name"] or "<module>"}'
         if self.logged is None and (registered_twice := _REGISTERED_TWICE.search(line)):
             self.logged = (number, registered_twice[0])
         if "{" in line and self._feed_json(number, line):

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..incident.deployments import split_lines
+from ..incident.deployments import KNOWN, program_of, split_lines, words_of
 from ..incident.project import Project
+from ..incident.starts import console_scripts, tasks_of
 from .frames import is_console_script, is_library, names_in, place
 from .logs import Log, LogFrame
 
@@ -21,14 +22,14 @@ _BANNERS = (
     (r"You can now view your Streamlit app|streamlit\.runtime|missing ScriptRunContext", "streamlit"),
     (r"=+ test session starts =+|=+ short test summary info|^(?:FAILED|ERROR) \S+\.py::", "pytest"),
     (r"Starting development server at|Watching for file changes with StatReloader", "django"),
-    (r"^FAILED: |\[alembic\.runtime\.migration\]", "alembic"),
+    (r"^FAILED: |\[alembic\.runtime\.migration\]|\[SQL: \s*(?:ALTER|CREATE|DROP) ", "alembic"),
     (r"Cell In ?\[\d+\]|<ipython-input-|\bNotebookApp\b|CellExecutionError", "jupyter"),
 )  # fmt: skip
+_RUNNERS = {"make", "just", "task", "poe", "invoke"}
+# A prompt, whatever it shows before its last sign; what a shell that tells its commands, a container's build or a task runner puts there.
 _TYPED = re.compile(
-    r"^\s*(?:[\w.-]+\s+\|\s+)?(?:(?:\([\w.-]+\)|PS) ?)*"  # what compose puts there, an environment's name, PowerShell
-    r"(?:(?!\.>)(?:[\w.-]+@[\w.-]+ \S+ )?\S*[$#%❯>]\s+|[A-Z]:\\[^>\n]*>\s*|[➜λ]\s+[^\n]{1,80}?\s(?:[✗$»]\s+)?|\+{1,2}\s+)"
-    r"(?P<line>(?:[A-Z_]+=\S+ )*(?:(?:poetry|uv|pipenv|pdm) run )?"
-    r"(?:python3?(?:\.\d+)?|alembic|flask|gunicorn|uvicorn|hypercorn|celery|pytest|streamlit|sh|bash|\./[\w./-]+)\b.*)$",
+    r"^(?:[^\n\"'=]{0,80}?(?:(?:[$#%❯✗»]|(?<!\.)>)[ \t]+|[A-Z]:\\[^>\n]*>)|[^\n]{0,40}[➜λ][ \t]+(?:\S+[ \t]+(?:git:\(\S+\)[ \t]+)?)?|\+{1,2}[ \t]+|[^\n]{0,30}\bRUN[ \t]+)"
+    r"(?:[✗$»][ \t]+)?(?P<line>(?:[A-Z_]+=\S+[ \t]+)*[\w./-]+(?:[ \t][^\n]*)?)$",
     re.M,
 )
 
@@ -40,7 +41,7 @@ _PROGRAMS = (
     ("fastapi_cli", "fastapi"),
     ("starlette|fastapi", "uvicorn"),
     ("werkzeug", "flask"),
-    ("uvicorn|hypercorn|daphne|granian|streamlit|waitress|sanic|litestar|quart", ""),
+    ("uvicorn|hypercorn|daphne|granian|streamlit|waitress|sanic|litestar|quart|arq|dramatiq|taskiq|faststream", ""),
 )
 
 
@@ -66,9 +67,15 @@ def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Progr
         if program is not None:
             seen.setdefault((program.name, program.what), program)
 
+    scripts, tasks = ({name for _, _, name, _ in of(project)} for of in (console_scripts, tasks_of))
     for match in _TYPED.finditer(text):
+        at = f"typed in the log, line {text.count(chr(10), 0, match.start()) + 1}"
         for line in split_lines(match["line"]):
-            keep(Program("line", line, f"typed in the log, line {text.count(chr(10), 0, match.start()) + 1}"))
+            words = words_of(line)
+            if words and (words[0] in tasks or words[0] in _RUNNERS and words[1:]):
+                keep(Program("task", words[0] if words[0] in tasks else words[1], at))
+            elif program_of(line) in KNOWN | scripts:
+                keep(Program("line", line, at))
     for shown in sorted(log.tracebacks, key=lambda traceback: not chosen or traceback is not chosen[0]):
         for raised in shown.raised:
             keep(_of_frames(raised.frames, f"the outermost frames of the log's line {shown.line}", project))
@@ -80,7 +87,8 @@ def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Progr
     for candidate in seen.values():
         # A server says that it ran; a script that calls it is the program.
         by_banner = candidate.name in ("uvicorn", "hypercorn") and "frames" not in candidate.because
-        if not (by_banner and {"module", "script"} & named):
+        of_cell = candidate.name == "script" and "jupyter" in named  # whose own frame is no file's
+        if not (of_cell or by_banner and {"module", "script"} & named):
             yield candidate
 
 
@@ -121,7 +129,8 @@ def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Pr
             loaded = holds and not by_runpy and "__main__" not in project.text(file_of_module)
             if imported or loaded:
                 return Program("import", file_of_module, because)
-            return Program("module" if by_runpy else "script", file_of_module, because)
+            by_name = by_runpy or file_of_module.endswith("/__main__.py")
+            return Program("module" if by_name else "script", file_of_module, because)
         else:
             return None
     return None
@@ -144,7 +153,8 @@ def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program 
         return Program("flask", f"db {migrated}" if migrated else "", because)
     if top == "celery" and re.search("bin/|__main__|apps/", rest):
         beats = any("celery/beat" in name or "bin/beat" in name for name in names)
-        return Program("celery", "beat" if beats else "worker", because)
+        works = any(re.search("bin/worker|apps/worker|celery/worker", name) for name in names)
+        return Program("celery", "beat" if beats else "worker" if works else "", because)
     if top == "django" and "core/management" in rest:
         commands = (re.search(r"management/commands/(\w+)\.py", name) for name in names)
         command = next((match[1] for match in commands if match), "")

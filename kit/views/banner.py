@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .. import __version__
 from ..diagnose.definitions import one_place
 from ..diagnose.explanations import MEANINGS, advice_on
-from ..diagnose.values import Place
+from ..diagnose.values import Place, innermost
 from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals
@@ -115,8 +115,7 @@ def verdict(
 ) -> Shown:
     """The banner: does it reproduce, is a fix verified, at which lines and, with a diagnosis, why."""
     head = headline(incident, trace, verification, diagnosis)
-    known = diagnosis.finding.mechanism if diagnosis else "undecided"
-    facts = [*_what_broke(incident, trace, head), *_sites(trace, diagnosis), *_failed(incident, trace, known)]
+    facts = [*_what_broke(incident, trace, head), *_sites(trace, diagnosis), *_failed(incident, trace, diagnosis)]
     if trace.swallowed:
         conflict = _conflict(trace, diagnosis)
         facts.append(_swallowed(trace, conflict.error if conflict is not None else None))
@@ -142,7 +141,7 @@ def overview(
             f"Run {datetime.datetime.now(datetime.UTC):%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."
         )
     )
-    facts = [*_what_broke(incident, trace, head), *_failed(incident, trace, diagnosis.finding.mechanism)]
+    facts = [*_what_broke(incident, trace, head), *_failed(incident, trace, diagnosis)]
     if trace.swallowed and _conflict(trace, diagnosis) is None:
         facts.append(_swallowed(trace, None))
     left = [para(strong("Cause. "), *_cause(trace, diagnosis))]
@@ -154,7 +153,8 @@ def overview(
     left += [para(strong("Actions")), _actions(incident)] if postmortem.actions else []
     right = [para(strong("What to change")), *_change(incident, verification, diagnosis, proposals)]
     parts = [line, run, top_line(head.good, head.text), beside(stack(*left), stack(*right))]
-    parts += [box] if (box := still_to_be_written(incident)) else []
+    healthy = not diagnosis.reproduced and diagnosis.finding.mechanism == "none"  # then there is nothing to write about
+    parts += [box] if not healthy and (box := still_to_be_written(incident)) else []
     return Shown(parts, place="verdict")
 
 
@@ -309,15 +309,20 @@ def place_line(place: Place) -> Part:
     return join(strong(f"{role[:1].upper()}{role[1:]}: "), code(place), f", {place.name}" if place.name else None)
 
 
-def _failed(incident: Incident, trace: Trace, mechanism: str = "undecided") -> list[Part]:
+def _failed(incident: Incident, trace: Trace, diagnosis: "Diagnosis | None") -> list[Part]:
     """The steps that failed, where no table collided, and what their errors usually mean where that is still open."""
     facts: list[Part] = []
     if trace.conflicts:
         return facts
+    mechanism = diagnosis.finding.mechanism if diagnosis else "undecided"
+    expected = incident.expect.error is not None and shows_incident(incident, trace)  # and not brought in by the file
+    named = {str(place) for place in diagnosis.sites} if diagnosis else set()
     for step in [step for step in trace.steps if step.ok is False and not step.broke][:3]:
         error = shortly(step.error or "without a message", 200)
-        facts.append(join(f"Step {step.number} (", code(step), f") failed: {error}"))
-        if mechanism not in MEANINGS or mechanism in _BY_THE_FILE:
+        site = innermost(step.exception) if step.exception is not None else None
+        at = join(", at ", code(site)) if site is not None and str(site) not in named else None
+        facts.append(join(f"Step {step.number} (", code(step), f") failed: {error.rstrip('. ') if at else error}", at))
+        if mechanism not in MEANINGS or mechanism in _BY_THE_FILE and not expected:
             facts += [part(meaning) for meaning in advice(incident, step.error)]
     return facts
 

@@ -84,7 +84,8 @@ def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool
     hidden = [error for error in diagnosis.masked if verbose or not error.follows]
     for error in hidden[:most]:
         follows = " (follows from an earlier one)" if error.follows else ""
-        lines.append(f"hidden behind it: {_in_line(error.error)} at {error.site}{follows}")
+        at = f" at {error.site}" if error.site else ""
+        lines.append(f"hidden behind it: {_in_line(error.error)}{at}{follows}")
     lines += _more(len(hidden), most, "hidden behind it")
     lines += [f"{tested.verdict}: {tested.claim}\n    {tested.evidence}" for tested in diagnosis.hypotheses]
     lines += [f"smallest reproduction: {smallest.command or smallest.note}"] if smallest else []
