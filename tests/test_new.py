@@ -2,14 +2,13 @@
 
 import subprocess
 import textwrap
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from environments import applications_environment
 
 from kit.incident import load
-from kit.incident.environment import database_variables, stand_in, stand_ins, variables_of
+from kit.incident.environment import database_variables, parts_of, stand_in, stand_ins, variables_of
 from kit.incident.project import Project
 from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
@@ -803,7 +802,8 @@ def test_a_variable_that_one_start_lacked_is_there_for_the_starts_that_wait_and_
     ]
 
 
-def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_its_first(tmp_path):
+def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_one_of_its_own(tmp_path):
+    """The type of a database holds no URL, whatever its name; what is called a schema may be the database's name."""
     text = """
         import os
         from typing import Literal
@@ -811,14 +811,30 @@ def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_its_f
 
         class Settings(BaseSettings):
             STORE_STAGE: Literal["dev", "prod"]
+            DATABASE_TYPE: Literal["mysql", "postgresql"]
+            DATABASE_HOST: str
+            DATABASE_SCHEMA: str = "store"
+            REDIS_PASSWORD: str
+            REDIS_URL: str
 
         zone = os.environ["STORE_ZONE"]
         other = os.environ.get("STORE_ZONE", "north")
     """
-    project = Project(written(tmp_path, {"settings.py": text}))
-    variables = [replace(variable, required=True) for variable in variables_of(project)]
+    variables = variables_of(project := Project(written(tmp_path, {"settings.py": text})))
     values = stand_ins(project, variables, frozenset())
-    assert {name: value for name, (value, _) in values.items()} == {"STORE_STAGE": "dev", "STORE_ZONE": "north"}
+    assert {name: value for name, (value, _) in values.items()} == {
+        "STORE_STAGE": "dev",
+        "DATABASE_TYPE": "postgresql",
+        "DATABASE_HOST": "stand-in",
+        "REDIS_PASSWORD": "stand-in-of-32-characters-or-more",
+        "REDIS_URL": "redis://127.0.0.1:6379/0",
+    }
+    assert {name: value for name, (value, _) in parts_of(variables).items()} == {
+        "DATABASE_HOST": "{database_host}",
+        "DATABASE_SCHEMA": "{database_name}",
+    }
+    (zone,) = (variable for variable in variables if variable.name == "STORE_ZONE")
+    assert (zone.required, zone.default) == (False, "north")
 
 
 def test_a_secret_of_an_example_file_is_never_taken_over():

@@ -51,6 +51,8 @@ class Variable:
     def rank(self) -> int:
         """How likely it holds the database's URL; 0: it does not."""
         name = self.name.upper()
+        if re.match(r"(?:typing\.)?(?:Literal\[|int\b|bool\b|float\b)", self.kind):
+            return 0  # a choice, a number
         if (_NOT_SQL.search(name) and not self.engine) or _OF_TESTS.search(name):
             return 0
         usual = name in ("DATABASE_URL", "SQLALCHEMY_DATABASE_URI", "DB_URL")
@@ -137,6 +139,11 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
         if part and not _URL_NAME.search(variable.name.upper()) and not _NOT_SQL.search(variable.name.upper()):
             parts[variable.name] = (f"{{database_{part.lastgroup}}}", variable)
     values = {value for value, _ in parts.values()}
+    if "{database_name}" not in values:  # some call it so
+        schemas = {
+            v.name: ("{database_name}", v) for v in variables if re.search(r"(?:^|_)(?:DB|DATABASE)_SCHEMA$", v.name)
+        }
+        parts, values = parts | schemas, values | {value for value, _ in schemas.values()}
     return parts if {"{database_host}", "{database_name}"} <= values else {}
 
 
@@ -172,8 +179,11 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
     """A value for a variable that has to be there: of an example file, where that is no secret, else by its type."""
     if example and "://" not in example and not _is_secret(name, example):
         return example
-    if options := re.search(r"\bLiteral\[['\"]([^'\"]+)", kind):
-        return options[1]
+    if options := re.findall(
+        r"(?<=\bLiteral\[)['\"]([^'\"]+)|(?<=, )['\"]([^'\"]+)", kind if "Literal[" in kind else ""
+    ):
+        texts = [first or other for first, other in options]
+        return next((text for text in texts if text.startswith("postgres")), texts[0])
     plain = re.sub(r"^(?:Optional\[|Annotated\[)", "", kind).lower()
     if plain.startswith(("int", "positiveint", "float")) or (plain == "str" and _NUMBERS.search(name)):
         return "1"
@@ -185,7 +195,7 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
         return "{}"
     if "email" in plain or name.endswith(("EMAIL", "MAIL_FROM")):
         return "somebody@example.org"
-    if "redis" in plain or "REDIS" in name:
+    if "redis" in plain or re.search(r"REDIS(?:_(?:\w+_)?(?:URL|URI|DSN))?$", name):
         return "redis://127.0.0.1:6379/0"
     if "url" in plain or "dsn" in plain or name.endswith(("_URL", "_URI", "_ENDPOINT", "_ORIGIN")):
         return "http://127.0.0.1:9"
