@@ -167,7 +167,7 @@ def _diagnosis(
         smallest=smallest,
         hypotheses=hypotheses,
         unseen=unseen_models(incident, looked),
-        sites=fault.places if fault is not None else _places(first, second),
+        sites=fault.places if fault is not None else finding.sites or _places(first, second),
         experiment=decision.experiment,
         fault=fault and replace(fault, experiment=None),
         outcomes=outcomes,

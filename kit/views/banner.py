@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import __version__
 from ..diagnose.definitions import one_place
-from ..diagnose.explanations import MEANINGS, advice_on
+from ..diagnose.explanations import MEANINGS
 from ..diagnose.values import Place, innermost
 from ..incident.builds import identity
 from ..incident.model import Incident
@@ -16,7 +16,7 @@ from ..trace.graph import import_graph
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .by_people import still_to_be_written
-from .diff import patch_of, patch_text
+from .diff import applied_by, patch_of, patch_text
 from .markup import (
     Part,
     Shown,
@@ -232,13 +232,13 @@ def _change(
 ) -> list[Part]:
     """What to change: the smallest fix that cures, as a diff; else a proposal that cures; else the advice on the mechanism."""
     cures = sorted(cured_by(verification), key=lambda fix: len(fix.patches))
-    advised = advice_on(diagnosis.finding.mechanism)
+    advised = diagnosis.finding.advice
     parts = [para(advised)] if advised else []
     if not cures:
         if diagnosis.finding.mechanism == "none":
             return [para("Nothing.")]
         tried = "No fix that was tried cures it." if verification.fixes else "The incident file has no fix yet."
-        return [*parts, para(tried), *_proposed(proposals), para(*_NEXT, kind="kit-note")]
+        return [*parts, para(tried), *_proposed(incident, proposals), para(*_NEXT, kind="kit-note")]
     fix = cures[0]
     parts.append(para("Verified: ", code(fix.name), f": {fix.claim}" if fix.claim else None))
     for path in incident.fixes[fix.name].patches:
@@ -248,7 +248,7 @@ def _change(
     return parts
 
 
-def _proposed(proposals: "Proposals | None") -> list[Part]:
+def _proposed(incident: Incident, proposals: "Proposals | None") -> list[Part]:
     """The first proposal of the kit that was tried and cures."""
     if proposals is None or not proposals.verified:
         tried = len(proposals.tried) if proposals is not None else 0
@@ -256,7 +256,9 @@ def _proposed(proposals: "Proposals | None") -> list[Part]:
     proposal = proposals.tried[0]
     parts = [para(strong("Proposed by the kit, tried, and it cures: "), code(proposal.name), f": {proposal.says}")]
     parts += [para("Set ", code(f"{key}: {value}")) for key, value in proposal.changes.items()]
-    return [*parts, *patch_text(proposal.patch, "the proposal", most=_MOST_LINES)] if proposal.patch else parts
+    if not proposal.patch:
+        return parts
+    return [*parts, *patch_text(proposal.patch, "the proposal", most=_MOST_LINES), applied_by(incident, proposal.name)]
 
 
 def _actions(incident: Incident) -> Part:
@@ -341,7 +343,7 @@ def _why(diagnosis: "Diagnosis") -> list[Part]:
         return [part(reason) for reason in finding.because[:3]]
     because = with_places(shortly(finding.because[-1], 280)) if finding.because else None
     facts = [join(strong("Mechanism: "), finding.mechanism, ": " if because else None, because)]
-    if advised := advice_on(finding.mechanism):
+    if advised := finding.advice:
         facts.append(join(strong("What to do: "), advised))
     behind = _behind(diagnosis)
     return [*facts, behind] if behind else facts

@@ -5,7 +5,6 @@ from itertools import accumulate
 
 from ..diagnose.definitions import type_of
 from ..diagnose.diagnosis import Diagnosis
-from ..diagnose.explanations import advice_on
 from ..diagnose.hypotheses import Tested
 from ..trace.graph import import_graph
 from ..verify.verification import Verification, met
@@ -42,7 +41,7 @@ def mechanism(diagnosis: Diagnosis) -> Shown:
     verdict_says = {broke: "the run broke, for the reason in the verdict"}
     because = [verdict_says.get(sentence, sentence) for sentence in finding.because]
     parts = [top, items(map(with_places, because))]
-    if advised := advice_on(finding.mechanism):
+    if advised := finding.advice:
         parts.append(para(strong("What to do. "), advised))
     if diagnosis.experiment is not None:
         tried = diagnosis.experiment
