@@ -29,7 +29,6 @@ from .candidates import Start, candidates_of, file_of, step_of
 from .next_setups import NO_URL, SCRATCH
 from .trial import Search, Setup
 
-# Programs that are run by -m too.
 _BY_MODULE = re.compile("gunicorn|uvicorn|hypercorn|alembic|pytest|celery|flask|streamlit|arq|dramatiq|litestar")
 _ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
 _PORT = 'port=int(__import__("os").environ["PORT"])'
@@ -37,10 +36,8 @@ _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and wha
     ".sh": ((r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),),
     ".py": (
         (r"\bport ?= ?[0-9]{2,5}\b", _PORT),
-        (
-            r"\b(app|application|server)\.run\((\)|[a-z_]+ ?=)",
-            rf"\1.run({_PORT}, \2",
-        ),  # what they take is their framework's
+        # What they take is their framework's.
+        (r"\b(app|application|server)\.run\((\)|[a-z_]+ ?=)", rf"\1.run({_PORT}, \2"),
         (r"\buvicorn\.run\(([^()]+)\)", rf"uvicorn.run(\1, {_PORT})"),
     ),
 }
