@@ -756,15 +756,18 @@ def test_the_program_that_a_deployment_ends_with_runs_in_the_folder_that_it_name
         ("/tmp/gauge_all_413.db", {}, {"PROMETHEUS_MULTIPROC_DIR": "."}),
         ("/state/keys/1.pem", {"KEYS": "/state/keys"}, {"KEYS": "."}),
         ("/var/log/store.log", {"LOG_FILE": "/var/log/store.log"}, {"LOG_FILE": "store.log"}),
+        ("/tmp/prometheus", {}, {"METRICS_DIR": "prometheus"}),  # what the sources take without the variable
         ("/var/log/other.log", {"LOG_FILE": "/var/log/store.log"}, None),
     ],
 )
 def test_what_a_variable_makes_it_write_outside_of_the_copy_is_written_in_it(path, env, after, tmp_path):
-    project = Project(written(tmp_path, {"main.py": ""}))
+    sources = {"main.py": "import os\nfolder = os.environ.get('METRICS_DIR', '/tmp/prometheus')\n"}
+    project = Project(written(tmp_path, sources))
     text = f"[Errno 13] Permission denied: '{path}'"
     seen = Evidence(error=f"PermissionError: {text}", type="PermissionError", text=text)
     setup = Setup(Start((("serve", "uvicorn main:app --port {port}"),), "", 0), env=env)
-    setups = lessons(Search(project, Evidence(), "python", tmp_path, print), Trial(setup, None, 0, text, seen, 1.0))
+    work = Search(project, Evidence(), "python", tmp_path, print, variables=variables_of(project))
+    setups = lessons(work, Trial(setup, None, 0, text, seen, 1.0))
     assert [other.env for other in setups] == ([] if after is None else [after])
 
 

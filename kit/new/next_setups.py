@@ -268,14 +268,14 @@ def _of_the_image(work: Search, setup: Setup, name: str) -> Iterator[Setup]:
     if tail and lines and ("command", lines[0]) not in setup.prepare:
         because = f"{holders[0]} names {name}, which is {tail} here"
         yield setup.changed("prepare", because, prepare=(*(("command", line) for line in lines), *setup.prepare))
+    texts = {variable.name: variable.default or "" for variable in work.variables} | setup.env
     above = (
-        other for other, text in setup.env.items() if text[:1] == "/" and f"{name}/".startswith(f"{text.rstrip('/')}/")
+        other for other, text in texts.items() if text[:1] == "/" and f"{name}/".startswith(f"{text.rstrip('/')}/")
     )
     variable = next(above, None) or variable_of_folder(name)
     if variable and not tail and setup.env.get(variable) != ".":
-        place = "." if setup.env.get(variable) != name else PurePosixPath(name).name
-        because = f"a trial would write {name}, outside of the copy"
-        yield setup.changed(f"env.{variable}", because, env={**setup.env, variable: place})
+        place = "." if texts.get(variable) != name else PurePosixPath(name).name
+        yield setup.changed(f"env.{variable}", f"{name} lies outside of the copy", env={**setup.env, variable: place})
 
 
 def _states(work: Search, trial: Trial) -> Iterator[Setup]:
