@@ -757,11 +757,19 @@ def test_the_program_that_a_deployment_ends_with_runs_in_the_folder_that_it_name
         ("/state/keys/1.pem", {"KEYS": "/state/keys"}, {"KEYS": "."}),
         ("/var/log/store.log", {"LOG_FILE": "/var/log/store.log"}, {"LOG_FILE": "store.log"}),
         ("/tmp/prometheus", {}, {"METRICS_DIR": "prometheus"}),  # what the sources take without the variable
+        (
+            "/run/shared/prometheus",
+            {"SHARED": "/run/shared/prometheus"},
+            {"SHARED": "shared/prometheus"},
+        ),  # there is one here
         ("/var/log/other.log", {"LOG_FILE": "/var/log/store.log"}, None),
     ],
 )
 def test_what_a_variable_makes_it_write_outside_of_the_copy_is_written_in_it(path, env, after, tmp_path):
-    sources = {"main.py": "import os\nfolder = os.environ.get('METRICS_DIR', '/tmp/prometheus')\n"}
+    sources = {
+        "main.py": "import os\nfolder = os.environ.get('METRICS_DIR', '/tmp/prometheus')\n",
+        "shared/prometheus": "",
+    }
     project = Project(written(tmp_path, sources))
     text = f"[Errno 13] Permission denied: '{path}'"
     seen = Evidence(error=f"PermissionError: {text}", type="PermissionError", text=text)

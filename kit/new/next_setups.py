@@ -273,8 +273,8 @@ def _of_the_image(work: Search, setup: Setup, name: str) -> Iterator[Setup]:
         other for other, text in texts.items() if text[:1] == "/" and f"{name}/".startswith(f"{text.rstrip('/')}/")
     )
     variable = next(above, None) or variable_of_folder(name)
-    if variable and not tail and setup.env.get(variable) != ".":
-        place = "." if texts.get(variable) != name else PurePosixPath(name).name
+    place = f"{up}{tail}" if tail else "." if texts.get(variable) != name else PurePosixPath(name).name
+    if variable and setup.env.get(variable) != place:
         yield setup.changed(f"env.{variable}", f"{name} lies outside of the copy", env={**setup.env, variable: place})
 
 
