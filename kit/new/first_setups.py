@@ -29,9 +29,8 @@ from .candidates import Start, candidates_of, file_of, step_of
 from .next_setups import NO_URL, SCRATCH
 from .trial import Search, Setup
 
-_BY_MODULE = set(
-    ["gunicorn", "uvicorn", "hypercorn", "alembic", "pytest", "celery", "flask", "streamlit", "arq", "dramatiq", "litestar"]
-)  # run by -m too
+# run by -m too
+_BY_MODULE = {"gunicorn", "uvicorn", "hypercorn", "alembic", "pytest", "celery", "flask", "streamlit", "arq", "dramatiq", "litestar"}  # fmt: skip
 _ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
 _PORT = 'port=int(__import__("os").environ["PORT"])'
 _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and what stands there in the copy
