@@ -52,9 +52,10 @@ def _started(setup: Setup, because: str, steps: Sequence[tuple[str, str]] | None
 
 
 def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
-    """After a server was ended at its limit: more time if it printed no error."""
+    """After a run was ended at its limit: more time for a server that printed no error, and for what shows the log's."""
     setup, trace = trial.setup, trial.trace
-    if trace is not None and trace.broke and setup.start.serves and setup.seconds < 60 and not trial.seen.error:
+    slow = trial.level >= 2 if trial.seen.error else setup.start.serves
+    if trace is not None and trace.broke and slow and setup.seconds < 60:
         yield setup.changed("limits", f"it was not up in {setup.seconds:g} seconds", seconds=75.0)
 
 
