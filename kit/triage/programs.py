@@ -97,7 +97,7 @@ def _subcommand(name: str, text: str) -> str:
         return "sync" if "Using worker: sync" in text else ""
     if name != "alembic":
         return ""
-    if re.search(r"New upgrade operations detected|database is not up to date", text):
+    if re.search(r"New upgrade operations detected|database is not up to date|Detected removed ", text):
         return "check"
     return "upgrade head"
 
