@@ -1005,6 +1005,10 @@ def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small)
         "vscode ➜ /workspace (main) $ flask db upgrade",
         "~/league ❯ flask db upgrade",
         "#12 [web 5/7] RUN flask db upgrade",
+        "$ docker compose exec -T web flask db upgrade",
+        "root@vps:~# docker exec -it league_web_1 flask db upgrade",
+        "$ kubectl exec -it deploy/league -- flask db upgrade",
+        "~ $ heroku run flask db upgrade",
     ],
 )
 def test_what_was_typed_is_read_behind_every_usual_prompt(typed, tmp_path):
