@@ -307,24 +307,30 @@ class Lab:
         )
         self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=f"JupyterLab {name}")
 
-    def unreadable(self) -> dict[str, list]:
-        """What of the open notebook's outputs breaks words, goes out to the side, or breaks a rule of axe at three widths."""
+    def unreadable(self, widths: tuple[int, ...] = (1280, 768, 375)) -> dict[str, list]:
+        """What of the open notebook's outputs breaks words, goes out to the side, or breaks a rule of axe, at some widths."""
         from axe_playwright_python.sync_playwright import Axe
 
         self.page.evaluate(
             "document.querySelectorAll('.jp-OutputArea-output details').forEach(one => { one.open = true; })"
         )
-        violations = []
-        for width in (1920, 1440, 1280):  # of a desktop; colours do not depend on it
-            self.page.set_viewport_size({"width": width, "height": 6000})
+        wide = """() => [...document.querySelectorAll('.jp-OutputArea-output')].filter(one => one.scrollWidth > one.clientWidth + 1)
+            .map(one => one.textContent.slice(0, 60))"""
+        violations, cut = [], []
+        for width in widths:
+            self.page.set_viewport_size({"width": width, "height": 6000 if width > 800 else 12_000})
+            # On a small screen people close the list of files, which would cover it.
+            self.page.evaluate(f"jupyterapp.shell.{'expandLeft' if width > 800 else 'collapseLeft'}()")
+            self.page.wait_for_timeout(500)
             rules = {"resultTypes": ["violations"], "rules": {"color-contrast": {"enabled": width == 1280}}}
             found = Axe().run(self.page, context={"include": [[".jp-OutputArea-output"]]}, options=rules)
             violations += [(one["id"], width, one["nodes"][0]["html"]) for one in found.response["violations"]]
-        wide = """() => [...document.querySelectorAll('.jp-OutputArea-output')].filter(one => one.scrollWidth > one.clientWidth + 1)
-            .map(one => one.textContent.slice(0, 60))"""
+            cut += [(width, text) for text in self.page.evaluate(wide)]
+        self.page.set_viewport_size({"width": 1280, "height": 6000})
+        self.page.evaluate("jupyterapp.shell.expandLeft()")
         return {
             "words": self.page.evaluate(BROKEN_WORDS, ".jp-OutputArea-output table:not(.dataframe)"),
-            "wide": self.page.evaluate(wide),
+            "wide": cut,
             "axe": violations,
         }
 

@@ -121,7 +121,7 @@ def test_each_fix_of_an_application_gets_the_verdict_that_running_it_shows(name)
 
 
 VIEWS = ("mechanism", "definitions", "behind", "hypotheses", "smallest", "static_and_run", "unseen", "sites")
-OF_TRACES = ("steps", "errors", "swallowed", "imports", "metadata", "stepper", "collision")
+OF_TRACES = ("steps", "errors", "swallowed", "imports", "metadata", "stepper", "collision", "why")
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -260,6 +260,15 @@ def test_a_link_is_named_with_the_file_that_it_leads_to():
     assert any(says in line for line in diagnosis_lines(incident, diagnosis))
     assert says in views.collision(diagnosis.trace).text
     assert diagnose_report(incident, diagnosis)["conflicts"][0]["second"]["link"] == "reports/models.py"
+
+
+def test_what_is_known_of_an_undecided_incident_is_told_on_the_terminal_in_the_json_and_on_the_page():
+    incident, diagnosis = judged("undecided-mapped-twice")
+    report, page = diagnose_report(incident, diagnosis), views.mechanism(diagnosis).text + views.sites(diagnosis).text
+    for text in ("\n".join(diagnosis_lines(incident, diagnosis)), json.dumps(report), page):
+        assert "allocation/orm.py:33" in text and "A class is mapped a second time" in text
+        assert "Map it once, when its module is imported" in text
+    assert (report["mechanism"], report["sites"][0]["line"]) == ("undecided", 33)
 
 
 def test_diagnose_of_a_healthy_application_accuses_nobody(kit):

@@ -1,6 +1,7 @@
 """Faults of imports and of logging: each named with its lines, and what only looks like one accused of nothing."""
 
 import pytest
+from miniatures import python
 
 from kit.diagnose.decision import find_mechanism
 from kit.diagnose.observation import look_at
@@ -124,3 +125,143 @@ def test_the_error_that_a_disabled_logger_loses_is_shown_with_who_disabled_it(wr
     mechanism, places = mechanism_of(write_incident({"service/__init__.py": "", "service/main.py": main}, expect={}))
     assert mechanism == "loggers-disabled"
     assert [place.partition(":")[0] for place in places] == ["service/main.py"] * 3
+
+
+TWO = (
+    BASE
+    + """
+from sqlalchemy import Column, ForeignKey, Integer, create_engine
+from sqlalchemy.orm import relationship{more}
+class User(Base):
+    __tablename__ = "users"
+    {user}
+class Order(Base):
+    __tablename__ = "orders"
+    id = Column(Integer, primary_key=True)
+    {order}
+"""
+)
+KEY, OWNER = "id = Column(Integer, primary_key=True)", 'owner = Column(ForeignKey("users.id"))'
+MADE = "from service.models import Base\nfrom sqlalchemy import create_engine\nBase.metadata.create_all(create_engine('sqlite://'))\n"
+FLASK = "from flask import current_app\nimport sqlalchemy\nlimit = current_app.config['LIMIT']\n"
+ALTERED = """
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Column, Integer, create_engine
+def upgrade(op):
+    op.create_table("users", Column("id", Integer))
+    {operation}
+with create_engine("sqlite://").connect() as connection:
+    upgrade(Operations(MigrationContext.configure(connection)))
+"""
+
+
+def models(user=KEY, order=OWNER, more=""):
+    return TWO.format(user=user.replace("\n", "\n    "), order=order.replace("\n", "\n    "), more=more)
+
+
+SETTINGS = """
+import sqlalchemy
+from pydantic_settings import BaseSettings
+class Settings(BaseSettings):
+    region: str = "north"
+Settings(color="red")
+"""
+KNOWN = {  # files, lines that are named, words of what it usually means
+    "back_populates mismatch": (
+        {
+            "models.py": models(user=KEY + '\norders = relationship("Order", back_populates="owned_by")'),
+            "main.py": "from service.models import User\nUser()\n",
+        },
+        ["service/main.py:2", "service/models.py:10", "service/models.py:9"],
+        "back_populates",
+    ),
+    "a missing primary key": (
+        {"models.py": models(user="id = Column(Integer)"), "main.py": "import service.models\n"},
+        ["service/models.py:6"],
+        "primary key",
+    ),
+    "a schema left out of a foreign key": (
+        {"models.py": models(user=KEY + '\n__table_args__ = {"schema": "auth"}'), "main.py": MADE},
+        ["service/main.py:3", "service/models.py:13", "service/models.py:6"],
+        "its schema included",
+    ),
+    "a column that the target of a foreign key has not": (
+        {"models.py": models(order='owner = Column(ForeignKey("users.uid"))'), "main.py": MADE},
+        ["service/main.py:3", "service/models.py:6", "service/models.py:12", "service/models.py:9"],
+        "names a column",
+    ),
+    "a naming convention": (
+        {
+            "models.py": models(
+                order='__table_args__ = (sa.CheckConstraint("id > 0"),)', more="\nimport sqlalchemy as sa"
+            ).replace(
+                "base()",
+                "base(metadata=__import__('sqlalchemy').MetaData(naming_convention={'ck': '%(constraint_name)s'}))",
+            ),
+            "main.py": MADE,
+        },
+        ["service/models.py:10"],
+        "naming convention",
+    ),
+    "no application context": ({"main.py": FLASK}, ["service/main.py:3"], "while no application is active"),
+    "ALTER on SQLite": (
+        {"main.py": ALTERED.format(operation='op.create_unique_constraint("one", "users", ["id"])')},
+        ["service/main.py:7"],
+        "SQLite cannot alter",
+    ),
+    "a constraint without a name": (
+        {
+            "main.py": ALTERED.format(
+                operation='with op.batch_alter_table("users") as batch: batch.drop_constraint(None)'
+            )
+        },
+        ["service/main.py:7"],
+        "without a name",
+    ),
+    "a synchronous driver in asynchronous code": (
+        {
+            "main.py": "from sqlalchemy.ext.asyncio import create_async_engine\nengine = create_async_engine('sqlite://')\n"
+        },
+        ["service/main.py:2"],
+        "whose driver is synchronous",
+    ),
+    "a field that settings forbid": ({"main.py": SETTINGS}, ["service/main.py:6"], "forbids fields"),
+    "a table that nobody creates": (
+        {
+            "models.py": models(),
+            "main.py": "from sqlalchemy import create_engine, select\nfrom service.models import User\n"
+            "with create_engine('sqlite://').connect() as connection:\n    connection.execute(select(User))\n",
+        },
+        ["service/main.py:4", "service/models.py:6"],
+        "before anything has created",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "shown", [pytest.param(name, marks=() if name == "back_populates mismatch" else pytest.mark.slow) for name in KNOWN]
+)
+def test_what_no_mechanism_explains_is_told_by_its_lines_and_what_its_error_usually_means(write_incident, shown):
+    files, lines, means = KNOWN[shown]
+    files = {"service/__init__.py": "", **{f"service/{name}": text for name, text in files.items()}}
+    incident = load(write_incident(files, app={"python": python("2.0")}, expect={}))
+    finding = find_mechanism(incident, look_at(incident))[0]
+    assert (finding.mechanism, [str(place) for place in finding.sites]) == ("undecided", lines)
+    assert any(f"at {lines[0]}" in sentence for sentence in finding.because)
+    assert any(means in sentence for sentence in finding.because) and finding.advice
+
+
+RELATIVE = {
+    "service/__init__.py": "",
+    "service/main.py": "import sqlalchemy\nfrom . import other\n",
+    "service/other.py": "",
+}
+
+
+@pytest.mark.slow
+def test_a_relative_import_of_a_script_is_told_by_its_line(write_incident):
+    incident = load(write_incident(RELATIVE, startup=[{"command": "python service/main.py"}], expect={}))
+    finding = find_mechanism(incident, look_at(incident))[0]
+    assert (finding.mechanism, [str(place) for place in finding.sites]) == ("undecided", ["service/main.py:2"])
+    assert "python -m package.module" in finding.advice

@@ -11,6 +11,7 @@ from kit.diagnose.observation import RACES, look_at
 from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.trace.chains import application_frames
+from kit.trace.why import why
 
 pytestmark = pytest.mark.slow
 NAMES = "; ".join(f"name_{number}" for number in range(300))  # more than an instruction has room for
@@ -67,6 +68,9 @@ def test_the_chain_of_a_lazy_import_names_where_it_is_declared_and_where_it_was_
     assert chains["shop.legacy"] == ["shop/main.py:10", "shop/main.py:7", "shop/main.py:1"]
     assert chains["shop.plain"] == ["shop/main.py:11", "shop/main.py:3"]
     assert "shop.third" not in chains  # declared, and never used
+    executed = [event for event in why(trace, "shop.legacy") if event.what == "executed"]
+    assert [str(frame) for frame in executed[0].chain] == chains["shop.legacy"]
+    assert [event.note for event in why(trace, "shop.third")] == ["its body had not been executed yet"]
     assert [(line, name) for _, line, name in asked(trace)][:3] == [(1, "shop.legacy"), (2, "shop.third"), (3, ".")]
 
 

@@ -16,12 +16,13 @@ from kit.verify.propose import Proposal, Proposals, edits, edits_of_classes, edi
 from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
 from kit.verify.propose.edits_of_calls import keep_in_dictionary, respell
 from kit.verify.propose.edits_of_functions import when_needed
-from kit.verify.propose.edits_of_imports import add_import
+from kit.verify.propose.edits_of_imports import add_import, import_like_others
 from kit.verify.propose.failing_build import Broken
 from kit.verify.propose.form import in_form
 from kit.verify.propose.maskers import maskers
 from kit.verify.propose.search import nothing_lost
 from kit.verify.verification import Attempt, FixResult, Verification
+from kit.views.banner import overview
 from kit.views.report import postmortem_report
 
 
@@ -226,9 +227,11 @@ def test_the_postmortems_json_holds_what_its_page_proposes():
     trace = diagnosis.looked.trace
     verification = Verification(Attempt("control", (), trace, (), True), True, (), ())
     result = FixResult("rename-reserved", None, (), "cures", "every check holds", (), trace)
-    proposals = Proposals(
-        "metadata-is-reserved", True, (Proposal("rename-reserved", "says", "", {}, result),), 3, result.trace
-    )
+    patch = "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-metadata = 1\n+metadata_ = 1\n"
+    proposal = Proposal("rename-reserved", "says", patch, {}, result)
+    proposals = Proposals("metadata-is-reserved", True, (proposal,), 3, result.trace)
+    first_page = overview(incident.model_copy(update={"fixes": {}}), verification, diagnosis, None, proposals).text
+    assert "metadata_ = 1" in first_page and "git apply" in first_page and "rename-reserved.patch" in first_page
     reported = postmortem_report(incident, verification, diagnosis, proposals)
     assert [proposal["name"] for proposal in reported["proposals"]] == ["rename-reserved"]
     assert "proposals" not in postmortem_report(incident, verification, diagnosis)
@@ -311,7 +314,7 @@ def test_an_import_of_a_library_stands_with_others_or_above_the_applications_own
     [
         (
             "import os\nfrom a import b\nimport sys\n",
-            "from functools import cache\nimport os\nfrom a import b\nimport sys\n",
+            "import os\nfrom a import b\nimport sys\nfrom functools import cache\n",
         ),
         ("import os\nimport sys\n", "import os\nimport sys\nfrom functools import cache\n"),
         ("from os import path\nimport sys\n", "from functools import cache\nfrom os import path\nimport sys\n"),
@@ -332,3 +335,72 @@ def test_a_decorator_whose_function_names_every_endpoint_keeps_the_names_of_what
     assert candidate.edits["web.py"] == decorator.replace("def login(view):\n    def inner(*args):\n", new)
     asked = dataclasses.replace(wrapped, sources={"web.py": decorator, "page.py": "url_for('inner')\n"})
     assert list(candidates_for(asked)) == []
+
+
+MODULES = {"app", "app.models", "app.models.user", "app.models.key", "app.db"}
+
+
+@pytest.mark.parametrize(
+    ("before", "package", "after"),
+    [
+        ("from app.models import user  # noqa: F401\n", "", "from app.models import key, user  # noqa: F401\n"),
+        (
+            "from app.models.user import User  # noqa\n",
+            "",
+            "from app.models.key import Key  # noqa\nfrom app.models.user import User  # noqa\n",
+        ),
+        (
+            "from .user import User\n\n__all__ = ['User']\n",
+            "app.models",
+            "from .key import Key\nfrom .user import User\n\n__all__ = ['Key', 'User']\n",
+        ),
+        ("from ..models import user\n", "app.db", "from ..models import key, user\n"),
+        ("from .user import *\n", "app.models", "from .key import *\nfrom .user import *\n"),
+        ("", "app.models", "from . import key  # noqa: F401"),
+        ("app = 1\n", "", "from app.models import key  # noqa: F401\n\napp = 1\n"),
+    ],
+    ids=["modules", "classes", "relative and __all__", "parent", "star", "empty", "taken name"],
+)
+def test_a_model_is_imported_as_the_file_imports_others(before, package, after):
+    assert import_like_others(before, "app.models.key", ["Key"], package, MODULES) == after
+
+
+def test_what_asks_an_object_for_a_renamed_attribute_asks_by_its_new_name_and_a_metadata_stays():
+    text = (
+        "def show(item: Item, other):\n    return item.metadata, other.metadata, Item.metadata.tables\n\n\n"
+        "def all_(session):\n    return [x.metadata for x in session.query(Item).filter(Item.metadata.is_(None))]\n"
+    )
+    new, unknown = edits.rename_reads(text, {"Item"}, "metadata", "metadata_")
+    assert new == (
+        "def show(item: Item, other):\n    return item.metadata_, other.metadata, Item.metadata.tables\n\n\n"
+        "def all_(session):\n    return [x.metadata_ for x in session.query(Item).filter(Item.metadata_.is_(None))]\n"
+    )
+    assert unknown == ["other.metadata"]
+
+
+def test_a_module_that_is_used_by_its_name_keeps_the_name():
+    text = "import models  # noqa\n\nprint(models.Order)\n"
+    assert (
+        edits.rename_module(text, "models", "app.models") == "from app import models  # noqa\n\nprint(models.Order)\n"
+    )
+
+
+def test_a_new_line_is_laid_out_as_the_lines_of_the_file_are():
+    before = "name = 'a'\n"
+    after = {"f.py": before + 'x = ["a", "b"   ]\ndef f():\n    pass\n'}
+    assert in_form(after, {"f.py": before})["f.py"] == "name = 'a'\nx = ['a', 'b']\n\n\ndef f():\n    pass\n"
+    assert in_form(after, {"f.py": "name  =  'a'\n"}) == after
+
+
+def test_what_moves_takes_a_star_import_and_a_logger_along_and_relative_imports_follow():
+    sources = {
+        "shop/db.py": "Base = object\n",
+        "shop/main.py": "import logging\nfrom sqlalchemy import *\nfrom shop.db import Base\n\nlog = logging.getLogger(__name__)\n\n\n"
+        "class Parcel(Base):\n    id = Column(Integer)\n    log.info('made')\n\n\nlog.info('up')\n",
+        "shop/desk.py": "from .main import (\n    Parcel,\n    log,\n)\n",
+    }
+    broken = dataclasses.replace(_broken("main-module-imported-again"), sources=sources)
+    own, edited = own_modules.moved(broken, "shop/main.py", {8})
+    assert "from sqlalchemy import *\n" in edited[own] and "log = logging.getLogger(__name__)\n" in edited[own]
+    assert "log = logging.getLogger(__name__)\n" in edited["shop/main.py"] and "class" not in edited["shop/main.py"]
+    assert edited["shop/desk.py"] == "from .models import Parcel\nfrom .main import log\n"

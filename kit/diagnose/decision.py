@@ -26,6 +26,7 @@ from . import (
 from .experiments import decide
 from .observation import RACES
 from .registered_twice import Finding, Pair, judge
+from .undecided import undecided
 from .values import Case, Experiment, Fault, Looked, Outcome
 
 # In order of precedence: what asks for more special evidence comes first.
@@ -133,8 +134,7 @@ def find_mechanism(
         return Finding("undecided", (known,), {}), None, None
     wrong = _what_is_wrong(incident, trace)
     if wrong:
-        known = (*wrong, "no table was rejected, and no mechanism that the kit knows fits")
-        return Finding("undecided", known, dict(refuted)), None, None
+        return undecided(Case.of(incident, looked), wrong, dict(refuted)), None, None
     swallowed = [f"swallowed at {error.site}, and nothing failed for it: {error.error}" for error in trace.swallowed]
     because = (_count(trace), "every step succeeded and every mapper configures", *swallowed)
     return Finding("none", because, dict(refuted)), None, None
@@ -185,7 +185,7 @@ def _count(trace: Trace) -> str:
     if not registrations:
         return "no table was registered"
     count = len({(r.metadata.label, r.table) for r in registrations})
-    return f"{count} table{'s' if count > 1 else ''} on the metadata made at {', '.join(labels)}"
+    return f"{count} table{'s' if count > 1 else ''} on the metadata made at {' and '.join(labels)}"
 
 
 def faults_of(case: Case) -> list[Fault]:

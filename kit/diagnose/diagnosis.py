@@ -15,7 +15,7 @@ from ..trace.values import Behind, Conflict, Error, Registration, Site, StepResu
 from .decision import Decision, decide_mechanism, decided
 from .definitions import Definitions, compare
 from .hypotheses import Tested, test_all
-from .observation import look_until_shown, signed
+from .observation import RACES, look_until_shown, signed
 from .registered_twice import Finding
 from .smallest import Budget, Smallest, reduce_startup
 from .unseen_tables import Unseen, unseen_models
@@ -90,8 +90,11 @@ def diagnose(
         decision = decide_mechanism(incident, looked, progress)
         beyond = going_on.result()
         progress(Step(f"{decision.finding.mechanism}; looking for the smallest reproduction", "diagnosis", 2, 3))
-        smallest = None
-        if decision.same_table:
+        smallest, race = None, decision.finding.mechanism in RACES
+        if decision.same_table and race:
+            note = "a race shows in some runs only, so a run of a shorter list that does not fail decides nothing"
+            smallest = Smallest(tuple(incident.startup), "", 0, note)
+        elif decision.same_table:
             budget = Budget(runs=1000) if full else None
             smallest = reduce_startup(
                 incident,
@@ -146,6 +149,9 @@ def _diagnosis(
         table, first, second = fault.table, fault.first, fault.second
     looked = signed(incident, looked, fault)
     behind = stands_behind(looked.trace, beyond) if beyond is not None and finding.mechanism != "none" else ()
+    if finding.mechanism in RACES:  # another run of a race fails at the same line with other words
+        same = {str(innermost(error)) for error in looked.trace.errors}
+        behind = tuple(error for error in behind if str(error.site) not in same)
     return Diagnosis(
         reproduced=shows_incident(incident, looked.trace),
         finding=finding,
@@ -161,7 +167,7 @@ def _diagnosis(
         smallest=smallest,
         hypotheses=hypotheses,
         unseen=unseen_models(incident, looked),
-        sites=fault.places if fault is not None else _places(first, second),
+        sites=fault.places if fault is not None else finding.sites or _places(first, second),
         experiment=decision.experiment,
         fault=fault and replace(fault, experiment=None),
         outcomes=outcomes,

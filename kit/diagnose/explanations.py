@@ -169,9 +169,3 @@ MEANINGS = {
         "Pass disable_existing_loggers=False.",
     ),
 }
-
-
-def advice_on(mechanism: str) -> str | None:
-    """What mostly cures a mechanism, as a sentence; None for ``none``, ``undecided`` and what is not known here."""
-    meaning = MEANINGS.get(mechanism)
-    return meaning.advice if meaning else None

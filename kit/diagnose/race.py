@@ -90,7 +90,7 @@ def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None
     def judge(*traces: Trace) -> tuple[bool | None, str]:
         alone = sum(map(met, traces[:_TIMES]))
         all_ = 1 + sum(map(met, traces[_TIMES:]))  # the startup that was looked at is one of them
-        words = f"one process, {_TIMES} times: fails {alone}; as it is, {len(traces) - _TIMES + 1} times: fails {all_}"
+        words = f"with one process {alone} of {_TIMES} starts failed, as it is {all_} of {len(traces) - _TIMES + 1}"
         return alone == 0, words
 
     says = f"one process, {_TIMES} times, against the number that the incident has"

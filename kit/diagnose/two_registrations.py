@@ -9,6 +9,8 @@ from ..incident.source import parsed
 from ..trace.chains import application_frames, executed_by_alembic
 from ..trace.trace import Trace
 from ..trace.values import Frame, Import, Registration
+from .explanations import MEANINGS, Meaning
+from .values import Place
 
 RUNNERS = re.compile(r"^(_pytest/|pytest/|nose2?/|python3\.\d+/(unittest/|doctest\.py))")
 CELLS = re.compile(r"(^<|ipykernel_\d+/)")  # code that stands in no file
@@ -22,6 +24,14 @@ class Finding:
     mechanism: str
     because: tuple[str, ...]
     against: dict[str, str] = field(default_factory=dict)
+    sites: tuple[Place, ...] = ()  # where no mechanism fits
+    meaning: Meaning | None = None  # of its error, likewise
+
+    @property
+    def advice(self) -> str | None:
+        """What mostly cures it, as a sentence; None for ``none``, and for an error that says nothing of it."""
+        meaning = self.meaning or MEANINGS.get(self.mechanism)
+        return meaning.advice if meaning else None
 
 
 @dataclass(frozen=True)

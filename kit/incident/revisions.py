@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .source import parsed
 
@@ -44,13 +44,17 @@ class Operation:
 
 @dataclass(frozen=True)
 class Revision:
-    """A revision file; ``line`` is the line of ``down_revision``, ``down`` the revisions that it follows, empty for a first one."""
+    """A revision file; ``line`` is the line of ``down_revision``, ``down`` the revisions that it follows, empty for a first one.
+
+    :ivar excerpt: the source about that line, ``[(line number, text)]``
+    """
 
     id: str
     down: tuple[str, ...]
     file: str
     line: int
     operations: tuple[Operation, ...] = ()
+    excerpt: tuple[tuple[int, str], ...] = ()
 
     @property
     def folder(self) -> str:
@@ -69,7 +73,11 @@ class Revision:
 
 def revision_in(file: str, text: str) -> Revision | None:
     """The revision that a source is; None where it is none, or cannot be read."""
-    return _revision(file, parsed(text)) if _DOWN.search(text) else None
+    revision = _revision(file, parsed(text)) if _DOWN.search(text) else None
+    if revision is None:
+        return None
+    first = max(1, revision.line - 2)
+    return replace(revision, excerpt=tuple(enumerate(text.splitlines()[first - 1 : revision.line + 2], first)))
 
 
 def heads_of(revisions: Sequence[Revision]) -> tuple[Revision, ...]:

@@ -42,6 +42,11 @@ class _Client(PapermillNotebookClient):
         self.in_cell.set()
         try:
             return super().execute_cell(cell, cell_index, **kwargs)
+        except (
+            Exception
+        ):  # of a kernel that died papermill knows nothing: it would call this cell, and all after it, completed
+            self.nb_man.cell_exception(cell, cell_index)
+            raise
         finally:
             self.in_cell.clear()
 

@@ -144,16 +144,14 @@ def _label(tags: list[str], number: int) -> str:
 
 def _trouble(notebook: Any) -> str:
     """The note on a notebook that did not run to its end."""
-    number = 0
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        number += 1
-        for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                return f"This notebook did not come to its end: cell {number} failed with {safe(output.ename)}. What follows is incomplete."
-        completed = cell.metadata.get("papermill", {}).get("status") == "completed"
-        if cell.source.strip() and cell.get("execution_count") is None and not completed:
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(cells, 1):
+        status = cell.metadata.get("papermill", {}).get("status")
+        error = next((output for output in cell.get("outputs", []) if output.output_type == "error"), None)
+        if error or status == "failed":
+            why = f"failed with {safe(error.ename)}" if error else "was running when its kernel ended"
+            return f"This notebook did not come to its end: cell {number} {why}. What follows is incomplete."
+        if cell.source.strip() and cell.get("execution_count") is None and status != "completed":
             return f"This notebook was not run to its end: cell {number} has not been executed. What follows is incomplete."
     return ""
 

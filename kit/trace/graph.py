@@ -193,7 +193,7 @@ def _lines(trace: Trace, modules: Sequence[Module]) -> dict[int, dict[int, int]]
         if not wanted.imported.startswith("."):
             wanted = wanted._replace(package=None)  # the same from everywhere
         if (place.process, wanted) not in answers:
-            asked = [(name, by_name.get((place.process, name), ())) for name in _asked_for(wanted, known)]
+            asked = [(name, by_name.get((place.process, name), ())) for name in asked_for(wanted, known)]
             once = [those[0].key for _, those in asked if len(those) == 1]
             answers[place.process, wanted] = once, [name for name, those in asked if len(those) > 1]
         return answers[place.process, wanted]
@@ -225,7 +225,7 @@ def _lines(trace: Trace, modules: Sequence[Module]) -> dict[int, dict[int, int]]
     return lines
 
 
-def _asked_for(wanted: Wanted, known: set[str]) -> list[str]:
+def asked_for(wanted: Wanted, known: set[str]) -> list[str]:
     """The names of the modules that an import statement asks for; ``known`` are those that were executed."""
     dots = len(wanted.imported) - len(wanted.imported.lstrip("."))
     name = wanted.imported[dots:]

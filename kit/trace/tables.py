@@ -73,7 +73,8 @@ def metadata_after_each_import(trace: Trace) -> pandas.DataFrame:
     ``first_wrong``   True in one row at most: where the first table was rejected, else the first that is not ok
     """
     rows = [[row[name] for name in AFTER_IMPORT] for row in after_each_import(trace)]
-    return pandas.DataFrame(rows, columns=AFTER_IMPORT).astype({"number": "Int64", "ok": bool, "first_wrong": bool})
+    table = pandas.DataFrame(rows, columns=AFTER_IMPORT).astype({"number": "Int64", "ok": bool, "first_wrong": bool})
+    return table.rename_axis(columns="row")  # else its index would be shown below a heading without text
 
 
 def after_each_import(trace: Trace) -> list[dict[str, Any]]:

@@ -1,18 +1,20 @@
 """Who imported, registered or rebound it: everything that a startup did under one name, in order."""
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .chains import application_frames
+from .edges import Edge
+from .graph import asked_for
 from .trace import Trace
-from .values import Frame
+from .values import Frame, Import
 
 
 @dataclass(frozen=True)
 class Event:
     """One thing that happened under a name.
 
-    :ivar what: executed, asked, registered, rejected, extended, kept, reflected or named
+    :ivar what: executed, asked, rebound, registered, rejected, extended, kept, reflected or named
     :ivar name: the module, table, class or entry of a registry
     :ivar chain: the application's lines that led to it, from the step on; the last is the line itself
     :ivar note: what more is to be said of it, or ""
@@ -32,7 +34,16 @@ def why(trace: Trace, name: str) -> tuple[Event, ...]:
     :param name: a module, a table, a class, or what a registry calls one of its entries
     """
     events = [*_executions(trace, name), *_questions(trace, name), *_registrations(trace, name), *_entries(trace, name)]
-    return tuple(sorted(events, key=lambda event: event.at))
+    alike = {replace(event, at=0): event for event in reversed(events)}  # a class and its base may both tell of one
+    return tuple(sorted(alike.values(), key=lambda event: event.at))
+
+
+def about(trace: Trace) -> str | None:
+    """What a failure is about: the table that was rejected, else the module in which the first failed step ended, or the last body."""
+    failed = (step.exception.frames for step in trace.steps if step.ok is False and step.exception is not None)
+    modules = [frame.module for frames in failed for frame in application_frames(frames)[-1:]]
+    modules += [body.module for body in trace.imports if body.application][-1:]
+    return next(iter([*(conflict.table for conflict in trace.conflicts), *filter(None, modules)]), None)
 
 
 def near(trace: Trace, name: str) -> list[str]:
@@ -57,14 +68,32 @@ def _executions(trace: Trace, name: str):
 
 
 def _questions(trace: Trace, name: str):
-    """Statements that asked for a module that was there already; the one that executed it is told with its execution."""
-    executing = {(frame.file, frame.line) for i in trace.imports if i.module == name for frame in i.chain[-1:]}
-    executing |= {(i.by.file, i.by.line) for i in trace.imports if i.module == name and i.by is not None}
+    """Statements that asked for a module that they did not execute, and those that bind the name, by ``from ... import``."""
+    bodies = [import_ for import_ in trace.imports if import_.module == name]
+    executing = {
+        (frame.file, frame.line) for body in bodies for frame in (*body.chain[-1:], body.by) if frame is not None
+    }
+    bound: dict[tuple, str] = {}  # process, importer to the module that the name came from
     for edge in trace.edges:
-        asked = {edge.wanted.imported, *(f"{edge.wanted.imported}.{part}" for part in edge.wanted.names)}
-        if name in asked and (edge.place.file, edge.line) not in executing:
-            frame = Frame(edge.place.file, edge.line, edge.place.function, edge.place.importer, True)
-            yield Event("asked", name, "", (frame,), "it was there already", edge.at)
+        place = edge.place
+        frame = Frame(place.file, edge.line, place.function, place.importer, True)
+        if name in asked_for(edge.wanted, {name}) and (place.file, edge.line) not in executing:
+            yield Event("asked", name, "", (frame,), _when(bodies, edge), edge.at)
+        elif name in edge.wanted.names:
+            (module, *_) = asked_for(edge.wanted, set())
+            before = bound.setdefault((place.process, place.importer, place.function), module)
+            says = f"from {module} import {name}, in {place.importer}"
+            says += f", where it was from {before} before" if before != module else ""
+            yield Event("asked" if before == module else "rebound", name, "", (frame,), says, edge.at)
+
+
+def _when(bodies: list[Import], edge: Edge) -> str:
+    """What a module was when a statement asked for it."""
+    begun = [body for body in bodies if body.process == edge.place.process and body.began <= edge.at]
+    if not begun:
+        return "its body had not been executed yet"
+    running = begun[-1].ended is None or begun[-1].ended > edge.at
+    return "its body was still running" if running else "it was there already"
 
 
 def _registrations(trace: Trace, name: str):

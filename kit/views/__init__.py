@@ -10,7 +10,7 @@ from .import_ways import imports
 from .progress import Progress
 from .proposals import proposals
 from .ran_with import provenance
-from .startup import errors, steps, swallowed
+from .startup import errors, steps, swallowed, why
 from .triage import builds, deductions, frames, made_by
 from .verification import before_and_after, claims, fixes, matrix
 
@@ -51,4 +51,5 @@ __all__ = [
     "timeline",
     "unseen",
     "verdict",
+    "why",
 ]

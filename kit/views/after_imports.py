@@ -78,10 +78,10 @@ def _after_table(caption: str, rows: Sequence[dict]) -> Part:
         new = _few(row["registered"]) + (f" (defined again: {_few(row['extended'])})" if row["extended"] else "")
         by = code(row["imported_by"]) if _of_a_file(row["imported_by"]) else "the step"
         state = word(row["ok"], "ok", _wrong(row))
-        module, number = code(row["module"]), str(row["number"] or "")
-        shown.append((module, number, by, new, _few(row["rejected"]), str(row["tables_total"]), state))
+        module = join(f"{row['number']}. " if row["number"] else None, code(row["module"]))
+        shown.append((module, by, new, _few(row["rejected"]), str(row["tables_total"]), state))
     wrong = [number for number, row in enumerate(rows) if row["first_wrong"]]
-    head = ("module", "number", "imported by", "registered", "rejected", "tables after it", "state")
+    head = ("module", "imported by", "registered", "rejected", "tables after it", "state")
     listed = table(caption, head, shown, marked=wrong)
     return stack(listed, para(f"{left_out} more are left out here; they are in the DataFrame.") if left_out else None)
 

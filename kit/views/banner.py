@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .. import __version__
 from ..diagnose.definitions import one_place
-from ..diagnose.explanations import MEANINGS, advice_on
-from ..diagnose.values import Place
+from ..diagnose.explanations import MEANINGS
+from ..diagnose.values import Place, innermost
 from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals
@@ -16,7 +16,7 @@ from ..trace.graph import import_graph
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .by_people import still_to_be_written
-from .diff import patch_of, patch_text
+from .diff import applied_by, patch_of, patch_text
 from .markup import (
     Part,
     Shown,
@@ -115,8 +115,7 @@ def verdict(
 ) -> Shown:
     """The banner: does it reproduce, is a fix verified, at which lines and, with a diagnosis, why."""
     head = headline(incident, trace, verification, diagnosis)
-    known = diagnosis.finding.mechanism if diagnosis else "undecided"
-    facts = [*_what_broke(incident, trace, head), *_sites(trace, diagnosis), *_failed(incident, trace, known)]
+    facts = [*_what_broke(incident, trace, head), *_sites(trace, diagnosis), *_failed(incident, trace, diagnosis)]
     if trace.swallowed:
         conflict = _conflict(trace, diagnosis)
         facts.append(_swallowed(trace, conflict.error if conflict is not None else None))
@@ -142,7 +141,7 @@ def overview(
             f"Run {datetime.datetime.now(datetime.UTC):%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."
         )
     )
-    facts = [*_what_broke(incident, trace, head), *_failed(incident, trace, diagnosis.finding.mechanism)]
+    facts = [*_what_broke(incident, trace, head), *_failed(incident, trace, diagnosis)]
     if trace.swallowed and _conflict(trace, diagnosis) is None:
         facts.append(_swallowed(trace, None))
     left = [para(strong("Cause. "), *_cause(trace, diagnosis))]
@@ -154,7 +153,8 @@ def overview(
     left += [para(strong("Actions")), _actions(incident)] if postmortem.actions else []
     right = [para(strong("What to change")), *_change(incident, verification, diagnosis, proposals)]
     parts = [line, run, top_line(head.good, head.text), beside(stack(*left), stack(*right))]
-    parts += [box] if (box := still_to_be_written(incident)) else []
+    healthy = not diagnosis.reproduced and diagnosis.finding.mechanism == "none"  # then there is nothing to write about
+    parts += [box] if not healthy and (box := still_to_be_written(incident)) else []
     return Shown(parts, place="verdict")
 
 
@@ -232,13 +232,13 @@ def _change(
 ) -> list[Part]:
     """What to change: the smallest fix that cures, as a diff; else a proposal that cures; else the advice on the mechanism."""
     cures = sorted(cured_by(verification), key=lambda fix: len(fix.patches))
-    advised = advice_on(diagnosis.finding.mechanism)
+    advised = diagnosis.finding.advice
     parts = [para(advised)] if advised else []
     if not cures:
         if diagnosis.finding.mechanism == "none":
             return [para("Nothing.")]
         tried = "No fix that was tried cures it." if verification.fixes else "The incident file has no fix yet."
-        return [*parts, para(tried), *_proposed(proposals), para(*_NEXT, kind="kit-note")]
+        return [*parts, para(tried), *_proposed(incident, proposals), para(*_NEXT, kind="kit-note")]
     fix = cures[0]
     parts.append(para("Verified: ", code(fix.name), f": {fix.claim}" if fix.claim else None))
     for path in incident.fixes[fix.name].patches:
@@ -248,7 +248,7 @@ def _change(
     return parts
 
 
-def _proposed(proposals: "Proposals | None") -> list[Part]:
+def _proposed(incident: Incident, proposals: "Proposals | None") -> list[Part]:
     """The first proposal of the kit that was tried and cures."""
     if proposals is None or not proposals.verified:
         tried = len(proposals.tried) if proposals is not None else 0
@@ -256,7 +256,9 @@ def _proposed(proposals: "Proposals | None") -> list[Part]:
     proposal = proposals.tried[0]
     parts = [para(strong("Proposed by the kit, tried, and it cures: "), code(proposal.name), f": {proposal.says}")]
     parts += [para("Set ", code(f"{key}: {value}")) for key, value in proposal.changes.items()]
-    return [*parts, *patch_text(proposal.patch, "the proposal", most=_MOST_LINES)] if proposal.patch else parts
+    if not proposal.patch:
+        return parts
+    return [*parts, *patch_text(proposal.patch, "the proposal", most=_MOST_LINES), applied_by(incident, proposal.name)]
 
 
 def _actions(incident: Incident) -> Part:
@@ -309,15 +311,20 @@ def place_line(place: Place) -> Part:
     return join(strong(f"{role[:1].upper()}{role[1:]}: "), code(place), f", {place.name}" if place.name else None)
 
 
-def _failed(incident: Incident, trace: Trace, mechanism: str = "undecided") -> list[Part]:
+def _failed(incident: Incident, trace: Trace, diagnosis: "Diagnosis | None") -> list[Part]:
     """The steps that failed, where no table collided, and what their errors usually mean where that is still open."""
     facts: list[Part] = []
     if trace.conflicts:
         return facts
+    mechanism = diagnosis.finding.mechanism if diagnosis else "undecided"
+    expected = incident.expect.error is not None and shows_incident(incident, trace)  # and not brought in by the file
+    named = {str(place) for place in diagnosis.sites} if diagnosis else set()
     for step in [step for step in trace.steps if step.ok is False and not step.broke][:3]:
         error = shortly(step.error or "without a message", 200)
-        facts.append(join(f"Step {step.number} (", code(step), f") failed: {error}"))
-        if mechanism not in MEANINGS or mechanism in _BY_THE_FILE:
+        site = innermost(step.exception) if step.exception is not None else None
+        at = join(", at ", code(site)) if site is not None and str(site) not in named else None
+        facts.append(join(f"Step {step.number} (", code(step), f") failed: {error.rstrip('. ') if at else error}", at))
+        if mechanism not in MEANINGS or mechanism in _BY_THE_FILE and not expected:
             facts += [part(meaning) for meaning in advice(incident, step.error)]
     return facts
 
@@ -336,7 +343,7 @@ def _why(diagnosis: "Diagnosis") -> list[Part]:
         return [part(reason) for reason in finding.because[:3]]
     because = with_places(shortly(finding.because[-1], 280)) if finding.because else None
     facts = [join(strong("Mechanism: "), finding.mechanism, ": " if because else None, because)]
-    if advised := advice_on(finding.mechanism):
+    if advised := finding.advice:
         facts.append(join(strong("What to do: "), advised))
     behind = _behind(diagnosis)
     return [*facts, behind] if behind else facts

@@ -40,7 +40,9 @@ def sites(diagnosis: Diagnosis) -> Shown:
         parts.append(para(place_line(place)))
         migrations = diagnosis.looked.migrations  # Alembic has read scripts that the startup did not reach
         traces = [diagnosis.trace, *([migrations.trace] if migrations is not None and migrations.trace else [])]
-        if lines := next(filter(None, (trace.excerpt(place) for trace in traces)), None):
+        excerpts = [trace.excerpt(place) for trace in traces]
+        excerpts += [it.excerpt for it in diagnosis.looked.revisions if (it.file, it.line) == (place.file, place.line)]
+        if lines := next(filter(None, excerpts), None):
             parts.append(source(lines, marked=[place.line]))
     return Shown(parts) if parts else absent("No line is known to be at fault.")
 

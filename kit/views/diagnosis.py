@@ -5,7 +5,6 @@ from itertools import accumulate
 
 from ..diagnose.definitions import type_of
 from ..diagnose.diagnosis import Diagnosis
-from ..diagnose.explanations import advice_on
 from ..diagnose.hypotheses import Tested
 from ..trace.graph import import_graph
 from ..verify.verification import Verification, met
@@ -36,18 +35,18 @@ _MOST = 30  # rows of a table that could be as long as the application
 def mechanism(diagnosis: Diagnosis) -> Shown:
     """The mechanism with its evidence, and for each neighbour the fact that rules it out."""
     finding = diagnosis.finding
-    named = {"none": "No fault of this family", "undecided": "Undecided"}.get(finding.mechanism)
+    named = {"none": "No fault was found", "undecided": "Undecided"}.get(finding.mechanism)
     top = para(strong(named)) if named else para("The mechanism is ", strong(finding.mechanism), ".")
     broke = str(diagnosis.trace.broke)
     verdict_says = {broke: "the run broke, for the reason in the verdict"}
     because = [verdict_says.get(sentence, sentence) for sentence in finding.because]
     parts = [top, items(map(with_places, because))]
-    if advised := advice_on(finding.mechanism):
+    if advised := finding.advice:
         parts.append(para(strong("What to do. "), advised))
     if diagnosis.experiment is not None:
         tried = diagnosis.experiment
         verdict = outcome(tried.outcome)
-        parts.append(para(strong("Tried. "), with_places(f"{tried.says}: "), verdict, ": ", with_places(tried.seen)))
+        parts.append(para(strong("Tried: "), with_places(f"{tried.says}: "), verdict, ": ", with_places(tried.seen)))
     if finding.against:
         rows = [(slug, with_places(sentence)) for slug, sentence in finding.against.items()]
         name = (
@@ -132,7 +131,7 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
     parts = [how, table("Behind the first failure", ("no.", "error", "raised at"), rows)] if independent else [how]
     if rest:
         follow = items(join(str(error.error), " at ", code(error.site)) for error in rest)
-        parts.append(fold(f"{len(rest)} more, which only follow from an earlier failure", follow))
+        parts.append(fold(f"{count(len(rest), 'more error')}, only because of an earlier failure", follow))
     return Shown([*parts, *with_fixes])
 
 
@@ -183,7 +182,8 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     if not shortest.command:
         return Shown([para(sentence(f"{shortest.note}; the startup itself is the shortest known"))])
     masked = " (… stands for the value of a secret in app.env)" if "=… " in shortest.command else ""
-    length = f"It fails in the same way with {count(len(shortest.steps), 'step')}. "
+    fewer = " or fewer" if shortest.note else ""  # the search did not come to its end
+    length = f"It fails in the same way with {count(len(shortest.steps), 'step')}{fewer}. "
     where = f"In the application's folder, with the application's own python{masked}:"
     return Shown([stack(para(length, where), preformatted(shortest.command))])
 

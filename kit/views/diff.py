@@ -90,6 +90,20 @@ def patch_text(text: str, name: str, *, most: int) -> list[Part]:
     return [*head, fold(join("The whole patch " if most else "Patch ", code(name)), patch(text))]
 
 
+def patch_file(name: str) -> str:
+    """The name of the file that ``propose -o`` writes a proposal of this name to."""
+    return re.sub(r"[^\w.+-]", "-", name) + ".patch"
+
+
+def applied_by(incident: Incident, name: str) -> Part:
+    """The commands that write a proposal's patch to a file, and apply it."""
+    written = f"python -m kit propose {incident.file.name} -o proposed"
+    applied = code(f"git apply …/proposed/{patch_file(name)}")
+    return para(
+        "To apply it: ", code(written), " writes it to a file; then, in the application's folder, ", applied, "."
+    )
+
+
 def text_of(incident: Incident, path: str) -> str:
     """The text of a patch that the incident file names; where it cannot be read, why."""
     try:

@@ -14,7 +14,7 @@ from ..base.redact import safe
 from ..base.scan import REMEDY, kinds_shown
 from .wording import count as count
 
-_UNBROKEN = 26  # characters of a word of code that stay in one line
+_UNBROKEN = 22  # characters of a word of code that stay in one line
 _LABEL = 160  # characters of a column's name
 # JupyterLab sets cells flush right, fixes the width of columns and keeps no class's colour: what it needs stands at the
 # element, in properties that it keeps in a notebook that is not trusted too. The page takes these out, it has its own style.
@@ -24,8 +24,15 @@ _CELL = ' style="text-align:left;vertical-align:top"'
 PRE = ' style="white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"'
 LEFT = ' style="text-align:left;white-space:pre-wrap"'
 CAPTION = ' style="text-align:left;font-weight:600"'
+# In an output that is narrow, a trusted notebook shows the rows of a table as cards, as the page does on a phone.
+_CARDS = """<style>.kit{container-type:inline-size}@container (max-width:50em){
+.kit .kit-cards,.kit .kit-cards :is(caption,tbody,tr,th,td){display:block;overflow-wrap:anywhere}
+.kit .kit-cards thead{position:absolute;clip-path:inset(50%)}
+.kit .kit-cards tr{padding:4px 0;border-bottom:1px solid #8c959f}
+.kit .kit-cards :is(th,td){padding:1px 0}.kit .kit-cards td:empty{display:none}
+.kit .kit-cards td::before{content:attr(data-label) ": "}}</style>"""
 _KINDS = {True: "kit-good", False: "kit-bad", None: "kit-open"}
-_BADGE = "color:#ffffff;padding:0 6px;border-radius:4px;white-space:nowrap"
+_BADGE = "color:#ffffff;padding:0 6px;border-radius:4px"
 _CHANGED = "display:block;text-decoration:none;color:#1f2328"
 _HEAD = "font-size:1.2em;padding-left:.6em;border-left:.3em solid"
 _STYLES = {
@@ -67,7 +74,8 @@ class Shown:
     def __init__(self, parts: Iterable[Part], place: str | None = None, more: Mapping[str, Any] | None = None):
         parts = list(parts)
         # JupyterLab would set what stands between two dollar signs as a formula.
-        self.html = f'<div class="kit mathjax_ignore">{"".join(part.html for part in parts)}</div>'
+        shown = "".join(part.html for part in parts)
+        self.html = f'<div class="kit mathjax_ignore" style="overflow-wrap:break-word">{_CARDS if "kit-cards" in shown else ""}{shown}</div>'
         self.text = "\n\n".join(part.text for part in parts if part.text)
         self.place = place
         self.more = dict(more or {})  # for programs that read the output, beside the place
@@ -125,13 +133,16 @@ def tag(name: str, *contents: Content, kind: str | None = None) -> Part:
 
 
 def code(text: object) -> Part:
-    """Code in a line of text; long code may break only after a folder of its path or after a dot."""
+    """Code in a line of text; long code may break only after a folder of its path, or after a dot of its name."""
     shown = safe(str(text))
-    words = ([word] if len(word) <= _UNBROKEN else _PIECES.findall(word) for word in re.split("( )", shown))
+    words = ([word] if len(word) <= _UNBROKEN else _pieces(word) for word in re.split("( )", shown))
     return Part(f"<code>{_joined(piece for pieces in words for piece in pieces)}</code>", shown)
 
 
-_PIECES = re.compile(r"[^/.]+[/.]*|[/.]+")  # of a path or dotted name
+def _pieces(word: str) -> list[str]:
+    return re.findall(r"[^/]+/*|/+" if "/" in word else r"[^.]+\.*|\.+", word)
+
+
 _PLACE = re.compile(r"(?<![\w/.<])(?:[\w.-]+/)*[\w.-]*\w\.(?:pyi?|ini|cfg|toml|ya?ml)(?::\d+)?(?![\w/]|\.\w)")
 
 

@@ -1,6 +1,6 @@
 """What `propose` shows: the changes that cure, each with its patch, then the changes that were tried and do not."""
 
-import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from ..base.janitor import write_whole
 from ..base.scan import refuse_secrets
 from ..incident.model import Incident
 from ..verify.propose import Proposal, Proposals
-from .diff import patch
+from .diff import patch, patch_file
 from .markup import Shown, absent, code, fold, items, join, para, strong
 from .verification import passed
 
@@ -50,23 +50,24 @@ def write_proposals(proposals: Proposals, folder: Path, incident: Incident) -> l
     :raises IncidentError: the folder cannot be written
     """
     fixes: dict[str, dict[str, Any]] = {}
+    applied: list[str] = []
     try:
         for proposal in proposals.tried:
             if proposal.verdict != "cures":
                 continue
             fix: dict[str, Any] = {"claim": proposal.says, **proposal.changes}
             if proposal.patch:
-                file = folder / (re.sub(r"[^\w.+-]", "-", proposal.name) + ".patch")
+                file = folder / patch_file(proposal.name)
                 refuse_secrets({file.name: proposal.patch})
                 folder.mkdir(parents=True, exist_ok=True)
                 write_whole(file, proposal.patch)
                 fix["patches"] = [_from(file, incident)]
+                applied.append(f"git apply {shlex.quote(str(file.absolute()))}")
             fixes[proposal.name] = fix
     except OSError as error:
         raise IncidentError(f"-o {folder}: it cannot be written: {error.strerror}") from None
     if not fixes:
         return []
-    applied = [f"git apply {fix['patches'][0]}" for fix in fixes.values() if "patches" in fix]
     pasted = yaml.safe_dump({"fixes": fixes}, sort_keys=False, width=100, allow_unicode=True).rstrip().splitlines()
     return [
         "in the application's folder:",

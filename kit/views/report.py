@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..diagnose.diagnosis import Diagnosis
-from ..diagnose.explanations import advice_on
 from ..incident.model import Incident
 from ..trace.chains import application_frames
 from ..trace.end_state import CheckResult
@@ -115,7 +114,7 @@ def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:
         **report,
         "mechanism": diagnosis.finding.mechanism,
         "because": list(diagnosis.finding.because),
-        "advice": advice_on(diagnosis.finding.mechanism),
+        "advice": diagnosis.finding.advice,
         "against": diagnosis.finding.against,
         "table": diagnosis.table,
         "sites": [place._asdict() for place in diagnosis.sites],

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from ..trace.advice import refusals
 from ..trace.trace import Trace
 from ..trace.values import Error, StepResult, Swallowed
+from ..trace.why import about, near
+from ..trace.why import why as events_of
 from .markup import Part, Shown, absent, code, fold, items, join, para, preformatted, steady, strong, table, word
 
 _BROKE = "the reason is in the verdict"
@@ -99,3 +101,17 @@ def _caught(caption: str, errors: Sequence[Swallowed]) -> Part:
         shown = " → ".join(dict.fromkeys(str(frame) for frame in error.chain if frame.application))
         rows.append((str(number), str(error.error), code(error.site) if error.site else "", code(shown)))
     return table(caption, ("no.", "error", "raised at", "reached by"), rows)
+
+
+def why(trace: Trace, name: str = "") -> Shown:
+    """Who imported, registered or rebound a module, table, class or name, in order; without a name, what the failure is about."""
+    name = name or about(trace) or ""
+    events = events_of(trace, name)
+    if not events:
+        instead = f" Did you mean {', '.join(alike)}?" if (alike := near(trace, name)) else ""
+        return absent(f"Nothing in this startup has the name {name}.{instead}" if name else "Nothing was imported.")
+    rows = []
+    for event in events:
+        way = " → ".join(map(str, event.chain)) or "the step itself"
+        rows.append((event.what, code(way), event.note))
+    return Shown([table(f"What happened to {name}", ("what", "by", "more"), rows)])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..diagnose.explanations import MEANINGS, advice_on
+from ..diagnose.explanations import MEANINGS
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals
 from ..trace.chains import application_frames
@@ -79,7 +79,7 @@ def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool
     ]
     lines += [] if shown else [f"  {place.role} {place} {place.name or ''}".rstrip() for place in diagnosis.sites]
     lines += [f"  tried: {tried.says}; {tried.outcome}: {tried.seen}"] if tried else []
-    lines += [f"  what to do: {advised}" for advised in [advice_on(finding.mechanism)] if advised]
+    lines += [f"  what to do: {advised}" for advised in [finding.advice] if advised]
     lines += [f"migrations agree with: {diagnosis.definitions.agrees}"] if diagnosis.definitions else []
     hidden = [error for error in diagnosis.masked if verbose or not error.follows]
     for error in hidden[:most]:

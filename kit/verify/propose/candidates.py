@@ -22,7 +22,6 @@ BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
     "main-module-imported-again": (
         executed_again.main_as_object,
         own_modules.models_apart,
-        executed_again.main_by_name,
     ),
     "importlib-reload": (own_modules.models_apart, executed_again.no_reload),
     "script-or-cell-run-again": (own_modules.models_apart, executed_again.no_reload),
@@ -147,4 +146,4 @@ _ON_A_PAIR = {
     imports.first_import_succeeds,
     metadata.reflect_apart,
 }
-_ON_EITHER = {executed_again.one_spelling, executed_again.main_as_object, executed_again.main_by_name}
+_ON_EITHER = {executed_again.one_spelling, executed_again.main_as_object}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ...diagnose.two_registrations import is_library
+from ...diagnose.values import Place
 from ...incident.source import parsed
 from ...trace.values import Registration
 from . import edits, edits_of_classes, edits_of_imports
@@ -28,7 +29,8 @@ def one_definition(broken: Broken) -> Iterator[Candidate]:
         unknown = "nothing tells which of the two is the truth: decide that"
         why = "the migrations create it so" if broken.agrees else unknown
         why += f". Of the other, {', '.join(lost)} {'is' if len(lost) == 1 else 'are'} then in no model" if lost else ""
-        says = f"Keep {_name(kept)} of {kept.site}, and import it where {dropped.site} defined {_name(dropped)}; {why}."
+        instead = "import it where" if kept.site.file != dropped.site.file else "use it where"
+        says = f"Keep {_name(kept)} of {kept.site}, and {instead} {dropped.site} defined {_name(dropped)}; {why}."
         stem = posixpath.basename(kept.site.file).removesuffix(".py")
         yield Candidate(f"keep-{stem}", says, changed)
 
@@ -56,8 +58,8 @@ def _imported_instead(broken: Broken, kept: Registration, dropped: Registration)
     changed = None
     if dropped.class_ and kept.class_:
         changed = _class_of_class(broken, text, kept, dropped)
-    elif kept.class_ and apart:
-        changed = _table_of_class(broken, text, dropped, new, broken.module_of(kept.site.file))
+    elif kept.class_:
+        changed = _table_of_class(broken, text, dropped, new, broken.module_of(kept.site.file) if apart else None)
     elif not dropped.class_ and apart:
         changed = _table_and_class(broken, text, kept, dropped, broken.module_of(kept.site.file))
     if changed is None:
@@ -72,9 +74,11 @@ def _class_of_class(broken: Broken, text: str, kept: Registration, dropped: Regi
     new, old = _name(kept), _name(dropped)
     if kept.site.file != dropped.site.file:
         alias = "" if old == new else f" as {old}"
-        statement = f"from {broken.module_of(kept.site.file)} import {new}{alias}  # noqa: F401"
-        left = edits.replace_class(text, dropped.site.line, statement)
-        return left and edits_of_imports.without_unused_imports(left, text)
+        left = edits.remove_class(text, dropped.site.line)
+        left = left and edits_of_imports.without_unused_imports(left, text)
+        unused = "" if left and re.search(rf"\b{old}\b", left) else "  # noqa: F401"
+        statement = f"from {broken.module_of(kept.site.file)} import {new}{alias}{unused}"
+        return left and edits_of_imports.add_import(left, statement)
     if old == new:
         return edits.remove_class(text, dropped.site.line)
     alias = f"{old} = {new}"
@@ -92,7 +96,7 @@ def _class_of_class(broken: Broken, text: str, kept: Registration, dropped: Regi
     return edits_of_imports.without_unused_imports(left if used else bare, text)
 
 
-def _table_of_class(broken: Broken, text: str, dropped: Registration, class_: str, module: str) -> str | None:
+def _table_of_class(broken: Broken, text: str, dropped: Registration, class_: str, module: str | None) -> str | None:
     """A ``Table()`` gives way to a class: relationships name it by a text, other uses take the class's table."""
     name = _name(dropped)
     others = [other for file, other in broken.python if file != dropped.site.file]
@@ -104,6 +108,8 @@ def _table_of_class(broken: Broken, text: str, dropped: Registration, class_: st
     left = plain.without([place.number])
     if not shared and left != text and not re.search(rf"(?<![\w\"']){name}(?![\w\"'])", left):
         return edits_of_imports.without_unused_imports(left, text)
+    if module is None:
+        return None  # the class stands below what would take its table
     new = Module(text).replaced(place.number, f"{name} = {class_}.__table__")
     return edits_of_imports.add_import(new, f"from {module} import {class_}")
 
@@ -215,7 +221,7 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
                 )
                 yield Candidate("name-the-own-model", says, {file: changed})
     for file in own_files if name == its_name and its_home else ():
-        if changed := broken.edited(file, edits_of_imports.import_from, its_home, its_name, home):
+        if changed := broken.edited(file, edits_of_imports.import_from, its_home, [its_name], home):
             says = f"Import {name} from {ours.site.file} in {file}, and not from the library."
             yield Candidate("import-the-own-model", says, {file: changed})
 
@@ -223,17 +229,44 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
 def rename_reserved(broken: Broken) -> Iterator[Candidate]:
     """An attribute named ``metadata``: call it otherwise, and keep the column."""
     names = ("metadata", "metadata_")
-    for place in broken.sites():
+    for place in [*broken.sites(), *_bases_of(broken)]:
         new = broken.edited(place.file, edits_of_classes.rename_attribute, place.line, *names)
         if new:
             says = (
                 f"Call the attribute metadata_ in {place}, with the column's name kept: metadata is SQLAlchemy's own."
             )
             class_ = edits_of_classes.class_around(broken.sources[place.file], place.line)
-            keyword = edits_of_classes.rename_keyword
-            along = broken.edited_everywhere(keyword, class_, *names, but=place.file) if class_ else {}
-            here = keyword(new, class_, *names) if class_ else None
-            yield Candidate("rename-reserved", says, {place.file: here or new, **along})
+            edited, unknown = _renamed_uses(broken, {place.file: new}, class_, *names) if class_ else ({}, [])
+            if unknown:
+                says += f" Not known here, and left: what {', '.join(unknown)} asks for."
+            yield Candidate("rename-reserved", says, {place.file: new, **edited})
+            return
+
+
+def _bases_of(broken: Broken) -> Iterator[Place]:
+    """The classes that those of the fault derive from, as far as the application has them."""
+    defined = [(file, node) for file, text in broken.python for node in ast.walk(parsed(text))]
+    classes = [(file, node) for file, node in defined if isinstance(node, ast.ClassDef)]
+    at = {(place.file, place.line) for place in broken.sites()}
+    bases = {ast.unparse(base) for file, node in classes if (file, node.lineno) in at for base in node.bases}
+    yield from (Place("base", file, node.lineno, node.name) for file, node in classes if node.name in bases)
+
+
+def _renamed_uses(
+    broken: Broken, edited: dict[str, str], class_: str, old: str, new: str
+) -> tuple[dict[str, str], list[str]]:
+    """The sources in which objects of a class are made with, or asked for, an attribute; and where it is not known of which class they are."""
+    trees = [node for _, text in broken.python for node in ast.walk(parsed(text)) if isinstance(node, ast.ClassDef)]
+    classes = {class_, *(node.name for node in trees if class_ in {ast.unparse(base) for base in node.bases})}
+    unknown: list[str] = []
+    for file, text in broken.python:
+        before = after = edited.get(file, text)
+        for name in classes:
+            after = edits_of_classes.rename_keyword(after, name, old, new) or after
+        asking, more = edits.rename_reads(after, classes, old, new)
+        unknown += [f"{name} in {file}" for name in dict.fromkeys(more)]
+        edited |= {file: asking or after} if (asking or after) != before else {}
+    return edited, unknown
 
 
 def module_path(broken: Broken) -> Iterator[Candidate]:

@@ -4,7 +4,8 @@ By LibCST: comments, quotes and blank lines stay as they are. A text that it can
 """
 
 import ast
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 
 import libcst as cst
 from libcst import matchers as m
@@ -224,10 +225,21 @@ class _RenameModule(cst.CSTTransformer):
         return cst.Import(names=[alias])
 
     def leave_Import(self, original, updated):
+        """A name that is used by itself stays the name: ``import models`` is ``from app import models`` then."""
+        parent, _, last = self.new.rpartition(".")
+        bare = [
+            alias.asname is None and "." not in self.old and dotted(alias.name) == self.old for alias in updated.names
+        ]
+        if parent and last == self.old and bare == [True]:
+            name = cst.ImportAlias(name=cst.Name(last))
+            return cst.ImportFrom(module=cst.parse_expression(parent), names=[name])
         names = []
         for alias in updated.names:
             renamed = _renamed(dotted(alias.name), self.old, self.new)
-            names.append(alias.with_changes(name=cst.parse_expression(renamed)) if renamed else alias)
+            kept = alias.asname or (
+                cst.AsName(cst.Name(self.old)) if renamed and "." not in self.old + dotted(alias.name) else None
+            )
+            names.append(alias.with_changes(name=cst.parse_expression(renamed), asname=kept) if renamed else alias)
         return updated.with_changes(names=names)
 
     def leave_Attribute(self, original, updated):
@@ -242,3 +254,97 @@ class _RenameModule(cst.CSTTransformer):
         if renamed is None or "." not in self.old and not colon and module == self.old:
             return updated
         return updated.with_changes(value=repr(renamed + colon + rest).replace("'", updated.quote))
+
+
+_OF_METADATA = {
+    "bind",
+    "clear",
+    "create_all",
+    "drop_all",
+    "naming_convention",
+    "reflect",
+    "schema",
+    "sorted_tables",
+    "tables",
+}
+
+
+def rename_reads(text: str, classes: Collection[str], old: str, new: str) -> tuple[str | None, list[str]]:
+    """Where an object of one of the classes, or the class, is asked for ``old``, ask for ``new``.
+
+    What is known to be one: a parameter or variable that is annotated so, made by a call of the class, got by a query of it.
+
+    :return: the text, or None where nothing changes; and what else is asked for ``old``, of which nothing is known
+    """
+    if f".{old}" not in text:
+        return None, []
+    reads = _Reads(re.compile(rf"\b({'|'.join(map(re.escape, classes))})\b"), old, new)
+    return changed(text, reads), reads.unknown
+
+
+class _Reads(cst.CSTTransformer):
+    def __init__(self, classes: re.Pattern, old: str, new: str) -> None:
+        self.classes, self.old, self.new = classes, old, new
+        self.known: list[set[str]] = [set()]
+        self.own: list[bool] = []
+        self.stays: set[cst.CSTNode] = set()
+        self.unknown: list[str] = []
+
+    def visit_Module(self, node):
+        self.known.append(self.holders(node))
+
+    def visit_ClassDef(self, node):
+        self.own.append(bool(self.classes.fullmatch(node.name.value)))
+
+    def leave_ClassDef(self, original, updated):
+        self.own.pop()
+        return updated
+
+    def visit_FunctionDef(self, node):
+        first = [param.name.value for param in node.params.params[:1]]
+        self.known.append(self.known[-1] | self.holders(node) | {name for name in first if self.own and self.own[-1]})
+
+    def leave_FunctionDef(self, original, updated):
+        self.known.pop()
+        return updated
+
+    def visit_Attribute(self, node):
+        if node.attr.value in _OF_METADATA:
+            self.stays.add(node.value)  # Base.metadata.create_all
+
+    def leave_Attribute(self, original, updated):
+        if original.attr.value != self.old or original in self.stays:
+            return updated
+        owner = code_of(original.value)
+        called = isinstance(original.value, cst.Call) and self.classes.fullmatch(code_of(original.value.func))
+        if owner in self.known[-1] or self.classes.fullmatch(owner.rpartition(".")[2]) or called:
+            return updated.with_changes(attr=cst.Name(self.new))
+        if owner.isidentifier() and owner.islower():
+            self.unknown.append(f"{owner}.{self.old}")
+        return updated
+
+    def holders(self, scope: cst.CSTNode) -> set[str]:
+        """The names of a scope that hold an object of the class."""
+        names = set()
+        bound = (
+            m.Param()
+            | m.AnnAssign(target=m.Name())
+            | m.Assign(targets=[m.AssignTarget(m.Name())])
+            | m.For()
+            | m.CompFor()
+        )
+        for node in m.findall(scope, bound):
+            if isinstance(node, cst.Param | cst.AnnAssign):
+                name = node.name if isinstance(node, cst.Param) else node.target
+                kind = code_of(node.annotation.annotation).replace('"', "").replace("'", "") if node.annotation else ""
+                holds = re.fullmatch(rf"{self.classes.pattern}( *\| *None)?|Optional\[{self.classes.pattern}\]", kind)
+            elif isinstance(node, cst.Assign):
+                name, value = node.targets[0].target, code_of(node.value)
+                single = re.search(
+                    r"\.(first|get|one|one_or_none|scalar|scalar_one|scalar_one_or_none)\([^()]*\)$", value
+                )
+                holds = self.classes.search(value) and (single or re.match(rf"{self.classes.pattern}\(", value))
+            else:
+                name, holds = node.target, self.classes.search(code_of(node.iter))
+            names |= {code_of(name)} if holds else set()
+        return names

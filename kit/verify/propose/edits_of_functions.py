@@ -98,7 +98,7 @@ def when_needed(text: str, line: int) -> str | None:
             at = int(is_docstring(body[0]))
             if statement.is_import and at < len(body) and not body[at].leading_lines:
                 body[at] = body[at].with_changes(leading_lines=BLANK)
-            body.insert(at, node.with_changes(leading_lines=BLANK * at))
+            body.insert(at, node)
             return updated.with_changes(body=updated.body.with_changes(body=body))
 
         def leave_SimpleStatementLine(self, original, updated):

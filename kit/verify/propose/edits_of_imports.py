@@ -4,7 +4,6 @@ Each takes a text and gives the new one, or None where it would change nothing.
 """
 
 import re
-import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
@@ -102,11 +101,7 @@ def import_like_others(text: str, module: str, classes: Sequence[str], package: 
         node, comment = place.nodes[0], source.tree.body[place.number].trailing_whitespace.comment
         comment = comment.value if comment and _FOR_TOOLS.match(comment.value) else None
         level = getattr(node, "level", 0)
-        base = (
-            ".".join([*package.split(".")[: 1 - level or None], *filter(None, [node.module])])
-            if level
-            else getattr(node, "module", None)
-        )
+        base = absolute(getattr(node, "module", None), package, level)
         if not _shared(module, base or node.names[0].name):
             continue
         names = [alias.name for alias in node.names]
@@ -149,43 +144,18 @@ def _exported(text: str, names: Sequence[str]) -> str:
 
 
 def _placed(module: Module, new: cst.SimpleStatementLine, asked: str) -> str:
-    """An import among those that share the most of its module's name, else among those of its kind."""
+    """An import below the last that shares the most of its module's name, else below the last above all definitions."""
     body = list(module.tree.body)
-    known = [(number, names[0]) for number, node in enumerate(body) if (names := asked_by(node))]
-    at = _position(module, known, asked)
-    before, after = dict(known).get(at - 1), dict(known).get(at)
-    if before is not None:
-        new = new.with_changes(leading_lines=BLANK if _kind(before) < _kind(asked) else [])
-    elif after is not None:
-        new = new.with_changes(leading_lines=body[at].leading_lines)
-        body[at] = body[at].with_changes(leading_lines=BLANK if _kind(after) > _kind(asked) else [])
-    else:
-        new = new.with_changes(leading_lines=BLANK if at else [])
-    if at < len(body) and after is None and not body[at].leading_lines:
+    defined = (n for n, node in enumerate(body) if isinstance(node, cst.ClassDef | cst.FunctionDef))
+    first = next(defined, len(body))
+    known = [(number, _shared(asked, name)) for number, node in enumerate(body) for name in asked_by(node)[:1]]
+    above = [item for item in known if item[0] < first]
+    like = [item for item in above if item[1]] or [item for item in known if item[1]] or above
+    at = max(like, key=lambda item: (item[1], item[0]))[0] + 1 if like else _head(module)
+    new = new.with_changes(leading_lines=[] if like else BLANK * bool(at))
+    if at < len(body) and not asked_by(body[at]) and not body[at].leading_lines:
         body[at] = body[at].with_changes(leading_lines=BLANK)
     return module.having([*body[:at], new, *body[at:]])
-
-
-def _position(module: Module, known: list[tuple[int, str]], asked: str) -> int:
-    """The number of the statement before which an import of ``asked`` stands."""
-    body = module.tree.body
-    most = max((_shared(asked, name) for _, name in known), default=0)
-    like = [(number, name) for number, name in known if most and _shared(asked, name) == most]
-    if not like:
-        defined = (n for n, node in enumerate(body) if isinstance(node, cst.ClassDef | cst.FunctionDef))
-        first = next(defined, len(body))
-        groups: list[list[tuple[int, str]]] = []
-        for number, name in known:
-            if number < first and _kind(name) == _kind(asked):
-                apart = not groups or groups[-1][-1][0] != number - 1 or body[number].leading_lines
-                groups[-1:] = [*groups[-1:], [(number, name)]] if apart else [[*groups[-1], (number, name)]]
-        library = _kind(asked) == 1 or asked.partition(".")[0] == "sqlalchemy"  # the application's own stand below
-        like = groups[0 if library else -1] if groups else []
-    if like:
-        later = (number for number, name in like if name > asked and like == sorted(like, key=lambda item: item[1]))
-        return next(later, like[-1][0] + 1)
-    earlier = [number + 1 for number, name in known if _kind(name) < _kind(asked)]
-    return earlier[-1] if earlier else known[0][0] if known else head(module)
 
 
 def _shared(asked: str, other: str) -> int:
@@ -194,24 +164,10 @@ def _shared(asked: str, other: str) -> int:
     return next((n for n, (a, b) in enumerate(pairs) if a != b), min(asked.count("."), other.count(".")) + 1)
 
 
-def _kind(name: str) -> int:
-    """0 ``__future__``, 1 of the standard library, 2 another, 3 relative."""
-    if name.startswith("."):
-        return 3
-    top = name.partition(".")[0]
-    return 0 if top == "__future__" else 1 if top in sys.stdlib_module_names else 2
-
-
-def head(module: Module) -> int:
+def _head(module: Module) -> int:
     """The number of statements that come before every import: a docstring, and ``__future__``."""
     ahead = (is_docstring(node) or "__future__" in asked_by(node) for node in module.tree.body)
     return next((number for number, stays in enumerate(ahead) if not stays), len(module.tree.body))
-
-
-def add_import_first(text: str, statement: str) -> str | None:
-    """Add an import above all others, below a docstring and ``__future__``."""
-    module = Module.read(text)
-    return module and module.inserted(head(module), statement)
 
 
 def without_names(node: cst.SimpleStatementLine, names: Iterable[str]) -> cst.SimpleStatementLine | None:
@@ -224,67 +180,65 @@ def without_names(node: cst.SimpleStatementLine, names: Iterable[str]) -> cst.Si
 
 
 def without_unused_imports(text: str, before: str) -> str:
-    """Without the names of imports that ``before`` used and nothing uses any more."""
-    module, old = Module(text), Module(before)
+    """Without the names of imports that ``before`` used and nothing uses any more, those for types among them."""
 
-    def used(module_: Module) -> set[str]:
-        return {name for statement in module_.statements if not statement.is_import for name in statement.uses}
+    def used(module: Module) -> set[str]:
+        places = (place for place in module.statements if not place.is_import)
+        return {name for place in places for name in (place.for_types if place.is_for_types else place.uses)}
 
-    gone = used(old) - used(module)
-    both = zip(module.statements, module.tree.body, strict=True)
-    body = (without_names(node, gone) if statement.is_import else node for statement, node in both)
-    return module.having(node for node in body if node is not None)
-
-
-def insert_after_import(text: str, name: str, statement: str) -> str | None:
-    """Put a statement below the import of a module at the top level."""
-    module = Module.read(text)
-    asking = [n for n, node in enumerate(module.tree.body) if name in asked_by(node)] if module is not None else []
-    return module.inserted(asking[0] + 1, statement) if asking else None
-
-
-def move_import_to_end(text: str, line: int) -> str | None:
-    """The import at ``line`` of the top level as the module's last statement."""
-    module = Module.read(text)
-    place = module.at(line) if module is not None else None
-    if place is None or place.first != line or not asked_by(module.tree.body[place.number]):
-        return None
-    body = list(module.tree.body)
-    moved = body.pop(place.number).with_changes(leading_lines=BLANK * 2)
-    new = module.having([*body, moved])
-    return new if new != text else None
+    old, new = used(Module(before)), Module(text)
+    gone, body = old - used(new), []
+    for place, node in zip(new.statements, new.tree.body, strict=True):
+        if place.is_for_types:
+            block = [kept for part in node.body.body if (kept := without_names(part, gone))]
+            node = node.with_changes(body=node.body.with_changes(body=block)) if block else None
+        elif place.is_import:
+            node = without_names(node, gone)
+        body.append(node)
+    left = new.having(node for node in body if node is not None)
+    return left if left == text else without_unused_imports(left, before)
 
 
-def import_from(text: str, module: str, name: str, new: str) -> str | None:
-    """Where ``name`` is imported from ``module``, import it from the module ``new``."""
-    if name not in text or module not in text:
+def import_from(text: str, module: str, names: Collection[str], new: str, package: str = "") -> str | None:
+    """Where these names are imported from ``module``, import them from the module ``new``.
+
+    :param package: that which the text stands in, by which a relative import is read
+    """
+    if module.rpartition(".")[2] not in text:
         return None
 
     class From(cst.CSTTransformer):
         def leave_SimpleStatementLine(self, original, updated):
             for statement in updated.body:
-                if not _is_from(statement, module):
+                if not _is_from(statement, module, package):
                     continue
-                taken = [alias for alias in statement.names if dotted(alias.name) == name]
-                rest = [alias for alias in statement.names if dotted(alias.name) != name]
+                taken = [alias for alias in statement.names if dotted(alias.name) in names]
+                rest = [alias for alias in statement.names if dotted(alias.name) not in names]
                 if not taken:
                     continue
-                alias = taken[0].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-                moved = statement.with_changes(module=cst.parse_expression(new), names=[alias])
+                taken = [alias.with_changes(comma=cst.MaybeSentinel.DEFAULT) for alias in taken]
+                source = cst.parse_statement(f"from {_spelled(new, package, len(statement.relative))} import _").body[0]
+                moved = source.with_changes(names=taken)
                 if not rest:
                     return updated.with_changes(body=[moved])
-                rest[-1] = rest[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
-                kept = updated.with_changes(body=[statement.with_changes(names=rest)], leading_lines=[])
+                kept = only(updated.with_changes(body=[statement]), rest).with_changes(leading_lines=[])
                 return cst.FlattenSentinel([updated.with_changes(body=[moved]), kept])
             return updated
 
     return changed(text, From())
 
 
-def _is_from(statement: cst.BaseSmallStatement, module: str) -> bool:
+def _is_from(statement: cst.BaseSmallStatement, module: str, package: str = "") -> bool:
     """Is it ``from module import`` with names?"""
-    by_name = isinstance(statement, cst.ImportFrom) and not statement.relative
-    return by_name and dotted(statement.module) == module and not isinstance(statement.names, cst.ImportStar)
+    if not _takes_names(statement) or statement.relative and not package:
+        return False
+    return absolute(dotted(statement.module), package, len(statement.relative)) == module
+
+
+def absolute(module: str | None, package: str, level: int) -> str:
+    """The name of a module that an import asks for with so many dots."""
+    parts = package.split(".")[: 1 - level or None] if level else []
+    return ".".join([*parts, *filter(None, [module])])
 
 
 def import_as(text: str, module: str, name: str, other: str) -> str | None:

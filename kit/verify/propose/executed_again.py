@@ -77,20 +77,6 @@ def _program(broken: Broken) -> tuple[str, str]:
     return main, next((module for _, module in both if not module.startswith("__")), "")
 
 
-def main_by_name(broken: Broken) -> Iterator[Candidate]:
-    """A program that is imported again by its own name: make the program's module known by that name, above all imports."""
-    file, name = _program(broken)
-    text = broken.sources.get(file)
-    if text is None or not name:
-        return
-    new = text if re.search(r"^import sys$", text, re.M) else edits_of_imports.add_import_first(text, "import sys")
-    first_line = f'sys.modules.setdefault("{name}", sys.modules[__name__])'
-    new = new and edits_of_imports.insert_after_import(new, "sys", first_line)
-    if new is not None:
-        says = f"Make the program known as {name} before anything imports it by that name: it is then found, and not executed again."
-        yield Candidate("known-by-its-name", says, {file: new}, last=True)
-
-
 def no_reload(broken: Broken) -> Iterator[Candidate]:
     """A module that is executed again: take the reload out, or what takes it out of ``sys.modules``."""
     first, second = broken.pair
@@ -109,12 +95,11 @@ def no_reload(broken: Broken) -> Iterator[Candidate]:
 
 def _without(broken: Broken, file: str, text: str, line: int, source: str) -> Iterator[Candidate]:
     says = f"Take out {source.strip()} in {file}:{line}: what was imported stays, and nothing is defined twice."
-    if re.search(r"\breload\(", source):
-        new = edits.replace_call(text, line, "reload", lambda call: call.args[0].value)
-        if new is not None:
-            yield Candidate("without-reload", says, {file: new}, last=True)
     removed = edits.remove_statement(text, line)
+    if "reload(" in source and not source.lstrip().startswith(("reload(", "importlib.reload(")):
+        removed = edits.replace_call(text, line, "reload", lambda call: call.args[0].value)
     if removed is not None:
+        removed = edits_of_imports.without_unused_imports(removed, text)
         yield Candidate("without-second-execution", says, {file: removed}, last=True)
 
 

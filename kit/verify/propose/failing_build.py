@@ -1,6 +1,7 @@
 """A build that fails, with what is known of it; and a change that may cure it, before it is tried."""
 
 import ast
+import posixpath
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -97,7 +98,13 @@ class Broken:
     def own(self) -> set[str]:
         """The first parts of these names, but for those that a library has too."""
         libraries = {body.module.partition(".")[0] for body in self.trace.imports if not body.application}
-        return {module.partition(".")[0] for module in self._modules.values()} - libraries
+        names = {*self._modules.values(), *(body.module for body in self.trace.imports if body.application)}
+        return {module.partition(".")[0] for module in names} - libraries
+
+    def package_of(self, file: str) -> str:
+        """The package by which a relative import of a source is read."""
+        module = self.module_of(file)
+        return module if posixpath.basename(file) == "__init__.py" else module.rpartition(".")[0]
 
     def module_of(self, file: str) -> str:
         return self._modules.get(file) or module_name(file, self.incident.app.path)

@@ -10,7 +10,7 @@ from ...diagnose.values import Place
 from ...incident.source import parsed
 from . import edits, edits_of_classes, edits_of_functions, edits_of_imports
 from .failing_build import Broken, Candidate
-from .statements import Module, names_read
+from .statements import Module, bound_by, names_read
 
 
 def import_models(broken: Broken) -> Iterator[Candidate]:
@@ -29,22 +29,23 @@ def import_models(broken: Broken) -> Iterator[Candidate]:
 def _gathering(broken: Broken, env: str) -> list[str]:
     """Where models are imported for ``env.py``: a module that it asks for, if that imports more of them; and itself."""
     models = {broken.module_of(r.site.file) for r in broken.trace.registrations if r.application}
-    asked = [name for node in parsed(broken.sources[env]).body for name in _modules_asked(node)]
-    files = [env, *filter(None, map(broken.file_of, dict.fromkeys(asked)))]
-    gathered = {
-        file: len(models & {n for node in parsed(broken.sources[file]).body for n in _modules_asked(node)})
-        for file in files
-    }
-    best = max(gathered, key=gathered.__getitem__)
+
+    def asked(file: str) -> list[str]:
+        package, nodes = broken.package_of(file), parsed(broken.sources[file]).body
+        return [name for node in nodes for name in _modules_asked(node, package)]
+
+    files = [env, *filter(None, map(broken.file_of, dict.fromkeys(asked(env))))]
+    best = max(files, key=lambda file: len(models & {*asked(file)}))
     return list(dict.fromkeys([best, env]))
 
 
-def _modules_asked(node: ast.stmt) -> list[str]:
-    """The modules that an absolute import may ask for, those of its names among them."""
+def _modules_asked(node: ast.stmt, package: str) -> list[str]:
+    """The modules that an import may ask for, those of its names among them."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
-    if isinstance(node, ast.ImportFrom) and not node.level:
-        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    if isinstance(node, ast.ImportFrom):
+        base = edits_of_imports.absolute(node.module, package, node.level)
+        return [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return []
 
 
@@ -79,16 +80,19 @@ def _declared_too(broken: Broken, imported: str | None) -> Iterator[Candidate]:
 def imported_in(broken: Broken, place: str, files: Iterable[str]) -> str | None:
     """A file with an import of each of these files as it imports others; None where it has them all."""
     text = broken.sources[place]
-    package = broken.module_of(place)
-    package = package if posixpath.basename(place) == "__init__.py" else package.rpartition(".")[0]
-    classes = {r.site.file: [] for r in broken.trace.registrations}
-    for registration in broken.trace.registrations:
-        classes[registration.site.file] += [registration.class_] if registration.class_ else []
     for file in dict.fromkeys(files):
         if file in broken.sources and file != place:
-            module, names = broken.module_of(file), sorted({name.rpartition(".")[2] for name in classes.get(file, ())})
+            names = _mapped_in(broken.sources[file])
+            module, package = broken.module_of(file), broken.package_of(place)
             text = edits_of_imports.import_like_others(text, module, names, package, broken.modules)
     return text if text != broken.sources[place] else None
+
+
+def _mapped_in(text: str) -> list[str]:
+    """The classes of a source that say their table."""
+    classes = [node for node in parsed(text).body if isinstance(node, ast.ClassDef)]
+    named = [node.name for node in classes if any("__tablename__" in bound_by(part) for part in node.body)]
+    return sorted({*named, *(node.name for node in classes if any(word.arg == "table" for word in node.keywords))})
 
 
 def env_of(sources: Mapping[str, str]) -> str | None:
@@ -156,7 +160,7 @@ def _asks(text: str, module: str, names: Iterable[str]) -> bool:
 
 
 def unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
-    """For the import statements of a cycle: the name apart, the import where it is used, or at the end."""
+    """For the import statements of a cycle: the name apart, or the import where it is used."""
     for place in places:
         asking = (node for node in ast.walk(parsed(broken.sources[place.file])) if isinstance(node, ast.ImportFrom))
         asked = next((node for node in asking if node.lineno == place.line), None)
@@ -169,11 +173,6 @@ def unknotted(broken: Broken, places: Sequence[Place]) -> Iterator[Candidate]:
             yield from _own_module(broken, owner, module, name, made)
     for place in places:
         yield from _when_needed(broken, place)
-    for place in places:
-        new = broken.edited(place.file, edits_of_imports.move_import_to_end, place.line)
-        if new is not None:
-            says = f"Import at the end of {place.file} what line {place.line} asks for: by then all that the other module needs is bound."
-            yield Candidate("import-at-the-end", says, {place.file: new}, last=True)
 
 
 @dataclass(frozen=True)
@@ -237,7 +236,7 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
         left = edits_of_imports.add_import(left, asked)
     if left is None:
         return
-    along = broken.edited_everywhere(edits_of_imports.import_from, module, name, new_module, but=owner)
+    along = broken.edited_everywhere(edits_of_imports.import_from, module, [name], new_module, but=owner)
     head = "\n".join(made.needed) + "\n\n" * bool(made.needed)
     own = {file: f"{head}{made.statement}\n", owner: edits_of_imports.without_unused_imports(left, text)}
     says = f"Make {name} in a module of its own, {file}, and import it from there: then neither module needs the other while it is being executed."
@@ -255,7 +254,7 @@ def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
         name, module = match.groups()
         homes = [broken.module_of(file) for file, source in broken.python if _defines(source, name)]
         for home in [home for home in homes if home != module]:
-            new = broken.edited(place.file, edits_of_imports.import_from, module, name, home)
+            new = broken.edited(place.file, edits_of_imports.import_from, module, [name], home)
             if new:
                 says = f"Import {name} in {place.file} from {home}, where it is defined; {module} has no such name."
                 yield Candidate(f"import-from-{home}", says, {place.file: new})

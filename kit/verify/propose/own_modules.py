@@ -1,5 +1,6 @@
 """A definition moves to a module of its own, which is imported once, whoever runs the file that it stood in."""
 
+import builtins
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +10,7 @@ import libcst as cst
 
 from . import edits_of_imports
 from .failing_build import Broken, Candidate
-from .statements import Module, Statement, dotted, only
+from .statements import Module, Statement, asked_by, dotted, only
 
 
 def models_apart(broken: Broken) -> Iterator[Candidate]:
@@ -46,21 +47,23 @@ def moved(broken: Broken, file: str, lines: Iterable[int]) -> tuple[str, dict[st
     if not wanted or any(statement is None or not statement.movable for statement in wanted):
         return None
     moving = module.closed(wanted)
-    if moving is None:
+    if moving is None or any({"__file__", "__package__"} & statement.uses for statement in moving):
         return None
     module_file = _own_file(broken, file, module, moving)
     name = broken.module_of(module_file)
-    bound = sorted({bound for statement in moving for bound in statement.binds})
+    bound = sorted({bound for statement in moving if not _of_module(statement) for bound in statement.binds})
     here = broken.module_of(file)
 
-    def asking_there(text: str) -> str | None:
-        new = text
-        for moved_name in bound:
-            new = edits_of_imports.import_from(new, here, moved_name, name) or new
-        return new if new != text else None
-
     changed = {module_file: _new_module(module, moving, here), file: _rest(broken, file, module, moving, name)}
-    return module_file, {**changed, **broken.edited_everywhere(asking_there, but=file)}
+    for other, text in broken.python if changed[file] is not None else ():
+        asking = other != file and edits_of_imports.import_from(text, here, bound, name, broken.package_of(other))
+        changed |= {other: asking} if asking else {}
+    return (module_file, changed) if changed[file] is not None else None
+
+
+def _of_module(statement: Statement) -> bool:
+    """Is it one that each module has for itself, as ``log = getLogger(__name__)``?"""
+    return "__name__" in statement.uses
 
 
 def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]) -> str:
@@ -100,21 +103,16 @@ def _new_module(module: Module, moving: list[Statement], here: str) -> str:
     uses = {name for statement in moving for name in statement.uses}
     types = [statement for statement in module.statements if statement.is_for_types and statement.binds & uses]
     uses |= {name for statement in types for name in statement.uses}
-    lines = [statement.code.lstrip("\n") for statement in module.statements if statement.is_future]
+    lines = [statement.code.strip("\n") for statement in module.statements if statement.is_future]
+    known = {name for statement in module.statements for name in statement.binds} | set(dir(builtins))
+    lines += [s.code.strip("\n") for s in module.statements if "*" in s.binds and uses - known]
     for number, aliases in module.imports_for(uses).items():
-        line = _absolute(_plain(only(module.tree.body[number], aliases)), here)
-        apart = lines and _is_own(line, here) and not _is_own(lines[-1], here) and not line.startswith("\n")
-        lines.append("\n" * bool(apart) + line)
+        lines.append(_absolute(_plain(only(module.tree.body[number], aliases)), here))
     blocks = [statement.code.strip("\n") for statement in types]
     for statement in moving:
         node = module.tree.body[statement.number]
         blocks.append(module.tree.code_for_node(node.with_changes(leading_lines=_comments(node))).strip("\n"))
-    return "".join(lines).lstrip("\n") + "\n\n" * bool(lines) + "\n\n\n".join(blocks) + "\n"
-
-
-def _is_own(line: str, here: str) -> bool:
-    """Does an import statement ask for the package that it stands in?"""
-    return re.match(rf"\s*(?:from|import)\s+{re.escape(here.partition('.')[0])}\b", line) is not None
+    return "\n".join(lines).lstrip("\n") + "\n\n\n" * bool(lines) + "\n\n\n".join(blocks) + "\n"
 
 
 def _plain(node: cst.SimpleStatementLine) -> cst.SimpleStatementLine:
@@ -134,15 +132,17 @@ def _absolute(node: cst.SimpleStatementLine, here: str) -> str:
         package = here.split(".")[: -len(statement.relative)]
         full = ".".join([*package, *([dotted(statement.module)] if statement.module else [])])
         node = node.with_changes(body=[statement.with_changes(relative=[], module=cst.parse_expression(full))])
-    return cst.Module([node]).code
+    return cst.Module([node]).code.rstrip("\n")
 
 
-def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], new_module: str) -> str:
+def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], new_module: str) -> str | None:
     """The file without what moved: it imports it, in the place of the first, and asks no more for what only that used."""
+    names = {name for statement in module.statements if statement not in moving for name in statement.uses}
+    moving = [statement for statement in moving if not (_of_module(statement) and statement.binds & names)]
     gone = {statement.number for statement in moving}
     left = [statement for statement in module.statements if statement.number not in gone]
     used = {name for statement in left if not statement.is_import for name in statement.uses}
-    exported = {name for statement in left for name in ("__all__",) if name in statement.binds}
+    exported = any("__all__" in statement.binds for statement in left)
     bound = sorted({name for statement in moving for name in statement.binds})
     asked = _asked_elsewhere(broken.sources, file, broken.module_of(file))
     kept = [name for name in bound if name in used or name in asked] or bound
@@ -150,25 +150,15 @@ def _rest(broken: Broken, file: str, module: Module, moving: list[Statement], ne
     was_used = {name for statement in moving for name in statement.uses} - used - asked
     body = []
     for number, node in enumerate(module.tree.body):
-        if number in gone:
-            continue
         if module.statements[number].is_import and not exported:
             node = edits_of_imports.without_names(node, was_used)
-            if node is None:
-                continue
-        body.append((number, node))
-    at = max(
-        (number for number, node in body if number < min(gone) and module.statements[number].is_import), default=None
-    )
+        if number not in gone and node is not None:
+            close = body and module.statements[number].is_import and asked_by(body[-1]) and not _comments(node)
+            body.append(node.with_changes(leading_lines=node.leading_lines[:1]) if close else node)
+    if body and body[0] is not module.tree.body[0]:
+        body[0] = body[0].with_changes(leading_lines=_comments(body[0]))
     statement = f"from {new_module} import {', '.join(kept)}" + "  # noqa: F401" * unused
-    new = cst.parse_statement(statement)
-    position = next((n + 1 for n, (number, _) in enumerate(body) if number == at), None)
-    if position is None:
-        position = next((n for n, (number, _) in enumerate(body) if number > min(gone)), len(body))
-    nodes = [node for _, node in body]
-    if nodes and 0 in gone | {number for number in range(len(module.tree.body)) if number not in dict(body)}:
-        nodes[0] = nodes[0].with_changes(leading_lines=_comments(nodes[0]))
-    return module.having([*nodes[:position], new, *nodes[position:]])
+    return edits_of_imports.add_import(module.having(body), statement)
 
 
 def _asked_elsewhere(sources: Mapping[str, str], file: str, name: str) -> set[str]:
@@ -178,6 +168,6 @@ def _asked_elsewhere(sources: Mapping[str, str], file: str, name: str) -> set[st
         if other == file:
             continue
         names |= set(re.findall(rf"\b{leaf}\.(\w+)", text))
-        for listed in re.findall(rf"from\s+[\w.]*\b{leaf}\s+import\s+\(?([^)\n]*)", text):
+        for listed in re.findall(rf"from\s+[\w.]*\b{leaf}\s+import\s+(\([^)]*\)|[^\n]*)", text):
             names |= set(re.findall(r"\w+", listed))
     return names

@@ -44,6 +44,11 @@ class Statement:
         return all(isinstance(part, ast.Import | ast.ImportFrom) for part in node.body)
 
     @cached_property
+    def for_types(self) -> set[str]:
+        """The names that the test of an ``if TYPE_CHECKING:`` reads."""
+        return names_read(self.nodes[0].test) if self.is_for_types else set()
+
+    @cached_property
     def movable(self) -> bool:
         return len(self.nodes) == 1 and isinstance(self.nodes[0], _MOVABLE)
 

@@ -1,0 +1,122 @@
+"""What is known of a failure that no mechanism explains: the statement that led to it, what it names, what it usually means."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from ..trace.chains import application_frames
+from ..trace.expected import expected_error
+from ..trace.values import Error
+from .experiments import error_texts
+from .explanations import Meaning
+from .two_registrations import Finding
+from .values import Case, Place
+
+_ERRORS = Path(__file__).parent / "library_errors.yaml"
+# How a library's error names what the application wrote: 'Order', 'orders.user_id', Order.user, Mapper[Order(orders)], <class 'shop.Order'>.
+_NAMES = re.compile(
+    r"['\"]([A-Za-z_][\w.]*)['\"]|\bMapper\[(\w+)\(|\bmapped class (\w+)->|\bno such (?:table|column): ([\w.]+)|\b([A-Za-z_]\w*\.[A-Za-z_]\w*)\b"
+)
+_NAMING = ("relationship", "ForeignKey", "ForeignKeyConstraint")  # calls that name what stands elsewhere
+_MOST = 4  # lines that are named
+
+
+def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
+    """What is wrong, and all that is known of it, where no mechanism fits.
+
+    :param wrong: how the startup shows it
+    """
+    error = _error(case)
+    ways = application_frames(error.frames) if error is not None else ()
+    text = "\n".join(error_texts(error)) if error is not None and not error.own_words else ""
+    meaning = next((meaning for pattern, meaning in _meanings() if pattern.search(text)), None)
+    sites = [Place.of("led to it", ways[-1], ways[-1].function)] if ways else []
+    known = list(wrong)
+    if ways:
+        line = next((text.strip() for _, text in case.trace.excerpt(ways[-1], around=0)), "")
+        by = f", reached by {' → '.join(map(str, ways[:-1]))}" if ways[:-1] else ""
+        known.append(f"the statement that led to it is at {ways[-1]}{f': {line}' if line else ''}{by}")
+    for place in _named(case, error) if error is not None else ():
+        if str(place) not in map(str, sites):
+            sites.append(place)
+            known.append(f"the error is about {place.name}, at {place}")
+    if meaning is not None:
+        known.append(f"such an error usually means: {meaning.happened}")
+    known.append("no table was rejected, and no mechanism that the kit knows fits")
+    return Finding("undecided", tuple(known), against, tuple(sites), meaning)
+
+
+def _error(case: Case) -> Error | None:
+    """The error that the incident names, else that of the first step that failed, else what was seen at all."""
+    expected = expected_error(case.incident)
+    failed = [step.exception for step in case.trace.steps if step.ok is False and step.exception is not None]
+    named = [
+        error
+        for error in case.failures
+        if expected is not None and any(expected in text for text in error_texts(error))
+    ]
+    return next(iter([*named, *failed, *case.failures]), None)
+
+
+@cache
+def _meanings() -> tuple[tuple[re.Pattern, Meaning], ...]:
+    rows = yaml.safe_load(_ERRORS.read_text("utf-8"))
+    return tuple((re.compile(row["says"]), Meaning(row["means"], row["advice"])) for row in rows)
+
+
+def _named(case: Case, error: Error) -> Iterator[Place]:
+    """The lines of what an error names: classes, tables and attributes of the application, and where a name is written down."""
+    text = error_texts(error)[0].partition("\n")[0]
+    names = [next(filter(None, match)) for match in _NAMES.findall(text)]
+    places = [place for name in dict.fromkeys(names) for place in (*_defined(case, name), *_written(case, name))]
+    yield from list(dict.fromkeys(places))[:_MOST]
+
+
+def _defined(case: Case, name: str) -> Iterator[Place]:
+    """A class or a table, with the line of its attribute or column where the name has one."""
+    for definition in case.definitions:
+        of_class = (definition.class_ or "").rpartition(".")[2]
+        holder, _, attribute = name.rpartition(".")
+        for wanted, part in ((name, ""), (name.rpartition(".")[2], ""), (holder, attribute)):
+            table = definition.table if wanted == definition.table else None
+            without_schema = not part and "." in definition.table and wanted == definition.table.rpartition(".")[2]
+            if wanted and (wanted == of_class or table or without_schema):
+                line = _line_of(case, definition.site.file, of_class, part) if part else None
+                says = f"{of_class or definition.table}.{part}" if line else of_class or definition.table
+                says += f" (table {definition.table})" if of_class and not line else ""
+                yield Place("named", definition.site.file, line or definition.site.line, says, definition.site.module)
+                break
+
+
+def _line_of(case: Case, file: str, class_: str, attribute: str) -> int | None:
+    for node in ast.walk(case.tree(file)):
+        if isinstance(node, ast.ClassDef) and node.name == class_:
+            for statement in node.body:
+                target = (
+                    statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+                )
+                if isinstance(target, ast.Name) and target.id == attribute:
+                    return statement.lineno
+    return None
+
+
+def _written(case: Case, name: str) -> Iterator[Place]:
+    """Where the models have the name as a text: ``back_populates="user"``, and ``ForeignKey("users.id")`` of a table that is not there."""
+    there = any(name == definition.table for definition in case.definitions)
+    for file in dict.fromkeys(definition.site.file for definition in case.definitions):
+        for node in ast.walk(case.tree(file)):
+            if (
+                not isinstance(node, ast.Call)
+                or getattr(node.func, "id", getattr(node.func, "attr", "")) not in _NAMING
+            ):
+                continue
+            values = [*node.args, *(keyword.value for keyword in node.keywords)]
+            texts = [
+                value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)
+            ]
+            if any(text == name or not there and text.startswith(f"{name}.") for text in texts):
+                yield Place("named", file, node.lineno, ast.unparse(node)[:80])
