@@ -20,7 +20,7 @@ from conftest import PROJECT
 from showing import Outline, active
 
 from kit.incident.load import load
-from kit.postmortem.recheck import Checked, Found, check_all, find_incidents, worst
+from kit.postmortem.recheck import Checked, Target, check_all, find_incidents, worst
 from kit.postmortem.recheck_files import index_page, junit, summary, write_files
 from kit.postmortem.record import Claim, compared, record_of
 
@@ -219,7 +219,7 @@ def test_a_worker_that_died_is_a_broken_run_of_its_incident_alone(tmp_path):
                 future.set_result(Checked(found.name, "t", 0, "fine"))
             return future
 
-    answers = check_all([Found("dead", tmp_path), Found("alive", tmp_path)], tmp_path, executor=Dying())
+    answers = check_all([Target("dead", tmp_path), Target("alive", tmp_path)], tmp_path, executor=Dying())
     assert [one.code for one in answers] == [4, 0] and worst(answers) == 4
 
 

@@ -46,6 +46,7 @@ def test_without_a_fix_that_cures_it_is_exit_1_and_the_page_says_so(kit, write_i
     incident = write_incident(duplicate)
     said, files = made(kit, tmp_path, incident, "--trace", tmp_path / "trace.jsonl.gz")
     assert said.code == 1 and "no fix is verified" in said.out
+    assert "first service/billing.py:5, second service/legacy.py:5" in said.err.partition("looking for")[0]
     assert files["html"].exists()
     mechanism = json.loads(files["json"].read_text())["mechanism"]
     again = kit("diagnose", incident, "--from-trace", tmp_path / "trace.jsonl.gz", "--json")

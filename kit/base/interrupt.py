@@ -64,10 +64,14 @@ def everything_ends() -> Iterator[None]:
 
 
 class Pool(Executor):
-    """An executor with the futures that were submitted through this pool."""
+    """An executor with the futures that were submitted through this pool.
+
+    :ivar threads: does it run them in threads of this process? Only those can call back
+    """
 
     def __init__(self, executor: Executor):
         self.executor = executor
+        self.threads = isinstance(executor, ThreadPoolExecutor) or isinstance(executor, Pool) and executor.threads
         self.submitted: weakref.WeakSet[Future] = weakref.WeakSet()
 
     def submit(self, function, /, *args, **kwargs) -> Future:

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _MARKER = ".incident-kit"  # in every folder of ours: no other is ever swept away
@@ -57,13 +57,11 @@ class _Janitor:
         if self.process is None or self.process.poll() is not None:  # none yet, or it was killed
             self.start()
             entries = list(self.named.values())
-        try:
+        with suppress(OSError):  # killed at this very moment: the next entry finds out
             for entry in entries:  # a line that an interruption tore stands by itself
                 line = b"\n" + json.dumps(entry).encode() + b"\n"
                 while line:
                     line = line[os.write(self.pipe, line) :]
-        except OSError:
-            pass  # killed at this very moment: the next entry finds out
 
     def start(self) -> None:
         if self.pipe >= 0:
@@ -180,13 +178,11 @@ def remove(path: str | Path) -> None:
     """Remove a file, or a folder with everything in it, read-only files too. A path that does not exist is no error."""
 
     def again(function, failed, _):
-        try:
+        with suppress(OSError):
             if failed != path:  # never the folder that it lies in: that is not ours
                 os.chmod(os.path.dirname(failed), 0o700)
             os.chmod(failed, 0o700)
             function(failed)
-        except OSError:
-            pass
 
     path = os.fspath(path)
     try:
@@ -210,11 +206,9 @@ def end_processes_inside(path: str | Path) -> int:
         if not pids:
             break
         for pid in pids:
-            try:
+            with suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
                 killed += 1
-            except OSError:
-                pass
         time.sleep(0.01)
     return killed
 
@@ -275,16 +269,6 @@ def _clear(path: str) -> None:
         time.sleep(0.05)
 
 
-def _undo(entry: dict) -> None:
-    if entry["do"] == "remove":
-        _clear(entry["path"])
-    elif entry["do"] == "run":
-        try:
-            subprocess.run(entry["argv"], input=entry["stdin"].encode(), timeout=_PATIENCE, check=False)
-        except (OSError, subprocess.SubprocessError):
-            pass
-
-
 def _wait(pid: int) -> None:
     """Wait for a supervisor: it sees the kit's end by itself, and ends what runs below it."""
     until = time.monotonic() + _PATIENCE
@@ -310,7 +294,11 @@ def main() -> None:
         if entry["do"] == "wait":
             _wait(entry["pid"])
     for entry in reversed(named.values()):
-        _undo(entry)
+        if entry["do"] == "remove":
+            _clear(entry["path"])
+        elif entry["do"] == "run":
+            with suppress(OSError, subprocess.SubprocessError):
+                subprocess.run(entry["argv"], input=entry["stdin"].encode(), timeout=_PATIENCE, check=False)
     time.sleep(_LATE)
     for entry in named.values():
         if os.path.lexists(entry.get("path", "")):

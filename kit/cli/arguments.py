@@ -39,9 +39,18 @@ _OUTPUTS = {
 }
 
 
-def _command(subparsers, name: str, help: str) -> argparse.ArgumentParser:
-    """A command that takes an incident and gives its result as text or as JSON."""
+def _parser(subparsers, name: str) -> argparse.ArgumentParser:
+    """A command of this name; its help is the first line of its function's docstring."""
+    run = getattr(commands, name)
+    help = f"{run.__doc__[:1].lower()}{run.__doc__[1:].rstrip('.')}"
     parser = subparsers.add_parser(name, help=help, description=help)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _command(subparsers, name: str) -> argparse.ArgumentParser:
+    """A command that takes an incident and gives its result as text or as JSON."""
+    parser = _parser(subparsers, name)
     if name == "check":
         parser.add_argument(
             "incidents", nargs="+", metavar="INCIDENT", help="an incident.yaml, or a folder of incidents"
@@ -51,19 +60,14 @@ def _command(subparsers, name: str, help: str) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     where, writes = _OUTPUTS.get(name, ("FILE", "write the result as JSON to FILE"))
     parser.add_argument("-o", dest="output", metavar=where, help=writes)
-    parser.set_defaults(run=getattr(commands, name))
     return parser
 
 
 def _questions(subparsers) -> None:
     """The commands that run an incident's startup."""
-    parser = _command(
-        subparsers, "reproduce", "run the startup once, say whether the incident occurs, and which lines it comes from"
-    )
+    parser = _command(subparsers, "reproduce")
     _takes_traces(parser)
-    parser = _command(
-        subparsers, "why", "list who imported, registered or rebound a module, a table or a name, in order"
-    )
+    parser = _command(subparsers, "why")
     parser.add_argument("name", metavar="NAME", help="a module, a table, a class, or the name of a registry's entry")
     _takes_traces(parser)
     _questions_of_causes(subparsers)
@@ -71,11 +75,7 @@ def _questions(subparsers) -> None:
 
 def _questions_of_causes(subparsers) -> None:
     """The commands that say why a startup fails, and what cures it."""
-    parser = _command(
-        subparsers,
-        "diagnose",
-        "say why the startup fails, with the evidence, and which errors are hidden behind the first one",
-    )
+    parser = _command(subparsers, "diagnose")
     _takes_traces(parser)
     _keeps_runs(parser)
     parser.add_argument(
@@ -93,13 +93,11 @@ def _questions_of_causes(subparsers) -> None:
     parser.add_argument(
         "--format", choices=("github", "sarif", "gitlab"), help="print the lines at fault in the format of a CI system"
     )
-    parser = _command(
-        subparsers, "verify", "run the build without a fix and with each fix, and try every check on each"
-    )
+    parser = _command(subparsers, "verify")
     _takes_traces(parser, judge_saved=False)
     _keeps_runs(parser)
     parser.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
-    parser = _command(subparsers, "propose", "write fixes, try each one, and show those that cure")
+    parser = _command(subparsers, "propose")
     _takes_traces(parser, judge_saved=False)
     _keeps_runs(parser)
     parser.add_argument(
@@ -111,14 +109,12 @@ def _questions_of_causes(subparsers) -> None:
 
 def _questions_of_the_past(subparsers) -> None:
     """The commands that ask which build had the incident."""
-    parser = _command(subparsers, "triage", "say which builds could have written a log; nothing is run")
+    parser = _command(subparsers, "triage")
     parser.add_argument(
         "--log", metavar="FILE", help="the log, '-' for standard input (default: the log that the incident file names)"
     )
     parser.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
-    parser = _command(
-        subparsers, "history", "find the commit that introduced the incident, and the commit that fixed it"
-    )
+    parser = _command(subparsers, "history")
     parser.add_argument("--from", dest="first", metavar="REVISION", help="search the commits after this one")
     parser.add_argument("--to", dest="last", metavar="REVISION", help="search up to this commit")
     parser.add_argument("--cache", metavar="FOLDER", help="where the results of builds are kept")
@@ -126,14 +122,10 @@ def _questions_of_the_past(subparsers) -> None:
 
 def _postmortems(subparsers) -> None:
     """The commands that keep a postmortem true."""
-    parser = _command(
-        subparsers,
-        "postmortem",
-        "run the postmortem notebook, and write the .ipynb, .html and .json files side by side",
-    )
+    parser = _command(subparsers, "postmortem")
     _keeps_runs(parser)
     _takes_traces(parser, judge_saved=False)
-    parser = _command(subparsers, "check", "run recorded postmortems again, and say whether each is still true")
+    parser = _command(subparsers, "check")
     parser.add_argument(
         "--format", choices=("github",), help="also print an annotation for each postmortem that is no longer true"
     )
@@ -144,11 +136,7 @@ def _postmortems(subparsers) -> None:
         action="store_true",
         help="save this run's result beside each incident file; later checks are compared with it",
     )
-    parser = _command(
-        subparsers,
-        "guard",
-        "write a pytest file for the application's repository that fails if the incident comes back",
-    )
+    parser = _command(subparsers, "guard")
     _keeps_runs(parser)
     parser.add_argument(
         "--fix",
@@ -160,8 +148,7 @@ def _postmortems(subparsers) -> None:
 
 def _beginnings(subparsers) -> None:
     """The commands that come first: an incident file, the notebooks."""
-    help = "write an incident file from an application's sources and a log"
-    parser = subparsers.add_parser("new", help=help, description=help)
+    parser = _parser(subparsers, "new")
     parser.add_argument("folder", help="a new folder for the incident file, outside the application's folder")
     parser.add_argument("--app", metavar="PATH", help="the application's folder (default: the current folder)")
     parser.add_argument(
@@ -181,11 +168,8 @@ def _beginnings(subparsers) -> None:
     )
     _takes_traces(parser, judge_saved=False)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=commands.new)
-    help = "copy the notebooks and the bundled incident into a folder; files that exist are kept"
-    parser = subparsers.add_parser("notebooks", help=help, description=help)
+    parser = _parser(subparsers, "notebooks")
     parser.add_argument("folder", help="a new folder, or a folder that has the notebooks already")
-    parser.set_defaults(run=commands.notebooks)
 
 
 def _keeps_runs(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def notebooks(options) -> int:
+    """Copy the notebooks and the bundled incident into a folder; files that exist are kept."""
     from ..postmortem.notebooks import copy_notebooks
 
     written, kept = copy_notebooks(Path(options.folder).expanduser())
@@ -24,6 +25,7 @@ def notebooks(options) -> int:
 
 
 def new(options) -> int:
+    """Write an incident file from an application's sources and a log."""
     from ..new import new
     from ..views.new_incident import new_lines, new_report
 
@@ -38,6 +40,7 @@ def new(options) -> int:
 
 
 def reproduce(options) -> int:
+    """Run the startup once, say whether the incident occurs, and which lines it comes from."""
     from ..diagnose.reproduction import reproduce
     from ..trace.expected import shows_incident
     from ..views.report import reproduce_report
@@ -62,6 +65,7 @@ def _traced(options, incident: "Incident", reproduce) -> "Trace":
 
 
 def why(options) -> int:
+    """List who imported, registered or rebound a module, a table or a name, in order."""
     from ..startup.run import reproduce
     from ..trace.why import near, why
     from ..views.report import why_report
@@ -75,6 +79,7 @@ def why(options) -> int:
 
 
 def diagnose(options) -> int:
+    """Say why the startup fails, with the evidence, and which errors are hidden behind the first one."""
     from ..diagnose.diagnosis import diagnose, judge_again
     from ..diagnose.saved_diagnosis import load_diagnosis, save_diagnosis
     from ..views.report import diagnose_report
@@ -97,6 +102,7 @@ def diagnose(options) -> int:
 
 
 def verify(options) -> int:
+    """Run the build without a fix and with each fix, and try every check on each."""
     from ..verify.verification import verify
     from ..views.report import verify_report
     from ..views.terminal import verification_lines
@@ -113,6 +119,7 @@ def verify(options) -> int:
 
 
 def propose(options) -> int:
+    """Write fixes, try each one, and show those that cure."""
     from ..verify.propose import propose
     from ..views.proposals import first_lines, proposals_lines, write_proposals
     from ..views.report import proposals_report
@@ -143,6 +150,7 @@ def _refuse_unknown(incident: "Incident", fixes: list[str] | None) -> None:
 
 
 def triage(options) -> int:
+    """Say which builds could have written a log; nothing is run."""
     from ..triage.origin import triage_incident
     from ..views.report import triage_report
     from ..views.terminal import triage_lines
@@ -154,6 +162,7 @@ def triage(options) -> int:
 
 
 def history(options) -> int:
+    """Find the commit that introduced the incident, and the commit that fixed it."""
     from ..history.search import history_of
     from ..views.report import history_report
     from ..views.terminal import history_lines
@@ -169,6 +178,7 @@ def history(options) -> int:
 
 
 def postmortem(options) -> int:
+    """Run the postmortem notebook, and write the .ipynb, .html and .json files side by side."""
     from ..postmortem.publication import publish
     from ..views.terminal import postmortem_lines
 
@@ -183,6 +193,7 @@ def postmortem(options) -> int:
 
 
 def check(options) -> int:
+    """Run recorded postmortems again, and say whether each is still true."""
     from ..postmortem.recheck import VERDICTS, check_all, check_report, find_incidents, worst
     from ..postmortem.recheck_files import annotations, headline, write_files
     from ..startup.cluster import named_executor
@@ -215,6 +226,7 @@ def check(options) -> int:
 
 
 def guard(options) -> int:
+    """Write a pytest file for the application's repository that fails if the incident comes back."""
     from ..verify.guard import guard_report, make_guard
 
     incident = options.incident

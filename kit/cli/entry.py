@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         stream.reconfigure(errors="backslashreplace")  # half a letter is no reason to say nothing; JSON reads it back
     for number in (signal.SIGTERM, signal.SIGHUP):  # as CI, `timeout` and a closed terminal end a job: like Ctrl+C
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, _terminated)
+            signal.signal(number, signal.default_int_handler)
     try:
         with once():
             makes_folder = options.run in (commands.check, commands.propose)
@@ -80,7 +80,3 @@ def _keeping(options) -> Iterator[None]:
 
     with keeping(cache_folder() / "runs"):
         yield
-
-
-def _terminated(number, frame) -> None:
-    raise KeyboardInterrupt

@@ -15,7 +15,7 @@ from ..trace.values import Behind, Conflict, Error, Registration, Site, StepResu
 from .decision import Decision, decide_mechanism, decided
 from .definitions import Definitions, compare
 from .hypotheses import Tested, test_all
-from .observation import RACES, look_until_shown, signed
+from .observation import RACES, first_answer, look_until_shown, signed
 from .registered_twice import Finding
 from .smallest import Budget, Smallest, reduce_startup
 from .unseen_tables import Unseen, unseen_models
@@ -83,10 +83,12 @@ def diagnose(
     """
     with pool_of(executor) as pool:
         progress(Step("starting the application, and a second time going on past failures", "diagnosis", 0, 3))
-        heard = (progress,) if executor is None else ()  # nobody can be called from another process
+        heard = (progress,) if pool.threads else ()
         seen = pool.submit(look_until_shown, incident, *heard)
         going_on = pool.submit(reproduce, incident, go_on=True)
         looked = seen.result()
+        if not heard:
+            progress(first_answer(looked.trace))
         decision = decide_mechanism(incident, looked, progress)
         beyond = going_on.result()
         progress(Step(f"{decision.finding.mechanism}; looking for the smallest reproduction", "diagnosis", 2, 3))

@@ -125,8 +125,12 @@ def claiming(
         reasons += [f"it is the recorded fix {name!r}" for name, (shas, _) in recorded.items() if commit.sha in shas]
         if number < _MOST and any(patches for _, patches in recorded.values()):
             lines = _lines(parse(repository.patch(commit.sha, context=0))[1])
-            carried = [name for name, (_, patches) in recorded.items() if patches and _carries(lines, patches)]
-            if carried:
+            carried = [
+                name
+                for name, (_, patches) in recorded.items()
+                if patches and all(3 * len(patch & lines) >= 2 * len(patch) > 0 for patch in patches)
+            ]
+            if carried:  # at least two thirds of each of its patches
                 reasons.append(f"it carries most of the recorded fix {', '.join(map(repr, carried))}")
         if reasons:
             claims.append((commit, "; ".join(reasons), bool(claim)))
@@ -168,8 +172,3 @@ def _lines(hunks: Iterable[Hunk]) -> set[tuple[str, str, str]]:
         for line in hunk.text.splitlines()[1:]
         if line[:1] in ("+", "-") and line[1:].strip()
     }
-
-
-def _carries(lines: set[tuple], patches: Sequence[set[tuple]]) -> bool:
-    """Does a commit make at least two thirds of each patch's changes?"""
-    return all(3 * len(patch & lines) >= 2 * len(patch) > 0 for patch in patches)

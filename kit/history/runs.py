@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from ..base.errors import IncidentError, RunBroke
-from ..base.janitor import write_whole
 from ..base.progress import Step
 from ..diagnose.reproduction import reproduce
 from ..incident.model import Incident
@@ -18,6 +19,7 @@ from ..startup.installed_packages import packages_of
 from ..startup.kept_runs import content_of, package_digest
 from ..trace.chains import application_frames
 from ..trace.expected import expected_error, incident_tables, shows_incident
+from ..trace.saved import load, save
 from ..trace.trace import Trace
 from ..trace.values import Conflict
 
@@ -62,14 +64,10 @@ def run_build(incident: Incident) -> Seen:
     try:
         trace = reproduce(incident)
     except IncidentError as error:
-        return Seen(False, None, _short(error))
+        return Seen(False, None, shorten(str(error), 400, placeholder=" …"))
     except RunBroke as error:
-        return Seen(False, None, _short(error), transient=True)
+        return Seen(False, None, shorten(str(error), 400, placeholder=" …"), transient=True)
     return observe(incident, trace)
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]
 
 
 def observe(incident: Incident, trace: Trace) -> Seen:
@@ -147,26 +145,17 @@ class Kept:
     """
 
     def __init__(self, folder: Path, incident: Incident):
-        self.folder = folder / "runs"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.key = _key_of(incident)
+        self.folder, self.key = folder / "runs", _key_of(incident)
 
     def get(self, tree: str) -> Seen | None:
-        try:
-            kept = json.loads(self._path(tree).read_text("utf-8"))
-            kept["swallowed"] = tuple((text, tuple(files)) for text, files in kept["swallowed"])
-            kept["path"] = tuple((file, line) for file, line in kept["path"])
-            return Seen(**{**kept, "names": tuple(kept["names"]), "defined": tuple(kept["defined"])})
-        except (OSError, ValueError, TypeError, KeyError):
-            return None  # not there, or not whole: it is run again
+        with suppress(IncidentError):  # not there, or not whole: it is run again
+            return load(self._path(tree), (Seen,))
+        return None
 
     def put(self, tree: str, seen: Seen) -> None:
-        if seen.transient:
-            return
-        try:
-            write_whole(self._path(tree), json.dumps(asdict(seen)))
-        except OSError:
-            pass  # a full disk costs the next search time, and nothing else
+        if not seen.transient:
+            with suppress(IncidentError):  # a full disk costs the next search time, and nothing else
+                save(seen, self._path(tree))
 
     def _path(self, tree: str) -> Path:
         return self.folder / f"{hashlib.sha256(f'{self.key}:{tree}'.encode()).hexdigest()[:32]}.json"

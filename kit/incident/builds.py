@@ -8,6 +8,7 @@ import hashlib
 import os
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from ..base.errors import IncidentError, KitError, RunBroke
@@ -36,12 +37,10 @@ def cache_folder(named: str | Path | None = None) -> Path:
         return folder
     base = os.environ.get("XDG_CACHE_HOME")
     folder = (Path(base) if base and os.path.isabs(base) else Path.home() / ".cache") / "incident-kit"
-    try:
+    with suppress(OSError, RuntimeError):
         folder.mkdir(parents=True, exist_ok=True)
         if os.access(folder, os.W_OK):
             return folder
-    except (OSError, RuntimeError):
-        pass
     # Only the same user's: what is read back from it decides verdicts.
     folder = Path(tempfile.gettempdir()) / f"incident-kit-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

@@ -176,13 +176,15 @@ class Project:
     def imported(self) -> dict[str, str]:
         """Top-level names that sources import and that are not the standard library's, each with its first place."""
         places: dict[str, str] = {}
-        statement = re.compile(r"^(?:from\s+([A-Za-z_]\w*)[\w.]*\s+import|import\s+([A-Za-z_]\w*))", re.M)
+        begins = re.compile(r"^(?:from|import)\s+([A-Za-z_]\w*)", re.M)  # a docstring's line may, too
         for name in self.sources:
-            text = self.text(name)
-            for match in statement.finditer(text):
-                top = match[1] or match[2]
-                if top not in sys.stdlib_module_names and top not in places:
-                    places[top] = f"{name}:{text.count(chr(10), 0, match.start()) + 1}"
+            new = set(begins.findall(self.text(name))) - places.keys() - sys.stdlib_module_names
+            for node in self.tree(name).body if new else ():
+                named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                named += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+                for top in (module.partition(".")[0] for module in named):
+                    if top not in sys.stdlib_module_names:
+                        places.setdefault(top, f"{name}:{node.lineno}")
         return places
 
     @property

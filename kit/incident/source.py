@@ -3,6 +3,7 @@
 import ast
 import tokenize
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -86,10 +87,8 @@ def imported_names(source: str, module: str, *, package: bool = False) -> list[t
                 names.append((name, child.lineno, where, below))
             visit(child, inner)
 
-    try:
+    with suppress(RecursionError):  # an expression nested deeper than Python's own stack
         visit(parsed(source), "module level")
-    except RecursionError:  # an expression nested deeper than Python's own stack
-        pass
     return names
 
 

@@ -78,7 +78,7 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
             elif callee.partition(".")[0] in readers:
                 kind = ast.unparse(keywords["cast"]) if "cast" in keywords else callee.partition(".")[2]
                 yield Reading(name, file, node.lineno, not default, kind, target=targets.get(id(node)))
-        elif isinstance(node, ast.ClassDef) and _is_settings(node):
+        elif isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Settings") for base in node.bases):
             yield from _fields(file, node)
 
 
@@ -126,11 +126,6 @@ def _readers(tree: ast.Module) -> set[str]:
             if isinstance(node.targets[0], ast.Name) and made in ("Config", "AutoConfig", "Env", "FileAwareEnv"):
                 readers.add(node.targets[0].id)
     return readers
-
-
-def _is_settings(node: ast.ClassDef) -> bool:
-    """Does the class look like a settings class, by its base or its name?"""
-    return any(ast.unparse(base).rpartition(".")[2].endswith("Settings") for base in node.bases)
 
 
 def _fields(file: str, node: ast.ClassDef) -> Iterator[Reading]:

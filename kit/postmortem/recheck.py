@@ -25,7 +25,7 @@ _PASSED_OVER = {"node_modules", "__pycache__", "site-packages", "results"}
 
 
 @dataclass(frozen=True)
-class Found:
+class Target:
     """An incident to check.
 
     :ivar name: of its own among those that are checked, a relative path; its pages lie in a folder of this name
@@ -68,7 +68,7 @@ class Checked:
         return tuple(self.report["verify"]["verified"]) if self.report else ()
 
 
-def find_incidents(paths: Iterable[str | Path]) -> list[Found]:
+def find_incidents(paths: Iterable[str | Path]) -> list[Target]:
     """Incident files, and those below folders: sorted, each once. Below a folder that is an incident's own none is looked for.
 
     What is not there, and a folder without any, is given back as it stands: checked, it is wrong.
@@ -89,7 +89,7 @@ def find_incidents(paths: Iterable[str | Path]) -> list[Found]:
                 count += 1
                 name = f"{plain}-{count}"
             names[real] = name
-    return [Found(name, file) for file, name in names.items()]
+    return [Target(name, file) for file, name in names.items()]
 
 
 def _below(folder: Path) -> list[Path]:
@@ -104,7 +104,7 @@ def _below(folder: Path) -> list[Path]:
 
 @interruptible
 def check_all(
-    incidents: Sequence[Found],
+    incidents: Sequence[Target],
     output: Path,
     *,
     record: bool = False,
@@ -137,36 +137,36 @@ def check_all(
     return [answers[incident.name] for incident in incidents]
 
 
-def check_one(found: Found, output: Path, *, record: bool = False, startups: str | None = None) -> Checked:
+def check_one(target: Target, output: Path, *, record: bool = False, startups: str | None = None) -> Checked:
     """Execute one postmortem again, in a process of its own, and judge it."""
     began = time.monotonic()
-    base = output.absolute() / found.name / "postmortem"
+    base = output.absolute() / target.name / "postmortem"
     for suffix in (".html", ".ipynb", ".json"):
         base.with_suffix(suffix).unlink(missing_ok=True)  # what an earlier run proved is not what this one does
-    title = found.name
+    title = target.name
     try:
-        if found.file.is_dir():
-            raise IncidentError(f"{found.file}: there is no incident.yaml in this folder, nor below it")
-        incident = load(found.file)
-        title = _shown(incident.title, found)
+        if target.file.is_dir():
+            raise IncidentError(f"{target.file}: there is no incident.yaml in this folder, nor below it")
+        incident = load(target.file)
+        title = _shown(incident.title, target)
         recorded = None if record else read_record(incident)
-        code, report, message = _execute(found.file, base, startups)
+        code, report, message = _execute(target.file, base, startups)
         if record and report is not None and report["reproduced"] and not report["broke"]:
             write_record(incident, report)
             recorded = read_record(incident)
     except KitError as error:
-        return Checked(found.name, title, error.exit_code, _shown(str(error), found))
+        return Checked(target.name, title, error.exit_code, _shown(str(error), target))
     claims = _claims(report, recorded)
-    says = _shown(_says(report, claims, record, message), found)
+    says = _shown(_says(report, claims, record, message), target)
     if code == 0 and any(claim.ok is False for claim in claims):
         code = 1
     known = recorded["fixes"] if recorded else {}
     if code == 0 and any(known.get(fix["name"], "undecided") != "undecided" for fix in _open(report)):
         code = 4  # what was recorded of a fix could not be asked again
-    claims = tuple(Claim(_shown(claim.name, found), claim.ok, _shown(claim.says, found)) for claim in claims)
+    claims = tuple(Claim(_shown(claim.name, target), claim.ok, _shown(claim.says, target)) for claim in claims)
     page = base.with_suffix(".html") if base.with_suffix(".html").exists() else None
     seconds = time.monotonic() - began
-    return Checked(found.name, title, code, says, claims, recorded is not None, report, page, seconds)
+    return Checked(target.name, title, code, says, claims, recorded is not None, report, page, seconds)
 
 
 def _execute(file: Path, base: Path, startups: str | None) -> tuple[int, dict[str, Any] | None, str]:
@@ -240,7 +240,7 @@ def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, 
     return verified + (f"{differs} of {len(facts)} recorded facts differ" if differs else "all as recorded")
 
 
-def _shown(text: str, incident: Found) -> str:
+def _shown(text: str, incident: Target) -> str:
     """The text without secrets, terminal codes and the paths of this machine."""
     for folder, shown in ((incident.file.parent, incident.file.parent.name), (Path.cwd(), "."), (Path(_KIT), "kit")):
         if len(folder.parts) > 1:

@@ -15,7 +15,7 @@ from ..base.janitor import write_whole
 from ..base.redact import safe
 from ..views.ci import escaped
 from .page import fill
-from .recheck import VERDICTS, Checked, Found, check_report, worst
+from .recheck import VERDICTS, Checked, Target, check_report, worst
 
 _MOST = 4000  # characters of one message
 _SUMMARY = 900_000  # bytes; GitHub takes 1 MiB a step
@@ -111,7 +111,7 @@ def _case(checked: Checked, name: str, kind: str | None, says: str) -> ElementTr
     return case
 
 
-def annotations(checked: Sequence[Checked], incidents: Sequence[Found]) -> list[str]:
+def annotations(checked: Sequence[Checked], incidents: Sequence[Target]) -> list[str]:
     """GitHub's workflow commands, one for each postmortem that is not true now, at its incident file."""
     files = {incident.name: os.path.relpath(incident.file) for incident in incidents}
     lines = []

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 
 from ..base.redact import redact
 from ..incident.model import Incident
@@ -252,10 +253,10 @@ def _until_printed(folder: Path) -> None:
         time.sleep(0.05)
 
 
-def _start(body: str, most: int = 160) -> str:
+def _start(body: str) -> str:
     """How an answer begins, in one line: HTML without its tags, cut between two words."""
-    text = " ".join(re.sub(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", " ", body, flags=re.S | re.I).split())
-    return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
+    text = re.sub(r"<(?:style|script)\b.*?</(?:style|script)>|<[^>]*>", " ", body, flags=re.S | re.I)
+    return shorten(text, 160, placeholder=" …")
 
 
 def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, port: int | None) -> CheckResult:

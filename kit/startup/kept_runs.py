@@ -11,7 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -135,14 +135,12 @@ def _write(file: Path, ran: Ran) -> None:
     without = replace(ran, trace=replace(ran.trace, sources=dict.fromkeys(ran.trace.sources, "")))
     if written(without, masked=True) != written(without, masked=False):
         return
-    try:
+    with suppress(IncidentError, OSError):  # a full disk costs the next one time, and nothing else
         save(without, file)
         kept = sorted(file.parent.glob("*.json.gz"), key=lambda path: path.stat().st_mtime)
         for old in kept[:-_MOST]:
             old.unlink(missing_ok=True)
             old.with_name(old.name.replace(".json.gz", ".lock")).unlink(missing_ok=True)
-    except (IncidentError, OSError):
-        pass  # a full disk costs the next one time, and nothing else
 
 
 def key_of(incident: Incident, space: Workspace, asked: Sequence[Any]) -> str | None:

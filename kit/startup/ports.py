@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..base.errors import RunBroke
 
-_GIVEN = Path("/proc/sys/net/ipv4/ip_local_port_range")
-_USUALLY_GIVEN = 32_768  # and above: ports that a system gives to whoever asks for any
+_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_USUAL_FIRST = 32_768  # and above: ports that a system gives to whoever asks for any
 _UNPRIVILEGED = 10_000  # and above: few services have a port of their own
 
 
@@ -18,9 +18,9 @@ def free_port() -> int:
     One of those might be somebody else's before the server has bound it.
     """
     try:
-        first = int(_GIVEN.read_text().split()[0])
+        first = int(_RANGE.read_text().split()[0])
     except (OSError, ValueError, IndexError):
-        first = _USUALLY_GIVEN
+        first = _USUAL_FIRST
     below = range(_UNPRIVILEGED, first)
     for port in [*random.sample(below, min(len(below), 100)), 0]:
         with socket.socket() as probe:

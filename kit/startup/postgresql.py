@@ -1,8 +1,8 @@
 """A scratch database on a PostgreSQL server, with a role of its own, for one workspace; both are dropped at the end.
 
 The server is the one whose URL stands in an environment variable of the kit's own process, else one of the kit's own
-(:mod:`kit.postgresql_server`). The application gets the scratch role's password and a door
-(:mod:`kit.postgresql_door`) that leads to the scratch database only; the URL that was given never leaves this process.
+(:mod:`kit.startup.postgresql_server`). The application gets the scratch role's password and a door
+(:mod:`kit.startup.postgresql_door`) that leads to the scratch database only; the URL that was given never leaves this process.
 While a scratch database lives, a session that bears its name is open: one without is what a killed run left.
 """
 
@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import shorten
@@ -64,11 +64,9 @@ class Scratch:
         """Bytes on the server's disk, asked once a second at most; 0 where the server does not say."""
         if time.monotonic() > self._seen["at"] + 1:
             self._seen["at"] = time.monotonic()
-            try:
+            with suppress(psycopg.Error):  # the application finds out by itself that the server has gone
                 row = self.keeper.execute("SELECT pg_database_size(%s)", [self.name]).fetchone()
                 self._seen["bytes"] = row[0]
-            except psycopg.Error:
-                pass  # the application finds out by itself that the server has gone
         return self._seen["bytes"]
 
     @property
@@ -305,11 +303,9 @@ def _sweep_once(server: Server, keeper: psycopg.Connection) -> None:
     kept = "SELECT 1 FROM pg_stat_activity WHERE name IN (application_name, datname, usename)"
     named = "SELECT datname AS name FROM pg_database UNION SELECT rolname FROM pg_roles"
     asked = f"SELECT name FROM ({named}) AS named WHERE name ~ %s AND NOT EXISTS ({kept})"
-    try:
+    with suppress(psycopg.Error):
         for (name,) in keeper.execute(asked, [pattern]).fetchall():
             try:
                 _drop(keeper, name)
             except psycopg.Error:
                 continue  # somebody else's, or somebody else was faster
-    except psycopg.Error:
-        pass

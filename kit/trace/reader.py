@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ..incident.model import Incident
+from . import values
 from .edges import FileEdges, Place, together
 from .events import in_order, no_garbage, read_events
 from .outcome import Outcome, refusal
@@ -15,23 +16,11 @@ from .processes import Ended, Paths, RunPlace
 from .reader_state import At, Code, Collected, Stepped, innermost
 from .sites import named, texts_of
 from .trace import Trace
-from .values import (
-    Behind,
-    Cleared,
-    Creation,
-    EngineMade,
-    Entry,
-    Frame,
-    Judgement,
-    Metadata,
-    Record,
-    Registration,
-    Silenced,
-    Site,
-)
 
 # What a trace has as it was read.
 _AS_COLLECTED = ("imports", "cleared", "created", "engines", "behind", "judged", "entries", "records", "silenced")
+# The kinds of events that have a method of their name.
+_KINDS = "behind cleared created engine entry exec exit gone judged mapped metadata record refused silenced step stepped table"
 # Libraries with registries.
 _REGISTRIES = {"prometheus_client", "flask", "celery", "kombu", "vine", "starlette", "fastapi", "marshmallow", "django"}
 
@@ -89,12 +78,8 @@ class _Reader:
         self.printing: set[tuple[int, int]] = set()  # process and number of the bodies that ran to print an error
         self.unbound: set[str] = set()  # names that a failed statement did not bind
         self.kinds: dict[str, Callable[[dict, At], None]] = {
-            **{
-                method.__name__: method for method in (self.behind, self.cleared, self.created, self.engine, self.entry)
-            },
-            **{method.__name__: method for method in (self.exec, self.exit, self.gone, self.judged, self.mapped)},
-            **{method.__name__: method for method in (self.metadata, self.record, self.refused, self.silenced)},
-            **{method.__name__: method for method in (self.step, self.stepped, self.table, collected.script)},
+            **{kind: getattr(self, kind) for kind in _KINDS.split()},
+            "script": collected.script,
             "done": collected.end,
             "guard": lambda event, _: collected.listening.add(str(event["name"])),
             "library": lambda event, _: collected.libraries.setdefault(str(event["name"]), str(event["version"])),
@@ -208,33 +193,33 @@ class _Reader:
         base, known = str(label_site or "unknown place"), self.collected.metadata.values()
         same = sum(1 for it in known if it.process == where.process and it.label.split("#")[0] == base)
         # Its catalogues' tables, that the import of a dialect makes; a Base is made within a function of it, for somebody.
-        own = bool(chain) and chain[-1].file.startswith("sqlalchemy/") and chain[-1].function == "<module>"
-        application = not own and site is not None and (site.application or not site.file.startswith("alembic/"))
+        of_dialect = bool(chain) and chain[-1].file.startswith("sqlalchemy/") and chain[-1].function == "<module>"
+        application = not of_dialect and site is not None and (site.application or not site.file.startswith("alembic/"))
         label = base if not same else f"{base}#{same + 1}"
-        self.collected.metadata[key] = Metadata(*key, label, site, chain, application)
+        self.collected.metadata[key] = values.Metadata(*key, label, site, chain, application)
 
-    def _metadata_of(self, process: int, number: int) -> Metadata:
+    def _metadata_of(self, process: int, number: int) -> values.Metadata:
         """That of a table; one made before the process was forked is its parent's."""
         known, parent = self.collected.metadata, process
         while (parent, number) not in known and parent in self.collected.forks:
             parent = self.collected.forks[parent][0]
-        unknown = Metadata(process, number, "unknown place", None, (), True)
+        unknown = values.Metadata(process, number, "unknown place", None, (), True)
         return known.setdefault((process, number), known.get((parent, number), unknown))
 
     def table(self, event: dict, where: At) -> None:
         """``Table(...)`` reached a ``MetaData``."""
         metadata = self._metadata_of(where.process, event["i"])
         chain = self.collected.chain(where.process, event)
-        frame = chain[-1] if chain else Frame("?", 0, "?", None, False)
+        frame = chain[-1] if chain else values.Frame("?", 0, "?", None, False)
         self.collected.registrations.append(
-            Registration(
+            values.Registration(
                 table=str(event["table"]),
                 process=where.process,
                 step=where.step,
                 thread=event.get("th"),
                 metadata=metadata,
                 outcome=str(event["outcome"]),
-                site=Site(frame.file, frame.line, frame.module, event.get("cls")),
+                site=values.Site(frame.file, frame.line, frame.module, event.get("cls")),
                 frame=frame,
                 real=self.collected.paths.real(self.collected.raw_file(where.process, event.get("via"))),
                 chain=chain,
@@ -270,7 +255,7 @@ class _Reader:
                 self.collected.registrations[index] = replace(registration, removed=True)
                 return
 
-    def _newest(self, event: dict, process: int) -> Iterator[tuple[int, Registration]]:
+    def _newest(self, event: dict, process: int) -> Iterator[tuple[int, values.Registration]]:
         """The registrations of the table that an event is about, with their indexes, the newest first."""
         registrations = self.collected.registrations
         for index in range(len(registrations) - 1, -1, -1):
@@ -284,18 +269,18 @@ class _Reader:
 
     def cleared(self, event: dict, where: At) -> None:
         label, chain = self._label(event, where.process), self.collected.chain(where.process, event)
-        self.collected.cleared.append(Cleared(label, chain, where.at))
+        self.collected.cleared.append(values.Cleared(label, chain, where.at))
 
     def created(self, event: dict, where: At) -> None:
         chain = self.collected.chain(where.process, event) if "via" in event else ()
         url = self.collected.paths.text(event["url"])
         label = self._label(event, where.process)
-        self.collected.created.append(Creation(label, url, event.get("table"), *where, chain))
+        self.collected.created.append(values.Creation(label, url, event.get("table"), *where, chain))
 
     def engine(self, event: dict, where: At) -> None:
         chain, driver = self.collected.chain(where.process, event), self.collected.paths.text(event["driver"])
         database = self.collected.paths.text(event.get("db", ""))
-        self.collected.engines.append(EngineMade(driver, bool(event.get("async")), chain, *where, database))
+        self.collected.engines.append(values.EngineMade(driver, bool(event.get("async")), chain, *where, database))
 
     def behind(self, event: dict, where: At) -> None:
         """A run that goes on past failures went past this one."""
@@ -303,23 +288,23 @@ class _Reader:
         chain = self.collected.chain(where.process, event) + error.frames
         follows, unbound = bool(names_missing(error) & self.unbound), tuple(event.get("bound") or ())
         self.unbound.update(unbound)
-        self.collected.behind.append(Behind(error, innermost(chain), chain, follows, unbound))
+        self.collected.behind.append(values.Behind(error, innermost(chain), chain, follows, unbound))
 
     def entry(self, event: dict, where: At) -> None:
         """Something took a name in a registry; the line that registers it is the first outward that is no registry's."""
         chain = self.collected.chain(where.process, event)
         while len(chain) > 1 and not chain[-1].application and chain[-1].file.split("/")[0] in _REGISTRIES:
             chain = chain[:-1]
-        frame = chain[-1] if chain else Frame("?", 0, "?", None, False)
+        frame = chain[-1] if chain else values.Frame("?", 0, "?", None, False)
         raw = next((code.raw for code in self._codes(where.process, event) if code.file == frame.file), None)
         at, paths = event.get("at"), self.collected.paths
         self.collected.entries.append(
-            Entry(
+            values.Entry(
                 kind=event["r"],
                 registry=event["i"],
                 key=paths.text(event["key"]),
                 object=event["o"],
-                definition=Site(paths.shown(str(at[0]))[0], int(at[1]), None, event.get("name")) if at else None,
+                definition=values.Site(paths.shown(str(at[0]))[0], int(at[1]), None, event.get("name")) if at else None,
                 more=tuple(event.get("more") or ()),
                 process=where.process,
                 step=where.step,
@@ -342,13 +327,13 @@ class _Reader:
         """A log record with an exception, or one that is lost."""
         chain, error = self.collected.chain(where.process, event), self.collected.error(where.process, event["error"])
         text, lost = self.collected.paths.text(event.get("text")), bool(event.get("lost"))
-        record = Record(event["logger"], event["level"], text, lost, error, innermost(chain), chain, *where)
+        record = values.Record(event["logger"], event["level"], text, lost, error, innermost(chain), chain, *where)
         self.collected.records.append(record)
 
     def silenced(self, event: dict, where: At) -> None:
         """Loggers are about to be disabled."""
         chain = self.collected.chain(where.process, event)
-        self.collected.silenced.append(Silenced(tuple(event["loggers"]), innermost(chain), chain, *where))
+        self.collected.silenced.append(values.Silenced(tuple(event["loggers"]), innermost(chain), chain, *where))
 
     def refused(self, event: dict, where: At) -> None:
         chain = self.collected.chain(where.process, event)
@@ -357,7 +342,7 @@ class _Reader:
     def judged(self, event: dict, where: At) -> None:
         """A forked copy of the process had its mappers configured."""
         error = self.collected.error(where.process, event.get("error"))
-        self.collected.judged.append(Judgement.of(where.step, where.process, error, event.get("mappers")))
+        self.collected.judged.append(values.Judgement.of(where.step, where.process, error, event.get("mappers")))
 
 
 def _stamped(event: dict) -> int:

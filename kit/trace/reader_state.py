@@ -5,23 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from . import values
 from .edges import FileEdges, Place
 from .processes import Ended, Paths
-from .values import (
-    Behind,
-    Cleared,
-    Creation,
-    EngineMade,
-    Entry,
-    Error,
-    Frame,
-    Import,
-    Judgement,
-    Metadata,
-    Record,
-    Registration,
-    Silenced,
-)
 
 
 class Code(NamedTuple):
@@ -55,7 +41,7 @@ class Stepped(NamedTuple):
 
     began: int | None = None
     ended: int | None = None
-    error: Error | None = None
+    error: values.Error | None = None
 
 
 @dataclass
@@ -67,26 +53,26 @@ class Collected:
     process_of: dict[str, int] = field(default_factory=dict)  # trace file to its process
     forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
     codes: dict[int, dict[int, Code]] = field(default_factory=lambda: defaultdict(dict))  # of each process, by number
-    imports: list[Import] = field(default_factory=list)
+    imports: list[values.Import] = field(default_factory=list)
     open: dict[tuple[int, int], int] = field(default_factory=dict)  # (process, body) -> index in imports
     edges: list[tuple[Ended, dict[str, FileEdges]]] = field(default_factory=list)  # of each started process, by file
-    metadata: dict[tuple[int, int], Metadata] = field(default_factory=dict)
-    registrations: list[Registration] = field(default_factory=list)
-    cleared: list[Cleared] = field(default_factory=list)
-    created: list[Creation] = field(default_factory=list)
-    engines: list[EngineMade] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
-    silenced: list[Silenced] = field(default_factory=list)
-    behind: list[Behind] = field(default_factory=list)
-    judged: list[Judgement] = field(default_factory=list)
+    metadata: dict[tuple[int, int], values.Metadata] = field(default_factory=dict)
+    registrations: list[values.Registration] = field(default_factory=list)
+    cleared: list[values.Cleared] = field(default_factory=list)
+    created: list[values.Creation] = field(default_factory=list)
+    engines: list[values.EngineMade] = field(default_factory=list)
+    entries: list[values.Entry] = field(default_factory=list)
+    records: list[values.Record] = field(default_factory=list)
+    silenced: list[values.Silenced] = field(default_factory=list)
+    behind: list[values.Behind] = field(default_factory=list)
+    judged: list[values.Judgement] = field(default_factory=list)
     refused: list[dict] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     listening: set[str] = field(default_factory=set)  # guards that the probe itself put in place
     libraries: dict[str, str] = field(default_factory=dict)
     stepped: dict[int, Stepped] = field(default_factory=dict)
-    uncaught: dict[int, Error | None] = field(default_factory=dict)  # process to what ended it
-    hung: dict[int, Frame] = field(default_factory=dict)  # process that was ended past its time -> where it was
+    uncaught: dict[int, values.Error | None] = field(default_factory=dict)  # process to what ended it
+    hung: dict[int, values.Frame] = field(default_factory=dict)  # process that was ended past its time -> where it was
     by_frame: dict[tuple, int] = field(default_factory=dict)  # bodies that no loader executes: to their numbers
 
     def lose(self, kind: str) -> None:
@@ -123,13 +109,13 @@ class Collected:
             known = self.codes[process][number] = known._replace(place=known.place._replace(process=process))
         return known
 
-    def frames(self, process: int, raw: Sequence | None) -> tuple[Frame, ...]:
+    def frames(self, process: int, raw: Sequence | None) -> tuple[values.Frame, ...]:
         """The frames that an event names, outermost first; one that cannot be read is left out."""
         frames = []
         for entry in raw or ():
             try:
                 code = self.code(process, entry[0])
-                frames.append(Frame(code.file, int(entry[1]), code.function, code.module, code.application))
+                frames.append(values.Frame(code.file, int(entry[1]), code.function, code.module, code.application))
             except (TypeError, ValueError, KeyError, IndexError):
                 continue
         return tuple(frames)
@@ -141,14 +127,16 @@ class Collected:
         except KeyError:
             return None
 
-    def error(self, process: int, raw: Any) -> Error | None:
+    def error(self, process: int, raw: Any) -> values.Error | None:
         """An exception as the probe describes it."""
         if not isinstance(raw, dict):
             return None
         kind, text = str(raw.get("type")), self.paths.text(raw.get("text"))
         links = [link for link in raw.get("links") or () if isinstance(link, list) and len(link) == 3]
         shown = tuple((identity, str(name), self.paths.text(words)) for identity, name, words in links)
-        return Error(kind, text, self.frames(process, raw.get("frames")), shown or ((0, kind, text),), raw.get("name"))
+        return values.Error(
+            kind, text, self.frames(process, raw.get("frames")), shown or ((0, kind, text),), raw.get("name")
+        )
 
     def body(self, process: int, event: dict) -> int | None:
         """The index of the import that an event names as the body it is in; a forked process goes on in bodies of its parent."""
@@ -156,7 +144,7 @@ class Collected:
             process = self.forks[process][0]
         return self.open.get((process, event.get("b") or 0))
 
-    def chain(self, process: int, event: dict) -> tuple[Frame, ...]:
+    def chain(self, process: int, event: dict) -> tuple[values.Frame, ...]:
         """Every frame from the step to an event: those of the body it is in, then its own."""
         outer = self.body(process, event)
         frames = self.frames(process, event.get("via"))
@@ -217,7 +205,7 @@ class Collected:
     ) -> None:
         file, application = self.paths.shown(raw) if raw else (None, False)
         self.imports.append(
-            Import(
+            values.Import(
                 number=len(self.imports) + 1,
                 process=where.process,
                 step=where.step,
@@ -252,16 +240,16 @@ class Collected:
                     self.stepped[step] = Stepped(stepped.began)
 
 
-def innermost(chain: Sequence[Frame]) -> Frame | None:
+def innermost(chain: Sequence[values.Frame]) -> values.Frame | None:
     """The application's innermost frame of a chain."""
     return next((frame for frame in reversed(chain) if frame.application), None)
 
 
-def _importer(chain: Sequence[Frame]) -> Frame | None:
+def _importer(chain: Sequence[values.Frame]) -> values.Frame | None:
     """The statement that led to an import: the application's nearest, else a library's, not the import system's."""
     others = [frame for frame in chain if "/importlib/" not in frame.file]
     return innermost(chain) or (others or [None])[-1]
 
 
-def _interrupted(error: Error | None) -> bool:
+def _interrupted(error: values.Error | None) -> bool:
     return error is not None and any(name == "KeyboardInterrupt" for _, name, _ in error.links)

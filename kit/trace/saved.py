@@ -18,6 +18,7 @@ import json
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -170,10 +171,8 @@ def _name(type_: type) -> str:
 def _key(value: Any) -> Any:
     """What tells a value from others: itself where it can be compared cheaply, else its identity."""
     if hasattr(value, "_fields"):
-        try:
+        with suppress(TypeError):  # it holds what can change
             return hash(value), type(value), value
-        except TypeError:  # it holds what can change
-            pass
     return id(value)
 
 

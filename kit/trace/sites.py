@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ..incident.source import hands_on, statement_at
 from .processes import Paths
@@ -23,14 +23,8 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
     errors += [*collected.uncaught.values(), *(judged.error for judged in collected.judged)]
     errors += [record.error for record in collected.records] + list(ended)
     wanted |= {entry.definition.file for entry in collected.entries if entry.definition}
-    happened = [
-        *collected.entries,
-        *collected.records,
-        *collected.silenced,
-        *collected.registrations,
-        *collected.engines,
-    ]
-    happened += [*collected.created, *(import_ for import_ in collected.imports if import_.error)]
+    happened = [*collected.entries, *collected.records, *collected.silenced, *collected.registrations]
+    happened += [*collected.engines, *collected.created, *(it for it in collected.imports if it.error)]
     for chain in (*(it.chain for it in happened), *(error.frames for error in errors if error)):
         wanted.update(frame.file for frame in chain if frame.application)
     texts = {}
@@ -54,15 +48,10 @@ def named(registration: Registration, sources: dict[str, str], paths: Paths) -> 
     line, name, in_class = statement_at(text, site.line, registration.class_)
     link = None
     if registration.frame.application and real and real != site.file and not real.startswith(("/", "~", "<")):
-        link = next((path for path in _paths_to(site.file) if (paths.space.root / path).is_symlink()), None)
+        below = [*reversed(PurePosixPath(site.file).parents[:-1]), PurePosixPath(site.file)]
+        link = next((str(path) for path in below if (paths.space.root / path).is_symlink()), None)
         site = site._replace(file=real)  # reached through a link: the file that is really there
     return replace(registration, site=site._replace(line=line, name=name or site.name), in_class=in_class, link=link)
-
-
-def _paths_to(file: str) -> Iterable[str]:
-    """Each folder on the way to a file, the outermost first, and the file."""
-    parts = file.split("/")
-    return ("/".join(parts[:number]) for number in range(1, len(parts) + 1))
 
 
 def _by_its_caller(registration: Registration, sources: dict[str, str], paths: Paths) -> Registration:

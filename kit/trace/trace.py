@@ -17,53 +17,34 @@ from . import values
 from .chains import application_frames
 from .edges import AsWritten, Edges, Place
 from .saved import load, save
-from .values import (
-    Behind,
-    Broke,
-    Cleared,
-    Conflict,
-    Creation,
-    EngineMade,
-    Entry,
-    Error,
-    Import,
-    Judgement,
-    Metadata,
-    Record,
-    Registration,
-    Sign,
-    Silenced,
-    StepResult,
-    Swallowed,
-)
 
 
 @dataclass(frozen=True)
 class Trace:
     """One startup, step by step."""
 
-    steps: tuple[StepResult, ...]
-    imports: tuple[Import, ...]
+    steps: tuple[values.StepResult, ...]
+    imports: tuple[values.Import, ...]
     edges: Edges
-    metadata: tuple[Metadata, ...]
-    registrations: tuple[Registration, ...]
-    cleared: tuple[Cleared, ...]
-    created: tuple[Creation, ...]
-    swallowed: tuple[Swallowed, ...]
-    behind: tuple[Behind, ...]
-    judged: tuple[Judgement, ...]
+    metadata: tuple[values.Metadata, ...]
+    registrations: tuple[values.Registration, ...]
+    cleared: tuple[values.Cleared, ...]
+    created: tuple[values.Creation, ...]
+    swallowed: tuple[values.Swallowed, ...]
+    behind: tuple[values.Behind, ...]
+    judged: tuple[values.Judgement, ...]
     refused: tuple[dict, ...]
-    broke: Broke | None  # why the run itself broke; None if it came to its end
+    broke: values.Broke | None  # why the run itself broke; None if it came to its end
     lost: tuple[str, ...]  # what could not be recorded
     provenance: dict[str, Any]
-    entries: tuple[Entry, ...] = ()
-    records: tuple[Record, ...] = ()
-    silenced: tuple[Silenced, ...] = ()
+    entries: tuple[values.Entry, ...] = ()
+    records: tuple[values.Record, ...] = ()
+    silenced: tuple[values.Silenced, ...] = ()
     forks: dict[int, tuple[int, int]] = field(default_factory=dict)  # process to (its parent, when it was forked)
     sources: dict[str, str] = field(default_factory=dict, repr=False)  # text of the files that matter
-    engines: tuple[EngineMade, ...] = ()
-    signs: tuple[Sign, ...] = ()  # asked for where ``expect`` needs them: see :mod:`kit.trace.expected`
-    before: tuple[Creation, ...] = ()  # of what ran before the startup; ``step`` is "prepare 1" and so on
+    engines: tuple[values.EngineMade, ...] = ()
+    signs: tuple[values.Sign, ...] = ()  # asked for where ``expect`` needs them: see :mod:`kit.trace.expected`
+    before: tuple[values.Creation, ...] = ()  # of what ran before the startup; ``step`` is "prepare 1" and so on
 
     def __post_init__(self) -> None:
         """In a trace that an older kit saved, some values are dictionaries."""
@@ -74,8 +55,10 @@ class Trace:
     @classmethod
     def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
         """A startup that could not begin; ``steps`` are ``(kind, text)``."""
-        never = tuple(StepResult(n, kind, redact(text), None, None, None) for n, (kind, text) in enumerate(steps, 1))
-        broke = Broke("not-begun", f"it did not begin: {why}")
+        never = tuple(
+            values.StepResult(n, kind, redact(text), None, None, None) for n, (kind, text) in enumerate(steps, 1)
+        )
+        broke = values.Broke("not-begun", f"it did not begin: {why}")
         return cls(never, (), Edges(), *[()] * 8, broke=broke, lost=(), provenance={})
 
     def save(self, file: str | Path) -> None:
@@ -108,19 +91,19 @@ class Trace:
         return all(step.ok for step in self.steps)
 
     @cached_property
-    def conflicts(self) -> tuple[Conflict, ...]:
+    def conflicts(self) -> tuple[values.Conflict, ...]:
         """Every rejected registration, with the one that was there first; one that several processes show, once."""
-        conflicts: dict[tuple, Conflict] = {}
+        conflicts: dict[tuple, values.Conflict] = {}
         for registration in self.registrations:
             if registration.outcome == "rejected":
                 first = self.holder(registration)
                 ways = tuple(application_frames(r.chain) if r else None for r in (first, registration))
                 table, metadata, error = registration.table, registration.metadata, self._error_of(registration)
-                conflict = Conflict(table, metadata, error, first, registration)
+                conflict = values.Conflict(table, metadata, error, first, registration)
                 conflicts.setdefault((table, metadata.label, ways), conflict)
         return tuple(conflicts.values())
 
-    def holder(self, second: Registration) -> Registration | None:
+    def holder(self, second: values.Registration) -> values.Registration | None:
         """The registration that held the table when ``second`` came."""
         first = None
         for registration in self.registrations:
@@ -141,13 +124,13 @@ class Trace:
             until[process] = at
         return until
 
-    def _error_of(self, rejected: Registration) -> str:
+    def _error_of(self, rejected: values.Registration) -> str:
         phrase = f"Table '{rejected.table}' is already defined"
         seen = (str(error) for error in self.errors if phrase in error.text)
         return next(seen, f"{phrase} for this MetaData instance.")
 
     @cached_property
-    def errors(self) -> tuple[Error, ...]:
+    def errors(self) -> tuple[values.Error, ...]:
         """Every exception that was seen, of steps, of modules of the application, swallowed or not."""
         errors = [step.exception for step in self.steps if step.exception]
         errors += [error.error for error in self.swallowed]
@@ -155,7 +138,7 @@ class Trace:
         return tuple(errors)
 
     @cached_property
-    def caught(self) -> tuple[Swallowed, ...]:
+    def caught(self) -> tuple[values.Swallowed, ...]:
         """Exceptions that left a module of the application and were caught, and while they were handled another failed the step."""
         finals = [step.exception for step in self.steps if step.ok is False and step.exception is not None]
         known = {error.error.links[:1] for error in self.swallowed}
@@ -166,14 +149,14 @@ class Trace:
                 known.add(first)
                 chain = import_.chain + import_.error.frames
                 site = next((frame for frame in reversed(chain) if frame.application), None)
-                caught.append(Swallowed(import_.error, site, chain, import_.ended or import_.began))
+                caught.append(values.Swallowed(import_.error, site, chain, import_.ended or import_.began))
         return tuple(caught)
 
-    def import_of(self, number: int | None) -> Import | None:
+    def import_of(self, number: int | None) -> values.Import | None:
         return self._imports_by_number.get(number)
 
     @cached_property
-    def _imports_by_number(self) -> dict[int, Import]:
+    def _imports_by_number(self) -> dict[int, values.Import]:
         return {import_.number: import_ for import_ in self.imports}
 
     def excerpt(self, site, around: int = 2) -> list[tuple[int, str]]:
@@ -194,7 +177,12 @@ class Trace:
         return [(site.line + n, line) for n, line in enumerate(lines[:end])]
 
 
-_ONCE_DICTIONARIES = {"cleared": Cleared, "created": Creation, "before": Creation, "judged": Judgement.of}
+_ONCE_DICTIONARIES = {
+    "cleared": values.Cleared,
+    "created": values.Creation,
+    "before": values.Creation,
+    "judged": values.Judgement.of,
+}
 # What a saved trace may hold.
 _VALUES = [of for of in vars(values).values() if isinstance(of, type) and of.__module__ == values.__name__]
 TYPES = (Trace, Edges, AsWritten, Place, *_VALUES)

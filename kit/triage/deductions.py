@@ -11,7 +11,7 @@ from pathlib import Path
 from ..incident.repository import Commit, Repository
 from ..incident.source import decoded
 from ..incident.source_tables import Definition, Tables, read_tables
-from .frames import paths_below
+from ..incident.sources import files_below
 from .logs import Traceback
 
 _DEFINED = re.compile(r"Table '(?P<table>[^']+)' is already defined for this MetaData")
@@ -201,7 +201,7 @@ def _sources(builds, worktree_matches, repository: Repository | None, work_tree:
 
 
 def _python_files(root: Path):
-    for path in sorted(paths_below(root, None)):
+    for path in sorted(path for path in files_below(root) if path.endswith(".py")):
         file = root / path
         try:
             if file.stat().st_size <= _LARGEST:

@@ -4,10 +4,9 @@ A log names files as they lay on the machine that wrote it. What the application
 and what they begin with in the repository, is what most frames agree on; the rest of each path is the same.
 """
 
-import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import takewhile
@@ -15,11 +14,11 @@ from pathlib import Path
 
 from ..incident.repository import Commit, Repository
 from ..incident.source import decoded
+from ..incident.sources import files_below
 from .logs import LogFrame
 
 _LIBRARY = re.compile(r"(^|/)(lib(64)?/(python|pypy)\d[\d.]*|Lib)/|(^|/)(python|pypy)\d+\.zip/")
 _INSTALLED = ("site-packages", "dist-packages")
-_PASSED_OVER = {".git", ".hg", ".svn", "__pycache__", "node_modules", ".tox", ".nox", ".mypy_cache"}
 _LARGEST = 8 << 20  # bytes of a source file
 _MOST_ROOTS = 8  # places in the repository that are tried
 
@@ -126,7 +125,8 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
         parts = parts_of(frame.file)
         known = by_name.get(parts[-1] if parts else "", [])
         if is_library(frame.file):
-            tail = _after_installed(parts)
+            at = max((number for number, part in enumerate(parts, 1) if part in _INSTALLED), default=len(parts))
+            tail = parts[at:]
             installed = [path for path in known if len(tail) > 1 and path[-len(tail) :] == tail]
             if not installed:
                 libraries += 1
@@ -164,11 +164,6 @@ def place(frames: Sequence[LogFrame], paths: Iterable[str], *, subdir: str = "."
         below = "/".join(rest) if rest else None
         placed.append(Placed(file, frame.line, frame.function, frame.text, frame.file, below, others))
     return Placement(tuple(dict.fromkeys(placed)), tuple("/".join(start) for start in ordered), libraries)
-
-
-def _after_installed(parts: tuple[str, ...]) -> tuple[str, ...]:
-    at = [number for number, part in enumerate(parts) if part in _INSTALLED]
-    return parts[at[-1] + 1 :] if at else ()
 
 
 def _common(first: Sequence[str], other: Sequence[str]) -> int:
@@ -283,10 +278,6 @@ def match_commits(
     return matches
 
 
-def paths_below(root: Path, names: set[str] | None) -> Iterator[str]:
-    """Paths of files with one of these names, or of all Python files; other environments are passed over."""
-    for parent, folders, files in os.walk(root):
-        own = (name for name in sorted(folders) if name not in _PASSED_OVER)
-        folders[:] = [name for name in own if not os.path.exists(os.path.join(parent, name, "pyvenv.cfg"))]
-        for name in [name for name in files if name.endswith(".py")] if names is None else names.intersection(files):
-            yield os.path.relpath(os.path.join(parent, name), root).replace(os.sep, "/")
+def paths_below(root: Path, names: set[str]) -> set[str]:
+    """Paths of files with one of these names; other environments are passed over."""
+    return {path for path in files_below(root) if path.rpartition("/")[2] in names}

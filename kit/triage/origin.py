@@ -150,7 +150,7 @@ def _choose(read: Log, repository: Repository | None, base: Path | None, error: 
     """The traceback that is about the incident, else the last one that passes through the application."""
     names = {name for traceback in read.tracebacks for name in names_in(traceback.frames)}
     paths = set(repository.paths_named(names)) if repository is not None else set()
-    paths |= set(paths_below(base, names)) if base is not None else set()
+    paths |= paths_below(base, names) if base is not None else set()
     subdir = repository.subdir if repository is not None else "."
     placements: list[tuple[Traceback, Placement]] = [
         (traceback, place(traceback.frames, paths, subdir=subdir)) for traceback in read.tracebacks

@@ -19,7 +19,7 @@ _TO_A_WORKER = (
     "from celery.contrib.testing.worker import start_worker; app = find_app({app!r}); worker = start_worker(app, perform_ping_check=False); "
     "worker.__enter__(); app.send_task({task!r}).get(timeout=15)"
 )
-_COMMAND = re.compile(r"^(?P<owner>\w+(?:\.cli)?)\.(?P<sort>command|group)(?:\((?P<given>.*)\))?$")
+_COMMAND = re.compile(r"^(?P<owner>\w+(?:\.cli)?)\.(?P<sort>command|group)(?:\((?P<arguments>.*)\))?$")
 
 
 def subcommand_of(project: Project, frames: Sequence[Placed]) -> list[str]:
@@ -41,7 +41,7 @@ def _words(project: Project, file: str, function: str | None, depth: int = 0) ->
         owner = command["owner"].partition(".")[0]
         if not depth and "typer" in text and len(re.findall(rf"@{owner}\.command\b", text)) == 1:
             return _group(project, text, owner)  # a Typer application of one command takes no word for it
-        named = re.match(r"(?:name=)?'([\w-]+)'", command["given"] or "")
+        named = re.match(r"(?:name=)?'([\w-]+)'", command["arguments"] or "")
         name = named[1] if named else str(function).lower().replace("_", "-")
         return [*(_words(project, file, owner, depth + 1) or _group(project, text, owner)), name]
     return []
@@ -94,5 +94,5 @@ def _options(tree: ast.Module | None) -> set[str]:
     assigned = (node for node in nodes if isinstance(node, ast.Assign) and parts.search(ast.unparse(node.value)))
     below = {f"{ast.unparse(node.targets[0])}.add_argument" for node in assigned}
     calls = (node for node in nodes if isinstance(node, ast.Call))
-    given = [c for c in calls if (name := ast.unparse(c.func)).endswith(".add_argument") and name not in below]
-    return {argument.value for call in given for argument in call.args if isinstance(argument, ast.Constant)}
+    on_top = [c for c in calls if (name := ast.unparse(c.func)).endswith(".add_argument") and name not in below]
+    return {argument.value for call in on_top for argument in call.args if isinstance(argument, ast.Constant)}

@@ -94,11 +94,11 @@ def hidden(incident: Incident, tried: Attempt, control: Attempt, tables: Sequenc
 
 def _quiet_left(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> Sign | None:
     """A mechanism that raises nothing and is left with a fix: the incident's own, or a new one about its tables."""
-    own = () if _raises(incident, control, tables) else {sign.text for sign in control.quiet}
+    of_incident = () if _raises(incident, control, tables) else {sign.text for sign in control.quiet}
     known = {(sign.text, sign.table) for sign in control.quiet}
     known |= {(NOT_IMPORTED, table) for table in never_handed(incident, tried, control, tables)}
     for sign in tried.quiet:
-        if sign.text in own or (sign.table in tables and (sign.text, sign.table) not in known):
+        if sign.text in of_incident or (sign.table in tables and (sign.text, sign.table) not in known):
             return sign
     return None
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import shorten
 
 from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
@@ -107,7 +108,7 @@ def verify(
                 judge_fix(incident, name, tried, control) if runs is None else runs.judge(name, tried)
             )
             held = f"{sum(c.ok is True for c in result.checks)} of {len(result.checks)} checks pass"
-            why = "" if result.verdict == "cures" else f": {_short(result.because)}"
+            why = "" if result.verdict == "cures" else f": {shorten(result.because, 200, placeholder=' …')}"
             says = f"fix {number} of {len(names)}, {result.name}: {held}, {result.verdict}{why}"
             progress(Step(says, "fixes", number + 1, len(names) + 1))
     fixes = tuple(results[name] for name in names)
@@ -212,10 +213,6 @@ def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt
         trace = Trace.not_begun([(step.kind, step.text) for step in incident.startup], why)
         patches = tuple(str(change).rpartition("/")[2] for change in incident.changes_of(name))
         return Attempt(name, patches, trace, answer_checks(incident, trace, Asker(incident), ()), False)
-
-
-def _short(text: str, most: int = 200) -> str:
-    return text if len(text) <= most else text[:most].rpartition(" ")[0] + " …"
 
 
 def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:

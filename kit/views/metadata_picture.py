@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .svg import BLUE, FAINT, GREY, INK, LABEL, RED, Sheet, plain
+from .wording import listed
 
 _MOST_MARKS = 200
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -133,11 +134,11 @@ class _Plot(Sheet):
         crossed = {"fill": "none", "stroke": RED, "stroke_width": 3}
         if moment.rejected:
             self.shape("path", "second", d=f"M{px} {py}m-6 -6l12 12m-12 0l12 -12", **crossed)
-            return f"{moment.module}: {_first(moment.rejected)} rejected"
+            return f"{moment.module}: {listed(moment.rejected, 1)} rejected"
         if moment.met:
             crossed |= {"fill": "#ffffff", "stroke_width": 2}
             self.shape("path", "second", d=f"M{px} {py}m0 -7l7 7l-7 7l-7 -7z", **crossed)
-            return f"{moment.module}: {_first(moment.met)} defined again"
+            return f"{moment.module}: {listed(moment.met, 1)} defined again"
         self.shape("circle", "first", cx=px, cy=py, r=4, fill=BLUE)
         return f"{moment.module} +{moment.new}"
 
@@ -164,10 +165,6 @@ class _Plot(Sheet):
         corners += [(side, py + down) for side in sides for down in (18, 32, -18)]
         inside = [(min(max(start, 2), edge), at) for start, at in corners if edge >= 2 and 28 <= at <= self.foot - 4]
         return [(start, at - 11, start + length, at + 3) for start, at in inside]
-
-
-def _first(tables: Sequence[str]) -> str:
-    return tables[0] + (f" and {len(tables) - 1} more" if len(tables) > 1 else "")
 
 
 def _meets(box: Box, others: Sequence[Box]) -> bool:

@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -10,27 +10,29 @@ from ..base.errors import IncidentError
 from ..base.janitor import write_whole
 from ..base.scan import refuse_secrets
 from ..incident.model import Incident
-from ..verify.propose import Proposal, Proposals
 from .diff import patch, patch_file
 from .markup import Shown, absent, code, fold, items, join, para, strong
 from .verification import passed
 
+if TYPE_CHECKING:
+    from ..verify.propose import Proposal, Proposals  # brings all that writes patches along
+
 _WORDS = {True: "pass", False: "fail", None: "undecided"}
 
 
-def first_lines(proposal: Proposal) -> list[str]:
+def first_lines(proposal: "Proposal") -> list[str]:
     """The first proposal that cures, shown while the others are still being tried."""
     return ["the first proposal that cures, while others are still tried:", *_lines_of(proposal)]
 
 
-def _lines_of(proposal: Proposal) -> list[str]:
+def _lines_of(proposal: "Proposal") -> list[str]:
     lines = [f"cures: {proposal.name}: {proposal.says}"]
     lines += [f"  {_WORDS[check.ok]}  {check.check}: {check.seen}" for check in proposal.result.checks]
     lines += [f"  set {key}: {value}" for key, value in proposal.changes.items()]
     return lines + (["", proposal.patch.rstrip("\n"), ""] if proposal.patch else [])
 
 
-def proposals_lines(proposals: Proposals) -> list[str]:
+def proposals_lines(proposals: "Proposals") -> list[str]:
     """The same as lines of text."""
     lines = [f"mechanism: {proposals.mechanism}"]
     for proposal in proposals.tried:
@@ -44,7 +46,7 @@ def proposals_lines(proposals: Proposals) -> list[str]:
     return lines
 
 
-def write_proposals(proposals: Proposals, folder: Path, incident: Incident) -> list[str]:
+def write_proposals(proposals: "Proposals", folder: Path, incident: Incident) -> list[str]:
     """Write the patch of each verified proposal, and give the lines for ``fixes:`` of the incident file.
 
     :raises IncidentError: the folder cannot be written
@@ -83,7 +85,7 @@ def _from(file: Path, incident: Incident) -> str:
     return file.relative_to(home).as_posix() if file.is_relative_to(home) else str(file)
 
 
-def proposals(proposed: Proposals | None) -> Shown:
+def proposals(proposed: "Proposals | None") -> Shown:
     """Each change that cures, with its patch and what its checks saw; then the changes that were tried and do not."""
     if proposed is None:
         return absent("A fix of the incident file is verified, or there is nothing to fix: the kit proposed none.")

@@ -40,13 +40,9 @@ def provenance(
     rows += [("SQLAlchemy", seen.get("sqlalchemy") or "not loaded"), ("database", str(seen.get("database")))]
     known = ("python", "implementation", "sqlalchemy", "database", "run_at")
     for name in sorted(set(seen) - set(known)):
-        if seen[name]:
-            rows.append(
-                (
-                    name.replace("_", " "),
-                    ", ".join(map(str, seen[name])) if isinstance(seen[name], list) else str(seen[name]),
-                )
-            )
+        if value := seen[name]:
+            shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            rows.append((name.replace("_", " "), shown))
     rows += [("incident-kit", __version__), ("notebook's Python", platform.python_version())]
     rows += [(name, _version(name)) for name in ("papermill", "pandas", "graphviz-pure")]
     rows += [(f"parameter {name}", code(repr(_short(value)))) for name, value in sorted((parameters or {}).items())]
@@ -58,10 +54,8 @@ def provenance(
         + "".join(f", {time}" for time in times)
         + "."
     )
-    again = para(*_again(incident))
-    return Shown(
-        [again, folded_table("Provenance", ("what", "value"), rows), line_of_times(para(line), *import_timeline(trace))]
-    )
+    table = folded_table("Provenance", ("what", "value"), rows)
+    return Shown([para(*_again(incident)), table, line_of_times(para(line), *import_timeline(trace))])
 
 
 def _again(incident: Incident) -> tuple:

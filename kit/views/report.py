@@ -90,13 +90,9 @@ def postmortem_report(
 
     ``proposals`` are those of ``propose``; it is there where the page shows them.
     """
-    proposed = {} if proposals is None else {"proposals": proposals_report(proposals)["proposals"]}
-    return {
-        **diagnose_report(incident, diagnosis),
-        "verify": verify_report(incident, verification),
-        "missing": incident.postmortem.missing,
-        **proposed,
-    }
+    report = diagnose_report(incident, diagnosis) | {"verify": verify_report(incident, verification)}
+    report["missing"] = incident.postmortem.missing
+    return report if proposals is None else report | {"proposals": proposals_report(proposals)["proposals"]}
 
 
 def diagnose_report(incident: Incident, diagnosis: Diagnosis) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def write_incident(folder: Path, modules: int, tables: int, edges: int) -> Path:
         "title": f"an application of {modules} modules",
         "app": {"root": "app", "python": application_environment()},
         "startup": [{"import": "gen.main"}],
+        "limits": {"seconds": 900},  # on a busy machine, too
         "expect": {"error": "is already defined", "table": "thing_0"},
     }
     file = folder / "incident.yaml"

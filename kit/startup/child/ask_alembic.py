@@ -1,6 +1,6 @@
 """Asks Alembic about a database, in the application's own interpreter: at head, and do models and schema agree?
 
-Run as ``python alembic_child.py look|build|upgrade ALEMBIC_INI ANSWER [FLASK_APPLICATION [ELSE [REVISION]]]``; needs nothing but Alembic; Python 3.8 and
+Run as ``python ask_alembic.py look|build|upgrade ALEMBIC_INI ANSWER [FLASK_APPLICATION [ELSE [REVISION]]]``; needs nothing but Alembic; Python 3.8 and
 later. ``look`` runs the application's ``env.py`` as ``alembic check`` does, and migrates nothing. ``ANSWER``
 becomes a file of JSON::
 

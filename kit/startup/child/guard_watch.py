@@ -28,18 +28,18 @@ def watch():
 
     @sqlalchemy.event.listens_for(sqlalchemy.Table, "after_parent_attach")
     def attached(table, metadata):
-        way = application_frames()
-        if way:
-            registered.setdefault(metadata, {})[str(table.key)] = way[-1]
+        frames = application_frames()
+        if frames:
+            registered.setdefault(metadata, {})[str(table.key)] = frames[-1]
 
     def made(self, *args, **more):
         make(self, *args, **more)
         text = str(args[0]) if args else ""
         if "is already defined for this MetaData instance" in text or (ERROR and ERROR in text):
-            way = application_frames()
-            if way:
+            frames = application_frames()
+            if frames:
                 first = [lines[key] for lines in registered.values() for key in lines if "'%s'" % key in text]
-                note(refused=text.split(". ")[0], first=first[0] if first else None, second=way[-1], way=way)
+                note(refused=text.split(". ")[0], first=first[0] if first else None, second=frames[-1], way=frames)
 
     base.__init__ = made
     atexit.register(at_the_end)
@@ -54,10 +54,10 @@ def watch_bodies():
             execute(self, module)
         except BaseException as error:
             text = "%s: %s" % (type(error).__name__, error)
-            way = failed_frames(error.__traceback__)
-            if ERROR in text and way and id(error) not in noted:
+            frames = failed_frames(error.__traceback__)
+            if ERROR in text and frames and id(error) not in noted:
                 noted.add(id(error))  # those of the modules around it are passed next
-                note(refused=text, first=None, second=way[-1], way=application_frames() + way)
+                note(refused=text, first=None, second=frames[-1], way=application_frames() + frames)
             raise
 
     SourceFileLoader.exec_module = exec_module

@@ -39,16 +39,10 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_PDEATHSIG = 1
 
 
-def _die_with_parent():
-    """In the child, before ``exec``: a supervisor that is killed takes the command with it (Linux)."""
+def _prctl(option, value):
+    """Set an option of this process; elsewhere than on Linux there is none."""
     if _LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-
-
-def _become_subreaper():
-    """Orphans of the command become children of this process (Linux); elsewhere its group has to do."""
-    if _LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 class _Started:
@@ -95,7 +89,7 @@ def _run(config, write, go, channel):
     """In the child: everything between fork and exec; never returns."""
     try:
         os.setsid()
-        _die_with_parent()
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a supervisor that is killed takes the command with it
         os.chdir(config["cwd"])
         null = os.open(os.devnull, os.O_RDONLY)
         out = os.open(config["stdout"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -243,7 +237,7 @@ def main():
     config = json.loads(sys.stdin.readline())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the kit ends this process by closing its input
-    _become_subreaper()
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # orphans of the command become children of this process
     _strangers.update(_running())
     wake, waker = os.pipe()
     os.set_blocking(waker, False)

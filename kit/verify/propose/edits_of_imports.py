@@ -4,6 +4,7 @@ Each takes a text and gives the new one, or None where it would change nothing.
 """
 
 import re
+import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
 
@@ -124,7 +125,7 @@ def import_like_others(text: str, module: str, classes: Sequence[str], package: 
 
 def _spelled(module: str, package: str, level: int) -> str:
     """A module's name in an import: with dots, where that is wanted, and it shares a package with the text."""
-    shared = _shared(module, package) if level else 0
+    shared = int(_shared(module, package)) if level else 0
     dots = "." * (package.count(".") + 2 - shared)
     return dots + ".".join(module.split(".")[shared:]) if shared else module
 
@@ -158,10 +159,11 @@ def _placed(module: Module, new: cst.SimpleStatementLine, asked: str) -> str:
     return module.having([*body[:at], new, *body[at:]])
 
 
-def _shared(asked: str, other: str) -> int:
-    """How many parts two modules' names begin with alike."""
+def _shared(asked: str, other: str) -> float:
+    """How many parts two modules' names begin with alike; a half, where both are of the standard library."""
     pairs = zip(asked.split("."), other.split("."), strict=False)
-    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(asked.count("."), other.count(".")) + 1)
+    alike = next((n for n, (a, b) in enumerate(pairs) if a != b), min(asked.count("."), other.count(".")) + 1)
+    return alike or ({asked.partition(".")[0], other.partition(".")[0]} <= sys.stdlib_module_names) / 2
 
 
 def _head(module: Module) -> int:

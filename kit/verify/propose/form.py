@@ -17,7 +17,7 @@ _ORDERS = (  # of imports, as projects have them: ruff's own, Google's, a name a
     "lint.isort.order-by-type = false",
     "lint.isort.no-sections = true",
 )
-_IMPORTS, _LINES = ("check", "--select=I", "--fix-only"), ("format",)
+_IMPORTS, _LINES = ("check", "--select=I", "--fix-only", "--ignore-noqa"), ("format",)
 
 
 def in_form(edits: Mapping[str, str], sources: Mapping[str, str], own: Collection[str] = ()) -> dict[str, str]:
@@ -30,13 +30,14 @@ def in_form(edits: Mapping[str, str], sources: Mapping[str, str], own: Collectio
     configured = (text for file, text in sources.items() if not file.endswith(".py"))
     lengths = [*dict.fromkeys([*(int(length) for text in configured for length in _LENGTH.findall(text)), *_USUAL])]
     for command, forms in ((_IMPORTS, [*_orders(lengths, own)]), (_LINES, [*_layouts(lengths)])):
-        left = _by_ruff(command, [(form, text) for text in like.values() for form in forms])
-        chosen = {}
-        for number, (file, text) in enumerate(like.items()):
-            same = (form for form, new in zip(forms, left[number * len(forms) :], strict=False) if new == text)
-            chosen[file] = next(same, None)
-        files = [file for file, form in chosen.items() if form is not None]
-        texts |= zip(files, _by_ruff(command, [(chosen[file], texts[file]) for file in files]), strict=True)
+        chosen: dict[str, str] = {}
+        for some in (forms[:1], forms[1:]):  # most files have the first
+            pairs = [(file, form) for file in like.keys() - chosen.keys() for form in some]
+            after = _by_ruff(command, [(form, like[file]) for file, form in pairs])
+            for (file, form), text in zip(pairs, after, strict=True):
+                if text == like[file]:
+                    chosen.setdefault(file, form)
+        texts |= zip(chosen, _by_ruff(command, [(form, texts[file]) for file, form in chosen.items()]), strict=True)
     return {**edits, **texts}
 
 

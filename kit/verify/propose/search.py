@@ -127,7 +127,9 @@ def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
         return ""
     if not tried:
         mechanism = broken.finding.mechanism
-        return why_unsafe(broken) or f"for {mechanism} the kit knows no change that it could make safely here"
+        unknown = "the cause is undecided, so there is no change to try"
+        known = f"for {mechanism} the kit knows no change that it could make safely here"
+        return why_unsafe(broken) or (unknown if mechanism == "undecided" else known)
     if search.startups >= MOST_STARTUPS:
         return f"the search ended at {MOST_STARTUPS} startups"
     reason = why_unsafe(broken)

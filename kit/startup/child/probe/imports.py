@@ -118,7 +118,7 @@ def _importer_in(body, frame):
     if namespace is _external:  # as each time that a module's file is opened: that imports ``_io``
         return None
     code = frame.f_code
-    if body.namespace is namespace and body.frame is None and _ident() == _main_thread:
+    if body.namespace is namespace and not body.library and body.frame is None and _ident() == _main_thread:
         outer = frame.f_back
         if outer is not None and outer.f_globals is _door:
             body.begin(code, _imported.get(body.place, b""))
