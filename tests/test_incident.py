@@ -5,6 +5,7 @@ import pytest
 from kit.base.errors import IncidentError, RunBroke
 from kit.incident.load import load
 from kit.incident.revisions import revision_in
+from kit.incident.sources import read_sources
 
 GOOD = """\
 title: An incident
@@ -217,3 +218,11 @@ def test_a_column_that_is_indexed_makes_an_index_of_its_table_s_name():
     made = [object_ for operation in revision_in("b.py", text).operations for object_ in operation.creates]
     indexes = [name for kind, name in made if kind == "index"]
     assert indexes == ["ix_rule_group_id", "ix_rule_mark"]
+
+
+def test_requirements_are_read_wherever_people_keep_them(tmp_path):
+    for file in ("requirements.txt", "requirements/common.txt", "requirements-dev.txt", "docs/notes.txt"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("itsdangerous==0.24\n")
+    read = read_sources(tmp_path, ["."], ()).requirements["itsdangerous"]
+    assert [file for file, *_ in read] == ["requirements-dev.txt", "requirements.txt", "requirements/common.txt"]

@@ -52,7 +52,20 @@ def look_until_shown(
         looked = signed(incident, look_at(incident, progress, checks=checks, hold=hold), None)
         if shows_incident(incident, looked.trace) or not may_race(looked.trace):
             break
-    return looked
+    asked = None if checks or shows_incident(incident, looked.trace) else look_when_asked(incident, progress)
+    return asked or looked
+
+
+def look_when_asked(incident: Incident, progress: Callable[[str], None] = lambda text: None) -> Looked | None:
+    """A startup in which every request and command of the checks is asked, as ``verify`` does, where that shows the expected error.
+
+    What a start alone does not show, an answer may. None where it does not, or where nothing is asked while the application is up.
+    """
+    if incident.expect.error is None and incident.expect.table is None or not Asker(incident).asked_while_up:
+        return None
+    progress("not seen in the start alone: once more, with the requests and commands of its checks")
+    looked = signed(incident, look_at(incident, progress, checks=True), None)
+    return looked if shows_incident(incident, looked.trace) else None
 
 
 def signed(incident: Incident, looked: Looked, fault: Fault | None) -> Looked:

@@ -21,24 +21,8 @@ from .unseen_tables import Unseen
 from .values import Fault, Looked, Outcome, Place
 
 KEPT_TYPES = (
-    *TYPES,
-    *(
-        CheckResult,
-        Column,
-        Conflict,
-        Definitions,
-        Diagnosis,
-        Fault,
-        Finding,
-        Looked,
-        Migrations,
-        Named,
-        Operation,
-        Outcome,
-        Place,
-        Reading,
-    ),
-    *(Revision, Smallest, Statement, Step, Tested, Unseen),
+    *(*TYPES, CheckResult, Column, Conflict, Definitions, Diagnosis, Fault, Finding, Looked, Migrations, Named),
+    *(Operation, Outcome, Place, Reading, Revision, Smallest, Statement, Step, Tested, Unseen),
 )
 
 

@@ -49,6 +49,7 @@ class Experiment:
     :ivar incident: the incident as it is run
     :ivar beside: further runs; ``judge`` takes their traces after the first
     :ivar edits: file to its whole new text, in the copy that is run
+    :ivar hold: what the processes are held before in the runs ``beside``
     :ivar schemes: of a database's URL, where it is set otherwise: that which it has, and the one in its place
     :ivar judge: what the run says: ``(True it is so | False it is not | None undecided, what was seen)``
     """
@@ -58,6 +59,7 @@ class Experiment:
     judge: Callable[..., tuple[bool | None, str]]
     edits: dict[str, str] = field(default_factory=dict)
     beside: tuple[Incident, ...] = ()
+    hold: str | None = None
     schemes: tuple[str, str] | None = None
 
 

@@ -6,7 +6,6 @@ no more builds are run for it. A build that cannot run for another reason is pas
 ``git bisect skip`` does. Nothing of the repository is checked out or changed.
 """
 
-import math
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -256,7 +255,7 @@ def _first_of(
 
 
 def _halvings(count: int) -> int:
-    return math.ceil(math.log2(count)) if count > 1 else 0
+    return max(0, count - 1).bit_length()
 
 
 def _introduced(runner: Runner, bad: str, seeds: Sequence[str]) -> _Search:

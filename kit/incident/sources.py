@@ -11,8 +11,8 @@ from .source import Named, Statement, decoded, imported_names, module_name, task
 from .source_tables import read_tables
 from .variables import DEPLOYMENT, Reading, names_in, readings_in, spellings_of
 
-REQUIREMENTS = re.compile(
-    r"^(.*requirements.*\.(txt|in)|constraints.*\.txt|pyproject\.toml|setup\.(py|cfg)|Pipfile|environment\.ya?ml)$"
+_REQUIREMENTS = re.compile(
+    r"(?:^|/)([^/]*requirements[^/]*\.(txt|in)|requirements/[^/]+\.(txt|in)|constraints[^/]*\.txt|pyproject\.toml|setup\.(py|cfg)|Pipfile|environment\.ya?ml)$"
 )
 _REQUIREMENT = re.compile(
     r"^[\s\-]*['\"]?(?P<name>[A-Za-z][\w.-]*)['\"]?\s*(?:\[[^\]]*\])?\s*(?:=\s*['\"])?(?P<range>(?:[<>=!~^*][^'\";#]*)?)"
@@ -79,7 +79,7 @@ def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> So
     revisions, readings, statements, tasks, deployments, requirements = [], [], [], [], {}, {}
     for file in files:
         name, suffix = file.rpartition("/")[2], PurePosixPath(file).suffix
-        deploys, requires = DEPLOYMENT.match(name), REQUIREMENTS.match(name)
+        deploys, requires = DEPLOYMENT.match(name), _REQUIREMENTS.search(file)
         if not (deploys or requires or suffix in _TEXTS) or (content := _content(root / file)) is None:
             continue
         text = decoded(content)

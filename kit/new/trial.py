@@ -118,12 +118,9 @@ class Search:
         """The incident that a setup stands for, as it is tried."""
         content = setup.content(self.python)
         content["app"]["root"] = str(self.project.root)
-        expect = expect_of(self.evidence, setup, expected)
-        limits = {"seconds": setup.seconds}
-        content["checks"] = checks_of(self.project, setup)
-        return Incident.model_validate(
-            {"title": "a trial", **content, "expect": expect, "limits": limits, "file": self.folder / "incident.yaml"}
-        )
+        content |= {"title": "a trial", "checks": checks_of(self.project, setup), "limits": {"seconds": setup.seconds}}
+        content |= {"expect": expect_of(self.evidence, setup, expected), "file": self.folder / "incident.yaml"}
+        return Incident.model_validate(content)
 
 
 def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None) -> dict:
@@ -196,8 +193,15 @@ def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=
                 work.trials.append(trial)
                 progress(f"shows: {trial.shows}")
                 since = begun if trial.level >= _ERROR and not enough else since
-                waiting = sorted([*waiting, *taught], key=ordered)
+                waiting = sorted([*with_what_is_known(waiting, trial, taught), *taught], key=ordered)
     return best_of(work.trials, by_log)
+
+
+def with_what_is_known(waiting: Sequence[Setup], trial: Trial, taught: Sequence[Setup]) -> list[Setup]:
+    """What waits, with the variables that a trial was taught: one that a start lacks, the others lack too."""
+    learnt = {name: text for name, text in taught[0].env.items() if name not in trial.setup.env} if taught else {}
+    known = {f"env.{name}": taught[0].known.get(f"env.{name}", "as for another start") for name in learnt}
+    return [replace(setup, env={**learnt, **setup.env}, known={**known, **setup.known}) for setup in waiting]
 
 
 def best_of(trials: Sequence[Trial], by_log: bool = True) -> Trial | None:

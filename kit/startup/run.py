@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 from ..base import interrupt
@@ -45,6 +46,7 @@ def reproduce(
     patches: Sequence[Path] = (),
     judge: bool = False,
     go_on: bool = False,
+    hold: str | None = None,
     while_up: Callable[[Workspace, int | None], None] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Trace:
@@ -54,6 +56,8 @@ def reproduce(
     :param judge: when a process has ended its work, ask in a forked copy of it whether its mappers configure
     :param go_on: go on past failures: a rejected table takes the place of the first, a module's failing statement
         is passed over; what comes out is marked as such (``Trace.behind``) and is no picture of the real startup
+    :param hold: each process waits before its first statement that begins so (or ``file NAME``, ``port``: before it makes or opens
+        that) until another has come as far, or :data:`HELD` seconds
     :param while_up: called with the workspace and the served port (or None) after the last step, while
         what ``serve`` started is still up; also called when a step failed
     :raises IncidentError: a patch does not apply
@@ -61,7 +65,7 @@ def reproduce(
         gives a trace whose ``broke`` says why
     """
     with workspace(incident, patches) as space:
-        return run_startup(incident, space, judge=judge, go_on=go_on, while_up=while_up, progress=progress)
+        return run_startup(incident, space, judge=judge, go_on=go_on, hold=hold, while_up=while_up, progress=progress)
 
 
 def run_startup(
@@ -74,10 +78,7 @@ def run_startup(
     while_up: Callable[[Workspace, int | None], None] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Trace:
-    """As :func:`reproduce`, in a workspace that is already there.
-
-    :param hold: each process waits before its first statement that begins so until another has come as far, or :data:`HELD` seconds
-    """
+    """As :func:`reproduce`, in a workspace that is already there."""
     before = _prepare(incident, space, progress)
     wanted = {"INCIDENT_JUDGE": judge, "INCIDENT_GO_ON": go_on, "INCIDENT_HOLD": hold and f"{HELD} {hold}"}
     orders = {name: str(value) for name, value in wanted.items() if value}
@@ -148,13 +149,8 @@ def _died(process: Process) -> Broke:
 
 def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
     """Numbered steps; consecutive import, call and code steps share one interpreter."""
-    groups: list[list[tuple[int, Step]]] = []
-    for number, step in enumerate(steps, 1):
-        if step.in_process and groups and groups[-1][-1][1].in_process:
-            groups[-1].append((number, step))
-        else:
-            groups.append([(number, step)])
-    return groups
+    together = groupby(enumerate(steps, 1), lambda it: (it[1].in_process, not it[1].in_process and it[0]))
+    return [list(group) for _, group in together]
 
 
 def _run_steps(incident: Incident, space: Workspace, group, phase: str, orders: dict[str, str]) -> Ended:

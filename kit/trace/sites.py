@@ -21,16 +21,10 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
     errors = [import_.error for import_ in collected.imports]
     errors += [stepped.error for stepped in collected.stepped.values()]
     errors += [*collected.uncaught.values(), *(judged.error for judged in collected.judged)]
-    errors += [record.error for record in collected.records] + list(ended)
+    errors += [record.error for record in collected.records] + [error for error, _ in collected.handled] + list(ended)
     wanted |= {entry.definition.file for entry in collected.entries if entry.definition}
-    happened = [
-        *collected.entries,
-        *collected.records,
-        *collected.silenced,
-        *collected.registrations,
-        *collected.engines,
-    ]
-    happened += [*collected.created, *(import_ for import_ in collected.imports if import_.error)]
+    happened = [*collected.entries, *collected.records, *collected.silenced, *collected.registrations]
+    happened += [*collected.engines, *collected.created, *(it for it in collected.imports if it.error)]
     for chain in (*(it.chain for it in happened), *(error.frames for error in errors if error)):
         wanted.update(frame.file for frame in chain if frame.application)
     texts = {}

@@ -5,7 +5,7 @@ before, in copies of the application: it has to fail on the broken build and to 
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -84,17 +84,15 @@ def make_guard(
     incident: Incident,
     *,
     fixes: Sequence[str] | None = None,
-    executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Guard:
     """Write the guard of an incident and try it.
 
     :param fixes: names of fixes that it has to pass with; by default those that are verified, found by trying all
-    :param executor: where the startups run; by default threads, one a core
     :raises RunBroke: a startup, or the guard itself, could not begin
     :raises SecretFound: the guard would hold a secret
     """
-    with pool_of(executor) as pool:
+    with pool_of(None) as pool:
         progress("starting the application")
         looked = pool.submit(look_until_shown, incident).result()
         decision = decide_mechanism(incident, looked, progress)

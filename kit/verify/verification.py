@@ -1,6 +1,6 @@
 """Fixes × checks, with the control: which fix cures, which only hides."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from ..base.progress import Step
 from ..diagnose.decision import decide_mechanism, is_race, mechanisms_there
 from ..diagnose.definitions import one_place
 from ..diagnose.observation import TIMES, look_at, look_until_shown, signed
+from ..diagnose.race import FORCED, in_words, raced_for
 from ..diagnose.values import Looked, innermost
 from ..incident.model import Incident
 from ..startup.checks import Asker, answer_checks
@@ -23,7 +24,7 @@ from ..trace.expected import expected_error, incident_tables, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Frame
 from .attempts import Attempt, errors_of, hidden, never_handed, shared, still_there
-from .races import FORCED, MOST, Rates, of_runs, raced_statement
+from .races import MOST, Rates, of_runs
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
@@ -164,12 +165,12 @@ class _Runs:
 
     def __init__(self, incident: Incident, control: Attempt, pool, names: Sequence[str]):
         self.incident, self.control, self.pool, self.names = incident, control, pool, names
-        self.statement = raced_statement(control.trace)
+        self.held = raced_for(control.trace)
         self.of_control: list[Future[Attempt]] = []
-        forced = self.statement and pool.submit(attempt, incident, None, True, self.statement).result()
+        forced = self.held and pool.submit(attempt, incident, None, True, self.held).result()
         self.forced = bool(forced) and forced.reproduced
         times = range(FORCED) if self.forced else range(TIMES - 1)
-        hold = self.statement if self.forced else None
+        hold = self.held if self.forced else None
         if not self.forced:
             self.of_control = [pool.submit(attempt, incident, None, True) for _ in times]
         self.of_fixes = {name: [pool.submit(attempt, incident, name, True, hold) for _ in times] for name in names}
@@ -184,7 +185,7 @@ class _Runs:
         result = judge_fix(self.incident, name, worst, self.control)
         if self.forced:
             _, shown = self._worst(tried[1:])
-            how = f"each process was held before its first statement `{self.statement} …` until another had come as far, or for {HELD} s"
+            how = f"each process was held before {in_words(self.held)} until another had come as far, or for {HELD} s"
             says = f"{result.because}; it is a race, and was forced: {how}; without the fix it showed so, with it in {shown} of {FORCED}"
             return replace(result, because=f"{says} such starts")
         while result.verdict == "cures" and len(tried) < MOST:
@@ -218,7 +219,7 @@ def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt
 def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
     """The verdict on a fix that was started, beside the control."""
     tried = replace(tried, reproduced=still_there(incident, tried.trace, control.trace))
-    checks = (_gone(incident, tried), *tried.checks, *_implied(incident, tried, control))
+    checks = (_gone(incident, tried), *_new_ones(tried, control), *_implied(incident, tried, control))
     tables = incident_tables(incident, control.trace)
     verdict, because = _judge(tried, control, checks, tables)
     if verdict == "cures" and (unseen := never_handed(incident, tried, control, tables)):
@@ -263,6 +264,14 @@ def _gone(incident: Incident, tried: Attempt) -> CheckResult:
     if unseen and gone:
         gone, seen = None, f"not seen, before the startup ended: {unseen}"
     return CheckResult("original error no longer occurs", gone, seen, kind="gone")
+
+
+def _new_ones(tried: Attempt, control: Attempt) -> Iterator[CheckResult]:
+    """The checks; a clean start is asked beside what the build as it is logs or prints and does not fail for, where the incident is gone."""
+    known = [str(error.error) for error in control.trace.swallowed if error.how != "left"]
+    for check in tried.checks:
+        anew = check.kind == "clean_start" and check.ok is False and known and not tried.reproduced
+        yield judge_start(tried.trace, known) if anew else check
 
 
 def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:

@@ -13,12 +13,9 @@ from ..diagnose.explanations import MEANINGS
 from ..incident.model import Incident
 from .wording import sentence
 
-FORMATS = ("github", "sarif", "gitlab")
-_HEALTHY = ("none",)
-
 
 def ci_text(kind: str, incident: Incident, report: dict[str, Any]) -> str:
-    """The report in one of :data:`FORMATS`, as text."""
+    """The report in the format of ``github``, ``sarif`` or ``gitlab``, as text."""
     lines = _lines(incident, report)
     if kind == "github":
         return "\n".join(_annotation(line, report) for line in lines)
@@ -44,7 +41,7 @@ def _cause(report: dict[str, Any]) -> str:
 
 def _lines(incident: Incident, report: dict[str, Any]) -> list[dict[str, Any]]:
     """The lines that are at fault, of the application's own files."""
-    if report["mechanism"] in _HEALTHY:
+    if report["mechanism"] == "none":
         return []
     return [
         {"path": _path(incident, site["file"]), "line": max(1, site.get("line") or 1), "role": site["role"]}

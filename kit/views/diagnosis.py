@@ -129,6 +129,8 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
         "was skipped, and after a failed step the next one ran."
     )
     parts = [how, table("Behind the first failure", ("no.", "error", "raised at"), rows)] if independent else [how]
+    if rest and not independent:
+        parts.append(para("No error was hidden that the first one did not cause."))
     if rest:
         follow = items(join(str(error.error), " at ", code(error.site)) for error in rest)
         parts.append(fold(f"{count(len(rest), 'more error')}, only because of an earlier failure", follow))
@@ -182,8 +184,7 @@ def smallest(diagnosis: Diagnosis) -> Shown:
     if not shortest.command:
         return Shown([para(sentence(f"{shortest.note}; the startup itself is the shortest known"))])
     masked = " (… stands for the value of a secret in app.env)" if "=… " in shortest.command else ""
-    fewer = " or fewer" if shortest.note else ""  # the search did not come to its end
-    length = f"It fails in the same way with {count(len(shortest.steps), 'step')}{fewer}. "
+    length = f"It fails in the same way with {count(len(shortest.steps), 'step')}. "
     where = f"In the application's folder, with the application's own python{masked}:"
     return Shown([stack(para(length, where), preformatted(shortest.command))])
 

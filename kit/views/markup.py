@@ -75,7 +75,7 @@ class Shown:
         parts = list(parts)
         # JupyterLab would set what stands between two dollar signs as a formula.
         shown = "".join(part.html for part in parts)
-        self.html = f'<div class="kit mathjax_ignore" style="overflow-wrap:break-word">{_CARDS if "kit-cards" in shown else ""}{shown}</div>'
+        self.html = f'<div class="kit mathjax_ignore" style="overflow-wrap:break-word">{shown}</div>'
         self.text = "\n\n".join(part.text for part in parts if part.text)
         self.place = place
         self.more = dict(more or {})  # for programs that read the output, beside the place
@@ -86,7 +86,8 @@ class Shown:
             withheld = f"Not displayed, since a secret would show here ({', '.join(kinds)}). {REMEDY}"
             shown = Shown([tag("p", withheld, kind="kit-note")])
         about = {"kit": self.place, **self.more} if self.place else {}
-        return {"text/html": shown.html, "text/plain": shown.text}, about
+        cards = _CARDS if "kit-cards" in shown.html else ""
+        return {"text/html": shown.html + cards, "text/plain": shown.text}, about
 
     def __repr__(self) -> str:
         return self.text
