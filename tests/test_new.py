@@ -1145,6 +1145,10 @@ def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small)
         "vscode ➜ /workspace (main) $ flask db upgrade",
         "~/league ❯ flask db upgrade",
         "#12 [web 5/7] RUN flask db upgrade",
+        "$ docker compose exec -T web flask db upgrade",
+        "root@vps:~# docker exec -it league_web_1 flask db upgrade",
+        "$ kubectl exec -it deploy/league -- flask db upgrade",
+        "~ $ heroku run flask db upgrade",
     ],
 )
 def test_what_was_typed_is_read_behind_every_usual_prompt(typed, tmp_path):
@@ -1309,10 +1313,12 @@ def test_a_request_that_was_refused_is_asked_again_where_the_application_has_it(
     assert str(incident.expect.check) == "http: GET /users/me → 200"
 
 
-def test_a_table_that_would_be_removed_is_what_the_log_tells(tmp_path):
-    text = "INFO  [alembic.autogenerate.compare.tables] Detected removed table 'bills'\n  Generating x.py ...  done\n"
+def test_a_table_that_a_draft_of_a_revision_removes_is_asked_for_by_a_check(tmp_path):
+    text = "INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\n"
+    text += "INFO  [alembic.autogenerate.compare.tables] Detected removed table 'bills'\n  Generating x.py ...  done\n"
     evidence = evidence_of(read_log(text), text, Project(written(tmp_path, {"league.py": ""})))
-    assert evidence.expected == "Detected removed table 'bills'"
+    assert evidence.expected == "New upgrade operations detected"
+    assert [(program.name, program.what) for program in evidence.programs] == [("alembic", "check")]
 
 
 def test_the_frames_of_a_notebooks_traceback_are_read():

@@ -14,8 +14,9 @@ from .scripts import is_script
 SERVERS = {
     "uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "fastapi", "sanic", "litestar", "streamlit", "uwsgi",
 }  # fmt: skip
+_WORKERS = {"arq", "dramatiq", "taskiq", "rq", "huey_consumer", "faststream"}
 KNOWN = SERVERS | {
-    "arq", "dramatiq", "taskiq", "rq", "huey_consumer", "faststream", "hupper", "flask", "celery", "alembic", "pytest", "django-admin", "quart", "jupyter", "python", "python3", "sh", "bash",
+    *_WORKERS, "hupper", "flask", "celery", "alembic", "pytest", "django-admin", "quart", "jupyter", "python", "python3", "sh", "bash",
 }  # fmt: skip
 _BEFORE = {
     "exec": 0, "poetry": 1, "uv": 1, "pipenv": 1, "pdm": 1, "rye": 1, "hatch": 1, "ddtrace-run": 0, "newrelic-admin": 1,
@@ -75,6 +76,13 @@ def program_of(line: str) -> str:
         module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
         return module if module in KNOWN else "python"
     return name
+
+
+def stays_up(line: str) -> bool:
+    """Is a command line a worker's, that waits for its tasks and answers on no port?"""
+    return (
+        program_of(line) in _WORKERS or program_of(line) == "celery" and bool({"worker", "beat"} & set(words_of(line)))
+    )
 
 
 def split_lines(line: str) -> tuple[str, ...]:

@@ -296,9 +296,7 @@ def _served(project: Project, evidence: Evidence, name: str, what: str) -> Itera
 def _objects(project: Project, evidence: Evidence) -> list[AppObject]:
     """Application objects; those whose module the log passes through come first."""
     files = [frame.file for frame in evidence.frames]
-    return sorted(
-        project.objects, key=lambda object_: files.index(object_.file) if object_.file in files else len(files)
-    )
+    return sorted(project.objects, key=lambda object_: [*files, object_.file].index(object_.file))
 
 
 def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:

@@ -60,9 +60,10 @@ def _started(setup: Setup, because: str, steps: Sequence[tuple[str, str]] | None
 
 
 def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
-    """After a server was ended at its limit: more time if it printed no error."""
+    """After a run was ended at its limit: more time for a server that printed no error, and for what shows the log's."""
     setup, trace = trial.setup, trial.trace
-    if trace is not None and trace.broke and setup.start.serves and setup.seconds < 60 and not trial.seen.error:
+    slow = trial.level >= 2 if trial.seen.error else setup.start.serves
+    if trace is not None and trace.broke and slow and setup.seconds < 60:
         yield setup.changed("limits", f"it was not up in {setup.seconds:g} seconds", seconds=75.0)
 
 
@@ -313,6 +314,5 @@ def _changing(work: Search) -> str | None:
     """The revision that changes what the statement of the log's error changes, where the log has no frame of it."""
     names = set(re.findall(r"\b(?:TABLE|COLUMN|INDEX|TYPE|ON)\s+[\"`]?(?!IF\b)(\w+)", work.evidence.statement))
     words = {file: re.findall(r"[\"'](\w+)[\"']", work.project.text(file)) for file in work.project.revisions}
-    return min(
-        (file for file in words if names and names <= {*words[file]}), key=lambda file: len(words[file]), default=None
-    )
+    files = [file for file in words if names and names <= {*words[file]}]
+    return min(files, key=lambda file: len(words[file]), default=None)

@@ -3,6 +3,7 @@
 What a trial shows instead tells what the next one has otherwise (:mod:`kit.new.next_setups`).
 """
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -134,10 +135,11 @@ def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None) -> 
 
 def checks_of(project: Project, setup: Setup) -> list[dict]:
     """The checks that must hold after a fix, as far as the startup shows them."""
-    folder = "" if setup.start.workdir == "." else setup.start.workdir
-    below = [file for file in project.alembic if file.rpartition("/")[0] == folder]
+    given = re.search(r"\balembic\b.* (?:-c|--config)[ =](\S+)", str(setup.start))
+    inis = (Path(file) for file in project.alembic)
+    below = [given[1]] if given else [ini.name for ini in inis if ini.parent == Path(setup.start.workdir)]
     asked = below and any("alembic" in text or ".sh" in text for _, text in setup.start.steps)
-    migrations = [{"migrations": below[0].rpartition("/")[2]}] if asked else []
+    migrations = [{"migrations": below[0]}] if asked else []
     return [*migrations, {"mappers": True}, {"clean_start": True}]
 
 
