@@ -160,7 +160,9 @@ def module_not_on_path(case: Case) -> Fault | None:
         command = None if asks else _command_for(case, top)
         if asks is None and command is None:
             continue
-        folders = {folder for file in _files(case) if (folder := _folder_of(file, top)) is not None}
+        # A module that asks for its own name means another one, a library's.
+        files = {file for file in _files(case) if asks is None or file != asks.file or PurePosixPath(file).stem != top}
+        folders = {folder for file in files if (folder := _folder_of(file, top)) is not None}
         path = set(case.incident.app.path)
         folders -= {"" if folder == "." else folder for folder in path}
         above = {parent.as_posix() for parent in PurePosixPath(asks.file).parents} if asks else set()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..base import interrupt
 from ..base.errors import RunBroke
+from ..incident.deployments import stays_up
 from ..incident.model import Incident, Limits
 from ..incident.steps import Step
 from ..trace.processes import Ended, ended_by
@@ -156,7 +157,9 @@ def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
 def _run_steps(incident: Incident, space: Workspace, group, phase: str, orders: dict[str, str]) -> Ended:
     limits = incident.limits
     process = _start_steps(space, group, limits, phase=phase, orders=orders)
-    return wait(process, limits.seconds, limits, space, ask_where=True)
+    waits = any(step.kind == "command" and stays_up(step.text) for _, step in group)
+    done = Readiness(process).rests if waits else None
+    return wait(process, limits.seconds, limits, space, ask_where=True, done=done)
 
 
 def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) -> tuple[Process, Ended | None]:

@@ -11,7 +11,7 @@ from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..diagnose.decision import decide_mechanism, is_race, mechanisms_there
 from ..diagnose.definitions import one_place
-from ..diagnose.observation import TIMES, look_at, look_until_shown, signed
+from ..diagnose.observation import INSTALLS, TIMES, look_at, look_until_shown, signed
 from ..diagnose.race import FORCED, in_words, raced_for
 from ..diagnose.values import Looked, innermost
 from ..incident.model import Incident
@@ -20,7 +20,7 @@ from ..startup.run import HELD
 from ..startup.workspace import refuse_patches
 from ..trace.chains import application_frames
 from ..trace.end_state import CheckResult, judge_mappers, judge_start
-from ..trace.expected import expected_error, incident_tables, shows_incident
+from ..trace.expected import expected_error, incident_tables, refusal_in, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Frame
 from .attempts import Attempt, errors_of, hidden, never_handed, shared, still_there
@@ -225,10 +225,14 @@ def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -
     if verdict == "cures" and (unseen := never_handed(incident, tried, control, tables)):
         because += f"; as without it, env.py imports no model of {', '.join(unseen)}, so that Alembic does not see it"
     if tried.unrun:
-        because += (
-            f"; {', '.join(tried.unrun)} is changed, and the startup does not run it: what changes there was not tried. "
-            "Name it in a step, or give the fix a startup of its own"
+        installs = any(map(INSTALLS.match, tried.unrun))
+        verdict = "undecided" if installs and verdict == "does-not-cure" else verdict
+        how = (
+            "install it, and name that interpreter in the fix's python"
+            if installs
+            else "name it in a step, or give the fix a startup of its own"
         )
+        because += f"; {', '.join(tried.unrun)} is changed, and the startup does not run it: what changes there was not tried. {how.capitalize()}"
     return FixResult(name, incident.fixes[name].claim, tried.patches, verdict, because, checks, tried.trace)
 
 
@@ -352,6 +356,12 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     wrong = [_in_short(c) for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
     if wrong and all(step.ok for step in trace.steps):
         return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong[:2])
+    refused = next((what for step in trace.steps if (what := refusal_in(trace, step.error or ""))), None)
+    if refused is not None:
+        return (
+            "undecided",
+            f"the error is gone, and then the kit itself refused what the application asked for: {refused}",
+        )
     if not start.ok and any(check.kind == "clean_start" for check in failed):
         return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
     wrong = "; ".join(f"{check.check}: {check.seen}" for check in failed[:2])

@@ -245,7 +245,9 @@ class _Search:
             return
         judged = {"finding": diagnosis.finding, "conflict": diagnosis.conflict, "fault": diagnosis.fault}
         failing = _failing(self.incident, result.checks)
-        next_ = replace(broken, trace=result.trace, sources=sources, failing=failing, **judged)
+        app = self.incident.app.model_copy(update={"path": candidate.path or self.incident.app.path})
+        changed = self.incident.model_copy(update={"app": app})
+        next_ = replace(broken, incident=changed, trace=result.trace, sources=sources, failing=failing, **judged)
         for more in candidates_for(next_)[:_AT_ONCE]:
             yield more.after(candidate)
         failed = {check.kind for check in result.checks if check.ok is False}
