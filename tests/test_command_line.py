@@ -233,3 +233,39 @@ def test_hostile_text_steers_no_terminal_and_breaks_no_json(kit, tmp_path):
     report = kit("reproduce", file, "--json").json
     # Nothing of JSON is taken out: a program reads it.
     assert {one["table"] for one in report["registrations"]} >= set(hostile.TEXTS.values())
+
+
+def test_of_what_was_not_seen_ten_modules_are_named_the_rest_is_counted_and_json_has_all(kit, write_incident):
+    people = """
+        from sqlalchemy import Column, Integer, String
+        from service.db import Base
+
+        class Person(Base):
+            __tablename__ = "people"
+            id = Column(Integer, primary_key=True)
+            kind = Column(String(9))
+            __mapper_args__ = {"polymorphic_on": kind, "polymorphic_identity": "person"}
+
+        class Guide(Person):
+            __mapper_args__ = {"polymorphic_identity": "guide"}
+    """
+    late = "from sqlalchemy import Column, Integer\nfrom service.db import Base\nclass Late(Base):\n    __tablename__ = 'late_{0}'\n    id = Column(Integer, primary_key=True)\n"
+    files = {
+        "service/__init__.py": "",
+        "service/db.py": "from sqlalchemy.orm import declarative_base\nBase = declarative_base()\n",
+        "service/people.py": people,
+        "service/main.py": "import service.people\nraise RuntimeError('no rates')\nimport service.late_0\n",
+        **{f"service/late_{number}.py": late.format(number) for number in range(14)},
+    }
+    file = write_incident(files, expect={"error": "no rates"})
+    trace = file.with_name("kept.jsonl.gz")
+    said = kit("diagnose", file, "--trace", trace).out
+    assert said.count("not seen by startup: table late_") == 10 and "guide" not in said.lower()
+    assert "modules with tables that were not seen: 4 more (-v shows them, and the JSON has all)" in said
+    assert "\n  not " not in said  # the other mechanisms
+    verbose = kit("diagnose", file, "--from-trace", trace, "-v").out
+    assert verbose.count("not seen by startup: table late_") == 14
+    report = kit("diagnose", file, "--from-trace", trace, "--json").json
+    assert sum("late_" in str(model) for model in report["unseen"]) == 14
+    # What was not there is not spoken of.
+    assert "made at no place" not in verbose and "migrations" not in verbose and "env.py" not in verbose

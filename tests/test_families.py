@@ -4,6 +4,7 @@ import pytest
 from miniatures import python
 
 from kit.diagnose.decision import find_mechanism
+from kit.diagnose.diagnosis import diagnose
 from kit.diagnose.observation import look_at
 from kit.incident import load
 
@@ -125,6 +126,58 @@ def test_the_error_that_a_disabled_logger_loses_is_shown_with_who_disabled_it(wr
     mechanism, places = mechanism_of(write_incident({"service/__init__.py": "", "service/main.py": main}, expect={}))
     assert mechanism == "loggers-disabled"
     assert [place.partition(":")[0] for place in places] == ["service/main.py"] * 3
+
+
+def claims_of(file) -> dict[str, str]:
+    return {tested.kind: f"{tested.verdict}: {tested.evidence}" for tested in diagnose(load(file)).hypotheses}
+
+
+CLAIMS = [{"claim": "a circle", "kind": "circular-import"}, {"claim": "twice", "kind": "module-imported-twice"}]
+
+
+def test_claims_about_executions_need_no_table_that_is_registered_twice(write_incident):
+    twice = {
+        "service/__init__.py": "",
+        "names.py": "import sqlalchemy\nTAKEN = []\n",
+        "service/jobs.py": "import names\nif 'jobs' in names.TAKEN:\n    raise ValueError('jobs is there')\nnames.TAKEN.append('jobs')\n",
+        "service/main.py": "import service.jobs\nimport sys, os\nsys.path.insert(0, os.path.dirname(__file__))\nimport jobs\n",
+    }
+    assert claims_of(write_incident(twice, hypotheses=CLAIMS, expect={"error": "jobs is there"})) == {
+        "circular-import": "refuted: no modules of the application import each other in this startup",
+        "module-imported-twice": "confirmed: service/jobs.py was executed 2 times: as service.jobs by service/main.py:1, as jobs by service/main.py:4",
+    }
+    circle = {
+        "service/__init__.py": "",
+        "service/main.py": "import service.one",
+        "service/one.py": "from service.two import b\na = 1",
+        "service/two.py": "from service.one import a\nb = 2",
+    }
+    assert claims_of(
+        write_incident(circle, hypotheses=CLAIMS, folder="circle", expect={"error": "import name 'a'"})
+    ) == {
+        "circular-import": "confirmed: the failure comes of it: see the mechanism and its experiment",
+        "module-imported-twice": "refuted: no process executed a file of the application twice",
+    }
+
+
+def test_two_metadata_of_one_line_come_of_a_file_that_runs_under_two_names(write_incident):
+    files = {
+        "app.py": """
+            from flask import Flask
+            from flask_sqlalchemy import SQLAlchemy
+            app = Flask(__name__)
+            app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+            db = SQLAlchemy(app)
+            import models
+            if __name__ == "__main__":
+                with app.app_context():
+                    models.User.query.count()
+        """,
+        "models.py": "from app import db\nclass User(db.Model):\n    id = db.Column(db.Integer, primary_key=True)\n",
+    }
+    started = {"app": {"python": python("2.0")}, "startup": [{"command": "python app.py"}]}
+    mechanism, places = mechanism_of(write_incident(files, **started))
+    assert (mechanism, places) == ("main-module-imported-again", ["app.py:6", "app.py:6"])
 
 
 TWO = (

@@ -104,6 +104,24 @@ def test_a_patch_of_a_script_that_the_startup_does_not_run_is_told_so(write_inci
     assert "does not run it" not in verdicts(named)["script"][1]
 
 
+def test_a_patch_of_what_is_installed_is_undecided_where_the_interpreter_stays_as_it_is(write_incident, tmp_path):
+    files = {**STORE, "requirements.txt": "sqlalchemy\n"}
+    fixes = {
+        "driver": patch_of(tmp_path / "case", "driver", files, "requirements.txt", "sqlalchemy", "sqlalchemy-nosuch")
+    }
+    more = {
+        "app": {"env": {"SHOP_URL": "nosuch+{database_url}"}},
+        "fixes": fixes,
+        "expect": {"error": "Can't load plugin"},
+    }
+    verdict, because = verdicts(load(write_incident(files, startup=[{"command": "python -m service.main"}], **more)))[
+        "driver"
+    ]
+    assert (
+        verdict == "undecided" and "requirements.txt is changed" in because and because.endswith("in the fix's python")
+    )
+
+
 def test_a_model_that_env_py_never_imported_is_held_against_no_fix_that_left_it_so(write_incident, tmp_path):
     base = """
         from sqlalchemy.orm import declarative_base

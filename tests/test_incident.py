@@ -218,6 +218,7 @@ def test_a_column_that_is_indexed_makes_an_index_of_its_table_s_name():
     made = [object_ for operation in revision_in("b.py", text).operations for object_ in operation.creates]
     indexes = [name for kind, name in made if kind == "index"]
     assert indexes == ["ix_rule_group_id", "ix_rule_mark"]
+    assert [name for kind, name in made if kind == "column"] == ["rule.id", "rule.group_id", "rule.mark", "rule.text"]
 
 
 def test_requirements_are_read_wherever_people_keep_them(tmp_path):

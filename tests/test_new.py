@@ -8,12 +8,13 @@ import pytest
 from environments import applications_environment
 
 from kit.incident import load
-from kit.incident.environment import database_variables, stand_in, variables_of
+from kit.incident.environment import database_variables, parts_of, stand_in, stand_ins, variables_of
 from kit.incident.project import Project
 from kit.incident.scripts import lines_of
+from kit.incident.starts import commands_of
 from kit.new.candidates import Start
 from kit.new.next_setups import lessons
-from kit.new.trial import Search, Setup, Trial
+from kit.new.trial import Search, Setup, Trial, with_what_is_known
 from kit.triage.evidence import Evidence, common, evidence_of, stable
 from kit.triage.logs import read_log
 
@@ -686,6 +687,98 @@ def test_an_asynchronous_driver_is_one_that_is_installed(installed, database, dr
     assert [(other.database, other.driver, other.env.get("STORE_URL")) for other in after] == [(database, driver, url)]
 
 
+_IN_AN_IMAGE = """
+    FROM python:3.13 AS base
+    WORKDIR /srv/app
+    FROM base AS production
+    COPY store store
+    COPY entrypoint.sh ./
+    ENTRYPOINT ["/srv/app/entrypoint.sh"]
+    CMD ["gunicorn", "store.wsgi:application"]
+    FROM production AS tests
+    ENTRYPOINT ["pytest"]
+"""
+_PROGRAMS_OF_ONE = """
+    #!/bin/bash
+    WORKER="celery --quiet -A run_celery.celery worker --concurrency=${CONCURRENCY:-4}"
+    case "$1" in
+      worker)
+        exec $WORKER
+        ;;
+      worker-letters)
+        exec $WORKER -Q letters
+        ;;
+      migration)
+        exec flask db upgrade
+        ;;
+    esac
+    exec "$@"
+"""
+
+
+def test_a_script_that_an_image_runs_starts_what_it_is_given_and_each_program_that_a_branch_ends_with(tmp_path):
+    """The last stage that is not for tests counts, and a folder that holds nothing but the build is not the application's."""
+    files = {"docker/Dockerfile": _IN_AN_IMAGE, "entrypoint.sh": _PROGRAMS_OF_ONE, "store/wsgi.py": ""}
+    commands = [command for command in commands_of(Project(written(tmp_path, files))) if command.deployed]
+    assert {command.lines[-1] for command in commands} == {
+        "gunicorn store.wsgi:application",
+        "celery --quiet -A run_celery.celery worker --concurrency=4",
+        "flask db upgrade",
+    }
+    assert {command.workdir for command in commands} == {"."}
+
+
+@pytest.mark.parametrize(
+    ("files", "line", "workdir"),
+    [
+        (
+            {"Dockerfile": "FROM x\nCOPY . /app\nWORKDIR /app\nCMD bash start.sh", "start.sh": "#!/bin/bash\nmkdir -p /app/data\npython stream.py &\npython -m store.forge\n"},
+            "python -m store.forge",
+            ".",
+        ),
+        (
+            {"deploy/supervisor/server.conf": "[program:server]\ndirectory=/store/backend\ncommand=granian main:app\n"},
+            "granian main:app",
+            "backend",
+        ),
+    ],
+    ids=["script", "supervisor"],
+)  # fmt: skip
+def test_the_program_that_a_deployment_ends_with_runs_in_the_folder_that_it_names(files, line, workdir, tmp_path):
+    sources = dict.fromkeys(("store/forge.py", "backend/main.py", "stream.py"), "")
+    first = commands_of(Project(written(tmp_path, {**files, **sources})))[0]
+    assert (first.lines, first.workdir) == ((line,), workdir)
+
+
+@pytest.mark.parametrize(
+    ("path", "env", "after"),
+    [
+        ("/tmp/gauge_all_413.db", {}, {"PROMETHEUS_MULTIPROC_DIR": "."}),
+        ("/state/keys/1.pem", {"KEYS": "/state/keys"}, {"KEYS": "."}),
+        ("/var/log/store.log", {"LOG_FILE": "/var/log/store.log"}, {"LOG_FILE": "store.log"}),
+        ("/tmp/prometheus", {}, {"METRICS_DIR": "prometheus"}),  # what the sources take without the variable
+        (
+            "/run/shared/prometheus",
+            {"SHARED": "/run/shared/prometheus"},
+            {"SHARED": "shared/prometheus"},
+        ),  # there is one here
+        ("/var/log/other.log", {"LOG_FILE": "/var/log/store.log"}, None),
+    ],
+)
+def test_what_a_variable_makes_it_write_outside_of_the_copy_is_written_in_it(path, env, after, tmp_path):
+    sources = {
+        "main.py": "import os\nfolder = os.environ.get('METRICS_DIR', '/tmp/prometheus')\n",
+        "shared/prometheus": "",
+    }
+    project = Project(written(tmp_path, sources))
+    text = f"[Errno 13] Permission denied: '{path}'"
+    seen = Evidence(error=f"PermissionError: {text}", type="PermissionError", text=text)
+    setup = Setup(Start((("serve", "uvicorn main:app --port {port}"),), "", 0), env=env)
+    work = Search(project, Evidence(), "python", tmp_path, print, variables=variables_of(project))
+    setups = lessons(work, Trial(setup, None, 0, text, seen, 1.0))
+    assert [other.env for other in setups] == ([] if after is None else [after])
+
+
 def test_a_requests_environ_is_no_environment_and_what_is_asked_for_first_is_not_required(tmp_path):
     text = """
         import os
@@ -706,6 +799,53 @@ def test_a_requests_environ_is_no_environment_and_what_is_asked_for_first_is_not
         "STORE_TOKEN_FILE": False,
         "STORE_ZONE": True,
     }
+
+
+def test_a_variable_that_one_start_lacked_is_there_for_the_starts_that_wait_and_theirs_stay(tmp_path):
+    first, other, last = (Setup(Start((("command", f"python {name}.py"),), "", 0)) for name in ("a", "b", "c"))
+    last = last.changed("env.ZONE", "as deployed", env={"ZONE": "north"})
+    lacking = Trial(first, None, 0, "KeyError: 'ZONE'", Evidence(), 1.0)
+    taught = [first.changed("env.ZONE", "a trial failed for want of ZONE", env={"ZONE": "stand-in"})]
+    waiting = with_what_is_known([other, last], lacking, taught)
+    assert [(setup.env, setup.known) for setup in waiting] == [
+        ({"ZONE": "stand-in"}, {"env.ZONE": "a trial failed for want of ZONE"}),
+        ({"ZONE": "north"}, {"env.ZONE": "as deployed"}),
+    ]
+
+
+def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_one_of_its_own(tmp_path):
+    """The type of a database holds no URL, whatever its name; what is called a schema may be the database's name."""
+    text = """
+        import os
+        from typing import Literal
+        from pydantic_settings import BaseSettings
+
+        class Settings(BaseSettings):
+            STORE_STAGE: Literal["dev", "prod"]
+            DATABASE_TYPE: Literal["mysql", "postgresql"]
+            DATABASE_HOST: str
+            DATABASE_SCHEMA: str = "store"
+            REDIS_PASSWORD: str
+            REDIS_URL: str
+
+        zone = os.environ["STORE_ZONE"]
+        other = os.environ.get("STORE_ZONE", "north")
+    """
+    variables = variables_of(project := Project(written(tmp_path, {"settings.py": text})))
+    values = stand_ins(project, variables, frozenset())
+    assert {name: value for name, (value, _) in values.items()} == {
+        "STORE_STAGE": "dev",
+        "DATABASE_TYPE": "postgresql",
+        "DATABASE_HOST": "stand-in",
+        "REDIS_PASSWORD": "stand-in-of-32-characters-or-more",
+        "REDIS_URL": "redis://127.0.0.1:6379/0",
+    }
+    assert {name: value for name, (value, _) in parts_of(variables).items()} == {
+        "DATABASE_HOST": "{database_host}",
+        "DATABASE_SCHEMA": "{database_name}",
+    }
+    (zone,) = (variable for variable in variables if variable.name == "STORE_ZONE")
+    assert (zone.required, zone.default) == (False, "north")
 
 
 def test_a_secret_of_an_example_file_is_never_taken_over():
@@ -1005,6 +1145,10 @@ def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small)
         "vscode ➜ /workspace (main) $ flask db upgrade",
         "~/league ❯ flask db upgrade",
         "#12 [web 5/7] RUN flask db upgrade",
+        "$ docker compose exec -T web flask db upgrade",
+        "root@vps:~# docker exec -it league_web_1 flask db upgrade",
+        "$ kubectl exec -it deploy/league -- flask db upgrade",
+        "~ $ heroku run flask db upgrade",
     ],
 )
 def test_what_was_typed_is_read_behind_every_usual_prompt(typed, tmp_path):
@@ -1169,10 +1313,12 @@ def test_a_request_that_was_refused_is_asked_again_where_the_application_has_it(
     assert str(incident.expect.check) == "http: GET /users/me → 200"
 
 
-def test_a_table_that_would_be_removed_is_what_the_log_tells(tmp_path):
-    text = "INFO  [alembic.autogenerate.compare.tables] Detected removed table 'bills'\n  Generating x.py ...  done\n"
+def test_a_table_that_a_draft_of_a_revision_removes_is_asked_for_by_a_check(tmp_path):
+    text = "INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\n"
+    text += "INFO  [alembic.autogenerate.compare.tables] Detected removed table 'bills'\n  Generating x.py ...  done\n"
     evidence = evidence_of(read_log(text), text, Project(written(tmp_path, {"league.py": ""})))
-    assert evidence.expected == "Detected removed table 'bills'"
+    assert evidence.expected == "New upgrade operations detected"
+    assert [(program.name, program.what) for program in evidence.programs] == [("alembic", "check")]
 
 
 def test_the_frames_of_a_notebooks_traceback_are_read():

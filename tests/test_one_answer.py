@@ -6,12 +6,20 @@ import pytest
 from conftest import DUPLICATE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from miniatures import PAIRS, judged
 
 from kit import notebook
 from kit.cli import main
+from kit.diagnose.diagnosis import judge_again
+from kit.diagnose.observation import signed
 from kit.history.runs import observe
 from kit.incident.load import load
+from kit.incident.model import Expect
 from kit.trace.expected import holds, shows_incident
+from kit.verify.attempts import still_there
+from kit.verify.verification import Verification, attempt_of
+from kit.views.banner import headline
+from kit.views.terminal import startup_lines
 
 MODELS = """
     from sqlalchemy import Column, Integer
@@ -62,11 +70,11 @@ EXPECTS = [
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(sorted(KINDS)), st.sampled_from(CHECKS), st.sampled_from(EXPECTS))
 def test_no_two_commands_disagree(tmp_path_factory, capsys, kind, checks, expect):
-    answers = answers_of(tmp_path_factory, capsys, kind, checks, expect)
+    answers = answers_of(tmp_path_factory, capsys, kind, checks, expect, page=True)
     assert len(set(answers.values())) == 1, answers
 
 
-def answers_of(tmp_path_factory, capsys, kind, checks=(), expect=None) -> dict[str, bool]:
+def answers_of(tmp_path_factory, capsys, kind, checks=(), expect=None, page=False) -> dict[str, bool]:
     import textwrap
 
     import yaml
@@ -85,10 +93,60 @@ def answers_of(tmp_path_factory, capsys, kind, checks=(), expect=None) -> dict[s
         report = json.loads(capsys.readouterr().out)
         answers[command] = report["control"]["reproduced"] if command == "verify" else report["reproduced"]
         answers[f"exit of {command}"] = {0: True, 1: True, 3: False}[code]
+    if page:
+        answers["exit of postmortem"] = {0: True, 1: True, 3: False}[
+            main(["postmortem", str(file), "-o", str(folder / "page.html")])
+        ]
+        answers["the page"] = ">It reproduces" in (folder / "page.html").read_text("utf-8")
     trace = notebook.reproduce(load(file))
     answers["a notebook"] = shows_incident(load(file), trace)
     answers["history"] = observe(load(file), trace).shown
     return answers
+
+
+WORDS = ["is already defined", "no such table", "Error", "could not", "import", "nothing says this", "{'a', 'b'}", "…"]
+
+
+@st.composite
+def expected(draw) -> tuple[str, str, dict]:
+    """A miniature, a line of SQLAlchemy, and what its incident may expect: nothing, a part of an error of it, other words, a table."""
+    name, line = draw(st.sampled_from(PAIRS))
+    trace = judged(name, line)[1].trace
+    text = draw(
+        st.sampled_from([*(str(error) for error in trace.errors), *(step.output for step in trace.steps), *WORDS])
+    )
+    begins = draw(st.integers(0, len(text)))
+    part = text[begins : begins + draw(st.integers(4, 120))].strip() or "Error"
+    tables = sorted({registration.table for registration in trace.registrations}) + ["nowhere"]
+    expects = [{}, {"error": part}, {"table": draw(st.sampled_from(tables))}]
+    return name, line, draw(st.sampled_from([*expects, {**expects[1], **expects[2]}]))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@given(expected())
+def test_of_every_miniature_all_that_tell_of_it_agree_whatever_is_expected(drawn):
+    name, line, expect = drawn
+    incident, kept = judged(name, line)
+    incident = incident.model_copy(update={"expect": Expect.model_validate(expect)})
+    diagnosis = judge_again(incident, kept)
+    looked = signed(incident, kept.looked, None)
+    if not shows_incident(incident, looked.trace):
+        looked = signed(incident, looked, diagnosis.fault)
+    control = attempt_of(incident, None, looked)
+    page = headline(incident, diagnosis.trace, Verification(control, control.reproduced, (), ()), diagnosis).text
+    told = startup_lines(incident, diagnosis.trace, diagnosis.reproduced)
+    answers = {
+        "reproduce": shows_incident(incident, looked.trace),
+        "diagnose": diagnosis.reproduced,
+        "verify": control.reproduced,
+        "history": observe(incident, looked.trace).shown,
+        "the page": page.startswith("It reproduces"),
+        "the terminal": told[0].endswith("— reproduced"),
+        "a fix that changes nothing": still_there(incident, looked.trace, control.trace),
+    }
+    assert len(set(answers.values())) == 1 and "in the verification" not in page, answers
+    if not diagnosis.reproduced and diagnosis.trace.whole:
+        assert len(told) > 1 + len(diagnosis.trace.steps) or incident.expect.empty, "no word why it does not reproduce"
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,27 @@ def _broken(name: str) -> Broken:
     return Broken(incident, diagnosis.looked.trace, diagnosis.finding, diagnosis.conflict, diagnosis.fault, sources)
 
 
+@pytest.mark.parametrize(
+    ("made", "after"),
+    [
+        ("Blueprint('orders', __name__)", "go('orders.list', 'orders.models', 'orders.late')"),
+        ("[]", "go('shop.orders.list', 'shop.orders.models', 'orders.late')"),
+    ],
+)
+def test_an_endpoint_that_looks_like_a_module_is_no_text_that_names_one(made, after):
+    """``orders.list`` is a view of the blueprint ``orders``, whatever modules there are; and what nothing defines is no module."""
+    text = f"from orders.models import Order\norders = {made}\ngo('orders.list', 'orders.models', 'orders.late')\n"
+    files = {
+        "shop/orders/__init__.py": "",
+        "shop/orders/models.py": "",
+        "shop/orders/list.py": "",
+        "shop/views.py": text,
+    }
+    broken = dataclasses.replace(_broken("alias-two-module-names"), sources=files)
+    changed = broken.edited_everywhere(edits.rename_module, "orders", "shop.orders", broken.defines)
+    assert changed["shop/views.py"].splitlines() == ["from shop.orders.models import Order", f"orders = {made}", after]
+
+
 # What an experienced person would try first.
 FIRST = {
     "alias-two-module-names": "import-as-lending",

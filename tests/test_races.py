@@ -3,11 +3,16 @@
 from dataclasses import replace
 
 import pytest
-from miniatures import APPLICATIONS, incident_of
+from miniatures import APPLICATIONS, incident_of, python
 
+from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.race import raced_for
+from kit.diagnose.values import innermost
+from kit.incident.load import load
+from kit.startup.run import reproduce
 from kit.trace.trace import Trace
 from kit.trace.values import Error, StepResult
-from kit.verify.races import DOUBT, MOST, Rates, raced_statement
+from kit.verify.races import DOUBT, MOST, Rates
 from kit.verify.verification import verify
 from kit.views.report import verify_report
 
@@ -39,12 +44,14 @@ def test_how_rare_a_race_may_be_that_is_left_is_said_with_the_rates():
     [
         ("table jobs_7 already exists\n[SQL: \nCREATE TABLE jobs_7 (\n\tid INTEGER", "create table"),
         ("UNIQUE constraint failed\n[SQL: INSERT INTO settings (name) VALUES (?)]", "insert into settings"),
+        ("[Errno 17] File exists: '/tmp/x/uploads/'", "file uploads"),
+        ("[Errno 98] Address already in use", "port"),
         ("database is locked", None),
     ],
 )
-def test_the_statement_that_raced_is_known_by_how_it_begins_in_every_process(error, begins):
+def test_what_processes_race_for_is_known_by_what_is_the_same_in_every_one(error, begins):
     step = StepResult(1, "serve", "x", False, error, 1.0, Error("OperationalError", error))
-    assert raced_statement(replace(Trace.not_begun([], ""), steps=(step,))) == begins
+    assert raced_for(replace(Trace.not_begun([], ""), steps=(step,))) == begins
 
 
 @pytest.mark.slow  # `make test` asks for both verdicts, in test_applications.py
@@ -52,7 +59,7 @@ def test_a_race_that_can_be_forced_is_and_the_verdict_says_how():
     incident = incident_of(APPLICATIONS / "startup-race")
     fixes = {fix["name"]: fix for fix in verify_report(incident, verify(incident))["fixes"]}
     assert {name: fix["verdict"] for name, fix in fixes.items()} == {"locked": "cures", "asked": "does-not-cure"}
-    assert "was forced: each process was held before its first statement `create table …`" in fixes["locked"]["because"]
+    assert "was forced: each process was held before its first `create table …`" in fixes["locked"]["because"]
     assert "with it in 0 of 2 such starts" in fixes["locked"]["because"] and fixes["locked"]["rates"] is None
 
 
@@ -64,3 +71,78 @@ def test_the_verdict_on_a_fix_of_a_race_that_cannot_be_forced_carries_both_rates
             rates = fix["rates"]
             assert rates["shown"] == 0 and rates["by_luck"] <= DOUBT
             assert rates["control_starts"] == 4 and rates["starts"] == MOST
+
+
+TURNS = """
+    import os, time
+    from service.place import take
+
+    if os.fork() == 0:
+        take()
+        os._exit(0)
+    time.sleep(0.3)  # long enough for the other to have done it
+    take()
+    os.wait()
+"""
+PLACES = {
+    "file uploads": "import os\n\ndef take():\n    if not os.path.exists('uploads'):\n        os.mkdir('uploads')\n",
+    "port": """
+        import socket, time
+
+        def take():
+            with socket.socket() as one:
+                one.bind(("127.0.0.1", 47113))
+                time.sleep(0.1)
+    """,
+}
+
+
+@pytest.mark.parametrize("held", PLACES)
+def test_processes_that_are_held_before_a_file_or_a_port_meet_there(held, write_incident):
+    files = {"service/__init__.py": "", "service/main.py": TURNS, "service/place.py": PLACES[held]}
+    incident = load(write_incident(files))
+    assert reproduce(incident).whole
+    forced = reproduce(incident, hold=held)
+    assert raced_for(forced) == held and {str(innermost(error)) for error in forced.errors} & {
+        "service/place.py:5",
+        "service/place.py:6",
+    }
+
+
+@pytest.mark.slow
+def test_a_race_for_a_file_is_diagnosed_by_forcing_it(write_incident):
+    main = """
+        import os, time
+
+        if not os.path.exists("uploads"):
+            time.sleep(0.5)
+            os.mkdir("uploads")
+
+        async def app(scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+    """
+    serve = [{"serve": "uvicorn service.main:app --workers 2 --lifespan off --port {port}"}]
+    file = write_incident(
+        {"service/__init__.py": "", "service/main.py": main},
+        app={"python": python("2.0")},
+        startup=serve,
+        expect={"error": "File exists"},
+    )
+    diagnosis = diagnose(load(file))
+    assert diagnosis.finding.mechanism == "startup-race" and [str(place) for place in diagnosis.sites] == [
+        "service/main.py:6"
+    ]
+    assert diagnosis.experiment.outcome == "confirmed"
+    assert "held before it makes the file `uploads` until another had come as far, " in diagnosis.experiment.seen
+
+
+@pytest.mark.slow
+def test_the_diagnosis_of_a_race_forces_it():
+    diagnosis = diagnose(incident_of(APPLICATIONS / "startup-race"))
+    assert diagnosis.finding.mechanism == "startup-race"
+    assert diagnosis.experiment.outcome == "confirmed"
+    assert diagnosis.experiment.seen == (
+        "with one process 0 of 2 starts failed, as it is, each process held before its first `create table …` until another had come as "
+        "far, 2 of 2"
+    )

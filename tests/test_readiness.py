@@ -81,6 +81,12 @@ def test_a_server_that_starts_a_worker_anew_for_ever_fails_with_what_the_workers
     )
 
 
+def test_a_worker_that_waits_for_its_tasks_is_a_step_that_succeeded(write_incident):
+    waits = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
+    trace = reproduce(load(write_incident({"arq.py": waits}, startup=[{"command": "python -m arq service.Jobs"}])))
+    assert trace.steps[0].ok and trace.broke is None and not trace.swallowed
+
+
 def test_no_redirect_is_followed_by_the_kit(serve):
     with socket.socket() as elsewhere:
         elsewhere.bind(("127.0.0.1", 0))

@@ -327,11 +327,21 @@ def test_the_page_tells_what_was_caught_on_the_way_and_what_the_fixes_met(kit, w
     said = kit("postmortem", file, "-o", tmp_path / "page.html")
     assert said.code == 1, said.err
     page = re.sub(r"<[^>]+>", " ", (tmp_path / "page.html").read_text())
-    assert "Nothing was swallowed. " not in page and "met no other error" not in page
+    assert "Nothing was swallowed " not in page and "met no other error" not in page
     assert "Caught on the way to the error" in page and "that only the runs of the fixes met" in page
     report = json.loads((tmp_path / "page.json").read_text())
     met = {one["name"]: [error["error"].split(" for ")[0] for error in one["met"]] for one in report["verify"]["fixes"]}
     assert "Table 'users' is already defined" in met["extend"][0] and "no_such_driver" in met["noretry"][0]
+
+
+def test_what_the_kit_refuses_after_a_fix_is_no_error_that_stands_behind_the_incident(kit, write_incident):
+    main = "import os\nSECRET = os.environ['SECRET']\nimport socket\nsocket.create_connection(('cache', 6379))\n"
+    files = {"service/__init__.py": "", "service/main.py": main}
+    fixes = {"given": {"env": {"SECRET": "x"}}}
+    file = write_incident(files, fixes=fixes, expect={"error": "KeyError: 'SECRET'"}, checks=[{"clean_start": True}])
+    fix = kit("verify", file, "--json").json["fixes"][0]
+    assert fix["verdict"] == "undecided"
+    assert "the kit itself refused what the application asked for: cache:6379" in fix["because"]
 
 
 def test_what_a_step_names_and_is_not_there_is_hidden_behind_nothing(write_incident, duplicate):

@@ -22,7 +22,7 @@ from kit.diagnose.explanations import MEANINGS
 from kit.diagnose.smallest import paste
 from kit.incident.load import load
 from kit.incident.model import Action, Expect, Hypothesis, Postmortem
-from kit.trace.end_state import CheckResult, judge_start
+from kit.trace.end_state import LOOKED_AT, CheckResult, judge_start
 from kit.trace.values import Broke, Swallowed
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views import collisions, diff, graph_picture, import_ways, markup
@@ -345,8 +345,8 @@ def test_a_start_that_passes_over_known_errors_says_that_nothing_new_was_swallow
     fine = replace(trace, steps=tuple(replace(s, ok=True) for s in trace.steps), swallowed=())
     error = trace.conflicts[0].error
     passed = replace(fine, swallowed=(Swallowed(error, None, (), 0),))
-    assert judge_start(fine).seen == "every step succeeded, nothing was swallowed"
-    assert judge_start(passed, [str(error)]).seen == "every step succeeded, nothing new was swallowed"
+    assert judge_start(fine).seen == f"every step succeeded, nothing was swallowed {LOOKED_AT}"
+    assert judge_start(passed, [str(error)]).seen == f"every step succeeded, nothing new was swallowed {LOOKED_AT}"
     assert not judge_start(passed).ok
 
 

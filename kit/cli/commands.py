@@ -138,7 +138,7 @@ def propose(options) -> int:
     if options.output:
         lines += write_proposals(proposals, Path(options.output).expanduser(), incident)
     print(as_json(proposals_report(proposals)) if options.json else plain("\n".join(lines)))
-    return 3 if not proposals.reproduced else 0 if proposals.verified else 1
+    return _code(proposals.trace, proposals.reproduced) or (0 if proposals.verified else 1)
 
 
 def _refuse_unknown(incident: "Incident", fixes: list[str] | None) -> None:

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ..incident.model import Incident
-from ..trace.end_state import judge_mappers
+from ..trace.end_state import judge_mappers, where_caught
 from ..trace.expected import expected_error, holds, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Registration, Sign
@@ -135,8 +135,12 @@ def find_mechanism(
     wrong = _what_is_wrong(incident, trace)
     if wrong:
         return undecided(Case.of(incident, looked), wrong, dict(refuted)), None, None
-    swallowed = [f"swallowed at {error.site}, and nothing failed for it: {error.error}" for error in trace.swallowed]
-    because = (_count(trace), "every step succeeded and every mapper configures", *swallowed)
+    swallowed = [
+        f"swallowed at {where_caught(trace, error)}, and nothing failed for it: {error.error}"
+        for error in trace.swallowed
+    ]
+    mappers = judge_mappers(trace)
+    because = (_count(trace), f"every step succeeded; {mappers.seen}", *swallowed)
     return Finding("none", because, dict(refuted)), None, None
 
 

@@ -108,7 +108,10 @@ def diagnose(
                 progress=progress,
             )
         asked = decision.about
-        hypotheses = test_all(incident, looked.trace, asked, smallest, executor=pool, progress=progress)
+        mechanism = decision.finding.mechanism
+        hypotheses = test_all(
+            incident, looked.trace, asked, smallest, mechanism=mechanism, executor=pool, progress=progress
+        )
     return _diagnosis(incident, looked, beyond, decision, smallest, hypotheses)
 
 

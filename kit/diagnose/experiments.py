@@ -32,8 +32,11 @@ def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
             patches[0].write_text(patch_of(experiment.edits, sources), encoding="utf-8")
         try:
             seen = [
-                reproduce(incident, patches=patches, judge=True)
-                for incident in (experiment.incident, *experiment.beside)
+                reproduce(incident, patches=patches, judge=True, hold=hold)
+                for hold, incident in [
+                    (None, experiment.incident),
+                    *((experiment.hold, run) for run in experiment.beside),
+                ]
             ]
         except KitError as error:
             return Outcome(experiment.says, "undecided", f"it could not be run: {error}")

@@ -65,7 +65,7 @@ def one_definition(known: Known) -> Answer:
     experiment = "look at the two statements that registered the table"
     if (first.real, first.site.line) == (second.real, second.site.line):
         return "confirmed", experiment, f"both registrations come from one statement, {first.site}"
-    two = f"{first.site} ({first.site.name}) and {second.site} ({second.site.name})"
+    two = " and ".join(f"{site} ({site.name})" if site.name else str(site) for site in (first.site, second.site))
     return "refuted", experiment, f"two statements define it: {two}"
 
 
@@ -233,11 +233,13 @@ def test_all(
     conflict: Conflict | None,
     smallest: Smallest | None,
     *,
+    mechanism: str = "undecided",
     executor: Executor,
     progress: Callable[[str], None] = lambda text: None,
 ) -> tuple[Tested, ...]:
     """People's claims in their order, then the kinds that nobody claimed.
 
+    :param mechanism: what was decided
     :param executor: where an experiment that starts something does so
     """
     claims = [(h, "people") for h in incident.hypotheses]
@@ -252,7 +254,9 @@ def test_all(
         says = f"hypothesis {number} of {len(claims)}: {hypothesis.claim}"
         progress(Step(says, "hypotheses", number - 1, len(claims)))
         known = conflict and Known(incident, trace, conflict, smallest, hypothesis.claim, executor)
-        tested.append(Tested(hypothesis.claim, hypothesis.kind or kind_of(hypothesis), *_test(hypothesis, known), of))
+        answer = _without_table(kind_of(hypothesis), trace, mechanism) if known is None else None
+        answer = answer or _test(hypothesis, known)
+        tested.append(Tested(hypothesis.claim, hypothesis.kind or kind_of(hypothesis), *answer, of))
     return tuple(tested)
 
 
@@ -272,6 +276,37 @@ def _test(hypothesis: Hypothesis, known: Known | None) -> Answer:
     if known is None:
         return "undecided", "none", "no table was registered a second time in this startup"
     return KINDS[kind][1](known)
+
+
+def _without_table(kind: str | None, trace: Trace, mechanism: str) -> Answer | None:
+    """What the executions say of a startup in which no table was registered a second time; None of a claim about tables."""
+    if kind == "module-imported-twice":
+        experiment = "look how often each file of the application was executed"
+        runs: dict[tuple[int, str], list[Import]] = {}
+        for import_ in trace.imports:
+            if import_.application and import_.real:
+                runs.setdefault((import_.process, import_.real), []).append(import_)
+        twice = {file: bodies for (_, file), bodies in runs.items() if len(bodies) > 1}
+        if not twice:
+            return "refuted", experiment, "no process executed a file of the application twice"
+        passed = [frame.file for step in trace.steps if step.exception for frame in reversed(step.exception.frames)]
+        file = next((file for file in passed if file in twice), next(iter(twice)))
+        shown = ", ".join(f"as {run.module} by {run.by or 'the step'}" for run in twice[file])
+        return "confirmed", experiment, f"{file} was executed {len(twice[file])} times: {shown}"
+    if kind == "circular-import":
+        experiment = "look for modules that import each other, and whether the failure comes of it"
+        graph = import_graph(trace)
+        if mechanism == kind:
+            return "confirmed", experiment, "the failure comes of it: see the mechanism and its experiment"
+        if not graph.cycles:
+            return "refuted", experiment, "no modules of the application import each other in this startup"
+        names = ", ".join(graph.module_of(key).module for key in graph.cycles[0][:4])
+        return (
+            "undecided",
+            experiment,
+            f"modules import each other ({names}), and that the failure comes of it was not seen",
+        )
+    return None
 
 
 def _runs_of(trace: Trace, real: str | None, process: int) -> list[Import]:

@@ -17,7 +17,6 @@ _ATTRIBUTE = re.compile(r"partially initialized module '([\w.]+)'.* has no attri
 _SUBMODULE = re.compile(r"cannot access submodule '(\w+)' of module '([\w.]+)'")
 # As Python says it, and the loaders of uvicorn and Flask, of nothing but the module that they were given.
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'|\bCould not import (?:module \"|')([\w.]+)[\"']")
-_CAUGHT = re.compile("ImportError|ModuleNotFoundError|Exception")
 
 
 def circular_import(case: Case) -> Fault | None:
@@ -97,7 +96,7 @@ def import_failure_swallowed(case: Case) -> Fault | None:
     for swallowed in case.trace.swallowed:
         if "ImportError" not in swallowed.error.type and "ModuleNotFoundError" not in swallowed.error.type:
             continue
-        catcher = _catcher(case, swallowed.chain, swallowed.error)
+        catcher = case.trace.catcher(swallowed)
         failed = [import_ for import_ in case.trace.imports if import_.error is not None and import_.application]
         failed = [import_ for import_ in failed if import_.error.comes_from(swallowed.error)]
         missing = _missing(case, failed)
@@ -109,23 +108,9 @@ def import_failure_swallowed(case: Case) -> Fault | None:
             f"{catcher} caught it",
             f"missing since: {missing}",
         )
-        sites, experiment = (Place.of("raised", swallowed.site), catcher), _alone(case, failed[-1])
+        sites = (Place.of("raised", swallowed.site), Place.of("caught", catcher))
+        experiment = _alone(case, failed[-1])
         return Fault("import-failure-swallowed", because, sites=sites, error=swallowed.error, experiment=experiment)
-    return None
-
-
-def _catcher(case: Case, chain: tuple[Frame, ...], error: Error) -> Place | None:
-    """The handler that caught an error: of the frames outside the failed bodies, the innermost with a fitting one."""
-    for frame in application_frames(chain)[::-1]:
-        tree = case.tree(frame.file)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Try) and node.body[0].lineno <= frame.line <= (node.body[-1].end_lineno or 0):
-                for handler in node.handlers:
-                    if handler.type is None or _CAUGHT.search(ast.unparse(handler.type)):
-                        return Place("caught", frame.file, handler.lineno, None, frame.module)
-            inside = isinstance(node, ast.With) and node.lineno <= frame.line <= (node.end_lineno or 0)
-            if inside and any("suppress(" in ast.unparse(item.context_expr) for item in node.items):
-                return Place("caught", frame.file, node.lineno, None, frame.module)
     return None
 
 
@@ -175,7 +160,9 @@ def module_not_on_path(case: Case) -> Fault | None:
         command = None if asks else _command_for(case, top)
         if asks is None and command is None:
             continue
-        folders = {folder for file in _files(case) if (folder := _folder_of(file, top)) is not None}
+        # A module that asks for its own name means another one, a library's.
+        files = {file for file in _files(case) if asks is None or file != asks.file or PurePosixPath(file).stem != top}
+        folders = {folder for file in files if (folder := _folder_of(file, top)) is not None}
         path = set(case.incident.app.path)
         folders -= {"" if folder == "." else folder for folder in path}
         above = {parent.as_posix() for parent in PurePosixPath(asks.file).parents} if asks else set()

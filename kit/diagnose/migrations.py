@@ -82,7 +82,13 @@ def unknown_revision(case: Case) -> Fault | None:
 def created_by_two_revisions(case: Case) -> Fault | None:
     for error, revision, operation, kind, name in _already_there(case):
         beside = [other for other in case.revisions if other.folder == revision.folder]
-        creating = [(other, op) for other in beside for op in other.operations if _creates(op, kind, name)]
+        columns = (
+            [text for made, text in operation.creates if made == "column"] if operation and kind == "column" else []
+        )
+        full = next(
+            (text for text in columns if text.rpartition(".")[2] == name), name
+        )  # of that table, and of no other
+        creating = [(other, op) for other in beside for op in other.operations if _creates(op, kind, full)]
         others = [pair for pair in creating if (pair[0].id, pair[1]) != (revision.id, operation)]
         earlier = {revision.id, *past_of(case.revisions, revision.id)}
         others = [pair for pair in others if pair[0].id in earlier] or others
@@ -267,7 +273,8 @@ def _already_there(case: Case):
 def _creates(operation: Operation, kind: str, name: str) -> bool:
     kinds = _ALIKE.get(kind, (kind,))
     return any(
-        (kinds is None or created in kinds) and text.rpartition(".")[2] == name for created, text in operation.creates
+        (kinds is None or created in kinds) and name in (text, text.rpartition(".")[2])
+        for created, text in operation.creates
     )
 
 

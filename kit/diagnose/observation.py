@@ -23,6 +23,9 @@ from .values import Fault, Looked
 _STARTS = re.compile(
     r"(.*\.sh|Procfile.*|.*Dockerfile.*|Containerfile|Makefile|(docker-)?compose.*\.ya?ml|.*\.service)$"
 )
+INSTALLS = re.compile(
+    r"(.*/)?((dev-)?requirements[\w.-]*\.(txt|in)|constraints[\w.-]*\.txt|Pipfile(\.lock)?|(poetry|uv|pdm)\.lock|environment\.ya?ml)$"
+)
 _READ = [
     "named",
     "statements",
@@ -52,7 +55,20 @@ def look_until_shown(
         looked = signed(incident, look_at(incident, progress, checks=checks, hold=hold), None)
         if shows_incident(incident, looked.trace) or not may_race(looked.trace):
             break
-    return looked
+    asked = None if checks or shows_incident(incident, looked.trace) else look_when_asked(incident, progress)
+    return asked or looked
+
+
+def look_when_asked(incident: Incident, progress: Callable[[str], None] = lambda text: None) -> Looked | None:
+    """A startup in which every request and command of the checks is asked, as ``verify`` does, where that shows the expected error.
+
+    What a start alone does not show, an answer may. None where it does not, or where nothing is asked while the application is up.
+    """
+    if incident.expect.error is None and incident.expect.table is None or not Asker(incident).asked_while_up:
+        return None
+    progress("not seen in the start alone: once more, with the requests and commands of its checks")
+    looked = signed(incident, look_at(incident, progress, checks=True), None)
+    return looked if shows_incident(incident, looked.trace) else None
 
 
 def signed(incident: Incident, looked: Looked, fault: Fault | None) -> Looked:
@@ -167,7 +183,7 @@ def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:
 
 
 def _unrun(incident: Incident, space: Workspace, scripts: dict[str, str]) -> tuple[str, ...]:
-    """The changed files that start the application by a program of a step, and that neither a step nor its script names."""
+    """The changed files that start the application by a program of a step, and that neither a step nor its script names; what is installed."""
     steps = [step.text for step in (*incident.prepare, *incident.startup) if step.kind in ("command", "serve")]
     names = " ".join([*steps, *scripts.values()])
     programs = {text.split()[0] for text in steps if text.split()}
@@ -176,7 +192,12 @@ def _unrun(incident: Incident, space: Workspace, scripts: dict[str, str]) -> tup
         name, path = file.rpartition("/")[2], space.root / file
         text = path.read_text("utf-8", "replace") if path.is_file() and not path.is_symlink() else ""
         starts = is_script(text) or _STARTS.match(name)
-        if starts and name not in names and programs.intersection(re.split(r"[\s\"',\[\]]+", text)):
+        if (
+            INSTALLS.match(file)
+            or starts
+            and name not in names
+            and programs.intersection(re.split(r"[\s\"',\[\]]+", text))
+        ):
             unrun.append(file)
     return tuple(unrun)
 

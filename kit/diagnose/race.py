@@ -1,4 +1,7 @@
-"""Several processes of one startup at the same statement at the same time: what one does, another has just done."""
+"""Several processes of one startup at the same statement, file or port at the same time: what one does, another has just done.
+
+Where it is known what they race for, the race is forced: each process is held before it until another has come as far.
+"""
 
 import re
 
@@ -8,7 +11,11 @@ from ..trace.values import Error, Frame
 from .experiments import first_line, with_environment
 from .values import Case, Experiment, Fault, Place, innermost
 
-_TIMES = 3  # how often each number of processes is started
+FORCED = 2  # starts in which a race is forced
+_TIMES = 3  # how often each number of processes is started where it is not
+_STATEMENT = re.compile(r"\[sql: (create [a-z]+|insert into \S+|alter table \S+|update \S+)")
+_FILE = re.compile(r"file exists: '([^']+)'")
+_PORT = re.compile(r"address already in use")
 _DATABASE = {"IntegrityError", "OperationalError", "ProgrammingError", "InternalError", "DBAPIError"}
 _SERVERS = re.compile(r"\b(gunicorn|uvicorn|hypercorn|granian|fastapi|daphne|waitress-serve|celery)\b")
 _WORKERS = re.compile(r"(?<!\S)(--workers[= ]\s*|-w[= ]?\s*|--concurrency[= ]\s*)(\d+)(?!\S)")
@@ -18,7 +25,7 @@ _VARIABLES = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GUNICORN_WORKERS", "WORKERS
 def startup_race(case: Case) -> Fault | None:
     for error in case.failures:
         site = innermost(error)
-        if site is None or not _of_database(error):
+        if site is None or not (_of_database(error) or _raced_for(error)):
             continue
         spans = _spans(case.trace, error)
         if len(spans) < 2:
@@ -27,7 +34,7 @@ def startup_race(case: Case) -> Fault | None:
         times = [f"process {p}: {(b - start) / 1e6:.0f} to {(e - start) / 1e6:.0f} ms" for p, (b, e) in spans.items()]
         overlap = _overlap(spans)
         because = (
-            f"{len(spans)} processes of one step execute the statement at {site}, and for one of them: {first_line(str(error))}",
+            f"{len(spans)} processes of one step execute {site}, and for one of them: {first_line(str(error))}",
             f"{'their times overlap' if overlap else 'their times were not seen to overlap'}: {', '.join(times)}",
         )
         against = {
@@ -35,7 +42,7 @@ def startup_race(case: Case) -> Fault | None:
             "created-outside-migrations": f"what is there already comes from another process at the same {site}",
         }
         experiment = _one_against_all(case, error, site)
-        if experiment is None and not overlap:
+        if (experiment is None or experiment.incident is case.incident and not experiment.edits) and not overlap:
             continue
         if experiment is None:
             because += (
@@ -79,25 +86,68 @@ def _overlap(spans: dict[int, tuple[int, int]]) -> bool:
 
 
 def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None:
-    alone = with_one_process(case.incident)
-    script = _script_with_one(case)
-    if alone is None and script is None:
-        return None
+    """One process must not fail, and several must, held where they race; where it is not known for what, without holding them."""
+    alone, script, held = with_one_process(case.incident), _script_with_one(case), _raced_for(error)
+    times = FORCED if held and alone else _TIMES
 
     def met(trace: Trace) -> bool:
         return any(e.type == error.type and innermost(e) == site for e in trace.errors)
 
-    def judge(*traces: Trace) -> tuple[bool | None, str]:
-        alone = sum(map(met, traces[:_TIMES]))
-        all_ = 1 + sum(map(met, traces[_TIMES:]))  # the startup that was looked at is one of them
-        words = f"with one process {alone} of {_TIMES} starts failed, as it is {all_} of {len(traces) - _TIMES + 1}"
-        return alone == 0, words
+    def judge_forced(free: Trace, *forced: Trace) -> tuple[bool | None, str]:
+        seen = f"held {sum(map(met, forced))} of {FORCED} starts failed, not held {1 + met(free)} of 2"
+        return True if all(map(met, forced)) and not met(free) else None, seen
 
-    says = f"one process, {_TIMES} times, against the number that the incident has"
+    def judge(*traces: Trace) -> tuple[bool | None, str]:
+        one, several = (sum(map(met, part)) for part in (traces[:times], traces[times:]))
+        seen = f"with one process {one} of {times} starts failed, as it is"
+        if held and alone:
+            seen += f", each process held before {in_words(held)} until another had come as far, {several} of {times}"
+            return False if one else True if several else None, seen
+        # The startup that was looked at is one of them.
+        return one == 0, f"{seen} {several + 1} of {len(traces) - times + 1}"
+
+    if alone is None and script is None:
+        says = f"each process held before {in_words(held)}, against a start in which none is" if held else ""
+        return (
+            Experiment(says, case.incident, judge_forced, beside=(case.incident,) * FORCED, hold=held) if held else None
+        )
+    says = f"one process, {times} times, against the number that the incident has"
+    says += f", held before {in_words(held)}" if held and alone else ""
     if alone is not None:
-        return Experiment(says, alone, judge, beside=(*[alone] * (_TIMES - 1), *[case.incident] * _TIMES))
+        beside = (*[alone] * (times - 1), *[case.incident] * times)
+        return Experiment(says, alone, judge, beside=beside, hold=held)
     # The edited script is in every run of an experiment: the failing startup itself is the other side.
-    return Experiment(says, case.incident, judge, script, tuple([case.incident] * (_TIMES - 1)))
+    return Experiment(says, case.incident, judge, script, tuple([case.incident] * (times - 1)))
+
+
+def raced_for(trace: Trace) -> str | None:
+    """What the processes raced for by the errors of a startup, as an order to hold them there; None where that is not known.
+
+    How a statement begins (what it does, and to what where that is the same in every process; small letters, single spaces), or
+    ``file NAME``, or ``port``. Of a table that is made only that: which of many is first differs from run to run.
+    """
+    return next(filter(None, map(_raced_for, trace.errors)), None)
+
+
+def _raced_for(error: Error) -> str | None:
+    text = " ".join(str(error).split())
+    if statement := _STATEMENT.search(text.lower()):
+        return statement[1]
+    if file := _FILE.search(text.replace("File", "file")):
+        return f"file {file[1].rstrip('/').rpartition('/')[2]}"
+    return "port" if _PORT.search(text.lower()) else None
+
+
+def in_words(held: str) -> str:
+    """What a process is held before, as the end of a sentence."""
+    kind, _, name = held.partition(" ")
+    return (
+        f"it makes the file `{name}`"
+        if kind == "file"
+        else "it opens a port"
+        if kind == "port"
+        else f"its first `{held} …`"
+    )
 
 
 def with_one_process(incident: Incident) -> Incident | None:

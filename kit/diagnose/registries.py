@@ -1,11 +1,12 @@
 """Names that are taken twice in a registry of a library: metrics, blueprints, endpoints, tasks, schemas, models."""
 
+import ast
 from collections.abc import Callable, Iterator
 
 from ..trace.routes import Route, endpoint_of, routes_of
 from ..trace.trace import Trace
 from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
-from .experiments import with_swapped
+from .experiments import failure, texts_of, with_replaced, with_swapped
 from .registered_twice import judge
 from .two_registrations import Pair
 from .values import Case, Experiment, Fault, Place
@@ -46,9 +47,35 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
     if not pair.one_definition:
         makers = f"what takes it is made at {made[0].frame} and at {made[1].frame}" if apart else None
         two = makers or "two statements register it"
-        return Fault("name-taken-in-registry", (known, two), sites=sites, error=error)
+        experiment = _renamed(case, (made[1] or second).frame, second.key.split(".")[-1], error)
+        return Fault("name-taken-in-registry", (known, two), sites=sites, error=error, experiment=experiment)
     finding = judge(pair)
     return Fault(finding.mechanism, (known, finding.because[-1]), sites=sites, against=finding.against, error=error)
+
+
+def _renamed(case: Case, site: Frame, name: str, error: Error) -> Experiment | None:
+    """The run in which what comes second has another name, where its name is written at the line that makes it."""
+    calls = [node for node in ast.walk(case.tree(site.file)) if isinstance(node, ast.Call)]
+    here = [
+        node
+        for call in calls
+        if call.lineno <= site.line <= (call.end_lineno or call.lineno)
+        for node in ast.walk(call)
+    ]
+    literal = next((node for node in here if isinstance(node, ast.Constant) and node.value == name), None)
+    if literal is None:
+        return None
+    says_so = next(text for text in _TWICE if text in error.text)
+    other = f"{name}_of_its_own"
+
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        if any(says_so in text and name in text for text in texts_of(trace)):
+            return False, f"{name} is still taken twice"
+        failed = failure(trace)
+        return True, f"that error is gone; then {failed}" if failed else "that error is gone, and every step succeeds"
+
+    edits = {site.file: with_replaced(case.sources[site.file], literal, repr(other))}
+    return Experiment(f"{other} in place of {name} at {site.file}:{literal.lineno}", case.incident, judge, edits)
 
 
 def task_defined_twice(case: Case) -> Fault | None:

@@ -8,7 +8,7 @@ from ..startup import run
 from ..trace.expected import shows_incident
 from ..trace.trace import Trace
 from .decision import decide_mechanism
-from .observation import TIMES, look_until_shown, may_race, signed
+from .observation import TIMES, look_until_shown, look_when_asked, may_race, signed
 
 
 @interruptible
@@ -21,11 +21,14 @@ def reproduce(incident: Incident, *, progress: Callable[[str], None] = lambda te
     """
     if incident.expect.error is not None:
         for _ in range(TIMES):
-            trace = run.reproduce(incident, progress=progress)
-            if shows_incident(incident, trace) or not may_race(trace):
+            trace = run.reproduce(incident, judge=True, progress=progress)
+            if shows_incident(incident, trace):
+                return trace
+            if not may_race(trace):
                 break
             progress("not reproduced, and several processes ran side by side: once more")
-        return trace
+        asked = look_when_asked(incident, progress)
+        return asked.trace if asked else trace
     looked = look_until_shown(incident, progress)
     if shows_incident(incident, looked.trace) or incident.expect.check is not None:
         return looked.trace

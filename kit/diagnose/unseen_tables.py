@@ -224,8 +224,25 @@ def table_on_another_metadata(case: Case) -> Fault | None:
                         f"table {registration.table}, defined at {registration.site}, is on the metadata made at {registration.metadata.label}; "
                         f"what is created is on the one made at {', '.join(sorted(makers)) or 'another place'}: {error}"
                     )
+                    if twice := _file_run_twice(case, registration, error, because):
+                        return twice
                     return Fault(_OTHER_METADATA, (because,), registration.table, registration.site, error=error)
     return None
+
+
+def _file_run_twice(case: Case, registration: Registration, error: Error, because: str) -> Fault | None:
+    """Where no Alembic has a part in it: is the other metadata the same line's, in a file that was executed under two names?"""
+    place = made_at(registration.metadata.label)
+    made = [m for m in case.trace.metadata if m.process == registration.process and made_at(m.label) == place]
+    frames = [frames[-1] for m in made if (frames := application_frames(m.chain))]
+    names = list(dict.fromkeys(frame.module for frame in frames))
+    if handed_to_alembic(case) or len(names) < 2:
+        return None
+    slug = "main-module-imported-again" if names[0] == "__main__" else "alias-two-module-names"
+    file, line = frames[0].file, frames[0].line
+    ran = f"{file} was executed {len(names)} times, as {' and as '.join(map(str, names))}, and each made a metadata at line {line}"
+    sites = tuple(Place(role, file, line, None, name) for role, name in zip(("first", "second"), names, strict=False))
+    return Fault(slug, (ran, because), registration.table, sites=sites, error=error)
 
 
 def _tells_apart(case: Case, definition: Registration, others: set[str]) -> bool:

@@ -49,6 +49,7 @@ class Experiment:
     :ivar incident: the incident as it is run
     :ivar beside: further runs; ``judge`` takes their traces after the first
     :ivar edits: file to its whole new text, in the copy that is run
+    :ivar hold: what the processes are held before in the runs ``beside``
     :ivar judge: what the run says: ``(True it is so | False it is not | None undecided, what was seen)``
     """
 
@@ -57,6 +58,7 @@ class Experiment:
     judge: Callable[..., tuple[bool | None, str]]
     edits: dict[str, str] = field(default_factory=dict)
     beside: tuple[Incident, ...] = ()
+    hold: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from .scripts import is_script
 SERVERS = {
     "uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "fastapi", "sanic", "litestar", "streamlit", "uwsgi",
 }  # fmt: skip
+_WORKERS = {"arq", "dramatiq", "taskiq", "rq", "huey_consumer", "faststream"}
 KNOWN = SERVERS | {
-    "arq", "dramatiq", "taskiq", "rq", "huey_consumer", "faststream", "hupper", "flask", "celery", "alembic", "pytest", "django-admin", "quart", "jupyter", "python", "python3", "sh", "bash",
+    *_WORKERS, "hupper", "flask", "celery", "alembic", "pytest", "django-admin", "quart", "jupyter", "python", "python3", "sh", "bash",
 }  # fmt: skip
 _BEFORE = {
     "exec": 0, "poetry": 1, "uv": 1, "pipenv": 1, "pdm": 1, "rye": 1, "hatch": 1, "ddtrace-run": 0, "newrelic-admin": 1,
@@ -75,6 +76,13 @@ def program_of(line: str) -> str:
         module = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
         return module if module in KNOWN else "python"
     return name
+
+
+def stays_up(line: str) -> bool:
+    """Is a command line a worker's, that waits for its tasks and answers on no port?"""
+    return (
+        program_of(line) in _WORKERS or program_of(line) == "celery" and bool({"worker", "beat"} & set(words_of(line)))
+    )
 
 
 def split_lines(line: str) -> tuple[str, ...]:
@@ -139,15 +147,18 @@ def _dotenv(project: Project, folder: str) -> dict[str, tuple[str, str]]:
 def image_of(project: Project, file: str, context: str = "") -> Command:
     """A Dockerfile's last stage: its command, working folder, path and variables; ``context``: the folder that it is built of."""
     folder = str(PurePosixPath(file).parent)
-    entry: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    workdir, copied, env = "", {}, {}
+    stage, stages, values, copied, env = "", {"": ((), (), "")}, {}, {}, {}
     text = re.sub(r"^\s*#.*\n", "", project.text(file), flags=re.M)
     for match in re.finditer(r"^\s*([A-Za-z]+)\s+((?:.*\\\n)*.*)$", text, re.M):
         order, rest = match[1].upper(), re.sub(r"\\\n\s*", " ", match[2]).strip()
+        entry, command, workdir = stages[stage]
         if order == "FROM":
-            entry = command = ()
-            workdir = ""
+            base, _, name = re.sub(r"--platform=\S+\s+", "", rest).replace(" as ", " AS ").partition(" AS ")
+            base = re.sub(r"\$\{?(\w+)\}?", lambda named: values.get(named[1], ""), base).strip()
+            stage = name.strip() or f"stage {len(stages)}"
+            stages[stage] = entry, command, workdir = stages.get(base, ((), (), ""))
+        elif order == "ARG":
+            values[rest.partition("=")[0]] = rest.partition("=")[2].strip("'\"")
         elif order == "WORKDIR":
             workdir = rest.strip("'\"") if rest.startswith("/") else f"{workdir.rstrip('/')}/{rest}"
         elif order in ("COPY", "ADD") and "--from" not in rest:
@@ -160,6 +171,10 @@ def image_of(project: Project, file: str, context: str = "") -> Command:
         elif order in ("ENTRYPOINT", "CMD"):
             lines = _exec_form(rest)
             entry, command = (lines, ()) if order == "ENTRYPOINT" else (entry, lines)
+        stages[stage] = entry, command, workdir
+    # What is built on top to test or to develop is not what is deployed.
+    deployed = [name for name in stages if not re.search(r"(?:^|[_-])(?:tests?|dev\w*|debug|lint|ci)(?:$|[_-])", name)]
+    entry, command, workdir = stages[deployed[-1]] if any(stages[deployed[-1]][:2]) else stages[stage]
     folder = context or folder
     homes = [in_image for in_image, source in copied.items() if source in (".", folder)]
     home = max(homes, key=len, default=workdir)
@@ -240,7 +255,10 @@ def images(project: Project) -> Iterator[Command]:
     for file in project.files:
         name = PurePosixPath(file).name
         if name in ("Dockerfile", "Containerfile") or name.startswith("Dockerfile.") or name.endswith(".Dockerfile"):
-            yield image_of(project, file)
+            folder = str(PurePosixPath(file).parent)
+            aside = re.search(r"(?:^|/)\.?(?:docker|deploy\w*|build|containers?|images?|infra)(?:/|$)", folder)
+            bare = aside and not any(python.startswith(f"{folder}/") for python in project.python)
+            yield image_of(project, file, "." if bare else "")  # a folder of its own for what is built of the root
 
 
 def composes(project: Project) -> Iterator[Command]:

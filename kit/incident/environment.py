@@ -45,11 +45,14 @@ class Variable:
     required: bool
     kind: str
     engine: bool  # does it reach an engine's URL?
+    default: str | None = None  # what another place takes without it
 
     @property
     def rank(self) -> int:
         """How likely it holds the database's URL; 0: it does not."""
         name = self.name.upper()
+        if re.match(r"(?:typing\.)?(?:Literal\[|int\b|bool\b|float\b)", self.kind):
+            return 0  # a choice, a number
         if (_NOT_SQL.search(name) and not self.engine) or _OF_TESTS.search(name):
             return 0
         usual = name in ("DATABASE_URL", "SQLALCHEMY_DATABASE_URI", "DB_URL")
@@ -81,7 +84,8 @@ def variables_of(project: Project) -> list[Variable]:
         first = before if before and (before.required or not reading.required) else None
         at, kind = (first.at, first.kind) if first else (str(reading), reading.kind or "str")
         required = reading.required or bool(before and before.required)
-        kept[reading.name] = Variable(reading.name, at, required, kind, engine)
+        default = (before and before.default) or reading.default
+        kept[reading.name] = Variable(reading.name, at, required, kind, engine, default)
     return list(kept.values())
 
 
@@ -135,6 +139,11 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
         if part and not _URL_NAME.search(variable.name.upper()) and not _NOT_SQL.search(variable.name.upper()):
             parts[variable.name] = (f"{{database_{part.lastgroup}}}", variable)
     values = {value for value, _ in parts.values()}
+    if "{database_name}" not in values:  # some call it so
+        schemas = {
+            v.name: ("{database_name}", v) for v in variables if re.search(r"(?:^|_)(?:DB|DATABASE)_SCHEMA$", v.name)
+        }
+        parts, values = parts | schemas, values | {value for value, _ in schemas.values()}
     return parts if {"{database_host}", "{database_name}"} <= values else {}
 
 
@@ -170,6 +179,11 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
     """A value for a variable that has to be there: of an example file, where that is no secret, else by its type."""
     if example and "://" not in example and not _is_secret(name, example):
         return example
+    if options := re.findall(
+        r"(?<=\bLiteral\[)['\"]([^'\"]+)|(?<=, )['\"]([^'\"]+)", kind if "Literal[" in kind else ""
+    ):
+        texts = [first or other for first, other in options]
+        return next((text for text in texts if text.startswith("postgres")), texts[0])
     plain = re.sub(r"^(?:Optional\[|Annotated\[)", "", kind).lower()
     if plain.startswith(("int", "positiveint", "float")) or (plain == "str" and _NUMBERS.search(name)):
         return "1"
@@ -181,7 +195,7 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
         return "{}"
     if "email" in plain or name.endswith(("EMAIL", "MAIL_FROM")):
         return "somebody@example.org"
-    if "redis" in plain or "REDIS" in name:
+    if "redis" in plain or re.search(r"REDIS(?:_(?:\w+_)?(?:URL|URI|DSN))?$", name):
         return "redis://127.0.0.1:6379/0"
     if "url" in plain or "dsn" in plain or name.endswith(("_URL", "_URI", "_ENDPOINT", "_ORIGIN")):
         return "http://127.0.0.1:9"
@@ -194,7 +208,7 @@ def stand_ins(project: Project, variables: list[Variable], without: frozenset[st
     values_of = {}
     for variable in variables:
         if variable.required and variable.rank == 0 and variable.name not in without | _OF_THE_KIT:
-            example, at = examples.get(variable.name, (None, ""))
+            example, at = examples.get(variable.name, (variable.default, "another place's default"))
             text = stand_in(variable.name, variable.kind, example)
             text = "{database_url}" if _OF_TESTS.search(variable.name) and _URL_NAME.search(variable.name) else text
             taken = f", as in {at}" if text == example else "; its value is a stand-in"
@@ -232,6 +246,12 @@ def _asked(env: dict[str, tuple[str, str]], variables: list[Variable], without: 
 
 def _is_secret(name: str, text: str) -> bool:
     return bool(says_secret(name) or shows_secret(f"{name}={text}") or kinds_in(text))
+
+
+def variable_of_folder(file: str) -> str | None:
+    """The variable that names the folder where a library keeps such a file, whatever folder it took without one."""
+    of_workers = re.search(r"/(?:counter|gauge|histogram|summary)\w*_\d+\.db$", file)  # of Prometheus' client
+    return "PROMETHEUS_MULTIPROC_DIR" if of_workers else None
 
 
 @lru_cache(maxsize=1)

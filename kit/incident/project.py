@@ -241,8 +241,8 @@ class Project:
 
 
 def _order(object_: AppObject) -> tuple:
-    unusual = object_.name not in ("app", "application", "api", "server")
     stem = PurePosixPath(object_.file).stem
+    unusual = object_.name not in ("app", "application", "api", "server") and stem not in ("wsgi", "asgi")
     elsewhere = stem not in ("main", "app", "wsgi", "asgi", "server", "__init__")
     beside = bool(re.match(r"(?:bin|tools?|scripts?|utils?|contrib)/", object_.file))
     return object_.kind == "celery", beside, object_.factory, unusual, elsewhere, object_.file.count("/"), object_.file

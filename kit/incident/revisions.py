@@ -148,11 +148,15 @@ def _operation(call: ast.Call, enums, lists, batch) -> Operation:
         creates += [(_CREATING[name], text) for text in _name_of(call, lists)]
         if name == "create_table":
             creates += [("type", text) for text in _enums_in(call, enums)]
-            creates += [("index", text) for table in _name_of(call, lists)[:1] for text in _indexes(call, table)]
+            for table in _name_of(call, lists)[:1]:
+                creates += [("index", text) for text in _indexes(call, table)]
+                creates += [
+                    ("column", f"{table}.{text}") for column in _columns(call) for text in _name_of(column, {})[:1]
+                ]
     elif name == "add_column":
         in_batch = batch is not None and ast.unparse(call.func).startswith(batch[0] + ".")
         table = batch[2] if in_batch else next(iter(_name_of(call, lists)), "?")
-        column = next((n for n in ast.walk(call) if isinstance(n, ast.Call) and _last(n.func) == "Column"), None)
+        column = next(iter(_columns(call)), None)
         creates += [("column", f"{table}.{text}") for text in _name_of(column, lists)[:1]] if column else []
         creates += [("index", text) for text in _indexes(call, table)]
     elif name == "create":  # of a type: ``status.create(op.get_bind())``
@@ -174,13 +178,15 @@ def _name_of(call: ast.Call, lists) -> tuple[str, ...]:
     return _texts(first)[:1] if first is not None else ()
 
 
+def _columns(call: ast.Call) -> list[ast.Call]:
+    return [node for node in ast.walk(call) if isinstance(node, ast.Call) and _last(node.func) == "Column"]
+
+
 def _indexes(call: ast.Call, table: str) -> list[str]:
     """The indexes of columns that are written with ``index=True``, by the name that SQLAlchemy gives them."""
-    columns = [node for node in ast.walk(call) if isinstance(node, ast.Call) and _last(node.func) == "Column"]
+    on = {"index": "True"}.items()
     indexed = [
-        column
-        for column in columns
-        if any(k.arg == "index" and ast.unparse(k.value) == "True" for k in column.keywords)
+        column for column in _columns(call) if on <= {k.arg: ast.unparse(k.value) for k in column.keywords}.items()
     ]
     return [f"ix_{table}_{text}" for column in indexed for text in _name_of(column, {})[:1]]
 

@@ -40,9 +40,10 @@ def is_script(text: str) -> bool:
     return bool(re.match(r"#!\s*/\S*(?:/env\s+(?:-S\s+)?)?\w*sh\b", text)) and "python" not in text.partition("\n")[0]
 
 
-def lines_of(project: Project, file: str, workdir: str = ".") -> Iterator[Line]:
-    """The commands of a script, in order."""
+def lines_of(project: Project, file: str, workdir: str = ".", given: str = "") -> Iterator[Line]:
+    """The commands of a script, in order; ``given`` stands for its arguments, as a command line."""
     text = re.sub(r"\\\n\s*", " ", project.text(file))
+    text = re.sub(r"\"?\$\{?[@*]\}?\"?", lambda named: given, text) if given else text
     depth, values = 0, {}
     for line in map(str.strip, text.splitlines()):
         if not line or line.startswith("#"):
@@ -52,7 +53,7 @@ def lines_of(project: Project, file: str, workdir: str = ".") -> Iterator[Line]:
         moved = re.match(r"cd\s+[\"']?([\w./-]+)", line)
         assigned = _ASSIGNED.match(line)
         if moved:
-            workdir = _folder(project, moved[1], workdir)
+            workdir = folder_of_image(project, moved[1], workdir)
         elif assigned and not re.search(r"\s\S", assigned[2].partition("#")[0].strip().strip("\"'")):
             values[assigned[1]] = _put(assigned[2].strip().strip("\"'"), values)
         elif assigned and _QUOTED.fullmatch(assigned[2].strip()):  # a command that is put together first
@@ -67,7 +68,7 @@ def lines_of(project: Project, file: str, workdir: str = ".") -> Iterator[Line]:
             depth += 1
 
 
-def _folder(project: Project, named: str, workdir: str) -> str:
+def folder_of_image(project: Project, named: str, workdir: str) -> str:
     """The folder of the application that ``cd`` means, by as much of its end as there is."""
     parts = PurePosixPath(named).parts
     if not named.startswith("/"):

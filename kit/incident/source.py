@@ -3,6 +3,7 @@
 import ast
 import tokenize
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -164,3 +165,28 @@ def _around(tree: ast.Module, line: int) -> list[ast.stmt]:
 
 def _first(node: ast.stmt) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+
+
+def catcher_at(text: str, line: int, errors: Sequence[str]) -> int | None:
+    """The line of the handler that keeps what is raised at a line, or below it: the innermost for one of these types.
+
+    None where there is none, and where it raises again.
+    """
+    for node in sorted(ast.walk(parsed(text)), key=lambda node: -getattr(node, "lineno", 0)):
+        if isinstance(node, ast.With | ast.AsyncWith):
+            calls = (item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call))
+            types = [kept for call in calls if ast.unparse(call.func).endswith("suppress") for kept in call.args]
+            if node.lineno <= line <= (node.end_lineno or 0) and any(_catches(type_, errors) for type_ in types):
+                return node.lineno
+        if isinstance(node, ast.Try) and node.body[0].lineno <= line <= (node.body[-1].end_lineno or 0):
+            for handler in node.handlers:
+                if handler.type is None or _catches(handler.type, errors):
+                    if isinstance(handler.body[-1], ast.Raise):
+                        break
+                    return handler.lineno
+    return None
+
+
+def _catches(type_: ast.expr, errors: Sequence[str]) -> bool:
+    types = type_.elts if isinstance(type_, ast.Tuple) else [type_]
+    return any(ast.unparse(kept).rpartition(".")[2] in errors for kept in types)

@@ -1,6 +1,7 @@
 """Every start that an application's files give: deployments, what their scripts start, console scripts, Makefile, README."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -18,7 +19,7 @@ from .deployments import (
     words_of,
 )
 from .project import Project
-from .scripts import lines_of
+from .scripts import folder_of_image, lines_of
 
 _TASKS = (("pdm", "scripts"), ("rye", "scripts"), ("poe", "tasks"), ("taskipy", "tasks"))
 
@@ -45,17 +46,24 @@ def _unrolled(project: Project, command: Command) -> Iterator[Command]:
     if not words or program_of(command.lines[-1]) not in ("sh", "bash") or not project.has(file):
         yield command
         return
-    lines = [line for line in lines_of(project, file, command.workdir) if program_of(line.text) in KNOWN]
+    given = shlex.join(words[2:])
+    lines = [line for line in lines_of(project, file, command.workdir, given) if program_of(line.text) in KNOWN]
+    lines = [line for line in lines if len(words_of(line.text)) > 1]
     servers = [line for line in lines if _serves(line.text)]
     in_image = re.search(r"(?<![\w.])/(?:app|usr)/", project.text(file)) is not None
     bound = in_image or any("PORT" not in line.text for line in servers)
     at = f"{command.at}, as {file} starts it"
     straight = [line for line in lines if not line.decided and not line.behind]
     last = next((number for number, line in enumerate(straight) if line in servers), None)
+    if last is None and straight and program_of(straight[-1].text) == "python":
+        last = len(straight) - 1  # a program of its own that serves, and that the script ends with
     whole = straight[: last + 1] if last is not None else []
     if not (bound and whole):
         yield replace(command, weight=command.weight - 4 * bound)
-    alone = [*(line for line in servers if line not in whole), *(line for line in lines if line.behind)]
+    # A branch that ends with `exec` is a program of its own: a worker, a migration.
+    chosen = [line for line in lines if line.decided and line.text.startswith("exec ") and line not in servers]
+    chosen = [line for line in chosen if not any(line.text.startswith(f"{other.text} ") for other in chosen)]
+    alone = [*(line for line in servers if line not in whole), *(line for line in lines if line.behind), *chosen]
     for group in [whole, *([line] for line in alone)]:
         if group:
             texts = tuple(relative(project, line.text.removeprefix("exec "), line.workdir, "") for line in group)
@@ -137,8 +145,12 @@ def _others(project: Project) -> Iterator[Command]:
         for name, line in patterns.items():
             if re.search(name, file):
                 tests = file.startswith(".github/") or file.endswith("tox.ini")
-                for match in re.finditer(line, project.text(file), re.M):
-                    yield Command(split_lines(match[1].strip("'\"")), file, 12, deployed=not tests)
+                text = project.text(file)
+                for match in re.finditer(line, text, re.M):
+                    section = text[text.rfind("\n[", 0, match.start()) + 1 :].partition("\n[")[0]
+                    folder = re.search(r"^\s*(?:directory|WorkingDirectory)\s*=\s*(/\S+)", section, re.M)
+                    workdir = folder_of_image(project, folder[1], ".") if folder else "."
+                    yield Command(split_lines(match[1].strip("'\"")), file, 12, workdir, deployed=not tests)
 
 
 def _makefiles(project: Project) -> Iterator[Command]:

@@ -24,6 +24,7 @@ class Reading:
     :ivar kind: the type that the source gives it, or ""
     :ivar class_, field: of a settings class
     :ivar target: the name that the value is bound to, or None
+    :ivar default: the text that it takes without the variable, or None
     """
 
     name: str
@@ -34,6 +35,7 @@ class Reading:
     class_: str | None = None
     field: str | None = None
     target: str | None = None
+    default: str | None = None
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -72,12 +74,13 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
         elif isinstance(node, ast.Call) and node.args and (name := _literal(node.args[0])):
             callee = ast.unparse(node.func)
             keywords = {keyword.arg: keyword.value for keyword in node.keywords}
-            default = len(node.args) > 1 or "default" in keywords
+            given = node.args[1] if len(node.args) > 1 else keywords.get("default")
+            text = given.value if isinstance(given, ast.Constant) and isinstance(given.value, str) else None
             if callee in _ENVIRON:
-                yield Reading(name, file, node.lineno, False, target=targets.get(id(node)))
+                yield Reading(name, file, node.lineno, False, target=targets.get(id(node)), default=text)
             elif callee.partition(".")[0] in readers:
                 kind = ast.unparse(keywords["cast"]) if "cast" in keywords else callee.partition(".")[2]
-                yield Reading(name, file, node.lineno, not default, kind, target=targets.get(id(node)))
+                yield Reading(name, file, node.lineno, given is None, kind, target=targets.get(id(node)), default=text)
         elif isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Settings") for base in node.bases):
             yield from _fields(file, node)
 

@@ -22,7 +22,7 @@ _SET_BY_US = {  # options that name where a server listens, or make it start ane
     "flask": {"-p": 1, "--port": 1, "-h": 1, "--host": 1, "--reload": 0, "--debug": 0},
     "streamlit": {"--server.port": 1, "--server.address": 1, "--server.headless": 1},
     "daphne": {"-p": 1, "--port": 1, "-b": 1, "--bind": 1},
-    "granian": {"--host": 1, "--port": 1, "--reload": 0}, "fastapi": {"--host": 1, "--port": 1, "--reload": 0},
+    "granian": {"--host": 1, "--port": 1, "--reload": 0, "--pid-file": 1, "--metrics": 0, "--metrics-port": 1, "--metrics-address": 1}, "fastapi": {"--host": 1, "--port": 1, "--reload": 0},
     "sanic": {"--host": 1, "--port": 1, "-H": 1, "-p": 1, "--dev": 0}, "litestar": {"--host": 1, "--port": 1, "-H": 1, "-p": 1, "--reload": 0},
     "waitress-serve": {"--port": 1, "--listen": 1, "--host": 1},
 }  # fmt: skip
@@ -296,9 +296,7 @@ def _served(project: Project, evidence: Evidence, name: str, what: str) -> Itera
 def _objects(project: Project, evidence: Evidence) -> list[AppObject]:
     """Application objects; those whose module the log passes through come first."""
     files = [frame.file for frame in evidence.frames]
-    return sorted(
-        project.objects, key=lambda object_: files.index(object_.file) if object_.file in files else len(files)
-    )
+    return sorted(project.objects, key=lambda object_: [*files, object_.file].index(object_.file))
 
 
 def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
@@ -339,14 +337,10 @@ def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command
     for number, object_ in enumerate(served):
         folder = project.import_root(object_.file)
         target = f"{project.module(object_.file, folder)}:{object_.name}"
-        line = (
-            f"uvicorn {target}{' --factory' if object_.factory else ''}"
-            if object_.kind == "asgi"
-            else f"flask --app {target} run"
-        )
-        passed = any(frame.file == object_.file for frame in evidence.frames)
+        factory = " --factory" if object_.factory else ""
+        line = f"uvicorn {target}{factory}" if object_.kind == "asgi" else f"flask --app {target} run"
         step = step_of(line, project, folder)
-        score = 9 + 8 * passed
+        score = 9 + 8 * any(frame.file == object_.file for frame in evidence.frames)
         if step:
             because = f"an application object at {object_.file}:{object_.line}"
             yield Start((step,), because, score - number, folder, env=env, tier=1)

@@ -29,29 +29,15 @@ from .candidates import Start, candidates_of, file_of, step_of
 from .next_setups import NO_URL, SCRATCH
 from .trial import Search, Setup
 
-_BY_MODULE = {
-    "gunicorn",
-    "uvicorn",
-    "hypercorn",
-    "alembic",
-    "pytest",
-    "celery",
-    "flask",
-    "streamlit",
-    "arq",
-    "dramatiq",
-    "litestar",
-}  # run by -m too
+_BY_MODULE = re.compile("gunicorn|uvicorn|hypercorn|alembic|pytest|celery|flask|streamlit|arq|dramatiq|litestar")
 _ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
 _PORT = 'port=int(__import__("os").environ["PORT"])'
 _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and what stands there in the copy
     ".sh": ((r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),),
     ".py": (
         (r"\bport ?= ?[0-9]{2,5}\b", _PORT),
-        (
-            r"\b(app|application|server)\.run\((\)|[a-z_]+ ?=)",
-            rf"\1.run({_PORT}, \2",
-        ),  # what they take is their framework's
+        # What they take is their framework's.
+        (r"\b(app|application|server)\.run\((\)|[a-z_]+ ?=)", rf"\1.run({_PORT}, \2"),
         (r"\buvicorn\.run\(([^()]+)\)", rf"uvicorn.run(\1, {_PORT})"),
     ),
 }
@@ -110,7 +96,7 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence, script
             text = f"python -c 'from {module} import {function}; {function}()'{text[len(name) :]}"
         if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
-        module = kind in ("command", "serve") and name in _BY_MODULE and not interpreter.has_program(name)
+        module = kind in ("command", "serve") and _BY_MODULE.fullmatch(name) and not interpreter.has_program(name)
         steps.append((kind, f"python -m {text}" if module else text))
     return replace(start, steps=tuple(steps))
 

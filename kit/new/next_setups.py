@@ -8,7 +8,15 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from ..incident.deployments import program_of
-from ..incident.environment import Variable, database_variables, named, refused_examples, refused_settings, stand_in
+from ..incident.environment import (
+    Variable,
+    database_variables,
+    named,
+    refused_examples,
+    refused_settings,
+    stand_in,
+    variable_of_folder,
+)
 from .trial import Search, Setup, Trial
 
 SCRATCH = "KIT_SCRATCH_URL"  # holds the scratch database's URL where the application is to be given another
@@ -27,7 +35,7 @@ _NO_CONFIG = re.compile(r"No config file|No 'script_location'|doesn't exist")
 _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:Flask )?application|Could not import '")
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
 _NOT_THERE = re.compile(
-    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|No such file or directory: ['\"]([^'\"\n]+)['\"]"
+    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory|Permission denied): ['\"]([^'\"\n]+)['\"]"
 )
 _LITERAL = re.compile(r"\b(?:postgres(?:ql)?|mysql)(?:\+(\w+))?://[^\s\"'{}$]+")
 _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(?:py|ini|toml|cfg|ya?ml|json)$")
@@ -52,9 +60,10 @@ def _started(setup: Setup, because: str, steps: Sequence[tuple[str, str]] | None
 
 
 def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
-    """After a server was ended at its limit: more time if it printed no error."""
+    """After a run was ended at its limit: more time for a server that printed no error, and for what shows the log's."""
     setup, trace = trial.setup, trial.trace
-    if trace is not None and trace.broke and setup.start.serves and setup.seconds < 60 and not trial.seen.error:
+    slow = trial.level >= 2 if trial.seen.error else setup.start.serves
+    if trace is not None and trace.broke and slow and setup.seconds < 60:
         yield setup.changed("limits", f"it was not up in {setup.seconds:g} seconds", seconds=75.0)
 
 
@@ -70,7 +79,7 @@ def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
             yield setup.changed(f"env.{min(shown)}", "settings that were refused; the example file's", env=env | shown)
     for name in names:
         variable = known.get(name, Variable(name, "", True, "str", False))
-        env[name] = "{database_url}" if variable.rank else stand_in(name, variable.kind)
+        env[name] = "{database_url}" if variable.rank else stand_in(name, variable.kind, variable.default)
     if names:
         yield setup.changed(f"env.{min(names)}", f"a trial failed for want of {', '.join(sorted(names))}", env=env)
 
@@ -141,8 +150,7 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
         yield setup.changed("database", because, database="postgresql", driver=driver)
     migrated = any("upgrade" in line for _, line in setup.start.steps)
     if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not _state_of(setup) and not migrated:
-        upgraded = (*setup.prepare, ("upgrade", "head"))
-        yield setup.changed("prepare", "the log's database had its tables", prepare=upgraded)
+        yield setup.changed("prepare", "the log's database had tables", prepare=(*setup.prepare, ("upgrade", "head")))
     refused = [attempt["what"] for attempt in trial.trace.refused] if trial.trace is not None else []
     unset = NO_URL.search(trial.seen.text) and not NO_URL.search(evidence.text)
     if unset or any(re.search(r"://|:5432|:3306", what) for what in refused):
@@ -191,8 +199,9 @@ def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
     checks = {"check", "revision"} & set(last.split()) and upgrade in before and not trial.level
     if checks and not any(kind == "serve" for kind, _ in before):
         for server in _servers(work, setup.start.workdir)[:2]:
-            because = "what the log's check found may come of the application's own start"
-            yield _started(setup, because, [*before, server, (kind, last)])
+            yield _started(
+                setup, "the check may see what the application's own start did", [*before, server, (kind, last)]
+            )
     if _NO_CONFIG.search(text) and not _NO_CONFIG.search(log_text):
         for ini in work.project.alembic:
             if (folder := str(PurePosixPath(ini).parent)) != setup.start.workdir:
@@ -260,6 +269,14 @@ def _of_the_image(work: Search, setup: Setup, name: str) -> Iterator[Setup]:
     if tail and lines and ("command", lines[0]) not in setup.prepare:
         because = f"{holders[0]} names {name}, which is {tail} here"
         yield setup.changed("prepare", because, prepare=(*(("command", line) for line in lines), *setup.prepare))
+    texts = {variable.name: variable.default or "" for variable in work.variables} | setup.env
+    above = (
+        other for other, text in texts.items() if text[:1] == "/" and f"{name}/".startswith(f"{text.rstrip('/')}/")
+    )
+    variable = next(above, None) or variable_of_folder(name)
+    place = f"{up}{tail}" if tail else "." if texts.get(variable) != name else PurePosixPath(name).name
+    if variable and setup.env.get(variable) != place:
+        yield setup.changed(f"env.{variable}", f"{name} lies outside of the copy", env={**setup.env, variable: place})
 
 
 def _states(work: Search, trial: Trial) -> Iterator[Setup]:
@@ -297,6 +314,5 @@ def _changing(work: Search) -> str | None:
     """The revision that changes what the statement of the log's error changes, where the log has no frame of it."""
     names = set(re.findall(r"\b(?:TABLE|COLUMN|INDEX|TYPE|ON)\s+[\"`]?(?!IF\b)(\w+)", work.evidence.statement))
     words = {file: re.findall(r"[\"'](\w+)[\"']", work.project.text(file)) for file in work.project.revisions}
-    return min(
-        (file for file in words if names and names <= {*words[file]}), key=lambda file: len(words[file]), default=None
-    )
+    files = [file for file in words if names and names <= {*words[file]}]
+    return min(files, key=lambda file: len(words[file]), default=None)

@@ -3,6 +3,7 @@
 What a trial shows instead tells what the next one has otherwise (:mod:`kit.new.next_setups`).
 """
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -118,12 +119,9 @@ class Search:
         """The incident that a setup stands for, as it is tried."""
         content = setup.content(self.python)
         content["app"]["root"] = str(self.project.root)
-        expect = expect_of(self.evidence, setup, expected)
-        limits = {"seconds": setup.seconds}
-        content["checks"] = checks_of(self.project, setup)
-        return Incident.model_validate(
-            {"title": "a trial", **content, "expect": expect, "limits": limits, "file": self.folder / "incident.yaml"}
-        )
+        content |= {"title": "a trial", "checks": checks_of(self.project, setup), "limits": {"seconds": setup.seconds}}
+        content |= {"expect": expect_of(self.evidence, setup, expected), "file": self.folder / "incident.yaml"}
+        return Incident.model_validate(content)
 
 
 def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None) -> dict:
@@ -137,10 +135,11 @@ def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None) -> 
 
 def checks_of(project: Project, setup: Setup) -> list[dict]:
     """The checks that must hold after a fix, as far as the startup shows them."""
-    folder = "" if setup.start.workdir == "." else setup.start.workdir
-    below = [file for file in project.alembic if file.rpartition("/")[0] == folder]
+    given = re.search(r"\balembic\b.* (?:-c|--config)[ =](\S+)", str(setup.start))
+    inis = (Path(file) for file in project.alembic)
+    below = [given[1]] if given else [ini.name for ini in inis if ini.parent == Path(setup.start.workdir)]
     asked = below and any("alembic" in text or ".sh" in text for _, text in setup.start.steps)
-    migrations = [{"migrations": below[0].rpartition("/")[2]}] if asked else []
+    migrations = [{"migrations": below[0]}] if asked else []
     return [*migrations, {"mappers": True}, {"clean_start": True}]
 
 
@@ -196,8 +195,15 @@ def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=
                 work.trials.append(trial)
                 progress(f"shows: {trial.shows}")
                 since = begun if trial.level >= _ERROR and not enough else since
-                waiting = sorted([*waiting, *taught], key=ordered)
+                waiting = sorted([*with_what_is_known(waiting, trial, taught), *taught], key=ordered)
     return best_of(work.trials, by_log)
+
+
+def with_what_is_known(waiting: Sequence[Setup], trial: Trial, taught: Sequence[Setup]) -> list[Setup]:
+    """What waits, with the variables that a trial was taught: one that a start lacks, the others lack too."""
+    learnt = {name: text for name, text in taught[0].env.items() if name not in trial.setup.env} if taught else {}
+    known = {f"env.{name}": taught[0].known.get(f"env.{name}", "as for another start") for name in learnt}
+    return [replace(setup, env={**learnt, **setup.env}, known={**known, **setup.known}) for setup in waiting]
 
 
 def best_of(trials: Sequence[Trial], by_log: bool = True) -> Trial | None:

@@ -150,11 +150,7 @@ def _steps_with_secrets(setup: Setup, texts: dict[str, str]) -> list[str]:
 
 
 def _given(text: str) -> tuple[str, str]:
-    kind, _, rest = (
-        text.strip().replace(":", " ", 1).partition(" ")
-        if not text.strip().startswith(_KINDS)
-        else re.sub(r"^(\w+)\s*:?\s*", r"\1 ", text.strip()).partition(" ")
-    )
+    kind, rest = re.fullmatch(r"(\w*)\s*:?\s*(.*)", text.strip(), re.S).groups()
     if kind not in _KINDS or not rest.strip():
         raise IncidentError(
             f"--startup {text!r}: begin with the kind of step, one of {', '.join(_KINDS)}, as in --startup 'import app.main'"
@@ -213,11 +209,7 @@ def _guarded(work: Search) -> bool:
     (empty / "nothing.py").write_text("", encoding="utf-8")
     incident = work.incident(Setup(Start((("code", "pass"),), "", 0)))
     incident = incident.model_copy(update={"app": incident.app.model_copy(update={"root": str(empty)})})
-    try:
-        return not reproduce(incident).provenance["unguarded"]
-    finally:
-        (empty / "nothing.py").unlink()
-        empty.rmdir()
+    return not reproduce(incident).provenance["unguarded"]
 
 
 def _lacking(project: Project, interpreter: Interpreter, work: Search) -> list[str]:

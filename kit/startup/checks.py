@@ -121,9 +121,7 @@ def _answered(number: int, check: Check, trace: Trace, asker: Asker, tables: Seq
         if check.migrations is not None:
             result = with_unseen_models(result, trace, asker.migrated)
             if result.behind and (stopped := stopped_by(trace)):
-                at = result.seen.partition("; ")[0]
-                says = f"{at}; {stopped}; what the revisions after it make is not compared"
-                result = replace(result, seen=says, tables=())
+                result = replace(result, seen=f"{result.seen}; {stopped}")
         if check.http is not None and check.http.served_by is not None and result.ok:
             result = _served_by(result, check.http, trace)
         if check.http is not None and result.ok is False and (error := _printed_by_servers(trace)):
@@ -165,16 +163,15 @@ def _of_alembic(check: Check, compared: Migrations) -> CheckResult:
     if compared.problem:
         ok = None if compared.broke is not None and compared.broke.from_outside else False
         return CheckResult(str(check), ok, compared.problem, kind="migrations", behind=True)
-    problems = list(compared.differences)
-    behind = compared.current != compared.heads
-    if behind:
+    if compared.current != compared.heads:  # what it lacks a revision may make that did not run
         at = ", ".join(compared.current) or "no revision"
-        problems.insert(0, f"the database is at {at}, head is {', '.join(compared.heads)}")
-    if not problems:
+        seen = f"the database is at {at}, head is {', '.join(compared.heads)}: what the models name is not compared"
+        return CheckResult(str(check), False, seen, (), "migrations", behind=True)
+    if not compared.differences:
         seen = f"at head {', '.join(compared.heads)}; models and schema agree"
         return CheckResult(str(check), True, seen, kind="migrations")
     about = tuple(sorted(set(compared.differing)))
-    return CheckResult(str(check), False, listed(problems), about, "migrations", behind)
+    return CheckResult(str(check), False, listed(compared.differences), about, "migrations")
 
 
 def stopped_by(trace: Trace) -> str | None:
@@ -190,7 +187,7 @@ def stopped_by(trace: Trace) -> str | None:
 
 def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations | None) -> CheckResult:
     """The migrations check, with what Alembic cannot see: classes whose table in the database lacks their columns."""
-    if migrated is None or migrated.problem:
+    if migrated is None or result.behind:
         return result
     problems, about, frozen = [], set(), executed_by_alembic_modules(trace)
     elsewhere = _created_elsewhere(trace)

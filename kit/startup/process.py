@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,8 +200,13 @@ def _allowed(space: Workspace) -> list[tuple[str, int]]:
     return database + [(host, port) for port in served.get(space.folder, ()) for host in ("127.0.0.1", "::1")]
 
 
-def wait(process: Process, seconds: float, limits: Limits, space: Workspace, *, ask_where: bool = False) -> Ended:
-    """Wait for a process to end by itself, or end it at a limit; ``ask_where``: find out where it hung."""
+def wait(
+    process: Process, seconds: float, limits: Limits, space: Workspace, *, ask_where: bool = False, done: Callable[[], bool] | None = None,
+) -> Ended:  # fmt: skip
+    """Wait for a process to end by itself, or end it at a limit; ``ask_where``: find out where it hung.
+
+    :param done: has it done all that it does, and would stay up for ever?
+    """
     free = shutil.disk_usage(space.folder).free
     quiet_since = None
     try:
@@ -210,6 +216,9 @@ def wait(process: Process, seconds: float, limits: Limits, space: Workspace, *, 
                 asked = end_at_limit(process, seconds, limits, space, free) if ask_where else None
                 process.finish(kill=True)
                 return outcome_of(process, ok=False, why=why, asked=asked)
+            if done is not None and done():
+                process.finish()
+                return outcome_of(process, ok=True, why=None)
             if (process.folder / "finished").exists():
                 # All steps are done; threads of the application may keep the interpreter for ever.
                 quiet_since = quiet_since or time.monotonic()

@@ -15,6 +15,7 @@ _MOST_RESTING = 10.0  # seconds that are waited for that: some never rest
 _MOST_EXECUTING = 40.0  # the same, while bodies are under way
 _QUIET = 3.0  # seconds without any work, after which a body that is under way is no start any more
 _TICKS = 2  # of the processor's time (hundredths of a second) that are no work
+_IDLE = 10  # of the same, in all the time in which a worker waits
 _AGAIN = 1.0  # seconds in which a server that answered has to answer once more
 
 
@@ -44,6 +45,13 @@ class Readiness:
             self.silent_since = now
         self.used = used
         return now - self.silent_since > _SILENT
+
+    def rests(self) -> bool:
+        """Has it, as a worker that waits for its tasks, done next to nothing for long, with no body under way?"""
+        now, used = time.monotonic(), processor_time(self.process.supervisor.pid)
+        if self.silent_since is None or sum(used.values()) - sum(self.used.values()) > _IDLE:
+            self.silent_since, self.used = now, used
+        return now - self.silent_since > _SILENT and not executing(self.process.folder)
 
     def at_rest(self) -> bool:
         """Have all processes of a server with several ended their work, as workers have when they are loaded?"""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..base import interrupt
 from ..base.errors import RunBroke
+from ..incident.deployments import stays_up
 from ..incident.model import Incident, Limits
 from ..incident.steps import Step
 from ..trace.processes import Ended, ended_by
@@ -46,6 +47,7 @@ def reproduce(
     patches: Sequence[Path] = (),
     judge: bool = False,
     go_on: bool = False,
+    hold: str | None = None,
     while_up: Callable[[Workspace, int | None], None] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Trace:
@@ -55,6 +57,8 @@ def reproduce(
     :param judge: when a process has ended its work, ask in a forked copy of it whether its mappers configure
     :param go_on: go on past failures: a rejected table takes the place of the first, a module's failing statement
         is passed over; what comes out is marked as such (``Trace.behind``) and is no picture of the real startup
+    :param hold: each process waits before its first statement that begins so (or ``file NAME``, ``port``: before it makes or opens
+        that) until another has come as far, or :data:`HELD` seconds
     :param while_up: called with the workspace and the served port (or None) after the last step, while
         what ``serve`` started is still up; also called when a step failed
     :raises IncidentError: a patch does not apply
@@ -62,7 +66,7 @@ def reproduce(
         gives a trace whose ``broke`` says why
     """
     with workspace(incident, patches) as space:
-        return run_startup(incident, space, judge=judge, go_on=go_on, while_up=while_up, progress=progress)
+        return run_startup(incident, space, judge=judge, go_on=go_on, hold=hold, while_up=while_up, progress=progress)
 
 
 def run_startup(
@@ -75,10 +79,7 @@ def run_startup(
     while_up: Callable[[Workspace, int | None], None] | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Trace:
-    """As :func:`reproduce`, in a workspace that is already there.
-
-    :param hold: each process waits before its first statement that begins so until another has come as far, or :data:`HELD` seconds
-    """
+    """As :func:`reproduce`, in a workspace that is already there."""
     before = _prepare(incident, space, progress)
     wanted = {"INCIDENT_JUDGE": judge, "INCIDENT_GO_ON": go_on, "INCIDENT_HOLD": hold and f"{HELD} {hold}"}
     orders = {name: str(value) for name, value in wanted.items() if value}
@@ -156,7 +157,9 @@ def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
 def _run_steps(incident: Incident, space: Workspace, group, phase: str, orders: dict[str, str]) -> Ended:
     limits = incident.limits
     process = _start_steps(space, group, limits, phase=phase, orders=orders)
-    return wait(process, limits.seconds, limits, space, ask_where=True)
+    waits = any(step.kind == "command" and stays_up(step.text) for _, step in group)
+    done = Readiness(process).rests if waits else None
+    return wait(process, limits.seconds, limits, space, ask_where=True, done=done)
 
 
 def _serve(incident: Incident, space: Workspace, group, orders: dict[str, str]) -> tuple[Process, Ended | None]:

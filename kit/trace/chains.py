@@ -1,8 +1,10 @@
 """What a chain of frames tells: the application's own part of it, and who executed a module."""
 
-from collections.abc import Sequence
+import builtins
+from collections.abc import Mapping, Sequence
 
-from .values import Frame, Import
+from ..incident.source import catcher_at
+from .values import Error, Frame, Import
 
 
 def application_frames(chain: Sequence[Frame]) -> tuple[Frame, ...]:
@@ -20,3 +22,19 @@ def executed_by_alembic(body: Import) -> bool:
         return False
     frames = [frame for frame in body.chain if "/importlib/" not in frame.file]
     return bool(frames) and frames[-1].file.startswith("alembic/util/")
+
+
+def catcher(chain: Sequence[Frame], sources: Mapping[str, str], error: Error | None) -> Frame | None:
+    """The handler that keeps an error, by the sources: of the application's frames, the innermost with a fitting one.
+
+    :param error: None: only a handler for any error fits
+    """
+    frames, names = application_frames(chain)[::-1], ["Exception", "BaseException"]
+    if frames and error is not None:
+        type_ = error.type.rpartition(".")[2]
+        names += [type_, *(base.__name__ for base in getattr(getattr(builtins, type_, None), "__mro__", ()))]
+        names += ["SQLAlchemyError"] if error.type.startswith("sqlalchemy.") else []
+    for frame in frames:
+        if (line := catcher_at(sources.get(frame.file, ""), frame.line, names)) is not None:
+            return frame._replace(line=line)
+    return None

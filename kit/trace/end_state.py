@@ -1,13 +1,17 @@
 """What the end of a startup says of its state: every step succeeded, nothing was swallowed, every mapper configures."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .chains import executed_by_alembic
 from .trace import Trace
-from .values import Mapper
+from .values import Mapper, Swallowed
 
 _MOST = 5  # sentences shown of a long list
+# Of what is caught where it is raised nothing shows: what is said to be missing says where it was looked for.
+LOOKED_AT = "that left a module, was logged with its error, or was printed with its traceback"
+HANDLED = ", or that an `except` for any error took from another function"  # CPython tells of it from 3.12 on
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,32 @@ def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
     if trace.cut:
         steps = [step for step in steps if step.ok is False and not (step.broke and step.broke.from_outside)]
     failed = [f"step {step.number} ({step}): {step.error or 'did not run'}" for step in steps]
-    caught = [f"swallowed at {error.site}: {error.error}" for error in trace.swallowed if str(error.error) not in known]
+    new_ones = [error for error in trace.swallowed if str(error.error) not in known]
+    caught = [f"swallowed at {where_caught(trace, error)}: {error.error}" for error in new_ones]
     failed += dict.fromkeys(caught)  # one that is caught again and again is told once
     if trace.cut and not failed:
         return CheckResult("clean_start", None, f"the run broke: {trace.broke}", kind="clean_start")
     new = " new" if trace.swallowed else ""
-    seen = listed(failed) if failed else f"every step succeeded, nothing{new} was swallowed"
+    seen = listed(failed) if failed else f"every step succeeded, nothing{new} was swallowed {looked_at(trace)}"
     return CheckResult("clean_start", not failed, seen, kind="clean_start")
+
+
+def looked_at(trace: Trace) -> str:
+    """Where a swallowed error would have been seen, as the end of a sentence."""
+    version = re.match(r"(\d+)\.(\d+)", trace.provenance.get("python") or "")
+    handled = (
+        version
+        and (int(version[1]), int(version[2])) >= (3, 12)
+        and trace.provenance.get("implementation") == "cpython"
+    )
+    return LOOKED_AT + (HANDLED if handled else "")
+
+
+def where_caught(trace: Trace, error: Swallowed) -> str:
+    """Where a swallowed error was raised, and what became of it: who caught it, or that it was only logged or printed."""
+    catcher = trace.catcher(error)
+    ways = [f"caught at {catcher}" if catcher else None, error.how if error.how in ("logged", "printed") else None]
+    return f"{error.site}" + (f" ({', '.join(filter(None, ways))})" if any(ways) else "")
 
 
 def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from ..base.redact import redact
 from ..incident.model import Incident
 from .advice import of_set_up
+from .end_state import looked_at
 from .trace import Trace
 from .values import Conflict, Error
 
@@ -82,7 +83,7 @@ def why_not(incident: Incident, trace: Trace, *, with_failures: bool = False) ->
         of = "What went wrong comes of how the incident file starts the application, and is no incident"
         return [f"{of}." if with_failures else f"{of}: {seen}"]
     seen = seen or next((str(error.error) for error in trace.swallowed), None)
-    instead = f" What was seen: {seen or 'every step succeeded, nothing was swallowed'}"
+    instead = f" What was seen: {seen or f'every step succeeded, nothing was swallowed {looked_at(trace)}'}"
     instead = "" if with_failures and seen else instead
     reasons = []
     if incident.expect.check is not None:
@@ -107,9 +108,9 @@ def expected_error(incident: Incident) -> str | None:
 
 
 def _texts(trace: Trace, conflicts: Sequence[Conflict] = ()) -> list[str]:
-    """Every text in which an error may show: exceptions, what they came from, and what was printed."""
+    """Every text in which an error may show: exceptions, what they came from, those of the mappers, and what was printed."""
     texts = [conflict.error for conflict in conflicts]
-    for error in trace.errors:
+    for error in (*trace.errors, *(judged.error for judged in trace.judged if judged.error is not None)):
         texts += [str(error), *(text for _, _, text in error.links)]
     return texts + [step.error or "" for step in trace.steps] + [step.output for step in trace.steps]
 

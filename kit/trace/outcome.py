@@ -1,20 +1,27 @@
 """How a startup came out, of all that was collected: its steps, why it broke, what was swallowed and refused, what it ran with."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from ..incident.model import Incident
 from ..incident.steps import Step
-from .chains import application_frames
-from .printed_errors import last_error, printed_error
+from .chains import application_frames, catcher
+from .printed_errors import last_error, printed_error, printed_errors
 from .processes import Ended, RunPlace, ended_by
 from .reader_state import Collected, Stepped, innermost
 from .values import Broke, Error, Frame, Registration, StepResult, Swallowed
 
 _PRINTED = 200_000  # bytes of each stream that are kept
+_SHOWN = 200  # letters by which a text is known again
+_ENDS = (
+    "SystemExit",
+    "KeyboardInterrupt",
+    "GeneratorExit",
+    "asyncio.exceptions.CancelledError",
+)  # how something is ended
 
 
 class Outcome:
@@ -143,7 +150,52 @@ class Outcome:
                     text += file.read(min(size, _PRINTED)).decode("utf-8", "replace")
         return self.text(text)
 
-    def swallowed(self, registrations: Sequence[Registration]) -> Iterator[Swallowed]:
+    def swallowed(
+        self, registrations: Sequence[Registration], steps: Sequence[StepResult], sources: Mapping[str, str]
+    ) -> Iterator[Swallowed]:
+        """What went wrong and failed no step: see :class:`Swallowed`. What is seen in several ways is told once."""
+        failed = [step for step in steps if step.ok is False]
+        known = {first for step in failed if step.exception for first in _firsts(step.exception)}
+        texts = [step.error or "" for step in failed]
+        for caught in (*self._left(registrations), *self._logged(), *self.printed(steps), *self._handled(sources)):
+            first = _firsts(caught.error)[0]
+            if (
+                caught.how == "left"
+                or first not in known
+                and not any(": ".join(filter(None, first)) in text for text in texts)
+            ):
+                known.add(first)
+                yield caught
+
+    def _logged(self) -> Iterator[Swallowed]:
+        """Exceptions that passed the application and that a record of the log carries; what then ended the process was not kept."""
+        for record in self.collected.records:
+            error = record.error
+            site = error and (innermost(error.frames) or record.site)
+            if site and error.type not in _ENDS and not self._failed(record.process, error):
+                yield Swallowed(error, site, error.frames or record.chain, record.at, "logged")
+
+    def _handled(self, sources: Mapping[str, str]) -> Iterator[Swallowed]:
+        """Exceptions that came to a handler of the application for any error: one for a kind of error knows what it does."""
+        for error, where in self.collected.handled:
+            site = error and innermost(error.frames)
+            handler = error and error.frames and catcher(error.frames[:1], sources, error)
+            if (
+                site
+                and handler
+                and handler == catcher(error.frames[:1], sources, None)
+                and not self._failed(where.process, error)
+            ):
+                yield Swallowed(error, site, error.frames, where.at, "handled")
+
+    def printed(self, steps: Sequence[StepResult]) -> Iterator[Swallowed]:
+        """Exceptions whose traceback a step printed, where it passed the application: of a thread, of what runs at the exit, of a child."""
+        for step in steps:
+            for error in printed_errors(step.output, self._is_application):
+                if (site := innermost(error.frames)) and error.type not in _ENDS:
+                    yield Swallowed(error, site, error.frames, 0, "printed")
+
+    def _left(self, registrations: Sequence[Registration]) -> Iterator[Swallowed]:
         """Exceptions that left a body of the application, or a rejected table, and were then caught for good."""
         by_number = {import_.number: import_ for import_ in self.collected.imports}
         seen: list[Error] = []
@@ -235,3 +287,9 @@ def refusal(what: str, site: Frame | None, chain: Sequence[Frame]) -> dict[str, 
     place = site and {"file": site.file, "line": site.line, "module": site.module, "name": site.function}
     steps = [{"file": f.file, "line": f.line, "module": f.module} for f in application_frames(chain)]
     return {"what": what, "site": place, "chain": steps}
+
+
+def _firsts(error: Error) -> list[tuple[str, str]]:
+    """Of an error and of each that it came from its type and what a traceback shows of its text: the first line."""
+    named = [(error.type, error.text), *((type_, text) for _, type_, text in error.links[1:])]
+    return [(type_.rpartition(".")[2], text.partition("\n")[0].strip()[:_SHOWN]) for type_, text in named]

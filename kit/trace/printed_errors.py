@@ -22,15 +22,20 @@ def printed_error(output: str, is_application: Callable[[str], bool]) -> Error |
 
     :param is_application: is a file, as the text names it, one of the application's?
     """
-    chains = list(_chains(output, is_application))
-    telling = [chain for chain in chains if not chain[-1].type.endswith(_GIVES_UP)]
-    chain = (telling or chains or [None])[-1]
-    if chain is None:
-        return None
-    links = tuple((0, error.type.rpartition(".")[2], error.text) for error in reversed(chain))
-    last = chain[-1]
-    missing = re.match(r"No module named '([\w.]+)'", last.text)
-    return Error(last.type, last.text, last.frames, links, missing[1] if missing else None)
+    errors = printed_errors(output, is_application)
+    telling = [error for error in errors if not error.type.endswith(_GIVES_UP)]
+    return (telling or errors or [None])[-1]
+
+
+def printed_errors(output: str, is_application: Callable[[str], bool]) -> list[Error]:
+    """The exception of each traceback in a text, with what it came from."""
+    errors = []
+    for chain in _chains(output, is_application):
+        links = tuple((0, error.type.rpartition(".")[2], error.text) for error in reversed(chain))
+        last = chain[-1]
+        missing = re.match(r"No module named '([\w.]+)'", last.text)
+        errors.append(Error(last.type, last.text, last.frames, links, missing[1] if missing else None))
+    return errors
 
 
 def _chains(output: str, is_application: Callable[[str], bool]) -> Iterator[list[Error]]:

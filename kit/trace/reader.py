@@ -20,7 +20,7 @@ from .trace import Trace
 # What a trace has as it was read.
 _AS_COLLECTED = ("imports", "cleared", "created", "engines", "behind", "judged", "entries", "records", "silenced")
 # The kinds of events that have a method of their name.
-_KINDS = "behind cleared created engine entry exec exit gone judged mapped metadata record refused silenced step stepped table"
+_KINDS = "behind cleared created engine entry exec exit gone handled judged mapped metadata record refused silenced step stepped table"
 # Libraries with registries.
 _REGISTRIES = {"prometheus_client", "flask", "celery", "kombu", "vine", "starlette", "fastapi", "marshmallow", "django"}
 
@@ -36,7 +36,8 @@ def read_trace(incident: Incident, space: RunPlace, ended: Sequence[Ended]) -> T
 def _trace(incident: Incident, space: RunPlace, ended: Sequence[Ended], collected: Collected) -> Trace:
     outcome = Outcome(incident, space, ended, collected)
     steps = outcome.steps()
-    sources = texts_of(space.root, collected, (step.exception for step in steps))
+    ended = (*(step.exception for step in steps), *(caught.error for caught in outcome.printed(steps)))
+    sources = texts_of(space.root, collected, ended)
     registrations = tuple(named(it, sources, collected.paths) for it in collected.registrations)
     edges = together(_edges(collected))
     return Trace(
@@ -44,7 +45,7 @@ def _trace(incident: Incident, space: RunPlace, ended: Sequence[Ended], collecte
         edges=edges,
         metadata=tuple(collected.metadata.values()),
         registrations=registrations,
-        swallowed=tuple(outcome.swallowed(registrations)),
+        swallowed=tuple(outcome.swallowed(registrations, steps, sources)),
         refused=tuple(outcome.refusals()),
         broke=outcome.broke(),
         lost=tuple(dict.fromkeys(collected.lost)),
@@ -329,6 +330,10 @@ class _Reader:
         text, lost = self.collected.paths.text(event.get("text")), bool(event.get("lost"))
         record = values.Record(event["logger"], event["level"], text, lost, error, innermost(chain), chain, *where)
         self.collected.records.append(record)
+
+    def handled(self, event: dict, where: At) -> None:
+        """An exception came to a handler of the application."""
+        self.collected.handled.append((self.collected.error(where.process, event["error"]), where))
 
     def silenced(self, event: dict, where: At) -> None:
         """Loggers are about to be disabled."""

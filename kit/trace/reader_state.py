@@ -63,6 +63,7 @@ class Collected:
     engines: list[values.EngineMade] = field(default_factory=list)
     entries: list[values.Entry] = field(default_factory=list)
     records: list[values.Record] = field(default_factory=list)
+    handled: list[tuple[values.Error | None, At]] = field(default_factory=list)
     silenced: list[values.Silenced] = field(default_factory=list)
     behind: list[values.Behind] = field(default_factory=list)
     judged: list[values.Judgement] = field(default_factory=list)

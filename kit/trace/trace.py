@@ -14,7 +14,7 @@ from typing import Any
 from ..base.errors import IncidentError
 from ..base.redact import redact
 from . import values
-from .chains import application_frames
+from .chains import application_frames, catcher
 from .edges import AsWritten, Edges, Place
 from .saved import load, save
 
@@ -151,6 +151,10 @@ class Trace:
                 site = next((frame for frame in reversed(chain) if frame.application), None)
                 caught.append(values.Swallowed(import_.error, site, chain, import_.ended or import_.began))
         return tuple(caught)
+
+    def catcher(self, caught: values.Swallowed) -> values.Frame | None:
+        """The handler that kept an exception, by the sources: of the application's frames outside, the innermost that has a fitting one."""
+        return catcher(caught.chain, self.sources, caught.error)
 
     def import_of(self, number: int | None) -> values.Import | None:
         return self._imports_by_number.get(number)

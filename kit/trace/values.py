@@ -307,12 +307,13 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Swallowed:
-    """An exception that left a module of the application, or a rejected table, and did not fail the step."""
+    """An exception that ``left`` a module, was ``logged``, ``printed``, or ``handled`` by an ``except`` for any error; it failed no step."""
 
     error: Error
     site: Frame | None
     chain: tuple[Frame, ...]
     at: int
+    how: str = "left"
 
 
 def is_scratch(url: str) -> bool:

@@ -34,8 +34,10 @@ def why(trace: Trace, name: str) -> tuple[Event, ...]:
     :param name: a module, a table, a class, or what a registry calls one of its entries
     """
     events = [*_executions(trace, name), *_questions(trace, name), *_registrations(trace, name), *_entries(trace, name)]
-    alike = {replace(event, at=0): event for event in reversed(events)}  # a class and its base may both tell of one
-    return tuple(sorted(alike.values(), key=lambda event: event.at))
+    alike: dict[Event, Event] = {}  # a class and its base may both tell of one
+    for event in sorted(events, key=lambda event: event.at):
+        alike.setdefault(replace(event, at=0), event)
+    return tuple(alike.values())
 
 
 def about(trace: Trace) -> str | None:

@@ -25,6 +25,10 @@ _BANNERS = (
     (r"^FAILED: |\[alembic\.runtime\.migration\]|\[SQL: \s*(?:ALTER|CREATE|DROP) ", "alembic"),
     (r"Cell In ?\[\d+\]|<ipython-input-|\bNotebookApp\b|CellExecutionError", "jupyter"),
 )  # fmt: skip
+# What runs a command inside a container or on a platform.
+_INSIDE = re.compile(
+    r"^(?:(?:docker[ -]compose|docker|podman)(?: -\S+)* (?:exec|run)(?: --?[\w=./:-]+)* [\w./:-]+|kubectl .*? --|heroku run(?: --?\S+)*) (?=\S)"
+)
 _RUNNERS = {"make", "just", "task", "poe", "invoke"}
 # A prompt, whatever it shows before its last sign; what a shell that tells its commands, a container's build or a task runner puts there.
 _TYPED = re.compile(
@@ -70,7 +74,7 @@ def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Progr
     scripts, tasks = ({name for _, _, name, _ in of(project)} for of in (console_scripts, tasks_of))
     for match in _TYPED.finditer(text):
         at = f"typed in the log, line {text.count(chr(10), 0, match.start()) + 1}"
-        for line in split_lines(match["line"]):
+        for line in split_lines(_INSIDE.sub("", match["line"])):
             words = words_of(line)
             if words and (words[0] in tasks or words[0] in _RUNNERS and words[1:]):
                 keep(Program("task", words[0] if words[0] in tasks else words[1], at))
@@ -97,7 +101,7 @@ def _subcommand(name: str, text: str) -> str:
         return "sync" if "Using worker: sync" in text else ""
     if name != "alembic":
         return ""
-    if re.search(r"New upgrade operations detected|database is not up to date", text):
+    if re.search(r"New upgrade operations detected|database is not up to date|Detected removed ", text):
         return "check"
     return "upgrade head"
 

@@ -4,7 +4,6 @@ Where the statement that raced is known, the race is forced: each process is hel
 does not show it on the build as it is, each build is started several times.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -12,9 +11,7 @@ from typing import Protocol, TypeVar
 from ..trace.trace import Trace
 
 TIMES = 5  # starts of each build where the incident is a race
-FORCED = 2  # starts of a fix in which the race is forced, beside the one that is not
 MOST = 15  # starts of a fix with which it did not show: one that only makes the race rarer shows it in some of so many
-_STATEMENT = re.compile(r"\[sql: (create [a-z]+|insert into \S+|alter table \S+|update \S+)")
 DOUBT = 0.05  # probability of luck above which nothing is said
 
 
@@ -73,15 +70,3 @@ def of_runs(attempts: Sequence[A], is_there: Callable[[A], bool]) -> tuple[A, in
     shown = [attempt for attempt in attempts if is_there(attempt)]
     failed = [attempt for attempt in attempts if not attempt.trace.whole]
     return (shown or failed or list(attempts))[0], len(shown)
-
-
-def raced_statement(trace: Trace) -> str | None:
-    """How the statement begins that a race failed at: what it does, and to what where that is the same in every process.
-
-    Small letters, single spaces. Of a table that is made only that: which of many is first differs from run to run.
-    """
-    for error in trace.errors:
-        statement = _STATEMENT.search(" ".join(str(error).split()).lower())
-        if statement:
-            return statement[1]
-    return None

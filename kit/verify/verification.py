@@ -1,6 +1,6 @@
 """Fixes × checks, with the control: which fix cures, which only hides."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,8 @@ from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..diagnose.decision import decide_mechanism, is_race, mechanisms_there
 from ..diagnose.definitions import one_place
-from ..diagnose.observation import TIMES, look_at, look_until_shown, signed
+from ..diagnose.observation import INSTALLS, TIMES, look_at, look_until_shown, signed
+from ..diagnose.race import FORCED, in_words, raced_for
 from ..diagnose.values import Looked, innermost
 from ..incident.model import Incident
 from ..startup.checks import Asker, answer_checks
@@ -19,11 +20,11 @@ from ..startup.run import HELD
 from ..startup.workspace import refuse_patches
 from ..trace.chains import application_frames
 from ..trace.end_state import CheckResult, judge_mappers, judge_start
-from ..trace.expected import expected_error, incident_tables, shows_incident
+from ..trace.expected import expected_error, incident_tables, refusal_in, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Frame
 from .attempts import Attempt, errors_of, hidden, never_handed, shared, still_there
-from .races import FORCED, MOST, Rates, of_runs, raced_statement
+from .races import MOST, Rates, of_runs
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
@@ -164,12 +165,12 @@ class _Runs:
 
     def __init__(self, incident: Incident, control: Attempt, pool, names: Sequence[str]):
         self.incident, self.control, self.pool, self.names = incident, control, pool, names
-        self.statement = raced_statement(control.trace)
+        self.held = raced_for(control.trace)
         self.of_control: list[Future[Attempt]] = []
-        forced = self.statement and pool.submit(attempt, incident, None, True, self.statement).result()
+        forced = self.held and pool.submit(attempt, incident, None, True, self.held).result()
         self.forced = bool(forced) and forced.reproduced
         times = range(FORCED) if self.forced else range(TIMES - 1)
-        hold = self.statement if self.forced else None
+        hold = self.held if self.forced else None
         if not self.forced:
             self.of_control = [pool.submit(attempt, incident, None, True) for _ in times]
         self.of_fixes = {name: [pool.submit(attempt, incident, name, True, hold) for _ in times] for name in names}
@@ -184,7 +185,7 @@ class _Runs:
         result = judge_fix(self.incident, name, worst, self.control)
         if self.forced:
             _, shown = self._worst(tried[1:])
-            how = f"each process was held before its first statement `{self.statement} …` until another had come as far, or for {HELD} s"
+            how = f"each process was held before {in_words(self.held)} until another had come as far, or for {HELD} s"
             says = f"{result.because}; it is a race, and was forced: {how}; without the fix it showed so, with it in {shown} of {FORCED}"
             return replace(result, because=f"{says} such starts")
         while result.verdict == "cures" and len(tried) < MOST:
@@ -218,16 +219,20 @@ def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt
 def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
     """The verdict on a fix that was started, beside the control."""
     tried = replace(tried, reproduced=still_there(incident, tried.trace, control.trace))
-    checks = (_gone(incident, tried), *tried.checks, *_implied(incident, tried, control))
+    checks = (_gone(incident, tried), *_new_ones(tried, control), *_implied(incident, tried, control))
     tables = incident_tables(incident, control.trace)
     verdict, because = _judge(tried, control, checks, tables)
     if verdict == "cures" and (unseen := never_handed(incident, tried, control, tables)):
         because += f"; as without it, env.py imports no model of {', '.join(unseen)}, so that Alembic does not see it"
     if tried.unrun:
-        because += (
-            f"; {', '.join(tried.unrun)} is changed, and the startup does not run it: what changes there was not tried. "
-            "Name it in a step, or give the fix a startup of its own"
+        installs = any(map(INSTALLS.match, tried.unrun))
+        verdict = "undecided" if installs and verdict == "does-not-cure" else verdict
+        how = (
+            "install it, and name that interpreter in the fix's python"
+            if installs
+            else "name it in a step, or give the fix a startup of its own"
         )
+        because += f"; {', '.join(tried.unrun)} is changed, and the startup does not run it: what changes there was not tried. {how.capitalize()}"
     return FixResult(name, incident.fixes[name].claim, tried.patches, verdict, because, checks, tried.trace)
 
 
@@ -263,6 +268,14 @@ def _gone(incident: Incident, tried: Attempt) -> CheckResult:
     if unseen and gone:
         gone, seen = None, f"not seen, before the startup ended: {unseen}"
     return CheckResult("original error no longer occurs", gone, seen, kind="gone")
+
+
+def _new_ones(tried: Attempt, control: Attempt) -> Iterator[CheckResult]:
+    """The checks; a clean start is asked beside what the build as it is logs or prints and does not fail for, where the incident is gone."""
+    known = [str(error.error) for error in control.trace.swallowed if error.how != "left"]
+    for check in tried.checks:
+        anew = check.kind == "clean_start" and check.ok is False and known and not tried.reproduced
+        yield judge_start(tried.trace, known) if anew else check
 
 
 def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
@@ -343,6 +356,12 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     wrong = [_in_short(c) for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
     if wrong and all(step.ok for step in trace.steps):
         return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong[:2])
+    refused = next((what for step in trace.steps if (what := refusal_in(trace, step.error or ""))), None)
+    if refused is not None:
+        return (
+            "undecided",
+            f"the error is gone, and then the kit itself refused what the application asked for: {refused}",
+        )
     if not start.ok and any(check.kind == "clean_start" for check in failed):
         return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
     wrong = "; ".join(f"{check.check}: {check.seen}" for check in failed[:2])

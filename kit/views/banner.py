@@ -11,6 +11,7 @@ from ..diagnose.values import Place, innermost
 from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals
+from ..trace.end_state import looked_at
 from ..trace.expected import shows_incident, why_not
 from ..trace.graph import import_graph
 from ..trace.trace import Trace
@@ -76,7 +77,11 @@ def headline(
     if trace.broke and not reproduced:
         return Headline("The run broke before it could tell", None, "the run broke")
     if not reproduced and not asked:
-        return Headline("It does not reproduce: every step succeeded, and nothing was swallowed", None, "nothing found")
+        return Headline(
+            f"It does not reproduce: every step succeeded, and nothing was swallowed {looked_at(trace)}",
+            None,
+            "nothing found",
+        )
     if not reproduced:
         return Headline("It does not reproduce", False, "does not reproduce")
     if verification is None:
@@ -333,6 +338,8 @@ def _swallowed(trace: Trace, error_shown: str | None) -> Part:
     first = trace.swallowed[0]
     more = f", and {len(trace.swallowed) - 1} more" if len(trace.swallowed) > 1 else ""
     at = join(" at ", code(first.site)) if first.site else None
+    catcher = trace.catcher(first)
+    at = join(at, ", caught at ", code(catcher)) if at and catcher else at
     what = "that error" if str(first.error) == error_shown else shortly(str(first.error))
     return join(strong("Swallowed: "), what, at, more)
 

@@ -43,7 +43,13 @@ def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict
         "registrations": [registration(registered) for registered in trace.registrations if registered.application],
         "conflicts": [_conflict(conflict, conflict.error) for conflict in trace.conflicts],
         "swallowed": [
-            {"error": str(error.error), "site": site(error.site), "chain": chain(error.chain)}
+            {
+                "error": str(error.error),
+                "site": site(error.site),
+                "chain": chain(error.chain),
+                "how": error.how,
+                "caught": site(trace.catcher(error)),
+            }
             for error in trace.swallowed
         ],
         "checks": [{"check": sign.text, "ok": False, "seen": sign.seen} for sign in trace.signs if sign.seen],

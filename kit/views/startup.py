@@ -7,6 +7,7 @@ page: no script, no style sheet, everything of the application escaped.
 from collections.abc import Sequence
 
 from ..trace.advice import refusals
+from ..trace.end_state import looked_at
 from ..trace.trace import Trace
 from ..trace.values import Error, StepResult, Swallowed
 from ..trace.why import about, near
@@ -83,24 +84,31 @@ def swallowed(trace: Trace) -> Shown:
     if not trace.swallowed and not trace.caught:
         # An attempt that was refused raised an error, and what catches that where it is asked for is seen by nobody.
         if refused:
-            return Shown([para("No error that left a module was swallowed. ", refused)])
-        return absent("Nothing was swallowed.")
-    parts = [_caught("Swallowed exceptions", trace.swallowed)] if trace.swallowed else []
+            return Shown([para(f"No error was swallowed {looked_at(trace)}. ", refused)])
+        return absent(f"Nothing was swallowed {looked_at(trace)}.")
+    parts = [_caught(trace, "Swallowed exceptions", trace.swallowed)] if trace.swallowed else []
     if trace.caught:
         nothing = "Nothing else was swallowed" if trace.swallowed else "Nothing was swallowed for good"
         parts += [
             para(f"{nothing}. These were caught, and what the code then tried instead failed the step:"),
-            _caught("Caught on the way to the error", trace.caught),
+            _caught(trace, "Caught on the way to the error", trace.caught),
         ]
     return Shown([*parts, para(refused)] if refused else parts)
 
 
-def _caught(caption: str, errors: Sequence[Swallowed]) -> Part:
+def _caught(trace: Trace, caption: str, errors: Sequence[Swallowed]) -> Part:
     rows = []
     for number, error in enumerate(errors, 1):
         shown = " → ".join(dict.fromkeys(str(frame) for frame in error.chain if frame.application))
-        rows.append((str(number), str(error.error), code(error.site) if error.site else "", code(shown)))
-    return table(caption, ("no.", "error", "raised at", "reached by"), rows)
+        kept = (
+            code(catcher)
+            if (catcher := trace.catcher(error))
+            else error.how
+            if error.how in ("logged", "printed")
+            else ""
+        )
+        rows.append((str(number), str(error.error), code(error.site) if error.site else "", kept, code(shown)))
+    return table(caption, ("no.", "error", "raised at", "caught at", "reached by"), rows)
 
 
 def why(trace: Trace, name: str = "") -> Shown:

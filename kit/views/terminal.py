@@ -7,6 +7,7 @@ from ..diagnose.explanations import MEANINGS
 from ..incident.model import Incident
 from ..trace.advice import advice, refusals
 from ..trace.chains import application_frames
+from ..trace.end_state import where_caught
 from ..trace.expected import why_not
 from ..trace.trace import Trace
 from ..trace.values import Conflict
@@ -26,7 +27,7 @@ _LINE = {True: "matches", False: "differs", None: "undecided"}
 
 def startup_lines(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
     """What ``reproduce`` says: each step, each table that was rejected, each error that was swallowed."""
-    lines = [f"{incident.title}: {'reproduced' if reproduced else 'not reproduced'}"]
+    lines = [f"{incident.title} — {'reproduced' if reproduced else 'not reproduced'}"]
     for step in trace.steps:
         lines.append(f"  step {step.number}  {_STEP[step.ok]}  {step}")
         if step.error:
@@ -38,7 +39,13 @@ def startup_lines(incident: Incident, trace: Trace, reproduced: bool) -> list[st
     lines += [f"  {line}" for line in [refusals(trace.refused)] if line]
     for conflict in trace.conflicts:
         lines += _conflict(conflict)
-    lines += [f"  swallowed at {caught.site}: {_in_line(caught.error)}" for caught in trace.swallowed]
+    lines += [f"  swallowed at {where_caught(trace, caught)}: {_in_line(caught.error)}" for caught in trace.swallowed]
+    lines += [
+        f"  {'a mechanism that raises nothing' if sign.kind == 'mechanism' else 'fails'}: {sign.text}{f': {_in_line(sign.seen)}' if sign.seen else ''}"
+        for sign in trace.signs
+    ]
+    errors = [judged.error for judged in trace.judged if judged.error is not None and trace.whole and not trace.signs]
+    lines += [f"  the mappers do not configure: {_in_line(error)}" for error in errors[:1]]
     lines += [] if reproduced else [f"  {reason}" for reason in why_not(incident, trace, with_failures=True)]
     if trace.broke and not any(step.broke for step in trace.steps):
         lines.append(f"  the run broke: {trace.broke}")
@@ -73,10 +80,8 @@ def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool
     meaning = MEANINGS.get(finding.mechanism)
     lines += [f"  {meaning.happened}"] if meaning else []
     shown = diagnosis.conflict is not None and diagnosis.conflict in diagnosis.trace.conflicts  # both lines stand above
-    lines += [
-        f"  because {_in_line(sentence)}"
-        for sentence in finding.because[1 if shown and len(finding.because) > 1 else 0 :]
-    ]
+    because = finding.because[1 if shown and len(finding.because) > 1 else 0 :]
+    lines += [f"  because {_in_line(sentence)}" for sentence in because[:most]] + _more(len(because), most, "  because")
     lines += [] if shown else [f"  {place.role} {place} {place.name or ''}".rstrip() for place in diagnosis.sites]
     lines += [f"  tried: {tried.says}; {tried.outcome}: {tried.seen}"] if tried else []
     lines += [f"  what to do: {advised}" for advised in [finding.advice] if advised]

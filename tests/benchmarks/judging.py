@@ -36,7 +36,7 @@ CAUSES = {
     "second-class-same-table-other-file": r"(defined|declared) (twice )?in two|two (classes|models|definitions)|duplicate (class|model|definition)",
     "second-class-same-table-same-file": r"(defined|declared) twice|two (classes|models|definitions)|duplicate (class|model|definition)",
     "table-on-metadata-alembic-does-not-migrate": r"(other|another|second|two|several|multiple) (base|metadata)|not in target_metadata",
-    "several-heads": r"multiple heads?|more than one head|\(head\)[\s\S]*\(head\)",
+    "several-heads": r"multiple heads?|single_head|more than one head|\(head\)[\s\S]*\(head\)",
     "unknown-revision": r"can't locate revision|no such revision",
     "migration-fails-on-data": r"NOT NULL constraint|null value|existing rows",
     "created-by-two-revisions": r"already exists",

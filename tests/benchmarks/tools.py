@@ -127,7 +127,13 @@ def ask_pytest_alembic(case: Case) -> Said | None:
     (tests / "conftest.py").write_text(CONFTEST)
     base = re.search(r"from (\S+) import .*\bBase\b", (case.root / "migrations" / "env.py").read_text())[1]
     (tests / "test_models.py").write_text(ALL_MODELS.format(package=base.split(".")[0], base=base))
-    where = ["--rootdir=.", "-o", "pytest_alembic_tests_path=migration_tests/conftest.py"]
+    where = [
+        "--rootdir=.",
+        "-o",
+        "pytest_alembic_exclude=up_down_consistency",
+        "-o",
+        "pytest_alembic_tests_path=migration_tests/conftest.py",
+    ]
     quiet = ["-q", "-p", "no:cacheprovider", "-W", "ignore"]
     code, text = case.run(
         tool_environment("pytest-alembic"), "python", "-m", "pytest", "--test-alembic", *quiet, *where, tests.name
@@ -248,9 +254,14 @@ def ask(name: str, tool: str) -> tuple[Said, Verdict] | None:
         }
         case = Case(name, root, paths, variables, (root / "alembic.ini").exists())
         for step in incident.prepare:
-            words = ["alembic", "upgrade", step.text] if step.kind == "upgrade" else step.text.split()
             if step.kind == "rows":  # where these tools are run, in CI, tables have none
                 continue
+            module, _, function = step.text.partition(":")
+            words = {
+                "upgrade": ["alembic", "upgrade", step.text],
+                "call": ["python", "-c", f"import {module}; {module}.{function}()"],
+            }
+            words = words.get(step.kind) or step.text.split()
             done = subprocess.run(words, cwd=root, env=variables, capture_output=True, timeout=SECONDS)
             assert done.returncode == 0, (name, done.stderr)
         said = TOOLS[tool](case)

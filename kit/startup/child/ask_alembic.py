@@ -181,14 +181,18 @@ def describe(difference):
         name = table.key
         if kind == "add_table":
             return "no migration creates table %s, which the models name" % name, name
-        return "the models do not name table %s, which the migrations create: autogenerate would drop it" % name, name
+        return (
+            "the models that env.py names have no table %s, which is in the database: autogenerate would drop it"
+            % name,
+            name,
+        )
     if kind in ("add_column", "remove_column"):
         schema, table, column = difference[1:4]
         table = "%s.%s" % (schema, table) if schema else table
         where = "%s.%s" % (table, column.name)
         if kind == "add_column":
             return "no migration creates column %s, which the models name" % where, table
-        return "the models do not name column %s, which the migrations create" % where, table
+        return "the models that env.py names have no column %s, which is in the database" % where, table
     if kind.startswith("modify_") and len(difference) > 6:
         schema, table, column = difference[1:4]
         table = "%s.%s" % (schema, table) if schema else table
@@ -204,6 +208,18 @@ def plain(value):
     """A column's type, comment or server default as it is written, without the object that holds it."""
     value = getattr(value, "arg", value)
     return getattr(value, "text", value)
+
+
+def revision_of(error, folder):
+    """Which revision an error came out of, and the line, as the beginning of a sentence; "" where none did."""
+    tb, where, folder = error.__traceback__, "", os.path.join(os.path.realpath(folder), "")
+    while tb is not None:
+        file = os.path.realpath(tb.tb_frame.f_code.co_filename)
+        if file.startswith(folder) and "revision" in tb.tb_frame.f_globals:
+            at = (tb.tb_frame.f_globals["revision"], os.path.relpath(file), tb.tb_lineno)
+            where = "revision %s, at %s:%s: " % at
+        tb = tb.tb_next
+    return where
 
 
 def build(config_file, named="", otherwise=""):
@@ -227,7 +243,8 @@ def build(config_file, named="", otherwise=""):
             with Operations.context(context):
                 context.run_migrations()
         except Exception as error:  # a revision for another database, or one that asks env.py for something
-            built["stopped"] = "%s: %s" % (type(error).__name__, error)
+            where = revision_of(error, script.dir)
+            built["stopped"] = "%s%s: %s" % (where, type(error).__name__, str(error).partition("\n")[0])
             if url and hasattr(connection, "rollback"):  # before SQLAlchemy 2.0 nothing begins by itself
                 connection.rollback()
         read_tables(connection, built["tables"])

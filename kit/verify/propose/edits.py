@@ -190,16 +190,21 @@ def _renamed(name: str, old: str, new: str) -> str | None:
     return new + name[len(old) :] if name == old or name.startswith(old + ".") else None
 
 
-def rename_module(text: str, old: str, new: str) -> str | None:
-    """Ask for modules below ``old`` as ``new``: in import statements, where their names are used, and in texts that name them."""
+def rename_module(
+    text: str, old: str, new: str, is_there: Callable[[str, str], bool] = lambda name, other: True
+) -> str | None:
+    """Ask for modules below ``old`` as ``new``: in import statements, where their names are used, and in texts that name them.
+
+    :param is_there: whether a dotted name, of the two that it has, is that of a module or of what one binds: an endpoint looks the same
+    """
     if old.rpartition(".")[2] not in text:
         return None  # parsing every source of a large application takes minutes
-    return changed(text, _RenameModule(old, new))
+    return changed(text, _RenameModule(old, new, is_there))
 
 
 class _RenameModule(cst.CSTTransformer):
-    def __init__(self, old: str, new: str) -> None:
-        self.old, self.new = old, new
+    def __init__(self, old: str, new: str, is_there: Callable[[str, str], bool]) -> None:
+        self.old, self.new, self.is_there = old, new, is_there
 
     def leave_ImportFrom(self, original, updated):
         if updated.relative or updated.module is None:
@@ -251,7 +256,8 @@ class _RenameModule(cst.CSTTransformer):
             return updated
         module, colon, rest = value.partition(":")
         renamed = _renamed(module, self.old, self.new)
-        if renamed is None or "." not in self.old and not colon and module == self.old:
+        bare = "." not in self.old and not colon and module == self.old
+        if renamed is None or bare or not self.is_there(module, renamed):
             return updated
         return updated.with_changes(value=repr(renamed + colon + rest).replace("'", updated.quote))
 

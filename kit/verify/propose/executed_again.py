@@ -20,7 +20,7 @@ def one_spelling(broken: Broken) -> Iterator[Candidate]:
         return f"{pair[0]}." in named, asked
 
     for old, new in sorted([prefixes, prefixes[::-1]], key=cost):
-        changed = broken.edited_everywhere(edits.rename_module, old, new)
+        changed = broken.edited_everywhere(edits.rename_module, old, new, broken.defines)
         startup = _renamed_steps(broken.incident, old, new)
         if changed or startup:
             says = f"Ask for {old} as {new} everywhere: then the file has one module name, and is executed once."

@@ -2,6 +2,7 @@
 
 import ast
 import posixpath
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -112,6 +113,21 @@ class Broken:
     def file_of(self, module: str | None) -> str | None:
         """The source that is a module; None where the application has none."""
         return self._files.get(module or "")
+
+    def defines(self, name: str, other: str) -> bool:
+        """Is a dotted name, or the other one for the same, that of a module or of what one binds? An endpoint looks the same.
+
+        A module that ran under the name is one; what begins with a blueprint's name is none.
+        """
+        if any(body.module == name for body in self.trace.imports):
+            return True
+        blueprint = re.compile(rf"Blueprint\(\s*[\"']{re.escape(name.partition('.')[0])}[\"']")
+        if any(blueprint.search(text) for _, text in self.python):
+            return False
+        home, _, last = other.rpartition(".")
+        bound = rf"^(?:async def|def|class) {re.escape(last)}\b|^{re.escape(last)}\b\s*[:=]|\bimport\b.*\b{re.escape(last)}\b"
+        texts = [self.sources.get(self.file_of(module) or "", "") for module in (home, name.rpartition(".")[0])]
+        return bool(self.file_of(name) or self.file_of(other) or any(re.search(bound, text, re.M) for text in texts))
 
     @property
     def python(self) -> list[tuple[str, str]]:

@@ -304,7 +304,8 @@ def on_the_path(broken: Broken) -> Iterator[Candidate]:
     path = broken.incident.app.path
     for place in (*broken.sites("asks"), *broken.sites("module")):
         top = (place.name or "").partition(".")[0]
-        parts = [file.removesuffix(".py").split("/") for file, _ in broken.python]
+        own = place.file if place.role == "asks" and place.file.rpartition("/")[2] == f"{top}.py" else None
+        parts = [file.removesuffix(".py").split("/") for file, _ in broken.python if file != own]
         folders = sorted({"/".join(names[: names.index(top)]) or "." for names in parts if top in names} - set(path))
         if len(folders) == 1 and top:
             says = f"Put the folder {folders[0]} on the path (PYTHONPATH): it holds {top}."

@@ -16,6 +16,7 @@ from ...diagnose.definitions import compare
 from ...diagnose.diagnosis import judge_again
 from ...diagnose.experiments import patch_of
 from ...diagnose.observation import look_at, signed
+from ...diagnose.race import raced_for
 from ...diagnose.values import Looked
 from ...incident.model import Check, Fix, Incident, Step
 from ...startup.migrations import find_config
@@ -23,7 +24,6 @@ from ...startup.workspace import workspace
 from ...trace.end_state import CheckResult
 from ...trace.expected import shows_incident
 from ...trace.trace import Trace
-from ..races import raced_statement
 from ..verification import Attempt, FixResult, attempt, judge_fix
 from .candidates import candidates_for, why_unsafe
 from .failing_build import Broken, Candidate
@@ -178,7 +178,7 @@ class _Search:
         """Start each side by side, and judge them in the order in which they end; a race several times, of which the worst counts."""
         incident = self.incident.model_copy(update={"fixes": {c.name: self.fix(c) for c in candidates}})
         times = _RACE_TIMES if self.control.races else 1
-        holds = [None, *[raced_statement(self.control.trace)] * (times - 1)]  # the race is forced in all but the first
+        holds = [None, *[raced_for(self.control.trace)] * (times - 1)]  # the race is forced in all but the first
         futures = {self.pool.submit(attempt, incident, c.name, True, hold): c for c in candidates for hold in holds}
         self.startups += len(futures)
         order = [candidate.name for candidate in candidates]
@@ -245,7 +245,9 @@ class _Search:
             return
         judged = {"finding": diagnosis.finding, "conflict": diagnosis.conflict, "fault": diagnosis.fault}
         failing = _failing(self.incident, result.checks)
-        next_ = replace(broken, trace=result.trace, sources=sources, failing=failing, **judged)
+        app = self.incident.app.model_copy(update={"path": candidate.path or self.incident.app.path})
+        changed = self.incident.model_copy(update={"app": app})
+        next_ = replace(broken, incident=changed, trace=result.trace, sources=sources, failing=failing, **judged)
         for more in candidates_for(next_)[:_AT_ONCE]:
             yield more.after(candidate)
         failed = {check.kind for check in result.checks if check.ok is False}

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from .bodies import _WATCHED
+from .bodies import _WATCHED, _heeded
 from .doors import _at, _inside, _may_reach, _refused, _scratch, _sqlite_target, _unix_target
 from .frames import _walk
 from .recorder import _FOLDER, _emit, _quietly, _text
@@ -73,39 +73,73 @@ def _watch_engines_events(namespace):
 
 
 def _watch_statements(namespace):
-    """Only in a run that forces a race: each process waits once, before its first statement that begins as the one that raced,
-    until another process has come as far, or for some seconds. What it executes, and whether, is its own affair."""
-    order = os.environ.get("INCIDENT_HOLD")
+    """Only in a run that forces a race: each process waits once, before its first statement that begins as the one that raced.
+
+    What it executes, and whether, is its own affair.
+    """
     engine, event = sys.modules.get("sqlalchemy.engine"), sys.modules.get("sqlalchemy.event")
-    if not order or _held or engine is None or event is None:
+    if not _HOLD or _held or engine is None or event is None:
         return
-    seconds, _, begins = order.partition(" ")
-
-    @_quietly
-    def hold(statement):
-        if os.getpid() in _held or not " ".join(statement.split()).lower().startswith(begins):
-            return
-        _held.add(os.getpid())
-        import time
-
-        meeting = os.path.join(_FOLDER, "meeting")
-        try:
-            os.mkdir(meeting)
-        except FileExistsError:
-            pass
-        os.close(os.open(os.path.join(meeting, str(os.getpid())), os.O_WRONLY | os.O_CREAT, 0o600))
-        end = time.monotonic() + float(seconds)
-        while len(os.listdir(meeting)) < 2 and time.monotonic() < end:
-            time.sleep(0.005)
+    begins = _HOLD.partition(" ")[2]
 
     def before_cursor_execute(connection, cursor, statement, parameters, context, executemany):
-        hold(statement)
+        if " ".join(statement.split()).lower().startswith(begins):
+            _hold()
 
     event.listen(engine.Engine, "before_cursor_execute", before_cursor_execute)
     _held.add(None)
 
 
+_HOLD = os.environ.get(
+    "INCIDENT_HOLD"
+)  # ``seconds what``: what a process is held before; only in a run that forces a race
 _held = set()  # processes that have waited; None: the event is listened to
+
+
+@_quietly
+def _hold():
+    """Wait, once a process, until another has come as far, or for some seconds."""
+    if os.getpid() in _held:
+        return
+    _held.add(os.getpid())
+    import time
+
+    meeting = os.path.join(_FOLDER, "meeting")
+    try:
+        os.mkdir(meeting)
+    except FileExistsError:
+        pass
+    os.close(os.open(os.path.join(meeting, str(os.getpid())), os.O_WRONLY | os.O_CREAT, 0o600))
+    end = time.monotonic() + float(_HOLD.partition(" ")[0])
+    while len(os.listdir(meeting)) < 2 and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def _begin_holding():
+    """Have a process held before it makes a file or opens a port; before a statement: see :func:`_watch_statements`."""
+    kind, _, name = (_HOLD or "").partition(" ")[2].partition(" ")
+    if kind == "port":
+        _hold_at("socket.bind", lambda args: True)
+    elif kind == "file":
+        for event in ("os.mkdir", "open", "os.rename", "os.symlink", "os.link"):
+            _hold_at(event, lambda args: any(_is_called(name, path) for path in args[:2]))
+
+
+def _is_called(name, path):
+    path = os.fsdecode(path) if isinstance(path, (str, bytes)) else ""
+    return path.rstrip("/").rpartition("/")[2] == name
+
+
+def _hold_at(event, is_it):
+    heeded = _heeded.get(event)
+
+    def heed(args):
+        if heeded is not None:
+            heeded(args)
+        if is_it(args):
+            _hold()
+
+    _heeded[event] = heed
 
 
 @_quietly

@@ -74,11 +74,16 @@ def _error(error):
         if namespace is not _own and not code.co_filename.startswith(_FROZEN):
             frames.append([_place_of(code, namespace), tb.tb_lineno or 0])
         tb = tb.tb_next
-    links, seen, link = [], set(), error
-    while link is not None and id(link) not in seen and len(seen) < 20:
+    links, seen, todo = [], set(), [error]
+    while todo and len(seen) < 20:
+        link = todo.pop(0)
+        if link is None or id(link) in seen:
+            continue
         seen.add(id(link))
         links.append([id(link), type(link).__name__, _text(link)])
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+        todo.append(link.__cause__ or (None if link.__suppress_context__ else link.__context__))
+        group = getattr(link, "exceptions", None)  # of an ExceptionGroup
+        todo += [member for member in group if isinstance(member, BaseException)] if type(group) is tuple else []
     kind = type(error)
     module = kind.__module__ if isinstance(kind.__module__, str) else ""
     value = {

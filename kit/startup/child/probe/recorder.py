@@ -44,6 +44,8 @@ entry    something took a name in a registry (``r``: metric, blueprint, endpoint
          defined, ``more``: methods of a route, rule and methods of an endpoint; ``blueprint made`` and ``route made``: it was
          constructed
 silenced ``logging.config`` is about to disable these ``loggers``, for they are there already
+handled  from CPython 3.12 on: an exception came from another function of the application, or from SQLAlchemy, to a handler
+         of the application; each handler tells of a type once
 record   a record of the level warning or above that carries an exception, or any of a logger that is disabled (``lost``)
 guard    a guard of the probe's own is in place: its ``name``
 refused  something outside the workspace was about to be reached: ``what``, its secrets left out

@@ -5,9 +5,11 @@ import sys
 
 from .bodies import _WATCHED, _heard, _open_module_door
 from .doors import _begin_guards
+from .engines import _begin_holding
 from .frames import _NOBODY, _places
 from .imports import _look, _open_import_door, _open_import_module_door
 from .recorder import _FOLDER, _before, _counts, _emit, _file, _gc, _getframe, _ident, _TraceFile
+from .starts import _watch_handlers
 from .steps import _at_exit, _run_steps
 
 # ---- below this line is the text of the probe
@@ -49,10 +51,12 @@ def _begin():
     else:
         _steps = eval(steps, {"__builtins__": {}})  # a literal of the runner's own making
         sys._incident_steps = _run_steps
+    _watch_handlers()
     _open_module_door()
     _open_import_door()
     _open_import_module_door()
     _begin_guards()
+    _begin_holding()
     for name in _before & set(_WATCHED):  # there already, as by a .pth file
         _WATCHED[name](vars(sys.modules[name]))
     sys.addaudithook(_heard)

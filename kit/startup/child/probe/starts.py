@@ -1,6 +1,9 @@
-"""Functions of libraries that are to be seen when they begin."""
+"""Functions of libraries that are to be seen when they begin, and handlers of the application that keep an exception."""
 
 import sys
+
+from .frames import _error, _is_app
+from .recorder import _emit, _quietly, _thread_name
 
 # ---- below this line is the text of the probe
 
@@ -24,7 +27,6 @@ def _at_start(function, see):
         return
     monitoring = sys.monitoring
     if not _starts:
-        monitoring.use_tool_id(_TOOL, "incident")
         monitoring.register_callback(_TOOL, monitoring.events.PY_START, _on_start)
     _starts[code] = see
     monitoring.set_local_events(_TOOL, code, monitoring.events.PY_START)
@@ -37,6 +39,42 @@ def _on_start(code, offset):
     see = _starts.get(code)
     if see is not None:
         see(sys._getframe(1))
+
+
+_handling = {}  # code to whether it is the application's; (code, offset, type): of these it was told; None: of how many
+_MOST_HANDLED = 200
+
+
+def _watch_handlers():
+    """From 3.12 on: what is raised costs a look where it is handled, and nothing else costs anything."""
+    if sys.implementation.name == "cpython" and sys.version_info >= (3, 12):
+        monitoring = sys.monitoring
+        if monitoring.get_tool(_TOOL) is None:
+            monitoring.use_tool_id(_TOOL, "incident")
+        monitoring.register_callback(_TOOL, monitoring.events.EXCEPTION_HANDLED, _on_handled)
+        monitoring.set_events(_TOOL, monitoring.events.EXCEPTION_HANDLED)
+
+
+def _on_handled(code, offset, error):
+    own = _handling.get(code)
+    if own is None:
+        own = _handling[code] = _is_app(code.co_filename)
+    if own:
+        _see_handled(code, offset, error)
+
+
+@_quietly
+def _see_handled(code, offset, error):
+    tb, key = error.__traceback__, (code, offset, type(error))
+    if tb is None or not isinstance(error, Exception) or key in _handling or _handling.get(None, 0) >= _MOST_HANDLED:
+        return
+    tb = tb.tb_next
+    while tb is not None and not _is_app(tb.tb_frame.f_code.co_filename):
+        tb = tb.tb_next
+    if tb is None and not (type(error).__module__ or "").startswith("sqlalchemy."):
+        return  # of a library, and caught where it was asked
+    _handling[key], _handling[None] = True, _handling.get(None, 0) + 1
+    _emit("handled", error=_error(error), th=_thread_name())
 
 
 def _with_a_call(code, act):

@@ -1,0 +1,120 @@
+"""What is said of migrations: which revision stopped, what is then undecided, and which model ``env.py`` does not see."""
+
+from test_hiding_fixes import patch_of
+
+from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.observation import look_at
+from kit.incident.load import load
+from kit.verify.verification import verify
+
+BASE = "from sqlalchemy.orm import declarative_base\nBase = declarative_base()\n"
+INI = "[alembic]\nscript_location = migrations\nprepend_sys_path = .\n"
+ENV = """
+    import os
+    from alembic import context
+    from sqlalchemy import create_engine
+    {imports}
+
+    with create_engine(os.environ["DATABASE_URL"]).connect() as connection:
+        context.configure(connection=connection, target_metadata={target})
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+
+
+def model(class_: str, table: str, *columns: str, base="service.base", more="") -> str:
+    lines = [f"    __tablename__ = '{table}'", "    id = Column(Integer, primary_key=True)"]
+    lines += [f"    {column} = Column(Integer)" for column in columns]
+    return (
+        f"from sqlalchemy import Column, Integer\nfrom {base} import Base\nclass {class_}(Base):\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
+def revision(name: str, before: str | None, *lines: str) -> str:
+    head = f"import sqlalchemy as sa\nfrom alembic import op\nrevision, down_revision = {name!r}, {before!r}\ndef upgrade():\n"
+    return head + "".join(f"    {line}\n" for line in lines)
+
+
+def table(name: str, *columns: str) -> str:
+    of = "".join(f", sa.Column({column!r}, sa.Integer)" for column in columns)
+    return f"op.create_table({name!r}, sa.Column('id', sa.Integer, primary_key=True){of})"
+
+
+def service(models: dict[str, str], revisions: dict[str, str], imports: str, target="Base.metadata") -> dict[str, str]:
+    env = ENV.format(imports=f"{imports}; from service.base import Base", target=target)
+    files = {"service/__init__.py": "", "service/base.py": BASE, "alembic.ini": INI, "migrations/env.py": env, **models}
+    return files | {f"migrations/versions/{name}.py": text for name, text in revisions.items()}
+
+
+UPGRADE = [{"command": "alembic upgrade head"}]
+STOPS = {
+    "a1": revision("a1", None, table("orders")),
+    "b2": revision("b2", "a1", "op.execute('insert into nowhere values (1)')"),
+    "c3": revision("c3", "b2", table("customers", "rank")),
+}
+
+
+def test_a_revision_that_stops_is_named_and_nothing_is_said_of_what_the_others_make(write_incident, tmp_path):
+    models = {
+        "service/customers.py": model("Customer", "customers", "rank"),
+        "service/legacy.py": model("OldCustomer", "customers"),
+        "service/main.py": "import service.customers\nimport service.legacy\n",
+    }
+    files = service(models, STOPS, "import service.customers")
+    named = "    __tablename__ = 'customers'\n"
+    merged = f"{named}    __table_args__ = {{'extend_existing': True}}\n"
+    fixes = {
+        "removed": patch_of(tmp_path / "case", "removed", files, "service/main.py", "import service.legacy\n", ""),
+        "merged": patch_of(tmp_path / "case", "merged", files, "service/legacy.py", named, merged),
+    }
+    expect = {"error": "Table 'customers' is already defined"}
+    checks = [{"migrations": "alembic.ini"}, {"mappers": True}]
+    incident = load(write_incident(files, fixes=fixes, expect=expect, checks=checks))
+    agrees = diagnose(incident).definitions.agrees
+    at = "revision b2, at migrations/versions/b2.py:5: OperationalError: (sqlite3.OperationalError) no such table: nowhere"
+    assert agrees == f"undecided: a revision stopped before all was made: {at}"
+    verification = verify(incident)
+    assert {fix.name: fix.verdict for fix in verification.fixes} == {"removed": "cures", "merged": "hides"}
+    said = " ".join(check.seen for fix in verification.fixes for check in fix.checks)
+    assert "the database is at no revision, head is c3: what the models name is not compared" in said
+    assert "no migration creates" not in said
+    # In the startup, its line stands in the check.
+    upgrade = load(write_incident(files, folder="upgrade", startup=UPGRADE, checks=checks[:1]))
+    [check] = look_at(upgrade).checks
+    assert "the revision in migrations/versions/b2.py stopped the run at migrations/versions/b2.py:5" in check.seen
+    assert "no migration creates" not in check.seen
+
+
+def unseen(file) -> tuple[str, list[str], dict[str, str]]:
+    diagnosis = diagnose(load(file))
+    places = [str(place) for place in diagnosis.sites]
+    return diagnosis.finding.mechanism, places, {model.named.table: model.remedy for model in diagnosis.unseen}
+
+
+TWO = {"a1": revision("a1", None, table("orders"), table("parcels"))}
+
+
+def test_alembic_check_as_the_startup_tells_which_module_env_py_does_not_import(write_incident):
+    models = {"service/orders.py": model("Order", "orders"), "service/parcels.py": model("Parcel", "parcels")}
+    startup = [*UPGRADE, {"command": "alembic check"}]
+    file = write_incident(
+        service(models, TWO, "import service.orders"), startup=startup, expect={"error": "remove_table"}
+    )
+    assert unseen(file)[:2] == ("model-module-not-imported-by-env", ["service/parcels.py:3"])
+
+
+def test_of_a_package_with_two_roots_the_one_that_env_py_does_not_import_is_named(write_incident):
+    models = {
+        "service/sales/__init__.py": "from service.sales import orders\n",
+        "service/sales/orders.py": model("Order", "orders"),
+        "service/stock/__init__.py": "from service.stock import parcels\n",
+        "service/stock/parcels.py": model("Parcel", "parcels"),
+        "service/main.py": "import service.sales, service.stock\n",
+    }
+    startup = [*UPGRADE, {"import": "service.main"}]
+    file = write_incident(service(models, TWO, "import service.sales"), startup=startup)
+    mechanism, places, remedies = unseen(file)
+    assert (mechanism, places) == ("model-module-not-imported-by-env", ["service/stock/parcels.py:3"])
+    assert remedies == {"parcels": "import service.stock.parcels"}
