@@ -559,7 +559,7 @@ def test_a_server_that_pip_brings_serves_too(server):
 
 def test_without_a_server_anywhere_it_says_what_to_set_or_install(monkeypatch):
     monkeypatch.setattr(postgresql_server, "find_programs", lambda: None)
-    monkeypatch.setattr(postgresql_server, "_own", None)
+    monkeypatch.setattr(postgresql_server, "_server", None)
     with pytest.raises(RunBroke, match="set KIT_POSTGRES_URL .*`apt-get install postgresql`"):
         postgresql_server.own_server()
 

@@ -117,11 +117,7 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
 
     :param text: the log's text; of a long log only the beginning and the end are read
     """
-    names = re.findall(r"^(?:\x1b\[[\d;]*m)*([\w.-]+?)(?:[-_]\d+)? +\|", text, re.M)
-    services = {
-        "-".join(re.split("[-_]", name)[at:]) for name in set(names) for at in range(len(re.split("[-_]", name)))
-    }
-    text = plain(text)
+    services, text = _services(text), plain(text)
     text = text if len(text) <= 2 * _PIECE else text[:_PIECE] + "\n" + text[-_PIECE:]
     placements = [
         (traceback, place(traceback.frames, paths_of(project, traceback.frames))) for traceback in log.tracebacks
@@ -142,7 +138,7 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
         frames = _warned(text, at, project) or frames
     if message.startswith("Detected removed "):
         message = (
-            "New upgrade operations detected"  # as a check says it, which fails where a draft of a revision does not
+            "New upgrade operations detected"  # as `alembic check` says it, which fails where --autogenerate does not
         )
     if "Original exception was: " in message:
         message = message.partition("Original exception was: ")[2]
@@ -168,12 +164,19 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
         table=table[1] if table else None, at=at, frames=frames, alike=tuple(dict.fromkeys(alike)),
         programs=tuple(programs_of(log, chosen, text, project)), database=database, driver=driver, database_at=database_at,
         workers=_workers(text), request=_request(text, frames, project, bool(expected)), upgrading=next(reversed(re.findall(_UPGRADING, text)), None),
-        statement=statement[1] if statement and kind else "", services=frozenset({*names, *services}),
+        statement=statement[1] if statement and kind else "", services=services,
         healthy=bool(re.search(_UP, text)), prefixes=prefixes, version=version, foreign=foreign,
         missing_variables=frozenset(variable for pattern in _MISSING for variable in re.findall(pattern, text, re.M)),
         task=next(iter(re.findall(r"unregistered task of type u?'([\w.]+)'", text)), None),
         missing_modules=frozenset(re.findall(r"No module named '?([\w.]+)'?", " ".join((kind, message)))),
     )  # fmt: skip
+
+
+def _services(text: str) -> frozenset[str]:
+    """The names that compose writes before a service's lines; of one with its project's name before it, what may be the service's."""
+    names = set(re.findall(r"^(?:\x1b\[[\d;]*m)*([\w.-]+?)(?:[-_]\d+)? +\|", text, re.M))
+    parts = [re.split("[-_]", name) for name in names]
+    return frozenset({*names, *("-".join(part[at:]) for part in parts for at in range(len(part)))})
 
 
 def _raised_in(traceback: Traceback) -> Raised:

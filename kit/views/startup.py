@@ -100,14 +100,9 @@ def _caught(trace: Trace, caption: str, errors: Sequence[Swallowed]) -> Part:
     rows = []
     for number, error in enumerate(errors, 1):
         shown = " → ".join(dict.fromkeys(str(frame) for frame in error.chain if frame.application))
-        kept = (
-            code(catcher)
-            if (catcher := trace.catcher(error))
-            else error.how
-            if error.how in ("logged", "printed")
-            else ""
-        )
-        rows.append((str(number), str(error.error), code(error.site) if error.site else "", kept, code(shown)))
+        catcher, how = trace.catcher(error), error.how if error.how in ("logged", "printed") else ""
+        caught = code(catcher) if catcher else how
+        rows.append((str(number), str(error.error), code(error.site) if error.site else "", caught, code(shown)))
     return table(caption, ("no.", "error", "raised at", "caught at", "reached by"), rows)
 
 
