@@ -127,9 +127,12 @@ def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
         return ""
     if not tried:
         mechanism = broken.finding.mechanism
-        unknown = "the cause is undecided, so there is no change to try"
+        nothing = {
+            "undecided": "the cause is undecided, so there is no change to try",
+            "none": "no mechanism is at fault, so there is no change to try",
+        }
         known = f"for {mechanism} the kit knows no change that it could make safely here"
-        return why_unsafe(broken) or (unknown if mechanism == "undecided" else known)
+        return why_unsafe(broken) or nothing.get(mechanism, known)
     if search.startups >= MOST_STARTUPS:
         return f"the search ended at {MOST_STARTUPS} startups"
     reason = why_unsafe(broken)
