@@ -1397,3 +1397,13 @@ def test_where_no_program_is_in_the_log_alembic_looks_at_the_models_too(kit, tmp
     assert said.code == 0, said.out + said.err
     assert str(load(tmp_path / "x").startup[-1]) == "command: alembic check"
     assert kit("diagnose", tmp_path / "x", "--json").json["mechanism"] == "class-not-imported"
+
+
+def test_an_object_of_the_applications_own_class_of_applications_is_one(tmp_path):
+    sources = {
+        "shop/web.py": "from flask import Flask\n\n\nclass Shop(Mixin, Flask):\n    pass\n",
+        "shop/jobs.py": "import celery\n\n\nclass Jobs(celery.Celery):\n    pass\n",
+        "application.py": "from shop.jobs import Jobs\nfrom shop.web import Shop\n\napplication = Shop('app')\njobs = Jobs()\nother = Money('app')\n",
+    }
+    objects = Project(written(tmp_path, sources)).objects
+    assert {(item.name, item.kind) for item in objects} == {("application", "wsgi"), ("jobs", "celery")}

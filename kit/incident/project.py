@@ -26,6 +26,11 @@ _OBJECT = re.compile(
     re.M,
 )
 _FACTORY = re.compile(r"^(?:async )?def (?P<name>(?:create|make|build|get|init)_\w*app\w*)\((?P<given>[^)]*)\)", re.M)
+_OWN_CLASS = re.compile(
+    r"^class (?P<name>\w+)\((?:[\w.]+, *)*(?:\w+\.)?(?P<base>FastAPI|Starlette|Quart|Litestar|Sanic|Flask|APIFlask|Celery)\b",
+    re.M,
+)
+_OF_OWN_CLASS = re.compile(r"^(?P<name>\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)*(?P<kind>[A-Z]\w*)\(", re.M)
 _ASGI = re.compile(r"\b(fastapi|starlette|quart|litestar|sanic|get_asgi_application)\b", re.I)
 _WSGI = re.compile(r"\b(flask|apiflask|dash|bottle|falcon|get_wsgi_application)\b", re.I)
 
@@ -208,7 +213,20 @@ class Project:
                     if kind and (bare or not factory):
                         line = text.count("\n", 0, match.start()) + 1
                         objects.append(AppObject(file, match["name"], line, kind, factory))
+            names = {object_.name for object_ in objects if object_.file == file}
+            for match in _OF_OWN_CLASS.finditer(text):
+                if match["kind"] in self._own_classes and match["name"] not in names:
+                    line = text.count("\n", 0, match.start()) + 1
+                    objects.append(AppObject(file, match["name"], line, self._own_classes[match["kind"]]))
         return tuple(sorted(objects, key=_order))
+
+    @cached_property
+    def _own_classes(self) -> dict[str, str]:
+        """The application's own classes of application objects, as ``class Shop(Flask)``, by name, each with its kind."""
+        classes = [match for file in self.sources for match in _OWN_CLASS.finditer(self.text(file))]
+        return {
+            match["name"]: "celery" if match["base"] == "Celery" else self._kind(match["base"]) for match in classes
+        }
 
     @cached_property
     def _factories(self) -> dict[str, str]:
