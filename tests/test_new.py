@@ -1204,7 +1204,10 @@ OF_LOGS = {
         {},
     ),
     "a unit that names its program by its place": (
-        {"main.py": ASGI, "notes.service": "[Service]\nExecStart=/home/me/env/bin/gunicorn -w 2 --bind :80 main:app\n"},
+        {
+            "main.py": ASGI,
+            "notes.service": "[Service]\nExecStart=/opt/notes/env/bin/gunicorn -w 2 --bind :80 main:app\n",
+        },
         f"[INFO] Booting worker with pid: 7\n[INFO] Booting worker with pid: 8\n{WSGI_CALL}",
         "serve: gunicorn -w 2 main:app --bind 127.0.0.1:{port}",
         {},

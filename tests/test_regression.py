@@ -51,12 +51,12 @@ def test_it_fails_on_the_broken_build_and_passes_with_each_cure(name, cures):
         return
     assert guard.code == 0 and guard.source, guard
     broken, *fixed = guard.tried
-    assert not broken.passes and broken.said.startswith(("The incident is back", "The incident's error is gone"))
+    assert not broken.passes and broken.output.startswith(("The incident is back", "The incident's error is gone"))
     of_the_repository = [fix for fix in cures if not incident.fixes[fix].settings]
     assert [one.fix for one in fixed] == of_the_repository and all(one.passes for one in fixed)
     if expected["mechanism"] != "undecided":  # of which the kit itself knows no lines
         for line in filter(None, (expected.get("first"), expected.get("second"))):
-            assert line in broken.said
+            assert line in broken.output
 
 
 def copied(name: str, fix: str | None, folder: Path) -> Path:
@@ -121,11 +121,11 @@ def test_of_the_bundled_incident_it_passes_with_the_whole_fix_and_not_with_a_hal
     guard = make_guard(incident, fixes=["full"])
     broken, full = guard.tried
     assert not broken.passes and full.passes
-    assert "The incident is back" in broken.said
-    assert "first  app/models_extra.py:259" in broken.said and "second app/models_domain.py:36 by" in broken.said
+    assert "The incident is back" in broken.output
+    assert "first  app/models_extra.py:259" in broken.output and "second app/models_domain.py:36 by" in broken.output
     half = try_guard(incident, guard.source, guard.name, "remove-legacy")
-    assert not half.passes and half.said.startswith("The incident's error is gone, but")
-    assert "Attribute name 'metadata' is reserved" in half.said  # the next one was hidden behind it
+    assert not half.passes and half.output.startswith("The incident's error is gone, but")
+    assert "Attribute name 'metadata' is reserved" in half.output  # the next one was hidden behind it
 
 
 def test_it_is_python_3_8_needs_only_the_standard_library_and_says_what_to_do(kit, write_incident, duplicate, tmp_path):
@@ -216,8 +216,8 @@ def test_an_application_that_needs_an_asynchronous_driver_gets_the_url_with_it(w
     (file.parent / "apart.patch").write_text(patch("service/flags.py", "old = True", "old = False"))
     guard = make_guard(load(file), fixes=["apart"])
     assert guard.code == 0 and [one.passes for one in guard.tried] == [False, True], guard
-    assert guard.tried[0].said.startswith("The incident is back")
-    assert not any("docstring" in one.said for one in guard.tried)
+    assert guard.tried[0].output.startswith("The incident is back")
+    assert not any("docstring" in one.output for one in guard.tried)
 
 
 @pytest.mark.parametrize("held", [True, False], ids=["git holds what decides", "git does not hold it"])

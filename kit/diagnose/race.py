@@ -98,13 +98,15 @@ def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None
         return True if all(map(met, forced)) and not met(free) else None, seen
 
     def judge(*traces: Trace) -> tuple[bool | None, str]:
-        one, several = (sum(map(met, part)) for part in (traces[:times], traces[times:]))
-        seen = f"with one process {one} of {times} starts failed, as it is"
+        by_one, by_several = (sum(map(met, part)) for part in (traces[:times], traces[times:]))
+        seen = f"with one process {by_one} of {times} starts failed, as it is"
         if held and alone:
-            seen += f", each process held before {in_words(held)} until another had come as far, {several} of {times}"
-            return False if one else True if several else None, seen
+            seen += (
+                f", each process held before {in_words(held)} until another had come as far, {by_several} of {times}"
+            )
+            return False if by_one else True if by_several else None, seen
         # The startup that was looked at is one of them.
-        return one == 0, f"{seen} {several + 1} of {len(traces) - times + 1}"
+        return by_one == 0, f"{seen} {by_several + 1} of {len(traces) - times + 1}"
 
     if alone is None and script is None:
         says = f"each process held before {in_words(held)}, against a start in which none is" if held else ""

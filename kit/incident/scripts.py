@@ -40,10 +40,10 @@ def is_script(text: str) -> bool:
     return bool(re.match(r"#!\s*/\S*(?:/env\s+(?:-S\s+)?)?\w*sh\b", text)) and "python" not in text.partition("\n")[0]
 
 
-def lines_of(project: Project, file: str, workdir: str = ".", given: str = "") -> Iterator[Line]:
-    """The commands of a script, in order; ``given`` stands for its arguments, as a command line."""
+def lines_of(project: Project, file: str, workdir: str = ".", arguments: str = "") -> Iterator[Line]:
+    """The commands of a script, in order; ``arguments`` are its own, as a command line."""
     text = re.sub(r"\\\n\s*", " ", project.text(file))
-    text = re.sub(r"\"?\$\{?[@*]\}?\"?", lambda named: given, text) if given else text
+    text = re.sub(r"\"?\$\{?[@*]\}?\"?", lambda named: arguments, text) if arguments else text
     depth, values = 0, {}
     for line in map(str.strip, text.splitlines()):
         if not line or line.startswith("#"):

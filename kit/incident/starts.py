@@ -46,8 +46,8 @@ def _unrolled(project: Project, command: Command) -> Iterator[Command]:
     if not words or program_of(command.lines[-1]) not in ("sh", "bash") or not project.has(file):
         yield command
         return
-    given = shlex.join(words[2:])
-    lines = [line for line in lines_of(project, file, command.workdir, given) if program_of(line.text) in KNOWN]
+    arguments = shlex.join(words[2:])
+    lines = [line for line in lines_of(project, file, command.workdir, arguments) if program_of(line.text) in KNOWN]
     lines = [line for line in lines if len(words_of(line.text)) > 1]
     servers = [line for line in lines if _serves(line.text)]
     in_image = re.search(r"(?<![\w.])/(?:app|usr)/", project.text(file)) is not None

@@ -74,13 +74,15 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
         elif isinstance(node, ast.Call) and node.args and (name := _literal(node.args[0])):
             callee = ast.unparse(node.func)
             keywords = {keyword.arg: keyword.value for keyword in node.keywords}
-            given = node.args[1] if len(node.args) > 1 else keywords.get("default")
-            text = given.value if isinstance(given, ast.Constant) and isinstance(given.value, str) else None
+            default = node.args[1] if len(node.args) > 1 else keywords.get("default")
+            text = default.value if isinstance(default, ast.Constant) and isinstance(default.value, str) else None
             if callee in _ENVIRON:
                 yield Reading(name, file, node.lineno, False, target=targets.get(id(node)), default=text)
             elif callee.partition(".")[0] in readers:
                 kind = ast.unparse(keywords["cast"]) if "cast" in keywords else callee.partition(".")[2]
-                yield Reading(name, file, node.lineno, given is None, kind, target=targets.get(id(node)), default=text)
+                yield Reading(
+                    name, file, node.lineno, default is None, kind, target=targets.get(id(node)), default=text
+                )
         elif isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Settings") for base in node.bases):
             yield from _fields(file, node)
 

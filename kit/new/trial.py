@@ -135,9 +135,9 @@ def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None) -> 
 
 def checks_of(project: Project, setup: Setup) -> list[dict]:
     """The checks that must hold after a fix, as far as the startup shows them."""
-    given = re.search(r"\balembic\b.* (?:-c|--config)[ =](\S+)", str(setup.start))
+    named = re.search(r"\balembic\b.* (?:-c|--config)[ =](\S+)", str(setup.start))
     inis = (Path(file) for file in project.alembic)
-    below = [given[1]] if given else [ini.name for ini in inis if ini.parent == Path(setup.start.workdir)]
+    below = [named[1]] if named else [ini.name for ini in inis if ini.parent == Path(setup.start.workdir)]
     asked = below and any("alembic" in text or ".sh" in text for _, text in setup.start.steps)
     migrations = [{"migrations": below[0]}] if asked else []
     return [*migrations, {"mappers": True}, {"clean_start": True}]

@@ -6,7 +6,7 @@ before, in copies of the application: it has to fail on the broken build and to 
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ..base.errors import RunBroke
@@ -35,12 +35,12 @@ class Tried:
 
     fix: str | None
     passes: bool
-    said: str
+    output: str
 
     @property
     def because(self) -> str:
         """What it named first, in one line."""
-        return next((line.strip() for line in self.said.splitlines()[1:] if line.strip()), self.said)
+        return next((line.strip() for line in self.output.splitlines()[1:] if line.strip()), self.output)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def guard_report(incident: Incident, guard: Guard) -> dict[str, Any]:
         "guarded": guard.source is not None,
         "because": guard.because,
         "source": guard.source,
-        "tried": [asdict(trial) for trial in guard.tried],
+        "tried": [{"fix": trial.fix, "passes": trial.passes, "said": trial.output} for trial in guard.tried],
     }
 
 
@@ -164,7 +164,7 @@ def _useless_in_a_clone(here: Tried, cloned: Future, beside: Sequence[str]) -> s
     """Why the guard is not given out where it sees the incident in the work tree only; None where it does in a clone too."""
     try:
         there = cloned.result()
-        if not there.passes and there.said.splitlines()[:1] == here.said.splitlines()[:1]:
+        if not there.passes and there.output.splitlines()[:1] == here.output.splitlines()[:1]:
             return None
         instead = "passes" if there.passes else "fails for another reason"
     except RunBroke:
@@ -184,7 +184,7 @@ def _not_on_sqlite(tried: tuple[Tried, ...]) -> str | None:
         return "the broken build passes"
     if failing is not None:
         return f"the build with {failing.fix} fails too: {failing.because}"
-    if not fixed and not broken.said.startswith("The incident is back"):
+    if not fixed and not broken.output.startswith("The incident is back"):
         return f"the broken build fails for another reason: {broken.because}"
     return None
 

@@ -112,12 +112,12 @@ def remove_statement(text: str, line: int) -> str | None:
 def add_argument(text: str, line: int, call: str, name: str, value: str) -> str | None:
     """Give the call of ``call`` (the last part of its name) at ``line`` one more argument, or another value for it."""
 
-    def given(node: cst.Call) -> cst.Call:
+    def with_argument(node: cst.Call) -> cst.Call:
         kept = [arg for arg in node.args if not (arg.keyword and arg.keyword.value == name)]
         kept[-1:] = [arg.with_changes(comma=cst.MaybeSentinel.DEFAULT) for arg in kept[-1:]]
         return node.with_changes(args=[*kept, argument(value, name)])
 
-    return replaced(text, call_of(call, line), given)
+    return replaced(text, call_of(call, line), with_argument)
 
 
 def replace_call(text: str, line: int, call: str, new: Callable[[cst.Call], cst.BaseExpression]) -> str | None:

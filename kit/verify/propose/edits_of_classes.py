@@ -262,12 +262,12 @@ def with_target(text: str, value: str) -> str | None:
     """Give Alembic something else, in an assignment to ``target_metadata`` or else in each call."""
     nothing = m.Name("None")
     assigned = m.Assign(targets=[m.AssignTarget(m.Name("target_metadata")), m.ZeroOrMore()], value=~nothing)
-    given = m.Arg(keyword=m.Name("target_metadata"))
+    handed = m.Arg(keyword=m.Name("target_metadata"))
 
     def new(node: cst.Assign | cst.Arg) -> cst.Assign | cst.Arg:
         return node.with_changes(value=cst.parse_expression(value))
 
-    return replaced(text, assigned, new) or replaced(text, given, new)
+    return replaced(text, assigned, new) or replaced(text, handed, new)
 
 
 def reflect_apart(text: str, line: int) -> str | None:

@@ -146,9 +146,9 @@ def _with_scope(text: str, function: str, line: int) -> str | None:
         scoped = any(arg.keyword and arg.keyword.value == "scope" for arg in args)
         if scoped or not (args or m.matches(call, bare | m.Call(func=bare))):
             return decorator
-        given = [edits.code_of(arg.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for arg in args]
+        others = [edits.code_of(arg.with_changes(comma=cst.MaybeSentinel.DEFAULT)) for arg in args]
         name = dotted(call.func if isinstance(call, cst.Call) else call)
-        arguments = ", ".join([*given, 'scope="session"'])
+        arguments = ", ".join([*others, 'scope="session"'])
         return decorator.with_changes(decorator=cst.parse_expression(f"{name}({arguments})"))
 
     about = m.FunctionDef(name=m.Name(function), metadata=edits.covers(line))

@@ -26,8 +26,8 @@ def _place_of(code, namespace):
     if place is None:
         package = namespace.get("__package__")
         place, package = _next(), package if isinstance(package, str) else None
-        file, name, module, said = map(_json, (file, name, module, package))
-        _write(f'{{"k":"place","c":{place},"f":{file},"fn":{name},"m":{module},"p":{said}}}\n')
+        file, name, module, of_package = map(_json, (file, name, module, package))
+        _write(f'{{"k":"place","c":{place},"f":{file},"fn":{name},"m":{module},"p":{of_package}}}\n')
         _packages[place] = package
         _places[key] = place  # only now: what names it comes after it in the file
     return place

@@ -93,7 +93,9 @@ def _as_before(counts):
 def _allocated(code):
     """How many tuples were made for a code object and those inside it, when they were loaded."""
     own = bool(code.co_names) + bool(code.co_consts) + bool(code.co_varnames or code.co_cellvars or code.co_freevars)
-    return own + sum(_allocated(one) if hasattr(one, "co_consts") else type(one) is tuple for one in code.co_consts)
+    return own + sum(
+        _allocated(const) if hasattr(const, "co_consts") else type(const) is tuple for const in code.co_consts
+    )
 
 
 _kept = []  # allocations that were counted before
