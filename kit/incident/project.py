@@ -19,18 +19,21 @@ from .sources import files_below
 
 _LARGEST = 1 << 20  # bytes of one file that is read
 _MOST_FILES = 40_000
+_CLASSES = "FastAPI|Starlette|Quart|Litestar|Sanic|Flask|APIFlask|Celery|Dash"
+_ASSIGNED = r"^(?P<name>\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)*"
 _OBJECT = re.compile(
-    r"^(?P<name>\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)*"
-    r"(?P<kind>FastAPI|Starlette|Quart|Litestar|Sanic|Flask|APIFlask|Celery|Dash|\w*FastAPI|get_asgi_application|get_wsgi_application"
+    rf"{_ASSIGNED}(?P<kind>{_CLASSES}|\w*FastAPI|get_asgi_application|get_wsgi_application"
     r"|(?:create|make|build|get|init)_\w*app\w*|create|factory)\(",
     re.M,
 )
-_FACTORY = re.compile(r"^(?:async )?def (?P<name>(?:create|make|build|get|init)_\w*app\w*)\((?P<given>[^)]*)\)", re.M)
+_FACTORY = re.compile(
+    r"^(?:async )?def (?P<name>(?:create|make|build|get|init)_\w*app\w*)\((?P<parameters>[^)]*)\)", re.M
+)
 _OWN_CLASS = re.compile(
-    r"^class (?P<name>\w+)\((?:[\w.]+, *)*(?:\w+\.)?(?P<base>FastAPI|Starlette|Quart|Litestar|Sanic|Flask|APIFlask|Celery)\b",
+    rf"^class (?P<name>\w+)\((?:[\w.]+, *)*(?:\w+\.)?(?P<base>{_CLASSES})\b",
     re.M,
 )
-_OF_OWN_CLASS = re.compile(r"^(?P<name>\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)*(?P<kind>[A-Z]\w*)\(", re.M)
+_OF_OWN_CLASS = re.compile(rf"{_ASSIGNED}(?P<kind>[A-Z]\w*)\(", re.M)
 _ASGI = re.compile(r"\b(fastapi|starlette|quart|litestar|sanic|get_asgi_application)\b", re.I)
 _WSGI = re.compile(r"\b(flask|apiflask|dash|bottle|falcon|get_wsgi_application)\b", re.I)
 
@@ -209,7 +212,7 @@ class Project:
                 for match in pattern.finditer(text):
                     made_by = "" if factory else match["kind"]
                     kind = "celery" if made_by == "Celery" else self._kind(text) or self._factories.get(made_by)
-                    bare = factory and not _needs_arguments(match["given"])
+                    bare = factory and not _needs_arguments(match["parameters"])
                     if kind and (bare or not factory):
                         line = text.count("\n", 0, match.start()) + 1
                         objects.append(AppObject(file, match["name"], line, kind, factory))
