@@ -15,9 +15,9 @@ from ..base.known_secrets import says_secret, secrets_in
 from ..base.redact import redact
 from ..incident.model import Expect, Incident
 from ..incident.steps import Step
-from ..startup.run import reproduce
 from ..trace.trace import Trace
 from ..trace.values import Frame, Registration
+from .observation import trace_of
 
 _MOST_CALLS = 3  # functions that are tried by themselves
 _QUICK = 20.0  # seconds that a search may always take
@@ -171,7 +171,7 @@ def _same_failure(
         named = incident.database_env if incident.database_env in variables else "INCIDENT_UNREAD"
         app = incident.app.model_copy(update={"env": env})
         tried = tried.model_copy(update={"app": app, "database_env": named})
-    trace = reproduce(tried)
+    trace = trace_of(tried)
     for registration in trace.registrations:
         same = (registration.table, registration.outcome) == (second.table, second.outcome)
         if same and _site(registration) == _site(second):
