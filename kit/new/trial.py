@@ -14,7 +14,7 @@ from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
 from ..diagnose.reproduction import reproduce
 from ..incident.environment import Variable, named_in, refused_settings
-from ..incident.model import Incident
+from ..incident.model import Incident, Limits
 from ..incident.project import Project
 from ..trace.expected import holds, shows_incident
 from ..trace.trace import Trace
@@ -121,7 +121,10 @@ class Search:
         content["app"]["root"] = str(self.project.root)
         content |= {"title": "a trial", "checks": checks_of(self.project, setup), "limits": {"seconds": setup.seconds}}
         content |= {"expect": expect_of(self.evidence, setup, expected), "file": self.folder / "incident.yaml"}
-        return Incident.model_validate(content)
+        incident = Incident.model_validate(content)
+        usual = Limits()  # of the file that is written: who came to the end sooner keeps them as well
+        incident._kept_as = usual if setup.seconds <= usual.seconds else None
+        return incident
 
 
 def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None) -> dict:

@@ -70,6 +70,11 @@ def keeping(folder: Path | None) -> Iterator[None]:
             os.environ[FOLDER] = before
 
 
+def keeps() -> bool:
+    """Are runs kept here?"""
+    return bool(os.environ.get(FOLDER))
+
+
 def once(
     key: Callable[[], str | None],
     space: Workspace,
@@ -170,7 +175,7 @@ def content_of(incident: Incident) -> dict[str, Any]:
         from .postgresql import version_for_key
 
         content["server"] = version_for_key(incident)
-    content["limits"] = incident.limits.model_dump()
+    content["limits"] = (incident._kept_as or incident.limits).model_dump()
     content["app"] = incident.app.model_dump(include={"workdir", "path", "env"})
     return content
 
