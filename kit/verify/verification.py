@@ -23,7 +23,7 @@ from ..trace.end_state import CheckResult, judge_mappers, judge_start
 from ..trace.expected import expected_error, incident_tables, refusal_in, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Frame
-from .attempts import Attempt, errors_of, hidden, never_handed, shared, still_there
+from .attempts import Attempt, beside, errors_of, hidden, never_handed, shared, still_there
 from .races import MOST, Rates, of_runs
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
@@ -273,7 +273,11 @@ def _gone(incident: Incident, tried: Attempt) -> CheckResult:
 def _new_ones(tried: Attempt, control: Attempt) -> Iterator[CheckResult]:
     """The checks; a clean start is asked beside what the build as it is logs or prints and does not fail for, where the incident is gone."""
     known = [str(error.error) for error in control.trace.swallowed if error.how != "left"]
+    routes = next((check for check in control.checks if check.kind == "routes"), None)
     for check in tried.checks:
+        if check.kind == "routes":
+            yield beside(check, routes)
+            continue
         anew = check.kind == "clean_start" and check.ok is False and known and not tried.reproduced
         yield judge_start(tried.trace, known) if anew else check
 
@@ -331,7 +335,7 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         return "undecided", f"the run broke before it could tell: {trace.broke}"
     if trace.broke and not control.trace.broke:
         return "breaks", f"the run broke: {trace.broke}"
-    before = {check.check: check.ok for check in control.checks}
+    before = {check.check: check.ok or bool(check.answers) for check in control.checks}
     broken = [_in_short(c) for c in checks if c.ok is False and before.get(c.check) and c.kind not in _STATE]
     worked = {step.number for step in control.trace.steps if step.ok}
     fails = [step for step in trace.steps if step.number in worked and not step.ok]
