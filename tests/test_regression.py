@@ -51,7 +51,9 @@ def test_it_fails_on_the_broken_build_and_passes_with_each_cure(name, cures):
         return
     assert guard.code == 0 and guard.source, guard
     broken, *fixed = guard.tried
-    assert not broken.passes and broken.output.startswith("The incident is back" if broken.back else "The incident's error is gone")
+    assert not broken.passes and broken.output.startswith(
+        "The incident is back" if broken.back else "The incident's error is gone"
+    )
     of_the_repository = [fix for fix in cures if not incident.fixes[fix].settings]
     assert [one.fix for one in fixed] == of_the_repository and all(one.passes for one in fixed)
     if expected["mechanism"] != "undecided":  # of which the kit itself knows no lines

@@ -149,7 +149,9 @@ def _of_the_same_name(case: Looked, registration: Registration) -> Registration 
     if not handed or made_at(registration.metadata.label) in handed:
         return None
     same = (it for it in case.migrations.trace.registrations if it.table == registration.table)
-    return next((it for it in same if made_at(it.metadata.label) in handed and it.class_ and it.site != registration.site), None)
+    return next(
+        (it for it in same if made_at(it.metadata.label) in handed and it.class_ and it.site != registration.site), None
+    )
 
 
 def _lacks_a_column(case: Case, registration: Registration) -> Error | None:
@@ -159,7 +161,11 @@ def _lacks_a_column(case: Case, registration: Registration) -> Error | None:
             match = _LACKS.search(text)
             table = match and next(filter(None, (match[name] for name in ("t1", "t2", "t3", "t4"))))
             column = match and next(filter(None, (match[name] for name in ("c1", "c2", "c3", "c4"))))
-            if match and _same_table(table, registration.table) and column not in case.migrations.models[registration.table]:
+            if (
+                match
+                and _same_table(table, registration.table)
+                and column not in case.migrations.models[registration.table]
+            ):
                 return error
     return None
 
@@ -361,7 +367,11 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
             drops = next((d for d in differences if f"table {named.table}," in d and "drop" in d), None)
             remedy = f"import {module_name(named.file, incident.app.path)}"
             if apart is not None:
-                both = f"rename one, as {twin.site} has another of this name" if twin else "give env.py both, or use one Base"
+                both = (
+                    f"rename one, as {twin.site} has another of this name"
+                    if twin
+                    else "give env.py both, or use one Base"
+                )
                 remedy = f"its metadata, made at {apart.metadata.label}, is not the one that env.py hands over: {both}"
             failed = next((i for i in looked.trace.imports if i.file == named.file and i.error is not None), None)
             if failed is not None:

@@ -70,7 +70,6 @@ def in_application(config, named, otherwise):
         yield config
 
 
-
 def number_of(metadata):
     """The number of a MetaData, by the probe, whose function stands around the class's own; none where there is no probe."""
     number = getattr(type(metadata).clear, "__globals__", {}).get("_number_of")
