@@ -2,11 +2,15 @@
 
 import gzip
 from dataclasses import replace
+from tempfile import NamedTemporaryFile
+from textwrap import dedent
 
 import pytest
+import yaml
 from conftest import PROJECT
+from histories import History
 
-from kit.diagnose.observation import _lasts, look_at
+from kit.diagnose.observation import lasts, look_at
 from kit.diagnose.saved_diagnosis import load_diagnosis
 from kit.incident.load import load
 from kit.startup import installed_packages, kept_runs
@@ -116,7 +120,7 @@ def test_a_run_that_broke_is_not_kept(write_incident, folder):
 @pytest.mark.parametrize("name", ["race-in-lazy-definition", "startup-race"])
 def test_a_run_that_raced_is_not_kept(name):
     (file,) = TRACES.glob(f"{name}-2.0.jsonl.gz")
-    assert not _lasts(kept_runs.Ran(load_diagnosis(file).trace))
+    assert not lasts(kept_runs.Ran(load_diagnosis(file).trace))
 
 
 def test_no_secret_is_in_what_is_kept(write_incident, folder):
@@ -139,6 +143,70 @@ def test_a_file_that_is_not_whole_is_run_anew(write_incident, duplicate, folder)
     (file,) = folder.rglob("*.json.gz")
     file.write_bytes(file.read_bytes()[:100])
     assert [looks(incident)[1] for _ in range(2)] == [True, False]
+
+
+LOG = """Traceback (most recent call last):
+  File "/srv/app/service/main.py", line 5, in <module>
+    from service import legacy
+sqlalchemy.exc.InvalidRequestError: Table 'invoices' is already defined for this MetaData instance.
+"""
+
+
+COUNTING = """import glob, os, zlib
+if not any(name in os.environ for name in ('INCIDENT_GO_ON', 'INCIDENT_HOLD')):
+    build = zlib.crc32("".join(open(name).read() for name in sorted(glob.glob("service/*.py"))).encode())
+    open({file!r}, "a").write(f"{{build}}\\n")
+"""
+
+
+@pytest.fixture
+def counted():
+    """Source text that counts plain startups in shared memory, which alone outlasts a workspace; how many there were of the first build."""
+    with NamedTemporaryFile("r", dir="/dev/shm") as file:
+
+        def count() -> int:
+            file.seek(0)
+            builds = file.read().split()
+            return builds.count(builds[0])
+
+        yield COUNTING.format(file=file.name), count
+
+
+@pytest.mark.parametrize("commands", [["verify", "diagnose"], pytest.param(["postmortem"], marks=pytest.mark.slow)])
+def test_the_winning_trial_is_the_startup_of_what_comes_after_it(
+    commands, counted, write_incident, duplicate, kit, tmp_path
+):
+    counting, count = counted
+    app = (
+        write_incident({**duplicate, "service/main.py": counting + dedent(duplicate["service/main.py"])}).parent / "app"
+    )
+    env = {"KIT_NO_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    (tmp_path / "log.txt").write_text(LOG)
+    startup = ("--startup", "import service.main")
+    assert kit("new", tmp_path / "new", "--app", app, "--log", tmp_path / "log.txt", *startup, env=env).code == 0
+    assert count() == 1
+    for command in commands:
+        output = ("-o", tmp_path / "page") if command == "postmortem" else ()
+        assert kit(command, tmp_path / "new", *output, env=env).code in (0, 1)
+    assert count() == 1
+
+
+def test_the_own_build_of_a_history_is_the_control_and_the_startup_of_the_diagnosis(
+    counted, write_incident, kit, tmp_path
+):
+    counting, count = counted
+    grown = History(tmp_path / "grown")
+    grown.commit({"service/__init__.py": "", "service/main.py": "begun = 1\n"}, "Begin")
+    sha = grown.commit({"service/main.py": f"{counting}raise RuntimeError('the pool is closed')"}, "Close the pool")
+    file = write_incident({"x.py": ""}, expect={"error": "the pool is closed"})
+    app = {"root": None, "repository": str(grown.folder), "revision": sha}
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | {"app": {k: v for k, v in app.items() if v}}))
+    env = {"KIT_NO_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for command in ("history", "verify", "diagnose"):
+        assert kit(command, file, env=env).code in (0, 1)
+    assert count() == 1
+    assert kit("history", file, "--no-cache", env=env).code == 0
+    assert count() == 2
 
 
 def test_the_command_line_says_the_same_of_a_kept_run(write_incident, duplicate, kit, tmp_path):

@@ -118,6 +118,7 @@ def _questions_of_the_past(subparsers) -> None:
     parser.add_argument("--from", dest="first", metavar="REVISION", help="search the commits after this one")
     parser.add_argument("--to", dest="last", metavar="REVISION", help="search up to this commit")
     parser.add_argument("--cache", metavar="FOLDER", help="where the results of builds are kept")
+    _keeps_runs(parser)
 
 
 def _postmortems(subparsers) -> None:
@@ -167,6 +168,7 @@ def _beginnings(subparsers) -> None:
         "--read-only", dest="tried", action="store_false", help="only read the sources and the log; run nothing"
     )
     _takes_traces(parser, judge_saved=False)
+    _keeps_runs(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser = _parser(subparsers, "notebooks")
     parser.add_argument("folder", help="a new folder, or a folder that has the notebooks already")

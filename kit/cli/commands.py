@@ -169,7 +169,8 @@ def history(options) -> int:
 
     incident = options.incident
     with progress() as say:
-        searched = history_of(incident, first=options.first, last=options.last, cache=options.cache, progress=say)
+        where = {"first": options.first, "last": options.last, "cache": options.cache, "anew": options.no_cache}
+        searched = history_of(incident, **where, progress=say)
     report = history_report(incident, searched)
     give(options, report, history_lines(report))
     if searched.introduced or searched.fixed:

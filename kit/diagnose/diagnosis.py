@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..incident.model import Incident
-from ..startup.run import reproduce
 from ..trace.expected import refusal_in, shows_incident
 from ..trace.printed_errors import names_missing
 from ..trace.trace import Trace
@@ -15,7 +14,7 @@ from ..trace.values import Behind, Conflict, Error, Registration, Site, StepResu
 from .decision import Decision, decide_mechanism, decided
 from .definitions import Definitions, compare
 from .hypotheses import Tested, test_all
-from .observation import RACES, first_answer, look_until_shown, signed
+from .observation import RACES, first_answer, look_until_shown, signed, trace_of
 from .registered_twice import Finding
 from .smallest import Budget, Smallest, reduce_startup
 from .unseen_tables import Unseen, unseen_models
@@ -85,7 +84,7 @@ def diagnose(
         progress(Step("starting the application, and a second time going on past failures", "diagnosis", 0, 3))
         heard = (progress,) if pool.threads else ()
         seen = pool.submit(look_until_shown, incident, *heard)
-        going_on = pool.submit(reproduce, incident, go_on=True)
+        going_on = pool.submit(trace_of, incident, go_on=True)
         looked = seen.result()
         if not heard:
             progress(first_answer(looked.trace))

@@ -14,6 +14,7 @@ from ..incident.steps import Preparation, Step
 from ..startup.run import reproduce
 from ..trace.trace import Trace
 from ..trace.values import Error
+from .observation import trace_of
 from .values import Experiment, Outcome
 
 Judge = Callable[[Trace], tuple[bool | None, str]]
@@ -33,6 +34,8 @@ def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
         try:
             seen = [
                 reproduce(incident, patches=patches, judge=True, hold=hold)
+                if hold is not None
+                else trace_of(incident, patches=patches, judge=True)
                 for hold, incident in [
                     (None, experiment.incident),
                     *((experiment.hold, run) for run in experiment.beside),

@@ -13,11 +13,11 @@ from ..base.errors import IncidentError
 from ..base.progress import Step
 from ..incident.model import Expect, Hypothesis, Incident
 from ..incident.source import imported_names
-from ..startup.run import reproduce
 from ..trace.graph import ImportGraph, import_graph
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Import
 from ..triage.origin import triage_incident
+from .observation import trace_of
 from .smallest import Smallest
 
 
@@ -45,7 +45,7 @@ class Known:
     pool: Executor
 
     def start(self, incident: Incident, *, go_on: bool = False) -> Trace:
-        return self.pool.submit(reproduce, incident, go_on=go_on).result()
+        return self.pool.submit(trace_of, incident, go_on=go_on).result()
 
 
 Answer = tuple[str, str, str]  # verdict, experiment, evidence

@@ -1,8 +1,9 @@
 """One startup of a build, with what its sources say and what Alembic says of it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from ..incident.model import Incident
 from ..incident.scripts import is_script
@@ -104,7 +105,7 @@ def look_at(
             lambda: _key_of(incident, space, asker, fix) if hold is None else None,
             space,
             lambda: _run(incident, space, asker, fix, hold, progress),
-            lasting=_lasts,
+            lasting=lasts,
             progress=progress,
         )
         trace = ran.trace
@@ -130,6 +131,32 @@ def look_at(
     )
 
 
+def startup_of(incident: Incident, progress: Callable[[str], None] = lambda text: None) -> Trace:
+    """The trace alone of a startup that :func:`look_at` is asked for as well; where the incident shows, it is kept for that."""
+    quiet = not Asker(incident).asked_while_up
+    with workspace(incident) as space:
+        asker = Asker(incident, all=incident.expect.empty or quiet, config=find_config(incident, space))
+        return kept_runs.once(
+            lambda: _key_of(incident, space, asker, None),
+            space,
+            lambda: _run(incident, space, asker, None, None, progress, bare=lambda t: not shows_incident(incident, t)),
+            lasting=lambda ran: shows_incident(incident, ran.trace) and lasts(ran),
+            progress=progress,
+        ).trace
+
+
+def trace_of(incident: Incident, *, patches: Sequence[Path] = (), judge: bool = False, go_on: bool = False) -> Trace:
+    """As :func:`kit.startup.run.reproduce`; a run of the same content that is kept is not run again."""
+    with workspace(incident, patches) as space:
+        return kept_runs.once(
+            lambda: kept_runs.key_of(incident, space, ["trace", judge, go_on]),
+            space,
+            lambda: kept_runs.Ran(run_startup(incident, space, judge=judge, go_on=go_on)),
+            lasting=lasts,
+            progress=lambda text: None,
+        ).trace
+
+
 def _run(
     incident: Incident,
     space: Workspace,
@@ -137,10 +164,13 @@ def _run(
     fix: str | None,
     hold: str | None,
     progress: Callable[[str], None],
+    bare: Callable[[Trace], bool] = lambda trace: False,
 ) -> kept_runs.Ran:
-    """Start a build that lies in a workspace, and ask what is to be asked of it."""
+    """Start a build that lies in a workspace, and ask what is to be asked of it; nothing beyond its trace where that is ``bare``."""
     trace = run_startup(incident, space, judge=True, hold=hold, while_up=asker, progress=progress)
     progress(first_answer(trace))
+    if bare(trace):
+        return kept_runs.Ran(trace)
     asker.ask_afterwards(space)
     created, stopped = {}, None
     if asker.config is not None and fix is None:
@@ -159,7 +189,7 @@ def _key_of(incident: Incident, space: Workspace, asker: Asker, fix: str | None)
     return kept_runs.key_of(incident, space, [while_up, config, space.patched, fix is None])
 
 
-def _lasts(ran: kept_runs.Ran) -> bool:
+def lasts(ran: kept_runs.Ran) -> bool:
     """Would the same build show the same again? Not where it raced, or where a question found no answer."""
     trace = ran.trace
     pairs = [Pair(trace, conflict.first, conflict.second) for conflict in trace.conflicts if conflict.first is not None]

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from ..base.interrupt import interruptible
 from ..incident.model import Incident
-from ..startup import run
+from ..startup import kept_runs, run
 from ..trace.expected import shows_incident
 from ..trace.trace import Trace
 from .decision import decide_mechanism
-from .observation import TIMES, look_until_shown, look_when_asked, may_race, signed
+from .observation import TIMES, look_until_shown, look_when_asked, may_race, signed, startup_of
 
 
 @interruptible
@@ -20,8 +20,9 @@ def reproduce(incident: Incident, *, progress: Callable[[str], None] = lambda te
     :raises RunBroke: before anything could run
     """
     if incident.expect.error is not None:
+        shared = incident._kept_as is not None and kept_runs.keeps()
         for _ in range(TIMES):
-            trace = run.reproduce(incident, judge=True, progress=progress)
+            trace = startup_of(incident, progress) if shared else run.reproduce(incident, judge=True, progress=progress)
             if shows_incident(incident, trace):
                 return trace
             if not may_race(trace):

@@ -52,11 +52,16 @@ class Seen:
     defined: tuple[str, ...] = ()
 
 
-def at_build(incident: Incident, repository: Repository, sha: str) -> Incident:
-    """The incident with one commit of a repository as its application, and without what a startup does not need."""
+def at_build(incident: Incident, repository: Repository, sha: str, *, own: bool = False) -> Incident:
+    """The incident with one commit of a repository as its application, and without what a startup does not need.
+
+    :param own: it is the incident's own build, whose startup others ask for as well
+    """
     where = {"root": None, "repository": str(repository.folder), "revision": sha, "subdir": repository.subdir}
     app = incident.app.model_copy(update=where)
-    return incident.model_copy(update={"app": app, "history": None, "log": None, "fixes": {}})
+    build = incident.model_copy(update={"app": app, "history": None, "log": None, "fixes": {}})
+    build._kept_as = incident.limits if own else None
+    return build
 
 
 def run_build(incident: Incident) -> Seen:
@@ -179,8 +184,10 @@ def _key_of(incident: Incident) -> str:
 class Runner:
     """Starts builds side by side, each tree once, and answers searches."""
 
-    def __init__(self, incident, repository: Repository, tip: str, begin: str | None, kept, pool, run, progress):
-        self.incident, self.repository, self.tip, self.begin = incident, repository, tip, begin
+    def __init__(
+        self, incident, repository: Repository, tip: str, begin: str | None, kept, pool, run, progress, own: str
+    ):
+        self.incident, self.repository, self.tip, self.begin, self.own = incident, repository, tip, begin, own
         self.kept, self.pool, self.run, self.progress = kept, pool, run, progress
         commits = [*repository.commits(*([tip] if begin is None else [tip, "--not", begin]))]
         for edge in filter(None, (begin, tip)):
@@ -252,7 +259,8 @@ class Runner:
             future.set_result(known)
         else:
             self.runs += 1
-            future = self.pool.submit(self.run, at_build(self.incident, self.repository, sha))
+            build = at_build(self.incident, self.repository, sha, own=sha == self.own)
+            future = self.pool.submit(self.run, build)
         self._by_tree[tree] = future
         return future
 

@@ -113,8 +113,9 @@ def history(
     tip = repository.resolve(last)
     begin = repository.resolve(first) if first is not None else None
     with pool_of(executor) as pool:
-        runner = Runner(incident, repository, tip, begin, kept, pool, run, progress)
-        return _search(runner, seeds, repository.resolve(around) if around is not None else None)
+        shown = repository.resolve(around) if around is not None else None
+        runner = Runner(incident, repository, tip, begin, kept, pool, run, progress, shown or tip)
+        return _search(runner, seeds, shown)
 
 
 @interruptible
@@ -132,12 +133,14 @@ def history_of(
     first: str | None = None,
     last: str | None = None,
     cache: str | Path | None = None,
+    anew: bool = False,
     executor: Executor | None = None,
     progress: Callable[[str], None] = lambda text: None,
 ) -> History:
     """Search an incident's own history, beginning with the builds that could have made its log.
 
     :param cache: where results and the repository of an incident's patches are kept; by default the user's cache
+    :param anew: run every build, and keep no result
     :raises IncidentError: the application has no history, or no such revision
     """
     repository = builds_of(incident, cache)
@@ -161,7 +164,7 @@ def history_of(
         first=first or None,
         around=around,
         seeds=seeds,
-        cache=cache_folder(cache),
+        cache=None if anew else cache_folder(cache),
         executor=executor,
         progress=progress,
     )

@@ -188,6 +188,7 @@ class Incident(Part):
     limits: Limits = Limits()
     file: Path = Path("incident.yaml")
     _packed: tuple[str, ...] | None = None  # packed for another machine, and what of the application was left behind
+    _kept_as: Limits | None = None  # the limits of the file whose startup this is too, so that it is kept
 
     @model_validator(mode="after")
     def _one_history(self) -> "Incident":

@@ -10,11 +10,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
 from ..diagnose.reproduction import reproduce
 from ..incident.environment import Variable, named_in, refused_settings
-from ..incident.model import Incident
+from ..incident.model import Incident, Limits
 from ..incident.project import Project
 from ..trace.expected import holds, shows_incident
 from ..trace.trace import Trace
@@ -121,7 +123,10 @@ class Search:
         content["app"]["root"] = str(self.project.root)
         content |= {"title": "a trial", "checks": checks_of(self.project, setup), "limits": {"seconds": setup.seconds}}
         content |= {"expect": expect_of(self.evidence, setup, expected), "file": self.folder / "incident.yaml"}
-        return Incident.model_validate(content)
+        incident = Incident.model_validate(content)
+        usual = Limits()  # of the file that is written: who came to the end sooner keeps them as well
+        incident._kept_as = usual if setup.seconds <= usual.seconds else None
+        return incident
 
 
 def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None) -> dict:
@@ -221,12 +226,12 @@ def _run(work: Search, setup: Setup) -> Trial:
     try:
         incident = work.incident(setup)
         trace = reproduce(incident)
-    except KitError as error:
+    except (KitError, ValidationError) as error:
         message = str(error).partition(". Its last lines:")[0].rpartition("incident.yaml: ")[2]
         seen = evidence_of(read_log(message), message, work.project)
         return Trial(setup, None, 0, message[:300], seen, time.monotonic() - began, message)
     seen = _seen(work.project, trace)
-    read = named_in(f"{seen.error} {seen.text}", work.variables)
+    read = named_in(f"{seen.error} {seen.text}", work.variables, work.project)
     seen = replace(seen, missing_variables=seen.missing_variables | read)
     level, expected = _level(work, incident, trace, seen)
     if level >= _ERROR and work.evidence.expected:

@@ -28,7 +28,7 @@ DRIVERS: dict[str, tuple[tuple[str, str, bool], ...]] = {
     ),
 }
 _MOST = 200_000  # files; beyond, it is no environment
-_KIT = os.path.realpath(Path(__file__).parents[2])  # a checkout of the kit; what it holds is no package of anybody's
+_KIT = os.path.join(*Path(__file__).parts[-3:])  # in a checkout of the kit, which is no package
 _WHICH = "import json, site, sys; print(json.dumps([sys.version, sys.executable, sys.prefix, site.getsitepackages()]))"
 _ASK = """
 import importlib.util, json, os, sys
@@ -118,7 +118,7 @@ def _parts(folder: str, seen: set[str]):
         raise ValueError(folder)
     for entry in sorted(os.scandir(real), key=lambda entry: entry.name):
         if entry.is_dir():
-            if entry.name != "__pycache__":
+            if entry.name not in ("__pycache__", ".git"):  # no package of its own; git rewrites the second
                 yield f"{folder}/{entry.name}/\0".encode("utf-8", "surrogateescape")
                 yield from _parts(entry.path, seen)
             continue
@@ -133,5 +133,5 @@ def _parts(folder: str, seen: set[str]):
             for line in Path(entry.path).read_text("utf-8", "replace").splitlines():
                 if line and not line.startswith(("#", "import ", "import\t")):
                     elsewhere = os.path.join(real, line.strip())
-                    if os.path.realpath(elsewhere) != _KIT:
+                    if not os.path.exists(os.path.join(elsewhere, _KIT)):
                         yield from _parts(elsewhere, seen)

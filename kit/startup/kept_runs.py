@@ -21,7 +21,7 @@ from typing import Any
 from ..base import interrupt
 from ..base.errors import IncidentError
 from ..incident.model import Incident
-from ..trace.end_state import CheckResult
+from ..trace.end_state import Answer, CheckResult
 from ..trace.saved import load, save, written
 from ..trace.trace import TYPES, Trace
 from .installed_packages import packages_of
@@ -53,7 +53,7 @@ class Ran:
     at: str = ""
 
 
-_TYPES = (*TYPES, CheckResult, Migrations, Ran)
+_TYPES = (*TYPES, Answer, CheckResult, Migrations, Ran)
 
 
 @contextmanager
@@ -68,6 +68,11 @@ def keeping(folder: Path | None) -> Iterator[None]:
         os.environ.pop(FOLDER, None)
         if before is not None:
             os.environ[FOLDER] = before
+
+
+def keeps() -> bool:
+    """Are runs kept here?"""
+    return bool(os.environ.get(FOLDER))
 
 
 def once(
@@ -170,7 +175,7 @@ def content_of(incident: Incident) -> dict[str, Any]:
         from .postgresql import version_for_key
 
         content["server"] = version_for_key(incident)
-    content["limits"] = incident.limits.model_dump()
+    content["limits"] = (incident._kept_as or incident.limits).model_dump()
     content["app"] = incident.app.model_dump(include={"workdir", "path", "env"})
     return content
 

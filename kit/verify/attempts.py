@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..diagnose.unseen_tables import NOT_IMPORTED
@@ -89,6 +89,26 @@ def shared(check: CheckResult, before: Iterable[CheckResult]) -> bool:
     """
     same = (earlier for earlier in before if earlier.check == check.check and earlier.ok is False)
     return check.behind and any(earlier.behind and stable(earlier.seen) == stable(check.seen) for earlier in same)
+
+
+def beside(after: CheckResult, before: CheckResult | None) -> CheckResult:
+    """The routes of a fixed build beside those of the build as it is: what failed before may fail, what answered may not.
+
+    A 404 is no answer of a route that gave a page, or led to one.
+    """
+    earlier = {answer.path: answer for answer in before.answers if not answer.late} if before is not None else {}
+    if not earlier:
+        return replace(
+            after, seen=f"{after.seen}; the build as it is served nothing, so that nothing tells what answered before"
+        )
+    well = {path: answer.status for path, answer in earlier.items() if not answer.fails and answer.status}
+    again = {answer.path: answer for answer in after.answers}
+    lost = [a for a in again.values() if a.path in well and (a.fails or a.status == 404 and well[a.path] < 400)]
+    late = [path for path in well if path not in again or again[path].late]
+    before_ = ", ".join(f"{answer.path} answers {well[answer.path]}" for answer in lost)
+    says = f"without the change {before_}" if lost else "" if late else "each that answered without the change answers"
+    seen = "; ".join(filter(None, [after.seen, says]))
+    return replace(after, ok=False if lost else None if late else True, seen=seen)
 
 
 def hidden(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:

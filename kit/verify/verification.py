@@ -23,7 +23,17 @@ from ..trace.end_state import CheckResult, judge_mappers, judge_start, listed, w
 from ..trace.expected import expected_error, incident_tables, refusal_in, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Frame
-from .attempts import Attempt, beside_incident, errors_of, errors_of_incident, hidden, never_handed, shared, still_there
+from .attempts import (
+    Attempt,
+    beside,
+    beside_incident,
+    errors_of,
+    errors_of_incident,
+    hidden,
+    never_handed,
+    shared,
+    still_there,
+)
 from .races import MOST, Rates, of_runs
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
@@ -273,7 +283,11 @@ def _gone(incident: Incident, tried: Attempt) -> CheckResult:
 def _new_ones(tried: Attempt, control: Attempt) -> Iterator[CheckResult]:
     """The checks; a clean start is asked beside what the build as it is swallows for another reason, where the incident is gone."""
     known = beside_incident(control.trace)
+    routes = next((check for check in control.checks if check.kind == "routes"), None)
     for check in tried.checks:
+        if check.kind == "routes":
+            yield beside(check, routes)
+            continue
         anew = check.kind == "clean_start" and check.ok is False and known and not tried.reproduced
         yield _start_beside(tried.trace, known) if anew else check
 
@@ -282,11 +296,8 @@ def _start_beside(trace: Trace, known: Sequence[str]) -> CheckResult:
     """Was it a clean start, but for errors that are known? Those are told."""
     check, left = judge_start(trace, known), (it for it in trace.swallowed if str(it.error) in known)
     sentences = list(dict.fromkeys(f"{where_caught(trace, it)}: {it.error}" for it in left))
-    return (
-        replace(check, seen=f"{check.seen}; as without the fix, swallowed at {listed(sentences)}")
-        if sentences
-        else check
-    )
+    beside_it = f"; as without the fix, swallowed at {listed(sentences)}" if sentences else ""
+    return replace(check, seen=f"{check.seen}{beside_it}")
 
 
 def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
@@ -348,7 +359,7 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         return "undecided", f"the run broke before it could tell: {trace.broke}"
     if trace.broke and not control.trace.broke:
         return "breaks", f"the run broke: {trace.broke}"
-    before = {check.check: check.ok for check in control.checks}
+    before = {check.check: check.ok or bool(check.answers) for check in control.checks}
     broken = [_in_short(c) for c in checks if c.ok is False and before.get(c.check) and c.kind not in _STATE]
     worked = {step.number for step in control.trace.steps if step.ok}
     fails = [step for step in trace.steps if step.number in worked and not step.ok]
