@@ -84,7 +84,9 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
                     name, file, node.lineno, default is None, kind, target=targets.get(id(node)), default=text
                 )
         elif isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Settings") for base in node.bases):
-            yield from _fields(file, node)
+            yield from _fields(
+                file, node, {other.name: other for other in tree.body if isinstance(other, ast.ClassDef)}
+            )
 
 
 def _of_os(node: ast.expr, tree: ast.Module) -> bool:
@@ -133,15 +135,26 @@ def _readers(tree: ast.Module) -> set[str]:
     return readers
 
 
-def _fields(file: str, node: ast.ClassDef) -> Iterator[Reading]:
-    text = ast.unparse(node)
-    prefixed = re.search(r"env_prefix['\"]?\s*[=:]\s*['\"](\w*)['\"]", text)
-    prefix = prefixed[1] if prefixed else ""
+def _fields(
+    file: str, node: ast.ClassDef, classes: dict[str, ast.ClassDef], prefix: str = "", delimiter: str = ""
+) -> Iterator[Reading]:
+    """The variables of a settings class's fields; of a field that is a class itself, those of its fields, where a delimiter joins them."""
+    options = dict(re.findall(r"env_(prefix|nested_delimiter)['\"]?\s*[=:]\s*['\"](\w*)['\"]", ast.unparse(node)))
+    prefix, delimiter = prefix + options.get("prefix", ""), delimiter or options.get("nested_delimiter", "")
     for statement in node.body:
         if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
             continue
         field, kind = statement.target.id, ast.unparse(statement.annotation)
         if field == "model_config" or "ClassVar" in kind:
+            continue
+        inner = classes.get(kind.removesuffix(" | None"))
+        if (
+            inner is not None
+            and inner is not node
+            and re.search(r"Model\b|Settings\b", ast.unparse(inner).partition("\n")[0])
+        ):
+            if delimiter:
+                yield from _fields(file, inner, classes, f"{prefix}{field}{delimiter}", delimiter)
             continue
         names, required = [prefix + field], statement.value is None
         if isinstance(statement.value, ast.Call) and ast.unparse(statement.value.func).rpartition(".")[2] == "Field":

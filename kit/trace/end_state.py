@@ -1,6 +1,7 @@
 """What the end of a startup says of its state: every step succeeded, nothing was swallowed, every mapper configures."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,29 @@ HANDLED = ", or that an `except` for any error took from another function"  # CP
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What came of a GET for one route.
+
+    :ivar status: None: nothing came
+    :ivar error: what the server printed of it, or why nothing came
+    :ivar late: nothing came in time, which decides nothing
+    """
+
+    path: str
+    status: int | None
+    error: str = ""
+    late: bool = False
+
+    @property
+    def fails(self) -> bool:
+        return not self.late and (self.status is None or self.status >= 500)
+
+    def __str__(self) -> str:
+        came = "nothing" if self.status is None else str(self.status)
+        return f"{self.path} answers {came}" + (f" ({self.error})" if self.error else "")
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """One check: ``ok`` is None where it could not be decided; ``seen`` is what was there, or why nothing could be seen."""
 
@@ -26,6 +50,7 @@ class CheckResult:
     behind: bool = (
         False  # of migrations: the database is not at head, or could not be compared: of tables it tells nothing
     )
+    answers: tuple[Answer, ...] = ()  # of routes: those that were asked
 
 
 def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
@@ -141,3 +166,19 @@ def listed(sentences: Sequence[str]) -> str:
     """Sentences in one line; the end of a long list as a count."""
     more = len(sentences) - _MOST
     return "; ".join(sentences[:_MOST]) + (f"; and {more} more" if more > 0 else "")
+
+
+def answers_in_words(answers: Sequence[Answer], kept_from: Sequence[str] = (), unasked: int = 0) -> str:
+    """What was asked and what answered, as one sentence.
+
+    :param kept_from: routes that are not asked since their names say that they end or take away something
+    :param unasked: how many routes were not asked, those among them
+    """
+    statuses = Counter(str(answer.status or "nothing") for answer in answers if not answer.fails or answer.late)
+    kinds = ", ".join(f"{number} answer {status}" for status, number in sorted(statuses.items()))
+    failing = listed([str(answer) for answer in answers if answer.fails])
+    out_of = f" of {len(answers) + unasked}" if unasked else ""
+    words = f"GET asked of {len(answers)}{out_of} routes without a parameter: " + "; ".join(
+        filter(None, [kinds, failing])
+    )
+    return words + (f"; not asked for what their names say: {', '.join(kept_from[:_MOST])}" if kept_from else "")
