@@ -13,6 +13,7 @@ from kit.base.scan import kinds_in
 from kit.diagnose.experiments import patch_of
 from kit.diagnose.values import Place
 from kit.trace.end_state import Answer, CheckResult
+from kit.trace.values import Error, Swallowed
 from kit.verify.attempts import beside
 from kit.verify.propose import Proposal, Proposals, edits, edits_of_classes, edits_of_imports, imports, own_modules
 from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
@@ -21,7 +22,7 @@ from kit.verify.propose.edits_of_functions import when_needed
 from kit.verify.propose.edits_of_imports import add_import, import_like_others
 from kit.verify.propose.failing_build import Broken
 from kit.verify.propose.form import in_form
-from kit.verify.propose.kept import endpoints_kept, nothing_lost, settled
+from kit.verify.propose.kept import endpoints_kept, nothing_lost, of_the_empty_database, settled
 from kit.verify.propose.maskers import maskers
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views.banner import overview
@@ -121,8 +122,18 @@ def test_an_endpoint_that_looks_like_a_module_is_no_text_that_names_one(made, af
         "shop/views.py": text,
     }
     broken = dataclasses.replace(_broken("alias-two-module-names"), sources=files)
+    if "Blueprint" in made:  # of its views one has the name of a module that ran
+        text, after = f"{text}view('late')\n", f"{after}\nview('late')"
+        ran = dataclasses.replace(broken.trace.imports[0], module="orders.late")
+        broken = dataclasses.replace(
+            broken, trace=dataclasses.replace(broken.trace, imports=(ran,)), sources={**files, "shop/views.py": text}
+        )
     changed = broken.edited_everywhere(edits.rename_module, "orders", "shop.orders", broken.defines)
-    assert changed["shop/views.py"].splitlines() == ["from shop.orders.models import Order", f"orders = {made}", after]
+    assert changed["shop/views.py"].splitlines() == [
+        "from shop.orders.models import Order",
+        f"orders = {made}",
+        *after.splitlines(),
+    ]
 
 
 # What an experienced person would try first.
@@ -479,3 +490,16 @@ def test_a_route_that_fails_is_judged_by_what_it_answers_without_the_change_or_i
     assert hides.verdict == "cures" and "as in every other build that serves" in hides.because
     elsewhere = settled(_asked(bad), patch.replace("shelf", "rack"), {}, hidden=False)
     assert elsewhere.verdict == "cures" and "for nothing that the change touches" in elsewhere.because
+
+
+def test_a_table_that_no_step_makes_is_missed_by_every_build_that_serves_and_a_change_that_names_it_may_be_to_blame():
+    incident, diagnosis = judged("name-taken-in-registry")
+    before = dataclasses.replace(diagnosis.looked.trace, created=())
+    missed = Swallowed(Error("OperationalError", "no such table: rooms", ()), None, (), 0, "logged")
+    other = dataclasses.replace(missed, error=Error("KeyError", "'rooms'", ()))
+    tried = dataclasses.replace(before, swallowed=(missed, other))
+    assert missed in of_the_empty_database(incident, tried, before, "a change").swallowed
+    assert other not in of_the_empty_database(incident, tried, before, "a change").swallowed
+    assert of_the_empty_database(incident, tried, before, "+rooms = 1\n") == before
+    migrates = incident.model_copy(update={"prepare": [{"upgrade": "head"}]})
+    assert of_the_empty_database(migrates, tried, before, "a change") == before
