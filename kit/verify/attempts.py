@@ -40,14 +40,14 @@ class Attempt:
 
 
 def still_there(incident: Incident, tried: Trace, control: Trace) -> bool:
-    """Is the incident still there with a fix? Where ``expect`` says nothing: is anything left of what the control shows?"""
+    """Is the incident still there with a fix? Where ``expect`` says nothing: is anything left of what went wrong in the control?"""
     if not incident.expect.empty:
         return shows_incident(incident, tried)
     tables = {conflict.table for conflict in control.conflicts}
     if any(conflict.table in tables for conflict in tried.conflicts):
         return True
-    if errors_of(control):
-        return bool(errors_of(tried) & errors_of(control))
+    if errors := errors_of_incident(control):
+        return bool(errors_of(tried) & errors)
     left = set(_named(tried.signs)) & set(_named(control.signs))
     return bool(left) and not (warnings_of(control) and not warnings_of(control) & warnings_of(tried))
 
@@ -55,6 +55,21 @@ def still_there(incident: Incident, tried: Trace, control: Trace) -> bool:
 def errors_of(trace: Trace) -> set[str]:
     """The application's own errors, by what is stable of them; those that were swallowed among them."""
     return {stable(text) for text, _ in own_errors(trace)}
+
+
+def errors_of_incident(control: Trace) -> set[str]:
+    """The errors that a build shows, as the incident: where something was rejected or failed, without what is beside it."""
+    errors, swallowed = errors_of(control), {stable(str(caught.error)) for caught in control.swallowed}
+    if not control.conflicts and not errors - swallowed:
+        return errors
+    return errors - {stable(text) for text in beside_incident(control)}
+
+
+def beside_incident(control: Trace) -> list[str]:
+    """What a build swallows that is not how its incident came to be: it left no module, or did so after a table was rejected."""
+    rejected = min((conflict.second.at for conflict in control.conflicts), default=None)
+    later = [caught for caught in control.swallowed if rejected is not None and caught.at > rejected]
+    return [str(caught.error) for caught in control.swallowed if caught.how != "left" or caught in later]
 
 
 def warnings_of(trace: Trace) -> set[str]:
