@@ -65,7 +65,7 @@ def is_as_expected(name: str, incident, diagnosis) -> None:
     assert diagnosis.reproduced is (expected["mechanism"] != "none" or any(own_errors(trace)))
 
 
-@pytest.mark.parametrize(("name", "line"), PAIRS, ids="-".join)
+@pytest.mark.parametrize(("name", "line"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
 def test_of_a_kept_trace_the_mechanism_and_both_sites_are_right(name, line):
     incident, diagnosis = judged(name, line)
     if any(one.module == "sqlalchemy" for one in diagnosis.trace.imports):  # a server may fail before it

@@ -118,3 +118,38 @@ def test_of_a_package_with_two_roots_the_one_that_env_py_does_not_import_is_name
     mechanism, places, remedies = unseen(file)
     assert (mechanism, places) == ("model-module-not-imported-by-env", ["service/stock/parcels.py:3"])
     assert remedies == {"parcels": "import service.stock.parcels"}
+
+
+RECORDS = """
+    import os
+    from sqlalchemy import create_engine
+    from sqlalchemy.orm import Session
+    from service.sales.models import User
+    from service.stock.models import User as Other
+
+    def record():
+        with Session(create_engine(os.environ["DATABASE_URL"])) as session:
+            session.add(Other(rank=1))
+            session.commit()
+"""
+
+
+def test_of_two_metadata_with_one_class_and_table_name_the_one_that_env_py_does_not_hand_over_is_named(write_incident):
+    models = {f"service/{name}/__init__.py": "" for name in ("sales", "stock")}
+    models |= {f"service/{name}/base.py": BASE for name in ("sales", "stock")}
+    models["service/sales/models.py"] = model("User", "users", "age", base="service.sales.base")
+    extra = model("Extra", "extras", base="service.stock.base").partition("Base\n")[2]
+    models["service/stock/models.py"] = model("User", "users", "rank", base="service.stock.base") + extra
+    files = service({**models, "service/main.py": RECORDS}, {"a1": revision("a1", None, table("users", "age"))}, "")
+    files["migrations/env.py"] = ENV.format(imports="from service.sales.models import Base", target="Base.metadata")
+    file = write_incident(files, startup=[*UPGRADE, {"call": "service.main:record"}])
+    diagnosis = diagnose(load(file))
+    assert diagnosis.finding.mechanism == "table-on-metadata-alembic-does-not-migrate"
+    assert [str(place) for place in diagnosis.sites] == ["service/stock/models.py:3", "service/stock/models.py:7"]
+    said = " ".join(diagnosis.finding.because)
+    assert "made at service/sales/base.py:2, where service/sales/models.py:3 defines another table of this name" in said
+    assert "has no column named rank" in said and not diagnosis.trace.signs, "the mechanism is what raises it"
+    remedies = {unseen.named.table: unseen.remedy for unseen in diagnosis.unseen}
+    on = "its metadata, made at service/stock/base.py:2, is not the one that env.py hands over: "
+    other = "rename one, as service/sales/models.py:3 has another of this name"
+    assert remedies == {"users": on + other, "extras": on + "give env.py both, or use one Base"}

@@ -77,7 +77,8 @@ MEANINGS = {
     ),
     # Tables and names that are not where they are looked for
     "table-on-metadata-alembic-does-not-migrate": Meaning(
-        "A table is on a MetaData that Alembic is not given.", "Use one Base, or give env.py both."
+        "A table is on a MetaData that Alembic is not given.",
+        "Use one Base, or give env.py both; of two tables of one name, rename one.",
     ),
     "model-module-not-imported-by-env": Meaning(
         "env.py does not import every model.", "Import the missing module in env.py."

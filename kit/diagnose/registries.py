@@ -141,7 +141,7 @@ def route_shadowed(case: Case) -> Fault | None:
     if case.failures or case.incident.expect.error is not None:
         return None  # it raises nothing: an error has another cause
     request = _request_of(case)
-    for routes in routes_of(case.trace):
+    for routes in routes_of(case.trace.entries):
         for first, second in _shadowed(routes):
             asked = request is None or all(route.takes(*request) for route in (first, second))
             if asked:

@@ -121,7 +121,7 @@ def _parts(folder: str, seen: set[str]):
         raise ValueError(folder)
     for entry in sorted(os.scandir(real), key=lambda entry: entry.name):
         if entry.is_dir():
-            if entry.name != "__pycache__":
+            if entry.name not in ("__pycache__", ".git"):  # no package of its own; git rewrites the second
                 yield f"{folder}/{entry.name}/\0".encode("utf-8", "surrogateescape")
                 yield from _parts(entry.path, seen)
             continue

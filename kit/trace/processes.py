@@ -27,7 +27,7 @@ class Guards(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """When a process was asked by ``SIGINT`` to end, and what it had printed by then."""
+    """When a process was asked for something, as by ``SIGINT`` to end, and what it had printed by then."""
 
     at: int  # nanoseconds, of the probe's clock
     printed: dict[str, int]  # stdout and stderr: bytes
@@ -45,6 +45,7 @@ class Ended(NamedTuple):
     guards: Guards = Guards()
     asked: Asked | None = None  # as it was past its time
     stopped: Asked | None = None  # as all was done, of a server that was still up
+    answering: Asked | None = None  # what comes later came of requests of the kit's own
 
     @property
     def until(self) -> float:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..diagnose.unseen_tables import NOT_IMPORTED
@@ -40,14 +40,14 @@ class Attempt:
 
 
 def still_there(incident: Incident, tried: Trace, control: Trace) -> bool:
-    """Is the incident still there with a fix? Where ``expect`` says nothing: is anything left of what the control shows?"""
+    """Is the incident still there with a fix? Where ``expect`` says nothing: is anything left of what went wrong in the control?"""
     if not incident.expect.empty:
         return shows_incident(incident, tried)
     tables = {conflict.table for conflict in control.conflicts}
     if any(conflict.table in tables for conflict in tried.conflicts):
         return True
-    if errors_of(control):
-        return bool(errors_of(tried) & errors_of(control))
+    if errors := errors_of_incident(control):
+        return bool(errors_of(tried) & errors)
     left = set(_named(tried.signs)) & set(_named(control.signs))
     return bool(left) and not (warnings_of(control) and not warnings_of(control) & warnings_of(tried))
 
@@ -55,6 +55,21 @@ def still_there(incident: Incident, tried: Trace, control: Trace) -> bool:
 def errors_of(trace: Trace) -> set[str]:
     """The application's own errors, by what is stable of them; those that were swallowed among them."""
     return {stable(text) for text, _ in own_errors(trace)}
+
+
+def errors_of_incident(control: Trace) -> set[str]:
+    """The errors that a build shows, as the incident: where something was rejected or failed, without what is beside it."""
+    errors, swallowed = errors_of(control), {stable(str(caught.error)) for caught in control.swallowed}
+    if not control.conflicts and not errors - swallowed:
+        return errors
+    return errors - {stable(text) for text in beside_incident(control)}
+
+
+def beside_incident(control: Trace) -> list[str]:
+    """What a build swallows that is not how its incident came to be: it left no module, or did so after a table was rejected."""
+    rejected = min((conflict.second.at for conflict in control.conflicts), default=None)
+    later = [caught for caught in control.swallowed if rejected is not None and caught.at > rejected]
+    return [str(caught.error) for caught in control.swallowed if caught.how != "left" or caught in later]
 
 
 def warnings_of(trace: Trace) -> set[str]:
@@ -74,6 +89,26 @@ def shared(check: CheckResult, before: Iterable[CheckResult]) -> bool:
     """
     same = (earlier for earlier in before if earlier.check == check.check and earlier.ok is False)
     return check.behind and any(earlier.behind and stable(earlier.seen) == stable(check.seen) for earlier in same)
+
+
+def beside(after: CheckResult, before: CheckResult | None) -> CheckResult:
+    """The routes of a fixed build beside those of the build as it is: what failed before may fail, what answered may not.
+
+    A 404 is no answer of a route that gave a page, or led to one.
+    """
+    earlier = {answer.path: answer for answer in before.answers if not answer.late} if before is not None else {}
+    if not earlier:
+        return replace(
+            after, seen=f"{after.seen}; the build as it is served nothing, so that nothing tells what answered before"
+        )
+    well = {path: answer.status for path, answer in earlier.items() if not answer.fails and answer.status}
+    again = {answer.path: answer for answer in after.answers}
+    lost = [a for a in again.values() if a.path in well and (a.fails or a.status == 404 and well[a.path] < 400)]
+    late = [path for path in well if path not in again or again[path].late]
+    before_ = ", ".join(f"{answer.path} answers {well[answer.path]}" for answer in lost)
+    says = f"without the change {before_}" if lost else "" if late else "each that answered without the change answers"
+    seen = "; ".join(filter(None, [after.seen, says]))
+    return replace(after, ok=False if lost else None if late else True, seen=seen)
 
 
 def hidden(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:

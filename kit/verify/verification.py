@@ -19,11 +19,21 @@ from ..startup.checks import Asker, answer_checks
 from ..startup.run import HELD
 from ..startup.workspace import refuse_patches
 from ..trace.chains import application_frames
-from ..trace.end_state import CheckResult, judge_mappers, judge_start
+from ..trace.end_state import CheckResult, judge_mappers, judge_start, listed, where_caught
 from ..trace.expected import expected_error, incident_tables, refusal_in, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Frame
-from .attempts import Attempt, errors_of, hidden, never_handed, shared, still_there
+from .attempts import (
+    Attempt,
+    beside,
+    beside_incident,
+    errors_of,
+    errors_of_incident,
+    hidden,
+    never_handed,
+    shared,
+    still_there,
+)
 from .races import MOST, Rates, of_runs
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
@@ -271,11 +281,23 @@ def _gone(incident: Incident, tried: Attempt) -> CheckResult:
 
 
 def _new_ones(tried: Attempt, control: Attempt) -> Iterator[CheckResult]:
-    """The checks; a clean start is asked beside what the build as it is logs or prints and does not fail for, where the incident is gone."""
-    known = [str(error.error) for error in control.trace.swallowed if error.how != "left"]
+    """The checks; a clean start is asked beside what the build as it is swallows for another reason, where the incident is gone."""
+    known = beside_incident(control.trace)
+    routes = next((check for check in control.checks if check.kind == "routes"), None)
     for check in tried.checks:
+        if check.kind == "routes":
+            yield beside(check, routes)
+            continue
         anew = check.kind == "clean_start" and check.ok is False and known and not tried.reproduced
-        yield judge_start(tried.trace, known) if anew else check
+        yield _start_beside(tried.trace, known) if anew else check
+
+
+def _start_beside(trace: Trace, known: Sequence[str]) -> CheckResult:
+    """Was it a clean start, but for errors that are known? Those are told."""
+    check, left = judge_start(trace, known), (it for it in trace.swallowed if str(it.error) in known)
+    sentences = list(dict.fromkeys(f"{where_caught(trace, it)}: {it.error}" for it in left))
+    beside_it = f"; as without the fix, swallowed at {listed(sentences)}" if sentences else ""
+    return replace(check, seen=f"{check.seen}{beside_it}")
 
 
 def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
@@ -285,7 +307,7 @@ def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
     if "clean_start" not in asked:
         # What was swallowed before and has nothing to do with the incident stays allowed.
         known = [str(error.error) for error in control.trace.swallowed] if not tried.reproduced else []
-        implied.append(judge_start(tried.trace, known))
+        implied.append(_start_beside(tried.trace, known))
     kept = tuple(check for check in implied if check.ok is not None or tried.trace.cut)
     return kept + _merged(tried, tables) + hidden(incident, tried, control, tables)
 
@@ -324,14 +346,20 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
             left = ", ".join(sign.text for sign in trace.signs) or "what is wrong"
             logged = (f"; logged at {r.site}: {r.error}" for r in trace.records if r.error is not None and not r.lost)
             return "does-not-cure", f"nothing is raised, and still there is {left}{next(logged, '')}"
-        return "does-not-cure", f"the same error is raised{_caught(trace)}{through}"
+        same = (
+            next(iter(sorted(errors_of(trace) & errors_of_incident(control.trace))), None)
+            if not trace.conflicts
+            else None
+        )
+        named = f": {shorten(same, 200, placeholder=' …')}" if same else ""
+        return "does-not-cure", f"the same error is raised{_caught(trace)}{through}{named}"
     if tried.uncompiled:
         return "breaks", f"the patch writes what Python cannot compile: {tried.uncompiled}"
     if trace.cut:
         return "undecided", f"the run broke before it could tell: {trace.broke}"
     if trace.broke and not control.trace.broke:
         return "breaks", f"the run broke: {trace.broke}"
-    before = {check.check: check.ok for check in control.checks}
+    before = {check.check: check.ok or bool(check.answers) for check in control.checks}
     broken = [_in_short(c) for c in checks if c.ok is False and before.get(c.check) and c.kind not in _STATE]
     worked = {step.number for step in control.trace.steps if step.ok}
     fails = [step for step in trace.steps if step.number in worked and not step.ok]

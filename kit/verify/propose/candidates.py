@@ -113,9 +113,10 @@ def _written(function: Writer, broken: Broken) -> list[Candidate]:
 
 
 def _tidy(candidate: Candidate) -> Candidate:
-    """Without blank lines at the head of a file, which a statement that went leaves there, and with an end to its last line."""
-    edits = {file: text.lstrip("\r\n") for file, text in candidate.edits.items()}
-    return replace(candidate, edits={file: text + "\n" * (text[-1:] not in "\n") for file, text in edits.items()})
+    """Sources without blank lines at their head, which a statement that went leaves there, and with an end to their last line."""
+    sources = {file: text for file, text in candidate.edits.items() if file.endswith(".py")}
+    tidied = {file: text.lstrip("\r\n") + "\n" * (text[-1:] not in "\n") for file, text in sources.items()}
+    return replace(candidate, edits=candidate.edits | tidied)
 
 
 def _named_apart(candidates: list[Candidate]) -> list[Candidate]:
