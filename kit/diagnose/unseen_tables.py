@@ -264,7 +264,12 @@ def table_on_another_metadata(case: Case) -> Fault | None:
                     )
                     if twice := _file_run_twice(case, registration, error, because):
                         return twice
-                    return Fault(_OTHER_METADATA, (because,), registration.table, registration.site, error=error)
+                    made = [m.site for m in case.trace.metadata if m.application and m.site and m.site.application]
+                    beside = (Place.of("metadata", site) for site in dict.fromkeys(made)) if missed is None else ()
+                    sites = (Place.of("first", registration.site), *beside)
+                    return Fault(
+                        _OTHER_METADATA, (because,), registration.table, registration.site, sites=sites, error=error
+                    )
     return None
 
 
