@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..diagnose.unseen_tables import NOT_IMPORTED
 from ..incident.model import Incident
-from ..trace.end_state import CheckResult
+from ..trace.end_state import CheckResult, judge_start, listed, where_caught
 from ..trace.expected import own_errors, shows_incident, stable
 from ..trace.trace import Trace
 from ..trace.values import Sign
@@ -70,6 +70,14 @@ def beside_incident(control: Trace) -> list[str]:
     rejected = min((conflict.second.at for conflict in control.conflicts), default=None)
     later = [caught for caught in control.swallowed if rejected is not None and caught.at > rejected]
     return [str(caught.error) for caught in control.swallowed if caught.how != "left" or caught in later]
+
+
+def start_beside(trace: Trace, known: Sequence[str]) -> CheckResult:
+    """Was it a clean start, but for errors that are known? Those are told."""
+    check, left = judge_start(trace, known), (it for it in trace.swallowed if str(it.error) in known)
+    sentences = list(dict.fromkeys(f"{where_caught(trace, it)}: {it.error}" for it in left))
+    beside_it = f"; as without the fix, swallowed at {listed(sentences)}" if sentences else ""
+    return replace(check, seen=f"{check.seen}{beside_it}")
 
 
 def warnings_of(trace: Trace) -> set[str]:

@@ -19,7 +19,7 @@ from ..startup.checks import Asker, answer_checks
 from ..startup.run import HELD
 from ..startup.workspace import refuse_patches
 from ..trace.chains import application_frames
-from ..trace.end_state import CheckResult, judge_mappers, judge_start, listed, where_caught
+from ..trace.end_state import CheckResult, judge_mappers, judge_start
 from ..trace.expected import expected_error, incident_tables, refusal_in, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Frame
@@ -32,6 +32,7 @@ from .attempts import (
     hidden,
     never_handed,
     shared,
+    start_beside,
     still_there,
 )
 from .races import MOST, Rates, of_runs
@@ -289,15 +290,7 @@ def _new_ones(tried: Attempt, control: Attempt) -> Iterator[CheckResult]:
             yield beside(check, routes)
             continue
         anew = check.kind == "clean_start" and check.ok is False and known and not tried.reproduced
-        yield _start_beside(tried.trace, known) if anew else check
-
-
-def _start_beside(trace: Trace, known: Sequence[str]) -> CheckResult:
-    """Was it a clean start, but for errors that are known? Those are told."""
-    check, left = judge_start(trace, known), (it for it in trace.swallowed if str(it.error) in known)
-    sentences = list(dict.fromkeys(f"{where_caught(trace, it)}: {it.error}" for it in left))
-    beside_it = f"; as without the fix, swallowed at {listed(sentences)}" if sentences else ""
-    return replace(check, seen=f"{check.seen}{beside_it}")
+        yield start_beside(tried.trace, known) if anew else check
 
 
 def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
@@ -307,7 +300,7 @@ def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
     if "clean_start" not in asked:
         # What was swallowed before and has nothing to do with the incident stays allowed.
         known = [str(error.error) for error in control.trace.swallowed] if not tried.reproduced else []
-        implied.append(_start_beside(tried.trace, known))
+        implied.append(start_beside(tried.trace, known))
     kept = tuple(check for check in implied if check.ok is not None or tried.trace.cut)
     return kept + _merged(tried, tables) + hidden(incident, tried, control, tables)
 
