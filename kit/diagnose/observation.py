@@ -268,8 +268,9 @@ def with_signs(
     if incident.expect.empty and not by_the_kit:
         # Of the start itself the trace's own errors tell, and which of them the kit made.
         failed = [check for check in checks if check.ok is False and check.kind != "clean_start"]
-        if judge_mappers(trace).ok is False and not any(check.kind == "mappers" for check in failed):
-            signs.append(Sign("mappers", "mappers"))
+        mappers = judge_mappers(trace)
+        if mappers.ok is False and not any(check.kind == "mappers" for check in failed):
+            signs.append(Sign("mappers", "mappers", seen=mappers.seen))
         kinds = ("mappers" if check.kind == "mappers" else "check" for check in failed)
         signs += [Sign(kind, check.check, seen=check.seen) for kind, check in zip(kinds, failed, strict=True)]
     if incident.expect.error is None and incident.expect.check is None and fault is not None and fault.error is None:
