@@ -202,9 +202,11 @@ def lasts(ran: kept_runs.Ran) -> bool:
 
 
 def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:
-    """The files of the application that the steps' command lines name, as text."""
+    """The files of the application that the steps' command lines name, as text; Alembic's where one of them is it."""
     texts = {}
-    for word in {word for step in incident.startup for word in step.text.split() if step.kind in ("command", "serve")}:
+    lines = [step.text.split() for step in incident.startup if step.kind in ("command", "serve")]
+    named = {word for line in lines for word in line}
+    for word in {*named, *({"alembic.ini"} if "alembic" in named else ())}:
         path = (space.workdir / word).resolve()
         inside = path.is_relative_to(space.root.resolve()) and "\0" not in word
         if inside and path.is_file() and path.stat().st_size <= 1 << 18:

@@ -19,9 +19,10 @@ from .values import Case, Place
 _ERRORS = Path(__file__).parent / "library_errors.yaml"
 # How a library's error names what the application wrote: 'Order', 'orders.user_id', Order.user, Mapper[Order(orders)], <class 'shop.Order'>.
 _NAMES = re.compile(
-    r"['\"]([A-Za-z_][\w.]*)['\"]|\bMapper\[(\w+)\(|\bmapped class (\w+)->|\bno such (?:table|column): ([\w.]+)|\b([A-Za-z_]\w*\.[A-Za-z_]\w*)\b"
+    r"['\"]([A-Za-z_][\w.]*)['\"]|\bMapper\[(\w+)\(|\bmapped class (\w+)->|\bno such (?:table|column): ([\w.]+)|\bindex (\w+) already exists|\b([A-Za-z_]\w*\.[A-Za-z_]\w*)\b"
 )
-_NAMING = ("relationship", "ForeignKey", "ForeignKeyConstraint")  # calls that name what stands elsewhere
+# Calls that name what stands elsewhere, or that give a name.
+_NAMING = ("relationship", "ForeignKey", "ForeignKeyConstraint", "Index", "UniqueConstraint", "CheckConstraint")
 _MOST = 4  # lines that are named
 
 
@@ -72,6 +73,9 @@ def _named(case: Case, error: Error) -> Iterator[Place]:
     """The lines of what an error names: classes, tables and attributes of the application, and where a name is written down."""
     text = error_texts(error)[0].partition("\n")[0]
     names = [next(filter(None, match)) for match in _NAMES.findall(text)]
+    classes = {(definition.class_ or "").rpartition(".")[2] for definition in case.definitions}
+    owners = [name for name in names if name in classes]
+    names = [*(f"{owner}.{name}" for owner in owners for name in names if name not in classes), *names]
     places = [place for name in dict.fromkeys(names) for place in (*_defined(case, name), *_written(case, name))]
     yield from list(dict.fromkeys(places))[:_MOST]
 
