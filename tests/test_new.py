@@ -1506,3 +1506,19 @@ def test_an_object_of_the_applications_own_class_of_applications_is_one(tmp_path
     }
     objects = Project(written(tmp_path, sources)).objects
     assert {(item.name, item.kind) for item in objects} == {("application", "wsgi"), ("jobs", "celery")}
+
+
+def test_a_variable_that_a_function_of_the_application_is_asked_for_is_read(tmp_path):
+    source = """
+        import argparse
+        settings.set("es.url", "SEARCH_ENDPOINT", required=True)
+        MODE = read_env("SHOP_MODE", "dev")
+        environ = request.environ.get("HTTP_HOST_NAME")
+        parser.add_argument("--SHOP_FILE", required=True)
+        config.get("SQLALCHEMY_DATABASE_URI")
+    """
+    variables = variables_of(Project(written(tmp_path, {"settings.py": source})))
+    assert {variable.name: variable.required for variable in variables} == {
+        "SEARCH_ENDPOINT": True,
+        "SHOP_MODE": False,
+    }

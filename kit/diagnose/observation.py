@@ -207,9 +207,11 @@ def lasts(ran: kept_runs.Ran) -> bool:
 
 
 def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:
-    """The files of the application that the steps' command lines name, as text."""
+    """The files of the application that the steps' command lines name, as text; Alembic's where one of them is it."""
     texts = {}
-    for word in {word for step in incident.startup for word in step.text.split() if step.kind in ("command", "serve")}:
+    lines = [step.text.split() for step in incident.startup if step.kind in ("command", "serve")]
+    named = {word for line in lines for word in line}
+    for word in {*named, *({"alembic.ini"} if "alembic" in named else ())}:
         path = (space.workdir / word).resolve()
         inside = path.is_relative_to(space.root.resolve()) and "\0" not in word
         if inside and path.is_file() and path.stat().st_size <= 1 << 18:
@@ -273,8 +275,9 @@ def with_signs(
     if incident.expect.empty and not by_the_kit:
         # Of the start itself the trace's own errors tell, and which of them the kit made.
         failed = [check for check in checks if check.ok is False and check.kind != "clean_start"]
-        if judge_mappers(trace).ok is False and not any(check.kind == "mappers" for check in failed):
-            signs.append(Sign("mappers", "mappers"))
+        mappers = judge_mappers(trace)
+        if mappers.ok is False and not any(check.kind == "mappers" for check in failed):
+            signs.append(Sign("mappers", "mappers", seen=mappers.seen))
         kinds = ("mappers" if check.kind == "mappers" else "check" for check in failed)
         signs += [Sign(kind, check.check, seen=check.seen) for kind, check in zip(kinds, failed, strict=True)]
     if incident.expect.error is None and incident.expect.check is None and fault is not None and fault.error is None:

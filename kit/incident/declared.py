@@ -152,13 +152,9 @@ def _pairs(value) -> Iterator[tuple[str, str]]:
         groups = [list(filter(None, groups)) for part in texts for groups in _PAIR.findall(part)]
         pairs += [(group[0], group[1].strip("\"'")) for group in groups if len(group) == 2]
     for name, text in pairs:
-        text = str(text).lower() if isinstance(text, bool) else text
-        if (
-            isinstance(text, str | int | float)
-            and re.fullmatch(r"[A-Za-z_]\w*", str(name))
-            and not re.search(r"\$|%\(|\{", str(text))
-        ):
-            yield str(name), str(text)
+        text = str(text).lower() if isinstance(text, bool) else str(text if isinstance(text, str | int | float) else "")
+        if text and re.fullmatch(r"[A-Za-z_]\w*", str(name)) and not re.search(r"\$|%\(|\{", text):
+            yield str(name), text
 
 
 # -- readers: a text as its documents, none where it cannot be read
