@@ -12,8 +12,11 @@ from kit.base.redact import redact
 from kit.base.scan import kinds_in
 from kit.diagnose.experiments import patch_of
 from kit.diagnose.values import Place
+from kit.incident.model import Fix
+from kit.incident.steps import Preparation
 from kit.trace.end_state import Answer, CheckResult
-from kit.verify.attempts import beside
+from kit.trace.values import Error, Swallowed
+from kit.verify.attempts import beside, of_the_empty_database
 from kit.verify.propose import Proposal, Proposals, edits, edits_of_classes, edits_of_imports, imports, own_modules
 from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
 from kit.verify.propose.edits_of_calls import keep_in_dictionary, respell
@@ -121,8 +124,18 @@ def test_an_endpoint_that_looks_like_a_module_is_no_text_that_names_one(made, af
         "shop/views.py": text,
     }
     broken = dataclasses.replace(_broken("alias-two-module-names"), sources=files)
+    if "Blueprint" in made:  # of its views one has the name of a module that ran
+        text, after = f"{text}view('late')\n", f"{after}\nview('late')"
+        ran = dataclasses.replace(broken.trace.imports[0], module="orders.late")
+        broken = dataclasses.replace(
+            broken, trace=dataclasses.replace(broken.trace, imports=(ran,)), sources={**files, "shop/views.py": text}
+        )
     changed = broken.edited_everywhere(edits.rename_module, "orders", "shop.orders", broken.defines)
-    assert changed["shop/views.py"].splitlines() == ["from shop.orders.models import Order", f"orders = {made}", after]
+    assert changed["shop/views.py"].splitlines() == [
+        "from shop.orders.models import Order",
+        f"orders = {made}",
+        *after.splitlines(),
+    ]
 
 
 # What an experienced person would try first.
@@ -488,3 +501,24 @@ def test_a_route_that_fails_is_judged_by_what_it_answers_without_the_change_or_i
     assert hides.verdict == "cures" and "as in every other build that serves" in hides.because
     elsewhere = settled(_asked(bad), patch.replace("shelf", "rack"), {}, hidden=False)
     assert elsewhere.verdict == "cures" and "for nothing that the change touches" in elsewhere.because
+
+
+def test_a_table_that_no_step_makes_is_missed_by_every_build_that_serves_and_a_change_that_names_it_may_be_to_blame(
+    tmp_path,
+):
+    incident, diagnosis = judged("name-taken-in-registry")
+    before = dataclasses.replace(diagnosis.looked.trace, created=())
+    missed = Swallowed(Error("OperationalError", "no such table: rooms", ()), None, (), 0, "logged")
+    other = dataclasses.replace(missed, error=Error("KeyError", "'rooms'", ()))
+    control = Attempt("control", (), before, (), True)
+    tried = Attempt("change", (), dataclasses.replace(before, swallowed=(missed, other)), (), False)
+
+    def passed_over(patch: str, **changed) -> list[str]:
+        file = tmp_path / "change.patch"
+        file.write_text(patch)
+        fixed = incident.model_copy(update={"fixes": {"change": Fix(patches=[str(file)])}, **changed})
+        return of_the_empty_database(fixed, tried, control)
+
+    assert passed_over("+chairs = 1\n") == ["OperationalError: no such table: rooms"]
+    assert passed_over("+rooms = 1\n") == []
+    assert passed_over("+chairs = 1\n", prepare=[Preparation.model_validate({"upgrade": "head"})]) == []

@@ -71,7 +71,7 @@ def test_a_proposal_that_breaks_a_page_is_refused_where_the_build_as_it_is_serve
     assert "/readers/ answers 500" in proposal["because"] and "admin.late" in proposal["because"]
     (routes,) = [check for check in proposal["checks"] if check["check"] == "routes"]
     assert routes["seen"].startswith("GET asked of 4 of 5 routes without a parameter: 2 answer 200; ")
-    assert "/faulty answers 500 (KeyError: 'nothing')" in routes["seen"]
+    assert "1 answer 500 (KeyError: 'nothing'): /faulty; " in routes["seen"]
     assert "not asked for what their names say: /logout" in routes["seen"]
 
 

@@ -1,7 +1,6 @@
 """What the end of a startup says of its state: every step succeeded, nothing was swallowed, every mapper configures."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -33,9 +32,12 @@ class Answer:
     def fails(self) -> bool:
         return not self.late and (self.status is None or self.status >= 500)
 
+    @property
+    def came(self) -> str:
+        return str(self.status or "nothing") + (f" ({self.error})" if self.error else "")
+
     def __str__(self) -> str:
-        came = "nothing" if self.status is None else str(self.status)
-        return f"{self.path} answers {came}" + (f" ({self.error})" if self.error else "")
+        return f"{self.path} answers {self.came}"
 
 
 @dataclass(frozen=True)
@@ -174,11 +176,12 @@ def answers_in_words(answers: Sequence[Answer], kept_from: Sequence[str] = (), u
     :param kept_from: routes that are not asked since their names say that they end or take away something
     :param unasked: how many routes were not asked, those among them
     """
-    statuses = Counter(str(answer.status or "nothing") for answer in answers if not answer.fails or answer.late)
-    kinds = ", ".join(f"{number} answer {status}" for status, number in sorted(statuses.items()))
-    failing = listed([str(answer) for answer in answers if answer.fails])
+    alike: dict[str, list[str]] = {}
+    for answer in sorted(answers, key=lambda answer: (answer.fails, answer.status or 0)):
+        alike.setdefault(answer.came, []).append(answer.path if answer.fails or answer.late else "")
+    kinds = [
+        f"{len(paths)} answer {came}" + (f": {listed(paths)}" if paths[0] else "") for came, paths in alike.items()
+    ]
     out_of = f" of {len(answers) + unasked}" if unasked else ""
-    words = f"GET asked of {len(answers)}{out_of} routes without a parameter: " + "; ".join(
-        filter(None, [kinds, failing])
-    )
+    words = f"GET asked of {len(answers)}{out_of} routes without a parameter: " + "; ".join(kinds)
     return words + (f"; not asked for what their names say: {', '.join(kept_from[:_MOST])}" if kept_from else "")

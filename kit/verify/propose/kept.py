@@ -8,6 +8,7 @@ from dataclasses import replace
 from ...incident.source import parsed
 from ...trace.end_state import Answer, CheckResult
 from ...trace.trace import Trace
+from ..attempts import words_of
 from ..verification import FixResult
 
 _QUOTED = re.compile(r"['\"]([\w./-]+)['\"]|: ([\w.]+)")
@@ -71,8 +72,7 @@ def touched(answers: list[Answer], change: str, trace: Trace) -> list[Answer]:
     :param change: a patch, or what is set otherwise
     :param trace: of the build with the change
     """
-    lines = [line[1:] for line in change.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-    words = set(re.findall(r"\w+", "\n".join(lines or [change])))
+    words = words_of(change) or set(re.findall(r"\w+", change))
     made = {entry.object: entry.key for entry in trace.entries if entry.kind == "blueprint made"}
     registered = [entry for entry in trace.entries if entry.kind == "blueprint"]
     words |= {made.get(entry.object, entry.key) for entry in registered if made.get(entry.object) != entry.key}
