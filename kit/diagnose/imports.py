@@ -184,7 +184,8 @@ def import_failure_swallowed(case: Case) -> Fault | None:
 def _missing(case: Case, failed: list[Import]) -> str | None:
     """The first route, endpoint, task or table that a failed module declares and that is nowhere."""
     there = {entry.key for entry in case.trace.entries}
-    tables = {registration.table for registration in case.trace.registrations if not registration.removed}
+    # What a revision creates is on a metadata of Alembic's own, and no model.
+    tables = {it.table for it in case.trace.registrations if it.application and not it.removed}
     for import_ in failed:
         tree = case.tree(import_.file or "")
         for node in ast.walk(tree):

@@ -108,6 +108,10 @@ def _line_of(case: Case, file: str, class_: str, attribute: str) -> int | None:
     return None
 
 
+def _short(source: str, most: int = 80) -> str:
+    return source if len(source) <= most else source[: most - 2] + " …"
+
+
 def _written(case: Case, name: str) -> Iterator[Place]:
     """Where the models have the name as a text: ``back_populates="user"``, and ``ForeignKey("users.id")`` of a table that is not there."""
     there = any(name == definition.table for definition in case.definitions)
@@ -123,4 +127,4 @@ def _written(case: Case, name: str) -> Iterator[Place]:
                 value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)
             ]
             if any(text == name or not there and text.startswith(f"{name}.") for text in texts):
-                yield Place("named", file, node.lineno, ast.unparse(node)[:80])
+                yield Place("named", file, node.lineno, _short(ast.unparse(node)))
