@@ -49,10 +49,10 @@ check: $(STAMP)  ## say whether the bundled postmortems, or those below INCIDENT
 	@$(RUN) -m kit check $(INCIDENTS)
 
 test: $(TESTS_STAMP)  ## pass the tests, in about ten minutes on two cores
-	@$(RUN) -m pytest -q -n 4 --dist loadgroup -m "not slow" tests
+	@PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -q -n 4 --dist loadgroup -m "not slow" tests  # what starts the kit again and again compiles it once
 
 test-all: $(TESTS_STAMP)  ## pass the others: every SQLAlchemy and interpreter, kills, the fleet, long histories, hostile text in JupyterLab
-	@$(RUN) -m pytest -q -n 4 --dist loadgroup -m slow tests
+	@PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -q -n 4 --dist loadgroup -m slow tests
 
 traces: $(TESTS_STAMP)  ## keep the traces of the miniature applications that changed, or ONLY="a b", or ONLY=all
 	@$(RUN) tests/make_traces.py $(ONLY)

@@ -109,10 +109,14 @@ def _real(path: Path, minor: int) -> str | None:
     """The interpreter behind ``path``: shims may lead to nothing, and Debian ships one without ``venv``."""
     if not path.exists():
         return None
-    asked = "import sys, venv, ensurepip, platform; print(sys.executable, sys.version_info[1], platform.python_implementation())"
-    done = subprocess.run([path, "-c", asked], capture_output=True, text=True)
+    asked = (
+        "import sys; from importlib.util import find_spec\n"
+        "if find_spec('venv') and find_spec('ensurepip'):\n"
+        "    print(sys.executable, sys.version_info[1], sys.implementation.name)"
+    )
+    done = subprocess.run([path, "-I", "-S", "-c", asked], capture_output=True, text=True)
     words = done.stdout.split()
-    return words[0] if done.returncode == 0 and words[1:] == [str(minor), "CPython"] else None
+    return words[0] if done.returncode == 0 and words[1:] == [str(minor), "cpython"] else None
 
 
 def environment(python: str, *packages: str) -> str:

@@ -65,7 +65,7 @@ def is_as_expected(name: str, incident, diagnosis) -> None:
     assert diagnosis.reproduced is (expected["mechanism"] != "none" or any(own_errors(trace)))
 
 
-@pytest.mark.parametrize(("name", "line"), PAIRS, ids="-".join)
+@pytest.mark.parametrize(("name", "line"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
 def test_of_a_kept_trace_the_mechanism_and_both_sites_are_right(name, line):
     incident, diagnosis = judged(name, line)
     if any(one.module == "sqlalchemy" for one in diagnosis.trace.imports):  # a server may fail before it
@@ -258,6 +258,9 @@ def test_a_link_is_named_with_the_file_that_it_leads_to():
     says = "(reached as reports/models.py:6; reports/models.py is a link)"
     assert says in diagnosis.finding.because[1]
     assert any(says in line for line in diagnosis_lines(incident, diagnosis))
+    short, whole = (diagnosis_lines(incident, diagnosis, verbose=verbose) for verbose in (False, True))
+    ruled_out = [f"  not {slug}: {why}" for slug, why in diagnosis.finding.against.items()]
+    assert ruled_out and set(ruled_out) <= set(whole) and not set(ruled_out) & set(short)
     assert says in views.collision(diagnosis.trace).text
     assert diagnose_report(incident, diagnosis)["conflicts"][0]["second"]["link"] == "reports/models.py"
 

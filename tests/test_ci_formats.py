@@ -3,7 +3,6 @@
 import json
 import re
 
-import jsonschema
 import pytest
 from conftest import PROJECT
 
@@ -46,6 +45,8 @@ def test_github_gets_an_annotation_for_each_line_and_a_summary(said):
 
 
 def test_sarif_is_valid_by_its_schema_and_names_both_lines(said):
+    import jsonschema  # here: it takes seconds, and every worker of pytest imports every test file
+
     made = json.loads(said("sarif")[0])
     jsonschema.validate(made, json.loads((PROJECT / "tests" / "sarif-schema-2.1.0.json").read_text("utf-8")))
     (result,) = made["runs"][0]["results"]

@@ -111,10 +111,62 @@ def test_of_a_package_with_two_roots_the_one_that_env_py_does_not_import_is_name
         "service/sales/orders.py": model("Order", "orders"),
         "service/stock/__init__.py": "from service.stock import parcels\n",
         "service/stock/parcels.py": model("Parcel", "parcels"),
-        "service/main.py": "import service.sales, service.stock\n",
+        "service/main.py": "import service.sales, service.stock\nimport nosuch_library\n",
     }
     startup = [*UPGRADE, {"import": "service.main"}]
     file = write_incident(service(models, TWO, "import service.sales"), startup=startup)
-    mechanism, places, remedies = unseen(file)
+    diagnosis = diagnose(load(file))
+    mechanism, places = diagnosis.finding.mechanism, [str(place) for place in diagnosis.sites]
+    remedies = {model.named.table: model.remedy for model in diagnosis.unseen}
+    # What raises nothing is not told as why a step fails.
+    beside = "it is not why step 2 (import: service.main) fails: ModuleNotFoundError: No module named 'nosuch_library'"
+    assert diagnosis.finding.because[-1] == beside
     assert (mechanism, places) == ("model-module-not-imported-by-env", ["service/stock/parcels.py:3"])
     assert remedies == {"parcels": "import service.stock.parcels"}
+
+
+def test_a_table_that_a_swallowed_import_leaves_out_is_missing_though_a_revision_makes_it(write_incident):
+    models = {
+        "service/orders.py": model("Order", "orders"),
+        "service/parcels.py": "import nosuch_library\n" + model("Parcel", "parcels"),
+        "service/models.py": "import service.orders\ntry:\n    import service.parcels\nexcept ImportError:\n    pass\n",
+    }
+    startup = [*UPGRADE, {"command": "alembic check"}]
+    mechanism, places, _ = unseen(write_incident(service(models, TWO, "import service.models"), startup=startup))
+    assert mechanism == "import-failure-swallowed"
+    assert places == ["service/parcels.py:1", "service/models.py:4"]
+
+
+RECORDS = """
+    import os
+    from sqlalchemy import create_engine
+    from sqlalchemy.orm import Session
+    from service.sales.models import User
+    from service.stock.models import User as Other
+
+    def record():
+        with Session(create_engine(os.environ["DATABASE_URL"])) as session:
+            session.add(Other(rank=1))
+            session.commit()
+"""
+
+
+def test_of_two_metadata_with_one_class_and_table_name_the_one_that_env_py_does_not_hand_over_is_named(write_incident):
+    models = {f"service/{name}/__init__.py": "" for name in ("sales", "stock")}
+    models |= {f"service/{name}/base.py": BASE for name in ("sales", "stock")}
+    models["service/sales/models.py"] = model("User", "users", "age", base="service.sales.base")
+    extra = model("Extra", "extras", base="service.stock.base").partition("Base\n")[2]
+    models["service/stock/models.py"] = model("User", "users", "rank", base="service.stock.base") + extra
+    files = service({**models, "service/main.py": RECORDS}, {"a1": revision("a1", None, table("users", "age"))}, "")
+    files["migrations/env.py"] = ENV.format(imports="from service.sales.models import Base", target="Base.metadata")
+    file = write_incident(files, startup=[*UPGRADE, {"call": "service.main:record"}])
+    diagnosis = diagnose(load(file))
+    assert diagnosis.finding.mechanism == "table-on-metadata-alembic-does-not-migrate"
+    assert [str(place) for place in diagnosis.sites] == ["service/stock/models.py:3", "service/stock/models.py:7"]
+    said = " ".join(diagnosis.finding.because)
+    assert "made at service/sales/base.py:2, where service/sales/models.py:3 defines another table of this name" in said
+    assert "has no column named rank" in said and not diagnosis.trace.signs, "the mechanism is what raises it"
+    remedies = {unseen.named.table: unseen.remedy for unseen in diagnosis.unseen}
+    on = "its metadata, made at service/stock/base.py:2, is not the one that env.py hands over: "
+    other = "rename one, as service/sales/models.py:3 has another of this name"
+    assert remedies == {"users": on + other, "extras": on + "give env.py both, or use one Base"}

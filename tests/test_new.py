@@ -750,6 +750,102 @@ def test_the_program_that_a_deployment_ends_with_runs_in_the_folder_that_it_name
     assert (first.lines, first.workdir) == ((line,), workdir)
 
 
+_OF_A_POD = """
+    spec:
+      {{- with .Values.pod }}
+      initContainers:
+        - name: migrate
+          command: ["alembic", "upgrade", "base"]
+      {{- end }}
+      containers:
+        - name: {{ .Chart.Name }}
+          workingDir: /srv/store
+          command: ["gunicorn"]
+          args: ["-w", "4", "main:app"]
+          env:
+            - {name: MODE, value: pod}
+            - {name: TOKEN, value: "{{ .Values.token }}"}
+"""
+_DECLARED = {
+    "a pod of a chart": ({"chart/web.yaml": _OF_A_POD}, ("gunicorn -w 4 main:app",), "store", {"MODE": "pod"}),
+    "a container's shell": (
+        {"k8s/web.yml": "- {name: w, command: [/bin/sh, -c], args: ['alembic upgrade head && celery -A main worker']}\n"},
+        ("alembic upgrade head", "celery -A main worker"), ".", {},
+    ),
+    "a unit": (
+        {"web.service": "[Service]\nEnvironment=\"MODE=a unit\" \"B=1\"\nWorkingDirectory=/opt/store\nExecStart=/opt/venv/bin/uvicorn main:app\n"},
+        ("uvicorn main:app",), "store", {"MODE": "a unit", "B": "1"},
+    ),
+    "a supervisor": (
+        {"web.conf": "[program:web]\ncommand=uvicorn main:app ; the site\nenvironment=MODE=\"x\",B='y z'\ndirectory=/opt/store\n"},
+        ("uvicorn main:app",), "store", {"MODE": "x", "B": "y z"},
+    ),
+    "fly": (
+        {"fly.toml": "[env]\nMODE = 'fly'\n[processes]\napp = 'gunicorn main:app'\n"}, ("gunicorn main:app",), ".", {"MODE": "fly"},
+    ),
+    "render": (
+        {"render.yaml": "services:\n- startCommand: uvicorn main:app --port $PORT\n  envVars: [{key: MODE, value: render}]\n"},
+        ("uvicorn main:app --port $PORT",), ".", {"MODE": "render"},
+    ),
+    "Heroku's description of an app": (
+        {"app.json": '{"description": "flask run in one place", "env": {"MODE": {"value": "app"}}, "scripts": {"postdeploy": "flask db upgrade"}}'},
+        ("flask db upgrade",), ".", {"MODE": "app"},
+    ),
+    "a Taskfile": (
+        {"Taskfile.yml": "env: {MODE: task}\ntasks:\n  web:\n    dir: store\n    cmds: [alembic upgrade head, 'uvicorn main:app']\n"},
+        ("alembic upgrade head", "uvicorn main:app"), "store", {"MODE": "task"},
+    ),
+    "tox": (
+        {"tox.ini": "[testenv]\nsetenv =\n  MODE = tox\n  OTHER = {env:OTHER:x}\ncommands =\n  alembic upgrade head\n  pytest -q {posargs}\n"},
+        ("alembic upgrade head", "pytest -q"), ".", {"MODE": "tox"},
+    ),
+    "a step of a workflow": (
+        {".github/workflows/ci.yml": "jobs:\n  t:\n    env: {MODE: ci}\n    steps:\n    - working-directory: store\n      run: |\n        pip install .\n        alembic upgrade head\n        alembic check\n"},
+        ("alembic upgrade head", "alembic check"), "store", {"MODE": "ci"},
+    ),
+    "a container to develop in": (
+        {".devcontainer/devcontainer.json": '{"postStartCommand": "uvicorn main:app --reload", "containerEnv": {"MODE": "dev"}}'},
+        ("uvicorn main:app --reload",), ".", {"MODE": "dev"},
+    ),
+    "a file of variables that compose names": (
+        {"compose.yml": "services:\n  web: {command: uvicorn main:app, env_file: [deploy/web.env]}\n", "deploy/web.env": "MODE=file\n"},
+        ("uvicorn main:app",), ".", {"MODE": "file"},
+    ),
+    "a target that goes to its folder first": (
+        {"Makefile": "APP = main:app\nserve:\n\tcd store && uvicorn $(APP)\n"}, ("uvicorn main:app",), "store", {},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _DECLARED)
+def test_whatever_file_declares_a_command_its_folder_and_variables_are_kept(name, tmp_path):
+    files, lines, workdir, env = _DECLARED[name]
+    project = Project(written(tmp_path, {**files, "main.py": "", "store/main.py": ""}))
+    command = next(command for command in commands_of(project) if command.lines == lines)
+    assert (command.workdir, {name: text for name, (text, _) in command.env.items()}) == (workdir, env)
+    assert not any("one place" in line for other in commands_of(project) for line in other.lines)
+
+
+def test_fields_of_settings_that_are_classes_are_read_by_the_name_that_a_delimiter_joins(tmp_path):
+    source = """
+        class Database(BaseModel):
+            hostname: str = "db"
+            db: str = "shop"
+
+        class Settings(BaseSettings):
+            database: Database = Field(default_factory=Database)
+            model_config = SettingsConfigDict(env_nested_delimiter="__")
+
+        engine = create_engine(URL.create("postgresql", host=Settings().database.hostname))
+    """
+    variables = variables_of(Project(written(tmp_path, {"settings.py": source})))
+    assert {variable.name for variable in variables} == {"DATABASE__HOSTNAME", "DATABASE__DB"}
+    assert {name: value for name, (value, _) in parts_of(variables).items()} == {
+        "DATABASE__HOSTNAME": "{database_host}",
+        "DATABASE__DB": "{database_name}",
+    }
+
+
 @pytest.mark.parametrize(
     ("path", "env", "after"),
     [
@@ -1410,3 +1506,19 @@ def test_an_object_of_the_applications_own_class_of_applications_is_one(tmp_path
     }
     objects = Project(written(tmp_path, sources)).objects
     assert {(item.name, item.kind) for item in objects} == {("application", "wsgi"), ("jobs", "celery")}
+
+
+def test_a_variable_that_a_function_of_the_application_is_asked_for_is_read(tmp_path):
+    source = """
+        import argparse
+        settings.set("es.url", "SEARCH_ENDPOINT", required=True)
+        MODE = read_env("SHOP_MODE", "dev")
+        environ = request.environ.get("HTTP_HOST_NAME")
+        parser.add_argument("--SHOP_FILE", required=True)
+        config.get("SQLALCHEMY_DATABASE_URI")
+    """
+    variables = variables_of(Project(written(tmp_path, {"settings.py": source})))
+    assert {variable.name: variable.required for variable in variables} == {
+        "SEARCH_ENDPOINT": True,
+        "SHOP_MODE": False,
+    }

@@ -12,6 +12,11 @@ from kit.base.redact import redact
 from kit.base.scan import kinds_in
 from kit.diagnose.experiments import patch_of
 from kit.diagnose.values import Place
+from kit.incident.model import Fix
+from kit.incident.steps import Preparation
+from kit.trace.end_state import Answer, CheckResult
+from kit.trace.values import Error, Swallowed
+from kit.verify.attempts import beside, of_the_empty_database
 from kit.verify.propose import Proposal, Proposals, edits, edits_of_classes, edits_of_imports, imports, own_modules
 from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
 from kit.verify.propose.edits_of_calls import keep_in_dictionary, respell
@@ -19,8 +24,8 @@ from kit.verify.propose.edits_of_functions import when_needed
 from kit.verify.propose.edits_of_imports import add_import, import_like_others
 from kit.verify.propose.failing_build import Broken
 from kit.verify.propose.form import in_form
+from kit.verify.propose.kept import endpoints_kept, nothing_lost, settled
 from kit.verify.propose.maskers import maskers
-from kit.verify.propose.search import nothing_lost
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views.banner import overview
 from kit.views.report import postmortem_report
@@ -119,8 +124,18 @@ def test_an_endpoint_that_looks_like_a_module_is_no_text_that_names_one(made, af
         "shop/views.py": text,
     }
     broken = dataclasses.replace(_broken("alias-two-module-names"), sources=files)
+    if "Blueprint" in made:  # of its views one has the name of a module that ran
+        text, after = f"{text}view('late')\n", f"{after}\nview('late')"
+        ran = dataclasses.replace(broken.trace.imports[0], module="orders.late")
+        broken = dataclasses.replace(
+            broken, trace=dataclasses.replace(broken.trace, imports=(ran,)), sources={**files, "shop/views.py": text}
+        )
     changed = broken.edited_everywhere(edits.rename_module, "orders", "shop.orders", broken.defines)
-    assert changed["shop/views.py"].splitlines() == ["from shop.orders.models import Order", f"orders = {made}", after]
+    assert changed["shop/views.py"].splitlines() == [
+        "from shop.orders.models import Order",
+        f"orders = {made}",
+        *after.splitlines(),
+    ]
 
 
 # What an experienced person would try first.
@@ -433,3 +448,68 @@ def test_a_url_with_a_wrong_scheme_is_written_otherwise_wherever_the_application
     candidates = candidates_for(dataclasses.replace(_broken("unknown-url-scheme"), sources=sources))
     assert [c.env for c in candidates if c.env] == [{"BAKERY_DB": "sqlite://"}]
     assert {"bakery/settings.py": "URL = 'sqlite://'\n"} in [c.edits for c in candidates]
+
+
+def _asked(*answers: Answer, verdict: str = "cures") -> FixResult:
+    trace = judged("name-taken-in-registry")[1].looked.trace
+    routes = CheckResult("routes", None, "asked", kind="routes", answers=answers)
+    return FixResult("change", None, (), verdict, "the error is gone", (routes,), trace)
+
+
+def test_a_change_after_which_an_endpoint_is_asked_for_by_a_name_that_none_has_breaks():
+    before, after = "redirect(url_for('admin.index'))\n", "redirect(url_for('magazine.admin.index'))\n"
+    result = endpoints_kept(_asked(), {"pages.py": after}, {"pages.py": before})
+    assert result.verdict == "breaks" and "pages.py asks for the endpoint admin.index" in result.because
+    assert endpoints_kept(_asked(), {"pages.py": before + "x = 1\n"}, {"pages.py": before}).verdict == "cures"
+
+
+def test_of_two_blueprints_pages_the_one_that_only_the_renamed_one_has_is_asked_for_by_its_new_name():
+    broken = _broken("name-taken-in-registry")
+    late = '@readers.route("/late")\ndef late():\n    return redirect(url_for("admin.late"))\n'
+    page = "<a href=\"{{ url_for('admin.late') }}\">late</a> {{ url_for('admin.index') }}"
+    text = broken.sources["magazine/readers.py"] + "\n\n" + late
+    sources = {**broken.sources, "magazine/readers.py": text, "magazine/templates/page.html": page}
+    edits = candidates_for(dataclasses.replace(broken, sources=sources))[0].edits
+    assert edits["magazine/readers.py"] == text.replace("admin.late", "readers.late")
+    assert edits["magazine/templates/page.html"] == page.replace("admin.late", "readers.late")
+
+
+def test_a_route_that_fails_is_judged_by_what_it_answers_without_the_change_or_in_other_builds():
+    good, bad = Answer("/", 200), Answer("/", 500, "KeyError: 'shelf'")
+    for before, after, ok in [
+        (good, bad, False),
+        (bad, bad, True),
+        (good, Answer("/", 404), False),
+        (good, Answer("/", 302), True),
+    ]:
+        checks = [_asked(answer).checks[0] for answer in (after, before)]
+        assert beside(*checks).ok is ok
+    assert beside(_asked(Answer("/", None, late=True)).checks[0], _asked(good).checks[0]).ok is None
+    patch = "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-shelf = 1\n+board = 1\n"
+    assert settled(_asked(bad), patch, {"other": {"/": good}}, hidden=False).verdict == "breaks"
+    assert settled(_asked(bad), patch, {"other": {"/": bad}}, hidden=False) is None  # it may break it, too
+    hides = settled(_asked(bad), patch, {"extend-existing": {"/": bad}}, hidden=True)
+    assert hides.verdict == "cures" and "as in every other build that serves" in hides.because
+    elsewhere = settled(_asked(bad), patch.replace("shelf", "rack"), {}, hidden=False)
+    assert elsewhere.verdict == "cures" and "for nothing that the change touches" in elsewhere.because
+
+
+def test_a_table_that_no_step_makes_is_missed_by_every_build_that_serves_and_a_change_that_names_it_may_be_to_blame(
+    tmp_path,
+):
+    incident, diagnosis = judged("name-taken-in-registry")
+    before = dataclasses.replace(diagnosis.looked.trace, created=())
+    missed = Swallowed(Error("OperationalError", "no such table: rooms", ()), None, (), 0, "logged")
+    other = dataclasses.replace(missed, error=Error("KeyError", "'rooms'", ()))
+    control = Attempt("control", (), before, (), True)
+    tried = Attempt("change", (), dataclasses.replace(before, swallowed=(missed, other)), (), False)
+
+    def passed_over(patch: str, **changed) -> list[str]:
+        file = tmp_path / "change.patch"
+        file.write_text(patch)
+        fixed = incident.model_copy(update={"fixes": {"change": Fix(patches=[str(file)])}, **changed})
+        return of_the_empty_database(fixed, tried, control)
+
+    assert passed_over("+chairs = 1\n") == ["OperationalError: no such table: rooms"]
+    assert passed_over("+rooms = 1\n") == []
+    assert passed_over("+chairs = 1\n", prepare=[Preparation.model_validate({"upgrade": "head"})]) == []

@@ -38,6 +38,7 @@ def test_an_application_that_fails_with_a_sentence_like_the_kits_is_reproduced(k
     assert answer.code == 0 and answer.json["reproduced"] and answer.json["broke"] is None
 
 
+@cache
 def sentences() -> list[str]:
     """Every text of the kit's own code that has more than one word, with its placeholders filled."""
     texts = set()
@@ -87,7 +88,7 @@ def test_every_sentence_that_the_kit_can_say_is_judged_as_any_other_when_the_app
 
 
 @settings(deadline=None, max_examples=200)
-@given(st.lists(st.sampled_from(sentences()), min_size=2, max_size=3))
+@given(st.deferred(lambda: st.lists(st.sampled_from(sentences()), min_size=2, max_size=3)))
 def test_so_is_any_text_that_is_made_of_them(texts):
     assert judged_as_x(" ".join(texts))
 

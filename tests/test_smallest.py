@@ -30,3 +30,10 @@ def test_the_first_answer_names_both_sites_before_anything_else_is_run(kit, dupl
 def test_full_searches_to_the_end(kit, duplicate, write_incident):
     report = json.loads(kit("diagnose", write_incident(duplicate), "--smallest", "full", "--json").out)
     assert report["smallest"] == ["import: service.billing", "import: service.legacy"]
+
+
+def test_what_a_longer_list_showed_already_is_not_run_again(write_incident, duplicate, kit):
+    said = kit("diagnose", write_incident(duplicate, expect={"table": "invoices"}), "--json")
+    assert said.json["smallest"] == ["import: service.billing", "import: service.legacy"]
+    # Both modules and the second alone were run side by side; the first alone went as in the run of both. What is left is a variable.
+    assert said.err.count("smallest reproduction: run") == 1

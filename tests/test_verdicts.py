@@ -73,6 +73,63 @@ def test_a_fix_that_only_swallows_the_error_does_not_cure_and_is_told_so(tried):
     assert said.json["verified"] == ["none"]
 
 
+def test_a_crash_that_expect_names_is_an_incident_like_any_other_and_any_other_crash_is_a_run_that_broke(
+    kit, write_incident, duplicate
+):
+    duplicate["service/legacy.py"] = "import ctypes\nctypes.string_at(0)\n"
+    codes = {}
+    for expect in ("ended by SIGSEGV", "Table 'invoices' is already defined"):
+        file = write_incident(duplicate, expect={"error": expect}, fixes={"gone": {"patches": "gone.patch"}})
+        change = "@@ -1,2 +1 @@\n import ctypes\n-ctypes.string_at(0)\n"
+        (file.parent / "gone.patch").write_text(f"--- a/service/legacy.py\n+++ b/service/legacy.py\n{change}")
+        commands = ("reproduce", "diagnose", "verify", "guard") if "SIGSEGV" in expect else ("reproduce", "verify")
+        said = {command: kit(command, file, "--json") for command in commands}
+        codes[expect] = [answer.code for answer in said.values()]
+        assert (said["reproduce"].json["broke"] is None) == (expect == "ended by SIGSEGV")
+        if "guard" in said:
+            assert [fix["verdict"] for fix in said["verify"].json["fixes"]] == ["cures"]
+            assert said["guard"].json["tried"][0]["said"].startswith("The incident is back: ")
+    assert list(codes.values()) == [[0, 0, 0, 0], [4, 4]]
+
+
+LOGS = """
+    import logging
+    try:
+        raise LookupError("no rates")
+    except LookupError:
+        logging.exception("rates are missing")
+"""
+CAUGHT = "try:\n    from service import legacy\nexcept Exception:\n    pass\n"
+
+
+def test_what_the_build_as_it_is_logs_too_is_held_against_no_fix_and_is_told(tried, duplicate):
+    duplicate["service/billing.py"] += textwrap.indent(LOGS, 8 * " ")
+    other = textwrap.dedent(LOGS).replace("no rates", "no stock")
+    said = tried({"none": "pass", "other": other})
+    fix, checks = fix_of(said, "none")
+    assert fix["verdict"] == "cures" and checks["clean_start"]["ok"], fix
+    assert "as without the fix, swallowed at service/billing.py:11 (" in checks["clean_start"]["seen"]
+    assert "LookupError: no rates" in checks["clean_start"]["seen"]
+    fix, checks = fix_of(said, "other")
+    assert fix["verdict"] == "does-not-cure" and checks["clean_start"]["ok"] is False, fix
+    assert re.fullmatch(r"swallowed at .*no stock; as without the fix, .*no rates", checks["clean_start"]["seen"])
+
+
+def test_without_expect_another_error_that_both_builds_swallow_is_not_the_same_error(kit, write_incident, duplicate):
+    """The table's rejection is caught, and later a module that fails is caught as well, with the fix and without it."""
+    later = CAUGHT.replace("legacy", "rates")
+    duplicate |= {"service/rates.py": "raise LookupError('no rates')\n"}
+    duplicate["service/main.py"] = f"from service import billing\n{CAUGHT}{later}"
+    file = write_incident(duplicate, fixes={name: {"patches": f"{name}.patch"} for name in ("gone", "rates")})
+    for name, module in (("gone", "legacy"), ("rates", "rates")):
+        change = f"@@ -1,1 +1,2 @@\n+import sys; sys.modules['service.{module}'] = sys\n from service import billing\n"
+        (file.parent / f"{name}.patch").write_text(f"--- a/service/main.py\n+++ b/service/main.py\n{change}")
+    said = kit("verify", file, "--json")
+    assert {fix["name"]: fix["verdict"] for fix in said.json["fixes"]} == {"gone": "cures", "rates": "does-not-cure"}
+    fix, checks = fix_of(said, "gone")
+    assert "LookupError: no rates" in checks["clean_start"]["seen"], checks
+
+
 SERVED = [{"import": "service.main"}, {"serve": "python -m service.server {port}"}]
 
 

@@ -77,7 +77,8 @@ MEANINGS = {
     ),
     # Tables and names that are not where they are looked for
     "table-on-metadata-alembic-does-not-migrate": Meaning(
-        "A table is on a MetaData that Alembic is not given.", "Use one Base, or give env.py both."
+        "A table is on a MetaData that Alembic is not given.",
+        "Use one Base, or give env.py both; of two tables of one name, rename one.",
     ),
     "model-module-not-imported-by-env": Meaning(
         "env.py does not import every model.", "Import the missing module in env.py."
@@ -120,6 +121,10 @@ MEANINGS = {
     "module-not-on-path": Meaning(
         "The folder that holds the module is not on the import path of this step.",
         "Install the package, or put its folder on the path in every program that imports it.",
+    ),
+    "library-shadowed": Meaning(
+        "A file or folder of the application has the name of a library and is found first.",
+        "Rename it, or start the program so that its folder is not on the path.",
     ),
     "api-removed-in-installed-version": Meaning(
         "The code uses something that the installed version of a library no longer has.",

@@ -6,8 +6,8 @@ An anytime search: it stops at a number of runs and of seconds, and gives the sh
 import re
 import shlex
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from .observation import trace_of
 
 _MOST_CALLS = 3  # functions that are tried by themselves
 _QUICK = 20.0  # seconds that a search may always take
+_SOMEWHERE = -1  # a step that nothing tells
 _STARTUPS = 2.0  # and as many times the startup's own time, where that is more
 
 
@@ -67,6 +68,7 @@ def reduce_startup(
     *,
     read: Collection[str] = (),
     budget: Budget | None = None,
+    begun: Mapping[tuple[Step, ...], Future[int]] = {},  # noqa: B006 - only read
     executor: Executor,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Smallest:
@@ -76,34 +78,88 @@ def reduce_startup(
 
     :param read: variables that the application's files name: of these, one that holds the database is always given
     :param budget: runs and seconds; by default what a person waits for beside the startup
+    :param begun: what :func:`begin_tries` gave for the same two
     """
     budget = budget or Budget.beside(trace)
-
-    def fails(steps: Sequence[Step], variables: Sequence[str] | None = None) -> bool:
-        budget.spent += 1
-        steps_text = f"{len(steps)} step{'s' * (len(steps) != 1)}"
-        progress(f"smallest reproduction: run {budget.spent}, {steps_text} (at most {budget.runs} runs)")
-        return executor.submit(_same_failure, incident, tuple(steps), first, second, variables).result()
-
-    def first_that_fails(candidates: Sequence[Sequence[Step]]) -> Sequence[Step] | None:
-        """The first of several lists that fails, tried side by side."""
-        budget.spent += len(candidates)
-        futures = [executor.submit(_same_failure, incident, tuple(steps), first, second) for steps in candidates]
-        answers = [future.result() for future in futures]
-        return next((steps for steps, failed in zip(candidates, answers, strict=True) if failed), None)
-
+    tries = _Tries(incident, first, second, budget, begun, executor, progress)
     lists = _starts(incident, trace, first, second)
-    failing = (first_that_fails(candidates) for candidates in lists if budget.left)
+    failing = (tries.first_that_fails(candidates) for candidates in lists if budget.left)
     start = next((steps for steps in failing if steps), None)
     if start is None:
         why = "no list of imports and calls that was tried in one interpreter fails the same way"
         if not budget.left:
             why = "no shorter list was found in the time that the search may take; --smallest full searches on"
         return Smallest(tuple(incident.startup), "", budget.spent, why)
-    steps = shrink(list(start), fails, lambda: budget.left)
-    variables = _needed_variables(incident, steps, read, fails, budget)
+    steps = shrink(list(start), tries.fails, lambda: budget.left)
+    variables = _needed_variables(incident, steps, read, tries.fails, budget)
     note = "" if budget.left else "stopped at what the search may take; --smallest full searches on"
     return Smallest(tuple(steps), paste(incident, steps, variables), budget.spent, note)
+
+
+def begin_tries(
+    incident: Incident, trace: Trace, first: Registration, second: Registration, executor: Executor
+) -> dict[tuple[Step, ...], Future[int]]:
+    """Begin with the lists of steps that mostly suffice, before it is known that a smallest reproduction is searched."""
+    lists = map(tuple, _by_modules(trace, first, second))
+    return {steps: executor.submit(_fails_at, incident, steps, first, second) for steps in lists}
+
+
+class _Tries:
+    """Lists of steps that are run, and those of which an earlier run tells already: what a longer list begins with went as it does alone."""
+
+    def __init__(
+        self,
+        incident: Incident,
+        first: Registration,
+        second: Registration,
+        budget: Budget,
+        begun,
+        executor: Executor,
+        progress,
+    ):
+        self.about = incident, first, second
+        self.budget, self.begun, self.executor, self.progress = budget, begun, executor, progress
+        self.failed_at: dict[tuple, int] = {}  # variables and steps that were run -> the step that failed so, or 0
+
+    def fails(self, steps: Sequence[Step], variables: Sequence[str] | None = None) -> bool:
+        known = self._known(steps, variables)
+        if known is None:
+            self.budget.spent += 1
+            steps_text = f"{len(steps)} step{'s' * (len(steps) != 1)}"
+            at_most = f"(at most {self.budget.runs} runs)"
+            self.progress(f"smallest reproduction: run {self.budget.spent}, {steps_text} {at_most}")
+            self._remember([steps], variables)
+        return bool(self._known(steps, variables))
+
+    def first_that_fails(self, candidates: Sequence[Sequence[Step]]) -> Sequence[Step] | None:
+        """The first of several lists that fails, tried side by side, as far as it is needed for that."""
+        self.budget.spent += len(candidates)
+        self._remember(candidates, None)
+        failing = ((steps, self._known(steps, None)) for steps in candidates)
+        return next((steps[:at] for steps, at in failing if at), None)
+
+    def _remember(self, candidates: Sequence[Sequence[Step]], variables: Sequence[str] | None) -> None:
+        incident, first, second = self.about
+        begun = self.begun if variables is None else {}
+        futures = [
+            begun.get(tuple(steps)) or self.executor.submit(_fails_at, incident, tuple(steps), first, second, variables)
+            for steps in candidates
+        ]
+        for steps, future in zip(candidates, futures, strict=True):
+            self.failed_at[_named(variables), tuple(steps)] = future.result()
+
+    def _known(self, steps: Sequence[Step], variables: Sequence[str] | None) -> int | None:
+        """The step at which these fail, 0 where they do not, None where no run tells."""
+        for (names, longer), at in self.failed_at.items():
+            if names == _named(variables) and longer == tuple(steps):
+                return len(steps) if at == _SOMEWHERE else at
+            if names == _named(variables) and longer[: len(steps)] == tuple(steps) and at != _SOMEWHERE:
+                return at if at <= len(steps) else 0
+        return None
+
+
+def _named(variables: Sequence[str] | None) -> frozenset[str] | None:
+    return None if variables is None else frozenset(variables)
 
 
 def _starts(incident: Incident, trace: Trace, first: Registration, second: Registration) -> Iterable[list[list[Step]]]:
@@ -154,14 +210,16 @@ def shrink(items: list, fails: Callable[[list], bool], may_go_on: Callable[[], b
     return items
 
 
-def _same_failure(
+def _fails_at(
     incident: Incident,
     steps: tuple[Step, ...],
     first: Registration,
     second: Registration,
     variables: Sequence[str] | None = None,
-) -> bool:
-    """Do these steps make the same two statements register the same table, in that order?
+) -> int:
+    """The number of the step in which the same two statements register the same table, in that order; 0 where none does.
+
+    ``_SOMEWHERE`` where a thread does.
 
     :param variables: those that are set; None for all of the incident file's
     """
@@ -177,8 +235,9 @@ def _same_failure(
         if same and _site(registration) == _site(second):
             held = trace.holder(registration)
             if held is not None and _site(held) == _site(first):
-                return True
-    return False
+                numbers = (re.fullmatch(r"<step (\d+)>", frame.file) for frame in registration.chain)
+                return next((int(number[1]) for number in numbers if number), _SOMEWHERE)
+    return 0
 
 
 def _site(registration: Registration) -> tuple:

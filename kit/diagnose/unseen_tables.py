@@ -16,6 +16,11 @@ _OTHER_METADATA = "table-on-metadata-alembic-does-not-migrate"
 _FOREIGN = re.compile(r"column '([\w.]+)\.\w+' could not find table '([\w.]+)'")
 MISSED = re.compile(r"no such table: ([\w.]+)|relation \"([\w.]+)\" does not exist|Table '([\w.]+)' doesn't exist")
 _REMOVES = re.compile(r"\('remove_table', Table\('([^']+)'")
+# A database's word for a column that a statement names and its table lacks: the table, the column, or the other way round.
+_LACKS = re.compile(
+    r"table (?P<t1>[\w.]+) has no column named (?P<c1>\w+)|no such column: (?P<t2>[\w.]+)\.(?P<c2>\w+)"
+    r"|column \"?(?P<c3>\w+)\"? of relation \"(?P<t3>[\w.]+)\" does not exist|column (?P<t4>\w+)\.(?P<c4>\w+) does not exist"
+)
 NOT_IMPORTED = "model-module-not-imported-by-env"
 
 
@@ -25,7 +30,9 @@ def unseen_by_alembic(case: Case) -> Fault | None:
     if seen is None or seen.problem or seen.models is None or seen.trace is None:
         return None
     drops = _dropped(case)
-    unseen = [registration for registration in _wanted(case) if _is_unseen(case, registration, drops)]
+    # Of several processes that register one table, the first tells of it.
+    wanted = {(it.table, it.site): it for it in reversed(_wanted(case)) if _is_unseen(case, it, drops)}
+    unseen = list(wanted.values())[::-1]
     elsewhere = [registration for registration in unseen if _is_elsewhere(case, registration)]
     by_sources = dict.fromkeys((*case.named, *case.classes))
     beside = [named for named in by_sources if _is_never_registered(case, named, drops)]
@@ -43,16 +50,18 @@ def _on_other_metadata(case: Case, tables: Sequence[Registration], drops: dict[s
     creators = {metadata: frames[-1] for metadata, frames in chains if frames}
     sentences = []
     for table in tables:
-        maker = creators.get(table.metadata.label)
+        maker, twin = creators.get(table.metadata.label), _of_the_same_name(case, table)
+        created = f"{maker} creates it" if maker else "nothing else creates it"
+        other = f"where {twin.site} defines another table of this name" if twin is not None else created
         sentences.append(
             f"table {table.table}, defined at {table.site}, is on the metadata made at {table.metadata.label}; env.py hands Alembic the one "
-            f"made at {', '.join(sorted(served)) or 'another place'}, and {f'{maker} creates it' if maker else 'nothing else creates it'}"
+            f"made at {', '.join(sorted(served)) or 'another place'}, {'' if twin else 'and '}{other}"
         )
     dropped, first = [table.table for table in tables if table.table in drops], tables[0]
-    error = drops[dropped[0]] if dropped else None
+    error = drops[dropped[0]] if dropped else _lacks_a_column(case, first) if _of_the_same_name(case, first) else None
     unchanged = "importing it while env.py runs changes nothing: the metadata that env.py hands over is another one"
     because = (*sentences, *_consequence(dropped, "uses"), *_symptom(case, first))
-    run = _with_metadata(case, tables, drops) if error is not None else None
+    run = _with_metadata(case, tables, drops) if dropped else None
     more = {"sites": sites, "against": {NOT_IMPORTED: unchanged}, "error": error, "experiment": run}
     return Fault(_OTHER_METADATA, because, first.table, first.site, **more)
 
@@ -109,8 +118,10 @@ def _is_unseen(case: Case, registration: Registration, drops: dict[str, Error]) 
     """Is this table one that Alembic ought to see, and does not?"""
     seen, label = case.migrations, registration.metadata.label
     bodies = (import_ for import_ in case.trace.imports if import_.module == registration.frame.module)
-    if registration.table in seen.models or any(map(executed_by_alembic, bodies)):
+    if any(map(executed_by_alembic, bodies)):
         return False
+    if registration.table in seen.models:
+        return _of_the_same_name(case, registration) is not None and _lacks_a_column(case, registration) is not None
     if registration.table in drops:
         return True
     mapped = registration.class_ or registration.in_class == "__table__" or registration.made_mapper
@@ -130,6 +141,33 @@ def _is_elsewhere(case: Case, registration: Registration) -> bool:
     there = {(r.table, r.real) for r in case.migrations.trace.registrations}
     apart = bool(served) and made_at(registration.metadata.label) not in {made_at(other) for other in served}
     return apart or (registration.table, registration.real) in there
+
+
+def _of_the_same_name(case: Looked, registration: Registration) -> Registration | None:
+    """The definition of a table of this name that ``env.py`` hands over, where this one is another, on another metadata."""
+    handed = {made_at(label) for label in case.migrations.handed or ()}
+    if not handed or made_at(registration.metadata.label) in handed:
+        return None
+    same = (it for it in case.migrations.trace.registrations if it.table == registration.table)
+    return next(
+        (it for it in same if made_at(it.metadata.label) in handed and it.class_ and it.site != registration.site), None
+    )
+
+
+def _lacks_a_column(case: Case, registration: Registration) -> Error | None:
+    """The error that says of a column that the table lacks it, where the definition of this name that Alembic has does too."""
+    for error in case.failures:
+        for text in (error.text, *(text for _, _, text in error.links)):
+            match = _LACKS.search(text)
+            table = match and next(filter(None, (match[name] for name in ("t1", "t2", "t3", "t4"))))
+            column = match and next(filter(None, (match[name] for name in ("c1", "c2", "c3", "c4"))))
+            if (
+                match
+                and _same_table(table, registration.table)
+                and column not in case.migrations.models[registration.table]
+            ):
+                return error
+    return None
 
 
 def _is_never_registered(case: Case, named: Named, drops: dict[str, Error]) -> bool:
@@ -226,7 +264,12 @@ def table_on_another_metadata(case: Case) -> Fault | None:
                     )
                     if twice := _file_run_twice(case, registration, error, because):
                         return twice
-                    return Fault(_OTHER_METADATA, (because,), registration.table, registration.site, error=error)
+                    made = [m.site for m in case.trace.metadata if m.application and m.site and m.site.application]
+                    beside = (Place.of("metadata", site) for site in dict.fromkeys(made)) if missed is None else ()
+                    sites = (Place.of("first", registration.site), *beside)
+                    return Fault(
+                        _OTHER_METADATA, (because,), registration.table, registration.site, sites=sites, error=error
+                    )
     return None
 
 
@@ -259,6 +302,8 @@ def handed_to_alembic(case: Case) -> set[str]:
     seen = case.migrations
     if seen is None or seen.models is None or seen.trace is None:
         return set()
+    if seen.handed is not None:
+        return set(seen.handed)
     return {r.metadata.label for r in seen.trace.registrations if r.table in seen.models and r.application}
 
 
@@ -318,12 +363,39 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
             continue  # its class makes no table of its own, as one of single-table inheritance, or a condition decides
         knows = {"startup": registered} | ({"env.py": handed} if asked else {})
         lacking = [who for who, there in knows.items() if named.table not in there]
+        apart = _apart(looked, named) if asked else None
+        twin = _of_the_same_name(looked, apart) if apart is not None else None
+        if twin is not None and "env.py" not in lacking:
+            lacking.append("env.py")
         if lacking:
             differences = seen.differences if asked else ()
             drops = next((d for d in differences if f"table {named.table}," in d and "drop" in d), None)
             remedy = f"import {module_name(named.file, incident.app.path)}"
+            stopped = next((step.number for step in looked.trace.steps if not step.ok), None)
+            if lacking == ["startup"] and stopped is not None:
+                remedy = f"step {stopped} did not succeed, and whether the startup would import {module_name(named.file, incident.app.path)} was not seen"
+            if apart is not None:
+                both = (
+                    f"rename one, as {twin.site} has another of this name"
+                    if twin
+                    else "give env.py both, or use one Base"
+                )
+                remedy = f"its metadata, made at {apart.metadata.label}, is not the one that env.py hands over: {both}"
             failed = next((i for i in looked.trace.imports if i.file == named.file and i.error is not None), None)
             if failed is not None:
                 remedy = f"{failed.module} was imported and failed before it: mend that first"
             models.append(Unseen(named, " and ".join(lacking), remedy, drops))
     return tuple(models)
+
+
+def _apart(looked: Looked, named: Named) -> Registration | None:
+    """A table's registration, where it stands on a metadata that ``env.py`` does not hand over, and did not make of others."""
+    seen = looked.migrations
+    made = [frame.file for m in seen.trace.metadata if m.label in (seen.handed or ()) for frame in m.chain[-1:]]
+    by_env = {import_.file for import_ in seen.trace.imports if executed_by_alembic(import_)}
+    if not made or by_env & {*made}:
+        return None
+    handed = {made_at(label) for label in (*seen.handed, *(c.metadata for c in looked.trace.created if c.metadata))}
+    every = (it for it in (*looked.trace.registrations, *seen.trace.registrations) if it.application)
+    of_it = [it for it in every if it.site.file == named.file and _same_table(named.table, it.table)]
+    return None if any(made_at(it.metadata.label) in handed for it in of_it) else next(iter(of_it), None)

@@ -169,7 +169,7 @@ def image_of(project: Project, file: str, context: str = "") -> Command:
         elif order == "ENV":
             env |= {name: (value, file) for name, value in _env_of(rest)}
         elif order in ("ENTRYPOINT", "CMD"):
-            lines = _exec_form(rest)
+            lines = exec_form(rest)
             entry, command = (lines, ()) if order == "ENTRYPOINT" else (entry, lines)
         stages[stage] = entry, command, workdir
     # What is built on top to test or to develop is not what is deployed.
@@ -190,6 +190,16 @@ def _folder(project: Project, name: str) -> bool:
     return (project.root / name).is_dir()
 
 
+def of_files(project: Project, value, folder: str) -> dict[str, tuple[str, str]]:
+    """What files of variables set, each with its place, where the application has them."""
+    env = {}
+    for item in value if isinstance(value, list) else [value]:
+        path = str(item.get("path", "") if isinstance(item, dict) else item or "").lstrip("-")
+        for file in (normpath(PurePosixPath(folder, path)), PurePosixPath(path).name) if path else ():
+            env |= {name: (text, f"{file}:{line}") for name, (text, line) in project.dotenv(file).items()}
+    return env
+
+
 def _env_of(rest: str) -> Iterator[tuple[str, str]]:
     if re.match(r"[A-Za-z_]\w*\s+[^=\s]", rest) and "=" not in rest.split()[0]:
         name, _, value = rest.partition(" ")
@@ -199,7 +209,7 @@ def _env_of(rest: str) -> Iterator[tuple[str, str]]:
         yield name, double or single or bare
 
 
-def _exec_form(rest: str) -> tuple[str, ...]:
+def exec_form(rest: str) -> tuple[str, ...]:
     if rest.startswith("["):
         try:
             words = [str(load) for load in json.loads(rest)]
@@ -282,9 +292,9 @@ def composes(project: Project) -> Iterator[Command]:
             command, lines = service.get("command", service.get("entrypoint")), base.lines
             if command:
                 written = command if isinstance(command, str) else json.dumps(list(map(str, command)))
-                lines = split_lines(command) if written is command else _exec_form(written)
+                lines = split_lines(command) if written is command else exec_form(written)
                 lines = tuple(relative(project, line, base.workdir, "") for line in lines)
-            env = base.env | _dotenv(project, str(folder))
+            env = base.env | _dotenv(project, str(folder)) | of_files(project, service.get("env_file"), str(folder))
             env |= _compose_env(service.get("environment"), file, project.text(file), name)
             path = base.path or _path_in(env.pop("PYTHONPATH", ("", ""))[0], base.home, base.home)
             yield replace(base, lines=lines, at=f"{file} (service {name})", weight=26, env=env, path=path)

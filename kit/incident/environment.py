@@ -25,7 +25,7 @@ _URL_NAME = re.compile(
     r"(?:^|_)(?:DATABASE|DB|SQLALCHEMY|SQL|POSTGRES|POSTGRESQL|PG|MYSQL|SQLITE|ASYNC)\w*(?:URL|URI|DSN|CONNECTION|CONN_STR\w*|CONNECTION_STRING)$"
 )
 _PART_NAME = re.compile(
-    r"(?:^|_)(?:DATABASE|DB|SQL|POSTGRES|POSTGRESQL|PG|MYSQL|RDS|PSQL)_?(?:\w+_)?"
+    r"(?:^|_)(?:DATABASE|DB|SQL|POSTGRES|POSTGRESQL|PG|MYSQL|RDS|PSQL)_*(?:\w+_)?"
     r"(?:(?P<host>HOST|HOSTNAME|SERVER|ADDRESS)|(?P<port>PORT)|(?P<user>USER|USERNAME)|(?P<password>PASS|PASSWORD|PWD)|(?P<name>NAME|DB|DATABASE|DBNAME))$"
 )
 _OF_THE_KIT = {
@@ -120,10 +120,16 @@ def named(names: Iterable[str], variables: list[Variable]) -> set[str]:
     return variables_named
 
 
-def named_in(text: str, variables: list[Variable]) -> set[str]:
-    """Variables that an error names, as far as the sources read them; those of the database are found otherwise."""
+def named_in(text: str, variables: list[Variable], project: Project | None = None) -> set[str]:
+    """Variables that an error names, as far as the sources read them; those of the database are found otherwise.
+
+    :param project: its sources may read them by a function of their own, where the error speaks of the environment
+    """
     words = set(re.findall(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b", text))
-    return {variable.name for variable in variables if variable.name in words and not variable.rank}
+    known = {variable.name: variable for variable in variables}
+    own = words - known.keys() if project and re.search(r"\benv(?:ironment)?\b", text, re.I) else set()
+    quoted = {word for word in own if any(f'"{word}"' in project.text(file) for file in project.sources)}
+    return quoted | {name for name in words & known.keys() if not known[name].rank}
 
 
 def database_variables(variables: list[Variable]) -> list[Variable]:

@@ -115,8 +115,15 @@ class Project:
 
     def named(self, *names: str) -> list[str]:
         """Files of these names, the nearest to the root first."""
-        files = [file for file in self.files if PurePosixPath(file).name in names]
+        files = [file for name in names for file in self._by_name.get(name, ())]
         return sorted(files, key=lambda file: (file.count("/"), file))
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        files: dict[str, list[str]] = {}
+        for file in self.files:
+            files.setdefault(file.rpartition("/")[2], []).append(file)
+        return files
 
     def has(self, name: str) -> bool:
         return name in self._files

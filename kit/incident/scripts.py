@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from posixpath import normpath
 
 from .project import Project
 
@@ -72,8 +73,8 @@ def folder_of_image(project: Project, named: str, workdir: str) -> str:
     """The folder of the application that ``cd`` means, by as much of its end as there is."""
     parts = PurePosixPath(named).parts
     if not named.startswith("/"):
-        below = str(PurePosixPath(workdir, named))
-        return below if (project.root / below).is_dir() else workdir
+        below = normpath(PurePosixPath(workdir, named))
+        return below if not below.startswith("..") and (project.root / below).is_dir() else workdir
     for begin in range(1, len(parts)):
         if (project.root / PurePosixPath(*parts[begin:])).is_dir():
             return str(PurePosixPath(*parts[begin:]))

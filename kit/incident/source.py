@@ -66,6 +66,9 @@ def tasks_in(file: str, text: str) -> list[Named]:
     return tasks
 
 
+_WITH_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)  # nodes that an import statement may stand in
+
+
 def imported_names(source: str, module: str, *, package: bool = False) -> list[tuple[str, int, str, tuple[str, ...]]]:
     """``(dotted name, line, where, names below it)`` of every import statement, relative ones resolved.
 
@@ -74,7 +77,7 @@ def imported_names(source: str, module: str, *, package: bool = False) -> list[t
     names: list[tuple[str, int, str, tuple[str, ...]]] = []
 
     def visit(node: ast.AST, where: str) -> None:
-        for child in ast.iter_child_nodes(node):
+        for child in (child for child in ast.iter_child_nodes(node) if isinstance(child, _WITH_STATEMENTS)):
             inner = where
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 inner = f"{child.name}()"
@@ -88,7 +91,7 @@ def imported_names(source: str, module: str, *, package: bool = False) -> list[t
                 names.append((name, child.lineno, where, below))
             visit(child, inner)
 
-    with suppress(RecursionError):  # an expression nested deeper than Python's own stack
+    with suppress(RecursionError):  # statements nested deeper than Python's own stack
         visit(parsed(source), "module level")
     return names
 

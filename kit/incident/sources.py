@@ -4,7 +4,9 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from .revisions import Revision, revision_in
 from .source import Named, Statement, decoded, imported_names, module_name, tasks_in
@@ -86,13 +88,14 @@ def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> So
         if suffix in _TEXTS:
             small = text.lower()
             seen |= {name for name in spellings if name not in seen and any(word in small for word in spellings[name])}
-        if suffix == ".py" and (revision := revision_in(file, text)) is not None:
-            revisions.append(revision)
+        if suffix == ".py":
+            source = _source(file, text, module_name(file, folders), file in of_application)
+            revisions += source.revisions
+            readings += source.readings
+            tasks += source.tasks
+            statements += _statements(file, source.imports, modules, folders)
         if file in of_application:
             contents[file] = content
-            statements += _statements(file, text, modules, folders)
-            readings += readings_in(file, text)
-            tasks += tasks_in(file, text)
         if deploys:
             deployments[file] = names_in(text)
         for library, line, range_ in _required_in(text) if requires else ():
@@ -113,6 +116,25 @@ def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> So
     )
 
 
+class _Source(NamedTuple):
+    """What one Python file says by itself; of one that is not the application's own, only which revision it is."""
+
+    revisions: tuple[Revision, ...]
+    imports: tuple[tuple[str, int, str, tuple[str, ...]], ...] = ()
+    readings: tuple[Reading, ...] = ()
+    tasks: tuple[Named, ...] = ()
+
+
+@lru_cache(maxsize=4096)  # builds differ in a few files
+def _source(file: str, text: str, module: str, own: bool) -> _Source:
+    revision = revision_in(file, text)
+    revisions = (revision,) if revision is not None else ()
+    if not own:
+        return _Source(revisions)
+    imports = imported_names(text, module, package=file.endswith("__init__.py"))
+    return _Source(revisions, tuple(imports), tuple(readings_in(file, text)), tuple(tasks_in(file, text)))
+
+
 def _content(path: Path) -> bytes | None:
     try:
         readable = path.is_file() and (path.suffix == ".py" or path.stat().st_size <= _LARGEST)
@@ -128,11 +150,11 @@ def _is_own(root: Path, file: str) -> bool:
     return not revision and not _TESTS.intersection(path.parts[:-1])
 
 
-def _statements(file: str, text: str, modules: dict[str, str], folders: list[str]) -> Iterator[Statement]:
-    """The imports of other modules of the application in one of its sources."""
+def _statements(file: str, imports, modules: dict[str, str], folders: list[str]) -> Iterator[Statement]:
+    """Those of a source's imports that are of other modules of the application."""
     importer = module_name(file, folders)
     asked: dict[tuple[int, str], str] = {}
-    for name, line, where, below in imported_names(text, importer, package=file.endswith("__init__.py")):
+    for name, line, where, below in imports:
         deeper = [inner for inner in below if inner in modules]
         for imported in deeper or ([name] if name in modules else []):
             if imported != importer:

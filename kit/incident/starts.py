@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from .declared import declared
 from .deployments import (
     KNOWN,
     SERVERS,
@@ -26,13 +27,16 @@ _TASKS = (("pdm", "scripts"), ("rye", "scripts"), ("poe", "tasks"), ("taskipy", 
 
 def commands_of(project: Project) -> list[Command]:
     """Every start that the application's files give, by weight."""
+    own = {name for _, _, name, _ in console_scripts(project)}
     commands = [*procfiles(project), *images(project), *composes(project), *_scripts(project), *_consoles(project)]
-    commands += [*_others(project), *_makefiles(project), *_readme(project)]
+    commands += [*_flask(project), *declared(project, own), *_makefiles(project), *_readme(project)]
     commands = [other for command in commands for other in _unrolled(project, command)]
     seen, kept = set(), []
     for command in sorted(commands, key=lambda command: -command.weight):
         key = (command.lines, command.workdir)
-        known = command.lines and (program_of(command.lines[-1]) in KNOWN or command.lines[-1].startswith("call "))
+        known = command.lines and (
+            program_of(command.lines[-1]) in KNOWN | own or command.lines[-1].startswith("call ")
+        )
         if known and key not in seen:
             seen.add(key)
             kept.append(command)
@@ -126,46 +130,43 @@ def tasks_of(project: Project) -> Iterator[tuple[str, str, str, str]]:
                 yield file, str(PurePosixPath(file).parent), name, line
 
 
-def _others(project: Project) -> Iterator[Command]:
-    patterns = {
-        r"supervisord?.*\.conf$": r"^\s*command\s*=\s*(\S.*)$",
-        r"\.service$": r"^\s*ExecStart\s*=\s*(\S.*)$",
-        r"(fly|nixpacks|railway)\.toml$": r"^\s*(?:cmd|startCommand|\w+)\s*=\s*\"((?:\w+=\S+ )*(?:python|uvicorn|gunicorn|flask|sh|bash|alembic)\b[^\"]*)\"",
-        r"(render|app|koyeb)\.ya?ml$": r"^\s*-?\s*(?:startCommand|preDeployCommand|entrypoint|run_command)\s*:\s*(\S.*)$",
-        r"\.github/workflows/[^/]+\.ya?ml$": r"^\s*(?:-\s*)?run:\s*((?:\S+ run )?(?:python|alembic|pytest|flask|celery)\b.*)$",
-        r"tox\.ini$": r"^\s*(?:commands\s*=\s*)?((?:python -m )?pytest\b.*)$",
-    }  # fmt: skip
+def _flask(project: Project) -> Iterator[Command]:
+    """Flask's own command, where a file gives it the application."""
     for file in project.named(".flaskenv"):
         app = {
             name: (value, f"{file}:{at}") for name, (value, at) in project.dotenv(file).items() if name == "FLASK_APP"
         }
         if app:
             yield Command(("flask run",), app["FLASK_APP"][1], 15, str(PurePosixPath(file).parent), env=app)
-    for file in project.files:
-        for name, line in patterns.items():
-            if re.search(name, file):
-                tests = file.startswith(".github/") or file.endswith("tox.ini")
-                text = project.text(file)
-                for match in re.finditer(line, text, re.M):
-                    section = text[text.rfind("\n[", 0, match.start()) + 1 :].partition("\n[")[0]
-                    folder = re.search(r"^\s*(?:directory|WorkingDirectory)\s*=\s*(/\S+)", section, re.M)
-                    workdir = folder_of_image(project, folder[1], ".") if folder else "."
-                    yield Command(split_lines(match[1].strip("'\"")), file, 12, workdir, deployed=not tests)
 
 
 def _makefiles(project: Project) -> Iterator[Command]:
     """Targets of a Makefile: weak evidence, since many a target is a sample."""
-    for file in project.named("Makefile", "makefile", "justfile", "Taskfile.yml"):
+    for file in project.named("Makefile", "makefile", "justfile"):
         folder = str(PurePosixPath(file).parent)
         recipes: dict[str, tuple[list[str], list[str]]] = {}
-        for block in re.finditer(r"^([\w.-]+)\s*:(?!=)([^\n=]*)\n((?:[\t ]+.*\n?)+)", project.text(file) + "\n", re.M):
+        text = _with_variables(re.sub(r"\\\n\s*", " ", project.text(file)))
+        for block in re.finditer(r"^([\w.-]+)\s*:(?!=)([^\n=]*)\n((?:[\t ]+.*\n?)+)", text + "\n", re.M):
             lines = [line.strip().lstrip("@-") for line in block[3].splitlines()]
-            recipes[block[1]] = (block[2].split(), [line for line in lines if program_of(line) in KNOWN])
+            recipes[block[1]] = (block[2].split(), [line for line in lines if program_of(_moved(line)[1]) in KNOWN])
         for name, (needed, commands) in recipes.items():
             before = [line for target in needed for line in recipes.get(target, ((), ()))[1]]
-            lines = tuple(part for line in (*before, *commands) for part in split_lines(line))
-            if commands and not any("$(" in line for line in lines):
-                yield Command(lines, f"{file} (target {name})", 8, folder, deployed=False)
+            lines = tuple(part for line in (*before, *commands) for part in split_lines(_moved(line)[1]))
+            if commands and not any("$(" in line or "{{" in line for line in lines):
+                workdir = folder_of_image(project, _moved(commands[-1])[0], folder)
+                yield Command(lines, f"{file} (target {name})", 8, workdir, deployed=False)
+
+
+def _with_variables(text: str) -> str:
+    """A Makefile, or a justfile, with the values that it sets itself in place of their names."""
+    values = dict(re.findall(r"^(\w+)[ \t]*[:?]*=[ \t]*[\"']?([^\n\"']*?)[\"']?[ \t]*$", text, re.M))
+    return re.sub(r"\$\((\w+)\)|\{\{ *(\w+) *\}\}", lambda name: values.get(name[1] or name[2], name[0]), text)
+
+
+def _moved(line: str) -> tuple[str, str]:
+    """The folder that a command line goes to first, and what runs there."""
+    match = re.match(r"\(?\s*cd\s+([\w./-]+)\s*(?:&&|;)\s*(.*?)\)?$", line)
+    return (match[1], match[2]) if match else (".", line)
 
 
 def _readme(project: Project) -> Iterator[Command]:

@@ -156,13 +156,17 @@ class Http(Part):
 
 
 class Check(Part):
-    """A condition that must hold after a fix: one of migrations, mappers, clean_start, command, http."""
+    """A condition that must hold after a fix: one of migrations, mappers, clean_start, command, http, routes.
+
+    ``routes``: each that takes no parameter answers a GET below 500; true: those that the application mounts, or the paths of a list.
+    """
 
     migrations: str | None = None
     mappers: bool | None = None
     clean_start: bool | None = None
     command: str | None = None
     http: Http | None = None
+    routes: bool | list[str] | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> "Check":
@@ -185,4 +189,4 @@ class Check(Part):
             asked += f" by {self.http.served_by}" if self.http.served_by is not None else ""
             return asked + (f" (Origin {origin})" if origin else "")
         value = getattr(self, self.kind)
-        return self.kind if value is True else f"{self.kind}: {value}"
+        return self.kind if value is True or self.routes else f"{self.kind}: {value}"

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from .source import parsed
 
-_READS = re.compile(r"environ|getenv|BaseSettings|decouple|environs|starlette|\bEnv\(|\bConfig\(")
+_READS = re.compile(r"environ|getenv|BaseSettings|decouple|environs|starlette|\w*_env\w*\(|required=True|\bConfig\(")
 _ENVIRON = {"os.environ.get", "os.getenv", "environ.get", "getenv", "os.environ.pop", "environ.pop"}
 DEPLOYMENT = re.compile(
     r"^(Procfile(\..+)?|.*Dockerfile.*|Containerfile|Makefile|(docker-)?compose.*\.ya?ml|\.env.*|.*\.env|\.flaskenv|.*\.service"
     r"|.*\.sh|entrypoint|app\.json|fly\.toml|.*\.(ya?ml|tf|hcl|nomad)|serverless\.\w+|setenv\.\w+)$"
 )
+_OWN_NAME = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]+")
 _NAME = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b|\b[A-Z]{4,}\b")
 
 
@@ -65,12 +66,16 @@ def spellings_of(name: str) -> set[str]:
 
 
 def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
-    targets = {id(value): name for name, value in _bound(tree)}
-    readers, asked = _readers(tree), _asked_for(tree)
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    targets = {id(value): name for name, value in _bound(nodes)}
+    readers, asked = _readers(nodes), _asked_for(nodes)
+    for node in nodes:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             if _of_os(node.value, tree) and (name := _literal(node.slice)):
                 yield Reading(name, file, node.lineno, name not in asked, target=targets.get(id(node)))
+        elif isinstance(node, ast.Call) and (name := _of_a_reader_of_its_own(node)):
+            required = any(keyword.arg == "required" for keyword in node.keywords)
+            yield Reading(name, file, node.lineno, required, target=targets.get(id(node)))
         elif isinstance(node, ast.Call) and node.args and (name := _literal(node.args[0])):
             callee = ast.unparse(node.func)
             keywords = {keyword.arg: keyword.value for keyword in node.keywords}
@@ -84,7 +89,22 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
                     name, file, node.lineno, default is None, kind, target=targets.get(id(node)), default=text
                 )
         elif isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Settings") for base in node.bases):
-            yield from _fields(file, node)
+            yield from _fields(
+                file, node, {other.name: other for other in tree.body if isinstance(other, ast.ClassDef)}
+            )
+
+
+def _of_a_reader_of_its_own(node: ast.Call) -> str | None:
+    """The variable that a function of the application is asked for: by its name, or since the call says that it is required."""
+    texts = [text for argument in node.args[:2] if (text := _literal(argument)) and _OWN_NAME.fullmatch(text)]
+    if not texts:
+        return None
+    required = any(
+        keyword.arg == "required" and getattr(keyword.value, "value", None) is True for keyword in node.keywords
+    )
+    callee = ast.unparse(node.func)
+    named = re.search(r"(?:^|_)env(?:$|_)", callee.rpartition(".")[2], re.I) and "environ" not in callee
+    return texts[0] if required or named else None
 
 
 def _of_os(node: ast.expr, tree: ast.Module) -> bool:
@@ -98,10 +118,10 @@ def _of_os(node: ast.expr, tree: ast.Module) -> bool:
     )
 
 
-def _asked_for(tree: ast.Module) -> set[str]:
+def _asked_for(nodes: list[ast.AST]) -> set[str]:
     """Variables that a source asks for before it reads them: it can do without."""
     asked = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
             if "environ" in ast.unparse(node.comparators[0]):
                 asked.add(_literal(node.left))
@@ -110,20 +130,20 @@ def _asked_for(tree: ast.Module) -> set[str]:
     return asked - {None}
 
 
-def _bound(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+def _bound(nodes: list[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
     """Names with the values that they are bound to, also below ``or`` and in the arguments of a call."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) and node.value is not None:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            for value in ast.walk(node.value):
-                if isinstance(value, ast.Call | ast.Subscript):
-                    yield ast.unparse(target), value
+            values = [value for value in ast.walk(node.value) if isinstance(value, ast.Call | ast.Subscript)]
+            name = ast.unparse(target) if values else ""
+            yield from ((name, value) for value in values)
 
 
-def _readers(tree: ast.Module) -> set[str]:
+def _readers(nodes: list[ast.AST]) -> set[str]:
     """Names that read a variable when they are called: decouple's ``config``, starlette's ``Config``, environs' ``Env``."""
     readers = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module == "decouple":
             readers |= {name.asname or name.name for name in node.names if name.name == "config"}
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
@@ -133,15 +153,26 @@ def _readers(tree: ast.Module) -> set[str]:
     return readers
 
 
-def _fields(file: str, node: ast.ClassDef) -> Iterator[Reading]:
-    text = ast.unparse(node)
-    prefixed = re.search(r"env_prefix['\"]?\s*[=:]\s*['\"](\w*)['\"]", text)
-    prefix = prefixed[1] if prefixed else ""
+def _fields(
+    file: str, node: ast.ClassDef, classes: dict[str, ast.ClassDef], prefix: str = "", delimiter: str = ""
+) -> Iterator[Reading]:
+    """The variables of a settings class's fields; of a field that is a class itself, those of its fields, where a delimiter joins them."""
+    options = dict(re.findall(r"env_(prefix|nested_delimiter)['\"]?\s*[=:]\s*['\"](\w*)['\"]", ast.unparse(node)))
+    prefix, delimiter = prefix + options.get("prefix", ""), delimiter or options.get("nested_delimiter", "")
     for statement in node.body:
         if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
             continue
         field, kind = statement.target.id, ast.unparse(statement.annotation)
         if field == "model_config" or "ClassVar" in kind:
+            continue
+        inner = classes.get(kind.removesuffix(" | None"))
+        if (
+            inner is not None
+            and inner is not node
+            and re.search(r"Model\b|Settings\b", ast.unparse(inner).partition("\n")[0])
+        ):
+            if delimiter:
+                yield from _fields(file, inner, classes, f"{prefix}{field}{delimiter}", delimiter)
             continue
         names, required = [prefix + field], statement.value is None
         if isinstance(statement.value, ast.Call) and ast.unparse(statement.value.func).rpartition(".")[2] == "Field":

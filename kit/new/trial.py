@@ -10,6 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
 from ..diagnose.reproduction import reproduce
@@ -224,12 +226,12 @@ def _run(work: Search, setup: Setup) -> Trial:
     try:
         incident = work.incident(setup)
         trace = reproduce(incident)
-    except KitError as error:
+    except (KitError, ValidationError) as error:
         message = str(error).partition(". Its last lines:")[0].rpartition("incident.yaml: ")[2]
         seen = evidence_of(read_log(message), message, work.project)
         return Trial(setup, None, 0, message[:300], seen, time.monotonic() - began, message)
     seen = _seen(work.project, trace)
-    read = named_in(f"{seen.error} {seen.text}", work.variables)
+    read = named_in(f"{seen.error} {seen.text}", work.variables, work.project)
     seen = replace(seen, missing_variables=seen.missing_variables | read)
     level, expected = _level(work, incident, trace, seen)
     if level >= _ERROR and work.evidence.expected:

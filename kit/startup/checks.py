@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +21,11 @@ from ..trace.values import is_scratch
 from .child.uncompiled import uncompiled
 from .migrations import Migrations, last_line, look
 from .process import command_line, run
+from .served_routes import ask_routes, until_printed
 from .workspace import Workspace
 
 _EXPECTED = -1  # the number of the check that the incident is
 _MOST_READ = 8 << 20  # bytes of an answer in which a text is looked for
-_PRINTED = 0.4  # seconds without output after which a server has printed what it had to say of a request
-_MOST_PRINTING = 3.0  # seconds that are waited for that
 _NO_SERVER = "no server is up"
 _UNCOMPILED = str(Path(__file__).parent / "child" / "uncompiled.py")
 
@@ -54,8 +52,11 @@ class Asker:
                 self.answers[number] = _ask_command(check, space, self.incident, f"check-{number}", port)
             elif check.migrations is not None and self.served:
                 self._ask_alembic(number, check, space)
+            elif check.routes:
+                named = check.routes if isinstance(check.routes, list) else ()
+                self.answers[number] = _masked(ask_routes(self.incident, space, port, named))
         if any(answer.kind == "http" and answer.ok is False for answer in self.answers.values()):
-            _until_printed(space.folder / "trace")
+            until_printed(space.folder / "trace")
 
     def ask_afterwards(self, space: Workspace) -> None:
         """What can be asked as well when the startup has ended: Alembic, unless a server was up, which may tidy up as it ends."""
@@ -77,18 +78,19 @@ class Asker:
     def asked_while_up(self) -> list[Check]:
         """What is asked while the application is up, in order: another run in which something else is asked is not the same."""
         served = self.served
-        return [check for _, check in self.asked if check.http or check.command or (check.migrations and served)]
+        return [it for _, it in self.asked if it.http or it.command or it.routes or (it.migrations and served)]
 
     @property
     def asked(self) -> list[tuple[int, Check]]:
-        """Every check, the one that the incident is last, by its number."""
+        """Every check by its number, after them the one that the incident is, and last what is left out of the trace."""
         expected = self.incident.expect.check
-        return [*enumerate(self.checks), *([(_EXPECTED, expected)] if expected is not None else [])]
+        asked = [*enumerate(self.checks), *([(_EXPECTED, expected)] if expected is not None else [])]
+        return sorted(asked, key=lambda check: bool(check[1].routes))
 
     @property
     def requests(self) -> list[tuple[int, Check]]:
         """Those of them that make the application do something."""
-        return [(number, check) for number, check in self.asked if check.http is not None or check.command is not None]
+        return [(number, check) for number, check in self.asked if check.http or check.command or check.routes]
 
     def remember(self, answers: Sequence[CheckResult], migrated: Migrations | None, uncompiled: str | None) -> None:
         """What another run of the same build answered, ``answers`` in the order of ``requests``."""
@@ -135,7 +137,7 @@ def _answered(number: int, check: Check, trace: Trace, asker: Asker, tables: Seq
         result = judge_mappers(trace, tables)
     elif check.clean_start:
         result = judge_start(trace)
-    elif check.mappers is False or check.clean_start is False:
+    elif False in (check.mappers, check.clean_start, check.routes):
         return None
     else:
         result = CheckResult(str(check), None, "the startup did not get far enough to be asked", kind=check.kind)
@@ -238,16 +240,10 @@ def _ask_http(check: Check, request: Http, incident: Incident, port: int | None)
     return CheckResult(str(check), ok, redact(seen), kind="http")
 
 
-def _until_printed(folder: Path) -> None:
-    """Wait until the servers' output has come to rest: why a request failed is printed after it is answered."""
-    seen, since, began = None, 0.0, time.monotonic()
-    while time.monotonic() - began < _MOST_PRINTING:
-        sizes = [path.stat().st_size for name in ("stdout", "stderr") for path in folder.glob(f"*/{name}")]
-        if sizes != seen:
-            seen, since = sizes, time.monotonic()
-        elif time.monotonic() - since > _PRINTED:
-            return
-        time.sleep(0.05)
+def _masked(result: CheckResult) -> CheckResult:
+    """What a server printed, without secrets."""
+    answers = tuple(replace(answer, error=redact(answer.error)) for answer in result.answers)
+    return replace(result, seen=redact(result.seen), answers=answers)
 
 
 def _start(body: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from ..base import interrupt
 from ..base.errors import IncidentError
 from ..incident.model import Incident
-from ..trace.end_state import CheckResult
+from ..trace.end_state import Answer, CheckResult
 from ..trace.saved import load, save, written
 from ..trace.trace import TYPES, Trace
 from .installed_packages import packages_of
@@ -53,7 +53,7 @@ class Ran:
     at: str = ""
 
 
-_TYPES = (*TYPES, CheckResult, Migrations, Ran)
+_TYPES = (*TYPES, Answer, CheckResult, Migrations, Ran)
 
 
 @contextmanager

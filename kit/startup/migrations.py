@@ -31,6 +31,7 @@ class Migrations:
 
     :ivar problem: why Alembic could not compare, or None
     :ivar models: table key to column names, of what ``env.py`` hands over as ``target_metadata``
+    :ivar handed: where each ``MetaData`` that it hands over was made, as ``trace`` has it; None where that is not known
     :ivar database: table to column names, as the startup left the database
     :ivar passed_over: tables of the database that no model names and that ``env.py`` has Alembic pass over, as it does any
         table that it does not know
@@ -47,6 +48,7 @@ class Migrations:
     trace: Trace | None = None
     passed_over: tuple[str, ...] = ()
     broke: Broke | None = None  # where that is why it could not compare
+    handed: tuple[str, ...] | None = None
 
 
 def find_config(incident: Incident, space: Workspace) -> str | None:
@@ -110,7 +112,9 @@ def look(incident: Incident, space: Workspace, config: str, name: str) -> Migrat
     content = json.loads(answer.read_text("utf-8"))
     lists = ("current", "heads", "differences", "differing", "passed_over")
     seen = {name: tuple(content[name]) for name in lists} | {name: content[name] for name in ("models", "database")}
-    return Migrations(None, trace=trace, **seen)
+    made = [m for m in trace.metadata if m.number in content["handed"]]
+    labels = tuple(m.label for m in made if m.process == made[0].process)
+    return Migrations(None, trace=trace, handed=labels or None, **seen)
 
 
 def build(incident: Incident, space: Workspace, config: str, name: str) -> tuple[dict[str, list[dict]], str | None]:

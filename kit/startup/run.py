@@ -111,7 +111,8 @@ def run_startup(
             died, gone = process.ended(), any(mute is process for mute in silent)
             process.finish()
             why = _died(process) if died else Broke("died", "the server no longer answers") if gone else None
-            ended.append(outcome_of(process, ok=why is None, why=why))
+            outcome = outcome_of(process, ok=why is None, why=why)
+            ended.append(outcome._replace(answering=space.asked.get(process.folder)))
     trace = read_trace(incident, space, sorted(ended, key=lambda outcome: outcome.steps[0][0]))
     return replace(trace, before=tuple(before))
 

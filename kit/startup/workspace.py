@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from ..base.janitor import mark, remove
 from ..incident.copying import copy_tree
 from ..incident.model import Incident
 from ..incident.repository import run_git
+from ..trace.processes import Asked
 from .probe import SYSTEM_PATH, put_probe
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Workspace:
     left: tuple[str, ...] = ()
     postgresql: "Scratch | None" = None
     changed: tuple[str, ...] = ()  # files that the patches change or add, relative to the root
+    asked: dict[Path, Asked] = field(default_factory=dict)  # a process's folder: from when on it only answered the kit
 
     @property
     def patched(self) -> tuple[str, ...]:

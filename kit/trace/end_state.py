@@ -15,6 +15,32 @@ HANDLED = ", or that an `except` for any error took from another function"  # CP
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What came of a GET for one route.
+
+    :ivar status: None: nothing came
+    :ivar error: what the server printed of it, or why nothing came
+    :ivar late: nothing came in time, which decides nothing
+    """
+
+    path: str
+    status: int | None
+    error: str = ""
+    late: bool = False
+
+    @property
+    def fails(self) -> bool:
+        return not self.late and (self.status is None or self.status >= 500)
+
+    @property
+    def came(self) -> str:
+        return str(self.status or "nothing") + (f" ({self.error})" if self.error else "")
+
+    def __str__(self) -> str:
+        return f"{self.path} answers {self.came}"
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """One check: ``ok`` is None where it could not be decided; ``seen`` is what was there, or why nothing could be seen."""
 
@@ -26,6 +52,7 @@ class CheckResult:
     behind: bool = (
         False  # of migrations: the database is not at head, or could not be compared: of tables it tells nothing
     )
+    answers: tuple[Answer, ...] = ()  # of routes: those that were asked
 
 
 def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
@@ -141,3 +168,20 @@ def listed(sentences: Sequence[str]) -> str:
     """Sentences in one line; the end of a long list as a count."""
     more = len(sentences) - _MOST
     return "; ".join(sentences[:_MOST]) + (f"; and {more} more" if more > 0 else "")
+
+
+def answers_in_words(answers: Sequence[Answer], kept_from: Sequence[str] = (), unasked: int = 0) -> str:
+    """What was asked and what answered, as one sentence.
+
+    :param kept_from: routes that are not asked since their names say that they end or take away something
+    :param unasked: how many routes were not asked, those among them
+    """
+    alike: dict[str, list[str]] = {}
+    for answer in sorted(answers, key=lambda answer: (answer.fails, answer.status or 0)):
+        alike.setdefault(answer.came, []).append(answer.path if answer.fails or answer.late else "")
+    kinds = [
+        f"{len(paths)} answer {came}" + (f": {listed(paths)}" if paths[0] else "") for came, paths in alike.items()
+    ]
+    out_of = f" of {len(answers) + unasked}" if unasked else ""
+    words = f"GET asked of {len(answers)}{out_of} routes without a parameter: " + "; ".join(kinds)
+    return words + (f"; not asked for what their names say: {', '.join(kept_from[:_MOST])}" if kept_from else "")

@@ -144,7 +144,7 @@ class Outcome:
             path = outcome.folder / name
             if path.exists():
                 with path.open("rb") as file:
-                    asked = outcome.asked or outcome.stopped
+                    asked = outcome.answering or outcome.asked or outcome.stopped
                     size = asked.printed.get(name, 0) if asked else path.stat().st_size
                     file.seek(max(0, size - _PRINTED))
                     text += file.read(min(size, _PRINTED)).decode("utf-8", "replace")

@@ -27,7 +27,7 @@ class Guards(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """When a process was asked by ``SIGINT`` to end, and what it had printed by then."""
+    """When a process was asked for something, as by ``SIGINT`` to end, and what it had printed by then."""
 
     at: int  # nanoseconds, of the probe's clock
     printed: dict[str, int]  # stdout and stderr: bytes
@@ -45,6 +45,7 @@ class Ended(NamedTuple):
     guards: Guards = Guards()
     asked: Asked | None = None  # as it was past its time
     stopped: Asked | None = None  # as all was done, of a server that was still up
+    answering: Asked | None = None  # what comes later came of requests of the kit's own
 
     @property
     def until(self) -> float:
@@ -102,7 +103,7 @@ class Paths:
             return "?", False
         full = name if os.path.isabs(name) or name.startswith("<") else os.path.join(self.space.workdir, name)
         full = os.path.normpath(full) if not full.startswith("<") else full
-        if not os.path.isabs(name) and not os.path.exists(full) and self._of_a_library(name):
+        if not os.path.isabs(name) and not os.path.exists(full) and (name.endswith(".pyx") or self._of_a_library(name)):
             return name, False  # a compiled module, whose frames have the name that its source had
         for root in self.roots:
             if full.startswith(root):

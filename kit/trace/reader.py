@@ -21,6 +21,22 @@ from .trace import Trace
 _AS_COLLECTED = ("imports", "cleared", "created", "engines", "behind", "judged", "entries", "records", "silenced")
 # The kinds of events that have a method of their name.
 _KINDS = "behind cleared created engine entry exec exit gone handled judged mapped metadata record refused silenced step stepped table"
+# What a request of the kit's own makes the application do, and the startup did not.
+_OF_ANSWERS = {
+    "exec",
+    "script",
+    "done",
+    "table",
+    "gone",
+    "mapped",
+    "handled",
+    "record",
+    "entry",
+    "engine",
+    "created",
+    "cleared",
+    "refused",
+}
 # Libraries with registries.
 _REGISTRIES = {"prometheus_client", "flask", "celery", "kombu", "vine", "starlette", "fastapi", "marshmallow", "django"}
 
@@ -31,6 +47,14 @@ def read_trace(incident: Incident, space: RunPlace, ended: Sequence[Ended]) -> T
         collected = Collected(Paths(space))
         _Reader(collected).read(ended)
         return _trace(incident, space, ended, collected)
+
+
+def entries_so_far(space: RunPlace, ended: Sequence[Ended]) -> list[values.Entry]:
+    """What took a name in a registry until now, in processes that may still run."""
+    with no_garbage():
+        collected = Collected(Paths(space))
+        _Reader(collected).read(ended)
+        return collected.entries
 
 
 def _trace(incident: Incident, space: RunPlace, ended: Sequence[Ended], collected: Collected) -> Trace:
@@ -64,7 +88,7 @@ def _edges(collected: Collected) -> Iterator[tuple[FileEdges, dict[int, Place]]]
             for number in set(written.columns[0]):
                 with suppress(KeyError):
                     places[number] = collected.code(collected.process_of.get(file), number).place
-            written.leave_out(places, outcome.until)
+            written.leave_out(places, min(outcome.until, outcome.answering.at if outcome.answering else math.inf))
             if written.lost:
                 collected.lose("edge")
             yield written, places
@@ -101,6 +125,11 @@ class _Reader:
                     self.hung(event, self.collected.process_of.get(file))
                     continue
                 kind = event["k"]
+                if outcome.answering and _stamped(event) > outcome.answering.at and kind in _OF_ANSWERS:
+                    if "c" in event:  # what comes later may name it too
+                        process = self.collected.process(file, event, outcome)
+                        self.place(event, At(process, step, 0), "<module>")
+                    continue
                 if outcome.stopped is not None and self.of_the_stop(event, file, outcome.stopped.at):
                     continue
                 if not in_order(event):

@@ -1,7 +1,7 @@
 """Which endpoint answers a request, by the routes that the application registered."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from .trace import Trace
@@ -48,12 +48,19 @@ class Route(NamedTuple):
         return _PARAMETER.sub(lambda part: f"<{part['type'] or part['kind'] or ''}>", self.path)
 
 
-def routes_of(trace: Trace) -> list[list[Route]]:
+class Page(NamedTuple):
+    """A route without a parameter; ``name``: that of a Flask endpoint, else its path."""
+
+    path: str
+    name: str
+
+
+def routes_of(entries: Sequence[Entry]) -> list[list[Route]]:
     """The routes of each application, in the order in which they are asked; those of a router where that is included."""
     of: dict[tuple[int, int], list[Entry]] = {}
-    for entry in sorted(trace.entries, key=lambda entry: entry.at):
+    for entry in sorted(entries, key=lambda entry: entry.at):
         of.setdefault((entry.process, entry.registry), []).append(entry)
-    included = {(entry.process, entry.object) for entry in trace.entries if entry.kind in _INCLUDES}
+    included = {(entry.process, entry.object) for entry in entries if entry.kind in _INCLUDES}
 
     def below(router: tuple[int, int], prefix: str, includes: tuple[Entry, ...]) -> Iterator[Route]:
         above = {router, *((entry.process, entry.registry) for entry in includes)}
@@ -76,13 +83,21 @@ def _with_head(methods: Iterable[str]) -> frozenset[str]:
     return frozenset(methods) | ({"HEAD"} if "GET" in methods else set())
 
 
+def pages_of(entries: Sequence[Entry]) -> list[Page]:
+    """The application's own routes that a GET without a parameter comes to, the shortest first."""
+    routes = [route for routes in routes_of(entries) for route in routes if route.entry.frame.application]
+    pages = [route for route in routes if route.example == route.path and route.path.startswith("/")]
+    names = {page.path: page.entry.key for page in pages if not page.methods or "GET" in page.methods}
+    return [Page(path, names[path]) for path in sorted(names, key=lambda path: (path.count("/"), path))]
+
+
 def endpoint_of(trace: Trace, method: str, path: str) -> Site | None:
     """Where the function is defined that a request comes to; None where no route that was seen fits.
 
     Of Starlette's and FastAPI's routes the first that fits answers, of Flask's one without parameters before the others.
     """
     path = path.partition("?")[0]
-    fitting = [route for routes in routes_of(trace) for route in routes if route.takes(method, path)]
+    fitting = [route for routes in routes_of(trace.entries) for route in routes if route.takes(method, path)]
     exact = [route for route in fitting if route.entry.kind == "endpoint" and route.path == path]
     definitions = (route.entry.definition for route in [*exact, *fitting])
     return next((definition for definition in definitions if definition is not None), None)

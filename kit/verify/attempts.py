@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..diagnose.unseen_tables import NOT_IMPORTED
+from ..diagnose.definitions import one_place
+from ..diagnose.unseen_tables import MISSED, NOT_IMPORTED
 from ..incident.model import Incident
-from ..trace.end_state import CheckResult
-from ..trace.expected import own_errors, shows_incident, stable
+from ..trace.chains import executed_by_alembic
+from ..trace.end_state import CheckResult, judge_mappers, judge_start, listed, where_caught
+from ..trace.expected import incident_tables, own_errors, shows_incident, stable
 from ..trace.trace import Trace
 from ..trace.values import Sign
 
@@ -40,14 +42,14 @@ class Attempt:
 
 
 def still_there(incident: Incident, tried: Trace, control: Trace) -> bool:
-    """Is the incident still there with a fix? Where ``expect`` says nothing: is anything left of what the control shows?"""
+    """Is the incident still there with a fix? Where ``expect`` says nothing: is anything left of what went wrong in the control?"""
     if not incident.expect.empty:
         return shows_incident(incident, tried)
     tables = {conflict.table for conflict in control.conflicts}
     if any(conflict.table in tables for conflict in tried.conflicts):
         return True
-    if errors_of(control):
-        return bool(errors_of(tried) & errors_of(control))
+    if errors := errors_of_incident(control):
+        return bool(errors_of(tried) & errors)
     left = set(_named(tried.signs)) & set(_named(control.signs))
     return bool(left) and not (warnings_of(control) and not warnings_of(control) & warnings_of(tried))
 
@@ -55,6 +57,21 @@ def still_there(incident: Incident, tried: Trace, control: Trace) -> bool:
 def errors_of(trace: Trace) -> set[str]:
     """The application's own errors, by what is stable of them; those that were swallowed among them."""
     return {stable(text) for text, _ in own_errors(trace)}
+
+
+def errors_of_incident(control: Trace) -> set[str]:
+    """The errors that a build shows, as the incident: where something was rejected or failed, without what is beside it."""
+    errors, swallowed = errors_of(control), {stable(str(caught.error)) for caught in control.swallowed}
+    if not control.conflicts and not errors - swallowed:
+        return errors
+    return errors - {stable(text) for text in beside_incident(control)}
+
+
+def beside_incident(control: Trace) -> list[str]:
+    """What a build swallows that is not how its incident came to be: it left no module, or did so after a table was rejected."""
+    rejected = min((conflict.second.at for conflict in control.conflicts), default=None)
+    later = [caught for caught in control.swallowed if rejected is not None and caught.at > rejected]
+    return [str(caught.error) for caught in control.swallowed if caught.how != "left" or caught in later]
 
 
 def warnings_of(trace: Trace) -> set[str]:
@@ -74,6 +91,105 @@ def shared(check: CheckResult, before: Iterable[CheckResult]) -> bool:
     """
     same = (earlier for earlier in before if earlier.check == check.check and earlier.ok is False)
     return check.behind and any(earlier.behind and stable(earlier.seen) == stable(check.seen) for earlier in same)
+
+
+def beside(after: CheckResult, before: CheckResult | None) -> CheckResult:
+    """The routes of a fixed build beside those of the build as it is: what failed before may fail, what answered may not.
+
+    A 404 is no answer of a route that gave a page, or led to one.
+    """
+    earlier = {answer.path: answer for answer in before.answers if not answer.late} if before is not None else {}
+    if not earlier:
+        return replace(
+            after, seen=f"{after.seen}; the build as it is served nothing, so that nothing tells what answered before"
+        )
+    well = {path: answer.status for path, answer in earlier.items() if not answer.fails and answer.status}
+    again = {answer.path: answer for answer in after.answers}
+    lost = [a for a in again.values() if a.path in well and (a.fails or a.status == 404 and well[a.path] < 400)]
+    late = [path for path in well if path not in again or again[path].late]
+    before_ = ", ".join(f"{answer.path} answers {well[answer.path]}" for answer in lost)
+    says = f"without the change {before_}" if lost else "" if late else "each that answered without the change answers"
+    seen = "; ".join(filter(None, [after.seen, says]))
+    return replace(after, ok=False if lost else None if late else True, seen=seen)
+
+
+def compared(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
+    """The checks of a fixed build, and what no fix may leave behind, also where the incident file does not ask for it.
+
+    A clean start is asked beside what the build as it is swallows for another reason, where the incident is gone.
+    """
+    asked, tables = {check.kind for check in incident.checks}, incident_tables(incident, control.trace)
+    missed = [] if tried.reproduced else of_the_empty_database(incident, tried, control)
+    known = [] if tried.reproduced else beside_incident(control.trace)
+    routes = next((check for check in control.checks if check.kind == "routes"), None)
+    checks = []
+    for check in tried.checks:
+        anew = check.kind == "clean_start" and check.ok is False and (known or missed)
+        check = _start_beside(tried.trace, known, missed) if anew else check
+        checks.append(beside(check, routes) if check.kind == "routes" else check)
+    implied = [judge_mappers(tried.trace, tables)] if "mappers" not in asked else []
+    if "clean_start" not in asked:
+        # What was swallowed before and has nothing to do with the incident stays allowed.
+        known = [str(error.error) for error in control.trace.swallowed] if not tried.reproduced else []
+        implied.append(_start_beside(tried.trace, known, missed))
+    kept = (check for check in implied if check.ok is not None or tried.trace.cut)
+    return (*checks, *kept, *_merged(tried, tables), *hidden(incident, tried, control, tables))
+
+
+def _start_beside(trace: Trace, known: Sequence[str], missed: Sequence[str]) -> CheckResult:
+    """Was it a clean start, but for errors that are known, or of tables that no step makes? Those are told."""
+    check = judge_start(trace, [*known, *missed])
+    for errors, why in ((known, "as without the fix"), (missed, "since no step makes the table")):
+        left = (caught for caught in trace.swallowed if str(caught.error) in errors)
+        if sentences := list(dict.fromkeys(f"{where_caught(trace, caught)}: {caught.error}" for caught in left)):
+            check = replace(check, seen=f"{check.seen}; {why}, swallowed at {listed(sentences)}")
+    return check
+
+
+def of_the_empty_database(incident: Incident, tried: Attempt, control: Attempt) -> list[str]:
+    """The errors that a server logs, and no step fails for, of a table that no step makes: the scratch database is empty.
+
+    The build as it is never came to ask for it. Of a change that names the table, or whose text is not known, that is no excuse.
+    """
+    before, after = control.trace, tried.trace
+    made = (*after.created, *before.created, *incident.prepare)
+    changes = incident.changes_of(tried.name)
+    if (
+        made
+        or incident.expect.empty
+        or any(map(executed_by_alembic, after.imports))
+        or any(isinstance(it, str) for it in changes)
+    ):
+        return []
+    words = words_of("\n".join(change.read_text("utf-8", "replace") for change in changes))
+    missed = []
+    for caught in after.swallowed:
+        table = next((match[match.lastindex] for match in MISSED.finditer(caught.error.text)), None)
+        if caught.how != "left" and table is not None and not words & {*table.split("."), "create_all"}:
+            missed.append(str(caught.error))
+    return missed
+
+
+def words_of(patch: str) -> set[str]:
+    """The words of the lines that a patch writes or takes away."""
+    lines = [line[1:] for line in patch.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    return set(re.findall(r"\w+", "\n".join(lines)))
+
+
+def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
+    """A table of the incident that two definitions share now: its columns are merged, or one set is dropped."""
+    for registration in tried.trace.registrations:
+        if registration.table in tables and registration.outcome in ("extended", "kept"):
+            first = tried.trace.holder(registration)
+            if first and first.outcome != "reflected" and first.site != registration.site:
+                what = "adds its columns to" if registration.outcome == "extended" else "is ignored in favour of"
+                again, table = one_place(first, registration), registration.table
+                seen = f"the definition at {registration.site} {what} the one at {first.site}"
+                seen = f"{again}: at {registration.site} the second {what} the first" if again else seen
+                return (
+                    CheckResult("one definition per table", False, f"table {table}: {seen}", (table,), "definitions"),
+                )
+    return ()
 
 
 def hidden(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:

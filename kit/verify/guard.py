@@ -4,6 +4,7 @@ The file needs nothing of the kit (``guard_file.py`` writes it). None is given o
 before, in copies of the application: it has to fail on the broken build and to pass with each fix that is verified.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from ..incident.copying import beside_git
 from ..incident.model import Incident
 from ..startup.process import run
 from ..startup.workspace import workspace
-from ..trace.expected import shows_incident
+from ..trace.expected import broke_before, shows_incident
 from .guard_file import content_of, name_of, text_of
 from .verification import verify
 
@@ -31,10 +32,14 @@ _CANNOT = {
 
 @dataclass(frozen=True)
 class Tried:
-    """The guard, run once: on the broken build (``fix`` is None), or with a verified fix."""
+    """The guard, run once: on the broken build (``fix`` is None), or with a verified fix.
+
+    :ivar back: it saw the incident itself, and not only a startup that is not as it should be
+    """
 
     fix: str | None
     passes: bool
+    back: bool
     output: str
 
     @property
@@ -101,7 +106,7 @@ def make_guard(
         reproduced = shows_incident(incident, looked.trace)
         name = name_of(incident)
 
-        broke = str(looked.trace.broke) if looked.trace.broke else None
+        broke = str(broke) if (broke := broke_before(incident, looked.trace)) else None
 
         def none(because: str, tried: tuple[Tried, ...] = ()) -> Guard:
             return Guard(name, finding.mechanism, reproduced, broke, None, because, tried)
@@ -164,7 +169,7 @@ def _useless_in_a_clone(here: Tried, cloned: Future, beside: Sequence[str]) -> s
     """Why the guard is not given out where it sees the incident in the work tree only; None where it does in a clone too."""
     try:
         there = cloned.result()
-        if not there.passes and there.output.splitlines()[:1] == here.output.splitlines()[:1]:
+        if not there.passes and there.back == here.back:
             return None
         instead = "passes" if there.passes else "fails for another reason"
     except RunBroke:
@@ -184,7 +189,7 @@ def _not_on_sqlite(tried: tuple[Tried, ...]) -> str | None:
         return "the broken build passes"
     if failing is not None:
         return f"the build with {failing.fix} fails too: {failing.because}"
-    if not fixed and not broken.output.startswith("The incident is back"):
+    if not fixed and not broken.back:
         return f"the broken build fails for another reason: {broken.because}"
     return None
 
@@ -201,16 +206,17 @@ def try_guard(incident: Incident, source: str, name: str, fix: str | None, *, wi
         file.write_text(source, encoding="utf-8")
         steps = len(incident.prepare) + len(incident.startup) + 2
         limits = incident.limits.model_copy(update={"seconds": incident.limits.seconds * steps})
-        ran = run([space.python, "-B", str(file)], space, limits, "guard")
+        ran = run([space.python, "-B", str(file), "--json"], space, limits, "guard")
     if ran.why:
         raise RunBroke(f"the guard did not come to its end: {ran.why}")
-    lines = ran.stderr.strip().splitlines()
-    if not ran.ok and not (lines and lines[0].startswith(("The incident", "Traceback"))):
-        raise RunBroke(f"the guard did not run: {ran.stderr.strip()[-400:]}")
-    if lines and lines[0].startswith("Traceback"):
-        if incident.database == "postgresql" and "The guard could not prepare" in ran.stderr:
-            return Tried(fix, False, lines[-1].partition(": ")[2])  # its migrations may be PostgreSQL's own
-        raise RunBroke(f"the guard did not run: {lines[-1]}")
+    try:
+        result = json.loads(ran.stdout)
+    except ValueError:  # it raised something of its own
+        raise RunBroke(
+            f"the guard did not run: {(ran.stderr.strip().splitlines() or ['it said nothing'])[-1]}"
+        ) from None
+    if not result["prepared"] and incident.database != "postgresql":  # its migrations may be PostgreSQL's own
+        raise RunBroke(f"the guard did not run: {ran.stderr.strip()}")
     # No docstring is written yet.
     complaint = ran.stderr.strip().removesuffix("The docstring of this file says what to do.").rstrip()
-    return Tried(fix, ran.ok, complaint)
+    return Tried(fix, result["right"], result["back"], complaint)

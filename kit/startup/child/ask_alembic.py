@@ -7,6 +7,7 @@ becomes a file of JSON::
     {"current": [revision], "heads": [revision], "differences": [sentence], "differing": [table],
      "models": {table: [column]},      what env.py hands to Alembic as target_metadata
      "passed_over": [table],           of the database, hidden by a filter of env.py that takes no unknown table
+     "handed": [number],               of the MetaData that it hands over, as the probe counts them
      "database": {table: [column]}}    what the migrations made
 
 Tables are named as models name them, with the schema where it is not the default one.
@@ -69,6 +70,12 @@ def in_application(config, named, otherwise):
         yield config
 
 
+def number_of(metadata):
+    """The number of a MetaData, by the probe, whose function stands around the class's own; none where there is no probe."""
+    number = getattr(type(metadata).clear, "__globals__", {}).get("_number_of")
+    return [] if number is None else [number(metadata)]
+
+
 def look(config_file, named="", otherwise=""):
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.environment import EnvironmentContext
@@ -78,6 +85,7 @@ def look(config_file, named="", otherwise=""):
     config = configured(config_file)
     script = ScriptDirectory.from_config(config)
     state = {"heads": sorted(script.get_heads()), "current": [], "models": {}, "database": {}}
+    state["handed"] = []
     state.update(differences=[], differing=[], passed_over=[])
 
     def ask(revision, context):
@@ -88,6 +96,7 @@ def look(config_file, named="", otherwise=""):
             return []
         tables = []
         for target in metadata if isinstance(metadata, (list, tuple)) else [metadata]:
+            state["handed"] += number_of(target)
             for key, table in target.tables.items():
                 tables.append(table)
                 state["models"][key] = sorted(str(column.name) for column in table.columns)

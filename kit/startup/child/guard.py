@@ -44,10 +44,22 @@ def passes(folder):
         raise AssertionError(explained(wrong))
 
 
+class Unprepared(AssertionError):
+    """The steps before the startup failed, so that nothing was tried."""
+
+
 def main():
+    """Try the startup. With ``--json``, ``{prepared, right, back}`` is printed too: for programs, in place of the sentences."""
+    wrong, why = [], None
     with tempfile.TemporaryDirectory() as folder:
-        wrong = look(Path(folder))
-    sys.exit(explained(wrong) if wrong else None)
+        try:
+            wrong = look(Path(folder))
+        except Unprepared as error:
+            why = str(error)
+    if "--json" in sys.argv[1:]:
+        back = any(fault["incident"] for fault in wrong)
+        print(json.dumps({"prepared": why is None, "right": not wrong and why is None, "back": back}))
+    sys.exit(why or (explained(wrong) if wrong else None))
 
 
 def explained(wrong):
@@ -77,7 +89,7 @@ def look(folder):
     try:
         for steps in groups(PREPARE):
             if not run.step(steps):
-                raise AssertionError("The guard could not prepare its startup: %s: %s" % (listed(steps), run.why))
+                raise Unprepared("The guard could not prepare its startup: %s: %s" % (listed(steps), run.why))
         for note_file in (folder / "notes").iterdir():
             note_file.unlink()  # an earlier start is not judged
         run.printed = ""
@@ -202,6 +214,8 @@ class Run:
         code = process.poll()
         end(process, gently=False)  # with what it left behind
         self.read(output)
+        if code is not None and code < 0:
+            self.why = "ended by %s" % signal.Signals(-code).name
         if code is None and late:
             self.why = "still running after %s seconds" % seconds
         return not late if code is None else code == 0

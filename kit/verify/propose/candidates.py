@@ -77,6 +77,7 @@ UNSAFE = {
     "import-failure-swallowed": "what the import asks for is not there, and cannot be guessed",
     "api-removed-in-installed-version": "the call's successor depends on what it is used for",
     "name-taken-in-registry": "two statements take one name, and which of the two is meant only you can decide",
+    "library-shadowed": "what the file is to be called, and who imports it by its old name, only you can decide",
     "route-shadowed": "two functions answer for one path, and which of the two is meant only you can decide",
 }
 
@@ -112,9 +113,10 @@ def _written(function: Writer, broken: Broken) -> list[Candidate]:
 
 
 def _tidy(candidate: Candidate) -> Candidate:
-    """Without blank lines at the head of a file, which a statement that went leaves there, and with an end to its last line."""
-    edits = {file: text.lstrip("\r\n") for file, text in candidate.edits.items()}
-    return replace(candidate, edits={file: text + "\n" * (text[-1:] not in "\n") for file, text in edits.items()})
+    """Sources without blank lines at their head, which a statement that went leaves there, and with an end to their last line."""
+    sources = {file: text for file, text in candidate.edits.items() if file.endswith(".py")}
+    tidied = {file: text.lstrip("\r\n") + "\n" * (text[-1:] not in "\n") for file, text in sources.items()}
+    return replace(candidate, edits=candidate.edits | tidied)
 
 
 def _named_apart(candidates: list[Candidate]) -> list[Candidate]:

@@ -117,12 +117,18 @@ class Broken:
     def defines(self, name: str, other: str) -> bool:
         """Is a dotted name, or the other one for the same, that of a module or of what one binds? An endpoint looks the same.
 
-        A module that ran under the name is one; what begins with a blueprint's name is none.
+        A module that ran under the name is one; what begins with a blueprint's name is none, nor a module's name that one of its views has.
         """
+        blueprint = re.compile(rf"Blueprint\(\s*[\"']{re.escape(name.partition('.')[0])}[\"']")
+        makers = [text for _, text in self.python if blueprint.search(text)]
+        view = re.compile(
+            rf"\bdef {re.escape(name.rpartition('.')[2])}\b|[\"']{re.escape(name.rpartition('.')[2])}[\"']"
+        )
+        if any(map(view.search, makers)):
+            return False
         if any(body.module == name for body in self.trace.imports):
             return True
-        blueprint = re.compile(rf"Blueprint\(\s*[\"']{re.escape(name.partition('.')[0])}[\"']")
-        if any(blueprint.search(text) for _, text in self.python):
+        if makers:
             return False
         home, _, last = other.rpartition(".")
         bound = rf"^(?:async def|def|class) {re.escape(last)}\b|^{re.escape(last)}\b\s*[:=]|\bimport\b.*\b{re.escape(last)}\b"

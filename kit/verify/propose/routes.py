@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from ...incident.source import parsed
+from ...trace.values import Frame
 from . import edits, edits_of_imports
 from .failing_build import Broken, Candidate
 
@@ -57,8 +58,37 @@ def name_of_its_own(broken: Broken) -> Iterator[Candidate]:
         name = ("register_blueprint", "name", f'"{own}"')
         new = broken.edited(place.file, edits.add_argument, place.line, *name)
         if new:
+            edited = _asked_as(broken, place.name, own, {place.file: new})
             says = f"Register the second blueprint as {own} at {place}: {place.name} is taken. Its pages are then {own}.… for url_for()."
-            yield Candidate(f"named-{own}", says, {place.file: new})
+            yield Candidate(f"named-{own}", says, edited)
+
+
+def _asked_as(broken: Broken, before: str, own: str, edited: dict[str, str]) -> dict[str, str]:
+    """The edits, with ``url_for`` asking for the pages that only the second blueprint has by its own name, also in templates."""
+    entries = broken.trace.entries
+    tried = [entry.object for entry in entries if entry.kind == "blueprint" and entry.key == before]
+    made = {entry.object: entry.frame for entry in entries if entry.kind == "blueprint made" and entry.key == before}
+    if len(tried) < 2 or tried[-1] not in made or tried[0] not in made:
+        return edited
+    first, second = (_views(broken, made[number]) for number in (tried[0], tried[-1]))
+    views = "|".join(map(re.escape, sorted(second - first)))
+    asked = re.compile(rf"(?<=[\"']){re.escape(before)}(?=\.(?:{views})[\"'])")
+    new = {file: asked.sub(own, edited.get(file, text)) for file, text in broken.sources.items()} if views else {}
+    return edited | {file: text for file, text in new.items() if text != broken.sources[file]}
+
+
+def _views(broken: Broken, made: Frame) -> set[str]:
+    """The functions that the blueprint made at a line is put about, in its module and in those of its folder that import it."""
+    folder, text = made.file.rpartition("/")[0], broken.sources.get(made.file, "")
+    assigned = re.match(r"(\w+)\s*(?::[^=]+)?=", "".join(text.splitlines()[made.line - 1 : made.line]))
+    views = set()
+    for file, other in broken.python if assigned else ():
+        near = file == made.file or file.startswith(f"{folder}/") and re.search(rf"import\b.*\b{assigned[1]}\b", other)
+        for node in ast.walk(parsed(other)) if near else ():
+            decorators = getattr(node, "decorator_list", ())
+            if any(ast.unparse(decorator).startswith(f"{assigned[1]}.") for decorator in decorators):
+                views.add(node.name)
+    return views
 
 
 def keep_names(broken: Broken) -> Iterator[Candidate]:

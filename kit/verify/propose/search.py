@@ -21,12 +21,14 @@ from ...diagnose.values import Looked
 from ...incident.model import Check, Fix, Incident, Step
 from ...startup.migrations import find_config
 from ...startup.workspace import workspace
-from ...trace.end_state import CheckResult
+from ...trace.end_state import Answer
 from ...trace.expected import shows_incident
 from ...trace.trace import Trace
+from ..attempts import beside
 from ..verification import Attempt, FixResult, attempt, judge_fix
 from .candidates import candidates_for, why_unsafe
 from .failing_build import Broken, Candidate
+from .kept import answers_of, endpoints_kept, nothing_lost, settled, touched
 from .maskers import maskers
 from .revision import missing_revision, restored_revision
 
@@ -34,9 +36,9 @@ MOST_STARTUPS = 12
 _MOST_STEPS = 4  # errors behind one another that one proposal mends
 _RACE_TIMES = 3  # starts of each candidate where the incident shows in some starts only
 _AT_ONCE = 4  # candidates of one round
+_READ = (".py", ".ini", ".toml", ".cfg", ".html", ".jinja", ".jinja2", ".j2")
 _LARGEST = 1 << 20  # bytes of a file that is read
 _SKIPPED = re.compile(r"/(\.|(node_modules|__pycache__)/)")
-_USUAL = ("/", "/health", "/openapi.json")  # asked of a server that comes up: what answered before has to answer after
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,9 @@ class _Search:
         self.startups = 2
         self.order: list[str] = []  # the names of what was tried, the likeliest first
         self.tried: list[Proposal] = []
+        self.served = any(check.answers for check in control.checks)  # did the build as it is answer anything?
+        self.answers: dict[str, dict[str, Answer]] = {}  # by candidate what its routes answered
+        self.hidden: str | None = None  # the candidate among them that only hides the error
 
     def run(self, broken: Broken) -> None:
         """Round by round, until one cures: what does not cure yet, and shows another error, is gone on with."""
@@ -163,7 +168,7 @@ class _Search:
             batch = ([candidate for candidate in waiting if not candidate.last] or waiting)[:most]
             if not batch:
                 return
-            shown = self.try_all(batch)
+            shown = self.try_all(broken, batch)
             if any(result.verdict == "cures" for _, result in shown):
                 return
             grown = [more for candidate, result in shown for more in self.behind(broken, candidate, result)]
@@ -173,11 +178,11 @@ class _Search:
         """What only hides, each run once; what was tried before stays what is proposed."""
         proposed, self.tried = self.tried, []
         self.verified = lambda masker: None
-        self.try_all(maskers(broken))
+        self.try_all(broken, maskers(broken))
         shown, self.tried = tuple(self.tried), proposed
         return shown
 
-    def try_all(self, candidates: list[Candidate]) -> list[tuple[Candidate, FixResult]]:
+    def try_all(self, broken: Broken, candidates: list[Candidate]) -> list[tuple[Candidate, FixResult]]:
         """Start each side by side, and judge them in the order in which they end; a race several times, of which the worst counts."""
         incident = self.incident.model_copy(update={"fixes": {c.name: self.fix(c) for c in candidates}})
         times = _RACE_TIMES if self.control.races else 1
@@ -197,22 +202,62 @@ class _Search:
                 continue
             judged = self.judged(incident, candidate.name, started)
             runs = results.setdefault(candidate.name, [])
-            runs.append(nothing_lost(judged, self.control.trace))
+            kept = endpoints_kept(judged, candidate.edits, self.sources)
+            runs.append(nothing_lost(kept, self.control.trace))
             if len(runs) == times:
                 result = next((run for run in runs if run.verdict != "cures"), runs[0])
-                self.tell(candidate, result)
+                self.answers[candidate.name] = answers_of(result)
                 shown.append((candidate, result))
+                if not self.is_open(result):
+                    self.tell(candidate, result)
+        for index, (candidate, result) in enumerate(shown):
+            if self.is_open(result):
+                shown[index] = candidate, self.settle(broken, candidate, result)
+                self.tell(*shown[index])
         return sorted(shown, key=lambda result: order.index(result[0].name))
+
+    def is_open(self, result: FixResult) -> bool:
+        """Does it cure, but for a route that fails, where the build as it is served nothing to compare that with?"""
+        failing = any(answer.fails for answer in answers_of(result).values())
+        return result.verdict == "cures" and failing and not self.served
+
+    def settle(self, broken: Broken, candidate: Candidate, result: FixResult) -> FixResult:
+        """Judge a route that fails by what it answers in other builds; where only that can tell, in one that hides the error."""
+        change = patch_of(candidate.edits, self.sources) or str(candidate.env or candidate.path or candidate.startup)
+
+        def by_others() -> FixResult | None:
+            others = {name: answers for name, answers in self.answers.items() if name != candidate.name}
+            return settled(result, change, others, bool(self.hidden))
+
+        if (known := by_others()) is not None:
+            return known
+        for masker in maskers(broken):
+            if self.hidden or self.startups >= MOST_STARTUPS:
+                break
+            self.startups += 1
+            hiding = self.incident.model_copy(update={"fixes": {masker.name: self.fix(masker)}})
+            started = self.pool.submit(attempt, hiding, masker.name, True).result()
+            answers = {answer.path: answer for check in started.checks for answer in check.answers}
+            if answers:
+                self.answers[masker.name], self.hidden = answers, masker.name
+        failing = [answer for answer in answers_of(result).values() if answer.fails]
+        unknown = f"the error is gone, and {touched(failing, change, result.trace)[0]}: the build as it is answered nothing, so that it is open whether the change breaks it"
+        return by_others() or replace(result, verdict="undecided", because=unknown)
 
     def judged(self, incident: Incident, name: str, started: Attempt) -> FixResult:
         """The verdict; what the incident file does not ask and this build cannot answer leaves it open no more."""
+        routes = [
+            it for it in started.checks if it.kind == "routes" and not self.served and it.check not in self.own_checks
+        ]
+        started = replace(started, checks=tuple(check for check in started.checks if check not in routes))
         result = judge_fix(incident, name, started, self.control)
-        open_ = {check.check for check in started.checks if check.ok is None} - self.own_checks
-        if result.verdict != "undecided" or not open_ or started.trace.cut:
-            return result
-        asked = incident.model_copy(update={"checks": [check for check in incident.checks if str(check) not in open_]})
-        left = tuple(check for check in started.checks if check.check not in open_)
-        return judge_fix(asked, name, replace(started, checks=left), self.control)
+        unasked = {check.check for check in started.checks if check.ok is None and check.kind != "routes"}
+        if result.verdict == "undecided" and (open_ := unasked - self.own_checks) and not started.trace.cut:
+            left = [check for check in incident.checks if str(check) not in open_]
+            checks = tuple(check for check in started.checks if check.check not in open_)
+            asked = incident.model_copy(update={"checks": left})
+            result = judge_fix(asked, name, replace(started, checks=checks), self.control)
+        return replace(result, checks=(*result.checks, *(beside(check, None) for check in routes)))
 
     def tell(self, candidate: Candidate, result: FixResult) -> None:
         """Keep what a candidate showed, and say it; the first that cures is handed on at once."""
@@ -261,32 +306,6 @@ class _Search:
                 yield missing.after(candidate)
 
 
-def nothing_lost(result: FixResult, before: Trace) -> FixResult:
-    """A fix after which a table is defined no more, or a route mounted no more, that was there before, breaks."""
-    if result.verdict != "cures":
-        return result
-    for what, there in (("table", _tables), ("route", _routes)):
-        lost = sorted(there(before) - there(result.trace))
-        if lost:
-            because = f"{what} {', '.join(lost[:3])} was there before, and is not there any more"
-            checks = (*result.checks, CheckResult(f"every {what} is still there", False, because, kind="kept"))
-            return replace(result, verdict="breaks", because=because, checks=checks)
-    return result
-
-
-def _tables(trace: Trace) -> set[str]:
-    """The tables that the application itself defines, or tried to."""
-    registrations = (r for r in trace.registrations if r.application and r.frame.application)
-    return {r.table for r in registrations if r.outcome != "reflected" and not r.removed}
-
-
-def _routes(trace: Trace) -> set[str]:
-    """What requests and callers ask for: the path of a route, whatever the name of its endpoint; the name of a task."""
-    entries = (entry for entry in trace.entries if entry.frame.application)
-    asked = (entry for entry in entries if entry.kind in ("route", "endpoint", "task"))
-    return {entry.more[0] if entry.kind == "endpoint" and entry.more else entry.key for entry in asked}
-
-
 def _broken(
     incident: Incident, decision: Decision, looked: Looked, sources: Mapping[str, str], control: Attempt
 ) -> Broken:
@@ -310,7 +329,7 @@ def _sources(incident: Incident) -> tuple[dict[str, str], str | None]:
         config = find_config(incident, space)
         for file in sorted(space.root.rglob("*")):
             name = file.relative_to(space.root).as_posix()
-            read = file.suffix in (".py", ".ini", ".toml", ".cfg") and file.is_file() and not file.is_symlink()
+            read = file.suffix in _READ and file.is_file() and not file.is_symlink()
             if read and not _SKIPPED.search(f"/{name}") and file.stat().st_size <= _LARGEST:
                 with suppress(OSError, UnicodeDecodeError):
                     sources[name] = file.read_bytes().decode("utf-8")
@@ -318,13 +337,12 @@ def _sources(incident: Incident) -> tuple[dict[str, str], str | None]:
 
 
 def _with_checks(incident: Incident, config: str | None) -> Incident:
-    """The incident with the checks that it lacks: mappers, a clean start, migrations, and what a server usually answers."""
+    """The incident with the checks that it lacks: mappers, a clean start, migrations, and the routes that a server answers."""
     kinds = {check.kind for check in incident.checks}
     usual = {"mappers": True, "clean_start": True, "migrations": config}
     more: list[dict] = [{kind: value} for kind, value in usual.items() if value is not None and kind not in kinds]
     if any(step.kind == "serve" for step in incident.startup):
-        asked = {check.http.path for check in incident.checks if check.http}
-        more += [{"http": {"path": path, "status": 200}} for path in _USUAL if path not in asked]
+        more += [{"routes": True}] if "routes" not in kinds else []
     return incident.model_copy(update={"checks": [*incident.checks, *map(Check.model_validate, more)]})
 
 
@@ -332,8 +350,11 @@ def _without_what_did_not_answer(incident: Incident, asked: Incident, control: A
     """Of what was added, only what held before says anything about a fix; the others would be failures of nobody's."""
     own_checks = {str(check) for check in incident.checks}
     held = {check.check for check in control.checks if check.ok}
-    state = ("mappers", "clean_start")
+    state = ("mappers", "clean_start", "routes")
+    answered = [answer.path for check in control.checks for answer in check.answers]
     kept = [check for check in asked.checks if str(check) in own_checks or str(check) in held or check.kind in state]
     names = {str(check) for check in kept}
     checks = tuple(check for check in control.checks if check.check in names or check.kind in state)
+    if answered:  # the same question of each fix
+        kept = [Check(routes=answered) if check.kind == "routes" else check for check in kept]
     return asked.model_copy(update={"checks": kept}), replace(control, checks=checks)
