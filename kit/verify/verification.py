@@ -287,21 +287,7 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     """
     trace = tried.trace
     if tried.reproduced:
-        through = ""
-        if trace.conflicts:
-            second = trace.conflicts[0].second
-            through = f", at {second.site} by " + " → ".join(str(f) for f in application_frames(second.chain)[:-1])
-        if not trace.conflicts and not errors_of(trace):
-            left = ", ".join(sign.text for sign in trace.signs) or "what is wrong"
-            logged = (f"; logged at {r.site}: {r.error}" for r in trace.records if r.error is not None and not r.lost)
-            return "does-not-cure", f"nothing is raised, and still there is {left}{next(logged, '')}"
-        same = (
-            next(iter(sorted(errors_of(trace) & errors_of_incident(control.trace))), None)
-            if not trace.conflicts
-            else None
-        )
-        named = f": {shorten(same, 200, placeholder=' …')}" if same else ""
-        return "does-not-cure", f"the same error is raised{_caught(trace)}{through}{named}"
+        return "does-not-cure", _what_is_left(trace, control)
     if tried.uncompiled:
         return "breaks", f"the patch writes what Python cannot compile: {tried.uncompiled}"
     if trace.cut:
@@ -338,6 +324,22 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
     wrong = "; ".join(f"{check.check}: {check.seen}" for check in failed[:2])
     return "hides", f"the error is gone and the start is clean, but {wrong}"
+
+
+def _what_is_left(trace: Trace, control: Attempt) -> str:
+    """What of the incident is there in a build with a fix, and by which way."""
+    if trace.conflicts:
+        second = trace.conflicts[0].second
+        way = " → ".join(str(frame) for frame in application_frames(second.chain)[:-1])
+        return f"the same error is raised{_caught(trace)}, at {second.site} by {way}"
+    errors = errors_of(trace)
+    if not errors:
+        left = ", ".join(sign.text for sign in trace.signs) or "what is wrong"
+        logged = (f"; logged at {r.site}: {r.error}" for r in trace.records if r.error is not None and not r.lost)
+        return f"nothing is raised, and still there is {left}{next(logged, '')}"
+    same = min(errors & errors_of_incident(control.trace), default=None)
+    named = f": {shorten(same, 200, placeholder=' …')}" if same else ""
+    return f"the same error is raised{_caught(trace)}{named}"
 
 
 def _broken(trace: Trace, control: Attempt, checks: Sequence[CheckResult]) -> list[str]:
