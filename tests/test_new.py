@@ -208,13 +208,15 @@ LAYOUTS = {
             "Dockerfile": """
                 FROM python:3.12 AS base
                 WORKDIR /srv
-                ENV PYTHONPATH=/srv/src
+                ARG STORE_MODE="plain"
+                ENV PYTHONPATH=/srv/src \\
+                  STORE_MODE="${STORE_MODE}"
                 COPY . /srv
                 CMD ["uvicorn", "store.main:app", "--host", "0.0.0.0", "--port", "80", "--reload"]
             """,
         },
         ["serve: uvicorn store.main:app --port {port}"],
-        {"path": ["src"]},
+        {"path": ["src"], "env": {"STORE_MODE": "plain"}},
     ),
     "Dockerfile with an entry script, run as it is": (
         {

@@ -154,7 +154,7 @@ def file_loaded_again_by_path(pair: Pair) -> Answer:
         if loaded is not None:
             what = f"{loaded.by or 'the step'} loads {loaded.file} by its path, as {loaded.module}"
             return True, f"{what}, beside the import as {other_name(pair, body)}"
-    return False, "the import system came for both executions; nobody loaded the file by its path"
+    return False, "the import system executed the file both times; no loader executed it by its path"
 
 
 def script_or_cell_run_again(pair: Pair) -> Answer:

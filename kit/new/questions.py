@@ -65,7 +65,8 @@ def not_found(
         )
     elif best is not None:
         wanted = "that shows the log's error" if evidence.expected else "that fails of itself, or comes up"
-        sentences.append(f"a startup {wanted}; the nearest was {best.setup.start}, which shows: {best.shows}")
+        shows = best.shows.removeprefix(f"{best.setup.start}: ")
+        sentences.append(f"a startup {wanted}; the nearest was {best.setup.start}, which shows: {shows}")
     return sentences + _questions(work, best)[:2]
 
 
