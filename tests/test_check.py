@@ -241,7 +241,7 @@ def test_incidents_are_found_below_folders_sorted_and_each_once(tmp_path):
 def test_a_folder_without_incidents_is_exit_2(kit, tmp_path):
     (tmp_path / "empty").mkdir()
     said = kit("check", tmp_path / "empty", "-o", tmp_path / "out")
-    assert said.code == 2 and "there is no incident.yaml in this folder, nor below it" in said.out
+    assert said.code == 2 and "there is no incident.yaml in this folder or below it" in said.out
 
 
 def test_a_record_that_cannot_be_read_is_exit_2_and_says_how_to_write_it_again(

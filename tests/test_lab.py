@@ -225,7 +225,7 @@ def test_an_interrupt_ends_the_run_in_order_and_the_kernel_stays_usable(how, lab
         cells = lab.read()
         said = [one for one in cells if "application/vnd.jupyter.stderr" in one["kinds"]]
         assert [one["text"].strip().splitlines()[-1] for one in said] == [
-            "Interrupted: every process of the run has been ended; run it again to begin anew"
+            "Interrupted: every process of the run has been ended; run it again to start over"
         ]
         assert "Traceback" not in said[0]["text"]
         assert [one["count"] is not None for one in cells] == [True] * 3 + [False] * (len(cells) - 3)

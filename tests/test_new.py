@@ -208,15 +208,13 @@ LAYOUTS = {
             "Dockerfile": """
                 FROM python:3.12 AS base
                 WORKDIR /srv
-                ARG STORE_MODE="plain"
-                ENV PYTHONPATH=/srv/src \\
-                  STORE_MODE="${STORE_MODE}"
+                ENV PYTHONPATH=/srv/src
                 COPY . /srv
                 CMD ["uvicorn", "store.main:app", "--host", "0.0.0.0", "--port", "80", "--reload"]
             """,
         },
         ["serve: uvicorn store.main:app --port {port}"],
-        {"path": ["src"], "env": {"STORE_MODE": "plain"}},
+        {"path": ["src"]},
     ),
     "Dockerfile with an entry script, run as it is": (
         {
@@ -288,6 +286,7 @@ LAYOUTS = {
                     secret_key: str
                     workers: int
                     region: str
+                    level: int
                     debug: bool = False
 
                 settings = Settings()
@@ -296,9 +295,10 @@ LAYOUTS = {
                     pass
             """,
             ".env.example": "STORE_REGION=north\nSTORE_SECRET_KEY=hunter2hunter2\n",
+            "Dockerfile": 'FROM python:3.12\nWORKDIR /app\nARG LEVEL="7"\nENV STORE_LEVEL="${LEVEL}"\nCOPY . .\nCMD ["uvicorn", "store.main:app"]\n',
         },
         ["serve: uvicorn store.main:app --port {port}"],
-        {"database_env": "STORE_DB_URL", "env": {"STORE_REGION": "north", "STORE_WORKERS": "1"}},
+        {"database_env": "STORE_DB_URL", "env": {"STORE_REGION": "north", "STORE_WORKERS": "1", "STORE_LEVEL": "7"}},
     ),
 }  # fmt: skip
 

@@ -231,7 +231,7 @@ def computed_table_name_collision(pair: Pair) -> Answer:
     if pair.same_execution and pair.same_line and written[0] not in (None, pair.first.table):
         return (
             True,
-            f"one statement, {pair.first.site}, computes the table's name, by {written[0]}, and came to it twice",
+            f"one statement, {pair.first.site}, computes the table's name, by {written[0]}, and ran twice",
         )
     for registration, name in zip((pair.first, pair.second), written, strict=True):
         if registration.class_ is not None and name is None:

@@ -273,7 +273,11 @@ def images(project: Project) -> Iterator[Command]:
             folder = str(PurePosixPath(file).parent)
             aside = re.search(r"(?:^|/)\.?(?:docker|deploy\w*|build|containers?|images?|infra)(?:/|$)", folder)
             bare = aside and not any(python.startswith(f"{folder}/") for python in project.python)
-            yield image_of(project, file, "." if bare else "")  # a folder of its own for what is built of the root
+            image = image_of(project, file, "." if bare else "")  # a folder of its own for what is built of the root
+            yield image
+            entered = re.fullmatch(r"(?:ba)?sh \S+ (\S.*)", image.lines[0], re.S) if len(image.lines) == 1 else None
+            if entered and program_of(entered[1]) in KNOWN:  # its entry script may need what only the image has
+                yield replace(image, lines=(entered[1],), weight=image.weight - 7)
 
 
 def composes(project: Project) -> Iterator[Command]:

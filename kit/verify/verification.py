@@ -388,7 +388,7 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     if refused is not None:
         return (
             "undecided",
-            f"the error is gone, and then the kit itself refused what the application asked for: {refused}",
+            f"the error is gone, but then the kit itself refused what the application asked for: {refused}",
         )
     if not start.ok and any(check.kind == "clean_start" for check in failed):
         return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
