@@ -112,6 +112,15 @@ def test_a_fault_of_another_make_is_named_with_its_lines(write_incident, shown):
     assert mechanism_of(write_incident(files, expect={})) == (mechanism, places)
 
 
+def test_what_a_library_says_that_it_no_longer_has_is_told_by_its_name(write_incident):
+    files = {"service/__init__.py": "", "service/main.py": "import sqlalchemy\nfrom pydantic import BaseSettings\n"}
+    finding = diagnose(load(write_incident(files))).finding
+    assert finding.mechanism == "api-removed-in-installed-version"
+    assert finding.because[0].startswith(
+        "service/main.py:2 uses BaseSettings, which pydantic no longer has, as it says "
+    )
+
+
 def test_the_error_that_a_disabled_logger_loses_is_shown_with_who_disabled_it(write_incident):
     main = """
         import logging

@@ -111,13 +111,30 @@ def test_of_a_package_with_two_roots_the_one_that_env_py_does_not_import_is_name
         "service/sales/orders.py": model("Order", "orders"),
         "service/stock/__init__.py": "from service.stock import parcels\n",
         "service/stock/parcels.py": model("Parcel", "parcels"),
-        "service/main.py": "import service.sales, service.stock\n",
+        "service/main.py": "import service.sales, service.stock\nimport nosuch_library\n",
     }
     startup = [*UPGRADE, {"import": "service.main"}]
     file = write_incident(service(models, TWO, "import service.sales"), startup=startup)
-    mechanism, places, remedies = unseen(file)
+    diagnosis = diagnose(load(file))
+    mechanism, places = diagnosis.finding.mechanism, [str(place) for place in diagnosis.sites]
+    remedies = {model.named.table: model.remedy for model in diagnosis.unseen}
+    # What raises nothing is not told as why a step fails.
+    beside = "it is not why step 2 (import: service.main) fails: ModuleNotFoundError: No module named 'nosuch_library'"
+    assert diagnosis.finding.because[-1] == beside
     assert (mechanism, places) == ("model-module-not-imported-by-env", ["service/stock/parcels.py:3"])
     assert remedies == {"parcels": "import service.stock.parcels"}
+
+
+def test_a_table_that_a_swallowed_import_leaves_out_is_missing_though_a_revision_makes_it(write_incident):
+    models = {
+        "service/orders.py": model("Order", "orders"),
+        "service/parcels.py": "import nosuch_library\n" + model("Parcel", "parcels"),
+        "service/models.py": "import service.orders\ntry:\n    import service.parcels\nexcept ImportError:\n    pass\n",
+    }
+    startup = [*UPGRADE, {"command": "alembic check"}]
+    mechanism, places, _ = unseen(write_incident(service(models, TWO, "import service.models"), startup=startup))
+    assert mechanism == "import-failure-swallowed"
+    assert places == ["service/parcels.py:1", "service/models.py:4"]
 
 
 RECORDS = """

@@ -12,9 +12,11 @@ from kit.base.redact import redact
 from kit.base.scan import kinds_in
 from kit.diagnose.experiments import patch_of
 from kit.diagnose.values import Place
+from kit.incident.model import Fix
+from kit.incident.steps import Preparation
 from kit.trace.end_state import Answer, CheckResult
 from kit.trace.values import Error, Swallowed
-from kit.verify.attempts import beside
+from kit.verify.attempts import beside, of_the_empty_database
 from kit.verify.propose import Proposal, Proposals, edits, edits_of_classes, edits_of_imports, imports, own_modules
 from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
 from kit.verify.propose.edits_of_calls import keep_in_dictionary, respell
@@ -22,7 +24,7 @@ from kit.verify.propose.edits_of_functions import when_needed
 from kit.verify.propose.edits_of_imports import add_import, import_like_others
 from kit.verify.propose.failing_build import Broken
 from kit.verify.propose.form import in_form
-from kit.verify.propose.kept import endpoints_kept, nothing_lost, of_the_empty_database, settled
+from kit.verify.propose.kept import endpoints_kept, nothing_lost, settled
 from kit.verify.propose.maskers import maskers
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views.banner import overview
@@ -492,14 +494,22 @@ def test_a_route_that_fails_is_judged_by_what_it_answers_without_the_change_or_i
     assert elsewhere.verdict == "cures" and "for nothing that the change touches" in elsewhere.because
 
 
-def test_a_table_that_no_step_makes_is_missed_by_every_build_that_serves_and_a_change_that_names_it_may_be_to_blame():
+def test_a_table_that_no_step_makes_is_missed_by_every_build_that_serves_and_a_change_that_names_it_may_be_to_blame(
+    tmp_path,
+):
     incident, diagnosis = judged("name-taken-in-registry")
     before = dataclasses.replace(diagnosis.looked.trace, created=())
     missed = Swallowed(Error("OperationalError", "no such table: rooms", ()), None, (), 0, "logged")
     other = dataclasses.replace(missed, error=Error("KeyError", "'rooms'", ()))
-    tried = dataclasses.replace(before, swallowed=(missed, other))
-    assert missed in of_the_empty_database(incident, tried, before, "a change").swallowed
-    assert other not in of_the_empty_database(incident, tried, before, "a change").swallowed
-    assert of_the_empty_database(incident, tried, before, "+rooms = 1\n") == before
-    migrates = incident.model_copy(update={"prepare": [{"upgrade": "head"}]})
-    assert of_the_empty_database(migrates, tried, before, "a change") == before
+    control = Attempt("control", (), before, (), True)
+    tried = Attempt("change", (), dataclasses.replace(before, swallowed=(missed, other)), (), False)
+
+    def passed_over(patch: str, **changed) -> list[str]:
+        file = tmp_path / "change.patch"
+        file.write_text(patch)
+        fixed = incident.model_copy(update={"fixes": {"change": Fix(patches=[str(file)])}, **changed})
+        return of_the_empty_database(fixed, tried, control)
+
+    assert passed_over("+chairs = 1\n") == ["OperationalError: no such table: rooms"]
+    assert passed_over("+rooms = 1\n") == []
+    assert passed_over("+chairs = 1\n", prepare=[Preparation.model_validate({"upgrade": "head"})]) == []

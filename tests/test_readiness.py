@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
+from kit.diagnose.observation import look_at
 from kit.incident.load import load
+from kit.incident.steps import Check
 from kit.startup.run import reproduce
 from kit.trace.end_state import judge_start
 from kit.trace.expected import shows_incident
@@ -104,6 +106,8 @@ def test_no_redirect_is_followed_by_the_kit(serve):
         to = f"HTTP/1.1 302 Found\\r\\nLocation: http://127.0.0.1:{elsewhere.getsockname()[1]}/\\r\\nContent-Length: 0\\r\\n\\r\\n"
         incident, trace = serve(f"    answer('{to}')\n")
         assert trace.steps[0].ok and not shows_incident(incident, trace)
+        asked = incident.model_copy(update={"checks": [Check.model_validate({"http": {"path": "/", "status": 302}})]})
+        assert [check.ok for check in look_at(asked, checks=True).checks] == [True]
         assert not came
 
 

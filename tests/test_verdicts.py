@@ -73,6 +73,25 @@ def test_a_fix_that_only_swallows_the_error_does_not_cure_and_is_told_so(tried):
     assert said.json["verified"] == ["none"]
 
 
+def test_a_crash_that_expect_names_is_an_incident_like_any_other_and_any_other_crash_is_a_run_that_broke(
+    kit, write_incident, duplicate
+):
+    duplicate["service/legacy.py"] = "import ctypes\nctypes.string_at(0)\n"
+    codes = {}
+    for expect in ("ended by SIGSEGV", "Table 'invoices' is already defined"):
+        file = write_incident(duplicate, expect={"error": expect}, fixes={"gone": {"patches": "gone.patch"}})
+        change = "@@ -1,2 +1 @@\n import ctypes\n-ctypes.string_at(0)\n"
+        (file.parent / "gone.patch").write_text(f"--- a/service/legacy.py\n+++ b/service/legacy.py\n{change}")
+        commands = ("reproduce", "diagnose", "verify", "guard") if "SIGSEGV" in expect else ("reproduce", "verify")
+        said = {command: kit(command, file, "--json") for command in commands}
+        codes[expect] = [answer.code for answer in said.values()]
+        assert (said["reproduce"].json["broke"] is None) == (expect == "ended by SIGSEGV")
+        if "guard" in said:
+            assert [fix["verdict"] for fix in said["verify"].json["fixes"]] == ["cures"]
+            assert said["guard"].json["tried"][0]["said"].startswith("The incident is back: ")
+    assert list(codes.values()) == [[0, 0, 0, 0], [4, 4]]
+
+
 LOGS = """
     import logging
     try:

@@ -50,7 +50,7 @@ def reproduce(options) -> int:
     trace = _traced(options, incident, reproduce)
     reproduced = shows_incident(incident, trace)
     give(options, reproduce_report(incident, trace, reproduced), startup_lines(incident, trace, reproduced))
-    return _code(trace, reproduced)
+    return _code(incident, trace, reproduced)
 
 
 def _traced(options, incident: "Incident", reproduce) -> "Trace":
@@ -98,7 +98,7 @@ def diagnose(options) -> int:
         give_to_ci(options, incident, report)
     else:
         give(options, report, diagnosis_lines(incident, diagnosis, verbose=options.verbose))
-    return _code(diagnosis.trace, diagnosis.reproduced)
+    return _code(incident, diagnosis.trace, diagnosis.reproduced)
 
 
 def verify(options) -> int:
@@ -115,7 +115,7 @@ def verify(options) -> int:
         verification.control.trace.save(options.trace)
     give(options, verify_report(incident, verification), verification_lines(incident, verification))
     fixed = 0 if verification.verified else 4 if verification.broke else 1
-    return _code(verification.control.trace, verification.reproduced) or fixed
+    return _code(incident, verification.control.trace, verification.reproduced) or fixed
 
 
 def propose(options) -> int:
@@ -138,7 +138,7 @@ def propose(options) -> int:
     if options.output:
         lines += write_proposals(proposals, Path(options.output).expanduser(), incident)
     print(as_json(proposals_report(proposals)) if options.json else plain("\n".join(lines)))
-    return _code(proposals.trace, proposals.reproduced) or (0 if proposals.verified else 1)
+    return _code(incident, proposals.trace, proposals.reproduced) or (0 if proposals.verified else 1)
 
 
 def _refuse_unknown(incident: "Incident", fixes: list[str] | None) -> None:
@@ -247,5 +247,7 @@ def guard(options) -> int:
     return guard.code
 
 
-def _code(trace: "Trace", reproduced: bool) -> int:
-    return 4 if trace.broke else 0 if reproduced else 3
+def _code(incident: "Incident", trace: "Trace", reproduced: bool) -> int:
+    from ..trace.expected import broke_before
+
+    return 4 if broke_before(incident, trace) else 0 if reproduced else 3

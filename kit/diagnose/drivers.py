@@ -170,11 +170,10 @@ def _another_scheme(case: Case, site: Frame, old: str, new: str, judge: Judge) -
     incident = case.incident
     changed = with_scheme(incident, old, new)
     says = f"the URL with {new}:// in place of {old}://, all else equal"
-    if changed is not None:
-        return Experiment(says, changed, judge)
-    edits = literal_edits(case.trace.sources, old, new)
-    if edits:
-        return Experiment(f"{says}, in {', '.join(edits)}", incident, judge, edits)
+    edits = literal_edits(case.sources, old, new)
+    if changed is not None or edits:
+        says += f", in {', '.join(edits)}" if changed is None else ""
+        return Experiment(says, changed or incident, judge, edits)
     required = {reading.name for reading in case.readings if reading.file == site.file and reading.required}
     names = required - {incident.database_env}
     # From a file of settings, which a variable overrides.

@@ -97,8 +97,8 @@ def scratch_scheme(incident: Incident) -> str:
 
 
 def literal_edits(sources: dict[str, str], old: str, new: str) -> dict[str, str]:
-    """Sources that write a URL of this scheme down, with the other one in its place."""
-    url = re.compile(rf"(?<=['\"]){re.escape(old)}(?=://)")
+    """Sources and settings that write a URL of this scheme down, with the other one in its place."""
+    url = re.compile(rf"(?<=['\"=\s]){re.escape(old)}(?=://)")
     return {file: url.sub(new, text) for file, text in sources.items() if url.search(text)}
 
 

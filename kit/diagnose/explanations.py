@@ -124,6 +124,10 @@ MEANINGS = {
         "The folder that holds the module is not on the import path of this step.",
         "Install the package, or put its folder on the path in every program that imports it.",
     ),
+    "library-shadowed": Meaning(
+        "A file or folder of the application has the name of a library and is found first.",
+        "Rename it, or start the program so that its folder is not on the path.",
+    ),
     "api-removed-in-installed-version": Meaning(
         "The code uses something that the installed version of a library no longer has.",
         "Change the call, or pin the library to the last version that has it.",

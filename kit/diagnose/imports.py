@@ -2,10 +2,12 @@
 
 import ast
 import re
+import sys
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from ..incident.steps import Step
+from ..startup.installed_packages import installed
 from ..trace.chains import application_frames
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Import
@@ -15,6 +17,11 @@ from .values import Case, Experiment, Fault, Place, innermost
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _ATTRIBUTE = re.compile(r"partially initialized module '([\w.]+)'.* has no attribute '(\w+)'")
 _SUBMODULE = re.compile(r"cannot access submodule '(\w+)' of module '([\w.]+)'")
+_LACKS = re.compile(
+    r"cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'(?P<module>\w+)'"
+    r"|module '(?P<owner>\w+)' .*?has no attribute '(?P<attribute>\w+)'"
+    r"|No module named '(?P<package>\w+)\.(?P<inner>[\w.]+)'"
+)
 # As Python says it, and the loaders of uvicorn and Flask, of nothing but the module that they were given.
 _NO_MODULE = re.compile(r"No module named '([\w.]+)'|\bCould not import (?:module \"|')([\w.]+)[\"']")
 
@@ -91,6 +98,66 @@ def _binding_of(case: Case, file: str, name: str) -> int | None:
     return None
 
 
+def library_shadowed(case: Case) -> Fault | None:
+    """A file of the application is found first under the name of a library, and what is asked of that library it lacks."""
+    for error in case.failures:
+        match, asks = said_by(error, _LACKS), innermost(error)
+        if match is None or asks is None:
+            continue
+        library = match["module"] or match["owner"] or match["package"]
+        lacking = match["name"] or match["attribute"] or match["inner"]
+        file = next((i.file for i in case.trace.imports if i.application and i.module == library), None)
+        owner = _owner_of(case, library)
+        if file is None or owner is None:
+            continue
+        importers = error.frames[-1] if error.frames and not error.frames[-1].application else asks
+        because = (
+            f"{importers} asks {library} for {lacking}; {file} of the application is found first under that name, and is not {owner}",
+            f"seen as: {first_line(str(error))}",
+        )
+        sites = (
+            Place("shadows", file, 1, library, library),
+            *([Place.of("asks", asks, lacking)] if asks.file != file else []),
+        )
+        against = {
+            "circular-import": f"no other module leads back: {file} is asked for what only {owner} has",
+            "module-not-on-path": f"{library} is found, in the application's own folder",
+            "api-removed-in-installed-version": f"{owner} was not asked",
+        }
+        experiment = _library_itself(case, file, library, lacking, match[0])
+        return Fault("library-shadowed", because, sites=sites, against=against, error=error, experiment=experiment)
+    return None
+
+
+def _owner_of(case: Case, module: str) -> str | None:
+    """The library that a top-level name belongs to; None where it is nobody's but the application's."""
+    if module in sys.stdlib_module_names:
+        return "Python's own"
+    version = installed(case.incident.python).version(module)
+    return f"the installed {module} {version}" if version else None
+
+
+# What stands in the file's place: the next of its name on the path.
+_NEXT_ON_THE_PATH = """import importlib.machinery, importlib.util, os, sys
+_own = os.path.realpath({up})
+_path = [folder for folder in sys.path if os.path.realpath(folder or ".") != _own]
+_spec = importlib.machinery.PathFinder.find_spec(__name__, _path)
+sys.modules[__name__] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(sys.modules[__name__])
+"""
+
+
+def _library_itself(case: Case, file: str, library: str, lacking: str, words: str) -> Experiment | None:
+    """The run in which the library is found under its name: then it has what was asked, or the name was never its own."""
+    if file not in case.sources:
+        return None
+    up = "os.path.dirname(__file__)"
+    up = f"os.path.dirname({up})" if file.endswith("/__init__.py") or file == "__init__.py" else up
+    fragments = (words, f"cannot import name '{lacking}' from '{library}'", f"'{library}' has no attribute '{lacking}'")
+    edits = {file: _NEXT_ON_THE_PATH.format(up=up)}
+    return Experiment(f"the library {library} found in place of {file}", case.incident, gone(*fragments), edits)
+
+
 def import_failure_swallowed(case: Case) -> Fault | None:
     """A module of the application failed to import, somebody caught that, and what it would have brought is missing."""
     for swallowed in case.trace.swallowed:
@@ -117,7 +184,8 @@ def import_failure_swallowed(case: Case) -> Fault | None:
 def _missing(case: Case, failed: list[Import]) -> str | None:
     """The first route, endpoint, task or table that a failed module declares and that is nowhere."""
     there = {entry.key for entry in case.trace.entries}
-    tables = {registration.table for registration in case.trace.registrations if not registration.removed}
+    # What a revision creates is on a metadata of Alembic's own, and no model.
+    tables = {it.table for it in case.trace.registrations if it.application and not it.removed}
     for import_ in failed:
         tree = case.tree(import_.file or "")
         for node in ast.walk(tree):
@@ -214,6 +282,7 @@ def _folder_of(file: str, module: str) -> str | None:
 
 
 MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
+    library_shadowed,
     circular_import,
     import_failure_swallowed,
     module_not_on_path,

@@ -30,7 +30,7 @@ def several_heads(case: Case) -> Fault | None:
         revisions = _environment(case, error)
         heads = heads_of(revisions)
         if len(heads) < 2:
-            return None
+            return _one_id_twice(revisions, error)
         forks = _forks(revisions, heads)
         because = (
             f"no revision follows {_listed(heads)}, and 'head' can only be one of them: {error}",
@@ -46,6 +46,18 @@ def several_heads(case: Case) -> Fault | None:
         against = {"unknown-revision": "every revision that another one follows is there"}
         experiment = runs.merged(case, revisions, heads)
         return Fault("several-heads", because, sites=sites, against=against, error=error, experiment=experiment)
+    return None
+
+
+def _one_id_twice(revisions: Sequence[Revision], error: Error) -> Fault | None:
+    """Two files give themselves one id: Alembic keeps one of them, and counts what only the other explains as a head."""
+    for id in dict.fromkeys(revision.id for revision in revisions):
+        both = [revision for revision in revisions if revision.id == id]
+        if len(both) > 1:
+            because = (f"{_listed(both)} have one revision id, and Alembic can keep only one file for it: {error}",)
+            sites = tuple(Place.of("head", _line(revision), revision.id) for revision in both)
+            against = {"unknown-revision": "every revision that another one follows is there"}
+            return Fault("several-heads", because, sites=sites, against=against, error=error)
     return None
 
 

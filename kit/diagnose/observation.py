@@ -50,10 +50,11 @@ def look_until_shown(
     checks: bool | None = None,
     times: int = TIMES,
     hold: str | None = None,
+    ended: Callable[[Trace], None] = lambda trace: None,
 ) -> Looked:
     """As :func:`look_at`, of the build as it is; where several processes ran side by side, once more until the incident shows."""
     for _ in range(times):
-        looked = signed(incident, look_at(incident, progress, checks=checks, hold=hold), None)
+        looked = signed(incident, look_at(incident, progress, checks=checks, hold=hold, ended=ended), None)
         if shows_incident(incident, looked.trace) or not may_race(looked.trace):
             break
     asked = None if checks or shows_incident(incident, looked.trace) else look_when_asked(incident, progress)
@@ -87,12 +88,14 @@ def look_at(
     fix: str | None = None,
     checks: bool | None = None,
     hold: str | None = None,
+    ended: Callable[[Trace], None] = lambda trace: None,
 ) -> Looked:
     """Start the application once; when it has ended, and the first answer is given, read its sources and ask Alembic.
 
     :param fix: the build with this fix, in place of the one as it is
     :param checks: ask every check while it is up; by default where ``expect`` says nothing
     :param hold: the statement before which processes wait for each other: see :func:`kit.startup.run.run_startup`
+    :param ended: hears the trace of a startup that ran, before anything more is asked
     """
     changes = [] if fix is None else incident.changes_of(fix)
     incident = incident.with_fix(fix)
@@ -104,7 +107,7 @@ def look_at(
         ran = kept_runs.once(
             lambda: _key_of(incident, space, asker, fix) if hold is None else None,
             space,
-            lambda: _run(incident, space, asker, fix, hold, progress),
+            lambda: _run(incident, space, asker, fix, hold, progress, ended),
             lasting=lasts,
             progress=progress,
         )
@@ -164,11 +167,13 @@ def _run(
     fix: str | None,
     hold: str | None,
     progress: Callable[[str], None],
+    ended: Callable[[Trace], None] = lambda trace: None,
     bare: Callable[[Trace], bool] = lambda trace: False,
 ) -> kept_runs.Ran:
     """Start a build that lies in a workspace, and ask what is to be asked of it; nothing beyond its trace where that is ``bare``."""
     trace = run_startup(incident, space, judge=True, hold=hold, while_up=asker, progress=progress)
     progress(first_answer(trace))
+    ended(trace)
     if bare(trace):
         return kept_runs.Ran(trace)
     asker.ask_afterwards(space)
@@ -202,9 +207,11 @@ def lasts(ran: kept_runs.Ran) -> bool:
 
 
 def _scripts(incident: Incident, space: Workspace) -> dict[str, str]:
-    """The files of the application that the steps' command lines name, as text."""
+    """The files of the application that the steps' command lines name, as text; Alembic's where one of them is it."""
     texts = {}
-    for word in {word for step in incident.startup for word in step.text.split() if step.kind in ("command", "serve")}:
+    lines = [step.text.split() for step in incident.startup if step.kind in ("command", "serve")]
+    named = {word for line in lines for word in line}
+    for word in {*named, *({"alembic.ini"} if "alembic" in named else ())}:
         path = (space.workdir / word).resolve()
         inside = path.is_relative_to(space.root.resolve()) and "\0" not in word
         if inside and path.is_file() and path.stat().st_size <= 1 << 18:
@@ -268,8 +275,9 @@ def with_signs(
     if incident.expect.empty and not by_the_kit:
         # Of the start itself the trace's own errors tell, and which of them the kit made.
         failed = [check for check in checks if check.ok is False and check.kind != "clean_start"]
-        if judge_mappers(trace).ok is False and not any(check.kind == "mappers" for check in failed):
-            signs.append(Sign("mappers", "mappers"))
+        mappers = judge_mappers(trace)
+        if mappers.ok is False and not any(check.kind == "mappers" for check in failed):
+            signs.append(Sign("mappers", "mappers", seen=mappers.seen))
         kinds = ("mappers" if check.kind == "mappers" else "check" for check in failed)
         signs += [Sign(kind, check.check, seen=check.seen) for kind, check in zip(kinds, failed, strict=True)]
     if incident.expect.error is None and incident.expect.check is None and fault is not None and fault.error is None:

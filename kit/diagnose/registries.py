@@ -1,6 +1,7 @@
 """Names that are taken twice in a registry of a library: metrics, blueprints, endpoints, tasks, schemas, models."""
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 
 from ..trace.routes import Route, endpoint_of, routes_of
@@ -11,9 +12,9 @@ from .registered_twice import judge
 from .two_registrations import Pair
 from .values import Case, Experiment, Fault, Place
 
-_UNIQUE = ("metric", "blueprint", "endpoint", "task", "schema", "model")
+_UNIQUE = ("metric", "blueprint", "endpoint", "task", "schema", "model", "proto")
 _TWICE = ("Duplicated timeseries in CollectorRegistry", "is already registered for", "overwriting an existing endpoint")
-_TWICE += ("Multiple classes with name", "Conflicting '")
+_TWICE += ("Multiple classes with name", "Conflicting '", "into descriptor pool", "already defined in file")
 
 
 def name_taken(case: Case) -> Fault | None:
@@ -27,12 +28,18 @@ def name_taken(case: Case) -> Fault | None:
     for entry in case.trace.entries:
         key = (entry.process, entry.kind, entry.registry, entry.key)
         first = held.setdefault(key, entry)
-        if first is entry or entry.kind not in _UNIQUE or entry.key.split(".")[-1] not in error.text:
+        if first is entry or entry.kind not in _UNIQUE or not _is_named(entry, error):
             continue
         if (first.object == entry.object != 0) == itself:
             taken = (first, entry)
             return _taken(case, error, taken, [made.get((entry.process, entry.object)) for entry in taken])
     return None
+
+
+def _is_named(entry: Entry, error: Error) -> bool:
+    """Does an error say an entry's name? Of a file or message of protobuf in full, else its last part."""
+    name = entry.key if entry.kind == "proto" else entry.key.split(".")[-1]
+    return re.search(rf"(?<![\w./]){re.escape(name)}(?![\w/])", error.text) is not None
 
 
 def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entry | None]) -> Fault:
@@ -47,7 +54,8 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
     if not pair.one_definition:
         makers = f"what takes it is made at {made[0].frame} and at {made[1].frame}" if apart else None
         two = makers or "two statements register it"
-        experiment = _renamed(case, (made[1] or second).frame, second.key.split(".")[-1], error)
+        name = second.key if second.key.endswith(".proto") else second.key.split(".")[-1]
+        experiment = _renamed(case, (made[1] or second).frame, name, error)
         return Fault("name-taken-in-registry", (known, two), sites=sites, error=error, experiment=experiment)
     finding = judge(pair)
     return Fault(finding.mechanism, (known, finding.because[-1]), sites=sites, against=finding.against, error=error)
@@ -62,11 +70,15 @@ def _renamed(case: Case, site: Frame, name: str, error: Error) -> Experiment | N
         if call.lineno <= site.line <= (call.end_lineno or call.lineno)
         for node in ast.walk(call)
     ]
-    literal = next((node for node in here if isinstance(node, ast.Constant) and node.value == name), None)
+    texts = [node for node in here if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)]
+    literal = next((node for node in texts if node.value == name or isinstance(node.value, bytes)), None)
     if literal is None:
         return None
     says_so = next(text for text in _TWICE if text in error.text)
-    other = f"{name}_of_its_own"
+    other, new = f"{name}_of_its_own", f"{name}_of_its_own"
+    if isinstance(literal.value, bytes):  # a file of protobuf: the name keeps its length
+        other = ("x" if name[0] != "x" else "y") + name[1:]
+        new = literal.value.replace(name.encode(), other.encode())
 
     def judge(trace: Trace) -> tuple[bool | None, str]:
         if any(says_so in text and name in text for text in texts_of(trace)):
@@ -74,7 +86,7 @@ def _renamed(case: Case, site: Frame, name: str, error: Error) -> Experiment | N
         failed = failure(trace)
         return True, f"that error is gone; then {failed}" if failed else "that error is gone, and every step succeeds"
 
-    edits = {site.file: with_replaced(case.sources[site.file], literal, repr(other))}
+    edits = {site.file: with_replaced(case.sources[site.file], literal, repr(new))}
     return Experiment(f"{other} in place of {name} at {site.file}:{literal.lineno}", case.incident, judge, edits)
 
 

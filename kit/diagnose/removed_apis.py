@@ -18,11 +18,12 @@ _SAYS_SO = re.compile(
     r"\b(?:is|was|has been|have been|are|were) (?:removed|moved to|renamed to)\b|\bno longer (?:supported|accepted|available)\b"
 )
 
+_QUOTED = re.compile(r"[`'\"]([A-Za-z_][\w.]*)[`'\"]")
 _DISTRIBUTIONS = {"flask_sqlalchemy": "flask-sqlalchemy"}
 
 
 class Removal(NamedTuple):
-    """What is gone: the library (distribution), the line that took it out, and what it was."""
+    """What is gone: the library (distribution), the line that took it out ("" where only the library says so), and what it was."""
 
     library: str
     line: str
@@ -40,13 +41,15 @@ def api_removed_in_installed_version(case: Case) -> Fault | None:
         asked_in = f", in {asker}" if asker is not None and site.file != asker.file else ""
         requirements = case.requirements.get(removal.library, ())
         required = ", ".join(f"{file}:{line} ({range_ or 'any version'})" for file, line, range_ in requirements)
-        unnamed = f"no file of requirements names {removal.library}: any version is let in"
+        unnamed = f"no file of requirements names {removal.library} itself"
         installed_now = f"; {version} is installed" if version else ""
+        since = f"has not had since {removal.line}" if removal.line else "no longer has, as it says itself"
         because = (
-            f"{site} uses {removal.what}, which {removal.library} has not had since {removal.line}{installed_now}",
+            f"{site} uses {removal.what}, which {removal.library} {since}{installed_now}",
             f"seen as: {first_line(str(error))}{asked_in}",
             f"required by {required}" if required else unnamed,
-            "not tried with an earlier line of it: the application's interpreter has this one alone",
+            f"undecided by a run: the application's interpreter has this one alone; {_would_decide(removal)} in an environment of "
+            "its own, named as app.python, would decide it",
         )
         needed = (Place("requirement", file, line, removal.library) for file, line, _ in requirements)
         sites = (Place.of("call", site), *needed)
@@ -56,6 +59,12 @@ def api_removed_in_installed_version(case: Case) -> Fault | None:
 
 
 MECHANISMS = (api_removed_in_installed_version,)
+
+
+def _would_decide(removal: Removal) -> str:
+    """The command that brings the line before."""
+    line = re.search(r"\d[\w.]*", removal.line)
+    return f"pip install '{removal.library}{f'<{line[0]}' if line else ''}'"
 
 
 def _removal(case: Case, error: Error, site: Frame) -> Removal | None:
@@ -70,8 +79,9 @@ def _removal(case: Case, error: Error, site: Frame) -> Removal | None:
         return None
     library = last.file.partition("/")[0].removesuffix(".py")
     for text in texts:
-        if _SAYS_SO.search(text) and (version := _version(case, library)):
-            return Removal(library.replace("_", "-"), f"a line before {version}", first_line(text))
+        if _SAYS_SO.search(text) and _version(case, library):
+            name = _QUOTED.search(text)
+            return Removal(library.replace("_", "-"), "", name[1] if name else "something")
     return None
 
 

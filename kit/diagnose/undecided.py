@@ -19,9 +19,10 @@ from .values import Case, Place
 _ERRORS = Path(__file__).parent / "library_errors.yaml"
 # How a library's error names what the application wrote: 'Order', 'orders.user_id', Order.user, Mapper[Order(orders)], <class 'shop.Order'>.
 _NAMES = re.compile(
-    r"['\"]([A-Za-z_][\w.]*)['\"]|\bMapper\[(\w+)\(|\bmapped class (\w+)->|\bno such (?:table|column): ([\w.]+)|\b([A-Za-z_]\w*\.[A-Za-z_]\w*)\b"
+    r"['\"]([A-Za-z_][\w.]*)['\"]|\bMapper\[(\w+)\(|\bmapped class (\w+)->|\bno such (?:table|column): ([\w.]+)|\bindex (\w+) already exists|\b([A-Za-z_]\w*\.[A-Za-z_]\w*)\b"
 )
-_NAMING = ("relationship", "ForeignKey", "ForeignKeyConstraint")  # calls that name what stands elsewhere
+# Calls that name what stands elsewhere, or that give a name.
+_NAMING = ("relationship", "ForeignKey", "ForeignKeyConstraint", "Index", "UniqueConstraint", "CheckConstraint")
 _MOST = 4  # lines that are named
 
 
@@ -72,6 +73,9 @@ def _named(case: Case, error: Error) -> Iterator[Place]:
     """The lines of what an error names: classes, tables and attributes of the application, and where a name is written down."""
     text = error_texts(error)[0].partition("\n")[0]
     names = [next(filter(None, match)) for match in _NAMES.findall(text)]
+    classes = {(definition.class_ or "").rpartition(".")[2] for definition in case.definitions}
+    owners = [name for name in names if name in classes]
+    names = [*(f"{owner}.{name}" for owner in owners for name in names if name not in classes), *names]
     places = [place for name in dict.fromkeys(names) for place in (*_defined(case, name), *_written(case, name))]
     yield from list(dict.fromkeys(places))[:_MOST]
 
@@ -104,6 +108,10 @@ def _line_of(case: Case, file: str, class_: str, attribute: str) -> int | None:
     return None
 
 
+def _short(source: str, most: int = 80) -> str:
+    return source if len(source) <= most else source[: most - 2] + " …"
+
+
 def _written(case: Case, name: str) -> Iterator[Place]:
     """Where the models have the name as a text: ``back_populates="user"``, and ``ForeignKey("users.id")`` of a table that is not there."""
     there = any(name == definition.table for definition in case.definitions)
@@ -119,4 +127,4 @@ def _written(case: Case, name: str) -> Iterator[Place]:
                 value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)
             ]
             if any(text == name or not there and text.startswith(f"{name}.") for text in texts):
-                yield Place("named", file, node.lineno, ast.unparse(node)[:80])
+                yield Place("named", file, node.lineno, _short(ast.unparse(node)))

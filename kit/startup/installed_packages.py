@@ -42,25 +42,28 @@ if place is not None and place.submodule_search_locations:
     dialects = [n for n in sorted(os.listdir(folder)) if os.path.isdir(os.path.join(folder, n)) and n[0] != "_"]
 points = metadata.entry_points()
 group = points.select(group="sqlalchemy.dialects") if hasattr(points, "select") else points.get("sqlalchemy.dialects", ())
-versions = {}
+versions, tops = {}, {}
 for package in metadata.distributions():
     name = package.metadata["Name"]
     if name: versions.setdefault(name.lower().replace("_", "-"), package.version)
+    for top in (package.read_text("top_level.txt") or "").split(): tops[top] = package.version
 modules = [name for name in json.loads(sys.argv[1]) if there(name)]
-print(json.dumps([dialects, [point.name.replace(".", "+") for point in group], versions, modules]))
+print(json.dumps([dialects, [point.name.replace(".", "+") for point in group], versions, modules, tops]))
 """
 
 
 @dataclass(frozen=True)
 class Installed:
-    """What an interpreter has: ``dialects`` of SQLAlchemy by name, ``versions`` by distribution, importable driver ``modules``."""
+    """What an interpreter has: ``dialects`` of SQLAlchemy by name, ``versions`` by distribution, importable driver ``modules``; ``tops``: versions by module."""
 
     dialects: tuple[str, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
     modules: tuple[str, ...] = ()
+    tops: tuple[tuple[str, str], ...] = ()
 
     def version(self, name: str) -> str | None:
-        return dict(self.versions).get(name.lower().replace("_", "-"))
+        """Of a distribution, else of the one that has a module of this name on top."""
+        return dict(self.versions).get(name.lower().replace("_", "-")) or dict(self.tops).get(name)
 
     def drivers(self, backend: str, *, asynchronous: bool = False) -> list[str]:
         """The installed drivers of a backend, as a URL names them, the usual first."""
@@ -73,10 +76,10 @@ def installed(python: str) -> Installed:
     """Ask an interpreter what it has; nothing of the application is imported. Empty where it does not answer."""
     modules = sorted({module for drivers in DRIVERS.values() for _, module, _ in drivers})
     try:
-        dialects, others, versions, there = _asked(python, _ASK, json.dumps(modules))
+        dialects, others, versions, there, tops = _asked(python, _ASK, json.dumps(modules))
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return Installed()
-    return Installed((*dialects, *others), tuple(sorted(versions.items())), tuple(there))
+    return Installed((*dialects, *others), tuple(sorted(versions.items())), tuple(there), tuple(tops.items()))
 
 
 def _asked(python: str, code: str, *words: str) -> Any:

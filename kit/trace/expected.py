@@ -12,7 +12,7 @@ from ..incident.model import Incident
 from .advice import of_set_up
 from .end_state import looked_at
 from .trace import Trace
-from .values import Conflict, Error
+from .values import Broke, Conflict, Error
 
 EXPECTED = "expected-check"  # the kind of sign of the check that ``expect`` names, where it failed
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}\b")
@@ -62,6 +62,13 @@ def own_errors(trace: Trace) -> Iterator[tuple[str, Error | None]]:
 
 def _of_the_kit(trace: Trace, error: Error | None, text: str) -> bool:
     return refusal_in(trace, text) is not None or of_set_up(error)
+
+
+def broke_before(incident: Incident, trace: Trace) -> Broke | None:
+    """Why the run broke; None where it did not, or where ``expect`` names that very end, as a crash: then that is the incident."""
+    error, broke = expected_error(incident), trace.broke
+    own = broke is not None and not broke.of_the_kit and error is not None and holds(str(broke), error)
+    return None if own else broke
 
 
 def why_not(incident: Incident, trace: Trace, *, with_failures: bool = False) -> list[str]:

@@ -103,7 +103,7 @@ class Paths:
             return "?", False
         full = name if os.path.isabs(name) or name.startswith("<") else os.path.join(self.space.workdir, name)
         full = os.path.normpath(full) if not full.startswith("<") else full
-        if not os.path.isabs(name) and not os.path.exists(full) and self._of_a_library(name):
+        if not os.path.isabs(name) and not os.path.exists(full) and (name.endswith(".pyx") or self._of_a_library(name)):
             return name, False  # a compiled module, whose frames have the name that its source had
         for root in self.roots:
             if full.startswith(root):

@@ -1,5 +1,6 @@
 """Where the sources say that something is defined: the class statement or call that a registration's line is part of."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ _MOST = 2_000_000  # bytes of a file that is read
 
 
 def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = ()) -> dict[str, str]:
-    """The text of the application's files that hold a site, a link of a chain or an error.
+    """The text of the application's files that hold a site, a link of a chain or an error, and of modules that an error names.
 
     :param ended: how the steps failed
     """
@@ -27,6 +28,8 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
     happened += [*collected.engines, *collected.created, *(it for it in collected.imports if it.error)]
     for chain in (*(it.chain for it in happened), *(error.frames for error in errors if error)):
         wanted.update(frame.file for frame in chain if frame.application)
+    named = {name for error in errors if error for name in re.findall(r"'(\w+)'", error.text)}
+    wanted |= {i.file for i in collected.imports if i.application and i.file and i.module in named}
     texts = {}
     for name in sorted(wanted):
         path = root / name

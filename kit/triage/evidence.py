@@ -180,11 +180,13 @@ def _services(text: str) -> frozenset[str]:
 
 
 def _raised_in(traceback: Traceback) -> Raised:
-    """The exception that matters: the last one that is not just a wrapper's note that a start failed."""
+    """The exception that matters: the last one that is not just a wrapper's note that a start failed, of a group its first member."""
+    members = [raised for raised in traceback.raised if raised.link == "member" and raised.type]
     raised_alone = [raised for raised in traceback.raised if raised.link != "member"]
     for raised in reversed(raised_alone or traceback.raised):
         if raised.type and raised.type.rpartition(".")[2] not in ("HaltServer", "SystemExit", "CancelledError"):
-            return raised
+            telling = [member for member in members if not member.type.endswith("ExceptionGroup")]
+            return telling[0] if telling and raised.type.endswith("ExceptionGroup") else raised
     return traceback.error
 
 

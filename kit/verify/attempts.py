@@ -5,10 +5,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..diagnose.unseen_tables import NOT_IMPORTED
+from ..diagnose.definitions import one_place
+from ..diagnose.unseen_tables import MISSED, NOT_IMPORTED
 from ..incident.model import Incident
-from ..trace.end_state import CheckResult
-from ..trace.expected import own_errors, shows_incident, stable
+from ..trace.chains import executed_by_alembic
+from ..trace.end_state import CheckResult, judge_mappers, judge_start, listed, where_caught
+from ..trace.expected import incident_tables, own_errors, shows_incident, stable
 from ..trace.trace import Trace
 from ..trace.values import Sign
 
@@ -109,6 +111,85 @@ def beside(after: CheckResult, before: CheckResult | None) -> CheckResult:
     says = f"without the change {before_}" if lost else "" if late else "each that answered without the change answers"
     seen = "; ".join(filter(None, [after.seen, says]))
     return replace(after, ok=False if lost else None if late else True, seen=seen)
+
+
+def compared(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
+    """The checks of a fixed build, and what no fix may leave behind, also where the incident file does not ask for it.
+
+    A clean start is asked beside what the build as it is swallows for another reason, where the incident is gone.
+    """
+    asked, tables = {check.kind for check in incident.checks}, incident_tables(incident, control.trace)
+    missed = [] if tried.reproduced else of_the_empty_database(incident, tried, control)
+    known = [] if tried.reproduced else beside_incident(control.trace)
+    routes = next((check for check in control.checks if check.kind == "routes"), None)
+    checks = []
+    for check in tried.checks:
+        anew = check.kind == "clean_start" and check.ok is False and (known or missed)
+        check = _start_beside(tried.trace, known, missed) if anew else check
+        checks.append(beside(check, routes) if check.kind == "routes" else check)
+    implied = [judge_mappers(tried.trace, tables)] if "mappers" not in asked else []
+    if "clean_start" not in asked:
+        # What was swallowed before and has nothing to do with the incident stays allowed.
+        known = [str(error.error) for error in control.trace.swallowed] if not tried.reproduced else []
+        implied.append(_start_beside(tried.trace, known, missed))
+    kept = (check for check in implied if check.ok is not None or tried.trace.cut)
+    return (*checks, *kept, *_merged(tried, tables), *hidden(incident, tried, control, tables))
+
+
+def _start_beside(trace: Trace, known: Sequence[str], missed: Sequence[str]) -> CheckResult:
+    """Was it a clean start, but for errors that are known, or of tables that no step makes? Those are told."""
+    check = judge_start(trace, [*known, *missed])
+    for errors, why in ((known, "as without the fix"), (missed, "since no step makes the table")):
+        left = (caught for caught in trace.swallowed if str(caught.error) in errors)
+        if sentences := list(dict.fromkeys(f"{where_caught(trace, caught)}: {caught.error}" for caught in left)):
+            check = replace(check, seen=f"{check.seen}; {why}, swallowed at {listed(sentences)}")
+    return check
+
+
+def of_the_empty_database(incident: Incident, tried: Attempt, control: Attempt) -> list[str]:
+    """The errors that a server logs, and no step fails for, of a table that no step makes: the scratch database is empty.
+
+    The build as it is never came to ask for it. Of a change that names the table, or whose text is not known, that is no excuse.
+    """
+    before, after = control.trace, tried.trace
+    made = (*after.created, *before.created, *incident.prepare)
+    changes = incident.changes_of(tried.name)
+    if (
+        made
+        or incident.expect.empty
+        or any(map(executed_by_alembic, after.imports))
+        or any(isinstance(it, str) for it in changes)
+    ):
+        return []
+    words = words_of("\n".join(change.read_text("utf-8", "replace") for change in changes))
+    missed = []
+    for caught in after.swallowed:
+        table = next((match[match.lastindex] for match in MISSED.finditer(caught.error.text)), None)
+        if caught.how != "left" and table is not None and not words & {*table.split("."), "create_all"}:
+            missed.append(str(caught.error))
+    return missed
+
+
+def words_of(patch: str) -> set[str]:
+    """The words of the lines that a patch writes or takes away."""
+    lines = [line[1:] for line in patch.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    return set(re.findall(r"\w+", "\n".join(lines)))
+
+
+def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
+    """A table of the incident that two definitions share now: its columns are merged, or one set is dropped."""
+    for registration in tried.trace.registrations:
+        if registration.table in tables and registration.outcome in ("extended", "kept"):
+            first = tried.trace.holder(registration)
+            if first and first.outcome != "reflected" and first.site != registration.site:
+                what = "adds its columns to" if registration.outcome == "extended" else "is ignored in favour of"
+                again, table = one_place(first, registration), registration.table
+                seen = f"the definition at {registration.site} {what} the one at {first.site}"
+                seen = f"{again}: at {registration.site} the second {what} the first" if again else seen
+                return (
+                    CheckResult("one definition per table", False, f"table {table}: {seen}", (table,), "definitions"),
+                )
+    return ()
 
 
 def hidden(incident: Incident, tried: Attempt, control: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:

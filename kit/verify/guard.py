@@ -19,7 +19,7 @@ from ..incident.copying import beside_git
 from ..incident.model import Incident
 from ..startup.process import run
 from ..startup.workspace import workspace
-from ..trace.expected import shows_incident
+from ..trace.expected import broke_before, shows_incident
 from .guard_file import content_of, name_of, text_of
 from .verification import verify
 
@@ -106,7 +106,7 @@ def make_guard(
         reproduced = shows_incident(incident, looked.trace)
         name = name_of(incident)
 
-        broke = str(looked.trace.broke) if looked.trace.broke else None
+        broke = str(broke) if (broke := broke_before(incident, looked.trace)) else None
 
         def none(because: str, tried: tuple[Tried, ...] = ()) -> Guard:
             return Guard(name, finding.mechanism, reproduced, broke, None, because, tried)

@@ -1,6 +1,6 @@
 """Fixes × checks, with the control: which fix cures, which only hides."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,6 @@ from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.progress import Step
 from ..diagnose.decision import decide_mechanism, is_race, mechanisms_there
-from ..diagnose.definitions import one_place
 from ..diagnose.observation import INSTALLS, TIMES, look_at, look_until_shown, signed
 from ..diagnose.race import FORCED, in_words, raced_for
 from ..diagnose.values import Looked, innermost
@@ -19,17 +18,15 @@ from ..startup.checks import Asker, answer_checks
 from ..startup.run import HELD
 from ..startup.workspace import refuse_patches
 from ..trace.chains import application_frames
-from ..trace.end_state import CheckResult, judge_mappers, judge_start, listed, where_caught
+from ..trace.end_state import CheckResult, judge_start
 from ..trace.expected import expected_error, incident_tables, refusal_in, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Frame
 from .attempts import (
     Attempt,
-    beside,
-    beside_incident,
+    compared,
     errors_of,
     errors_of_incident,
-    hidden,
     never_handed,
     shared,
     still_there,
@@ -229,7 +226,7 @@ def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt
 def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
     """The verdict on a fix that was started, beside the control."""
     tried = replace(tried, reproduced=still_there(incident, tried.trace, control.trace))
-    checks = (_gone(incident, tried), *_new_ones(tried, control), *_implied(incident, tried, control))
+    checks = (_gone(incident, tried), *compared(incident, tried, control))
     tables = incident_tables(incident, control.trace)
     verdict, because = _judge(tried, control, checks, tables)
     if verdict == "cures" and (unseen := never_handed(incident, tried, control, tables)):
@@ -280,54 +277,6 @@ def _gone(incident: Incident, tried: Attempt) -> CheckResult:
     return CheckResult("original error no longer occurs", gone, seen, kind="gone")
 
 
-def _new_ones(tried: Attempt, control: Attempt) -> Iterator[CheckResult]:
-    """The checks; a clean start is asked beside what the build as it is swallows for another reason, where the incident is gone."""
-    known = beside_incident(control.trace)
-    routes = next((check for check in control.checks if check.kind == "routes"), None)
-    for check in tried.checks:
-        if check.kind == "routes":
-            yield beside(check, routes)
-            continue
-        anew = check.kind == "clean_start" and check.ok is False and known and not tried.reproduced
-        yield _start_beside(tried.trace, known) if anew else check
-
-
-def _start_beside(trace: Trace, known: Sequence[str]) -> CheckResult:
-    """Was it a clean start, but for errors that are known? Those are told."""
-    check, left = judge_start(trace, known), (it for it in trace.swallowed if str(it.error) in known)
-    sentences = list(dict.fromkeys(f"{where_caught(trace, it)}: {it.error}" for it in left))
-    beside_it = f"; as without the fix, swallowed at {listed(sentences)}" if sentences else ""
-    return replace(check, seen=f"{check.seen}{beside_it}")
-
-
-def _implied(incident: Incident, tried: Attempt, control: Attempt) -> tuple[CheckResult, ...]:
-    """What no fix may leave behind, also where the incident file does not ask for it."""
-    asked, tables = {check.kind for check in incident.checks}, incident_tables(incident, control.trace)
-    implied = [judge_mappers(tried.trace, tables)] if "mappers" not in asked else []
-    if "clean_start" not in asked:
-        # What was swallowed before and has nothing to do with the incident stays allowed.
-        known = [str(error.error) for error in control.trace.swallowed] if not tried.reproduced else []
-        implied.append(_start_beside(tried.trace, known))
-    kept = tuple(check for check in implied if check.ok is not None or tried.trace.cut)
-    return kept + _merged(tried, tables) + hidden(incident, tried, control, tables)
-
-
-def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
-    """A table of the incident that two definitions share now: its columns are merged, or one set is dropped."""
-    for registration in tried.trace.registrations:
-        if registration.table in tables and registration.outcome in ("extended", "kept"):
-            first = tried.trace.holder(registration)
-            if first and first.outcome != "reflected" and first.site != registration.site:
-                what = "adds its columns to" if registration.outcome == "extended" else "is ignored in favour of"
-                again, table = one_place(first, registration), registration.table
-                seen = f"the definition at {registration.site} {what} the one at {first.site}"
-                seen = f"{again}: at {registration.site} the second {what} the first" if again else seen
-                return (
-                    CheckResult("one definition per table", False, f"table {table}: {seen}", (table,), "definitions"),
-                )
-    return ()
-
-
 def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tables: Sequence[str]) -> tuple[str, str]:
     """The verdict and its reason.
 
@@ -359,20 +308,15 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         return "undecided", f"the run broke before it could tell: {trace.broke}"
     if trace.broke and not control.trace.broke:
         return "breaks", f"the run broke: {trace.broke}"
-    before = {check.check: check.ok or bool(check.answers) for check in control.checks}
-    broken = [_in_short(c) for c in checks if c.ok is False and before.get(c.check) and c.kind not in _STATE]
-    worked = {step.number for step in control.trace.steps if step.ok}
-    fails = [step for step in trace.steps if step.number in worked and not step.ok]
-    broken += [f"step {step.number} ({step}): {step.error}" for step in fails]
+    broken = _broken(trace, control, checks)
     if broken:
         return "breaks", "what worked no longer does: " + broken[0]
     failed = [check for check in checks if check.ok is False and not shared(check, control.checks)]
     told_apart = [check for check in checks if check.ok is False and check not in failed]
     unasked = [check for check in checks if check.ok is None]
     if not failed and not unasked:
-        held = f"all {len(checks)} checks pass"
-        if told_apart:
-            held = f"every check passes but what fails as it did before, for a reason of its own: {_in_short(told_apart[0])}"
+        as_before = f"every check passes but what fails as it did before, for a reason of its own: {''.join(map(_in_short, told_apart[:1]))}"
+        held = as_before if told_apart else f"all {len(checks)} checks pass"
         return "cures", f"the error is gone, and {held}"
     if not failed:
         open_questions = "; ".join(_in_short(check) for check in unasked[:2])
@@ -394,6 +338,15 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
         return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
     wrong = "; ".join(f"{check.check}: {check.seen}" for check in failed[:2])
     return "hides", f"the error is gone and the start is clean, but {wrong}"
+
+
+def _broken(trace: Trace, control: Attempt, checks: Sequence[CheckResult]) -> list[str]:
+    """What worked in the build as it is and does not any more: checks, then steps."""
+    before = {check.check: check.ok or bool(check.answers) for check in control.checks}
+    broken = [_in_short(c) for c in checks if c.ok is False and before.get(c.check) and c.kind not in _STATE]
+    worked = {step.number for step in control.trace.steps if step.ok}
+    fails = [step for step in trace.steps if step.number in worked and not step.ok]
+    return broken + [f"step {step.number} ({step}): {step.error}" for step in fails]
 
 
 def _caught(trace: Trace) -> str:

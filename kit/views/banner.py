@@ -68,11 +68,15 @@ class Headline(NamedTuple):
     status: str  # the same in a word or two
 
 
+def _reproduced(incident: Incident, trace: Trace, diagnosis: "Diagnosis | None") -> bool:
+    return diagnosis.reproduced if diagnosis else shows_incident(incident, trace)
+
+
 def headline(
     incident: Incident, trace: Trace, verification: Verification | None = None, diagnosis: "Diagnosis | None" = None
 ) -> Headline:
     """The verdict. It is good only if a fix cures: an incident that reproduces is not good news."""
-    reproduced = diagnosis.reproduced if diagnosis else shows_incident(incident, trace)
+    reproduced = _reproduced(incident, trace, diagnosis)
     asked = incident.expect.error or incident.expect.table
     if trace.broke and not reproduced:
         return Headline("The run broke before it could tell", None, "the run broke")
@@ -120,7 +124,11 @@ def verdict(
 ) -> Shown:
     """The banner: does it reproduce, is a fix verified, at which lines and, with a diagnosis, why."""
     head = headline(incident, trace, verification, diagnosis)
-    facts = [*_what_broke(incident, trace, head), *_sites(trace, diagnosis), *_failed(incident, trace, diagnosis)]
+    facts = [
+        *_what_broke(incident, trace, _reproduced(incident, trace, diagnosis)),
+        *_sites(trace, diagnosis),
+        *_failed(incident, trace, diagnosis),
+    ]
     if trace.swallowed:
         conflict = _conflict(trace, diagnosis)
         facts.append(_swallowed(trace, conflict.error if conflict is not None else None))
@@ -146,7 +154,10 @@ def overview(
             f"Run {datetime.datetime.now(datetime.UTC):%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."
         )
     )
-    facts = [*_what_broke(incident, trace, head), *_failed(incident, trace, diagnosis)]
+    facts = [
+        *_what_broke(incident, trace, _reproduced(incident, trace, diagnosis)),
+        *_failed(incident, trace, diagnosis),
+    ]
     if trace.swallowed and _conflict(trace, diagnosis) is None:
         facts.append(_swallowed(trace, None))
     left = [para(strong("Cause. "), *_cause(trace, diagnosis))]
@@ -280,11 +291,10 @@ def _conflict(trace: Trace, diagnosis: "Diagnosis | None"):
     return diagnosis.meeting if diagnosis else trace.conflicts[0] if trace.conflicts else None
 
 
-def _what_broke(incident: Incident, trace: Trace, head: Headline) -> list[Part]:
+def _what_broke(incident: Incident, trace: Trace, reproduced: bool) -> list[Part]:
     facts: list[Part] = []
     if trace.broke:
         facts.append(join("The run broke: ", str(trace.broke)))
-    reproduced = head.text.startswith("It reproduces")
     if not reproduced and (incident.expect.error or incident.expect.table) and not trace.broke:
         facts += [part(reason) for reason in why_not(incident, trace)]
     if not reproduced and (refused := refusals(trace.refused)):

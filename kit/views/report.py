@@ -12,6 +12,7 @@ from ..diagnose.diagnosis import Diagnosis
 from ..incident.model import Incident
 from ..trace.chains import application_frames
 from ..trace.end_state import CheckResult
+from ..trace.expected import broke_before
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Frame, Registration
 from ..trace.why import Event
@@ -54,7 +55,7 @@ def reproduce_report(incident: Incident, trace: Trace, reproduced: bool) -> dict
         ],
         "checks": [{"check": sign.text, "ok": False, "seen": sign.seen} for sign in trace.signs if sign.seen],
         "refused": list(trace.refused),
-        "broke": trace.broke and str(trace.broke),
+        "broke": _text(broke_before(incident, trace)),
         "lost": list(trace.lost),
         "provenance": trace.provenance,
     }
@@ -73,7 +74,7 @@ def verify_report(incident: Incident, verification: Verification) -> dict[str, A
         "control": {
             "reproduced": verification.reproduced,
             "checks": checks(control.checks),
-            "broke": control.trace.broke and str(control.trace.broke),
+            "broke": _text(broke_before(incident, control.trace)),
         },
         "fixes": [
             {
@@ -199,6 +200,10 @@ def history_report(incident: Incident, history: "History") -> dict[str, Any]:
         ],
         "notes": list(history.notes),
     }
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _fields(value: object, names: str) -> dict[str, Any]:

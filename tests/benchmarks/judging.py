@@ -47,6 +47,7 @@ CAUSES = {
     "circular-import": r"circular|cycl|partially initiali[sz]ed",
     "import-failure-swallowed": r"swallowed|import (had )?failed|unresolved|not found|No module named",
     "module-not-on-path": r"not on the path|sys\.path|PYTHONPATH|No module named",
+    "library-shadowed": r"shadow|is not a package|No module named 'alembic",
     "class-not-imported": r"not imported|never imported|failed to locate",
     "name-taken-in-registry": r"already registered|(registered|taken) (twice|again)|duplicate",
     "route-shadowed": r"shadow|never reached|unreachable",

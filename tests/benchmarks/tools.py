@@ -1,8 +1,9 @@
 """Other tools and this kit on the miniature applications, each asked: which two lines, and why?
 
-``.venv/bin/python tests/benchmarks/tools.py [APPLICATION ...]``
+``.venv/bin/python tests/benchmarks/tools.py [--missing | APPLICATION ...]``
 
 Without names: all applications of SQLAlchemy 2.0, and ``tools.md`` and ``tools.json`` are written beside this file.
+``--missing``: likewise, but of the other tools what ``tools.json`` has an answer of is not asked again.
 With names: the same for these only, printed and not written. What counts stands in ``README.md``.
 """
 
@@ -300,13 +301,13 @@ def is_healthy(name: str) -> bool:
     return expected_of(name)["mechanism"] == "none"
 
 
-def ask_all(names: list[str]) -> dict[tuple[str, str], tuple[Said, Verdict] | None]:
-    """Every tool on every application, two at a time."""
+def ask_all(names: list[str], known: dict) -> dict[tuple[str, str], tuple[Said, Verdict] | None]:
+    """Every tool on every application, two at a time, but for the answers that are known."""
     for tool in PINNED:
         tool_environment(tool)
     python(LINE)
-    todo = [(name, tool) for tool in reversed(TOOLS) for name in names]  # the slow one first
-    results = {}
+    todo = [(name, tool) for tool in reversed(TOOLS) for name in names if (name, tool) not in known]
+    results = {key: answer for key, answer in known.items() if key[0] in names}
     with ThreadPoolExecutor(2) as pool:
         for key, result in zip(todo, pool.map(lambda one: ask(*one), todo), strict=True):
             results[key] = result
@@ -371,6 +372,22 @@ def stored(names: list[str], results: dict) -> dict:
     }
 
 
+def answered() -> dict[tuple[str, str], tuple[Said, Verdict] | None]:
+    """What ``tools.json`` has of the tools other than the kit."""
+    known = {}
+    for name, answers in json.loads((HERE / "tools.json").read_text())["applications"].items():
+        for tool in TOOLS.keys() & answers.keys() - {"this kit"}:
+            answer = answers[tool]
+            if answer is None:
+                known[name, tool] = None
+                continue
+            verdict = {key: answer[key] for key in ("finds", "sites", "cause", "accused")}
+            modules = None if answer["modules"] is None else frozenset(answer["modules"])
+            said = Said(answer["accuses"], answer["output_ends"], modules)
+            known[name, tool] = said, Verdict(**verdict, lines=tuple(answer["lines"]))
+    return known
+
+
 def versions() -> list[str]:
     """What was installed, as far as it is pinned."""
     return ["python {}.{}".format(*sys.version_info), SQLALCHEMY[LINE], *LIBRARIES[LINE], *PINNED.values()]
@@ -378,8 +395,10 @@ def versions() -> list[str]:
 
 def main(names: list[str]) -> None:
     """Ask, print, and after a whole run write."""
+    known = answered() if names == ["--missing"] else {}
+    names = [] if known else names
     chosen = applications(names)
-    results = ask_all(chosen)
+    results = ask_all(chosen, known)
     table = markdown(chosen, results)
     print(table)
     if not names:

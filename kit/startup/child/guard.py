@@ -214,6 +214,8 @@ class Run:
         code = process.poll()
         end(process, gently=False)  # with what it left behind
         self.read(output)
+        if code is not None and code < 0:
+            self.why = "ended by %s" % signal.Signals(-code).name
         if code is None and late:
             self.why = "still running after %s seconds" % seconds
         return not late if code is None else code == 0

@@ -77,6 +77,7 @@ UNSAFE = {
     "import-failure-swallowed": "what the import asks for is not there, and cannot be guessed",
     "api-removed-in-installed-version": "the call's successor depends on what it is used for",
     "name-taken-in-registry": "two statements take one name, and which of the two is meant only you can decide",
+    "library-shadowed": "what the file is to be called, and who imports it by its old name, only you can decide",
     "route-shadowed": "two functions answer for one path, and which of the two is meant only you can decide",
 }
 

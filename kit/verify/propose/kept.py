@@ -5,12 +5,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ...diagnose.unseen_tables import MISSED
-from ...incident.model import Incident
 from ...incident.source import parsed
-from ...trace.chains import executed_by_alembic
 from ...trace.end_state import Answer, CheckResult
 from ...trace.trace import Trace
+from ..attempts import words_of
 from ..verification import FixResult
 
 _QUOTED = re.compile(r"['\"]([\w./-]+)['\"]|: ([\w.]+)")
@@ -63,27 +61,6 @@ def _texts(source: str) -> set[str]:
     return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
-def of_the_empty_database(incident: Incident, tried: Trace, control: Trace, change: str) -> Trace:
-    """The build as it is, as if it had come as far as to ask for a table that no step makes: the scratch database is empty.
-
-    Such an error, which a server logs as it answers, is no work of a change that does not name the table.
-    """
-    made = (*tried.created, *control.created, *incident.prepare)
-    if made or incident.expect.empty or any(map(executed_by_alembic, tried.imports)):
-        return control
-    words = _words_of(change)
-    passed = []
-    for error in tried.swallowed:
-        missed = next(MISSED.finditer(error.error.text), None)
-        if (
-            error.how != "left"
-            and missed is not None
-            and not words & {*missed[missed.lastindex].split("."), "create_all"}
-        ):
-            passed.append(error)
-    return replace(control, swallowed=(*control.swallowed, *passed))
-
-
 def answers_of(result: FixResult) -> dict[str, Answer]:
     """What each route that was asked answered, where a server was up."""
     return {answer.path: answer for check in result.checks for answer in check.answers}
@@ -95,7 +72,7 @@ def touched(answers: list[Answer], change: str, trace: Trace) -> list[Answer]:
     :param change: a patch, or what is set otherwise
     :param trace: of the build with the change
     """
-    words = _words_of(change)
+    words = words_of(change) or set(re.findall(r"\w+", change))
     made = {entry.object: entry.key for entry in trace.entries if entry.kind == "blueprint made"}
     registered = [entry for entry in trace.entries if entry.kind == "blueprint"]
     words |= {made.get(entry.object, entry.key) for entry in registered if made.get(entry.object) != entry.key}
@@ -106,11 +83,6 @@ def touched(answers: list[Answer], change: str, trace: Trace) -> list[Answer]:
         return set(re.findall(r"\w+", f"{quoted} {answer.path} {endpoints.get(answer.path, '')}"))
 
     return [answer for answer in answers if not answer.error or names(answer) & words]
-
-
-def _words_of(change: str) -> set[str]:
-    lines = [line[1:] for line in change.splitlines() if line[:1] in "+-" and line[:3] not in ("+++", "---")]
-    return set(re.findall(r"\w+", "\n".join(lines or [change])))
 
 
 def settled(

@@ -28,7 +28,7 @@ from ..attempts import beside
 from ..verification import Attempt, FixResult, attempt, judge_fix
 from .candidates import candidates_for, why_unsafe
 from .failing_build import Broken, Candidate
-from .kept import answers_of, endpoints_kept, nothing_lost, of_the_empty_database, settled, touched
+from .kept import answers_of, endpoints_kept, nothing_lost, settled, touched
 from .maskers import maskers
 from .revision import missing_revision, restored_revision
 
@@ -200,7 +200,7 @@ class _Search:
             except (IncidentError, RunBroke) as error:
                 self.progress(f"{candidate.name} cannot be tried: {error}")
                 continue
-            judged = self.judged(incident, candidate, started)
+            judged = self.judged(incident, candidate.name, started)
             runs = results.setdefault(candidate.name, [])
             kept = endpoints_kept(judged, candidate.edits, self.sources)
             runs.append(nothing_lost(kept, self.control.trace))
@@ -223,7 +223,7 @@ class _Search:
 
     def settle(self, broken: Broken, candidate: Candidate, result: FixResult) -> FixResult:
         """Judge a route that fails by what it answers in other builds; where only that can tell, in one that hides the error."""
-        change = self.change_of(candidate)
+        change = patch_of(candidate.edits, self.sources) or str(candidate.env or candidate.path or candidate.startup)
 
         def by_others() -> FixResult | None:
             others = {name: answers for name, answers in self.answers.items() if name != candidate.name}
@@ -244,25 +244,19 @@ class _Search:
         unknown = f"the error is gone, and {touched(failing, change, result.trace)[0]}: the build as it is answered nothing, so that it is open whether the change breaks it"
         return by_others() or replace(result, verdict="undecided", because=unknown)
 
-    def change_of(self, candidate: Candidate) -> str:
-        return patch_of(candidate.edits, self.sources) or str(candidate.env or candidate.path or candidate.startup)
-
-    def judged(self, incident: Incident, candidate: Candidate, started: Attempt) -> FixResult:
+    def judged(self, incident: Incident, name: str, started: Attempt) -> FixResult:
         """The verdict; what the incident file does not ask and this build cannot answer leaves it open no more."""
         routes = [
             it for it in started.checks if it.kind == "routes" and not self.served and it.check not in self.own_checks
         ]
         started = replace(started, checks=tuple(check for check in started.checks if check not in routes))
-        name, trace = candidate.name, self.control.trace
-        before = of_the_empty_database(incident, started.trace, trace, self.change_of(candidate))
-        control = replace(self.control, trace=before)
-        result = judge_fix(incident, name, started, control)
+        result = judge_fix(incident, name, started, self.control)
         unasked = {check.check for check in started.checks if check.ok is None and check.kind != "routes"}
         if result.verdict == "undecided" and (open_ := unasked - self.own_checks) and not started.trace.cut:
             left = [check for check in incident.checks if str(check) not in open_]
             checks = tuple(check for check in started.checks if check.check not in open_)
             asked = incident.model_copy(update={"checks": left})
-            result = judge_fix(asked, name, replace(started, checks=checks), control)
+            result = judge_fix(asked, name, replace(started, checks=checks), self.control)
         return replace(result, checks=(*result.checks, *(beside(check, None) for check in routes)))
 
     def tell(self, candidate: Candidate, result: FixResult) -> None:

@@ -93,6 +93,44 @@ def _read_model(names):
     return names["self"], "%s.%s" % (names["app_label"], names["model"]._meta.model_name), names["model"], None
 
 
+def _read_proto(names):
+    """The file and the names that a ``*_pb2`` module is about to add: the pool's own method is C, ``Default()`` is called for it."""
+    text = next((c for c in names["f_code"].co_consts if type(c) is bytes and c[:1] == b"\n"), b"")
+    package = ""
+    for number, value in _proto_fields(text):
+        if number == 1:
+            yield None, value.decode("utf-8", "replace"), None, None
+        elif number == 2:
+            package = value.decode("utf-8", "replace") + "."
+        elif number in (4, 5, 6):  # messages, enums, services; the values of an enum stand beside it
+            names = [inner for of, inner in _proto_fields(value) if of == 1]
+            names += [next(_proto_fields(inner))[1] for of, inner in _proto_fields(value) if of == 2 and number == 5]
+            for name in names:
+                yield None, package + name.decode("utf-8", "replace"), None, None
+
+
+def _proto_fields(text):
+    """``(number, bytes)`` of the fields of a serialized message that have a length; it ends at what it does not know."""
+    at = 0
+    while at < len(text):
+        key, at = _proto_number(text, at)
+        size, at = _proto_number(text, at)
+        if key & 7 == 2:
+            yield key >> 3, text[at : at + size]
+            at += size
+        elif key & 7:
+            return
+
+
+def _proto_number(text, at):
+    value = shift = 0
+    while True:
+        value |= (text[at] & 127) << shift
+        shift, at = shift + 7, at + 1
+        if text[at - 1] < 128:
+            return value, at
+
+
 def _read_own_blueprint(names):
     return None, names["name"], names["self"], None
 
@@ -126,6 +164,7 @@ _REGISTRIES = {
         ("include", "APIRouter", "include_router", _read_include),
     ),
     "marshmallow.class_registry": (("schema", None, "register", _read_schema),),
+    "google.protobuf.descriptor_pool": (("proto", None, "Default", _read_proto),),
     "django.apps.registry": (("model", "Apps", "register_model", _read_model),),
 }
 
@@ -140,9 +179,10 @@ def _watch_registries(namespace):
 def _entry_door(kind, read):
     @_quietly
     def see_entry(frame):
-        entries = read(frame.f_locals)
+        by = frame.f_back
+        entries = read({"f_code": by.f_code} if read is _read_proto else frame.f_locals)
         for registry, key, thing, more in (entries,) if type(entries) is tuple else entries or ():
-            within, via = _walk(frame.f_back)
+            within, via = _walk(by)
             place = _place_of_thing(thing)
             fields = {"th": _thread_name(), "more": more, "at": place and place[:2], "name": place and place[2]}
             number = 0 if registry is None else _number_of_object(registry)

@@ -1,0 +1,5 @@
+from granary.models import Bin
+
+
+def waiting(session):
+    return session.query(Bin).count()

@@ -1,0 +1,13 @@
+"""Brings the database up to date before the service starts."""
+
+from alembic.config import Config
+
+from alembic import command
+
+
+def main():
+    command.upgrade(Config("alembic.ini"), "head")
+
+
+if __name__ == "__main__":
+    main()
