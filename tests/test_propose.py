@@ -373,6 +373,15 @@ def test_a_decorator_whose_function_names_every_endpoint_keeps_the_names_of_what
     assert list(candidates_for(asked)) == []
 
 
+def test_of_two_views_of_one_name_the_second_is_called_after_its_route():
+    broken = _broken("name-taken-in-registry")
+    source = "@pages.route('/users')\ndef user():\n    pass\n\n\n@pages.route('/users/<key>/rename')\ndef user(key):\n    pass\n"
+    sites = (Place("definition", "web.py", 1, "user"), Place("definition", "web.py", 6, "user"))
+    fault = dataclasses.replace(broken.fault, sites=sites)
+    (candidate,) = candidates_for(dataclasses.replace(broken, fault=fault, sources={"web.py": source}))
+    assert candidate.edits["web.py"] == source.replace("def user(key)", "def user_rename(key)")
+
+
 MODULES = {"app", "app.models", "app.models.user", "app.models.key", "app.db"}
 
 

@@ -21,7 +21,7 @@ def nothing_lost(result: FixResult, before: Trace) -> FixResult:
     for what, there in (("table", _tables), ("route", _routes)):
         lost = sorted(there(before) - there(result.trace))
         if lost:
-            because = f"{what} {', '.join(lost[:3])} was there before, and is not there any more"
+            because = f"{what} {', '.join(lost[:3])} was there before, and is missing now"
             return breaks(result, f"every {what} is still there", because)
     return result
 

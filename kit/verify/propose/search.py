@@ -131,7 +131,7 @@ def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
         mechanism = broken.finding.mechanism
         nothing = {
             "undecided": "the cause is undecided, so there is no change to try",
-            "none": "no mechanism is at fault, so there is no change to try",
+            "none": "no mechanism was found, so there is no change to try",
         }
         known = f"for {mechanism} the kit knows no change that it could make safely here"
         return why_unsafe(broken) or nothing.get(mechanism, known)
