@@ -192,8 +192,8 @@ class _Runs:
         result = judge_fix(self.incident, name, worst, self.control)
         if self.forced:
             _, shown = self._worst(tried[1:])
-            how = f"each process was held before {in_words(self.held)} until another had come as far, or for {HELD} s"
-            says = f"{result.because}; it is a race, and was forced: {how}; without the fix it showed so, with it in {shown} of {FORCED}"
+            how = f"each process waited before {in_words(self.held)} until another had come as far, or for {HELD} s"
+            says = f"{result.because}; the race was forced: {how}; without the fix the incident showed in such a start, with it in {shown} of {FORCED}"
             return replace(result, because=f"{says} such starts")
         while result.verdict == "cures" and len(tried) < MOST:
             more = [self.pool.submit(attempt, self.incident, name) for _ in range(min(4, MOST - len(tried)))]
@@ -269,7 +269,7 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
 def _gone(incident: Incident, tried: Attempt) -> CheckResult:
     shown = expected_error(incident) or "the incident"
     where = [f"{conflict.error} at {conflict.second.site}" for conflict in tried.trace.conflicts]
-    seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"not seen any more: {shown}"
+    seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"no longer seen: {shown}"
     unseen = tried.uncompiled or (tried.trace.broke if tried.trace.cut else None)
     gone = not tried.reproduced
     if unseen and gone:
@@ -318,7 +318,7 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     if refused is not None:
         return (
             "undecided",
-            f"the error is gone, and then the kit itself refused what the application asked for: {refused}",
+            f"the error is gone, but then the kit itself refused what the application asked for: {refused}",
         )
     if not start.ok and any(check.kind == "clean_start" for check in failed):
         return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
@@ -355,7 +355,7 @@ def _caught(trace: Trace) -> str:
     """Told where nothing fails for the incident any more, and it is there all the same: it was not gone, to be hidden."""
     swallowed = {str(error.error) for error in trace.swallowed}
     quiet = swallowed and all(step.ok for step in trace.steps)
-    return ", and only swallowed" if quiet and all(conflict.error in swallowed for conflict in trace.conflicts) else ""
+    return ", but it is swallowed" if quiet and all(conflict.error in swallowed for conflict in trace.conflicts) else ""
 
 
 def _in_short(check: CheckResult) -> str:
