@@ -125,6 +125,30 @@ def test_what_a_library_says_that_it_no_longer_has_is_told_by_its_name(write_inc
     )
 
 
+def test_a_librarys_function_that_stands_in_for_table_defines_nothing_its_callers_do(write_incident):
+    maker = """
+        import sqlalchemy
+        def maker():
+            def make(*args, **more):
+                more.setdefault("info", {})
+                return sqlalchemy.Table(*args, **more)
+            return make
+    """
+    files = {
+        "vendor/tables.py": maker,
+        "vendor/tables-1.0.dist-info/RECORD": "tables.py,,\n",
+        "service/__init__.py": "",
+        "service/db.py": "import tables\nfrom sqlalchemy import MetaData\nmetadata, Table = MetaData(), tables.maker()\n",
+        "service/tags.py": "from sqlalchemy import Column, Integer\nfrom service.db import Table, metadata\n"
+        "tags = Table('tags', metadata, Column('id', Integer))\n",
+        "service/main.py": "import service.tags\nimport tags\n",
+    }
+    file = write_incident(files, app={"path": [".", "vendor", "service"]})
+    diagnosis = diagnose(load(file))
+    assert diagnosis.finding.mechanism == "alias-two-module-names"
+    assert [str(place) for place in diagnosis.sites][:2] == ["service/tags.py:3", "service/tags.py:3"]
+
+
 def test_what_another_library_uses_is_not_told_as_used_by_the_application():
     frames = (("service/main.py", 2, True), ("jinja2/filters.py", 13, False), ("markupsafe/__init__.py", 4, False))
     frames = tuple(Frame(file, line, "<module>", None, own) for file, line, own in frames)
