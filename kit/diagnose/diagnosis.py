@@ -15,8 +15,8 @@ from .decision import Decision, decide_mechanism, decided
 from .definitions import Definitions, compare
 from .hypotheses import Tested, test_all
 from .observation import RACES, first_answer, look_until_shown, signed, trace_of
-from .registered_twice import Finding
-from .smallest import Budget, Smallest, reduce_startup
+from .registered_twice import Finding, Pair, judge
+from .smallest import Budget, Smallest, begin_tries, reduce_startup
 from .unseen_tables import Unseen, unseen_models
 from .values import Experiment, Fault, Looked, Outcome, Place, innermost
 
@@ -83,7 +83,12 @@ def diagnose(
     with pool_of(executor) as pool:
         progress(Step("starting the application, and a second time going on past failures", "diagnosis", 0, 3))
         heard = (progress,) if pool.threads else ()
-        seen = pool.submit(look_until_shown, incident, *heard)
+        begun: list[tuple] = []  # the two registrations, and the first tries of a smallest reproduction
+
+        def begin(trace: Trace) -> None:
+            begun.extend(_first_tries(incident, trace, pool))
+
+        seen = pool.submit(look_until_shown, incident, *heard, **({"ended": begin} if heard else {}))
         going_on = pool.submit(trace_of, incident, go_on=True)
         looked = seen.result()
         if not heard:
@@ -103,6 +108,7 @@ def diagnose(
                 *decision.pair,
                 read=looked.variables,
                 budget=budget,
+                begun=next((tries for both, tries in begun if both == tuple(decision.pair)), {}),
                 executor=pool,
                 progress=progress,
             )
@@ -112,6 +118,16 @@ def diagnose(
             incident, looked.trace, asked, smallest, mechanism=mechanism, executor=pool, progress=progress
         )
     return _diagnosis(incident, looked, beyond, decision, smallest, hypotheses)
+
+
+def _first_tries(incident: Incident, trace: Trace, pool: Executor) -> list[tuple]:
+    """Two registrations that collide, and the tries that begin their smallest reproduction; none where it may be a race."""
+    for conflict in trace.conflicts:
+        if conflict.first is not None:
+            both = conflict.first, conflict.second
+            raced = judge(Pair(trace, *both)).mechanism in RACES
+            return [] if raced else [(both, begin_tries(incident, trace, *both, pool))]
+    return []
 
 
 def judge_again(incident: Incident, kept: Diagnosis | Trace) -> Diagnosis:

@@ -50,10 +50,11 @@ def look_until_shown(
     checks: bool | None = None,
     times: int = TIMES,
     hold: str | None = None,
+    ended: Callable[[Trace], None] = lambda trace: None,
 ) -> Looked:
     """As :func:`look_at`, of the build as it is; where several processes ran side by side, once more until the incident shows."""
     for _ in range(times):
-        looked = signed(incident, look_at(incident, progress, checks=checks, hold=hold), None)
+        looked = signed(incident, look_at(incident, progress, checks=checks, hold=hold, ended=ended), None)
         if shows_incident(incident, looked.trace) or not may_race(looked.trace):
             break
     asked = None if checks or shows_incident(incident, looked.trace) else look_when_asked(incident, progress)
@@ -87,12 +88,14 @@ def look_at(
     fix: str | None = None,
     checks: bool | None = None,
     hold: str | None = None,
+    ended: Callable[[Trace], None] = lambda trace: None,
 ) -> Looked:
     """Start the application once; when it has ended, and the first answer is given, read its sources and ask Alembic.
 
     :param fix: the build with this fix, in place of the one as it is
     :param checks: ask every check while it is up; by default where ``expect`` says nothing
     :param hold: the statement before which processes wait for each other: see :func:`kit.startup.run.run_startup`
+    :param ended: hears the trace of a startup that ran, before anything more is asked
     """
     changes = [] if fix is None else incident.changes_of(fix)
     incident = incident.with_fix(fix)
@@ -104,7 +107,7 @@ def look_at(
         ran = kept_runs.once(
             lambda: _key_of(incident, space, asker, fix) if hold is None else None,
             space,
-            lambda: _run(incident, space, asker, fix, hold, progress),
+            lambda: _run(incident, space, asker, fix, hold, progress, ended),
             lasting=lasts,
             progress=progress,
         )
@@ -164,11 +167,13 @@ def _run(
     fix: str | None,
     hold: str | None,
     progress: Callable[[str], None],
+    ended: Callable[[Trace], None] = lambda trace: None,
     bare: Callable[[Trace], bool] = lambda trace: False,
 ) -> kept_runs.Ran:
     """Start a build that lies in a workspace, and ask what is to be asked of it; nothing beyond its trace where that is ``bare``."""
     trace = run_startup(incident, space, judge=True, hold=hold, while_up=asker, progress=progress)
     progress(first_answer(trace))
+    ended(trace)
     if bare(trace):
         return kept_runs.Ran(trace)
     asker.ask_afterwards(space)
@@ -196,7 +201,7 @@ def lasts(ran: kept_runs.Ran) -> bool:
     raced = may_race(trace) or any(judge(pair).mechanism in RACES for pair in pairs)
     # What a thread does, another run may do earlier or later.
     beside = any(event.thread for event in (*trace.imports, *trace.registrations) if event.application)
-    unasked = any(answer.ok is None for answer in ran.answers)
+    unasked = any(answer.ok is None and (answer.kind != "routes" or answer.answers) for answer in ran.answers)
     alembic_broke = ran.migrations is not None and ran.migrations.broke is not None
     return not (raced or beside or unasked or alembic_broke or trace.lost)
 

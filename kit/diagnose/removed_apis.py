@@ -48,7 +48,8 @@ def api_removed_in_installed_version(case: Case) -> Fault | None:
             f"{_user(error, site, removal.library)} uses {removal.what}, which {removal.library} {since}{installed_now}",
             f"seen as: {first_line(str(error))}{asked_in}",
             f"required by {required}" if required else unnamed,
-            "not tried with an earlier line of it: the application's interpreter has this one alone",
+            f"undecided by a run: the application's interpreter has this one alone; {_would_decide(removal)} in an environment of "
+            "its own, named as app.python, would decide it",
         )
         needed = (Place("requirement", file, line, removal.library) for file, line, _ in requirements)
         sites = (Place.of("call", site), *needed)
@@ -67,6 +68,12 @@ def _user(error: Error, site: Frame, library: str) -> str:
 
 
 MECHANISMS = (api_removed_in_installed_version,)
+
+
+def _would_decide(removal: Removal) -> str:
+    """The command that brings the line before."""
+    line = re.search(r"\d[\w.]*", removal.line)
+    return f"pip install '{removal.library}{f'<{line[0]}' if line else ''}'"
 
 
 def _removal(case: Case, error: Error, site: Frame) -> Removal | None:

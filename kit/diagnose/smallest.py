@@ -6,8 +6,8 @@ An anytime search: it stops at a number of runs and of seconds, and gives the sh
 import re
 import shlex
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +68,7 @@ def reduce_startup(
     *,
     read: Collection[str] = (),
     budget: Budget | None = None,
+    begun: Mapping[tuple[Step, ...], Future[int]] = {},  # noqa: B006 - only read
     executor: Executor,
     progress: Callable[[str], None] = lambda text: None,
 ) -> Smallest:
@@ -77,14 +78,15 @@ def reduce_startup(
 
     :param read: variables that the application's files name: of these, one that holds the database is always given
     :param budget: runs and seconds; by default what a person waits for beside the startup
+    :param begun: what :func:`begin_tries` gave for the same two
     """
     budget = budget or Budget.beside(trace)
-    tries = _Tries(incident, first, second, budget, executor, progress)
+    tries = _Tries(incident, first, second, budget, begun, executor, progress)
     lists = _starts(incident, trace, first, second)
     failing = (tries.first_that_fails(candidates) for candidates in lists if budget.left)
     start = next((steps for steps in failing if steps), None)
     if start is None:
-        why = "no list of imports and calls that was tried in one interpreter fails the same way"
+        why = "no tried list of imports and calls in one interpreter fails in the same way"
         if not budget.left:
             why = "no shorter list was found in the time that the search may take; --smallest full searches on"
         return Smallest(tuple(incident.startup), "", budget.spent, why)
@@ -92,6 +94,14 @@ def reduce_startup(
     variables = _needed_variables(incident, steps, read, tries.fails, budget)
     note = "" if budget.left else "stopped at what the search may take; --smallest full searches on"
     return Smallest(tuple(steps), paste(incident, steps, variables), budget.spent, note)
+
+
+def begin_tries(
+    incident: Incident, trace: Trace, first: Registration, second: Registration, executor: Executor
+) -> dict[tuple[Step, ...], Future[int]]:
+    """Begin with the lists of steps that mostly suffice, before it is known that a smallest reproduction is searched."""
+    lists = map(tuple, _by_modules(trace, first, second))
+    return {steps: executor.submit(_fails_at, incident, steps, first, second) for steps in lists}
 
 
 class _Tries:
@@ -103,11 +113,12 @@ class _Tries:
         first: Registration,
         second: Registration,
         budget: Budget,
+        begun,
         executor: Executor,
         progress,
     ):
         self.about = incident, first, second
-        self.budget, self.executor, self.progress = budget, executor, progress
+        self.budget, self.begun, self.executor, self.progress = budget, begun, executor, progress
         self.failed_at: dict[tuple, int] = {}  # variables and steps that were run -> the step that failed so, or 0
 
     def fails(self, steps: Sequence[Step], variables: Sequence[str] | None = None) -> bool:
@@ -129,8 +140,10 @@ class _Tries:
 
     def _remember(self, candidates: Sequence[Sequence[Step]], variables: Sequence[str] | None) -> None:
         incident, first, second = self.about
+        begun = self.begun if variables is None else {}
         futures = [
-            self.executor.submit(_fails_at, incident, tuple(steps), first, second, variables) for steps in candidates
+            begun.get(tuple(steps)) or self.executor.submit(_fails_at, incident, tuple(steps), first, second, variables)
+            for steps in candidates
         ]
         for steps, future in zip(candidates, futures, strict=True):
             self.failed_at[_named(variables), tuple(steps)] = future.result()

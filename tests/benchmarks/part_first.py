@@ -14,7 +14,7 @@ from pathlib import Path
 import part_page
 from bench import PROJECT
 from generated import write_application
-from measuring import Row, Used, used
+from measuring import Row, Used, own_cpu, used
 from part_verify import INCIDENT, fresh_copy, served
 
 from kit.incident.load import load
@@ -27,21 +27,25 @@ READ = 1_653  # modules of the application that `new` reads
 
 def measure() -> dict[str, Row]:
     answers = {command: [] for command in COMMANDS}
-    beyond, startups = {command: [] for command in COMMANDS}, []
+    beyond, startups, processor = {command: [] for command in COMMANDS}, [], []
     for _ in range(PAIRS):
         for command in COMMANDS:
+            before = own_cpu()
             plain = plain_startup()
+            between = own_cpu()
             first, whole = answered(command)
             answers[command].append(first / plain)
             beyond[command].append(first - 1.2 * plain)
             if command == "diagnose":
                 startups.append(whole / plain)
+                processor.append((own_cpu() - between) / (between - before))
     rows = {}
     for command in COMMANDS:
         what = f"{command}: wall until the first answer"
         rows[f"first_answer_{command}_ratio"] = Row(f"{what}, over a plain startup", answers[command])
         rows[f"first_answer_{command}_s"] = Row(f"{what}, less 1.2 plain startups", beyond[command], "s", 1)
     rows["diagnose_ratio"] = Row("diagnose: its whole wall, over a plain startup", startups, limit=4)
+    rows["diagnose_cpu_ratio"] = Row("diagnose: its processor, over a plain startup's", processor)
     return rows | _real_size()
 
 
