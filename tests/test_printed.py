@@ -87,3 +87,8 @@ def test_of_pytests_failures_the_first_says_why_and_not_how_many_there_were():
 
 def test_of_a_programs_own_errors_the_first_says_why():
     assert last_error(USAGE) == "Error: Could not locate a Flask application."
+
+
+def test_of_alembic_the_failure_says_why_and_not_the_warning_below_it():
+    printed = "FAILED: Multiple head revisions are present\nversions.py:208: UserWarning: Revision 0023 is present\n  util.warn(\n"
+    assert last_error(printed) == "FAILED: Multiple head revisions are present"

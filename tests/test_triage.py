@@ -235,9 +235,9 @@ def test_what_an_interpreter_itself_prints_is_read_whole(version, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(RAISES)
 
-    def printed(what):
+    def printed(what, before=""):
         done = subprocess.run([interpreters()[version], str(script), what], capture_output=True, text=True)
-        (traceback,) = read_log(f"starting\n{done.stderr}stopped\n").tracebacks
+        (traceback,) = read_log(f"starting\n{before}{done.stderr}stopped\n").tracebacks
         return traceback
 
     chain = printed("chain")
@@ -264,6 +264,7 @@ def test_what_an_interpreter_itself_prints_is_read_whole(version, tmp_path):
             ("KeyError", "member"),
         ]
         assert str(group.error) == "ExceptionGroup: several (2 sub-exceptions)"
+        assert [one.type for one in printed("group", "ERROR:    ").raised] == [one.type for one in group.raised]
 
 
 def test_of_several_tracebacks_the_one_about_the_incident_is_taken_and_equal_ones_are_counted(service):

@@ -154,7 +154,7 @@ def file_loaded_again_by_path(pair: Pair) -> Answer:
         if loaded is not None:
             what = f"{loaded.by or 'the step'} loads {loaded.file} by its path, as {loaded.module}"
             return True, f"{what}, beside the import as {other_name(pair, body)}"
-    return False, "the import system came for both executions; nobody loaded the file by its path"
+    return False, "the import system executed the file both times; no loader executed it by its path"
 
 
 def script_or_cell_run_again(pair: Pair) -> Answer:
@@ -231,7 +231,7 @@ def computed_table_name_collision(pair: Pair) -> Answer:
     if pair.same_execution and pair.same_line and written[0] not in (None, pair.first.table):
         return (
             True,
-            f"one statement, {pair.first.site}, computes the table's name, by {written[0]}, and came to it twice",
+            f"one statement, {pair.first.site}, computes the table's name, by {written[0]}, and ran twice",
         )
     for registration, name in zip((pair.first, pair.second), written, strict=True):
         if registration.class_ is not None and name is None:

@@ -45,10 +45,11 @@ def api_removed_in_installed_version(case: Case) -> Fault | None:
         installed_now = f"; {version} is installed" if version else ""
         since = f"has not had since {removal.line}" if removal.line else "no longer has, as it says itself"
         because = (
-            f"{site} uses {removal.what}, which {removal.library} {since}{installed_now}",
+            f"{_user(error, site, removal.library)} uses {removal.what}, which {removal.library} {since}{installed_now}",
             f"seen as: {first_line(str(error))}{asked_in}",
             f"required by {required}" if required else unnamed,
-            "not tried with an earlier line of it: the application's interpreter has this one alone",
+            f"undecided by a run: the application's interpreter has this one alone; {_would_decide(removal)} in an environment of "
+            "its own, named as app.python, would decide it",
         )
         needed = (Place("requirement", file, line, removal.library) for file, line, _ in requirements)
         sites = (Place.of("call", site), *needed)
@@ -57,7 +58,22 @@ def api_removed_in_installed_version(case: Case) -> Fault | None:
     return None
 
 
+def _user(error: Error, site: Frame, library: str) -> str:
+    """The line that uses what is gone, which may be another library's, with the application's line that led there."""
+    package = library.replace("-", "_").lower()
+    others = [frame for frame in error.frames if not frame.file.lower().startswith((f"{package}/", f"{package}.py"))]
+    if not others or others[-1].application:
+        return str(site)
+    return f"{others[-1]}, to which {site} leads,"
+
+
 MECHANISMS = (api_removed_in_installed_version,)
+
+
+def _would_decide(removal: Removal) -> str:
+    """The command that brings the line before."""
+    line = re.search(r"\d[\w.]*", removal.line)
+    return f"pip install '{removal.library}{f'<{line[0]}' if line else ''}'"
 
 
 def _removal(case: Case, error: Error, site: Frame) -> Removal | None:

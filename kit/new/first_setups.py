@@ -206,6 +206,6 @@ def _demanded(project: Project) -> tuple[bool, bool]:
     texts = (project.text(file) for file in project.python)
     sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
     asynchronous = re.search(r"create_async_engine|async_engine_from_config", sources)
-    return bool(re.search(_ONLY_POSTGRESQL, sources)), bool(
-        asynchronous and not re.search(r"\bcreate_engine\(", sources)
-    )
+    either = any(re.search(r"[\"'=]sqlite(?:\+\w+)?:///", project.text(file)) for file in project.sources)
+    only = not either and bool(re.search(_ONLY_POSTGRESQL, sources))
+    return only, bool(asynchronous and not re.search(r"\bcreate_engine\(", sources))

@@ -62,11 +62,11 @@ def _chains(output: str, is_application: Callable[[str], bool]) -> Iterator[list
 
 
 def last_error(output: str) -> str:
-    """What a program that ended without a traceback says of why: pytest's first failure, click's first error, else its last line."""
+    """What a program that ended without a traceback says of why: pytest's first failure, click's or Alembic's first error, else its last line."""
     lines = [line for line in output.splitlines() if re.search(r"\w{2}", line)]
     failures = re.split(r"^_{3,} .+ _{3,}$", output, flags=re.M)
     marked = re.findall(r"^E +([A-Za-z_][\w.]*(?:Error|Exception|Exit)\b.*)$", failures[:2][-1], re.M)[-1:]
-    first = next((line for line in lines if line.startswith("Error: ")), None)
+    first = next((line for line in lines if line.lstrip().startswith(("Error: ", "FAILED: "))), None)
     return next(iter([*marked, *filter(None, [first]), *lines[-1:]]), "it printed nothing").strip(" │|")
 
 

@@ -38,13 +38,14 @@ _NO_CAUSE = re.compile(
 _ENDED = re.compile(r"\bWorker \(pid:\d+\) (?P<text>exited with code [1-9]\d*)")
 _UP = r"Application startup complete|Uvicorn running on|\* Running on http|celery@\S+ ready|Watching for file changes"
 _DATABASES = (
-    (r"psycopg2\b|\bPostgresqlImpl\b", "postgresql", None),
+    (r"psycopg2\b|\bPostgresqlImpl\b|(?:dialects|ddl)[/\\]postgresql", "postgresql", None),
     (r"\basyncpg\b", "postgresql", "asyncpg"),
     (r"\bpsycopg\.(?:errors|connection|cursor|Operational)|[/\\]psycopg[/\\]", "postgresql", "psycopg"),
     (r"\bpg8000\b", "postgresql", "pg8000"),
     (r"\baiosqlite\b", "sqlite", "aiosqlite"),
-    (r"\bsqlite3\.\w+Error|\(sqlite3\.|\bSQLiteImpl\b|dialects[/\\]sqlite|pysqlite", "sqlite", None),
-    (r"\bpymysql\b|\bMySQLdb\b|\bMySQLImpl\b|\baiomysql\b|mysql\.connector", "mysql", None),
+    # A table is made anew for SQLite only: the others alter theirs.
+    (r"\bsqlite3\.\w+Error|\(sqlite3\.|\bSQLiteImpl\b|(?:dialects|ddl)[/\\]sqlite|pysqlite|\bbatch\.py\", line \d+, in _create\b", "sqlite", None),
+    (r"(?:dialects|ddl)[/\\]mysql|\bpymysql\b|\bMySQLdb\b|\bMySQLImpl\b|\baiomysql\b|mysql\.connector", "mysql", None),
 )  # fmt: skip
 _SQL = re.compile(r"\[SQL: \s*((?:ALTER|CREATE|DROP)\b[^\]]*)")
 # A request that no exception tells of: what the application has was not found, refused, or failed.

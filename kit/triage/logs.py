@@ -270,10 +270,11 @@ class _Reader:
                 # The first line of a log record carries a prefix, those that follow it often none.
                 frame = _FRAME.search(line)
                 if frame and not (prefix and not line[prefix.end() : frame.start()].strip()):
-                    head = line[: frame.start()]
-                    if head.strip():
+                    head = line[: frame.start()].removesuffix("  ")
+                    plain = _MEMBER.sub("", head) if traceback.group else head
+                    if plain.strip():
                         continue
-                    traceback.shape = traceback.base = re.compile(re.escape(head.removesuffix("  ")))
+                    traceback.shape, traceback.base = re.compile(re.escape(head)), re.compile(re.escape(plain))
                     prefix = traceback.shape.match(line)
                 traceback.sure = bool(frame)
             prefix = prefix or (traceback.base.match(line) if any(text in line for text, _ in _LINKS) else None)

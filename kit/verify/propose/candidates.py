@@ -62,7 +62,7 @@ BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
     "api-removed-in-installed-version": (settings.new_spelling,),
     "startup-race": (settings.one_process_at_a_time, settings.preload),
     "route-shadowed": (routes.reach_it,),
-    "name-taken-in-registry": (routes.name_of_its_own, routes.keep_names),
+    "name-taken-in-registry": (routes.name_of_its_own, routes.keep_names, routes.function_of_its_own_name),
     "name-on-another-metadata": (metadata.on_one_metadata,),
 }
 
