@@ -286,6 +286,7 @@ LAYOUTS = {
                     secret_key: str
                     workers: int
                     region: str
+                    level: int
                     debug: bool = False
 
                 settings = Settings()
@@ -294,9 +295,10 @@ LAYOUTS = {
                     pass
             """,
             ".env.example": "STORE_REGION=north\nSTORE_SECRET_KEY=hunter2hunter2\n",
+            "Dockerfile": 'FROM python:3.12\nWORKDIR /app\nARG LEVEL="7"\nENV STORE_LEVEL="${LEVEL}"\nCOPY . .\nCMD ["uvicorn", "store.main:app"]\n',
         },
         ["serve: uvicorn store.main:app --port {port}"],
-        {"database_env": "STORE_DB_URL", "env": {"STORE_REGION": "north", "STORE_WORKERS": "1"}},
+        {"database_env": "STORE_DB_URL", "env": {"STORE_REGION": "north", "STORE_WORKERS": "1", "STORE_LEVEL": "7"}},
     ),
 }  # fmt: skip
 

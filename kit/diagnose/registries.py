@@ -187,8 +187,8 @@ def _is_shadowed(case: Case, first: Route, second: Route) -> Fault:
     answers, reached = first.entry.definition, second.entry.definition
     earlier, other = _comes_in(case, first, second)
     because = (
-        f"{method} {second.example} fits {first.path}, which {earlier} gives to {answers.name} ({answers}), and {second.path}, which {other} "
-        f"gives to {reached.name} ({reached}); the first that fits answers",
+        f"{method} {second.example} matches two routes: {first.path}, which {earlier} adds for {answers.name} ({answers}), and {second.path}, "
+        f"which {other} adds for {reached.name} ({reached}). The first that matches answers",
     )
     sites = (
         Place.of("answers", earlier, first.path),
@@ -223,10 +223,10 @@ def _swapped(case: Case, earlier: Frame, other: Frame, method: str, second: Rout
         answers = endpoint_of(trace, method, second.example)
         if answers is None:
             return None, f"no route was seen that takes {method} {second.example}"
-        says = f"{method} {second.example} comes to {answers.name} then"
+        says = f"{method} {second.example} then reaches {answers.name}"
         return (answers.module, answers.name) == (wanted.module, wanted.name), says
 
-    says = f"{earlier} and {other} in the other order, and {method} {second.example} asked for"
+    says = f"{earlier} and {other} in the other order, and then {method} {second.example}"
     return Experiment(says, case.incident, judge, {earlier.file: edited})
 
 

@@ -42,7 +42,7 @@ def reach_it(broken: Broken) -> Iterator[Candidate]:
             return  # of two with one path, which is meant nobody but you can say
         new = broken.edited(first.file, edits.swap_statements, first.line, second.line)
         if new:
-            says = f"Put {second.name} ({second}) before {first.name} ({first}): the first that fits answers, and the narrower one then has its turn."
+            says = f"Put {second.name} ({second}) before {first.name} ({first}): the first that matches answers, and so the narrower one is reached."
             yield Candidate("narrower-first", says, {first.file: new})
 
 
