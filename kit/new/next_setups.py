@@ -22,7 +22,7 @@ from .trial import Search, Setup, Trial
 SCRATCH = "KIT_SCRATCH_URL"  # holds the scratch database's URL where the application is to be given another
 _STATE = "database-state.sql"
 _DRIVERS = {"psycopg2", "psycopg", "asyncpg", "pg8000", "aiosqlite"}
-_NEEDS_ASYNC = re.compile(r"asyncio extension requires an async driver|is not async")
+_NEEDS_ASYNC = re.compile(r"asyncio extension requires an async driver|is not async|with non-asyncio engine")
 _NEEDS_SYNC = "greenlet_spawn has not been called"
 _OF_SQLITE = re.compile(
     r"sqlite|can't render element of type|Compiler.*can't render|Invalid argument\(s\).*create_engine|unexpected keyword argument|"
