@@ -17,7 +17,7 @@ from .verify.verification import Verification, verify
 class Investigation(NamedTuple):
     """What was run of an incident.
 
-    :ivar history: None for an application without one
+    :ivar history: None for an application without one, and where nothing is expected and nothing goes wrong
     :ivar proposals: fixes that the kit wrote and tried; None where one of the incident file's is verified, or none is needed
     """
 
@@ -47,7 +47,8 @@ def investigate(
 
 def _investigate(incident: Incident, executor: Executor | None, progress: Callable[[str], None]) -> Investigation:
     messages: SimpleQueue = SimpleQueue()
-    parts = (verify, diagnose, search_if_any)
+    # What goes wrong in old builds is no incident where nothing is expected and nothing goes wrong now.
+    parts = (verify, diagnose) if incident.expect.empty else (verify, diagnose, search_if_any)
     # These threads only wait for the pool. They are left last, when the pool has ended what they wait for.
     with ThreadPoolExecutor(max_workers=len(parts)) as threads, pool_of(executor) as pool:
         running = [threads.submit(part, incident, executor=pool, progress=messages.put) for part in parts]
@@ -61,7 +62,10 @@ def _investigate(incident: Incident, executor: Executor | None, progress: Callab
             else:
                 message.result()
                 waiting -= 1
-        verification, diagnosis, history = (future.result() for future in running)
+        verification, diagnosis, *searched = (future.result() for future in running)
+    history = searched[0] if searched else None
+    if not searched and verification.reproduced:
+        history = search_if_any(incident, executor=executor, progress=progress)
     proposals = propose_where_none_cures(incident, verification, executor=executor, progress=progress)
     return Investigation(verification, diagnosis, history, proposals)
 

@@ -1,6 +1,7 @@
 """What a notebook begins with: ``from kit.notebook import open_incident, reproduce, views``.
 
-One line for what stands in several rooms; each name is imported when it is asked for.
+One line for what stands in several rooms; each name is imported when it is asked for. The line that asks for
+``open_incident`` also checks the parameters, and from then on JupyterLab's window moves to a cell that fails.
 """
 
 import importlib
@@ -29,5 +30,7 @@ def __getattr__(name: str):
     if name not in _FROM:
         raise AttributeError(f"module 'kit.notebook' has no attribute {name!r}")
     module, colon, other = _FROM[name].partition(":")
+    if name == "open_incident":
+        importlib.import_module("kit.views.notebook").begin_notebook()
     found_module = importlib.import_module(module)
     return found_module if colon and not other else getattr(found_module, other or name)

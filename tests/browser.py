@@ -210,6 +210,14 @@ class Lab:
             parameters,
         )
 
+    def write_parameters(self, source: str) -> None:
+        """Write the whole cell that holds the parameters."""
+        self.page.evaluate(
+            """source => jupyterapp.shell.currentWidget.content.widgets.map(one => one.model)
+                .find(one => (one.getMetadata('tags') || []).includes('parameters')).sharedModel.setSource(source)""",
+            source,
+        )
+
     def run(self) -> bool:
         """Run all cells and save; False when a cell raised."""
         return self.page.evaluate(

@@ -19,10 +19,11 @@ import yaml
 from conftest import PROJECT
 from showing import Outline, active
 
+from kit.base.errors import IncidentError
 from kit.incident.load import load
 from kit.postmortem.recheck import Checked, Target, check_all, find_incidents, worst
 from kit.postmortem.recheck_files import index_page, junit, summary, write_files
-from kit.postmortem.record import Claim, compared, record_of
+from kit.postmortem.record import Claim, compared, record_of, write_record
 
 APPLICATIONS = PROJECT / "tests" / "applications"
 HOSTILE = "</title><script>x()</script> | `a` [b](https://evil.example) ]]> \x00\x1b[31m\ud800 @all #1 www.evil.example"
@@ -125,6 +126,10 @@ class TestAFolderOfAllKinds:
         _, base, _ = checked_folder
         assert (base / "step.md").read_text() == (base / "out" / "summary.md").read_text()
         assert "1 of 5 postmortems still true" in (base / "step.md").read_text()
+        assert (
+            "| still true | Two classes in one file define the same table. | it reproduces, verified: one-class;"
+            in (base / "step.md").read_text().replace("\\", "")
+        )
 
 
 def assert_valid(text: str) -> None:
@@ -194,7 +199,7 @@ def test_the_summary_shows_titles_as_themselves(hostile):
         "ul",
         "li",
     }
-    assert len(re.findall("<td>", html)) == 6 and "`a` [b](https://evil.example)" in html
+    assert len(re.findall("<td>", html)) == 8 and "`a` [b](https://evil.example)" in html
 
 
 def test_a_summary_fits_a_github_step(hostile):
@@ -240,7 +245,7 @@ def test_incidents_are_found_below_folders_sorted_and_each_once(tmp_path):
 def test_a_folder_without_incidents_is_exit_2(kit, tmp_path):
     (tmp_path / "empty").mkdir()
     said = kit("check", tmp_path / "empty", "-o", tmp_path / "out")
-    assert said.code == 2 and "there is no incident.yaml in this folder, nor below it" in said.out
+    assert said.code == 2 and "there is no incident.yaml in this folder or below it" in said.out
 
 
 def test_a_record_that_cannot_be_read_is_exit_2_and_says_how_to_write_it_again(
@@ -295,6 +300,26 @@ def test_everything_recorded_is_compared(changes, said):
     recorded = record_of(report_of())
     assert all(one.ok for one in compared(recorded, report_of()))
     assert [one.says for one in compared(recorded, report_of(**changes)) if one.ok is False] == [said]
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["git holds what decides", "git does not hold it"])
+def test_what_only_the_work_tree_shows_is_not_recorded(held, write_incident, duplicate):
+    duplicate["service/main.py"] = (
+        "from pathlib import Path\nfrom service import billing\n"
+        "if 'LEGACY=1' in Path('.env').read_text():\n    from service import legacy\n"
+    )
+    held_by_git = {".gitignore": "notes\n", "notes": ""} if held else {".gitignore": ".env\n"}
+    file = write_incident({**duplicate, ".env": "LEGACY=1\n", **held_by_git}, expect={"table": "invoices"})
+    for words in ("init -q", "add -A", "-c user.name=a -c user.email=a@example.com commit -qm first"):
+        subprocess.run(["git", *words.split()], cwd=file.parent / "app", check=True, capture_output=True)
+    if held:
+        write_record(load(file), report_of())
+    else:
+        with pytest.raises(
+            IncidentError, match=r"a fresh clone .* does not show the incident, which needs .*\(\.env\)"
+        ):
+            write_record(load(file), report_of())
+    assert file.with_name("recorded.json").exists() is held
 
 
 def test_lines_may_move_and_a_new_fix_fails_nothing():

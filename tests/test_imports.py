@@ -401,6 +401,18 @@ def test_the_picture_through_time_marks_the_rejected_table():
     assert ">d: orders defined again</text>" in metadata_picture(met)
 
 
+@pytest.mark.parametrize("narrow", [False, True])
+def test_no_text_of_the_picture_through_time_lies_on_a_number_of_its_axis(narrow):
+    moments = [Moment("shop", 0, 0, (), 0)] * 2 + [Moment("orchard.trees_of_all", 1, 1, (), 0)]
+    moments += [Moment("orchard.care", 2, 1, (), 0)] + [Moment("shop", 2, 0, (), 0)] * 9
+    drawn = ElementTree.fromstring(metadata_picture(moments, narrow=narrow))
+    texts = list(drawn.iter("{http://www.w3.org/2000/svg}text"))
+    (one,) = (text for text in texts if text.text == "1" and text.get("text-anchor") == "end")
+    (tables,) = (text for text in texts if text.text.startswith("orchard.trees_of_all"))
+    apart = float(tables.get("x")) >= float(one.get("x")) or abs(float(tables.get("y")) - float(one.get("y"))) > 11
+    assert apart
+
+
 # ------------------------------------------------------------------------------------ tables
 
 

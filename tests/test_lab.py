@@ -225,7 +225,7 @@ def test_an_interrupt_ends_the_run_in_order_and_the_kernel_stays_usable(how, lab
         cells = lab.read()
         said = [one for one in cells if "application/vnd.jupyter.stderr" in one["kinds"]]
         assert [one["text"].strip().splitlines()[-1] for one in said] == [
-            "Interrupted: every process of the run has been ended; run it again to begin anew"
+            "Interrupted: every process of the run has been ended; run it again to start over"
         ]
         assert "Traceback" not in said[0]["text"]
         assert [one["count"] is not None for one in cells] == [True] * 3 + [False] * (len(cells) - 3)
@@ -239,15 +239,28 @@ def test_an_interrupt_ends_the_run_in_order_and_the_kernel_stays_usable(how, lab
         lab.close_all()
 
 
-def test_what_is_wrong_with_a_parameter_is_one_message_and_no_traceback(lab):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            'incident = "incidents/gone/incident.yaml"',
+            "incident = 'incidents/gone/incident.yaml': there is no such file",
+        ),
+        (
+            'incidnet = "incidents/energy_events"',
+            "incidnet: this notebook has no such parameter; did you mean 'incident'?",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_parameter_is_one_message_and_no_traceback(wrong, message, lab):
     lab.open("verify.ipynb")
     try:
-        lab.change(incident="incidents/gone/incident.yaml")
+        lab.write_parameters(wrong)
         lab.begin()
         assert lab.end() is False
-        lab.in_sight("there is no such file")
+        lab.in_sight(message)
         said = [one["text"].strip() for one in lab.read() if "application/vnd.jupyter.stderr" in one["kinds"]]
-        assert len(said) == 1 and said[0].startswith("IncidentError: incident = 'incidents/gone/incident.yaml'")
+        assert len(said) == 1 and said[0].startswith(f"IncidentError: {message}")
         assert len(said[0].splitlines()) == 1 and str(PROJECT / "kit") not in said[0]
     finally:
         lab.close_all()

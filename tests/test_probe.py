@@ -147,6 +147,14 @@ def test_what_the_probe_itself_imports_at_the_end_of_a_process_is_no_loss(write_
     assert trace.judged and trace.lost == ()
 
 
+def test_a_process_that_ends_itself_by_the_signal_that_it_was_sent_is_judged_before(write_incident, duplicate):
+    """So ends a worker of gunicorn that uvicorn serves in."""
+    duplicate["service/main.py"] = "import signal\nfrom service import billing\nsignal.raise_signal(signal.SIGTERM)"
+    startup = [{"command": "python -m service.main || true"}]
+    trace = reproduce(load(write_incident(duplicate, startup=startup)), judge=True)
+    assert [mapper.table for judged in trace.judged for mapper in judged.mappers] == ["invoices"]
+
+
 def test_an_environments_own_sitecustomize_still_runs(write_incident):
     files = {
         "service/__init__.py": "",

@@ -329,7 +329,7 @@ def test_on_request_it_is_shown_what_maskers_hide(kit):
 def test_what_no_source_holds_is_left_to_who_deployed_it():
     broken = _broken("second-class-same-table-other-file-stale-bytecode")
     assert candidates_for(broken) == []
-    assert "stands in no source of the application" in why_unsafe(broken)
+    assert "is in no source of the application" in why_unsafe(broken)
 
 
 def added(text: str, statement: str, *own: str) -> str:
@@ -371,6 +371,15 @@ def test_a_decorator_whose_function_names_every_endpoint_keeps_the_names_of_what
     assert candidate.edits["web.py"] == decorator.replace("def login(view):\n    def inner(*args):\n", new)
     asked = dataclasses.replace(wrapped, sources={"web.py": decorator, "page.py": "url_for('inner')\n"})
     assert list(candidates_for(asked)) == []
+
+
+def test_of_two_views_of_one_name_the_second_is_called_after_its_route():
+    broken = _broken("name-taken-in-registry")
+    source = "@pages.route('/users')\ndef user():\n    pass\n\n\n@pages.route('/users/<key>/rename')\ndef user(key):\n    pass\n"
+    sites = (Place("definition", "web.py", 1, "user"), Place("definition", "web.py", 6, "user"))
+    fault = dataclasses.replace(broken.fault, sites=sites)
+    (candidate,) = candidates_for(dataclasses.replace(broken, fault=fault, sources={"web.py": source}))
+    assert candidate.edits["web.py"] == source.replace("def user(key)", "def user_rename(key)")
 
 
 MODULES = {"app", "app.models", "app.models.user", "app.models.key", "app.db"}
@@ -461,6 +470,8 @@ def test_a_change_after_which_an_endpoint_is_asked_for_by_a_name_that_none_has_b
     result = endpoints_kept(_asked(), {"pages.py": after}, {"pages.py": before})
     assert result.verdict == "breaks" and "pages.py asks for the endpoint admin.index" in result.because
     assert endpoints_kept(_asked(), {"pages.py": before + "x = 1\n"}, {"pages.py": before}).verdict == "cures"
+    gone = endpoints_kept(_asked(), {"pages.py": "x = 1\n"}, {"pages.py": "__tablename__ = 'admin.index'\n"})
+    assert gone.verdict == "cures"  # what is named so may be a table, which the change takes away
 
 
 def test_of_two_blueprints_pages_the_one_that_only_the_renamed_one_has_is_asked_for_by_its_new_name():
@@ -486,11 +497,12 @@ def test_a_route_that_fails_is_judged_by_what_it_answers_without_the_change_or_i
         assert beside(*checks).ok is ok
     assert beside(_asked(Answer("/", None, late=True)).checks[0], _asked(good).checks[0]).ok is None
     patch = "--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-shelf = 1\n+board = 1\n"
-    assert settled(_asked(bad), patch, {"other": {"/": good}}, hidden=False).verdict == "breaks"
-    assert settled(_asked(bad), patch, {"other": {"/": bad}}, hidden=False) is None  # it may break it, too
-    hides = settled(_asked(bad), patch, {"extend-existing": {"/": bad}}, hidden=True)
+    assert settled(_asked(bad), patch, {"other": {"/": good}}, hidden=None).verdict == "breaks"
+    assert settled(_asked(bad), patch, {"other": {"/": bad}}, hidden=None) is None  # it may break it, too
+    hides = settled(_asked(bad), patch, {"extend-existing": {"/": bad}}, hidden="extend-existing")
     assert hides.verdict == "cures" and "as in every other build that serves" in hides.because
-    elsewhere = settled(_asked(bad), patch.replace("shelf", "rack"), {}, hidden=False)
+    assert settled(_asked(bad), patch, {"caught": {"/other": good}}, hidden="caught") is None
+    elsewhere = settled(_asked(bad), patch.replace("shelf", "rack"), {}, hidden=None)
     assert elsewhere.verdict == "cures" and "for nothing that the change touches" in elsewhere.because
 
 

@@ -59,7 +59,7 @@ def test_a_race_that_can_be_forced_is_and_the_verdict_says_how():
     incident = incident_of(APPLICATIONS / "startup-race")
     fixes = {fix["name"]: fix for fix in verify_report(incident, verify(incident))["fixes"]}
     assert {name: fix["verdict"] for name, fix in fixes.items()} == {"locked": "cures", "asked": "does-not-cure"}
-    assert "was forced: each process was held before its first `create table …`" in fixes["locked"]["because"]
+    assert 'was forced: each process waited before its first "create table …"' in fixes["locked"]["because"]
     assert "with it in 0 of 2 such starts" in fixes["locked"]["because"] and fixes["locked"]["rates"] is None
 
 
@@ -134,7 +134,7 @@ def test_a_race_for_a_file_is_diagnosed_by_forcing_it(write_incident):
         "service/main.py:6"
     ]
     assert diagnosis.experiment.outcome == "confirmed"
-    assert "held before it makes the file `uploads` until another had come as far, " in diagnosis.experiment.seen
+    assert 'waited before it makes the file "uploads" until another had come as far' in diagnosis.experiment.seen
 
 
 @pytest.mark.slow
@@ -143,6 +143,6 @@ def test_the_diagnosis_of_a_race_forces_it():
     assert diagnosis.finding.mechanism == "startup-race"
     assert diagnosis.experiment.outcome == "confirmed"
     assert diagnosis.experiment.seen == (
-        "with one process 0 of 2 starts failed, as it is, each process held before its first `create table …` until another had come as "
-        "far, 2 of 2"
+        '0 of 2 starts failed with one process, and 2 of 2 when each process waited before its first "create table …" until another had '
+        "come as far"
     )

@@ -69,7 +69,7 @@ def test_a_fix_that_only_swallows_the_error_does_not_cure_and_is_told_so(tried):
     said = tried({"caught": "try:\n    from service import legacy\nexcept Exception:\n    pass", "none": "pass"})
     fix, checks = fix_of(said, "caught")
     assert fix["verdict"] == "does-not-cure" and checks["original error no longer occurs"]["ok"] is False
-    assert fix["because"].startswith("the same error is raised, and only swallowed, at service/legacy.py:5 by"), fix
+    assert fix["because"].startswith("the same error is raised, but it is swallowed, at service/legacy.py:5 by"), fix
     assert said.json["verified"] == ["none"]
 
 
@@ -385,7 +385,7 @@ def test_the_page_tells_what_was_caught_on_the_way_and_what_the_fixes_met(kit, w
     assert said.code == 1, said.err
     page = re.sub(r"<[^>]+>", " ", (tmp_path / "page.html").read_text())
     assert not re.search("Nothing was swallowed (?!for good)", page) and "met no other error" not in page
-    assert "Caught on the way to the error" in page and "that only the runs of the fixes met" in page
+    assert "Caught on the path to the error" in page and "that only the runs of the fixes met" in page
     report = json.loads((tmp_path / "page.json").read_text())
     met = {one["name"]: [error["error"].split(" for ")[0] for error in one["met"]] for one in report["verify"]["fixes"]}
     assert "Table 'users' is already defined" in met["extend"][0] and "no_such_driver" in met["noretry"][0]

@@ -55,7 +55,7 @@ class Interrupted(KeyboardInterrupt):
     exit_code = 4
 
     def __init__(self):
-        super().__init__("every process of the run has been ended; run it again to begin anew")
+        super().__init__("every process of the run has been ended; run it again to start over")
 
     def _render_traceback_(self) -> list[str]:
         return _alone(self)

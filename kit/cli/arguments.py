@@ -91,7 +91,9 @@ def _questions_of_causes(subparsers) -> None:
         help="how long to search for the smallest reproduction: quick stops after about the time of two startups, full goes on to the end",
     )
     parser.add_argument(
-        "--format", choices=("github", "sarif", "gitlab"), help="print the lines at fault in the format of a CI system"
+        "--format",
+        choices=("github", "sarif", "gitlab"),
+        help="print the lines that cause the incident in the format of a CI system",
     )
     parser = _command(subparsers, "verify")
     _takes_traces(parser, judge_saved=False)

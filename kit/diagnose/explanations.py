@@ -16,7 +16,7 @@ class Meaning(NamedTuple):
 MEANINGS = {
     # One table is defined twice
     "alias-two-module-names": Meaning(
-        "One file was imported under two module names.", "Spell its import the same everywhere."
+        "One file was imported under two module names.", "Import it under the same name everywhere."
     ),
     "second-class-same-table-other-file": Meaning(
         "Two files define the same table.",
@@ -31,7 +31,7 @@ MEANINGS = {
     ),
     "half-defined-class": Meaning(
         "A class failed to map, and its table stayed on the metadata.",
-        "Make the first attempt succeed, or do not make it.",
+        "Make the first attempt succeed, or remove it.",
     ),
     "importlib-reload": Meaning("A module with models was loaded again.", "Keep models out of what is reloaded."),
     "script-or-cell-run-again": Meaning(
@@ -48,7 +48,7 @@ MEANINGS = {
         "Give the folder the name that the application uses.",
     ),
     "reflected-before-declared": Meaning(
-        "A table was reflected before its class was declared.", "Reflect into a MetaData of its own."
+        "A table was reflected before its class was declared.", "Reflect into a separate MetaData."
     ),
     "module-and-package-side-by-side": Meaning(
         "A module and a package with the same name both define the table.", "Remove the one that no import reaches."
@@ -64,7 +64,8 @@ MEANINGS = {
         "A table and a class define the same association.", "Let the relationship use the class' table."
     ),
     "fork-of-library-models-on-its-base": Meaning(
-        "A library's model and the application's own define the same table.", "Let everything use the one that is kept."
+        "A library's model and the application's own define the same table.",
+        "Keep one of the two, and use it everywhere.",
     ),
     "model-declared-in-migration-script": Meaning(
         "A migration script declares a model on the application's Base.", "Describe the table with sa.table() there."
@@ -77,14 +78,15 @@ MEANINGS = {
     ),
     # Tables and names that are not where they are looked for
     "table-on-metadata-alembic-does-not-migrate": Meaning(
-        "A table is on a MetaData that Alembic is not given.",
-        "Use one Base, or give env.py both; of two tables of one name, rename one.",
+        "A table is on a MetaData that env.py does not give to Alembic.",
+        "Use one Base, or give env.py both; if two tables have the same name, rename one.",
     ),
     "model-module-not-imported-by-env": Meaning(
         "env.py does not import every model.", "Import the missing module in env.py."
     ),
     "ambiguous-class-name-in-registry": Meaning(
-        "Two classes share a name that a relationship uses.", "Rename one, or write the module's path."
+        "Two classes share a name that a relationship uses.",
+        "Rename one, or name the class with its module in the relationship.",
     ),
     "metadata-is-reserved": Meaning(
         "A mapped class has an attribute called metadata.", "Rename the attribute, and keep the column's name."
@@ -111,7 +113,7 @@ MEANINGS = {
     ),
     # Imports
     "circular-import": Meaning(
-        "Two modules import each other, and one asks for a name that the other has not bound yet.",
+        "Two modules import each other, and one asks for a name that the other has not defined yet.",
         "Move the shared name to a module that imports neither.",
     ),
     "import-failure-swallowed": Meaning(
@@ -152,12 +154,12 @@ MEANINGS = {
     ),
     "startup-race": Meaning(
         "Several processes do the same work on the database at the same time.",
-        "Do it once before the processes start, or under a lock in the database.",
+        "Do this work once, before the processes start, or let each process take a lock first.",
     ),
     # Settings, drivers, logging
     "setting-missing": Meaning(
-        "A setting that the application needs is not given.",
-        "Give the variable in every deployment, or a default in the settings.",
+        "A setting that the application needs is not set.",
+        "Set the variable in every deployment, or give it a default in the settings.",
     ),
     "unknown-url-scheme": Meaning(
         "SQLAlchemy does not know the scheme of the database's URL.", "Write the URL with the right scheme."

@@ -44,10 +44,10 @@ def circular_import(case: Case) -> Fault | None:
         leads = running[0]
         sites = [Place.of("asks", frame, name), Place.of("leads back", leads)]
         binds = _binding_of(case, leads.file, name)
-        how = f"{leads}, in the body of {module}, leads to {frame}, which asks {module} for {name} while that body is still running"
+        how = f"{leads}, in the body of {module}, leads to {frame}, which imports {name} from {module} before that body has finished"
         if binds is not None and binds > leads.line:
             sites.append(Place("binds", leads.file, binds, name))
-            how += f"; the name is bound at {leads.file}:{binds}"
+            how += f". {name} is defined only at {leads.file}:{binds}"
         experiment = _from_the_other_side(case, frame)
         because = (how, f"seen as: {error}")
         return Fault("circular-import", because, sites=tuple(sites), error=error, experiment=experiment)
@@ -63,7 +63,7 @@ def _from_the_other_side(case: Case, asks: Frame) -> Experiment | None:
         mirrored = next((asked for error in trace.errors if (asked := _asked_of(error)) is not None), None)
         if mirrored is not None:
             other = mirrored[1]
-            return True, f"the cycle fails from there as well: {other} is then the module that is half made"
+            return True, f"the cycle fails from there as well: {other} is then the module whose body has not finished"
         wrong = failure(trace)
         if wrong is None:
             return True, "from there every import succeeds: what fails depends on where the cycle is entered"

@@ -312,7 +312,7 @@ def _created_without(case: Case, definition: Registration, created: Creation, er
     )
     sites = (Place.of("class", definition.site), Place.of("creates", maker))
     against = {
-        "table-on-metadata-alembic-does-not-migrate": "the table is on the metadata that is created, and came to it too late",
+        "table-on-metadata-alembic-does-not-migrate": "the table is on the metadata that is created, but was added too late",
         "model-module-not-imported-by-env": f"the tables are made by {maker}, and not by Alembic",
     }
     text, experiment = case.sources.get(maker.file), None

@@ -201,7 +201,7 @@ def lasts(ran: kept_runs.Ran) -> bool:
     raced = may_race(trace) or any(judge(pair).mechanism in RACES for pair in pairs)
     # What a thread does, another run may do earlier or later.
     beside = any(event.thread for event in (*trace.imports, *trace.registrations) if event.application)
-    unasked = any(answer.ok is None for answer in ran.answers)
+    unasked = any(answer.ok is None and (answer.kind != "routes" or answer.answers) for answer in ran.answers)
     alembic_broke = ran.migrations is not None and ran.migrations.broke is not None
     return not (raced or beside or unasked or alembic_broke or trace.lost)
 

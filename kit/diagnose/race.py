@@ -34,19 +34,19 @@ def startup_race(case: Case) -> Fault | None:
         times = [f"process {p}: {(b - start) / 1e6:.0f} to {(e - start) / 1e6:.0f} ms" for p, (b, e) in spans.items()]
         overlap = _overlap(spans)
         because = (
-            f"{len(spans)} processes of one step execute {site}, and for one of them: {first_line(str(error))}",
-            f"{'their times overlap' if overlap else 'their times were not seen to overlap'}: {', '.join(times)}",
+            f"{len(spans)} processes of one step execute {site}; in one of them it raises {first_line(str(error))}",
+            f"{'they overlap in time' if overlap else 'they were not seen to overlap in time'}: {', '.join(times)}",
         )
         against = {
-            "created-by-two-revisions": f"the statement is one, {site}, and several processes execute it",
-            "created-outside-migrations": f"what is there already comes from another process at the same {site}",
+            "created-by-two-revisions": f"there is only one statement, {site}, and several processes execute it",
+            "created-outside-migrations": f"another process created it, at the same {site}",
         }
         experiment = _one_against_all(case, error, site)
         if (experiment is None or experiment.incident is case.incident and not experiment.edits) and not overlap:
             continue
         if experiment is None:
             because += (
-                "not tried with one process: no number of workers stands in the step, its script or a variable",
+                "not tried with one process: neither the step, its script nor a variable gives a number of workers",
             )
         sites = (Place.of("statement", site),)
         return Fault("startup-race", because, sites=sites, against=against, error=error, experiment=experiment)
@@ -94,27 +94,29 @@ def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None
         return any(e.type == error.type and innermost(e) == site for e in trace.errors)
 
     def judge_forced(free: Trace, *forced: Trace) -> tuple[bool | None, str]:
-        seen = f"held {sum(map(met, forced))} of {FORCED} starts failed, not held {1 + met(free)} of 2"
+        seen = f"{sum(map(met, forced))} of {FORCED} starts failed when the processes waited, and {1 + met(free)} of 2 when not"
         return True if all(map(met, forced)) and not met(free) else None, seen
 
     def judge(*traces: Trace) -> tuple[bool | None, str]:
         by_one, by_several = (sum(map(met, part)) for part in (traces[:times], traces[times:]))
-        seen = f"with one process {by_one} of {times} starts failed, as it is"
+        seen = f"{by_one} of {times} starts failed with one process"
         if held and alone:
-            seen += (
-                f", each process held before {in_words(held)} until another had come as far, {by_several} of {times}"
-            )
+            seen += f", and {by_several} of {times} when each process waited before {in_words(held)} until another had come as far"
             return False if by_one else True if by_several else None, seen
         # The startup that was looked at is one of them.
-        return by_one == 0, f"{seen} {by_several + 1} of {len(traces) - times + 1}"
+        return by_one == 0, f"{seen}, and {by_several + 1} of {len(traces) - times + 1} as it is"
 
     if alone is None and script is None:
-        says = f"each process held before {in_words(held)}, against a start in which none is" if held else ""
+        says = (
+            f"a start in which each process waits before {in_words(held)}, against a start in which none waits"
+            if held
+            else ""
+        )
         return (
             Experiment(says, case.incident, judge_forced, beside=(case.incident,) * FORCED, hold=held) if held else None
         )
-    says = f"one process, {times} times, against the number that the incident has"
-    says += f", held before {in_words(held)}" if held and alone else ""
+    says = f"the startup with one process, {times} times, against as many starts with all its processes"
+    says += f", each of which waits before {in_words(held)}" if held and alone else ""
     if alone is not None:
         beside = (*[alone] * (times - 1), *[case.incident] * times)
         return Experiment(says, alone, judge, beside=beside, hold=held)
@@ -144,11 +146,11 @@ def in_words(held: str) -> str:
     """What a process is held before, as the end of a sentence."""
     kind, _, name = held.partition(" ")
     return (
-        f"it makes the file `{name}`"
+        f'it makes the file "{name}"'
         if kind == "file"
         else "it opens a port"
         if kind == "port"
-        else f"its first `{held} …`"
+        else f'its first "{held} …"'
     )
 
 

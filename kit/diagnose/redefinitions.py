@@ -3,12 +3,13 @@
 One function a mechanism. Each takes a :class:`~kit.diagnose.values.Case` and gives a :class:`~kit.diagnose.values.Fault` or None.
 """
 
+import ast
 import re
 from collections.abc import Callable
 
 from ..trace.chains import application_frames
 from ..trace.trace import Trace
-from ..trace.values import Registration, Site
+from ..trace.values import Error, Frame, Registration, Site
 from .definitions import one_place
 from .experiments import said_by
 from .registered_twice import Pair, judge
@@ -22,10 +23,19 @@ def metadata_is_reserved(case: Case) -> Fault | None:
     for error in case.errors:
         texts = [(error.type, error.text), *((name, text) for _, name, text in error.links)]
         if any("InvalidRequestError" in name and _RESERVED.search(text) for name, text in texts):
-            frame = innermost(error)
+            frame = _declares(case, error) or innermost(error)
             because = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
             site = None if frame is None else Site(frame.file, frame.line, frame.module, None)
             return Fault("metadata-is-reserved", (because,), case.table, site, error=error)
+    return None
+
+
+def _declares(case: Case, error: Error) -> Frame | None:
+    """The innermost line that begins a class: a base of the application's own may have code that runs for each class below it."""
+    for frame in reversed([frame for frame in error.frames if frame.application]):
+        classes = [node for node in ast.walk(case.tree(frame.file)) if isinstance(node, ast.ClassDef)]
+        if any(node.lineno == frame.line for node in classes):
+            return frame
     return None
 
 

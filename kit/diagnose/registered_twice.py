@@ -45,7 +45,7 @@ def model_declared_in_migration_script(pair: Pair) -> Answer:
     for registration, body in ((pair.first, pair.first_import), (pair.second, pair.second_import)):
         if body is not None and executed_by_alembic(body):
             return True, f"{registration.site} is executed by Alembic itself, as {body.module}"
-    return False, "neither definition stands in a file that Alembic executes as env.py or as a revision"
+    return False, "neither definition is in a file that Alembic executes as env.py or as a revision"
 
 
 def half_defined_class(pair: Pair) -> Answer:
@@ -112,7 +112,7 @@ def defined_inside_function_called_twice(pair: Pair) -> Answer:
         return False, no_function(pair)
     if pair.first_import is not pair.second_import:
         return False, f"the module {pair.first.frame.module} itself was executed twice"
-    return True, f"the definition at {pair.first.site} stands in {pair.first.frame.function}(), which was called twice"
+    return True, f"the definition at {pair.first.site} is in {pair.first.frame.function}(), which was called twice"
 
 
 def runner_root_second_name(pair: Pair) -> Answer:
@@ -154,7 +154,7 @@ def file_loaded_again_by_path(pair: Pair) -> Answer:
         if loaded is not None:
             what = f"{loaded.by or 'the step'} loads {loaded.file} by its path, as {loaded.module}"
             return True, f"{what}, beside the import as {other_name(pair, body)}"
-    return False, "the import system came for both executions; nobody loaded the file by its path"
+    return False, "the import system executed the file both times; no loader executed it by its path"
 
 
 def script_or_cell_run_again(pair: Pair) -> Answer:
@@ -231,7 +231,7 @@ def computed_table_name_collision(pair: Pair) -> Answer:
     if pair.same_execution and pair.same_line and written[0] not in (None, pair.first.table):
         return (
             True,
-            f"one statement, {pair.first.site}, computes the table's name, by {written[0]}, and came to it twice",
+            f"one statement, {pair.first.site}, computes the table's name, by {written[0]}, and ran twice",
         )
     for registration, name in zip((pair.first, pair.second), written, strict=True):
         if registration.class_ is not None and name is None:

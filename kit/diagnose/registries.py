@@ -51,12 +51,15 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
     sites += tuple(Place.of("definition", maker.frame, maker.key) for maker in made if maker is not None)
     sites += tuple(Place.of("definition", entry.definition) for entry in taken if entry.definition)
     known = f"the {second.kind} {second.key} is registered at {first.frame} and again at {second.frame}: {error}"
-    if not pair.one_definition:
+    functions = [entry.definition for entry in taken if entry.definition]
+    two = len(functions) == 2 and functions[0][:2] != functions[1][:2]
+    if two or not pair.one_definition:
         makers = f"what takes it is made at {made[0].frame} and at {made[1].frame}" if apart else None
-        two = makers or "two statements register it"
+        makers = f"what takes it are two functions, at {functions[0]} and at {functions[1]}" if two else makers
+        makers = makers or "two statements register it"
         name = second.key if second.key.endswith(".proto") else second.key.split(".")[-1]
         experiment = _renamed(case, (made[1] or second).frame, name, error)
-        return Fault("name-taken-in-registry", (known, two), sites=sites, error=error, experiment=experiment)
+        return Fault("name-taken-in-registry", (known, makers), sites=sites, error=error, experiment=experiment)
     finding = judge(pair)
     return Fault(finding.mechanism, (known, finding.because[-1]), sites=sites, against=finding.against, error=error)
 
@@ -184,8 +187,8 @@ def _is_shadowed(case: Case, first: Route, second: Route) -> Fault:
     answers, reached = first.entry.definition, second.entry.definition
     earlier, other = _comes_in(case, first, second)
     because = (
-        f"{method} {second.example} fits {first.path}, which {earlier} gives to {answers.name} ({answers}), and {second.path}, which {other} "
-        f"gives to {reached.name} ({reached}); the first that fits answers",
+        f"{method} {second.example} matches two routes: {first.path}, which {earlier} adds for {answers.name} ({answers}), and {second.path}, "
+        f"which {other} adds for {reached.name} ({reached}). The first that matches answers",
     )
     sites = (
         Place.of("answers", earlier, first.path),
@@ -220,10 +223,10 @@ def _swapped(case: Case, earlier: Frame, other: Frame, method: str, second: Rout
         answers = endpoint_of(trace, method, second.example)
         if answers is None:
             return None, f"no route was seen that takes {method} {second.example}"
-        says = f"{method} {second.example} comes to {answers.name} then"
+        says = f"{method} {second.example} then reaches {answers.name}"
         return (answers.module, answers.name) == (wanted.module, wanted.name), says
 
-    says = f"{earlier} and {other} in the other order, and {method} {second.example} asked for"
+    says = f"{earlier} and {other} in the other order, and then {method} {second.example}"
     return Experiment(says, case.incident, judge, {earlier.file: edited})
 
 

@@ -86,7 +86,7 @@ def reduce_startup(
     failing = (tries.first_that_fails(candidates) for candidates in lists if budget.left)
     start = next((steps for steps in failing if steps), None)
     if start is None:
-        why = "no list of imports and calls that was tried in one interpreter fails the same way"
+        why = "no tried list of imports and calls in one interpreter fails in the same way"
         if not budget.left:
             why = "no shorter list was found in the time that the search may take; --smallest full searches on"
         return Smallest(tuple(incident.startup), "", budget.spent, why)

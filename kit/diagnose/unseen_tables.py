@@ -375,11 +375,7 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
             if lacking == ["startup"] and stopped is not None:
                 remedy = f"step {stopped} did not succeed, and whether the startup would import {module_name(named.file, incident.app.path)} was not seen"
             if apart is not None:
-                both = (
-                    f"rename one, as {twin.site} has another of this name"
-                    if twin
-                    else "give env.py both, or use one Base"
-                )
+                both = f"rename one, as {twin.site} has this name too" if twin else "give env.py both, or use one Base"
                 remedy = f"its metadata, made at {apart.metadata.label}, is not the one that env.py hands over: {both}"
             failed = next((i for i in looked.trace.imports if i.file == named.file and i.error is not None), None)
             if failed is not None:

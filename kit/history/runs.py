@@ -140,7 +140,7 @@ def judge(seen: Seen, reference: Seen | None) -> tuple[str, str]:
         for text, files in seen.swallowed:
             if text not in known and places.intersection(files):
                 return UNTESTABLE, f"another error ends the same way before it gets there: {text}"
-    return HEALTHY, "its startup came to its end without it"
+    return HEALTHY, "its startup finished without it"
 
 
 class Kept:

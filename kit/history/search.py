@@ -314,7 +314,7 @@ def _fixed(runner: Runner, bad: str, good: str | None, seeds: Sequence[str]) -> 
         hints = [*(sha for sha, commit in runner.commits.items() if seeds[0] in commit.parents), seeds[0]]
     hints += took_out(repository, runner.commits, bad, good, runner.seen[bad].path)
     boundary = yield from _first_of(runner, HEALTHY, good, [bad], hints, path=True, spent=spent)
-    because = "it does not reproduce any more, and its parent does" if boundary.first else boundary.because
+    because = "it no longer reproduces, and its parent does" if boundary.first else boundary.because
     return Boundary(boundary.first, because, boundary.between, boundary.runs, boundary.size)
 
 

@@ -154,7 +154,7 @@ def image_of(project: Project, file: str, context: str = "") -> Command:
         entry, command, workdir = stages[stage]
         if order == "FROM":
             base, _, name = re.sub(r"--platform=\S+\s+", "", rest).replace(" as ", " AS ").partition(" AS ")
-            base = re.sub(r"\$\{?(\w+)\}?", lambda named: values.get(named[1], ""), base).strip()
+            base = _filled(base, values).strip()
             stage = name.strip() or f"stage {len(stages)}"
             stages[stage] = entry, command, workdir = stages.get(base, ((), (), ""))
         elif order == "ARG":
@@ -165,9 +165,9 @@ def image_of(project: Project, file: str, context: str = "") -> Command:
             parts = rest.split()
             if len(parts) >= 2:
                 target = parts[-1] if parts[-1].startswith("/") else f"{workdir}/{parts[-1]}"
-                copied.setdefault(str(PurePosixPath(target)), str(PurePosixPath(parts[-2].lstrip("/") or ".")))
+                copied.setdefault(normpath(target), str(PurePosixPath(parts[-2].lstrip("/") or ".")))
         elif order == "ENV":
-            env |= {name: (value, file) for name, value in _env_of(rest)}
+            env |= {name: (value, file) for name, value in _env_of(_filled(rest, values))}
         elif order in ("ENTRYPOINT", "CMD"):
             lines = exec_form(rest)
             entry, command = (lines, ()) if order == "ENTRYPOINT" else (entry, lines)
@@ -184,6 +184,11 @@ def image_of(project: Project, file: str, context: str = "") -> Command:
     path = _path_in(env.pop("PYTHONPATH", ("", ""))[0], workdir, home)
     path = tuple(str(PurePosixPath(folder, part)) for part in path)
     return Command(lines, file, 28 if file == "Dockerfile" else 24, below, path, env, home=home)
+
+
+def _filled(text: str, values: dict[str, str]) -> str:
+    """A line of a Dockerfile with the defaults of its ``ARG``s."""
+    return re.sub(r"\$\{(\w+)(?::-[^}]*)?\}|\$(\w+)", lambda named: values.get(named[1] or named[2], named[0]), text)
 
 
 def _folder(project: Project, name: str) -> bool:
@@ -268,7 +273,11 @@ def images(project: Project) -> Iterator[Command]:
             folder = str(PurePosixPath(file).parent)
             aside = re.search(r"(?:^|/)\.?(?:docker|deploy\w*|build|containers?|images?|infra)(?:/|$)", folder)
             bare = aside and not any(python.startswith(f"{folder}/") for python in project.python)
-            yield image_of(project, file, "." if bare else "")  # a folder of its own for what is built of the root
+            image = image_of(project, file, "." if bare else "")  # a folder of its own for what is built of the root
+            yield image
+            entered = re.fullmatch(r"(?:ba)?sh \S+ (\S.*)", image.lines[0], re.S) if len(image.lines) == 1 else None
+            if entered and program_of(entered[1]) in KNOWN:  # its entry script may need what only the image has
+                yield replace(image, lines=(entered[1],), weight=image.weight - 7)
 
 
 def composes(project: Project) -> Iterator[Command]:

@@ -159,7 +159,7 @@ def _with_port(project: Project, setup: Setup) -> Setup:
     at = f"{file}:{project.text(file).count(chr(10), 0, fixed.start()) + 1}"
     relative = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()
     line = f"sed -i -E '{'/^[ ]*#/! ' if file.endswith('.sh') else ''}s@{pattern}@{put}@' {shlex.quote(relative)}"
-    because = f"{at} names a port itself; in the copy the one that is free stands there"
+    because = f"{at} names a port itself; in the copy a free one takes its place"
     return setup.changed("prepare", because, prepare=(*setup.prepare, ("command", line)))
 
 
@@ -206,6 +206,6 @@ def _demanded(project: Project) -> tuple[bool, bool]:
     texts = (project.text(file) for file in project.python)
     sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
     asynchronous = re.search(r"create_async_engine|async_engine_from_config", sources)
-    return bool(re.search(_ONLY_POSTGRESQL, sources)), bool(
-        asynchronous and not re.search(r"\bcreate_engine\(", sources)
-    )
+    either = any(re.search(r"[\"'=]sqlite(?:\+\w+)?:///", project.text(file)) for file in project.sources)
+    only = not either and bool(re.search(_ONLY_POSTGRESQL, sources))
+    return only, bool(asynchronous and not re.search(r"\bcreate_engine\(", sources))

@@ -20,9 +20,12 @@ def title_of(evidence: Evidence, setup: Setup, project: Project, best: Trial | N
         return f"{what} fails: table {evidence.table} is already defined"
     if evidence.request and not evidence.expected:
         return f"{what} does not serve {' '.join(evidence.request)}"
-    if not evidence.expected:
+    expected = evidence.expected
+    if not expected and failed >= 0 and best.shows_incident and not ran[failed].error.startswith("exit code"):
+        expected = re.sub(r"^[\w.]+: ", "", ran[failed].error).partition(". ")[0]
+    if not expected:
         return f"{what} starts, and not all of it works" if evidence.programs else f"{what} does not start as it should"
-    error = re.sub(r"\s+", " ", evidence.expected).rstrip(".")
+    error = re.sub(r"\s+", " ", expected).rstrip(".")
     error = error if len(error) <= 100 else error[:100].rpartition(" ")[0]
     return f"{what} warns: {error}" if evidence.type.endswith("Warning") else f"{what} fails: {error}"
 
@@ -60,12 +63,11 @@ def not_found(
     if not run or shown:
         return sentences
     if best is not None and best.up and not evidence.expected:
-        sentences.append(
-            f"anything that fails: {best.setup.start} comes up, and nothing was swallowed as far as the run sees"
-        )
+        sentences.append(f"anything that fails: {best.setup.start} comes up, and the run saw no swallowed error")
     elif best is not None:
-        wanted = "that shows the log's error" if evidence.expected else "that fails of itself, or comes up"
-        sentences.append(f"a startup {wanted}; the nearest was {best.setup.start}, which shows: {best.shows}")
+        wanted = "that shows the log's error" if evidence.expected else "that fails without being made to, or comes up"
+        shows = best.shows.removeprefix(f"{best.setup.start}: ")
+        sentences.append(f"a startup {wanted}; the nearest was {best.setup.start}, which shows: {shows}")
     return sentences + _questions(work, best)[:2]
 
 
@@ -108,4 +110,4 @@ def _questions(work: Search, best: Trial | None) -> list[str]:
     if not evidence.expected:
         how = "Say it in expect, as in error: …, or check: {http: {path: /, status: 200}}"
         questions.append(f"how did it show that something was wrong? {how}")
-    return [*questions, "which variables were set where it failed, but for secrets? Give them in app.env"]
+    return [*questions, "which variables were set where it failed? Give them in app.env, without secrets"]

@@ -263,17 +263,11 @@ def _seen(project: Project, trace: Trace) -> Evidence:
     if error is None or (seen.error and any(kind.endswith("HaltServer") for _, kind, _ in error.links)):
         return seen  # what follows from a worker's end says nothing of why
     # Its whole text, where what was printed is its first line, or of another error.
-    text = str(error)
     causes = "".join(f"{cause}\n" for _, _, cause in error.links)
     of_error = evidence_of(read_log(""), f"{causes}{error.type}: {error.text}\n", project)
-    return replace(
-        seen,
-        error=text,
-        type=error.type,
-        text=error.text,
-        missing_modules=seen.missing_modules | of_error.missing_modules,
-        missing_variables=seen.missing_variables | of_error.missing_variables,
-    )
+    kinds = ("missing_modules", "missing_variables")
+    missing = {kind: getattr(seen, kind) | getattr(of_error, kind) for kind in kinds}
+    return replace(seen, error=str(error), type=error.type, text=error.text, **missing)
 
 
 def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tuple[int, str | None]:

@@ -150,9 +150,9 @@ def _trouble(notebook: Any) -> str:
         error = next((output for output in cell.get("outputs", []) if output.output_type == "error"), None)
         if error or status == "failed":
             why = f"failed with {safe(error.ename)}" if error else "was running when its kernel ended"
-            return f"This notebook did not come to its end: cell {number} {why}. What follows is incomplete."
+            return f"This notebook did not finish: cell {number} {why}. What follows is incomplete."
         if cell.source.strip() and cell.get("execution_count") is None and status != "completed":
-            return f"This notebook was not run to its end: cell {number} has not been executed. What follows is incomplete."
+            return f"This notebook did not finish: cell {number} has not been executed. What follows is incomplete."
     return ""
 
 

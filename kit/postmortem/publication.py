@@ -98,7 +98,7 @@ def publish(
         write_whole(path, text)
     if report not in texts:
         raise RunBroke(
-            f"{NOTEBOOK.name}: the notebook did not come to its end: {failure or 'no result was written'}. "
+            f"{NOTEBOOK.name}: the notebook did not finish: {failure or 'no result was written'}. "
             f"What it shows until then: {html if html in texts else 'nothing'}"
         )
     result = json.loads(texts[report])

@@ -146,7 +146,7 @@ def check_one(target: Target, output: Path, *, record: bool = False, startups: s
     title = target.name
     try:
         if target.file.is_dir():
-            raise IncidentError(f"{target.file}: there is no incident.yaml in this folder, nor below it")
+            raise IncidentError(f"{target.file}: there is no incident.yaml in this folder or below it")
         incident = load(target.file)
         title = _shown(incident.title, target)
         recorded = None if record else read_record(incident)
@@ -226,7 +226,7 @@ def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, 
     if report["broke"]:
         return report["broke"]
     if not report["reproduced"]:
-        return "it does not show any more what the incident file expects"
+        return "it no longer shows what the incident file expects"
     undecided = next((f"{fix['name']} is undecided: {fix['because']}; " for fix in _open(report)), "")
     if not report["verify"]["verified"]:
         return f"it reproduces, and no fix is verified; {undecided}".removesuffix("; ")
@@ -234,7 +234,7 @@ def _says(report: dict[str, Any] | None, claims: Sequence[Claim], record: bool, 
     differs = sum(fact.ok is False for fact in facts)
     verified = f"it reproduces, verified: {', '.join(report['verify']['verified'])}; {undecided}"
     if not facts:
-        return verified + "nothing was recorded to hold it against"
+        return verified + "nothing was recorded to compare it with"
     if record:
         return verified + "recorded now"
     return verified + (f"{differs} of {len(facts)} recorded facts differ" if differs else "all as recorded")

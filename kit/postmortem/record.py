@@ -14,8 +14,14 @@ from typing import Any
 
 from ..base.errors import IncidentError
 from ..base.janitor import write_whole
+from ..diagnose.reproduction import reproduce
+from ..history.runs import at_build
+from ..incident.builds import builds_of
+from ..incident.copying import beside_git
 from ..incident.model import Incident
+from ..trace.expected import shows_incident
 
+_MOST_NAMED = 5  # files named in a message
 _TEXTS = ("mechanism", "table", "first", "second")
 _TABLES = ("fixes", "hypotheses")
 
@@ -88,13 +94,29 @@ def read_record(incident: Incident) -> dict[str, Any] | None:
 def write_record(incident: Incident, report: dict[str, Any]) -> None:
     """Write the record, whole or not at all.
 
-    :raises IncidentError: it cannot be written
+    :raises IncidentError: it cannot be written, or what git holds of the application does not show the incident alone
     """
+    _refuse_untracked(incident)
     file = record_file(incident)
     try:
         write_whole(file, json.dumps(record_of(report), indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise IncidentError(f"{file}: the record cannot be written: {error.strerror}") from None
+
+
+def _refuse_untracked(incident: Incident) -> None:
+    """A record is checked in a fresh clone: what decides has to be there too."""
+    beside = beside_git(incident.resolve(incident.app.root)) if incident.app.root else ()
+    repository = builds_of(incident) if beside else None
+    if repository is None:
+        return
+    clone = at_build(incident, repository, repository.resolve("HEAD"))
+    if not shows_incident(clone, reproduce(clone)):
+        named = ", ".join(beside[:_MOST_NAMED]) + " …" * (len(beside) > _MOST_NAMED)
+        raise IncidentError(
+            f"{incident.file}: it is not recorded: a fresh clone of the application does not show the incident, which needs "
+            f"what git does not hold ({named}). Write what decides under app.env of the incident file, or commit it"
+        )
 
 
 def compared(recorded: dict[str, Any], report: dict[str, Any]) -> list[Claim]:

@@ -15,6 +15,7 @@ from ..incident.steps import Check, Http
 from ..trace.chains import executed_by_alembic
 from ..trace.end_state import CheckResult, executed_by_alembic_modules, judge_mappers, judge_start, listed
 from ..trace.printed_errors import printed_error
+from ..trace.processes import Paths
 from ..trace.routes import endpoint_of, names_of
 from ..trace.trace import Trace
 from ..trace.values import is_scratch
@@ -257,7 +258,7 @@ def _ask_command(check: Check, space: Workspace, incident: Incident, name: str, 
         return CheckResult(str(check), False, _NO_SERVER, kind="command")
     words = command_line(space.filled(check.command.replace("{port}", str(port))), space)
     ran = run(words, space, incident.limits, name)
-    printed = "" if ran.ok else f": {last_line(ran.stderr) or last_line(ran.stdout)}"
+    printed = "" if ran.ok else f": {Paths(space).text(last_line(ran.stderr) or last_line(ran.stdout))}"
     ok = None if ran.why is not None and ran.why.from_outside else ran.ok
     return CheckResult(str(check), ok, ran.why.says if ran.why else f"exit code {ran.code}{printed}", kind="command")
 

@@ -97,7 +97,7 @@ def once(
     with _turn(folder, name):
         kept = _read(file, space)
         if kept is not None:
-            progress("this build was run before, and nothing of it has changed: what it showed is taken from there")
+            progress("this build was run before and has not changed: the result of that run is used")
             return kept
         made = run()
         if made.trace.broke is None and lasting(made):

@@ -38,13 +38,14 @@ _NO_CAUSE = re.compile(
 _ENDED = re.compile(r"\bWorker \(pid:\d+\) (?P<text>exited with code [1-9]\d*)")
 _UP = r"Application startup complete|Uvicorn running on|\* Running on http|celery@\S+ ready|Watching for file changes"
 _DATABASES = (
-    (r"psycopg2\b|\bPostgresqlImpl\b", "postgresql", None),
+    (r"psycopg2\b|\bPostgresqlImpl\b|(?:dialects|ddl)[/\\]postgresql", "postgresql", None),
     (r"\basyncpg\b", "postgresql", "asyncpg"),
     (r"\bpsycopg\.(?:errors|connection|cursor|Operational)|[/\\]psycopg[/\\]", "postgresql", "psycopg"),
     (r"\bpg8000\b", "postgresql", "pg8000"),
     (r"\baiosqlite\b", "sqlite", "aiosqlite"),
-    (r"\bsqlite3\.\w+Error|\(sqlite3\.|\bSQLiteImpl\b|dialects[/\\]sqlite|pysqlite", "sqlite", None),
-    (r"\bpymysql\b|\bMySQLdb\b|\bMySQLImpl\b|\baiomysql\b|mysql\.connector", "mysql", None),
+    # A table is made anew for SQLite only: the others alter theirs.
+    (r"\bsqlite3\.\w+Error|\(sqlite3\.|\bSQLiteImpl\b|(?:dialects|ddl)[/\\]sqlite|pysqlite|\bbatch\.py\", line \d+, in _create\b", "sqlite", None),
+    (r"(?:dialects|ddl)[/\\]mysql|\bpymysql\b|\bMySQLdb\b|\bMySQLImpl\b|\baiomysql\b|mysql\.connector", "mysql", None),
 )  # fmt: skip
 _SQL = re.compile(r"\[SQL: \s*((?:ALTER|CREATE|DROP)\b[^\]]*)")
 # A request that no exception tells of: what the application has was not found, refused, or failed.
@@ -156,7 +157,7 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     expected, table = expected or kind or None, _DEFINED.search(message)
     statement = _SQL.search(text)
     of_application = [frame for pair in placements for frame in pair[1].frames]
-    foreign = of_application[0].logged if of_application and not any(pair[1].placed for pair in placements) else None
+    foreign = _foreign(project, of_application, [frame for pair in placements for frame in pair[1].placed])
     database, driver, database_at = _database(text)
     prefixes, version = _interpreter(log, text)
     return Evidence(
@@ -242,6 +243,15 @@ def _warned(text: str, at: str, project: Project) -> tuple[Placed, ...]:
 
 
 # -- the rest
+
+
+def _foreign(project: Project, frames: Sequence[Placed], placed: Sequence[Placed]) -> str | None:
+    """A file that the log passes through and that is not there, where it has none of them, or none of its lines of those that are called so."""
+    there = {frame.logged: frame for frame in placed if project.has(frame.file)}
+    lost = [frame.logged for frame in frames if frame.logged not in there]
+    lines = [(frame.text.strip(), project.text(frame.file)) for frame in there.values() if frame.text]
+    known = any(line in text for line, text in lines) if lines else bool(placed)
+    return lost[0] if lost and not known else None
 
 
 def _database(text: str) -> tuple[str | None, str | None, str]:

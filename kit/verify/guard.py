@@ -208,7 +208,7 @@ def try_guard(incident: Incident, source: str, name: str, fix: str | None, *, wi
         limits = incident.limits.model_copy(update={"seconds": incident.limits.seconds * steps})
         ran = run([space.python, "-B", str(file), "--json"], space, limits, "guard")
     if ran.why:
-        raise RunBroke(f"the guard did not come to its end: {ran.why}")
+        raise RunBroke(f"the guard did not finish: {ran.why}")
     try:
         result = json.loads(ran.stdout)
     except ValueError:  # it raised something of its own

@@ -192,8 +192,8 @@ class _Runs:
         result = judge_fix(self.incident, name, worst, self.control)
         if self.forced:
             _, shown = self._worst(tried[1:])
-            how = f"each process was held before {in_words(self.held)} until another had come as far, or for {HELD} s"
-            says = f"{result.because}; it is a race, and was forced: {how}; without the fix it showed so, with it in {shown} of {FORCED}"
+            how = f"each process waited before {in_words(self.held)} until another had come as far, or for {HELD} s"
+            says = f"{result.because}; the race was forced: {how}; without the fix the incident showed in such a start, with it in {shown} of {FORCED}"
             return replace(result, because=f"{says} such starts")
         while result.verdict == "cures" and len(tried) < MOST:
             more = [self.pool.submit(attempt, self.incident, name) for _ in range(min(4, MOST - len(tried)))]
@@ -225,8 +225,11 @@ def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt
 
 def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
     """The verdict on a fix that was started, beside the control."""
-    tried = replace(tried, reproduced=still_there(incident, tried.trace, control.trace))
-    checks = (_gone(incident, tried), *compared(incident, tried, control))
+    # Whether a mechanism that raises nothing is the incident, only the build as it is was asked.
+    left = [sign for sign in control.trace.signs if sign.kind == "mechanism" and sign in tried.quiet]
+    trace = replace(tried.trace, signs=tuple(dict.fromkeys((*tried.trace.signs, *left))))
+    tried = replace(tried, trace=trace, reproduced=still_there(incident, trace, control.trace))
+    checks = (_gone(incident, tried, control.trace), *compared(incident, tried, control))
     tables = incident_tables(incident, control.trace)
     verdict, because = _judge(tried, control, checks, tables)
     if verdict == "cures" and (unseen := never_handed(incident, tried, control, tables)):
@@ -266,10 +269,11 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
     return tuple(errors.items())
 
 
-def _gone(incident: Incident, tried: Attempt) -> CheckResult:
-    shown = expected_error(incident) or "the incident"
+def _gone(incident: Incident, tried: Attempt, control: Trace) -> CheckResult:
+    there = sorted(errors_of_incident(control)) or [sign.text for sign in control.signs]
+    shown = expected_error(incident) or shorten(next(iter(there), "the incident"), 200, placeholder=" …")
     where = [f"{conflict.error} at {conflict.second.site}" for conflict in tried.trace.conflicts]
-    seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"not seen any more: {shown}"
+    seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"no longer seen: {shown}"
     unseen = tried.uncompiled or (tried.trace.broke if tried.trace.cut else None)
     gone = not tried.reproduced
     if unseen and gone:
@@ -287,21 +291,7 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     """
     trace = tried.trace
     if tried.reproduced:
-        through = ""
-        if trace.conflicts:
-            second = trace.conflicts[0].second
-            through = f", at {second.site} by " + " → ".join(str(f) for f in application_frames(second.chain)[:-1])
-        if not trace.conflicts and not errors_of(trace):
-            left = ", ".join(sign.text for sign in trace.signs) or "what is wrong"
-            logged = (f"; logged at {r.site}: {r.error}" for r in trace.records if r.error is not None and not r.lost)
-            return "does-not-cure", f"nothing is raised, and still there is {left}{next(logged, '')}"
-        same = (
-            next(iter(sorted(errors_of(trace) & errors_of_incident(control.trace))), None)
-            if not trace.conflicts
-            else None
-        )
-        named = f": {shorten(same, 200, placeholder=' …')}" if same else ""
-        return "does-not-cure", f"the same error is raised{_caught(trace)}{through}{named}"
+        return "does-not-cure", _what_is_left(trace, control)
     if tried.uncompiled:
         return "breaks", f"the patch writes what Python cannot compile: {tried.uncompiled}"
     if trace.cut:
@@ -332,12 +322,28 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     if refused is not None:
         return (
             "undecided",
-            f"the error is gone, and then the kit itself refused what the application asked for: {refused}",
+            f"the error is gone, but then the kit itself refused what the application asked for: {refused}",
         )
     if not start.ok and any(check.kind == "clean_start" for check in failed):
         return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
     wrong = "; ".join(f"{check.check}: {check.seen}" for check in failed[:2])
     return "hides", f"the error is gone and the start is clean, but {wrong}"
+
+
+def _what_is_left(trace: Trace, control: Attempt) -> str:
+    """What of the incident is there in a build with a fix, and by which way."""
+    if trace.conflicts:
+        second = trace.conflicts[0].second
+        way = " → ".join(str(frame) for frame in application_frames(second.chain)[:-1])
+        return f"the same error is raised{_caught(trace)}, at {second.site} by {way}"
+    errors = errors_of(trace)
+    if not errors:
+        left = ", ".join(sign.text for sign in trace.signs) or "what is wrong"
+        logged = (f"; logged at {r.site}: {r.error}" for r in trace.records if r.error is not None and not r.lost)
+        return f"nothing is raised, and still there is {left}{next(logged, '')}"
+    same = min(errors & errors_of_incident(control.trace), default=None)
+    named = f": {shorten(same, 200, placeholder=' …')}" if same else ""
+    return f"the same error is raised{_caught(trace)}{named}"
 
 
 def _broken(trace: Trace, control: Attempt, checks: Sequence[CheckResult]) -> list[str]:
@@ -353,7 +359,7 @@ def _caught(trace: Trace) -> str:
     """Told where nothing fails for the incident any more, and it is there all the same: it was not gone, to be hidden."""
     swallowed = {str(error.error) for error in trace.swallowed}
     quiet = swallowed and all(step.ok for step in trace.steps)
-    return ", and only swallowed" if quiet and all(conflict.error in swallowed for conflict in trace.conflicts) else ""
+    return ", but it is swallowed" if quiet and all(conflict.error in swallowed for conflict in trace.conflicts) else ""
 
 
 def _in_short(check: CheckResult) -> str:

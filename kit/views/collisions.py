@@ -44,7 +44,7 @@ def sites(diagnosis: Diagnosis) -> Shown:
         excerpts += [it.excerpt for it in diagnosis.looked.revisions if (it.file, it.line) == (place.file, place.line)]
         if lines := next(filter(None, excerpts), None):
             parts.append(source(lines, marked=[place.line]))
-    return Shown(parts) if parts else absent("No line is known to be at fault.")
+    return Shown(parts) if parts else absent("It is not known which line causes it.")
 
 
 def collision(trace: Trace, conflict: Conflict | None = None) -> Shown:

@@ -130,7 +130,7 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
     )
     parts = [how, table("Behind the first failure", ("no.", "error", "raised at"), rows)] if independent else [how]
     if rest and not independent:
-        parts.append(para("No error was hidden that the first one did not cause."))
+        parts.append(para("No other error was hidden: each later one is caused by the first."))
     if rest:
         follow = items(join(str(error.error), " at ", code(error.site)) for error in rest)
         parts.append(fold(f"{count(len(rest), 'more error')}, only because of an earlier failure", follow))

@@ -12,7 +12,7 @@ from .reduced_graph import GROUPS, Reduced, place_of, reduce
 from .wording import listed
 
 _MOST_STOPS = 40  # of one way
-_WAYS = {"first": "First way", "second": "Second way", "only": "The way to the error"}
+_WAYS = {"first": "First path", "second": "Second path", "only": "The path to the error"}
 
 
 def imports(trace: Trace, conflict: Conflict | None = None) -> Shown:
@@ -76,10 +76,10 @@ def _alternative(graph: ImportGraph) -> str:
 def _legend(graph: ImportGraph, reduced: Reduced) -> Part:
     roles = {line.role for line in reduced.lines}
     if len(graph.ways) > 1:
-        sentences = [join(strong("Single blue line"), ": the way to the first definition.")]
-        sentences.append(join(strong("Double red line"), ": the way to the second."))
+        sentences = [join(strong("Single blue line"), ": the path to the first definition.")]
+        sentences.append(join(strong("Double red line"), ": the path to the second."))
     else:
-        sentences = [join(strong("Double red line"), ": the way to the error.")]
+        sentences = [join(strong("Double red line"), ": the path to the error.")]
     if any(line.dashed for line in reduced.lines):
         sentences.append(join(strong("Dashed"), ": a call, or a library that runs a file; no import statement."))
     if any(node.role == "group" for node in reduced.nodes):
@@ -91,5 +91,5 @@ def _legend(graph: ImportGraph, reduced: Reduced) -> Part:
         packages = listed([f"{package} {number}" for package, number in reduced.left_out], 12)
         packages += " packages" if len(reduced.left_out) > 12 else ""
         modules = count(sum(number for _, number in reduced.left_out), "module")
-        sentences.append(part(f"Not drawn, because no way passes through them: {modules} ({packages})."))
+        sentences.append(part(f"Not drawn, because no path leads through them: {modules} ({packages})."))
     return join(*sentences, between=" ")

@@ -30,7 +30,10 @@ _CARDS = """<style>.kit{container-type:inline-size}@container (max-width:50em){
 .kit .kit-cards thead{position:absolute;clip-path:inset(50%)}
 .kit .kit-cards tr{padding:4px 0;border-bottom:1px solid #8c959f}
 .kit .kit-cards :is(th,td){padding:1px 0}.kit .kit-cards td:empty{display:none}
-.kit .kit-cards td::before{content:attr(data-label) ": "}}</style>"""
+.kit .kit-cards td::before{content:attr(data-label) ": "}
+.kit .kit-grid :is(th,td){padding:1px 3px}}
+@container (max-width:30em){.kit .kit-claim{display:none}.kit .kit-grid :is(th,td){font-size:.74em;padding:1px}
+.kit .kit-grid td *{padding:0 1px!important}}</style>"""
 _KINDS = {True: "kit-good", False: "kit-bad", None: "kit-open"}
 _BADGE = "color:#ffffff;padding:0 6px;border-radius:4px"
 _CHANGED = "display:block;text-decoration:none;color:#1f2328"
@@ -86,7 +89,7 @@ class Shown:
             withheld = f"Not displayed, since a secret would show here ({', '.join(kinds)}). {REMEDY}"
             shown = Shown([tag("p", withheld, kind="kit-note")])
         about = {"kit": self.place, **self.more} if self.place else {}
-        cards = _CARDS if "kit-cards" in shown.html else ""
+        cards = _CARDS if "kit-cards" in shown.html or "kit-grid" in shown.html else ""
         return {"text/html": shown.html + cards, "text/plain": shown.text}, about
 
     def __repr__(self) -> str:

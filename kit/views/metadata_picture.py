@@ -58,9 +58,14 @@ class _Plot(Sheet):
         """A text on a ground of its own, which can be read where it lies on a line."""
         self.write(x, y, plain(text), kind, anchor, colour, stroke="#ffffff", stroke_width=4, paint_order="stroke")
 
+    @property
+    def levels(self) -> list[int]:
+        """The numbers of tables at which the axis has a line and a number."""
+        return sorted({0, self.most // 2, self.most})
+
     def axes(self) -> None:
         """The grid with its numbers, and what they count."""
-        for tables in sorted({0, self.most // 2, self.most}):
+        for tables in self.levels:
             y = self.y(tables)
             self.line(self.left, y, self.end, y)
             self.note(self.left - 8, y + 4, str(tables), "axis", "end")
@@ -113,7 +118,8 @@ class _Plot(Sheet):
         places = [(self.x(n + 0.5), self.y(moment.tables), moment) for n, moment in telling[:_MOST_MARKS]]
         # Where no text may lie: the line, the marks, and texts that lie there already.
         lines = [*self.climb(), *((px - 6, py - 6, px + 6, py + 6) for px, py, _ in places)]
-        taken: list[Box] = []
+        right = self.left - 8
+        taken: list[Box] = [(right - len(str(n)) * 7.3, self.y(n) - 7, right, self.y(n) + 4) for n in self.levels]
         for px, py, moment in places:
             text = self.mark(px, py, moment)
             loud = bool(moment.rejected or moment.met)

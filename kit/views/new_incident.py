@@ -26,7 +26,8 @@ def new_lines(written: Written) -> list[str]:
     """The same in words, and what to do next."""
     lines = [f"{_shown(written.file)}: written from {written.root}"]
     lines += [f"  {key}: {value}" + (f"  ({why})" if why else "") for key, value, why in written.because]
-    lines += [f"  tried: {trial.setup.start}: {trial.shows}" for trial in written.tried]
+    tried = ((trial.setup.start, trial.shows.removeprefix(f"{trial.setup.start}: ")) for trial in written.tried)
+    lines += [f"  tried: {start}: {shows}" for start, shows in tried]
     if written.reproduced:
         lines.append(f"reproduced: {written.best.shows if written.best else ''}")
     elif written.reproduced is None:

@@ -6,6 +6,7 @@ import difflib
 import gc
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from .progress import show_failed_cell
 # When a kernel ends, IPython looks for garbage twice, and all that is left goes anyway.
 atexit.register(gc.freeze)
 
+# Of all notebooks: a person who misspells one of them means it.
+PARAMETERS = ("incident", "result", "trace", "log", "begin", "end")
 _INJECTED = "# Parameters\n"  # how papermill begins the cell that it adds after the one with the tag
 
 
@@ -34,8 +37,6 @@ def open_incident(path: str, *, result: str = "", trace: str = "") -> Incident:
     :param trace: where the trace will be written; checked too
     :raises IncidentError: it is in none of these places, it is not valid, or one of the two cannot be written
     """
-    _follow_errors()
-    check_parameters()
     check_writable("result", result)
     check_writable("trace", trace)
     gc.freeze()  # what a kernel has imported stays
@@ -52,28 +53,44 @@ def open_incident(path: str, *, result: str = "", trace: str = "") -> Incident:
     return load(existing)
 
 
-def check_parameters() -> None:
-    """Stop if papermill injected a parameter that the notebook does not have: the notebook would silently use its default.
+def begin_notebook() -> None:
+    """Check the parameters, and show each error where the person is: the window moves to the cell that failed.
 
-    :raises IncidentError: it names the parameter and the nearest one that exists
+    :raises IncidentError: a parameter is misspelt or missing: the notebook would silently use another value
     """
-    shell = _shell()
-    cells = [str(code) for code in shell.user_ns.get("In", ())] if shell is not None else []
-    injected = next((number for number, code in enumerate(cells) if code.startswith(_INJECTED)), None)
-    if not injected:
+    if (shell := _shell()) is None:
         return
-    known, injected_names = (_assigned(cells[number]) for number in (injected - 1, injected))
-    for name in injected_names:
+    if show_failed_cell not in shell.events.callbacks["post_run_cell"]:
+        shell.events.register("post_run_cell", show_failed_cell)
+    cells = [str(code) for code in shell.user_ns.get("In", ())]
+    injected = next((number for number, code in enumerate(cells) if code.startswith(_INJECTED)), None)
+    if injected:
+        known, names = (_assigned(cells[number]) for number in (injected - 1, injected))
+        refuse_unknown(names, known, "-p ")
+    elif len(cells) > 1:
+        refuse_misspelt(_texts(cells[-2]))
+    if "incident" not in shell.user_ns:
+        raise IncidentError("incident is not set: run the cell with the parameters, then this cell")
+
+
+def refuse_unknown(names: list[str], known: Sequence[str], sign: str = "") -> None:
+    """
+    :param sign: stands before a name in the message, as ``-p`` of papermill's command line
+    :raises IncidentError: a name is not known; it names the nearest one that is
+    """
+    for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(known)}"
-            raise IncidentError(f"-p {name}: this notebook has no such parameter; {hint}")
+            raise IncidentError(f"{sign}{name}: this notebook has no such parameter; {hint}")
 
 
-def _follow_errors() -> None:
-    """An error shows where the person is: the window moves to the cell that failed."""
-    if (shell := _shell()) is not None and show_failed_cell not in shell.events.callbacks["post_run_cell"]:
-        shell.events.register("post_run_cell", show_failed_cell)
+def refuse_misspelt(names: list[str]) -> None:
+    """Refuse those names of a person's own that are nearly a parameter's.
+
+    :raises IncidentError: it names the parameter that was meant
+    """
+    refuse_unknown([name for name in names if difflib.get_close_matches(name, PARAMETERS, 1)], PARAMETERS)
 
 
 def _shell():
@@ -93,6 +110,16 @@ def _assigned(code: str) -> list[str]:
         return []
     targets = [target for statement in statements if isinstance(statement, ast.Assign) for target in statement.targets]
     return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _texts(code: str) -> list[str]:
+    """The names that a cell gives texts; none where it does anything else, as then it is no cell of parameters."""
+    try:
+        statements = ast.parse(code).body
+    except SyntaxError:
+        return []
+    plain = [s for s in statements if isinstance(s, ast.Assign) and isinstance(s.value, ast.Constant)]
+    return _assigned(code) if len(plain) == len(statements) else []
 
 
 def check_writable(name: str, path: str) -> None:

@@ -53,7 +53,7 @@ def errors(trace: Trace) -> Shown:
         if step.broke:
             parts.append(para(strong(f"Step {step.number} failed: "), _error(step)))
         if step.exception is not None and (frames := _frames(trace, step.exception)):
-            way = "The way to the line that raised the error:"
+            way = "The path to the line that raised the error:"
             parts += [para(strong(f"Step {step.number} failed. "), way), *frames]
     if parts:
         return Shown(parts)
@@ -91,7 +91,7 @@ def swallowed(trace: Trace) -> Shown:
         nothing = "Nothing else was swallowed" if trace.swallowed else "Nothing was swallowed for good"
         parts += [
             para(f"{nothing}. These were caught, and what the code then tried instead failed the step:"),
-            _caught(trace, "Caught on the way to the error", trace.caught),
+            _caught(trace, "Caught on the path to the error", trace.caught),
         ]
     return Shown([*parts, para(refused)] if refused else parts)
 

@@ -27,9 +27,16 @@ def one_definition(broken: Broken) -> Iterator[Candidate]:
         if not changed:
             continue  # the table that two have filled holds the columns of both
         unknown = "nothing tells which of the two is the truth: decide that"
-        why = "the migrations create it so" if broken.agrees else unknown
+        why = "it has the columns that the migrations create" if broken.agrees else unknown
         why += f". Of the other, {', '.join(lost)} {'is' if len(lost) == 1 else 'are'} then in no model" if lost else ""
-        instead = "import it where" if kept.site.file != dropped.site.file else "use it where"
+        apart = kept.site.file != dropped.site.file
+        instead = "import it where" if apart else "use it where"
+        if (
+            not dropped.class_
+            and apart
+            and not re.search(rf"\bimport\b.*\b{_name(kept)}\b", changed[dropped.site.file])
+        ):
+            instead = "name its table by a text where"
         says = f"Keep {_name(kept)} of {kept.site}, and {instead} {dropped.site} defined {_name(dropped)}; {why}."
         stem = posixpath.basename(kept.site.file).removesuffix(".py")
         yield Candidate(f"keep-{stem}", says, changed)

@@ -5,7 +5,7 @@ Each takes a text and gives the new one, or None where it would change nothing. 
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import libcst as cst
 from libcst import matchers as m
@@ -16,8 +16,15 @@ from .edits_of_imports import add_import, without_unused_imports
 from .statements import BLANK, Module, dotted, is_docstring
 
 
-def _with_body(class_: cst.ClassDef, body: Sequence[cst.BaseStatement]) -> cst.ClassDef:
-    return class_.with_changes(body=class_.body.with_changes(body=body))
+def _in_body(text: str, class_: m.BaseMatcherNode, edit: Callable[[list[cst.BaseStatement]], None]) -> str | None:
+    """The text with the statements of a class as ``edit`` leaves their list."""
+
+    def new(node: cst.ClassDef) -> cst.ClassDef:
+        body = list(node.body.body)
+        edit(body)
+        return node.with_changes(body=node.body.with_changes(body=body or [cst.parse_statement("pass")]))
+
+    return replaced(text, class_, new)
 
 
 def _binds(node: cst.BaseStatement, name: str) -> bool:
@@ -34,36 +41,32 @@ def name_table(text: str, line: int, name: str) -> str | None:
     """Give the class a ``__tablename__``, or another one."""
     named_ = cst.parse_statement(f'__tablename__ = "{name}"')
 
-    def new(class_: cst.ClassDef) -> cst.ClassDef:
-        body = list(class_.body.body)
+    def edit(body: list[cst.BaseStatement]) -> None:
         at = _at(body, "__tablename__")
         if at is not None:
             body[at] = named_.with_changes(leading_lines=body[at].leading_lines)
-            return _with_body(class_, body)
+            return
         at = int(is_docstring(body[0]))
         if at < len(body):
             body[at] = body[at].with_changes(leading_lines=BLANK)
-        return _with_body(class_, [*body[:at], named_.with_changes(leading_lines=BLANK * at), *body[at:]])
+        body.insert(at, named_.with_changes(leading_lines=BLANK * at))
 
-    return replaced(text, class_at(line), new)
+    return _in_body(text, class_at(line), edit)
 
 
 def without_flag(text: str, line: int, flag: str) -> str | None:
     """The class without a flag in its ``__table_args__``; an empty one goes."""
 
-    def new(class_: cst.ClassDef) -> cst.ClassDef:
-        body = list(class_.body.body)
-        at = _at(body, "__table_args__")
-        if at is None:
-            return class_
+    def edit(body: list[cst.BaseStatement]) -> None:
+        if (at := _at(body, "__table_args__")) is None:
+            return
         value = ast.unparse(parsed(code_of(body[at].body[0].value)))
         left = _without_key(value, flag)
         if left != value:
             statement = cst.parse_statement(f"__table_args__ = {left}") if left is not None else None
             body[at : at + 1] = [statement.with_changes(leading_lines=body[at].leading_lines)] if statement else []
-        return _with_body(class_, body)
 
-    return replaced(text, class_at(line), new)
+    return _in_body(text, class_at(line), edit)
 
 
 def _without_key(value: str, key: str) -> str | None:
@@ -86,15 +89,12 @@ def _without_key(value: str, key: str) -> str | None:
 def with_flag(text: str, line: int, flag: str) -> str | None:
     """The class with a flag in its ``__table_args__``; None where it has some already."""
 
-    def new(class_: cst.ClassDef) -> cst.ClassDef:
-        body = list(class_.body.body)
-        if _at(body, "__table_args__") is not None:
-            return class_
-        at = _at(body, "__tablename__")
-        body.insert(0 if at is None else at + 1, cst.parse_statement(f'__table_args__ = {{"{flag}": True}}'))
-        return _with_body(class_, body)
+    def edit(body: list[cst.BaseStatement]) -> None:
+        if _at(body, "__table_args__") is None:
+            at = _at(body, "__tablename__")
+            body.insert(0 if at is None else at + 1, cst.parse_statement(f'__table_args__ = {{"{flag}": True}}'))
 
-    return replaced(text, class_at(line), new)
+    return _in_body(text, class_at(line), edit)
 
 
 def with_base(text: str, line: int, base: str) -> str | None:
@@ -210,20 +210,18 @@ def secondary_by_text(text: str, name: str, table: str) -> str | None:
 def add_foreign_key(text: str, line: int, column: str, target: str) -> str | None:
     """Make a column of the class a foreign key: ``author_id = Column(Integer)`` gets ``ForeignKey("authors.id")``."""
 
-    def new(class_: cst.ClassDef) -> cst.ClassDef:
-        body = list(class_.body.body)
+    def edit(body: list[cst.BaseStatement]) -> None:
         at = _at(body, column)
         statement = body[at].body[0] if at is not None else None
         value = statement and (statement.value or cst.parse_expression("mapped_column()"))
         if not isinstance(value, cst.Call) or m.findall(value, m.Call(func=m.Name("ForeignKey"))):
-            return class_
+            return
         parts = sorted([*value.args, argument(f'ForeignKey("{target}")')], key=lambda arg: arg.keyword is not None)
         args = [arg.with_changes(comma=cst.MaybeSentinel.DEFAULT) for arg in parts]
         more = {"equal": cst.AssignEqual()} if isinstance(statement, cst.AnnAssign) else {}
         body[at] = body[at].with_changes(body=[statement.with_changes(value=value.with_changes(args=args), **more)])
-        return _with_body(class_, body)
 
-    changed = replaced(text, class_at(line), new)
+    changed = _in_body(text, class_at(line), edit)
     return changed and add_import(changed, "from sqlalchemy import ForeignKey")
 
 
@@ -241,7 +239,8 @@ def own_registry(text: str, base: str) -> str | None:
         value = body.pop(at).body[0].value
         inner = f"metadata={code_of(value)}" if isinstance(value, cst.Call) and value.args else ""
         class_ = class_.with_changes(keywords=[*class_.keywords, argument(f"registry({inner})", "registry")])
-        return _with_body(class_, body or [cst.parse_statement("pass")])
+        block = class_.body.with_changes(body=body or [cst.parse_statement("pass")])
+        return class_.with_changes(body=block)
 
     changed = replaced(text, m.ClassDef(name=m.Name(base)), new)
     changed = changed and add_import(changed, "from sqlalchemy.orm import registry")

@@ -21,7 +21,7 @@ def nothing_lost(result: FixResult, before: Trace) -> FixResult:
     for what, there in (("table", _tables), ("route", _routes)):
         lost = sorted(there(before) - there(result.trace))
         if lost:
-            because = f"{what} {', '.join(lost[:3])} was there before, and is not there any more"
+            because = f"{what} {', '.join(lost[:3])} was there before, and is missing now"
             return breaks(result, f"every {what} is still there", because)
     return result
 
@@ -48,8 +48,9 @@ def endpoints_kept(result: FixResult, edits: Mapping[str, str], sources: Mapping
     """A fix that takes the name of an endpoint from where it is asked for, while the endpoint keeps it, breaks that page."""
     mounted = {entry.key for entry in result.trace.entries if entry.kind == "endpoint"}
     for file, text in edits.items() if result.verdict == "cures" and mounted else ():
-        gone = _texts(sources.get(file, "")) - _texts(text)
-        lost = sorted(gone & mounted)
+        before, after = _texts(sources.get(file, "")), _texts(text)
+        renamed = {name.rpartition(".")[2] for name in after - before - mounted}
+        lost = sorted(name for name in (before - after) & mounted if name.rpartition(".")[2] in renamed)
         if lost:
             because = f"{file} asks for the endpoint {lost[0]} under another name, which no endpoint has"
             return breaks(result, "every endpoint is asked for by its name", because)
@@ -86,13 +87,13 @@ def touched(answers: list[Answer], change: str, trace: Trace) -> list[Answer]:
 
 
 def settled(
-    result: FixResult, change: str, others: Mapping[str, Mapping[str, Answer]], hidden: bool
+    result: FixResult, change: str, others: Mapping[str, Mapping[str, Answer]], hidden: str | None
 ) -> FixResult | None:
     """The verdict on a fix with which a route fails that nobody asked before, by what it answers in other builds.
 
     :param others: by the name of a build what its routes answered
-    :param hidden: is a build among them in which the error was only hidden?
-    :returns: None where only such a build can tell, and there is none
+    :param hidden: the one among them in which the error is only hidden
+    :returns: None where only such a build can tell, and none was asked
     """
     failing = [answer for answer in answers_of(result).values() if answer.fails]
     for answer in failing:
@@ -101,9 +102,9 @@ def settled(
             if other is not None and other.status is not None and not other.fails:
                 because = f"{answer}, and {other.status} with {name}"
                 return breaks(result, "every route answers that answers in another build", because)
-    if touched(failing, change, result.trace) and not hidden:
+    if any(answer.path not in others.get(hidden or "", {}) for answer in touched(failing, change, result.trace)):
         return None
-    alike = any(answer.path in answers for answer in failing for answers in others.values())
+    alike = any(failing[0].path in answers for answers in others.values())
     why = "as in every other build that serves" if alike else "for nothing that the change touches"
     says = f"{result.because}; {failing[0]}, {why}"
     checks = tuple(replace(check, ok=True) if check.answers else check for check in result.checks)

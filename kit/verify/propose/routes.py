@@ -42,7 +42,7 @@ def reach_it(broken: Broken) -> Iterator[Candidate]:
             return  # of two with one path, which is meant nobody but you can say
         new = broken.edited(first.file, edits.swap_statements, first.line, second.line)
         if new:
-            says = f"Put {second.name} ({second}) before {first.name} ({first}): the first that fits answers, and the narrower one then has its turn."
+            says = f"Put {second.name} ({second}) before {first.name} ({first}): the first that matches answers, and so the narrower one is reached."
             yield Candidate("narrower-first", says, {first.file: new})
 
 
@@ -109,3 +109,30 @@ def keep_names(broken: Broken) -> Iterator[Candidate]:
             if inner in returns and new and (new := edits_of_imports.add_import(new, "import functools")):
                 says = f"Have {inner} in {decorator.name} ({place}) take the name of what it wraps: each view is then an endpoint of its own."
                 yield Candidate(f"wraps-{wrapped}", says, {place.file: new})
+
+
+def function_of_its_own_name(broken: Broken) -> Iterator[Candidate]:
+    """Two functions of one name in one file are views: the second gets a name that says what its route is for."""
+    first, second, *_ = [*broken.sites("definition"), None, None]
+    if first is None or second is None or first.file != second.file or first.name != second.name:
+        return
+    text = broken.sources.get(second.file, "")
+    functions = [n for n in ast.walk(parsed(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    function = next((n for n in functions if n.name == second.name and _begins(n) <= second.line <= n.lineno), None)
+    if function is None:
+        return
+    paths = re.findall(r"'(/[^']*)'", " ".join(map(ast.unparse, function.decorator_list)))
+    words = [
+        word for word in re.findall(r"(?<=/)[a-z_]\w*(?=/|$)", paths[0] if paths else "") if word not in function.name
+    ]
+    name = f"{function.name}_{words[-1] if words else 2}"
+    if any(re.search(rf"\b{name}\b", other) for other in broken.sources.values()):
+        return
+    lines = text.splitlines(keepends=True)
+    lines[function.lineno - 1] = lines[function.lineno - 1].replace(f"def {function.name}", f"def {name}", 1)
+    says = f"Call the second {function.name} ({second}) {name}: an endpoint has the name of its function, and the first one has that."
+    yield Candidate(f"named-{name}", says, {second.file: "".join(lines)})
+
+
+def _begins(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])

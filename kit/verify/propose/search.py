@@ -131,7 +131,7 @@ def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
         mechanism = broken.finding.mechanism
         nothing = {
             "undecided": "the cause is undecided, so there is no change to try",
-            "none": "no mechanism is at fault, so there is no change to try",
+            "none": "no mechanism was found, so there is no change to try",
         }
         known = f"for {mechanism} the kit knows no change that it could make safely here"
         return why_unsafe(broken) or nothing.get(mechanism, known)
@@ -227,7 +227,7 @@ class _Search:
 
         def by_others() -> FixResult | None:
             others = {name: answers for name, answers in self.answers.items() if name != candidate.name}
-            return settled(result, change, others, bool(self.hidden))
+            return settled(result, change, others, self.hidden)
 
         if (known := by_others()) is not None:
             return known
@@ -236,10 +236,10 @@ class _Search:
                 break
             self.startups += 1
             hiding = self.incident.model_copy(update={"fixes": {masker.name: self.fix(masker)}})
-            started = self.pool.submit(attempt, hiding, masker.name, True).result()
-            answers = {answer.path: answer for check in started.checks for answer in check.answers}
-            if answers:
-                self.answers[masker.name], self.hidden = answers, masker.name
+            with suppress(IncidentError, RunBroke):  # then it tells nothing
+                started = self.pool.submit(attempt, hiding, masker.name, True).result()
+                if answers := {answer.path: answer for check in started.checks for answer in check.answers}:
+                    self.answers[masker.name], self.hidden = answers, masker.name
         failing = [answer for answer in answers_of(result).values() if answer.fails]
         unknown = f"the error is gone, and {touched(failing, change, result.trace)[0]}: the build as it is answered nothing, so that it is open whether the change breaks it"
         return by_others() or replace(result, verdict="undecided", because=unknown)

@@ -14,7 +14,7 @@ def right_scheme(broken: Broken) -> Iterator[Candidate]:
     old, new = broken.fault.schemes
     for name, value in broken.incident.app.env.items():
         if value.startswith(f"{old}://"):
-            says = f"Give {name} the scheme {new} in place of {old}: the one that it has is not taken here."
+            says = f"Give {name} the scheme {new} in place of {old}, which is not accepted here."
             yield Candidate(f"scheme-{new}", says, env={name: new + value[len(old) :]})
     for place in broken.sites("engine"):
         changed = broken.edited(place.file, edits.wrap_url, place.line, f"{old}://", f"{new}://")

@@ -36,7 +36,6 @@ from .recorder import (
     _quoted,
     _text,
     _thread_name,
-    _write,
 )
 
 # ---- below this line is the text of the probe
@@ -50,8 +49,7 @@ def _exec_begins(code, namespace):
     global _body, _executing
     _executing = code
     number, outer, main = _next(), _body, _ident() == _main_thread
-    text = f"{number}"
-    body = _Body(text)
+    body = _Body(f"{number}")
     try:
         _see_body(body, number, outer if main else _NOBODY, code, namespace, _getframe(2), main)
     except Exception as problem:
@@ -60,10 +58,10 @@ def _exec_begins(code, namespace):
         _body = body
         if body.library is _looking:
             _look(not body.library)
-        return text, outer
+        return body.number, outer
     if _alone:
         _on_thread(None)
-    return text, None
+    return body.number, None
 
 
 def _see_body(body, number, outer, code, namespace, frame, main):
@@ -80,7 +78,7 @@ def _see_body(body, number, outer, code, namespace, frame, main):
         caller = None
     if caller is not None and name not in _declared:
         how, within = "import", outer.number
-        line = outer.line if caller.f_lasti == outer.at else caller.f_lineno
+        line = outer.line if outer.frame is caller and caller.f_lasti == outer.at else caller.f_lineno
         via = f"[[{outer.place},{line or 0}]]"
     else:
         how, frame = _how(frame)
@@ -100,21 +98,24 @@ def _see_body(body, number, outer, code, namespace, frame, main):
             key = f"{file}\n<module>\n{name}"
             place = _places.get(key)
             if place is None:
-                place = _places[key] = number
-                _packages[number] = package
-            elif _packages[place] != package:
-                body.tail = f',"p":{_json(package)}}}\n'
-                package = _packages[place]
-            body.place, body.namespace = f"{place}", namespace
-            more += f',"c":{place},"p":{_quoted[package]}'
+                _places[key], _packages[number], body.place = number, package, body.number
+            else:
+                body.place = f"{place}"
+                if _packages[place] != package:
+                    body.tail = f',"p":{_json(package)}}}\n'
+                    package = _packages[place]
+            body.namespace = namespace
+            more += f',"c":{body.place},"p":{_quoted[package]}'
         name, file = _quote(name), _quote(file)
     else:
         body.library = type(file) is str and not _is_app(file)
         name, file = _quote(name if isinstance(name, str) else str(name)), _quote(_text(file)) if file else "null"
     # By hand, as with edges: these two are nearly all of a trace. A list of numbers prints as JSON does.
-    _write(
-        f'{{"k":"exec","t":{_now()},"n":{number},"b":{within},"m":{name},"f":{file},"via":{via},"how":"{how}"{more}}}\n'
-    )
+    line = f'{{"k":"exec","t":{_now()},"n":{body.number},"b":{within},"m":{name},"f":{file},"via":{via},"how":"{how}"{more}}}\n'
+    try:
+        _put(line.encode())
+    except ValueError:
+        _file.go_on(line.encode())
 
 
 def _how(frame):

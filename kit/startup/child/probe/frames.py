@@ -117,18 +117,18 @@ class _Body:
         self.number = number
         self.library = False  # is it a library's? Its imports need no look then
         self.caller = None  # its frame, once it is known to import
-        self.frame = (
-            None  # the same, of a body of the application in the main thread, once its first import statement was seen
-        )
+        # The same, of a body of the application in the main thread, once its first import statement was seen.
+        self.frame = None
         self.namespace = None  # of a body whose place is its file and name
-        self.at, self.tail, self.script = (
-            -1,
-            "}\n",
-            False,
-        )  # the statement that was seen last; may it run without a loader?
+        self.tail = "}\n"
 
-    def begin(self, code, before):
-        """Its first import statement is about to be executed; ``before``: its bytecode as it was left the last time."""
+    def begin(self, code, before, script=False):
+        """Its first import statement is about to be executed. What most bodies never need is made here.
+
+        :param before: its bytecode as it was left the last time
+        :param script: may it run without a loader?
+        """
+        self.at, self.script = -1, script  # the statement that was seen last
         self.code, self.consts, self.names = code, code.co_consts, code.co_names
         # Its bytecode: an import statement that was seen is none there any more.
         self.raw = raw = bytearray(code.co_code)
@@ -136,7 +136,7 @@ class _Body:
             if not before[at] and raw[at] == _IMPORT_NAME:
                 raw[at] = 0
         # Could an instruction that makes up an import statement be a wide one?
-        self.odd = self.script or len(self.consts) > 256 or len(self.names) > 256 >> _LAZINESS
+        self.odd = script or len(self.consts) > 256 or len(self.names) > 256 >> _LAZINESS
         # Where lines begin and end, from the last one seen on, the line, and where it ends.
         self.lines, self.line, self.end = (), "0", 0
         self.head = f'{{"k":"edge","c":{self.place},"l":'
@@ -164,6 +164,7 @@ _door = _bootstrap = _external = None  # globals: of the door, and of the import
 _root = os.environ.get("INCIDENT_ROOT", "")
 _roots = tuple({os.path.join(_root, ""), os.path.join(os.path.realpath(_root), "")}) if _root else ()
 _files = {}  # co_filename -> is it a file of the application?
+_folders = {}  # the same of all that lies in a folder: a whole path says so by its folder
 
 
 def _is_app(filename):
@@ -172,11 +173,18 @@ def _is_app(filename):
 
 
 def _see_file(filename):
-    within = filename.startswith(_roots)
-    if not within or "/." in filename or "-packages/" in filename:  # not as plain as nearly all of the application's
-        path = filename
-        if filename[:1] != "/" or "//" in path or "/./" in path or "/../" in path:
-            path = "" if filename.startswith("<") else os.path.abspath(filename)
-        within = path.startswith(_roots) and "/site-packages/" not in path and "/dist-packages/" not in path
+    folder = filename.rpartition("/")[0]
+    within = _folders.get(folder)
+    if within is None:
+        within = _see_path(filename)
+        if folder[:1] == "/":
+            _folders[folder] = within
     _files[filename] = within
     return within
+
+
+def _see_path(filename):
+    path = filename
+    if path[:1] != "/" or "//" in path or "/." in path:  # not as plain as nearly all
+        path = "" if filename.startswith("<") else os.path.abspath(filename)
+    return path.startswith(_roots) and "/site-packages/" not in path and "/dist-packages/" not in path

@@ -26,7 +26,7 @@ class _AtImport:
             importer = _body
             frame = importer.frame
             # Is the innermost body at an import statement that was not seen yet? Then that is what asks.
-            if frame is None or importer.raw[frame.f_lasti] != _IMPORT_NAME or _ident() != _main_thread:
+            if frame is None or importer.raw[(at := frame.f_lasti)] != _IMPORT_NAME or _ident() != _main_thread:
                 if importer.library and _ident() == _main_thread:
                     return _plain_import
                 frame = _getframe(1)
@@ -41,7 +41,7 @@ class _AtImport:
                 at, raw = frame.f_lasti, importer.raw
                 if raw[at] != _IMPORT_NAME and not (importer.odd and raw[at] == _EXTENDED_ARG):
                     return _plain_import
-            at, raw = frame.f_lasti, importer.raw
+            raw = importer.raw
             if at < _NEAR:
                 line, importer.end = frame.f_lineno or 0, 0
             elif importer.at < at < importer.end:
@@ -139,10 +139,10 @@ def _importer_in(body, frame):
         before = b"" if importer is None else importer.raw  # another code of the same place: executed again
         importer = _Body("0")
         place, now = _place_of(code, namespace), namespace.get("__package__")
-        importer.place, importer.script = f"{place}", code.co_name == "<module>"
+        importer.place = f"{place}"
         if now != _packages[place]:
             importer.tail = f',"p":{_json(now if isinstance(now, str) else None)}}}\n'
-        importer.begin(code, before)
+        importer.begin(code, before, code.co_name == "<module>")
         _importers[key] = importer
     return importer
 

@@ -230,7 +230,7 @@ class _Quoted(dict):
     """Name of a module, or None -> as JSON."""
 
     def __missing__(self, name):
-        quoted = self[name] = _json(name)
+        quoted = self[name] = _quote(name) if type(name) is str else _json(name)
         return quoted
 
 

@@ -92,10 +92,17 @@ def _as_before(counts):
 
 def _allocated(code):
     """How many tuples were made for a code object and those inside it, when they were loaded."""
-    own = bool(code.co_names) + bool(code.co_consts) + bool(code.co_varnames or code.co_cellvars or code.co_freevars)
-    return own + sum(
-        _allocated(const) if hasattr(const, "co_consts") else type(const) is tuple for const in code.co_consts
-    )
+    count, kind, codes = 0, type(code), [code]
+    for code in codes:  # which grows
+        count += (
+            bool(code.co_names) + bool(code.co_consts) + bool(code.co_varnames or code.co_cellvars or code.co_freevars)
+        )
+        for const in code.co_consts:
+            if type(const) is kind:
+                codes.append(const)
+            elif type(const) is tuple:
+                count += 1
+    return count
 
 
 _kept = []  # allocations that were counted before

@@ -2,7 +2,7 @@
 
 import sys
 
-from .frames import _error, _is_app
+from .frames import _error, _files, _is_app, _see_file
 from .recorder import _emit, _quietly, _thread_name
 
 # ---- below this line is the text of the probe
@@ -41,7 +41,7 @@ def _on_start(code, offset):
         see(sys._getframe(1))
 
 
-_handling = {}  # code to whether it is the application's; (code, offset, type): of these it was told; None: of how many
+_handling = {}  # (code, offset, type): of these it was told; None: of how many
 _MOST_HANDLED = 200
 
 
@@ -56,10 +56,9 @@ def _watch_handlers():
 
 
 def _on_handled(code, offset, error):
-    own = _handling.get(code)
-    if own is None:
-        own = _handling[code] = _is_app(code.co_filename)
-    if own:
+    # By its file: for the hash of a code object CPython 3.12 goes through all of its bytecode and constants, each time.
+    known = _files.get(code.co_filename)
+    if _see_file(code.co_filename) if known is None else known:
         _see_handled(code, offset, error)
 
 

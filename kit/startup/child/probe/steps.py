@@ -3,9 +3,10 @@
 import os
 import sys
 
+from .bodies import _WATCHED
 from .frames import _error, _own
 from .mappers import _judge
-from .recorder import _FOLDER, _emit, _going_on
+from .recorder import _FOLDER, _emit, _going_on, _quietly
 
 # ---- below this line is the text of the probe
 
@@ -89,3 +90,25 @@ def _at_exit():
     if _judging:
         _judge(False)
     _emit("exit", uncaught=_error(error) if isinstance(error, BaseException) else None)
+
+
+def _watch_signals(namespace):
+    """A process that ends itself by the signal that it was sent, as uvicorn's below gunicorn, runs nothing at its exit: before."""
+    plain = namespace.get("raise_signal")
+    if plain is None:
+        return
+
+    @_quietly
+    def ends(number):
+        if namespace["getsignal"](number) == namespace["SIG_DFL"] and number in (2, 3, 15):
+            if not _steps:
+                _at_exit()
+
+    def raise_signal(signalnum):
+        ends(signalnum)
+        return plain(signalnum)
+
+    namespace["raise_signal"] = raise_signal
+
+
+_WATCHED["signal"] = _watch_signals
