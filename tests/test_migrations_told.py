@@ -181,5 +181,5 @@ def test_of_two_metadata_with_one_class_and_table_name_the_one_that_env_py_does_
     assert "has no column named rank" in said and not diagnosis.trace.signs, "the mechanism is what raises it"
     remedies = {unseen.named.table: unseen.remedy for unseen in diagnosis.unseen}
     on = "its metadata, made at service/stock/base.py:2, is not the one that env.py hands over: "
-    other = "rename one, as service/sales/models.py:3 has another of this name"
+    other = "rename one, as service/sales/models.py:3 has this name too"
     assert remedies == {"users": on + other, "extras": on + "give env.py both, or use one Base"}
