@@ -126,6 +126,10 @@ class TestAFolderOfAllKinds:
         _, base, _ = checked_folder
         assert (base / "step.md").read_text() == (base / "out" / "summary.md").read_text()
         assert "1 of 5 postmortems still true" in (base / "step.md").read_text()
+        assert (
+            "| still true | Two classes in one file define the same table. | it reproduces, verified: one-class;"
+            in (base / "step.md").read_text().replace("\\", "")
+        )
 
 
 def assert_valid(text: str) -> None:
@@ -195,7 +199,7 @@ def test_the_summary_shows_titles_as_themselves(hostile):
         "ul",
         "li",
     }
-    assert len(re.findall("<td>", html)) == 6 and "`a` [b](https://evil.example)" in html
+    assert len(re.findall("<td>", html)) == 8 and "`a` [b](https://evil.example)" in html
 
 
 def test_a_summary_fits_a_github_step(hostile):

@@ -1,12 +1,16 @@
 """Faults of imports and of logging: each named with its lines, and what only looks like one accused of nothing."""
 
+from dataclasses import replace
+
 import pytest
 from miniatures import python
 
 from kit.diagnose.decision import find_mechanism
 from kit.diagnose.diagnosis import diagnose
 from kit.diagnose.observation import look_at
+from kit.diagnose.removed_apis import _user
 from kit.incident import load
+from kit.trace.values import Error, Frame
 
 
 def mechanism_of(file) -> tuple[str, list[str]]:
@@ -119,6 +123,37 @@ def test_what_a_library_says_that_it_no_longer_has_is_told_by_its_name(write_inc
     assert finding.because[0].startswith(
         "service/main.py:2 uses BaseSettings, which pydantic no longer has, as it says "
     )
+
+
+def test_a_librarys_function_that_stands_in_for_table_defines_nothing_its_callers_do(write_incident):
+    maker = """
+        import sqlalchemy
+        def maker():
+            def make(*args, **more):
+                more.setdefault("info", {})
+                return sqlalchemy.Table(*args, **more)
+            return make
+    """
+    files = {
+        "vendor/site-packages/tables.py": maker,
+        "service/__init__.py": "",
+        "service/db.py": "import tables\nfrom sqlalchemy import MetaData\nmetadata, Table = MetaData(), tables.maker()\n",
+        "service/tags.py": "from sqlalchemy import Column, Integer\nfrom service.db import Table, metadata\n"
+        "tags = Table('tags', metadata, Column('id', Integer))\n",
+        "service/main.py": "import service.tags\nimport tags\n",
+    }
+    file = write_incident(files, app={"path": [".", "vendor/site-packages", "service"]})
+    diagnosis = diagnose(load(file))
+    assert diagnosis.finding.mechanism == "alias-two-module-names"
+    assert [str(place) for place in diagnosis.sites][:2] == ["service/tags.py:3", "service/tags.py:3"]
+
+
+def test_what_another_library_uses_is_not_told_as_used_by_the_application():
+    frames = (("service/main.py", 2, True), ("jinja2/filters.py", 13, False), ("markupsafe/__init__.py", 4, False))
+    frames = tuple(Frame(file, line, "<module>", None, own) for file, line, own in frames)
+    error = Error("ImportError", "cannot import name 'soft_unicode' from 'markupsafe'", frames)
+    assert _user(error, frames[0], "markupsafe") == "jinja2/filters.py:13, to which service/main.py:2 leads,"
+    assert _user(replace(error, frames=frames[::2]), frames[0], "markupsafe") == "service/main.py:2"
 
 
 def test_the_error_that_a_disabled_logger_loses_is_shown_with_who_disabled_it(write_incident):

@@ -193,7 +193,7 @@ def test_a_variable_that_gives_the_scratch_database_takes_no_other(write_inciden
 
 
 def test_expect_takes_a_check_in_place_of_an_error(write_incident):
-    with pytest.raises(IncidentError, match="check .* stands in place of error and table"):
+    with pytest.raises(IncidentError, match="check .* is given in place of error and table"):
         load(write_incident(FIXES, expect={"error": "x", "check": {"mappers": True}}))
 
 

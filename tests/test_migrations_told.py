@@ -105,7 +105,7 @@ def test_alembic_check_as_the_startup_tells_which_module_env_py_does_not_import(
     assert unseen(file)[:2] == ("model-module-not-imported-by-env", ["service/parcels.py:3"])
 
 
-def test_of_a_package_with_two_roots_the_one_that_env_py_does_not_import_is_named(write_incident):
+def test_of_a_package_with_two_roots_the_one_that_env_py_does_not_import_is_named(write_incident, tmp_path):
     models = {
         "service/sales/__init__.py": "from service.sales import orders\n",
         "service/sales/orders.py": model("Order", "orders"),
@@ -114,8 +114,8 @@ def test_of_a_package_with_two_roots_the_one_that_env_py_does_not_import_is_name
         "service/main.py": "import service.sales, service.stock\nimport nosuch_library\n",
     }
     startup = [*UPGRADE, {"import": "service.main"}]
-    file = write_incident(service(models, TWO, "import service.sales"), startup=startup)
-    diagnosis = diagnose(load(file))
+    files = service(models, TWO, "import service.sales")
+    diagnosis = diagnose(load(write_incident(files, startup=startup)))
     mechanism, places = diagnosis.finding.mechanism, [str(place) for place in diagnosis.sites]
     remedies = {model.named.table: model.remedy for model in diagnosis.unseen}
     # What raises nothing is not told as why a step fails.
@@ -123,6 +123,19 @@ def test_of_a_package_with_two_roots_the_one_that_env_py_does_not_import_is_name
     assert diagnosis.finding.because[-1] == beside
     assert (mechanism, places) == ("model-module-not-imported-by-env", ["service/stock/parcels.py:3"])
     assert remedies == {"parcels": "import service.stock.parcels"}
+    # Where nothing else is wrong, a fix that leaves it leaves the incident: no error is told to be gone.
+    main = "service/main.py"
+    files |= {main: "import service.sales, service.stock\n"}
+    changes = {
+        "comment": (main, "import service.sales", "# nothing else\nimport service.sales"),
+        "env": ("migrations/env.py", "import service.sales", "import service.main"),
+    }
+    fixes = {name: patch_of(tmp_path / "quiet", name, files, *change) for name, change in changes.items()}
+    verification = verify(load(write_incident(files, folder="quiet", startup=startup, fixes=fixes)))
+    said = {fix.name: (fix.verdict, fix.because) for fix in verification.fixes}
+    assert said["comment"] == ("does-not-cure", f"nothing is raised, and still there is {mechanism}")
+    assert said["env"][0] == "cures"
+    assert verification.fixes[1].checks[0].seen == f"not seen any more: {mechanism}"
 
 
 def test_a_table_that_a_swallowed_import_leaves_out_is_missing_though_a_revision_makes_it(write_incident):
@@ -168,5 +181,5 @@ def test_of_two_metadata_with_one_class_and_table_name_the_one_that_env_py_does_
     assert "has no column named rank" in said and not diagnosis.trace.signs, "the mechanism is what raises it"
     remedies = {unseen.named.table: unseen.remedy for unseen in diagnosis.unseen}
     on = "its metadata, made at service/stock/base.py:2, is not the one that env.py hands over: "
-    other = "rename one, as service/sales/models.py:3 has another of this name"
+    other = "rename one, as service/sales/models.py:3 has this name too"
     assert remedies == {"users": on + other, "extras": on + "give env.py both, or use one Base"}

@@ -493,6 +493,13 @@ def test_an_existing_incident_is_never_written_over(kit, tmp_path):
     assert (tmp_path / "x" / "incident.yaml").read_text() == text
 
 
+OF_ANOTHER_MAIN = """Traceback (most recent call last):
+  File "/srv/other/main.py", line 3, in <module>
+    import views_of_another_shop
+  File "/srv/other/views.py", line 1, in <module>
+    raise ValueError("no views")
+ValueError: no views
+"""
 ELSEWHERE = traceback("/srv/other/views.py:3:<module>", error="ValueError: no")
 
 
@@ -508,6 +515,7 @@ ELSEWHERE = traceback("/srv/other/views.py:3:<module>", error="ValueError: no")
         (store(), ["--app", "app", "--log", "log.txt"], b"\n", ["it is empty"]),
         (store(), ["--app", "app", "--log", "log.txt"], bytes(range(256)) * 9, ["this is no text"]),
         (store(), ["--app", "app", "--log", "log.txt"], ELSEWHERE.encode(), ["of another application", "/srv/other/views.py"]),
+        ({"main.py": "x = 1\n"}, ["--app", "app", "--log", "log.txt"], OF_ANOTHER_MAIN.encode(), ["of another application", "/srv/other/views.py"]),
         ({"a.py": "x = 1\n"}, ["--app", "app"], None, ["nothing says how this is started", "--startup"]),
     ],
 )  # fmt: skip

@@ -329,7 +329,7 @@ def test_on_request_it_is_shown_what_maskers_hide(kit):
 def test_what_no_source_holds_is_left_to_who_deployed_it():
     broken = _broken("second-class-same-table-other-file-stale-bytecode")
     assert candidates_for(broken) == []
-    assert "stands in no source of the application" in why_unsafe(broken)
+    assert "is in no source of the application" in why_unsafe(broken)
 
 
 def added(text: str, statement: str, *own: str) -> str:

@@ -83,7 +83,7 @@ def module_imported_twice(known: Known) -> Answer:
 
 
 def circular_import(known: Known) -> Answer:
-    experiment = "look for a group of modules that import each other and holds a definition, in the graph as it ran"
+    experiment = "look in the import graph of this run for a cycle of modules that holds a definition"
     graph = import_graph(known.trace, known.conflict)
     bodies = {known.conflict.first.real, known.conflict.second.real}
     held = [cycle for cycle in graph.cycles if any(graph.module_of(key).file in bodies for key in cycle)]
@@ -188,7 +188,7 @@ def import_order(known: Known) -> Answer:
 
 
 def log_matches_source(known: Known) -> Answer:
-    experiment = "look whether every frame of the log stands in the newest build"
+    experiment = "look whether every frame of the log is in the newest build"
     if known.incident.log is None:
         return "undecided", experiment, "the incident file names no log"
     try:
@@ -203,7 +203,7 @@ def log_matches_source(known: Known) -> Answer:
         return "refuted", experiment, f"{what.file}:{what.line} of the log is not in {after.nearest}, nor later; {made}"
     if triaged.builds or triaged.worktree_matches:
         where = f"{triaged.builds[0]}, the newest build" if triaged.builds else "the application's folder"
-        return "confirmed", experiment, f"every frame of the log stands in {where}"
+        return "confirmed", experiment, f"every frame of the log is in {where}"
     return "undecided", experiment, "the log does not tell"
 
 

@@ -46,7 +46,7 @@ def startup_race(case: Case) -> Fault | None:
             continue
         if experiment is None:
             because += (
-                "not tried with one process: no number of workers stands in the step, its script or a variable",
+                "not tried with one process: neither the step, its script nor a variable gives a number of workers",
             )
         sites = (Place.of("statement", site),)
         return Fault("startup-race", because, sites=sites, against=against, error=error, experiment=experiment)

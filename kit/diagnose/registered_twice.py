@@ -45,7 +45,7 @@ def model_declared_in_migration_script(pair: Pair) -> Answer:
     for registration, body in ((pair.first, pair.first_import), (pair.second, pair.second_import)):
         if body is not None and executed_by_alembic(body):
             return True, f"{registration.site} is executed by Alembic itself, as {body.module}"
-    return False, "neither definition stands in a file that Alembic executes as env.py or as a revision"
+    return False, "neither definition is in a file that Alembic executes as env.py or as a revision"
 
 
 def half_defined_class(pair: Pair) -> Answer:
@@ -112,7 +112,7 @@ def defined_inside_function_called_twice(pair: Pair) -> Answer:
         return False, no_function(pair)
     if pair.first_import is not pair.second_import:
         return False, f"the module {pair.first.frame.module} itself was executed twice"
-    return True, f"the definition at {pair.first.site} stands in {pair.first.frame.function}(), which was called twice"
+    return True, f"the definition at {pair.first.site} is in {pair.first.frame.function}(), which was called twice"
 
 
 def runner_root_second_name(pair: Pair) -> Answer:

@@ -45,7 +45,7 @@ def api_removed_in_installed_version(case: Case) -> Fault | None:
         installed_now = f"; {version} is installed" if version else ""
         since = f"has not had since {removal.line}" if removal.line else "no longer has, as it says itself"
         because = (
-            f"{site} uses {removal.what}, which {removal.library} {since}{installed_now}",
+            f"{_user(error, site, removal.library)} uses {removal.what}, which {removal.library} {since}{installed_now}",
             f"seen as: {first_line(str(error))}{asked_in}",
             f"required by {required}" if required else unnamed,
             f"undecided by a run: the application's interpreter has this one alone; {_would_decide(removal)} in an environment of "
@@ -56,6 +56,15 @@ def api_removed_in_installed_version(case: Case) -> Fault | None:
         against = {"module-not-on-path": f"{removal.library} is found, and lacks this one thing"}
         return Fault("api-removed-in-installed-version", because, sites=sites, against=against, error=error)
     return None
+
+
+def _user(error: Error, site: Frame, library: str) -> str:
+    """The line that uses what is gone, which may be another library's, with the application's line that led there."""
+    package = library.replace("-", "_").lower()
+    others = [frame for frame in error.frames if not frame.file.lower().startswith((f"{package}/", f"{package}.py"))]
+    if not others or others[-1].application:
+        return str(site)
+    return f"{others[-1]}, to which {site} leads,"
 
 
 MECHANISMS = (api_removed_in_installed_version,)

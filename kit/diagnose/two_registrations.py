@@ -179,7 +179,7 @@ def _binding(statement: ast.stmt) -> str | None:
 
 
 def two_files(pair: Pair) -> str:
-    return f"the definitions stand in two files, {pair.first.site.file} and {pair.second.site.file}"
+    return f"the definitions are in two files, {pair.first.site.file} and {pair.second.site.file}"
 
 
 def names_of(pair: Pair) -> str:
@@ -190,10 +190,10 @@ def names_of(pair: Pair) -> str:
 
 def no_function(pair: Pair) -> str:
     if not pair.same_line:
-        return f"the definitions stand at two places, {pair.first.site} and {pair.second.site}"
+        return f"the definitions are at two places, {pair.first.site} and {pair.second.site}"
     if not pair.same_name:
         return f"the module ran under {names_of(pair)}"
-    return f"the definition at {pair.first.site} stands at module level, in no function"
+    return f"the definition at {pair.first.site} is at module level, in no function"
 
 
 def importer_of(body: Import | None) -> str:

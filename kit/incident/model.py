@@ -55,7 +55,9 @@ class Expect(Part):
     @model_validator(mode="after")
     def _one_form(self) -> "Expect":
         if self.check is not None and (self.error is not None or self.table is not None):
-            raise ValueError("check (which must fail for the incident to be there) stands in place of error and table")
+            raise ValueError(
+                "check (which must fail for the incident to be there) is given in place of error and table"
+            )
         return self
 
     @property
@@ -209,7 +211,7 @@ class Incident(Part):
         if value is not None and not re.fullmatch(r"[A-Za-z_]\w*", value):
             raise ValueError(
                 "names the environment variable that holds the server's URL; the URL itself, with its password, "
-                f"never stands in the file. As in 'database_server: {DATABASE_SERVER}'"
+                f"is never in the file. As in 'database_server: {DATABASE_SERVER}'"
             )
         return value
 

@@ -218,7 +218,7 @@ class Project:
             for pattern, factory in ((_OBJECT, False), (_FACTORY, True)):
                 for match in pattern.finditer(text):
                     made_by = "" if factory else match["kind"]
-                    kind = "celery" if made_by == "Celery" else self._kind(text) or self._factories.get(made_by)
+                    kind = "celery" if "celery" in made_by.lower() else self._kind(text) or self._factories.get(made_by)
                     bare = factory and not _needs_arguments(match["parameters"])
                     if kind and (bare or not factory):
                         line = text.count("\n", 0, match.start()) + 1

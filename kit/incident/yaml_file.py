@@ -58,7 +58,7 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ValueError, KeyError, AttributeError, OverflowError) as error:
             kind = node.tag.rpartition(":")[2]
-            problem = f"this is no {kind}; what is meant as text stands in quotes"
+            problem = f"this is no {kind}; put text in quotes"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 

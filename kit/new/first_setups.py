@@ -159,7 +159,7 @@ def _with_port(project: Project, setup: Setup) -> Setup:
     at = f"{file}:{project.text(file).count(chr(10), 0, fixed.start()) + 1}"
     relative = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()
     line = f"sed -i -E '{'/^[ ]*#/! ' if file.endswith('.sh') else ''}s@{pattern}@{put}@' {shlex.quote(relative)}"
-    because = f"{at} names a port itself; in the copy the one that is free stands there"
+    because = f"{at} names a port itself; in the copy a free one takes its place"
     return setup.changed("prepare", because, prepare=(*setup.prepare, ("command", line)))
 
 

@@ -177,7 +177,7 @@ def _literals(work: Search, setup: Setup) -> Iterator[Setup]:
     up = "../" * (0 if setup.start.workdir == "." else setup.start.workdir.count("/") + 1)
     pattern = r"""'s#\b(postgres(ql)?|mysql)(\+[a-z0-9]+)?://[^ "'"'"']+#{database_url}#'"""
     lines = [("command", f"sed -i -E {pattern} {shlex.quote(up + file)}") for file in list(literals)[:3]]
-    because = f"{next(iter(literals))} names a database itself; in the copy the scratch one stands there"
+    because = f"{next(iter(literals))} names a database itself; in the copy the scratch one takes its place"
     driver = next(filter(None, literals.values()), None)
     prepare = (*lines, *setup.prepare)
     yield setup.changed("prepare", because, database="postgresql", driver=driver, prepare=prepare)

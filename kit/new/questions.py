@@ -20,9 +20,12 @@ def title_of(evidence: Evidence, setup: Setup, project: Project, best: Trial | N
         return f"{what} fails: table {evidence.table} is already defined"
     if evidence.request and not evidence.expected:
         return f"{what} does not serve {' '.join(evidence.request)}"
-    if not evidence.expected:
+    expected = evidence.expected
+    if not expected and failed >= 0 and best.shows_incident and not ran[failed].error.startswith("exit code"):
+        expected = re.sub(r"^[\w.]+: ", "", ran[failed].error).partition(". ")[0]
+    if not expected:
         return f"{what} starts, and not all of it works" if evidence.programs else f"{what} does not start as it should"
-    error = re.sub(r"\s+", " ", evidence.expected).rstrip(".")
+    error = re.sub(r"\s+", " ", expected).rstrip(".")
     error = error if len(error) <= 100 else error[:100].rpartition(" ")[0]
     return f"{what} warns: {error}" if evidence.type.endswith("Warning") else f"{what} fails: {error}"
 

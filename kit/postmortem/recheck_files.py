@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from ..base.errors import IncidentError
 from ..base.janitor import write_whole
 from ..base.redact import safe
+from ..diagnose.explanations import MEANINGS
 from ..views.ci import escaped
 from .page import fill
 from .recheck import VERDICTS, Checked, Target, check_report, worst
@@ -123,10 +124,12 @@ def annotations(checked: Sequence[Checked], incidents: Sequence[Target]) -> list
 
 def summary(checked: Sequence[Checked]) -> str:
     """Markdown for a CI job's summary."""
-    lines = [f"### {headline(checked)}", "", "| postmortem | verdict | why |", "|---|---|---|"]
+    lines = [f"### {headline(checked)}", "", "| postmortem | verdict | cause | why |", "|---|---|---|---|"]
     for check in checked:
         title = f"{_markdown(check.title)} ({_markdown(check.name)})"
-        lines.append(f"| {title} | {VERDICTS[check.code]} | {_markdown(check.says)} |")
+        mechanism = (check.report or {}).get("mechanism", "")
+        cause = MEANINGS[mechanism].happened if mechanism in MEANINGS else mechanism
+        lines.append(f"| {title} | {VERDICTS[check.code]} | {_markdown(cause)} | {_markdown(check.says)} |")
     for check in checked:
         if check.drift and check.code == 1:
             differences = (f"- {_markdown(difference)}" for difference in check.drift)

@@ -88,6 +88,7 @@ class Paths:
         place = os.path.dirname(os.path.dirname(space.python))
         self.environment = f"{place}{os.sep}" if os.path.isfile(os.path.join(place, "pyvenv.cfg")) else None
         self._shown: dict[str | None, tuple[str, bool]] = {}
+        self.whole: dict[str, str] = {}  # a resolved file as it is shown, to where it lies
         self._reals: dict[str, str] = {}
         self._folders: dict[str, str] = {}  # each with where it really is
 
@@ -130,7 +131,9 @@ class Paths:
         if not name:
             return None
         if name not in self._reals:
-            self._reals[name] = self.shown(self._resolved(os.path.join(self.space.workdir, name)))[0]
+            path = self._resolved(os.path.join(self.space.workdir, name))
+            self._reals[name] = self.shown(path)[0]
+            self.whole[self._reals[name]] = path
         return self._reals[name]
 
     def _resolved(self, path: str) -> str:

@@ -1,8 +1,10 @@
 """Where the sources say that something is defined: the class statement or call that a registration's line is part of."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from ..incident.source import hands_on, statement_at
@@ -58,12 +60,17 @@ def named(registration: Registration, sources: dict[str, str], paths: Paths) -> 
 
 
 def _by_its_caller(registration: Registration, sources: dict[str, str], paths: Paths) -> Registration:
-    """A function of the application that stands in for ``Table`` defines nothing: whoever calls it does."""
+    """A function that stands in for ``Table``, a library's too, defines nothing: whoever of the application calls it does."""
     while True:
         frame = registration.frame
-        if registration.class_ is not None or not frame.application:
+        if registration.class_ is not None:
             return registration
-        if not hands_on(sources.get(frame.file, ""), frame.line):
+        text = (
+            sources.get(frame.file, "")
+            if frame.application
+            else _library_text(paths.whole.get(registration.real or ""))
+        )
+        if not hands_on(text, frame.line):
             return registration
         chain = registration.chain[:-1]
         while chain and not chain[-1].application:
@@ -74,3 +81,11 @@ def _by_its_caller(registration: Registration, sources: dict[str, str], paths: P
         site = registration.site._replace(file=caller.file, line=caller.line, module=caller.module)
         real = paths.real(str(paths.space.root / caller.file))
         registration = replace(registration, chain=chain, frame=caller, site=site, real=real)
+
+
+@lru_cache(maxsize=64)
+def _library_text(path: str | None) -> str:
+    try:
+        return Path(path).read_text("utf-8", "replace") if path and os.path.getsize(path) < _MOST else ""
+    except OSError:
+        return ""

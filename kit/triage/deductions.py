@@ -65,7 +65,7 @@ def _of_work_tree(frames, matches: bool | None, work_tree: Path | None) -> list[
         return [Deduction(says, "no frame of the log has a file of the application with a source line", False)]
     if matches:
         places = ", ".join(f"{frame.frame.file}:{frame.frame.line}" for frame in compared)
-        return [Deduction("The work tree could have made the log", f"each of its lines stands there: {places}")]
+        return [Deduction("The work tree could have made the log", f"each of its lines is there: {places}")]
     wrong = [str(frame.differs) for frame in frames if frame.differs]
     return [Deduction("The work tree is not what made the log", "; ".join(wrong[:_MOST]))]
 
@@ -76,7 +76,7 @@ def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[D
         which = f"Only {len(builds)} of" if len(builds) < commits else "All"
         names = ", ".join(map(str, builds[:_MOST])) + (f" and {len(builds) - _MOST} more" if builds[_MOST:] else "")
         says = f"{which} {commits} commits could have made the log: {names}"
-        deductions.append(Deduction(says, "every line stands in them"))
+        deductions.append(Deduction(says, "every line is in them"))
     elif not excluded:
         says = "Undecided which commit made the log"
         deductions.append(Deduction(says, "no frame of it has a source line that commits can be asked for", False))
@@ -228,7 +228,7 @@ def _ran_twice(table: str, here: Definition, whole: Sequence[Definition]) -> Ded
             f"whatever name, {first.table} would have been rejected first",
         )
     why = f"{table} is the first table that {here.file} defines"
-    why = why if here.always else f"{here} does not stand at the top level of its module"
+    why = why if here.always else f"{here} is not at the top level of its module"
     says = f"Undecided whether {here.file} ran twice or another definition of {table} exists"
     return Deduction(says, f"{why}: either would look the same in the log", False)
 

@@ -157,7 +157,7 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     expected, table = expected or kind or None, _DEFINED.search(message)
     statement = _SQL.search(text)
     of_application = [frame for pair in placements for frame in pair[1].frames]
-    foreign = of_application[0].logged if of_application and not any(pair[1].placed for pair in placements) else None
+    foreign = _foreign(project, of_application, [frame for pair in placements for frame in pair[1].placed])
     database, driver, database_at = _database(text)
     prefixes, version = _interpreter(log, text)
     return Evidence(
@@ -243,6 +243,15 @@ def _warned(text: str, at: str, project: Project) -> tuple[Placed, ...]:
 
 
 # -- the rest
+
+
+def _foreign(project: Project, frames: Sequence[Placed], placed: Sequence[Placed]) -> str | None:
+    """A file that the log passes through and that is not there, where it has none of them, or none of its lines of those that are called so."""
+    there = {frame.logged: frame for frame in placed if project.has(frame.file)}
+    lost = [frame.logged for frame in frames if frame.logged not in there]
+    lines = [(frame.text.strip(), project.text(frame.file)) for frame in there.values() if frame.text]
+    known = any(line in text for line, text in lines) if lines else bool(placed)
+    return lost[0] if lost and not known else None
 
 
 def _database(text: str) -> tuple[str | None, str | None, str]:

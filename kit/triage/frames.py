@@ -38,7 +38,7 @@ class Differs:
             there = "there is no such line" if self.stands_at else "there is no such file or line"
         else:
             there = f"there it reads {self.there!r}"
-        moved = f"; the log's text stands in line {', '.join(map(str, self.stands_at))}" if self.stands_at else ""
+        moved = f"; the log's text is in line {', '.join(map(str, self.stands_at))}" if self.stands_at else ""
         return f"{self.file} line {self.line} is {self.text!r} in the log, and {there}{moved}"
 
 

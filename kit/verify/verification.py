@@ -225,8 +225,11 @@ def _of_fix(incident: Incident, name: str, future: "Future[Attempt]") -> Attempt
 
 def judge_fix(incident: Incident, name: str, tried: Attempt, control: Attempt) -> FixResult:
     """The verdict on a fix that was started, beside the control."""
-    tried = replace(tried, reproduced=still_there(incident, tried.trace, control.trace))
-    checks = (_gone(incident, tried), *compared(incident, tried, control))
+    # Whether a mechanism that raises nothing is the incident, only the build as it is was asked.
+    left = [sign for sign in control.trace.signs if sign.kind == "mechanism" and sign in tried.quiet]
+    trace = replace(tried.trace, signs=tuple(dict.fromkeys((*tried.trace.signs, *left))))
+    tried = replace(tried, trace=trace, reproduced=still_there(incident, trace, control.trace))
+    checks = (_gone(incident, tried, control.trace), *compared(incident, tried, control))
     tables = incident_tables(incident, control.trace)
     verdict, because = _judge(tried, control, checks, tables)
     if verdict == "cures" and (unseen := never_handed(incident, tried, control, tables)):
@@ -266,8 +269,9 @@ def met(fix: FixResult, control: Attempt) -> tuple[tuple[str, Frame | None], ...
     return tuple(errors.items())
 
 
-def _gone(incident: Incident, tried: Attempt) -> CheckResult:
-    shown = expected_error(incident) or "the incident"
+def _gone(incident: Incident, tried: Attempt, control: Trace) -> CheckResult:
+    there = sorted(errors_of_incident(control)) or [sign.text for sign in control.signs]
+    shown = expected_error(incident) or shorten(next(iter(there), "the incident"), 200, placeholder=" …")
     where = [f"{conflict.error} at {conflict.second.site}" for conflict in tried.trace.conflicts]
     seen = (where[0] if where else f"still there: {shown}") if tried.reproduced else f"no longer seen: {shown}"
     unseen = tried.uncompiled or (tried.trace.broke if tried.trace.cut else None)

@@ -32,7 +32,8 @@ _CARDS = """<style>.kit{container-type:inline-size}@container (max-width:50em){
 .kit .kit-cards :is(th,td){padding:1px 0}.kit .kit-cards td:empty{display:none}
 .kit .kit-cards td::before{content:attr(data-label) ": "}
 .kit .kit-grid :is(th,td){padding:1px 3px}}
-@container (max-width:30em){.kit .kit-claim{display:none}.kit .kit-grid :is(th,td){font-size:.74em;padding:1px}}</style>"""
+@container (max-width:30em){.kit .kit-claim{display:none}.kit .kit-grid :is(th,td){font-size:.74em;padding:1px}
+.kit .kit-grid td *{padding:0 1px!important}}</style>"""
 _KINDS = {True: "kit-good", False: "kit-bad", None: "kit-open"}
 _BADGE = "color:#ffffff;padding:0 6px;border-radius:4px"
 _CHANGED = "display:block;text-decoration:none;color:#1f2328"

@@ -57,10 +57,13 @@ def matrix(verification: Verification) -> Shown:
     if not verification.fixes and not verification.control.checks:
         return absent("Neither a fix nor a check was tried: there is nothing to compare.")
     before = _before(verification)
+    if not verification.fixes:
+        rows = [(check.check, passed(check), steady(check.seen)) for check in before.values()]
+        return Shown([table("Checks of the build without a fix", ("check", "result", "seen"), rows)])
     heads: dict[str, str] = {}
     for checks in (*(fix.checks for fix in verification.fixes), before.values()):
         heads |= {check.check: _ASKS.get(check.kind, "") for check in checks if check.check not in heads}
-    rows: list[tuple] = [("no fix", part("as it was"), [_mark(before.get(name)) for name in heads])]
+    rows = [("no fix", part("as it was"), [_mark(before.get(name)) for name in heads])]
     for fix in verification.fixes:
         checks = {check.check: check for check in fix.checks}
         claim = tag("span", " ", with_code(fix.claim), kind="kit-claim") if fix.claim else None

@@ -86,7 +86,7 @@ def why_unsafe(broken: Broken) -> str | None:
     """Why no safe change can be written, where that is known."""
     outside = [definition.site for definition in broken.pair or () if definition.site.file not in broken.sources]
     if outside and broken.finding.mechanism not in UNSAFE:
-        return f"{outside[0]} stands in no source of the application: what left it there, a deployment or a library, has to change"
+        return f"{outside[0]} is in no source of the application: the deployment or the library that put it there has to change"
     return UNSAFE.get(broken.finding.mechanism)
 
 

@@ -27,7 +27,7 @@ def one_definition(broken: Broken) -> Iterator[Candidate]:
         if not changed:
             continue  # the table that two have filled holds the columns of both
         unknown = "nothing tells which of the two is the truth: decide that"
-        why = "the migrations create it so" if broken.agrees else unknown
+        why = "it has the columns that the migrations create" if broken.agrees else unknown
         why += f". Of the other, {', '.join(lost)} {'is' if len(lost) == 1 else 'are'} then in no model" if lost else ""
         apart = kept.site.file != dropped.site.file
         instead = "import it where" if apart else "use it where"
