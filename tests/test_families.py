@@ -135,15 +135,14 @@ def test_a_librarys_function_that_stands_in_for_table_defines_nothing_its_caller
             return make
     """
     files = {
-        "vendor/tables.py": maker,
-        "vendor/tables-1.0.dist-info/RECORD": "tables.py,,\n",
+        "vendor/site-packages/tables.py": maker,
         "service/__init__.py": "",
         "service/db.py": "import tables\nfrom sqlalchemy import MetaData\nmetadata, Table = MetaData(), tables.maker()\n",
         "service/tags.py": "from sqlalchemy import Column, Integer\nfrom service.db import Table, metadata\n"
         "tags = Table('tags', metadata, Column('id', Integer))\n",
         "service/main.py": "import service.tags\nimport tags\n",
     }
-    file = write_incident(files, app={"path": [".", "vendor", "service"]})
+    file = write_incident(files, app={"path": [".", "vendor/site-packages", "service"]})
     diagnosis = diagnose(load(file))
     assert diagnosis.finding.mechanism == "alias-two-module-names"
     assert [str(place) for place in diagnosis.sites][:2] == ["service/tags.py:3", "service/tags.py:3"]

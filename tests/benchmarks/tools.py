@@ -126,7 +126,8 @@ def ask_pytest_alembic(case: Case) -> Said | None:
     tests = case.root / "migration_tests"
     tests.mkdir()
     (tests / "conftest.py").write_text(CONFTEST)
-    base = re.search(r"from (\S+) import .*\bBase\b", (case.root / "migrations" / "env.py").read_text())[1]
+    scripts = re.search(r"^script_location *= *(\S+)", (case.root / "alembic.ini").read_text(), re.M)[1]
+    base = re.search(r"from (\S+) import .*\bBase\b", (case.root / scripts / "env.py").read_text())[1]
     (tests / "test_models.py").write_text(ALL_MODELS.format(package=base.split(".")[0], base=base))
     where = [
         "--rootdir=.",
