@@ -472,6 +472,31 @@ def test_an_error_on_the_way_to_the_incident_is_not_its_end():
     assert judge(elsewhere, reference)[0] == HEALTHY
 
 
+def test_a_fix_whose_next_error_stands_behind_it_took_the_incidents_error_out_and_both_are_said(kit, written, tmp_path):
+    """The last commit mends the pool, and a later step fails of something else: it is where the incident ends."""
+    made = History(tmp_path / "pool")
+    made.commit({**SERVICE, "service/jobs.py": ""}, "Begin")
+    bad = made.commit({"service/main.py": BAD}, "Close the pool early")
+    made.commit({"service/main.py": BROKEN}, "Break the import of the service")
+    behind = made.commit({"service/main.py": GOOD, "service/jobs.py": BROKEN}, "Mend the pool, break the jobs")
+    steps = [{"import": "service.main"}, {"import": "service.jobs"}]
+    report = kit("history", written(made.folder, incident={"startup": steps}, revision=bad), "--json").json
+    builds = {commit["sha"]: commit for commit in report["commits"]}
+    assert report["introduced"] == bad and builds[behind]["verdict"] == HEALTHY
+    assert "its error is gone, and the next one was hidden behind it" in builds[behind]["because"]
+    assert "something_that_is_not_there" in builds[behind]["because"]
+
+
+def test_both_definitions_have_to_be_imported_to_say_that_the_incident_is_gone_before_another_error():
+    reference = Seen(True, "it shows", "step 1", stopped=1, first="app/one.py", second="app/two.py")
+    other = Seen(False, None, "step 1 (import app): KeyError: 'x'", stopped=1, completed=("app/two.py",))
+    assert judge(other, reference)[0] == UNTESTABLE
+    past = replace(other, completed=("app/one.py", "app/two.py"))
+    verdict, because = judge(past, reference)
+    assert verdict == HEALTHY and "KeyError: 'x'" in because
+    assert judge(replace(past, transient=True), reference)[0] == UNTESTABLE and judge(past, None)[0] == UNTESTABLE
+
+
 # ------------------------------------------------------------------------------------ what is kept
 
 

@@ -37,8 +37,10 @@ class Seen:
     :ivar swallowed: errors that were caught, each with the application's files that they passed
     :ivar path: the application's lines on the ways to the incident: ``(file, line)``
     :ivar names: classes that the incident is about
-    :ivar second: the file of the definition that was rejected
+    :ivar second: the file of the definition that was rejected; ``first``: that of the one before it
     :ivar defined: files whose definition of the incident's tables was taken
+    :ivar stopped: the number of the first step that did not succeed
+    :ivar completed: the application's files that were imported to their end
     """
 
     shown: bool
@@ -49,7 +51,10 @@ class Seen:
     path: tuple[tuple[str, int], ...] = ()
     names: tuple[str, ...] = ()
     second: str | None = None
+    first: str | None = None
     defined: tuple[str, ...] = ()
+    stopped: int | None = None
+    completed: tuple[str, ...] = ()
 
 
 def at_build(incident: Incident, repository: Repository, sha: str, *, own: bool = False) -> Incident:
@@ -98,8 +103,16 @@ def observe(incident: Incident, trace: Trace) -> Seen:
         path=_path(incident, trace, conflicts) if shown else (),
         names=tuple(sorted({definition.class_ for definition in met if definition.class_})),
         second=conflicts[0].second.site.file if conflicts else None,
+        first=conflicts[0].first.site.file if conflicts and conflicts[0].first else None,
         defined=tuple(sorted({registration.site.file for registration in taken})),
+        stopped=next((step.number for step in trace.steps if not step.ok), None),
+        completed=tuple(sorted(_completed(trace))),
     )
+
+
+def _completed(trace: Trace) -> set[str]:
+    ended = (execution for execution in trace.imports if execution.application and execution.ended is not None)
+    return {execution.file for execution in ended if execution.error is None}
 
 
 def _says(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> str:
@@ -131,6 +144,8 @@ def judge(seen: Seen, reference: Seen | None) -> tuple[str, str]:
     """
     if seen.shown:
         return REPRODUCES, seen.says or "it shows what the incident file expects"
+    if seen.blocked is not None and reference is not None and _came_past(seen, reference):
+        return HEALTHY, f"its error is gone, and the next one was hidden behind it: {seen.blocked}"
     if seen.blocked is not None:
         return UNTESTABLE, f"it does not start for another reason: {seen.blocked}"
     if reference is not None and not (reference.second and reference.second in seen.defined):
@@ -141,6 +156,16 @@ def judge(seen: Seen, reference: Seen | None) -> tuple[str, str]:
             if text not in known and places.intersection(files):
                 return UNTESTABLE, f"another error ends the same way before it gets there: {text}"
     return HEALTHY, "its startup finished without it"
+
+
+def _came_past(seen: Seen, reference: Seen) -> bool:
+    """Did a startup that ended early come past the place of the incident: its step, or the import of both definitions?"""
+    if seen.transient:
+        return False
+    if None not in (seen.stopped, reference.stopped) and seen.stopped > reference.stopped:
+        return True
+    both = {reference.first, reference.second} - {None}
+    return bool(both) and both.issubset(seen.completed)
 
 
 class Kept:
