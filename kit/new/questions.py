@@ -50,9 +50,8 @@ def not_found(
 ) -> list[str]:
     """What was not found; if no trial shows the incident, also the nearest trial and the two most useful questions."""
     evidence, shown = work.evidence, best is not None and best.shows_incident
-    sentences = [
-        f"{at}: this is no YAML that can be read, and is passed over" for at in work.project.unreadable.values()
-    ]
+    unread = work.project.unreadable.values()
+    sentences = [f"{at}: this is no YAML that can be read, and is passed over" for at in unread]
     if lacking and not shown:
         how = how_to_make(work.project, lacking, evidence.version)
         sentences.append(f"packages: {interpreter.python} lacks {', '.join(lacking[:8])}. {how}")
