@@ -172,7 +172,7 @@ def test_what_a_kernel_showed_before_it_was_killed_is_on_the_page(slow, tmp_path
     terminal.wait_for("control: starting")
     (kernel,) = processes_of(tmp_path / "tmp", "ipykernel_launcher")
     os.kill(kernel, signal.SIGKILL)
-    assert terminal.end() == 4 and "did not come to its end" in terminal.said and "Traceback" not in terminal.said
+    assert terminal.end() == 4 and "did not finish" in terminal.said and "Traceback" not in terminal.said
     cells = json.loads((tmp_path / "page.ipynb").read_text("utf-8"))["cells"]
     ran = [cell["execution_count"] for cell in cells if cell["cell_type"] == "code"]
     html = (tmp_path / "page.html").read_text("utf-8")

@@ -214,7 +214,7 @@ def test_the_command_line_says_the_same_of_a_kept_run(write_incident, duplicate,
     env = {"KIT_NO_CACHE": "", "XDG_CACHE_HOME": str(tmp_path / "cache")}
     first, kept_run = (kit("diagnose", file, "--json", env=env) for _ in range(2))
     anew = kit("diagnose", file, "--json", "--no-cache", env=env)
-    assert ["taken from there" in one.err for one in (first, kept_run, anew)] == [False, True, False]
+    assert ["the result of that run is used" in one.err for one in (first, kept_run, anew)] == [False, True, False]
     assert without_seconds(first.json) == without_seconds(kept_run.json) == without_seconds(anew.json)
 
 

@@ -119,7 +119,7 @@ def test_of_a_package_with_two_roots_the_one_that_env_py_does_not_import_is_name
     mechanism, places = diagnosis.finding.mechanism, [str(place) for place in diagnosis.sites]
     remedies = {model.named.table: model.remedy for model in diagnosis.unseen}
     # What raises nothing is not told as why a step fails.
-    beside = "it is not why step 2 (import: service.main) fails: ModuleNotFoundError: No module named 'nosuch_library'"
+    beside = "whether it is why step 2 (import: service.main) fails was not tested: ModuleNotFoundError: No module named 'nosuch_library'"
     assert diagnosis.finding.because[-1] == beside
     assert (mechanism, places) == ("model-module-not-imported-by-env", ["service/stock/parcels.py:3"])
     assert remedies == {"parcels": "import service.stock.parcels"}
@@ -135,7 +135,7 @@ def test_of_a_package_with_two_roots_the_one_that_env_py_does_not_import_is_name
     said = {fix.name: (fix.verdict, fix.because) for fix in verification.fixes}
     assert said["comment"] == ("does-not-cure", f"nothing is raised, and still there is {mechanism}")
     assert said["env"][0] == "cures"
-    assert verification.fixes[1].checks[0].seen == f"not seen any more: {mechanism}"
+    assert verification.fixes[1].checks[0].seen == f"no longer seen: {mechanism}"
 
 
 def test_a_table_that_a_swallowed_import_leaves_out_is_missing_though_a_revision_makes_it(write_incident):

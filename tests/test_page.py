@@ -240,9 +240,9 @@ def test_a_notebook_that_failed_says_so_at_the_top():
         new_code_cell("later"),
     )
     text = render(failed, title="t")
-    assert "did not come to its end: cell 1 failed with KeyError" in text.partition("<main")[0]
-    assert "was not run to its end: cell 2" in render(notebook(ran("a"), new_code_cell("b")), title="t")
-    assert "its end" not in render(whole(), title="t")
+    assert "did not finish: cell 1 failed with KeyError" in text.partition("<main")[0]
+    assert "did not finish: cell 2 has not been executed" in render(notebook(ran("a"), new_code_cell("b")), title="t")
+    assert "did not finish" not in render(whole(), title="t")
 
 
 def test_the_same_notebook_gives_the_same_bytes():

@@ -90,7 +90,8 @@ def test_a_notebook_serves_any_incident_by_its_parameter(name, tmp_path, write_i
 
 
 def test_a_message_of_a_failed_cell_does_not_say_where_the_incident_lies(kit, tmp_path, write_incident):
-    file = write_incident({"service/main.py": "", ".git/notes": ""}, app={"workdir": ".git"})
+    fails = {"service/main.py": "raise RuntimeError('the pool is closed')\n", ".git/notes": ""}
+    file = write_incident(fails, app={"workdir": ".git"}, expect={"error": "the pool is closed"})
     said, files = made(kit, tmp_path, file)
     assert said.code == 4 and f"page: {files['html']}" not in said.out
     for path in (files["html"], files["ipynb"]):

@@ -268,7 +268,7 @@ def test_the_ways_stand_beside_the_picture_and_without_it(monkeypatch):
 
 def test_the_picture_says_the_same_in_its_alternative_text():
     alt = re.search(r'alt="([^"]*)"', views.imports(known()[1]).html).group(1)
-    assert "first way: dispatch/main.py:4 →" in alt and "second way: dispatch/main.py:8 →" in alt
+    assert "first path: dispatch/main.py:4 →" in alt and "second path: dispatch/main.py:8 →" in alt
 
 
 def test_the_stepper_opens_the_first_wrong_import_and_only_that():

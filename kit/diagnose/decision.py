@@ -185,10 +185,10 @@ def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
 
 
 def _beside(trace: Trace) -> Iterator[str]:
-    """What failed beside a mechanism that raises nothing: it does not explain that."""
+    """What failed beside a mechanism that raises nothing: no run tells whether the one is why of the other."""
     for step in trace.steps:
         if step.ok is False and step.error:
-            yield f"it is not why step {step.number} ({step}) fails: {step.error.splitlines()[0]}"
+            yield f"whether it is why step {step.number} ({step}) fails was not tested: {step.error.splitlines()[0]}"
 
 
 def _count(trace: Trace) -> str:
