@@ -7,12 +7,13 @@ import textwrap
 
 import pytest
 from conftest import PROJECT
-from environments import each_interpreter, interpreters, sqlalchemy_environment
+from environments import each_interpreter, environment, interpreters, sqlalchemy_environment
 
 from kit.incident.load import load
 from kit.startup.probe import probe_text
 from kit.startup.run import reproduce
 from kit.trace.chains import application_frames
+from kit.trace.end_state import judge_mappers
 from kit.trace.events import read_events
 
 # Each interpreter of this machine with 2.0, and each line of SQLAlchemy on the oldest and the newest that it runs on.
@@ -375,3 +376,33 @@ def test_the_probe_needs_only_the_standard_library_and_each_part_takes_from_othe
     for words in ([str(source)], ["-c", f"import sys\nsys.path.insert(0, {str(child)!r})\n{importing}"]):
         done = subprocess.run([sys.executable, "-I", "-S", *words], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif((3, 9) not in interpreters(), reason="SQLAlchemy 1.3 runs on no later Python")
+def test_before_sqlalchemy_1_4_the_mappers_are_judged_too(write_incident):
+    """It has no registries: what the kit does not find there is no fault of the application's mappers."""
+    models = """
+        from sqlalchemy import Column, ForeignKey, Integer
+        from sqlalchemy.ext.declarative import declarative_base
+        from sqlalchemy.orm import relationship
+        Base = declarative_base()
+        class User(Base):
+            __tablename__ = "users"
+            id = Column(Integer, primary_key=True)
+        class Order(Base):
+            __tablename__ = "orders"
+            id = Column(Integer, primary_key=True)
+            user_id = Column(Integer, ForeignKey("users.id"))
+            user = relationship("User")
+    """
+    app = {"python": environment(interpreters()[3, 9], "sqlalchemy==1.3.24")}
+    startup = [{"import": "service.models"}]
+    files = {"service/__init__.py": "", "service/models.py": models}
+    trace = reproduce(load(write_incident(files, app=app, startup=startup)), judge=True)
+    judged = judge_mappers(trace)
+    assert judged.ok and "2 mapped classes configure" in judged.seen
+    files["service/models.py"] = models.replace('relationship("User")', 'relationship("Usr")')
+    trace = reproduce(load(write_incident(files, folder="broken", app=app, startup=startup)), judge=True)
+    judged = judge_mappers(trace)
+    assert judged.ok is False and "Usr" in judged.seen

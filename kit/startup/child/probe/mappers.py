@@ -7,7 +7,7 @@ from time import perf_counter_ns as _now
 from .bodies import _WATCHED
 from .frames import _error
 from .recorder import _emit, _quietly, _quote, _text, _write
-from .tables import _number_of, _registries
+from .tables import _class_managers, _number_of
 
 # ---- below this line is the text of the probe
 
@@ -83,34 +83,29 @@ def _wait(pid, seconds):
 def _mappers():
     """Every mapped class: its table, on which metadata, and whether that metadata still holds it."""
     entries = []
-    for registry in list(_registries()):
-        for manager in list(registry._managers):
-            class_ = manager.class_
-            entry = {"cls": _text(class_.__qualname__), "mod": _text(class_.__module__), "ok": bool(manager.is_mapped)}
-            if manager.is_mapped:
-                mapper = manager.mapper
-                table = mapper.local_table
-                inherits = mapper.inherits is not None and mapper.inherits.local_table is table
-                metadata = getattr(table, "metadata", None)
-                key = getattr(table, "key", None)
-                held = metadata is not None and metadata.tables.get(key) is table
-                columns = getattr(table, "c", ())
-                orphans = [
-                    c.key for c in mapper.columns if getattr(c, "table", None) is table and c not in set(columns)
-                ]
-                entry.update(
-                    table=None if key is None else _text(key),
-                    i=None if metadata is None else _number_of(metadata),
-                    id=id(table),
-                    inherits=inherits,
-                    held=held,
-                    columns=sorted(_text(c.name) for c in columns),
-                    orphans=sorted(map(_text, orphans)),
-                    bind=_text(getattr(class_, "__bind_key__", None))
-                    if getattr(class_, "__bind_key__", None)
-                    else None,
-                )
-            entries.append(entry)
+    for manager in _class_managers():
+        class_ = manager.class_
+        entry = {"cls": _text(class_.__qualname__), "mod": _text(class_.__module__), "ok": bool(manager.is_mapped)}
+        if manager.is_mapped:
+            mapper = manager.mapper
+            table = mapper.local_table
+            inherits = mapper.inherits is not None and mapper.inherits.local_table is table
+            metadata = getattr(table, "metadata", None)
+            key = getattr(table, "key", None)
+            held = metadata is not None and metadata.tables.get(key) is table
+            columns = getattr(table, "c", ())
+            orphans = [c.key for c in mapper.columns if getattr(c, "table", None) is table and c not in set(columns)]
+            entry.update(
+                table=None if key is None else _text(key),
+                i=None if metadata is None else _number_of(metadata),
+                id=id(table),
+                inherits=inherits,
+                held=held,
+                columns=sorted(_text(c.name) for c in columns),
+                orphans=sorted(map(_text, orphans)),
+                bind=_text(getattr(class_, "__bind_key__", None)) if getattr(class_, "__bind_key__", None) else None,
+            )
+        entries.append(entry)
     entries.sort(key=lambda e: (e.get("table") or "", e["mod"], e["cls"]))
     return entries
 

@@ -192,18 +192,20 @@ def _items(args):
 def _is_mapped(table):
     """Does a mapper use this very Table? None where it cannot be told. Configures nothing."""
     try:
-        for registry in list(_registries()):
-            for manager in list(registry._managers):
-                if manager.is_mapped and table in getattr(manager.mapper, "tables", ()):
-                    return True
-        return False
+        return any(
+            manager.is_mapped and table in getattr(manager.mapper, "tables", ()) for manager in _class_managers()
+        )
     except Exception:
-        return None  # SQLAlchemy 1.3 has no registries
+        return None
 
 
-def _registries():
+def _class_managers():
+    """SQLAlchemy's manager of every mapped class."""
     module = sys.modules.get("sqlalchemy.orm.mapper")
-    return () if module is None else module._mapper_registries  # _all_registries() would wait for a lock
+    registries = getattr(module, "_mapper_registries", None)  # _all_registries() would wait for a lock
+    if registries is None:  # before 1.4 there are mappers alone
+        return [mapper.class_manager for mapper in list(getattr(module, "_mapper_registry", ()))]
+    return [manager for registry in list(registries) for manager in list(registry._managers)]
 
 
 def _threads_beside(code):
