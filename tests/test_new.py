@@ -1433,10 +1433,10 @@ def test_a_table_that_a_draft_of_a_revision_removes_is_asked_for_by_a_check(tmp_
 def test_the_frames_of_a_notebooks_traceback_are_read():
     text = (
         "-----\nRuntimeError             Traceback (most recent call last)\nCell In[4], line 1\n----> 1 import shop.app\n\n"
-        "File ~/work/shop/app.py:7, in make(url)\n      6 x = 1\n----> 7 raise RuntimeError('no')\n\nRuntimeError: no\n"
+        "File ~/src/shop/app.py:7, in make(url)\n      6 x = 1\n----> 7 raise RuntimeError('no')\n\nRuntimeError: no\n"
     )
     assert [(frame.file, frame.line, frame.function) for frame in read_log(text).tracebacks[0].frames] == [
-        ("~/work/shop/app.py", 7, "make")
+        ("~/src/shop/app.py", 7, "make")
     ]
 
 

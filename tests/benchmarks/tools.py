@@ -277,7 +277,9 @@ def ask(name: str, tool: str) -> tuple[Said, Verdict] | None:
 def _scrubbed(text: str, place: Path) -> str:
     """Without paths of this machine, times and addresses: two runs store the same."""
     text = text.replace(str(place / "app") + "/", "").replace(str(place), "PLACE")
-    text = re.sub(re.escape(str(KEPT)) + r"/[0-9a-f]+", "ENVIRONMENT", text).replace(str(PROJECT), "PROJECT")
+    # By the folder's name: it may be a link, and what runs in it knows where that leads.
+    text = re.sub(rf"(?:/[\w.-]+)*/{re.escape(KEPT.name)}/(?:of-)?[0-9a-f]+", "ENVIRONMENT", text)
+    text = text.replace(str(PROJECT), "PROJECT")
     text = re.sub(re.escape(sys.base_prefix) + r"|/\S*/\.pyenv/versions/[\d.]+", "PYTHON", text)
     text = re.sub(r"\b0x[0-9a-f]+", "0x...", text)
     text = re.sub(r"\bin \d+\.\d+s\b", "in ...s", text)
