@@ -104,8 +104,9 @@ def settled(
                 return breaks(result, "every route answers that answers in another build", because)
     if any(answer.path not in others.get(hidden or "", {}) for answer in touched(failing, change, result.trace)):
         return None
-    alike = any(failing[0].path in answers for answers in others.values())
-    why = "as in every other build that serves" if alike else "for nothing that the change touches"
+    alike = all(any(answer.path in answers for answers in others.values()) for answer in failing)
+    unnamed = "and neither its path nor its error names what the change touches: nothing else tells whether it answered before"
+    why = "as in every other build that serves" if alike else unnamed
     says = f"{result.because}; {failing[0]}, {why}"
     checks = tuple(replace(check, ok=True) if check.answers else check for check in result.checks)
     return replace(result, because=says, checks=checks)
