@@ -133,7 +133,7 @@ class Draft:
         unknown = "  error: 'not known yet: what does it say where it fails?'"
         if not error and self.failed:  # of how it is started; left out, it would count as the incident
             return [_commented("expect:", "how the incident looks, which nothing here says"), unknown]
-        expect = expect_of(evidence, self.setup, error)
+        expect = expect_of(evidence, self.setup, error, self.best.trace if self.best is not None else None)
         if not expect:
             return [
                 "# expect:                                    # how the incident looks; left out, whatever goes wrong counts"

@@ -234,7 +234,7 @@ def _ask_http(check: Check, request: Http, incident: Incident, port: int | None)
     finally:
         connection.close()
     lacking = request.contains is not None and request.contains not in body
-    ok = answer.status == request.status and not lacking
+    ok = answer.status in request.statuses and not lacking
     # The body of an answer as it should be may differ from run to run, and says nothing.
     without = f", without {request.contains!r}" if lacking else ""
     seen = f"{answer.status} {answer.reason}{without}" + (f": {_start(body)}" if body and not ok else "")

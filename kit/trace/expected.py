@@ -109,6 +109,13 @@ def refusal_in(trace: Trace, text: str) -> str | None:
     return next((refused["what"] for refused in trace.refused if refused["what"] and refused["what"] in text), None)
 
 
+def refusal_behind(trace: Trace, error: Error | None, text: str) -> str | None:
+    """What the guards refused, where an error is of that, or a library's came from one that is."""
+    by_library = error is not None and error.frames and not error.frames[-1].application
+    texts = (text, *(cause for _, _, cause in error.links)) if by_library else (text,)
+    return next((what for it in texts if (what := refusal_in(trace, it)) is not None), None)
+
+
 def expected_error(incident: Incident) -> str | None:
     """The error that the incident is, as a trace has it, its secrets masked."""
     return None if incident.expect.error is None else redact(incident.expect.error)

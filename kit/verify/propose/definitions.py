@@ -234,19 +234,23 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
 
 
 def rename_reserved(broken: Broken) -> Iterator[Candidate]:
-    """An attribute named ``metadata``: call it otherwise, and keep the column."""
+    """An attribute named ``metadata``: call it otherwise, and keep the column; or, where no revision makes one, the column too."""
     names = ("metadata", "metadata_")
+    made = {column["name"] for columns in broken.created.values() for column in columns}
     for place in [*broken.sites(), *_bases_of(broken)]:
-        new = broken.edited(place.file, edits_of_classes.rename_attribute, place.line, *names)
-        if new:
-            says = (
-                f"Call the attribute metadata_ in {place}, with the column's name kept: metadata is SQLAlchemy's own."
-            )
+        for name, kept in (("rename-reserved", None), ("rename-reserved-with-column", names[1])):
+            new = broken.edited(place.file, edits_of_classes.rename_attribute, place.line, *names, kept)
+            if not new or kept and names[0] in made:
+                continue
+            what = "attribute and its column metadata_" if kept else "attribute metadata_"
+            column = "no revision makes a column of that name" if kept else "the column's name is kept"
+            says = f"Call the {what} in {place}; metadata is SQLAlchemy's own, and {column}."
             class_ = edits_of_classes.class_around(broken.sources[place.file], place.line)
             edited, unknown = _renamed_uses(broken, {place.file: new}, class_, *names) if class_ else ({}, [])
             if unknown:
                 says += f" Not known here, and left: what {', '.join(unknown)} asks for."
-            yield Candidate("rename-reserved", says, {place.file: new, **edited})
+            yield Candidate(name, says, {place.file: new, **edited}, last=bool(kept))
+        if new:
             return
 
 
