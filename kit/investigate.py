@@ -24,8 +24,10 @@ from .incident.steps import Preparation, Step
 from .new.candidates import Start
 from .new.next_setups import lessons_behind
 from .new.trial import Search, Setup, Trial, seen_in
+from .new.without_log import of_the_surroundings
 from .startup.cluster import named_executor
 from .startup.workspace import workspace
+from .trace.advice import of_set_up
 from .trace.trace import Trace
 from .triage.evidence import evidence_of
 from .triage.log_text import text_of
@@ -144,6 +146,11 @@ class _Teacher:
         modules = {name.partition(".")[0] for name in seen.missing_modules - work.evidence.missing_modules}
         for name in sorted(name for name in modules - work.installed if not work.project.is_own(name)):
             lessons.append(Lesson(f"{work.python} lacks the package of {name}", {}, None))
+        failed = [step.exception for step in trace.steps if step.ok is False and step.exception is not None]
+        errors = failed or [caught.error for caught in trace.swallowed]
+        kinds = [kind for error in errors for _, kind, _ in error.links]
+        if not lessons and (any(map(of_set_up, errors)) or of_the_surroundings(seen, kinds)):
+            lessons.append(Lesson("a file, a service, a right or an argument that is not there", {}, None))
         return lessons
 
     def _read(self) -> Search:

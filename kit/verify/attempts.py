@@ -16,6 +16,7 @@ from ..trace.values import Sign
 
 _URL = re.compile(r"(?:sqlite\w*|postgres\w*|mysql\w*|mariadb|oracle|mssql)(?:\+\w+)?://")
 _OF_DATABASE = re.compile(r"://|:(?:5432|3306|1433|1521)\b")
+_NO_ADDRESS = re.compile(r"\[Errno -[235]\]")  # of a name, as the system's library says it
 _WORDS = {"tcp", "udp", "connect", "127"}  # of what a guard says, beside the place
 
 
@@ -185,12 +186,10 @@ def of_the_guards(incident: Incident, tried: Attempt) -> list[str]:
         return []
     text = "\n".join([*(change.read_text("utf-8", "replace") for change in changes)])
     words = words_of(text) | set(re.findall(r"\w+", " ".join(filter(None, fix.env.values()))))
-    refused = []
+    refused, looked_up = [], any(":53 " in attempt["what"] for attempt in trace.refused)
     for caught in trace.swallowed:
         what = refusal_behind(trace, caught.error, str(caught.error))
-        if what is None and any(
-            kind.endswith("gaierror") for _, kind, _ in caught.error.links
-        ):  # no name has an address
+        if what is None and looked_up and _NO_ADDRESS.search(caught.error.text):
             what = "://" if fix.env or f"+++ b/{caught.site.file}" in text else ""
         if what is not None and not _OF_DATABASE.search(what) and not words & {*re.findall(r"\w{3,}", what)} - _WORDS:
             refused.append(str(caught.error))
