@@ -19,8 +19,7 @@ MEANINGS = {
         "One file was imported under two module names.", "Import it under the same name everywhere."
     ),
     "second-class-same-table-other-file": Meaning(
-        "Two files define the same table.",
-        "Keep one of the two definitions, and import it where the other was used.",
+        "Two files define the same table.", "Keep one of the two definitions, and import it where the other was used."
     ),
     "second-class-same-table-same-file": Meaning(
         "Two classes in one file define the same table.", "Merge the two classes into one."
@@ -30,8 +29,7 @@ MEANINGS = {
         "Make the first import succeed: its error is the one to fix.",
     ),
     "half-defined-class": Meaning(
-        "A class failed to map, and its table stayed on the metadata.",
-        "Make the first attempt succeed, or remove it.",
+        "A class failed to map, and its table stayed on the metadata.", "Make the first attempt succeed, or remove it."
     ),
     "importlib-reload": Meaning("A module with models was loaded again.", "Keep models out of what is reloaded."),
     "script-or-cell-run-again": Meaning(
@@ -172,7 +170,6 @@ MEANINGS = {
         "Use the synchronous driver here, or create_async_engine.",
     ),
     "loggers-disabled": Meaning(
-        "logging.config.fileConfig disabled the loggers that were there before.",
-        "Pass disable_existing_loggers=False.",
+        "logging.config.fileConfig disabled the loggers that were there before.", "Pass disable_existing_loggers=False."
     ),
 }

@@ -229,10 +229,7 @@ def association_table_and_class(pair: Pair) -> Answer:
 def computed_table_name_collision(pair: Pair) -> Answer:
     written = [written_name(pair.trace, registration) for registration in (pair.first, pair.second)]
     if pair.same_execution and pair.same_line and written[0] not in (None, pair.first.table):
-        return (
-            True,
-            f"one statement, {pair.first.site}, computes the table's name, by {written[0]}, and ran twice",
-        )
+        return (True, f"one statement, {pair.first.site}, computes the table's name, by {written[0]}, and ran twice")
     for registration, name in zip((pair.first, pair.second), written, strict=True):
         if registration.class_ is not None and name is None:
             class_ = f"the class {registration.class_} at {registration.site}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..base.errors import IncidentError
 from ..base.interrupt import interruptible, pool_of
+from ..base.progress import Hears, silent
 from ..incident.builds import builds_of, cache_folder, default_range
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
@@ -95,7 +96,7 @@ def history(
     cache: Path | None = None,
     executor: Executor | None = None,
     run: Callable[[Incident], Seen] = run_build,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> History:
     """Search the history of ``last``.
 
@@ -119,9 +120,7 @@ def history(
 
 
 @interruptible
-def search_if_any(
-    incident: Incident, *, executor: Executor | None = None, progress: Callable[[str], None] = lambda text: None
-) -> History | None:
+def search_if_any(incident: Incident, *, executor: Executor | None = None, progress: Hears = silent) -> History | None:
     """As :func:`history_of`; None for an application without a history."""
     return None if builds_of(incident) is None else history_of(incident, executor=executor, progress=progress)
 
@@ -135,7 +134,7 @@ def history_of(
     cache: str | Path | None = None,
     anew: bool = False,
     executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> History:
     """Search an incident's own history, beginning with the builds that could have made its log.
 

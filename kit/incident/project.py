@@ -4,7 +4,6 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from ..base.errors import IncidentError
+from ..base.progress import Hears, silent
 from .revisions import Revision, revision_in
 from .source import parsed
 from .sources import files_below
@@ -29,10 +29,7 @@ _OBJECT = re.compile(
 _FACTORY = re.compile(
     r"^(?:async )?def (?P<name>(?:create|make|build|get|init)_\w*app\w*)\((?P<parameters>[^)]*)\)", re.M
 )
-_OWN_CLASS = re.compile(
-    rf"^class (?P<name>\w+)\((?:[\w.]+, *)*(?:\w+\.)?(?P<base>{_CLASSES})\b",
-    re.M,
-)
+_OWN_CLASS = re.compile(rf"^class (?P<name>\w+)\((?:[\w.]+, *)*(?:\w+\.)?(?P<base>{_CLASSES})\b", re.M)
 _OF_OWN_CLASS = re.compile(rf"{_ASSIGNED}(?P<kind>[A-Z]\w*)\(", re.M)
 _ASGI = re.compile(r"\b(fastapi|starlette|quart|litestar|sanic|get_asgi_application)\b", re.I)
 _WSGI = re.compile(r"\b(flask|apiflask|dash|bottle|falcon|get_wsgi_application)\b", re.I)
@@ -55,7 +52,7 @@ class Project:
     :raises IncidentError: there is no Python file in it
     """
 
-    def __init__(self, root: Path, progress: Callable[[str], None] = lambda text: None):
+    def __init__(self, root: Path, progress: Hears = silent):
         self.root = root
         self._texts: dict[str, str] = {}
         self.unreadable: dict[str, str] = {}  # files that are no YAML, each with the place of the first fault

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
+from ...base.progress import Hears, silent
 from ...base.progress import Step as Progress
 from ...diagnose.decision import Decision, decide_mechanism
 from ...diagnose.definitions import compare
@@ -88,7 +89,7 @@ def propose(
     *,
     show_maskers: bool = False,
     executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
     verified: Callable[[Proposal], None] = lambda proposal: None,
 ) -> Proposals:
     """Write fixes for the mechanism of an incident, and try each: at most 12 startups, some side by side.
