@@ -67,9 +67,8 @@ def main_module_imported_again(pair: Pair) -> Answer:
         return False, two_files(pair)
     for registration, other in ((pair.first, pair.second), (pair.second, pair.first)):
         body = pair.first_import if registration is pair.first else pair.second_import
-        is_main = (
-            registration.frame.module in ("__main__", "__mp_main__") and other.frame.module != registration.frame.module
-        )
+        ran_as, named = registration.frame.module, other.frame.module
+        is_main = ran_as in ("__main__", "__mp_main__") and named != ran_as
         if is_main and body is not None and is_program(body):
             return True, (
                 f"{registration.site.file} runs as {registration.frame.module}, the program itself, and is imported as {other.frame.module}"

@@ -80,9 +80,8 @@ def program_of(line: str) -> str:
 
 def stays_up(line: str) -> bool:
     """Is a command line a worker's, that waits for its tasks and answers on no port?"""
-    return (
-        program_of(line) in _WORKERS or program_of(line) == "celery" and bool({"worker", "beat"} & set(words_of(line)))
-    )
+    program = program_of(line)
+    return program in _WORKERS or program == "celery" and bool({"worker", "beat"} & set(words_of(line)))
 
 
 def split_lines(line: str) -> tuple[str, ...]:

@@ -146,10 +146,9 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
             parts[variable.name] = (f"{{database_{part.lastgroup}}}", variable)
     values = {value for value, _ in parts.values()}
     if "{database_name}" not in values:  # some call it so
-        schemas = {
-            v.name: ("{database_name}", v) for v in variables if re.search(r"(?:^|_)(?:DB|DATABASE)_SCHEMA$", v.name)
-        }
-        parts, values = parts | schemas, values | {value for value, _ in schemas.values()}
+        schemas = {v.name: v for v in variables if re.search(r"(?:^|_)(?:DB|DATABASE)_SCHEMA$", v.name)}
+        parts |= {name: ("{database_name}", variable) for name, variable in schemas.items()}
+        values |= {"{database_name}"} if schemas else set()
     return parts if {"{database_host}", "{database_name}"} <= values else {}
 
 

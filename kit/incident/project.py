@@ -82,9 +82,8 @@ class Project:
     def decorators(self, name: str, function: str | None) -> list[str]:
         """The decorators, as Python writes them, of a file's functions of one name."""
         nodes = ast.walk(self.tree(name) or ast.Module([], []))
-        functions = [
-            node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function
-        ]
+        kinds = ast.FunctionDef | ast.AsyncFunctionDef
+        functions = [node for node in nodes if isinstance(node, kinds) and node.name == function]
         return [ast.unparse(decorator) for definition in functions for decorator in definition.decorator_list]
 
     def toml(self, name: str) -> dict:
@@ -231,9 +230,8 @@ class Project:
     def _own_classes(self) -> dict[str, str]:
         """The application's own classes of application objects, as ``class Shop(Flask)``, by name, each with its kind."""
         classes = [match for file in self.sources for match in _OWN_CLASS.finditer(self.text(file))]
-        return {
-            match["name"]: "celery" if match["base"] == "Celery" else self._kind(match["base"]) for match in classes
-        }
+        kinds = ((match["name"], match["base"]) for match in classes)
+        return {name: "celery" if base == "Celery" else self._kind(base) for name, base in kinds}
 
     @cached_property
     def _factories(self) -> dict[str, str]:
@@ -247,9 +245,8 @@ class Project:
     @cached_property
     def alembic(self) -> tuple[str, ...]:
         """Files that configure Alembic, the nearest to the root first."""
-        usual = [
-            file for file in self.named("alembic.ini") if re.search(r"^\s*script_location\s*=", self.text(file), re.M)
-        ]
+        located = re.compile(r"^\s*script_location\s*=", re.M)
+        usual = [file for file in self.named("alembic.ini") if located.search(self.text(file))]
         others = [file for file in self.files if file.endswith(".ini") and file not in usual]
         marks = ("[alembic]", "script_location")
         return (*usual, *(file for file in others if all(mark in self.text(file) for mark in marks)))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import libcst as cst
 from libcst import matchers as m
 
-from ...incident.source import parsed
+from ...incident.source import nodes_at, parsed
 from .edits import argument, begins_at, class_at, code_of, covers, named, replaced, saying, string
 from .edits_of_imports import add_import, without_unused_imports
 from .statements import BLANK, Module, dotted, is_docstring
@@ -111,8 +111,7 @@ def base_of(text: str, line: int) -> str | None:
 
 def class_around(text: str, line: int) -> str | None:
     """The name of the innermost class that a line stands in."""
-    classes = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.ClassDef)]
-    holders = [node for node in classes if node.lineno <= line <= (node.end_lineno or 0)]
+    holders = nodes_at(parsed(text), line, ast.ClassDef)
     return max(holders, key=lambda node: node.lineno).name if holders else None
 
 

@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ...incident.source import parsed
+from ...incident.source import nodes_at, parsed
 from ...trace.values import Frame
 from . import edits, edits_of_imports
 from .failing_build import Broken, Candidate
@@ -49,8 +49,8 @@ def reach_it(broken: Broken) -> Iterator[Candidate]:
 def name_of_its_own(broken: Broken) -> Iterator[Candidate]:
     """Two blueprints of one name: register the second under the name of its variable."""
     for place in broken.sites("second"):
-        calls = [node for node in ast.walk(parsed(broken.sources.get(place.file, ""))) if isinstance(node, ast.Call)]
-        about = [node for node in calls if node.lineno <= place.line <= (node.end_lineno or 0) and node.args]
+        tree = parsed(broken.sources.get(place.file, ""))
+        about = [node for node in nodes_at(tree, place.line, ast.Call) if node.args]
         call = next((node for node in about if ast.unparse(node.func).endswith("register_blueprint")), None)
         own = ast.unparse(call.args[0]).rpartition(".")[2] if call is not None else ""
         if not own.isidentifier() or own == place.name:
@@ -98,8 +98,8 @@ def keep_names(broken: Broken) -> Iterator[Candidate]:
         if not inner or any(re.search(rf"[\"']{inner}[\"']", text) for text in broken.sources.values()):
             continue  # url_for() may ask for it by this name
         tree = parsed(broken.sources.get(place.file, ""))
-        around = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == outer.rpartition(".")[2]]
-        around = [n for n in around if n.lineno < place.line <= (n.end_lineno or 0) and len(n.args.args) == 1]
+        around = [n for n in nodes_at(tree, place.line, ast.FunctionDef) if n.name == outer.rpartition(".")[2]]
+        around = [n for n in around if n.lineno < place.line and len(n.args.args) == 1]
         for decorator in around:
             wrapped = decorator.args.args[0].arg
             returns = [
