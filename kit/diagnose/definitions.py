@@ -50,9 +50,8 @@ def compare(
     for name in dict.fromkeys([*first_by, *second_by, *made_by]):
         sides = (_quiet(name, side.get(name)) for side in (first_by, second_by, made_by))
         columns.append(Column(name, *sides, differs(first_by.get(name), second_by.get(name), again)))
-    return Definitions(
-        second.table, tuple(columns), _agrees(second, set(first_by), set(second_by), made_by, created, stopped)
-    )
+    agrees = _agrees(second, set(first_by), set(second_by), made_by, created, stopped)
+    return Definitions(second.table, tuple(columns), agrees)
 
 
 def _quiet(name: str, side: dict[str, Any] | None) -> dict[str, Any] | None:

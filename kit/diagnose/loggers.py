@@ -47,7 +47,7 @@ def _kept(case: Case, silenced: Silenced) -> Experiment | None:
     file, line = silenced.site.file, silenced.site.line
     text = case.sources.get(file)
     calls = [
-        node for node in nodes_at(case.tree(file), line, ast.Call) if ast.unparse(node.func).endswith("fileConfig")
+        call for call in nodes_at(case.tree(file), line, ast.Call) if ast.unparse(call.func).endswith("fileConfig")
     ]
     if text is None or not calls:
         return None

@@ -45,8 +45,8 @@ def startup_race(case: Case) -> Fault | None:
         if (experiment is None or experiment.incident is case.incident and not experiment.edits) and not overlap:
             continue
         if experiment is None:
-            none_told = "neither the step, its script nor a variable gives a number of workers"
-            because += (f"not tried with one process: {none_told}",)
+            unknown = "neither the step, its script nor a variable gives a number of workers"
+            because += (f"not tried with one process: {unknown}",)
         sites = (Place.of("statement", site),)
         return Fault("startup-race", because, sites=sites, against=against, error=error, experiment=experiment)
     return None

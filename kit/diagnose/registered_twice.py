@@ -128,9 +128,8 @@ def runner_root_second_name(pair: Pair) -> Answer:
             root = root_of(registration.real, registration.frame.module) or "."
             because = f"the test runner put the folder {root} on sys.path, so {registration.site.file} became {registration.frame.module}"
             return True, f"{because} beside {other.frame.module}"
-        if named is not None and top_of(named.module) == top_of(registration.frame.module) != top_of(
-            other.frame.module
-        ):
+        by_runner = named is not None and top_of(named.module) == top_of(registration.frame.module)
+        if by_runner and top_of(named.module) != top_of(other.frame.module):
             return True, (
                 f"the test runner named {named.file} {named.module}, by the folder that it put on sys.path; "
                 f"so {registration.site.file} became {registration.frame.module} beside {other.frame.module}"

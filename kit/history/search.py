@@ -212,9 +212,7 @@ def _find_bad(runner: Runner, seeds: Sequence[str], around: str | None) -> tuple
     return None, good
 
 
-def _first_of(
-    runner: Runner, wanted: str, new: str, old: list[str], hints: Sequence[str], *, path: bool, spent: int
-) -> _Search:
+def _first_of(runner: Runner, wanted: str, new: str, old: list[str], hints: Sequence[str], *, path, spent) -> _Search:
     """The first commit with the verdict ``wanted``, among the ancestors of ``new``, which has it.
 
     :param old: commits known not to have it; their ancestors are taken not to have it either

@@ -96,10 +96,8 @@ def split_lines(line: str) -> tuple[str, ...]:
     parts = [part.strip() for part in re.split(r"&&|\n|;(?!;)", line) if part.strip()]
     if any(_IN_SHELL.search(part) for part in parts) or re.search(r"\b(if|for|while|case)\b", line):
         return (line,) if "\n" not in line else ()
-    waits = re.compile(
-        r"^(sleep|echo|set|cd|mkdir|chmod|export|wait\S*|\S*wait[-_]for\S*|pip|apt\S*|cp|rm|source|\.)\b"
-    )
-    return tuple(part for part in parts if not waits.search(part))
+    idle = re.compile(r"^(sleep|echo|set|cd|mkdir|chmod|export|wait\S*|\S*wait[-_]for\S*|pip|apt\S*|cp|rm|source|\.)\b")
+    return tuple(part for part in parts if not idle.search(part))
 
 
 def _path_in(value: str, workdir: str, home: str) -> tuple[str, ...]:

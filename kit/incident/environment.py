@@ -184,9 +184,8 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
     """A value for a variable that has to be there: of an example file, where that is no secret, else by its type."""
     if example and "://" not in example and not _is_secret(name, example):
         return example
-    if options := re.findall(
-        r"(?<=\bLiteral\[)['\"]([^'\"]+)|(?<=, )['\"]([^'\"]+)", kind if "Literal[" in kind else ""
-    ):
+    options = re.findall(r"(?<=\bLiteral\[)['\"]([^'\"]+)|(?<=, )['\"]([^'\"]+)", kind if "Literal[" in kind else "")
+    if options:
         texts = [first or other for first, other in options]
         return next((text for text in texts if text.startswith("postgres")), texts[0])
     plain = re.sub(r"^(?:Optional\[|Annotated\[)", "", kind).lower()

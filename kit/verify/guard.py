@@ -208,9 +208,8 @@ def try_guard(incident: Incident, source: str, name: str, fix: str | None, *, wi
     try:
         result = json.loads(ran.stdout)
     except ValueError:  # it raised something of its own
-        raise RunBroke(
-            f"the guard did not run: {(ran.stderr.strip().splitlines() or ['it said nothing'])[-1]}"
-        ) from None
+        says = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise RunBroke(f"the guard did not run: {says}") from None
     if not result["prepared"] and incident.database != "postgresql":  # its migrations may be PostgreSQL's own
         raise RunBroke(f"the guard did not run: {ran.stderr.strip()}")
     # No docstring is written yet.

@@ -100,9 +100,8 @@ def verify(
         runs = _Runs(incident, control, pool, names) if control.races and names else None
         for number, future in enumerate(as_completed(futures), 1):
             name, tried = futures[future], _of_fix(incident, futures[future], future)
-            result = results[name] = (
-                judge_fix(incident, name, tried, control) if runs is None else runs.judge(name, tried)
-            )
+            result = judge_fix(incident, name, tried, control) if runs is None else runs.judge(name, tried)
+            results[name] = result
             held = f"{sum(c.ok is True for c in result.checks)} of {len(result.checks)} checks pass"
             why = "" if result.verdict == "cures" else f": {shorten(result.because, 200, placeholder=' …')}"
             says = f"fix {number} of {len(names)}, {result.name}: {held}, {result.verdict}{why}"

@@ -90,9 +90,8 @@ def when_needed(text: str, line: int) -> str | None:
             return self.get_metadata(cst.metadata.PositionProvider, node).start.line
 
         def leave_FunctionDef(self, original, updated):
-            if self.line((*original.decorators, original)[0]) not in users or not isinstance(
-                updated.body, cst.IndentedBlock
-            ):
+            begins = self.line((*original.decorators, original)[0])
+            if begins not in users or not isinstance(updated.body, cst.IndentedBlock):
                 return updated
             body = list(updated.body.body)
             at = int(is_docstring(body[0]))

@@ -102,9 +102,8 @@ def keep_names(broken: Broken) -> Iterator[Candidate]:
         around = [n for n in around if n.lineno < place.line and len(n.args.args) == 1]
         for decorator in around:
             wrapped = decorator.args.args[0].arg
-            returns = [
-                n.value.id for n in decorator.body if isinstance(n, ast.Return) and isinstance(n.value, ast.Name)
-            ]
+            values = (node.value for node in decorator.body if isinstance(node, ast.Return))
+            returns = [value.id for value in values if isinstance(value, ast.Name)]
             new = broken.edited(place.file, edits.decorate, inner, place.line, f"functools.wraps({wrapped})")
             if inner in returns and new and (new := edits_of_imports.add_import(new, "import functools")):
                 says = f"Have {inner} in {decorator.name} ({place}) take the name of what it wraps: each view is then an endpoint of its own."
@@ -122,9 +121,8 @@ def function_of_its_own_name(broken: Broken) -> Iterator[Candidate]:
     if function is None:
         return
     paths = re.findall(r"'(/[^']*)'", " ".join(map(ast.unparse, function.decorator_list)))
-    words = [
-        word for word in re.findall(r"(?<=/)[a-z_]\w*(?=/|$)", paths[0] if paths else "") if word not in function.name
-    ]
+    parts = re.findall(r"(?<=/)[a-z_]\w*(?=/|$)", paths[0] if paths else "")
+    words = [word for word in parts if word not in function.name]
     name = f"{function.name}_{words[-1] if words else 2}"
     if any(re.search(rf"\b{name}\b", other) for other in broken.sources.values()):
         return

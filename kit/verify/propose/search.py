@@ -247,9 +247,8 @@ class _Search:
 
     def judged(self, incident: Incident, name: str, started: Attempt) -> FixResult:
         """The verdict; what the incident file does not ask and this build cannot answer leaves it open no more."""
-        routes = [
-            it for it in started.checks if it.kind == "routes" and not self.served and it.check not in self.own_checks
-        ]
+        added = [it for it in started.checks if it.kind == "routes" and it.check not in self.own_checks]
+        routes = [] if self.served else added
         started = replace(started, checks=tuple(check for check in started.checks if check not in routes))
         result = judge_fix(incident, name, started, self.control)
         unasked = {check.check for check in started.checks if check.ok is None and check.kind != "routes"}
