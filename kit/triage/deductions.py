@@ -93,8 +93,8 @@ def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[D
                 if neighbour.count > 1
                 else f"{neighbour.nearest} could not have made it"
             )
-            commits = f"{neighbour.count} commit{'s' if neighbour.count > 1 else ''}"
-            deductions.append(Deduction(f"{which} ({commits})", differs))
+            count = f"{neighbour.count} commit{'s' if neighbour.count > 1 else ''}"
+            deductions.append(Deduction(f"{which} ({count})", differs))
     return deductions
 
 
