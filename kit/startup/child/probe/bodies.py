@@ -217,7 +217,9 @@ def _see_script(file, frame):
 
 # Stands in for ``builtins.exec``: calling a class has ``__new__`` see the arguments and return, and then ``__init__`` is the
 # original itself, which finds the caller's frame where it looks for one. What is not a function is not bound.
-_exec_door = type("exec", (), {"__slots__": (), "__module__": "builtins", "__new__": _see_exec, "__init__": _plain_exec})
+_exec_door = type(
+    "exec", (), {"__slots__": (), "__module__": "builtins", "__new__": _see_exec, "__init__": _plain_exec}
+)
 _EXECUTED = object.__new__(_exec_door)
 
 
