@@ -128,6 +128,19 @@ def with_line_before(text: str, line: int, new: str) -> str | None:
     return "".join(lines)
 
 
+def with_class_renamed(text: str, line: int, new: str) -> str | None:
+    """A source in which the class whose statement is at a line has another name, and its module calls it as before."""
+    classes = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.ClassDef)]
+    class_ = next((node for node in classes if _begins(node) <= line <= node.lineno), None)
+    if class_ is None:
+        return None
+    lines = text.splitlines(keepends=True)
+    indent = lines[class_.lineno - 1][: class_.col_offset]
+    lines[class_.lineno - 1] = re.sub(rf"\b{class_.name}\b", new, lines[class_.lineno - 1], count=1)
+    lines[class_.end_lineno - 1] = f"{lines[class_.end_lineno - 1].rstrip()}\n{indent}{class_.name} = {new}\n"
+    return "".join(lines)
+
+
 def with_swapped(text: str, line: int, other: int) -> str | None:
     """A source with two statements of one block in each other's place; None where the lines are not in two such."""
     blocks = [

@@ -78,8 +78,8 @@ MEANINGS = {
     ),
     # Tables and names that are not where they are looked for
     "table-on-metadata-alembic-does-not-migrate": Meaning(
-        "A table is on a MetaData that env.py does not give to Alembic.",
-        "Use one Base, or give env.py both; if two tables have the same name, rename one.",
+        "A table is on another MetaData than the one that is created, or that env.py gives to Alembic.",
+        "Use one Base, or one SQLAlchemy object, or give env.py both; if two tables have the same name, rename one.",
     ),
     "model-module-not-imported-by-env": Meaning(
         "env.py does not import every model.", "Import the missing module in env.py."

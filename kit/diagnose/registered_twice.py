@@ -117,7 +117,7 @@ def defined_inside_function_called_twice(pair: Pair) -> Answer:
 
 def runner_root_second_name(pair: Pair) -> Answer:
     if not pair.same_file or pair.same_name:
-        return False, f"the file ran under {names_of(pair)}"
+        return False, f"the file ran under {names_of(pair)}" if pair.same_file else two_files(pair)
     for registration, other in ((pair.first, pair.second), (pair.second, pair.first)):
         position = max((n for n, f in enumerate(registration.chain) if RUNNERS.match(f.file)), default=None)
         if position is None:
