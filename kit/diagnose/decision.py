@@ -13,7 +13,6 @@ from ..trace.values import Conflict, Registration, Sign
 from . import (
     drivers,
     imports,
-    loggers,
     mapping,
     migrations,
     names,
@@ -43,7 +42,7 @@ MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
     *names.MECHANISMS,
     *imports.MECHANISMS,
     *registries.MECHANISMS,
-    *loggers.MECHANISMS,
+    *settings.OF_LOGGERS,
 )
 
 

@@ -28,18 +28,6 @@ _STARTS = re.compile(
 INSTALLS = re.compile(
     r"(.*/)?((dev-)?requirements[\w.-]*\.(txt|in)|constraints[\w.-]*\.txt|Pipfile(\.lock)?|(poetry|uv|pdm)\.lock|environment\.ya?ml)$"
 )
-_READ = [
-    "named",
-    "statements",
-    "variables",
-    "revisions",
-    "readings",
-    "deployments",
-    "requirements",
-    "files",
-    "classes",
-    "tasks",
-]
 RACES = frozenset({"startup-race", "race-in-lazy-definition"})
 TIMES = 5  # how often a startup of several processes is tried before its incident counts as not reproduced
 
@@ -125,13 +113,12 @@ def look_at(
         migrations=ran.migrations,
         created=ran.created,
         stopped=ran.stopped,
-        unread=(),
         scripts=scripts,
         checks=answer_checks(incident, trace, asker, tables) if wanted else (),
         expected=answer_expected(incident, trace, asker, tables),
         uncompiled=asker.uncompiled,
         unrun=unrun,
-        **{name: getattr(sources, name) for name in _READ},
+        **vars(sources),
     )
 
 

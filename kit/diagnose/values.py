@@ -12,9 +12,8 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from ..incident.model import Incident
-from ..incident.revisions import Revision
-from ..incident.source import Named, Statement, parsed
-from ..incident.variables import Reading
+from ..incident.source import parsed
+from ..incident.sources import Sources
 from ..startup.migrations import Migrations
 from ..trace.chains import application_frames
 from ..trace.end_state import CheckResult
@@ -102,37 +101,27 @@ class Fault:
         return tuple(dict.fromkeys(self.sites or (Place.of(role, site) for role, site in sites)))
 
 
-@dataclass(frozen=True)
-class Looked:
-    """One startup, with what Alembic says of it and what its revisions create."""
+@dataclass(frozen=True, kw_only=True)
+class Looked(Sources):
+    """One startup, with what the sources say, what Alembic says of it and what its revisions create."""
 
     trace: Trace
-    migrations: Migrations | None
-    created: dict[str, list[dict[str, Any]]]  # table to columns, by the revisions alone
-    stopped: str | None  # what ended the revisions early
-    named: tuple[Named, ...]  # tables that the sources name
-    unread: tuple[str, ...]  # sources that could not be read
-    statements: tuple[Statement, ...]  # the import statements of the sources
-    variables: tuple[str, ...] = ()  # of those that the incident file sets, the ones that the application's files name
-    revisions: tuple[Revision, ...] = ()
-    readings: tuple[Reading, ...] = ()  # of variables, by the sources
-    deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
-    requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
+    migrations: Migrations | None = None
+    created: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # table to columns, by the revisions alone
+    stopped: str | None = None  # what ended the revisions early
+    unread: tuple[str, ...] = ()  # sources that could not be read
     scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
     checks: tuple[CheckResult, ...] = ()  # as far as they were asked
     expected: CheckResult | None = None  # of the check that the incident is
     uncompiled: str | None = None  # what a patch wrote that is no Python
-    files: tuple[str, ...] = ()  # the application's own sources
-    classes: tuple[Named, ...] = ()  # that the sources map, those whose table's name is computed among them
-    tasks: tuple[Named, ...] = ()  # that the sources declare
     unrun: tuple[str, ...] = ()  # scripts and deployments that a patch changes, and no step runs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case(Looked):
     """A startup that was looked at, and the incident that it is asked about."""
 
-    incident: Incident = field(kw_only=True)
+    incident: Incident
 
     @classmethod
     def of(cls, incident: Incident, looked: Looked) -> "Case":

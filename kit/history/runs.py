@@ -12,7 +12,7 @@ from typing import Any
 
 from ..base.errors import IncidentError, RunBroke
 from ..base.progress import Step
-from ..diagnose.reproduction import reproduce
+from ..diagnose.diagnosis import reproduce
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
 from ..startup.installed_packages import packages_of

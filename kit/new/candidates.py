@@ -9,8 +9,7 @@ from pathlib import PurePosixPath
 from ..incident.deployments import KNOWN, SERVERS, Command, program_of, words_of
 from ..incident.project import AppObject, Project
 from ..triage.evidence import Evidence
-from ..triage.programs import Program
-from ..triage.subcommands import as_logged, servers, subcommand_of
+from ..triage.programs import Program, as_logged, servers, subcommand_of
 
 _SERVES = re.compile(
     r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\b(?:app|application|server)\.run\(\)|\bweb\.run_app\(|\bserve\(|\.run_server\("

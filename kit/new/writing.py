@@ -20,10 +20,9 @@ from ..triage.evidence import Evidence, evidence_of
 from ..triage.log_text import text_of
 from ..triage.logs import Log
 from .candidates import Start
-from .draft import Draft, because_of
+from .draft import Draft, because_of, not_found
 from .first_setups import first_setups
 from .next_setups import lessons
-from .questions import not_found
 from .trial import Search, Setup, Trial, search
 
 _KINDS = ("import", "call", "code", "command", "serve")

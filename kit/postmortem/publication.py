@@ -17,7 +17,7 @@ from ..base.janitor import write_whole
 from ..base.places import notebooks
 from ..base.progress import Hears, silent
 from ..base.redact import redacted
-from ..diagnose.reproduction import reproduce
+from ..diagnose.diagnosis import reproduce
 from ..incident.model import Incident
 from ..startup.workspace import refuse_patches
 from ..trace.expected import shows_incident

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..base.errors import IncidentError
 from ..base.janitor import write_whole
-from ..diagnose.reproduction import reproduce
+from ..diagnose.diagnosis import reproduce
 from ..history.runs import at_build
 from ..incident.builds import builds_of
 from ..incident.copying import beside_git
