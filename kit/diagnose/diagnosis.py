@@ -230,11 +230,8 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
     # A module or function that a step names and that is not there fails in the kit's own driver, and hides behind nothing.
     failed = [step for step in beyond.steps if step.exception is not None and not _of_the_driver(step)]
     candidates = [*beyond.behind, *(_of_step(step.exception, unbound, after=step.number > first) for step in failed)]
-    behind += [
-        candidate
-        for candidate in candidates
-        if str(candidate.error) not in known_errors and refusal_in(beyond, str(candidate.error)) is None
-    ]
+    new = (candidate for candidate in candidates if str(candidate.error) not in known_errors)
+    behind += [candidate for candidate in new if refusal_in(beyond, str(candidate.error)) is None]
     unique: dict[tuple, Behind] = {}
     for later in behind:
         unique.setdefault((str(later.site), str(later.error)), later)

@@ -282,10 +282,8 @@ def _already_there(case: Case):
 
 def _creates(operation: Operation, kind: str, name: str) -> bool:
     kinds = _ALIKE.get(kind, (kind,))
-    return any(
-        (kinds is None or created in kinds) and name in (text, text.rpartition(".")[2])
-        for created, text in operation.creates
-    )
+    alike = (text for made, text in operation.creates if kinds is None or made in kinds)
+    return any(name in (text, text.rpartition(".")[2]) for text in alike)
 
 
 def _makers(case: Case, name: str) -> list[tuple[Creation, Frame]]:

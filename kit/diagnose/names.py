@@ -294,9 +294,9 @@ def created_before_import(case: Case) -> Fault | None:
 def _was_there(case: Case, table: str, created: Creation) -> bool:
     """Was a table of this name on the metadata when its ``create_all`` ran?"""
     past = {created.process: created.at, **case.trace.forked_from(created.process)}
-    return created.step.startswith("prepare") or any(
-        definition.table == table and definition.at < past.get(definition.process, 0) for definition in case.definitions
-    )
+    of_table = (definition for definition in case.definitions if definition.table == table)
+    there = any(definition.at < past.get(definition.process, 0) for definition in of_table)
+    return created.step.startswith("prepare") or there
 
 
 def _created_without(case: Case, definition: Registration, created: Creation, error: Error) -> Fault | None:

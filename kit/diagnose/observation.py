@@ -217,12 +217,8 @@ def _unrun(incident: Incident, space: Workspace, scripts: dict[str, str]) -> tup
         name, path = file.rpartition("/")[2], space.root / file
         text = path.read_text("utf-8", "replace") if path.is_file() and not path.is_symlink() else ""
         starts = is_script(text) or _STARTS.match(name)
-        if (
-            INSTALLS.match(file)
-            or starts
-            and name not in names
-            and programs.intersection(re.split(r"[\s\"',\[\]]+", text))
-        ):
+        named = starts and name not in names and programs.intersection(re.split(r"[\s\"',\[\]]+", text))
+        if INSTALLS.match(file) or named:
             unrun.append(file)
     return tuple(unrun)
 

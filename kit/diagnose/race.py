@@ -140,13 +140,8 @@ def _raced_for(error: Error) -> str | None:
 def in_words(held: str) -> str:
     """What a process is held before, as the end of a sentence."""
     kind, _, name = held.partition(" ")
-    return (
-        f'it makes the file "{name}"'
-        if kind == "file"
-        else "it opens a port"
-        if kind == "port"
-        else f'its first "{held} …"'
-    )
+    named = {"file": f'it makes the file "{name}"', "port": "it opens a port"}
+    return named.get(kind, f'its first "{held} …"')
 
 
 def with_one_process(incident: Incident) -> Incident | None:

@@ -60,12 +60,9 @@ def extend_existing_merged(case: Case) -> Fault | None:
             finding = judge(pair)
             because = (*finding.because, merge)
             return Fault(finding.mechanism, because, first.table, first.site, second.site, (first, second))
-        orphans = [
-            f"{mapper} maps columns that are no longer in the table: {', '.join(mapper.orphans)}"
-            for judged in case.trace.judged
-            for mapper in judged.mappers
-            if mapper.orphans and mapper.table == first.table
-        ]
+        mappers = (mapper for judged in case.trace.judged for mapper in judged.mappers if mapper.table == first.table)
+        lost = ((mapper, ", ".join(mapper.orphans)) for mapper in mappers if mapper.orphans)
+        orphans = [f"{mapper} maps columns that are no longer in the table: {names}" for mapper, names in lost]
         slug = "extend-existing-merged-two-models"
         return Fault(slug, (merge, *dict.fromkeys(orphans)), first.table, first.site, second.site, (first, second))
     return None

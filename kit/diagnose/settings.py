@@ -234,9 +234,8 @@ def _with_loggers(case: Case, silenced: Silenced) -> Experiment | None:
     """The run in which that call keeps the loggers."""
     file, line = silenced.site.file, silenced.site.line
     text = case.sources.get(file)
-    calls = [
-        call for call in nodes_at(case.tree(file), line, ast.Call) if ast.unparse(call.func).endswith("fileConfig")
-    ]
+    calls = nodes_at(case.tree(file), line, ast.Call)
+    calls = [call for call in calls if ast.unparse(call.func).endswith("fileConfig")]
     if text is None or not calls:
         return None
     call, lines = calls[0], text.splitlines(keepends=True)

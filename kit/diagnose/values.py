@@ -159,14 +159,8 @@ class Case(Looked):
     @cached_property
     def definitions(self) -> tuple[Registration, ...]:
         """What the application itself put on a metadata of its own, and is there."""
-        return tuple(
-            registration
-            for registration in self.trace.registrations
-            if registration.application
-            and registration.frame.application
-            and registration.outcome == "registered"
-            and not registration.removed
-        )
+        own = (it for it in self.trace.registrations if it.application and it.frame.application)
+        return tuple(it for it in own if it.outcome == "registered" and not it.removed)
 
     @cached_property
     def sources(self) -> dict[str, str]:

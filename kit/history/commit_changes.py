@@ -126,11 +126,9 @@ def claiming(
         reasons += [f"it is the recorded fix {name!r}" for name, (shas, _) in recorded.items() if commit.sha in shas]
         if number < _MOST and any(patches for _, patches in recorded.values()):
             lines = _lines(parse(repository.patch(commit.sha, context=0))[1])
-            carried = [
-                name
-                for name, (_, patches) in recorded.items()
-                if patches and all(3 * len(patch & lines) >= 2 * len(patch) > 0 for patch in patches)
-            ]
+            patched = ((name, patches) for name, (_, patches) in recorded.items() if patches)
+            most = ((name, [3 * len(it & lines) >= 2 * len(it) > 0 for it in patches]) for name, patches in patched)
+            carried = [name for name, parts in most if all(parts)]
             if carried:  # at least two thirds of each of its patches
                 reasons.append(f"it carries most of the recorded fix {', '.join(map(repr, carried))}")
         if reasons:
@@ -167,12 +165,8 @@ def _recorded(repository: Repository, incident: Incident) -> dict[str, tuple[set
 
 
 def _lines(hunks: Iterable[Hunk]) -> set[tuple[str, str, str]]:
-    return {
-        (hunk.file, line[0], line[1:].strip())
-        for hunk in hunks
-        for line in hunk.text.splitlines()[1:]
-        if line[:1] in ("+", "-") and line[1:].strip()
-    }
+    changed = ((hunk.file, line) for hunk in hunks for line in hunk.text.splitlines()[1:] if line[:1] in ("+", "-"))
+    return {(file, line[0], line[1:].strip()) for file, line in changed if line[1:].strip()}
 
 
 _PLAIN = ("-c", "blame.ignoreRevsFile=", "blame", "--porcelain", "--no-progress")

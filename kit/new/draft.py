@@ -92,11 +92,8 @@ class Draft:
         for name, text in setup.env.items():
             lines.append(_commented(f"    {name}: {_value(text)}", known.get(f"env.{name}", "")))
         secret = left_out(setup.start.env, self.work.variables, self.work.evidence.missing_variables)
-        return lines + [
-            f"  # {name}: {_plain(at)} sets it to a secret, so it is left out here"
-            for name, at in secret.items()
-            if name not in setup.env
-        ]
+        left = ((name, at) for name, at in secret.items() if name not in setup.env)
+        return lines + [f"  # {name}: {_plain(at)} sets it to a secret, so it is left out here" for name, at in left]
 
     def _database(self) -> list[str]:
         setup, known = self.setup, self.setup.known
@@ -121,12 +118,8 @@ class Draft:
                 *plain,
                 "  # it has changes that are in no commit; for its history: repository, revision and subdir in place of root",
             ]
-        lines = [
-            _commented(
-                f"  repository: {_value(os.path.relpath(top.resolve(), self.target.resolve()))}",
-                "the folder lies in it, without changes",
-            )
-        ]
+        repository = _value(os.path.relpath(top.resolve(), self.target.resolve()))
+        lines = [_commented(f"  repository: {repository}", "the folder lies in it, without changes")]
         return [*lines, f"  revision: {head}", f"  subdir: {_value(root.relative_to(top.resolve()).as_posix())}"]
 
     def _expect(self) -> list[str]:

@@ -308,10 +308,9 @@ def _at_lines(evidence: Evidence, trace: Trace, seen: Evidence) -> bool:
     frames += [frame for conflict in trace.conflicts for frame in conflict.second.chain]
     frames = [*(frame for frame in frames if frame.application), *seen.frames]
     inside = last.function not in (None, "<module>")
-    return any(
-        _same(frame.file, last.file) and (frame.line == last.line or (inside and frame.function == last.function))
-        for frame in frames
-    ) or any(f"{last.file}:{last.line}" in step.output for step in trace.steps)
+    near = [frame for frame in frames if _same(frame.file, last.file)]
+    here = any(frame.line == last.line or (inside and frame.function == last.function) for frame in near)
+    return here or any(f"{last.file}:{last.line}" in step.output for step in trace.steps)
 
 
 def _same(file: str, other: str) -> bool:

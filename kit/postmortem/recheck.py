@@ -122,10 +122,8 @@ def check_all(
     """
     answers: dict[str, Checked] = {}
     with pool_of(executor) as pool:
-        futures = {
-            pool.submit(check_one, incident, output, record=record, startups=startups): incident
-            for incident in incidents
-        }
+        how = {"record": record, "startups": startups}
+        futures = {pool.submit(check_one, incident, output, **how): incident for incident in incidents}
         for future in as_completed(futures):
             incident = futures[future]
             try:

@@ -155,12 +155,8 @@ def of_the_empty_database(incident: Incident, tried: Attempt, control: Attempt) 
     before, after = control.trace, tried.trace
     made = (*after.created, *before.created, *incident.prepare)
     changes = incident.changes_of(tried.name)
-    if (
-        made
-        or incident.expect.empty
-        or any(map(executed_by_alembic, after.imports))
-        or any(isinstance(it, str) for it in changes)
-    ):
+    unknown = any(isinstance(change, str) for change in changes)
+    if made or unknown or incident.expect.empty or any(map(executed_by_alembic, after.imports)):
         return []
     words = words_of("\n".join(change.read_text("utf-8", "replace") for change in changes))
     missed = []
@@ -310,11 +306,8 @@ class Rates:
 
     def __str__(self) -> str:
         says = f"with the fix it showed in {self.shown} of {self.starts} starts, without it in {self.control_shown} of {self.control_starts}"
-        return f"{says} further ones" + (
-            f" (by luck: {self.by_luck:.1%}; a rarer one may be left, in at most {self.at_most:.0%} of starts)"
-            if self.shown == 0
-            else ""
-        )
+        rarer = f"a rarer one may be left, in at most {self.at_most:.0%} of starts"
+        return f"{says} further ones" + (f" (by luck: {self.by_luck:.1%}; {rarer})" if self.shown == 0 else "")
 
 
 def of_runs(attempts: Sequence[A], is_there: Callable[[A], bool]) -> tuple[A, int]:
