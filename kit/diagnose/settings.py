@@ -9,7 +9,7 @@ from ..incident.variables import Reading
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Record, Silenced
 from .experiments import error_texts, first_line, gone, with_environment
-from .values import Case, Experiment, Fault, Place, innermost
+from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
 # What libraries say of a variable that is not there.
 _NOT_SET = re.compile(
@@ -28,32 +28,30 @@ _DATABASE = re.compile(r"(DATABASE|(^|_)DB|SQLALCHEMY|POSTGRES|SQL)\w*(URL|URI|D
 _STAND_IN = "stand-in-of-the-incident-kit-0123456789"
 
 
-def setting_missing(case: Case) -> Fault | None:
-    for error in case.failures:
-        site = innermost(error)
-        lacking = _lacking(case, error, site) if site is not None else []
-        if not lacking:
-            continue
-        names = list(dict.fromkeys(reading.name for reading in lacking))
-        what = ", ".join(f"{r.class_}.{r.field} ({r.name})" if r.field else r.name for r in lacking)
-        because = (
-            f"{what} is read at {', '.join(map(str, lacking))}, {_how(lacking)}, and is not set: {first_line(str(error))}",
-            *_deployments(case, names),
-        )
-        fields = [
-            Place("field" if reading.field else "reads", reading.file, reading.line, reading.field or reading.name)
-            for reading in lacking
-        ]
-        needs = Place.of("needs it", site)
-        sites = (*fields, *([needs] if str(needs) not in map(str, fields) else []))
-        against = {"unknown-url-scheme": "it fails before a URL is looked at"}
-        slug = "setting-missing"
-        experiment = _with_stand_in(case, lacking, error)
-        return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
-    return None
+def setting_missing(case: Case, error: Error) -> Fault | None:
+    site = innermost(error)
+    lacking = _lacking(case, error, site) if site is not None else []
+    if not lacking:
+        return None
+    names = list(dict.fromkeys(reading.name for reading in lacking))
+    what = ", ".join(f"{r.class_}.{r.field} ({r.name})" if r.field else r.name for r in lacking)
+    because = (
+        f"{what} is read at {', '.join(map(str, lacking))}, {_how(lacking)}, and is not set: {first_line(str(error))}",
+        *_deployments(case, names),
+    )
+    fields = [
+        Place("field" if reading.field else "reads", reading.file, reading.line, reading.field or reading.name)
+        for reading in lacking
+    ]
+    needs = Place.of("needs it", site)
+    sites = (*fields, *([needs] if str(needs) not in map(str, fields) else []))
+    against = {"unknown-url-scheme": "it fails before a URL is looked at"}
+    slug = "setting-missing"
+    experiment = _with_stand_in(case, lacking, error)
+    return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
 
 
-MECHANISMS = (setting_missing,)
+MECHANISMS = of_failures(setting_missing)
 
 
 def _lacking(case: Case, error: Error, site: Frame) -> list[Reading]:

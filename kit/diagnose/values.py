@@ -1,7 +1,8 @@
 """What a mechanism is asked about, and what it answers: the frame that every family of mechanisms shares.
 
-A family is a module with a tuple ``MECHANISMS``: functions that take a :class:`Case` and give a :class:`Fault` or None.
-``families.py`` holds them in order.
+A family is a module with a tuple ``MECHANISMS``: functions that take a :class:`Case` and give a :class:`Fault` or None; of those
+that are asked of one error :func:`of_failures` and :func:`of_errors` make such.
+``decision.py`` holds them in order.
 """
 
 import ast
@@ -19,7 +20,7 @@ from ..trace.chains import application_frames
 from ..trace.end_state import CheckResult
 from ..trace.expected import expected_error
 from ..trace.trace import Trace
-from ..trace.values import Error, Frame, Registration, Site
+from ..trace.values import Conflict, Error, Frame, Registration, Site
 
 
 class Place(NamedTuple):
@@ -180,6 +181,30 @@ class Case(Looked):
         return ran or ".".join(stem.parent.parts if stem.name == "__init__" else stem.parts)
 
 
+def pair_of(conflict: Conflict | None, fault: Fault | None) -> tuple[Registration, Registration] | None:
+    """The two registrations of a rejected table, else those that a mechanism is about."""
+    if conflict is not None and conflict.first is not None:
+        return conflict.first, conflict.second
+    return fault.pair if fault is not None else None
+
+
 def innermost(error: Error) -> Frame | None:
     """The application's innermost frame that an error passed."""
     return next(iter(application_frames(error.frames)[::-1]), None)
+
+
+Mechanism = Callable[[Case], Fault | None]
+
+
+def of_failures(*explains: Callable[[Case, Error], Fault | None]) -> list[Mechanism]:
+    """Mechanisms that are asked of each failure in turn, up to the first that they explain."""
+    return [_asked_of("failures", explain) for explain in explains]
+
+
+def of_errors(*explains: Callable[[Case, Error], Fault | None]) -> list[Mechanism]:
+    """As :func:`of_failures`, asked of every error that was seen."""
+    return [_asked_of("errors", explain) for explain in explains]
+
+
+def _asked_of(errors: str, explain: Callable[[Case, Error], Fault | None]) -> Mechanism:
+    return lambda case: next(filter(None, (explain(case, error) for error in getattr(case, errors))), None)
