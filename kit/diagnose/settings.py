@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Sequence
 
+from ..incident.environment import stand_in
 from ..incident.source import nodes_at
 from ..incident.variables import Reading
 from ..trace.trace import Trace
@@ -25,7 +26,6 @@ _MISSING = re.compile(r"^(\S+)\n\s+[Ff]ield required\b", re.M)
 _ALWAYS = {"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHASHSEED", "PORT", "PWD", "USER"}
 _MOST = 6  # deployment files that are named
 _DATABASE = re.compile(r"(DATABASE|(^|_)DB|SQLALCHEMY|POSTGRES|SQL)\w*(URL|URI|DSN)")
-_STAND_IN = "stand-in-of-the-incident-kit-0123456789"
 
 
 def setting_missing(case: Case, error: Error) -> Fault | None:
@@ -175,24 +175,10 @@ def _with_stand_in(case: Case, lacking: Sequence[Reading], error: Error) -> Expe
 
 def _stand_in(reading: Reading) -> str:
     """A value that fits the type or the name of a variable; a database's URL is the scratch database's."""
-    kind, name = reading.kind, reading.name.upper()
-    names = (name, _last_word(reading.target or "").upper())
-    if any(_DATABASE.search(text) for text in names) or "PostgresDsn" in kind:
+    names = (reading.name.upper(), _last_word(reading.target or "").upper())
+    if any(_DATABASE.search(text) for text in names) or "PostgresDsn" in reading.kind:
         return "{database_url}"
-    for pattern, value in (
-        (r"\bint\b", "1"),
-        (r"\bfloat\b|Decimal", "1.0"),
-        (r"\bbool\b", "true"),
-        (r"^(list|List|set|Set|tuple|Tuple|Sequence)\b", "[]"),
-        (r"^(dict|Dict|Mapping)\b", "{}"),
-        (r"Url\b|Dsn\b", "http://127.0.0.1:9"),
-        (r"Email", "nobody@example.com"),
-    ):
-        if re.search(pattern, kind):
-            return value
-    if re.search(r"(PORT|SECONDS|MINUTES|HOURS|DAYS|TIMEOUT|TTL|SIZE|COUNT|LIMIT|WORKERS)$", name):
-        return "1"
-    return "http://127.0.0.1:9" if re.search(r"(URL|URI|ENDPOINT)$", name) else _STAND_IN
+    return stand_in(reading.name, reading.kind or "str")
 
 
 _LEVEL_OF_ERRORS = 40  # logging's level

@@ -231,23 +231,30 @@ def _ask_http(check: Check, request: Http, incident: Incident, port: int | None)
     if port is None:
         return CheckResult(str(check), False, _NO_SERVER, kind="http")
     seconds = incident.limits.seconds
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)  # follows nothing
     try:
-        connection.request(request.method, request.path, body=request.body, headers=request.headers)
-        answer = connection.getresponse()
-        body = answer.read(_MOST_READ if request.contains is not None else 2000).decode("utf-8", "replace").strip()
+        most, asked = _MOST_READ if request.contains is not None else 2000, (request.method, request.path)
+        status, reason, body = _answer(port, seconds, most, *asked, body=request.body, headers=request.headers)
     except TimeoutError:
         return CheckResult(str(check), None, f"no answer after {seconds:g} seconds (limits.seconds)", kind="http")
     except (OSError, http.client.HTTPException) as error:
         return CheckResult(str(check), False, f"no answer: {type(error).__name__}: {error}", kind="http")
-    finally:
-        connection.close()
     lacking = request.contains is not None and request.contains not in body
-    ok = answer.status == request.status and not lacking
+    ok = status == request.status and not lacking
     # The body of an answer as it should be may differ from run to run, and says nothing.
     without = f", without {request.contains!r}" if lacking else ""
-    seen = f"{answer.status} {answer.reason}{without}" + (f": {_start(body)}" if body and not ok else "")
+    seen = f"{status} {reason}{without}" + (f": {_start(body)}" if body and not ok else "")
     return CheckResult(str(check), ok, redact(seen), kind="http")
+
+
+def _answer(port: int, seconds: float, most: int, method: str, path: str, **more) -> tuple[int, str, str]:
+    """Status, reason and the beginning of the body of what answers on a port; nothing that it names is followed."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    try:
+        connection.request(method, path, **more)
+        answer = connection.getresponse()
+        return answer.status, answer.reason, answer.read(most).decode("utf-8", "replace").strip()
+    finally:
+        connection.close()
 
 
 def _masked(result: CheckResult) -> CheckResult:
@@ -338,16 +345,12 @@ def _so_far(incident: Incident, traces: Sequence[Path]) -> Iterator[Ended]:
 
 def _ask(port: int, path: str, traces: Path) -> Answer:
     before = {stream: stream.stat().st_size for stream in _streams(traces)}
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)  # follows nothing
     try:
-        connection.request("GET", path, headers={"Accept": "text/html,application/json,*/*"})
-        status = connection.getresponse().status
+        status, _, _ = _answer(port, _PATIENCE, 0, "GET", path, headers={"Accept": "text/html,application/json,*/*"})
     except TimeoutError:
         return Answer(path, None, f"no answer within {_PATIENCE:g} seconds", late=True)
     except (OSError, http.client.HTTPException) as error:
         return Answer(path, None, f"{type(error).__name__}: {error}")
-    finally:
-        connection.close()
     if status < 500:
         return Answer(path, status)
     until_printed(traces)
