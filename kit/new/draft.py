@@ -26,7 +26,7 @@ def because_of(work: Search, setup: Setup, interpreter: Interpreter) -> list[tup
         ("startup", str(start), known.get("startup", start.because)),
         ("app.python", work.python, interpreter.because),
         ("app.workdir", start.workdir, known.get("workdir", start.because)),
-        ("app.path", ", ".join(setup.path) or "nothing", known.get("path", "only what Python itself has")),
+        ("app.path", ", ".join(setup.path) or "empty", known.get("path", "only the folders that Python adds itself")),
     ]
     asked = "a trial asked for it"
     reasons += [(f"app.env.{name}", value, known.get(f"env.{name}", asked)) for name, value in setup.env.items()]
@@ -48,7 +48,6 @@ class Draft:
     target: Path
     with_log: bool
     missing: Sequence[str]
-    failed: bool  # for another reason than the incident
 
     def text(self) -> str:
         setup, evidence, known = self.setup, self.work.evidence, self.setup.known
@@ -79,7 +78,7 @@ class Draft:
         if setup.start.workdir != ".":
             because = known.get("workdir", "where commands run")
             lines.append(_commented(f"  workdir: {_value(setup.start.workdir)}", because))
-        usual = "as the deployment says" if setup.path else "only what Python itself puts there"
+        usual = "as the deployment says" if setup.path else "only the folders that Python adds itself"
         lines.append(_commented(f"  path: {_value(list(setup.path))}", known.get("path", usual)))
         python = os.path.relpath(self.interpreter.python, self.target.resolve())
         python = python if not python.startswith("../../../../..") else str(self.interpreter.python)
@@ -91,14 +90,14 @@ class Draft:
             lines.append(_commented(f"    {name}: {_value(text)}", known.get(f"env.{name}", "")))
         secret = left_out(setup.start.env, self.work.variables, self.work.evidence.missing_variables)
         return lines + [
-            f"  # {name}: {_plain(at)} sets it to a secret, so it is left out here"
+            f"  # {name}: {_plain(at)} sets it to a secret, so it is left out"
             for name, at in secret.items()
             if name not in setup.env
         ]
 
     def _database(self) -> list[str]:
         setup, known = self.setup, self.setup.known
-        lines = [_commented(f"database: {setup.database}", known.get("database", "nothing speaks for another"))]
+        lines = [_commented(f"database: {setup.database}", known.get("database", "nothing names another one"))]
         if setup.driver:
             because = known.get("database_driver", self.work.evidence.database_at)
             lines.append(_commented(f"database_driver: {setup.driver}", because))
@@ -117,28 +116,30 @@ class Draft:
         if head is None:
             return [
                 *plain,
-                "  # it has changes that are in no commit; for its history: repository, revision and subdir in place of root",
+                "  # it has uncommitted changes; to search its history, replace root by repository, revision and subdir",
             ]
         lines = [
             _commented(
                 f"  repository: {_value(os.path.relpath(top.resolve(), self.target.resolve()))}",
-                "the folder lies in it, without changes",
+                "the folder is part of it, without uncommitted changes",
             )
         ]
         return [*lines, f"  revision: {head}", f"  subdir: {_value(root.relative_to(top.resolve()).as_posix())}"]
 
     def _expect(self) -> list[str]:
-        evidence = self.work.evidence
-        error = (self.best.expected if self.best is not None else None) or evidence.expected
-        unknown = "  error: 'not known yet: what does it say where it fails?'"
-        if not error and self.failed:  # of how it is started; left out, it would count as the incident
-            return [_commented("expect:", "how the incident looks, which nothing here says"), unknown]
+        best, evidence = self.best, self.work.evidence
+        error = (best.expected if best is not None and best.shows_incident else None) or evidence.expected
+        unknown = "  error: 'not known yet: which error does the incident show?'"
+        if (
+            not error and best is not None and not best.shows_incident and not best.healthy
+        ):  # of how it is started; left out, it would count as the incident
+            return [_commented("expect:", "what the incident looks like is not known"), unknown]
         expect = expect_of(evidence, self.setup, error)
         if not expect:
             return [
-                "# expect:                                    # how the incident looks; left out, whatever goes wrong counts"
+                "# expect:                                    # what the incident looks like; without it, any failure counts"
             ]
-        lines = [_commented("expect:", f"how the incident looks; {evidence.at}".rstrip("; "))]
+        lines = [_commented("expect:", f"what the incident looks like; {evidence.at}".rstrip("; "))]
         if "check" in expect and error:
             lines.append(f"  # the request that must fail, as the log's did with {_plain(error)}")
         return lines + [f"  {key}: {_value(value)}" for key, value in expect.items()]

@@ -13,7 +13,7 @@ from .trial import Search, Setup, Trial
 
 def title_of(evidence: Evidence, setup: Setup, project: Project, best: Trial | None = None) -> str:
     """A sentence: what was started, and what happened; of several steps the one that failed in the best trial."""
-    ran = best.trace.steps if best is not None and best.trace is not None else ()
+    ran = best.trace.steps if best is not None and best.shows_incident and best.trace is not None else ()
     failed = next((number for number, step in enumerate(ran) if step.ok is False), -1)
     what = _subject(setup, project, failed if failed < len(setup.start.steps) else -1)
     if evidence.table:
@@ -21,10 +21,12 @@ def title_of(evidence: Evidence, setup: Setup, project: Project, best: Trial | N
     if evidence.request and not evidence.expected:
         return f"{what} does not serve {' '.join(evidence.request)}"
     expected = evidence.expected
-    if not expected and failed >= 0 and best.shows_incident and not ran[failed].error.startswith("exit code"):
+    if not expected and failed >= 0 and not ran[failed].error.startswith("exit code"):
         expected = re.sub(r"^[\w.]+: ", "", ran[failed].error).partition(". ")[0]
     if not expected:
-        return f"{what} starts, and not all of it works" if evidence.programs else f"{what} does not start as it should"
+        if best is not None and best.healthy:
+            return f"{what} starts; what goes wrong is not known yet"
+        return f"{what} starts, but not all of it works" if evidence.programs else f"{what} does not start"
     error = re.sub(r"\s+", " ", expected).rstrip(".")
     error = error if len(error) <= 100 else error[:100].rpartition(" ")[0]
     return f"{what} warns: {error}" if evidence.type.endswith("Warning") else f"{what} fails: {error}"
@@ -51,20 +53,20 @@ def not_found(
     """What was not found; if no trial shows the incident, also the nearest trial and the two most useful questions."""
     evidence, shown = work.evidence, best is not None and best.shows_incident
     unread = work.project.unreadable.values()
-    sentences = [f"{at}: this is no YAML that can be read, and is passed over" for at in unread]
+    sentences = [f"{at}: this YAML cannot be read, and is ignored" for at in unread]
     if lacking and not shown:
         how = how_to_make(work.project, lacking, evidence.version)
         sentences.append(f"packages: {interpreter.python} lacks {', '.join(lacking[:8])}. {how}")
     if work.asked_python and not shown:
         sentences.append(f"{work.asked_python}: {interpreter.python} is {interpreter.version}")
     if evidence.database == "mysql":
-        sentences.append("a MySQL database, which the log names: the kit makes SQLite and PostgreSQL ones")
+        sentences.append("a MySQL database, which the log names: the kit can make only SQLite and PostgreSQL databases")
     if not run or shown:
         return sentences
     if best is not None and best.up and not evidence.expected:
-        sentences.append(f"anything that fails: {best.setup.start} comes up, and the run saw no swallowed error")
+        sentences.append(f"a failure: {best.setup.start} comes up, and no swallowed error was seen")
     elif best is not None:
-        wanted = "that shows the log's error" if evidence.expected else "that fails without being made to, or comes up"
+        wanted = "that shows the log's error" if evidence.expected else "that fails by itself, or that comes up"
         shows = best.shows.removeprefix(f"{best.setup.start}: ")
         sentences.append(f"a startup {wanted}; the nearest was {best.setup.start}, which shows: {shows}")
     return sentences + _questions(work, best)[:2]
@@ -86,27 +88,27 @@ def _questions(work: Search, best: Trial | None) -> list[str]:
     evidence, questions, refused = work.evidence, [], []
     missing = best.seen.missing_variables - evidence.missing_variables if best is not None else ()
     if missing:
-        questions.append(f"which value has {', '.join(sorted(missing))} where it failed? Give it in app.env")
+        questions.append(f"which value did {', '.join(sorted(missing))} have where it failed? Give it in app.env")
     if best is not None and best.trace is not None:
         refused = [attempt["what"] for attempt in best.trace.refused]
     databases = [what for what in refused if re.search(r"sql|:5432\b|:3306\b", what)]
     if databases:
-        only = "The kit gives it only its own database: name the variable in database_env or app.env"
+        only = "The kit provides only its own database: name the variable in database_env or app.env"
         questions.append(f"which variable names {databases[0]}? {only}")
     elif refused and not best.up:
         service = refused[0].partition(" (")[0]
         name = _variable_of(work, best.setup, service)
         named = f", which {name} names" if name else ""
-        only = "A reproduction reaches its scratch database and nothing else: give what switches that off in app.env, or a step under prepare"
+        only = "A reproduction reaches its scratch database and nothing else: switch that off by a variable in app.env, or by a step under prepare"
         questions.append(f"can it start without {service}{named}? {only}")
     started = best is not None and best.up and not evidence.expected
     if not started and (not evidence.programs or best is None or best.level == 0):
         how = "Give it as it was typed, as in --startup 'command: python -m app.main'"
         questions.append(f"which command was run, and in which folder? {how}")
     if evidence.frames and any(frame.file in work.project.revisions for frame in evidence.frames):
-        how = "Say it under prepare, as in {upgrade: a1b2}, {rows: 1}"
-        questions.append(f"at which revision was the database, and had its tables rows? {how}")
+        how = "Give it under prepare, as in {upgrade: a1b2}, {rows: 1}"
+        questions.append(f"which revision was the database at, and did its tables have rows? {how}")
     if not evidence.expected:
-        how = "Say it in expect, as in error: …, or check: {http: {path: /, status: 200}}"
-        questions.append(f"how did it show that something was wrong? {how}")
+        how = "Give it in expect, as in error: …, or check: {http: {path: /, status: 200}}"
+        questions.append(f"what showed that something was wrong? {how}")
     return [*questions, "which variables were set where it failed? Give them in app.env, without secrets"]
