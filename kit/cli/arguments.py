@@ -52,9 +52,7 @@ def _command(subparsers, name: str) -> argparse.ArgumentParser:
     """A command that takes an incident and gives its result as text or as JSON."""
     parser = _parser(subparsers, name)
     if name == "check":
-        parser.add_argument(
-            "incidents", nargs="+", metavar="INCIDENT", help="an incident.yaml, or a folder of incidents"
-        )
+        parser.add_argument("incidents", nargs="+", metavar="INCIDENT", help="an incident.yaml, or a folder of them")
     else:
         parser.add_argument("incident", help="the incident.yaml, or its folder")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")

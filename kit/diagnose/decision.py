@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from ..base.progress import Hears, silent
 from ..incident.model import Incident
 from ..trace.end_state import judge_mappers, where_caught
 from ..trace.expected import expected_error, holds, shows_incident
@@ -46,9 +47,7 @@ MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
 )
 
 
-def decide_mechanism(
-    incident: Incident, looked: Looked, progress: Callable[[str], None] = lambda text: None
-) -> "Decision":
+def decide_mechanism(incident: Incident, looked: Looked, progress: Hears = silent) -> "Decision":
     """The mechanism of a startup that was looked at; an experiment that decides it is run."""
     return decided(incident, looked, lambda experiment: decide(experiment, Case.of(incident, looked).sources), progress)
 
@@ -87,10 +86,7 @@ class Decision(NamedTuple):
 
 
 def decided(
-    incident: Incident,
-    looked: Looked,
-    ask: Callable[[Experiment], Outcome],
-    progress: Callable[[str], None] = lambda text: None,
+    incident: Incident, looked: Looked, ask: Callable[[Experiment], Outcome], progress: Hears = silent
 ) -> Decision:
     """The mechanism, after its experiment: one that its experiment refutes gives way to the next."""
     refuted: dict[str, str] = {}

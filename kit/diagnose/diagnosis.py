@@ -1,11 +1,10 @@
 """Why it happened: the mechanism with its evidence, the definitions, what stands behind, each hypothesis."""
 
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from ..base.interrupt import interruptible, pool_of
-from ..base.progress import Step
+from ..base.progress import Hears, Step, silent
 from ..incident.model import Incident
 from ..trace.expected import refusal_in, shows_incident
 from ..trace.printed_errors import names_missing
@@ -68,11 +67,7 @@ class Diagnosis:
 
 @interruptible
 def diagnose(
-    incident: Incident,
-    *,
-    executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
-    full: bool = False,
+    incident: Incident, *, executor: Executor | None = None, progress: Hears = silent, full: bool = False
 ) -> Diagnosis:
     """Start the application once as it is and once going on past failures, and say why what went wrong did.
 

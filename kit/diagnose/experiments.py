@@ -82,9 +82,8 @@ def with_steps(incident: Incident, startup: Sequence[Step], prepare: Sequence[di
 
 def with_scheme(incident: Incident, old: str, new: str) -> Incident | None:
     """With the scheme of a database's URL replaced, all else of it equal; None where no variable of the file has it."""
-    values = {
-        name: new + value.removeprefix(old) for name, value in incident.app.env.items() if value.startswith(f"{old}://")
-    }
+    env = incident.app.env.items()
+    values = {name: new + value.removeprefix(old) for name, value in env if value.startswith(f"{old}://")}
     changed = with_environment(incident, values) if values else None
     backend, _, driver = new.partition("+")
     if old == scratch_scheme(incident) and backend == incident.database:
@@ -131,9 +130,7 @@ def with_line_before(text: str, line: int, new: str) -> str | None:
 
 def with_swapped(text: str, line: int, other: int) -> str | None:
     """A source with two statements of one block in each other's place; None where the lines are not in two such."""
-    blocks = [
-        getattr(node, field, None) for node in ast.walk(parsed(text)) for field in ("body", "orelse", "finalbody")
-    ]
+    blocks = [getattr(node, part, None) for node in ast.walk(parsed(text)) for part in ("body", "orelse", "finalbody")]
     for block in (block for block in blocks if isinstance(block, list)):
         spans = [(_begins(statement), statement.end_lineno) for statement in block]
         met = [next((span for span in spans if span[0] <= at <= span[1]), None) for at in sorted((line, other))]

@@ -257,9 +257,8 @@ def _command_for(case: Case, top: str) -> tuple[int, str] | None:
     named = re.compile(rf"(?<![\w./-]){re.escape(top)}(?:\.\w+)*(?![\w/-])")
     failed = [step for step in case.trace.steps if step.ok is False and step.kind in ("serve", "command")]
     variables = " ".join(case.incident.app.env.values())
-    return next(
-        ((s.number, match[0]) for s in failed if (match := named.search(s.text) or named.search(variables))), None
-    )
+    steps = ((step.number, named.search(step.text) or named.search(variables)) for step in failed)
+    return next(((number, match[0]) for number, match in steps if match), None)
 
 
 def _meant(case: Case, folder: str, module: str) -> Place:

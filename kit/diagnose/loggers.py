@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Callable
 
+from ..incident.source import nodes_at
 from ..trace.trace import Trace
 from ..trace.values import Record, Silenced
 from .experiments import first_line
@@ -45,9 +46,9 @@ def _kept(case: Case, silenced: Silenced) -> Experiment | None:
     """The run in which that call keeps the loggers."""
     file, line = silenced.site.file, silenced.site.line
     text = case.sources.get(file)
-    nodes = [node for node in ast.walk(case.tree(file)) if isinstance(node, ast.Call)]
-    about = [node for node in nodes if node.lineno <= line <= (node.end_lineno or 0)]
-    calls = [node for node in about if ast.unparse(node.func).endswith("fileConfig")]
+    calls = [
+        call for call in nodes_at(case.tree(file), line, ast.Call) if ast.unparse(call.func).endswith("fileConfig")
+    ]
     if text is None or not calls:
         return None
     call, lines = calls[0], text.splitlines(keepends=True)

@@ -3,6 +3,7 @@
 import ast
 import re
 
+from ..incident.source import attribute_of
 from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration
@@ -89,16 +90,8 @@ def _by(case: Case, error: Error) -> str:
 
 def _relationship(case: Case, parent: Registration, attribute: str) -> tuple[int, str | None]:
     """The line of a relationship, and the class that it names; the class statement's line where it is not found."""
-    tree = case.tree(parent.site.file)
-    name = (parent.class_ or "").rpartition(".")[2]
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.ClassDef) or node.name != name:
-            continue
-        for statement in node.body:
-            target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
-            if isinstance(target, ast.Name) and target.id == attribute:
-                return statement.lineno, _target(statement)
-    return parent.site.line, None
+    statement = attribute_of(case.tree(parent.site.file), (parent.class_ or "").rpartition(".")[2], attribute)
+    return (statement.lineno, _target(statement)) if statement is not None else (parent.site.line, None)
 
 
 def _target(statement: ast.stmt) -> str | None:

@@ -94,12 +94,10 @@ def unknown_revision(case: Case) -> Fault | None:
 def created_by_two_revisions(case: Case) -> Fault | None:
     for error, revision, operation, kind, name in _already_there(case):
         beside = [other for other in case.revisions if other.folder == revision.folder]
-        columns = (
-            [text for made, text in operation.creates if made == "column"] if operation and kind == "column" else []
-        )
-        full = next(
-            (text for text in columns if text.rpartition(".")[2] == name), name
-        )  # of that table, and of no other
+        made = operation.creates if operation and kind == "column" else ()
+        columns = [text for made_kind, text in made if made_kind == "column"]
+        # Of that table, and of no other.
+        full = next((text for text in columns if text.rpartition(".")[2] == name), name)
         creating = [(other, op) for other in beside for op in other.operations if _creates(op, kind, full)]
         others = [pair for pair in creating if (pair[0].id, pair[1]) != (revision.id, operation)]
         earlier = {revision.id, *past_of(case.revisions, revision.id)}

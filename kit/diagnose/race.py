@@ -45,9 +45,8 @@ def startup_race(case: Case) -> Fault | None:
         if (experiment is None or experiment.incident is case.incident and not experiment.edits) and not overlap:
             continue
         if experiment is None:
-            because += (
-                "not tried with one process: neither the step, its script nor a variable gives a number of workers",
-            )
+            unknown = "neither the step, its script nor a variable gives a number of workers"
+            because += (f"not tried with one process: {unknown}",)
         sites = (Place.of("statement", site),)
         return Fault("startup-race", because, sites=sites, against=against, error=error, experiment=experiment)
     return None
@@ -107,14 +106,10 @@ def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None
         return by_one == 0, f"{seen}, and {by_several + 1} of {len(traces) - times + 1} as it is"
 
     if alone is None and script is None:
-        says = (
-            f"a start in which each process waits before {in_words(held)}, against a start in which none waits"
-            if held
-            else ""
-        )
-        return (
-            Experiment(says, case.incident, judge_forced, beside=(case.incident,) * FORCED, hold=held) if held else None
-        )
+        if not held:
+            return None
+        says = f"a start in which each process waits before {in_words(held)}, against a start in which none waits"
+        return Experiment(says, case.incident, judge_forced, beside=(case.incident,) * FORCED, hold=held)
     says = f"the startup with one process, {times} times, against as many starts with all its processes"
     says += f", each of which waits before {in_words(held)}" if held and alone else ""
     if alone is not None:

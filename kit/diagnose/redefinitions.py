@@ -56,9 +56,7 @@ def extend_existing_merged(case: Case) -> Fault | None:
         again = one_place(first, second)
         before = "the table that it had made before" if again else f"the table of {_called(first)} at {first.site}"
         merge = f"{f'{again}: ' if again else ''}{_called(second)} at {second.site} {what} {before}, {_raised_by(case, second)}"
-        if (
-            pair.one_definition
-        ):  # the same statement again: what executed it twice is the mechanism, the flag only hides it
+        if pair.one_definition:  # what executed the same statement again is the mechanism, the flag only hides it
             finding = judge(pair)
             because = (*finding.because, merge)
             return Fault(finding.mechanism, because, first.table, first.site, second.site, (first, second))
@@ -82,9 +80,8 @@ def defined_again_after_clear(case: Case) -> Fault | None:
         first, held[key] = held.get(key), definition
         if first is None or not definition.class_ or definition.class_.rpartition(".")[2] not in names:
             continue
-        cleared = (
-            c for c in case.trace.cleared if c.metadata == definition.metadata.label and first.at < c.at < definition.at
-        )
+        label, between = definition.metadata.label, (first.at, definition.at)
+        cleared = (c for c in case.trace.cleared if c.metadata == label and between[0] < c.at < between[1])
         where = next((application_frames(c.chain)[-1:] for c in cleared), None)
         if where is not None:
             finding = judge(Pair(case.trace, first, definition))

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 
+from ..incident.source import nodes_at
 from ..trace.routes import Route, endpoint_of, routes_of
 from ..trace.trace import Trace
 from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
@@ -66,13 +67,7 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
 
 def _renamed(case: Case, site: Frame, name: str, error: Error) -> Experiment | None:
     """The run in which what comes second has another name, where its name is written at the line that makes it."""
-    calls = [node for node in ast.walk(case.tree(site.file)) if isinstance(node, ast.Call)]
-    here = [
-        node
-        for call in calls
-        if call.lineno <= site.line <= (call.end_lineno or call.lineno)
-        for node in ast.walk(call)
-    ]
+    here = [node for call in nodes_at(case.tree(site.file), site.line, ast.Call) for node in ast.walk(call)]
     texts = [node for node in here if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)]
     literal = next((node for node in texts if node.value == name or isinstance(node.value, bytes)), None)
     if literal is None:

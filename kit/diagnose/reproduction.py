@@ -1,8 +1,7 @@
 """Is the incident reproduced? One startup, with what ``expect`` needs to be asked of it; every command asks here."""
 
-from collections.abc import Callable
-
 from ..base.interrupt import interruptible
+from ..base.progress import Hears, silent
 from ..incident.model import Incident
 from ..startup import kept_runs, run
 from ..trace.expected import shows_incident
@@ -12,7 +11,7 @@ from .observation import TIMES, look_until_shown, look_when_asked, may_race, sig
 
 
 @interruptible
-def reproduce(incident: Incident, *, progress: Callable[[str], None] = lambda text: None) -> Trace:
+def reproduce(incident: Incident, *, progress: Hears = silent) -> Trace:
     """Start the application as it is and give what was seen, with every sign that ``expect`` asks for.
 
     :func:`kit.trace.expected.shows_incident` says of it whether the incident is there.

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Sequence
 
+from ..incident.source import nodes_at
 from ..incident.variables import Reading
 from ..trace.values import Error, Frame
 from .experiments import error_texts, first_line, gone, with_environment
@@ -117,9 +118,8 @@ def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Readin
         return []
     statement, optional = _statement(case, site), [reading for reading in unset if not reading.required]
     targeted = [reading for reading in optional if reading.target and _names(reading.target, statement)]
-    here = [
-        r for r in optional if r.file == site.file and (r.line == site.line or r.name in statement or r in targeted)
-    ]
+    in_file = [reading for reading in optional if reading.file == site.file]
+    here = [r for r in in_file if r.line == site.line or r.name in statement or r in targeted]
     used = here + targeted
     for frame in reversed(error.frames):  # read where a caller handed it on
         if frame.application and not used:
@@ -130,8 +130,7 @@ def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Readin
 
 def _statement(case: Case, site: Frame) -> str:
     """The text of the statement that a frame was in."""
-    simple = [n for n in ast.walk(case.tree(site.file)) if isinstance(n, ast.stmt) and not hasattr(n, "body")]
-    holding = [n for n in simple if n.lineno <= site.line <= (n.end_lineno or n.lineno)]
+    holding = [n for n in nodes_at(case.tree(site.file), site.line, ast.stmt) if not hasattr(n, "body")]
     return ast.unparse(holding[-1]) if holding else ""
 
 

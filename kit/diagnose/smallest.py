@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..base.known_secrets import says_secret, secrets_in
+from ..base.progress import Hears, silent
 from ..base.redact import redact
 from ..incident.model import Expect, Incident
 from ..incident.steps import Step
@@ -70,7 +71,7 @@ def reduce_startup(
     budget: Budget | None = None,
     begun: Mapping[tuple[Step, ...], Future[int]] = {},  # noqa: B006 - only read
     executor: Executor,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> Smallest:
     """Delta debugging over runs, from what lies on the ways to the two registrations down to the few steps needed.
 

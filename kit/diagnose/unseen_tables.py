@@ -89,9 +89,8 @@ def _not_imported(
         made = [(op, name) for op in revision.operations for kind, name in op.creates if kind == "table"]
         role = "made by a migration, in no model"
         makers |= {name: Place(role, revision.file, op.line, name) for op, name in made if name in orphans}
-    sentences += [
-        f"table {name} is made by {makers.get(name, 'the migrations')}, and no model has it" for name in orphans
-    ]
+    made_by = {name: makers.get(name, "the migrations") for name in orphans}
+    sentences += [f"table {name} is made by {maker}, and no model has it" for name, maker in made_by.items()]
     sites = [Place.of("table", table.site) for table in tables]
     sites += [*(Place("table", named.file, named.line, named.class_) for named in beside), *makers.values()]
     error = next((drops[name] for name in names if name in drops), None)
@@ -149,9 +148,8 @@ def _of_the_same_name(case: Looked, registration: Registration) -> Registration 
     if not handed or made_at(registration.metadata.label) in handed:
         return None
     same = (it for it in case.migrations.trace.registrations if it.table == registration.table)
-    return next(
-        (it for it in same if made_at(it.metadata.label) in handed and it.class_ and it.site != registration.site), None
-    )
+    there = (it for it in same if it.class_ and it.site != registration.site)
+    return next((it for it in there if made_at(it.metadata.label) in handed), None)
 
 
 def _lacks_a_column(case: Case, registration: Registration) -> Error | None:

@@ -191,9 +191,8 @@ class Case(Looked):
 
     def module_of(self, file: str) -> str:
         """The dotted name of a file: the one that it was executed under, else the one that its path gives it."""
-        ran = next(
-            (import_.module for import_ in self.trace.imports if import_.application and import_.file == file), None
-        )
+        own = (import_ for import_ in self.trace.imports if import_.application and import_.file == file)
+        ran = next((import_.module for import_ in own), None)
         stem = PurePosixPath(file).with_suffix("")
         return ran or ".".join(stem.parent.parts if stem.name == "__init__" else stem.parts)
 

@@ -209,9 +209,7 @@ def _key_of(incident: Incident) -> str:
 class Runner:
     """Starts builds side by side, each tree once, and answers searches."""
 
-    def __init__(
-        self, incident, repository: Repository, tip: str, begin: str | None, kept, pool, run, progress, own: str
-    ):
+    def __init__(self, incident, repository: Repository, tip: str, begin: str | None, kept, pool, run, progress, own):
         self.incident, self.repository, self.tip, self.begin, self.own = incident, repository, tip, begin, own
         self.kept, self.pool, self.run, self.progress = kept, pool, run, progress
         commits = [*repository.commits(*([tip] if begin is None else [tip, "--not", begin]))]

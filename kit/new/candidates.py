@@ -304,9 +304,7 @@ def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
     if program_of(line) == "alembic":
         marks = [file for file in project.alembic if file not in line]
         passed = [frame.file for frame in evidence.frames]
-        marks.sort(
-            key=lambda file: not any(_script_folder(project, file) in f"{top}/" for top in passed) if passed else 0
-        )
+        marks.sort(key=lambda ini: bool(passed) and not any(_script_folder(project, ini) in f"{at}/" for at in passed))
         return list(dict.fromkeys(str(PurePosixPath(file).parent) for file in marks)) or ["."]
     if program_of(line) == "pytest":
         ends = [

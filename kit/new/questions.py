@@ -77,9 +77,8 @@ def _variable_of(work: Search, setup: Setup, service: str) -> str:
     port = re.compile(rf"{re.escape(service)}(?!\d)|:{service.rpartition(':')[2]}\b")
     named = (f"{name} ({setup.known.get(f'env.{name}')})" for name, value in setup.env.items() if service in value)
     places = ((variable, *variable.at.rpartition(":")[::2]) for variable in work.variables)
-    lines = (
-        (variable, work.project.text(file).splitlines()[int(line) - 1 : int(line)]) for variable, file, line in places
-    )
+    texts = ((variable, work.project.text(file).splitlines(), int(line)) for variable, file, line in places)
+    lines = ((variable, text[line - 1 : line]) for variable, text, line in texts)
     read = (f"{variable.name} (read at {variable.at})" for variable, line in lines if port.search("".join(line)))
     return next(iter([*named, *read]), "")
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
+from ..base.progress import Hears, silent
 from ..diagnose.reproduction import reproduce
 from ..incident.environment import Variable, named_in, refused_settings
 from ..incident.model import Incident, Limits
@@ -110,7 +111,7 @@ class Search:
     evidence: Evidence
     python: str
     folder: Path
-    progress: Callable[[str], None]
+    progress: Hears
     installed: frozenset[str] = frozenset()  # top-level names of the interpreter's packages
     asked_python: str = ""  # the Python that the application asks for, where the interpreter is none of it
     variables: list[Variable] = field(default_factory=list)
@@ -152,7 +153,7 @@ Lessons = Callable[[Search, Trial], list[Setup]]
 
 
 @interruptible
-def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=lambda text: None) -> Trial | None:
+def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=silent) -> Trial | None:
     """Run setups, the likeliest first, and what each trial teaches, until one shows the incident or the bounds are met.
 
     :returns: the trial that shows it, or the nearest; None where nothing could be run

@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..base.errors import IncidentError
 from ..base.janitor import folder as temporary_folder
 from ..base.known_secrets import remember
+from ..base.progress import Hears, silent
 from ..base.redact import redact, shows_secret
 from ..base.scan import refuse_secrets
 from ..incident import load
@@ -48,7 +49,7 @@ class Written:
 
 def new(
     folder: Path, *, app: str | None = None, startup: Sequence[str] = (), log: str | None = None, python: str | None = None,
-    run: bool | None = None, progress: Callable[[str], None] = lambda text: None,
+    run: bool | None = None, progress: Hears = silent,
 ) -> Written:  # fmt: skip
     """Write ``incident.yaml`` into a folder, and the log beside it.
 

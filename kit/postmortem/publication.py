@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import folder as temporary_folder
 from ..base.janitor import write_whole
 from ..base.places import notebooks
+from ..base.progress import Hears, silent
 from ..base.redact import redacted
 from ..diagnose.reproduction import reproduce
 from ..incident.model import Incident
@@ -49,11 +50,7 @@ class Published:
 
 @interrupt.interruptible
 def publish(
-    incident: Incident,
-    output: Path | None = None,
-    *,
-    trace: str | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    incident: Incident, output: Path | None = None, *, trace: str | None = None, progress: Hears = silent
 ) -> Published:
     """Execute the postmortem notebook with this incident; write ``.ipynb``, ``.html`` and ``.json`` side by side.
 
@@ -132,7 +129,7 @@ def execute(
     *,
     scratch: Path,
     cwd: Path | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> None:
     """Run a notebook through papermill, quietly.
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from ..base.errors import IncidentError, KitError
 from ..base.interrupt import interruptible, pool_of, under_way
 from ..base.janitor import at_end
+from ..base.progress import Hears, silent
 from ..base.redact import safe
 from ..incident.load import load
 from ..startup.cluster import VARIABLE
@@ -110,7 +111,7 @@ def check_all(
     record: bool = False,
     executor: Executor | None = None,
     startups: str | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> list[Checked]:
     """Execute the postmortems again, side by side; the results are in the given order. One that breaks does not stop the others.
 

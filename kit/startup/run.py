@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..base import interrupt
 from ..base.errors import RunBroke
+from ..base.progress import Hears, silent
 from ..incident.deployments import stays_up
 from ..incident.model import Incident, Limits
 from ..incident.steps import Step
@@ -49,7 +50,7 @@ def reproduce(
     go_on: bool = False,
     hold: str | None = None,
     while_up: Callable[[Workspace, int | None], None] | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> Trace:
     """Run the startup once, in a workspace of its own, and give what was seen.
 
@@ -77,7 +78,7 @@ def run_startup(
     go_on: bool = False,
     hold: str | None = None,
     while_up: Callable[[Workspace, int | None], None] | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> Trace:
     """As :func:`reproduce`, in a workspace that is already there."""
     before = _prepare(incident, space, progress)
@@ -117,7 +118,7 @@ def run_startup(
     return replace(trace, before=tuple(before))
 
 
-def _prepare(incident: Incident, space: Workspace, progress: Callable[[str], None]) -> list[Creation]:
+def _prepare(incident: Incident, space: Workspace, progress: Hears) -> list[Creation]:
     """Run the steps under ``prepare``; what they created in the database.
 
     :raises RunBroke: one of them failed

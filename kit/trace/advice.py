@@ -57,9 +57,8 @@ def advice(incident: Incident, error: str | None) -> list[str]:
             "application say CREATE EXTENSION IF NOT EXISTS: each scratch database is made with what template1 holds."
         ]
     if _NO_URL.search(error):
-        names = [
-            variable for variable, value in incident.app.env.items() if "{database" not in value and "://" not in value
-        ]
+        env = incident.app.env.items()
+        names = [variable for variable, value in env if "{database" not in value and "://" not in value]
         of = f" (one of these, of app.env? {', '.join(names[:6])})" if names else ""
         return [
             "The application took a text that is no URL for the URL of its database. The scratch database's URL is in "
@@ -75,10 +74,8 @@ def refusals(refused: Sequence[dict], most: int = 5) -> str | None:
     if not attempts:
         return None
     more = f", and {len(attempts) - most} more (all are in the JSON, under 'refused')" if len(attempts) > most else ""
-    database = any("://" in attempt["what"] for attempt in refused)
-    advised = (
-        " If it is the application's database, name the variable that it reads in 'database_env'." if database else ""
-    )
+    variable = " If it is the application's database, name the variable that it reads in 'database_env'."
+    advised = variable if any("://" in attempt["what"] for attempt in refused) else ""
     return (
         f"The kit refused {', '.join(attempts[:most])}{more}: a reproduction reaches its scratch database and what it opens "
         f"itself, nothing else.{advised}"

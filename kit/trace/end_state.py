@@ -49,9 +49,7 @@ class CheckResult:
     seen: str
     tables: tuple[str, ...] = ()  # what a failed check is about, where that is known
     kind: str = ""
-    behind: bool = (
-        False  # of migrations: the database is not at head, or could not be compared: of tables it tells nothing
-    )
+    behind: bool = False  # of migrations: not at head, or not compared, so that of tables it tells nothing
     answers: tuple[Answer, ...] = ()  # of routes: those that were asked
 
 
@@ -140,9 +138,8 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
         return CheckResult("mappers", False, listed(problems), tuple(sorted(about)), "mappers")
     if not classes_seen and not trace.whole:
         return CheckResult("mappers", None, "no class was mapped" + _how_far(trace), kind="mappers")
-    seen = (
-        f"{len(classes_seen)} mapped class{'es configure' if len(classes_seen) != 1 else ' configures'}, one per table"
-    )
+    count = f"{len(classes_seen)} mapped class{'es configure' if len(classes_seen) != 1 else ' configures'}"
+    seen = f"{count}, one per table"
     # Classes that were seen are right; of those that a run from outside kept away nothing is known.
     return CheckResult("mappers", None if trace.cut else True, seen + _how_far(trace), kind="mappers")
 

@@ -93,9 +93,8 @@ def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[D
                 if neighbour.count > 1
                 else f"{neighbour.nearest} could not have made it"
             )
-            deductions.append(
-                Deduction(f"{which} ({neighbour.count} commit{'s' if neighbour.count > 1 else ''})", differs)
-            )
+            count = f"{neighbour.count} commit{'s' if neighbour.count > 1 else ''}"
+            deductions.append(Deduction(f"{which} ({count})", differs))
     return deductions
 
 

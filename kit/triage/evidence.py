@@ -120,9 +120,8 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     """
     services, text = _services(text), plain(text)
     text = text if len(text) <= 2 * _PIECE else text[:_PIECE] + "\n" + text[-_PIECE:]
-    placements = [
-        (traceback, place(traceback.frames, paths_of(project, traceback.frames))) for traceback in log.tracebacks
-    ]
+    logged = ((traceback, traceback.frames) for traceback in log.tracebacks)
+    placements = [(traceback, place(shown, paths_of(project, shown))) for traceback, shown in logged]
     through = [pair for pair in placements if pair[1].placed]
     # The first that passes through the application: later ones usually follow from it.
     typed = [pair for pair in through if _raised_in(pair[0]).type]

@@ -186,9 +186,8 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
                 again, table = one_place(first, registration), registration.table
                 seen = f"the definition at {registration.site} {what} the one at {first.site}"
                 seen = f"{again}: at {registration.site} the second {what} the first" if again else seen
-                return (
-                    CheckResult("one definition per table", False, f"table {table}: {seen}", (table,), "definitions"),
-                )
+                about = f"table {table}: {seen}"
+                return (CheckResult("one definition per table", False, about, (table,), "definitions"),)
     return ()
 
 

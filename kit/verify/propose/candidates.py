@@ -19,10 +19,7 @@ Writer = Callable[[Broken], Iterator[Candidate]]
 BY_MECHANISM: dict[str, tuple[Writer, ...]] = {
     "alias-two-module-names": (executed_again.one_spelling,),
     "test-runner-root-second-name": (executed_again.package_of_tests, executed_again.one_spelling),
-    "main-module-imported-again": (
-        executed_again.main_as_object,
-        own_modules.models_apart,
-    ),
+    "main-module-imported-again": (executed_again.main_as_object, own_modules.models_apart),
     "importlib-reload": (own_modules.models_apart, executed_again.no_reload),
     "script-or-cell-run-again": (own_modules.models_apart, executed_again.no_reload),
     "file-loaded-again-by-path": (executed_again.by_name, own_modules.models_apart_at_last, executed_again.no_reload),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ...diagnose.two_registrations import is_library
 from ...diagnose.values import Place
-from ...incident.source import parsed
+from ...incident.source import assigned_name, parsed
 from ...trace.values import Registration
 from . import edits, edits_of_classes, edits_of_imports
 from .failing_build import Broken, Candidate, strings
@@ -324,7 +324,6 @@ def _primary_key(text: str, line: int) -> str | None:
     for node in class_.body if class_ is not None else ():
         value = getattr(node, "value", None)
         keyed = isinstance(value, ast.Call) and any(k.arg == "primary_key" for k in value.keywords)
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if keyed and isinstance(target, ast.Name):
-            return target.id
+        if keyed and (name := assigned_name(node)):
+            return name
     return None

@@ -111,9 +111,8 @@ def import_like_others(text: str, module: str, classes: Sequence[str], package: 
         if base and (of_modules or not (classes or names == ["*"])):
             statement = f"from {_spelled(parent, package, level)} import {module.rpartition('.')[2]}"
         elif base:
-            statement = (
-                f"from {_spelled(module, package, level)} import {'*' if names == ['*'] else ', '.join(classes)}"
-            )
+            asked = "*" if names == ["*"] else ", ".join(classes)
+            statement = f"from {_spelled(module, package, level)} import {asked}"
         new = add_import(text, statement + (f"  {comment}" if comment else ""))
         if new is not None:
             exported = classes if statement.endswith(", ".join(classes)) else [module.rpartition(".")[2]]
@@ -132,9 +131,8 @@ def _spelled(module: str, package: str, level: int) -> str:
 
 def _exported(text: str, names: Sequence[str]) -> str:
     """With the names in ``__all__``, where there is such a list."""
-    listed = m.List([m.AtLeastN(m.Element(m.SimpleString()), n=1)]) | m.Tuple(
-        [m.AtLeastN(m.Element(m.SimpleString()), n=1)]
-    )
+    strings = [m.AtLeastN(m.Element(m.SimpleString()), n=1)]
+    listed = m.List(strings) | m.Tuple(strings)
 
     def longer(node: cst.Assign) -> cst.Assign:
         quote = node.value.elements[0].value.quote

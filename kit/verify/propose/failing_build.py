@@ -121,9 +121,8 @@ class Broken:
         """
         blueprint = re.compile(rf"Blueprint\(\s*[\"']{re.escape(name.partition('.')[0])}[\"']")
         makers = [text for _, text in self.python if blueprint.search(text)]
-        view = re.compile(
-            rf"\bdef {re.escape(name.rpartition('.')[2])}\b|[\"']{re.escape(name.rpartition('.')[2])}[\"']"
-        )
+        leaf = re.escape(name.rpartition(".")[2])
+        view = re.compile(rf"\bdef {leaf}\b|[\"']{leaf}[\"']")
         if any(map(view.search, makers)):
             return False
         if any(body.module == name for body in self.trace.imports):

@@ -212,11 +212,8 @@ def _simple_binding(text: str, name: str) -> _Binding | None:
         statement, later = f"{name} = {ast.unparse(call.func)}()", f"{name}.init_app({call.args[0].id})"
     lines = []
     for asked, alias in (imports[part] for part in sorted(used)):
-        only = (
-            ast.ImportFrom(asked.module, [alias], asked.level)
-            if isinstance(asked, ast.ImportFrom)
-            else ast.Import([alias])
-        )
+        from_ = isinstance(asked, ast.ImportFrom)
+        only = ast.ImportFrom(asked.module, [alias], asked.level) if from_ else ast.Import([alias])
         lines.append(ast.unparse(ast.fix_missing_locations(only)))
     return _Binding(node.lineno, statement, tuple(lines), later)
 
@@ -278,11 +275,8 @@ def _called_now(broken: Broken, module: str, name: str, text: str) -> list[str]:
     asked = " ".join(source for other, source in broken.sources.items() if other != file)
     words = {word for word in name.lower().split("_") if len(word) > 2}
     defined = parsed(broken.sources.get(file or "", "")).body
-    alike = [
-        node
-        for node in defined
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and words & set(node.name.lower().split("_"))
-    ]
+    parts = [node for node in defined if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    alike = [node for node in parts if words & set(node.name.lower().split("_"))]
     likely = [node for node in alike if not re.search(rf"\b{node.name}\b", asked)]
     calls = [call for call in ast.walk(parsed(text)) if isinstance(call, ast.Call) and ast.unparse(call.func) == name]
     return [node.name for node in likely if all(_takes(node, call) for call in calls)] if len(likely) == 1 else []

@@ -30,11 +30,8 @@ def _of_definition(broken: Broken) -> Iterator[Candidate]:
     if new:
         says = f"{cleared} before {site}: the metadata forgets every table that was defined until then."
         yield Candidate("clear-metadata", says, {site.file: new})
-    new = (
-        broken.edited(site.file, edits_of_classes.with_base, site.line, "OwnBase")
-        if base and base.isidentifier()
-        else None
-    )
+    bare = base is not None and base.isidentifier()
+    new = broken.edited(site.file, edits_of_classes.with_base, site.line, "OwnBase") if bare else None
     place = new and Module(new).at(site.line)
     if place:
         new = Module(new).inserted(place.number, "OwnBase = declarative_base()")

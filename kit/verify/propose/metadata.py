@@ -5,7 +5,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from ...incident.source import parsed
+from ...incident.source import assigned_name, nodes_at, parsed
 from ...trace.values import Frame
 from . import edits, edits_of_classes, edits_of_imports
 from .failing_build import Broken, Candidate
@@ -69,13 +69,11 @@ def reflect_apart(broken: Broken) -> Iterator[Candidate]:
 
 def _bound_at(text: str, line: int) -> str | None:
     """What the statement at a line binds, as an expression for its metadata."""
-    node = next((node for node in parsed(text).body if node.lineno <= line <= (node.end_lineno or node.lineno)), None)
+    node = next(iter(nodes_at(parsed(text), line, ast.stmt)), None)
     if isinstance(node, ast.ClassDef):
         return f"{node.name}.metadata"
-    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-    if not isinstance(target, ast.Name):
-        return None
-    return target.id if "MetaData(" in ast.unparse(node.value) else f"{target.id}.metadata"
+    name = assigned_name(node)
+    return name and (name if "MetaData(" in ast.unparse(node.value) else f"{name}.metadata")
 
 
 def on_one_metadata(broken: Broken) -> Iterator[Candidate]:

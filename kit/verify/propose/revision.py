@@ -51,9 +51,8 @@ def missing_revision(incident: Incident, broken: Broken, patches: Sequence[str],
     edits: dict[str, str] = {}
     dropped = set(_DROPPED.findall(_upgrade(text)))
     if dropped:
-        tables = {
-            file: {*chain(*_TABLES.findall(text))} for file, text in broken.sources.items() if "versions" not in file
-        }
+        models = ((file, text) for file, text in broken.sources.items() if "versions" not in file)
+        tables = {file: {*chain(*_TABLES.findall(text))} for file, text in models}
         files = [file for file, names in tables.items() if names & dropped]
         env = env_of(broken.sources)
         changed = imported_in(broken, env, files) if env is not None else None

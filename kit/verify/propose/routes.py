@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ...incident.source import parsed
+from ...incident.source import nodes_at, parsed
 from ...trace.values import Frame
 from . import edits, edits_of_imports
 from .failing_build import Broken, Candidate
@@ -49,8 +49,8 @@ def reach_it(broken: Broken) -> Iterator[Candidate]:
 def name_of_its_own(broken: Broken) -> Iterator[Candidate]:
     """Two blueprints of one name: register the second under the name of its variable."""
     for place in broken.sites("second"):
-        calls = [node for node in ast.walk(parsed(broken.sources.get(place.file, ""))) if isinstance(node, ast.Call)]
-        about = [node for node in calls if node.lineno <= place.line <= (node.end_lineno or 0) and node.args]
+        tree = parsed(broken.sources.get(place.file, ""))
+        about = [node for node in nodes_at(tree, place.line, ast.Call) if node.args]
         call = next((node for node in about if ast.unparse(node.func).endswith("register_blueprint")), None)
         own = ast.unparse(call.args[0]).rpartition(".")[2] if call is not None else ""
         if not own.isidentifier() or own == place.name:
@@ -98,13 +98,12 @@ def keep_names(broken: Broken) -> Iterator[Candidate]:
         if not inner or any(re.search(rf"[\"']{inner}[\"']", text) for text in broken.sources.values()):
             continue  # url_for() may ask for it by this name
         tree = parsed(broken.sources.get(place.file, ""))
-        around = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == outer.rpartition(".")[2]]
-        around = [n for n in around if n.lineno < place.line <= (n.end_lineno or 0) and len(n.args.args) == 1]
+        around = [n for n in nodes_at(tree, place.line, ast.FunctionDef) if n.name == outer.rpartition(".")[2]]
+        around = [n for n in around if n.lineno < place.line and len(n.args.args) == 1]
         for decorator in around:
             wrapped = decorator.args.args[0].arg
-            returns = [
-                n.value.id for n in decorator.body if isinstance(n, ast.Return) and isinstance(n.value, ast.Name)
-            ]
+            values = (node.value for node in decorator.body if isinstance(node, ast.Return))
+            returns = [value.id for value in values if isinstance(value, ast.Name)]
             new = broken.edited(place.file, edits.decorate, inner, place.line, f"functools.wraps({wrapped})")
             if inner in returns and new and (new := edits_of_imports.add_import(new, "import functools")):
                 says = f"Let {inner} in {decorator.name} ({place}) take the name of the function that it wraps: each view then has its own endpoint."
@@ -122,9 +121,8 @@ def function_of_its_own_name(broken: Broken) -> Iterator[Candidate]:
     if function is None:
         return
     paths = re.findall(r"'(/[^']*)'", " ".join(map(ast.unparse, function.decorator_list)))
-    words = [
-        word for word in re.findall(r"(?<=/)[a-z_]\w*(?=/|$)", paths[0] if paths else "") if word not in function.name
-    ]
+    parts = re.findall(r"(?<=/)[a-z_]\w*(?=/|$)", paths[0] if paths else "")
+    words = [word for word in parts if word not in function.name]
     name = f"{function.name}_{words[-1] if words else 2}"
     if any(re.search(rf"\b{name}\b", other) for other in broken.sources.values()):
         return

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
+from ...base.progress import Hears, silent
 from ...base.progress import Step as Progress
 from ...diagnose.decision import Decision, decide_mechanism
 from ...diagnose.definitions import compare
@@ -88,7 +89,7 @@ def propose(
     *,
     show_maskers: bool = False,
     executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
     verified: Callable[[Proposal], None] = lambda proposal: None,
 ) -> Proposals:
     """Write fixes for the mechanism of an incident, and try each: at most 12 startups, some side by side.
@@ -246,9 +247,8 @@ class _Search:
 
     def judged(self, incident: Incident, name: str, started: Attempt) -> FixResult:
         """The verdict; what the incident file does not ask and this build cannot answer leaves it open no more."""
-        routes = [
-            it for it in started.checks if it.kind == "routes" and not self.served and it.check not in self.own_checks
-        ]
+        added = [it for it in started.checks if it.kind == "routes" and it.check not in self.own_checks]
+        routes = [] if self.served else added
         started = replace(started, checks=tuple(check for check in started.checks if check not in routes))
         result = judge_fix(incident, name, started, self.control)
         unasked = {check.check for check in started.checks if check.ok is None and check.kind != "routes"}
