@@ -67,10 +67,11 @@ def with_environment(incident: Incident, values: dict[str, str]) -> Incident:
 
 
 def with_steps(incident: Incident, startup: Sequence[Step], prepare: Sequence[dict] | None = None) -> Incident:
-    """With another startup and, where they are given, other preparations."""
+    """With another startup and, where they are given, other preparations, after those that name the scratch database."""
     changes: dict = {"startup": list(startup)}
     if prepare is not None:
-        changes["prepare"] = [Preparation.model_validate(step) for step in prepare]
+        kept = [step for step in incident.prepare if "{database_url}" in step.text]
+        changes["prepare"] = [*kept, *(Preparation.model_validate(step) for step in prepare)]
     return incident.model_copy(update=changes)
 
 

@@ -207,7 +207,7 @@ def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=
 def with_what_is_known(waiting: Sequence[Setup], trial: Trial, taught: Sequence[Setup]) -> list[Setup]:
     """What waits, with the variables that a trial was taught: one that a start lacks, the others lack too."""
     learnt = {name: text for name, text in taught[0].env.items() if name not in trial.setup.env} if taught else {}
-    known = {f"env.{name}": taught[0].known.get(f"env.{name}", "as for another start") for name in learnt}
+    known = {f"env.{name}": taught[0].known.get(f"env.{name}", "another start needed it") for name in learnt}
     return [replace(setup, env={**learnt, **setup.env}, known={**known, **setup.known}) for setup in waiting]
 
 

@@ -83,8 +83,7 @@ def new(
         reproduced = None if not run else best is not None and best.shows_incident
         missing = not_found(work, interpreter, best, run, _lacking(project, interpreter, work))
         known = because_of(work, setup, interpreter)
-        failed = best is not None and not best.shows_incident and not best.healthy
-        draft = Draft(work, setup, best if reproduced else None, interpreter, target, bool(log), missing, failed)
+        draft = Draft(work, setup, best, interpreter, target, bool(log), missing)
         texts = {"incident.yaml": draft.text()}
         texts |= {"log.txt": redact(text)} if log else {}
         texts |= {path.name: path.read_text("utf-8") for path in scratch.glob("*.sql")}

@@ -81,7 +81,7 @@ def headline(
         return Headline("The run broke before it could tell", None, "the run broke")
     if not reproduced and not asked:
         return Headline(
-            f"It does not reproduce: every step succeeded, and nothing was swallowed {looked_at(trace)}",
+            f"It does not reproduce: every step succeeded, and no error was swallowed {looked_at(trace)}",
             None,
             "nothing found",
         )

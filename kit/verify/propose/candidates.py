@@ -207,6 +207,6 @@ def _caught(broken: Broken) -> Iterator[Candidate]:
         begin, end = node.lineno - 1, node.end_lineno or node.lineno
         inner = "".join("    " + line for line in lines[begin:end])
         new = "".join([*lines[:begin], f"try:\n{inner}except Exception:\n    pass\n", *lines[end:]])
-        says = f"try … except about the import at {frame}: the error is no longer seen, and what the module would have brought is missing."
+        says = f"try … except around the import at {frame}: the error is no longer seen, and what the module would have brought is missing."
         yield Candidate("caught", says, {frame.file: new})
         return

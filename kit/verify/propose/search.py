@@ -138,7 +138,7 @@ def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
     if search.startups >= MOST_STARTUPS:
         return f"the search ended at {MOST_STARTUPS} startups"
     reason = why_unsafe(broken)
-    return "none of the changes that were tried holds" + (f"; {reason}" if reason else "")
+    return "none of the changes that were tried cures it" + (f"; {reason}" if reason else "")
 
 
 class _Search:
