@@ -159,11 +159,8 @@ def _lacks_a_column(case: Case, registration: Registration) -> Error | None:
             match = _LACKS.search(text)
             table = match and next(filter(None, (match[name] for name in ("t1", "t2", "t3", "t4"))))
             column = match and next(filter(None, (match[name] for name in ("c1", "c2", "c3", "c4"))))
-            if (
-                match
-                and _same_table(table, registration.table)
-                and column not in case.migrations.models[registration.table]
-            ):
+            about = match and _same_table(table, registration.table)
+            if about and column not in case.migrations.models[registration.table]:
                 return error
     return None
 
@@ -267,9 +264,8 @@ def table_on_another_metadata(case: Case) -> Fault | None:
                         return twice
                     beside = (Place.of("metadata", frame) for frame in made.values()) if missed is None else ()
                     sites = (Place.of("first", registration.site), *beside)
-                    return Fault(
-                        _OTHER_METADATA, (because,), registration.table, registration.site, sites=sites, error=error
-                    )
+                    about = (registration.table, registration.site)
+                    return Fault(_OTHER_METADATA, (because,), *about, sites=sites, error=error)
     return None
 
 
