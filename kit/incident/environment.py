@@ -189,13 +189,13 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
         texts = [first or other for first, other in options]
         return next((text for text in texts if text.startswith("postgres")), texts[0])
     plain = re.sub(r"^(?:Optional\[|Annotated\[)", "", kind).lower()
-    if plain.startswith(("int", "positiveint", "float")) or (plain == "str" and _NUMBERS.search(name)):
+    if plain.startswith(("int", "positiveint", "float", "decimal")) or (plain == "str" and _NUMBERS.search(name)):
         return "1"
     if plain.startswith("bool"):
         return "false"
     if plain.startswith(("list", "set", "tuple", "sequence", "json")):
         return "[]"
-    if plain.startswith("dict"):
+    if plain.startswith(("dict", "mapping")):
         return "{}"
     if "email" in plain or name.endswith(("EMAIL", "MAIL_FROM")):
         return "somebody@example.org"

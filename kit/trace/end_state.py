@@ -10,8 +10,8 @@ from .values import Mapper, Swallowed
 
 _MOST = 5  # sentences shown of a long list
 # Of what is caught where it is raised nothing shows: what is said to be missing says where it was looked for.
-LOOKED_AT = "that left a module, was logged, or printed its traceback"
-HANDLED = ", or that a broad `except` took from another function"  # CPython tells of it from 3.12 on
+LOOKED_AT = "that left a module, was logged, or was printed"
+HANDLED = ", or that a broad `except` caught in another function"  # CPython tells of it from 3.12 on
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,8 @@ def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
 def looked_at(trace: Trace) -> str:
     """Where a swallowed error would have been seen, as the end of a sentence."""
     version = re.match(r"(\d+)\.(\d+)", trace.provenance.get("python") or "")
-    handled = (
-        version
-        and (int(version[1]), int(version[2])) >= (3, 12)
-        and trace.provenance.get("implementation") == "cpython"
-    )
+    lately = version and (int(version[1]), int(version[2])) >= (3, 12)
+    handled = lately and trace.provenance.get("implementation") == "cpython"
     return LOOKED_AT + (HANDLED if handled else "")
 
 

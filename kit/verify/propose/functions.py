@@ -27,7 +27,7 @@ def define_once(broken: Broken) -> Iterator[Candidate]:
         new = edits.decorate(broken.sources[file], function, line, "functools.cache")
         new = new and edits_of_imports.add_import(new, "import functools")
         if new is not None:
-            says = f"Keep what {function}() in {file} made the first time: a second call with the same arguments gives the same class."
+            says = f"Cache what {function}() in {file} returns: a second call with the same arguments then returns the same class."
             yield Candidate(f"cache-{function}", says, {file: new}, last=number > 0)
 
 
@@ -39,9 +39,7 @@ def one_at_a_time(broken: Broken) -> Iterator[Candidate]:
         new = broken.edited(file, edits_of_functions.hold, function, line, lock)
         new = new and edits_of_imports.add_import(new, "import threading")
         if new is not None:
-            says = (
-                f"Let one thread at a time into {function}() in {file}: the second then gets what the first has made."
-            )
+            says = f"Lock {function}() in {file}, so that one thread runs it at a time: the second then gets what the first one made."
             yield Candidate(f"lock-{function}", says, {file: new}, last=number > 0)
 
 
@@ -78,7 +76,7 @@ def _class_once(broken: Broken, registration: Registration) -> Iterator[Candidat
     new = edits_of_functions.class_in_function(text, line, helper, free, before=outer.lineno)
     new = new and edits_of_imports.add_import(new, "import functools")
     if new is not None:
-        says = f"Define {class_.name} in {file} once for the same {' and '.join(free) or 'arguments'}: the first call makes the class, a later one gets it."
+        says = f"Define {class_.name} in {file} once for the same {' and '.join(free) or 'arguments'}: the first call makes the class, and later calls return it."
         yield Candidate(f"define-{class_.name}-once", says, {file: new})
 
 
@@ -115,8 +113,8 @@ def _named_at(broken: Broken, file: str, line: int, argument: str, table: str) -
     new = broken.edited(file, edits.add_argument, line, called, argument, f'"{new_table}"') if called else None
     if new is not None:
         says = (
-            f"Give the second {called} a table of its own, {new_table}, in {file}:{line}: both took the name that {argument} has "
-            f"when nobody says it. What it had stored in {table} stays there."
+            f"Give the second {called} a table of its own, {new_table}, in {file}:{line}: both used the default of {argument}. "
+            f"Its existing rows stay in {table}."
         )
         yield Candidate("table-of-its-own", says, {file: new})
 
@@ -127,7 +125,7 @@ def _wider_fixture(broken: Broken, registration: Registration) -> Iterator[Candi
         name = frame.function.rpartition(".")[2]
         new = broken.edited(frame.file, _with_scope, name, frame.line)
         if new:
-            says = f"Make {name} of {frame.file} once for all tests: a second application in the process defines the table again."
+            says = f"Create {name} of {frame.file} once for all tests: a second application in the process defines the table again."
             yield Candidate(f"fixture-{name}-once", says, {frame.file: new})
             return
 

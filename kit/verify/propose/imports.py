@@ -72,7 +72,7 @@ def _declared_too(broken: Broken, imported: str | None) -> Iterator[Candidate]:
     if changed:
         says = (
             f"Import in {env} the models that it misses, and declare {', '.join(names)} as the revision makes it: no model has it. "
-            "Whether it is still wanted is for you to decide; nothing is dropped."
+            "Decide whether it is still needed; nothing is dropped."
         )
         yield Candidate("import-and-declare", says, {**changed, env: text})
 
@@ -110,7 +110,7 @@ def import_class(broken: Broken) -> Iterator[Candidate]:
         package = posixpath.join(posixpath.dirname(place.file), "__init__.py")
         new = imported_in(broken, package, [place.file]) if "." in module and package in broken.sources else None
         if new is not None:
-            says = f"Import {module} in {package}: whoever imports a model of the package then has them all."
+            says = f"Import {module} in {package}: an import of one model of the package then brings all of them."
             yield Candidate("import-in-package", says, {package: new})
         for other in asking[:1]:
             text = broken.sources.get(other.file)
@@ -149,7 +149,7 @@ def _when_needed(broken: Broken, place: Place) -> Iterator[Candidate]:
     if not new or any(_asks(other, module, bound.binds) for file, other in broken.python if file != place.file):
         return
     names = sorted(bound.binds)
-    says = f"Take {', '.join(names)} in {place.file} where it is used, and not while the module is imported: the import then succeeds without it."
+    says = f"Read {', '.join(names)} in {place.file} where it is used, not while the module is imported: the import then succeeds without it."
     yield Candidate(f"{'-'.join(names)}-when-needed", says, {place.file: new})
 
 
@@ -236,7 +236,7 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
     along = broken.edited_everywhere(edits_of_imports.import_from, module, [name], new_module, but=owner)
     head = "\n".join(made.needed) + "\n\n" * bool(made.needed)
     own = {file: f"{head}{made.statement}\n", owner: edits_of_imports.without_unused_imports(left, text)}
-    says = f"Make {name} in a module of its own, {file}, and import it from there: then neither module needs the other while it is being executed."
+    says = f"Create {name} in a module of its own, {file}, and import it from there: neither module then needs the other while it is being executed."
     yield Candidate(f"own-module-for-{name}", says, {**own, **along})
 
 

@@ -77,8 +77,8 @@ def restored_revision(incident: Incident, broken: Broken) -> Candidate | None:
     if not written or _EMPTY.search(written) or _DROPS.search(_upgrade(written)):
         return None
     says = (
-        f"Write the revision {match[1]} anew, as Alembic makes it from the models: the database says that it has run it. "
-        "Whether it did just this is for who wrote it to say; nothing is run again on that database."
+        f"Write the missing revision {match[1]} as Alembic makes it from the models: the database has run it already. "
+        "Ask its author whether it did the same; nothing is run again on that database."
     )
     return Candidate(f"restore-{match[1]}", says, {name: written})
 

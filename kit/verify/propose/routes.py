@@ -31,7 +31,7 @@ def mount_router(broken: Broken) -> Iterator[Candidate]:
             body = body[: last.end()] + f"\n{last[1]}.include_router({leaf}.{router[1]})" + body[last.end() :]
             new = edits_of_imports.add_import(body, f"from {parent} import {leaf}")
             if new:
-                says = f"Include the router of {file} in {main}: its routes are declared, and mounted nowhere."
+                says = f"Include the router of {file} in {main}: its routes are declared, but not mounted anywhere."
                 yield Candidate(f"mount-{leaf}", says, {main: new})
 
 
@@ -42,7 +42,7 @@ def reach_it(broken: Broken) -> Iterator[Candidate]:
             return  # of two with one path, which is meant nobody but you can say
         new = broken.edited(first.file, edits.swap_statements, first.line, second.line)
         if new:
-            says = f"Put {second.name} ({second}) before {first.name} ({first}): the first that matches answers, and so the narrower one is reached."
+            says = f"Move {second.name} ({second}) before {first.name} ({first}): the first route that matches answers, so the narrower one is then reached."
             yield Candidate("narrower-first", says, {first.file: new})
 
 
@@ -59,7 +59,7 @@ def name_of_its_own(broken: Broken) -> Iterator[Candidate]:
         new = broken.edited(place.file, edits.add_argument, place.line, *name)
         if new:
             edited = _asked_as(broken, place.name, own, {place.file: new})
-            says = f"Register the second blueprint as {own} at {place}: {place.name} is taken. Its pages are then {own}.… for url_for()."
+            says = f"Register the second blueprint as {own} at {place}: the name {place.name} is taken. For url_for() its pages are then {own}.…"
             yield Candidate(f"named-{own}", says, edited)
 
 
@@ -106,7 +106,7 @@ def keep_names(broken: Broken) -> Iterator[Candidate]:
             returns = [value.id for value in values if isinstance(value, ast.Name)]
             new = broken.edited(place.file, edits.decorate, inner, place.line, f"functools.wraps({wrapped})")
             if inner in returns and new and (new := edits_of_imports.add_import(new, "import functools")):
-                says = f"Have {inner} in {decorator.name} ({place}) take the name of what it wraps: each view is then an endpoint of its own."
+                says = f"Let {inner} in {decorator.name} ({place}) take the name of the function that it wraps: each view then has its own endpoint."
                 yield Candidate(f"wraps-{wrapped}", says, {place.file: new})
 
 
@@ -128,7 +128,7 @@ def function_of_its_own_name(broken: Broken) -> Iterator[Candidate]:
         return
     lines = text.splitlines(keepends=True)
     lines[function.lineno - 1] = lines[function.lineno - 1].replace(f"def {function.name}", f"def {name}", 1)
-    says = f"Call the second {function.name} ({second}) {name}: an endpoint has the name of its function, and the first one has that."
+    says = f"Rename the second {function.name} ({second}) to {name}: an endpoint has the name of its function, and the first one has this name already."
     yield Candidate(f"named-{name}", says, {second.file: "".join(lines)})
 
 

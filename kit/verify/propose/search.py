@@ -27,10 +27,9 @@ from ...trace.expected import shows_incident
 from ...trace.trace import Trace
 from ..attempts import beside
 from ..verification import Attempt, FixResult, attempt, judge_fix
-from .candidates import candidates_for, why_unsafe
+from .candidates import candidates_for, maskers, why_unsafe
 from .failing_build import Broken, Candidate
 from .kept import answers_of, endpoints_kept, nothing_lost, settled, touched
-from .maskers import maskers
 from .revision import missing_revision, restored_revision
 
 MOST_STARTUPS = 12
@@ -139,7 +138,7 @@ def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
     if search.startups >= MOST_STARTUPS:
         return f"the search ended at {MOST_STARTUPS} startups"
     reason = why_unsafe(broken)
-    return "none of the changes that were tried holds" + (f"; {reason}" if reason else "")
+    return "none of the changes that were tried cures it" + (f"; {reason}" if reason else "")
 
 
 class _Search:
