@@ -35,7 +35,7 @@ _NO_CONFIG = re.compile(r"No config file|No 'script_location'|doesn't exist")
 _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:Flask )?application|Could not import '")
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
 _NOT_THERE = re.compile(
-    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory|Permission denied): ['\"]([^'\"\n]+)['\"]"
+    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]"
 )
 _LITERAL = re.compile(r"\b(?:postgres(?:ql)?|mysql)(?:\+(\w+))?://[^\s\"'{}$]+")
 _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(?:py|ini|toml|cfg|ya?ml|json)$")
@@ -145,7 +145,9 @@ def _without_database(work: Search, setup: Setup, drivers: Sequence[str]) -> Ite
 
 def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
     """A database that the code does not take, one of the application's own that the kit refuses, tables that are not there."""
-    setup, evidence, text = trial.setup, work.evidence, trial.seen.error or trial.broke or ""
+    setup, evidence = trial.setup, work.evidence
+    caught = [str(swallowed.error) for swallowed in trial.trace.swallowed] if trial.trace is not None else []
+    text = trial.seen.error or trial.broke or next(iter(caught), "")
     bare = bool(_NO_TABLE.search(text))
     other = setup.database == "sqlite" and evidence.database != "sqlite" and not trial.level
     if other and not bare and _OF_SQLITE.search(text):
