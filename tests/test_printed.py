@@ -130,6 +130,12 @@ def test_an_exception_that_pytest_tells_in_its_own_form_is_one_with_its_places(p
     assert [str(frame) for frame in error.frames if frame.application][-1:] == ([last] if last else [])
 
 
+@pytest.mark.parametrize("says", ["import file mismatch:", "E       fixture 'client' not found"])
+def test_what_pytest_says_of_a_failure_without_an_exception_is_its_reason(says):
+    printed = f"==== ERRORS ====\n____ ERROR collecting tests/test_shop.py ____\n{says}\n  imported\n=== summary ===\n1 error in 0.10s\n"
+    assert says.endswith(last_error(printed))
+
+
 def test_of_a_programs_own_errors_the_first_says_why():
     assert last_error(USAGE) == "Error: Could not locate a Flask application."
 

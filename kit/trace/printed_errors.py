@@ -87,8 +87,9 @@ def _pytest_chains(output: str, is_application: Callable[[str], bool]) -> Iterat
 def last_error(output: str) -> str:
     """What a program that ended without a traceback says of why: pytest's first failure, click's or Alembic's first error, else its last line."""
     lines = [line for line in output.splitlines() if re.search(r"\w{2}", line)]
-    failure = _OF_PYTEST.split(output)[:2][-1]
+    failure = "".join(_OF_PYTEST.split(output)[1:2])
     marked = re.findall(r"^E +([A-Za-z_][\w.]*(?:Error|Exception|Exit)\b.*)$", failure, re.M)[-1:]
+    marked = marked or re.findall(r"^E +(\S.*)$", failure, re.M)[:1] or failure.split("\n\n")[0].split("\n")[1:2]
     first = next((line for line in lines if line.lstrip().startswith(("Error: ", "FAILED: "))), None)
     return next(iter([*marked, *filter(None, [first]), *lines[-1:]]), "it printed nothing").strip(" │|")
 
