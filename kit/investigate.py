@@ -1,15 +1,15 @@
 """Everything that a postmortem runs, side by side: each fix against each check, the diagnosis, the search over commits."""
 
-from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import NamedTuple
 
 from .base.interrupt import interruptible, pool_of
+from .base.progress import Hears, silent
 from .diagnose.diagnosis import Diagnosis, diagnose
 from .history.search import History, search_if_any
 from .incident.model import Incident
-from .startup.cluster import named_executor
+from .startup.portable import named_executor
 from .verify.propose import Proposals, propose
 from .verify.verification import Verification, verify
 
@@ -28,12 +28,7 @@ class Investigation(NamedTuple):
 
 
 @interruptible
-def investigate(
-    incident: Incident,
-    *,
-    executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
-) -> Investigation:
+def investigate(incident: Incident, *, executor: Executor | None = None, progress: Hears = silent) -> Investigation:
     """Verify, diagnose and search in one pool, so that no core waits for the end of one of them; then propose, where no fix cures.
 
     :param executor: where the startups run; by default what the environment's KIT_EXECUTOR names, else threads, one a core
@@ -45,7 +40,7 @@ def investigate(
     return _investigate(incident, executor, progress)
 
 
-def _investigate(incident: Incident, executor: Executor | None, progress: Callable[[str], None]) -> Investigation:
+def _investigate(incident: Incident, executor: Executor | None, progress: Hears) -> Investigation:
     messages: SimpleQueue = SimpleQueue()
     # What goes wrong in old builds is no incident where nothing is expected and nothing goes wrong now.
     parts = (verify, diagnose) if incident.expect.empty else (verify, diagnose, search_if_any)
@@ -75,7 +70,7 @@ def propose_where_none_cures(
     verification: Verification | None = None,
     *,
     executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> Proposals | None:
     """Propose fixes where no fix of the incident file is verified; None where one is, or where nothing is to be fixed.
 

@@ -228,7 +228,7 @@ def test_an_interrupt_ends_the_run_in_order_and_the_kernel_stays_usable(how, lab
             "Interrupted: every process of the run has been ended; run it again to start over"
         ]
         assert "Traceback" not in said[0]["text"]
-        assert [one["count"] is not None for one in cells] == [True] * 3 + [False] * (len(cells) - 3)
+        assert [one["count"] is not None for one in cells] == [True] * 4 + [False] * (len(cells) - 4)
         assert processes_of(lab.folder / "tmp", "sleep") == [] and processes_of(lab.folder / "tmp", "supervisor") == []
         assert list((lab.folder / "tmp").glob("incident-*")) == []
         again = write_incident(duplicate | {"service/main.py": "from service import billing\n"}, folder="again")
@@ -262,5 +262,16 @@ def test_what_is_wrong_with_a_parameter_is_one_message_and_no_traceback(wrong, m
         said = [one["text"].strip() for one in lab.read() if "application/vnd.jupyter.stderr" in one["kinds"]]
         assert len(said) == 1 and said[0].startswith(f"IncidentError: {message}")
         assert len(said[0].splitlines()) == 1 and str(PROJECT / "kit") not in said[0]
+    finally:
+        lab.close_all()
+
+
+def test_a_syntax_error_in_the_parameters_is_shown_where_the_person_is(lab):
+    lab.open("diagnose.ipynb")
+    try:
+        lab.write_parameters('incident = "incidents/energy_events')
+        lab.begin()
+        assert lab.end() is False
+        lab.in_sight("unterminated string literal")
     finally:
         lab.close_all()

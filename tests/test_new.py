@@ -1021,6 +1021,7 @@ def test_without_a_log_what_is_deployed_answers_and_not_what_else_can_be_run(kit
     steps = ["serve: uvicorn store.main:app --workers 1 --port {port}", "serve: uvicorn store.main:app --port {port}"]
     assert {one["startup"] for one in said.json["tried"]} <= set(steps)
     assert "comes up" in said.json["not_found"][0]
+    assert load(tmp_path / "x").title == "store.main under uvicorn starts; what goes wrong is not known yet"
 
 
 OF_HOW_IT_IS_STARTED = {

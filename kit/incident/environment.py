@@ -170,10 +170,9 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
             parts[variable.name] = (f"{{database_{part.lastgroup}}}", variable)
     values = {value for value, _ in parts.values()}
     if "{database_name}" not in values:  # some call it so
-        schemas = {
-            v.name: ("{database_name}", v) for v in variables if re.search(r"(?:^|_)(?:DB|DATABASE)_SCHEMA$", v.name)
-        }
-        parts, values = parts | schemas, values | {value for value, _ in schemas.values()}
+        schemas = {v.name: v for v in variables if re.search(r"(?:^|_)(?:DB|DATABASE)_SCHEMA$", v.name)}
+        parts |= {name: ("{database_name}", variable) for name, variable in schemas.items()}
+        values |= {"{database_name}"} if schemas else set()
     return parts if {"{database_host}", "{database_name}"} <= values else {}
 
 
@@ -209,19 +208,18 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
     """A value for a variable that has to be there: of an example file, where that is no secret, else by its type."""
     if example and "://" not in example and not _is_secret(name, example):
         return example
-    if options := re.findall(
-        r"(?<=\bLiteral\[)['\"]([^'\"]+)|(?<=, )['\"]([^'\"]+)", kind if "Literal[" in kind else ""
-    ):
+    options = re.findall(r"(?<=\bLiteral\[)['\"]([^'\"]+)|(?<=, )['\"]([^'\"]+)", kind if "Literal[" in kind else "")
+    if options:
         texts = [first or other for first, other in options]
         return next((text for text in texts if text.startswith("postgres")), texts[0])
     plain = re.sub(r"^(?:Optional\[|Annotated\[)", "", kind).lower()
-    if plain.startswith(("int", "positiveint", "float")) or (plain == "str" and _NUMBERS.search(name)):
+    if plain.startswith(("int", "positiveint", "float", "decimal")) or (plain == "str" and _NUMBERS.search(name)):
         return "1"
     if plain.startswith("bool"):
         return "false"
     if plain.startswith(("list", "set", "tuple", "sequence", "json")):
         return "[]"
-    if plain.startswith("dict"):
+    if plain.startswith(("dict", "mapping")):
         return "{}"
     if "email" in plain or name.endswith(("EMAIL", "MAIL_FROM")):
         return "somebody@example.org"

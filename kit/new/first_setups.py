@@ -129,7 +129,7 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
         database_env = "FLASK_SQLALCHEMY_DATABASE_URI"
     scheme = re.search(r"Can't load plugin: sqlalchemy\.dialects:((?:postgres|pgsql)\w*)(?:\.(\w+))?", evidence.text)
     if scheme and urls:
-        because = "the scheme is the log's"
+        because = "the log's URL has this scheme"
         url = _URL.format(scheme="+".join(filter(None, scheme.groups())))
         env[urls[0].name], known["database"], known["database_env"] = (url, because), because, because
         database, database_env, driver = "postgresql", SCRATCH, None
@@ -163,7 +163,7 @@ def _with_port(project: Project, setup: Setup) -> Setup:
     at = f"{file}:{project.text(file).count(chr(10), 0, fixed.start()) + 1}"
     relative = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()
     line = f"sed -i -E '{'/^[ ]*#/! ' if file.endswith('.sh') else ''}s@{pattern}@{put}@' {shlex.quote(relative)}"
-    because = f"{at} names a port itself; in the copy a free one takes its place"
+    because = f"{at} names a port; in the copy a free one takes its place"
     return setup.changed("prepare", because, prepare=(*setup.prepare, ("command", line)))
 
 

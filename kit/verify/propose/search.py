@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
+from ...base.progress import Hears, silent
 from ...base.progress import Step as Progress
 from ...diagnose.decision import Decision, decide_mechanism
 from ...diagnose.definitions import compare
@@ -26,10 +27,9 @@ from ...trace.expected import shows_incident
 from ...trace.trace import Trace
 from ..attempts import beside
 from ..verification import Attempt, FixResult, attempt, judge_fix
-from .candidates import candidates_for, why_unsafe
+from .candidates import candidates_for, maskers, why_unsafe
 from .failing_build import Broken, Candidate
 from .kept import answers_of, endpoints_kept, nothing_lost, settled, touched
-from .maskers import maskers
 from .revision import missing_revision, restored_revision
 
 MOST_STARTUPS = 12
@@ -88,7 +88,7 @@ def propose(
     *,
     show_maskers: bool = False,
     executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
     verified: Callable[[Proposal], None] = lambda proposal: None,
 ) -> Proposals:
     """Write fixes for the mechanism of an incident, and try each: at most 12 startups, some side by side.
@@ -138,7 +138,7 @@ def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
     if search.startups >= MOST_STARTUPS:
         return f"the search ended at {MOST_STARTUPS} startups"
     reason = why_unsafe(broken)
-    return "none of the changes that were tried holds" + (f"; {reason}" if reason else "")
+    return "none of the changes that were tried cures it" + (f"; {reason}" if reason else "")
 
 
 class _Search:
@@ -246,9 +246,8 @@ class _Search:
 
     def judged(self, incident: Incident, name: str, started: Attempt) -> FixResult:
         """The verdict; what the incident file does not ask and this build cannot answer leaves it open no more."""
-        routes = [
-            it for it in started.checks if it.kind == "routes" and not self.served and it.check not in self.own_checks
-        ]
+        added = [it for it in started.checks if it.kind == "routes" and it.check not in self.own_checks]
+        routes = [] if self.served else added
         started = replace(started, checks=tuple(check for check in started.checks if check not in routes))
         result = judge_fix(incident, name, started, self.control)
         unasked = {check.check for check in started.checks if check.ok is None and check.kind != "routes"}

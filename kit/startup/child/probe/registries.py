@@ -93,6 +93,11 @@ def _read_model(names):
     return names["self"], "%s.%s" % (names["app_label"], names["model"]._meta.model_name), names["model"], None
 
 
+def _read_app(names):
+    config, name = names["self"], names["app_name"]
+    return None, getattr(config, "label", None) or name.rpartition(".")[2], config, [_text(name)]
+
+
 def _read_proto(names):
     """The file and the names that a ``*_pb2`` module is about to add: the pool's own method is C, ``Default()`` is called for it."""
     text = next((c for c in names["f_code"].co_consts if type(c) is bytes and c[:1] == b"\n"), b"")
@@ -175,6 +180,7 @@ _REGISTRIES = {
     ),
     "marshmallow.class_registry": (("schema", None, "register", _read_schema),),
     "google.protobuf.descriptor_pool": (("proto", None, "Default", _read_proto),),
+    "django.apps.config": (("app", "AppConfig", "__init__", _read_app),),
     "django.apps.registry": (("model", "Apps", "register_model", _read_model),),
 }
 
