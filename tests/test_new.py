@@ -407,7 +407,7 @@ def test_a_module_that_the_log_calls_missing_stays_off_the_path_and_another_is_f
     assert said.code == 0, said.out + said.err
     incident = load(tmp_path / "x")
     assert incident.app.path == ["."] and str(incident.startup[0]) == "command: python jobs/first.py"
-    assert "a trial found no module shared" in incident.file.read_text()
+    assert "a trial did not find the module shared" in incident.file.read_text()
 
 
 CHANGES = {
@@ -1489,7 +1489,7 @@ def test_a_file_of_the_deployment_that_cannot_be_read_is_told(kit, tmp_path):
         tmp_path / "app", {"main.py": ASGI, "docker-compose.yml": "services:\n  web: {command: [uvicorn\n  b: }\n"}
     )
     said = kit("new", tmp_path / "x", "--app", root, "--read-only")
-    assert "docker-compose.yml:3: this is no YAML" in said.out + said.err
+    assert "docker-compose.yml:3: this YAML cannot be read" in said.out + said.err
 
 
 def test_a_service_that_is_not_there_is_told_by_the_variable_that_names_it(kit, tmp_path, small):
