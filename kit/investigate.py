@@ -9,7 +9,7 @@ from .base.progress import Hears, silent
 from .diagnose.diagnosis import Diagnosis, diagnose
 from .history.search import History, search_if_any
 from .incident.model import Incident
-from .startup.cluster import named_executor
+from .startup.portable import named_executor
 from .verify.propose import Proposals, propose
 from .verify.verification import Verification, verify
 

@@ -10,8 +10,8 @@ import yaml
 from conftest import PROJECT
 from histories import History
 
+from kit.diagnose.diagnosis import load_diagnosis
 from kit.diagnose.observation import lasts, look_at
-from kit.diagnose.saved_diagnosis import load_diagnosis
 from kit.incident.load import load
 from kit.startup import installed_packages, kept_runs
 from kit.startup.kept_runs import keeping

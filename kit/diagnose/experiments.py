@@ -32,15 +32,10 @@ def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
             patches.append(Path(folder) / "experiment.patch")
             patches[0].write_text(patch_of(experiment.edits, sources), encoding="utf-8")
         try:
-            seen = [
-                reproduce(incident, patches=patches, judge=True, hold=hold)
-                if hold is not None
-                else trace_of(incident, patches=patches, judge=True)
-                for hold, incident in [
-                    (None, experiment.incident),
-                    *((experiment.hold, run) for run in experiment.beside),
-                ]
-            ]
+            how, hold = {"patches": patches, "judge": True}, experiment.hold
+            seen = [trace_of(experiment.incident, **how)]
+            for incident in experiment.beside:
+                seen.append(reproduce(incident, hold=hold, **how) if hold else trace_of(incident, **how))
         except KitError as error:
             return Outcome(experiment.says, "undecided", f"it could not be run: {error}")
     broke = next((trace.broke for trace in seen if trace.cut), None)
@@ -112,11 +107,8 @@ def with_replaced(text: str, node: ast.expr, new: str) -> str:
 
 def with_line_before(text: str, line: int, new: str) -> str | None:
     """A source with a statement before the one that a line is part of; None where no Python of ours reads it."""
-    around = [
-        node
-        for node in ast.walk(parsed(text))
-        if isinstance(node, ast.stmt) and _begins(node) <= line <= node.end_lineno
-    ]
+    statements = (node for node in ast.walk(parsed(text)) if isinstance(node, ast.stmt))
+    around = [statement for statement in statements if _begins(statement) <= line <= statement.end_lineno]
     if not around:
         return None
     statement = max(around, key=lambda node: (_begins(node), node.col_offset))
@@ -125,6 +117,19 @@ def with_line_before(text: str, line: int, new: str) -> str | None:
     if indent.strip():
         return None  # behind a colon or a semicolon
     lines.insert(_begins(statement) - 1, f"{indent}{new}\n")
+    return "".join(lines)
+
+
+def with_class_renamed(text: str, line: int, new: str) -> str | None:
+    """A source in which the class whose statement is at a line has another name, and its module calls it as before."""
+    classes = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.ClassDef)]
+    class_ = next((node for node in classes if _begins(node) <= line <= node.lineno), None)
+    if class_ is None:
+        return None
+    lines = text.splitlines(keepends=True)
+    indent = lines[class_.lineno - 1][: class_.col_offset]
+    lines[class_.lineno - 1] = re.sub(rf"\b{class_.name}\b", new, lines[class_.lineno - 1], count=1)
+    lines[class_.end_lineno - 1] = f"{lines[class_.end_lineno - 1].rstrip()}\n{indent}{class_.name} = {new}\n"
     return "".join(lines)
 
 

@@ -52,8 +52,9 @@ _TEXTS = {
     "race-in-lazy-definition": "Two threads defined the same table at the same time. "
     "Define the table at module level, or under a lock.",
     # Tables and names that are not where they are looked for
-    "table-on-metadata-alembic-does-not-migrate": "A table is on a MetaData that env.py does not give to Alembic. "
-    "Use one Base, or give env.py both; if two tables have the same name, rename one.",
+    "table-on-metadata-alembic-does-not-migrate": "A table is on another MetaData than the one that is created, or "
+    "that env.py gives to Alembic. Use one Base, or one SQLAlchemy object, or give env.py both; if two tables have the same "
+    "name, rename one.",
     "model-module-not-imported-by-env": "env.py does not import every model. Import the missing module in env.py.",
     "ambiguous-class-name-in-registry": "Two classes share a name that a relationship uses. "
     "Rename one, or name the class with its module in the relationship.",

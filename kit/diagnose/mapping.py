@@ -8,7 +8,7 @@ from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration
 from .experiments import failure, first_line, said_by, texts_of, with_steps
-from .values import Case, Experiment, Fault, Place, innermost
+from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
 _RELATIONSHIP = re.compile(
     r"Could not (?:determine join condition between parent/child tables on|locate any relevant foreign key columns for "
@@ -20,15 +20,14 @@ _SEVERAL = re.compile(r"multiple foreign key paths linking the tables")
 _SECONDARY = re.compile(r"via secondary table '([\w.]+)'")
 
 
-def no_join_condition(case: Case) -> Fault | None:
-    for error in case.failures:
-        fault = _of_relationship(case, error) or _of_tables(case, error)
-        if fault is not None:
-            return fault
+def no_join_condition(case: Case, error: Error) -> Fault | None:
+    fault = _of_relationship(case, error) or _of_tables(case, error)
+    if fault is not None:
+        return fault
     return None
 
 
-MECHANISMS = (no_join_condition,)
+MECHANISMS = of_failures(no_join_condition)
 
 
 def _of_relationship(case: Case, error: Error) -> Fault | None:

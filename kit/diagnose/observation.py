@@ -28,18 +28,6 @@ _STARTS = re.compile(
 INSTALLS = re.compile(
     r"(.*/)?((dev-)?requirements[\w.-]*\.(txt|in)|constraints[\w.-]*\.txt|Pipfile(\.lock)?|(poetry|uv|pdm)\.lock|environment\.ya?ml)$"
 )
-_READ = [
-    "named",
-    "statements",
-    "variables",
-    "revisions",
-    "readings",
-    "deployments",
-    "requirements",
-    "files",
-    "classes",
-    "tasks",
-]
 RACES = frozenset({"startup-race", "race-in-lazy-definition"})
 TIMES = 5  # how often a startup of several processes is tried before its incident counts as not reproduced
 
@@ -125,13 +113,12 @@ def look_at(
         migrations=ran.migrations,
         created=ran.created,
         stopped=ran.stopped,
-        unread=(),
         scripts=scripts,
         checks=answer_checks(incident, trace, asker, tables) if wanted else (),
         expected=answer_expected(incident, trace, asker, tables),
         uncompiled=asker.uncompiled,
         unrun=unrun,
-        **{name: getattr(sources, name) for name in _READ},
+        **vars(sources),
     )
 
 
@@ -230,12 +217,8 @@ def _unrun(incident: Incident, space: Workspace, scripts: dict[str, str]) -> tup
         name, path = file.rpartition("/")[2], space.root / file
         text = path.read_text("utf-8", "replace") if path.is_file() and not path.is_symlink() else ""
         starts = is_script(text) or _STARTS.match(name)
-        if (
-            INSTALLS.match(file)
-            or starts
-            and name not in names
-            and programs.intersection(re.split(r"[\s\"',\[\]]+", text))
-        ):
+        named = starts and name not in names and programs.intersection(re.split(r"[\s\"',\[\]]+", text))
+        if INSTALLS.match(file) or named:
             unrun.append(file)
     return tuple(unrun)
 

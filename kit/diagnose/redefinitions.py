@@ -5,7 +5,6 @@ One function a mechanism. Each takes a :class:`~kit.diagnose.values.Case` and gi
 
 import ast
 import re
-from collections.abc import Callable
 
 from ..trace.chains import application_frames
 from ..trace.trace import Trace
@@ -13,20 +12,19 @@ from ..trace.values import Error, Frame, Registration, Site
 from .definitions import one_place
 from .experiments import said_by
 from .registered_twice import Pair, judge
-from .values import Case, Fault, innermost
+from .values import Case, Fault, innermost, of_errors
 
 _RESERVED = re.compile(r"Attribute name 'metadata' is reserved")
 _SEVERAL = re.compile(r'Multiple classes found for path "([\w.]+)"')
 
 
-def metadata_is_reserved(case: Case) -> Fault | None:
-    for error in case.errors:
-        texts = [(error.type, error.text), *((name, text) for _, name, text in error.links)]
-        if any("InvalidRequestError" in name and _RESERVED.search(text) for name, text in texts):
-            frame = _declares(case, error) or innermost(error)
-            because = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
-            site = None if frame is None else Site(frame.file, frame.line, frame.module, None)
-            return Fault("metadata-is-reserved", (because,), case.table, site, error=error)
+def metadata_is_reserved(case: Case, error: Error) -> Fault | None:
+    texts = [(error.type, error.text), *((name, text) for _, name, text in error.links)]
+    if any("InvalidRequestError" in name and _RESERVED.search(text) for name, text in texts):
+        frame = _declares(case, error) or innermost(error)
+        because = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
+        site = None if frame is None else Site(frame.file, frame.line, frame.module, None)
+        return Fault("metadata-is-reserved", (because,), case.table, site, error=error)
     return None
 
 
@@ -60,12 +58,9 @@ def extend_existing_merged(case: Case) -> Fault | None:
             finding = judge(pair)
             because = (*finding.because, merge)
             return Fault(finding.mechanism, because, first.table, first.site, second.site, (first, second))
-        orphans = [
-            f"{mapper} maps columns that are no longer in the table: {', '.join(mapper.orphans)}"
-            for judged in case.trace.judged
-            for mapper in judged.mappers
-            if mapper.orphans and mapper.table == first.table
-        ]
+        mappers = (mapper for judged in case.trace.judged for mapper in judged.mappers if mapper.table == first.table)
+        lost = ((mapper, ", ".join(mapper.orphans)) for mapper in mappers if mapper.orphans)
+        orphans = [f"{mapper} maps columns that are no longer in the table: {names}" for mapper, names in lost]
         slug = "extend-existing-merged-two-models"
         return Fault(slug, (merge, *dict.fromkeys(orphans)), first.table, first.site, second.site, (first, second))
     return None
@@ -92,31 +87,29 @@ def defined_again_after_clear(case: Case) -> Fault | None:
     return None
 
 
-def ambiguous_class_name(case: Case) -> Fault | None:
-    for error in case.errors:
-        match = said_by(error, _SEVERAL)
-        if match is None:
-            continue
-        name = match.group(1).split(".")[-1]
-        classes = [r for r in case.definitions if r.class_ and r.class_.split(".")[-1] == name]
-        tables = {(r.process, r.metadata.number, r.table): r for r in classes}
-        if len(tables) > 1:
-            first, second = list(tables.values())[:2]
-            because = (
-                f"two classes are named {name}, {first.site} for table {first.table} and {second.site} for table "
-                f"{second.table}; a bare string cannot say which: {error}"
-            )
-            slug = "ambiguous-class-name-in-registry"
-            return Fault(slug, (because,), first.table, first.site, second.site, (first, second), error=error)
+def ambiguous_class_name(case: Case, error: Error) -> Fault | None:
+    match = said_by(error, _SEVERAL)
+    if match is None:
+        return None
+    name = match.group(1).split(".")[-1]
+    classes = [r for r in case.definitions if r.class_ and r.class_.split(".")[-1] == name]
+    tables = {(r.process, r.metadata.number, r.table): r for r in classes}
+    if len(tables) > 1:
+        first, second = list(tables.values())[:2]
+        because = (
+            f"two classes are named {name}, {first.site} for table {first.table} and {second.site} for table "
+            f"{second.table}; a bare string cannot say which: {error}"
+        )
+        slug = "ambiguous-class-name-in-registry"
+        return Fault(slug, (because,), first.table, first.site, second.site, (first, second), error=error)
     return None
 
 
-FAULTS: tuple[Callable[[Case], Fault | None], ...] = (
-    metadata_is_reserved,
-    extend_existing_merged,
-    defined_again_after_clear,
-    ambiguous_class_name,
-)
+MECHANISMS = [
+    *of_errors(metadata_is_reserved),
+    *(extend_existing_merged, defined_again_after_clear),
+    *of_errors(ambiguous_class_name),
+]
 
 
 def merged_pairs(trace: Trace, table: str | None = None) -> list[Pair]:

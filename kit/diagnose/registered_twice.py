@@ -116,15 +116,14 @@ def defined_inside_function_called_twice(pair: Pair) -> Answer:
 
 def runner_root_second_name(pair: Pair) -> Answer:
     if not pair.same_file or pair.same_name:
-        return False, f"the file ran under {names_of(pair)}"
+        return False, f"the file ran under {names_of(pair)}" if pair.same_file else two_files(pair)
     for registration, other in ((pair.first, pair.second), (pair.second, pair.first)):
         position = max((n for n, f in enumerate(registration.chain) if RUNNERS.match(f.file)), default=None)
         if position is None:
             continue
         named = next((f for f in registration.chain[position + 1 :] if f.application), None)
-        if root_of(registration.real, registration.frame.module) in runner_roots(pair.trace) - {
-            root_of(other.real, other.frame.module)
-        }:
+        own = root_of(registration.real, registration.frame.module)
+        if own in runner_roots(pair.trace) - {root_of(other.real, other.frame.module)}:
             root = root_of(registration.real, registration.frame.module) or "."
             because = f"the test runner put the folder {root} on sys.path, so {registration.site.file} became {registration.frame.module}"
             return True, f"{because} beside {other.frame.module}"
@@ -156,10 +155,8 @@ def file_loaded_again_by_path(pair: Pair) -> Answer:
 
 
 def script_or_cell_run_again(pair: Pair) -> Answer:
-    cells = [
-        CELLS.search(registration.frame.file) or registration.frame.function.startswith("<cell")
-        for registration in (pair.first, pair.second)
-    ]
+    frames = (pair.first.frame, pair.second.frame)
+    cells = [CELLS.search(frame.file) or frame.function.startswith("<cell") for frame in frames]
     if all(cells):
         return True, f"both definitions were made in cells of one session: {pair.first.site} and {pair.second.site}"
     first, second = pair.first_import, pair.second_import

@@ -330,11 +330,8 @@ def paste(incident: Incident, steps: Sequence[Step], variables: Sequence[str] | 
     url = f"sqlite{driver}://" if incident.database == "sqlite" else f"postgresql{driver}://localhost/scratch"
     values = {incident.database_env: url}
     values |= {name: _plain(name, value, url) for name, value in incident.app.env.items() if name not in values}
-    environment = "".join(
-        f"{name}={value} "
-        for name, value in values.items()
-        if (variables is None or name in variables) and not (name == "PYTHONPATH" and where)
-    )
+    shown = {name: value for name, value in values.items() if variables is None or name in variables}
+    environment = "".join(f"{name}={value} " for name, value in shown.items() if not (name == "PYTHONPATH" and where))
     return f"{environment}{where}python -c {shlex.quote('; '.join(parts))}"
 
 

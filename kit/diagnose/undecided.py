@@ -103,10 +103,8 @@ def _written(case: Case, name: str) -> Iterator[Place]:
     there = any(name == definition.table for definition in case.definitions)
     for file in dict.fromkeys(definition.site.file for definition in case.definitions):
         for node in ast.walk(case.tree(file)):
-            if (
-                not isinstance(node, ast.Call)
-                or getattr(node.func, "id", getattr(node.func, "attr", "")) not in _NAMING
-            ):
+            called = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+            if called not in _NAMING:
                 continue
             values = [*node.args, *(keyword.value for keyword in node.keywords)]
             constants = (value.value for value in values if isinstance(value, ast.Constant))

@@ -18,8 +18,7 @@ from ..incident.builds import builds_of, cache_folder, default_range
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
 from ..triage.origin import triage
-from .commit_changes import Change, Claim, change_of, claiming
-from .likely_commits import brought, took_out
+from .commit_changes import Change, Claim, brought, change_of, claiming, took_out
 from .runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Runner, Seen, judge, run_build
 
 _MOST_CLAIMS = 6  # commits that claim the fix and are run

@@ -163,11 +163,8 @@ def hands_on(text: str, line: int) -> bool:
     of = functions[-1].args
     parameters = [*(posonlyarg.arg for posonlyarg in (*of.posonlyargs, *of.args)), of.vararg.arg]
     calls = [node for node in ast.walk(around[-1]) if isinstance(node, ast.Call) and node.args]
-    return any(
-        isinstance(call.args[-1], ast.Starred)
-        and [getattr(argument, "id", None) for argument in (*call.args[:-1], call.args[-1].value)] == parameters
-        for call in calls
-    )
+    starred = (call.args for call in calls if isinstance(call.args[-1], ast.Starred))
+    return any([getattr(it, "id", None) for it in (*args[:-1], args[-1].value)] == parameters for args in starred)
 
 
 def _around(tree: ast.Module, line: int) -> list[ast.stmt]:

@@ -108,10 +108,8 @@ def _of_os(node: ast.expr, tree: ast.Module) -> bool:
     name = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""
     if name != "environ":
         return name == "os.environ"
-    return any(
-        isinstance(other, ast.ImportFrom) and other.module == "os" and any(alias.name == name for alias in other.names)
-        for other in tree.body
-    )
+    asking = (other for other in tree.body if isinstance(other, ast.ImportFrom) and other.module == "os")
+    return any(alias.name == name for other in asking for alias in other.names)
 
 
 def _asked_for(nodes: list[ast.AST]) -> set[str]:
@@ -162,11 +160,8 @@ def _fields(
         if field == "model_config" or "ClassVar" in kind:
             continue
         inner = classes.get(kind.removesuffix(" | None"))
-        if (
-            inner is not None
-            and inner is not node
-            and re.search(r"Model\b|Settings\b", ast.unparse(inner).partition("\n")[0])
-        ):
+        head = ast.unparse(inner).partition("\n")[0] if inner is not None and inner is not node else ""
+        if re.search(r"Model\b|Settings\b", head):
             if delimiter:
                 yield from _fields(file, inner, classes, f"{prefix}{field}{delimiter}", delimiter)
             continue

@@ -20,10 +20,9 @@ from ..triage.evidence import Evidence, evidence_of
 from ..triage.log_text import text_of
 from ..triage.logs import Log
 from .candidates import Start
-from .draft import Draft, because_of
+from .draft import Draft, because_of, not_found
 from .first_setups import first_setups
 from .next_setups import lessons
-from .questions import not_found
 from .trial import Search, Setup, Trial, search
 
 _KINDS = ("import", "call", "code", "command", "serve")
@@ -137,13 +136,10 @@ def _refuse(setup: Setup, texts: dict[str, str]) -> None:
 
 def _steps_with_secrets(setup: Setup, texts: dict[str, str]) -> list[str]:
     """The lines of the incident file that hold a step of which something is masked wherever it is shown."""
-    return [
-        f"{name}, line {number}: the value of startup"
-        for name, content in texts.items()
-        for number, line in enumerate(content.splitlines(), 1)
-        for _, text in setup.start.steps
-        if text in line and shows_secret(text)
-    ]
+    lines = [(name, *numbered) for name, content in texts.items() for numbered in enumerate(content.splitlines(), 1)]
+    steps = [text for _, text in setup.start.steps]
+    secret = ((name, number) for name, number, line in lines for text in steps if text in line and shows_secret(text))
+    return [f"{name}, line {number}: the value of startup" for name, number in secret]
 
 
 # -- what is given
@@ -216,9 +212,7 @@ def _lacking(project: Project, interpreter: Interpreter, work: Search) -> list[s
     """Libraries that a trial did not find or, if nothing was run, all that the interpreter lacks."""
     if not work.trials:
         return interpreter.lacks(project)
-    missing = {
-        name.partition(".")[0]
-        for trial in work.trials
-        for name in trial.seen.missing_modules - work.evidence.missing_modules
-    } | set(re.findall(r"([\w.-]+): not found$", "\n".join(trial.shows for trial in work.trials), re.M))
+    modules = {module for trial in work.trials for module in trial.seen.missing_modules - work.evidence.missing_modules}
+    programs = re.findall(r"([\w.-]+): not found$", "\n".join(trial.shows for trial in work.trials), re.M)
+    missing = {module.partition(".")[0] for module in modules} | set(programs)
     return sorted(name for name in missing if name not in interpreter.names and not project.is_own(name))

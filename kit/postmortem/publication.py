@@ -17,7 +17,7 @@ from ..base.janitor import write_whole
 from ..base.places import notebooks
 from ..base.progress import Hears, silent
 from ..base.redact import redacted
-from ..diagnose.reproduction import reproduce
+from ..diagnose.diagnosis import reproduce
 from ..incident.model import Incident
 from ..startup.workspace import refuse_patches
 from ..trace.expected import shows_incident
@@ -43,9 +43,8 @@ class Published:
         undecided = [fix for fix in self.report["verify"]["fixes"] if fix["verdict"] == "undecided"]
         if self.code == 4 and not broke and undecided:
             return f"reproduced; no fix is verified, and {undecided[0]['name']} is undecided: {undecided[0]['because']}"
-        return {0: f"reproduced; verified: {verified}", 1: "reproduced; no fix is verified", 3: "not reproduced"}.get(
-            self.code, f"the run broke: {broke}"
-        )
+        words = {0: f"reproduced; verified: {verified}", 1: "reproduced; no fix is verified", 3: "not reproduced"}
+        return words.get(self.code, f"the run broke: {broke}")
 
 
 @interrupt.interruptible

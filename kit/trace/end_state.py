@@ -76,11 +76,8 @@ def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
 def looked_at(trace: Trace) -> str:
     """Where a swallowed error would have been seen, as the end of a sentence."""
     version = re.match(r"(\d+)\.(\d+)", trace.provenance.get("python") or "")
-    handled = (
-        version
-        and (int(version[1]), int(version[2])) >= (3, 12)
-        and trace.provenance.get("implementation") == "cpython"
-    )
+    lately = version and (int(version[1]), int(version[2])) >= (3, 12)
+    handled = lately and trace.provenance.get("implementation") == "cpython"
     return LOOKED_AT + (HANDLED if handled else "")
 
 

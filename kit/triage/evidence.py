@@ -146,11 +146,8 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     expected = (common(alike) if len(set(alike)) > 1 else None) or stable(message)
     if expected and len(expected.split()) < 2 and kind:  # a name alone says too little
         expected = f"{kind}: {expected}"
-    field = (
-        re.search(rf"{re.escape(message)}\n(\S+\n +[^\[\n]*\w)", text)
-        if re.match(r"\d+ validation error", message)
-        else None
-    )
+    invalid = re.match(r"\d+ validation error", message)
+    field = re.search(rf"{re.escape(message)}\n(\S+\n +[^\[\n]*\w)", text) if invalid else None
     if field:  # which field it is, is in the next lines
         expected = f"{message}\n{field[1]}"
     expected, table = expected or kind or None, _DEFINED.search(message)

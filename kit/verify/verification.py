@@ -22,8 +22,18 @@ from ..trace.end_state import CheckResult, judge_start
 from ..trace.expected import expected_error, incident_tables, refusal_in, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Frame
-from .attempts import Attempt, compared, errors_of, errors_of_incident, never_handed, shared, still_there
-from .races import MOST, Rates, of_runs
+from .attempts import (
+    MOST,
+    Attempt,
+    Rates,
+    compared,
+    errors_of,
+    errors_of_incident,
+    never_handed,
+    of_runs,
+    shared,
+    still_there,
+)
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.

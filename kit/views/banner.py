@@ -10,9 +10,8 @@ from ..diagnose.explanations import MEANINGS
 from ..diagnose.values import Place, innermost
 from ..incident.builds import identity
 from ..incident.model import Incident
-from ..trace.advice import advice, refusals
 from ..trace.end_state import looked_at
-from ..trace.expected import shows_incident, why_not
+from ..trace.expected import advice, refusals, shows_incident, why_not
 from ..trace.graph import import_graph
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification

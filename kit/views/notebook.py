@@ -15,8 +15,7 @@ from ..base.janitor import write_whole
 from ..base.places import notebooks, project
 from ..base.redact import redacted
 from ..base.scan import refuse_secrets
-from ..diagnose.diagnosis import Diagnosis
-from ..diagnose.saved_diagnosis import save_diagnosis
+from ..diagnose.diagnosis import Diagnosis, save_diagnosis
 from ..incident.load import load
 from ..incident.model import Incident
 from .markup import Shown, para

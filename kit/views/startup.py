@@ -6,8 +6,8 @@ page: no script, no style sheet, everything of the application escaped.
 
 from collections.abc import Sequence
 
-from ..trace.advice import refusals
 from ..trace.end_state import looked_at
+from ..trace.expected import refusals
 from ..trace.trace import Trace
 from ..trace.values import Error, StepResult, Swallowed
 from ..trace.why import about, near

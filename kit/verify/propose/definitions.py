@@ -31,11 +31,8 @@ def one_definition(broken: Broken) -> Iterator[Candidate]:
         why += f". No model then has the other's {', '.join(lost)}" if lost else ""
         apart = kept.site.file != dropped.site.file
         instead = "import it where" if apart else "use it where"
-        if (
-            not dropped.class_
-            and apart
-            and not re.search(rf"\bimport\b.*\b{_name(kept)}\b", changed[dropped.site.file])
-        ):
+        asked = re.search(rf"\bimport\b.*\b{_name(kept)}\b", changed[dropped.site.file])
+        if not dropped.class_ and apart and not asked:
             instead = "name its table by a text where"
         says = f"Keep {_name(kept)} of {kept.site}, and {instead} {dropped.site} defined {_name(dropped)}; {why}."
         stem = posixpath.basename(kept.site.file).removesuffix(".py")

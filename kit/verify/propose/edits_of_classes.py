@@ -183,10 +183,8 @@ def rename_keyword(text: str, called: str, old: str, new: str) -> str | None:
 
     def renamed(call: cst.Call) -> cst.Call:
         of_name = [arg.keyword is not None and arg.keyword.value == old for arg in call.args]
-        args = (
-            arg.with_changes(keyword=cst.Name(new)) if it_is else arg
-            for arg, it_is in zip(call.args, of_name, strict=True)
-        )
+        pairs = zip(call.args, of_name, strict=True)
+        args = (arg.with_changes(keyword=cst.Name(new)) if it_is else arg for arg, it_is in pairs)
         return call.with_changes(args=[*args])
 
     return replaced(text, m.Call(func=named(called)), renamed)

@@ -21,10 +21,8 @@ def hold(text: str, function: str, line: int, lock: str) -> str | None:
 
     def held(node: cst.FunctionDef) -> cst.FunctionDef:
         body = list(node.body.body)
-        stays = [
-            m.matches(part, m.SimpleStatementLine(body=[m.Global() | m.Nonlocal()])) or is_docstring(part)
-            for part in body
-        ]
+        names = m.SimpleStatementLine(body=[m.Global() | m.Nonlocal()])
+        stays = [m.matches(part, names) or is_docstring(part) for part in body]
         at = stays.index(False)
         inner = cst.IndentedBlock([body[at].with_changes(leading_lines=[]), *body[at + 1 :]])
         with_lock = cst.With(items=[cst.WithItem(cst.Name(lock))], body=inner)

@@ -35,11 +35,8 @@ def add_import(text: str, statement: str) -> str | None:
     if any(here.get(name, target) != target for name, target in wanted.items()):
         return None
     plain = isinstance(new.body[0], cst.Import)
-    if (
-        wanted
-        and wanted.keys() <= here.keys()
-        and (not plain or any(asked in asked_by(node) for node in module.tree.body))
-    ):
+    there = not plain or any(asked in asked_by(node) for node in module.tree.body)
+    if wanted and wanted.keys() <= here.keys() and there:
         return text
     for number, node in enumerate(module.tree.body if not plain else ()):
         covered = new.trailing_whitespace.comment is None or asked_by(node) and node.trailing_whitespace.comment

@@ -27,10 +27,9 @@ from ...trace.expected import shows_incident
 from ...trace.trace import Trace
 from ..attempts import beside
 from ..verification import Attempt, FixResult, attempt, judge_fix
-from .candidates import candidates_for, why_unsafe
+from .candidates import candidates_for, maskers, why_unsafe
 from .failing_build import Broken, Candidate
 from .kept import answers_of, endpoints_kept, nothing_lost, settled, touched
-from .maskers import maskers
 from .revision import missing_revision, restored_revision
 
 MOST_STARTUPS = 12
