@@ -407,7 +407,7 @@ def test_a_module_that_the_log_calls_missing_stays_off_the_path_and_another_is_f
     assert said.code == 0, said.out + said.err
     incident = load(tmp_path / "x")
     assert incident.app.path == ["."] and str(incident.startup[0]) == "command: python jobs/first.py"
-    assert "a trial found no module shared" in incident.file.read_text()
+    assert "a trial did not find the module shared" in incident.file.read_text()
 
 
 CHANGES = {
@@ -1276,6 +1276,40 @@ def test_an_engine_that_was_given_nothing_is_given_nothing_again(kit, tmp_path):
     assert incident.database_env != "SHOP_DB_URL" and "SHOP_DB_URL" not in incident.app.env
 
 
+def test_what_the_start_before_left_in_the_database_is_there_again(kit, tmp_path, small):
+    seed = """
+        import os
+        import sqlalchemy as sa
+
+        engine = sa.create_engine(os.environ["DATABASE_URL"])
+        roles = sa.Table("roles", sa.MetaData(), sa.Column("name", sa.String, unique=True))
+        with engine.begin() as connection:
+            roles.create(connection, checkfirst=True)
+            connection.execute(roles.insert(), [{"name": "admin"}])
+    """
+    root = written(tmp_path / "app", {"seed.py": seed})
+    log = "$ python seed.py\nsqlalchemy.exc.IntegrityError: (sqlite3.IntegrityError) UNIQUE constraint failed: roles.name\n"
+    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=log)
+    assert said.code == 0, said.out + said.err
+    assert [str(step) for step in load(tmp_path / "x").startup] == ["command: python seed.py"] * 2
+
+
+@pytest.mark.parametrize(
+    "deployment, lacking", [("", {"DB_HOST", "DB_NAME"}), ("    environment: [DB_NAME=shop]\n", {"DB_HOST"})]
+)
+def test_a_part_of_a_url_that_was_none_is_not_given(deployment, lacking, kit, tmp_path):
+    files = {
+        "compose.yaml": f"services:\n  web:\n    build: .\n    command: flask --app shop run\n{deployment}",
+        "settings.py": "import os\n\nHOST = os.getenv('DB_HOST')\nNAME = os.getenv('DB_NAME')\nURL = 'postgresql://' + HOST + '/' + NAME\n",
+        "shop.py": SHOP.replace('os.environ["DATABASE_URL"]', "settings.URL").replace("import os", "import settings"),
+    }
+    log = (
+        "Traceback (most recent call last):\n  File \"/srv/settings.py\", line 5, in <module>\n    URL = 'postgresql://' + HOST + '/' + NAME\n"
+        'TypeError: can only concatenate str (not "NoneType") to str\n'
+    )
+    assert {"DB_HOST", "DB_NAME"} - read_only(kit, tmp_path, files, log).app.env.keys() == lacking
+
+
 def test_what_says_most_of_a_server_that_found_no_application_is_its_reason(tmp_path):
     log = "Failed to find attribute 'app' in 'wsgi'.\n[2026-01-01 00:00:00 +0000] [7] [ERROR] Reason: App failed to load.\n"
     evidence = evidence_of(read_log(log), log, Project(written(tmp_path / "app", {"wsgi.py": "application = None\n"})))
@@ -1506,7 +1540,7 @@ def test_a_file_of_the_deployment_that_cannot_be_read_is_told(kit, tmp_path):
         tmp_path / "app", {"main.py": ASGI, "docker-compose.yml": "services:\n  web: {command: [uvicorn\n  b: }\n"}
     )
     said = kit("new", tmp_path / "x", "--app", root, "--read-only")
-    assert "docker-compose.yml:3: this is no YAML" in said.out + said.err
+    assert "docker-compose.yml:3: this YAML cannot be read" in said.out + said.err
 
 
 def test_a_service_that_is_not_there_is_told_by_the_variable_that_names_it(kit, tmp_path, small):
@@ -1560,14 +1594,15 @@ def test_where_no_program_is_in_the_log_alembic_looks_at_the_models_too(kit, tmp
     assert kit("diagnose", tmp_path / "x", "--json").json["mechanism"] == "class-not-imported"
 
 
-def test_an_object_of_the_applications_own_class_of_applications_is_one(tmp_path):
+def test_an_application_object_is_one_whatever_its_name_and_also_of_a_class_of_the_applications_own(tmp_path):
     sources = {
         "shop/web.py": "from flask import Flask\n\n\nclass Shop(Mixin, Flask):\n    pass\n",
         "shop/jobs.py": "import celery\n\n\nclass Jobs(celery.Celery):\n    pass\n",
         "application.py": "from shop.jobs import Jobs\nfrom shop.web import Shop\n\napplication = Shop('app')\njobs = Jobs()\nother = Money('app')\n",
+        "shop/service.py": "from fastapi import FastAPI\n\nserver = FastAPI(title='Shop')\n",
     }
-    objects = Project(written(tmp_path, sources)).objects
-    assert {(item.name, item.kind) for item in objects} == {("application", "wsgi"), ("jobs", "celery")}
+    objects = {(item.name, item.kind) for item in Project(written(tmp_path, sources)).objects}
+    assert objects == {("application", "wsgi"), ("jobs", "celery"), ("server", "asgi")}
 
 
 def test_a_variable_that_a_function_of_the_application_is_asked_for_is_read(tmp_path):

@@ -31,6 +31,7 @@ _PART_NAME = re.compile(
 _OF_THE_KIT = {
     "PORT", "HOST", "HOME", "PATH", "USER", "PWD", "TMPDIR", "PYTHONPATH", "LANG", "TZ", "HOSTNAME", "SHELL", "VIRTUAL_ENV",
 }  # fmt: skip
+_ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
 _NUMBERS = re.compile(
     r"(?:^|_)(?:PORT|TIMEOUT|SECONDS|MINUTES|HOURS|DAYS|SIZE|LIMIT|COUNT|WORKERS|RETRIES|TTL|MAX\w*|MIN\w*|NUM\w*|POOL\w*)$"
 )
@@ -46,6 +47,7 @@ class Variable:
     kind: str
     engine: bool  # does it reach an engine's URL?
     default: str | None = None  # what another place takes without it
+    names: frozenset[str] = frozenset()  # that its value is bound to
 
     @property
     def rank(self) -> int:
@@ -85,7 +87,8 @@ def variables_of(project: Project) -> list[Variable]:
         at, kind = (first.at, first.kind) if first else (str(reading), reading.kind or "str")
         required = reading.required or bool(before and before.required)
         default = (before and before.default) or reading.default
-        kept[reading.name] = Variable(reading.name, at, required, kind, engine, default)
+        bound |= before.names if before else set()
+        kept[reading.name] = Variable(reading.name, at, required, kind, engine, default, frozenset(bound - {"", None}))
     return list(kept.values())
 
 
@@ -132,9 +135,30 @@ def named_in(text: str, variables: list[Variable], project: Project | None = Non
     return quoted | {name for name in words & known.keys() if not known[name].rank}
 
 
+def unset_in(project: Project, file: str, line: int, variables: list[Variable]) -> set[str]:
+    """Variables without a default that are named, themselves or by what their values are bound to, in the statement of a line."""
+    nodes = [node for node in ast.walk(project.tree(file)) if isinstance(node, ast.stmt) and not hasattr(node, "body")]
+    holding = [node for node in nodes if node.lineno <= line <= (node.end_lineno or line)]
+    words = set(re.findall(r"\w+", ast.unparse(holding[-1]))) if holding else set()
+    free = [variable for variable in variables if not variable.required and variable.default is None]
+    return {variable.name for variable in free if words & {variable.name, *variable.names}}
+
+
 def database_variables(variables: list[Variable]) -> list[Variable]:
     """Those that may hold the database's URL, the likeliest first."""
     return sorted((variable for variable in variables if variable.rank > 0), key=lambda variable: -variable.rank)
+
+
+@lru_cache(maxsize=1)
+def demanded(project: Project) -> tuple[bool, bool]:
+    """What the sources ask of a database: only what PostgreSQL has, and asynchronous engines only."""
+    marks = ("engine", "asyncpg", "PostgresDsn", "postgresql")
+    texts = (project.text(file) for file in project.python)
+    sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
+    asynchronous = re.search(r"create_async_engine|async_engine_from_config", sources)
+    either = any(re.search(r"[\"'=]sqlite(?:\+\w+)?:///", project.text(file)) for file in project.sources)
+    only = not either and bool(re.search(_ONLY_POSTGRESQL, sources))
+    return only, bool(asynchronous and not re.search(r"\bcreate_engine\(", sources))
 
 
 def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:

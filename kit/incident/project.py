@@ -209,7 +209,7 @@ class Project:
         objects = []
         for file in self.sources:
             text = self.text(file)
-            if "app" not in text and "Celery" not in text:
+            if "app" not in text and "Celery" not in text and not self._kind(text):
                 continue
             for pattern, factory in ((_OBJECT, False), (_FACTORY, True)):
                 for match in pattern.finditer(text):

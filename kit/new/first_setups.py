@@ -4,7 +4,6 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import PurePosixPath
 
 from ..base.errors import IncidentError
@@ -12,12 +11,14 @@ from ..base.known_secrets import remember
 from ..incident.deployments import words_of
 from ..incident.environment import (
     database_variables,
+    demanded,
     deployed,
     named,
     named_in,
     parts_of,
     settings_file_of,
     stand_ins,
+    unset_in,
     variables_of,
 )
 from ..incident.interpreters import Interpreter
@@ -30,7 +31,6 @@ from .next_setups import NO_URL, SCRATCH
 from .trial import Search, Setup
 
 _BY_MODULE = re.compile("gunicorn|uvicorn|hypercorn|alembic|pytest|celery|flask|streamlit|arq|dramatiq|litestar")
-_ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
 _PORT = 'port=int(__import__("os").environ["PORT"])'
 _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and what stands there in the copy
     ".sh": ((r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),),
@@ -60,6 +60,9 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
     if NO_URL.search(work.evidence.text):
         # The log's engine was given nothing: no variable held its URL.
         missing |= {variable.name for variable in database_variables(work.variables)}
+    if "NoneType" in work.evidence.text and work.evidence.frames:
+        last, given = work.evidence.frames[-1], {name for command in commands for name in command.env}
+        missing |= unset_in(work.project, last.file, last.line, work.variables) - given
     work.evidence = replace(work.evidence, missing_variables=missing)
     work.starts = candidates_of(work.project, work.evidence, commands)
     for _, text in (step for start in work.starts for step in start.steps):
@@ -113,7 +116,8 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
     parts = {} if any(variable.required for variable in urls) else parts_of(work.variables)
     database, driver, known = _database(work, interpreter, bool(parts))
     if parts and database == "postgresql":
-        env |= {name: (value, f"read at {variable.at}") for name, (value, variable) in parts.items()}
+        given = ((name, value, variable.at) for name, (value, variable) in parts.items() if name not in missing)
+        env |= {name: (value, f"read at {at}") for name, value, at in given}
         if all(value != "{database_port}" for value, _ in parts.values()):
             env["PGPORT"] = "{database_port}", "no port is read; PostgreSQL's library takes it from here"
         urls = []
@@ -187,7 +191,7 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
     if evidence.database:
         known["database"] = f"{evidence.database}, {evidence.database_at}"
         return "sqlite" if evidence.database == "sqlite" else "postgresql", evidence.driver, known
-    only_postgresql, asynchronous = _demanded(work.project)
+    only_postgresql, asynchronous = demanded(work.project)
     drivers = {"psycopg2", "psycopg", "asyncpg", "pg8000"} & set(interpreter.names)
     only = by_parts or (drivers or not interpreter.names) and only_postgresql
     database = "postgresql" if only else "sqlite"
@@ -201,15 +205,3 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
         if driver not in interpreter.names and other in interpreter.names:
             driver, database = other, "postgresql" if other == "asyncpg" else "sqlite"
     return database, driver, known
-
-
-@lru_cache(maxsize=1)
-def _demanded(project: Project) -> tuple[bool, bool]:
-    """What the sources ask of a database: only what PostgreSQL has, and asynchronous engines only."""
-    marks = ("engine", "asyncpg", "PostgresDsn", "postgresql")
-    texts = (project.text(file) for file in project.python)
-    sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
-    asynchronous = re.search(r"create_async_engine|async_engine_from_config", sources)
-    either = any(re.search(r"[\"'=]sqlite(?:\+\w+)?:///", project.text(file)) for file in project.sources)
-    only = not either and bool(re.search(_ONLY_POSTGRESQL, sources))
-    return only, bool(asynchronous and not re.search(r"\bcreate_engine\(", sources))
