@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from .base.interrupt import interruptible, pool_of
+from .base.progress import Hears, silent
 from .diagnose.diagnosis import Diagnosis, diagnose
 from .history.search import History, search_if_any
 from .incident.environment import called_missing, variables_of
@@ -23,11 +24,10 @@ from .incident.project import Project
 from .incident.steps import Preparation, Step
 from .new.candidates import Start
 from .new.next_setups import lessons_behind
-from .new.trial import Search, Setup, Trial, seen_in
-from .new.without_log import of_the_surroundings
-from .startup.cluster import named_executor
+from .new.trial import Search, Setup, Trial, of_the_surroundings, seen_in
+from .startup.portable import named_executor
 from .startup.workspace import workspace
-from .trace.advice import of_set_up
+from .trace.expected import of_set_up
 from .trace.trace import Trace
 from .triage.evidence import evidence_of
 from .triage.log_text import text_of
@@ -53,12 +53,7 @@ class Investigation(NamedTuple):
 
 
 @interruptible
-def investigate(
-    incident: Incident,
-    *,
-    executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
-) -> Investigation:
+def investigate(incident: Incident, *, executor: Executor | None = None, progress: Hears = silent) -> Investigation:
     """Verify, diagnose and search in one pool, so that no core waits for the end of one of them; then propose, where no fix cures.
 
     :param executor: where the startups run; by default what the environment's KIT_EXECUTOR names, else threads, one a core
@@ -70,7 +65,7 @@ def investigate(
     return _investigate(incident, executor, progress)
 
 
-def _investigate(incident: Incident, executor: Executor | None, progress: Callable[[str], None]) -> Investigation:
+def _investigate(incident: Incident, executor: Executor | None, progress: Hears) -> Investigation:
     messages: SimpleQueue = SimpleQueue()
     # What goes wrong in old builds is no incident where nothing is expected and nothing goes wrong now.
     parts = (verify, diagnose) if incident.expect.empty else (verify, diagnose, search_if_any)
@@ -100,7 +95,7 @@ def propose_where_none_cures(
     verification: Verification | None = None,
     *,
     executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> Proposals | None:
     """Propose fixes where no fix of the incident file is verified; None where one is, or where nothing is to be fixed.
 
@@ -118,7 +113,7 @@ def propose(
     *,
     show_maskers: bool = False,
     executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
     verified: Callable[[Proposal], None] = lambda proposal: None,
 ) -> Proposals:
     """Write fixes and try each, as :func:`kit.verify.propose.propose`, and learn what the setup lacks behind the incident."""

@@ -1,7 +1,7 @@
 """What a notebook begins with: ``from kit.notebook import open_incident, reproduce, views``.
 
-One line for what stands in several rooms; each name is imported when it is asked for. The line that asks for
-``open_incident`` also checks the parameters, and from then on JupyterLab's window moves to a cell that fails.
+One line for what stands in several rooms; each name is imported when it is asked for. From the line that asks for
+``open_incident`` on, JupyterLab's window moves to a cell that fails, so it stands above the parameters.
 """
 
 import importlib

@@ -40,6 +40,7 @@ DRIVERS += ["aiosqlite==0.22.1", "redis==6.4.0", "pika==1.3.2"]
 OPTIONALLY_COMPILED = {"sqlalchemy", "markupsafe"}
 # What nothing here uses of what others need, and how large it is: IPython does without.
 LEFT_OUT = {"jedi"}  # 36 MB
+TRANSLATIONS = "locale/*/LC_MESSAGES"  # 31 MB of Django's
 # Runs the pip that an interpreter bundles, as ``ensurepip`` does; Debian's lies beside it, not where the machine has one.
 PIP = """
 import ensurepip, glob, os, runpy, sys
@@ -166,7 +167,7 @@ def _installed(python: str, packages: tuple[str, ...], into: Path) -> list[Path]
         linked = [own / top for one in needed for top in _tops(there.get((one.name, one.version)))]
         folders = [_kept(one, Path(made)) for one in needed if (one.name, one.version) not in there]
     # Some hold code for other versions, which does not compile, and much of it is never imported here.
-    never = "testing|tests|mypy|dialects/(mssql|oracle)|pygments/(lexers|styles)|table_grapheme_overrides|pydantic/v1|kombu/transport"
+    never = "testing|tests|mypy|dialects/(mssql|oracle)|pygments/(lexers|styles)|table_grapheme_overrides|pydantic/v1|kombu/transport|django/(contrib|conf/locale|db/backends)"
     words = ["-m", "compileall", "-q", "-x", rf"/({never})/"]
     subprocess.run([python, *words, *folders], stdout=subprocess.DEVNULL)
     return linked + [entry for folder in folders for entry in folder.iterdir()]
@@ -193,6 +194,8 @@ def _kept(distribution: Distribution, made: Path) -> Path:
         if name in OPTIONALLY_COMPILED:
             for part in [*new.rglob("*.so"), *new.rglob("*.pyx")]:
                 part.unlink()
+        for part in new.rglob(TRANSLATIONS):
+            shutil.rmtree(part)
         new.rename(folder)
     return folder / "site-packages"
 

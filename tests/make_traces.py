@@ -30,9 +30,8 @@ from miniatures import (  # noqa: E402
     trace_file,
 )
 
-from kit.diagnose.diagnosis import Diagnosis, diagnose, judge_again  # noqa: E402
+from kit.diagnose.diagnosis import Diagnosis, diagnose, judge_again, save_diagnosis  # noqa: E402
 from kit.diagnose.observation import look_at  # noqa: E402
-from kit.diagnose.saved_diagnosis import save_diagnosis  # noqa: E402
 from kit.incident.model import Incident  # noqa: E402
 from kit.verify.verification import judge_fix  # noqa: E402
 

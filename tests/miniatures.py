@@ -14,9 +14,8 @@ from typing import NamedTuple
 import yaml
 from environments import COMMON, LIBRARIES, applications_environment
 
-from kit.diagnose.diagnosis import Diagnosis, judge_again
+from kit.diagnose.diagnosis import KEPT_TYPES, Diagnosis, judge_again, load_diagnosis
 from kit.diagnose.observation import RACES, signed
-from kit.diagnose.saved_diagnosis import KEPT_TYPES, load_diagnosis
 from kit.diagnose.values import Looked
 from kit.incident.load import load
 from kit.incident.model import Incident

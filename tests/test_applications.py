@@ -29,9 +29,8 @@ from showing import active
 
 from kit import views
 from kit.diagnose.decision import find_mechanism
-from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.diagnosis import diagnose, reproduce
 from kit.diagnose.observation import look_at
-from kit.diagnose.reproduction import reproduce
 from kit.incident.load import load
 from kit.trace.end_state import judge_start
 from kit.trace.expected import own_errors, shows_incident

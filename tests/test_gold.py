@@ -34,7 +34,7 @@ _SCRUBBED = (
     # Only while the first class is not yet collected; and how far the search comes in its time.
     (r"[\w./]+:\d+: SAWarning: This declarative base already contains[^\n]*\n[^\n]*\n", ""),
     (
-        r"No list of imports and calls that was tried in one interpreter fails the same way"
+        r"No tried list of imports and calls in one interpreter fails in the same way"
         r"|No shorter list was found in the time that the search may take; --smallest full searches on",
         "No shorter list was found",
     ),

@@ -10,8 +10,8 @@ import yaml
 from conftest import PROJECT
 from histories import History
 
+from kit.diagnose.diagnosis import load_diagnosis
 from kit.diagnose.observation import lasts, look_at
-from kit.diagnose.saved_diagnosis import load_diagnosis
 from kit.incident.load import load
 from kit.startup import installed_packages, kept_runs
 from kit.startup.kept_runs import keeping
@@ -39,7 +39,7 @@ def test_what_is_kept_is_what_was_run(write_incident, duplicate, folder):
     assert (started, started_again) == (True, False)
     assert list(again.trace.edges) == list(first.trace.edges)
     assert set(again.trace.provenance) - set(first.trace.provenance) == {"run_at"}, "a kept run says when it was run"
-    assert "the startup itself at 20" in provenance(incident, again.trace).text
+    assert "the startup at 20" in provenance(incident, again.trace).text
     assert "the startup itself" not in provenance(incident, first.trace).text
     without = {"edges": (), "provenance": first.trace.provenance}
     assert replace(again, trace=replace(again.trace, **without)) == replace(

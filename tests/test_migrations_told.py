@@ -3,6 +3,7 @@
 from test_hiding_fixes import patch_of
 
 from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.experiments import with_steps
 from kit.diagnose.observation import look_at
 from kit.incident.load import load
 from kit.verify.verification import verify
@@ -183,3 +184,23 @@ def test_of_two_metadata_with_one_class_and_table_name_the_one_that_env_py_does_
     on = "its metadata, made at service/stock/base.py:2, is not the one that env.py hands over: "
     other = "rename one, as service/sales/models.py:3 has this name too"
     assert remedies == {"users": on + other, "extras": on + "give env.py both, or use one Base"}
+
+
+def test_two_histories_that_create_one_table_are_several_heads_on_a_database_that_a_file_names(write_incident):
+    """A merge revision cannot pass here, and shows all the same that the heads were what stopped it."""
+    heads = {name: revision(name, None, table("orders")) for name in ("a1", "b1")}
+    heads = {
+        name: text.replace("revision, down_revision = ", f"revision = {name!r}\ndown_revision = None  # ")
+        for name, text in heads.items()
+    }
+    files = service({"service/orders.py": model("Order", "orders")}, heads, "import service.orders")
+    files["migrations/env.py"] = files["migrations/env.py"].replace(
+        'os.environ["DATABASE_URL"]', 'context.config.get_main_option("sqlalchemy.url")'
+    )
+    files["alembic.ini"] = INI + "sqlalchemy.url = postgresql://db/orders\n"
+    named = {"command": "sed -i -E 's#postgresql://.*#{database_url}#' alembic.ini"}
+    incident = load(write_incident(files, startup=UPGRADE, prepare=[named, {"command": "true"}]))
+    assert [step.text for step in with_steps(incident, incident.startup, []).prepare] == [named["command"]]
+    diagnosis = diagnose(incident)
+    assert diagnosis.finding.mechanism == "several-heads", diagnosis.finding
+    assert "comes as far as a revision that fails" in diagnosis.experiment.seen

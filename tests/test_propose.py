@@ -18,14 +18,13 @@ from kit.trace.end_state import Answer, CheckResult
 from kit.trace.values import Error, Swallowed
 from kit.verify.attempts import beside, of_the_empty_database
 from kit.verify.propose import Proposal, Proposals, edits, edits_of_classes, edits_of_imports, imports, own_modules
-from kit.verify.propose.candidates import UNSAFE, candidates_for, why_unsafe
+from kit.verify.propose.candidates import UNSAFE, candidates_for, maskers, why_unsafe
 from kit.verify.propose.edits_of_calls import keep_in_dictionary, respell
 from kit.verify.propose.edits_of_functions import when_needed
 from kit.verify.propose.edits_of_imports import add_import, import_like_others
 from kit.verify.propose.failing_build import Broken
 from kit.verify.propose.form import in_form
 from kit.verify.propose.kept import endpoints_kept, nothing_lost, settled
-from kit.verify.propose.maskers import maskers
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views.banner import overview
 from kit.views.report import postmortem_report

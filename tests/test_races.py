@@ -12,7 +12,7 @@ from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.trace.trace import Trace
 from kit.trace.values import Error, StepResult
-from kit.verify.races import DOUBT, MOST, Rates
+from kit.verify.attempts import DOUBT, MOST, Rates
 from kit.verify.verification import verify
 from kit.views.report import verify_report
 

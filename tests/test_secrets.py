@@ -229,7 +229,7 @@ def test_an_incident_file_is_written_without_what_is_secret_in_the_sources_and_t
     for shown in (text, (tmp_path / "x" / "log.txt").read_text(), said.out + said.err):
         assert "kX9" not in shown and DISCORD not in shown
     assert "QUEUE: amqp://queue.example.com/" in text and "LOG_LEVEL: info" in text
-    assert "ALERTS: docker-compose.yml:10 sets it to a secret, so it is left out here" in text
+    assert "ALERTS: docker-compose.yml:10 sets it to a secret, so it is left out" in text
     assert "error: cannot be reached from here" in text  # a URL is of one machine, and no part of what is expected
     assert "@db.example.com/prod cannot" in (tmp_path / "x" / "log.txt").read_text()
     record_property("happened", "what is secret is left out, and that is said")

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from .errors import Interrupted
+from .progress import Hears, silent
 
 # What is under way, in whatever thread, and how it is ended; weak, so that what has ended needs no care.
 _live: weakref.WeakKeyDictionary[Any, Callable[[Any], None]] = weakref.WeakKeyDictionary()
@@ -120,7 +121,7 @@ def interruptible(work: Callable) -> Callable:
     """
 
     @functools.wraps(work)
-    def run(*args, progress: Callable[[str], None] = lambda text: None, **kwargs):
+    def run(*args, progress: Hears = silent, **kwargs):
         if threading.current_thread() is not threading.main_thread():
             return work(*args, progress=progress, **kwargs)
         messages: queue.SimpleQueue = queue.SimpleQueue()

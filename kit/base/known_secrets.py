@@ -127,10 +127,8 @@ def _broken(letters: str) -> re.Pattern:
 def _letters_masked(text: str, instead: str) -> str:
     """The text with its letters and digits masked; lines, borders and colours stay."""
     ends = [(0, 0), *(match.span() for match in _BETWEEN.finditer(text)), (len(text), len(text))]
-    return "".join(
-        text[start:end] + (instead if following[0] > end else "")
-        for (start, end), following in zip(ends, ends[1:], strict=False)
-    )
+    pairs = zip(ends, ends[1:], strict=False)
+    return "".join(text[start:end] + instead * (following[0] > end) for (start, end), following in pairs)
 
 
 @lru_cache(maxsize=256)

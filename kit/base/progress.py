@@ -5,6 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+Hears = Callable[[str], None]  # is given each message
+
+
+def silent(text: str) -> None:
+    """Hear a message, and say nothing."""
+
 
 class Step(str):
     """A progress message that also says how far its part of the run is.

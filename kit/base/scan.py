@@ -107,10 +107,8 @@ def _forms_in(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=10_000)  # three lines in four of a postmortem's files stand there more than once
 def _forms_in_line(line: str) -> frozenset[str]:
-    pieces = [line[max(0, at - 200) : at + _LONGEST] for at in range(0, len(line), _LONGEST)]
-    return frozenset(
-        plugin.secret_type for plugin in _detectors() if any(any(plugin.analyze_string(piece)) for piece in pieces)
-    )
+    parts = [line[max(0, at - 200) : at + _LONGEST] for at in range(0, len(line), _LONGEST)]
+    return frozenset(rule.secret_type for rule in _detectors() if any(any(rule.analyze_string(part)) for part in parts))
 
 
 @cache

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from .. import __version__
 from . import commands
@@ -23,165 +24,127 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"incident-kit {__version__}")
     parser.set_defaults(run=None)
     subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
-
-    _beginnings(subparsers)
-    _questions(subparsers)
-    _questions_of_the_past(subparsers)
-    _postmortems(subparsers)
+    for name, takes in _COMMANDS.items():
+        _add_command(subparsers, name, takes.split())
     return parser
 
 
+def _add_command(subparsers, name: str, takes: list[str]) -> None:
+    """A command of this name; its help is the first line of its function's docstring."""
+    run = getattr(commands, name)
+    help = f"{run.__doc__[:1].lower()}{run.__doc__[1:].rstrip('.')}"
+    parser = subparsers.add_parser(name, help=help, description=help)
+    parser.set_defaults(run=run)
+    for argument in takes:
+        if argument == "-o":
+            where, writes = _OUTPUTS.get(name, ("FILE", "write the result as JSON to FILE"))
+            parser.add_argument("-o", dest="output", metavar=where, help=writes)
+        group = parser.add_mutually_exclusive_group() if "|" in argument else parser
+        for part in argument.split("|") if argument != "-o" else ():
+            flags, help, more = _ARGUMENTS[part]
+            group.add_argument(*flags.split(), help=help, **more)
+
+
+# What a command takes, by the names of the rows below; what excludes each other has a stroke between.
+_COMMANDS = {
+    "new": "folder app startup log python run|read-only trace no-cache json-alone",
+    "notebooks": "target",
+    "reproduce": "incident json -o trace from-trace",
+    "why": "incident json -o name trace from-trace",
+    "diagnose": "incident json -o trace from-trace no-cache verbose smallest format",
+    "verify": "incident json -o trace no-cache fix",
+    "propose": "incident json -o trace no-cache show-maskers",
+    "triage": "incident json -o other-log patched",
+    "history": "incident json -o from to kept no-cache",
+    "postmortem": "incident json -o no-cache trace",
+    "check": "incidents json -o annotations executor record",
+    "guard": "incident json -o no-cache passes",
+}
 _OUTPUTS = {
     "propose": ("FOLDER", "write each patch that cures into FOLDER"),
     "guard": ("FILE", "write the test to FILE"),
     "check": ("FOLDER", "write the pages, junit.xml and summary.md into FOLDER (default: results/check)"),
     "postmortem": ("NAME", "write NAME.html, NAME.ipynb and NAME.json"),
 }
-
-
-def _parser(subparsers, name: str) -> argparse.ArgumentParser:
-    """A command of this name; its help is the first line of its function's docstring."""
-    run = getattr(commands, name)
-    help = f"{run.__doc__[:1].lower()}{run.__doc__[1:].rstrip('.')}"
-    parser = subparsers.add_parser(name, help=help, description=help)
-    parser.set_defaults(run=run)
-    return parser
-
-
-def _command(subparsers, name: str) -> argparse.ArgumentParser:
-    """A command that takes an incident and gives its result as text or as JSON."""
-    parser = _parser(subparsers, name)
-    if name == "check":
-        parser.add_argument(
-            "incidents", nargs="+", metavar="INCIDENT", help="an incident.yaml, or a folder of incidents"
-        )
-    else:
-        parser.add_argument("incident", help="the incident.yaml, or its folder")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    where, writes = _OUTPUTS.get(name, ("FILE", "write the result as JSON to FILE"))
-    parser.add_argument("-o", dest="output", metavar=where, help=writes)
-    return parser
-
-
-def _questions(subparsers) -> None:
-    """The commands that run an incident's startup."""
-    parser = _command(subparsers, "reproduce")
-    _takes_traces(parser)
-    parser = _command(subparsers, "why")
-    parser.add_argument("name", metavar="NAME", help="a module, a table, a class, or the name of a registry's entry")
-    _takes_traces(parser)
-    _questions_of_causes(subparsers)
-
-
-def _questions_of_causes(subparsers) -> None:
-    """The commands that say why a startup fails, and what cures it."""
-    parser = _command(subparsers, "diagnose")
-    _takes_traces(parser)
-    _keeps_runs(parser)
-    parser.add_argument(
-        "-v",
-        "--verbose",
-        action="store_true",
-        help="also list every table that was not seen, and what rules out each other mechanism",
-    )
-    parser.add_argument(
-        "--smallest",
-        choices=("quick", "full"),
-        default="quick",
-        help="how long to search for the smallest reproduction: quick stops after about the time of two startups, full goes on to the end",
-    )
-    parser.add_argument(
-        "--format",
-        choices=("github", "sarif", "gitlab"),
-        help="print the lines that cause the incident in the format of a CI system",
-    )
-    parser = _command(subparsers, "verify")
-    _takes_traces(parser, judge_saved=False)
-    _keeps_runs(parser)
-    parser.add_argument("--fix", action="append", metavar="NAME", help="only this fix (may be given several times)")
-    parser = _command(subparsers, "propose")
-    _takes_traces(parser, judge_saved=False)
-    _keeps_runs(parser)
-    parser.add_argument(
-        "--show-maskers",
-        action="store_true",
-        help="also run changes that only hide the error, and show what each one hides",
-    )
-
-
-def _questions_of_the_past(subparsers) -> None:
-    """The commands that ask which build had the incident."""
-    parser = _command(subparsers, "triage")
-    parser.add_argument(
-        "--log", metavar="FILE", help="the log, '-' for standard input (default: the log that the incident file names)"
-    )
-    parser.add_argument("--cache", metavar="FOLDER", help="where the builds made from patches are kept")
-    parser = _command(subparsers, "history")
-    parser.add_argument("--from", dest="first", metavar="REVISION", help="search the commits after this one")
-    parser.add_argument("--to", dest="last", metavar="REVISION", help="search up to this commit")
-    parser.add_argument("--cache", metavar="FOLDER", help="where the results of builds are kept")
-    _keeps_runs(parser)
-
-
-def _postmortems(subparsers) -> None:
-    """The commands that keep a postmortem true."""
-    parser = _command(subparsers, "postmortem")
-    _keeps_runs(parser)
-    _takes_traces(parser, judge_saved=False)
-    parser = _command(subparsers, "check")
-    parser.add_argument(
-        "--format", choices=("github",), help="also print an annotation for each postmortem that is no longer true"
-    )
-    help = "run the startups on a Dask cluster: dask://HOST:PORT, its scheduler's address (default: on this machine)"
-    parser.add_argument("--executor", metavar="ADDRESS", help=help)
-    parser.add_argument(
-        "--record",
-        action="store_true",
-        help="save this run's result beside each incident file; later checks are compared with it",
-    )
-    parser = _command(subparsers, "guard")
-    _keeps_runs(parser)
-    parser.add_argument(
-        "--fix",
-        action="append",
-        metavar="NAME",
-        help="the test has to pass with this fix (may be given several times; default: each verified fix)",
-    )
-
-
-def _beginnings(subparsers) -> None:
-    """The commands that come first: an incident file, the notebooks."""
-    parser = _parser(subparsers, "new")
-    parser.add_argument("folder", help="a new folder for the incident file, outside the application's folder")
-    parser.add_argument("--app", metavar="PATH", help="the application's folder (default: the current folder)")
-    parser.add_argument(
+_IS_SET, _FILE, _FOLDER = {"action": "store_true"}, {"metavar": "FILE"}, {"metavar": "FOLDER"}
+_NAMES = {"action": "append", "metavar": "NAME"}
+_ARGUMENTS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "folder": ("folder", "a new folder for the incident file, outside the application's folder", {}),
+    "target": ("folder", "a new folder, or a folder that has the notebooks already", {}),
+    "incident": ("incident", "the incident.yaml, or its folder", {}),
+    "incidents": ("incidents", "an incident.yaml, or a folder of them", {"nargs": "+", "metavar": "INCIDENT"}),
+    "name": ("name", "a module, a table, a class, or the name of a registry's entry", {"metavar": "NAME"}),
+    "json": ("--json", "print the result as JSON", _IS_SET),
+    "json-alone": ("--json", "print JSON", _IS_SET),
+    "trace": ("--trace", "write the startup's trace to FILE (gzipped if it ends in .gz)", _FILE),
+    "from-trace": ("--from-trace", "judge a saved trace; run nothing", _FILE),
+    "no-cache": (
+        "--no-cache",
+        "run every build again, and keep no result (KIT_NO_CACHE=1 in the environment does the same)",
+        _IS_SET,
+    ),
+    "app": ("--app", "the application's folder (default: the current folder)", {"metavar": "PATH"}),
+    "startup": (
         "--startup",
-        action="append",
-        default=[],
-        metavar="STEP",
-        help="a step of the startup, as in 'import app.main' (may be given several times)",
-    )
-    parser.add_argument("--log", metavar="FILE", help="the incident's log, '-' for standard input")
-    parser.add_argument("--python", metavar="PATH", help="the Python interpreter that has the application's packages")
-    how = parser.add_mutually_exclusive_group()
-    help = "run startups even where the kernel's guards are not in force"
-    how.add_argument("--run", dest="tried", action="store_true", default=None, help=help)
-    how.add_argument(
-        "--read-only", dest="tried", action="store_false", help="only read the sources and the log; run nothing"
-    )
-    _takes_traces(parser, judge_saved=False)
-    _keeps_runs(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser = _parser(subparsers, "notebooks")
-    parser.add_argument("folder", help="a new folder, or a folder that has the notebooks already")
-
-
-def _keeps_runs(parser: argparse.ArgumentParser) -> None:
-    help = "run every build again, and keep no result (KIT_NO_CACHE=1 in the environment does the same)"
-    parser.add_argument("--no-cache", action="store_true", help=help)
-
-
-def _takes_traces(parser: argparse.ArgumentParser, *, judge_saved: bool = True) -> None:
-    parser.add_argument("--trace", metavar="FILE", help="write the startup's trace to FILE (gzipped if it ends in .gz)")
-    if judge_saved:
-        parser.add_argument("--from-trace", metavar="FILE", help="judge a saved trace; run nothing")
+        "a step of the startup, as in 'import app.main' (may be given several times)",
+        {"action": "append", "default": [], "metavar": "STEP"},
+    ),
+    "log": ("--log", "the incident's log, '-' for standard input", _FILE),
+    "other-log": ("--log", "the log, '-' for standard input (default: the log that the incident file names)", _FILE),
+    "python": ("--python", "the Python interpreter that has the application's packages", {"metavar": "PATH"}),
+    "run": (
+        "--run",
+        "run startups even where the kernel's guards are not in force",
+        {"dest": "tried", "action": "store_true", "default": None},
+    ),
+    "read-only": (
+        "--read-only",
+        "only read the sources and the log; run nothing",
+        {"dest": "tried", "action": "store_false"},
+    ),
+    "verbose": (
+        "-v --verbose",
+        "also list every table that was not seen, and what rules out each other mechanism",
+        _IS_SET,
+    ),
+    "smallest": (
+        "--smallest",
+        "how long to search for the smallest reproduction: quick stops after about the time of two startups, full goes on to the end",
+        {"choices": ("quick", "full"), "default": "quick"},
+    ),
+    "format": (
+        "--format",
+        "print the lines that cause the incident in the format of a CI system",
+        {"choices": ("github", "sarif", "gitlab")},
+    ),
+    "fix": ("--fix", "only this fix (may be given several times)", _NAMES),
+    "passes": (
+        "--fix",
+        "the test has to pass with this fix (may be given several times; default: each verified fix)",
+        _NAMES,
+    ),
+    "show-maskers": (
+        "--show-maskers",
+        "also run changes that only hide the error, and show what each one hides",
+        _IS_SET,
+    ),
+    "patched": ("--cache", "where the builds made from patches are kept", _FOLDER),
+    "kept": ("--cache", "where the results of builds are kept", _FOLDER),
+    "from": ("--from", "search the commits after this one", {"dest": "first", "metavar": "REVISION"}),
+    "to": ("--to", "search up to this commit", {"dest": "last", "metavar": "REVISION"}),
+    "annotations": (
+        "--format",
+        "also print an annotation for each postmortem that is no longer true",
+        {"choices": ("github",)},
+    ),
+    "executor": (
+        "--executor",
+        "run the startups on a Dask cluster: dask://HOST:PORT, its scheduler's address (default: on this machine)",
+        {"metavar": "ADDRESS"},
+    ),
+    "record": (
+        "--record",
+        "save this run's result beside each incident file; later checks are compared with it",
+        _IS_SET,
+    ),
+}

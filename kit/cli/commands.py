@@ -41,7 +41,7 @@ def new(options) -> int:
 
 def reproduce(options) -> int:
     """Run the startup once, say whether the incident occurs, and which lines it comes from."""
-    from ..diagnose.reproduction import reproduce
+    from ..diagnose.diagnosis import reproduce
     from ..trace.expected import shows_incident
     from ..views.report import reproduce_report
     from ..views.terminal import startup_lines
@@ -80,8 +80,7 @@ def why(options) -> int:
 
 def diagnose(options) -> int:
     """Say why the startup fails, with the evidence, and which errors are hidden behind the first one."""
-    from ..diagnose.diagnosis import diagnose, judge_again
-    from ..diagnose.saved_diagnosis import load_diagnosis, save_diagnosis
+    from ..diagnose.diagnosis import diagnose, judge_again, load_diagnosis, save_diagnosis
     from ..views.report import diagnose_report
     from ..views.terminal import diagnosis_lines
 
@@ -197,7 +196,7 @@ def check(options) -> int:
     """Run recorded postmortems again, and say whether each is still true."""
     from ..postmortem.recheck import VERDICTS, check_all, check_report, find_incidents, worst
     from ..postmortem.recheck_files import annotations, headline, write_files
-    from ..startup.cluster import named_executor
+    from ..startup.portable import named_executor
 
     target = Path(options.output).absolute() if options.output else None
     as_file = target is not None and target.suffix == ".json"  # the pages then go where they go by default

@@ -1,6 +1,5 @@
 """Why it happened: the mechanism with its evidence, each hypothesis, the smallest reproduction."""
 
-from .diagnosis import Diagnosis, diagnose
-from .reproduction import reproduce
+from .diagnosis import Diagnosis, diagnose, reproduce
 
 __all__ = ["Diagnosis", "diagnose", "reproduce"]

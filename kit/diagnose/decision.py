@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from ..base.progress import Hears, silent
 from ..incident.model import Incident
 from ..trace.end_state import judge_mappers, where_caught
 from ..trace.expected import expected_error, holds, shows_incident
@@ -12,7 +13,6 @@ from ..trace.values import Conflict, Registration, Sign
 from . import (
     drivers,
     imports,
-    loggers,
     mapping,
     migrations,
     names,
@@ -27,28 +27,15 @@ from .experiments import decide
 from .observation import RACES
 from .registered_twice import Finding, Pair, judge
 from .undecided import undecided
-from .values import Case, Experiment, Fault, Looked, Outcome
+from .values import Case, Experiment, Fault, Looked, Mechanism, Outcome, pair_of
 
 # In order of precedence: what asks for more special evidence comes first.
-MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
-    *redefinitions.FAULTS,
-    *unseen_tables.MECHANISMS,
-    *race.MECHANISMS,
-    *migrations.MECHANISMS,
-    *mapping.MECHANISMS,
-    *drivers.MECHANISMS,
-    *settings.MECHANISMS,
-    *removed_apis.MECHANISMS,
-    *names.MECHANISMS,
-    *imports.MECHANISMS,
-    *registries.MECHANISMS,
-    *loggers.MECHANISMS,
-)
+_FAMILIES = (redefinitions, unseen_tables, race, migrations, mapping, drivers, settings, removed_apis, names, imports)
+MECHANISMS: list[Mechanism] = [mechanism for family in (*_FAMILIES, registries) for mechanism in family.MECHANISMS]
+MECHANISMS += settings.OF_LOGGERS
 
 
-def decide_mechanism(
-    incident: Incident, looked: Looked, progress: Callable[[str], None] = lambda text: None
-) -> "Decision":
+def decide_mechanism(incident: Incident, looked: Looked, progress: Hears = silent) -> "Decision":
     """The mechanism of a startup that was looked at; an experiment that decides it is run."""
     return decided(incident, looked, lambda experiment: decide(experiment, Case.of(incident, looked).sources), progress)
 
@@ -63,9 +50,7 @@ class Decision(NamedTuple):
 
     @property
     def pair(self) -> tuple[Registration, Registration] | None:
-        if self.conflict is not None and self.conflict.first is not None:
-            return self.conflict.first, self.conflict.second
-        return self.fault.pair if self.fault is not None else None
+        return pair_of(self.conflict, self.fault)
 
     @property
     def same_table(self) -> bool:
@@ -87,10 +72,7 @@ class Decision(NamedTuple):
 
 
 def decided(
-    incident: Incident,
-    looked: Looked,
-    ask: Callable[[Experiment], Outcome],
-    progress: Callable[[str], None] = lambda text: None,
+    incident: Incident, looked: Looked, ask: Callable[[Experiment], Outcome], progress: Hears = silent
 ) -> Decision:
     """The mechanism, after its experiment: one that its experiment refutes gives way to the next."""
     refuted: dict[str, str] = {}

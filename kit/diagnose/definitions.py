@@ -44,19 +44,14 @@ def compare(
     :param stopped: what ended the revisions early, or None
     """
     first_by, second_by = ({c["name"]: c for c in side} for side in (second.existing, second.new))
-    made = created.get(second.table)
-    made_by = {c["name"]: c for c in made or ()}
-    names = dict.fromkeys([*first_by, *second_by, *made_by])
+    made_by = {c["name"]: c for c in created.get(second.table) or ()}
     again = executed_again(first, second)
-    columns = tuple(
-        Column(
-            name,
-            *(_quiet(name, side.get(name)) for side in (first_by, second_by, made_by)),
-            differs(first_by.get(name), second_by.get(name), again),
-        )
-        for name in names
-    )
-    return Definitions(second.table, columns, _agrees(second, set(first_by), set(second_by), made_by, created, stopped))
+    columns = []
+    for name in dict.fromkeys([*first_by, *second_by, *made_by]):
+        sides = (_quiet(name, side.get(name)) for side in (first_by, second_by, made_by))
+        columns.append(Column(name, *sides, differs(first_by.get(name), second_by.get(name), again)))
+    agrees = _agrees(second, set(first_by), set(second_by), made_by, created, stopped)
+    return Definitions(second.table, tuple(columns), agrees)
 
 
 def _quiet(name: str, side: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -1,22 +1,42 @@
 """Why it happened: the mechanism with its evidence, the definitions, what stands behind, each hypothesis."""
 
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from ..base.errors import IncidentError
 from ..base.interrupt import interruptible, pool_of
-from ..base.progress import Step
+from ..base.progress import Hears, Step, silent
+from ..incident import steps
 from ..incident.model import Incident
+from ..incident.revisions import Operation, Revision
+from ..incident.source import Named, Statement
+from ..incident.variables import Reading
+from ..startup import kept_runs, run
+from ..startup.migrations import Migrations
+from ..trace.end_state import CheckResult
 from ..trace.expected import refusal_in, shows_incident
 from ..trace.printed_errors import names_missing
-from ..trace.trace import Trace
+from ..trace.saved import load, save
+from ..trace.trace import TYPES, Trace
 from ..trace.values import Behind, Conflict, Error, Registration, Site, StepResult
 from .decision import Decision, decide_mechanism, decided
-from .definitions import Definitions, compare
+from .definitions import Column, Definitions, compare
 from .hypotheses import Tested, test_all
-from .observation import RACES, first_answer, look_until_shown, signed, trace_of
-from .registered_twice import Finding, Pair, judge
+from .observation import (
+    RACES,
+    TIMES,
+    first_answer,
+    look_until_shown,
+    look_when_asked,
+    may_race,
+    signed,
+    startup_of,
+    trace_of,
+)
+from .registered_twice import Pair, judge
 from .smallest import Budget, Smallest, begin_tries, reduce_startup
+from .two_registrations import Finding
 from .unseen_tables import Unseen, unseen_models
 from .values import Experiment, Fault, Looked, Outcome, Place, innermost
 
@@ -68,11 +88,7 @@ class Diagnosis:
 
 @interruptible
 def diagnose(
-    incident: Incident,
-    *,
-    executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
-    full: bool = False,
+    incident: Incident, *, executor: Executor | None = None, progress: Hears = silent, full: bool = False
 ) -> Diagnosis:
     """Start the application once as it is and once going on past failures, and say why what went wrong did.
 
@@ -139,7 +155,7 @@ def judge_again(incident: Incident, kept: Diagnosis | Trace) -> Diagnosis:
     :param kept: a diagnosis, or a startup's trace alone: then what Alembic knows is not known
     """
     if isinstance(kept, Trace):
-        looked = Looked(kept, None, {}, None, (), (), ())
+        looked = Looked(trace=kept)
         beyond, smallest, hypotheses, outcomes = None, None, (), ()
     else:
         looked, beyond, smallest, hypotheses = kept.looked, kept.beyond, kept.smallest, kept.hypotheses
@@ -214,11 +230,8 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
     # A module or function that a step names and that is not there fails in the kit's own driver, and hides behind nothing.
     failed = [step for step in beyond.steps if step.exception is not None and not _of_the_driver(step)]
     candidates = [*beyond.behind, *(_of_step(step.exception, unbound, after=step.number > first) for step in failed)]
-    behind += [
-        candidate
-        for candidate in candidates
-        if str(candidate.error) not in known_errors and refusal_in(beyond, str(candidate.error)) is None
-    ]
+    new = (candidate for candidate in candidates if str(candidate.error) not in known_errors)
+    behind += [candidate for candidate in new if refusal_in(beyond, str(candidate.error)) is None]
     unique: dict[tuple, Behind] = {}
     for later in behind:
         unique.setdefault((str(later.site), str(later.error)), later)
@@ -238,3 +251,53 @@ def _of_step(error: Error, unbound: set[str], *, after: bool) -> Behind:
     of_database = error.type.rpartition(".")[2] in ("OperationalError", "ProgrammingError", "UndefinedTable")
     follows = bool(names_missing(error) & unbound) or after and of_database
     return Behind(error, innermost(error), error.frames, follows)
+
+
+@interruptible
+def reproduce(incident: Incident, *, progress: Hears = silent) -> Trace:
+    """Start the application as it is and give what was seen, with every sign that ``expect`` asks for.
+
+    :func:`kit.trace.expected.shows_incident` says of it whether the incident is there.
+
+    :raises RunBroke: before anything could run
+    """
+    if incident.expect.error is not None:
+        shared = incident._kept_as is not None and kept_runs.keeps()
+        for _ in range(TIMES):
+            trace = startup_of(incident, progress) if shared else run.reproduce(incident, judge=True, progress=progress)
+            if shows_incident(incident, trace):
+                return trace
+            if not may_race(trace):
+                break
+            progress("not reproduced, and several processes ran side by side: once more")
+        asked = look_when_asked(incident, progress)
+        return asked.trace if asked else trace
+    looked = look_until_shown(incident, progress)
+    if shows_incident(incident, looked.trace) or incident.expect.check is not None:
+        return looked.trace
+    return signed(incident, looked, decide_mechanism(incident, looked, progress).fault).trace
+
+
+KEPT_TYPES = (
+    *(*TYPES, CheckResult, Column, Conflict, Definitions, Diagnosis, Fault, Finding, Looked, Migrations, Named),
+    *(Operation, Outcome, Place, Reading, Revision, Smallest, Statement, steps.Step, Tested, Unseen),
+)
+
+
+def save_diagnosis(diagnosis: Diagnosis, file: str | Path) -> None:
+    """Write a diagnosis with its runs, secrets masked; :meth:`kit.trace.Trace.load` reads the startup's trace out of it.
+
+    :raises IncidentError: the file cannot be written
+    """
+    save(diagnosis, file)
+
+
+def load_diagnosis(file: str | Path) -> Diagnosis | Trace:
+    """What ``diagnose --trace`` wrote, or the trace alone that another command wrote.
+
+    :raises IncidentError: it cannot be read, is not whole, is of a newer form, or holds neither
+    """
+    kept = load(file, KEPT_TYPES)
+    if not isinstance(kept, (Diagnosis, Trace)):
+        raise IncidentError(f"{file}: there is no trace in it")
+    return kept

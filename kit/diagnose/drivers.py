@@ -6,7 +6,7 @@ import re
 from ..startup.installed_packages import DRIVERS, Installed, installed
 from ..trace.values import EngineMade, Error, Frame
 from .experiments import Judge, error_texts, gone, literal_edits, scratch_scheme, with_environment, with_scheme
-from .values import Case, Experiment, Fault, Place, innermost
+from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
 _UNKNOWN = re.compile(r"Can't load plugin: sqlalchemy\.dialects:([\w.]+)")
 _RIGHT = {  # what people write for what SQLAlchemy calls it
@@ -20,84 +20,78 @@ _RIGHT = {  # what people write for what SQLAlchemy calls it
 }
 
 
-def unknown_url_scheme(case: Case) -> Fault | None:
-    for error in case.failures:
-        scheme = next((m[1].replace(".", "+") for text in error_texts(error) if (m := _UNKNOWN.search(text))), None)
-        site = innermost(error)
-        if scheme is None or site is None or error.own_words:
-            continue
-        there = _installed(case)
-        right = _right_scheme(scheme, there)
-        because = (
-            f"the engine made at {site} is given a URL that begins with {scheme}:// (the rest is masked), and no dialect has that name",
-            *([f"installed dialects: {', '.join(there.dialects)}"] if there.dialects else []),
-            *_carriers(case, scheme, site),
-        )
-        against = {"driver-not-installed": "no driver was looked for: the dialect itself was not found"}
-        text = f"Can't load plugin: sqlalchemy.dialects:{scheme.replace('+', '.')}"
-        experiment = _another_scheme(case, site, scheme, right, gone(text)) if right else None
-        sites = (Place.of("engine", site),)
-        decided = {"experiment": experiment, "schemes": (scheme, right) if right else None}
-        return Fault("unknown-url-scheme", because, sites=sites, against=against, error=error, **decided)
-    return None
+def unknown_url_scheme(case: Case, error: Error) -> Fault | None:
+    scheme = next((m[1].replace(".", "+") for text in error_texts(error) if (m := _UNKNOWN.search(text))), None)
+    site = innermost(error)
+    if scheme is None or site is None or error.own_words:
+        return None
+    there = _installed(case)
+    right = _right_scheme(scheme, there)
+    because = (
+        f"the engine made at {site} is given a URL that begins with {scheme}:// (the rest is masked), and no dialect has that name",
+        *([f"installed dialects: {', '.join(there.dialects)}"] if there.dialects else []),
+        *_carriers(case, scheme, site),
+    )
+    against = {"driver-not-installed": "no driver was looked for: the dialect itself was not found"}
+    text = f"Can't load plugin: sqlalchemy.dialects:{scheme.replace('+', '.')}"
+    experiment = _another_scheme(case, site, scheme, right, gone(text)) if right else None
+    sites = (Place.of("engine", site),)
+    decided = {"experiment": experiment, "schemes": (scheme, right) if right else None}
+    return Fault("unknown-url-scheme", because, sites=sites, against=against, error=error, **decided)
 
 
-def driver_not_installed(case: Case) -> Fault | None:
-    for error in case.failures:
-        site, dialect = innermost(error), _imports_driver(error)
-        missing = next((name for _, name, _ in error.links if name in ("ModuleNotFoundError", "ImportError")), None)
-        if site is None or dialect is None or missing is None:
-            continue
-        backend, driver = dialect
-        asked = _asked_scheme(case, backend, driver)
-        there = _installed(case)
-        instead = there.drivers(backend) or there.drivers(backend, asynchronous=True)
-        names = "explicitly" if "+" in asked else f"as the usual one of {backend}"
-        because = (
-            f"the engine made at {site} asks for the driver {driver} ({asked}://…, {names}), and it cannot be imported: {error}",
-            f"drivers for {backend} that are installed: {', '.join(instead) or 'none'}",
-            *_carriers(case, asked, site),
-        )
-        against = {
-            "unknown-url-scheme": f"the dialect {backend} was found, and failed only when it imported its driver",
-            "module-not-on-path": f"no module of the application asks for {error.name or driver}; the dialect does",
-        }
-        schemes = (asked, f"{backend}+{instead[0]}") if instead else None
-        text = next(text for text in error_texts(error) if text)
-        experiment = _another_scheme(case, site, *schemes, gone(text)) if schemes else None
-        sites = (Place.of("engine", site),)
-        decided = {"experiment": experiment, "schemes": schemes}
-        return Fault("driver-not-installed", because, sites=sites, against=against, error=error, **decided)
-    return None
+def driver_not_installed(case: Case, error: Error) -> Fault | None:
+    site, dialect = innermost(error), _imports_driver(error)
+    missing = next((name for _, name, _ in error.links if name in ("ModuleNotFoundError", "ImportError")), None)
+    if site is None or dialect is None or missing is None:
+        return None
+    backend, driver = dialect
+    asked = _asked_scheme(case, backend, driver)
+    there = _installed(case)
+    instead = there.drivers(backend) or there.drivers(backend, asynchronous=True)
+    names = "explicitly" if "+" in asked else f"as the usual one of {backend}"
+    because = (
+        f"the engine made at {site} asks for the driver {driver} ({asked}://…, {names}), and it cannot be imported: {error}",
+        f"drivers for {backend} that are installed: {', '.join(instead) or 'none'}",
+        *_carriers(case, asked, site),
+    )
+    against = {
+        "unknown-url-scheme": f"the dialect {backend} was found, and failed only when it imported its driver",
+        "module-not-on-path": f"no module of the application asks for {error.name or driver}; the dialect does",
+    }
+    schemes = (asked, f"{backend}+{instead[0]}") if instead else None
+    text = next(text for text in error_texts(error) if text)
+    experiment = _another_scheme(case, site, *schemes, gone(text)) if schemes else None
+    sites = (Place.of("engine", site),)
+    decided = {"experiment": experiment, "schemes": schemes}
+    return Fault("driver-not-installed", because, sites=sites, against=against, error=error, **decided)
 
 
-def async_driver_in_sync_code(case: Case) -> Fault | None:
-    for error in case.failures:
-        if not any(name == "MissingGreenlet" for _, name, _ in error.links) and "MissingGreenlet" not in error.type:
-            continue
-        use = innermost(error)
-        engine = _synchronous_engine(case, use)
-        if engine is None or engine.site is None or use is None:
-            continue  # an asynchronous engine that is used outside of its greenlet is another fault
-        backend = engine.driver.partition("+")[0]
-        because = (
-            f"{engine.site} makes a synchronous engine, by create_engine(), of a URL with the asynchronous driver {engine.driver}",
-            f"its first synchronous use, at {use}, fails: {error}",
-            *_carriers(case, engine.driver, engine.site),
-        )
-        against = {"driver-not-installed": f"the driver of {engine.driver} was imported, and its engine was made"}
-        sites = (Place.of("engine", engine.site), Place.of("first use", use))
-        usual = (_installed(case).drivers(backend) or [""])[0]
-        default = DRIVERS.get(backend, (("", "", False),))[0][0]
-        right = backend if usual in (default, "") else f"{backend}+{usual}"
-        over = gone("greenlet_spawn has not been called")
-        experiment = _another_scheme(case, engine.site, engine.driver, right, over)
-        decided = {"experiment": experiment, "schemes": (engine.driver, right)}
-        return Fault("async-driver-in-sync-code", because, sites=sites, against=against, error=error, **decided)
-    return None
+def async_driver_in_sync_code(case: Case, error: Error) -> Fault | None:
+    if not any(name == "MissingGreenlet" for _, name, _ in error.links) and "MissingGreenlet" not in error.type:
+        return None
+    use = innermost(error)
+    engine = _synchronous_engine(case, use)
+    if engine is None or engine.site is None or use is None:
+        return None  # an asynchronous engine that is used outside of its greenlet is another fault
+    backend = engine.driver.partition("+")[0]
+    because = (
+        f"{engine.site} makes a synchronous engine, by create_engine(), of a URL with the asynchronous driver {engine.driver}",
+        f"its first synchronous use, at {use}, fails: {error}",
+        *_carriers(case, engine.driver, engine.site),
+    )
+    against = {"driver-not-installed": f"the driver of {engine.driver} was imported, and its engine was made"}
+    sites = (Place.of("engine", engine.site), Place.of("first use", use))
+    usual = (_installed(case).drivers(backend) or [""])[0]
+    default = DRIVERS.get(backend, (("", "", False),))[0][0]
+    right = backend if usual in (default, "") else f"{backend}+{usual}"
+    over = gone("greenlet_spawn has not been called")
+    experiment = _another_scheme(case, engine.site, engine.driver, right, over)
+    decided = {"experiment": experiment, "schemes": (engine.driver, right)}
+    return Fault("async-driver-in-sync-code", because, sites=sites, against=against, error=error, **decided)
 
 
-MECHANISMS = (unknown_url_scheme, driver_not_installed, async_driver_in_sync_code)
+MECHANISMS = of_failures(unknown_url_scheme, driver_not_installed, async_driver_in_sync_code)
 
 
 def _installed(case: Case) -> Installed:

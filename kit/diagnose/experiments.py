@@ -32,15 +32,10 @@ def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
             patches.append(Path(folder) / "experiment.patch")
             patches[0].write_text(patch_of(experiment.edits, sources), encoding="utf-8")
         try:
-            seen = [
-                reproduce(incident, patches=patches, judge=True, hold=hold)
-                if hold is not None
-                else trace_of(incident, patches=patches, judge=True)
-                for hold, incident in [
-                    (None, experiment.incident),
-                    *((experiment.hold, run) for run in experiment.beside),
-                ]
-            ]
+            how, hold = {"patches": patches, "judge": True}, experiment.hold
+            seen = [trace_of(experiment.incident, **how)]
+            for incident in experiment.beside:
+                seen.append(reproduce(incident, hold=hold, **how) if hold else trace_of(incident, **how))
         except KitError as error:
             return Outcome(experiment.says, "undecided", f"it could not be run: {error}")
     broke = next((trace.broke for trace in seen if trace.cut), None)
@@ -72,18 +67,18 @@ def with_environment(incident: Incident, values: dict[str, str]) -> Incident:
 
 
 def with_steps(incident: Incident, startup: Sequence[Step], prepare: Sequence[dict] | None = None) -> Incident:
-    """With another startup and, where they are given, other preparations."""
+    """With another startup and, where they are given, other preparations, after those that name the scratch database."""
     changes: dict = {"startup": list(startup)}
     if prepare is not None:
-        changes["prepare"] = [Preparation.model_validate(step) for step in prepare]
+        kept = [step for step in incident.prepare if "{database_url}" in step.text]
+        changes["prepare"] = [*kept, *(Preparation.model_validate(step) for step in prepare)]
     return incident.model_copy(update=changes)
 
 
 def with_scheme(incident: Incident, old: str, new: str) -> Incident | None:
     """With the scheme of a database's URL replaced, all else of it equal; None where no variable of the file has it."""
-    values = {
-        name: new + value.removeprefix(old) for name, value in incident.app.env.items() if value.startswith(f"{old}://")
-    }
+    env = incident.app.env.items()
+    values = {name: new + value.removeprefix(old) for name, value in env if value.startswith(f"{old}://")}
     changed = with_environment(incident, values) if values else None
     backend, _, driver = new.partition("+")
     if old == scratch_scheme(incident) and backend == incident.database:
@@ -112,11 +107,8 @@ def with_replaced(text: str, node: ast.expr, new: str) -> str:
 
 def with_line_before(text: str, line: int, new: str) -> str | None:
     """A source with a statement before the one that a line is part of; None where no Python of ours reads it."""
-    around = [
-        node
-        for node in ast.walk(parsed(text))
-        if isinstance(node, ast.stmt) and _begins(node) <= line <= node.end_lineno
-    ]
+    statements = (node for node in ast.walk(parsed(text)) if isinstance(node, ast.stmt))
+    around = [statement for statement in statements if _begins(statement) <= line <= statement.end_lineno]
     if not around:
         return None
     statement = max(around, key=lambda node: (_begins(node), node.col_offset))
@@ -128,11 +120,22 @@ def with_line_before(text: str, line: int, new: str) -> str | None:
     return "".join(lines)
 
 
+def with_class_renamed(text: str, line: int, new: str) -> str | None:
+    """A source in which the class whose statement is at a line has another name, and its module calls it as before."""
+    classes = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.ClassDef)]
+    class_ = next((node for node in classes if _begins(node) <= line <= node.lineno), None)
+    if class_ is None:
+        return None
+    lines = text.splitlines(keepends=True)
+    indent = lines[class_.lineno - 1][: class_.col_offset]
+    lines[class_.lineno - 1] = re.sub(rf"\b{class_.name}\b", new, lines[class_.lineno - 1], count=1)
+    lines[class_.end_lineno - 1] = f"{lines[class_.end_lineno - 1].rstrip()}\n{indent}{class_.name} = {new}\n"
+    return "".join(lines)
+
+
 def with_swapped(text: str, line: int, other: int) -> str | None:
     """A source with two statements of one block in each other's place; None where the lines are not in two such."""
-    blocks = [
-        getattr(node, field, None) for node in ast.walk(parsed(text)) for field in ("body", "orelse", "finalbody")
-    ]
+    blocks = [getattr(node, part, None) for node in ast.walk(parsed(text)) for part in ("body", "orelse", "finalbody")]
     for block in (block for block in blocks if isinstance(block, list)):
         spans = [(_begins(statement), statement.end_lineno) for statement in block]
         met = [next((span for span in spans if span[0] <= at <= span[1]), None) for at in sorted((line, other))]

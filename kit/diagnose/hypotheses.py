@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from ..base.errors import IncidentError
-from ..base.progress import Step
+from ..base.progress import Hears, Step, silent
 from ..incident.model import Expect, Hypothesis, Incident
 from ..incident.source import imported_names
 from ..trace.graph import ImportGraph, import_graph
@@ -235,7 +235,7 @@ def test_all(
     *,
     mechanism: str = "undecided",
     executor: Executor,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> tuple[Tested, ...]:
     """People's claims in their order, then the kinds that nobody claimed.
 

@@ -3,7 +3,6 @@
 import ast
 import re
 import sys
-from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from ..incident.steps import Step
@@ -12,7 +11,7 @@ from ..trace.chains import application_frames
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Import
 from .experiments import failure, first_line, gone, said_by, with_steps
-from .values import Case, Experiment, Fault, Place, innermost
+from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
 _PARTIAL = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _ATTRIBUTE = re.compile(r"partially initialized module '([\w.]+)'.* has no attribute '(\w+)'")
@@ -98,35 +97,33 @@ def _binding_of(case: Case, file: str, name: str) -> int | None:
     return None
 
 
-def library_shadowed(case: Case) -> Fault | None:
+def library_shadowed(case: Case, error: Error) -> Fault | None:
     """A file of the application is found first under the name of a library, and what is asked of that library it lacks."""
-    for error in case.failures:
-        match, asks = said_by(error, _LACKS), innermost(error)
-        if match is None or asks is None:
-            continue
-        library = match["module"] or match["owner"] or match["package"]
-        lacking = match["name"] or match["attribute"] or match["inner"]
-        file = next((i.file for i in case.trace.imports if i.application and i.module == library), None)
-        owner = _owner_of(case, library)
-        if file is None or owner is None:
-            continue
-        importers = error.frames[-1] if error.frames and not error.frames[-1].application else asks
-        because = (
-            f"{importers} asks {library} for {lacking}; {file} of the application is found first under that name, and is not {owner}",
-            f"seen as: {first_line(str(error))}",
-        )
-        sites = (
-            Place("shadows", file, 1, library, library),
-            *([Place.of("asks", asks, lacking)] if asks.file != file else []),
-        )
-        against = {
-            "circular-import": f"no other module leads back: {file} is asked for what only {owner} has",
-            "module-not-on-path": f"{library} is found, in the application's own folder",
-            "api-removed-in-installed-version": f"{owner} was not asked",
-        }
-        experiment = _library_itself(case, file, library, lacking, match[0])
-        return Fault("library-shadowed", because, sites=sites, against=against, error=error, experiment=experiment)
-    return None
+    match, asks = said_by(error, _LACKS), innermost(error)
+    if match is None or asks is None:
+        return None
+    library = match["module"] or match["owner"] or match["package"]
+    lacking = match["name"] or match["attribute"] or match["inner"]
+    file = next((i.file for i in case.trace.imports if i.application and i.module == library), None)
+    owner = _owner_of(case, library)
+    if file is None or owner is None:
+        return None
+    importers = error.frames[-1] if error.frames and not error.frames[-1].application else asks
+    because = (
+        f"{importers} asks {library} for {lacking}; {file} of the application is found first under that name, and is not {owner}",
+        f"seen as: {first_line(str(error))}",
+    )
+    sites = (
+        Place("shadows", file, 1, library, library),
+        *([Place.of("asks", asks, lacking)] if asks.file != file else []),
+    )
+    against = {
+        "circular-import": f"no other module leads back: {file} is asked for what only {owner} has",
+        "module-not-on-path": f"{library} is found, in the application's own folder",
+        "api-removed-in-installed-version": f"{owner} was not asked",
+    }
+    experiment = _library_itself(case, file, library, lacking, match[0])
+    return Fault("library-shadowed", because, sites=sites, against=against, error=error, experiment=experiment)
 
 
 def _owner_of(case: Case, module: str) -> str | None:
@@ -216,50 +213,68 @@ def _alone(case: Case, failed: Import) -> Experiment | None:
     return Experiment(f"import {failed.module} by itself", with_steps(case.incident, [step]), judge)
 
 
-def module_not_on_path(case: Case) -> Fault | None:
-    for error in case.failures:
-        match = said_by(error, _NO_MODULE)
-        raised = "ModuleNotFoundError" in (error.type, *(name for _, name, _ in error.links))
-        asks = innermost(error)
-        if match is None or raised != bool(match[1]):
-            continue
-        module = match[1] or match[2]
-        top = module.split(".")[0]
-        command = None if asks else _command_for(case, top)
-        if asks is None and command is None:
-            continue
-        # A module that asks for its own name means another one, a library's.
-        files = {file for file in _files(case) if asks is None or file != asks.file or PurePosixPath(file).stem != top}
-        folders = {folder for file in files if (folder := _folder_of(file, top)) is not None}
-        path = set(case.incident.app.path)
-        folders -= {"" if folder == "." else folder for folder in path}
-        above = {parent.as_posix() for parent in PurePosixPath(asks.file).parents} if asks else set()
-        near = {folder for folder in folders if (folder or ".") in above}
-        folders = near if len(near) == 1 else folders  # of several, the one that the asking file is in
-        if len(folders) != 1:
-            continue
-        folder = folders.pop() or "."
-        who = str(asks) if asks else f"step {command[0]}"
-        because = (
-            f"{who} asks for {module}, and no folder on the path of this step holds it: {first_line(str(error))}",
-            f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(path)) or 'none of its folders'}",
-        )
-        app = case.incident.app.model_copy(update={"path": [*case.incident.app.path, folder]})
-        changed = case.incident.model_copy(update={"app": app})
-        experiment = Experiment(f"the same steps with {folder} on the path", changed, gone(match[0]))
-        asked = Place.of("asks", asks, module) if asks else _meant(case, folder, command[1])
-        return Fault("module-not-on-path", because, sites=(asked,), error=error, experiment=experiment)
-    return None
+def module_not_on_path(case: Case, error: Error) -> Fault | None:
+    match = said_by(error, _NO_MODULE)
+    raised = "ModuleNotFoundError" in (error.type, *(name for _, name, _ in error.links))
+    asks = innermost(error)
+    if match is None or raised != bool(match[1]):
+        return None
+    module = match[1] or match[2]
+    top = module.split(".")[0]
+    command = None if asks else _command_for(case, top)
+    if asks is None and command is None:
+        return None
+    # A module that asks for its own name means another one, a library's.
+    files = {file for file in _files(case) if asks is None or file != asks.file or PurePosixPath(file).stem != top}
+    folders = {folder for file in files if (folder := _folder_of(file, top)) is not None}
+    if asks and folders and "is not a package" in error.text:
+        return _file_in_front(case, error, asks, module, min(folders) or ".")
+    path = set(case.incident.app.path)
+    folders -= {"" if folder == "." else folder for folder in path}
+    above = {parent.as_posix() for parent in PurePosixPath(asks.file).parents} if asks else set()
+    near = {folder for folder in folders if (folder or ".") in above}
+    folders = near if len(near) == 1 else folders  # of several, the one that the asking file is in
+    if len(folders) != 1:
+        return None
+    folder = folders.pop() or "."
+    who = str(asks) if asks else f"step {command[0]}"
+    because = (
+        f"{who} asks for {module}, and no folder on the path of this step holds it: {first_line(str(error))}",
+        f"the folder {folder} of the application holds {top}; on the path were {', '.join(sorted(path)) or 'none of its folders'}",
+    )
+    app = case.incident.app.model_copy(update={"path": [*case.incident.app.path, folder]})
+    changed = case.incident.model_copy(update={"app": app})
+    experiment = Experiment(f"the same steps with {folder} on the path", changed, gone(match[0]))
+    asked = Place.of("asks", asks, module) if asks else _meant(case, folder, command[1])
+    return Fault("module-not-on-path", because, sites=(asked,), error=error, experiment=experiment)
+
+
+def _file_in_front(case: Case, error: Error, asks: Frame, module: str, folder: str) -> Fault:
+    """A file of the application is found first under the name of one of its packages, as the folder of a script comes before all others."""
+    top = module.split(".")[0]
+    first = next((i.file for i in case.trace.imports if i.module == top and i.application), asks.file)
+    because = (
+        f"{asks} asks for {module}, and {first} is found first under the name {top}: {first_line(str(error))}",
+        f"the package {top} is in the folder {folder} of the application, which comes after the folder of {first}",
+    )
+    sites = (Place.of("asks", asks, module), Place("in front", first, 1, top, top))
+    now, then = f"python {first}", f"python -m {first[:-3].replace('/', '.')}"
+    steps = [Step.model_validate({step.kind: step.text.replace(now, then)}) for step in case.incident.startup]
+    asked = folder == "." and any(now in step.text for step in case.incident.startup)
+    run = f"{first} run as a module, from the folder {folder}"
+    experiment = Experiment(run, with_steps(case.incident, steps), gone(first_line(error.text))) if asked else None
+    against = {"circular-import": "the package is never reached"}
+    return Fault("module-not-on-path", because, sites=sites, against=against, error=error, experiment=experiment)
 
 
 def _command_for(case: Case, top: str) -> tuple[int, str] | None:
-    """The failed step whose command line names a module, as ``gunicorn app.wsgi:app`` does: its number, and the whole name."""
+    """The failed step whose command line names a module, as ``gunicorn app.wsgi:app`` does, or a notebook: its number, and the whole name."""
     named = re.compile(rf"(?<![\w./-]){re.escape(top)}(?:\.\w+)*(?![\w/-])")
     failed = [step for step in case.trace.steps if step.ok is False and step.kind in ("serve", "command")]
     variables = " ".join(case.incident.app.env.values())
-    return next(
-        ((s.number, match[0]) for s in failed if (match := named.search(s.text) or named.search(variables))), None
-    )
+    steps = ((step, named.search(step.text) or named.search(variables)) for step in failed)
+    # A notebook's cells are in no file of Python.
+    return next(((s.number, match[0] if match else top) for s, match in steps if match or ".ipynb" in s.text), None)
 
 
 def _meant(case: Case, folder: str, module: str) -> Place:
@@ -281,9 +296,9 @@ def _folder_of(file: str, module: str) -> str | None:
     return "/".join(parts[: parts.index(module)]) if module in parts else None
 
 
-MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
-    library_shadowed,
+MECHANISMS = [
+    *of_failures(library_shadowed),
     circular_import,
     import_failure_swallowed,
-    module_not_on_path,
-)
+    *of_failures(module_not_on_path),
+]

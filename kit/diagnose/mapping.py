@@ -3,11 +3,12 @@
 import ast
 import re
 
+from ..incident.source import attribute_of
 from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration
 from .experiments import failure, first_line, said_by, texts_of, with_steps
-from .values import Case, Experiment, Fault, Place, innermost
+from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
 _RELATIONSHIP = re.compile(
     r"Could not (?:determine join condition between parent/child tables on|locate any relevant foreign key columns for "
@@ -19,15 +20,14 @@ _SEVERAL = re.compile(r"multiple foreign key paths linking the tables")
 _SECONDARY = re.compile(r"via secondary table '([\w.]+)'")
 
 
-def no_join_condition(case: Case) -> Fault | None:
-    for error in case.failures:
-        fault = _of_relationship(case, error) or _of_tables(case, error)
-        if fault is not None:
-            return fault
+def no_join_condition(case: Case, error: Error) -> Fault | None:
+    fault = _of_relationship(case, error) or _of_tables(case, error)
+    if fault is not None:
+        return fault
     return None
 
 
-MECHANISMS = (no_join_condition,)
+MECHANISMS = of_failures(no_join_condition)
 
 
 def _of_relationship(case: Case, error: Error) -> Fault | None:
@@ -89,16 +89,8 @@ def _by(case: Case, error: Error) -> str:
 
 def _relationship(case: Case, parent: Registration, attribute: str) -> tuple[int, str | None]:
     """The line of a relationship, and the class that it names; the class statement's line where it is not found."""
-    tree = case.tree(parent.site.file)
-    name = (parent.class_ or "").rpartition(".")[2]
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.ClassDef) or node.name != name:
-            continue
-        for statement in node.body:
-            target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
-            if isinstance(target, ast.Name) and target.id == attribute:
-                return statement.lineno, _target(statement)
-    return parent.site.line, None
+    statement = attribute_of(case.tree(parent.site.file), (parent.class_ or "").rpartition(".")[2], attribute)
+    return (statement.lineno, _target(statement)) if statement is not None else (parent.site.line, None)
 
 
 def _target(statement: ast.stmt) -> str | None:

@@ -10,16 +10,14 @@ from ..incident.builds import builds_of
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
 from ..incident.revisions import Revision, heads_of, past_of
-from ..incident.source import parsed
+from ..incident.source import nodes_at, parsed
 from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame
 from .experiments import error_texts, failure, gone, with_steps
 from .values import Case, Experiment
 
-_UPGRADE = re.compile(
-    r"(?P<environment>(?:\bFLASK_APP=\S+\s+)?)(?P<command>\b(?:alembic|flask)\b[^;&|\n]*?\bupgrade)\b"
-)
+_UPGRADE = re.compile(r"(?P<before>(?:\bFLASK_APP=\S+\s+)?)(?P<command>\b(?:alembic|flask)\b[^;&|\n]*?\bupgrade)\b")
 _MOST_MERGES = 500  # that are looked at, the newest
 
 
@@ -28,7 +26,7 @@ def _upgrade_to(case: Case, target: str) -> Step:
     for step in (*case.incident.startup, *case.incident.prepare):
         match = _UPGRADE.search(step.text) if step.kind in ("command", "serve") else None
         if match:
-            return Step.model_validate({"command": f"{match['environment'] or ''}{match['command']} {target}"})
+            return Step.model_validate({"command": f"{match['before'] or ''}{match['command']} {target}"})
     named = next((check.migrations for check in case.incident.checks if check.migrations), "alembic.ini")
     config = "" if named == "alembic.ini" else f"-c {named} "
     return Step.model_validate({"command": f"alembic {config}upgrade {target}"})
@@ -47,11 +45,23 @@ def merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision])
         orders = f"after {' and after '.join(head.id for head in heads)}"
         if not any(wrong):
             return True, f"with it 'head' is one revision, and the upgrade passes {orders}"
-        return (False if all(wrong) else None), next(reason for reason in wrong if reason)
+        reason = next(reason for reason in wrong if reason)
+        if all(why is None or _in_a_revision(trace, heads[0]) for why, trace in zip(wrong, traces, strict=True)):
+            return (
+                True,
+                f"with it 'head' is one revision, and the upgrade comes as far as a revision that fails: {reason}",
+            )
+        return (False if all(wrong) else None), reason
 
-    return Experiment(
-        "a merge revision that follows all heads, upgraded to in each order", first, judge, {file: text}, tuple(others)
-    )
+    says = "a merge revision that follows all heads, upgraded to in each order"
+    return Experiment(says, first, judge, {file: text}, tuple(others))
+
+
+def _in_a_revision(trace: Trace, beside: Revision) -> bool:
+    """Is what failed in a run raised by a revision? Then Alembic had resolved which ones to run."""
+    failed = next((step for step in trace.steps if step.ok is False), None)
+    frames = failed.exception.frames if failed is not None and failed.exception is not None else ()
+    return any(frame.file.startswith(f"{beside.folder}/") for frame in frames)
 
 
 def restored(case: Case, id: str, revisions: Sequence[Revision], seen: "Seen | None") -> Experiment | None:
@@ -115,9 +125,7 @@ def without_maker(case: Case, maker: tuple[dict, Frame] | None, error: Error) ->
 
 def _without_statement(text: str, line: int) -> str | None:
     """A source with the simple statement at a line replaced by ``pass``."""
-    holding = [
-        n for n in ast.walk(parsed(text)) if isinstance(n, ast.Expr) and n.lineno <= line <= (n.end_lineno or n.lineno)
-    ]
+    holding = nodes_at(parsed(text), line, ast.Expr)
     if not holding:
         return None
     node = max(holding, key=lambda statement: statement.lineno)
@@ -168,9 +176,8 @@ def last_seen(incident: Incident, revision: str) -> Seen | None:
         if repository is None or not re.fullmatch(r"[\w.-]+", revision):
             return None
         named = rf"^revision[^=]*=[ ]*['\"]{re.escape(revision)}['\"]"
-        logged = repository.git(
-            *("log", "--all", "--no-renames", "-1", "--format=%H%x09%s", "--name-status", f"-G{named}", "--", "*.py")
-        )
+        how = ("--all", "--no-renames", "-1", "--format=%H%x09%s", "--name-status", f"-G{named}")
+        logged = repository.git("log", *how, "--", "*.py")
         lines = logged.decode("utf-8", "replace").splitlines()
         if not lines:
             return None
@@ -196,9 +203,7 @@ def merge_of(incident: Incident, files: Sequence[str]) -> Commit | None:
         below = "" if repository.subdir == "." else f"{repository.subdir}/"
 
         def holds(commit: str) -> bool:
-            return all(
-                object_ is not None for object_ in repository.objects([f"{commit}:{below}{file}" for file in files])
-            )
+            return None not in repository.objects([f"{commit}:{below}{file}" for file in files])
 
         merges = repository.commits("--merges", "--reverse", f"--max-count={_MOST_MERGES}", revision)
         return next((merge for merge in merges if holds(merge.sha) and not any(map(holds, merge.parents))), None)

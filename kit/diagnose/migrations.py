@@ -9,7 +9,7 @@ from ..trace.values import Creation, Error, Frame
 from . import migration_runs as runs
 from .experiments import error_texts, first_line
 from .migration_runs import last_seen, merge_of, ran_before
-from .values import Case, Fault, Place
+from .values import Case, Fault, Place, of_failures
 
 _HEADS = re.compile(r"Multiple head(?: revision)?s (?:are )?present")
 _UNKNOWN = re.compile(r"Can't locate revision identified by '([^']+)'|No such revision or branch '([^']+)'")
@@ -23,30 +23,28 @@ _EXISTS = re.compile(
 _ALIKE = {"relation": ("table", "index", "view", "sequence"), "": None}  # what PostgreSQL calls a table, too
 
 
-def several_heads(case: Case) -> Fault | None:
-    for error in case.failures:
-        if not any(_HEADS.search(text) for text in error_texts(error)):
-            continue
-        revisions = _environment(case, error)
-        heads = heads_of(revisions)
-        if len(heads) < 2:
-            return _one_id_twice(revisions, error)
-        forks = _forks(revisions, heads)
-        because = (
-            f"no revision follows {_listed(heads)}, and 'head' can only be one of them: {error}",
-            *(
-                f"{_listed(beside)} each follow {down or 'nothing'}"
-                + ("" if down else ": the second of them should follow the first")
-                for down, beside in forks.items()
-            ),
-        )
-        merge = merge_of(case.incident, [head.file for head in heads])
-        because += (f"the merge that brought them together: {merge}",) if merge is not None else ()
-        sites = tuple(Place.of("head", _line(head), head.id) for beside in forks.values() for head in beside)
-        against = {"unknown-revision": "every revision that another one follows is there"}
-        experiment = runs.merged(case, revisions, heads)
-        return Fault("several-heads", because, sites=sites, against=against, error=error, experiment=experiment)
-    return None
+def several_heads(case: Case, error: Error) -> Fault | None:
+    if not any(_HEADS.search(text) for text in error_texts(error)):
+        return None
+    revisions = _environment(case, error)
+    heads = heads_of(revisions)
+    if len(heads) < 2:
+        return _one_id_twice(revisions, error)
+    forks = _forks(revisions, heads)
+    because = (
+        f"no revision follows {_listed(heads)}, and 'head' can only be one of them: {error}",
+        *(
+            f"{_listed(beside)} each follow {down or 'nothing'}"
+            + ("" if down else ": the second of them should follow the first")
+            for down, beside in forks.items()
+        ),
+    )
+    merge = merge_of(case.incident, [head.file for head in heads])
+    because += (f"the merge that brought them together: {merge}",) if merge is not None else ()
+    sites = tuple(Place.of("head", _line(head), head.id) for beside in forks.values() for head in beside)
+    against = {"unknown-revision": "every revision that another one follows is there"}
+    experiment = runs.merged(case, revisions, heads)
+    return Fault("several-heads", because, sites=sites, against=against, error=error, experiment=experiment)
 
 
 def _one_id_twice(revisions: Sequence[Revision], error: Error) -> Fault | None:
@@ -61,45 +59,41 @@ def _one_id_twice(revisions: Sequence[Revision], error: Error) -> Fault | None:
     return None
 
 
-def unknown_revision(case: Case) -> Fault | None:
-    for error in case.failures:
-        id = _unknown_id(error)
-        if id is None or error.own_words or any(revision.id.startswith(id) for revision in case.revisions):
-            continue
-        revisions = _environment(case, error)
-        naming = [revision for revision in revisions if id in revision.down]
-        asks = next((step for step in case.trace.steps if re.search(rf"\b{re.escape(id)}\b", step.text)), None)
-        at_database = case.migrations is not None and id in case.migrations.current
-        heads = heads_of([revision for revision in revisions if revision not in naming])
-        if naming:
-            who = f"{_listed(naming)} follows {id}, and no file has that revision"
-        elif asks is not None and not at_database:
-            who = f"step {asks.number} asks for {id}, and no file has that revision"
-        else:
-            who = f"the database is at {id}, and no file has that revision"
-        seen = last_seen(case.incident, id)
-        because = (
-            f"{who}: {error}",
-            f"revisions that are there: {', '.join(revision.id for revision in revisions) or 'none'}; the last is {_listed(heads)}",
-            seen.sentence if seen else f"where {id} came from is not known: the application's history names it nowhere",
-        )
-        sites = tuple(Place.of("follows it", _line(revision), revision.id) for revision in naming)
-        sites = sites or tuple(Place.of("last that is there", _line(head), head.id) for head in heads)
-        against = {"several-heads": "only one revision has no successor"} if len(heads) == 1 else {}
-        experiment = None if asks is not None and not at_database else runs.restored(case, id, revisions, seen)
-        return Fault("unknown-revision", because, sites=sites, against=against, error=error, experiment=experiment)
-    return None
+def unknown_revision(case: Case, error: Error) -> Fault | None:
+    id = _unknown_id(error)
+    if id is None or error.own_words or any(revision.id.startswith(id) for revision in case.revisions):
+        return None
+    revisions = _environment(case, error)
+    naming = [revision for revision in revisions if id in revision.down]
+    asks = next((step for step in case.trace.steps if re.search(rf"\b{re.escape(id)}\b", step.text)), None)
+    at_database = case.migrations is not None and id in case.migrations.current
+    heads = heads_of([revision for revision in revisions if revision not in naming])
+    if naming:
+        who = f"{_listed(naming)} follows {id}, and no file has that revision"
+    elif asks is not None and not at_database:
+        who = f"step {asks.number} asks for {id}, and no file has that revision"
+    else:
+        who = f"the database is at {id}, and no file has that revision"
+    seen = last_seen(case.incident, id)
+    because = (
+        f"{who}: {error}",
+        f"revisions that are there: {', '.join(revision.id for revision in revisions) or 'none'}; the last is {_listed(heads)}",
+        seen.sentence if seen else f"where {id} came from is not known: the application's history names it nowhere",
+    )
+    sites = tuple(Place.of("follows it", _line(revision), revision.id) for revision in naming)
+    sites = sites or tuple(Place.of("last that is there", _line(head), head.id) for head in heads)
+    against = {"several-heads": "only one revision has no successor"} if len(heads) == 1 else {}
+    experiment = None if asks is not None and not at_database else runs.restored(case, id, revisions, seen)
+    return Fault("unknown-revision", because, sites=sites, against=against, error=error, experiment=experiment)
 
 
 def created_by_two_revisions(case: Case) -> Fault | None:
     for error, revision, operation, kind, name in _already_there(case):
         beside = [other for other in case.revisions if other.folder == revision.folder]
-        columns = (
-            [text for made, text in operation.creates if made == "column"] if operation and kind == "column" else []
-        )
-        full = next(
-            (text for text in columns if text.rpartition(".")[2] == name), name
-        )  # of that table, and of no other
+        made = operation.creates if operation and kind == "column" else ()
+        columns = [text for made_kind, text in made if made_kind == "column"]
+        # Of that table, and of no other.
+        full = next((text for text in columns if text.rpartition(".")[2] == name), name)
         creating = [(other, op) for other in beside for op in other.operations if _creates(op, kind, full)]
         others = [pair for pair in creating if (pair[0].id, pair[1]) != (revision.id, operation)]
         earlier = {revision.id, *past_of(case.revisions, revision.id)}
@@ -152,38 +146,34 @@ def created_outside_migrations(case: Case) -> Fault | None:
     return None
 
 
-def migration_fails_on_data(case: Case) -> Fault | None:
-    for error in case.failures:
-        revision = _revision_of(case, error)
-        if revision is None or _existing(error):
-            continue
-        frame = _frame_in(error, revision)
-        operation = revision.operation_at(frame.line, " ".join(error_texts(error)))
-        line = operation.line if operation is not None else frame.line
-        because = (
-            f"revision {revision.id} fails at {revision.file}:{line} on the rows that are there: {first_line(error.text)}",
-            *([f"it follows {', '.join(revision.down)}"] if revision.down else []),
-        )
-        sites = (Place("operation", revision.file, line, revision.id),)
-        against = {
-            "created-by-two-revisions": "nothing is there already that it creates",
-            "created-outside-migrations": "nothing is there already that it creates",
-        }
-        experiment = runs.empty_against_a_row(case, revision, error)
-        if experiment is None:
-            continue  # whether it is the data cannot be told apart from a revision that never works
-        slug = "migration-fails-on-data"
-        return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
-    return None
+def migration_fails_on_data(case: Case, error: Error) -> Fault | None:
+    revision = _revision_of(case, error)
+    if revision is None or _existing(error):
+        return None
+    frame = _frame_in(error, revision)
+    operation = revision.operation_at(frame.line, " ".join(error_texts(error)))
+    line = operation.line if operation is not None else frame.line
+    because = (
+        f"revision {revision.id} fails at {revision.file}:{line} on the rows that are there: {first_line(error.text)}",
+        *([f"it follows {', '.join(revision.down)}"] if revision.down else []),
+    )
+    sites = (Place("operation", revision.file, line, revision.id),)
+    against = {
+        "created-by-two-revisions": "nothing is there already that it creates",
+        "created-outside-migrations": "nothing is there already that it creates",
+    }
+    experiment = runs.empty_against_a_row(case, revision, error)
+    if experiment is None:
+        return None  # whether it is the data cannot be told apart from a revision that never works
+    slug = "migration-fails-on-data"
+    return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
 
 
-MECHANISMS = (
-    several_heads,
-    unknown_revision,
-    created_by_two_revisions,
-    created_outside_migrations,
-    migration_fails_on_data,
-)
+MECHANISMS = [
+    *of_failures(several_heads, unknown_revision),
+    *(created_by_two_revisions, created_outside_migrations),
+    *of_failures(migration_fails_on_data),
+]
 
 
 def _line(revision: Revision) -> Frame:
@@ -284,10 +274,8 @@ def _already_there(case: Case):
 
 def _creates(operation: Operation, kind: str, name: str) -> bool:
     kinds = _ALIKE.get(kind, (kind,))
-    return any(
-        (kinds is None or created in kinds) and name in (text, text.rpartition(".")[2])
-        for created, text in operation.creates
-    )
+    alike = (text for made, text in operation.creates if kinds is None or made in kinds)
+    return any(name in (text, text.rpartition(".")[2]) for text in alike)
 
 
 def _makers(case: Case, name: str) -> list[tuple[Creation, Frame]]:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..incident.source import Named
@@ -10,7 +10,7 @@ from ..trace.chains import application_frames
 from ..trace.values import Creation, Error, Registration
 from .experiments import error_texts, first_line, gone, said_by, with_line_before, with_replaced
 from .unseen_tables import MISSED, handed_to_alembic, made_at
-from .values import Case, Experiment, Fault, Place
+from .values import Case, Experiment, Fault, Place, of_errors
 
 _NOT_LOCATED = re.compile(
     r"expression ['\"](?P<text>.+?)['\"] failed to locate a name \(['\"]?(?:name ')?(?P<name>\w+)", re.S
@@ -44,14 +44,13 @@ class Asked(NamedTuple):
         return self.by.site.file
 
 
-def class_not_imported(case: Case) -> Fault | None:
+def class_not_imported(case: Case, error: Error) -> Fault | None:
     """A relationship or foreign key names a class or table of the sources whose file was not executed."""
-    for error in case.errors:
-        for asked in _asked(case, error):
-            definition = _definition(case, asked)
-            if definition is None or any(_is_meant(asked, other) for other in _beside(case, asked)):
-                continue
-            return _not_imported(case, asked, definition, error)
+    for asked in _asked(case, error):
+        definition = _definition(case, asked)
+        if definition is None or any(_is_meant(asked, other) for other in _beside(case, asked)):
+            continue
+        return _not_imported(case, asked, definition, error)
     return None
 
 
@@ -82,19 +81,18 @@ def _not_imported(case: Case, asked: Asked, definition: Named, error: Error) -> 
     return Fault("class-not-imported", because, sites=sites, against=against, error=error, experiment=experiment)
 
 
-def name_on_another_metadata(case: Case) -> Fault | None:
+def name_on_another_metadata(case: Case, error: Error) -> Fault | None:
     """A relationship or foreign key names a class or table that is there, on another metadata than where it is looked for."""
-    for error in case.errors:
-        for asked in _asked(case, error):
-            meant = [other for other in _beside(case, asked) if _is_meant(asked, other)]
-            label = asked.by.metadata.label
-            if not meant or any(made_at(other.metadata.label) == made_at(label) for other in meant):
-                continue
-            other = meant[0]
-            served = {made_at(served) for served in handed_to_alembic(case)}
-            if len(served & {made_at(label), made_at(other.metadata.label)}) == 1:
-                continue  # that Alembic does not see one of the two says more
-            return _elsewhere(case, asked, other, error)
+    for asked in _asked(case, error):
+        meant = [other for other in _beside(case, asked) if _is_meant(asked, other)]
+        label = asked.by.metadata.label
+        if not meant or any(made_at(other.metadata.label) == made_at(label) for other in meant):
+            continue
+        other = meant[0]
+        served = {made_at(served) for served in handed_to_alembic(case)}
+        if len(served & {made_at(label), made_at(other.metadata.label)}) == 1:
+            continue  # that Alembic does not see one of the two says more
+        return _elsewhere(case, asked, other, error)
     return None
 
 
@@ -275,28 +273,27 @@ def _object(definition: Registration, name: str) -> str | None:
     return f"{object_}.__table__" if definition.class_ and name != definition.class_ else object_
 
 
-def created_before_import(case: Case) -> Fault | None:
+def created_before_import(case: Case, error: Error) -> Fault | None:
     """A table is missing in the database: ``create_all`` ran where, or when, the module of its class was not executed."""
-    for error in case.errors:
-        missed = said_by(error, MISSED)
-        name = next((group for group in missed.groups() if group), None) if missed is not None else None
-        for definition in case.definitions if name is not None else ():
-            if not _same_table(name, definition.table):
-                continue
-            label = made_at(definition.metadata.label)
-            every = [creation for creation in (*case.trace.before, *case.trace.created) if creation.table is None]
-            created = [creation for creation in every if made_at(creation.metadata) == label]
-            if created and not any(_was_there(case, definition.table, creation) for creation in created):
-                return _created_without(case, definition, created[0], error)
+    missed = said_by(error, MISSED)
+    name = next((group for group in missed.groups() if group), None) if missed is not None else None
+    for definition in case.definitions if name is not None else ():
+        if not _same_table(name, definition.table):
+            continue
+        label = made_at(definition.metadata.label)
+        every = [creation for creation in (*case.trace.before, *case.trace.created) if creation.table is None]
+        created = [creation for creation in every if made_at(creation.metadata) == label]
+        if created and not any(_was_there(case, definition.table, creation) for creation in created):
+            return _created_without(case, definition, created[0], error)
     return None
 
 
 def _was_there(case: Case, table: str, created: Creation) -> bool:
     """Was a table of this name on the metadata when its ``create_all`` ran?"""
     past = {created.process: created.at, **case.trace.forked_from(created.process)}
-    return created.step.startswith("prepare") or any(
-        definition.table == table and definition.at < past.get(definition.process, 0) for definition in case.definitions
-    )
+    of_table = (definition for definition in case.definitions if definition.table == table)
+    there = any(definition.at < past.get(definition.process, 0) for definition in of_table)
+    return created.step.startswith("prepare") or there
 
 
 def _created_without(case: Case, definition: Registration, created: Creation, error: Error) -> Fault | None:
@@ -347,9 +344,4 @@ def task_not_imported(case: Case) -> Fault | None:
     return None
 
 
-MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
-    class_not_imported,
-    name_on_another_metadata,
-    created_before_import,
-    task_not_imported,
-)
+MECHANISMS = [*of_errors(class_not_imported, name_on_another_metadata, created_before_import), task_not_imported]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..base.progress import Hears, silent
 from ..incident.model import Incident
 from ..incident.scripts import is_script
 from ..incident.sources import read_sources
@@ -27,25 +28,13 @@ _STARTS = re.compile(
 INSTALLS = re.compile(
     r"(.*/)?((dev-)?requirements[\w.-]*\.(txt|in)|constraints[\w.-]*\.txt|Pipfile(\.lock)?|(poetry|uv|pdm)\.lock|environment\.ya?ml)$"
 )
-_READ = [
-    "named",
-    "statements",
-    "variables",
-    "revisions",
-    "readings",
-    "deployments",
-    "requirements",
-    "files",
-    "classes",
-    "tasks",
-]
 RACES = frozenset({"startup-race", "race-in-lazy-definition"})
 TIMES = 5  # how often a startup of several processes is tried before its incident counts as not reproduced
 
 
 def look_until_shown(
     incident: Incident,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
     *,
     checks: bool | None = None,
     times: int = TIMES,
@@ -61,7 +50,7 @@ def look_until_shown(
     return asked or looked
 
 
-def look_when_asked(incident: Incident, progress: Callable[[str], None] = lambda text: None) -> Looked | None:
+def look_when_asked(incident: Incident, progress: Hears = silent) -> Looked | None:
     """A startup in which every request and command of the checks is asked, as ``verify`` does, where that shows the expected error.
 
     What a start alone does not show, an answer may. None where it does not, or where nothing is asked while the application is up.
@@ -83,7 +72,7 @@ def signed(incident: Incident, looked: Looked, fault: Fault | None) -> Looked:
 
 def look_at(
     incident: Incident,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
     *,
     fix: str | None = None,
     checks: bool | None = None,
@@ -124,17 +113,16 @@ def look_at(
         migrations=ran.migrations,
         created=ran.created,
         stopped=ran.stopped,
-        unread=(),
         scripts=scripts,
         checks=answer_checks(incident, trace, asker, tables) if wanted else (),
         expected=answer_expected(incident, trace, asker, tables),
         uncompiled=asker.uncompiled,
         unrun=unrun,
-        **{name: getattr(sources, name) for name in _READ},
+        **vars(sources),
     )
 
 
-def startup_of(incident: Incident, progress: Callable[[str], None] = lambda text: None) -> Trace:
+def startup_of(incident: Incident, progress: Hears = silent) -> Trace:
     """The trace alone of a startup that :func:`look_at` is asked for as well; where the incident shows, it is kept for that."""
     quiet = not Asker(incident).asked_while_up
     with workspace(incident) as space:
@@ -156,7 +144,7 @@ def trace_of(incident: Incident, *, patches: Sequence[Path] = (), judge: bool = 
             space,
             lambda: kept_runs.Ran(run_startup(incident, space, judge=judge, go_on=go_on)),
             lasting=lasts,
-            progress=lambda text: None,
+            progress=silent,
         ).trace
 
 
@@ -166,7 +154,7 @@ def _run(
     asker: Asker,
     fix: str | None,
     hold: str | None,
-    progress: Callable[[str], None],
+    progress: Hears,
     ended: Callable[[Trace], None] = lambda trace: None,
     bare: Callable[[Trace], bool] = lambda trace: False,
 ) -> kept_runs.Ran:
@@ -229,12 +217,8 @@ def _unrun(incident: Incident, space: Workspace, scripts: dict[str, str]) -> tup
         name, path = file.rpartition("/")[2], space.root / file
         text = path.read_text("utf-8", "replace") if path.is_file() and not path.is_symlink() else ""
         starts = is_script(text) or _STARTS.match(name)
-        if (
-            INSTALLS.match(file)
-            or starts
-            and name not in names
-            and programs.intersection(re.split(r"[\s\"',\[\]]+", text))
-        ):
+        named = starts and name not in names and programs.intersection(re.split(r"[\s\"',\[\]]+", text))
+        if INSTALLS.match(file) or named:
             unrun.append(file)
     return tuple(unrun)
 
@@ -256,11 +240,7 @@ def first_answer(trace: Trace) -> str:
 
 
 def with_signs(
-    incident: Incident,
-    trace: Trace,
-    checks: tuple[CheckResult, ...],
-    expected: CheckResult | None,
-    fault: Fault | None,
+    incident: Incident, trace: Trace, checks: tuple[CheckResult, ...], expected: CheckResult | None, fault: Fault | None
 ) -> Trace:
     """The trace with the signs that ``expect`` asks for; those of checks that it has already stay.
 

@@ -9,7 +9,7 @@ from ..incident.model import Incident
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame
 from .experiments import first_line, with_environment
-from .values import Case, Experiment, Fault, Place, innermost
+from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
 FORCED = 2  # starts in which a race is forced
 _TIMES = 3  # how often each number of processes is started where it is not
@@ -22,38 +22,35 @@ _WORKERS = re.compile(r"(?<!\S)(--workers[= ]\s*|-w[= ]?\s*|--concurrency[= ]\s*
 _VARIABLES = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GUNICORN_WORKERS", "WORKERS")
 
 
-def startup_race(case: Case) -> Fault | None:
-    for error in case.failures:
-        site = innermost(error)
-        if site is None or not (_of_database(error) or _raced_for(error)):
-            continue
-        spans = _spans(case.trace, error)
-        if len(spans) < 2:
-            continue
-        start = min(began for began, _ in spans.values())
-        times = [f"process {p}: {(b - start) / 1e6:.0f} to {(e - start) / 1e6:.0f} ms" for p, (b, e) in spans.items()]
-        overlap = _overlap(spans)
-        because = (
-            f"{len(spans)} processes of one step execute {site}; in one of them it raises {first_line(str(error))}",
-            f"{'they overlap in time' if overlap else 'they were not seen to overlap in time'}: {', '.join(times)}",
-        )
-        against = {
-            "created-by-two-revisions": f"there is only one statement, {site}, and several processes execute it",
-            "created-outside-migrations": f"another process created it, at the same {site}",
-        }
-        experiment = _one_against_all(case, error, site)
-        if (experiment is None or experiment.incident is case.incident and not experiment.edits) and not overlap:
-            continue
-        if experiment is None:
-            because += (
-                "not tried with one process: neither the step, its script nor a variable gives a number of workers",
-            )
-        sites = (Place.of("statement", site),)
-        return Fault("startup-race", because, sites=sites, against=against, error=error, experiment=experiment)
-    return None
+def startup_race(case: Case, error: Error) -> Fault | None:
+    site = innermost(error)
+    if site is None or not (_of_database(error) or _raced_for(error)):
+        return None
+    spans = _spans(case.trace, error)
+    if len(spans) < 2:
+        return None
+    start = min(began for began, _ in spans.values())
+    times = [f"process {p}: {(b - start) / 1e6:.0f} to {(e - start) / 1e6:.0f} ms" for p, (b, e) in spans.items()]
+    overlap = _overlap(spans)
+    because = (
+        f"{len(spans)} processes of one step execute {site}; in one of them it raises {first_line(str(error))}",
+        f"{'they overlap in time' if overlap else 'they were not seen to overlap in time'}: {', '.join(times)}",
+    )
+    against = {
+        "created-by-two-revisions": f"there is only one statement, {site}, and several processes execute it",
+        "created-outside-migrations": f"another process created it, at the same {site}",
+    }
+    experiment = _one_against_all(case, error, site)
+    if (experiment is None or experiment.incident is case.incident and not experiment.edits) and not overlap:
+        return None
+    if experiment is None:
+        unknown = "neither the step, its script nor a variable gives a number of workers"
+        because += (f"not tried with one process: {unknown}",)
+    sites = (Place.of("statement", site),)
+    return Fault("startup-race", because, sites=sites, against=against, error=error, experiment=experiment)
 
 
-MECHANISMS = (startup_race,)
+MECHANISMS = of_failures(startup_race)
 
 
 def _of_database(error: Error) -> bool:
@@ -107,14 +104,10 @@ def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None
         return by_one == 0, f"{seen}, and {by_several + 1} of {len(traces) - times + 1} as it is"
 
     if alone is None and script is None:
-        says = (
-            f"a start in which each process waits before {in_words(held)}, against a start in which none waits"
-            if held
-            else ""
-        )
-        return (
-            Experiment(says, case.incident, judge_forced, beside=(case.incident,) * FORCED, hold=held) if held else None
-        )
+        if not held:
+            return None
+        says = f"a start in which each process waits before {in_words(held)}, against a start in which none waits"
+        return Experiment(says, case.incident, judge_forced, beside=(case.incident,) * FORCED, hold=held)
     says = f"the startup with one process, {times} times, against as many starts with all its processes"
     says += f", each of which waits before {in_words(held)}" if held and alone else ""
     if alone is not None:
@@ -145,13 +138,8 @@ def _raced_for(error: Error) -> str | None:
 def in_words(held: str) -> str:
     """What a process is held before, as the end of a sentence."""
     kind, _, name = held.partition(" ")
-    return (
-        f'it makes the file "{name}"'
-        if kind == "file"
-        else "it opens a port"
-        if kind == "port"
-        else f'its first "{held} …"'
-    )
+    named = {"file": f'it makes the file "{name}"', "port": "it opens a port"}
+    return named.get(kind, f'its first "{held} …"')
 
 
 def with_one_process(incident: Incident) -> Incident | None:

@@ -5,7 +5,6 @@ One function a mechanism. Each takes a :class:`~kit.diagnose.values.Case` and gi
 
 import ast
 import re
-from collections.abc import Callable
 
 from ..trace.chains import application_frames
 from ..trace.trace import Trace
@@ -13,20 +12,19 @@ from ..trace.values import Error, Frame, Registration, Site
 from .definitions import one_place
 from .experiments import said_by
 from .registered_twice import Pair, judge
-from .values import Case, Fault, innermost
+from .values import Case, Fault, innermost, of_errors
 
 _RESERVED = re.compile(r"Attribute name 'metadata' is reserved")
 _SEVERAL = re.compile(r'Multiple classes found for path "([\w.]+)"')
 
 
-def metadata_is_reserved(case: Case) -> Fault | None:
-    for error in case.errors:
-        texts = [(error.type, error.text), *((name, text) for _, name, text in error.links)]
-        if any("InvalidRequestError" in name and _RESERVED.search(text) for name, text in texts):
-            frame = _declares(case, error) or innermost(error)
-            because = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
-            site = None if frame is None else Site(frame.file, frame.line, frame.module, None)
-            return Fault("metadata-is-reserved", (because,), case.table, site, error=error)
+def metadata_is_reserved(case: Case, error: Error) -> Fault | None:
+    texts = [(error.type, error.text), *((name, text) for _, name, text in error.links)]
+    if any("InvalidRequestError" in name and _RESERVED.search(text) for name, text in texts):
+        frame = _declares(case, error) or innermost(error)
+        because = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
+        site = None if frame is None else Site(frame.file, frame.line, frame.module, None)
+        return Fault("metadata-is-reserved", (because,), case.table, site, error=error)
     return None
 
 
@@ -56,18 +54,13 @@ def extend_existing_merged(case: Case) -> Fault | None:
         again = one_place(first, second)
         before = "the table that it had made before" if again else f"the table of {_called(first)} at {first.site}"
         merge = f"{f'{again}: ' if again else ''}{_called(second)} at {second.site} {what} {before}, {_raised_by(case, second)}"
-        if (
-            pair.one_definition
-        ):  # the same statement again: what executed it twice is the mechanism, the flag only hides it
+        if pair.one_definition:  # what executed the same statement again is the mechanism, the flag only hides it
             finding = judge(pair)
             because = (*finding.because, merge)
             return Fault(finding.mechanism, because, first.table, first.site, second.site, (first, second))
-        orphans = [
-            f"{mapper} maps columns that are no longer in the table: {', '.join(mapper.orphans)}"
-            for judged in case.trace.judged
-            for mapper in judged.mappers
-            if mapper.orphans and mapper.table == first.table
-        ]
+        mappers = (mapper for judged in case.trace.judged for mapper in judged.mappers if mapper.table == first.table)
+        lost = ((mapper, ", ".join(mapper.orphans)) for mapper in mappers if mapper.orphans)
+        orphans = [f"{mapper} maps columns that are no longer in the table: {names}" for mapper, names in lost]
         slug = "extend-existing-merged-two-models"
         return Fault(slug, (merge, *dict.fromkeys(orphans)), first.table, first.site, second.site, (first, second))
     return None
@@ -82,9 +75,8 @@ def defined_again_after_clear(case: Case) -> Fault | None:
         first, held[key] = held.get(key), definition
         if first is None or not definition.class_ or definition.class_.rpartition(".")[2] not in names:
             continue
-        cleared = (
-            c for c in case.trace.cleared if c.metadata == definition.metadata.label and first.at < c.at < definition.at
-        )
+        label, between = definition.metadata.label, (first.at, definition.at)
+        cleared = (c for c in case.trace.cleared if c.metadata == label and between[0] < c.at < between[1])
         where = next((application_frames(c.chain)[-1:] for c in cleared), None)
         if where is not None:
             finding = judge(Pair(case.trace, first, definition))
@@ -95,31 +87,29 @@ def defined_again_after_clear(case: Case) -> Fault | None:
     return None
 
 
-def ambiguous_class_name(case: Case) -> Fault | None:
-    for error in case.errors:
-        match = said_by(error, _SEVERAL)
-        if match is None:
-            continue
-        name = match.group(1).split(".")[-1]
-        classes = [r for r in case.definitions if r.class_ and r.class_.split(".")[-1] == name]
-        tables = {(r.process, r.metadata.number, r.table): r for r in classes}
-        if len(tables) > 1:
-            first, second = list(tables.values())[:2]
-            because = (
-                f"two classes are named {name}, {first.site} for table {first.table} and {second.site} for table "
-                f"{second.table}; a bare string cannot say which: {error}"
-            )
-            slug = "ambiguous-class-name-in-registry"
-            return Fault(slug, (because,), first.table, first.site, second.site, (first, second), error=error)
+def ambiguous_class_name(case: Case, error: Error) -> Fault | None:
+    match = said_by(error, _SEVERAL)
+    if match is None:
+        return None
+    name = match.group(1).split(".")[-1]
+    classes = [r for r in case.definitions if r.class_ and r.class_.split(".")[-1] == name]
+    tables = {(r.process, r.metadata.number, r.table): r for r in classes}
+    if len(tables) > 1:
+        first, second = list(tables.values())[:2]
+        because = (
+            f"two classes are named {name}, {first.site} for table {first.table} and {second.site} for table "
+            f"{second.table}; a bare string cannot say which: {error}"
+        )
+        slug = "ambiguous-class-name-in-registry"
+        return Fault(slug, (because,), first.table, first.site, second.site, (first, second), error=error)
     return None
 
 
-FAULTS: tuple[Callable[[Case], Fault | None], ...] = (
-    metadata_is_reserved,
-    extend_existing_merged,
-    defined_again_after_clear,
-    ambiguous_class_name,
-)
+MECHANISMS = [
+    *of_errors(metadata_is_reserved),
+    *(extend_existing_merged, defined_again_after_clear),
+    *of_errors(ambiguous_class_name),
+]
 
 
 def merged_pairs(trace: Trace, table: str | None = None) -> list[Pair]:

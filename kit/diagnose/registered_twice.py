@@ -67,9 +67,8 @@ def main_module_imported_again(pair: Pair) -> Answer:
         return False, two_files(pair)
     for registration, other in ((pair.first, pair.second), (pair.second, pair.first)):
         body = pair.first_import if registration is pair.first else pair.second_import
-        is_main = (
-            registration.frame.module in ("__main__", "__mp_main__") and other.frame.module != registration.frame.module
-        )
+        ran_as, named = registration.frame.module, other.frame.module
+        is_main = ran_as in ("__main__", "__mp_main__") and named != ran_as
         if is_main and body is not None and is_program(body):
             return True, (
                 f"{registration.site.file} runs as {registration.frame.module}, the program itself, and is imported as {other.frame.module}"
@@ -117,21 +116,19 @@ def defined_inside_function_called_twice(pair: Pair) -> Answer:
 
 def runner_root_second_name(pair: Pair) -> Answer:
     if not pair.same_file or pair.same_name:
-        return False, f"the file ran under {names_of(pair)}"
+        return False, f"the file ran under {names_of(pair)}" if pair.same_file else two_files(pair)
     for registration, other in ((pair.first, pair.second), (pair.second, pair.first)):
         position = max((n for n, f in enumerate(registration.chain) if RUNNERS.match(f.file)), default=None)
         if position is None:
             continue
         named = next((f for f in registration.chain[position + 1 :] if f.application), None)
-        if root_of(registration.real, registration.frame.module) in runner_roots(pair.trace) - {
-            root_of(other.real, other.frame.module)
-        }:
+        own = root_of(registration.real, registration.frame.module)
+        if own in runner_roots(pair.trace) - {root_of(other.real, other.frame.module)}:
             root = root_of(registration.real, registration.frame.module) or "."
             because = f"the test runner put the folder {root} on sys.path, so {registration.site.file} became {registration.frame.module}"
             return True, f"{because} beside {other.frame.module}"
-        if named is not None and top_of(named.module) == top_of(registration.frame.module) != top_of(
-            other.frame.module
-        ):
+        by_runner = named is not None and top_of(named.module) == top_of(registration.frame.module)
+        if by_runner and top_of(named.module) != top_of(other.frame.module):
             return True, (
                 f"the test runner named {named.file} {named.module}, by the folder that it put on sys.path; "
                 f"so {registration.site.file} became {registration.frame.module} beside {other.frame.module}"
@@ -158,10 +155,8 @@ def file_loaded_again_by_path(pair: Pair) -> Answer:
 
 
 def script_or_cell_run_again(pair: Pair) -> Answer:
-    cells = [
-        CELLS.search(registration.frame.file) or registration.frame.function.startswith("<cell")
-        for registration in (pair.first, pair.second)
-    ]
+    frames = (pair.first.frame, pair.second.frame)
+    cells = [CELLS.search(frame.file) or frame.function.startswith("<cell") for frame in frames]
     if all(cells):
         return True, f"both definitions were made in cells of one session: {pair.first.site} and {pair.second.site}"
     first, second = pair.first_import, pair.second_import
@@ -229,10 +224,7 @@ def association_table_and_class(pair: Pair) -> Answer:
 def computed_table_name_collision(pair: Pair) -> Answer:
     written = [written_name(pair.trace, registration) for registration in (pair.first, pair.second)]
     if pair.same_execution and pair.same_line and written[0] not in (None, pair.first.table):
-        return (
-            True,
-            f"one statement, {pair.first.site}, computes the table's name, by {written[0]}, and ran twice",
-        )
+        return (True, f"one statement, {pair.first.site}, computes the table's name, by {written[0]}, and ran twice")
     for registration, name in zip((pair.first, pair.second), written, strict=True):
         if registration.class_ is not None and name is None:
             class_ = f"the class {registration.class_} at {registration.site}"

@@ -4,17 +4,19 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 
+from ..incident.source import nodes_at
 from ..trace.routes import Route, endpoint_of, routes_of
 from ..trace.trace import Trace
 from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
-from .experiments import failure, texts_of, with_replaced, with_swapped
-from .registered_twice import judge
+from .experiments import Judge, failure, gone, texts_of, with_class_renamed, with_replaced, with_swapped
+from .registered_twice import ONE_DEFINITION, judge
 from .two_registrations import Pair
 from .values import Case, Experiment, Fault, Place
 
-_UNIQUE = ("metric", "blueprint", "endpoint", "task", "schema", "model", "proto")
+_UNIQUE = ("metric", "blueprint", "endpoint", "task", "schema", "model", "app", "proto")
 _TWICE = ("Duplicated timeseries in CollectorRegistry", "is already registered for", "overwriting an existing endpoint")
-_TWICE += ("Multiple classes with name", "Conflicting '", "into descriptor pool", "already defined in file")
+_TWICE += ("Multiple classes with name", "Conflicting '", "Application labels aren't unique")
+_TWICE += ("into descriptor pool", "already defined in file")
 
 
 def name_taken(case: Case) -> Fault | None:
@@ -37,14 +39,16 @@ def name_taken(case: Case) -> Fault | None:
 
 
 def _is_named(entry: Entry, error: Error) -> bool:
-    """Does an error say an entry's name? In full, or its last part where that is no file or message of protobuf."""
-    names = [entry.key] if entry.kind == "proto" else [entry.key, entry.key.split(".")[-1]]
-    return re.search(rf"(?<![\w./])(?:{'|'.join(map(re.escape, names))})(?![\w/])", error.text) is not None
+    """Does an error say an entry's name, in full or by its last part? Of a file or message of protobuf only in full."""
+    names = {entry.key, entry.key if entry.kind == "proto" else entry.key.split(".")[-1]}
+    return any(re.search(rf"(?<![\w./]){re.escape(name)}(?![\w/])", error.text) for name in names)
 
 
 def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entry | None]) -> Fault:
     """The mechanism by which a name came twice: of what takes it, where that was made, else of the lines that register it."""
     first, second = taken
+    if second.kind == "app":
+        return _label_taken(case, error, first, second)
     apart = None not in made and made[0] is not made[1]
     pair = Pair(case.trace, *map(_as_registration, made if apart else taken))
     sites = tuple(Place.of(role, entry.frame, entry.key) for role, entry in (("first", first), ("second", second)))
@@ -58,39 +62,91 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
         makers = f"what takes it are two functions, at {functions[0]} and at {functions[1]}" if two else makers
         makers = makers or "two statements register it"
         name = second.key if second.key.endswith(".proto") else second.key.split(".")[-1]
-        experiment = _renamed(case, (made[1] or second).frame, name, error)
-        return Fault("name-taken-in-registry", (known, makers), sites=sites, error=error, experiment=experiment)
+        says_so = next(text for text in _TWICE if text in error.text)
+        experiment = _renamed(case, (made[1] or second).frame, name, _not_taken(says_so, name))
+        against = {} if pair.one_definition else _against(judge(pair).against)
+        because = (known, makers)
+        return Fault(
+            "name-taken-in-registry", because, sites=sites, against=against, error=error, experiment=experiment
+        )
     finding = judge(pair)
-    return Fault(finding.mechanism, (known, finding.because[-1]), sites=sites, against=finding.against, error=error)
+    because = (known, finding.because[-1])
+    return Fault(finding.mechanism, because, sites=sites, against=_against(finding.against), error=error)
 
 
-def _renamed(case: Case, site: Frame, name: str, error: Error) -> Experiment | None:
-    """The run in which what comes second has another name, where its name is written at the line that makes it."""
-    calls = [node for node in ast.walk(case.tree(site.file)) if isinstance(node, ast.Call)]
-    here = [
-        node
-        for call in calls
-        if call.lineno <= site.line <= (call.end_lineno or call.lineno)
-        for node in ast.walk(call)
-    ]
-    texts = [node for node in here if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)]
-    literal = next((node for node in texts if node.value == name or isinstance(node.value, bytes)), None)
-    if literal is None:
-        return None
-    says_so = next(text for text in _TWICE if text in error.text)
-    other, new = f"{name}_of_its_own", f"{name}_of_its_own"
-    if isinstance(literal.value, bytes):  # a file of protobuf: the name keeps its length
-        other = ("x" if name[0] != "x" else "y") + name[1:]
-        new = literal.value.replace(name.encode(), other.encode())
+def _against(facts: dict[str, str]) -> dict[str, str]:
+    """What of the facts is true of every registry: those of how often a statement ran; the others are of tables."""
+    of_executions = {"script-or-cell-run-again", *(slug for slug, _ in ONE_DEFINITION)} - {
+        "computed-table-name-collision"
+    }
+    return {slug: fact for slug, fact in facts.items() if slug in of_executions}
 
+
+def _label_taken(case: Case, error: Error, first: Entry, second: Entry) -> Fault:
+    """Two of Django's applications have one label: the texts in a list that name them, wherever the settings have it."""
+    listed = sorted(
+        (file, text.lineno, text.col_offset, text)
+        for file in {import_.file for import_ in case.trace.imports if import_.application}
+        for node in ast.walk(case.tree(file))
+        if isinstance(node, ast.List | ast.Tuple | ast.Set)
+        for text in node.elts
+        if isinstance(text, ast.Constant) and isinstance(text.value, str)
+    )
+    places: list[tuple] = []
+    for entry in (first, second):
+        name = entry.more[0]
+        fits = [item for item in listed if item not in places and f"{item[-1].value}.".startswith(f"{name}.")]
+        places += sorted(fits, key=lambda item: item[-1].value != name)[:1]  # or by its class: shop.apps.Shop
+    labelled = f"of {first.more[0]} and of {second.more[0]}"
+    known = f"{second.key} is the label, by which Django knows an application, {labelled}: {error}"
+    if len(places) < 2:
+        return Fault("name-taken-in-registry", (known,), sites=(Place.of("setup", second.frame),), error=error)
+    sites = tuple(
+        Place(role, file, line, entry.more[0])
+        for role, (file, line, *_), entry in zip(("first", "second"), places, (first, second), strict=True)
+    )
+    file, line, _, text = places[1]
+    edits = {file: with_replaced(case.sources[file], text, "*()")}
+    says = f"without {text.value} at {file}:{line}"
+    experiment = Experiment(says, case.incident, gone(f"labels aren't unique, duplicates: {second.key}"), edits)
+    makers = f"they are listed at {sites[0]} and at {sites[1]}"
+    return Fault("name-taken-in-registry", (known, makers), sites=sites, error=error, experiment=experiment)
+
+
+def _not_taken(says_so: str, name: str) -> Judge:
     def judge(trace: Trace) -> tuple[bool | None, str]:
         if any(says_so in text and name in text for text in texts_of(trace)):
             return False, f"{name} is still taken twice"
         failed = failure(trace)
         return True, f"that error is gone; then {failed}" if failed else "that error is gone, and every step succeeds"
 
-    edits = {site.file: with_replaced(case.sources[site.file], literal, repr(new))}
-    return Experiment(f"{other} in place of {name} at {site.file}:{literal.lineno}", case.incident, judge, edits)
+    return judge
+
+
+def _both_run(name: str) -> Judge:
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        functions = {str(e.definition) for e in trace.entries if e.kind == "task" and e.key == name and e.definition}
+        failed = failure(trace)
+        says = f"; then {failed}" if failed else ", and every step succeeds"
+        return len(functions) == 1, f"the task {name} is {' and '.join(sorted(functions)) or 'no function'}{says}"
+
+    return judge
+
+
+def _renamed(case: Case, site: Site | Frame, name: str, judge: Judge) -> Experiment | None:
+    """The run in which what comes second has another name, where its name is written at the line that makes it."""
+    here = [node for call in nodes_at(case.tree(site.file), site.line, ast.Call) for node in ast.walk(call)]
+    texts = [node for node in here if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)]
+    literal = next((node for node in texts if node.value == name or isinstance(node.value, bytes)), None)
+    other, new, text = f"{name}_of_its_own", f"{name}_of_its_own", case.sources.get(site.file, "")
+    if literal is not None and isinstance(literal.value, bytes):  # a file of protobuf: the name keeps its length
+        other = ("x" if name[0] != "x" else "y") + name[1:]
+        new = literal.value.replace(name.encode(), other.encode())
+    edited = with_class_renamed(text, site.line, other) if literal is None else with_replaced(text, literal, repr(new))
+    if edited is None:
+        return None
+    line = site.line if literal is None else literal.lineno
+    return Experiment(f"{other} in place of {name} at {site.file}:{line}", case.incident, judge, {site.file: edited})
 
 
 def task_defined_twice(case: Case) -> Fault | None:
@@ -112,7 +168,8 @@ def task_defined_twice(case: Case) -> Fault | None:
             f"{entry.key} of one application: only one of them can be it, and nothing is raised",
         )
         sites = tuple(Place.of(role, task.definition) for role, task in (("first", first), ("second", entry)))
-        return Fault("name-taken-in-registry", because, sites=sites)
+        experiment = _renamed(case, entry.definition, entry.key, _both_run(entry.key))
+        return Fault("name-taken-in-registry", because, sites=sites, experiment=experiment)
     return None
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..startup.installed_packages import installed
 from ..trace.values import Error, Frame
 from .experiments import error_texts, first_line
-from .values import Case, Fault, Place, innermost
+from .values import Case, Fault, Place, innermost, of_failures
 
 _NAME = re.compile(r"cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'(?P<module>[\w.]+)'")
 _MODULE = re.compile(r"No module named '([\w.]+)'")
@@ -30,32 +30,30 @@ class Removal(NamedTuple):
     what: str
 
 
-def api_removed_in_installed_version(case: Case) -> Fault | None:
-    for error in case.failures:
-        site = innermost(error)
-        removal = _removal(case, error, site) if site is not None and not error.own_words else None
-        if removal is None:
-            continue
-        version = _version(case, removal.library)
-        asker = error.frames[-1] if error.frames and not error.frames[-1].application else None
-        asked_in = f", in {asker}" if asker is not None and site.file != asker.file else ""
-        requirements = case.requirements.get(removal.library, ())
-        required = ", ".join(f"{file}:{line} ({range_ or 'any version'})" for file, line, range_ in requirements)
-        unnamed = f"no file of requirements names {removal.library} itself"
-        installed_now = f"; {version} is installed" if version else ""
-        since = f"has not had since {removal.line}" if removal.line else "no longer has, as it says itself"
-        because = (
-            f"{_user(error, site, removal.library)} uses {removal.what}, which {removal.library} {since}{installed_now}",
-            f"seen as: {first_line(str(error))}{asked_in}",
-            f"required by {required}" if required else unnamed,
-            f"undecided by a run: the application's interpreter has this one alone; {_would_decide(removal)} in an environment of "
-            "its own, named as app.python, would decide it",
-        )
-        needed = (Place("requirement", file, line, removal.library) for file, line, _ in requirements)
-        sites = (Place.of("call", site), *needed)
-        against = {"module-not-on-path": f"{removal.library} is found, and lacks this one thing"}
-        return Fault("api-removed-in-installed-version", because, sites=sites, against=against, error=error)
-    return None
+def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
+    site = innermost(error)
+    removal = _removal(case, error, site) if site is not None and not error.own_words else None
+    if removal is None:
+        return None
+    version = _version(case, removal.library)
+    asker = error.frames[-1] if error.frames and not error.frames[-1].application else None
+    asked_in = f", in {asker}" if asker is not None and site.file != asker.file else ""
+    requirements = case.requirements.get(removal.library, ())
+    required = ", ".join(f"{file}:{line} ({range_ or 'any version'})" for file, line, range_ in requirements)
+    unnamed = f"no file of requirements names {removal.library} itself"
+    installed_now = f"; {version} is installed" if version else ""
+    since = f"has not had since {removal.line}" if removal.line else "no longer has, as it says itself"
+    because = (
+        f"{_user(error, site, removal.library)} uses {removal.what}, which {removal.library} {since}{installed_now}",
+        f"seen as: {first_line(str(error))}{asked_in}",
+        f"required by {required}" if required else unnamed,
+        f"undecided by a run: the application's interpreter has this one alone; {_would_decide(removal)} in an environment of "
+        "its own, named as app.python, would decide it",
+    )
+    needed = (Place("requirement", file, line, removal.library) for file, line, _ in requirements)
+    sites = (Place.of("call", site), *needed)
+    against = {"module-not-on-path": f"{removal.library} is found, and lacks this one thing"}
+    return Fault("api-removed-in-installed-version", because, sites=sites, against=against, error=error)
 
 
 def _user(error: Error, site: Frame, library: str) -> str:
@@ -67,7 +65,7 @@ def _user(error: Error, site: Frame, library: str) -> str:
     return f"{others[-1]}, to which {site} leads,"
 
 
-MECHANISMS = (api_removed_in_installed_version,)
+MECHANISMS = of_failures(api_removed_in_installed_version)
 
 
 def _would_decide(removal: Removal) -> str:

@@ -1,13 +1,16 @@
-"""Settings that are not given: the field and its variable, who needs it, and which deployment files name it."""
+"""Settings that are not given: the field and its variable, who needs it, and which deployment files name it; loggers that were disabled."""
 
 import ast
 import re
 from collections.abc import Sequence
 
+from ..incident.environment import stand_in
+from ..incident.source import nodes_at
 from ..incident.variables import Reading
-from ..trace.values import Error, Frame
+from ..trace.trace import Trace
+from ..trace.values import Error, Frame, Record, Silenced
 from .experiments import error_texts, first_line, gone, with_environment
-from .values import Case, Experiment, Fault, Place, innermost
+from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
 # What libraries say of a variable that is not there.
 _NOT_SET = re.compile(
@@ -23,35 +26,32 @@ _MISSING = re.compile(r"^(\S+)\n\s+[Ff]ield required\b", re.M)
 _ALWAYS = {"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHASHSEED", "PORT", "PWD", "USER"}
 _MOST = 6  # deployment files that are named
 _DATABASE = re.compile(r"(DATABASE|(^|_)DB|SQLALCHEMY|POSTGRES|SQL)\w*(URL|URI|DSN)")
-_STAND_IN = "stand-in-of-the-incident-kit-0123456789"
 
 
-def setting_missing(case: Case) -> Fault | None:
-    for error in case.failures:
-        site = innermost(error)
-        lacking = _lacking(case, error, site) if site is not None else []
-        if not lacking:
-            continue
-        names = list(dict.fromkeys(reading.name for reading in lacking))
-        what = ", ".join(f"{r.class_}.{r.field} ({r.name})" if r.field else r.name for r in lacking)
-        because = (
-            f"{what} is read at {', '.join(map(str, lacking))}, {_how(lacking)}, and is not set: {first_line(str(error))}",
-            *_deployments(case, names),
-        )
-        fields = [
-            Place("field" if reading.field else "reads", reading.file, reading.line, reading.field or reading.name)
-            for reading in lacking
-        ]
-        needs = Place.of("needs it", site)
-        sites = (*fields, *([needs] if str(needs) not in map(str, fields) else []))
-        against = {"unknown-url-scheme": "it fails before a URL is looked at"}
-        slug = "setting-missing"
-        experiment = _with_stand_in(case, lacking, error)
-        return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
-    return None
+def setting_missing(case: Case, error: Error) -> Fault | None:
+    site = innermost(error)
+    lacking = _lacking(case, error, site) if site is not None else []
+    if not lacking:
+        return None
+    names = list(dict.fromkeys(reading.name for reading in lacking))
+    what = ", ".join(f"{r.class_}.{r.field} ({r.name})" if r.field else r.name for r in lacking)
+    because = (
+        f"{what} is read at {', '.join(map(str, lacking))}, {_how(lacking)}, and is not set: {first_line(str(error))}",
+        *_deployments(case, names),
+    )
+    fields = [
+        Place("field" if reading.field else "reads", reading.file, reading.line, reading.field or reading.name)
+        for reading in lacking
+    ]
+    needs = Place.of("needs it", site)
+    sites = (*fields, *([needs] if str(needs) not in map(str, fields) else []))
+    against = {"unknown-url-scheme": "it fails before a URL is looked at"}
+    slug = "setting-missing"
+    experiment = _with_stand_in(case, lacking, error)
+    return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
 
 
-MECHANISMS = (setting_missing,)
+MECHANISMS = of_failures(setting_missing)
 
 
 def _lacking(case: Case, error: Error, site: Frame) -> list[Reading]:
@@ -117,9 +117,8 @@ def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Readin
         return []
     statement, optional = _statement(case, site), [reading for reading in unset if not reading.required]
     targeted = [reading for reading in optional if reading.target and _names(reading.target, statement)]
-    here = [
-        r for r in optional if r.file == site.file and (r.line == site.line or r.name in statement or r in targeted)
-    ]
+    in_file = [reading for reading in optional if reading.file == site.file]
+    here = [r for r in in_file if r.line == site.line or r.name in statement or r in targeted]
     used = here + targeted
     for frame in reversed(error.frames):  # read where a caller handed it on
         if frame.application and not used:
@@ -130,8 +129,7 @@ def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Readin
 
 def _statement(case: Case, site: Frame) -> str:
     """The text of the statement that a frame was in."""
-    simple = [n for n in ast.walk(case.tree(site.file)) if isinstance(n, ast.stmt) and not hasattr(n, "body")]
-    holding = [n for n in simple if n.lineno <= site.line <= (n.end_lineno or n.lineno)]
+    holding = [n for n in nodes_at(case.tree(site.file), site.line, ast.stmt) if not hasattr(n, "body")]
     return ast.unparse(holding[-1]) if holding else ""
 
 
@@ -177,21 +175,68 @@ def _with_stand_in(case: Case, lacking: Sequence[Reading], error: Error) -> Expe
 
 def _stand_in(reading: Reading) -> str:
     """A value that fits the type or the name of a variable; a database's URL is the scratch database's."""
-    kind, name = reading.kind, reading.name.upper()
-    names = (name, _last_word(reading.target or "").upper())
-    if any(_DATABASE.search(text) for text in names) or "PostgresDsn" in kind:
+    names = (reading.name.upper(), _last_word(reading.target or "").upper())
+    if any(_DATABASE.search(text) for text in names) or "PostgresDsn" in reading.kind:
         return "{database_url}"
-    for pattern, value in (
-        (r"\bint\b", "1"),
-        (r"\bfloat\b|Decimal", "1.0"),
-        (r"\bbool\b", "true"),
-        (r"^(list|List|set|Set|tuple|Tuple|Sequence)\b", "[]"),
-        (r"^(dict|Dict|Mapping)\b", "{}"),
-        (r"Url\b|Dsn\b", "http://127.0.0.1:9"),
-        (r"Email", "nobody@example.com"),
-    ):
-        if re.search(pattern, kind):
-            return value
-    if re.search(r"(PORT|SECONDS|MINUTES|HOURS|DAYS|TIMEOUT|TTL|SIZE|COUNT|LIMIT|WORKERS)$", name):
-        return "1"
-    return "http://127.0.0.1:9" if re.search(r"(URL|URI|ENDPOINT)$", name) else _STAND_IN
+    return stand_in(reading.name, reading.kind or "str")
+
+
+_LEVEL_OF_ERRORS = 40  # logging's level
+
+
+def loggers_disabled(case: Case) -> Fault | None:
+    """An error was logged by a logger that ``fileConfig`` or ``dictConfig`` had disabled, so nobody could read it."""
+    for record in case.trace.records:
+        if not record.lost or record.site is None or not (record.error is not None or record.level >= _LEVEL_OF_ERRORS):
+            continue
+        caller = _disabled_by(case, record)
+        if caller is not None and caller.site is not None:
+            return _fault(case, caller, record)
+    return None
+
+
+def _disabled_by(case: Case, record: Record) -> Silenced | None:
+    """Who disabled the logger of a record, in its process or in one that it was forked from."""
+    past = {record.process: record.at, **case.trace.forked_from(record.process)}
+    earlier = [silencing for silencing in case.trace.silenced if silencing.at < past.get(silencing.process, 0)]
+    return next((silencing for silencing in reversed(earlier) if record.logger in silencing.loggers), None)
+
+
+def _fault(case: Case, caller: Silenced, record: Record) -> Fault:
+    hidden = f": {record.error}" if record.error is not None else ""
+    because = (
+        f"{caller.site} configures logging and disables {len(caller.loggers)} loggers that were there before, {record.logger} among them",
+        f"the first error that is lost is logged at {record.site}: {record.text!r}{hidden}",
+    )
+    sites = [Place.of("disables", caller.site), Place.of("lost record", record.site)]
+    raised = innermost(record.error) if record.error is not None else None
+    sites += [Place.of("hidden error", raised)] if raised is not None else []
+    return Fault("loggers-disabled", because, sites=tuple(sites), experiment=_with_loggers(case, caller))
+
+
+def _with_loggers(case: Case, silenced: Silenced) -> Experiment | None:
+    """The run in which that call keeps the loggers."""
+    file, line = silenced.site.file, silenced.site.line
+    text = case.sources.get(file)
+    calls = nodes_at(case.tree(file), line, ast.Call)
+    calls = [call for call in calls if ast.unparse(call.func).endswith("fileConfig")]
+    if text is None or not calls:
+        return None
+    call, lines = calls[0], text.splitlines(keepends=True)
+    number, column = call.end_lineno - 1, len(lines[call.end_lineno - 1].encode()[: call.end_col_offset].decode()) - 1
+    before = lines[number][:column].rstrip()
+    comma = "" if before.endswith((",", "(")) else ", "
+    lines[number] = f"{before}{comma}disable_existing_loggers=False{lines[number][column:]}"
+
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        lost = [record for record in trace.records if record.lost and record.level >= _LEVEL_OF_ERRORS]
+        if lost:
+            return False, f"{lost[0].logger} still loses a record"
+        kept = next((record for record in trace.records if record.error is not None), None)
+        return True, f"no record is lost{f', and the log shows {first_line(str(kept.error))}' if kept else ''}"
+
+    says = f"disable_existing_loggers=False at {silenced.site}"
+    return Experiment(says, case.incident, judge, {file: "".join(lines)})
+
+
+OF_LOGGERS = (loggers_disabled,)  # asked last: what is lost in a log comes of something else, where that is known

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..base.known_secrets import says_secret, secrets_in
+from ..base.progress import Hears, silent
 from ..base.redact import redact
 from ..incident.model import Expect, Incident
 from ..incident.steps import Step
@@ -70,7 +71,7 @@ def reduce_startup(
     budget: Budget | None = None,
     begun: Mapping[tuple[Step, ...], Future[int]] = {},  # noqa: B006 - only read
     executor: Executor,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> Smallest:
     """Delta debugging over runs, from what lies on the ways to the two registrations down to the few steps needed.
 
@@ -323,16 +324,14 @@ def paste(incident: Incident, steps: Sequence[Step], variables: Sequence[str] | 
         else:
             parts.append(step.text)
     folders = [str(Path(entry)) for entry in incident.app.path]
-    where = "" if folders == ["."] and incident.app.workdir == "." else f"PYTHONPATH={shlex.quote(':'.join(folders))} "
+    plain = not folders or folders == ["."] and incident.app.workdir == "."
+    where = "" if plain else f"PYTHONPATH={shlex.quote(':'.join(folders))} "
     driver = f"+{incident.database_driver}" if incident.database_driver else ""
     url = f"sqlite{driver}://" if incident.database == "sqlite" else f"postgresql{driver}://localhost/scratch"
     values = {incident.database_env: url}
     values |= {name: _plain(name, value, url) for name, value in incident.app.env.items() if name not in values}
-    environment = "".join(
-        f"{name}={value} "
-        for name, value in values.items()
-        if (variables is None or name in variables) and not (name == "PYTHONPATH" and where)
-    )
+    shown = {name: value for name, value in values.items() if variables is None or name in variables}
+    environment = "".join(f"{name}={value} " for name, value in shown.items() if not (name == "PYTHONPATH" and where))
     return f"{environment}{where}python -c {shlex.quote('; '.join(parts))}"
 
 

@@ -117,9 +117,8 @@ def last_frame(chain) -> Frame:
 def is_program(body: Import) -> bool:
     """Was this body executed as the program itself, by Python or by ``runpy`` for a launcher?"""
     of_application = [n for n, frame in enumerate(body.chain) if frame.application]
-    return not of_application or any(
-        "runpy" in f.file and f.function == "run_module" for f in body.chain[of_application[-1] :]
-    )
+    launched = body.chain[of_application[-1] :] if of_application else ()
+    return not of_application or any("runpy" in f.file and f.function == "run_module" for f in launched)
 
 
 def loaded_by_path(trace: Trace, body: Import) -> Import | None:

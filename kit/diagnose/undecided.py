@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from ..incident.source import attribute_of
 from ..trace.chains import application_frames
 from ..trace.expected import expected_error
 from ..trace.values import Error
@@ -55,11 +56,7 @@ def _error(case: Case) -> Error | None:
     """The error that the incident names, else that of the first step that failed, else what was seen at all."""
     expected = expected_error(case.incident)
     failed = [step.exception for step in case.trace.steps if step.ok is False and step.exception is not None]
-    named = [
-        error
-        for error in case.failures
-        if expected is not None and any(expected in text for text in error_texts(error))
-    ]
+    named = [it for it in case.failures if expected is not None and any(expected in text for text in error_texts(it))]
     return next(iter([*named, *failed, *case.failures]), None)
 
 
@@ -89,23 +86,12 @@ def _defined(case: Case, name: str) -> Iterator[Place]:
             table = definition.table if wanted == definition.table else None
             without_schema = not part and "." in definition.table and wanted == definition.table.rpartition(".")[2]
             if wanted and (wanted == of_class or table or without_schema):
-                line = _line_of(case, definition.site.file, of_class, part) if part else None
+                statement = attribute_of(case.tree(definition.site.file), of_class, part) if part else None
+                line = statement and statement.lineno
                 says = f"{of_class or definition.table}.{part}" if line else of_class or definition.table
                 says += f" (table {definition.table})" if of_class and not line else ""
                 yield Place("named", definition.site.file, line or definition.site.line, says, definition.site.module)
                 break
-
-
-def _line_of(case: Case, file: str, class_: str, attribute: str) -> int | None:
-    for node in ast.walk(case.tree(file)):
-        if isinstance(node, ast.ClassDef) and node.name == class_:
-            for statement in node.body:
-                target = (
-                    statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
-                )
-                if isinstance(target, ast.Name) and target.id == attribute:
-                    return statement.lineno
-    return None
 
 
 def _short(source: str, most: int = 80) -> str:
@@ -117,14 +103,11 @@ def _written(case: Case, name: str) -> Iterator[Place]:
     there = any(name == definition.table for definition in case.definitions)
     for file in dict.fromkeys(definition.site.file for definition in case.definitions):
         for node in ast.walk(case.tree(file)):
-            if (
-                not isinstance(node, ast.Call)
-                or getattr(node.func, "id", getattr(node.func, "attr", "")) not in _NAMING
-            ):
+            called = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+            if called not in _NAMING:
                 continue
             values = [*node.args, *(keyword.value for keyword in node.keywords)]
-            texts = [
-                value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)
-            ]
+            constants = (value.value for value in values if isinstance(value, ast.Constant))
+            texts = [value for value in constants if isinstance(value, str)]
             if any(text == name or not there and text.startswith(f"{name}.") for text in texts):
                 yield Place("named", file, node.lineno, _short(ast.unparse(node)))

@@ -89,9 +89,8 @@ def _not_imported(
         made = [(op, name) for op in revision.operations for kind, name in op.creates if kind == "table"]
         role = "made by a migration, in no model"
         makers |= {name: Place(role, revision.file, op.line, name) for op, name in made if name in orphans}
-    sentences += [
-        f"table {name} is made by {makers.get(name, 'the migrations')}, and no model has it" for name in orphans
-    ]
+    made_by = {name: makers.get(name, "the migrations") for name in orphans}
+    sentences += [f"table {name} is made by {maker}, and no model has it" for name, maker in made_by.items()]
     sites = [Place.of("table", table.site) for table in tables]
     sites += [*(Place("table", named.file, named.line, named.class_) for named in beside), *makers.values()]
     error = next((drops[name] for name in names if name in drops), None)
@@ -149,9 +148,8 @@ def _of_the_same_name(case: Looked, registration: Registration) -> Registration 
     if not handed or made_at(registration.metadata.label) in handed:
         return None
     same = (it for it in case.migrations.trace.registrations if it.table == registration.table)
-    return next(
-        (it for it in same if made_at(it.metadata.label) in handed and it.class_ and it.site != registration.site), None
-    )
+    there = (it for it in same if it.class_ and it.site != registration.site)
+    return next((it for it in there if made_at(it.metadata.label) in handed), None)
 
 
 def _lacks_a_column(case: Case, registration: Registration) -> Error | None:
@@ -161,11 +159,8 @@ def _lacks_a_column(case: Case, registration: Registration) -> Error | None:
             match = _LACKS.search(text)
             table = match and next(filter(None, (match[name] for name in ("t1", "t2", "t3", "t4"))))
             column = match and next(filter(None, (match[name] for name in ("c1", "c2", "c3", "c4"))))
-            if (
-                match
-                and _same_table(table, registration.table)
-                and column not in case.migrations.models[registration.table]
-            ):
+            about = match and _same_table(table, registration.table)
+            if about and column not in case.migrations.models[registration.table]:
                 return error
     return None
 
@@ -258,18 +253,19 @@ def table_on_another_metadata(case: Case) -> Fault | None:
             # Where nobody makes a table, that tells of no other metadata.
             for registration in _wanted(case) if makers or missed is None else ():
                 if _same_table(name, registration.table) and registration.metadata.label not in created:
+                    chains = [application_frames(m.chain) for m in case.trace.metadata if m.application]
+                    made = {str(chain[-1]): chain[-1] for chain in chains if chain}
+                    others = makers or made.keys() - {registration.metadata.label}
                     because = (
                         f"table {registration.table}, defined at {registration.site}, is on the metadata made at {registration.metadata.label}; "
-                        f"what is created is on the one made at {', '.join(sorted(makers)) or 'another place'}: {error}"
+                        f"what is created is on the one made at {', '.join(sorted(others)) or 'another place'}: {error}"
                     )
                     if twice := _file_run_twice(case, registration, error, because):
                         return twice
-                    made = [m.site for m in case.trace.metadata if m.application and m.site and m.site.application]
-                    beside = (Place.of("metadata", site) for site in dict.fromkeys(made)) if missed is None else ()
+                    beside = (Place.of("metadata", frame) for frame in made.values()) if missed is None else ()
                     sites = (Place.of("first", registration.site), *beside)
-                    return Fault(
-                        _OTHER_METADATA, (because,), registration.table, registration.site, sites=sites, error=error
-                    )
+                    about = (registration.table, registration.site)
+                    return Fault(_OTHER_METADATA, (because,), *about, sites=sites, error=error)
     return None
 
 

@@ -1,7 +1,8 @@
 """What a mechanism is asked about, and what it answers: the frame that every family of mechanisms shares.
 
-A family is a module with a tuple ``MECHANISMS``: functions that take a :class:`Case` and give a :class:`Fault` or None.
-``families.py`` holds them in order.
+A family is a module with a tuple ``MECHANISMS``: functions that take a :class:`Case` and give a :class:`Fault` or None; of those
+that are asked of one error :func:`of_failures` and :func:`of_errors` make such.
+``decision.py`` holds them in order.
 """
 
 import ast
@@ -12,15 +13,14 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from ..incident.model import Incident
-from ..incident.revisions import Revision
-from ..incident.source import Named, Statement, parsed
-from ..incident.variables import Reading
+from ..incident.source import parsed
+from ..incident.sources import Sources
 from ..startup.migrations import Migrations
 from ..trace.chains import application_frames
 from ..trace.end_state import CheckResult
 from ..trace.expected import expected_error
 from ..trace.trace import Trace
-from ..trace.values import Error, Frame, Registration, Site
+from ..trace.values import Conflict, Error, Frame, Registration, Site
 
 
 class Place(NamedTuple):
@@ -102,37 +102,27 @@ class Fault:
         return tuple(dict.fromkeys(self.sites or (Place.of(role, site) for role, site in sites)))
 
 
-@dataclass(frozen=True)
-class Looked:
-    """One startup, with what Alembic says of it and what its revisions create."""
+@dataclass(frozen=True, kw_only=True)
+class Looked(Sources):
+    """One startup, with what the sources say, what Alembic says of it and what its revisions create."""
 
     trace: Trace
-    migrations: Migrations | None
-    created: dict[str, list[dict[str, Any]]]  # table to columns, by the revisions alone
-    stopped: str | None  # what ended the revisions early
-    named: tuple[Named, ...]  # tables that the sources name
-    unread: tuple[str, ...]  # sources that could not be read
-    statements: tuple[Statement, ...]  # the import statements of the sources
-    variables: tuple[str, ...] = ()  # of those that the incident file sets, the ones that the application's files name
-    revisions: tuple[Revision, ...] = ()
-    readings: tuple[Reading, ...] = ()  # of variables, by the sources
-    deployments: dict[str, dict[str, int]] = field(default_factory=dict)  # file to variables, with their lines
-    requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)  # library to (file, line, range)
+    migrations: Migrations | None = None
+    created: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # table to columns, by the revisions alone
+    stopped: str | None = None  # what ended the revisions early
+    unread: tuple[str, ...] = ()  # sources that could not be read
     scripts: dict[str, str] = field(default_factory=dict)  # text of the files that the steps run
     checks: tuple[CheckResult, ...] = ()  # as far as they were asked
     expected: CheckResult | None = None  # of the check that the incident is
     uncompiled: str | None = None  # what a patch wrote that is no Python
-    files: tuple[str, ...] = ()  # the application's own sources
-    classes: tuple[Named, ...] = ()  # that the sources map, those whose table's name is computed among them
-    tasks: tuple[Named, ...] = ()  # that the sources declare
     unrun: tuple[str, ...] = ()  # scripts and deployments that a patch changes, and no step runs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case(Looked):
     """A startup that was looked at, and the incident that it is asked about."""
 
-    incident: Incident = field(kw_only=True)
+    incident: Incident
 
     @classmethod
     def of(cls, incident: Incident, looked: Looked) -> "Case":
@@ -170,14 +160,8 @@ class Case(Looked):
     @cached_property
     def definitions(self) -> tuple[Registration, ...]:
         """What the application itself put on a metadata of its own, and is there."""
-        return tuple(
-            registration
-            for registration in self.trace.registrations
-            if registration.application
-            and registration.frame.application
-            and registration.outcome == "registered"
-            and not registration.removed
-        )
+        own = (it for it in self.trace.registrations if it.application and it.frame.application)
+        return tuple(it for it in own if it.outcome == "registered" and not it.removed)
 
     @cached_property
     def sources(self) -> dict[str, str]:
@@ -191,13 +175,36 @@ class Case(Looked):
 
     def module_of(self, file: str) -> str:
         """The dotted name of a file: the one that it was executed under, else the one that its path gives it."""
-        ran = next(
-            (import_.module for import_ in self.trace.imports if import_.application and import_.file == file), None
-        )
+        own = (import_ for import_ in self.trace.imports if import_.application and import_.file == file)
+        ran = next((import_.module for import_ in own), None)
         stem = PurePosixPath(file).with_suffix("")
         return ran or ".".join(stem.parent.parts if stem.name == "__init__" else stem.parts)
+
+
+def pair_of(conflict: Conflict | None, fault: Fault | None) -> tuple[Registration, Registration] | None:
+    """The two registrations of a rejected table, else those that a mechanism is about."""
+    if conflict is not None and conflict.first is not None:
+        return conflict.first, conflict.second
+    return fault.pair if fault is not None else None
 
 
 def innermost(error: Error) -> Frame | None:
     """The application's innermost frame that an error passed."""
     return next(iter(application_frames(error.frames)[::-1]), None)
+
+
+Mechanism = Callable[[Case], Fault | None]
+
+
+def of_failures(*explains: Callable[[Case, Error], Fault | None]) -> list[Mechanism]:
+    """Mechanisms that are asked of each failure in turn, up to the first that they explain."""
+    return [_asked_of("failures", explain) for explain in explains]
+
+
+def of_errors(*explains: Callable[[Case, Error], Fault | None]) -> list[Mechanism]:
+    """As :func:`of_failures`, asked of every error that was seen."""
+    return [_asked_of("errors", explain) for explain in explains]
+
+
+def _asked_of(errors: str, explain: Callable[[Case, Error], Fault | None]) -> Mechanism:
+    return lambda case: next(filter(None, (explain(case, error) for error in getattr(case, errors))), None)

@@ -1,11 +1,12 @@
-"""What a commit changed, cut to the hunks that a trace says matter; and which commits claim a fix."""
+"""What a commit changed, cut to the hunks that a trace says matter; which commits claim a fix, and which to run first."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from unidiff import PatchSet, UnidiffParseError
 
+from ..base.errors import RunBroke
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
 
@@ -125,11 +126,9 @@ def claiming(
         reasons += [f"it is the recorded fix {name!r}" for name, (shas, _) in recorded.items() if commit.sha in shas]
         if number < _MOST and any(patches for _, patches in recorded.values()):
             lines = _lines(parse(repository.patch(commit.sha, context=0))[1])
-            carried = [
-                name
-                for name, (_, patches) in recorded.items()
-                if patches and all(3 * len(patch & lines) >= 2 * len(patch) > 0 for patch in patches)
-            ]
+            patched = ((name, patches) for name, (_, patches) in recorded.items() if patches)
+            most = ((name, [3 * len(it & lines) >= 2 * len(it) > 0 for it in patches]) for name, patches in patched)
+            carried = [name for name, parts in most if all(parts)]
             if carried:  # at least two thirds of each of its patches
                 reasons.append(f"it carries most of the recorded fix {', '.join(map(repr, carried))}")
         if reasons:
@@ -166,9 +165,53 @@ def _recorded(repository: Repository, incident: Incident) -> dict[str, tuple[set
 
 
 def _lines(hunks: Iterable[Hunk]) -> set[tuple[str, str, str]]:
-    return {
-        (hunk.file, line[0], line[1:].strip())
-        for hunk in hunks
-        for line in hunk.text.splitlines()[1:]
-        if line[:1] in ("+", "-") and line[1:].strip()
-    }
+    changed = ((hunk.file, line) for hunk in hunks for line in hunk.text.splitlines()[1:] if line[:1] in ("+", "-"))
+    return {(file, line[0], line[1:].strip()) for file, line in changed if line[1:].strip()}
+
+
+_PLAIN = ("-c", "blame.ignoreRevsFile=", "blame", "--porcelain", "--no-progress")
+_HEADER = re.compile(rb"[0-9a-f]{40,64} \d+ \d+")
+
+
+def brought(
+    repository: Repository, commits: Mapping[str, Commit], bad: str, path: Iterable[tuple[str, int]]
+) -> list[str]:
+    """The newest commit that brought a line of the path to the incident, as it is in ``bad``: before it the path was not whole.
+
+    :param commits: those searched, newest first
+    :param path: ``(file, line)`` of ``bad``, files relative to the repository's ``subdir``
+    :returns: that commit and its parents
+    """
+    blamed = _blamed(repository, path, bad)
+    newest = next((commit for commit in commits.values() if commit.sha in blamed), None)
+    return [] if newest is None else [newest.sha, *newest.parents]
+
+
+def took_out(
+    repository: Repository, commits: Mapping[str, Commit], bad: str, good: str, path: Iterable[tuple[str, int]]
+) -> list[str]:
+    """The oldest commit after ``bad``, up to ``good``, that took out a line of that path; and its parents."""
+    last = _blamed(repository, path, "--reverse", f"{bad}..{good}") - {good}
+    after = set(repository.order("--ancestry-path", good, "--not", bad))
+    oldest = next(
+        (commit for commit in reversed(commits.values()) if commit.sha in after and last.intersection(commit.parents)),
+        None,
+    )
+    return [] if oldest is None else [oldest.sha, *oldest.parents]
+
+
+def _blamed(repository: Repository, path: Iterable[tuple[str, int]], *revisions: str) -> set[str]:
+    """The commits to which git ascribes these lines; a file that it cannot read says nothing."""
+    lines: dict[str, set[int]] = {}
+    for file, line in path:
+        lines.setdefault(file, set()).add(line)
+    prefix = "" if repository.subdir == "." else f"{repository.subdir}/"
+    shas = set()
+    for file, numbers in sorted(lines.items()):
+        ranges = [f"-L{number},{number}" for number in sorted(numbers)]
+        try:
+            out = repository.git(*_PLAIN, *ranges, *revisions, "--", f"{prefix}{file}")
+        except RunBroke:
+            continue
+        shas.update(line.split(b" ", 1)[0].decode() for line in out.splitlines() if _HEADER.match(line))
+    return shas

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..base.errors import IncidentError, RunBroke
 from ..base.progress import Step
-from ..diagnose.reproduction import reproduce
+from ..diagnose.diagnosis import reproduce
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
 from ..startup.installed_packages import packages_of
@@ -88,10 +88,8 @@ def observe(incident: Incident, trace: Trace) -> Seen:
     conflicts = [conflict for conflict in trace.conflicts if wanted in (None, conflict.table)]
     failed = [f"step {step.number} ({step}): {step.error or 'never ran'}" for step in trace.steps if not step.ok]
     blocked = str(trace.broke or "") or (failed[0] if failed else None)
-    swallowed = tuple(
-        (str(error.error), tuple(dict.fromkeys(frame.file for frame in application_frames(error.chain))))
-        for error in trace.swallowed
-    )
+    passed = ((str(it.error), [frame.file for frame in application_frames(it.chain)]) for it in trace.swallowed)
+    swallowed = tuple((text, tuple(dict.fromkeys(files))) for text, files in passed)
     taken = [r for r in trace.registrations if r.table in tables and r.outcome in ("registered", "extended", "kept")]
     met = [definition for conflict in conflicts for definition in (conflict.first, conflict.second) if definition]
     return Seen(
@@ -209,9 +207,7 @@ def _key_of(incident: Incident) -> str:
 class Runner:
     """Starts builds side by side, each tree once, and answers searches."""
 
-    def __init__(
-        self, incident, repository: Repository, tip: str, begin: str | None, kept, pool, run, progress, own: str
-    ):
+    def __init__(self, incident, repository: Repository, tip: str, begin: str | None, kept, pool, run, progress, own):
         self.incident, self.repository, self.tip, self.begin, self.own = incident, repository, tip, begin, own
         self.kept, self.pool, self.run, self.progress = kept, pool, run, progress
         commits = [*repository.commits(*([tip] if begin is None else [tip, "--not", begin]))]

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from ..base.errors import IncidentError
 from ..base.interrupt import interruptible, pool_of
+from ..base.progress import Hears, silent
 from ..incident.builds import builds_of, cache_folder, default_range
 from ..incident.model import Incident
 from ..incident.repository import Commit, Repository
 from ..triage.origin import triage
-from .commit_changes import Change, Claim, change_of, claiming
-from .likely_commits import brought, took_out
+from .commit_changes import Change, Claim, brought, change_of, claiming, took_out
 from .runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Runner, Seen, judge, run_build
 
 _MOST_CLAIMS = 6  # commits that claim the fix and are run
@@ -95,7 +95,7 @@ def history(
     cache: Path | None = None,
     executor: Executor | None = None,
     run: Callable[[Incident], Seen] = run_build,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> History:
     """Search the history of ``last``.
 
@@ -119,9 +119,7 @@ def history(
 
 
 @interruptible
-def search_if_any(
-    incident: Incident, *, executor: Executor | None = None, progress: Callable[[str], None] = lambda text: None
-) -> History | None:
+def search_if_any(incident: Incident, *, executor: Executor | None = None, progress: Hears = silent) -> History | None:
     """As :func:`history_of`; None for an application without a history."""
     return None if builds_of(incident) is None else history_of(incident, executor=executor, progress=progress)
 
@@ -135,7 +133,7 @@ def history_of(
     cache: str | Path | None = None,
     anew: bool = False,
     executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> History:
     """Search an incident's own history, beginning with the builds that could have made its log.
 
@@ -213,9 +211,7 @@ def _find_bad(runner: Runner, seeds: Sequence[str], around: str | None) -> tuple
     return None, good
 
 
-def _first_of(
-    runner: Runner, wanted: str, new: str, old: list[str], hints: Sequence[str], *, path: bool, spent: int
-) -> _Search:
+def _first_of(runner: Runner, wanted: str, new: str, old: list[str], hints: Sequence[str], *, path, spent) -> _Search:
     """The first commit with the verdict ``wanted``, among the ancestors of ``new``, which has it.
 
     :param old: commits known not to have it; their ancestors are taken not to have it either

@@ -150,9 +150,8 @@ def _apply_all(patches: list[Path], draft: Path) -> None:
     if done.returncode:
         applied = git("rev-list", "--count", "HEAD")
         number = int(applied.stdout) if applied.returncode == 0 else 0
-        errors = [
-            line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith(("error:", "fatal:"))
-        ]
+        lines = done.stderr.splitlines()
+        errors = [line.removeprefix("error: ") for line in lines if line.startswith(("error:", "fatal:"))]
         raise IncidentError(
             f"{patches[min(number, len(patches) - 1)]}: does not apply after the {number} patches before it: "
             f"{'; '.join(errors) or 'git am gives no reason'}. The series must begin with the patch that makes the first files."

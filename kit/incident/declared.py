@@ -8,6 +8,7 @@ import json
 import re
 import tomllib
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 from posixpath import normpath
 
@@ -63,9 +64,8 @@ def declared(project: Project, programs: Collection[str]) -> Iterator[Command]:
         documents = reader(text) if mark.search(text) else []
         folder = PurePosixPath(file).parent
         deployed = not _OF_TESTS.search(file)
-        base = Command(
-            (), file, 18 if deployed else 10, str(folder) if str(folder) in homes else ".", deployed=deployed
-        )
+        home = str(folder) if str(folder) in homes else "."
+        base = Command((), file, 18 if deployed else 10, home, deployed=deployed)
         for document in documents:
             yield from _below(project, document, base, programs)
 
@@ -103,7 +103,7 @@ def _below(project: Project, node, base: Command, programs: Collection[str]) -> 
             env |= of_files(project, value, str(PurePosixPath(base.at.partition(" (")[0]).parent))
         elif key in _FOLDERS and isinstance(value, str):
             workdir = folder_of_image(project, value, base.workdir)
-    base = Command((), base.at, base.weight, workdir, base.path, env, base.deployed)
+    base = replace(base, workdir=workdir, env=env)
     name = node.get("name")
     for key, value in node.items():
         if _NO_COMMAND.match(str(key)) or (key == "args" and "command" in node):
@@ -113,11 +113,9 @@ def _below(project: Project, node, base: Command, programs: Collection[str]) -> 
         lines = [line for line in lines if _starts(project, line, workdir, programs)]
         at = f"{base.at.partition(' (')[0]} ({name if isinstance(name, str) else key})"
         if lines:
-            yield Command(tuple(lines), at, base.weight, workdir, base.path, env, base.deployed)
+            yield replace(base, lines=tuple(lines), at=at)
         else:
-            yield from _below(
-                project, value, Command((), at, base.weight, workdir, base.path, env, base.deployed), programs
-            )
+            yield from _below(project, value, replace(base, at=at), programs)
 
 
 def _with_arguments(command, arguments):

@@ -63,6 +63,12 @@ def words_of(line: str) -> list[str]:
                 words.pop(0)
         else:
             break
+    if (
+        len(words) > 1
+        and re.fullmatch(r"(?:\S*/)?python[\w.-]*", words[0])
+        and re.fullmatch(r"/\S*/bin/[\w.-]+", words[1])
+    ):
+        words = words[1:]  # a program of an environment by its script there
     return head + words
 
 
@@ -80,9 +86,8 @@ def program_of(line: str) -> str:
 
 def stays_up(line: str) -> bool:
     """Is a command line a worker's, that waits for its tasks and answers on no port?"""
-    return (
-        program_of(line) in _WORKERS or program_of(line) == "celery" and bool({"worker", "beat"} & set(words_of(line)))
-    )
+    program = program_of(line)
+    return program in _WORKERS or program == "celery" and bool({"worker", "beat"} & set(words_of(line)))
 
 
 def split_lines(line: str) -> tuple[str, ...]:
@@ -97,10 +102,8 @@ def split_lines(line: str) -> tuple[str, ...]:
     parts = [part.strip() for part in re.split(r"&&|\n|;(?!;)", line) if part.strip()]
     if any(_IN_SHELL.search(part) for part in parts) or re.search(r"\b(if|for|while|case)\b", line):
         return (line,) if "\n" not in line else ()
-    waits = re.compile(
-        r"^(sleep|echo|set|cd|mkdir|chmod|export|wait\S*|\S*wait[-_]for\S*|pip|apt\S*|cp|rm|source|\.)\b"
-    )
-    return tuple(part for part in parts if not waits.search(part))
+    idle = re.compile(r"^(sleep|echo|set|cd|mkdir|chmod|export|wait\S*|\S*wait[-_]for\S*|pip|apt\S*|cp|rm|source|\.)\b")
+    return tuple(part for part in parts if not idle.search(part))
 
 
 def _path_in(value: str, workdir: str, home: str) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ NO_URL = re.compile(r"Could not parse SQLAlchemy URL|Expected string or URL obje
 _OF_THE_KIT = {
     "PORT", "HOST", "HOME", "PATH", "USER", "PWD", "TMPDIR", "PYTHONPATH", "LANG", "TZ", "HOSTNAME", "SHELL", "VIRTUAL_ENV",
 }  # fmt: skip
+_ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
 _NUMBERS = re.compile(
     r"(?:^|_)(?:PORT|TIMEOUT|SECONDS|MINUTES|HOURS|DAYS|SIZE|LIMIT|COUNT|WORKERS|RETRIES|TTL|MAX\w*|MIN\w*|NUM\w*|POOL\w*)$"
 )
@@ -48,6 +49,7 @@ class Variable:
     kind: str
     engine: bool  # does it reach an engine's URL?
     default: str | None = None  # what another place takes without it
+    names: frozenset[str] = frozenset()  # that its value is bound to
 
     @property
     def rank(self) -> int:
@@ -87,7 +89,8 @@ def variables_of(project: Project) -> list[Variable]:
         at, kind = (first.at, first.kind) if first else (str(reading), reading.kind or "str")
         required = reading.required or bool(before and before.required)
         default = (before and before.default) or reading.default
-        kept[reading.name] = Variable(reading.name, at, required, kind, engine, default)
+        bound |= before.names if before else set()
+        kept[reading.name] = Variable(reading.name, at, required, kind, engine, default, frozenset(bound - {"", None}))
     return list(kept.values())
 
 
@@ -144,9 +147,30 @@ def called_missing(log, variables: list[Variable]) -> frozenset[str]:
     return frozenset(missing | urls)
 
 
+def unset_in(project: Project, file: str, line: int, variables: list[Variable]) -> set[str]:
+    """Variables without a default that are named, themselves or by what their values are bound to, in the statement of a line."""
+    nodes = [node for node in ast.walk(project.tree(file)) if isinstance(node, ast.stmt) and not hasattr(node, "body")]
+    holding = [node for node in nodes if node.lineno <= line <= (node.end_lineno or line)]
+    words = set(re.findall(r"\w+", ast.unparse(holding[-1]))) if holding else set()
+    free = [variable for variable in variables if not variable.required and variable.default is None]
+    return {variable.name for variable in free if words & {variable.name, *variable.names}}
+
+
 def database_variables(variables: list[Variable]) -> list[Variable]:
     """Those that may hold the database's URL, the likeliest first."""
     return sorted((variable for variable in variables if variable.rank > 0), key=lambda variable: -variable.rank)
+
+
+@lru_cache(maxsize=1)
+def demanded(project: Project) -> tuple[bool, bool]:
+    """What the sources ask of a database: only what PostgreSQL has, and asynchronous engines only."""
+    marks = ("engine", "asyncpg", "PostgresDsn", "postgresql")
+    texts = (project.text(file) for file in project.python)
+    sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
+    asynchronous = re.search(r"create_async_engine|async_engine_from_config", sources)
+    either = any(re.search(r"[\"'=]sqlite(?:\+\w+)?:///", project.text(file)) for file in project.sources)
+    only = not either and bool(re.search(_ONLY_POSTGRESQL, sources))
+    return only, bool(asynchronous and not re.search(r"\bcreate_engine\(", sources))
 
 
 def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
@@ -158,10 +182,9 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
             parts[variable.name] = (f"{{database_{part.lastgroup}}}", variable)
     values = {value for value, _ in parts.values()}
     if "{database_name}" not in values:  # some call it so
-        schemas = {
-            v.name: ("{database_name}", v) for v in variables if re.search(r"(?:^|_)(?:DB|DATABASE)_SCHEMA$", v.name)
-        }
-        parts, values = parts | schemas, values | {value for value, _ in schemas.values()}
+        schemas = {v.name: v for v in variables if re.search(r"(?:^|_)(?:DB|DATABASE)_SCHEMA$", v.name)}
+        parts |= {name: ("{database_name}", variable) for name, variable in schemas.items()}
+        values |= {"{database_name}"} if schemas else set()
     return parts if {"{database_host}", "{database_name}"} <= values else {}
 
 
@@ -207,19 +230,18 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
     """A value for a variable that has to be there: of an example file, where that is no secret, else by its type."""
     if example and "://" not in example and not _is_secret(name, example):
         return example
-    if options := re.findall(
-        r"(?<=\bLiteral\[)['\"]([^'\"]+)|(?<=, )['\"]([^'\"]+)", kind if "Literal[" in kind else ""
-    ):
+    options = re.findall(r"(?<=\bLiteral\[)['\"]([^'\"]+)|(?<=, )['\"]([^'\"]+)", kind if "Literal[" in kind else "")
+    if options:
         texts = [first or other for first, other in options]
         return next((text for text in texts if text.startswith("postgres")), texts[0])
     plain = re.sub(r"^(?:Optional\[|Annotated\[)", "", kind).lower()
-    if plain.startswith(("int", "positiveint", "float")) or (plain == "str" and _NUMBERS.search(name)):
+    if plain.startswith(("int", "positiveint", "float", "decimal")) or (plain == "str" and _NUMBERS.search(name)):
         return "1"
     if plain.startswith("bool"):
         return "false"
     if plain.startswith(("list", "set", "tuple", "sequence", "json")):
         return "[]"
-    if plain.startswith("dict"):
+    if plain.startswith(("dict", "mapping")):
         return "{}"
     if "email" in plain or name.endswith(("EMAIL", "MAIL_FROM")):
         return "somebody@example.org"

@@ -101,9 +101,8 @@ class Interpreter:
     @cached_property
     def version(self) -> str | None:
         """Its version as major and minor number, by the folder of its packages."""
-        return next(
-            (match[1] for folder in self.folders if (match := re.search(r"python(3\.\d+)/", str(folder)))), None
-        )
+        versions = (re.search(r"python(3\.\d+)/", str(folder)) for folder in self.folders)
+        return next((match[1] for match in versions if match), None)
 
     def other_than_asked(self, project: Project) -> str:
         """The Python that the application asks for, with the file that says so, where this one is none of it; else empty."""

@@ -4,7 +4,6 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from ..base.errors import IncidentError
+from ..base.progress import Hears, silent
 from .revisions import Revision, revision_in
 from .source import parsed
 from .sources import files_below
@@ -29,10 +29,7 @@ _OBJECT = re.compile(
 _FACTORY = re.compile(
     r"^(?:async )?def (?P<name>(?:create|make|build|get|init)_\w*app\w*)\((?P<parameters>[^)]*)\)", re.M
 )
-_OWN_CLASS = re.compile(
-    rf"^class (?P<name>\w+)\((?:[\w.]+, *)*(?:\w+\.)?(?P<base>{_CLASSES})\b",
-    re.M,
-)
+_OWN_CLASS = re.compile(rf"^class (?P<name>\w+)\((?:[\w.]+, *)*(?:\w+\.)?(?P<base>{_CLASSES})\b", re.M)
 _OF_OWN_CLASS = re.compile(rf"{_ASSIGNED}(?P<kind>[A-Z]\w*)\(", re.M)
 _ASGI = re.compile(r"\b(fastapi|starlette|quart|litestar|sanic|get_asgi_application)\b", re.I)
 _WSGI = re.compile(r"\b(flask|apiflask|dash|bottle|falcon|get_wsgi_application)\b", re.I)
@@ -55,7 +52,7 @@ class Project:
     :raises IncidentError: there is no Python file in it
     """
 
-    def __init__(self, root: Path, progress: Callable[[str], None] = lambda text: None):
+    def __init__(self, root: Path, progress: Hears = silent):
         self.root = root
         self._texts: dict[str, str] = {}
         self.unreadable: dict[str, str] = {}  # files that are no YAML, each with the place of the first fault
@@ -85,9 +82,8 @@ class Project:
     def decorators(self, name: str, function: str | None) -> list[str]:
         """The decorators, as Python writes them, of a file's functions of one name."""
         nodes = ast.walk(self.tree(name) or ast.Module([], []))
-        functions = [
-            node for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function
-        ]
+        kinds = ast.FunctionDef | ast.AsyncFunctionDef
+        functions = [node for node in nodes if isinstance(node, kinds) and node.name == function]
         return [ast.unparse(decorator) for definition in functions for decorator in definition.decorator_list]
 
     def toml(self, name: str) -> dict:
@@ -213,7 +209,7 @@ class Project:
         objects = []
         for file in self.sources:
             text = self.text(file)
-            if "app" not in text and "Celery" not in text:
+            if "app" not in text and "Celery" not in text and not self._kind(text):
                 continue
             for pattern, factory in ((_OBJECT, False), (_FACTORY, True)):
                 for match in pattern.finditer(text):
@@ -234,9 +230,8 @@ class Project:
     def _own_classes(self) -> dict[str, str]:
         """The application's own classes of application objects, as ``class Shop(Flask)``, by name, each with its kind."""
         classes = [match for file in self.sources for match in _OWN_CLASS.finditer(self.text(file))]
-        return {
-            match["name"]: "celery" if match["base"] == "Celery" else self._kind(match["base"]) for match in classes
-        }
+        kinds = ((match["name"], match["base"]) for match in classes)
+        return {name: "celery" if base == "Celery" else self._kind(base) for name, base in kinds}
 
     @cached_property
     def _factories(self) -> dict[str, str]:
@@ -250,9 +245,8 @@ class Project:
     @cached_property
     def alembic(self) -> tuple[str, ...]:
         """Files that configure Alembic, the nearest to the root first."""
-        usual = [
-            file for file in self.named("alembic.ini") if re.search(r"^\s*script_location\s*=", self.text(file), re.M)
-        ]
+        located = re.compile(r"^\s*script_location\s*=", re.M)
+        usual = [file for file in self.named("alembic.ini") if located.search(self.text(file))]
         others = [file for file in self.files if file.endswith(".ini") and file not in usual]
         marks = ("[alembic]", "script_location")
         return (*usual, *(file for file in others if all(mark in self.text(file) for mark in marks)))

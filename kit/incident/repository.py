@@ -233,9 +233,8 @@ class Repository:
         words = ["--binary", "--full-index"] if binary else ["--find-renames"]
         words += [] if self.subdir == "." else [f"--relative={self.subdir}"]
         plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
-        return self.git("diff-tree", "-p", "-r", f"-U{context}", *plain, *words, *pair).decode(
-            "utf-8", "surrogateescape"
-        )
+        patch = self.git("diff-tree", "-p", "-r", f"-U{context}", *plain, *words, *pair)
+        return patch.decode("utf-8", "surrogateescape")
 
     def message(self, commit: str) -> str:
         words = ("--no-color", "--no-patch", "--encoding=UTF-8", "--format=%B", "--max-count=1")

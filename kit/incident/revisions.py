@@ -150,9 +150,8 @@ def _operation(call: ast.Call, enums, lists, batch) -> Operation:
             creates += [("type", text) for text in _enums_in(call, enums)]
             for table in _name_of(call, lists)[:1]:
                 creates += [("index", text) for text in _indexes(call, table)]
-                creates += [
-                    ("column", f"{table}.{text}") for column in _columns(call) for text in _name_of(column, {})[:1]
-                ]
+                named = [text for column in _columns(call) for text in _name_of(column, {})[:1]]
+                creates += [("column", f"{table}.{text}") for text in named]
     elif name == "add_column":
         in_batch = batch is not None and ast.unparse(call.func).startswith(batch[0] + ".")
         table = batch[2] if in_batch else next(iter(_name_of(call, lists)), "?")
@@ -185,9 +184,8 @@ def _columns(call: ast.Call) -> list[ast.Call]:
 def _indexes(call: ast.Call, table: str) -> list[str]:
     """The indexes of columns that are written with ``index=True``, by the name that SQLAlchemy gives them."""
     on = {"index": "True"}.items()
-    indexed = [
-        column for column in _columns(call) if on <= {k.arg: ast.unparse(k.value) for k in column.keywords}.items()
-    ]
+    keywords = ((column, {k.arg: ast.unparse(k.value) for k in column.keywords}) for column in _columns(call))
+    indexed = [column for column, options in keywords if on <= options.items()]
     return [f"ix_{table}_{text}" for column in indexed for text in _name_of(column, {})[:1]]
 
 

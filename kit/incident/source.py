@@ -43,6 +43,24 @@ def parsed(text: str) -> ast.Module:
         return ast.Module([], [])
 
 
+def nodes_at(tree: ast.AST, line: int, *kinds: type[ast.AST]) -> list:
+    """The nodes of these kinds that a line stands in; an outer one comes before those in it."""
+    nodes = (node for node in ast.walk(tree) if isinstance(node, kinds))
+    return [node for node in nodes if node.lineno <= line <= (node.end_lineno or node.lineno)]
+
+
+def assigned_name(statement: ast.stmt) -> str | None:
+    """The name that an assignment binds; None where it binds none, or several, or the statement is none."""
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+    return target.id if isinstance(target, ast.Name) else None
+
+
+def attribute_of(tree: ast.AST, class_: str, attribute: str) -> ast.stmt | None:
+    """The statement by which the body of a class of this name binds an attribute."""
+    classes = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == class_)
+    return next((it for node in classes for it in node.body if assigned_name(it) == attribute), None)
+
+
 def decoded(content: bytes) -> str:
     """Source text as Python reads it: the file's own encoding, any kind of line end."""
     try:
@@ -145,11 +163,8 @@ def hands_on(text: str, line: int) -> bool:
     of = functions[-1].args
     parameters = [*(posonlyarg.arg for posonlyarg in (*of.posonlyargs, *of.args)), of.vararg.arg]
     calls = [node for node in ast.walk(around[-1]) if isinstance(node, ast.Call) and node.args]
-    return any(
-        isinstance(call.args[-1], ast.Starred)
-        and [getattr(argument, "id", None) for argument in (*call.args[:-1], call.args[-1].value)] == parameters
-        for call in calls
-    )
+    starred = (call.args for call in calls if isinstance(call.args[-1], ast.Starred))
+    return any([getattr(it, "id", None) for it in (*args[:-1], args[-1].value)] == parameters for args in starred)
 
 
 def _around(tree: ast.Module, line: int) -> list[ast.stmt]:

@@ -161,9 +161,8 @@ class _Reader(ast.NodeVisitor):
         elif table_name is None and any(base.rpartition(".")[2] == "Model" and "." in base for base in bases):
             words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", node.name)
             table_name, may_be = "computed", words.lower()  # Flask-SQLAlchemy's rule
-        definition = Definition(
-            self.file, node.lineno, node.name, table, ", ".join(bases), not self.conditional, again, may_be
-        )
+        where, always = (self.file, node.lineno, node.name), not self.conditional
+        definition = Definition(*where, table, ", ".join(bases), always, again, may_be)
         self.classes.append(_Class(definition, bases, table_name, abstract, mapped))
         self.generic_visit(node)
 

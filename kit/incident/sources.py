@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -41,16 +41,16 @@ class Sources:
     :ivar requirements: a library to ``(file, line, range)``
     """
 
-    files: tuple[str, ...]
-    named: tuple[Named, ...]
-    classes: tuple[Named, ...]
-    tasks: tuple[Named, ...]
-    statements: tuple[Statement, ...]
-    variables: tuple[str, ...]
-    revisions: tuple[Revision, ...]
-    readings: tuple[Reading, ...]
-    deployments: dict[str, dict[str, int]]
-    requirements: dict[str, list[tuple[str, int, str]]]
+    files: tuple[str, ...] = ()
+    named: tuple[Named, ...] = ()
+    classes: tuple[Named, ...] = ()
+    tasks: tuple[Named, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    variables: tuple[str, ...] = ()
+    revisions: tuple[Revision, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    deployments: dict[str, dict[str, int]] = field(default_factory=dict)
+    requirements: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)
 
 
 def files_below(root: Path) -> Iterator[str]:

@@ -34,9 +34,8 @@ def commands_of(project: Project) -> list[Command]:
     seen, kept = set(), []
     for command in sorted(commands, key=lambda command: -command.weight):
         key = (command.lines, command.workdir)
-        known = command.lines and (
-            program_of(command.lines[-1]) in KNOWN | own or command.lines[-1].startswith("call ")
-        )
+        last = command.lines[-1] if command.lines else ""
+        known = program_of(last) in KNOWN | own or last.startswith("call ")
         if known and key not in seen:
             seen.add(key)
             kept.append(command)
@@ -133,9 +132,8 @@ def tasks_of(project: Project) -> Iterator[tuple[str, str, str, str]]:
 def _flask(project: Project) -> Iterator[Command]:
     """Flask's own command, where a file gives it the application."""
     for file in project.named(".flaskenv"):
-        app = {
-            name: (value, f"{file}:{at}") for name, (value, at) in project.dotenv(file).items() if name == "FLASK_APP"
-        }
+        pairs = project.dotenv(file).items()
+        app = {name: (value, f"{file}:{at}") for name, (value, at) in pairs if name == "FLASK_APP"}
         if app:
             yield Command(("flask run",), app["FLASK_APP"][1], 15, str(PurePosixPath(file).parent), env=app)
 

@@ -85,13 +85,11 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
                 yield Reading(name, file, node.lineno, False, target=targets.get(id(node)), default=text)
             elif callee.partition(".")[0] in readers:
                 kind = ast.unparse(keywords["cast"]) if "cast" in keywords else callee.partition(".")[2]
-                yield Reading(
-                    name, file, node.lineno, default is None, kind, target=targets.get(id(node)), default=text
-                )
+                target = targets.get(id(node))
+                yield Reading(name, file, node.lineno, default is None, kind, target=target, default=text)
         elif isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Settings") for base in node.bases):
-            yield from _fields(
-                file, node, {other.name: other for other in tree.body if isinstance(other, ast.ClassDef)}
-            )
+            classes = {other.name: other for other in tree.body if isinstance(other, ast.ClassDef)}
+            yield from _fields(file, node, classes)
 
 
 def _of_a_reader_of_its_own(node: ast.Call) -> str | None:
@@ -99,9 +97,7 @@ def _of_a_reader_of_its_own(node: ast.Call) -> str | None:
     texts = [text for argument in node.args[:2] if (text := _literal(argument)) and _OWN_NAME.fullmatch(text)]
     if not texts:
         return None
-    required = any(
-        keyword.arg == "required" and getattr(keyword.value, "value", None) is True for keyword in node.keywords
-    )
+    required = any(key.arg == "required" and getattr(key.value, "value", None) is True for key in node.keywords)
     callee = ast.unparse(node.func)
     named = re.search(r"(?:^|_)env(?:$|_)", callee.rpartition(".")[2], re.I) and "environ" not in callee
     return texts[0] if required or named else None
@@ -112,10 +108,8 @@ def _of_os(node: ast.expr, tree: ast.Module) -> bool:
     name = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""
     if name != "environ":
         return name == "os.environ"
-    return any(
-        isinstance(other, ast.ImportFrom) and other.module == "os" and any(alias.name == name for alias in other.names)
-        for other in tree.body
-    )
+    asking = (other for other in tree.body if isinstance(other, ast.ImportFrom) and other.module == "os")
+    return any(alias.name == name for other in asking for alias in other.names)
 
 
 def _asked_for(nodes: list[ast.AST]) -> set[str]:
@@ -166,11 +160,8 @@ def _fields(
         if field == "model_config" or "ClassVar" in kind:
             continue
         inner = classes.get(kind.removesuffix(" | None"))
-        if (
-            inner is not None
-            and inner is not node
-            and re.search(r"Model\b|Settings\b", ast.unparse(inner).partition("\n")[0])
-        ):
+        head = ast.unparse(inner).partition("\n")[0] if inner is not None and inner is not node else ""
+        if re.search(r"Model\b|Settings\b", head):
             if delimiter:
                 yield from _fields(file, inner, classes, f"{prefix}{field}{delimiter}", delimiter)
             continue
@@ -178,9 +169,8 @@ def _fields(
         if isinstance(statement.value, ast.Call) and ast.unparse(statement.value.func).rpartition(".")[2] == "Field":
             keywords = {key.arg: key.value for key in statement.value.keywords}
             first = statement.value.args[0] if statement.value.args else keywords.get("default")
-            required = "default_factory" not in keywords and (
-                first is None or ast.unparse(first) in ("...", "Ellipsis")
-            )
+            unset = first is None or ast.unparse(first) in ("...", "Ellipsis")
+            required = unset and "default_factory" not in keywords
             for key in ("env", "alias", "validation_alias"):
                 texts = [text for part in ast.walk(keywords.get(key, ast.Pass())) if (text := _literal(part))]
                 names = texts or names

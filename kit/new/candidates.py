@@ -9,8 +9,7 @@ from pathlib import PurePosixPath
 from ..incident.deployments import KNOWN, SERVERS, Command, program_of, words_of
 from ..incident.project import AppObject, Project
 from ..triage.evidence import Evidence
-from ..triage.programs import Program
-from ..triage.subcommands import as_logged, servers, subcommand_of
+from ..triage.programs import Program, as_logged, servers, subcommand_of
 
 _SERVES = re.compile(
     r"\b(?:uvicorn|hypercorn|waitress|granian)\.(?:run|serve)\(|\bserve_forever\(|\.run\([^)\n]*(?:port|host|debug)|\b(?:app|application|server)\.run\(\)|\bweb\.run_app\(|\bserve\(|\.run_server\("
@@ -65,14 +64,12 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
         env = next((command.env for command in commands if command.env), {})
         starts += list(_of_program(project, evidence, program, _points(number), env))
     if project.alembic and evidence.expected and not evidence.programs:
-        starts += list(_of_program(project, evidence, Program("alembic", "", "no program is in the log"), 0, {}))
+        starts += list(_of_program(project, evidence, Program("alembic", "", "the log names no program"), 0, {}))
     starts += list(_of_objects(project, evidence, commands)) + list(_of_scripts(project, evidence))
     starts += list(_of_servers(project, evidence))
     words = subcommand_of(project, evidence.frames)
-    ran = [
-        (start, *start.steps[:-1], as_logged(start.steps[-1], words, evidence.task)) for start in starts if start.steps
-    ]
-    starts = [replace(start, steps=tuple(steps)) for start, *steps in ran]
+    pairs = [(start, as_logged(start.steps[-1], words, evidence.task)) for start in starts if start.steps]
+    starts = [replace(start, steps=(*start.steps[:-1], last)) for start, last in pairs]
     if not evidence.programs:
         # Where no log says what ran, what serves tells more than a script or a function of the same fault.
         starts = [replace(start, score=start.score + 8 * start.serves) for start in starts]
@@ -302,16 +299,12 @@ def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
     if program_of(line) == "alembic":
         marks = [file for file in project.alembic if file not in line]
         passed = [frame.file for frame in evidence.frames]
-        marks.sort(
-            key=lambda file: not any(_script_folder(project, file) in f"{top}/" for top in passed) if passed else 0
-        )
+        marks.sort(key=lambda ini: bool(passed) and not any(_script_folder(project, ini) in f"{at}/" for at in passed))
         return list(dict.fromkeys(str(PurePosixPath(file).parent) for file in marks)) or ["."]
     if program_of(line) == "pytest":
-        ends = [
-            frame.file[: -len(frame.logged)].strip("/") or "."
-            for frame in evidence.frames
-            if not frame.logged.startswith(("/", "..")) and frame.file.endswith(frame.logged)
-        ]
+        frames = [frame for frame in evidence.frames if not frame.logged.startswith(("/", ".."))]
+        alike = (frame for frame in frames if frame.file.endswith(frame.logged))
+        ends = [frame.file[: -len(frame.logged)].strip("/") or "." for frame in alike]
         marks = project.named("pytest.ini", "conftest.py", "pyproject.toml", "setup.cfg", "tox.ini")
         folders = [str(PurePosixPath(file).parent) for file in marks]
         folders = [folder for folder in folders if PurePosixPath(folder).name not in ("tests", "test")]
@@ -358,11 +351,8 @@ def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:
     for file in project.sources:
         text = project.text(file)
         program = "__name__" in text and re.search(r"if\s+__name__\s*==", text)
-        loose = (
-            "/" not in file
-            and not project.objects
-            and re.search(r"^(?!def |class |import |from |if |@|#|\s|\w+\s*=|\"|')\w+[\w.]*\(", text, re.M)
-        )
+        calls = r"^(?!def |class |import |from |if |@|#|\s|\w+\s*=|\"|')\w+[\w.]*\("
+        loose = "/" not in file and not project.objects and re.search(calls, text, re.M)
         imports = rf"\b(?:import|from)\s+(?:{'|'.join(re.escape(project.module(file)) for file in files)})\b"
         named = files and (any(PurePosixPath(file).name in text for file in files) or re.search(imports, text))
         if not program and not (named and (loose or re.search(r"^\w[\w.]*\(|^for |^while |^with ", text, re.M))):

@@ -5,15 +5,17 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import yaml
 
 from ..base.redact import redact
+from ..incident.deployments import program_of
 from ..incident.environment import left_out
-from ..incident.interpreters import Interpreter
+from ..incident.interpreters import Interpreter, how_to_make
+from ..incident.project import Project
 from ..incident.repository import run_git
-from .questions import title_of
+from ..triage.evidence import Evidence
 from .trial import Search, Setup, Trial, checks_of, expect_of
 
 _COLUMN = 46  # where a comment begins, if the line leaves room
@@ -26,7 +28,7 @@ def because_of(work: Search, setup: Setup, interpreter: Interpreter) -> list[tup
         ("startup", str(start), known.get("startup", start.because)),
         ("app.python", work.python, interpreter.because),
         ("app.workdir", start.workdir, known.get("workdir", start.because)),
-        ("app.path", ", ".join(setup.path) or "nothing", known.get("path", "only what Python itself has")),
+        ("app.path", ", ".join(setup.path) or "empty", known.get("path", "only the folders that Python adds itself")),
     ]
     asked = "a trial asked for it"
     reasons += [(f"app.env.{name}", value, known.get(f"env.{name}", asked)) for name, value in setup.env.items()]
@@ -48,7 +50,6 @@ class Draft:
     target: Path
     with_log: bool
     missing: Sequence[str]
-    failed: bool  # for another reason than the incident
 
     def text(self) -> str:
         setup, evidence, known = self.setup, self.work.evidence, self.setup.known
@@ -79,7 +80,7 @@ class Draft:
         if setup.start.workdir != ".":
             because = known.get("workdir", "where commands run")
             lines.append(_commented(f"  workdir: {_value(setup.start.workdir)}", because))
-        usual = "as the deployment says" if setup.path else "only what Python itself puts there"
+        usual = "as the deployment says" if setup.path else "only the folders that Python adds itself"
         lines.append(_commented(f"  path: {_value(list(setup.path))}", known.get("path", usual)))
         python = os.path.relpath(self.interpreter.python, self.target.resolve())
         python = python if not python.startswith("../../../../..") else str(self.interpreter.python)
@@ -90,15 +91,12 @@ class Draft:
         for name, text in setup.env.items():
             lines.append(_commented(f"    {name}: {_value(text)}", known.get(f"env.{name}", "")))
         secret = left_out(setup.start.env, self.work.variables, self.work.evidence.missing_variables)
-        return lines + [
-            f"  # {name}: {_plain(at)} sets it to a secret, so it is left out here"
-            for name, at in secret.items()
-            if name not in setup.env
-        ]
+        left = ((name, at) for name, at in secret.items() if name not in setup.env)
+        return lines + [f"  # {name}: {_plain(at)} sets it to a secret, so it is left out" for name, at in left]
 
     def _database(self) -> list[str]:
         setup, known = self.setup, self.setup.known
-        lines = [_commented(f"database: {setup.database}", known.get("database", "nothing speaks for another"))]
+        lines = [_commented(f"database: {setup.database}", known.get("database", "nothing names another one"))]
         if setup.driver:
             because = known.get("database_driver", self.work.evidence.database_at)
             lines.append(_commented(f"database_driver: {setup.driver}", because))
@@ -117,28 +115,27 @@ class Draft:
         if head is None:
             return [
                 *plain,
-                "  # it has changes that are in no commit; for its history: repository, revision and subdir in place of root",
+                "  # it has uncommitted changes; to search its history, replace root by repository, revision and subdir",
             ]
-        lines = [
-            _commented(
-                f"  repository: {_value(os.path.relpath(top.resolve(), self.target.resolve()))}",
-                "the folder lies in it, without changes",
-            )
-        ]
+        repository = _value(os.path.relpath(top.resolve(), self.target.resolve()))
+        because = "the folder is part of it, without uncommitted changes"
+        lines = [_commented(f"  repository: {repository}", because)]
         return [*lines, f"  revision: {head}", f"  subdir: {_value(root.relative_to(top.resolve()).as_posix())}"]
 
     def _expect(self) -> list[str]:
-        evidence = self.work.evidence
-        error = (self.best.expected if self.best is not None else None) or evidence.expected
-        unknown = "  error: 'not known yet: what does it say where it fails?'"
-        if not error and self.failed:  # of how it is started; left out, it would count as the incident
-            return [_commented("expect:", "how the incident looks, which nothing here says"), unknown]
-        expect = expect_of(evidence, self.setup, error, self.best.trace if self.best is not None else None)
+        best, evidence = self.best, self.work.evidence
+        error = (best.expected if best is not None and best.shows_incident else None) or evidence.expected
+        unknown = "  error: 'not known yet: which error does the incident show?'"
+        if (
+            not error and best is not None and not best.shows_incident and not best.healthy
+        ):  # of how it is started; left out, it would count as the incident
+            return [_commented("expect:", "what the incident looks like is not known"), unknown]
+        expect = expect_of(evidence, self.setup, error, best.trace if best is not None else None)
         if not expect:
             return [
-                "# expect:                                    # how the incident looks; left out, whatever goes wrong counts"
+                "# expect:                                    # what the incident looks like; without it, any failure counts"
             ]
-        lines = [_commented("expect:", f"how the incident looks; {evidence.at}".rstrip("; "))]
+        lines = [_commented("expect:", f"what the incident looks like; {evidence.at}".rstrip("; "))]
         if "check" in expect and error:
             lines.append(f"  # the request that must fail, as the log's did with {_plain(error)}")
         return lines + [f"  {key}: {_value(value)}" for key, value in expect.items()]
@@ -179,3 +176,105 @@ def _value(value) -> str:
     """A value as YAML in one line."""
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False)
     return text.removesuffix("\n").removesuffix("\n...")
+
+
+def title_of(evidence: Evidence, setup: Setup, project: Project, best: Trial | None = None) -> str:
+    """A sentence: what was started, and what happened; of several steps the one that failed in the best trial."""
+    ran = best.trace.steps if best is not None and best.shows_incident and best.trace is not None else ()
+    failed = next((number for number, step in enumerate(ran) if step.ok is False), -1)
+    what = _subject(setup, project, failed if failed < len(setup.start.steps) else -1)
+    if evidence.table:
+        return f"{what} fails: table {evidence.table} is already defined"
+    if evidence.request and not evidence.expected:
+        return f"{what} does not serve {' '.join(evidence.request)}"
+    expected = evidence.expected
+    if not expected and failed >= 0 and not ran[failed].error.startswith("exit code"):
+        expected = re.sub(r"^[\w.]+: ", "", ran[failed].error).partition(". ")[0]
+    if not expected:
+        if best is not None and best.healthy:
+            return f"{what} starts; what goes wrong is not known yet"
+        return f"{what} starts, but not all of it works" if evidence.programs else f"{what} does not start"
+    error = re.sub(r"\s+", " ", expected).rstrip(".")
+    error = error if len(error) <= 100 else error[:100].rpartition(" ")[0]
+    return f"{what} warns: {error}" if evidence.type.endswith("Warning") else f"{what} fails: {error}"
+
+
+def _subject(setup: Setup, project: Project, number: int) -> str:
+    kind, last = setup.start.steps[number]
+    program = program_of(last)
+    if kind in ("import", "call"):
+        return last
+    if program == "python":
+        return re.sub(r"^.*?python (?:-m )?", "", last).split(" ")[0]
+    if program in ("alembic", "flask", "celery"):
+        return " ".join(last.split()[:3]) if program == "alembic" else last.partition(" --port")[0]
+    if program in ("sh", "bash"):
+        return next((word for word in last.split() if word.endswith(".sh")), last)
+    target = next((word for word in last.split() if re.fullmatch(r"[\w.]+:\w+(?:\(\))?", word)), "")
+    return f"{target.partition(':')[0]} under {program}" if target else program or PurePosixPath(project.root).name
+
+
+def not_found(
+    work: Search, interpreter: Interpreter, best: Trial | None, run: bool, lacking: Sequence[str]
+) -> list[str]:
+    """What was not found; if no trial shows the incident, also the nearest trial and the two most useful questions."""
+    evidence, shown = work.evidence, best is not None and best.shows_incident
+    unread = work.project.unreadable.values()
+    sentences = [f"{at}: this YAML cannot be read, and is ignored" for at in unread]
+    if lacking and not shown:
+        how = how_to_make(work.project, lacking, evidence.version)
+        sentences.append(f"packages: {interpreter.python} lacks {', '.join(lacking[:8])}. {how}")
+    if work.asked_python and not shown:
+        sentences.append(f"{work.asked_python}: {interpreter.python} is {interpreter.version}")
+    if evidence.database == "mysql":
+        sentences.append("a MySQL database, which the log names: the kit can make only SQLite and PostgreSQL databases")
+    if not run or shown:
+        return sentences
+    if best is not None and best.up and not evidence.expected:
+        sentences.append(f"a failure: {best.setup.start} comes up, and no swallowed error was seen")
+    elif best is not None:
+        wanted = "that shows the log's error" if evidence.expected else "that fails by itself, or that comes up"
+        shows = best.shows.removeprefix(f"{best.setup.start}: ")
+        sentences.append(f"a startup {wanted}; the nearest was {best.setup.start}, which shows: {shows}")
+    return sentences + _questions(work, best)[:2]
+
+
+def _variable_of(work: Search, setup: Setup, service: str) -> str:
+    """The variable, with its place, that a service's address is read from: by its value, or by the line that reads it."""
+    port = re.compile(rf"{re.escape(service)}(?!\d)|:{service.rpartition(':')[2]}\b")
+    named = (f"{name} ({setup.known.get(f'env.{name}')})" for name, value in setup.env.items() if service in value)
+    places = ((variable, *variable.at.rpartition(":")[::2]) for variable in work.variables)
+    texts = ((variable, work.project.text(file).splitlines(), int(line)) for variable, file, line in places)
+    lines = ((variable, text[line - 1 : line]) for variable, text, line in texts)
+    read = (f"{variable.name} (read at {variable.at})" for variable, line in lines if port.search("".join(line)))
+    return next(iter([*named, *read]), "")
+
+
+def _questions(work: Search, best: Trial | None) -> list[str]:
+    evidence, questions, refused = work.evidence, [], []
+    missing = best.seen.missing_variables - evidence.missing_variables if best is not None else ()
+    if missing:
+        questions.append(f"which value did {', '.join(sorted(missing))} have where it failed? Give it in app.env")
+    if best is not None and best.trace is not None:
+        refused = [attempt["what"] for attempt in best.trace.refused]
+    databases = [what for what in refused if re.search(r"sql|:5432\b|:3306\b", what)]
+    if databases:
+        only = "The kit provides only its own database: name the variable in database_env or app.env"
+        questions.append(f"which variable names {databases[0]}? {only}")
+    elif refused and not best.up:
+        service = refused[0].partition(" (")[0]
+        name = _variable_of(work, best.setup, service)
+        named = f", which {name} names" if name else ""
+        only = "A reproduction reaches its scratch database and nothing else: switch that off by a variable in app.env, or by a step under prepare"
+        questions.append(f"can it start without {service}{named}? {only}")
+    started = best is not None and best.up and not evidence.expected
+    if not started and (not evidence.programs or best is None or best.level == 0):
+        how = "Give it as it was typed, as in --startup 'command: python -m app.main'"
+        questions.append(f"which command was run, and in which folder? {how}")
+    if evidence.frames and any(frame.file in work.project.revisions for frame in evidence.frames):
+        how = "Give it under prepare, as in {upgrade: a1b2}, {rows: 1}"
+        questions.append(f"which revision was the database at, and did its tables have rows? {how}")
+    if not evidence.expected:
+        how = "Give it in expect, as in error: …, or check: {http: {path: /, status: 200}}"
+        questions.append(f"what showed that something was wrong? {how}")
+    return [*questions, "which variables were set where it failed? Give them in app.env, without secrets"]

@@ -4,7 +4,6 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import PurePosixPath
 
 from ..base.errors import IncidentError
@@ -14,10 +13,12 @@ from ..incident.environment import (
     called_missing,
     chosen_kinds,
     database_variables,
+    demanded,
     deployed,
     parts_of,
     settings_file_of,
     stand_ins,
+    unset_in,
     variables_of,
 )
 from ..incident.interpreters import Interpreter
@@ -30,12 +31,12 @@ from .next_setups import SCRATCH
 from .trial import Search, Setup
 
 _BY_MODULE = re.compile("gunicorn|uvicorn|hypercorn|alembic|pytest|celery|flask|streamlit|arq|dramatiq|litestar")
-_ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
 _PORT = 'port=int(__import__("os").environ["PORT"])'
 _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and what stands there in the copy
     ".sh": ((r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),),
     ".py": (
         (r"\bport ?= ?[0-9]{2,5}\b", _PORT),
+        (r"\.run\((.*)\bport ?= ?[^,()]+(\([^()]*\))?", rf".run(\1{_PORT}"),
         # What they take is their framework's.
         (r"\b(app|application|server)\.run\((\)|[a-z_]+ ?=)", rf"\1.run({_PORT}, \2"),
         (r"\buvicorn\.run\(([^()]+)\)", rf"uvicorn.run(\1, {_PORT})"),
@@ -54,7 +55,11 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
     """
     commands = commands_of(work.project)
     work.variables = variables_of(work.project)
-    work.evidence = replace(work.evidence, missing_variables=called_missing(work.evidence, work.variables))
+    missing = called_missing(work.evidence, work.variables)
+    if "NoneType" in work.evidence.text and work.evidence.frames:
+        last, given = work.evidence.frames[-1], {name for command in commands for name in command.env}
+        missing |= unset_in(work.project, last.file, last.line, work.variables) - given
+    work.evidence = replace(work.evidence, missing_variables=missing)
     work.starts = candidates_of(work.project, work.evidence, commands)
     for _, text in (step for start in work.starts for step in start.steps):
         remember("startup", text)
@@ -85,10 +90,13 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence, script
     """
     steps = []
     for kind, text in start.steps:
-        name = text.split(" ")[0]
-        module, _, function = scripts.get(name, "").partition(":")
-        if function and not interpreter.has_program(name):
-            text = f"python -c 'from {module} import {function}; {function}()'{text[len(name) :]}"
+        name, called = text.split(" ")[0], kind == "call" and text in scripts.values()
+        module, _, function = (text if called else scripts.get(name, "")).partition(":")
+        if called or function and not interpreter.has_program(name):
+            # As an installer writes it: with these two modules there before the application's.
+            words = "" if called else text[len(name) :]
+            kind = "command" if called else kind
+            text = f"python -c 'import re, sys; from {module} import {function}; {function}()'{words}"
         if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
         module = kind in ("command", "serve") and _BY_MODULE.fullmatch(name) and not interpreter.has_program(name)
@@ -105,7 +113,8 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
     database, driver, known = _database(work, interpreter, bool(parts))
     if parts and database == "postgresql":
         parts |= chosen_kinds(project, work.variables)
-        env |= {name: (value, f"read at {variable.at}") for name, (value, variable) in parts.items()}
+        given = ((name, value, variable.at) for name, (value, variable) in parts.items() if name not in missing)
+        env |= {name: (value, f"read at {at}") for name, value, at in given}
         if all(value != "{database_port}" for value, _ in parts.values()):
             env["PGPORT"] = "{database_port}", "no port is read; PostgreSQL's library takes it from here"
         urls = []
@@ -121,7 +130,7 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
         database_env = "FLASK_SQLALCHEMY_DATABASE_URI"
     scheme = re.search(r"Can't load plugin: sqlalchemy\.dialects:((?:postgres|pgsql)\w*)(?:\.(\w+))?", evidence.text)
     if scheme and urls:
-        because = "the scheme is the log's"
+        because = "the log's URL has this scheme"
         url = _URL.format(scheme="+".join(filter(None, scheme.groups())))
         env[urls[0].name], known["database"], known["database_env"] = (url, because), because, because
         database, database_env, driver = "postgresql", SCRATCH, None
@@ -155,7 +164,7 @@ def _with_port(project: Project, setup: Setup) -> Setup:
     at = f"{file}:{project.text(file).count(chr(10), 0, fixed.start()) + 1}"
     relative = PurePosixPath(file).relative_to(setup.start.workdir).as_posix()
     line = f"sed -i -E '{'/^[ ]*#/! ' if file.endswith('.sh') else ''}s@{pattern}@{put}@' {shlex.quote(relative)}"
-    because = f"{at} names a port itself; in the copy a free one takes its place"
+    because = f"{at} names a port; in the copy a free one takes its place"
     return setup.changed("prepare", because, prepare=(*setup.prepare, ("command", line)))
 
 
@@ -179,7 +188,7 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
     if evidence.database:
         known["database"] = f"{evidence.database}, {evidence.database_at}"
         return "sqlite" if evidence.database == "sqlite" else "postgresql", evidence.driver, known
-    only_postgresql, asynchronous = _demanded(work.project)
+    only_postgresql, asynchronous = demanded(work.project)
     drivers = {"psycopg2", "psycopg", "asyncpg", "pg8000"} & set(interpreter.names)
     only = by_parts or (drivers or not interpreter.names) and only_postgresql
     database = "postgresql" if only else "sqlite"
@@ -193,15 +202,3 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
         if driver not in interpreter.names and other in interpreter.names:
             driver, database = other, "postgresql" if other == "asyncpg" else "sqlite"
     return database, driver, known
-
-
-@lru_cache(maxsize=1)
-def _demanded(project: Project) -> tuple[bool, bool]:
-    """What the sources ask of a database: only what PostgreSQL has, and asynchronous engines only."""
-    marks = ("engine", "asyncpg", "PostgresDsn", "postgresql")
-    texts = (project.text(file) for file in project.python)
-    sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
-    asynchronous = re.search(r"create_async_engine|async_engine_from_config", sources)
-    either = any(re.search(r"[\"'=]sqlite(?:\+\w+)?:///", project.text(file)) for file in project.sources)
-    only = not either and bool(re.search(_ONLY_POSTGRESQL, sources))
-    return only, bool(asynchronous and not re.search(r"\bcreate_engine\(", sources))

@@ -34,8 +34,9 @@ _NO_TABLE = re.compile(r"no such table|relation \"[^\"]+\" does not exist|Undefi
 _NO_CONFIG = re.compile(r"No config file|No 'script_location'|doesn't exist")
 _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:Flask )?application|Could not import '")
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
+_MADE_BEFORE = re.compile(rf"{_THERE_ALREADY.pattern}|UNIQUE constraint failed|duplicate key value|Duplicate entry")
 _NOT_THERE = re.compile(
-    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory|Permission denied): ['\"]([^'\"\n]+)['\"]|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] (?:does not exist|not found|is missing)"
+    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] does not exist"
 )
 _LITERAL = re.compile(r"\b(?:postgres(?:ql)?|mysql)(?:\+(\w+))?://[^\s\"'{}$]+")
 _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(?:py|ini|toml|cfg|ya?ml|json)$")
@@ -71,7 +72,7 @@ def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
     setup, trace = trial.setup, trial.trace
     slow = trial.level >= 2 if trial.seen.error else setup.start.serves
     if trace is not None and trace.broke and slow and setup.seconds < 60:
-        yield setup.changed("limits", f"it was not up in {setup.seconds:g} seconds", seconds=75.0)
+        yield setup.changed("limits", f"it was not up after {setup.seconds:g} seconds", seconds=75.0)
 
 
 def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
@@ -83,12 +84,16 @@ def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
     if not names and not refused_settings(work.project, work.evidence.text):
         shown = refused_examples(work.project, work.variables, trial.seen.text, frozenset(env))
         if shown:
-            yield setup.changed(f"env.{min(shown)}", "settings that were refused; the example file's", env=env | shown)
+            yield setup.changed(
+                f"env.{min(shown)}",
+                "a trial refused these settings; the values are the example file's",
+                env=env | shown,
+            )
     for name in names:
         variable = known.get(name, Variable(name, "", True, "str", False))
         env[name] = "{database_url}" if variable.rank else stand_in(name, variable.kind, variable.default)
     if names:
-        yield setup.changed(f"env.{min(names)}", f"a trial failed for want of {', '.join(sorted(names))}", env=env)
+        yield setup.changed(f"env.{min(names)}", f"a trial failed without {', '.join(sorted(names))}", env=env)
 
 
 def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
@@ -104,11 +109,11 @@ def _modules(work: Search, trial: Trial) -> Iterator[Setup]:
         places = project.importable.get(module.partition(".")[0], ())
         folders = [place for place in places if place not in setup.path]
         for folder in sorted(folders, key=lambda folder: project.file_of(module, folder) is None)[:2]:
-            because = f"a trial found no module {module}, which lies there"
+            because = f"a trial did not find the module {module}, which is in this folder"
             yield setup.changed("path", because, path=(*setup.path, folder))
         if setup.start.steps[-1][1] == "pytest" and folders:
             steps = (*setup.start.steps[:-1], ("command", "python -m pytest"))
-            yield _started(setup, f"pytest alone found no module {module}", steps)
+            yield _started(setup, f"pytest alone did not find the module {module}", steps)
 
 
 def _drivers(work: Search, trial: Trial) -> Iterator[Setup]:
@@ -120,9 +125,9 @@ def _drivers(work: Search, trial: Trial) -> Iterator[Setup]:
     installed = work.installed or {*_DRIVERS}
     needs_async = bool(_NEEDS_ASYNC.search(text) and not _NEEDS_ASYNC.search(evidence.text))
     if needs_async and setup.driver != asynchronous and asynchronous in installed:
-        yield setup.changed("database_driver", "the code demands an asynchronous driver", driver=asynchronous)
+        yield setup.changed("database_driver", "the code needs an asynchronous driver", driver=asynchronous)
     elif (needs_async or "aiosqlite" in wanted) and setup.database == "sqlite" and "asyncpg" in installed:
-        because = "the code demands an asynchronous driver, and aiosqlite is not installed"
+        because = "the code needs an asynchronous driver, and aiosqlite is not installed"
         yield setup.changed("database", because, database="postgresql", driver="asyncpg")
     elif (needs_async or wanted) and not installed & _DRIVERS:
         yield from _without_database(work, setup, ("aiomysql", "asyncmy") if needs_async else ("pymysql", "MySQLdb"))
@@ -148,12 +153,14 @@ def _without_database(work: Search, setup: Setup, drivers: Sequence[str]) -> Ite
 
 def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
     """A database that the code does not take, one of the application's own that the kit refuses, tables that are not there."""
-    setup, evidence, text = trial.setup, work.evidence, trial.seen.error or trial.broke or ""
+    setup, evidence = trial.setup, work.evidence
+    caught = [str(swallowed.error) for swallowed in trial.trace.swallowed] if trial.trace is not None else []
+    text = trial.seen.error or trial.broke or next(iter(caught), "")
     bare = bool(_NO_TABLE.search(text))
     other = setup.database == "sqlite" and evidence.database != "sqlite" and not trial.level
     if other and not bare and _OF_SQLITE.search(text):
         driver = "asyncpg" if setup.driver == "aiosqlite" else None
-        because = f"SQLite is not what the code is for: {text[:80]}"
+        because = f"the code does not run on SQLite: {text[:80]}"
         yield setup.changed("database", because, database="postgresql", driver=driver)
     migrated = any("upgrade" in line for _, line in setup.start.steps)
     if bare and not _NO_TABLE.search(evidence.text) and work.project.alembic and not _state_of(setup) and not migrated:
@@ -163,7 +170,7 @@ def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
     if unset or any(re.search(r"://|:5432|:3306", what) for what in refused):
         for variable in database_variables(work.variables):
             if variable.name not in (setup.database_env, *setup.env, *evidence.missing_variables):
-                because = f"read at {variable.at}; a trial reached another database"
+                because = f"read at {variable.at}; a trial tried to reach another database"
                 yield setup.changed("database_env", because, database_env=variable.name)
         yield from _literals(work, setup)
 
@@ -184,7 +191,7 @@ def _literals(work: Search, setup: Setup) -> Iterator[Setup]:
     up = "../" * (0 if setup.start.workdir == "." else setup.start.workdir.count("/") + 1)
     pattern = r"""'s#\b(postgres(ql)?|mysql)(\+[a-z0-9]+)?://[^ "'"'"']+#{database_url}#'"""
     lines = [("command", f"sed -i -E {pattern} {shlex.quote(up + file)}") for file in list(literals)[:3]]
-    because = f"{next(iter(literals))} names a database itself; in the copy the scratch one takes its place"
+    because = f"{next(iter(literals))} holds a database URL; in the copy the scratch database's takes its place"
     driver = next(filter(None, literals.values()), None)
     prepare = (*lines, *setup.prepare)
     yield setup.changed("prepare", because, database="postgresql", driver=driver, prepare=prepare)
@@ -199,10 +206,10 @@ def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
     if program not in ("alembic", "flask"):
         return
     if "not up to date" in text and "not up to date" not in log_text and upgrade not in before:
-        yield _started(setup, "the database has to be at head for a check", [*before, upgrade, (kind, last)])
+        yield _started(setup, "a check needs the database at head", [*before, upgrade, (kind, last)])
     if last.endswith("upgrade head") and trial.healthy and work.evidence.expected and not work.evidence.programs:
         check = ("command", "flask db check" if program == "flask" else "alembic check")
-        yield _started(setup, "Alembic looks at the models too", [*before, (kind, last), check])
+        yield _started(setup, "Alembic compares the models too", [*before, (kind, last), check])
     checks = {"check", "revision"} & set(last.split()) and upgrade in before and not trial.level
     if checks and not any(kind == "serve" for kind, _ in before):
         for server in _servers(work, setup.start.workdir)[:2]:
@@ -236,13 +243,13 @@ def _places(work: Search, trial: Trial) -> Iterator[Setup]:
     if old and "No such option: --app" in f"{trial.seen.error} {trial.shows}":
         env = {**setup.env, "FLASK_APP": old[1].strip("'\"")}
         start = replace(setup.start, steps=(*setup.start.steps[:-1], (setup.start.steps[-1][0], f"flask {old[2]}")))
-        yield setup.changed("env.FLASK_APP", "this Flask has no --app yet", env=env, start=start)
+        yield setup.changed("env.FLASK_APP", "this version of Flask has no --app", env=env, start=start)
     lost = re.search(r"No such file or directory: '([^'/][^']*)'|can't open file '([\w./-]+\.py)'", trial.seen.error)
     if lost and "No such file" not in log_error:
         name = lost[1] or lost[2]
         folders = [file[: -len(name) - 1] for file in project.files if file.endswith(f"/{name}")]
         for folder in [folder for folder in folders if folder != setup.start.workdir][:1]:
-            yield _started(setup, f"{name} is looked for from there", workdir=folder)
+            yield _started(setup, f"{name} is looked up from this folder", workdir=folder)
 
 
 def _files(work: Search, trial: Trial) -> Iterator[Setup]:
@@ -262,7 +269,7 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
     folder = lost[2] or not (re.search(r"(^|/)\.env[\w.]*$", inside) or "." in inside.rpartition("/")[2])
     if folder or re.search(r"(^|/)\.env[\w.]*$", inside):
         make = f"mkdir -p {shlex.quote(inside)}" if folder else f"touch {shlex.quote(inside)}"
-        because = f"a trial found no {inside}, which the sources do not come with"
+        because = f"a trial did not find {inside}, which is not among the sources"
         yield setup.changed("prepare", because, prepare=(*setup.prepare, ("command", make)))
 
 
@@ -277,9 +284,8 @@ def _of_the_image(work: Search, setup: Setup, name: str) -> Iterator[Setup]:
         because = f"{holders[0]} names {name}, which is {tail} here"
         yield setup.changed("prepare", because, prepare=(*(("command", line) for line in lines), *setup.prepare))
     texts = {variable.name: variable.default or "" for variable in work.variables} | setup.env
-    above = (
-        other for other, text in texts.items() if text[:1] == "/" and f"{name}/".startswith(f"{text.rstrip('/')}/")
-    )
+    folders = ((other, text.rstrip("/")) for other, text in texts.items() if text[:1] == "/")
+    above = (other for other, folder in folders if f"{name}/".startswith(f"{folder}/"))
     variable = next(above, None) or variable_of_folder(name)
     place = f"{up}{tail}" if tail else "." if texts.get(variable) != name else PurePosixPath(name).name
     if variable and setup.env.get(variable) != place:
@@ -290,12 +296,16 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
     """Database states that the log's error needs."""
     setup, evidence, revisions = trial.setup, work.evidence, work.project.revisions
     steps = setup.start.steps
+    made = trial.healthy and (evidence.workers or 1) == 1 and _MADE_BEFORE.search(evidence.text)
+    if made and steps.count(steps[0]) < 2:
+        twice = (*(step for step in steps if step[0] != "serve"), *steps)
+        yield _started(setup, "what is there already may be of the start before", twice)
     if _state_of(setup) or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
         return
     unknown = re.search(r"Can't locate revision identified by '([\w.+-]+)'", evidence.text)
     if unknown and unknown[1] not in {revision.id for revision in revisions.values()}:
         (work.folder / _STATE).write_text(f"UPDATE alembic_version SET version_num = '{unknown[1]}';\n", "utf-8")
-        because = f"the log's database is at revision {unknown[1]}, which no file here has"
+        because = f"the log's database is at revision {unknown[1]}, which no file has"
         yield setup.changed("prepare", because, prepare=(*setup.prepare, ("upgrade", "head"), ("sql", _STATE)))
     file = next((frame.file for frame in reversed(evidence.frames) if frame.file in revisions), None)
     upgraded = (revision.file for revision in revisions.values() if revision.id == evidence.upgrading)

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from ..base.errors import KitError
 from ..base.interrupt import cores, interruptible, pool_of
-from ..diagnose.reproduction import reproduce
+from ..base.progress import Hears, silent
+from ..diagnose.diagnosis import reproduce
 from ..incident.environment import Variable, named_in, refused_settings
 from ..incident.model import Incident, Limits
 from ..incident.project import Project
@@ -24,14 +25,13 @@ from ..trace.trace import Trace
 from ..triage.evidence import Evidence, common, evidence_of
 from ..triage.logs import read_log
 from .candidates import Start
-from .without_log import SHOWN, decided, nearness, of_the_surroundings, order, worth_trying
 
 MOST_TRIALS = 24
 MOST_SECONDS = 170.0
 _SECONDS = 25.0  # of one step at first; a step that is only slow gets longer once
 _NEARLY = 4  # more trials, where one shows the error, but at other lines
 _BETTER = 5  # points of a candidate's score
-_LINES = SHOWN  # levels of what a trial shows: the log's error at the log's lines,
+SHOWN = 3  # levels of what a trial shows: the log's error at the log's lines,
 _ERROR = 2  # the log's error elsewhere,
 _KIND = 1  # an error of its type at its lines
 
@@ -108,7 +108,7 @@ class Search:
     evidence: Evidence
     python: str
     folder: Path
-    progress: Callable[[str], None]
+    progress: Hears
     installed: frozenset[str] = frozenset()  # top-level names of the interpreter's packages
     asked_python: str = ""  # the Python that the application asks for, where the interpreter is none of it
     variables: list[Variable] = field(default_factory=list)
@@ -156,7 +156,7 @@ Lessons = Callable[[Search, Trial], list[Setup]]
 
 
 @interruptible
-def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=lambda text: None) -> Trial | None:
+def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=silent) -> Trial | None:
     """Run setups, the likeliest first, and what each trial teaches, until one shows the incident or the bounds are met.
 
     :returns: the trial that shows it, or the nearest; None where nothing could be run
@@ -174,7 +174,7 @@ def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=
         while True:
             late = begun >= MOST_TRIALS or time.monotonic() - began > MOST_SECONDS
             best = best_of(work.trials, by_log)
-            if best is not None and best.level >= _LINES:
+            if best is not None and best.level >= SHOWN:
                 # What explains the log clearly better goes on, where a trial said what it lacks.
                 better = best.setup.score + _BETTER
                 waiting = [setup for setup in waiting if setup.score > better and begun < since + _NEARLY]
@@ -211,7 +211,7 @@ def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=
 def with_what_is_known(waiting: Sequence[Setup], trial: Trial, taught: Sequence[Setup]) -> list[Setup]:
     """What waits, with the variables that a trial was taught: one that a start lacks, the others lack too."""
     learnt = {name: text for name, text in taught[0].env.items() if name not in trial.setup.env} if taught else {}
-    known = {f"env.{name}": taught[0].known.get(f"env.{name}", "as for another start") for name in learnt}
+    known = {f"env.{name}": taught[0].known.get(f"env.{name}", "another start needed it") for name in learnt}
     return [replace(setup, env={**learnt, **setup.env}, known={**known, **setup.known}) for setup in waiting]
 
 
@@ -237,7 +237,7 @@ def _run(work: Search, setup: Setup) -> Trial:
     seen = seen_in(work, trace)
     level, expected = _level(work, incident, trace, seen)
     if level >= _ERROR and work.evidence.expected:
-        shows = "the log's error" + (", at the log's lines" if level == _LINES and work.evidence.frames else "")
+        shows = "the log's error" + (", at the log's lines" if level == SHOWN and work.evidence.frames else "")
     else:
         shows = (str(trace.broke) if trace.broke else _failure(trace, seen)) or "every step succeeded"
     shows, broke = " ".join(shows.split())[:300], str(trace.broke) if trace.broke else None
@@ -288,17 +288,17 @@ def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tu
         of_setup = of_setup or of_the_surroundings(seen, causes)
         if failed and of_setup and not trace.conflicts:
             return 0, None  # of how it was started, as far as anybody can tell
-        return (_LINES if shown else 0), None
+        return (SHOWN if shown else 0), None
     here = _at_lines(evidence, trace, seen)
     if shown and incident.expect.check is not None:
         # A request fails for many a reason: only the log's own is the incident.
         shown = any(holds(step.output, evidence.expected) for step in trace.steps)
     if shown:
-        return (_LINES if here and not trace.broke else _ERROR), None
+        return (SHOWN if here and not trace.broke else _ERROR), None
     if here and evidence.type and seen.type.rpartition(".")[2] == evidence.type.rpartition(".")[2]:
         varies = len(evidence.alike) > 1 or (evidence.workers or 1) > 1
         wider = common([evidence.text, *evidence.alike, seen.text]) if varies else None
-        return (_LINES, wider) if wider and any(wider in step.output for step in trace.steps) else (_KIND, None)
+        return (SHOWN, wider) if wider and any(wider in step.output for step in trace.steps) else (_KIND, None)
     return 0, None
 
 
@@ -312,8 +312,49 @@ def _at_lines(evidence: Evidence, trace: Trace, seen: Evidence) -> bool:
     frames += [frame for conflict in trace.conflicts for frame in conflict.second.chain]
     frames = [*(frame for frame in frames if frame.application), *seen.frames]
     inside = last.function not in (None, "<module>")
-    return any(
-        (f"/{last.file}".endswith(f"/{frame.file}") or frame.file.endswith(f"/{last.file}"))
-        and (frame.line == last.line or (inside and frame.function == last.function))
-        for frame in frames
-    ) or any(f"{last.file}:{last.line}" in step.output for step in trace.steps)
+    near = [frame for frame in frames if _same(frame.file, last.file)]
+    here = any(frame.line == last.line or (inside and frame.function == last.function) for frame in near)
+    return here or any(f"{last.file}:{last.line}" in step.output for step in trace.steps)
+
+
+def _same(file: str, other: str) -> bool:
+    return file == other or file.endswith(f"/{other}") or other.endswith(f"/{file}")
+
+
+_OF_THE_SURROUNDINGS = {  # what an application ends with where a file, a service, a terminal or an argument is missing
+    "ArgumentError", "BrokenPipeError", "ClickException", "ConnectError", "ConnectTimeout", "ConnectionError", "ConnectionRefusedError",
+    "ConnectionResetError", "EOFError", "FileNotFoundError", "InterfaceError", "IsADirectoryError", "NoSuchOption", "NotADirectoryError", "OSError",
+    "PermissionError", "ReadOnlyError", "SystemExit", "TimeoutError", "UsageError", "gaierror",
+}  # fmt: skip
+_INSTALL = re.compile(r"\b(?:pip3?|poetry|uv) (?:install|add|sync)\b|\bnot installed\b")
+
+
+def of_the_surroundings(seen: Evidence, causes: Sequence[str] = ()) -> bool:
+    """Does an error, or its cause, come from where and how the application was started, as far as its type tells?"""
+    if seen.type.endswith("ImportError") and _INSTALL.search(seen.text):
+        return True
+    return bool({kind.rpartition(".")[2] for kind in (seen.type, *causes)} & _OF_THE_SURROUNDINGS)
+
+
+def order(setup) -> tuple[int, float]:
+    """The application's own start first; of equals the likeliest."""
+    return setup.start.tier, -setup.score
+
+
+def decided(trials: Sequence, tier: int) -> bool:
+    """Have the startups that are surer than a tier answered: failed of themselves, or come up?
+
+    From the tier of application objects on, they are ways to start the same: those that are left need not be tried once it is up.
+    """
+    surer = [trial for trial in trials if trial.setup.start.tier < tier or trial.setup.start.tier == tier > 0]
+    return any(trial.level >= SHOWN or trial.up for trial in surer)
+
+
+def worth_trying(tier: int, tiers: Sequence[int]) -> bool:
+    """May a startup of this tier answer? A script of tests or docs is no answer if a surer startup is known."""
+    return tier < 2 or tier == min(tiers, default=tier)
+
+
+def nearness(trial) -> tuple:
+    """How near a trial is to an answer: it came up, it is the application's own start, it has what others lacked."""
+    return trial.up, -trial.setup.start.tier, len(trial.setup.known), trial.broke is None

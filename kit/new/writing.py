@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..base.errors import IncidentError
 from ..base.janitor import folder as temporary_folder
 from ..base.known_secrets import remember
+from ..base.progress import Hears, silent
 from ..base.redact import redact, shows_secret
 from ..base.scan import refuse_secrets
 from ..incident import load
@@ -19,10 +20,9 @@ from ..triage.evidence import Evidence, evidence_of
 from ..triage.log_text import text_of
 from ..triage.logs import Log
 from .candidates import Start
-from .draft import Draft, because_of
+from .draft import Draft, because_of, not_found
 from .first_setups import first_setups
 from .next_setups import lessons
-from .questions import not_found
 from .trial import Search, Setup, Trial, search
 
 _KINDS = ("import", "call", "code", "command", "serve")
@@ -48,7 +48,7 @@ class Written:
 
 def new(
     folder: Path, *, app: str | None = None, startup: Sequence[str] = (), log: str | None = None, python: str | None = None,
-    run: bool | None = None, progress: Callable[[str], None] = lambda text: None,
+    run: bool | None = None, progress: Hears = silent,
 ) -> Written:  # fmt: skip
     """Write ``incident.yaml`` into a folder, and the log beside it.
 
@@ -83,8 +83,7 @@ def new(
         reproduced = None if not run else best is not None and best.shows_incident
         missing = not_found(work, interpreter, best, run, _lacking(project, interpreter, work))
         known = because_of(work, setup, interpreter)
-        failed = best is not None and not best.shows_incident and not best.healthy
-        draft = Draft(work, setup, best if reproduced else None, interpreter, target, bool(log), missing, failed)
+        draft = Draft(work, setup, best, interpreter, target, bool(log), missing)
         texts = {"incident.yaml": draft.text()}
         texts |= {"log.txt": redact(text)} if log else {}
         texts |= {path.name: path.read_text("utf-8") for path in scratch.glob("*.sql")}
@@ -137,13 +136,10 @@ def _refuse(setup: Setup, texts: dict[str, str]) -> None:
 
 def _steps_with_secrets(setup: Setup, texts: dict[str, str]) -> list[str]:
     """The lines of the incident file that hold a step of which something is masked wherever it is shown."""
-    return [
-        f"{name}, line {number}: the value of startup"
-        for name, content in texts.items()
-        for number, line in enumerate(content.splitlines(), 1)
-        for _, text in setup.start.steps
-        if text in line and shows_secret(text)
-    ]
+    lines = [(name, *numbered) for name, content in texts.items() for numbered in enumerate(content.splitlines(), 1)]
+    steps = [text for _, text in setup.start.steps]
+    secret = ((name, number) for name, number, line in lines for text in steps if text in line and shows_secret(text))
+    return [f"{name}, line {number}: the value of startup" for name, number in secret]
 
 
 # -- what is given
@@ -216,9 +212,7 @@ def _lacking(project: Project, interpreter: Interpreter, work: Search) -> list[s
     """Libraries that a trial did not find or, if nothing was run, all that the interpreter lacks."""
     if not work.trials:
         return interpreter.lacks(project)
-    missing = {
-        name.partition(".")[0]
-        for trial in work.trials
-        for name in trial.seen.missing_modules - work.evidence.missing_modules
-    } | set(re.findall(r"([\w.-]+): not found$", "\n".join(trial.shows for trial in work.trials), re.M))
+    modules = {module for trial in work.trials for module in trial.seen.missing_modules - work.evidence.missing_modules}
+    programs = re.findall(r"([\w.-]+): not found$", "\n".join(trial.shows for trial in work.trials), re.M)
+    missing = {module.partition(".")[0] for module in modules} | set(programs)
     return sorted(name for name in missing if name not in interpreter.names and not project.is_own(name))

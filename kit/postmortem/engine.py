@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from papermill.engines import Engine, papermill_engines
 from papermill.log import logger
 
 from ..base import interrupt
-from ..base.progress import Step
+from ..base.progress import Hears, Step, silent
 from ..base.scan import WHOLE
 
 NAME = "kit"
@@ -26,7 +25,7 @@ _QUIET = ["--log-level=CRITICAL"]
 class _Client(PapermillNotebookClient):
     """Executes the cells of one notebook in a kernel of its own."""
 
-    def __init__(self, *args, progress: Callable[[str], None], **kwargs):
+    def __init__(self, *args, progress: Hears, **kwargs):
         super().__init__(*args, **kwargs)
         self.progress = progress
         self.in_cell = threading.Event()
@@ -73,9 +72,7 @@ class _Client(PapermillNotebookClient):
 
 class _Engine(Engine):
     @classmethod
-    def execute_managed_notebook(
-        cls, nb_man, kernel_name, *, progress=lambda text: None, start_timeout=60, config=None, **_
-    ):
+    def execute_managed_notebook(cls, nb_man, kernel_name, *, progress=silent, start_timeout=60, config=None, **_):
         kwargs = {"kernel_name": kernel_name, "startup_timeout": start_timeout, "config": config, "log": logger}
         kwargs["extra_arguments"] = _QUIET
         # Papermill would write the whole notebook twice a cell, which takes more than all else that it does; nobody reads

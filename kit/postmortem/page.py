@@ -88,11 +88,8 @@ def _contents(sections: list[Section]) -> list[tuple[str, str]]:
     """The table of contents: every heading that has no other heading below it."""
     headings = [heading for section in sections for heading in section.headings]
     below = [*headings[1:], (2, "", "")]
-    return [
-        (name, text)
-        for (level, name, text), (next_level, *_) in zip(headings, below, strict=False)
-        if level <= 3 and not (level == 2 and next_level == 3)
-    ]
+    pairs = ((heading, following[0]) for heading, following in zip(headings, below, strict=False))
+    return [(name, text) for (level, name, text), then in pairs if level <= 3 and not (level == 2 and then == 3)]
 
 
 class _Reading:

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,9 @@ from ..base.errors import IncidentError, RunBroke
 from ..base.janitor import folder as temporary_folder
 from ..base.janitor import write_whole
 from ..base.places import notebooks
+from ..base.progress import Hears, silent
 from ..base.redact import redacted
-from ..diagnose.reproduction import reproduce
+from ..diagnose.diagnosis import reproduce
 from ..incident.model import Incident
 from ..startup.workspace import refuse_patches
 from ..trace.expected import shows_incident
@@ -42,18 +43,13 @@ class Published:
         undecided = [fix for fix in self.report["verify"]["fixes"] if fix["verdict"] == "undecided"]
         if self.code == 4 and not broke and undecided:
             return f"reproduced; no fix is verified, and {undecided[0]['name']} is undecided: {undecided[0]['because']}"
-        return {0: f"reproduced; verified: {verified}", 1: "reproduced; no fix is verified", 3: "not reproduced"}.get(
-            self.code, f"the run broke: {broke}"
-        )
+        words = {0: f"reproduced; verified: {verified}", 1: "reproduced; no fix is verified", 3: "not reproduced"}
+        return words.get(self.code, f"the run broke: {broke}")
 
 
 @interrupt.interruptible
 def publish(
-    incident: Incident,
-    output: Path | None = None,
-    *,
-    trace: str | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    incident: Incident, output: Path | None = None, *, trace: str | None = None, progress: Hears = silent
 ) -> Published:
     """Execute the postmortem notebook with this incident; write ``.ipynb``, ``.html`` and ``.json`` side by side.
 
@@ -132,7 +128,7 @@ def execute(
     *,
     scratch: Path,
     cwd: Path | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> None:
     """Run a notebook through papermill, quietly.
 

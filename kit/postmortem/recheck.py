@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any
 from ..base.errors import IncidentError, KitError
 from ..base.interrupt import interruptible, pool_of, under_way
 from ..base.janitor import at_end
+from ..base.progress import Hears, silent
 from ..base.redact import safe
 from ..incident.load import load
-from ..startup.cluster import VARIABLE
+from ..startup.portable import VARIABLE
 from .record import Claim, compared, read_record, write_record
 
 VERDICTS = {0: "still true", 1: "no longer true", 2: "the file is wrong", 3: "does not reproduce", 4: "the run broke"}
@@ -110,21 +111,19 @@ def check_all(
     record: bool = False,
     executor: Executor | None = None,
     startups: str | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> list[Checked]:
     """Execute the postmortems again, side by side; the results are in the given order. One that breaks does not stop the others.
 
     :param output: a folder; the pages of each go to ``<output>/<name>/postmortem.{html,ipynb,json}``
     :param record: write what is proved now as the record of each that reproduces
     :param executor: where they run (all that is handed over can be pickled); by default threads, one a core
-    :param startups: the address of an executor where the startups of each run, see :func:`kit.startup.cluster.named_executor`
+    :param startups: the address of an executor where the startups of each run, see :func:`kit.startup.portable.named_executor`
     """
     answers: dict[str, Checked] = {}
     with pool_of(executor) as pool:
-        futures = {
-            pool.submit(check_one, incident, output, record=record, startups=startups): incident
-            for incident in incidents
-        }
+        how = {"record": record, "startups": startups}
+        futures = {pool.submit(check_one, incident, output, **how): incident for incident in incidents}
         for future in as_completed(futures):
             incident = futures[future]
             try:

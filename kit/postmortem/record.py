@@ -14,7 +14,7 @@ from typing import Any
 
 from ..base.errors import IncidentError
 from ..base.janitor import write_whole
-from ..diagnose.reproduction import reproduce
+from ..diagnose.diagnosis import reproduce
 from ..history.runs import at_build
 from ..incident.builds import builds_of
 from ..incident.copying import beside_git
@@ -77,15 +77,10 @@ def read_record(incident: Incident) -> dict[str, Any] | None:
         return None
     except (OSError, ValueError, RecursionError) as error:
         raise IncidentError(f"{file}: this record cannot be read: {error}. {again}") from None
-    right = (
-        isinstance(record, dict)
-        and record.get("schema") == 1
-        and all(isinstance(record.get(key), str | None) for key in _TEXTS)
-        and all(
-            isinstance(record.get(key), dict) and all(isinstance(value, str) for value in record[key].values())
-            for key in _TABLES
-        )
-    )
+    whole = isinstance(record, dict) and record.get("schema") == 1
+    texts, tables = ([record.get(key) for key in keys] if whole else [] for keys in (_TEXTS, _TABLES))
+    right = whole and all(isinstance(text, str | None) for text in texts)
+    right = right and all(isinstance(it, dict) and all(isinstance(text, str) for text in it.values()) for it in tables)
     if not right:
         raise IncidentError(f"{file}: this is no record of schema 1. {again}")
     return record

@@ -20,6 +20,7 @@ from typing import Any
 
 from ..base import interrupt
 from ..base.errors import IncidentError
+from ..base.progress import Hears
 from ..incident.model import Incident
 from ..trace.end_state import Answer, CheckResult
 from ..trace.saved import load, save, written
@@ -81,7 +82,7 @@ def once(
     run: Callable[[], Ran],
     *,
     lasting: Callable[[Ran], bool],
-    progress: Callable[[str], None],
+    progress: Hears,
 ) -> Ran:
     """The kept run of this key, else that of ``run``; who asks for one that is under way waits for it.
 

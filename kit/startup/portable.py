@@ -1,4 +1,4 @@
-"""Startups on workers that do not share this machine's files: what an incident needs is sent along with it.
+"""Startups on workers that do not share this machine's files: what an incident needs is sent along with it; a Dask cluster by its address.
 
 ``verify(incident, executor=Portable(client.get_executor(pure=False)))`` and the like: any
 :class:`concurrent.futures.Executor` will do. A worker needs the kit and the application's interpreter. Everything
@@ -16,7 +16,7 @@ import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -260,3 +260,46 @@ def _forget_all() -> None:
 
 atexit.register(_forget_all)
 os.register_at_fork(after_in_child=_here.clear)
+
+
+VARIABLE = "KIT_EXECUTOR"  # names the executor for the processes that a command starts
+_SECONDS = 20  # a scheduler that has not answered by then is not there
+
+
+@contextmanager
+def named_executor(address: str | None = None) -> Iterator[Executor | None]:
+    """The executor at an address, ``dask://HOST:PORT``; by default of the environment's KIT_EXECUTOR, None where it is not set.
+
+    :raises IncidentError: the address is none, nobody answers there, or Dask is not installed
+    :raises RunBroke: the scheduler was lost meanwhile
+    """
+    address = address or os.environ.get(VARIABLE)
+    if not address:
+        yield None
+        return
+    scheme, _, place = address.partition("://")
+    if scheme != "dask" or not place:
+        raise IncidentError(f"--executor {address}: an executor is named as in dask://127.0.0.1:8786")
+    try:
+        from distributed import Client
+    except ImportError:
+        raise IncidentError(
+            f"--executor {address}: Dask is not installed here; pip install distributed, here and on each worker"
+        ) from None
+    try:
+        client = Client(f"tcp://{place}", timeout=_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise IncidentError(
+            f"--executor {address}: no Dask scheduler answers there: {error}. Is it up (dask scheduler), and is this its address?"
+        ) from None
+    with client:
+        if not client.scheduler_info(n_workers=-1)["workers"]:
+            raise IncidentError(
+                f"--executor {address}: the scheduler has no worker; start one: dask worker tcp://{place}"
+            )
+        try:
+            yield Portable(client.get_executor(pure=False), put=lambda data: client.submit(bytes, data))
+        except CancelledError:
+            raise RunBroke(
+                f"--executor {address}: the scheduler was lost, and with it what ran there. What had ended is kept; run it again"
+            ) from None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..base import interrupt
 from ..base.errors import RunBroke
+from ..base.progress import Hears, silent
 from ..incident.deployments import stays_up
 from ..incident.model import Incident, Limits
 from ..incident.steps import Step
@@ -41,32 +42,17 @@ _DRIVER = "import sys; sys.__dict__.pop('_incident_steps')()"
 
 
 @interrupt.interruptible
-def reproduce(
-    incident: Incident,
-    *,
-    patches: Sequence[Path] = (),
-    judge: bool = False,
-    go_on: bool = False,
-    hold: str | None = None,
-    while_up: Callable[[Workspace, int | None], None] | None = None,
-    progress: Callable[[str], None] = lambda text: None,
-) -> Trace:
+def reproduce(incident: Incident, *, patches: Sequence[Path] = (), **asked) -> Trace:
     """Run the startup once, in a workspace of its own, and give what was seen.
 
     :param patches: applied to the copy before it starts
-    :param judge: when a process has ended its work, ask in a forked copy of it whether its mappers configure
-    :param go_on: go on past failures: a rejected table takes the place of the first, a module's failing statement
-        is passed over; what comes out is marked as such (``Trace.behind``) and is no picture of the real startup
-    :param hold: each process waits before its first statement that begins so (or ``file NAME``, ``port``: before it makes or opens
-        that) until another has come as far, or :data:`HELD` seconds
-    :param while_up: called with the workspace and the served port (or None) after the last step, while
-        what ``serve`` started is still up; also called when a step failed
+    :param asked: what :func:`run_startup` is asked beside
     :raises IncidentError: a patch does not apply
     :raises RunBroke: before anything could run (no interpreter, no space); a run that breaks later
         gives a trace whose ``broke`` says why
     """
     with workspace(incident, patches) as space:
-        return run_startup(incident, space, judge=judge, go_on=go_on, hold=hold, while_up=while_up, progress=progress)
+        return run_startup(incident, space, **asked)
 
 
 def run_startup(
@@ -77,9 +63,18 @@ def run_startup(
     go_on: bool = False,
     hold: str | None = None,
     while_up: Callable[[Workspace, int | None], None] | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
 ) -> Trace:
-    """As :func:`reproduce`, in a workspace that is already there."""
+    """As :func:`reproduce`, in a workspace that is already there.
+
+    :param judge: when a process has ended its work, ask in a forked copy of it whether its mappers configure
+    :param go_on: go on past failures: a rejected table takes the place of the first, a module's failing statement
+        is passed over; what comes out is marked as such (``Trace.behind``) and is no picture of the real startup
+    :param hold: each process waits before its first statement that begins so (or ``file NAME``, ``port``: before it makes or opens
+        that) until another has come as far, or :data:`HELD` seconds
+    :param while_up: called with the workspace and the served port (or None) after the last step, while
+        what ``serve`` started is still up; also called when a step failed
+    """
     before = _prepare(incident, space, progress)
     wanted = {"INCIDENT_JUDGE": judge, "INCIDENT_GO_ON": go_on, "INCIDENT_HOLD": hold and f"{HELD} {hold}"}
     orders = {name: str(value) for name, value in wanted.items() if value}
@@ -117,7 +112,7 @@ def run_startup(
     return replace(trace, before=tuple(before))
 
 
-def _prepare(incident: Incident, space: Workspace, progress: Callable[[str], None]) -> list[Creation]:
+def _prepare(incident: Incident, space: Workspace, progress: Hears) -> list[Creation]:
     """Run the steps under ``prepare``; what they created in the database.
 
     :raises RunBroke: one of them failed

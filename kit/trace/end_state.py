@@ -10,8 +10,8 @@ from .values import Mapper, Swallowed
 
 _MOST = 5  # sentences shown of a long list
 # Of what is caught where it is raised nothing shows: what is said to be missing says where it was looked for.
-LOOKED_AT = "that left a module, was logged, or printed its traceback"
-HANDLED = ", or that a broad `except` took from another function"  # CPython tells of it from 3.12 on
+LOOKED_AT = "that left a module, was logged, or was printed"
+HANDLED = ", or that a broad `except` caught in another function"  # CPython tells of it from 3.12 on
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,7 @@ class CheckResult:
     seen: str
     tables: tuple[str, ...] = ()  # what a failed check is about, where that is known
     kind: str = ""
-    behind: bool = (
-        False  # of migrations: the database is not at head, or could not be compared: of tables it tells nothing
-    )
+    behind: bool = False  # of migrations: not at head, or not compared, so that of tables it tells nothing
     answers: tuple[Answer, ...] = ()  # of routes: those that were asked
 
 
@@ -78,11 +76,8 @@ def judge_start(trace: Trace, known: Iterable[str] = ()) -> CheckResult:
 def looked_at(trace: Trace) -> str:
     """Where a swallowed error would have been seen, as the end of a sentence."""
     version = re.match(r"(\d+)\.(\d+)", trace.provenance.get("python") or "")
-    handled = (
-        version
-        and (int(version[1]), int(version[2])) >= (3, 12)
-        and trace.provenance.get("implementation") == "cpython"
-    )
+    lately = version and (int(version[1]), int(version[2])) >= (3, 12)
+    handled = lately and trace.provenance.get("implementation") == "cpython"
     return LOOKED_AT + (HANDLED if handled else "")
 
 
@@ -140,9 +135,8 @@ def judge_mappers(trace: Trace, tables: Sequence[str] = ()) -> CheckResult:
         return CheckResult("mappers", False, listed(problems), tuple(sorted(about)), "mappers")
     if not classes_seen and not trace.whole:
         return CheckResult("mappers", None, "no class was mapped" + _how_far(trace), kind="mappers")
-    seen = (
-        f"{len(classes_seen)} mapped class{'es configure' if len(classes_seen) != 1 else ' configures'}, one per table"
-    )
+    count = f"{len(classes_seen)} mapped class{'es configure' if len(classes_seen) != 1 else ' configures'}"
+    seen = f"{count}, one per table"
     # Classes that were seen are right; of those that a run from outside kept away nothing is known.
     return CheckResult("mappers", None if trace.cut else True, seen + _how_far(trace), kind="mappers")
 

@@ -309,9 +309,8 @@ def cycles(following: Mapping[int, Sequence[int]]) -> tuple[tuple[int, ...], ...
         for other in ahead:
             leading[other].append(node)
     seen: set[int] = set()
-    left = [
-        node for root in following for node in _walked(root, following, seen)
-    ]  # in the order in which a walk leaves them
+    # In the order in which a walk leaves them.
+    left = [node for root in following for node in _walked(root, following, seen)]
     seen.clear()
     groups = (sorted(_walked(root, leading, seen)) for root in reversed(left))
     return tuple(sorted(tuple(group) for group in groups if len(group) > 1))

@@ -99,12 +99,8 @@ class Outcome:
                 broke = shown = None
                 if ok is False:
                     printed = printed_error(output, self._is_application)
-                    if (
-                        error
-                        and not application_frames(error.frames)
-                        and printed
-                        and application_frames(printed.frames)
-                    ):
+                    outside = error and not application_frames(error.frames)
+                    if outside and printed and application_frames(printed.frames):
                         error = printed  # the other is a server's own, over a worker that failed to start
                     broke = None if error else self._why(outcome)
                     shown = str(error or broke or f"exit code {outcome.code}: {printed or last_error(output)}")
@@ -159,11 +155,8 @@ class Outcome:
         texts = [step.error or "" for step in failed]
         for caught in (*self._left(registrations), *self._logged(), *self.printed(steps), *self._handled(sources)):
             first = _firsts(caught.error)[0]
-            if (
-                caught.how == "left"
-                or first not in known
-                and not any(": ".join(filter(None, first)) in text for text in texts)
-            ):
+            shown = first in known or any(": ".join(filter(None, first)) in text for text in texts)
+            if caught.how == "left" or not shown:
                 known.add(first)
                 yield caught
 
@@ -180,12 +173,8 @@ class Outcome:
         for error, where in self.collected.handled:
             site = error and innermost(error.frames)
             handler = error and error.frames and catcher(error.frames[:1], sources, error)
-            if (
-                site
-                and handler
-                and handler == catcher(error.frames[:1], sources, None)
-                and not self._failed(where.process, error)
-            ):
+            broad = handler and handler == catcher(error.frames[:1], sources, None)
+            if site and broad and not self._failed(where.process, error):
                 yield Swallowed(error, site, error.frames, where.at, "handled")
 
     def printed(self, steps: Sequence[StepResult]) -> Iterator[Swallowed]:

@@ -169,10 +169,9 @@ class _Reader:
         """
         within, via, codes = event.get("b") or 0, event.get("via"), self.collected.codes[process]
         below = [codes.get(number) for number, _ in via[:2]] if via and not within else []
-        printed = (process, within) in self.printing or any(
-            code is not None and (code.module, code.function) == ("traceback", "_print_exception_bltin")
-            for code in below
-        )
+        printer = ("traceback", "_print_exception_bltin")
+        printing = any(code is not None and (code.module, code.function) == printer for code in below)
+        printed = (process, within) in self.printing or printing
         if printed and event["k"] == "exec":
             self.printing.add((process, event["n"]))
         return printed or event["k"] == "done" and (process, event["n"]) in self.printing

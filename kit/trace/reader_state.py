@@ -135,9 +135,8 @@ class Collected:
         kind, text = str(raw.get("type")), self.paths.text(raw.get("text"))
         links = [link for link in raw.get("links") or () if isinstance(link, list) and len(link) == 3]
         shown = tuple((identity, str(name), self.paths.text(words)) for identity, name, words in links)
-        return values.Error(
-            kind, text, self.frames(process, raw.get("frames")), shown or ((0, kind, text),), raw.get("name")
-        )
+        frames = self.frames(process, raw.get("frames"))
+        return values.Error(kind, text, frames, shown or ((0, kind, text),), raw.get("name"))
 
     def body(self, process: int, event: dict) -> int | None:
         """The index of the import that an event names as the body it is in; a forked process goes on in bodies of its parent."""
@@ -201,9 +200,7 @@ class Collected:
             number = self.by_frame[key]
         return number
 
-    def _execute(
-        self, event: dict, where: At, module: str, raw: str | None, chain, within, *, again=False, how
-    ) -> None:
+    def _execute(self, event: dict, where: At, module: str, raw: str | None, chain, within, how, again=False):
         file, application = self.paths.shown(raw) if raw else (None, False)
         self.imports.append(
             values.Import(

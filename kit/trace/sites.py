@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
@@ -32,6 +33,9 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
         wanted.update(frame.file for frame in chain if frame.application)
     named = {name for error in errors if error for name in re.findall(r"'(\w+)'", error.text)}
     wanted |= {i.file for i in collected.imports if i.application and i.file and i.module in named}
+    labels = Counter(entry.key for entry in collected.entries if entry.kind == "app")
+    if any(count > 1 for count in labels.values()):  # one file or more lists Django's applications, by whatever name
+        wanted |= {import_.file for import_ in collected.imports if import_.application and import_.file}
     texts = {}
     for name in sorted(wanted):
         path = root / name
@@ -65,11 +69,8 @@ def _by_its_caller(registration: Registration, sources: dict[str, str], paths: P
         frame = registration.frame
         if registration.class_ is not None:
             return registration
-        text = (
-            sources.get(frame.file, "")
-            if frame.application
-            else _library_text(paths.whole.get(registration.real or ""))
-        )
+        own = frame.application
+        text = sources.get(frame.file, "") if own else _library_text(paths.whole.get(registration.real or ""))
         if not hands_on(text, frame.line):
             return registration
         chain = registration.chain[:-1]

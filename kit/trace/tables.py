@@ -144,11 +144,8 @@ def _came(here: list[Registration]) -> dict[str, tuple[str, ...]]:
 def _add_totals(trace: Trace, rows: list[dict]) -> None:
     """What each row's process held at its moment; one pass over what came and what was cleared."""
     events: list[tuple[int, int, Any]] = [(clearing.at, 1, clearing) for clearing in trace.cleared]
-    events += [
-        (registration.at, 0, registration)
-        for registration in trace.registrations
-        if registration.application and registration.outcome in ("registered", "reflected") and not registration.removed
-    ]
+    own = (it for it in trace.registrations if it.application and not it.removed)
+    events += [(it.at, 0, it) for it in own if it.outcome in ("registered", "reflected")]
     events.sort(key=lambda event: event[:2])
     held: dict[int, dict[str, set[str]]] = {}
     names: dict[int, list[str]] = {}  # the same of a process, in order

@@ -55,9 +55,8 @@ class Trace:
     @classmethod
     def not_begun(cls, steps: Sequence[tuple[str, str]], why: str) -> "Trace":
         """A startup that could not begin; ``steps`` are ``(kind, text)``."""
-        never = tuple(
-            values.StepResult(n, kind, redact(text), None, None, None) for n, (kind, text) in enumerate(steps, 1)
-        )
+        numbered = enumerate(steps, 1)
+        never = tuple(values.StepResult(n, kind, redact(text), None, None, None) for n, (kind, text) in numbered)
         broke = values.Broke("not-begun", f"it did not begin: {why}")
         return cls(never, (), Edges(), *[()] * 8, broke=broke, lost=(), provenance={})
 

@@ -154,9 +154,7 @@ class Registration:
     made_mapper: bool = False  # did the class that came with it get its mapper?
     removed: bool = False  # taken out again: its columns failed, or by MetaData.remove
     application: bool = True
-    link: str | None = (
-        None  # the link below the root by which the site's file was reached; ``frame`` has the path through it
-    )
+    link: str | None = None  # below the root, by which the site's file was reached; ``frame`` has the path through it
 
     @property
     def through(self) -> str:

@@ -72,9 +72,8 @@ def _executions(trace: Trace, name: str):
 def _questions(trace: Trace, name: str):
     """Statements that asked for a module that they did not execute, and those that bind the name, by ``from ... import``."""
     bodies = [import_ for import_ in trace.imports if import_.module == name]
-    executing = {
-        (frame.file, frame.line) for body in bodies for frame in (*body.chain[-1:], body.by) if frame is not None
-    }
+    led = [frame for body in bodies for frame in (*body.chain[-1:], body.by) if frame is not None]
+    executing = {(frame.file, frame.line) for frame in led}
     bound: dict[tuple, str] = {}  # process, importer to the module that the name came from
     for edge in trace.edges:
         place = edge.place

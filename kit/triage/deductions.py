@@ -88,14 +88,10 @@ def _of_builds(builds, excluded, commits: int, repository: Repository) -> list[D
             deductions.append(Deduction(says, f"the one that comes nearest is {neighbour.nearest}: {differs}"))
         else:
             side = "later" if neighbour.side == "after" else "earlier, or on other branches,"
-            which = (
-                f"{neighbour.nearest} and {side} could not have made the log"
-                if neighbour.count > 1
-                else f"{neighbour.nearest} could not have made it"
-            )
-            deductions.append(
-                Deduction(f"{which} ({neighbour.count} commit{'s' if neighbour.count > 1 else ''})", differs)
-            )
+            those = f"{neighbour.nearest} and {side} could not have made the log"
+            which = those if neighbour.count > 1 else f"{neighbour.nearest} could not have made it"
+            count = f"{neighbour.count} commit{'s' if neighbour.count > 1 else ''}"
+            deductions.append(Deduction(f"{which} ({count})", differs))
     return deductions
 
 

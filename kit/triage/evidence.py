@@ -120,9 +120,8 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     """
     services, text = _services(text), plain(text)
     text = text if len(text) <= 2 * _PIECE else text[:_PIECE] + "\n" + text[-_PIECE:]
-    placements = [
-        (traceback, place(traceback.frames, paths_of(project, traceback.frames))) for traceback in log.tracebacks
-    ]
+    logged = ((traceback, traceback.frames) for traceback in log.tracebacks)
+    placements = [(traceback, place(shown, paths_of(project, shown))) for traceback, shown in logged]
     through = [pair for pair in placements if pair[1].placed]
     # The first that passes through the application: later ones usually follow from it.
     typed = [pair for pair in through if _raised_in(pair[0]).type]
@@ -147,11 +146,8 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     expected = (common(alike) if len(set(alike)) > 1 else None) or stable(message)
     if expected and len(expected.split()) < 2 and kind:  # a name alone says too little
         expected = f"{kind}: {expected}"
-    field = (
-        re.search(rf"{re.escape(message)}\n(\S+\n +[^\[\n]*\w)", text)
-        if re.match(r"\d+ validation error", message)
-        else None
-    )
+    invalid = re.match(r"\d+ validation error", message)
+    field = re.search(rf"{re.escape(message)}\n(\S+\n +[^\[\n]*\w)", text) if invalid else None
     if field:  # which field it is, is in the next lines
         expected = f"{message}\n{field[1]}"
     expected, table = expected or kind or None, _DEFINED.search(message)

@@ -230,9 +230,8 @@ class _Reader:
                     self.pointed = None
                 return
         self._take(owner, line)
-        for traceback in [
-            traceback for traceback in self.open if traceback is not owner and traceback.channel == channel
-        ]:
+        others = [traceback for traceback in self.open if traceback is not owner]
+        for traceback in (traceback for traceback in others if traceback.channel == channel):
             traceback.idle += 1
         self._close(
             lambda traceback: traceback.idle > (_AFTERWARDS if traceback.error and not traceback.group else _PATIENCE)

@@ -98,9 +98,8 @@ def triage(
         builds = tuple(commit for commit, match_ in zip(commits, matches, strict=False) if match_.all)
         excluded = _excluded(compared, commits, matches, lines)
         notes += _of_repository(repository, work_tree, commits, results)
-    deductions = deduce(
-        chosen, results, worktree_matches, builds, excluded, len(commits), repository=repository, work_tree=work_tree
-    )
+    where = {"repository": repository, "work_tree": work_tree}
+    deductions = deduce(chosen, results, worktree_matches, builds, excluded, len(commits), **where)
     others = tuple(traceback for traceback in read.tracebacks if traceback is not chosen)
     libraries, count, noted = placement.libraries, len(commits), tuple(notes)
     return Triage(chosen, others, results, libraries, worktree_matches, builds, count, excluded, deductions, noted)

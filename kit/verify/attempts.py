@@ -1,9 +1,10 @@
-"""A build that was tried, and what a fixed one is compared with: the build as it is, its errors, its quiet mechanisms and its database."""
+"""A build that was tried, and what a fixed one is compared with: the build as it is, its errors, its quiet mechanisms, its database, and how often a race shows."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from ..diagnose.definitions import one_place
 from ..diagnose.unseen_tables import MISSED, NOT_IMPORTED
@@ -159,12 +160,8 @@ def of_the_empty_database(incident: Incident, tried: Attempt, control: Attempt) 
     before, after = control.trace, tried.trace
     made = (*after.created, *before.created, *incident.prepare)
     changes = incident.changes_of(tried.name)
-    if (
-        made
-        or incident.expect.empty
-        or any(map(executed_by_alembic, after.imports))
-        or any(isinstance(it, str) for it in changes)
-    ):
+    unknown = any(isinstance(change, str) for change in changes)
+    if made or unknown or incident.expect.empty or any(map(executed_by_alembic, after.imports)):
         return []
     words = words_of("\n".join(change.read_text("utf-8", "replace") for change in changes))
     missed = []
@@ -212,9 +209,8 @@ def _merged(tried: Attempt, tables: Sequence[str]) -> tuple[CheckResult, ...]:
                 again, table = one_place(first, registration), registration.table
                 seen = f"the definition at {registration.site} {what} the one at {first.site}"
                 seen = f"{again}: at {registration.site} the second {what} the first" if again else seen
-                return (
-                    CheckResult("one definition per table", False, f"table {table}: {seen}", (table,), "definitions"),
-                )
+                about = f"table {table}: {seen}"
+                return (CheckResult("one definition per table", False, about, (table,), "definitions"),)
     return ()
 
 
@@ -289,3 +285,62 @@ def _writes_an_engine(incident: Incident, fix: str, tried: Trace) -> bool:
     added = {line[1:].strip() for text in texts for line in text.splitlines() if line.startswith("+")}
     lines = [text for engine in tried.engines if engine.site for _, text in tried.excerpt(engine.site, around=0)]
     return any(_URL.search(line) for line in added) or any(line.strip() in added for line in lines)
+
+
+TIMES = 5  # starts of each build where the incident is a race
+MOST = 15  # starts of a fix with which it did not show: one that only makes the race rarer shows it in some of so many
+DOUBT = 0.05  # probability of luck above which nothing is said
+
+
+class _Attempt(Protocol):
+    trace: Trace
+    reproduced: bool
+
+
+A = TypeVar("A", bound=_Attempt)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How often a race showed: with a fix, and without it.
+
+    :ivar control_shown, control_starts: of starts that were not chosen for showing it
+    """
+
+    shown: int
+    starts: int
+    control_shown: int
+    control_starts: int
+
+    @property
+    def by_luck(self) -> float:
+        """How likely a build that races as the control does shows it in none of so many starts.
+
+        A control that reproduced, and in no further start, is taken to do so once in that many.
+        """
+        rate = self.control_shown / self.control_starts if self.control_shown else 1 / TIMES
+        return (1 - rate) ** self.starts
+
+    @property
+    def may_be_luck(self) -> bool:
+        return self.shown == 0 and self.by_luck > DOUBT
+
+    @property
+    def at_most(self) -> float:
+        """The share of starts, at most, in which a race that did not show may still show, but for :data:`DOUBT`."""
+        return 1 - DOUBT ** (1 / self.starts)
+
+    def __str__(self) -> str:
+        says = f"with the fix it showed in {self.shown} of {self.starts} starts, without it in {self.control_shown} of {self.control_starts}"
+        rarer = f"a rarer one may be left, in at most {self.at_most:.0%} of starts"
+        return f"{says} further ones" + (f" (by luck: {self.by_luck:.1%}; {rarer})" if self.shown == 0 else "")
+
+
+def of_runs(attempts: Sequence[A], is_there: Callable[[A], bool]) -> tuple[A, int]:
+    """The run that counts of several starts of one build, and how many of them show the incident.
+
+    That is the first that shows it, else the first in which a step failed, else the first.
+    """
+    shown = [attempt for attempt in attempts if is_there(attempt)]
+    failed = [attempt for attempt in attempts if not attempt.trace.whole]
+    return (shown or failed or list(attempts))[0], len(shown)

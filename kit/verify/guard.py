@@ -5,7 +5,7 @@ before, in copies of the application: it has to fail on the broken build and to 
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from ..base.errors import RunBroke
 from ..base.interrupt import interruptible, pool_of
 from ..base.janitor import remove
+from ..base.progress import Hears, silent
 from ..diagnose.decision import decide_mechanism
 from ..diagnose.observation import look_until_shown, signed
 from ..incident.copying import beside_git
@@ -26,7 +27,7 @@ from .verification import verify
 _MOST_NAMED = 8  # files beside the commit
 _CANNOT = {
     "race-in-lazy-definition": "two threads have to meet in one instant, so a test passes by luck on the broken build. "
-    "Guard the lock by review, or define the table at a module's level, which no thread can meet",
+    "Guard the lock by review, or define the table at a module's level, which no thread can meet"
 }
 
 
@@ -85,12 +86,7 @@ def guard_report(incident: Incident, guard: Guard) -> dict[str, Any]:
 
 
 @interruptible
-def make_guard(
-    incident: Incident,
-    *,
-    fixes: Sequence[str] | None = None,
-    progress: Callable[[str], None] = lambda text: None,
-) -> Guard:
+def make_guard(incident: Incident, *, fixes: Sequence[str] | None = None, progress: Hears = silent) -> Guard:
     """Write the guard of an incident and try it.
 
     :param fixes: names of fixes that it has to pass with; by default those that are verified, found by trying all
@@ -212,9 +208,8 @@ def try_guard(incident: Incident, source: str, name: str, fix: str | None, *, wi
     try:
         result = json.loads(ran.stdout)
     except ValueError:  # it raised something of its own
-        raise RunBroke(
-            f"the guard did not run: {(ran.stderr.strip().splitlines() or ['it said nothing'])[-1]}"
-        ) from None
+        says = (ran.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise RunBroke(f"the guard did not run: {says}") from None
     if not result["prepared"] and incident.database != "postgresql":  # its migrations may be PostgreSQL's own
         raise RunBroke(f"the guard did not run: {ran.stderr.strip()}")
     # No docstring is written yet.

@@ -79,11 +79,7 @@ def name_of(incident: Incident) -> str:
 
 
 def content_of(
-    incident: Incident,
-    looked: Looked,
-    mechanism: str,
-    pair: tuple[Site | None, Site | None],
-    conflict: Conflict | None,
+    incident: Incident, looked: Looked, mechanism: str, pair: tuple[Site | None, Site | None], conflict: Conflict | None
 ) -> Content:
     """What the guard of an incident holds.
 

@@ -1,6 +1,6 @@
 """Fixes × checks, with the control: which fix cures, which only hides."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +8,7 @@ from textwrap import shorten
 
 from ..base.errors import IncidentError, RunBroke
 from ..base.interrupt import interruptible, pool_of
-from ..base.progress import Step
+from ..base.progress import Hears, Step, silent
 from ..diagnose.decision import decide_mechanism, is_race, mechanisms_there
 from ..diagnose.observation import INSTALLS, TIMES, look_at, look_until_shown, signed
 from ..diagnose.race import FORCED, in_words, raced_for
@@ -23,15 +23,17 @@ from ..trace.expected import expected_error, incident_tables, refusal_behind, sh
 from ..trace.trace import Trace
 from ..trace.values import Frame
 from .attempts import (
+    MOST,
     Attempt,
+    Rates,
     compared,
     errors_of,
     errors_of_incident,
     never_handed,
+    of_runs,
     shared,
     still_there,
 )
-from .races import MOST, Rates, of_runs
 
 VERDICTS = ("cures", "hides", "does-not-cure", "breaks", "undecided")
 # Checks of the state that a startup leaves: in the control it may hold only because nothing got that far.
@@ -69,11 +71,7 @@ class Verification:
 
 @interruptible
 def verify(
-    incident: Incident,
-    *,
-    only: Sequence[str] | None = None,
-    executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    incident: Incident, *, only: Sequence[str] | None = None, executor: Executor | None = None, progress: Hears = silent
 ) -> Verification:
     """Start the build as it is and with each fix, side by side, and judge each by what was seen.
 
@@ -112,9 +110,8 @@ def verify(
         runs = _Runs(incident, control, pool, names) if control.races and names else None
         for number, future in enumerate(as_completed(futures), 1):
             name, tried = futures[future], _of_fix(incident, futures[future], future)
-            result = results[name] = (
-                judge_fix(incident, name, tried, control) if runs is None else runs.judge(name, tried)
-            )
+            result = judge_fix(incident, name, tried, control) if runs is None else runs.judge(name, tried)
+            results[name] = result
             held = f"{sum(c.ok is True for c in result.checks)} of {len(result.checks)} checks pass"
             why = "" if result.verdict == "cures" else f": {shorten(result.because, 200, placeholder=' …')}"
             says = f"fix {number} of {len(names)}, {result.name}: {held}, {result.verdict}{why}"

@@ -31,13 +31,13 @@ def new_lines(written: Written) -> list[str]:
     if written.reproduced:
         lines.append(f"reproduced: {written.best.shows if written.best else ''}")
     elif written.reproduced is None:
-        lines.append("nothing was run: the file is a proposal from reading alone; --run tries it")
+        lines.append("nothing was run: the file comes from reading alone; --run tries it")
     elif written.expected:
         lines.append("not reproduced: no trial shows the log's error")
     elif written.best is not None and written.best.up:
         lines.append(f"not reproduced: it starts, {written.best.shows}")
     else:
-        lines.append("not reproduced: no trial shows a failure of the application's own")
+        lines.append("not reproduced: in no trial did the application itself fail")
     lines += [
         f"  not found: {sentence}" if number == 0 else f"  {sentence}"
         for number, sentence in enumerate(written.not_found)

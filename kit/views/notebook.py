@@ -15,8 +15,7 @@ from ..base.janitor import write_whole
 from ..base.places import notebooks, project
 from ..base.redact import redacted
 from ..base.scan import refuse_secrets
-from ..diagnose.diagnosis import Diagnosis
-from ..diagnose.saved_diagnosis import save_diagnosis
+from ..diagnose.diagnosis import Diagnosis, save_diagnosis
 from ..incident.load import load
 from ..incident.model import Incident
 from .markup import Shown, para
@@ -35,8 +34,12 @@ def open_incident(path: str, *, result: str = "", trace: str = "") -> Incident:
 
     :param result: where the result will be written; checked now, not only after the work is done
     :param trace: where the trace will be written; checked too
-    :raises IncidentError: it is in none of these places, it is not valid, or one of the two cannot be written
+    :raises IncidentError: it is in none of these places, it is not valid, one of the two cannot be written, or a
+        parameter of the notebook is misspelt
     """
+    _check_parameters()
+    if not path:
+        raise IncidentError("incident is not set: run the cell with the parameters, then this cell")
     check_writable("result", result)
     check_writable("trace", trace)
     gc.freeze()  # what a kernel has imported stays
@@ -54,14 +57,19 @@ def open_incident(path: str, *, result: str = "", trace: str = "") -> Incident:
 
 
 def begin_notebook() -> None:
-    """Check the parameters, and show each error where the person is: the window moves to the cell that failed.
+    """From here on the window moves to each cell that failed; a parameter that nobody sets is empty, and not unknown."""
+    if (shell := _shell()) is not None:
+        shell.user_ns.setdefault("incident", "")
+        if show_failed_cell not in shell.events.callbacks["post_run_cell"]:
+            shell.events.register("post_run_cell", show_failed_cell)
 
-    :raises IncidentError: a parameter is misspelt or missing: the notebook would silently use another value
+
+def _check_parameters() -> None:
+    """
+    :raises IncidentError: a parameter is misspelt: the notebook would silently use another value
     """
     if (shell := _shell()) is None:
         return
-    if show_failed_cell not in shell.events.callbacks["post_run_cell"]:
-        shell.events.register("post_run_cell", show_failed_cell)
     cells = [str(code) for code in shell.user_ns.get("In", ())]
     injected = next((number for number, code in enumerate(cells) if code.startswith(_INJECTED)), None)
     if injected:
@@ -69,8 +77,6 @@ def begin_notebook() -> None:
         refuse_unknown(names, known, "-p ")
     elif len(cells) > 1:
         refuse_misspelt(_texts(cells[-2]))
-    if "incident" not in shell.user_ns:
-        raise IncidentError("incident is not set: run the cell with the parameters, then this cell")
 
 
 def refuse_unknown(names: list[str], known: Sequence[str], sign: str = "") -> None:

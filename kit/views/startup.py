@@ -6,8 +6,8 @@ page: no script, no style sheet, everything of the application escaped.
 
 from collections.abc import Sequence
 
-from ..trace.advice import refusals
 from ..trace.end_state import looked_at
+from ..trace.expected import refusals
 from ..trace.trace import Trace
 from ..trace.values import Error, StepResult, Swallowed
 from ..trace.why import about, near
@@ -90,7 +90,7 @@ def swallowed(trace: Trace) -> Shown:
     if trace.caught:
         nothing = "Nothing else was swallowed" if trace.swallowed else "Nothing was swallowed for good"
         parts += [
-            para(f"{nothing}. These were caught, and what the code then tried instead failed the step:"),
+            para(f"{nothing}. These were caught, and what the code tried next failed the step:"),
             _caught(trace, "Caught on the path to the error", trace.caught),
         ]
     return Shown([*parts, para(refused)] if refused else parts)

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..diagnose.explanations import MEANINGS
 from ..incident.model import Incident
-from ..trace.advice import advice, refusals
 from ..trace.chains import application_frames
 from ..trace.end_state import where_caught
-from ..trace.expected import why_not
+from ..trace.expected import advice, refusals, why_not
 from ..trace.trace import Trace
 from ..trace.values import Conflict
 from ..trace.why import Event

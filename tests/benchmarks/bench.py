@@ -50,13 +50,11 @@ def main(asked: list[str]) -> int:
     if unknown:
         print(f"there is no part {', '.join(sorted(unknown))}; there are: {', '.join(parts())}", file=sys.stderr)
         return 2
-    measured = {}
     for part in asked or parts():
         print(f"measuring {part}", file=sys.stderr, flush=True)
-        rows = importlib.import_module(f"part_{part}").measure()
-        measured.update({key: row.as_json() for key, row in rows.items()})
-        keep(part, {key: measured[key] for key in rows})
-    print(table(measured))
+        rows = {key: row.as_json() for key, row in importlib.import_module(f"part_{part}").measure().items()}
+        print(table(rows), flush=True)  # now: a later part that fails takes no figure along
+        keep(part, rows)
     return 0
 
 

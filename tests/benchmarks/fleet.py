@@ -29,8 +29,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 from services import BUILDS, write_service  # noqa: E402
 
 from kit.incident.load import load  # noqa: E402
-from kit.startup.cluster import named_executor  # noqa: E402
-from kit.startup.portable import Portable  # noqa: E402
+from kit.startup.portable import Portable, named_executor  # noqa: E402
 from kit.verify.verification import verify  # noqa: E402
 from kit.views.report import verify_report  # noqa: E402
 

@@ -82,9 +82,9 @@ def _more(command: str, folder: str) -> list[str]:
 def _real_size() -> dict[str, Row]:
     with tempfile.TemporaryDirectory() as kept:
         folder = Path(kept)
-        read = _kit(
-            "new", f"{folder}/new", "--app", str(_application(folder / "read", READ)), "--read-only", folder=folder
-        )
+        application = str(_application(folder / "read", READ))
+        started = "--startup", "import gen.main"  # nothing in the generated sources says how it is started
+        read = _kit("new", f"{folder}/new", "--app", application, *started, "--read-only", folder=folder)
         file = part_page.write_incident(folder / "large", MODULES, TABLES, EDGES)
         large = {command: _kit(command, str(file), folder=folder) for command in ("reproduce", "diagnose")}
     size = f"{MODULES:,} modules and {TABLES:,} tables"

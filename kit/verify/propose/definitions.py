@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ...diagnose.two_registrations import is_library
 from ...diagnose.values import Place
-from ...incident.source import parsed
+from ...incident.source import assigned_name, parsed
 from ...trace.values import Registration
 from . import edits, edits_of_classes, edits_of_imports
 from .failing_build import Broken, Candidate, strings
@@ -26,16 +26,13 @@ def one_definition(broken: Broken) -> Iterator[Candidate]:
         changed = _imported_instead(broken, kept, dropped) if not (lost and merged) else {}
         if not changed:
             continue  # the table that two have filled holds the columns of both
-        unknown = "nothing tells which of the two is the truth: decide that"
+        unknown = "nothing shows which of the two is right: decide it"
         why = "it has the columns that the migrations create" if broken.agrees else unknown
-        why += f". Of the other, {', '.join(lost)} {'is' if len(lost) == 1 else 'are'} then in no model" if lost else ""
+        why += f". No model then has the other's {', '.join(lost)}" if lost else ""
         apart = kept.site.file != dropped.site.file
         instead = "import it where" if apart else "use it where"
-        if (
-            not dropped.class_
-            and apart
-            and not re.search(rf"\bimport\b.*\b{_name(kept)}\b", changed[dropped.site.file])
-        ):
+        asked = re.search(rf"\bimport\b.*\b{_name(kept)}\b", changed[dropped.site.file])
+        if not dropped.class_ and apart and not asked:
             instead = "name its table by a text where"
         says = f"Keep {_name(kept)} of {kept.site}, and {instead} {dropped.site} defined {_name(dropped)}; {why}."
         stem = posixpath.basename(kept.site.file).removesuffix(".py")
@@ -174,8 +171,8 @@ def own_names(broken: Broken) -> Iterator[Candidate]:
             after = edits_of_classes.without_flag(before, flagged.line, "extend_existing")
             changed |= {flagged.file: after} if after is not None else {}
         says = (
-            f"Call the table of {_name(registration)} at {registration.site} {name}: {_name(kept)} at {kept.site} keeps "
-            f"{registration.table}. Which of the two keeps it is for you to decide; rows that are there stay where they are."
+            f"Rename the table of {_name(registration)} at {registration.site} to {name}: {_name(kept)} at {kept.site} keeps "
+            f"{registration.table}. Decide which of the two keeps it; existing rows stay where they are."
         )
         yield Candidate(f"table-{name}", says, changed)
 
@@ -196,13 +193,13 @@ def choose_before(broken: Broken) -> Iterator[Candidate]:
     file = first.site.file
     new = broken.edited(file, edits_of_classes.if_in_place_of_try, first.site.line, second.site.line)
     if new:
-        says = f"Decide in {file} which of the two classes is defined before one is: the Table of a class that cannot be mapped stays."
+        says = f"Choose in {file} which of the two classes to define before defining either: the Table of a class that cannot be mapped stays."
         yield Candidate("choose-before", says, {file: new})
     base = broken.edited(file, edits_of_classes.base_of, second.site.line)
     remove = f'{base}.metadata.remove({base}.metadata.tables["{second.table}"])'
     new = base and broken.edited(file, edits_of_classes.before_class, second.site.line, remove)
     if new:
-        says = f"Take the Table {second.table} that the failed class left out of the metadata, before {second.site} defines it again."
+        says = f"Remove the Table {second.table}, which the failed class left behind, from the metadata before {second.site} defines it again."
         yield Candidate("remove-what-failed", says, {file: new}, last=True)
 
 
@@ -223,8 +220,8 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
                     changed = edits.replace_text(changed, line, value, f"{home}{separator}{name}") or changed
             if changed != text:
                 says = (
-                    f"Name {home}.{name} where {file} names {its_home}.{its_name}: the model that the application has in its "
-                    "place is then the only one."
+                    f"Name {home}.{name} where {file} names {its_home}.{its_name}: the application's own model "
+                    "is then the only one."
                 )
                 yield Candidate("name-the-own-model", says, {file: changed})
     for file in own_files if name == its_name and its_home else ():
@@ -242,9 +239,9 @@ def rename_reserved(broken: Broken) -> Iterator[Candidate]:
             new = broken.edited(place.file, edits_of_classes.rename_attribute, place.line, *names, kept)
             if not new or kept and names[0] in made:
                 continue
-            what = "attribute and its column metadata_" if kept else "attribute metadata_"
-            column = "no revision makes a column of that name" if kept else "the column's name is kept"
-            says = f"Call the {what} in {place}; metadata is SQLAlchemy's own, and {column}."
+            says = f"Rename the attribute to metadata_ in {place} and keep the column's name: SQLAlchemy reserves the name metadata."
+            if kept:
+                says = f"Rename the attribute and its column to metadata_ in {place}: SQLAlchemy reserves the name metadata, and no revision makes a column of that name."
             class_ = edits_of_classes.class_around(broken.sources[place.file], place.line)
             edited, unknown = _renamed_uses(broken, {place.file: new}, class_, *names) if class_ else ({}, [])
             if unknown:
@@ -290,7 +287,7 @@ def module_path(broken: Broken) -> Iterator[Candidate]:
             if value in names and "relationship" in around and re.search(rf"^class {re.escape(value)}\b", text, re.M):
                 new = edits.replace_text(new, line, value, f"{module}.{value}") or new
         if new != text:
-            says = f"Name the class by its module's path in {file}: two classes have the name, and this file means its own."
+            says = f"Name the class by its module's path in {file}: two classes have this name, and the file means its own."
             yield Candidate(f"module-path-{posixpath.basename(posixpath.dirname(file)) or 'here'}", says, {file: new})
 
 
@@ -305,7 +302,7 @@ def own_registries(broken: Broken) -> Iterator[Candidate]:
             if new:
                 changed[file] = new
     if changed:
-        says = f"Give the bases in {', '.join(changed)} a registry each, and not only a metadata: a class is looked up by its name in its own one."
+        says = f"Give each of the bases in {', '.join(changed)} its own registry, not only its own metadata: a class is looked up by its name in its base's registry."
         yield Candidate("own-registries", says, changed)
 
 
@@ -330,7 +327,6 @@ def _primary_key(text: str, line: int) -> str | None:
     for node in class_.body if class_ is not None else ():
         value = getattr(node, "value", None)
         keyed = isinstance(value, ast.Call) and any(k.arg == "primary_key" for k in value.keywords)
-        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if keyed and isinstance(target, ast.Name):
-            return target.id
+        if keyed and (name := assigned_name(node)):
+            return name
     return None

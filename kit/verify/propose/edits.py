@@ -232,9 +232,8 @@ class _RenameModule(cst.CSTTransformer):
     def leave_Import(self, original, updated):
         """A name that is used by itself stays the name: ``import models`` is ``from app import models`` then."""
         parent, _, last = self.new.rpartition(".")
-        bare = [
-            alias.asname is None and "." not in self.old and dotted(alias.name) == self.old for alias in updated.names
-        ]
+        plain = "." not in self.old
+        bare = [plain and alias.asname is None and dotted(alias.name) == self.old for alias in updated.names]
         if parent and last == self.old and bare == [True]:
             name = cst.ImportAlias(name=cst.Name(last))
             return cst.ImportFrom(module=cst.parse_expression(parent), names=[name])
@@ -263,16 +262,8 @@ class _RenameModule(cst.CSTTransformer):
 
 
 _OF_METADATA = {
-    "bind",
-    "clear",
-    "create_all",
-    "drop_all",
-    "naming_convention",
-    "reflect",
-    "schema",
-    "sorted_tables",
-    "tables",
-}
+    "bind", "clear", "create_all", "drop_all", "naming_convention", "reflect", "schema", "sorted_tables", "tables",
+}  # fmt: skip
 
 
 def rename_reads(text: str, classes: Collection[str], old: str, new: str) -> tuple[str | None, list[str]]:
@@ -332,13 +323,8 @@ class _Reads(cst.CSTTransformer):
     def holders(self, scope: cst.CSTNode) -> set[str]:
         """The names of a scope that hold an object of the class."""
         names = set()
-        bound = (
-            m.Param()
-            | m.AnnAssign(target=m.Name())
-            | m.Assign(targets=[m.AssignTarget(m.Name())])
-            | m.For()
-            | m.CompFor()
-        )
+        made = m.AnnAssign(target=m.Name()) | m.Assign(targets=[m.AssignTarget(m.Name())])
+        bound = m.Param() | made | m.For() | m.CompFor()
         for node in m.findall(scope, bound):
             if isinstance(node, cst.Param | cst.AnnAssign):
                 name = node.name if isinstance(node, cst.Param) else node.target

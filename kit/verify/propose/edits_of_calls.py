@@ -5,7 +5,7 @@ import ast
 import libcst as cst
 from libcst import matchers as m
 
-from ...incident.source import parsed
+from ...incident.source import nodes_at, parsed
 from .edits import covers, named, replaced
 from .edits_of_imports import add_import
 from .statements import dotted
@@ -60,8 +60,7 @@ def _moved(text: str, line: int) -> str | None:
 
 def keep_in_dictionary(text: str, line: int) -> str | None:
     """Have ``dictConfig(…)`` about ``line`` keep the loggers: in the dictionary that it is given, here or by its name in this file."""
-    calls = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.Call) and node.args]
-    about = [call for call in calls if call.lineno <= line <= (call.end_lineno or 0)]
+    about = [call for call in nodes_at(parsed(text), line, ast.Call) if call.args]
     names = {ast.unparse(c.args[0]) for c in about if ast.unparse(c.func).rpartition(".")[2] == "dictConfig"}
 
     def kept(node: cst.Call | cst.Assign) -> cst.Call | cst.Assign:

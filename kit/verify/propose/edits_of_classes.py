@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import libcst as cst
 from libcst import matchers as m
 
-from ...incident.source import parsed
+from ...incident.source import nodes_at, parsed
 from .edits import argument, begins_at, class_at, code_of, covers, named, replaced, saying, string
 from .edits_of_imports import add_import, without_unused_imports
 from .statements import BLANK, Module, dotted, is_docstring
@@ -111,8 +111,7 @@ def base_of(text: str, line: int) -> str | None:
 
 def class_around(text: str, line: int) -> str | None:
     """The name of the innermost class that a line stands in."""
-    classes = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.ClassDef)]
-    holders = [node for node in classes if node.lineno <= line <= (node.end_lineno or 0)]
+    holders = nodes_at(parsed(text), line, ast.ClassDef)
     return max(holders, key=lambda node: node.lineno).name if holders else None
 
 
@@ -185,10 +184,8 @@ def rename_keyword(text: str, called: str, old: str, new: str) -> str | None:
 
     def renamed(call: cst.Call) -> cst.Call:
         of_name = [arg.keyword is not None and arg.keyword.value == old for arg in call.args]
-        args = (
-            arg.with_changes(keyword=cst.Name(new)) if it_is else arg
-            for arg, it_is in zip(call.args, of_name, strict=True)
-        )
+        pairs = zip(call.args, of_name, strict=True)
+        args = (arg.with_changes(keyword=cst.Name(new)) if it_is else arg for arg, it_is in pairs)
         return call.with_changes(args=[*args])
 
     return replaced(text, m.Call(func=named(called)), renamed)
@@ -286,9 +283,8 @@ def reflect_apart(text: str, line: int) -> str | None:
         first = cst.parse_statement(f"{name} = MetaData()").with_changes(leading_lines=statement.leading_lines)
         return cst.FlattenSentinel([first, statement.with_changes(leading_lines=[])])
 
-    looked_into = m.Attribute(
-        attr=m.Name("tables") | m.Name("reflect"), value=m.MatchIfTrue(lambda value: dotted(value) == old)
-    )
+    asked = m.Name("tables") | m.Name("reflect")
+    looked_into = m.Attribute(attr=asked, value=m.MatchIfTrue(lambda value: dotted(value) == old))
     new = replaced(text, looked_into, lambda node: node.with_changes(value=cst.Name(name)))
     new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(place.first)), made)
     new = new and add_import(new, "from sqlalchemy import MetaData")

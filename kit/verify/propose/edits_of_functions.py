@@ -10,7 +10,7 @@ from typing import NamedTuple
 import libcst as cst
 from libcst import matchers as m
 
-from ...incident.source import parsed
+from ...incident.source import nodes_at, parsed
 from .edits import begins_at, changed, covers, replaced
 from .edits_of_imports import add_import, without_unused_imports
 from .statements import BLANK, Module, dotted, is_docstring, names_read
@@ -21,10 +21,8 @@ def hold(text: str, function: str, line: int, lock: str) -> str | None:
 
     def held(node: cst.FunctionDef) -> cst.FunctionDef:
         body = list(node.body.body)
-        stays = [
-            m.matches(part, m.SimpleStatementLine(body=[m.Global() | m.Nonlocal()])) or is_docstring(part)
-            for part in body
-        ]
+        names = m.SimpleStatementLine(body=[m.Global() | m.Nonlocal()])
+        stays = [m.matches(part, names) or is_docstring(part) for part in body]
         at = stays.index(False)
         inner = cst.IndentedBlock([body[at].with_changes(leading_lines=[]), *body[at + 1 :]])
         with_lock = cst.With(items=[cst.WithItem(cst.Name(lock))], body=inner)
@@ -90,9 +88,8 @@ def when_needed(text: str, line: int) -> str | None:
             return self.get_metadata(cst.metadata.PositionProvider, node).start.line
 
         def leave_FunctionDef(self, original, updated):
-            if self.line((*original.decorators, original)[0]) not in using or not isinstance(
-                updated.body, cst.IndentedBlock
-            ):
+            begins = self.line((*original.decorators, original)[0])
+            if begins not in using or not isinstance(updated.body, cst.IndentedBlock):
                 return updated
             body = list(updated.body.body)
             at = int(is_docstring(body[0]))
@@ -157,9 +154,8 @@ class _Loader(NamedTuple):
 
 def import_by_name(text: str, line: int, package: str) -> str | None:
     """``spec_from_file_location`` … ``exec_module`` about ``line`` as an import of the file's module in a package; None where it has another form."""
-    functions = [node for node in ast.walk(parsed(text)) if isinstance(node, ast.FunctionDef)]
-    about = (node for node in functions if node.lineno <= line <= (node.end_lineno or node.lineno))
-    loader = next((loader for function in about for loader in _loaders(function)), None)
+    functions = nodes_at(parsed(text), line, ast.FunctionDef)
+    loader = next((loader for function in functions for loader in _loaders(function)), None)
     if loader is None:
         return None
     import_ = f'{loader.name} = importlib.import_module(f"{package}.{{pathlib.Path({loader.path}).stem}}")'

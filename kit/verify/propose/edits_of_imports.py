@@ -35,11 +35,8 @@ def add_import(text: str, statement: str) -> str | None:
     if any(here.get(name, target) != target for name, target in wanted.items()):
         return None
     plain = isinstance(new.body[0], cst.Import)
-    if (
-        wanted
-        and wanted.keys() <= here.keys()
-        and (not plain or any(asked in asked_by(node) for node in module.tree.body))
-    ):
+    there = not plain or any(asked in asked_by(node) for node in module.tree.body)
+    if wanted and wanted.keys() <= here.keys() and there:
         return text
     for number, node in enumerate(module.tree.body if not plain else ()):
         covered = new.trailing_whitespace.comment is None or asked_by(node) and node.trailing_whitespace.comment
@@ -111,9 +108,8 @@ def import_like_others(text: str, module: str, classes: Sequence[str], package: 
         if base and (of_modules or not (classes or names == ["*"])):
             statement = f"from {_spelled(parent, package, level)} import {module.rpartition('.')[2]}"
         elif base:
-            statement = (
-                f"from {_spelled(module, package, level)} import {'*' if names == ['*'] else ', '.join(classes)}"
-            )
+            asked = "*" if names == ["*"] else ", ".join(classes)
+            statement = f"from {_spelled(module, package, level)} import {asked}"
         new = add_import(text, statement + (f"  {comment}" if comment else ""))
         if new is not None:
             exported = classes if statement.endswith(", ".join(classes)) else [module.rpartition(".")[2]]
@@ -132,9 +128,8 @@ def _spelled(module: str, package: str, level: int) -> str:
 
 def _exported(text: str, names: Sequence[str]) -> str:
     """With the names in ``__all__``, where there is such a list."""
-    listed = m.List([m.AtLeastN(m.Element(m.SimpleString()), n=1)]) | m.Tuple(
-        [m.AtLeastN(m.Element(m.SimpleString()), n=1)]
-    )
+    strings = [m.AtLeastN(m.Element(m.SimpleString()), n=1)]
+    listed = m.List(strings) | m.Tuple(strings)
 
     def longer(node: cst.Assign) -> cst.Assign:
         quote = node.value.elements[0].value.quote

@@ -23,7 +23,7 @@ def one_spelling(broken: Broken) -> Iterator[Candidate]:
         changed = broken.edited_everywhere(edits.rename_module, old, new, broken.defines)
         startup = _renamed_steps(broken.incident, old, new)
         if changed or startup:
-            says = f"Ask for {old} as {new} everywhere: then the file has one module name, and is executed once."
+            says = f"Use the name {new} in place of {old} everywhere: the file then has one module name, and is executed once."
             yield Candidate(f"import-as-{new}", says, changed, startup=startup)
 
 
@@ -63,7 +63,7 @@ def main_as_object(broken: Broken) -> Iterator[Candidate]:
         if colon and module == name and attribute.isidentifier():
             new = edits.replace_string_by_name(text, line, value, attribute)
             if new is not None:
-                says = f"Hand over {attribute} itself in {file}:{line}, not its name: then {name} is not imported a second time."
+                says = f"Pass {attribute} itself in {file}:{line}, not its name: {name} is then not imported a second time."
                 yield Candidate("hand-over-the-object", says, {file: new})
 
 
@@ -94,7 +94,7 @@ def no_reload(broken: Broken) -> Iterator[Candidate]:
 
 
 def _without(broken: Broken, file: str, text: str, line: int, source: str) -> Iterator[Candidate]:
-    says = f"Take out {source.strip()} in {file}:{line}: what was imported stays, and nothing is defined twice."
+    says = f"Remove {source.strip()} in {file}:{line}: the module then stays imported, and nothing is defined twice."
     removed = edits.remove_statement(text, line)
     if "reload(" in source and not source.lstrip().startswith(("reload(", "importlib.reload(")):
         removed = edits.replace_call(text, line, "reload", lambda call: call.args[0].value)
@@ -111,7 +111,7 @@ def by_name(broken: Broken) -> Iterator[Candidate]:
         by_name_ = edits_of_functions.import_by_name
         new = broken.edited(frame.file, by_name_, frame.line, package) if frame.application else None
         if new:
-            says = f"Import what {frame.function}() in {frame.file} loads by its path as {package}.NAME: a module that is there already is then taken, and not executed again."
+            says = f"Let {frame.function}() in {frame.file} import {package}.NAME in place of loading the file by its path: a module that is already imported is then not executed again."
             yield Candidate("import-by-name", says, {frame.file: new})
             return
 
@@ -131,5 +131,5 @@ def package_of_tests(broken: Broken) -> Iterator[Candidate]:
         if path not in broken.sources:
             changed[path] = f'"""The package {".".join(missing[:depth])}."""\n'
     if changed:
-        says = f"Make {'.'.join(missing)} a package, with {', '.join(changed)}: test runner and application then have one name, {longer}, for the file."
+        says = f"Make {'.'.join(missing)} a package, with {', '.join(changed)}: the test runner and the application then have one name for the file, {longer}."
         yield Candidate("make-it-a-package", says, changed)

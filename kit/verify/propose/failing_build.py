@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ...diagnose.two_registrations import Finding
-from ...diagnose.values import Fault, Place
+from ...diagnose.values import Fault, Place, pair_of
 from ...incident.model import Incident
 from ...incident.source import module_name, parsed
 from ...trace.trace import Trace
@@ -75,9 +75,7 @@ class Broken:
 
     @property
     def pair(self) -> tuple[Registration, Registration] | None:
-        if self.conflict is not None and self.conflict.first is not None:
-            return self.conflict.first, self.conflict.second
-        return self.fault.pair if self.fault is not None else None
+        return pair_of(self.conflict, self.fault)
 
     @cached_property
     def _modules(self) -> dict[str, str]:
@@ -121,9 +119,8 @@ class Broken:
         """
         blueprint = re.compile(rf"Blueprint\(\s*[\"']{re.escape(name.partition('.')[0])}[\"']")
         makers = [text for _, text in self.python if blueprint.search(text)]
-        view = re.compile(
-            rf"\bdef {re.escape(name.rpartition('.')[2])}\b|[\"']{re.escape(name.rpartition('.')[2])}[\"']"
-        )
+        leaf = re.escape(name.rpartition(".")[2])
+        view = re.compile(rf"\bdef {leaf}\b|[\"']{leaf}[\"']")
         if any(map(view.search, makers)):
             return False
         if any(body.module == name for body in self.trace.imports):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import libcst as cst
 from libcst import matchers as m
 
-from ...incident.source import parsed
+from ...incident.source import nodes_at, parsed
 from ...trace.chains import application_frames
 from ...trace.values import Registration
 from . import edits, edits_of_functions, edits_of_imports
@@ -27,7 +27,7 @@ def define_once(broken: Broken) -> Iterator[Candidate]:
         new = edits.decorate(broken.sources[file], function, line, "functools.cache")
         new = new and edits_of_imports.add_import(new, "import functools")
         if new is not None:
-            says = f"Keep what {function}() in {file} made the first time: a second call with the same arguments gives the same class."
+            says = f"Cache what {function}() in {file} returns: a second call with the same arguments then returns the same class."
             yield Candidate(f"cache-{function}", says, {file: new}, last=number > 0)
 
 
@@ -39,9 +39,7 @@ def one_at_a_time(broken: Broken) -> Iterator[Candidate]:
         new = broken.edited(file, edits_of_functions.hold, function, line, lock)
         new = new and edits_of_imports.add_import(new, "import threading")
         if new is not None:
-            says = (
-                f"Let one thread at a time into {function}() in {file}: the second then gets what the first has made."
-            )
+            says = f"Lock {function}() in {file}, so that one thread runs it at a time: the second then gets what the first one made."
             yield Candidate(f"lock-{function}", says, {file: new}, last=number > 0)
 
 
@@ -61,14 +59,13 @@ def _class_once(broken: Broken, registration: Registration) -> Iterator[Candidat
     file, line = registration.site.file, registration.site.line
     text = broken.sources.get(file, "") if registration.class_ else ""
     tree = parsed(text)
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    holders = [node for node in functions if node.lineno < line <= (node.end_lineno or 0)]
-    holder = max(holders, key=lambda node: node.lineno, default=None)
+    functions = nodes_at(tree, line, ast.FunctionDef, ast.AsyncFunctionDef)
+    holder = max(functions, key=lambda node: node.lineno, default=None)
     classes = [node for node in holder.body if isinstance(node, ast.ClassDef) and node.lineno == line] if holder else []
     if not classes:
         return
     class_ = classes[0]
-    outer = next(node for node in tree.body if node.lineno <= line <= (node.end_lineno or 0))
+    outer = nodes_at(tree, line, ast.stmt)[0]
     local = {arg.arg for arg in (*holder.args.posonlyargs, *holder.args.args, *holder.args.kwonlyargs)}
     local |= {name for node in holder.body if node.lineno < line for name in bound_by(node)}
     free = sorted(_from_outside(class_) & local)
@@ -79,7 +76,7 @@ def _class_once(broken: Broken, registration: Registration) -> Iterator[Candidat
     new = edits_of_functions.class_in_function(text, line, helper, free, before=outer.lineno)
     new = new and edits_of_imports.add_import(new, "import functools")
     if new is not None:
-        says = f"Define {class_.name} in {file} once for the same {' and '.join(free) or 'arguments'}: the first call makes the class, a later one gets it."
+        says = f"Define {class_.name} in {file} once for the same {' and '.join(free) or 'arguments'}: the first call makes the class, and later calls return it."
         yield Candidate(f"define-{class_.name}-once", says, {file: new})
 
 
@@ -98,11 +95,8 @@ def _table_of_its_own(broken: Broken, registration: Registration) -> Iterator[Ca
     frames = application_frames(registration.chain)
     for called, caller in zip(frames[::-1], frames[-2::-1], strict=False):
         name = called.function.rpartition(".")[2]
-        functions = ast.walk(parsed(broken.sources.get(called.file, ""))) if called.file != caller.file else ()
-        for node in functions:
-            here = isinstance(node, ast.FunctionDef) and node.name == name
-            if not here or not node.lineno <= called.line <= (node.end_lineno or 0):
-                continue
+        functions = nodes_at(parsed(broken.sources.get(called.file, "")), called.line, ast.FunctionDef)
+        for node in (node for node in functions if node.name == name and called.file != caller.file):
             positional = [*node.args.posonlyargs, *node.args.args][::-1]
             pairs = [*zip(positional, node.args.defaults[::-1], strict=False)]
             pairs += zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
@@ -113,15 +107,14 @@ def _table_of_its_own(broken: Broken, registration: Registration) -> Iterator[Ca
 
 
 def _named_at(broken: Broken, file: str, line: int, argument: str, table: str) -> Iterator[Candidate]:
-    calls = [node for node in ast.walk(parsed(broken.sources.get(file, ""))) if isinstance(node, ast.Call)]
-    call = next((node for node in calls if node.lineno <= line <= (node.end_lineno or 0)), None)
+    call = next(iter(nodes_at(parsed(broken.sources.get(file, "")), line, ast.Call)), None)
     called = ast.unparse(call.func).rpartition(".")[2] if call is not None else ""
     new_table = f"{table}_{broken.module_of(file).rpartition('.')[2]}"
     new = broken.edited(file, edits.add_argument, line, called, argument, f'"{new_table}"') if called else None
     if new is not None:
         says = (
-            f"Give the second {called} a table of its own, {new_table}, in {file}:{line}: both took the name that {argument} has "
-            f"when nobody says it. What it had stored in {table} stays there."
+            f"Give the second {called} a table of its own, {new_table}, in {file}:{line}: both used the default of {argument}. "
+            f"Its existing rows stay in {table}."
         )
         yield Candidate("table-of-its-own", says, {file: new})
 
@@ -132,7 +125,7 @@ def _wider_fixture(broken: Broken, registration: Registration) -> Iterator[Candi
         name = frame.function.rpartition(".")[2]
         new = broken.edited(frame.file, _with_scope, name, frame.line)
         if new:
-            says = f"Make {name} of {frame.file} once for all tests: a second application in the process defines the table again."
+            says = f"Create {name} of {frame.file} once for all tests: a second application in the process defines the table again."
             yield Candidate(f"fixture-{name}-once", says, {frame.file: new})
             return
 

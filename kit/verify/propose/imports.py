@@ -72,7 +72,7 @@ def _declared_too(broken: Broken, imported: str | None) -> Iterator[Candidate]:
     if changed:
         says = (
             f"Import in {env} the models that it misses, and declare {', '.join(names)} as the revision makes it: no model has it. "
-            "Whether it is still wanted is for you to decide; nothing is dropped."
+            "Decide whether it is still needed; nothing is dropped."
         )
         yield Candidate("import-and-declare", says, {**changed, env: text})
 
@@ -110,7 +110,7 @@ def import_class(broken: Broken) -> Iterator[Candidate]:
         package = posixpath.join(posixpath.dirname(place.file), "__init__.py")
         new = imported_in(broken, package, [place.file]) if "." in module and package in broken.sources else None
         if new is not None:
-            says = f"Import {module} in {package}: whoever imports a model of the package then has them all."
+            says = f"Import {module} in {package}: an import of one model of the package then brings all of them."
             yield Candidate("import-in-package", says, {package: new})
         for other in asking[:1]:
             text = broken.sources.get(other.file)
@@ -154,7 +154,7 @@ def _when_needed(broken: Broken, place: Place) -> Iterator[Candidate]:
         says = f"Leave out the import of {', '.join(names)} at {place}: nothing there or elsewhere uses it."
         yield Candidate(f"without-{'-'.join(names)}", says, {place.file: new})
         return
-    says = f"Take {', '.join(names)} in {place.file} where it is used, and not while the module is imported: the import then succeeds without it."
+    says = f"Read {', '.join(names)} in {place.file} where it is used, not while the module is imported: the import then succeeds without it."
     yield Candidate(f"{'-'.join(names)}-when-needed", says, {place.file: new})
 
 
@@ -227,11 +227,8 @@ def _simple_binding(text: str, name: str) -> _Binding | None:
         statement, later = f"{name} = {ast.unparse(call.func)}()", f"{name}.init_app({call.args[0].id})"
     lines = []
     for asked, alias in (imports[part] for part in sorted(used)):
-        only = (
-            ast.ImportFrom(asked.module, [alias], asked.level)
-            if isinstance(asked, ast.ImportFrom)
-            else ast.Import([alias])
-        )
+        from_ = isinstance(asked, ast.ImportFrom)
+        only = ast.ImportFrom(asked.module, [alias], asked.level) if from_ else ast.Import([alias])
         lines.append(ast.unparse(ast.fix_missing_locations(only)))
     return _Binding(node.lineno, statement, tuple(lines), later)
 
@@ -254,7 +251,7 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
     along = broken.edited_everywhere(edits_of_imports.import_from, module, [name], new_module, but=owner)
     head = "\n".join(made.needed) + "\n\n" * bool(made.needed)
     own = {file: f"{head}{made.statement}\n", owner: edits_of_imports.without_unused_imports(left, text)}
-    says = f"Make {name} in a module of its own, {file}, and import it from there: then neither module needs the other while it is being executed."
+    says = f"Create {name} in a module of its own, {file}, and import it from there: neither module then needs the other while it is being executed."
     yield Candidate(f"own-module-for-{name}", says, {**own, **along})
 
 
@@ -293,11 +290,8 @@ def _called_now(broken: Broken, module: str, name: str, text: str) -> list[str]:
     asked = " ".join(source for other, source in broken.sources.items() if other != file)
     words = {word for word in name.lower().split("_") if len(word) > 2}
     defined = parsed(broken.sources.get(file or "", "")).body
-    alike = [
-        node
-        for node in defined
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and words & set(node.name.lower().split("_"))
-    ]
+    parts = [node for node in defined if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    alike = [node for node in parts if words & set(node.name.lower().split("_"))]
     likely = [node for node in alike if not re.search(rf"\b{node.name}\b", asked)]
     calls = [call for call in ast.walk(parsed(text)) if isinstance(call, ast.Call) and ast.unparse(call.func) == name]
     return [node.name for node in likely if all(_takes(node, call) for call in calls)] if len(likely) == 1 else []

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...incident.model import Incident
+from ...trace.expected import stable
 from ...trace.trace import Trace
+from ..attempts import Attempt
+from ..verification import FixResult, met
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,17 @@ class Lesson:
     because: str
     settings: dict[str, Any]
     incident: Incident | None
+
+
+def stands_behind(result: FixResult) -> bool:
+    """Is the incident gone with a fix, and does something else stand behind it?"""
+    gone = any(check.kind == "gone" and check.ok for check in result.checks)
+    return gone and result.verdict in ("does-not-cure", "undecided")
+
+
+def errors_of(result: FixResult, control: Attempt) -> set[str]:
+    """What the run of a fix met in place of the incident, by what is stable of it."""
+    return {stable(error) for error, _ in met(result, control)}
 
 
 Teach = Callable[[Incident, Trace], Sequence[Lesson]]

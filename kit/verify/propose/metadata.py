@@ -5,7 +5,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from ...incident.source import parsed
+from ...incident.source import assigned_name, nodes_at, parsed
 from ...trace.values import Frame
 from . import edits, edits_of_classes, edits_of_imports
 from .failing_build import Broken, Candidate
@@ -51,7 +51,7 @@ def _one_base(broken: Broken, env: str, handed: str, site: Frame, base: str) -> 
         return
     alias = wanted if wanted == base else f"{wanted} as {base}"
     new = module.replaced(place.number, f"from {source} import {alias}  # noqa: F401")
-    says = f"Take {wanted} of {source} in {site.file} in place of a base of its own: all tables are then on the metadata that Alembic is given."
+    says = f"Use {wanted} of {source} in {site.file} in place of its own base: all tables are then on the metadata that Alembic is given."
     yield Candidate("one-base", says, {site.file: edits_of_imports.without_unused_imports(new, text)})
 
 
@@ -62,20 +62,18 @@ def reflect_apart(broken: Broken) -> Iterator[Candidate]:
     for frame in [frame for frame in reversed(reflected.chain) if frame.application]:
         new = broken.edited(frame.file, edits_of_classes.reflect_apart, frame.line)
         if new:
-            says = f"Read the tables in {frame} into a metadata of their own: those that the application declares are then not there before it does."
+            says = f"Reflect the tables in {frame} into a separate metadata: the tables of the application are then not defined before it declares them."
             yield Candidate("reflect-apart", says, {frame.file: new})
             return
 
 
 def _bound_at(text: str, line: int) -> str | None:
     """What the statement at a line binds, as an expression for its metadata."""
-    node = next((node for node in parsed(text).body if node.lineno <= line <= (node.end_lineno or node.lineno)), None)
+    node = next(iter(nodes_at(parsed(text), line, ast.stmt)), None)
     if isinstance(node, ast.ClassDef):
         return f"{node.name}.metadata"
-    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-    if not isinstance(target, ast.Name):
-        return None
-    return target.id if "MetaData(" in ast.unparse(node.value) else f"{target.id}.metadata"
+    name = assigned_name(node)
+    return name and (name if "MetaData(" in ast.unparse(node.value) else f"{name}.metadata")
 
 
 def on_one_metadata(broken: Broken) -> Iterator[Candidate]:
@@ -93,7 +91,7 @@ def on_one_metadata(broken: Broken) -> Iterator[Candidate]:
     base = expression.partition(".")[0]
     new = edits_of_imports.add_import(new, f"from {broken.module_of(asked.file)} import {base}")
     if new:
-        says = f"Have {name} of {other} be {expression} of {asked}: names are looked up on that one, and its tables are then on it. Whether they were kept apart on purpose is for you to say."
+        says = f"Let {name} of {other} be {expression} of {asked}: names are looked up there, and its tables are then there too. Only you know whether they were kept apart on purpose."
         yield Candidate("one-metadata", says, {other.file: edits_of_imports.without_unused_imports(new, text)})
 
 
@@ -125,7 +123,7 @@ def migrations_alone(broken: Broken) -> Iterator[Candidate]:
         new = edits.remove_statement(text, place.line) if "create" in line else None
         if new:
             says = (
-                f"Take {line} out of {place}: the revision makes the table. "
-                "A database in which it is there already has to be told once, by `alembic stamp`."
+                f"Remove {line} from {place}: the revision creates the table. "
+                "For a database that already has the table, run `alembic stamp` once."
             )
             yield Candidate("migrations-alone", says, {place.file: edits_of_imports.without_unused_imports(new, text)})

@@ -78,12 +78,9 @@ def _own_file(broken: Broken, file: str, module: Module, moving: list[Statement]
                 folder = posixpath.dirname(source)
     table = re.sub(r"\W", "_", broken.pair[1].table.rpartition(".")[2]) if broken.pair is not None else "definitions"
     names = ("models", table, f"{table}_model", f"{table}_definition")
-    return next(
-        path
-        for name in names
-        if (path := posixpath.join(folder, f"{name}.py")) not in broken.sources
-        and not any(other.startswith(posixpath.join(folder, name) + "/") for other in broken.sources)
-    )
+    stems = (posixpath.join(folder, name) for name in names)
+    free = (stem for stem in stems if f"{stem}.py" not in broken.sources)
+    return next(f"{stem}.py" for stem in free if not any(file.startswith(f"{stem}/") for file in broken.sources))
 
 
 def _bases(moving: list[Statement]) -> set[str]:
@@ -92,10 +89,8 @@ def _bases(moving: list[Statement]) -> set[str]:
     for statement in moving:
         node = statement.nodes[0]
         parts = getattr(node, "bases", None) or getattr(getattr(node, "value", None), "args", ())
-        names |= {
-            part.value.id if hasattr(part, "value") and hasattr(part.value, "id") else getattr(part, "id", "")
-            for part in parts
-        }
+        values = [part.value if hasattr(part, "value") else part for part in parts]
+        names |= {getattr(value, "id", "") for value in values}
     return names
 
 

@@ -51,9 +51,8 @@ def missing_revision(incident: Incident, broken: Broken, patches: Sequence[str],
     edits: dict[str, str] = {}
     dropped = set(_DROPPED.findall(_upgrade(text)))
     if dropped:
-        tables = {
-            file: {*chain(*_TABLES.findall(text))} for file, text in broken.sources.items() if "versions" not in file
-        }
+        models = ((file, text) for file, text in broken.sources.items() if "versions" not in file)
+        tables = {file: {*chain(*_TABLES.findall(text))} for file, text in models}
         files = [file for file, names in tables.items() if names & dropped]
         env = env_of(broken.sources)
         changed = imported_in(broken, env, files) if env is not None else None
@@ -78,8 +77,8 @@ def restored_revision(incident: Incident, broken: Broken) -> Candidate | None:
     if not written or _EMPTY.search(written) or _DROPS.search(_upgrade(written)):
         return None
     says = (
-        f"Write the revision {match[1]} anew, as Alembic makes it from the models: the database says that it has run it. "
-        "Whether it did just this is for who wrote it to say; nothing is run again on that database."
+        f"Write the missing revision {match[1]} as Alembic makes it from the models: the database has run it already. "
+        "Ask its author whether it did the same; nothing is run again on that database."
     )
     return Candidate(f"restore-{match[1]}", says, {name: written})
 

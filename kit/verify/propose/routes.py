@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ...incident.source import parsed
+from ...incident.source import nodes_at, parsed
 from ...trace.values import Frame
 from . import edits, edits_of_imports
 from .failing_build import Broken, Candidate
@@ -31,7 +31,7 @@ def mount_router(broken: Broken) -> Iterator[Candidate]:
             body = body[: last.end()] + f"\n{last[1]}.include_router({leaf}.{router[1]})" + body[last.end() :]
             new = edits_of_imports.add_import(body, f"from {parent} import {leaf}")
             if new:
-                says = f"Include the router of {file} in {main}: its routes are declared, and mounted nowhere."
+                says = f"Include the router of {file} in {main}: its routes are declared, but not mounted anywhere."
                 yield Candidate(f"mount-{leaf}", says, {main: new})
 
 
@@ -42,15 +42,15 @@ def reach_it(broken: Broken) -> Iterator[Candidate]:
             return  # of two with one path, which is meant nobody but you can say
         new = broken.edited(first.file, edits.swap_statements, first.line, second.line)
         if new:
-            says = f"Put {second.name} ({second}) before {first.name} ({first}): the first that matches answers, and so the narrower one is reached."
+            says = f"Move {second.name} ({second}) before {first.name} ({first}): the first route that matches answers, so the narrower one is then reached."
             yield Candidate("narrower-first", says, {first.file: new})
 
 
 def name_of_its_own(broken: Broken) -> Iterator[Candidate]:
     """Two blueprints of one name: register the second under the name of its variable."""
     for place in broken.sites("second"):
-        calls = [node for node in ast.walk(parsed(broken.sources.get(place.file, ""))) if isinstance(node, ast.Call)]
-        about = [node for node in calls if node.lineno <= place.line <= (node.end_lineno or 0) and node.args]
+        tree = parsed(broken.sources.get(place.file, ""))
+        about = [node for node in nodes_at(tree, place.line, ast.Call) if node.args]
         call = next((node for node in about if ast.unparse(node.func).endswith("register_blueprint")), None)
         own = ast.unparse(call.args[0]).rpartition(".")[2] if call is not None else ""
         if not own.isidentifier() or own == place.name:
@@ -59,7 +59,7 @@ def name_of_its_own(broken: Broken) -> Iterator[Candidate]:
         new = broken.edited(place.file, edits.add_argument, place.line, *name)
         if new:
             edited = _asked_as(broken, place.name, own, {place.file: new})
-            says = f"Register the second blueprint as {own} at {place}: {place.name} is taken. Its pages are then {own}.… for url_for()."
+            says = f"Register the second blueprint as {own} at {place}: the name {place.name} is taken. For url_for() its pages are then {own}.…"
             yield Candidate(f"named-{own}", says, edited)
 
 
@@ -98,16 +98,15 @@ def keep_names(broken: Broken) -> Iterator[Candidate]:
         if not inner or any(re.search(rf"[\"']{inner}[\"']", text) for text in broken.sources.values()):
             continue  # url_for() may ask for it by this name
         tree = parsed(broken.sources.get(place.file, ""))
-        around = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == outer.rpartition(".")[2]]
-        around = [n for n in around if n.lineno < place.line <= (n.end_lineno or 0) and len(n.args.args) == 1]
+        around = [n for n in nodes_at(tree, place.line, ast.FunctionDef) if n.name == outer.rpartition(".")[2]]
+        around = [n for n in around if n.lineno < place.line and len(n.args.args) == 1]
         for decorator in around:
             wrapped = decorator.args.args[0].arg
-            returns = [
-                n.value.id for n in decorator.body if isinstance(n, ast.Return) and isinstance(n.value, ast.Name)
-            ]
+            values = (node.value for node in decorator.body if isinstance(node, ast.Return))
+            returns = [value.id for value in values if isinstance(value, ast.Name)]
             new = broken.edited(place.file, edits.decorate, inner, place.line, f"functools.wraps({wrapped})")
             if inner in returns and new and (new := edits_of_imports.add_import(new, "import functools")):
-                says = f"Have {inner} in {decorator.name} ({place}) take the name of what it wraps: each view is then an endpoint of its own."
+                says = f"Let {inner} in {decorator.name} ({place}) take the name of the function that it wraps: each view then has its own endpoint."
                 yield Candidate(f"wraps-{wrapped}", says, {place.file: new})
 
 
@@ -122,15 +121,14 @@ def function_of_its_own_name(broken: Broken) -> Iterator[Candidate]:
     if function is None:
         return
     paths = re.findall(r"'(/[^']*)'", " ".join(map(ast.unparse, function.decorator_list)))
-    words = [
-        word for word in re.findall(r"(?<=/)[a-z_]\w*(?=/|$)", paths[0] if paths else "") if word not in function.name
-    ]
+    parts = re.findall(r"(?<=/)[a-z_]\w*(?=/|$)", paths[0] if paths else "")
+    words = [word for word in parts if word not in function.name]
     name = f"{function.name}_{words[-1] if words else 2}"
     if any(re.search(rf"\b{name}\b", other) for other in broken.sources.values()):
         return
     lines = text.splitlines(keepends=True)
     lines[function.lineno - 1] = lines[function.lineno - 1].replace(f"def {function.name}", f"def {name}", 1)
-    says = f"Call the second {function.name} ({second}) {name}: an endpoint has the name of its function, and the first one has that."
+    says = f"Rename the second {function.name} ({second}) to {name}: an endpoint has the name of its function, and the first one has this name already."
     yield Candidate(f"named-{name}", says, {second.file: "".join(lines)})
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
+from ...base.progress import Hears, silent
 from ...base.progress import Step as Progress
 from ...diagnose.decision import Decision, decide_mechanism
 from ...diagnose.definitions import compare
@@ -20,16 +21,15 @@ from ...diagnose.race import raced_for
 from ...diagnose.values import Looked
 from ...incident.model import Fix, Incident, Step
 from ...trace.end_state import Answer
-from ...trace.expected import shows_incident, stable
+from ...trace.expected import shows_incident
 from ...trace.trace import Trace
 from ..attempts import beside
 from ..verification import Attempt, FixResult, attempt, judge_fix, met
 from .asked import sources_of, with_checks, without_what_did_not_answer
-from .candidates import candidates_for, why_unsafe
+from .candidates import candidates_for, maskers, why_unsafe
 from .failing_build import Broken, Candidate
 from .kept import answers_of, endpoints_kept, nothing_lost, settled, touched
-from .lessons import Lesson, Teach, nothing, settings_of
-from .maskers import maskers
+from .lessons import Lesson, Teach, errors_of, nothing, settings_of, stands_behind
 from .revision import missing_revision, restored_revision
 
 MOST_STARTUPS = 12
@@ -93,7 +93,7 @@ def propose(
     show_maskers: bool = False,
     teach: Teach = nothing,
     executor: Executor | None = None,
-    progress: Callable[[str], None] = lambda text: None,
+    progress: Hears = silent,
     verified: Callable[[Proposal], None] = lambda proposal: None,
 ) -> Proposals:
     """Write fixes for the mechanism of an incident, and try each: at most 12 startups, some side by side.
@@ -145,7 +145,7 @@ def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
     if search.startups >= MOST_STARTUPS:
         return f"the search ended at {MOST_STARTUPS} startups"
     reason = why_unsafe(broken)
-    return "none of the changes that were tried holds" + (f"; {reason}" if reason else "")
+    return "none of the changes that were tried cures it" + (f"; {reason}" if reason else "")
 
 
 class _Search:
@@ -240,9 +240,9 @@ class _Search:
         :param known: how many lessons the build had that showed the result
         """
         before, incident, taught, useless, lacking = result, self.incident, [], set(), []
-        started = self.again(candidate, incident) if known < len(self.lessons) and _behind(result) else None
+        started = self.again(candidate, incident) if known < len(self.lessons) and stands_behind(result) else None
         result = self.kept(incident, candidate, started) if started is not None else result
-        while _behind(result):
+        while stands_behind(result):
             lacking = [it for it in self.teach(incident, result.trace) if str(it.settings) not in useless]
             lesson = next((it for it in lacking if it.incident is not None), None)
             if lesson is None or self.startups + 2 > MOST_STARTUPS or self.control.races:
@@ -250,7 +250,7 @@ class _Search:
             self.progress(Progress(f"{candidate.name}: {lesson.because}", "proposals", self.startups, MOST_STARTUPS))
             tried = self.again(candidate, lesson.incident)
             shown = self.kept(lesson.incident, candidate, tried) if tried is not None else result
-            if _errors(result, self.control) <= _errors(shown, self.control) and _behind(shown):
+            if stands_behind(shown) and errors_of(result, self.control) <= errors_of(shown, self.control):
                 useless.add(str(lesson.settings))
                 continue
             incident, started, result = lesson.incident, tried, shown
@@ -265,7 +265,7 @@ class _Search:
             else:
                 because = f"the error is gone, but the setup lacks something ({taught[0].because}), with which the build as it is does not show the incident either"
                 result = replace(before, verdict="undecided", because=because)
-        if lacking and _behind(result):
+        if lacking and stands_behind(result):
             next_ = next((error for error, _ in met(result, self.control)), "")
             because = f"the error is gone, and what stands behind it is the setup's: {lacking[0].because}: {next_}"
             result = replace(result, verdict="undecided", because=because)
@@ -319,9 +319,8 @@ class _Search:
 
     def judged(self, incident: Incident, name: str, started: Attempt) -> FixResult:
         """The verdict; what the incident file does not ask and this build cannot answer leaves it open no more."""
-        routes = [
-            it for it in started.checks if it.kind == "routes" and not self.served and it.check not in self.own_checks
-        ]
+        added = [it for it in started.checks if it.kind == "routes" and it.check not in self.own_checks]
+        routes = [] if self.served else added
         started = replace(started, checks=tuple(check for check in started.checks if check not in routes))
         result = judge_fix(incident, name, started, self.control)
         unasked = {check.check for check in started.checks if check.ok is None and check.kind != "routes"}
@@ -378,16 +377,6 @@ class _Search:
             missing = missing_revision(self.incident, next_, patches, lambda edited: self.write(edited, sources))
             if missing is not None:
                 yield missing.after(candidate)
-
-
-def _behind(result: FixResult) -> bool:
-    """Is the incident gone with a fix, and does something else stand behind it?"""
-    gone = any(check.kind == "gone" and check.ok for check in result.checks)
-    return gone and result.verdict in ("does-not-cure", "undecided")
-
-
-def _errors(result: FixResult, control: Attempt) -> set[str]:
-    return {stable(error) for error, _ in met(result, control)}
 
 
 def _broken(

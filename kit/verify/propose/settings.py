@@ -19,7 +19,7 @@ def right_scheme(broken: Broken) -> Iterator[Candidate]:
     for place in broken.sites("engine"):
         changed = broken.edited(place.file, edits.wrap_url, place.line, f"{old}://", f"{new}://")
         if changed:
-            says = f"Take a URL of the scheme {old}:// as {new}:// in {place}, whoever hands it out so."
+            says = f"Replace the scheme {old}:// by {new}:// in {place}, for every environment that still gives the old one."
             yield Candidate(f"accept-{old}", says, {place.file: changed})
     for file, changed in broken.edited_everywhere(edits.replace_prefix, f"{old}://", f"{new}://").items():
         stem = file.rpartition("/")[2].removesuffix(".py")
@@ -46,7 +46,7 @@ def keep_loggers(broken: Broken) -> Iterator[Candidate]:
         new = broken.edited(place.file, edits.add_argument, place.line, *keep)
         new = new or broken.edited(place.file, edits_of_calls.keep_in_dictionary, place.line)
         if new:
-            says = f"Tell the configuration of logging at {place} to keep the loggers that are there."
+            says = f"Let the logging configuration at {place} keep the existing loggers."
             yield Candidate("keep-loggers", says, {place.file: new})
 
 
@@ -55,7 +55,7 @@ def new_spelling(broken: Broken) -> Iterator[Candidate]:
     for place in broken.sites("call"):
         new = broken.edited(place.file, edits_of_calls.respell, place.line)
         if new:
-            says = f"Write {place} as the installed version has it; both lines take it so."
+            says = f"Write {place} as the installed version expects it; the older version accepts it too."
             yield Candidate("new-spelling", says, {place.file: new})
 
 

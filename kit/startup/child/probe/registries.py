@@ -93,6 +93,11 @@ def _read_model(names):
     return names["self"], "%s.%s" % (names["app_label"], names["model"]._meta.model_name), names["model"], None
 
 
+def _read_app(names):
+    config, name = names["self"], names["app_name"]
+    return None, getattr(config, "label", None) or name.rpartition(".")[2], config, [_text(name)]
+
+
 def _read_proto(names):
     """The file and the names that a ``*_pb2`` module is about to add: the pool's own method is C, ``Default()`` is called for it."""
     text = next((c for c in names["f_code"].co_consts if type(c) is bytes and c[:1] == b"\n"), b"")
@@ -135,6 +140,16 @@ def _read_own_blueprint(names):
     return None, names["name"], names["self"], None
 
 
+def _read_own_endpoint(names):
+    view = names.get("view_func")
+    return view and (None, names.get("endpoint") or getattr(view, "__name__", "?"), view, None)
+
+
+# What a blueprint is given comes to the application later, all at one line.
+_BLUEPRINTS = (
+    ("blueprint made", "Blueprint", "__init__", _read_own_blueprint),
+    ("endpoint made", "Blueprint", "add_url_rule", _read_own_endpoint),
+)
 # Module -> its registries: the kind, class (or None) and method that registers, and what reads from the method's names
 # the registry, the name that is taken, the object that takes it and more of it.
 _REGISTRIES = {
@@ -147,8 +162,8 @@ _REGISTRIES = {
         ("blueprint", "App", "register_blueprint", _read_blueprint),
         ("endpoint", "App", "add_url_rule", _read_endpoint),
     ),
-    "flask.blueprints": (("blueprint made", "Blueprint", "__init__", _read_own_blueprint),),
-    "flask.sansio.blueprints": (("blueprint made", "Blueprint", "__init__", _read_own_blueprint),),
+    "flask.blueprints": _BLUEPRINTS,
+    "flask.sansio.blueprints": _BLUEPRINTS,
     "celery.app.base": (
         ("task", "Celery", "_task_from_fun", _read_task),
         ("task", "Celery", "register_task", _read_task_object),
@@ -165,6 +180,7 @@ _REGISTRIES = {
     ),
     "marshmallow.class_registry": (("schema", None, "register", _read_schema),),
     "google.protobuf.descriptor_pool": (("proto", None, "Default", _read_proto),),
+    "django.apps.config": (("app", "AppConfig", "__init__", _read_app),),
     "django.apps.registry": (("model", "Apps", "register_model", _read_model),),
 }
 

@@ -1,0 +1,2 @@
+USE_I18N = False
+INSTALLED_APPS = ["post"]

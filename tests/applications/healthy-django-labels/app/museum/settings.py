@@ -1,0 +1,5 @@
+USE_I18N = False
+INSTALLED_APPS = [
+    "museum.tickets",
+    "partners.tickets",
+]

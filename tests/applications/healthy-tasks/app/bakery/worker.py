@@ -1,0 +1,4 @@
+from celery import Celery
+
+app = Celery("bakery")
+nights = Celery("nights", set_as_current=False)

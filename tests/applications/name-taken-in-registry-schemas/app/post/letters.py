@@ -1,0 +1,5 @@
+from marshmallow import Schema, fields
+
+
+class LetterSchema(Schema):
+    address = fields.Nested("AddressSchema")

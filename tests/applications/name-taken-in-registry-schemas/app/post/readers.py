@@ -1,0 +1,5 @@
+from marshmallow import Schema, fields
+
+
+class AddressSchema(Schema):
+    town = fields.String(required=True)

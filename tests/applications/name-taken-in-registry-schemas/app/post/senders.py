@@ -1,0 +1,6 @@
+from marshmallow import Schema, fields
+
+
+class AddressSchema(Schema):
+    town = fields.String()
+    country = fields.String()
