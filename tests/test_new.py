@@ -1225,11 +1225,20 @@ def test_an_engine_that_was_given_nothing_is_given_nothing_again(kit, tmp_path):
     assert incident.database_env != "SHOP_DB_URL" and "SHOP_DB_URL" not in incident.app.env
 
 
-def test_what_the_start_before_left_in_the_database_is_there_again(kit, tmp_path, small):
+@pytest.mark.parametrize(
+    "typed, step",
+    [
+        ("python seed.py", "command: python seed.py"),
+        ("flask --app seed run", "serve: flask --app seed run --port {port}"),
+    ],
+)
+def test_what_the_start_before_left_in_the_database_is_there_again(typed, step, kit, tmp_path, small):
     seed = """
         import os
+        import flask
         import sqlalchemy as sa
 
+        app = flask.Flask("seed")
         engine = sa.create_engine(os.environ["DATABASE_URL"])
         roles = sa.Table("roles", sa.MetaData(), sa.Column("name", sa.String, unique=True))
         with engine.begin() as connection:
@@ -1237,10 +1246,10 @@ def test_what_the_start_before_left_in_the_database_is_there_again(kit, tmp_path
             connection.execute(roles.insert(), [{"name": "admin"}])
     """
     root = written(tmp_path / "app", {"seed.py": seed})
-    log = "$ python seed.py\nsqlalchemy.exc.IntegrityError: (sqlite3.IntegrityError) UNIQUE constraint failed: roles.name\n"
+    log = f"$ {typed}\nsqlalchemy.exc.IntegrityError: (sqlite3.IntegrityError) UNIQUE constraint failed: roles.name\n"
     said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=log)
     assert said.code == 0, said.out + said.err
-    assert [str(step) for step in load(tmp_path / "x").startup] == ["command: python seed.py"] * 2
+    assert [str(step) for step in load(tmp_path / "x").startup] == [step, step]
 
 
 @pytest.mark.parametrize(
@@ -1257,6 +1266,16 @@ def test_a_part_of_a_url_that_was_none_is_not_given(deployment, lacking, kit, tm
         'TypeError: can only concatenate str (not "NoneType") to str\n'
     )
     assert {"DB_HOST", "DB_NAME"} - read_only(kit, tmp_path, files, log).app.env.keys() == lacking
+
+
+def test_a_deprecation_in_a_librarys_file_is_no_incident(tmp_path):
+    project = Project(written(tmp_path / "app", {"shop.py": "stock = 1\n"}))
+    for file, expected in (
+        ("/usr/lib/python3.12/site-packages/pytest_asyncio/plugin.py", None),
+        ("/srv/shop.py", "it is called otherwise"),
+    ):
+        log = f"$ pytest -q\n{file}:1: PytestDeprecationWarning: it is called otherwise\n1 passed in 0.1s\n"
+        assert evidence_of(read_log(log), log, project).expected == expected
 
 
 def test_what_says_most_of_a_server_that_found_no_application_is_its_reason(tmp_path):
