@@ -1268,6 +1268,20 @@ def test_a_part_of_a_url_that_was_none_is_not_given(deployment, lacking, kit, tm
     assert {"DB_HOST", "DB_NAME"} - read_only(kit, tmp_path, files, log).app.env.keys() == lacking
 
 
+def test_a_server_runs_in_the_folder_from_which_its_module_has_the_name_that_was_typed(kit, tmp_path):
+    files = {
+        "server/main/__init__.py": "",
+        "server/main/main.py": "from fastapi import FastAPI\nfrom main.config import URL\n\napp = FastAPI()\n",
+    }
+    log = (
+        "root@box:~/proj/server/main# uvicorn main:app\nTraceback (most recent call last):\n"
+        '  File "/root/proj/server/main/main.py", line 2, in <module>\n    from main.config import URL\n'
+        "ModuleNotFoundError: No module named 'main.config'; 'main' is not a package\n"
+    )
+    incident = read_only(kit, tmp_path, files, log)
+    assert (incident.app.workdir, incident.startup[0].text) == ("server/main", "uvicorn main:app --port {port}")
+
+
 def test_a_deprecation_in_a_librarys_file_is_no_incident(tmp_path):
     project = Project(written(tmp_path / "app", {"shop.py": "stock = 1\n"}))
     for file, expected in (
