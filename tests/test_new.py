@@ -662,6 +662,25 @@ def test_a_file_that_a_source_names_as_in_its_image_is_found_where_it_is(why, ki
     ]
 
 
+def test_a_file_of_the_image_that_is_looked_for_below_the_package_is_named_by_its_whole_path(kit, tmp_path, small):
+    """As Flask does with a settings file's name that is not absolute."""
+    main = """
+        import os
+        from pathlib import Path
+        from fastapi import FastAPI
+
+        (Path(__file__).parent / "store" / os.environ["STORE_SETTINGS"]).read_text()
+        app = FastAPI()
+    """
+    image = "FROM python:3.12\nWORKDIR /app\nENV STORE_SETTINGS=/app/conf/settings.py\nCOPY . .\nCMD uvicorn main:app\n"
+    root = written(tmp_path / "app", {"main.py": main, "conf/settings.py": "", "Dockerfile": image})
+    said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
+    assert said.code == 3 and "comes up" in said.json["not_found"][0], said.out + said.err
+    assert str(load(tmp_path / "x").startup[0]).startswith(
+        'serve: STORE_SETTINGS="$PWD/conf/settings.py" uvicorn main:app'
+    )
+
+
 def test_a_warning_is_not_what_a_worker_ended_of_that_says_nothing(tmp_path):
     """Flask-Migrate ends a process without a word where ``env.py`` has silenced its logger."""
     log = (

@@ -256,6 +256,14 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
     if name.startswith("/") and not name.startswith(root):
         yield from _of_the_image(work, setup, name)
         return
+    for variable, place in setup.env.items():
+        here = os.path.normpath(os.path.join(setup.start.workdir, place))
+        if place and name.endswith(f"/{place}") and work.project.has(here) and re.fullmatch(r"[\w./+-]+", place):
+            steps = [(kind, f'{variable}="$PWD/{place}" {text}') for kind, text in setup.start.steps]
+            env = {other: value for other, value in setup.env.items() if other != variable}
+            because = f"{variable} is not read from the folder where it is started: it was {name}"
+            yield replace(_started(setup, because, steps), env=env)
+            return
     inside = os.path.normpath(name.removeprefix(root))
     if inside.startswith("..") or work.project.has(inside):
         return
