@@ -131,11 +131,11 @@ def test_the_banner_says_one_reason_for_several_fixes_once():
 def test_the_banner_names_both_definitions_and_their_ways():
     text = views.verdict(*known(), verification()).text
     assert (
-        "First definition: dispatch/models.py:7 as dispatch.models by dispatch/main.py:4 → dispatch/routers/__init__.py:1 → dispatch/routers/jobs.py:5\n"
+        "First definition: dispatch/models.py:7 as dispatch.models reached by dispatch/main.py:4 → dispatch/routers/__init__.py:1 → dispatch/routers/jobs.py:5\n"
         in text
     )
     assert (
-        "Second definition: dispatch/models.py:7 as models by dispatch/main.py:8 → dispatch/migrate.py:12 → migrations/env.py:11\n"
+        "Second definition: dispatch/models.py:7 as models reached by dispatch/main.py:8 → dispatch/migrate.py:12 → migrations/env.py:11\n"
         in text
     )
 
@@ -182,8 +182,8 @@ def test_one_file_under_two_names_is_told_so_and_not_as_one_line_twice(tmp_path)
     incident = incident_of(tmp_path, files)
     diagnosis = diagnose(incident)
     banner = views.verdict(incident, diagnosis.trace, None, diagnosis)
-    assert "First definition: shop/one.py:5 as shop.one by" in banner.text
-    assert "Second definition: shop/one.py:5 as one by" in banner.text
+    assert "First definition: shop/one.py:5 as shop.one reached by" in banner.text
+    assert "Second definition: shop/one.py:5 as one reached by" in banner.text
     told = "one file under two names, shop.one and one: the class One at shop/one.py:5 added its columns to the table that it had made before"
     assert f"Mechanism: alias-two-module-names: {told}" in banner.text
     assert "<code>shop/one.py:5</code> added its columns" in banner.html

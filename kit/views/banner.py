@@ -16,7 +16,7 @@ from ..trace.graph import import_graph
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .by_people import still_to_be_written
-from .diff import applied_by, patch_of, patch_text
+from .diff import patch_of, patch_text
 from .markup import (
     Part,
     Shown,
@@ -38,6 +38,7 @@ from .markup import (
     with_code,
     with_places,
 )
+from .ran_with import applied_by
 from .wording import first_sentence, listed, sentence, shortly
 
 if TYPE_CHECKING:
@@ -313,7 +314,7 @@ def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = Tr
             as_module = join(" as ", code(of.site.module), of.through) if two_names else None
             by = code(" → ".join(str(stop.frame) for stop in route.stops[:-1]) or "the step itself")
             facts.append(
-                join(strong(f"{route.name.capitalize()} definition: "), code(route.site), as_module, " by ", by)
+                join(strong(f"{route.name.capitalize()} definition: "), code(route.site), as_module, " reached by ", by)
             )
         return facts
     return [place_line(place) for place in diagnosis.sites] if diagnosis is not None else []
