@@ -12,7 +12,7 @@ from kit.incident.environment import database_variables, parts_of, stand_in, sta
 from kit.incident.project import Project
 from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
-from kit.new.candidates import Start
+from kit.new.candidates import Start, step_of
 from kit.new.next_setups import lessons
 from kit.new.trial import Search, Setup, Trial, with_what_is_known
 from kit.triage.evidence import Evidence, common, evidence_of, stable
@@ -640,14 +640,45 @@ def test_variables_of_the_usual_readers_are_found(reader, tmp_path):
     assert {one.name: one.required for one in found} == {"ZONE": True, "OTHER": False}
 
 
-def test_a_file_that_a_source_names_as_in_its_image_is_found_where_it_is(kit, tmp_path, small):
-    main = "import json\nfrom fastapi import FastAPI\n\njson.load(open('/srv/store/settings.json'))\napp = FastAPI()\n"
+@pytest.mark.parametrize(
+    "why", ["{}", "Unable to load configuration file ({})"], ids=["as Python says", "as Flask says"]
+)
+def test_a_file_that_a_source_names_as_in_its_image_is_found_where_it_is(why, kit, tmp_path, small):
+    main = f"""
+        from fastapi import FastAPI
+
+        try:
+            open('/srv/store/settings.json').close()
+        except OSError as error:
+            error.strerror = "{why}".format(error.strerror)
+            raise
+        app = FastAPI()
+    """
     root = written(tmp_path / "app", {"main.py": main, "settings.json": "{}"})
     said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
     assert said.code == 3 and "comes up" in said.json["not_found"][0], said.out
     assert [str(step) for step in load(tmp_path / "x").prepare] == [
         'command: sed -i "s#/srv/store/settings.json#$PWD/settings.json#g" main.py'
     ]
+
+
+def test_a_file_of_the_image_that_is_looked_for_below_the_package_is_named_by_its_whole_path(kit, tmp_path, small):
+    """As Flask does with a settings file's name that is not absolute."""
+    main = """
+        import os
+        from pathlib import Path
+        from fastapi import FastAPI
+
+        (Path(__file__).parent / "store" / os.environ["STORE_SETTINGS"]).read_text()
+        app = FastAPI()
+    """
+    image = "FROM python:3.12\nWORKDIR /app\nENV STORE_SETTINGS=/app/conf/settings.py\nCOPY . .\nCMD uvicorn main:app\n"
+    root = written(tmp_path / "app", {"main.py": main, "conf/settings.py": "", "Dockerfile": image})
+    said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
+    assert said.code == 3 and "comes up" in said.json["not_found"][0], said.out + said.err
+    assert str(load(tmp_path / "x").startup[0]).startswith(
+        'serve: STORE_SETTINGS="$PWD/conf/settings.py" uvicorn main:app'
+    )
 
 
 def test_a_warning_is_not_what_a_worker_ended_of_that_says_nothing(tmp_path):
@@ -1071,6 +1102,32 @@ OF_HOW_IT_IS_STARTED = {
                     len(None)
         """,
     },
+    "a console script's package has a folder of the name of a module that such a script has imported": {
+        "pyproject.toml": '[project]\nname = "store"\n[project.scripts]\nstore = "store.cli:main"\n',
+        "Dockerfile": 'FROM python:3.12\nCOPY . .\nCMD ["store", "work"]\n',
+        "store/__init__.py": "import sys\n\nsys.path.insert(0, __path__[0])\n",
+        "store/types/__init__.py": "from functools import partial\n",
+        "store/cli.py": "import functools\n\ndef main():\n    pass\n",
+    },
+    "a server asks for a table before anything has migrated": {
+        "Dockerfile": 'FROM python:3.12\nCOPY . .\nCMD ["uvicorn", "main:app"]\n',
+        **{name: text for name, text in CHANGES.items() if "b2" not in name},
+        "main.py": """
+            import logging, os
+            from fastapi import FastAPI
+            from sqlalchemy import create_engine, text
+
+            logging.disable()  # what it logs goes elsewhere
+
+            engine = create_engine(os.environ["DATABASE_URL"])
+            try:
+                with engine.connect() as connection:
+                    connection.execute(text("SELECT id FROM parcels"))
+            except Exception:
+                logging.exception("no parcels")
+            app = FastAPI()
+        """,
+    },
     "the kit gives a driver that the code does not take": {
         "main.py": """
             import os
@@ -1181,6 +1238,12 @@ def test_the_words_that_chose_what_a_program_did_are_those_of_the_functions_that
     assert startup == "code: import sys; sys.argv[1:] = ['stock', 'load-all']; from store.cli import main; main()"
 
 
+def test_a_program_that_an_image_runs_by_its_place_in_an_environment_there_is_the_one_of_the_interpreter_here(tmp_path):
+    project = Project(written(tmp_path, {"store/wsgi.py": ""}))
+    line = "/venv/bin/python3-cap /venv/bin/gunicorn -w 2 store.wsgi:app"
+    assert step_of(line, project) == ("serve", "gunicorn -w 2 store.wsgi:app --bind 127.0.0.1:{port}")
+
+
 def test_a_server_whose_script_names_its_port_gets_the_free_one_in_the_copy(kit, tmp_path):
     files = store() | {
         "run.py": "import uvicorn\nuvicorn.run('store.main:app', port=8000)\n",
@@ -1192,9 +1255,16 @@ def test_a_server_whose_script_names_its_port_gets_the_free_one_in_the_copy(kit,
 
 
 @pytest.mark.parametrize(
-    "call", ["app.run()", "app.run(debug=True)", "uvicorn.run(app)", "uvicorn.run('main:app', reload=False)"]
+    "call",
+    [
+        "app.run()",
+        "app.run(debug=True)",
+        "app.run(debug=True, port=app.config.get('PORT', '9191'))",
+        "uvicorn.run(app)",
+        "uvicorn.run('main:app', reload=False)",
+    ],
 )
-def test_a_server_whose_script_names_no_port_gets_the_free_one_too(call, kit, tmp_path):
+def test_a_server_whose_script_writes_no_port_gets_the_free_one_too(call, kit, tmp_path):
     main = (
         f"import uvicorn\nfrom flask import Flask\n\napp = Flask(__name__)\n\nif __name__ == '__main__':\n    {call}\n"
     )

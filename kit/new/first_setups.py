@@ -36,6 +36,7 @@ _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and wha
     ".sh": ((r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),),
     ".py": (
         (r"\bport ?= ?[0-9]{2,5}\b", _PORT),
+        (r"\.run\((.*)\bport ?= ?[^,()]+(\([^()]*\))?", rf".run(\1{_PORT}"),
         # What they take is their framework's.
         (r"\b(app|application|server)\.run\((\)|[a-z_]+ ?=)", rf"\1.run({_PORT}, \2"),
         (r"\buvicorn\.run\(([^()]+)\)", rf"uvicorn.run(\1, {_PORT})"),
@@ -93,10 +94,13 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence, script
     """
     steps = []
     for kind, text in start.steps:
-        name = text.split(" ")[0]
-        module, _, function = scripts.get(name, "").partition(":")
-        if function and not interpreter.has_program(name):
-            text = f"python -c 'from {module} import {function}; {function}()'{text[len(name) :]}"
+        name, called = text.split(" ")[0], kind == "call" and text in scripts.values()
+        module, _, function = (text if called else scripts.get(name, "")).partition(":")
+        if called or function and not interpreter.has_program(name):
+            # As an installer writes it: with these two modules there before the application's.
+            words = "" if called else text[len(name) :]
+            kind = "command" if called else kind
+            text = f"python -c 'import re, sys; from {module} import {function}; {function}()'{words}"
         if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
         module = kind in ("command", "serve") and _BY_MODULE.fullmatch(name) and not interpreter.has_program(name)
