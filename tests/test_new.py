@@ -633,6 +633,17 @@ def test_the_variable_of_the_database_is_the_one_that_an_engine_is_made_of(tmp_p
     assert [one.name for one in found] == ["STORE_PLACE"]
 
 
+def test_what_pip_installed_into_a_folder_of_the_application_is_none_of_its_sources(tmp_path):
+    files = {
+        "main.py": "",
+        "libs/zone/tz.py": "import os\nos.environ['TZ']\n",
+        "libs/zone-2.1.dist-info/METADATA": "Name: zone\n",
+    }
+    project = Project(written(tmp_path, files))
+    assert project.sources == ("main.py",)
+    assert [variable.name for variable in variables_of(project)] == []
+
+
 @pytest.mark.parametrize("reader", ["os.environ['ZONE']", "config('ZONE')", "env.str('ZONE')"])
 def test_variables_of_the_usual_readers_are_found(reader, tmp_path):
     text = f"import os\nfrom decouple import config\nfrom environs import Env\nenv = Env()\nzone = {reader}\nother = os.getenv('OTHER')\n"
