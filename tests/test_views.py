@@ -29,6 +29,7 @@ from kit.views import collisions, diff, graph_picture, import_ways, markup
 from kit.views import diagnosis as reasons
 from kit.views.by_people import still_to_be_written
 from kit.views.notebook import check_writable, open_incident, write_result
+from kit.views.ran_with import applied_by
 
 KILLED = Broke("killed", "killed")
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e"
@@ -377,6 +378,14 @@ def test_the_command_that_runs_it_again_is_one_that_make_understands(name, tmp_p
     )
     asked = shlex.split(said.stdout.splitlines()[-1])[-1]
     assert (PROJECT / asked).resolve() == incident.file.resolve()
+
+
+def test_the_command_that_writes_a_proposal_leads_from_the_kits_folder_to_the_incident(tmp_path):
+    incident = incident_of(tmp_path / "beside", {"shop/main.py": ""})
+    command = re.search(r"In the kit's folder, (.*) writes it", applied_by(incident, "keep-models").text)[1]
+    python, _, kit, propose, path, *_ = shlex.split(command)
+    assert (python, kit, propose) == (".venv/bin/python", "kit", "propose")
+    assert (PROJECT / path).resolve() == incident.file.resolve()
 
 
 def test_what_does_not_reproduce_says_what_was_expected_or_that_nothing_went_wrong():

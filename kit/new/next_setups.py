@@ -263,6 +263,14 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
     if name.startswith("/") and not name.startswith(root):
         yield from _of_the_image(work, setup, name)
         return
+    for variable, place in setup.env.items():
+        here = os.path.normpath(os.path.join(setup.start.workdir, place))
+        if place and name.endswith(f"/{place}") and work.project.has(here) and re.fullmatch(r"[\w./+-]+", place):
+            steps = [(kind, f'{variable}="$PWD/{place}" {text}') for kind, text in setup.start.steps]
+            env = {other: value for other, value in setup.env.items() if other != variable}
+            because = f"{variable} is not read from the folder where it is started: it was {name}"
+            yield replace(_started(setup, because, steps), env=env)
+            return
     inside = os.path.normpath(name.removeprefix(root))
     if inside.startswith("..") or work.project.has(inside):
         return
@@ -298,7 +306,7 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
     steps = setup.start.steps
     made = trial.healthy and (evidence.workers or 1) == 1 and _MADE_BEFORE.search(evidence.text)
     if made and steps.count(steps[0]) < 2:
-        twice = (*(step for step in steps if step[0] != "serve"), *steps)
+        twice = (*([step for step in steps if step[0] != "serve"] or steps), *steps)
         yield _started(setup, "what is there already may be of the start before", twice)
     if _state_of(setup) or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
         return

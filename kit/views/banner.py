@@ -148,6 +148,9 @@ def overview(
     """The first screen: a status line, the cause, the lines, what to change, who was hit, what is to be done."""
     trace, postmortem = diagnosis.trace, incident.postmortem
     head = headline(incident, trace, verification, diagnosis)
+    if verification.reproduced and not verification.verified and proposals is not None and proposals.verified:
+        says = f"It reproduces, and a change that the kit proposes cures it: {proposals.tried[0].name}"
+        head = Headline(says, None, "reproduces, fix proposed")
     line = para(_status(incident, head, history), kind="kit-status")
     run = line_of_times(
         para(
@@ -253,8 +256,8 @@ def _change(
     if not cures:
         if diagnosis.finding.mechanism == "none":
             return [para("Nothing.")]
-        tried = "No fix that was tried cures it." if verification.fixes else "The incident file has no fix yet."
-        return [*parts, para(tried), *_proposed(incident, proposals), para(*_NEXT, kind="kit-note")]
+        none = "No fix that was tried cures it." if verification.fixes else "The incident file has no fix yet."
+        return [*parts, para(none), *_proposed(incident, proposals), para(*_NEXT, kind="kit-note")]
     fix = cures[0]
     parts.append(para("Verified: ", code(fix.name), f": {fix.claim}" if fix.claim else None))
     for path in incident.fixes[fix.name].patches:
