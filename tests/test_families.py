@@ -57,6 +57,11 @@ app = Starlette(routes=[Mount("/api", routes=[
 """
 SECOND_TABLE = MODEL.format(name="Order", table="orders") + '    user_id = Column(ForeignKey("users.id"))\n'
 FAULTS = {
+    "a variable that is not set, and that a condition asks": (
+        {"main.py": "import os, sqlalchemy\nuri = os.getenv('SHOP_URI')\nif uri.startswith('postgres'):\n    pass\n"},
+        "setting-missing",
+        ["service/main.py:2", "service/main.py:3"],
+    ),
     "a submodule that its package has not got yet": (
         {
             "one.py": "import service.two\nlimit = 1",

@@ -633,6 +633,17 @@ def test_the_variable_of_the_database_is_the_one_that_an_engine_is_made_of(tmp_p
     assert [one.name for one in found] == ["STORE_PLACE"]
 
 
+def test_what_pip_installed_into_a_folder_of_the_application_is_none_of_its_sources(tmp_path):
+    files = {
+        "main.py": "",
+        "libs/zone/tz.py": "import os\nos.environ['TZ']\n",
+        "libs/zone-2.1.dist-info/METADATA": "Name: zone\n",
+    }
+    project = Project(written(tmp_path, files))
+    assert project.sources == ("main.py",)
+    assert [variable.name for variable in variables_of(project)] == []
+
+
 @pytest.mark.parametrize("reader", ["os.environ['ZONE']", "config('ZONE')", "env.str('ZONE')"])
 def test_variables_of_the_usual_readers_are_found(reader, tmp_path):
     text = f"import os\nfrom decouple import config\nfrom environs import Env\nenv = Env()\nzone = {reader}\nother = os.getenv('OTHER')\n"
@@ -1295,11 +1306,20 @@ def test_an_engine_that_was_given_nothing_is_given_nothing_again(kit, tmp_path):
     assert incident.database_env != "SHOP_DB_URL" and "SHOP_DB_URL" not in incident.app.env
 
 
-def test_what_the_start_before_left_in_the_database_is_there_again(kit, tmp_path, small):
+@pytest.mark.parametrize(
+    "typed, step",
+    [
+        ("python seed.py", "command: python seed.py"),
+        ("flask --app seed run", "serve: flask --app seed run --port {port}"),
+    ],
+)
+def test_what_the_start_before_left_in_the_database_is_there_again(typed, step, kit, tmp_path, small):
     seed = """
         import os
+        import flask
         import sqlalchemy as sa
 
+        app = flask.Flask("seed")
         engine = sa.create_engine(os.environ["DATABASE_URL"])
         roles = sa.Table("roles", sa.MetaData(), sa.Column("name", sa.String, unique=True))
         with engine.begin() as connection:
@@ -1307,10 +1327,10 @@ def test_what_the_start_before_left_in_the_database_is_there_again(kit, tmp_path
             connection.execute(roles.insert(), [{"name": "admin"}])
     """
     root = written(tmp_path / "app", {"seed.py": seed})
-    log = "$ python seed.py\nsqlalchemy.exc.IntegrityError: (sqlite3.IntegrityError) UNIQUE constraint failed: roles.name\n"
+    log = f"$ {typed}\nsqlalchemy.exc.IntegrityError: (sqlite3.IntegrityError) UNIQUE constraint failed: roles.name\n"
     said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=log)
     assert said.code == 0, said.out + said.err
-    assert [str(step) for step in load(tmp_path / "x").startup] == ["command: python seed.py"] * 2
+    assert [str(step) for step in load(tmp_path / "x").startup] == [step, step]
 
 
 @pytest.mark.parametrize(
@@ -1327,6 +1347,30 @@ def test_a_part_of_a_url_that_was_none_is_not_given(deployment, lacking, kit, tm
         'TypeError: can only concatenate str (not "NoneType") to str\n'
     )
     assert {"DB_HOST", "DB_NAME"} - read_only(kit, tmp_path, files, log).app.env.keys() == lacking
+
+
+def test_a_server_runs_in_the_folder_from_which_its_module_has_the_name_that_was_typed(kit, tmp_path):
+    files = {
+        "server/main/__init__.py": "",
+        "server/main/main.py": "from fastapi import FastAPI\nfrom main.config import URL\n\napp = FastAPI()\n",
+    }
+    log = (
+        "root@box:~/proj/server/main# uvicorn main:app\nTraceback (most recent call last):\n"
+        '  File "/root/proj/server/main/main.py", line 2, in <module>\n    from main.config import URL\n'
+        "ModuleNotFoundError: No module named 'main.config'; 'main' is not a package\n"
+    )
+    incident = read_only(kit, tmp_path, files, log)
+    assert (incident.app.workdir, incident.startup[0].text) == ("server/main", "uvicorn main:app --port {port}")
+
+
+def test_a_deprecation_in_a_librarys_file_is_no_incident(tmp_path):
+    project = Project(written(tmp_path / "app", {"shop.py": "stock = 1\n"}))
+    for file, expected in (
+        ("/usr/lib/python3.12/site-packages/pytest_asyncio/plugin.py", None),
+        ("/srv/shop.py", "it is called otherwise"),
+    ):
+        log = f"$ pytest -q\n{file}:1: PytestDeprecationWarning: it is called otherwise\n1 passed in 0.1s\n"
+        assert evidence_of(read_log(log), log, project).expected == expected
 
 
 def test_what_says_most_of_a_server_that_found_no_application_is_its_reason(tmp_path):

@@ -10,6 +10,7 @@ from ..base.known_secrets import says_secret
 from ..base.redact import shows_secret
 from ..base.scan import kinds_in
 from .project import Project
+from .source import text_at
 from .variables import readings_in
 
 _URI = r"SQLALCHEMY_DATABASE_UR[IL]"
@@ -135,13 +136,19 @@ def named_in(text: str, variables: list[Variable], project: Project | None = Non
     return quoted | {name for name in words & known.keys() if not known[name].rank}
 
 
-def unset_in(project: Project, file: str, line: int, variables: list[Variable]) -> set[str]:
-    """Variables without a default that are named, themselves or by what their values are bound to, in the statement of a line."""
-    nodes = [node for node in ast.walk(project.tree(file)) if isinstance(node, ast.stmt) and not hasattr(node, "body")]
-    holding = [node for node in nodes if node.lineno <= line <= (node.end_lineno or line)]
-    words = set(re.findall(r"\w+", ast.unparse(holding[-1]))) if holding else set()
+def unset_in(project: Project, places: Iterable[tuple[str, int]], variables: list[Variable]) -> set[str]:
+    """Variables without a default that are named, themselves or by what their values are bound to, in the first statement with one.
+
+    :param places: files and lines; a variable that is read in the file itself counts before others of that name
+    """
     free = [variable for variable in variables if not variable.required and variable.default is None]
-    return {variable.name for variable in free if words & {variable.name, *variable.names}}
+    for file, line in places:
+        words = set(re.findall(r"\w+", text_at(project.tree(file), line)))
+        named_here = [variable for variable in free if words & {variable.name, *variable.names}]
+        if named_here:
+            here = {variable.name for variable in named_here if variable.at.startswith(f"{file}:")}
+            return here or {variable.name for variable in named_here}
+    return set()
 
 
 def database_variables(variables: list[Variable]) -> list[Variable]:

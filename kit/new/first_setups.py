@@ -61,8 +61,9 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
         # The log's engine was given nothing: no variable held its URL.
         missing |= {variable.name for variable in database_variables(work.variables)}
     if "NoneType" in work.evidence.text and work.evidence.frames:
-        last, given = work.evidence.frames[-1], {name for command in commands for name in command.env}
-        missing |= unset_in(work.project, last.file, last.line, work.variables) - given
+        given = {name for command in commands for name in command.env}
+        places = [(frame.file, frame.line) for frame in reversed(work.evidence.frames)]
+        missing |= unset_in(work.project, places, work.variables) - given
     work.evidence = replace(work.evidence, missing_variables=missing)
     work.starts = candidates_of(work.project, work.evidence, commands)
     for _, text in (step for start in work.starts for step in start.steps):

@@ -299,7 +299,7 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
     steps = setup.start.steps
     made = trial.healthy and (evidence.workers or 1) == 1 and _MADE_BEFORE.search(evidence.text)
     if made and steps.count(steps[0]) < 2:
-        twice = (*(step for step in steps if step[0] != "serve"), *steps)
+        twice = (*([step for step in steps if step[0] != "serve"] or steps), *steps)
         yield _started(setup, "what is there already may be of the start before", twice)
     if _state_of(setup) or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
         return
