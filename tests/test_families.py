@@ -57,6 +57,11 @@ app = Starlette(routes=[Mount("/api", routes=[
 """
 SECOND_TABLE = MODEL.format(name="Order", table="orders") + '    user_id = Column(ForeignKey("users.id"))\n'
 FAULTS = {
+    "a variable that is not set, and that a condition asks": (
+        {"main.py": "import os, sqlalchemy\nuri = os.getenv('SHOP_URI')\nif uri.startswith('postgres'):\n    pass\n"},
+        "setting-missing",
+        ["service/main.py:2", "service/main.py:3"],
+    ),
     "a submodule that its package has not got yet": (
         {
             "one.py": "import service.two\nlimit = 1",
@@ -114,6 +119,25 @@ def test_a_fault_of_another_make_is_named_with_its_lines(write_incident, shown):
     files, mechanism, places = FAULTS[shown]
     files = {"service/__init__.py": "", **{f"service/{name}": text for name, text in files.items()}}
     assert mechanism_of(write_incident(files, expect={})) == (mechanism, places)
+
+
+def test_a_script_that_is_found_first_under_its_packages_name_stands_in_front_of_it(write_incident):
+    files = {
+        "service/__init__.py": "",
+        "service/service.py": "import sqlalchemy\nfrom service.models import limit\nprint(limit)\n",
+        "service/models.py": "limit = 1\n",
+    }
+    incident = write_incident(files, startup=[{"command": "python service/service.py"}])
+    assert mechanism_of(incident) == ("module-not-on-path", ["service/service.py:2", "service/service.py:1"])
+    assert diagnose(load(incident)).outcomes[0].outcome == "confirmed"
+
+
+def test_what_a_notebooks_cell_asks_for_and_no_folder_on_the_path_holds_is_named(write_incident):
+    cell = '{"source": "import sqlalchemy\\nimport service.models"}'
+    files = {"lib/service/__init__.py": "", "lib/service/models.py": "limit = 1\n", "notebooks/report.ipynb": cell}
+    run = "python -c 'import json, sys; exec(json.load(open(sys.argv[1]))[\"source\"])' notebooks/report.ipynb"
+    incident = write_incident(files, startup=[{"command": run}])
+    assert mechanism_of(incident) == ("module-not-on-path", ["lib/service/__init__.py:1"])
 
 
 def test_what_a_library_says_that_it_no_longer_has_is_told_by_its_name(write_incident):

@@ -1,12 +1,14 @@
 """JupyterLab in a real browser: every notebook run whole, saved, opened by somebody else; interrupted; given hostile text."""
 
 import re
+import shutil
 
 import hostile
 import nbformat
 import pytest
 from browser import processes_of, watched
 from conftest import PROJECT
+from nbformat.sign import NotebookNotary
 
 from kit.incident.load import load
 from kit.postmortem.page import render
@@ -91,33 +93,63 @@ def test_a_notebook_is_run_whole_and_stays_whole_for_whoever_opens_it(name, visi
         assert "dataframe" in mine["text"] or mine["text"] == theirs["text"]
 
 
+MINIATURE = str(PROJECT / "tests" / "applications" / "extend-existing-merged-two-models")
+
+
 @pytest.mark.parametrize(
-    ("name", "seen"),
+    ("name", "incident", "seen"),
     [
-        ("diagnose.ipynb", [("trusted", "Dark"), ("trusted", "Light"), ("received", "Light")]),
-        ("reproduce.ipynb", [("trusted", "Dark")]),
+        (
+            "diagnose.ipynb",
+            "incidents/energy_events",
+            [("trusted", "Dark"), ("trusted", "Light"), ("received", "Light")],
+        ),
+        ("reproduce.ipynb", "incidents/energy_events", [("trusted", "Dark")]),
+        ("verify.ipynb", MINIATURE, [("trusted", "Dark"), ("trusted", "Light")]),
     ],
 )
-def test_in_both_themes_no_word_breaks_nothing_is_cut_off_and_all_can_be_read(name, seen, lab):
+def test_in_both_themes_no_word_breaks_nothing_is_cut_off_and_all_can_be_read(name, incident, seen, lab):
     """As its author sees it, also where there is little room, and as somebody who does not trust it."""
     lab.open(name)
     try:
         assert lab.page.evaluate("jupyterapp.shell.currentWidget.context.model.dirty") is False, "unsaved on opening"
-        lab.change(incident="incidents/energy_events")
+        lab.change(incident=incident)
         assert lab.run() is True
-        lab.page.set_viewport_size({"width": 1280, "height": 6000})  # what is out of sight is not laid out
-        good = {"words": [], "wide": [], "axe": []}
-        for trust, theme in seen:
-            if trust == "received":
-                lab.close_all()
-                lab.open(lab.as_received(name), kernel=False)
-            lab.theme(theme)
-            lab.page.wait_for_timeout(500)
-            shown = lab.unreadable() if trust == "trusted" else lab.unreadable((1280,))
-            assert shown == good, (theme, trust)
+        look_at(lab, name, seen)
     finally:
         lab.page.set_viewport_size({"width": 1400, "height": 1000})
         lab.close_all()
+
+
+def test_the_executed_postmortem_is_as_good_for_who_trusts_it_and_for_who_does_not(lab, bundled_page):
+    name = "executed.ipynb"
+    shutil.copy(bundled_page.with_suffix(".ipynb"), lab.notebooks / name)
+    NotebookNotary(data_dir=str(lab.folder / "jupyter_data_dir")).sign(nbformat.read(lab.notebooks / name, 4))
+    lab.open(name, kernel=False)
+    try:
+        assert all(cell["trusted"] and not cell["lost"] for cell in lab.read())
+        look_at(lab, name, [("trusted", "Dark"), ("received", "Light")])
+        cells = lab.read()
+        assert not any(cell["trusted"] or cell["lost"] for cell in cells)
+        shown = tuple(sum(cell[what] for cell in cells) for what in ("tables", "folds", "pictures"))
+        assert all(has >= least for has, least in zip(shown, SHOWS["postmortem"], strict=True)), shown
+    finally:
+        lab.page.set_viewport_size({"width": 1400, "height": 1000})
+        lab.close_all()
+
+
+def look_at(lab, name: str, seen: list[tuple[str, str]]) -> None:
+    """Judge the open notebook in some themes; "received": as somebody who does not trust it."""
+    lab.page.set_viewport_size({"width": 1280, "height": 6000})  # what is out of sight is not laid out
+    good = {"words": [], "wide": [], "axe": []}
+    for trust, theme in seen:
+        if trust == "received":
+            lab.close_all()
+            lab.open(lab.as_received(name), kernel=False)
+        lab.theme(theme)
+        lab.page.wait_for_timeout(500)
+        shown = lab.unreadable() if trust == "trusted" else lab.unreadable((1280,))
+        assert shown == good, (theme, trust)
 
 
 # ------------------------------------------------------------------------------------ hostile text

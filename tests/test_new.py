@@ -12,7 +12,7 @@ from kit.incident.environment import database_variables, parts_of, stand_in, sta
 from kit.incident.project import Project
 from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
-from kit.new.candidates import Start
+from kit.new.candidates import Start, step_of
 from kit.new.next_setups import lessons
 from kit.new.trial import Search, Setup, Trial, with_what_is_known
 from kit.triage.evidence import Evidence, common, evidence_of, stable
@@ -407,7 +407,7 @@ def test_a_module_that_the_log_calls_missing_stays_off_the_path_and_another_is_f
     assert said.code == 0, said.out + said.err
     incident = load(tmp_path / "x")
     assert incident.app.path == ["."] and str(incident.startup[0]) == "command: python jobs/first.py"
-    assert "a trial found no module shared" in incident.file.read_text()
+    assert "a trial did not find the module shared" in incident.file.read_text()
 
 
 CHANGES = {
@@ -633,6 +633,17 @@ def test_the_variable_of_the_database_is_the_one_that_an_engine_is_made_of(tmp_p
     assert [one.name for one in found] == ["STORE_PLACE"]
 
 
+def test_what_pip_installed_into_a_folder_of_the_application_is_none_of_its_sources(tmp_path):
+    files = {
+        "main.py": "",
+        "libs/zone/tz.py": "import os\nos.environ['TZ']\n",
+        "libs/zone-2.1.dist-info/METADATA": "Name: zone\n",
+    }
+    project = Project(written(tmp_path, files))
+    assert project.sources == ("main.py",)
+    assert [variable.name for variable in variables_of(project)] == []
+
+
 @pytest.mark.parametrize("reader", ["os.environ['ZONE']", "config('ZONE')", "env.str('ZONE')"])
 def test_variables_of_the_usual_readers_are_found(reader, tmp_path):
     text = f"import os\nfrom decouple import config\nfrom environs import Env\nenv = Env()\nzone = {reader}\nother = os.getenv('OTHER')\n"
@@ -640,14 +651,45 @@ def test_variables_of_the_usual_readers_are_found(reader, tmp_path):
     assert {one.name: one.required for one in found} == {"ZONE": True, "OTHER": False}
 
 
-def test_a_file_that_a_source_names_as_in_its_image_is_found_where_it_is(kit, tmp_path, small):
-    main = "import json\nfrom fastapi import FastAPI\n\njson.load(open('/srv/store/settings.json'))\napp = FastAPI()\n"
+@pytest.mark.parametrize(
+    "why", ["{}", "Unable to load configuration file ({})"], ids=["as Python says", "as Flask says"]
+)
+def test_a_file_that_a_source_names_as_in_its_image_is_found_where_it_is(why, kit, tmp_path, small):
+    main = f"""
+        from fastapi import FastAPI
+
+        try:
+            open('/srv/store/settings.json').close()
+        except OSError as error:
+            error.strerror = "{why}".format(error.strerror)
+            raise
+        app = FastAPI()
+    """
     root = written(tmp_path / "app", {"main.py": main, "settings.json": "{}"})
     said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
     assert said.code == 3 and "comes up" in said.json["not_found"][0], said.out
     assert [str(step) for step in load(tmp_path / "x").prepare] == [
         'command: sed -i "s#/srv/store/settings.json#$PWD/settings.json#g" main.py'
     ]
+
+
+def test_a_file_of_the_image_that_is_looked_for_below_the_package_is_named_by_its_whole_path(kit, tmp_path, small):
+    """As Flask does with a settings file's name that is not absolute."""
+    main = """
+        import os
+        from pathlib import Path
+        from fastapi import FastAPI
+
+        (Path(__file__).parent / "store" / os.environ["STORE_SETTINGS"]).read_text()
+        app = FastAPI()
+    """
+    image = "FROM python:3.12\nWORKDIR /app\nENV STORE_SETTINGS=/app/conf/settings.py\nCOPY . .\nCMD uvicorn main:app\n"
+    root = written(tmp_path / "app", {"main.py": main, "conf/settings.py": "", "Dockerfile": image})
+    said = kit("new", tmp_path / "x", "--app", root, "--python", small, "--json")
+    assert said.code == 3 and "comes up" in said.json["not_found"][0], said.out + said.err
+    assert str(load(tmp_path / "x").startup[0]).startswith(
+        'serve: STORE_SETTINGS="$PWD/conf/settings.py" uvicorn main:app'
+    )
 
 
 def test_a_warning_is_not_what_a_worker_ended_of_that_says_nothing(tmp_path):
@@ -1071,6 +1113,32 @@ OF_HOW_IT_IS_STARTED = {
                     len(None)
         """,
     },
+    "a console script's package has a folder of the name of a module that such a script has imported": {
+        "pyproject.toml": '[project]\nname = "store"\n[project.scripts]\nstore = "store.cli:main"\n',
+        "Dockerfile": 'FROM python:3.12\nCOPY . .\nCMD ["store", "work"]\n',
+        "store/__init__.py": "import sys\n\nsys.path.insert(0, __path__[0])\n",
+        "store/types/__init__.py": "from functools import partial\n",
+        "store/cli.py": "import functools\n\ndef main():\n    pass\n",
+    },
+    "a server asks for a table before anything has migrated": {
+        "Dockerfile": 'FROM python:3.12\nCOPY . .\nCMD ["uvicorn", "main:app"]\n',
+        **{name: text for name, text in CHANGES.items() if "b2" not in name},
+        "main.py": """
+            import logging, os
+            from fastapi import FastAPI
+            from sqlalchemy import create_engine, text
+
+            logging.disable()  # what it logs goes elsewhere
+
+            engine = create_engine(os.environ["DATABASE_URL"])
+            try:
+                with engine.connect() as connection:
+                    connection.execute(text("SELECT id FROM parcels"))
+            except Exception:
+                logging.exception("no parcels")
+            app = FastAPI()
+        """,
+    },
     "the kit gives a driver that the code does not take": {
         "main.py": """
             import os
@@ -1181,6 +1249,12 @@ def test_the_words_that_chose_what_a_program_did_are_those_of_the_functions_that
     assert startup == "code: import sys; sys.argv[1:] = ['stock', 'load-all']; from store.cli import main; main()"
 
 
+def test_a_program_that_an_image_runs_by_its_place_in_an_environment_there_is_the_one_of_the_interpreter_here(tmp_path):
+    project = Project(written(tmp_path, {"store/wsgi.py": ""}))
+    line = "/venv/bin/python3-cap /venv/bin/gunicorn -w 2 store.wsgi:app"
+    assert step_of(line, project) == ("serve", "gunicorn -w 2 store.wsgi:app --bind 127.0.0.1:{port}")
+
+
 def test_a_server_whose_script_names_its_port_gets_the_free_one_in_the_copy(kit, tmp_path):
     files = store() | {
         "run.py": "import uvicorn\nuvicorn.run('store.main:app', port=8000)\n",
@@ -1192,9 +1266,16 @@ def test_a_server_whose_script_names_its_port_gets_the_free_one_in_the_copy(kit,
 
 
 @pytest.mark.parametrize(
-    "call", ["app.run()", "app.run(debug=True)", "uvicorn.run(app)", "uvicorn.run('main:app', reload=False)"]
+    "call",
+    [
+        "app.run()",
+        "app.run(debug=True)",
+        "app.run(debug=True, port=app.config.get('PORT', '9191'))",
+        "uvicorn.run(app)",
+        "uvicorn.run('main:app', reload=False)",
+    ],
 )
-def test_a_server_whose_script_names_no_port_gets_the_free_one_too(call, kit, tmp_path):
+def test_a_server_whose_script_writes_no_port_gets_the_free_one_too(call, kit, tmp_path):
     main = (
         f"import uvicorn\nfrom flask import Flask\n\napp = Flask(__name__)\n\nif __name__ == '__main__':\n    {call}\n"
     )
@@ -1223,6 +1304,73 @@ def test_an_engine_that_was_given_nothing_is_given_nothing_again(kit, tmp_path):
     )
     incident = read_only(kit, tmp_path, {"shop.py": shop}, log)
     assert incident.database_env != "SHOP_DB_URL" and "SHOP_DB_URL" not in incident.app.env
+
+
+@pytest.mark.parametrize(
+    "typed, step",
+    [
+        ("python seed.py", "command: python seed.py"),
+        ("flask --app seed run", "serve: flask --app seed run --port {port}"),
+    ],
+)
+def test_what_the_start_before_left_in_the_database_is_there_again(typed, step, kit, tmp_path, small):
+    seed = """
+        import os
+        import flask
+        import sqlalchemy as sa
+
+        app = flask.Flask("seed")
+        engine = sa.create_engine(os.environ["DATABASE_URL"])
+        roles = sa.Table("roles", sa.MetaData(), sa.Column("name", sa.String, unique=True))
+        with engine.begin() as connection:
+            roles.create(connection, checkfirst=True)
+            connection.execute(roles.insert(), [{"name": "admin"}])
+    """
+    root = written(tmp_path / "app", {"seed.py": seed})
+    log = f"$ {typed}\nsqlalchemy.exc.IntegrityError: (sqlite3.IntegrityError) UNIQUE constraint failed: roles.name\n"
+    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=log)
+    assert said.code == 0, said.out + said.err
+    assert [str(step) for step in load(tmp_path / "x").startup] == [step, step]
+
+
+@pytest.mark.parametrize(
+    "deployment, lacking", [("", {"DB_HOST", "DB_NAME"}), ("    environment: [DB_NAME=shop]\n", {"DB_HOST"})]
+)
+def test_a_part_of_a_url_that_was_none_is_not_given(deployment, lacking, kit, tmp_path):
+    files = {
+        "compose.yaml": f"services:\n  web:\n    build: .\n    command: flask --app shop run\n{deployment}",
+        "settings.py": "import os\n\nHOST = os.getenv('DB_HOST')\nNAME = os.getenv('DB_NAME')\nURL = 'postgresql://' + HOST + '/' + NAME\n",
+        "shop.py": SHOP.replace('os.environ["DATABASE_URL"]', "settings.URL").replace("import os", "import settings"),
+    }
+    log = (
+        "Traceback (most recent call last):\n  File \"/srv/settings.py\", line 5, in <module>\n    URL = 'postgresql://' + HOST + '/' + NAME\n"
+        'TypeError: can only concatenate str (not "NoneType") to str\n'
+    )
+    assert {"DB_HOST", "DB_NAME"} - read_only(kit, tmp_path, files, log).app.env.keys() == lacking
+
+
+def test_a_server_runs_in_the_folder_from_which_its_module_has_the_name_that_was_typed(kit, tmp_path):
+    files = {
+        "server/main/__init__.py": "",
+        "server/main/main.py": "from fastapi import FastAPI\nfrom main.config import URL\n\napp = FastAPI()\n",
+    }
+    log = (
+        "root@box:~/proj/server/main# uvicorn main:app\nTraceback (most recent call last):\n"
+        '  File "/root/proj/server/main/main.py", line 2, in <module>\n    from main.config import URL\n'
+        "ModuleNotFoundError: No module named 'main.config'; 'main' is not a package\n"
+    )
+    incident = read_only(kit, tmp_path, files, log)
+    assert (incident.app.workdir, incident.startup[0].text) == ("server/main", "uvicorn main:app --port {port}")
+
+
+def test_a_deprecation_in_a_librarys_file_is_no_incident(tmp_path):
+    project = Project(written(tmp_path / "app", {"shop.py": "stock = 1\n"}))
+    for file, expected in (
+        ("/usr/lib/python3.12/site-packages/pytest_asyncio/plugin.py", None),
+        ("/srv/shop.py", "it is called otherwise"),
+    ):
+        log = f"$ pytest -q\n{file}:1: PytestDeprecationWarning: it is called otherwise\n1 passed in 0.1s\n"
+        assert evidence_of(read_log(log), log, project).expected == expected
 
 
 def test_what_says_most_of_a_server_that_found_no_application_is_its_reason(tmp_path):
@@ -1455,7 +1603,7 @@ def test_a_file_of_the_deployment_that_cannot_be_read_is_told(kit, tmp_path):
         tmp_path / "app", {"main.py": ASGI, "docker-compose.yml": "services:\n  web: {command: [uvicorn\n  b: }\n"}
     )
     said = kit("new", tmp_path / "x", "--app", root, "--read-only")
-    assert "docker-compose.yml:3: this is no YAML" in said.out + said.err
+    assert "docker-compose.yml:3: this YAML cannot be read" in said.out + said.err
 
 
 def test_a_service_that_is_not_there_is_told_by_the_variable_that_names_it(kit, tmp_path, small):
@@ -1509,14 +1657,15 @@ def test_where_no_program_is_in_the_log_alembic_looks_at_the_models_too(kit, tmp
     assert kit("diagnose", tmp_path / "x", "--json").json["mechanism"] == "class-not-imported"
 
 
-def test_an_object_of_the_applications_own_class_of_applications_is_one(tmp_path):
+def test_an_application_object_is_one_whatever_its_name_and_also_of_a_class_of_the_applications_own(tmp_path):
     sources = {
         "shop/web.py": "from flask import Flask\n\n\nclass Shop(Mixin, Flask):\n    pass\n",
         "shop/jobs.py": "import celery\n\n\nclass Jobs(celery.Celery):\n    pass\n",
         "application.py": "from shop.jobs import Jobs\nfrom shop.web import Shop\n\napplication = Shop('app')\njobs = Jobs()\nother = Money('app')\n",
+        "shop/service.py": "from fastapi import FastAPI\n\nserver = FastAPI(title='Shop')\n",
     }
-    objects = Project(written(tmp_path, sources)).objects
-    assert {(item.name, item.kind) for item in objects} == {("application", "wsgi"), ("jobs", "celery")}
+    objects = {(item.name, item.kind) for item in Project(written(tmp_path, sources)).objects}
+    assert objects == {("application", "wsgi"), ("jobs", "celery"), ("server", "asgi")}
 
 
 def test_a_variable_that_a_function_of_the_application_is_asked_for_is_read(tmp_path):

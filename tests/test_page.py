@@ -15,6 +15,7 @@ from showing import Outline, active
 from kit.postmortem.clean import clean_output, clean_prose
 from kit.postmortem.page import render
 from kit.postmortem.publication import execute
+from kit.views.markup import table
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -198,6 +199,12 @@ def test_tables_scroll_by_keyboard_under_a_name_of_their_own():
         "Table: A, 2",
     ]
     assert "<th></th>" not in render(whole(), title="t")
+
+
+def test_a_cell_keeps_the_name_of_its_column_however_long_a_table_makes_it():
+    shown = table("Checks", ["fix", "http: GET /v1/" + "orders/" * 40], [["full", "pass"]])
+    (cell,) = Outline(render(notebook(ran("1", html(shown.html))), title="t")).all("td")
+    assert cell["data-label"].startswith("http: GET /v1/orders/orders/")
 
 
 def test_a_picture_is_in_the_page_with_its_alternative_text():

@@ -1,5 +1,7 @@
 """An error that only the printed text of a step holds is the step's error, with its place and what it came from."""
 
+import pytest
+
 from kit.trace.printed_errors import last_error, printed_error
 
 SERVER = """INFO:     Waiting for application startup.
@@ -76,6 +78,29 @@ E           ValueError: of the second one
 ERROR tests/test_login.py::test_login_page - RuntimeError: Working outside of...
 ============================== 2 errors in 0.10s ===============================
 """
+SETTINGS = """ImportError while loading conftest '/srv/shop/tests/conftest.py'.
+tests/conftest.py:3: in <module>
+    from shop import create_app
+shop/settings.py:9: in <module>
+    settings = Settings()
+               ^^^^^^^^^^
+.venv/lib/python3.12/site-packages/pydantic_settings/main.py:292: in __init__
+    super().__init__(**values)
+E   pydantic_core._pydantic_core.ValidationError: 1 validation error for Settings
+E   database_url
+E     Field required [type=missing, input_value={}, input_type=dict]
+"""
+METRIC = """______________________ ERROR at setup of test_prices ______________________
+
+self = <prometheus_client.registry.CollectorRegistry object at 0x7f962d7a3950>
+
+    def register(self, collector: Collector) -> None:
+>               raise DuplicateTimeseries(duplicates)
+E               prometheus_client.registry.DuplicateTimeseries: Duplicated timeseries in CollectorRegistry: {'tolls'}
+
+shop/metrics.py:5: in monitor
+    requests = Counter("tolls", "Tolls paid")
+"""
 USAGE = (
     "Error: Could not locate a Flask application.\n\nUsage: flask [OPTIONS] COMMAND\n\nError: No such command 'db'.\n"
 )
@@ -83,6 +108,32 @@ USAGE = (
 
 def test_of_pytests_failures_the_first_says_why_and_not_how_many_there_were():
     assert last_error(PYTEST) == "RuntimeError: Working outside of application context."
+
+
+@pytest.mark.parametrize(
+    "printed, type_, text, last",
+    [
+        (PYTEST, "RuntimeError", "Working outside of application context.", None),
+        (
+            SETTINGS,
+            "ValidationError",
+            "1 validation error for Settings\ndatabase_url\n  Field required",
+            "shop/settings.py:9",
+        ),
+        (METRIC, "DuplicateTimeseries", "Duplicated timeseries in CollectorRegistry: {'tolls'}", "shop/metrics.py:5"),
+    ],
+    ids=["chained", "of a conftest", "of another kind of name"],
+)
+def test_an_exception_that_pytest_tells_in_its_own_form_is_one_with_its_places(printed, type_, text, last):
+    error = printed_error(printed, lambda file: file.startswith(("shop/", "tests/")))
+    assert error.type.rpartition(".")[2] == type_ and error.text.startswith(text)
+    assert [str(frame) for frame in error.frames if frame.application][-1:] == ([last] if last else [])
+
+
+@pytest.mark.parametrize("says", ["import file mismatch:", "E       fixture 'client' not found"])
+def test_what_pytest_says_of_a_failure_without_an_exception_is_its_reason(says):
+    printed = f"==== ERRORS ====\n____ ERROR collecting tests/test_shop.py ____\n{says}\n  imported\n=== summary ===\n1 error in 0.10s\n"
+    assert says.endswith(last_error(printed))
 
 
 def test_of_a_programs_own_errors_the_first_says_why():

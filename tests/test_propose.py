@@ -267,6 +267,9 @@ def test_the_postmortems_json_holds_what_its_page_proposes():
     proposals = Proposals("metadata-is-reserved", True, (proposal,), 3, result.trace)
     first_page = overview(incident.model_copy(update={"fixes": {}}), verification, diagnosis, None, proposals).text
     assert "metadata_ = 1" in first_page and "git apply" in first_page and "rename-reserved.patch" in first_page
+    assert (
+        "a change that the kit proposes cures it: rename-reserved" in first_page
+    )  # and not "no fix to try yet" above it
     reported = postmortem_report(incident, verification, diagnosis, proposals)
     assert [proposal["name"] for proposal in reported["proposals"]] == ["rename-reserved"]
     assert "proposals" not in postmortem_report(incident, verification, diagnosis)

@@ -29,6 +29,7 @@ from kit.views import collisions, diff, graph_picture, import_ways, markup
 from kit.views import diagnosis as reasons
 from kit.views.by_people import still_to_be_written
 from kit.views.notebook import check_writable, open_incident, write_result
+from kit.views.ran_with import applied_by
 
 KILLED = Broke("killed", "killed")
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e"
@@ -131,11 +132,11 @@ def test_the_banner_says_one_reason_for_several_fixes_once():
 def test_the_banner_names_both_definitions_and_their_ways():
     text = views.verdict(*known(), verification()).text
     assert (
-        "First definition: dispatch/models.py:7 as dispatch.models by dispatch/main.py:4 → dispatch/routers/__init__.py:1 → dispatch/routers/jobs.py:5\n"
+        "First definition: dispatch/models.py:7 as dispatch.models reached by dispatch/main.py:4 → dispatch/routers/__init__.py:1 → dispatch/routers/jobs.py:5\n"
         in text
     )
     assert (
-        "Second definition: dispatch/models.py:7 as models by dispatch/main.py:8 → dispatch/migrate.py:12 → migrations/env.py:11\n"
+        "Second definition: dispatch/models.py:7 as models reached by dispatch/main.py:8 → dispatch/migrate.py:12 → migrations/env.py:11\n"
         in text
     )
 
@@ -182,8 +183,8 @@ def test_one_file_under_two_names_is_told_so_and_not_as_one_line_twice(tmp_path)
     incident = incident_of(tmp_path, files)
     diagnosis = diagnose(incident)
     banner = views.verdict(incident, diagnosis.trace, None, diagnosis)
-    assert "First definition: shop/one.py:5 as shop.one by" in banner.text
-    assert "Second definition: shop/one.py:5 as one by" in banner.text
+    assert "First definition: shop/one.py:5 as shop.one reached by" in banner.text
+    assert "Second definition: shop/one.py:5 as one reached by" in banner.text
     told = "one file under two names, shop.one and one: the class One at shop/one.py:5 added its columns to the table that it had made before"
     assert f"Mechanism: alias-two-module-names: {told}" in banner.text
     assert "<code>shop/one.py:5</code> added its columns" in banner.html
@@ -377,6 +378,14 @@ def test_the_command_that_runs_it_again_is_one_that_make_understands(name, tmp_p
     )
     asked = shlex.split(said.stdout.splitlines()[-1])[-1]
     assert (PROJECT / asked).resolve() == incident.file.resolve()
+
+
+def test_the_command_that_writes_a_proposal_leads_from_the_kits_folder_to_the_incident(tmp_path):
+    incident = incident_of(tmp_path / "beside", {"shop/main.py": ""})
+    command = re.search(r"In the kit's folder, (.*) writes it", applied_by(incident, "keep-models").text)[1]
+    python, _, kit, propose, path, *_ = shlex.split(command)
+    assert (python, kit, propose) == (".venv/bin/python", "kit", "propose")
+    assert (PROJECT / path).resolve() == incident.file.resolve()
 
 
 def test_what_does_not_reproduce_says_what_was_expected_or_that_nothing_went_wrong():

@@ -227,6 +227,8 @@ def module_not_on_path(case: Case, error: Error) -> Fault | None:
     # A module that asks for its own name means another one, a library's.
     files = {file for file in _files(case) if asks is None or file != asks.file or PurePosixPath(file).stem != top}
     folders = {folder for file in files if (folder := _folder_of(file, top)) is not None}
+    if asks and folders and "is not a package" in error.text:
+        return _file_in_front(case, error, asks, module, min(folders) or ".")
     path = set(case.incident.app.path)
     folders -= {"" if folder == "." else folder for folder in path}
     above = {parent.as_posix() for parent in PurePosixPath(asks.file).parents} if asks else set()
@@ -247,13 +249,32 @@ def module_not_on_path(case: Case, error: Error) -> Fault | None:
     return Fault("module-not-on-path", because, sites=(asked,), error=error, experiment=experiment)
 
 
+def _file_in_front(case: Case, error: Error, asks: Frame, module: str, folder: str) -> Fault:
+    """A file of the application is found first under the name of one of its packages, as the folder of a script comes before all others."""
+    top = module.split(".")[0]
+    first = next((i.file for i in case.trace.imports if i.module == top and i.application), asks.file)
+    because = (
+        f"{asks} asks for {module}, and {first} is found first under the name {top}: {first_line(str(error))}",
+        f"the package {top} is in the folder {folder} of the application, which comes after the folder of {first}",
+    )
+    sites = (Place.of("asks", asks, module), Place("in front", first, 1, top, top))
+    now, then = f"python {first}", f"python -m {first[:-3].replace('/', '.')}"
+    steps = [Step.model_validate({step.kind: step.text.replace(now, then)}) for step in case.incident.startup]
+    asked = folder == "." and any(now in step.text for step in case.incident.startup)
+    run = f"{first} run as a module, from the folder {folder}"
+    experiment = Experiment(run, with_steps(case.incident, steps), gone(first_line(error.text))) if asked else None
+    against = {"circular-import": "the package is never reached"}
+    return Fault("module-not-on-path", because, sites=sites, against=against, error=error, experiment=experiment)
+
+
 def _command_for(case: Case, top: str) -> tuple[int, str] | None:
-    """The failed step whose command line names a module, as ``gunicorn app.wsgi:app`` does: its number, and the whole name."""
+    """The failed step whose command line names a module, as ``gunicorn app.wsgi:app`` does, or a notebook: its number, and the whole name."""
     named = re.compile(rf"(?<![\w./-]){re.escape(top)}(?:\.\w+)*(?![\w/-])")
     failed = [step for step in case.trace.steps if step.ok is False and step.kind in ("serve", "command")]
     variables = " ".join(case.incident.app.env.values())
-    steps = ((step.number, named.search(step.text) or named.search(variables)) for step in failed)
-    return next(((number, match[0]) for number, match in steps if match), None)
+    steps = ((step, named.search(step.text) or named.search(variables)) for step in failed)
+    # A notebook's cells are in no file of Python.
+    return next(((s.number, match[0] if match else top) for s, match in steps if match or ".ipynb" in s.text), None)
 
 
 def _meant(case: Case, folder: str, module: str) -> Place:

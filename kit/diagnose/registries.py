@@ -39,9 +39,9 @@ def name_taken(case: Case) -> Fault | None:
 
 
 def _is_named(entry: Entry, error: Error) -> bool:
-    """Does an error say an entry's name? Of a file or message of protobuf in full, else its last part."""
-    name = entry.key if entry.kind == "proto" else entry.key.split(".")[-1]
-    return re.search(rf"(?<![\w./]){re.escape(name)}(?![\w/])", error.text) is not None
+    """Does an error say an entry's name, in full or by its last part? Of a file or message of protobuf only in full."""
+    names = {entry.key, entry.key if entry.kind == "proto" else entry.key.split(".")[-1]}
+    return any(re.search(rf"(?<![\w./]){re.escape(name)}(?![\w/])", error.text) for name in names)
 
 
 def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entry | None]) -> Fault:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from ..incident.environment import stand_in
-from ..incident.source import nodes_at
+from ..incident.source import nodes_at, text_at
 from ..incident.variables import Reading
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Record, Silenced
@@ -115,22 +115,17 @@ def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Readin
         return config[:1]
     if not {"None", "NoneType"} & words:
         return []
-    statement, optional = _statement(case, site), [reading for reading in unset if not reading.required]
+    statement = text_at(case.tree(site.file), site.line)
+    optional = [reading for reading in unset if not reading.required]
     targeted = [reading for reading in optional if reading.target and _names(reading.target, statement)]
     in_file = [reading for reading in optional if reading.file == site.file]
     here = [r for r in in_file if r.line == site.line or r.name in statement or r in targeted]
     used = here + targeted
     for frame in reversed(error.frames):  # read where a caller handed it on
         if frame.application and not used:
-            statement = _statement(case, frame)
+            statement = text_at(case.tree(frame.file), frame.line)
             used = [r for r in optional if r.file == frame.file and r.name in statement]
     return used[:1]
-
-
-def _statement(case: Case, site: Frame) -> str:
-    """The text of the statement that a frame was in."""
-    holding = [n for n in nodes_at(case.tree(site.file), site.line, ast.stmt) if not hasattr(n, "body")]
-    return ast.unparse(holding[-1]) if holding else ""
 
 
 def _names(target: str, statement: str) -> bool:

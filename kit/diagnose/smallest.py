@@ -324,7 +324,8 @@ def paste(incident: Incident, steps: Sequence[Step], variables: Sequence[str] | 
         else:
             parts.append(step.text)
     folders = [str(Path(entry)) for entry in incident.app.path]
-    where = "" if folders == ["."] and incident.app.workdir == "." else f"PYTHONPATH={shlex.quote(':'.join(folders))} "
+    plain = not folders or folders == ["."] and incident.app.workdir == "."
+    where = "" if plain else f"PYTHONPATH={shlex.quote(':'.join(folders))} "
     driver = f"+{incident.database_driver}" if incident.database_driver else ""
     url = f"sqlite{driver}://" if incident.database == "sqlite" else f"postgresql{driver}://localhost/scratch"
     values = {incident.database_env: url}

@@ -63,6 +63,12 @@ def words_of(line: str) -> list[str]:
                 words.pop(0)
         else:
             break
+    if (
+        len(words) > 1
+        and re.fullmatch(r"(?:\S*/)?python[\w.-]*", words[0])
+        and re.fullmatch(r"/\S*/bin/[\w.-]+", words[1])
+    ):
+        words = words[1:]  # a program of an environment by its script there
     return head + words
 
 

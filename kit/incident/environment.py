@@ -10,6 +10,7 @@ from ..base.known_secrets import says_secret
 from ..base.redact import shows_secret
 from ..base.scan import kinds_in
 from .project import Project
+from .source import text_at
 from .variables import readings_in
 
 _URI = r"SQLALCHEMY_DATABASE_UR[IL]"
@@ -31,6 +32,7 @@ _PART_NAME = re.compile(
 _OF_THE_KIT = {
     "PORT", "HOST", "HOME", "PATH", "USER", "PWD", "TMPDIR", "PYTHONPATH", "LANG", "TZ", "HOSTNAME", "SHELL", "VIRTUAL_ENV",
 }  # fmt: skip
+_ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
 _NUMBERS = re.compile(
     r"(?:^|_)(?:PORT|TIMEOUT|SECONDS|MINUTES|HOURS|DAYS|SIZE|LIMIT|COUNT|WORKERS|RETRIES|TTL|MAX\w*|MIN\w*|NUM\w*|POOL\w*)$"
 )
@@ -46,6 +48,7 @@ class Variable:
     kind: str
     engine: bool  # does it reach an engine's URL?
     default: str | None = None  # what another place takes without it
+    names: frozenset[str] = frozenset()  # that its value is bound to
 
     @property
     def rank(self) -> int:
@@ -85,7 +88,8 @@ def variables_of(project: Project) -> list[Variable]:
         at, kind = (first.at, first.kind) if first else (str(reading), reading.kind or "str")
         required = reading.required or bool(before and before.required)
         default = (before and before.default) or reading.default
-        kept[reading.name] = Variable(reading.name, at, required, kind, engine, default)
+        bound |= before.names if before else set()
+        kept[reading.name] = Variable(reading.name, at, required, kind, engine, default, frozenset(bound - {"", None}))
     return list(kept.values())
 
 
@@ -132,9 +136,36 @@ def named_in(text: str, variables: list[Variable], project: Project | None = Non
     return quoted | {name for name in words & known.keys() if not known[name].rank}
 
 
+def unset_in(project: Project, places: Iterable[tuple[str, int]], variables: list[Variable]) -> set[str]:
+    """Variables without a default that are named, themselves or by what their values are bound to, in the first statement with one.
+
+    :param places: files and lines; a variable that is read in the file itself counts before others of that name
+    """
+    free = [variable for variable in variables if not variable.required and variable.default is None]
+    for file, line in places:
+        words = set(re.findall(r"\w+", text_at(project.tree(file), line)))
+        named_here = [variable for variable in free if words & {variable.name, *variable.names}]
+        if named_here:
+            here = {variable.name for variable in named_here if variable.at.startswith(f"{file}:")}
+            return here or {variable.name for variable in named_here}
+    return set()
+
+
 def database_variables(variables: list[Variable]) -> list[Variable]:
     """Those that may hold the database's URL, the likeliest first."""
     return sorted((variable for variable in variables if variable.rank > 0), key=lambda variable: -variable.rank)
+
+
+@lru_cache(maxsize=1)
+def demanded(project: Project) -> tuple[bool, bool]:
+    """What the sources ask of a database: only what PostgreSQL has, and asynchronous engines only."""
+    marks = ("engine", "asyncpg", "PostgresDsn", "postgresql")
+    texts = (project.text(file) for file in project.python)
+    sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
+    asynchronous = re.search(r"create_async_engine|async_engine_from_config", sources)
+    either = any(re.search(r"[\"'=]sqlite(?:\+\w+)?:///", project.text(file)) for file in project.sources)
+    only = not either and bool(re.search(_ONLY_POSTGRESQL, sources))
+    return only, bool(asynchronous and not re.search(r"\bcreate_engine\(", sources))
 
 
 def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:

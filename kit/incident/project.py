@@ -130,11 +130,13 @@ class Project:
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
-        """Python files that are neither tests nor revisions."""
+        """Python files that are neither tests nor revisions, nor installed into a folder of the application's by pip."""
+        installed = {name.rpartition("/")[0] for name in self.named("METADATA") if name.count("/") > 1}
+        folders = tuple({name.rpartition("/")[0] + "/" for name in installed if name.endswith(".dist-info")})
         test = re.compile(
             r"(^|/)(tests?|testing|docs?|examples?)/|(^|/)(test_[^/]*|conftest)\.py$|/versions/[^/]+\.py$"
         )
-        return tuple(name for name in self.python if not test.search(name))
+        return tuple(name for name in self.python if not test.search(name) and not name.startswith(folders))
 
     @cached_property
     def importable(self) -> dict[str, list[str]]:
@@ -209,7 +211,7 @@ class Project:
         objects = []
         for file in self.sources:
             text = self.text(file)
-            if "app" not in text and "Celery" not in text:
+            if "app" not in text and "Celery" not in text and not self._kind(text):
                 continue
             for pattern, factory in ((_OBJECT, False), (_FACTORY, True)):
                 for match in pattern.finditer(text):

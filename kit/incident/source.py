@@ -49,6 +49,12 @@ def nodes_at(tree: ast.AST, line: int, *kinds: type[ast.AST]) -> list:
     return [node for node in nodes if node.lineno <= line <= (node.end_lineno or node.lineno)]
 
 
+def text_at(tree: ast.AST, line: int) -> str:
+    """The text of the innermost statement at a line, of one with a body its head; empty where there is none."""
+    holding = nodes_at(tree, line, ast.stmt)[-1:]
+    return "".join(ast.unparse(it).partition("\n" if hasattr(it, "body") else "\0")[0] for it in holding)
+
+
 def assigned_name(statement: ast.stmt) -> str | None:
     """The name that an assignment binds; None where it binds none, or several, or the statement is none."""
     target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)

@@ -310,7 +310,11 @@ def _folders(project: Project, evidence: Evidence, line: str) -> list[str]:
         folders = [str(PurePosixPath(file).parent) for file in marks]
         folders = [folder for folder in folders if PurePosixPath(folder).name not in ("tests", "test")]
         return list(dict.fromkeys([*ends[:1], *folders, "."]))[:3]
-    return ["."]
+    # The folder from which the module that a server was given has the name that was typed.
+    target = re.search(r"(?<![\w./-])([\w.]+):\w+", line)
+    file = f"/{target[1].replace('.', '/')}.py" if target else None
+    ends = [f"/{frame.file}" for frame in evidence.frames if file and f"/{frame.file}".endswith(file)]
+    return list(dict.fromkeys([*(end[: -len(file)].strip("/") or "." for end in ends[:1]), "."]))
 
 
 def _script_folder(project: Project, ini: str) -> str:

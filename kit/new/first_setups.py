@@ -4,7 +4,6 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import PurePosixPath
 
 from ..base.errors import IncidentError
@@ -12,12 +11,14 @@ from ..base.known_secrets import remember
 from ..incident.deployments import words_of
 from ..incident.environment import (
     database_variables,
+    demanded,
     deployed,
     named,
     named_in,
     parts_of,
     settings_file_of,
     stand_ins,
+    unset_in,
     variables_of,
 )
 from ..incident.interpreters import Interpreter
@@ -30,12 +31,12 @@ from .next_setups import NO_URL, SCRATCH
 from .trial import Search, Setup
 
 _BY_MODULE = re.compile("gunicorn|uvicorn|hypercorn|alembic|pytest|celery|flask|streamlit|arq|dramatiq|litestar")
-_ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres(?:ql)?\+\w+|PostgresDsn"
 _PORT = 'port=int(__import__("os").environ["PORT"])'
 _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and what stands there in the copy
     ".sh": ((r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),),
     ".py": (
         (r"\bport ?= ?[0-9]{2,5}\b", _PORT),
+        (r"\.run\((.*)\bport ?= ?[^,()]+(\([^()]*\))?", rf".run(\1{_PORT}"),
         # What they take is their framework's.
         (r"\b(app|application|server)\.run\((\)|[a-z_]+ ?=)", rf"\1.run({_PORT}, \2"),
         (r"\buvicorn\.run\(([^()]+)\)", rf"uvicorn.run(\1, {_PORT})"),
@@ -59,6 +60,10 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
     if NO_URL.search(work.evidence.text):
         # The log's engine was given nothing: no variable held its URL.
         missing |= {variable.name for variable in database_variables(work.variables)}
+    if "NoneType" in work.evidence.text and work.evidence.frames:
+        given = {name for command in commands for name in command.env}
+        places = [(frame.file, frame.line) for frame in reversed(work.evidence.frames)]
+        missing |= unset_in(work.project, places, work.variables) - given
     work.evidence = replace(work.evidence, missing_variables=missing)
     work.starts = candidates_of(work.project, work.evidence, commands)
     for _, text in (step for start in work.starts for step in start.steps):
@@ -90,10 +95,13 @@ def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence, script
     """
     steps = []
     for kind, text in start.steps:
-        name = text.split(" ")[0]
-        module, _, function = scripts.get(name, "").partition(":")
-        if function and not interpreter.has_program(name):
-            text = f"python -c 'from {module} import {function}; {function}()'{text[len(name) :]}"
+        name, called = text.split(" ")[0], kind == "call" and text in scripts.values()
+        module, _, function = (text if called else scripts.get(name, "")).partition(":")
+        if called or function and not interpreter.has_program(name):
+            # As an installer writes it: with these two modules there before the application's.
+            words = "" if called else text[len(name) :]
+            kind = "command" if called else kind
+            text = f"python -c 'import re, sys; from {module} import {function}; {function}()'{words}"
         if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
         module = kind in ("command", "serve") and _BY_MODULE.fullmatch(name) and not interpreter.has_program(name)
@@ -109,7 +117,8 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
     parts = {} if any(variable.required for variable in urls) else parts_of(work.variables)
     database, driver, known = _database(work, interpreter, bool(parts))
     if parts and database == "postgresql":
-        env |= {name: (value, f"read at {variable.at}") for name, (value, variable) in parts.items()}
+        given = ((name, value, variable.at) for name, (value, variable) in parts.items() if name not in missing)
+        env |= {name: (value, f"read at {at}") for name, value, at in given}
         if all(value != "{database_port}" for value, _ in parts.values()):
             env["PGPORT"] = "{database_port}", "no port is read; PostgreSQL's library takes it from here"
         urls = []
@@ -183,7 +192,7 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
     if evidence.database:
         known["database"] = f"{evidence.database}, {evidence.database_at}"
         return "sqlite" if evidence.database == "sqlite" else "postgresql", evidence.driver, known
-    only_postgresql, asynchronous = _demanded(work.project)
+    only_postgresql, asynchronous = demanded(work.project)
     drivers = {"psycopg2", "psycopg", "asyncpg", "pg8000"} & set(interpreter.names)
     only = by_parts or (drivers or not interpreter.names) and only_postgresql
     database = "postgresql" if only else "sqlite"
@@ -197,15 +206,3 @@ def _database(work: Search, interpreter: Interpreter, by_parts: bool) -> tuple[s
         if driver not in interpreter.names and other in interpreter.names:
             driver, database = other, "postgresql" if other == "asyncpg" else "sqlite"
     return database, driver, known
-
-
-@lru_cache(maxsize=1)
-def _demanded(project: Project) -> tuple[bool, bool]:
-    """What the sources ask of a database: only what PostgreSQL has, and asynchronous engines only."""
-    marks = ("engine", "asyncpg", "PostgresDsn", "postgresql")
-    texts = (project.text(file) for file in project.python)
-    sources = "\n".join(text for text in texts if any(mark in text for mark in marks))
-    asynchronous = re.search(r"create_async_engine|async_engine_from_config", sources)
-    either = any(re.search(r"[\"'=]sqlite(?:\+\w+)?:///", project.text(file)) for file in project.sources)
-    only = not either and bool(re.search(_ONLY_POSTGRESQL, sources))
-    return only, bool(asynchronous and not re.search(r"\bcreate_engine\(", sources))

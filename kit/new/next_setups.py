@@ -34,8 +34,9 @@ NO_URL = re.compile(r"Could not parse SQLAlchemy URL|Expected string or URL obje
 _NO_CONFIG = re.compile(r"No config file|No 'script_location'|doesn't exist")
 _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:Flask )?application|Could not import '")
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
+_MADE_BEFORE = re.compile(rf"{_THERE_ALREADY.pattern}|UNIQUE constraint failed|duplicate key value|Duplicate entry")
 _NOT_THERE = re.compile(
-    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory|Permission denied): ['\"]([^'\"\n]+)['\"]"
+    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]"
 )
 _LITERAL = re.compile(r"\b(?:postgres(?:ql)?|mysql)(?:\+(\w+))?://[^\s\"'{}$]+")
 _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(?:py|ini|toml|cfg|ya?ml|json)$")
@@ -145,7 +146,9 @@ def _without_database(work: Search, setup: Setup, drivers: Sequence[str]) -> Ite
 
 def _databases(work: Search, trial: Trial) -> Iterator[Setup]:
     """A database that the code does not take, one of the application's own that the kit refuses, tables that are not there."""
-    setup, evidence, text = trial.setup, work.evidence, trial.seen.error or trial.broke or ""
+    setup, evidence = trial.setup, work.evidence
+    caught = [str(swallowed.error) for swallowed in trial.trace.swallowed] if trial.trace is not None else []
+    text = trial.seen.error or trial.broke or next(iter(caught), "")
     bare = bool(_NO_TABLE.search(text))
     other = setup.database == "sqlite" and evidence.database != "sqlite" and not trial.level
     if other and not bare and _OF_SQLITE.search(text):
@@ -253,6 +256,14 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
     if name.startswith("/") and not name.startswith(root):
         yield from _of_the_image(work, setup, name)
         return
+    for variable, place in setup.env.items():
+        here = os.path.normpath(os.path.join(setup.start.workdir, place))
+        if place and name.endswith(f"/{place}") and work.project.has(here) and re.fullmatch(r"[\w./+-]+", place):
+            steps = [(kind, f'{variable}="$PWD/{place}" {text}') for kind, text in setup.start.steps]
+            env = {other: value for other, value in setup.env.items() if other != variable}
+            because = f"{variable} is not read from the folder where it is started: it was {name}"
+            yield replace(_started(setup, because, steps), env=env)
+            return
     inside = os.path.normpath(name.removeprefix(root))
     if inside.startswith("..") or work.project.has(inside):
         return
@@ -286,6 +297,10 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
     """Database states that the log's error needs."""
     setup, evidence, revisions = trial.setup, work.evidence, work.project.revisions
     steps = setup.start.steps
+    made = trial.healthy and (evidence.workers or 1) == 1 and _MADE_BEFORE.search(evidence.text)
+    if made and steps.count(steps[0]) < 2:
+        twice = (*([step for step in steps if step[0] != "serve"] or steps), *steps)
+        yield _started(setup, "what is there already may be of the start before", twice)
     if _state_of(setup) or trial.level >= 2 or not any("upgrade" in text or kind == "serve" for kind, text in steps):
         return
     unknown = re.search(r"Can't locate revision identified by '([\w.+-]+)'", evidence.text)

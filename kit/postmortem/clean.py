@@ -48,7 +48,7 @@ _VALUES = {
     "name": r"kit-[a-z-]{1,40}",
     "open": r"(open)?",
     "role": r"table|rowgroup|row|columnheader|rowheader|cell",
-    "data-label": r".{1,80}",
+    "data-label": r".{1,160}",
     "scope": r"row|col|rowgroup|colgroup",
     "start": r"\d{1,6}",
     "colspan": r"\d{1,3}",

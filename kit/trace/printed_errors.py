@@ -3,12 +3,18 @@
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 
 from .values import Error, Frame
 
 _BEGINS = re.compile(r"^(.*?)Traceback \(most recent call last\):\s*$")
 _FRAME = re.compile(r'^\s*File "([^"]+)", line (\d+)(?:, in (.+?))?\s*$')
 _RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?:: (.*))?$")
+_OF_PYTEST = re.compile(r"^(?:_{3,} .+ _{3,}|ImportError while loading conftest .*)$", re.M)  # before each failure
+_FRAME_OF_PYTEST = re.compile(r"^(\S+\.py):(\d+): (?:in (\S+))?", re.M)
+_RAISED_OF_PYTEST = re.compile(
+    r"^(E +)((?:\w+\.)+[A-Z]\w*|[A-Z]\w*(?:Error|Exception|Exit|Group|Found))(?:: (.*(?:\nE .*)*))?$", re.M
+)
 _OF_A_GROUP = re.compile(r"^ +\| ")  # before each line of an exception group, deeper for its members
 _GOES_ON = ("The above exception was the direct cause of", "During handling of the above exception")
 _GIVES_UP = (
@@ -18,24 +24,27 @@ _GIVES_UP = (
 
 
 def printed_error(output: str, is_application: Callable[[str], bool]) -> Error | None:
-    """The exception of the last traceback in a text, with what it came from; None where there is none.
+    """The exception of pytest's first failure, else of the last traceback in a text, with what it came from; None where there is none.
 
     :param is_application: is a file, as the text names it, one of the application's?
     """
-    errors = printed_errors(output, is_application)
+    errors = [_error(chain) for chain in islice(_pytest_chains(output, is_application), 1)]
+    errors = errors or printed_errors(output, is_application)
     telling = [error for error in errors if not error.type.endswith(_GIVES_UP)]
     return (telling or errors or [None])[-1]
 
 
 def printed_errors(output: str, is_application: Callable[[str], bool]) -> list[Error]:
     """The exception of each traceback in a text, with what it came from."""
-    errors = []
-    for chain in _chains(output, is_application):
-        links = tuple((0, error.type.rpartition(".")[2], error.text) for error in reversed(chain))
-        last = chain[-1]
-        missing = re.match(r"No module named '([\w.]+)'", last.text)
-        errors.append(Error(last.type, last.text, last.frames, links, missing[1] if missing else None))
-    return errors
+    return [_error(chain) for chain in _chains(output, is_application)]
+
+
+def _error(chain: list[Error]) -> Error:
+    """The last exception of those that came of one another."""
+    links = tuple((0, error.type.rpartition(".")[2], error.text) for error in reversed(chain))
+    last = chain[-1]
+    missing = re.match(r"No module named '([\w.]+)'", last.text)
+    return Error(last.type, last.text, last.frames, links, missing[1] if missing else None)
 
 
 def _chains(output: str, is_application: Callable[[str], bool]) -> Iterator[list[Error]]:
@@ -61,11 +70,26 @@ def _chains(output: str, is_application: Callable[[str], bool]) -> Iterator[list
         yield chain
 
 
+def _pytest_chains(output: str, is_application: Callable[[str], bool]) -> Iterator[list[Error]]:
+    """As :func:`_chains`, of each failure that pytest tells in its own form."""
+    for failure in _OF_PYTEST.split(output)[1:]:
+        chain = []
+        for part in re.split(rf"^(?:{'|'.join(_GOES_ON)})", failure, flags=re.M):
+            raised = list(_RAISED_OF_PYTEST.finditer(part))[-1:]
+            places = _FRAME_OF_PYTEST.findall(part)
+            frames = [Frame(file, int(line), name or "?", None, is_application(file)) for file, line, name in places]
+            texts = ((match[2], (match[3] or "").replace(f"\n{match[1]}", "\n")) for match in raised)
+            chain += [Error(type_, text, tuple(frames)) for type_, text in texts]
+        if chain:
+            yield chain
+
+
 def last_error(output: str) -> str:
     """What a program that ended without a traceback says of why: pytest's first failure, click's or Alembic's first error, else its last line."""
     lines = [line for line in output.splitlines() if re.search(r"\w{2}", line)]
-    failures = re.split(r"^_{3,} .+ _{3,}$", output, flags=re.M)
-    marked = re.findall(r"^E +([A-Za-z_][\w.]*(?:Error|Exception|Exit)\b.*)$", failures[:2][-1], re.M)[-1:]
+    failure = "".join(_OF_PYTEST.split(output)[1:2])
+    marked = re.findall(r"^E +([A-Za-z_][\w.]*(?:Error|Exception|Exit)\b.*)$", failure, re.M)[-1:]
+    marked = marked or re.findall(r"^E +(\S.*)$", failure, re.M)[:1] or failure.split("\n\n")[0].split("\n")[1:2]
     first = next((line for line in lines if line.lstrip().startswith(("Error: ", "FAILED: "))), None)
     return next(iter([*marked, *filter(None, [first]), *lines[-1:]]), "it printed nothing").strip(" │|")
 

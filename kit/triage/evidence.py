@@ -219,8 +219,9 @@ def _one_line(text: str) -> tuple[str, str, str] | None:
             of_source = re.match(r"\s+(raise|return|File|def|class)\b", line)
             if match and not of_source and not _NO_CAUSE.search(match["text"] or ""):
                 kind = match.groupdict().get("type") or ""
-                if ended and kind.endswith("Warning"):
-                    continue  # it went on after that, and ended of what it does not say
+                of_library = kind.endswith("DeprecationWarning") and is_library(line.split(":")[0])
+                if of_library or ended and kind.endswith("Warning"):
+                    continue  # it is nobody's here, or it went on after that, and ended of what it does not say
                 if kind or match["text"]:
                     return kind, (match["text"] or "").strip(), f"line {number} of the log"
     if ended:

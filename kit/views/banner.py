@@ -16,7 +16,7 @@ from ..trace.graph import import_graph
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .by_people import still_to_be_written
-from .diff import applied_by, patch_of, patch_text
+from .diff import patch_of, patch_text
 from .markup import (
     Part,
     Shown,
@@ -38,6 +38,7 @@ from .markup import (
     with_code,
     with_places,
 )
+from .ran_with import applied_by
 from .wording import first_sentence, listed, sentence, shortly
 
 if TYPE_CHECKING:
@@ -147,6 +148,9 @@ def overview(
     """The first screen: a status line, the cause, the lines, what to change, who was hit, what is to be done."""
     trace, postmortem = diagnosis.trace, incident.postmortem
     head = headline(incident, trace, verification, diagnosis)
+    if verification.reproduced and not verification.verified and proposals is not None and proposals.verified:
+        says = f"It reproduces, and a change that the kit proposes cures it: {proposals.tried[0].name}"
+        head = Headline(says, None, "reproduces, fix proposed")
     line = para(_status(incident, head, history), kind="kit-status")
     run = line_of_times(
         para(
@@ -252,8 +256,8 @@ def _change(
     if not cures:
         if diagnosis.finding.mechanism == "none":
             return [para("Nothing.")]
-        tried = "No fix that was tried cures it." if verification.fixes else "The incident file has no fix yet."
-        return [*parts, para(tried), *_proposed(incident, proposals), para(*_NEXT, kind="kit-note")]
+        none = "No fix that was tried cures it." if verification.fixes else "The incident file has no fix yet."
+        return [*parts, para(none), *_proposed(incident, proposals), para(*_NEXT, kind="kit-note")]
     fix = cures[0]
     parts.append(para("Verified: ", code(fix.name), f": {fix.claim}" if fix.claim else None))
     for path in incident.fixes[fix.name].patches:
@@ -313,7 +317,7 @@ def _sites(trace: Trace, diagnosis: "Diagnosis | None", *, with_error: bool = Tr
             as_module = join(" as ", code(of.site.module), of.through) if two_names else None
             by = code(" → ".join(str(stop.frame) for stop in route.stops[:-1]) or "the step itself")
             facts.append(
-                join(strong(f"{route.name.capitalize()} definition: "), code(route.site), as_module, " by ", by)
+                join(strong(f"{route.name.capitalize()} definition: "), code(route.site), as_module, " reached by ", by)
             )
         return facts
     return [place_line(place) for place in diagnosis.sites] if diagnosis is not None else []

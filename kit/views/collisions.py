@@ -94,7 +94,7 @@ def _definition(
     outcome = word(registration.outcome not in ("rejected",), registration.outcome, registration.outcome)
     top = para(strong(f"{title}: "), code(registration.site), named, registration.through, ", ", outcome)
     steps = " → ".join(str(stop.frame) for stop in route.stops[:-1]) if route else ""
-    by = para("by ", code(steps)) if steps else None
+    by = para("reached by ", code(steps)) if steps else None
     if not lines:
         return stack(top, by, para("The source is not available."))
     shown = source(lines[:_MOST_LINES], marked=[registration.site.line], differing=differing)

@@ -120,7 +120,7 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
         if not tried:
             return absent(f"{nothing_more} Errors that only a fixed build reaches are not known.")
         if not broke:
-            return absent(f"{nothing_more} The run of no fix met one either.")
+            return absent(f"{nothing_more} No run of a fix met one either.")
         cut = f" The runs of the fixes met none either, but these broke before their end: {', '.join(broke)}."
         return Shown([para(nothing_more + cut)])
     rows = [(str(n), str(e.error), code(e.site) if e.site else "") for n, e in enumerate(independent, 1)]
@@ -144,7 +144,7 @@ def _met_by_fixes(diagnosis: Diagnosis, verification: Verification) -> list[Part
     rows = []
     for fix in verification.fixes:
         for error, site in met(fix, verification.control):
-            new = "no; the fix brings it in" if fix.verdict == "breaks" else "no"
+            new = "no; the fix causes it" if fix.verdict == "breaks" else "no"
             known = "yes, and caught there" if error in shown else new
             rows.append((code(fix.name), fix.verdict, error, code(site) if site else "", known))
     if not rows:

@@ -95,15 +95,6 @@ def patch_file(name: str) -> str:
     return re.sub(r"[^\w.+-]", "-", name) + ".patch"
 
 
-def applied_by(incident: Incident, name: str) -> Part:
-    """The commands that write a proposal's patch to a file, and apply it."""
-    written = f"python -m kit propose {incident.file.name} -o proposed"
-    applied = code(f"git apply …/proposed/{patch_file(name)}")
-    return para(
-        "To apply it: ", code(written), " writes it to a file; then, in the application's folder, ", applied, "."
-    )
-
-
 def text_of(incident: Incident, path: str) -> str:
     """The text of a patch that the incident file names; where it cannot be read, why."""
     try:

@@ -57,10 +57,9 @@ def came_and_went(
     for claim in history.claims:
         if claim.says:
             facts.append(join(strong("A commit that says it is the fix "), claim.verdict, ": ", named(claim.commit)))
-    kept = f"; {history.kept} more were run before" if history.kept else ""
-    facts.append(
-        f"{history.runs} of {count(history.commits, 'commit')} {'was' if history.runs == 1 else 'were'} run{kept}"
-    )
+    were = {1: "was"}.get
+    kept = f"; {history.kept} more {were(history.kept, 'were')} run before" if history.kept else ""
+    facts.append(f"{history.runs} of {count(history.commits, 'commit')} {were(history.runs, 'were')} run{kept}")
     facts += list(history.notes)
     return Shown([_headline(history), *_strip(history), items(facts)], place)
 
@@ -70,7 +69,7 @@ def _beside_git(incident: Incident) -> Part:
     root = incident.resolve(incident.app.root or incident.app.repository)
     names = beside_git(root)
     if not names:
-        return para("The build that was run reproduces it: something beside the commits decides.")
+        return para("The build that was run reproduces it: something outside the commits decides.")
     shown = join(*map(code, names[:_MOST_BESIDE]), between=", ")
     more = f" and {len(names) - _MOST_BESIDE} more" if len(names) > _MOST_BESIDE else ""
     return para("The build that was run reproduces it, with files that git does not hold: ", shown, more, ".")

@@ -14,8 +14,9 @@ from ..base.places import project
 from ..incident.builds import identity
 from ..incident.model import Incident
 from ..trace.trace import Trace
+from .diff import patch_file
 from .import_times import import_timeline
-from .markup import Shown, code, folded_table, join, line_of_times, para
+from .markup import Part, Shown, code, folded_table, join, line_of_times, para
 
 
 def provenance(
@@ -49,7 +50,7 @@ def provenance(
     times = [f"step {step.number} {step.seconds:.2f} s" for step in trace.steps if step.seconds is not None]
     line = (
         f"Run at {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
-        + (f", the startup itself at {seen['run_at']} UTC: nothing of it has changed since" if "run_at" in seen else "")
+        + (f", the startup at {seen['run_at']} UTC, and nothing of it has changed since" if "run_at" in seen else "")
         + (f", {took:.1f} s in all" if took is not None else "")
         + "".join(f", {time}" for time in times)
         + "."
@@ -63,6 +64,15 @@ def _again(incident: Incident) -> tuple:
     if project() is not None:
         return "In the kit's folder: ", code(f"make postmortem INCIDENT={shlex.quote(_from_here(incident))}")
     return "", code(f"incident-kit postmortem {shlex.quote(_short(str(incident.file)))}")
+
+
+def applied_by(incident: Incident, name: str) -> Part:
+    """The commands that write a proposal's patch to a file, and apply it."""
+    where, kit = ("In the kit's folder, ", ".venv/bin/python -m kit") if project() else ("", "incident-kit")
+    path = _from_here(incident) if project() else _short(str(incident.file))
+    written = code(f"{kit} propose {shlex.quote(path)} -o proposed")
+    applied = code(f"git apply …/proposed/{patch_file(name)}")
+    return para(where, written, " writes it to a file; in the application's folder, ", applied, " applies it.")
 
 
 def _from_here(incident: Incident) -> str:

@@ -90,7 +90,7 @@ def swallowed(trace: Trace) -> Shown:
     if trace.caught:
         nothing = "Nothing else was swallowed" if trace.swallowed else "Nothing was swallowed for good"
         parts += [
-            para(f"{nothing}. These were caught, and what the code then tried instead failed the step:"),
+            para(f"{nothing}. These were caught, and what the code tried next failed the step:"),
             _caught(trace, "Caught on the path to the error", trace.caught),
         ]
     return Shown([*parts, para(refused)] if refused else parts)

@@ -1,5 +1,6 @@
 """The door before the bodies of modules: when one begins and how it ends; and code that no loader executes."""
 
+import os
 import sys
 from time import perf_counter_ns as _now
 
@@ -42,12 +43,10 @@ from .recorder import (
 
 
 _WATCHED = {}  # name of a module -> what is done with its namespace once its body was executed
-_executing = None  # the code of a body that a loader is about to execute
 
 
 def _exec_begins(code, namespace):
-    global _body, _executing
-    _executing = code
+    global _body
     number, outer, main = _next(), _body, _ident() == _main_thread
     body = _Body(f"{number}")
     try:
@@ -60,7 +59,7 @@ def _exec_begins(code, namespace):
             _look(not body.library)
         return body.number, outer
     if _alone:
-        _on_thread(None)
+        _see_thread(None)
     return body.number, None
 
 
@@ -183,7 +182,7 @@ def _open_module_door():
     import _frozen_importlib_external as external
 
     plain = bootstrap._call_with_frames_removed
-    run = _exec_going_on if _going_on else exec
+    run = _exec_going_on if _going_on else _plain_exec
     scope = {"_exec": exec, "_run": run, "_begins": _exec_begins, "_ended": _exec_ended}
     exec(_DOOR, scope)  # not compile(): its first call makes all the classes of ``ast``
     door = scope["_call_with_frames_removed"]
@@ -199,50 +198,51 @@ def _open_module_door():
     bootstrap._call_with_frames_removed = door
 
 
+_plain_exec = exec
+
+
+def _see_exec(door, code, *others, **more):
+    file = getattr(code, "co_filename", None)
+    if file is not None and code.co_name == "<module>" and _files.get(file) is not False:
+        _see_script(file, _getframe(1))
+    return _EXECUTED
+
+
 @_quietly
-def _see_script(args):
-    """``exec`` of a file's code by somebody else than a standard loader: ``runpy``, a runner of scripts or cells."""
-    code = args[0]
-    if code.co_name != "<module>" or not _is_app(code.co_filename):
-        return
-    try:
-        frame = sys._getframe(4)
-    except ValueError:  # the interpreter itself, as for `python script.py`
-        frame = None
-    if frame is None or frame.f_globals is not _door:
+def _see_script(file, frame):
+    if _is_app(file):
         within, via = _walk(frame)
-        _emit("script", b=within, via=via, f=code.co_filename, th=_thread_name())
+        _emit("script", b=within, via=via, f=file, th=_thread_name())
 
 
-def _heard(event, args):
-    """Python's own audit events: they come before the act, and with no frame of ours on the stack."""
-    if event in _heeded:
-        _heeded[event](args)
+# Stands in for ``builtins.exec``: calling a class has ``__new__`` see the arguments and return, and then ``__init__`` is the
+# original itself, which finds the caller's frame where it looks for one. What is not a function is not bound.
+_exec_door = type(
+    "exec", (), {"__slots__": (), "__module__": "builtins", "__new__": _see_exec, "__init__": _plain_exec}
+)
+_EXECUTED = object.__new__(_exec_door)
 
 
-def _on_exec(args):
-    global _executing
-    code = args[0]
-    if code is _executing:
-        _executing = None
-    elif _files.get(code.co_filename) is not False:  # most are text that a library made
-        _see_script(args)
+def _open_exec_door():
+    """``exec`` of a file's code by somebody else than a standard loader: ``runpy``, a runner of scripts or cells, the interpreter."""
+    import builtins
+
+    builtins.exec = _exec_door
+    path = (getattr(sys, "argv", None) or [""])[0]
+    if os.path.isfile(path):  # of ``python script.py``, which is about to be executed by no call of ``exec``
+        _see_script(path if sys.version_info < (3, 9) else os.path.join(os.getcwd(), path), None)
 
 
-def _on_thread(args):
+def _see_thread(frame):
     global _alone
     _alone = False
     _look(True)
 
 
-# From 3.12 on a thread's start is heard.
-_heeded = {"exec": _on_exec, "_thread.start_new_thread": _on_thread, "_thread.start_joinable_thread": _on_thread}
-
-
 def _exec_going_on(code, namespace):
     """Only in a run that goes on past failures: a module of the application, statement by statement."""
     if not _is_app(code.co_filename):
-        return exec(code, namespace)
+        return _plain_exec(code, namespace)
     import __future__ as future
 
     import ast
@@ -254,11 +254,11 @@ def _exec_going_on(code, namespace):
         with open(code.co_filename, "rb") as source:
             tree = ast.parse(source.read(), code.co_filename)
     except (OSError, SyntaxError, ValueError, RecursionError):  # bytecode without its source: as one piece
-        return exec(code, namespace)
+        return _plain_exec(code, namespace)
     for statement in tree.body:
         part = ast.Module(body=[statement], type_ignores=[])
         try:
-            exec(compile(part, code.co_filename, "exec", code.co_flags & mask, True), namespace)
+            _plain_exec(compile(part, code.co_filename, "exec", code.co_flags & mask, True), namespace)
         except Exception as error:
             within, via = _walk(sys._getframe(1))
             _emit("behind", b=within, via=via, error=_error(error), bound=_bound(statement))

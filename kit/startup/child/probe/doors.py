@@ -3,9 +3,10 @@
 import os
 import sys
 
-from .bodies import _heeded
+from .bodies import _WATCHED
 from .frames import _is_app, _walk
 from .recorder import _emit, _ident, _main_thread, _quietly, _text, _thread_name
+from .starts import _at_start
 
 # ---- below this line is the text of the probe
 
@@ -56,6 +57,59 @@ def _waiting():
         parent = parent.parent
     if _ident() != _main_thread:
         yield sys._current_frames().get(_main_thread)
+
+
+_heeded = {}  # audit event -> what is done with its arguments
+_hearing = False
+
+
+def _hear(frame=None):
+    """Add the audit hook: that there is one makes Python collect the arguments of each event, two dozen a module."""
+    global _hearing
+    if not _hearing:
+        _hearing = True
+        sys.addaudithook(_heard)
+
+
+def _heard(event, args):
+    """Python's own audit events: they come before the act, and with no frame of ours on the stack."""
+    if event in _heeded:
+        _heeded[event](args)
+
+
+class _AtFirst:
+    """Adds the hook when Python looks up how to call a function in C that is guarded: before the call, and off the stack."""
+
+    __slots__ = ("plain",)
+
+    def __init__(self, plain):
+        self.plain = plain
+
+    def __get__(self, door, owner=None):
+        _hear()
+        return self.plain
+
+
+def _watch_guarded(namespace):
+    """The hook is added with the first socket, look-up of a name or connection of SQLite."""
+    if _inside is None:
+        return
+    for name in ("gethostbyname", "gethostbyname_ex") if "gethostbyname" in namespace else ("connect",):
+        plain = namespace[name]
+        known = {key: getattr(plain, key) for key in ("__doc__", "__module__", "__name__", "__qualname__")}
+        namespace[name] = type("_GuardedDoor", (), {**known, "__call__": _AtFirst(plain)})()
+    if "getaddrinfo" in namespace:
+        _at_start(namespace["getaddrinfo"], _hear)
+        _at_start(namespace["socket"].__init__, _hear)
+
+
+def _watch_gevent(namespace):
+    """Its sockets are not those of ``socket``."""
+    if _inside is not None:
+        _hear()
+
+
+_WATCHED.update({"socket": _watch_guarded, "sqlite3.dbapi2": _watch_guarded, "gevent": _watch_gevent})
 
 
 def _number(name, otherwise):

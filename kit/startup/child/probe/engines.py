@@ -3,8 +3,8 @@
 import os
 import sys
 
-from .bodies import _WATCHED, _heeded
-from .doors import _at, _inside, _may_reach, _refused, _scratch, _sqlite_target, _unix_target
+from .bodies import _WATCHED
+from .doors import _at, _hear, _heeded, _inside, _may_reach, _refused, _scratch, _sqlite_target, _unix_target
 from .frames import _walk
 from .recorder import _FOLDER, _emit, _quietly, _text
 
@@ -140,6 +140,7 @@ def _hold_at(event, is_it):
             _hold()
 
     _heeded[event] = heed
+    _hear()
 
 
 @_quietly

@@ -140,6 +140,16 @@ def _read_own_blueprint(names):
     return None, names["name"], names["self"], None
 
 
+def _read_own_endpoint(names):
+    view = names.get("view_func")
+    return view and (None, names.get("endpoint") or getattr(view, "__name__", "?"), view, None)
+
+
+# What a blueprint is given comes to the application later, all at one line.
+_BLUEPRINTS = (
+    ("blueprint made", "Blueprint", "__init__", _read_own_blueprint),
+    ("endpoint made", "Blueprint", "add_url_rule", _read_own_endpoint),
+)
 # Module -> its registries: the kind, class (or None) and method that registers, and what reads from the method's names
 # the registry, the name that is taken, the object that takes it and more of it.
 _REGISTRIES = {
@@ -152,8 +162,8 @@ _REGISTRIES = {
         ("blueprint", "App", "register_blueprint", _read_blueprint),
         ("endpoint", "App", "add_url_rule", _read_endpoint),
     ),
-    "flask.blueprints": (("blueprint made", "Blueprint", "__init__", _read_own_blueprint),),
-    "flask.sansio.blueprints": (("blueprint made", "Blueprint", "__init__", _read_own_blueprint),),
+    "flask.blueprints": _BLUEPRINTS,
+    "flask.sansio.blueprints": _BLUEPRINTS,
     "celery.app.base": (
         ("task", "Celery", "_task_from_fun", _read_task),
         ("task", "Celery", "register_task", _read_task_object),

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from .bodies import _WATCHED, _heard, _open_module_door
+from .bodies import _WATCHED, _open_exec_door, _open_module_door
 from .doors import _begin_guards
 from .engines import _begin_holding
 from .frames import _NOBODY, _places
@@ -52,6 +52,7 @@ def _begin():
         _steps = eval(steps, {"__builtins__": {}})  # a literal of the runner's own making
         sys._incident_steps = _run_steps
     _watch_handlers()
+    _open_exec_door()
     _open_module_door()
     _open_import_door()
     _open_import_module_door()
@@ -59,7 +60,6 @@ def _begin():
     _begin_holding()
     for name in _before & set(_WATCHED):  # there already, as by a .pth file
         _WATCHED[name](vars(sys.modules[name]))
-    sys.addaudithook(_heard)
 
 
 def _hand_over():

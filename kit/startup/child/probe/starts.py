@@ -2,6 +2,7 @@
 
 import sys
 
+from .bodies import _WATCHED, _see_thread
 from .frames import _error, _files, _is_app, _see_file
 from .recorder import _emit, _quietly, _thread_name
 
@@ -74,6 +75,9 @@ def _see_handled(code, offset, error):
         return  # of a library, and caught where it was asked
     _handling[key], _handling[None] = True, _handling.get(None, 0) + 1
     _emit("handled", error=_error(error), th=_thread_name())
+
+
+_WATCHED["threading"] = lambda namespace: _at_start(namespace["Thread"].start, _see_thread)
 
 
 def _with_a_call(code, act):
