@@ -19,7 +19,6 @@ _SAYS_SO = re.compile(
 )
 
 _QUOTED = re.compile(r"[`'\"]([A-Za-z_][\w.]*)[`'\"]")
-_DISTRIBUTIONS = {"flask_sqlalchemy": "flask-sqlalchemy"}
 
 
 class Removal(NamedTuple):
@@ -108,7 +107,7 @@ def _listed(text: str) -> Removal | None:
     for where, name, what in wanted:
         for (library, line, place), names in _removals().names.items():
             if place == where and name in names:
-                return Removal(_DISTRIBUTIONS.get(library, library), line, what)
+                return Removal(library, line, what)
     return None
 
 
