@@ -22,6 +22,7 @@ from miniatures import (
     incident_of,
     judged,
     judged_builds,
+    python,
     shown_by,
     sites_of,
 )
@@ -32,6 +33,7 @@ from kit.diagnose.decision import find_mechanism
 from kit.diagnose.diagnosis import diagnose, reproduce
 from kit.diagnose.observation import look_at
 from kit.incident.load import load
+from kit.incident.model import Fix
 from kit.trace.end_state import judge_start
 from kit.trace.expected import own_errors, shows_incident
 from kit.verify.verification import judge_fix, verify
@@ -49,6 +51,14 @@ def a_line(pairs, fast) -> list:
     """Pairs of a name and a line of SQLAlchemy as parameters; those that are not ``fast`` are for ``make test-all``."""
     marked = [pytest.param(*pair, marks=() if fast(*pair) else pytest.mark.slow) for pair in pairs]
     return [pytest.param(*one.values, marks=one.marks, id="-".join(one.values)) for one in marked]
+
+
+def test_a_call_that_a_line_took_out_is_decided_by_the_line_before_where_a_fix_names_an_interpreter_that_has_it():
+    incident = incident_of(APPLICATIONS / "api-removed-in-installed-version")
+    before = Fix(python=python("1.4"))
+    diagnosis = diagnose(incident.model_copy(update={"fixes": {**incident.fixes, "before": before}}))
+    assert diagnosis.finding.mechanism == "api-removed-in-installed-version"
+    assert diagnosis.experiment.outcome == "confirmed" and "1.4" in diagnosis.experiment.says
 
 
 def is_as_expected(name: str, incident, diagnosis) -> None:

@@ -1120,6 +1120,16 @@ OF_HOW_IT_IS_STARTED = {
         "store/types/__init__.py": "from functools import partial\n",
         "store/cli.py": "import functools\n\ndef main():\n    pass\n",
     },
+    "a settings file that only the deployment has": {
+        "main.py": """
+            from pathlib import Path
+            from fastapi import FastAPI
+
+            if not Path("store.ini").exists():
+                raise RuntimeError("STORE_INI: store.ini is wanted")
+            app = FastAPI()
+        """,
+    },
     "a server asks for a table before anything has migrated": {
         "Dockerfile": 'FROM python:3.12\nCOPY . .\nCMD ["uvicorn", "main:app"]\n',
         **{name: text for name, text in CHANGES.items() if "b2" not in name},

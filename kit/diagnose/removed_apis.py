@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ..startup.installed_packages import installed
 from ..trace.values import Error, Frame
-from .experiments import error_texts, first_line
-from .values import Case, Fault, Place, innermost, of_failures
+from .experiments import error_texts, first_line, gone
+from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
 _NAME = re.compile(r"cannot import name '(?P<name>\w+)' from (?:partially initialized module )?'(?P<module>[\w.]+)'")
 _MODULE = re.compile(r"No module named '([\w.]+)'")
@@ -19,7 +19,6 @@ _SAYS_SO = re.compile(
 )
 
 _QUOTED = re.compile(r"[`'\"]([A-Za-z_][\w.]*)[`'\"]")
-_DISTRIBUTIONS = {"flask_sqlalchemy": "flask-sqlalchemy"}
 
 
 class Removal(NamedTuple):
@@ -47,13 +46,30 @@ def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
         f"{_user(error, site, removal.library)} uses {removal.what}, which {removal.library} {since}{installed_now}",
         f"seen as: {first_line(str(error))}{asked_in}",
         f"required by {required}" if required else unnamed,
-        f"undecided by a run: the application's interpreter has this one alone; {_would_decide(removal)} in an environment of "
-        "its own, named as app.python, would decide it",
     )
+    experiment = _line_before(case, error, removal)
+    if experiment is None:
+        because += (
+            f"undecided by a run: no interpreter of the incident file has the line before; {_would_decide(removal)} in an "
+            "environment of its own, named as python of a fix, would decide it",
+        )
     needed = (Place("requirement", file, line, removal.library) for file, line, _ in requirements)
     sites = (Place.of("call", site), *needed)
     against = {"module-not-on-path": f"{removal.library} is found, and lacks this one thing"}
-    return Fault("api-removed-in-installed-version", because, sites=sites, against=against, error=error)
+    slug = "api-removed-in-installed-version"
+    return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
+
+
+def _line_before(case: Case, error: Error, removal: Removal) -> Experiment | None:
+    """The startup in an interpreter that a fix of the incident names and that has the library as it was before."""
+    for fix in case.incident.fixes.values():
+        python = str(case.incident.resolve(fix.python)) if "/" in (fix.python or "") else fix.python
+        version = installed(python).version(removal.library) if python and removal.line else None
+        if version is not None and not _since(version, removal.line):
+            app = case.incident.app.model_copy(update={"python": python})
+            incident = case.incident.model_copy(update={"app": app})
+            return Experiment(f"{removal.library} {version}, all else equal", incident, gone(first_line(error.text)))
+    return None
 
 
 def _user(error: Error, site: Frame, library: str) -> str:
@@ -108,7 +124,7 @@ def _listed(text: str) -> Removal | None:
     for where, name, what in wanted:
         for (library, line, place), names in _removals().names.items():
             if place == where and name in names:
-                return Removal(_DISTRIBUTIONS.get(library, library), line, what)
+                return Removal(library, line, what)
     return None
 
 

@@ -285,7 +285,7 @@ def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tu
         lacks = seen.missing_modules or seen.missing_variables or refused_settings(work.project, seen.text)
         of_setup = chosen or lacks or work.asked_python or evidence.healthy or trace.broke or not through
         causes = [kind for step in trace.steps if step.exception for _, kind, _ in step.exception.links]
-        of_setup = of_setup or of_the_surroundings(seen, causes)
+        of_setup = of_setup or of_the_surroundings(seen, causes, work.project)
         if failed and of_setup and not trace.conflicts:
             return 0, None  # of how it was started, as far as anybody can tell
         return (SHOWN if shown else 0), None
@@ -326,13 +326,16 @@ _OF_THE_SURROUNDINGS = {  # what an application ends with where a file, a servic
     "ConnectionResetError", "EOFError", "FileNotFoundError", "InterfaceError", "IsADirectoryError", "NoSuchOption", "NotADirectoryError", "OSError",
     "PermissionError", "ReadOnlyError", "SystemExit", "TimeoutError", "UsageError", "gaierror",
 }  # fmt: skip
+_SETTINGS_FILE = re.compile(r"\w[\w-]*\.(?:ini|toml|ya?ml|json|cfg|conf)\b")
 _INSTALL = re.compile(r"\b(?:pip3?|poetry|uv) (?:install|add|sync)\b|\bnot installed\b")
 
 
-def of_the_surroundings(seen: Evidence, causes: Sequence[str] = ()) -> bool:
-    """Does an error, or its cause, come from where and how the application was started, as far as its type tells?"""
+def of_the_surroundings(seen: Evidence, causes: Sequence[str], project: Project) -> bool:
+    """Does an error, or its cause, come from where and how the application was started, as far as its type and what it names tell?"""
     if seen.type.endswith("ImportError") and _INSTALL.search(seen.text):
         return True
+    if any(not project.named(name) for name in _SETTINGS_FILE.findall(seen.text)):
+        return True  # it names a settings file that is not among the sources
     return bool({kind.rpartition(".")[2] for kind in (seen.type, *causes)} & _OF_THE_SURROUNDINGS)
 
 

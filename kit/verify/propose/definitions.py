@@ -28,7 +28,7 @@ def one_definition(broken: Broken) -> Iterator[Candidate]:
             continue  # the table that two have filled holds the columns of both
         unknown = "nothing shows which of the two is right: decide it"
         why = "it has the columns that the migrations create" if broken.agrees else unknown
-        why += f". No model then has the other's {', '.join(lost)}" if lost else ""
+        why += f". No model then has these columns of the other: {', '.join(lost)}" if lost else ""
         apart = kept.site.file != dropped.site.file
         instead = "import it where" if apart else "use it where"
         asked = re.search(rf"\bimport\b.*\b{_name(kept)}\b", changed[dropped.site.file])
