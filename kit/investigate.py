@@ -144,7 +144,7 @@ class _Teacher:
         failed = [step.exception for step in trace.steps if step.ok is False and step.exception is not None]
         errors = failed or [caught.error for caught in trace.swallowed]
         kinds = [kind for error in errors for _, kind, _ in error.links]
-        if not lessons and (any(map(of_set_up, errors)) or of_the_surroundings(seen, kinds)):
+        if not lessons and (any(map(of_set_up, errors)) or of_the_surroundings(seen, kinds, work.project)):
             lessons.append(Lesson("a file, a service, a right or an argument that is not there", {}, None))
         return lessons
 

@@ -1393,7 +1393,7 @@ def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small)
     root = written(tmp_path / "app", {"shop.py": SHOP})
     said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=REQUEST)
     assert said.code == 0, said.err
-    assert str(load(tmp_path / "x").expect.check) == "http: GET /orders → 200"
+    assert str(load(tmp_path / "x").expect.check) == "http: GET /orders → below 500, not 404"
     report = kit("reproduce", tmp_path / "x", "--json")
     assert report.code == 0 and "no such table: order" in report.json["checks"][0]["seen"]
 
@@ -1578,7 +1578,7 @@ def test_a_request_that_was_refused_is_asked_again_where_the_application_has_it(
     )
     main = ASGI + "\n\n@app.get('/users/me')\ndef me():\n    return {}\n"
     incident = read_only(kit, tmp_path, {"main.py": main, "Procfile": "web: uvicorn main:app\n"}, log)
-    assert str(incident.expect.check) == "http: GET /users/me → 200"
+    assert str(incident.expect.check) == "http: GET /users/me → below 400"
 
 
 def test_a_table_that_a_draft_of_a_revision_removes_is_asked_for_by_a_check(tmp_path):
