@@ -1,17 +1,42 @@
-"""Everything that a postmortem runs, side by side: each fix against each check, the diagnosis, the search over commits."""
+"""Everything that a postmortem runs, side by side: each fix against each check, the diagnosis, the search over commits.
 
+Proposals are tried here with what ``new`` knows of setups: what an application lacks behind its incident is learnt.
+"""
+
+import posixpath
+import shlex
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .base.interrupt import interruptible, pool_of
 from .base.progress import Hears, silent
 from .diagnose.diagnosis import Diagnosis, diagnose
 from .history.search import History, search_if_any
+from .incident.environment import called_missing, variables_of
+from .incident.interpreters import Interpreter
 from .incident.model import Incident
+from .incident.project import Project
+from .incident.steps import Preparation, Step
+from .new.candidates import Start
+from .new.next_setups import lessons_behind
+from .new.trial import Search, Setup, Trial, of_the_surroundings, seen_in
 from .startup.portable import named_executor
-from .verify.propose import Proposals, propose
+from .startup.workspace import workspace
+from .trace.expected import of_set_up
+from .trace.trace import Trace
+from .triage.evidence import evidence_of
+from .triage.log_text import text_of
+from .triage.logs import read_log
+from .verify.propose import Lesson, Proposal, Proposals
+from .verify.propose import propose as propose_with
 from .verify.verification import Verification, verify
+
+_STEPS = {"startup": Step, "prepare": Preparation}
 
 
 class Investigation(NamedTuple):
@@ -81,3 +106,87 @@ def propose_where_none_cures(
     else:
         wanted = verification.reproduced and not verification.verified and not verification.broke
     return propose(incident, executor=executor, progress=progress) if wanted else None
+
+
+def propose(
+    incident: Incident,
+    *,
+    show_maskers: bool = False,
+    executor: Executor | None = None,
+    progress: Hears = silent,
+    verified: Callable[[Proposal], None] = lambda proposal: None,
+) -> Proposals:
+    """Write fixes and try each, as :func:`kit.verify.propose.propose`, and learn what the setup lacks behind the incident."""
+    with ExitStack() as ending:
+        teach = _Teacher(incident, ending)
+        shown = {"executor": executor, "progress": progress, "verified": verified, "show_maskers": show_maskers}
+        return propose_with(incident, teach=teach, **shown)
+
+
+class _Teacher:
+    """What ``new`` would try next, were a run a trial of it: the same startup, with what its surroundings lack."""
+
+    def __init__(self, incident: Incident, ending: ExitStack):
+        self.incident, self.ending = incident, ending
+        self.work: Search | None = None
+
+    def __call__(self, incident: Incident, trace: Trace) -> list[Lesson]:
+        """What a setup lacks by a run of it, the likeliest first; a lesson without an incident cannot be supplied."""
+        if self.work is None:
+            self.work = self._read()
+        work, setup = self.work, _setup(incident)
+        seen = seen_in(work, trace)
+        taught = lessons_behind(work, Trial(setup, trace, 0, seen.error, seen, 0.0))
+        lessons = [lesson for it in taught if (lesson := _lesson(work, incident, setup, it)) is not None]
+        modules = {name.partition(".")[0] for name in seen.missing_modules - work.evidence.missing_modules}
+        for name in sorted(name for name in modules - work.installed if not work.project.is_own(name)):
+            lessons.append(Lesson(f"{work.python} lacks the package of {name}", {}, None))
+        failed = [step.exception for step in trace.steps if step.ok is False and step.exception is not None]
+        errors = failed or [caught.error for caught in trace.swallowed]
+        kinds = [kind for error in errors for _, kind, _ in error.links]
+        if not lessons and (any(map(of_set_up, errors)) or of_the_surroundings(seen, kinds)):
+            lessons.append(Lesson("a file, a service, a right or an argument that is not there", {}, None))
+        return lessons
+
+    def _read(self) -> Search:
+        """The application and the log, as ``new`` reads them."""
+        incident = self.incident
+        space = self.ending.enter_context(workspace(incident))
+        project = Project(space.root)
+        text = incident.expect.error or ""
+        log = incident.resolve(incident.log) if incident.log else None
+        text, read = text_of(str(log)) if log is not None and log.is_file() else (text, read_log(text))
+        installed = Interpreter(Path(incident.python), "").names
+        variables, evidence = variables_of(project), evidence_of(read, text, project)
+        evidence = replace(evidence, missing_variables=called_missing(evidence, variables))
+        work = Search(project, evidence, incident.python, space.folder, lambda text: None, installed)
+        work.variables = variables
+        return work
+
+
+def _setup(incident: Incident) -> Setup:
+    """The setup that an incident file stands for."""
+    app, steps = incident.app, tuple((step.kind, step.text) for step in incident.startup)
+    start = Start(steps, "the incident file", 0, app.workdir, tuple(app.path))
+    prepare = tuple((step.kind, step.text) for step in incident.prepare)
+    database = incident.database, incident.database_driver, incident.database_env
+    return Setup(start, tuple(app.path), dict(app.env), *database, prepare)
+
+
+def _lesson(work: Search, incident: Incident, before: Setup, after: Setup) -> Lesson | None:
+    """A setup that was taught as a lesson; None where it starts the application otherwise."""
+    if (before.start, before.path) != (after.start, after.path):
+        return None
+    if ("upgrade", "head") in after.prepare:  # a step, since the incident may show in it
+        folder, ini = posixpath.split(posixpath.relpath(work.project.alembic[0], before.start.workdir))
+        upgrade = f"python -m alembic -c {shlex.quote(ini)} upgrade head"
+        steps = (("command", f"cd {shlex.quote(folder)} && {upgrade}" if folder else upgrade), *before.start.steps)
+        after = replace(after, prepare=before.prepare, start=replace(before.start, steps=steps))
+    old, new = before.content(work.python), after.content(work.python)
+    settings: dict[str, Any] = {key: new.get(key) for key in {*old, *new} - {"app"} if old.get(key) != new.get(key)}
+    read = {key: [_STEPS[key].model_validate(step) for step in settings[key]] for key in {*_STEPS} & {*settings}}
+    changed = incident.model_copy(
+        update={**settings, **read, "app": incident.app.model_copy(update={"env": after.env})}
+    )
+    env = {name: text for name, text in after.env.items() if before.env.get(name) != text}
+    return Lesson(list(after.known.values())[-1], settings | ({"app": {"env": env}} if env else {}), changed)

@@ -19,6 +19,7 @@ from environments import applications_environment, drivers_environment, each_int
 
 from kit.incident.load import load
 from kit.startup.run import reproduce
+from kit.trace.expected import shows_incident
 
 LIMITS = {"seconds": 20, "disk_mb": 50, "output_mb": 1}
 
@@ -321,6 +322,21 @@ def test_a_name_is_looked_up_nowhere_and_the_lookup_is_shown(started):
     assert "telemetry.example.com:443" in trace.refused[0]["what"]
     assert trace.refused[0]["site"]["line"] == 2
     assert "hunter2" not in json.dumps(trace.refused) + str(trace.steps[0].error)
+
+
+@linux
+def test_what_is_printed_of_an_address_that_the_guards_refuse_is_no_incident(write_incident):
+    main = """
+        import socket
+        try:
+            socket.create_connection(("rabbit", 5672))
+        except OSError as error:
+            print(f"consumer: Cannot connect to amqp://guest:**@rabbit:5672//: {error}")
+            print("Cannot read the plan")
+    """
+    for text, shown in (("Cannot connect to", False), ("Cannot read the plan", True)):
+        incident = load(write_incident({"service/main.py": main}, folder=text[7:11], expect={"error": text}))
+        assert shows_incident(incident, reproduce(incident)) is shown, text
 
 
 @linux

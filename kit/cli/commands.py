@@ -119,7 +119,7 @@ def verify(options) -> int:
 
 def propose(options) -> int:
     """Write fixes, try each one, and show those that cure."""
-    from ..verify.propose import propose
+    from ..investigate import propose
     from ..views.proposals import first_lines, proposals_lines, write_proposals
     from ..views.report import proposals_report
 

@@ -29,6 +29,8 @@ _PART_NAME = re.compile(
     r"(?:^|_)(?:DATABASE|DB|SQL|POSTGRES|POSTGRESQL|PG|MYSQL|RDS|PSQL)_*(?:\w+_)?"
     r"(?:(?P<host>HOST|HOSTNAME|SERVER|ADDRESS)|(?P<port>PORT)|(?P<user>USER|USERNAME)|(?P<password>PASS|PASSWORD|PWD)|(?P<name>NAME|DB|DATABASE|DBNAME))$"
 )
+_KIND_NAME = re.compile(r"(?:^|_)(?:DATABASE|DB|SQL)_(?:TYPE|KIND|ENGINE|BACKEND|DIALECT|VENDOR)$")
+NO_URL = re.compile(r"Could not parse SQLAlchemy URL|Expected string or URL object|SQLALCHEMY_DATABASE_UR[IL]\b")
 _OF_THE_KIT = {
     "PORT", "HOST", "HOME", "PATH", "USER", "PWD", "TMPDIR", "PYTHONPATH", "LANG", "TZ", "HOSTNAME", "SHELL", "VIRTUAL_ENV",
 }  # fmt: skip
@@ -136,6 +138,16 @@ def named_in(text: str, variables: list[Variable], project: Project | None = Non
     return quoted | {name for name in words & known.keys() if not known[name].rank}
 
 
+def called_missing(log, variables: list[Variable]) -> frozenset[str]:
+    """The variables that a log calls missing; where its engine was given nothing, also those that hold the URL.
+
+    :param log: the evidence in it
+    """
+    missing = named(log.missing_variables, variables) | named_in(log.error, variables)
+    urls = {variable.name for variable in database_variables(variables)} if NO_URL.search(log.text) else set()
+    return frozenset(missing | urls)
+
+
 def unset_in(project: Project, places: Iterable[tuple[str, int]], variables: list[Variable]) -> set[str]:
     """Variables without a default that are named, themselves or by what their values are bound to, in the first statement with one.
 
@@ -181,6 +193,16 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
         parts |= {name: ("{database_name}", variable) for name, variable in schemas.items()}
         values |= {"{database_name}"} if schemas else set()
     return parts if {"{database_host}", "{database_name}"} <= values else {}
+
+
+def chosen_kinds(project: Project, variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
+    """Variables by which another database is chosen than the usual one: PostgreSQL, as the file spells it that reads them."""
+    choosing = [
+        variable for variable in variables if not variable.required and _KIND_NAME.search(variable.name.upper())
+    ]
+    texts = ((variable, project.text(variable.at.rpartition(":")[0])) for variable in choosing)
+    spelt = ((variable, re.search(r"[\"'](postgres(?:ql)?)[\"']", text, re.I)) for variable, text in texts)
+    return {variable.name: (match[1], variable) for variable, match in spelt if match}
 
 
 def refused_settings(project: Project, text: str) -> bool:

@@ -130,11 +130,11 @@ class Preparation(Step):
 
 
 class Http(Part):
-    """A request to the served application, and the answer that it must give."""
+    """A request to the served application, and the answer that it must give: a status, or any that is no failure."""
 
     method: str = "GET"
     path: str
-    status: int = 200
+    status: int | Literal["below 400", "below 500", "below 500, not 404"] = 200
     headers: dict[str, Text] = {}
     body: str | None = None
     contains: Text | None = None  # stands in the body of the answer
@@ -146,6 +146,13 @@ class Http(Part):
         if not value.startswith("/"):
             raise ValueError(f"a path begins with a slash, as in '/{value}'")
         return value
+
+    @property
+    def statuses(self) -> frozenset[int]:
+        """Those that an answer may have."""
+        if isinstance(self.status, int):
+            return frozenset({self.status})
+        return frozenset(range(100, int(self.status[6:9]))) - ({404} if self.status.endswith("404") else set())
 
     @field_validator("served_by")
     @classmethod

@@ -222,9 +222,8 @@ def _of_program(project: Project, evidence: Evidence, program: Program, points: 
     asked = program.what or " ".join(words)
     what = f"{program.name} {asked}".strip()
     for line, folder, more, at in _lines(project, evidence, program.name, asked):
-        step = step_of(line, project, folder)
         because = f"{what}: {program.because}" + (f"; {at}" if at else "")
-        if step:
+        if step := step_of(line, project, folder):
             yield Start((step,), because, points + more, folder, env=env)
 
 
@@ -335,9 +334,8 @@ def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command
         target = f"{project.module(object_.file, folder)}:{object_.name}"
         factory = " --factory" if object_.factory else ""
         line = f"uvicorn {target}{factory}" if object_.kind == "asgi" else f"flask --app {target} run"
-        step = step_of(line, project, folder)
         score = 9 + 8 * any(frame.file == object_.file for frame in evidence.frames)
-        if step:
+        if step := step_of(line, project, folder):
             because = f"an application object at {object_.file}:{object_.line}"
             yield Start((step,), because, score - number, folder, env=env, tier=1)
 
@@ -368,8 +366,7 @@ def _of_scripts(project: Project, evidence: Evidence) -> Iterator[Start]:
         module = project.module(file, folder)
         lines = [f"python -m {module}", f"python {file}"] if "." in module else [f"python {file}"]
         for number, line in enumerate(lines):
-            step = step_of(line, project, folder if "-m" in line else ".")
-            if step:
+            workdir = folder if "-m" in line else "."
+            if step := step_of(line, project, workdir):
                 tier = 1 if step[0] == "serve" else 2
-                workdir = folder if "-m" in line else "."
                 yield Start((step,), f"{file} is run as a program", score - number, workdir, tier=tier)

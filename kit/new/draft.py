@@ -130,7 +130,7 @@ class Draft:
             not error and best is not None and not best.shows_incident and not best.healthy
         ):  # of how it is started; left out, it would count as the incident
             return [_commented("expect:", "what the incident looks like is not known"), unknown]
-        expect = expect_of(evidence, self.setup, error)
+        expect = expect_of(evidence, self.setup, error, best.trace if best is not None else None)
         if not expect:
             return [
                 "# expect:                                    # what the incident looks like; without it, any failure counts"

@@ -10,11 +10,11 @@ from ..base.errors import IncidentError
 from ..base.known_secrets import remember
 from ..incident.deployments import words_of
 from ..incident.environment import (
+    called_missing,
+    chosen_kinds,
     database_variables,
     demanded,
     deployed,
-    named,
-    named_in,
     parts_of,
     settings_file_of,
     stand_ins,
@@ -27,7 +27,7 @@ from ..incident.starts import commands_of, console_scripts
 from ..startup.installed_packages import DRIVERS
 from ..triage.evidence import Evidence
 from .candidates import Start, candidates_of, file_of, step_of
-from .next_setups import NO_URL, SCRATCH
+from .next_setups import SCRATCH
 from .trial import Search, Setup
 
 _BY_MODULE = re.compile("gunicorn|uvicorn|hypercorn|alembic|pytest|celery|flask|streamlit|arq|dramatiq|litestar")
@@ -55,11 +55,7 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
     """
     commands = commands_of(work.project)
     work.variables = variables_of(work.project)
-    lacking = named(work.evidence.missing_variables, work.variables)
-    missing = frozenset(lacking | named_in(work.evidence.error, work.variables))
-    if NO_URL.search(work.evidence.text):
-        # The log's engine was given nothing: no variable held its URL.
-        missing |= {variable.name for variable in database_variables(work.variables)}
+    missing = called_missing(work.evidence, work.variables)
     if "NoneType" in work.evidence.text and work.evidence.frames:
         given = {name for command in commands for name in command.env}
         places = [(frame.file, frame.line) for frame in reversed(work.evidence.frames)]
@@ -117,6 +113,7 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
     parts = {} if any(variable.required for variable in urls) else parts_of(work.variables)
     database, driver, known = _database(work, interpreter, bool(parts))
     if parts and database == "postgresql":
+        parts |= chosen_kinds(project, work.variables)
         given = ((name, value, variable.at) for name, (value, variable) in parts.items() if name not in missing)
         env |= {name: (value, f"read at {at}") for name, value, at in given}
         if all(value != "{database_port}" for value, _ in parts.values()):

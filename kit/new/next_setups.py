@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from ..incident.deployments import program_of
 from ..incident.environment import (
+    NO_URL,
     Variable,
     database_variables,
     named,
@@ -30,13 +31,12 @@ _OF_SQLITE = re.compile(
     re.I,
 )
 _NO_TABLE = re.compile(r"no such table|relation \"[^\"]+\" does not exist|UndefinedTable")
-NO_URL = re.compile(r"Could not parse SQLAlchemy URL|Expected string or URL object|SQLALCHEMY_DATABASE_UR[IL]\b")
 _NO_CONFIG = re.compile(r"No config file|No 'script_location'|doesn't exist")
 _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:Flask )?application|Could not import '")
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
 _MADE_BEFORE = re.compile(rf"{_THERE_ALREADY.pattern}|UNIQUE constraint failed|duplicate key value|Duplicate entry")
 _NOT_THERE = re.compile(
-    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]"
+    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] does not exist"
 )
 _LITERAL = re.compile(r"\b(?:postgres(?:ql)?|mysql)(?:\+(\w+))?://[^\s\"'{}$]+")
 _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(?:py|ini|toml|cfg|ya?ml|json)$")
@@ -52,6 +52,13 @@ def lessons(work: Search, trial: Trial) -> list[Setup]:
     if trial.healthy and (work.evidence.workers or 1) > 1 and trial.setup.run < 3:
         setups.append(trial.setup.changed("startup", "processes race: it is run again", run=trial.setup.run + 1))
     return [replace(setup, score=setup.score - number) for number, setup in enumerate(setups)]
+
+
+def lessons_behind(work: Search, trial: Trial) -> list[Setup]:
+    """The same startup with what its surroundings lack, where the incident is gone and another error stands behind it."""
+    rules = (_variables, _drivers, _databases, _files)
+    taught = ([setup for setup in learn(work, trial) if setup.key != trial.setup.key] for learn in rules)
+    return next(filter(None, taught), [])
 
 
 def _started(setup: Setup, because: str, steps: Sequence[tuple[str, str]] | None = None, **fields) -> Setup:
@@ -126,7 +133,7 @@ def _drivers(work: Search, trial: Trial) -> Iterator[Setup]:
         yield from _without_database(work, setup, ("aiomysql", "asyncmy") if needs_async else ("pymysql", "MySQLdb"))
     if _NEEDS_SYNC in text and _NEEDS_SYNC not in evidence.text and setup.driver == asynchronous:
         yield setup.changed("database_driver", "the code is synchronous", driver=None)
-    if wanted and setup.database == "postgresql":
+    if wanted and setup.database == "postgresql" and setup.database_env != SCRATCH:
         for driver in ("psycopg", "asyncpg", "pg8000", None):
             if driver != setup.driver and (driver or "psycopg2") in installed:
                 yield setup.changed("database_driver", f"{', '.join(wanted)} is not installed", driver=driver)

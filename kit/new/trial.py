@@ -20,6 +20,7 @@ from ..incident.environment import Variable, named_in, refused_settings
 from ..incident.model import Incident, Limits
 from ..incident.project import Project
 from ..trace.expected import holds, shows_incident
+from ..trace.routes import endpoint_of
 from ..trace.trace import Trace
 from ..triage.evidence import Evidence, common, evidence_of
 from ..triage.logs import read_log
@@ -59,13 +60,10 @@ class Setup:
         run = (self.start.steps, self.start.workdir, self.path, self.env, self.prepare, self.seconds, self.run)
         return repr((*run, self.database, self.driver, self.database_env))
 
-    def app(self, python: str) -> dict:
-        app = {"workdir": self.start.workdir, "path": list(self.path), "python": python}
-        return {**app, "env": self.env} if self.env else app
-
     def content(self, python: str) -> dict:
         """The keys of an incident file that it stands for, but for title, root and what is expected."""
-        content = {"app": self.app(python), "database": self.database}
+        app = {"workdir": self.start.workdir, "path": list(self.path), "python": python}
+        content = {"app": app | ({"env": self.env} if self.env else {}), "database": self.database}
         content |= {"database_driver": self.driver} if self.driver else {}
         content |= {"database_env": self.database_env} if self.database_env else {}
         if self.prepare:
@@ -129,11 +127,17 @@ class Search:
         return incident
 
 
-def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None) -> dict:
-    """How the incident looks: the log's error, or where a request showed it to somebody, that request."""
+def expect_of(evidence: Evidence, setup: Setup, expected: str | None = None, trace: Trace | None = None) -> dict:
+    """How the incident looks: the log's error, or where a request showed it to somebody, that request.
+
+    :param trace: of a run that shows it: whether the request has a route there
+    """
     if evidence.request and setup.start.steps[-1][0] == "serve":
         method, path = evidence.request
-        return {"check": {"http": {**({"method": method} if method != "GET" else {}), "path": path, "status": 200}}}
+        # What it answers when all is well, no log of a failure says.
+        nowhere = trace is not None and trace.entries and endpoint_of(trace, method, path) is None
+        well = "below 400" if not evidence.expected else "below 500" if nowhere else "below 500, not 404"
+        return {"check": {"http": {**({"method": method} if method != "GET" else {}), "path": path, "status": well}}}
     expect = {"error": expected or evidence.expected, "table": evidence.table}
     return {key: value for key, value in expect.items() if value is not None}
 
@@ -230,9 +234,7 @@ def _run(work: Search, setup: Setup) -> Trial:
         message = str(error).partition(". Its last lines:")[0].rpartition("incident.yaml: ")[2]
         seen = evidence_of(read_log(message), message, work.project)
         return Trial(setup, None, 0, message[:300], seen, time.monotonic() - began, message)
-    seen = _seen(work.project, trace)
-    read = named_in(f"{seen.error} {seen.text}", work.variables, work.project)
-    seen = replace(seen, missing_variables=seen.missing_variables | read)
+    seen = seen_in(work, trace)
     level, expected = _level(work, incident, trace, seen)
     if level >= _ERROR and work.evidence.expected:
         shows = "the log's error" + (", at the log's lines" if level == SHOWN and work.evidence.frames else "")
@@ -254,20 +256,22 @@ def _failure(trace: Trace, seen: Evidence) -> str:
     return f"swallowed: {caught}" if caught else ""
 
 
-def _seen(project: Project, trace: Trace) -> Evidence:
-    """The evidence in a trial's own output, read as a log."""
+def seen_in(work: Search, trace: Trace) -> Evidence:
+    """The evidence in a run's own output, read as a log, with the variables that its error names."""
     failed = next((step for step in trace.steps if step.ok is False), None)
     output = failed.output if failed is not None else "\n".join(step.output for step in trace.steps)
-    seen = evidence_of(read_log(output), output, project)
+    seen = evidence_of(read_log(output), output, work.project)
     error = failed.exception if failed is not None else None
-    if error is None or (seen.error and any(kind.endswith("HaltServer") for _, kind, _ in error.links)):
-        return seen  # what follows from a worker's end says nothing of why
-    # Its whole text, where what was printed is its first line, or of another error.
-    causes = "".join(f"{cause}\n" for _, _, cause in error.links)
-    of_error = evidence_of(read_log(""), f"{causes}{error.type}: {error.text}\n", project)
-    kinds = ("missing_modules", "missing_variables")
-    missing = {kind: getattr(seen, kind) | getattr(of_error, kind) for kind in kinds}
-    return replace(seen, error=str(error), type=error.type, text=error.text, **missing)
+    # What follows from a worker's end says nothing of why.
+    if error is not None and not (seen.error and any(kind.endswith("HaltServer") for _, kind, _ in error.links)):
+        # Its whole text, where what was printed is its first line, or of another error.
+        causes = "".join(f"{cause}\n" for _, _, cause in error.links)
+        of_error = evidence_of(read_log(""), f"{causes}{error.type}: {error.text}\n", work.project)
+        kinds = ("missing_modules", "missing_variables")
+        missing = {kind: getattr(seen, kind) | getattr(of_error, kind) for kind in kinds}
+        seen = replace(seen, error=str(error), type=error.type, text=error.text, **missing)
+    read = named_in(f"{seen.error} {seen.text}", work.variables, work.project)
+    return replace(seen, missing_variables=seen.missing_variables | read)
 
 
 def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tuple[int, str | None]:

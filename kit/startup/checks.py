@@ -239,7 +239,7 @@ def _ask_http(check: Check, request: Http, incident: Incident, port: int | None)
     except (OSError, http.client.HTTPException) as error:
         return CheckResult(str(check), False, f"no answer: {type(error).__name__}: {error}", kind="http")
     lacking = request.contains is not None and request.contains not in body
-    ok = status == request.status and not lacking
+    ok = status in request.statuses and not lacking
     # The body of an answer as it should be may differ from run to run, and says nothing.
     without = f", without {request.contains!r}" if lacking else ""
     seen = f"{status} {reason}{without}" + (f": {_start(body)}" if body and not ok else "")

@@ -108,17 +108,31 @@ def refusal_in(trace: Trace, text: str) -> str | None:
     return next((refused["what"] for refused in trace.refused if refused["what"] and refused["what"] in text), None)
 
 
+def refusal_behind(trace: Trace, error: Error | None, text: str) -> str | None:
+    """What the guards refused, where an error is of that, or a library's came from one that is."""
+    by_library = error is not None and error.frames and not error.frames[-1].application
+    texts = (text, *(cause for _, _, cause in error.links)) if by_library else (text,)
+    return next((what for it in texts if (what := refusal_in(trace, it)) is not None), None)
+
+
 def expected_error(incident: Incident) -> str | None:
     """The error that the incident is, as a trace has it, its secrets masked."""
     return None if incident.expect.error is None else redact(incident.expect.error)
 
 
 def _texts(trace: Trace, conflicts: Sequence[Conflict] = ()) -> list[str]:
-    """Every text in which an error may show: exceptions, what they came from, those of the mappers, and what was printed."""
+    """Every text in which an error may show: exceptions, what they came from, those of the mappers, and what was printed.
+
+    Without the lines that name an address which the run's own guards refused: they show the kit, not the incident.
+    """
     texts = [conflict.error for conflict in conflicts]
     for error in (*trace.errors, *(judged.error for judged in trace.judged if judged.error is not None)):
         texts += [str(error), *(text for _, _, text in error.links)]
-    return texts + [step.error or "" for step in trace.steps] + [step.output for step in trace.steps]
+    texts += [step.error or "" for step in trace.steps] + [step.output for step in trace.steps]
+    refused = {address for attempt in trace.refused if (address := attempt["what"].partition(" (")[0])}
+    if not refused:
+        return texts
+    return ["\n".join(line for line in text.splitlines() if not any(map(line.__contains__, refused))) for text in texts]
 
 
 def incident_tables(incident: Incident, trace: Trace) -> tuple[str, ...]:

@@ -11,11 +11,14 @@ from ..diagnose.unseen_tables import MISSED, NOT_IMPORTED
 from ..incident.model import Incident
 from ..trace.chains import executed_by_alembic
 from ..trace.end_state import CheckResult, judge_mappers, judge_start, listed, where_caught
-from ..trace.expected import incident_tables, own_errors, shows_incident, stable
+from ..trace.expected import incident_tables, own_errors, refusal_behind, shows_incident, stable
 from ..trace.trace import Trace
 from ..trace.values import Sign
 
 _URL = re.compile(r"(?:sqlite\w*|postgres\w*|mysql\w*|mariadb|oracle|mssql)(?:\+\w+)?://")
+_OF_DATABASE = re.compile(r"://|:(?:5432|3306|1433|1521)\b")
+_NO_ADDRESS = re.compile(r"\[Errno -[235]\]")  # of a name, as the system's library says it
+_WORDS = {"tcp", "udp", "connect", "127"}  # of what a guard says, beside the place
 
 
 @dataclass(frozen=True)
@@ -122,25 +125,27 @@ def compared(incident: Incident, tried: Attempt, control: Attempt) -> tuple[Chec
     asked, tables = {check.kind for check in incident.checks}, incident_tables(incident, control.trace)
     missed = [] if tried.reproduced else of_the_empty_database(incident, tried, control)
     known = [] if tried.reproduced else beside_incident(control.trace)
+    refused = [] if tried.reproduced else of_the_guards(incident, tried)
     routes = next((check for check in control.checks if check.kind == "routes"), None)
     checks = []
     for check in tried.checks:
-        anew = check.kind == "clean_start" and check.ok is False and (known or missed)
-        check = _start_beside(tried.trace, known, missed) if anew else check
+        anew = check.kind == "clean_start" and check.ok is False and (known or missed or refused)
+        check = _start_beside(tried.trace, known, missed, refused) if anew else check
         checks.append(beside(check, routes) if check.kind == "routes" else check)
     implied = [judge_mappers(tried.trace, tables)] if "mappers" not in asked else []
     if "clean_start" not in asked:
         # What was swallowed before and has nothing to do with the incident stays allowed.
         known = [str(error.error) for error in control.trace.swallowed] if not tried.reproduced else []
-        implied.append(_start_beside(tried.trace, known, missed))
+        implied.append(_start_beside(tried.trace, known, missed, refused))
     kept = (check for check in implied if check.ok is not None or tried.trace.cut)
     return (*checks, *kept, *_merged(tried, tables), *hidden(incident, tried, control, tables))
 
 
-def _start_beside(trace: Trace, known: Sequence[str], missed: Sequence[str]) -> CheckResult:
-    """Was it a clean start, but for errors that are known, or of tables that no step makes? Those are told."""
-    check = judge_start(trace, [*known, *missed])
-    for errors, why in ((known, "as without the fix"), (missed, "since no step makes the table")):
+def _start_beside(trace: Trace, known: Sequence[str], missed: Sequence[str], refused: Sequence[str]) -> CheckResult:
+    """Was it a clean start, but for errors that are known, of tables that no step makes, or of services out of reach? Those are told."""
+    check = judge_start(trace, [*known, *missed, *refused])
+    reasons = "as without the fix", "since no step makes the table", "since the kit lets no run reach it"
+    for errors, why in zip((known, missed, refused), reasons, strict=True):
         left = (caught for caught in trace.swallowed if str(caught.error) in errors)
         if sentences := list(dict.fromkeys(f"{where_caught(trace, caught)}: {caught.error}" for caught in left)):
             check = replace(check, seen=f"{check.seen}; {why}, swallowed at {listed(sentences)}")
@@ -165,6 +170,27 @@ def of_the_empty_database(incident: Incident, tried: Attempt, control: Attempt) 
         if caught.how != "left" and table is not None and not words & {*table.split("."), "create_all"}:
             missed.append(str(caught.error))
     return missed
+
+
+def of_the_guards(incident: Incident, tried: Attempt) -> list[str]:
+    """The errors of services that no run reaches, where no step fails for one: they are the guards' doing, and none of the application's.
+
+    That of a database is none of these: it is another than the scratch one. A change that names the service's place, that edits the
+    file where it is asked, or that is not known, has no excuse.
+    """
+    fix, trace, changes = incident.fixes[tried.name], tried.trace, incident.changes_of(tried.name)
+    if any(isinstance(it, str) for it in changes):
+        return []
+    text = "\n".join([*(change.read_text("utf-8", "replace") for change in changes)])
+    words = words_of(text) | set(re.findall(r"\w+", " ".join(filter(None, fix.env.values()))))
+    refused, looked_up = [], any(":53 " in attempt["what"] for attempt in trace.refused)
+    for caught in trace.swallowed:
+        what = refusal_behind(trace, caught.error, str(caught.error))
+        if what is None and looked_up and _NO_ADDRESS.search(caught.error.text):
+            what = "://" if fix.env or f"+++ b/{caught.site.file}" in text else ""
+        if what is not None and not _OF_DATABASE.search(what) and not words & {*re.findall(r"\w{3,}", what)} - _WORDS:
+            refused.append(str(caught.error))
+    return refused
 
 
 def words_of(patch: str) -> set[str]:

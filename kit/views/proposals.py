@@ -11,12 +11,13 @@ from ..base.janitor import write_whole
 from ..base.scan import refuse_secrets
 from ..incident.model import Incident
 from .diff import patch, patch_file
-from .markup import Shown, absent, code, fold, items, join, para, strong
+from .markup import Shown, absent, code, fold, items, join, para, preformatted, strong
 from .verification import passed
 
 if TYPE_CHECKING:
     from ..verify.propose import Proposal, Proposals  # brings all that writes patches along
 
+_BOTH = "with it both builds were started, and the incident shows in the build as it is"
 _WORDS = {True: "pass", False: "fail", None: "undecided"}
 
 
@@ -41,9 +42,27 @@ def proposals_lines(proposals: "Proposals") -> list[str]:
     lines += ["tried, and do not cure:"] if failed else []
     lines += [f"  {proposal.name}: {proposal.verdict}: {proposal.result.because}" for proposal in failed]
     lines += [f"no proposal is verified: {proposals.note}"] if not proposals.verified else []
+    lines += _setup_lines(proposals)
     lines += ["changes that only hide the error, run on request and never proposed:"] if proposals.maskers else []
     lines += [f"  {masker.name}: {masker.verdict}: {masker.result.because}" for masker in proposals.maskers]
     return lines
+
+
+def _setup_lines(proposals: "Proposals") -> list[str]:
+    """What the setup lacked behind the incident: each reason, and the keys for the incident file."""
+    if not proposals.lessons:
+        return []
+    lines = [f"the setup lacked something behind the incident; {_BOTH}:"]
+    lines += [f"  {because}" for because in dict.fromkeys(lesson.because for lesson in proposals.lessons)]
+    return [
+        *lines,
+        "so in the incident file, beside what is there:",
+        *(f"  {line}" for line in _yaml(proposals.settings)),
+    ]
+
+
+def _yaml(content: dict[str, Any]) -> list[str]:
+    return yaml.safe_dump(content, sort_keys=False, width=100, allow_unicode=True).rstrip().splitlines()
 
 
 def write_proposals(proposals: "Proposals", folder: Path, incident: Incident) -> list[str]:
@@ -70,12 +89,11 @@ def write_proposals(proposals: "Proposals", folder: Path, incident: Incident) ->
         raise IncidentError(f"-o {folder}: it cannot be written: {error.strerror}") from None
     if not fixes:
         return []
-    pasted = yaml.safe_dump({"fixes": fixes}, sort_keys=False, width=100, allow_unicode=True).rstrip().splitlines()
     return [
         "in the application's folder:",
         *(f"  {line}" for line in applied),
         f"in {incident.file.name}:",
-        *(f"  {line}" for line in pasted),
+        *(f"  {line}" for line in _yaml({"fixes": fixes})),
     ]
 
 
@@ -100,6 +118,10 @@ def proposals(proposed: "Proposals | None") -> Shown:
     if failed:
         failures = items(join(code(it.name), f": {it.verdict}: {it.result.because}") for it in failed)
         parts.append(fold(f"{len(failed)} that were tried and do not cure", failures))
+    if proposed.lessons:
+        reasons = items(lesson.because for lesson in proposed.lessons)
+        parts += [para(f"The setup lacked something behind the incident; {_BOTH}:"), reasons]
+        parts.append(fold("What to write into the incident file", preformatted("\n".join(_yaml(proposed.settings)))))
     if not proposed.verified:
         parts.insert(0, para(strong("No proposal is verified. "), proposed.note[:1].upper() + proposed.note[1:], "."))
     return Shown(parts)

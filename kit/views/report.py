@@ -278,5 +278,6 @@ def proposals_report(proposals: "Proposals") -> dict[str, Any]:
         "proposals": listed(proposals.tried),
         "verified": list(proposals.verified),
         **_fields(proposals, "startups note"),
+        "setup": [_fields(lesson, "settings because") for lesson in proposals.lessons],
         **({"maskers": listed(proposals.maskers)} if proposals.maskers else {}),
     }

@@ -23,7 +23,13 @@ def check_of(run):
         return ["%s: %s: %s" % (ERROR, asked, error)]
     finally:
         connection.close()
-    if status != CHECK["status"] or (CHECK["contains"] or "") not in body:
+    below = str(CHECK["status"])[:5] == "below"
+    right = (
+        status < int(CHECK["status"][6:9]) and CHECK["status"][-3:] != str(status)
+        if below
+        else status == CHECK["status"]
+    )
+    if not right or (CHECK["contains"] or "") not in body:
         return ["%s: %s: %s %s" % (ERROR, asked, status, body[:200])]
     return []
 

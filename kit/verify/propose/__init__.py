@@ -1,5 +1,6 @@
 """Writes fixes, tries each as any fix is tried, and shows only what was tried."""
 
+from .lessons import Lesson
 from .search import Proposal, Proposals, propose
 
-__all__ = ["Proposal", "Proposals", "propose"]
+__all__ = ["Lesson", "Proposal", "Proposals", "propose"]

@@ -231,17 +231,23 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
 
 
 def rename_reserved(broken: Broken) -> Iterator[Candidate]:
-    """An attribute named ``metadata``: call it otherwise, and keep the column."""
+    """An attribute named ``metadata``: call it otherwise, and keep the column; or, where no revision makes one, the column too."""
     names = ("metadata", "metadata_")
+    made = {column["name"] for columns in broken.created.values() for column in columns}
     for place in [*broken.sites(), *_bases_of(broken)]:
-        new = broken.edited(place.file, edits_of_classes.rename_attribute, place.line, *names)
-        if new:
+        for name, kept in (("rename-reserved", None), ("rename-reserved-with-column", names[1])):
+            new = broken.edited(place.file, edits_of_classes.rename_attribute, place.line, *names, kept)
+            if not new or kept and names[0] in made:
+                continue
             says = f"Rename the attribute to metadata_ in {place} and keep the column's name: SQLAlchemy reserves the name metadata."
+            if kept:
+                says = f"Rename the attribute and its column to metadata_ in {place}: SQLAlchemy reserves the name metadata, and no revision makes a column of that name."
             class_ = edits_of_classes.class_around(broken.sources[place.file], place.line)
             edited, unknown = _renamed_uses(broken, {place.file: new}, class_, *names) if class_ else ({}, [])
             if unknown:
                 says += f" Not known here, and left: what {', '.join(unknown)} asks for."
-            yield Candidate("rename-reserved", says, {place.file: new, **edited})
+            yield Candidate(name, says, {place.file: new, **edited}, last=bool(kept))
+        if new:
             return
 
 

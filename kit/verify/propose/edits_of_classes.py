@@ -154,15 +154,16 @@ def if_in_place_of_try(text: str, first: int, second: int) -> str | None:
     return new_text and without_unused_imports(new_text, text)
 
 
-def rename_attribute(text: str, line: int, old: str, new: str) -> str | None:
+def rename_attribute(text: str, line: int, old: str, new: str, kept: str | None = None) -> str | None:
     """Call a class's attribute otherwise, and keep its column: ``metadata = Column(Text)`` becomes ``metadata_ = Column("metadata", Text)``.
 
     :param line: of the class, or of a line in it
+    :param kept: the column's name, where it is another than the attribute's was
     """
 
     def column(call: cst.Call) -> cst.Call:
-        named_ = call.args and isinstance(call.args[0].value, cst.SimpleString)
-        return call if named_ else call.with_changes(args=[argument(f'"{old}"'), *call.args])
+        named_ = call.args and isinstance(call.args[0].value, cst.SimpleString) or kept == new
+        return call if named_ else call.with_changes(args=[argument(f'"{kept or old}"'), *call.args])
 
     def renamed(node, _):
         if isinstance(node, cst.Assign):

@@ -75,8 +75,8 @@ def when_needed(text: str, line: int) -> str | None:
     names = set(statement.binds)
     if not names or "*" in names or not (statement.is_import or isinstance(statement.nodes[0], ast.Assign)):
         return None
-    users = _users(parsed(text), names)
-    if users is None or not 0 < len(users) <= 4:
+    using = users_of(parsed(text), names)
+    if using is None or not 0 < len(using) <= 4:
         return None
     whole = module.tree.body[statement.number]
     node = whole.with_changes(leading_lines=[], trailing_whitespace=cst.TrailingWhitespace())
@@ -89,7 +89,7 @@ def when_needed(text: str, line: int) -> str | None:
 
         def leave_FunctionDef(self, original, updated):
             begins = self.line((*original.decorators, original)[0])
-            if begins not in users or not isinstance(updated.body, cst.IndentedBlock):
+            if begins not in using or not isinstance(updated.body, cst.IndentedBlock):
                 return updated
             body = list(updated.body.body)
             at = int(is_docstring(body[0]))
@@ -105,7 +105,7 @@ def when_needed(text: str, line: int) -> str | None:
     return changed(text, Into())
 
 
-def _users(tree: ast.Module, names: set[str]) -> set[int] | None:
+def users_of(tree: ast.Module, names: set[str]) -> set[int] | None:
     """The first lines of the functions, outermost ones, that use the names; None where something else does too."""
     users: set[int] = set()
 

@@ -144,13 +144,28 @@ def first_import_succeeds(broken: Broken) -> Iterator[Candidate]:
 def _when_needed(broken: Broken, place: Place) -> Iterator[Candidate]:
     text = broken.sources.get(place.file)
     bound = Module(text).at(place.line) if text else None
-    new = bound and edits_of_functions.when_needed(text, place.line)
     module = broken.module_of(place.file)
+    unused = bound and bound.is_import and not _used(broken, place.file, module, text, bound.binds)
+    new = bound and (edits.remove_statement if unused else edits_of_functions.when_needed)(text, place.line)
     if not new or any(_asks(other, module, bound.binds) for file, other in broken.python if file != place.file):
         return
     names = sorted(bound.binds)
+    if unused:
+        says = f"Leave out the import of {', '.join(names)} at {place}: nothing there or elsewhere uses it."
+        yield Candidate(f"without-{'-'.join(names)}", says, {place.file: new})
+        return
     says = f"Read {', '.join(names)} in {place.file} where it is used, not while the module is imported: the import then succeeds without it."
     yield Candidate(f"{'-'.join(names)}-when-needed", says, {place.file: new})
+
+
+def _used(broken: Broken, file: str, module: str, text: str, names: Iterable[str]) -> bool:
+    """May a module use what it imports, or be asked for it as an attribute, by a text, or with all of its names?"""
+    if file.endswith("__init__.py") or edits_of_functions.users_of(parsed(text), {*names}) != set():
+        return True
+    leaf, either = module.rpartition(".")[2], "|".join(map(re.escape, names))
+    asked = re.compile(rf"\b{leaf}\.(?:{either})\b|from \S*\b{leaf} import \*")
+    named = re.search(rf"[\"'](?:{either})[\"']", text)
+    return bool(named) or any(asked.search(other) for _, other in broken.python)
 
 
 def _asks(text: str, module: str, names: Iterable[str]) -> bool:

@@ -1,12 +1,12 @@
 """Tries candidates as fixes are tried, and lets one grow over the errors that stand behind the first until it cures."""
 
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ...base.errors import IncidentError, RunBroke
 from ...base.interrupt import interruptible, pool_of
@@ -19,26 +19,23 @@ from ...diagnose.experiments import patch_of
 from ...diagnose.observation import look_at, signed
 from ...diagnose.race import raced_for
 from ...diagnose.values import Looked
-from ...incident.model import Check, Fix, Incident, Step
-from ...startup.migrations import find_config
-from ...startup.workspace import workspace
+from ...incident.model import Fix, Incident, Step
 from ...trace.end_state import Answer
 from ...trace.expected import shows_incident
 from ...trace.trace import Trace
 from ..attempts import beside
-from ..verification import Attempt, FixResult, attempt, judge_fix
+from ..verification import Attempt, FixResult, attempt, judge_fix, met
+from .asked import sources_of, with_checks, without_what_did_not_answer
 from .candidates import candidates_for, maskers, why_unsafe
 from .failing_build import Broken, Candidate
 from .kept import answers_of, endpoints_kept, nothing_lost, settled, touched
+from .lessons import Lesson, Teach, errors_of, nothing, settings_of, stands_behind
 from .revision import missing_revision, restored_revision
 
 MOST_STARTUPS = 12
 _MOST_STEPS = 4  # errors behind one another that one proposal mends
 _RACE_TIMES = 3  # starts of each candidate where the incident shows in some starts only
 _AT_ONCE = 4  # candidates of one round
-_READ = (".py", ".ini", ".toml", ".cfg", ".html", ".jinja", ".jinja2", ".j2")
-_LARGEST = 1 << 20  # bytes of a file that is read
-_SKIPPED = re.compile(r"/(\.|(node_modules|__pycache__)/)")
 
 
 @dataclass(frozen=True)
@@ -67,6 +64,7 @@ class Proposals:
     :ivar mechanism: that of the build as it is; ``trace``: its startup
     :ivar note: why there is none, or why the search ended
     :ivar maskers: where they were asked for: what only hides, and what each run of it showed; none is a proposal
+    :ivar lessons: what the setup lacked behind the incident: with it both builds were started, and the incident still showed
     """
 
     mechanism: str
@@ -76,6 +74,12 @@ class Proposals:
     trace: Trace
     note: str = ""
     maskers: tuple[Proposal, ...] = ()
+    lessons: tuple[Lesson, ...] = ()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the lessons set, as keys of the incident file."""
+        return settings_of(self.lessons)
 
     @property
     def verified(self) -> tuple[str, ...]:
@@ -87,6 +91,7 @@ def propose(
     incident: Incident,
     *,
     show_maskers: bool = False,
+    teach: Teach = nothing,
     executor: Executor | None = None,
     progress: Hears = silent,
     verified: Callable[[Proposal], None] = lambda proposal: None,
@@ -94,24 +99,25 @@ def propose(
     """Write fixes for the mechanism of an incident, and try each: at most 12 startups, some side by side.
 
     :param show_maskers: run also what only hides, at most four startups more
+    :param teach: what a setup lacks, by a run of it; what it gives is put into both builds
     :param executor: where the startups run; by default threads, one a core
     :param verified: is given the first proposal that holds, as soon as it does
     :raises RunBroke: the build as it is could not begin
     """
     with pool_of(executor) as pool, tempfile.TemporaryDirectory(prefix="kit-propose-") as folder:
         progress(Progress("starting the application as it is", "proposals", 0, MOST_STARTUPS))
-        sources, config = _sources(incident)
-        asked = _with_checks(incident, config)
+        sources, config = sources_of(incident)
+        asked = with_checks(incident, config)
         seen, first = pool.submit(look_at, incident), pool.submit(attempt, asked)
         looked, control = seen.result(), first.result()
-        asked, control = _without_what_did_not_answer(incident, asked, control)
+        asked, control = without_what_did_not_answer(incident, asked, control)
         decision = decide_mechanism(incident, looked, progress)
         trace = looked.trace if incident.expect.error else signed(incident, looked, decision.fault).trace
         mechanism = decision.finding.mechanism
         if not shows_incident(incident, trace):
             unseen = "it does not reproduce, so nothing shows what would cure it"
             return Proposals(mechanism, False, (), 2, trace, unseen)
-        search = _Search(incident, asked, control, sources, Path(folder), pool, progress, verified)
+        search = _Search(incident, asked, control, sources, Path(folder), pool, progress, verified, teach)
         broken = _broken(incident, decision, looked, sources, control)
         search.run(broken)
         hidden = search.of_maskers(broken) if show_maskers else ()
@@ -121,7 +127,8 @@ def propose(
         return proposal.verdict != "cures", len(proposal.patch.splitlines()), search.order.index(proposal.name)
 
     order = sorted(search.tried, key=rank)
-    return Proposals(mechanism, True, tuple(order), search.startups, trace, _note(broken, search, order), hidden)
+    note, lessons = _note(broken, search, order), tuple(search.lessons)
+    return Proposals(mechanism, True, tuple(order), search.startups, trace, note, hidden, lessons)
 
 
 def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
@@ -145,11 +152,21 @@ class _Search:
     """One search: which candidates were tried, and what each showed."""
 
     def __init__(
-        self, own: Incident, incident: Incident, control: Attempt, sources, folder: Path, pool, progress, verified
+        self,
+        own: Incident,
+        incident: Incident,
+        control: Attempt,
+        sources,
+        folder: Path,
+        pool,
+        progress,
+        verified,
+        teach,
     ):
         self.own_checks = {str(check) for check in own.checks}
         self.incident, self.control, self.sources, self.folder = incident, control, sources, folder
-        self.pool, self.progress, self.verified = pool, progress, verified
+        self.pool, self.progress, self.verified, self.teach = pool, progress, verified, teach
+        self.lessons: list[Lesson] = []
         self.startups = 2
         self.order: list[str] = []  # the names of what was tried, the likeliest first
         self.tried: list[Proposal] = []
@@ -168,7 +185,8 @@ class _Search:
             batch = ([candidate for candidate in waiting if not candidate.last] or waiting)[:most]
             if not batch:
                 return
-            shown = self.try_all(broken, batch)
+            known = len(self.lessons)
+            shown = [self.learn(broken, *tried, known) for tried in self.try_all(broken, batch)]
             if any(result.verdict == "cures" for _, result in shown):
                 return
             grown = [more for candidate, result in shown for more in self.behind(broken, candidate, result)]
@@ -200,10 +218,8 @@ class _Search:
             except (IncidentError, RunBroke) as error:
                 self.progress(f"{candidate.name} cannot be tried: {error}")
                 continue
-            judged = self.judged(incident, candidate.name, started)
             runs = results.setdefault(candidate.name, [])
-            kept = endpoints_kept(judged, candidate.edits, self.sources)
-            runs.append(nothing_lost(kept, self.control.trace))
+            runs.append(self.kept(incident, candidate, started))
             if len(runs) == times:
                 result = next((run for run in runs if run.verdict != "cures"), runs[0])
                 self.answers[candidate.name] = answers_of(result)
@@ -215,6 +231,63 @@ class _Search:
                 shown[index] = candidate, self.settle(broken, candidate, result)
                 self.tell(*shown[index])
         return sorted(shown, key=lambda result: order.index(result[0].name))
+
+    def learn(self, broken: Broken, candidate: Candidate, result: FixResult, known: int) -> tuple[Candidate, FixResult]:
+        """Put into both builds what the setup lacks, as long as a candidate shows that it does once the incident is gone.
+
+        The build as it is has to show the incident with it too, else it is not kept. What is not learnt leaves the candidate open.
+
+        :param known: how many lessons the build had that showed the result
+        """
+        before, incident, taught, useless, lacking = result, self.incident, [], set(), []
+        started = self.again(candidate, incident) if known < len(self.lessons) and stands_behind(result) else None
+        result = self.kept(incident, candidate, started) if started is not None else result
+        while stands_behind(result):
+            lacking = [it for it in self.teach(incident, result.trace) if str(it.settings) not in useless]
+            lesson = next((it for it in lacking if it.incident is not None), None)
+            if lesson is None or self.startups + 2 > MOST_STARTUPS or self.control.races:
+                break
+            self.progress(Progress(f"{candidate.name}: {lesson.because}", "proposals", self.startups, MOST_STARTUPS))
+            tried = self.again(candidate, lesson.incident)
+            shown = self.kept(lesson.incident, candidate, tried) if tried is not None else result
+            if stands_behind(shown) and errors_of(result, self.control) <= errors_of(shown, self.control):
+                useless.add(str(lesson.settings))
+                continue
+            incident, started, result = lesson.incident, tried, shown
+            taught.append(lesson)
+        if taught:
+            self.startups += 1
+            control = self.pool.submit(attempt, incident, None, True).result()
+            if control.reproduced:
+                self.incident, self.control, self.lessons = incident, control, [*self.lessons, *taught]
+                self.served = any(check.answers for check in control.checks)
+                result = self.kept(incident, candidate, started)
+            else:
+                because = f"the error is gone, but the setup lacks something ({taught[0].because}), with which the build as it is does not show the incident either"
+                result = replace(before, verdict="undecided", because=because)
+        if lacking and stands_behind(result):
+            next_ = next((error for error, _ in met(result, self.control)), "")
+            because = f"the error is gone, and what stands behind it is the setup's: {lacking[0].because}: {next_}"
+            result = replace(result, verdict="undecided", because=because)
+        result = self.settle(broken, candidate, result) if self.is_open(result) else result
+        if result is not before:
+            self.answers[candidate.name] = answers_of(result)
+            self.tell(candidate, result)
+        return candidate, result
+
+    def again(self, candidate: Candidate, incident: Incident) -> Attempt | None:
+        """Start a candidate in another setup; None where it cannot be started so."""
+        self.startups += 1
+        trying = incident.model_copy(update={"fixes": {candidate.name: self.fix(candidate)}})
+        with suppress(IncidentError, RunBroke):
+            return self.pool.submit(attempt, trying, candidate.name, True).result()
+        return None
+
+    def kept(self, incident: Incident, candidate: Candidate, started: Attempt) -> FixResult:
+        """The verdict on a candidate that was started, and on what it has to leave as it was."""
+        incident = incident.model_copy(update={"fixes": {candidate.name: self.fix(candidate)}})
+        judged = endpoints_kept(self.judged(incident, candidate.name, started), candidate.edits, self.sources)
+        return nothing_lost(judged, self.control.trace)
 
     def is_open(self, result: FixResult) -> bool:
         """Does it cure, but for a route that fails, where the build as it is served nothing to compare that with?"""
@@ -267,7 +340,7 @@ class _Search:
         proposal = Proposal(candidate.name, candidate.says, patch_of(candidate.edits, self.sources), kept, result)
         if proposal.verdict == "cures" and not any(earlier.verdict == "cures" for earlier in self.tried):
             self.verified(proposal)
-        self.tried.append(proposal)
+        self.tried = [*(earlier for earlier in self.tried if earlier.name != candidate.name), proposal]
 
     def fix(self, candidate: Candidate) -> Fix:
         patches = [self.write(candidate.edits, self.sources)] if candidate.edits else []
@@ -292,7 +365,8 @@ class _Search:
             return
         judged = {"finding": diagnosis.finding, "conflict": diagnosis.conflict, "fault": diagnosis.fault}
         failing = _failing(self.incident, result.checks)
-        app = self.incident.app.model_copy(update={"path": candidate.path or self.incident.app.path})
+        own = self.incident.app
+        app = own.model_copy(update={"path": candidate.path or own.path, "env": own.env | candidate.env})
         changed = self.incident.model_copy(update={"app": app})
         next_ = replace(broken, incident=changed, trace=result.trace, sources=sources, failing=failing, **judged)
         for more in candidates_for(next_)[:_AT_ONCE]:
@@ -319,41 +393,3 @@ def _failing(incident: Incident, checks) -> tuple[str, ...]:
     """The paths of HTTP checks that fail, without their queries."""
     failed = {check.check for check in checks if check.ok is False and check.kind == "http"}
     return tuple(check.http.path.partition("?")[0] for check in incident.checks if check.http and str(check) in failed)
-
-
-def _sources(incident: Incident) -> tuple[dict[str, str], str | None]:
-    """Every text of the application that a candidate may read or change, by path; and its ``alembic.ini``."""
-    sources = {}
-    with workspace(incident) as space:
-        config = find_config(incident, space)
-        for file in sorted(space.root.rglob("*")):
-            name = file.relative_to(space.root).as_posix()
-            read = file.suffix in _READ and file.is_file() and not file.is_symlink()
-            if read and not _SKIPPED.search(f"/{name}") and file.stat().st_size <= _LARGEST:
-                with suppress(OSError, UnicodeDecodeError):
-                    sources[name] = file.read_bytes().decode("utf-8")
-        return sources, config and config.removeprefix(str(space.root)).lstrip("/")
-
-
-def _with_checks(incident: Incident, config: str | None) -> Incident:
-    """The incident with the checks that it lacks: mappers, a clean start, migrations, and the routes that a server answers."""
-    kinds = {check.kind for check in incident.checks}
-    usual = {"mappers": True, "clean_start": True, "migrations": config}
-    more: list[dict] = [{kind: value} for kind, value in usual.items() if value is not None and kind not in kinds]
-    if any(step.kind == "serve" for step in incident.startup):
-        more += [{"routes": True}] if "routes" not in kinds else []
-    return incident.model_copy(update={"checks": [*incident.checks, *map(Check.model_validate, more)]})
-
-
-def _without_what_did_not_answer(incident: Incident, asked: Incident, control: Attempt) -> tuple[Incident, Attempt]:
-    """Of what was added, only what held before says anything about a fix; the others would be failures of nobody's."""
-    own_checks = {str(check) for check in incident.checks}
-    held = {check.check for check in control.checks if check.ok}
-    state = ("mappers", "clean_start", "routes")
-    answered = [answer.path for check in control.checks for answer in check.answers]
-    kept = [check for check in asked.checks if str(check) in own_checks or str(check) in held or check.kind in state]
-    names = {str(check) for check in kept}
-    checks = tuple(check for check in control.checks if check.check in names or check.kind in state)
-    if answered:  # the same question of each fix
-        kept = [Check(routes=answered) if check.kind == "routes" else check for check in kept]
-    return asked.model_copy(update={"checks": kept}), replace(control, checks=checks)

@@ -1,0 +1,97 @@
+"""What stands behind the incident: a setup that lacks something is learnt, in both builds, and never cures by itself."""
+
+import pytest
+
+_CIRCULAR = {
+    "orchard/__init__.py": "",
+    "orchard/models.py": """
+        from sqlalchemy import Column, Integer
+        from sqlalchemy.orm import declarative_base
+        from orchard.labels import label
+
+        Base = declarative_base()
+        YEAR = 2026
+
+        class Tree(Base):
+            __tablename__ = label("trees")
+            id = Column(Integer, primary_key=True)
+    """,
+    "orchard/labels.py": """
+        from orchard.models import YEAR
+
+        def label(name):
+            return name
+
+        def dated(name):
+            return "%s of %s" % (name, YEAR)
+    """,
+    "orchard/main.py": """
+        from orchard import models
+        from orchard import queue
+    """,
+    "orchard/queue.py": "",
+}
+
+
+def _behind(lines: str) -> dict[str, str]:
+    return {**_CIRCULAR, "orchard/queue.py": lines}
+
+
+def _propose(kit, incident, *more):
+    answer = kit("propose", incident.parent, *more, "--json")
+    return answer, answer.json["proposals"], answer.json["setup"]
+
+
+EXPECT = {"error": "cannot import name 'YEAR' from partially initialized module 'orchard.models'"}
+STARTS = {"startup": [{"import": "orchard.main"}], "expect": EXPECT}
+
+
+def test_what_the_setup_lacks_behind_the_incident_is_put_into_both_builds_and_told(kit, write_incident):
+    lines = 'import os\n\nBROKER = os.environ["ORCHARD_BROKER_NAME"]\nPICTURES = os.listdir("static/pictures")\n'
+    answer, proposals, setup = _propose(kit, write_incident(_behind(lines), **STARTS))
+    assert answer.code == 0 and proposals[0]["verdict"] == "cures", proposals
+    assert answer.json["startups"] <= 12
+    assert [list(lesson["settings"]) for lesson in setup] == [["app"], ["prepare"]]
+    assert setup[0]["settings"] == {"app": {"env": {"ORCHARD_BROKER_NAME": "stand-in"}}}
+    assert "ORCHARD_BROKER_NAME" in setup[0]["because"] and "static/pictures" in setup[1]["because"]
+    said = kit("propose", write_incident(_behind(lines), "again", **STARTS).parent)
+    assert "ORCHARD_BROKER_NAME: stand-in" in said.out and "mkdir -p static/pictures" in said.out
+
+
+def test_what_the_log_calls_missing_is_not_supplied(kit, write_incident):
+    files = _behind('import os\n\nBROKER = os.environ["ORCHARD_BROKER_NAME"]\n')
+    incident = write_incident(files, log="log.txt", **STARTS)
+    log = f"ImportError: {EXPECT['error']}\nKeyError: 'ORCHARD_BROKER_NAME'\n"
+    (incident.parent / "log.txt").write_text(log)
+    answer, proposals, setup = _propose(kit, incident)
+    assert answer.code == 1 and not setup and "cures" not in {proposal["verdict"] for proposal in proposals}
+
+
+def test_a_stand_in_with_which_the_build_as_it_is_works_is_not_kept(kit, write_incident):
+    files = _behind('import os\n\nBROKER = os.environ["ORCHARD_BROKER_NAME"]\n')
+    early = """
+        import os
+
+        if "ORCHARD_BROKER_NAME" in os.environ:
+            YEAR = 2026
+        """
+    files["orchard/models.py"] = early + _CIRCULAR["orchard/models.py"].lstrip("\n").lstrip(" ")
+    answer, proposals, setup = _propose(kit, write_incident(files, **STARTS))
+    assert answer.code == 1 and not setup
+    assert proposals[0]["verdict"] == "undecided" and "ORCHARD_BROKER_NAME" in proposals[0]["because"]
+
+
+def test_a_package_that_is_not_installed_leaves_a_proposal_open_and_is_named(kit, write_incident):
+    answer, proposals, setup = _propose(kit, write_incident(_behind("import pikachu_broker\n"), **STARTS))
+    assert answer.code == 1 and not setup
+    assert {proposal["verdict"] for proposal in proposals} == {"undecided"}
+    assert all("lacks the package of pikachu_broker" in proposal["because"] for proposal in proposals)
+
+
+@pytest.mark.slow
+def test_an_error_of_the_application_itself_behind_the_incident_is_no_lack_of_the_setup(kit, write_incident):
+    answer, proposals, setup = _propose(
+        kit, write_incident(_behind("raise RuntimeError('no trees today')\n"), **STARTS)
+    )
+    assert answer.code == 1 and not setup
+    assert {proposal["verdict"] for proposal in proposals} == {"does-not-cure"}
