@@ -4,6 +4,7 @@ import pytest
 
 from kit.base.errors import IncidentError
 from kit.incident.load import load
+from kit.incident.steps import Http
 from kit.startup.run import reproduce
 from kit.verify.verification import verify
 
@@ -195,6 +196,25 @@ def test_a_variable_that_gives_the_scratch_database_takes_no_other(write_inciden
 def test_expect_takes_a_check_in_place_of_an_error(write_incident):
     with pytest.raises(IncidentError, match="check .* is given in place of error and table"):
         load(write_incident(FIXES, expect={"error": "x", "check": {"mappers": True}}))
+
+
+@pytest.mark.parametrize(
+    ("status", "held", "failed"),
+    [
+        (302, {302}, {200}),
+        ("below 500", {200, 404, 499}, {500}),
+        ("below 400", {399}, {400}),
+        ("below 500, not 404", {403}, {404, 500}),
+    ],
+)
+def test_a_status_is_a_number_or_every_answer_that_is_no_failure(status, held, failed):
+    statuses = Http(path="/", status=status).statuses
+    assert held <= statuses and not failed & statuses
+
+
+def test_another_form_of_a_status_is_refused(write_incident):
+    with pytest.raises(IncidentError, match="status"):
+        load(write_incident(FIXES, checks=[{"http": {"path": "/", "status": "below 300"}}]))
 
 
 SHOP = {
