@@ -177,6 +177,6 @@ def test_what_a_kernel_showed_before_it_was_killed_is_on_the_page(slow, tmp_path
     ran = [cell["execution_count"] for cell in cells if cell["cell_type"] == "code"]
     html = (tmp_path / "page.html").read_text("utf-8")
     assert ran[0] == 1 and None in ran and "An incident" in html
-    assert "cell 4 was running when its kernel ended. What follows is incomplete." in html.partition("<main")[0]
+    assert "cell 5 was running when its kernel ended. What follows is incomplete." in html.partition("<main")[0]
     assert not (tmp_path / "page.json").exists()
     assert processes_of(tmp_path / "tmp", "sleep") == [] and list((tmp_path / "tmp").glob("incident-*")) == []
