@@ -121,6 +121,7 @@ def test_in_both_themes_no_word_breaks_nothing_is_cut_off_and_all_can_be_read(na
         lab.close_all()
 
 
+@pytest.mark.slow
 def test_the_executed_postmortem_is_as_good_for_who_trusts_it_and_for_who_does_not(lab, bundled_page):
     name = "executed.ipynb"
     shutil.copy(bundled_page.with_suffix(".ipynb"), lab.notebooks / name)
