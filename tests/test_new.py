@@ -1149,6 +1149,13 @@ OF_HOW_IT_IS_STARTED = {
             app = FastAPI()
         """,
     },
+    "the deployed server is not installed, and a guessed one enters a cycle of imports by another module": {
+        "Dockerfile": 'FROM python:3.12\nCOPY . .\nCMD ["gunicorn", "boot:app"]\n',
+        "boot.py": "import store.models\nfrom store.web import app\n",
+        "store/__init__.py": "",
+        "store/models.py": "LIMIT = 5\nfrom store.web import app\n",
+        "store/web.py": "from fastapi import FastAPI\nfrom store.models import LIMIT\n\napp = FastAPI()\n",
+    },
     "the kit gives a driver that the code does not take": {
         "main.py": """
             import os

@@ -235,7 +235,7 @@ def _run(work: Search, setup: Setup) -> Trial:
         seen = evidence_of(read_log(message), message, work.project)
         return Trial(setup, None, 0, message[:300], seen, time.monotonic() - began, message)
     seen = seen_in(work, trace)
-    level, expected = _level(work, incident, trace, seen)
+    level, expected = _level(work, setup, incident, trace, seen)
     if level >= _ERROR and work.evidence.expected:
         shows = "the log's error" + (", at the log's lines" if level == SHOWN and work.evidence.frames else "")
     else:
@@ -274,7 +274,7 @@ def seen_in(work: Search, trace: Trace) -> Evidence:
     return replace(seen, missing_variables=seen.missing_variables | read)
 
 
-def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tuple[int, str | None]:
+def _level(work: Search, setup: Setup, incident: Incident, trace: Trace, seen: Evidence) -> tuple[int, str | None]:
     """How near a trial is to the log, and the expected text if it has to be more general than the log's own."""
     evidence = work.evidence
     shown = shows_incident(incident, trace)
@@ -286,6 +286,9 @@ def _level(work: Search, incident: Incident, trace: Trace, seen: Evidence) -> tu
         of_setup = chosen or lacks or work.asked_python or evidence.healthy or trace.broke or not through
         causes = [kind for step in trace.steps if step.exception for _, kind, _ in step.exception.links]
         of_setup = of_setup or of_the_surroundings(seen, causes, work.project)
+        # Which import of a cycle fails depends on the module that is first: the deployed start has another one.
+        guessed = setup.start.tier > 0 and any(start.tier == 0 for start in work.starts)
+        of_setup = of_setup or (guessed and seen.type == "ImportError")
         if failed and of_setup and not trace.conflicts:
             return 0, None  # of how it was started, as far as anybody can tell
         return (SHOWN if shown else 0), None
