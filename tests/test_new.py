@@ -1,5 +1,6 @@
 """From a stranger's folder and log to an incident: ``python -m kit new`` tries startups, and what it writes reproduces."""
 
+import ast
 import subprocess
 import textwrap
 from pathlib import Path
@@ -1288,6 +1289,8 @@ def test_a_server_whose_script_names_its_port_gets_the_free_one_in_the_copy(kit,
         "app.run()",
         "app.run(debug=True)",
         "app.run(debug=True, port=app.config.get('PORT', '9191'))",
+        "app.run(port=int(app.config.get('PORT', 8000)), debug=True)",
+        "uvicorn.run(app, port=int((app.config.get('PORT') or dict(P=1).get('P'))))",
         "uvicorn.run(app)",
         "uvicorn.run('main:app', reload=False)",
     ],
@@ -1298,7 +1301,9 @@ def test_a_server_whose_script_writes_no_port_gets_the_free_one_too(call, kit, t
     )
     incident = read_only(kit, tmp_path, {"main.py": main}, "$ python main.py\nRuntimeError: of another kind\n")
     subprocess.run(incident.prepare[0].text, shell=True, check=True, cwd=tmp_path / "app")
-    assert "environ" in (changed := (tmp_path / "app" / "main.py").read_text()) and compile(changed, "main.py", "exec")
+    changed = ast.parse((tmp_path / "app" / "main.py").read_text())
+    ports = [node for node in ast.walk(changed) if isinstance(node, ast.keyword) and node.arg == "port"]
+    assert [ast.unparse(port.value) for port in ports] == ["int(__import__('os').environ['PORT'])"]
 
 
 def test_a_settings_file_that_a_variable_names_is_written_with_the_scratch_database_in_it(kit, tmp_path):

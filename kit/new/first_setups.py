@@ -31,12 +31,13 @@ from .next_setups import SCRATCH
 from .trial import Search, Setup
 
 _BY_MODULE = re.compile("gunicorn|uvicorn|hypercorn|alembic|pytest|celery|flask|streamlit|arq|dramatiq|litestar")
+_INNER = r"[^()]*(\([^()]*(\([^()]*\)[^()]*)*\)[^()]*)*"  # within parentheses, three deep
 _PORT = 'port=int(__import__("os").environ["PORT"])'
 _FIXED_PORT = {  # by a file's ending, for sed: where a port is written, and what stands there in the copy
     ".sh": ((r"((--port|-p)[ =]|(-b|--bind)[ =][^ :]*:)[0-9]{2,5}", r"\1$PORT"),),
     ".py": (
         (r"\bport ?= ?[0-9]{2,5}\b", _PORT),
-        (r"\.run\((.*)\bport ?= ?[^,()]+(\([^()]*\))?", rf".run(\1{_PORT}"),
+        (rf"\.run\((.*)\bport ?= ?[^,()]+(\({_INNER}\))?", rf".run(\1{_PORT}"),
         # What they take is their framework's.
         (r"\b(app|application|server)\.run\((\)|[a-z_]+ ?=)", rf"\1.run({_PORT}, \2"),
         (r"\buvicorn\.run\(([^()]+)\)", rf"uvicorn.run(\1, {_PORT})"),
