@@ -69,6 +69,7 @@ def test_the_check_compares_within_the_application(kit, service):
     assert "no migration creates column parcels.weight" in seen["drifting"] and fixes["drifting"]["verdict"] == "hides"
 
 
+@pytest.mark.slow
 def test_its_guard_asks_within_the_application_too(kit, service):
     said = kit("guard", service, "--fix", "changed")
     assert said.code == 0, said.out + said.err

@@ -1,5 +1,6 @@
 """What is said of migrations: which revision stopped, what is then undecided, and which model ``env.py`` does not see."""
 
+import pytest
 from test_hiding_fixes import patch_of
 
 from kit.diagnose.diagnosis import diagnose
@@ -106,6 +107,7 @@ def test_alembic_check_as_the_startup_tells_which_module_env_py_does_not_import(
     assert unseen(file)[:2] == ("model-module-not-imported-by-env", ["service/parcels.py:3"])
 
 
+@pytest.mark.slow
 def test_of_a_package_with_two_roots_the_one_that_env_py_does_not_import_is_named(write_incident, tmp_path):
     models = {
         "service/sales/__init__.py": "from service.sales import orders\n",

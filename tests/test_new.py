@@ -1658,6 +1658,7 @@ def test_a_task_that_a_worker_does_not_know_is_sent_to_one_without_a_broker(kit,
     assert diagnosis["mechanism"] == "class-not-imported" and diagnosis["sites"][0]["file"] == "work/more.py"
 
 
+@pytest.mark.slow
 def test_where_no_program_is_in_the_log_alembic_looks_at_the_models_too(kit, tmp_path, small):
     env = ENV_PY.format(package="store").replace("import store.parcels", "import store.labels")
     label = (

@@ -209,6 +209,7 @@ def test_the_duplicate_reproduces_and_a_fix_is_verified_and_a_drift_is_found(kit
     assert given.left() == []
 
 
+@pytest.mark.slow
 def test_the_page_tells_which_definition_the_migrations_made_and_no_secret(kit, given, orders, tmp_path):
     steps = [{"command": "alembic upgrade head"}, {"import": "service.main"}]
     one = {"remove-legacy": {"patches": ["remove-legacy.patch"]}}

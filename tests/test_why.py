@@ -1,5 +1,7 @@
 """Who imported that: the question that people ask first, answered from a startup or from one that was kept."""
 
+import pytest
+
 from kit.incident.load import load
 from kit.startup.run import reproduce
 from kit.trace.why import why
@@ -30,6 +32,7 @@ PLUGINS = {
 }
 
 
+@pytest.mark.slow
 def test_a_loaders_call_a_relative_import_and_a_name_that_is_bound_again_are_told_by_their_lines(write_incident):
     trace = reproduce(load(write_incident(PLUGINS, expect={})))
 
