@@ -1377,8 +1377,8 @@ def test_a_server_runs_in_the_folder_from_which_its_module_has_the_name_that_was
         "server/main/main.py": "from fastapi import FastAPI\nfrom main.config import URL\n\napp = FastAPI()\n",
     }
     log = (
-        "root@box:~/proj/server/main# uvicorn main:app\nTraceback (most recent call last):\n"
-        '  File "/root/proj/server/main/main.py", line 2, in <module>\n    from main.config import URL\n'
+        "root@box:/srv/proj/server/main# uvicorn main:app\nTraceback (most recent call last):\n"
+        '  File "/srv/proj/server/main/main.py", line 2, in <module>\n    from main.config import URL\n'
         "ModuleNotFoundError: No module named 'main.config'; 'main' is not a package\n"
     )
     incident = read_only(kit, tmp_path, files, log)
