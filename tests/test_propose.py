@@ -3,11 +3,14 @@
 import dataclasses
 import shutil
 import subprocess
+from concurrent.futures import Future
 from functools import cache
 
 import pytest
 from miniatures import APPLICATIONS, judged
 
+from kit.base.errors import IncidentError
+from kit.base.progress import silent
 from kit.base.redact import redact
 from kit.base.scan import kinds_in
 from kit.diagnose.experiments import patch_of
@@ -25,6 +28,8 @@ from kit.verify.propose.edits_of_imports import add_import, import_like_others
 from kit.verify.propose.failing_build import Broken
 from kit.verify.propose.form import in_form
 from kit.verify.propose.kept import endpoints_kept, nothing_lost, settled
+from kit.verify.propose.lessons import nothing
+from kit.verify.propose.search import _Search
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views.banner import overview
 from kit.views.report import postmortem_report
@@ -530,3 +535,20 @@ def test_a_table_that_no_step_makes_is_missed_by_every_build_that_serves_and_a_c
     assert passed_over("+chairs = 1\n") == ["OperationalError: no such table: rooms"]
     assert passed_over("+rooms = 1\n") == []
     assert passed_over("+chairs = 1\n", prepare=[Preparation.model_validate({"upgrade": "head"})]) == []
+
+
+def test_a_change_that_cannot_be_started_in_this_setup_is_none_of_the_startups(tmp_path):
+    class Refuses:
+        def submit(self, *call) -> Future:
+            future = Future()
+            future.set_exception(IncidentError("aiosqlite is not installed"))
+            return future
+
+    broken = _broken("name-taken-in-registry")
+    control = Attempt("control", (), broken.trace, (), True)
+    search = _Search(
+        broken.incident, broken.incident, control, broken.sources, tmp_path, Refuses(), silent, print, nothing
+    )
+    change = candidates_for(broken)[0]
+    assert search.try_all(broken, [change]) == [] and search.again(change, broken.incident) is None
+    assert search.startups == 2

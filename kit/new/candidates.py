@@ -53,6 +53,13 @@ class Start:
     def serves(self) -> bool:
         return bool(self.steps) and self.steps[-1][0] == "serve"
 
+    @property
+    def entry(self) -> str:
+        """The module that it enters the application by, as far as its last step names one."""
+        text = self.steps[-1][1]
+        named = re.search(r"-m ([\w.]+)|([\w./]+)\.py\b|([\w.]+):\w", text)
+        return next(filter(None, named.groups())).replace("/", ".") if named else text
+
     def __str__(self) -> str:
         return "; ".join(f"{kind}: {text}" for kind, text in self.steps)
 

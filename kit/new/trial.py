@@ -163,11 +163,11 @@ def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=
     """
     began, seen = time.monotonic(), set()
     by_log = bool(work.evidence.expected)
-    ordered = (lambda setup: -setup.score) if by_log else order
-    if not by_log:
-        tiers = [setup.start.tier for setup in setups]
-        setups = [setup for setup in setups if worth_trying(setup.start.tier, tiers)]
-    waiting = sorted(setups, key=ordered)
+    ordered = (lambda setup: -setup.score) if by_log else (lambda setup: (setup.start.tier, -setup.score))
+    # Without a log a script of tests or docs is no answer beside a surer start.
+    surest = min((setup.start.tier for setup in setups), default=0)
+    waiting = [setup for setup in setups if by_log or setup.start.tier < 2 or setup.start.tier == surest]
+    waiting.sort(key=ordered)
     running: dict[Future, Setup] = {}
     begun = since = 0
     with pool_of(None) as pool:
@@ -199,13 +199,23 @@ def search(work: Search, setups: Sequence[Setup], lessons: Lessons, *, progress=
                 running.pop(future)
                 trial = future.result()
                 taught = lessons(work, trial if by_log else replace(trial, level=0))
-                if taught and not by_log:
+                if not by_log and (taught or _of_its_entry(work, trial)):
                     trial = replace(trial, level=0)  # as far as it is known, it failed of what the kit had chosen
                 work.trials.append(trial)
                 progress(f"shows: {trial.shows}")
                 since = begun if trial.level >= _ERROR and not enough else since
                 waiting = sorted([*with_what_is_known(waiting, trial, taught), *taught], key=ordered)
     return best_of(work.trials, by_log)
+
+
+def _of_its_entry(work: Search, trial: Trial) -> bool:
+    """May an import fail only because a guess enters by this module? Which import of a cycle fails depends on the first."""
+    start = trial.setup.start
+    surer = [other for other in work.starts if other.tier <= start.tier]
+    guessed = start.tier > 0 and not any(other.tier < start.tier and other.entry == start.entry for other in surer)
+    others = any(other.entry != start.entry for other in surer)
+    alike = (other.setup.start.entry for other in work.trials if other.seen.error == trial.seen.error)
+    return trial.seen.type == "ImportError" and guessed and others and {*alike} <= {start.entry}
 
 
 def with_what_is_known(waiting: Sequence[Setup], trial: Trial, taught: Sequence[Setup]) -> list[Setup]:
@@ -219,7 +229,9 @@ def best_of(trials: Sequence[Trial], by_log: bool = True) -> Trial | None:
     """The trial nearest to the log; among equals, the one whose startup explains it best."""
 
     def near(trial: Trial) -> tuple:
-        return trial.level, trial.broke is None if by_log else nearness(trial), trial.setup.score
+        setup, whole = trial.setup, trial.broke is None
+        answer = (trial.up, -setup.start.tier, len(setup.known), whole)  # it has what others lacked
+        return trial.level, whole if by_log else answer, setup.score
 
     return max(trials, key=near, default=None)
 
@@ -283,13 +295,9 @@ def _level(work: Search, setup: Setup, incident: Incident, trace: Trace, seen: E
         through = seen.frames or any(frame.application for error in trace.errors for frame in error.frames)
         chosen = seen.type.endswith("NoSuchModuleError")  # a driver that the kit named
         lacks = seen.missing_modules or seen.missing_variables or refused_settings(work.project, seen.text)
-        of_setup = chosen or lacks or work.asked_python or evidence.healthy or trace.broke or not through
         causes = [kind for step in trace.steps if step.exception for _, kind, _ in step.exception.links]
-        of_setup = of_setup or of_the_surroundings(seen, causes, work.project)
-        # Which import of a cycle fails depends on the module that is first: the deployed start has another one.
-        guessed = setup.start.tier > 0 and any(start.tier == 0 for start in work.starts)
-        of_setup = of_setup or (guessed and seen.type == "ImportError")
-        if failed and of_setup and not trace.conflicts:
+        of_setup = chosen or lacks or work.asked_python or evidence.healthy or trace.broke or not through
+        if failed and not trace.conflicts and (of_setup or of_the_surroundings(seen, causes, work.project)):
             return 0, None  # of how it was started, as far as anybody can tell
         return (SHOWN if shown else 0), None
     here = _at_lines(evidence, trace, seen)
@@ -342,11 +350,6 @@ def of_the_surroundings(seen: Evidence, causes: Sequence[str], project: Project)
     return bool({kind.rpartition(".")[2] for kind in (seen.type, *causes)} & _OF_THE_SURROUNDINGS)
 
 
-def order(setup) -> tuple[int, float]:
-    """The application's own start first; of equals the likeliest."""
-    return setup.start.tier, -setup.score
-
-
 def decided(trials: Sequence, tier: int) -> bool:
     """Have the startups that are surer than a tier answered: failed of themselves, or come up?
 
@@ -354,13 +357,3 @@ def decided(trials: Sequence, tier: int) -> bool:
     """
     surer = [trial for trial in trials if trial.setup.start.tier < tier or trial.setup.start.tier == tier > 0]
     return any(trial.level >= SHOWN or trial.up for trial in surer)
-
-
-def worth_trying(tier: int, tiers: Sequence[int]) -> bool:
-    """May a startup of this tier answer? A script of tests or docs is no answer if a surer startup is known."""
-    return tier < 2 or tier == min(tiers, default=tier)
-
-
-def nearness(trial) -> tuple:
-    """How near a trial is to an answer: it came up, it is the application's own start, it has what others lacked."""
-    return trial.up, -trial.setup.start.tier, len(trial.setup.known), trial.broke is None

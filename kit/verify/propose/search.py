@@ -206,15 +206,14 @@ class _Search:
         times = _RACE_TIMES if self.control.races else 1
         holds = [None, *[raced_for(self.control.trace)] * (times - 1)]  # the race is forced in all but the first
         futures = {self.pool.submit(attempt, incident, c.name, True, hold): c for c in candidates for hold in holds}
-        self.startups += len(futures)
-        order = [candidate.name for candidate in candidates]
-        self.order += order
+        self.order += [candidate.name for candidate in candidates]
         results: dict[str, list[FixResult]] = {}
         shown = []
         for future in as_completed(futures):
             candidate = futures[future]
             try:
                 started = future.result()
+                self.startups += 1
             except (IncidentError, RunBroke) as error:
                 self.progress(f"{candidate.name} cannot be tried: {error}")
                 continue
@@ -230,7 +229,7 @@ class _Search:
             if self.is_open(result):
                 shown[index] = candidate, self.settle(broken, candidate, result)
                 self.tell(*shown[index])
-        return sorted(shown, key=lambda result: order.index(result[0].name))
+        return sorted(shown, key=lambda result: self.order.index(result[0].name))
 
     def learn(self, broken: Broken, candidate: Candidate, result: FixResult, known: int) -> tuple[Candidate, FixResult]:
         """Put into both builds what the setup lacks, as long as a candidate shows that it does once the incident is gone.
@@ -276,11 +275,12 @@ class _Search:
         return candidate, result
 
     def again(self, candidate: Candidate, incident: Incident) -> Attempt | None:
-        """Start a candidate in another setup; None where it cannot be started so."""
-        self.startups += 1
+        """Start a candidate in another setup; None where it cannot be started so, which is none of the startups."""
         trying = incident.model_copy(update={"fixes": {candidate.name: self.fix(candidate)}})
         with suppress(IncidentError, RunBroke):
-            return self.pool.submit(attempt, trying, candidate.name, True).result()
+            started = self.pool.submit(attempt, trying, candidate.name, True).result()
+            self.startups += 1
+            return started
         return None
 
     def kept(self, incident: Incident, candidate: Candidate, started: Attempt) -> FixResult:
@@ -307,10 +307,10 @@ class _Search:
         for masker in maskers(broken):
             if self.hidden or self.startups >= MOST_STARTUPS:
                 break
-            self.startups += 1
             hiding = self.incident.model_copy(update={"fixes": {masker.name: self.fix(masker)}})
             with suppress(IncidentError, RunBroke):  # then it tells nothing
                 started = self.pool.submit(attempt, hiding, masker.name, True).result()
+                self.startups += 1
                 if answers := {answer.path: answer for check in started.checks for answer in check.answers}:
                     self.answers[masker.name], self.hidden = answers, masker.name
         failing = [answer for answer in answers_of(result).values() if answer.fails]
