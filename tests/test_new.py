@@ -1,6 +1,7 @@
 """From a stranger's folder and log to an incident: ``python -m kit new`` tries startups, and what it writes reproduces."""
 
 import ast
+import base64
 import subprocess
 import textwrap
 from pathlib import Path
@@ -982,13 +983,14 @@ def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_one_o
     """
     variables = variables_of(project := Project(written(tmp_path, {"settings.py": text})))
     values = stand_ins(project, variables, frozenset())
+    secret, _ = values.pop("REDIS_PASSWORD")
     assert {name: value for name, (value, _) in values.items()} == {
         "STORE_STAGE": "dev",
         "DATABASE_TYPE": "postgresql",
         "DATABASE_HOST": "stand-in",
-        "REDIS_PASSWORD": "stand-in-of-32-characters-or-more",
         "REDIS_URL": "redis://127.0.0.1:6379/0",
     }
+    assert len(secret) >= 32 and len(base64.urlsafe_b64decode(secret)) == 32, "as Fernet asks of a key"
     assert {name: value for name, (value, _) in parts_of(variables).items()} == {
         "DATABASE_HOST": "{database_host}",
         "DATABASE_SCHEMA": "{database_name}",
