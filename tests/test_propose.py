@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from concurrent.futures import Future
 from functools import cache
+from types import SimpleNamespace
 
 import pytest
 from miniatures import APPLICATIONS, judged
@@ -14,8 +15,10 @@ from kit.base.progress import silent
 from kit.base.redact import redact
 from kit.base.scan import kinds_in
 from kit.diagnose.experiments import patch_of
+from kit.diagnose.migrations import several_heads
 from kit.diagnose.values import Place
 from kit.incident.model import Fix
+from kit.incident.revisions import Revision
 from kit.incident.steps import Preparation
 from kit.trace.end_state import Answer, CheckResult
 from kit.trace.values import Error, Swallowed
@@ -29,6 +32,7 @@ from kit.verify.propose.failing_build import Broken
 from kit.verify.propose.form import in_form
 from kit.verify.propose.kept import endpoints_kept, nothing_lost, settled
 from kit.verify.propose.lessons import nothing
+from kit.verify.propose.metadata import merge_heads
 from kit.verify.propose.search import _Search
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views.banner import overview
@@ -203,6 +207,21 @@ def test_a_revision_that_a_database_may_have_run_is_left_alone_and_the_reason_is
     broken = _broken(name)
     assert not [file for candidate in candidates_for(broken) for file in candidate.edits if "/versions/" in file]
     assert "a revision that a database may have run is not edited" in UNSAFE[broken.finding.mechanism]
+
+
+def test_of_branches_that_went_on_the_last_revisions_are_merged():
+    broken = _broken("several-heads")
+    tree = {"a1": (), "b2": ("a1",), "c2": ("a1",), "c3": ("c2",)}
+    revisions = [Revision(id_, down, f"migrations/versions/{id_}.py", 3) for id_, down in tree.items()]
+    case = SimpleNamespace(incident=broken.incident, trace=broken.trace, revisions=revisions, migrations=None)
+    fault = several_heads(case, Error("CommandError", "Multiple head revisions are present", ()))
+    assert [(place.role, place.name) for place in fault.sites] == [
+        ("head", "b2"),
+        ("branches off", "c2"),
+        ("head", "c3"),
+    ]
+    (merge,) = merge_heads(dataclasses.replace(broken, fault=fault))
+    assert "down_revision = ('b2', 'c3')" in "".join(merge.edits.values())
 
 
 @pytest.mark.parametrize("name", sorted(FIRST))

@@ -43,14 +43,12 @@ def merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision])
     def judge(*traces: Trace) -> tuple[bool | None, str]:
         wrong = [failure(trace) for trace in traces]
         orders = f"after {' and after '.join(head.id for head in heads)}"
+        resolved = "with it 'head' is one revision, and the upgrade"
         if not any(wrong):
-            return True, f"with it 'head' is one revision, and the upgrade passes {orders}"
+            return True, f"{resolved} passes {orders}"
         reason = next(reason for reason in wrong if reason)
         if all(why is None or _in_a_revision(trace, heads[0]) for why, trace in zip(wrong, traces, strict=True)):
-            return (
-                True,
-                f"with it 'head' is one revision, and the upgrade comes as far as a revision that fails: {reason}",
-            )
+            return True, f"{resolved} comes as far as a revision that fails: {reason}"
         return (False if all(wrong) else None), reason
 
     says = "a merge revision that follows all heads, upgraded to in each order"

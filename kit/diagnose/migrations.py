@@ -41,7 +41,9 @@ def several_heads(case: Case, error: Error) -> Fault | None:
     )
     merge = merge_of(case.incident, [head.file for head in heads])
     because += (f"the merge that brought them together: {merge}",) if merge is not None else ()
-    sites = tuple(Place.of("head", _line(head), head.id) for beside in forks.values() for head in beside)
+    shown = dict.fromkeys([*(revision for beside in forks.values() for revision in beside), *heads])
+    roles = (("head" if revision in heads else "branches off", revision) for revision in shown)
+    sites = tuple(Place.of(role, _line(revision), revision.id) for role, revision in roles)
     against = {"unknown-revision": "every revision that another one follows is there"}
     experiment = runs.merged(case, revisions, heads)
     return Fault("several-heads", because, sites=sites, against=against, error=error, experiment=experiment)

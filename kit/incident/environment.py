@@ -256,8 +256,7 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
         return "redis://127.0.0.1:6379/0"
     if "url" in plain or "dsn" in plain or name.endswith(("_URL", "_URI", "_ENDPOINT", "_ORIGIN")):
         return "http://127.0.0.1:9"
-    # Long enough for a signature, and a key for Fernet: 32 bytes in base64.
-    return "aW5jaWRlbnQta2l0LXN0YW5kLWluLTMyLWJ5dGVzISE=" if says_secret(name) else "stand-in"
+    return "aW5jaWRlbnQta2l0LXN0YW5kLWluLTMyLWJ5dGVzISE=" if says_secret(name) else "stand-in"  # as Fernet has keys
 
 
 def stand_ins(project: Project, variables: list[Variable], without: frozenset[str]) -> dict[str, tuple[str, str]]:
