@@ -2,7 +2,7 @@
 
 from .after_imports import metadata, stepper
 from .banner import overview, verdict
-from .by_people import actions, impact, people, timeline
+from .by_people import people, timeline
 from .collisions import collision, sites
 from .diagnosis import behind, definitions, hypotheses, mechanism, smallest, static_and_run, unseen
 from .history import came_and_went, changes, claimed, searched
@@ -16,7 +16,6 @@ from .verification import before_and_after, claims, fixes, matrix
 
 __all__ = [
     "Progress",
-    "actions",
     "before_and_after",
     "behind",
     "builds",
@@ -31,7 +30,6 @@ __all__ = [
     "fixes",
     "frames",
     "hypotheses",
-    "impact",
     "imports",
     "made_by",
     "matrix",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ..diagnose.diagnosis import Diagnosis
 from ..trace.trace import Trace
 from .figure import figure
-from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, stack, strong, table, word
+from .markup import Part, Shown, absent, code, count, fold, folded_table, items, join, para, part, strong, word
 from .metadata_picture import Moment, metadata_picture
 from .wording import listed
 
@@ -32,7 +32,7 @@ def _rows(trace: Trace):
 
 
 def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
-    """The metadata after each import: a picture, and folded the modules that changed it or failed, and all of them.
+    """The metadata after each import: a picture, and folded the modules that changed it or failed; :func:`stepper` has all.
 
     :param diagnosis: with it, nothing is shown where the mechanism is not about tables
     """
@@ -58,15 +58,7 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
         caption += " A diamond: a table that was defined again without an error."
     alt = f"Tables over executed modules: {summary}."
     parts = [figure(metadata_picture(moments), alt, caption, narrow=metadata_picture(moments, narrow=True))]
-    if telling:
-        name = f"The modules that changed the metadata or failed: {len(telling)} of {len(rows)}"
-        shown = _after_table(name, telling)
-        parts.append(Part(fold(name, shown).html, shown.text))
-    if len(telling) < len(rows):
-        order = para("In the order in which the modules ended; the numbers give the order in which they began.")
-        every = _after_table("All executed modules", rows)
-        parts.append(fold(f"All {count(len(rows), 'executed module')}", every, order))
-    return Shown(parts)
+    return Shown([*parts, _after_table(telling, len(rows))] if telling else parts)
 
 
 def _tells(row: dict) -> bool:
@@ -74,22 +66,18 @@ def _tells(row: dict) -> bool:
     return bool(row["registered"] or row["rejected"] or row["extended"]) or not row["ok"]
 
 
-def _after_table(caption: str, rows: Sequence[dict]) -> Part:
+def _after_table(telling: Sequence[dict], executed: int) -> Part:
     shown = []
-    left_out = max(0, len(rows) - _MOST_ROWS)
-    if left_out:  # what tells most stays
-        tells = [(row["ok"], not row["rejected"], not row["registered"], n) for n, row in enumerate(rows)]
-        rows = [rows[n] for n in sorted(n for *_, n in sorted(tells)[:_MOST_ROWS])]
-    for row in rows:
+    for row in telling[:_MOST_ROWS]:
         new = _few(row["registered"]) + (f" (defined again: {_few(row['extended'])})" if row["extended"] else "")
         by = code(row["imported_by"]) if _of_a_file(row["imported_by"]) else "the step"
-        state = word(row["ok"], "ok", _wrong(row))
         module = join(f"{row['number']}. " if row["number"] else None, code(row["module"]))
+        state = word(row["ok"], "ok", _wrong(row))
         shown.append((module, by, new, _few(row["rejected"]), str(row["tables_total"]), state))
-    wrong = [number for number, row in enumerate(rows) if row["first_wrong"]]
+    first = f", the first {_MOST_ROWS}" if len(telling) > _MOST_ROWS else ""
+    name = f"The modules that changed the metadata or failed: {len(telling)} of {executed}{first}"
     head = ("module", "imported by", "registered", "rejected", "tables after it", "state")
-    listed = table(caption, head, shown, marked=wrong)
-    return stack(listed, para(f"{left_out} more are left out here; they are in the DataFrame.") if left_out else None)
+    return folded_table(name, head, shown, marked=[n for n, row in enumerate(telling) if row["first_wrong"]])
 
 
 def _few(names: Sequence[str]) -> str:

@@ -55,7 +55,6 @@ _NEXT = (
     " in the incident file, and run this again.",
 )
 _MOST_LINES = 20  # of a patch that are shown at once
-_MOST_ACTIONS = 6
 # Mechanisms that the incident file itself can bring in: it starts the application with too little.
 _BY_THE_FILE = {"setting-missing", "module-not-on-path", "driver-not-installed", "unknown-url-scheme"}
 
@@ -281,13 +280,11 @@ def _proposed(incident: Incident, proposals: "Proposals | None") -> list[Part]:
 
 
 def _actions(incident: Incident) -> Part:
-    actions = incident.postmortem.actions
     shown = []
-    for action in actions[:_MOST_ACTIONS]:
+    for action in incident.postmortem.actions:
         due = day(action.due) if action.due else missing("due")
         shown.append(join(with_code(action.what), " (", action.owner or missing("owner"), ", ", due, ")"))
-    more = [part(f"{len(actions) - _MOST_ACTIONS} more")] if len(actions) > _MOST_ACTIONS else []
-    return items([*shown, *more])
+    return items(shown)
 
 
 def _conflict(trace: Trace, diagnosis: "Diagnosis | None"):

@@ -1,25 +1,13 @@
 """What only people know of an incident, as they wrote it: the page names what is missing once, at its top."""
 
+import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
 from ..incident.model import Incident
-from .figure import figure
-from .markup import (
-    Part,
-    Shown,
-    absent,
-    beside,
-    code,
-    count,
-    fold,
-    items,
-    join,
-    missing,
-    para,
-    stack,
-    strong,
-    table,
-    with_code,
-)
-from .time_line import dates_picture
+from .markup import Part, Shown, absent, beside, code, day, items, join, para, stack, strip, strong, with_code
+
+if TYPE_CHECKING:
+    from ..history.search import History
 
 _LEARNED = {
     "went_well": "What went well",
@@ -29,43 +17,60 @@ _LEARNED = {
 }
 
 
-def impact(incident: Incident) -> Shown:
-    """Summary, impact and detection, as people wrote them."""
-    parts = _paragraphs(incident, "summary", "impact", "detection")
-    return Shown(parts) if parts else absent("Nobody has written a summary, the impact or how it was detected.")
-
-
 def _paragraphs(incident: Incident, *names: str) -> list[Part]:
     texts = {name: getattr(incident.postmortem, name) for name in names}
     return [para(strong(f"{name.capitalize()}. "), with_code(text)) for name, text in texts.items() if text]
 
 
-def timeline(incident: Incident, history=None) -> Shown:
-    """What happened when: a picture with the commits and the time of exposure, what people wrote, and every event.
+class _Moment(NamedTuple):
+    """A point in time, as people wrote it, and what happened then."""
 
-    :param history: a search over commits (``kit.history.History``), or None
+    when: datetime.datetime
+    at: str
+    what: Part
+
+
+def timeline(incident: Incident, history: "History | None" = None) -> Shown:
+    """What happened when: commits and what people recorded in one row, the time of exposure marked; events without an ISO date below it.
+
+    :param history: a search over commits, or None
     """
-    postmortem = incident.postmortem
-    parts: list[Part] = []
-    drawn = dates_picture(postmortem, history)
-    if drawn is not None:
-        parts.append(figure(drawn.wide, drawn.alternative, drawn.caption, narrow=drawn.narrow))
-    parts += _paragraphs(incident, "summary", "detection")
-    if postmortem.timeline:
-        rows = [(event.at, with_code(event.what)) for event in postmortem.timeline]
-        events = table("Events", ("when", "what happened"), rows, kind="kit-cards kit-timeline")
-        parts.append(fold(f"{count(len(rows), 'event')} that people recorded", events, open=drawn is None))
+    moments, undated, exposed = [], [], []
+    for text, change in (("introduced by ", history.introduced), ("fixed by ", history.fixed)) if history else ():
+        if change is not None and (when := _read(change.commit.date)):
+            at = change.commit.date[:16].replace("T", " ")
+            moments.append(_Moment(when, at, join(strong(text), code(change.commit.sha[:9]))))
+            exposed.append(when)
+    for event in incident.postmortem.timeline:
+        when = _read(event.at)
+        undated += [] if when else [join(event.at, ": ", with_code(event.what))]
+        moments += [_Moment(when, event.at, with_code(event.what))] if when else []
+    moments.sort(key=lambda moment: moment.when)
+    within = [
+        n
+        for n, moment in enumerate(moments)
+        if exposed and exposed[0] <= moment.when <= (exposed[1:] or [moment.when])[0]
+    ]
+    parts = _paragraphs(incident, "summary", "detection")
+    if moments:
+        parts.append(strip((stack(para(day(it.at, 16)), para(it.what)) for it in moments), marked=within))
+    if within:
+        until = "one that fixed it" if exposed[1:] else "last event that was recorded"
+        parts.append(
+            para(f"Under a red line: exposed, from the commit that introduced it to the {until}.", kind="kit-note")
+        )
+    parts += [items(undated)] if undated else []
     nothing = "The incident file has no timeline, and there is no history to draw one from."
     return Shown(parts) if parts else absent(nothing)
 
 
-def actions(incident: Incident) -> Shown:
-    """What is to be done, by whom, until when; a missing owner or date is named."""
-    tasks = incident.postmortem.actions
-    if not tasks:
-        return absent("The incident file names no action.")
-    rows = [(with_code(task.what), task.owner or missing("owner"), task.due or missing("due")) for task in tasks]
-    return Shown([table("Actions", ("action", "owner", "due"), rows)])
+def _read(text: str) -> datetime.datetime | None:
+    """A date as people write it, in UTC; None if it cannot be parsed."""
+    try:
+        when = datetime.datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return when.astimezone(datetime.UTC) if when.tzinfo else when.replace(tzinfo=datetime.UTC)
 
 
 def people(incident: Incident) -> Shown:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
-from ..diagnose.definitions import compare, one_place, type_of
+from ..diagnose.definitions import one_place
 from ..diagnose.diagnosis import Diagnosis
 from ..trace.graph import ImportRoute, import_graph
 from ..trace.trace import Trace
@@ -23,7 +23,6 @@ from .markup import (
     source,
     stack,
     strong,
-    table,
     word,
 )
 
@@ -34,7 +33,7 @@ _MOST_LINES = 14  # of a definition that are shown at once
 def sites(diagnosis: Diagnosis) -> Shown:
     """The lines that the mechanism is about: both definitions, or each line with its part and its source."""
     if diagnosis.meeting is not None:
-        return Shown(_collisions(diagnosis.trace, [diagnosis.meeting], columns=diagnosis.definitions is None))
+        return Shown(_collisions(diagnosis.trace, [diagnosis.meeting]))
     parts: list[Part] = []
     for place in diagnosis.sites:
         parts.append(para(place_line(place)))
@@ -52,10 +51,10 @@ def collision(trace: Trace, conflict: Conflict | None = None) -> Shown:
     conflicts = [conflict] if conflict else list(trace.conflicts)
     if not conflicts:
         return absent("No definition was rejected: there are no two to compare.")
-    return Shown(_collisions(trace, conflicts, columns=True))
+    return Shown(_collisions(trace, conflicts))
 
 
-def _collisions(trace: Trace, conflicts: Sequence[Conflict], *, columns: bool) -> list[Part]:
+def _collisions(trace: Trace, conflicts: Sequence[Conflict]) -> list[Part]:
     parts: list[Part] = []
     for conflict in conflicts[:_MOST_CONFLICTS]:
         ways = {route.name: route for route in import_graph(trace, conflict).ways}
@@ -76,7 +75,6 @@ def _collisions(trace: Trace, conflicts: Sequence[Conflict], *, columns: bool) -
             parts.append(para(f"Both are {one_place(conflict.first, conflict.second)}."))
         elif any(differing):
             parts.append(para("≠ marks lines that differ from the other definition.", kind="kit-note"))
-        parts += _columns(conflict) if columns else []
     if len(conflicts) > _MOST_CONFLICTS:
         rest = conflicts[_MOST_CONFLICTS:]
         listed = items(join(code(conflict.table), " again at ", code(conflict.second.site)) for conflict in rest[:100])
@@ -112,31 +110,3 @@ def _differing(first: Sequence[tuple[int, str]], second: Sequence[tuple[int, str
     for lines, kept in zip((first, second), equal, strict=True):
         differing.append({number for n, (number, line) in enumerate(lines) if n not in kept and line.strip()})
     return differing[0], differing[1]
-
-
-def _columns(conflict: Conflict) -> list[Part]:
-    """The columns of both definitions, those that differ marked by a word."""
-    if not conflict.second.existing or not conflict.second.new:
-        return []
-    rows, wrong = [], []
-    for column in compare(conflict.first, conflict.second, {}, None).columns:
-        both = column.first and column.second
-        apart = "differs" if both else "only in the first" if column.first else "only in the second"
-        equal = not column.differs
-        wrong += [] if equal else [len(rows)]
-        words = (_column(column.first), _column(column.second), word(equal, "same", apart))
-        rows.append((code(column.name), *words))
-    difference = f"{len(wrong)} of {count(len(rows), 'column')} {'differs' if len(wrong) == 1 else 'differ'}"
-    if not wrong:
-        difference = f"all {len(rows)} columns are the same" if len(rows) > 1 else "the only column is the same"
-    shown = table("Columns", ("column", "first", "second", "compared"), rows, marked=wrong)
-    return [fold(f"Columns of the two definitions: {difference}", shown)]
-
-
-def _column(column: dict | None) -> str:
-    if column is None:
-        return ""
-    words = [type_of(column).replace("()", "")]
-    words += [name.replace("_", " ") for name in ("primary_key", "unique", "index") if column.get(name)]
-    words += [] if column.get("nullable") or column.get("primary_key") else ["not null"]
-    return ", ".join(words)

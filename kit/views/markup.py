@@ -175,9 +175,9 @@ def para(*contents: Content, kind: str | None = None) -> Part:
     return tag("p", *contents, kind=kind)
 
 
-def day(date: str) -> Part:
-    """The day of an ISO date, in one line."""
-    return tag("span", date[:10], kind="kit-day")
+def day(date: str, most: int = 10) -> Part:
+    """The day of an ISO date, or with ``most`` more of it, in one line."""
+    return tag("span", date[:most], kind="kit-day")
 
 
 def strong(*contents: Content) -> Part:
@@ -324,11 +324,12 @@ def fold(
     return Part(shown, f"{top.text}\n{inner.text}" if open else top.text)
 
 
-def strip(contents: Iterable[Content]) -> Part:
-    """Boxes in a row, in order; they wrap into the next row where there is no room."""
-    parts = [part(content) for content in contents]
-    box = ' style="flex:1 1 9em;min-width:9em;max-width:16em;border-top:3px solid #8c959f;padding:4px"'
-    cells = "".join(f"<li{box}>{item.html}</li>" for item in parts)
+def strip(contents: Iterable[Content], *, marked: Iterable[int] = ()) -> Part:
+    """Boxes in a row, in order, those that are marked under a red line; they wrap into the next row where there is no room."""
+    parts, marked = [part(content) for content in contents], set(marked)
+    box = "flex:1 1 9em;min-width:9em;max-width:16em;padding:4px;border-top:3px solid"
+    looks = f' style="{box} #8c959f"', f' class="kit-exposed" style="{box} #cf4a22"'
+    cells = "".join(f"<li{looks[number in marked]}>{item.html}</li>" for number, item in enumerate(parts))
     row = ' style="display:flex;flex-wrap:wrap;gap:6px;padding-left:0;list-style-type:none"'
     lines = "\n".join(f"- {part.text}".replace("\n\n", "; ") for part in parts)
     return Part(f'<ol class="kit-strip"{row}>{cells}</ol>', lines)

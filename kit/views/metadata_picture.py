@@ -7,7 +7,7 @@ from .svg import BLUE, FAINT, GREY, INK, LABEL, RED, Sheet, plain
 from .wording import listed
 
 _MOST_MARKS = 200
-Box = tuple[float, float, float, float]  # left, top, right, bottom
+_MOST_NAMED = 4  # tables that were defined again: each has a row of its own above the plot
 
 
 class Moment(NamedTuple):
@@ -24,7 +24,7 @@ class Moment(NamedTuple):
 def metadata_picture(moments: Sequence[Moment], *, narrow: bool = False) -> str:
     """Tables on the application's metadata over executed modules, every rejected table marked; SVG text.
 
-    Its size is bounded: of very many registrations the largest have a dot.
+    Its size is bounded: of very many registrations the largest have a dot, of many rejected tables the first have a name.
 
     :param moments: at least one
     :param narrow: for a small screen
@@ -41,7 +41,9 @@ class _Plot(Sheet):
 
     def __init__(self, moments: Sequence[Moment], narrow: bool):
         self.moments, self.narrow = moments, narrow
-        self.left, self.top, self.across, self.up = (30, 46, 290, 150) if narrow else (46, 46, 840, 170)
+        self.named = [n for n, moment in enumerate(moments) if moment.rejected or moment.met][:_MOST_NAMED]
+        self.left, self.across, self.up = (30, 290, 150) if narrow else (46, 840, 170)
+        self.top = 30 + 16 * len(self.named)
         self.right = 12 if narrow else 24
         self.most = max(1, *(moment.tables for moment in moments))
         self.step = self.across / len(moments)
@@ -100,78 +102,33 @@ class _Plot(Sheet):
         path += f"H{self.x(len(self.moments))}"
         self.shape("path", "first", d=path, fill="none", stroke=BLUE, stroke_width="2.4")
 
-    def climb(self) -> list[Box]:
-        """The boxes that the climbing line covers, one for each straight part."""
-        boxes = []
-        for n, moment in enumerate(self.moments):
-            begin = moment.tables - moment.new if self.begins(n) else self.moments[n - 1].tables
-            before, now, middle = self.y(begin), self.y(moment.tables), self.x(n + 0.5)
-            boxes.append((self.x(n), before - 2, middle, before + 2))
-            boxes.append((middle - 2, min(before, now), middle + 2, max(before, now)))
-            boxes.append((middle, now - 2, self.x(n + 1), now + 2))
-        return boxes
-
     def marks(self) -> None:
-        """A mark where tables were registered, with its text where there is room; the text of an error may cover a line."""
+        """A mark where tables were registered or defined again; what was defined again has its name above."""
         telling = [(n, moment) for n, moment in enumerate(self.moments) if moment.new or moment.rejected or moment.met]
         telling.sort(key=lambda item: (-len(item[1].rejected), -len(item[1].met), -item[1].new, item[0]))
-        places = [(self.x(n + 0.5), self.y(moment.tables), moment) for n, moment in telling[:_MOST_MARKS]]
-        # Where no text may lie: the line, the marks, and texts that lie there already.
-        lines = [*self.climb(), *((px - 6, py - 6, px + 6, py + 6) for px, py, _ in places)]
-        right = self.left - 8
-        taken: list[Box] = [(right - len(str(n)) * 7.3, self.y(n) - 7, right, self.y(n) + 4) for n in self.levels]
-        for px, py, moment in places:
-            text = self.mark(px, py, moment)
-            loud = bool(moment.rejected or moment.met)
-            # Its table alone, where there is no room for more.
-            texts = [
-                plain(part, 38 if self.narrow else LABEL)
-                for part in ([text, text.partition(": ")[2]] if loud else [text])
-            ]
-            placed = self.placed(texts, px, py, taken, lines, loud=loud)
-            if placed:
-                shown, box = placed
-                taken.append(box)
-                kind, colour = ("second", RED) if loud else ("label", INK)
-                self.note(round(box[0], 1), box[1] + 11, shown, kind, "start", colour)
+        for row, n in enumerate(self.named):
+            moment, x, y = self.moments[n], self.x(n + 0.5), 30 + 16 * row
+            again = (
+                f"{listed(moment.rejected, 1)} rejected"
+                if moment.rejected
+                else f"{listed(moment.met, 1)} defined again"
+            )
+            self.line(x, y, x, self.y(moment.tables), RED, stroke_dasharray="2 3")
+            side, anchor = (-6, "end") if x > self.left + self.across / 2 else (6, "start")
+            text = plain(f"{moment.module}: {again}", 38 if self.narrow else LABEL)
+            self.write(x + side, y + 4, text, "second", anchor, RED)
+        for n, moment in telling[:_MOST_MARKS]:
+            self.mark(self.x(n + 0.5), self.y(moment.tables), moment)
 
-    def mark(self, px: float, py: float, moment: Moment) -> str:
-        """Draw a moment's sign, a cross, a diamond or a dot; its text."""
+    def mark(self, px: float, py: float, moment: Moment) -> None:
+        """A moment's sign: a cross, a diamond or a dot with the number of its tables."""
         crossed = {"fill": "none", "stroke": RED, "stroke_width": 3}
         if moment.rejected:
             self.shape("path", "second", d=f"M{px} {py}m-6 -6l12 12m-12 0l12 -12", **crossed)
-            return f"{moment.module}: {listed(moment.rejected, 1)} rejected"
-        if moment.met:
+        elif moment.met:
             crossed |= {"fill": "#ffffff", "stroke_width": 2}
             self.shape("path", "second", d=f"M{px} {py}m0 -7l7 7l-7 7l-7 -7z", **crossed)
-            return f"{moment.module}: {listed(moment.met, 1)} defined again"
-        self.shape("circle", "first", cx=px, cy=py, r=4, fill=BLUE)
-        return f"{moment.module} +{moment.new}"
-
-    def placed(
-        self, texts: Sequence[str], px: float, py: float, taken: Sequence[Box], lines: Sequence[Box], *, loud: bool
-    ):
-        """``(text, box)`` of the first text that has a free box; a loud text may cover a line; else None."""
-        best = None
-        for text in texts:
-            boxes = [box for box in self.places(px, py, len(text) * 7.3) if not _meets(box, taken)]
-            free = [box for box in boxes if not _meets(box, lines)]
-            if free:
-                return text, free[0]
-            best = best or ((text, boxes[0]) if boxes and loud else None)
-        return best
-
-    def places(self, px: float, py: float, length: float) -> list[Box]:
-        """Boxes for a text near a mark, the best first, moved inside the picture where they would not fit."""
-        late = px > self.left + self.across / 2
-        sides = (px - length - 9, px + 9) if late else (px + 9, px - length - 9)
-        over, edge = (px - length if late else px), self.end + self.right - length
-        corners = [(over, py - 12), *((side, py + 4) for side in sides)]
-        corners += [(over, py + down) for down in (20, -27, 35)]
-        corners += [(side, py + down) for side in sides for down in (18, 32, -18)]
-        inside = [(min(max(start, 2), edge), at) for start, at in corners if edge >= 2 and 28 <= at <= self.foot - 4]
-        return [(start, at - 11, start + length, at + 3) for start, at in inside]
-
-
-def _meets(box: Box, others: Sequence[Box]) -> bool:
-    return any(box[0] < o[2] and o[0] < box[2] and box[1] < o[3] and o[1] < box[3] for o in others)
+        else:
+            self.shape("circle", "first", cx=px, cy=py, r=4, fill=BLUE)
+            if self.step > 14 or moment.new > 1:
+                self.note(px + 6, py + 14, f"+{moment.new}", "label", "start", INK)
