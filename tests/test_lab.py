@@ -281,7 +281,7 @@ def test_an_interrupt_ends_the_run_in_order_and_the_kernel_stays_usable(how, lab
         ),
         (
             'incidnet = "incidents/energy_events"',
-            "incidnet: this notebook has no such parameter; did you mean 'incident'?",
+            "incident is not set, or its name is misspelt",
         ),
     ],
 )

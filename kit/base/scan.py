@@ -130,37 +130,13 @@ def _decoded(data: str) -> str:
 def _parts(name: str, text: str) -> Iterator[tuple[str, str]]:
     """``(place, text)`` of what a file holds."""
     suffix = Path(name).suffix
-    if suffix == ".ipynb":
-        yield from _notebook(json.loads(text))
-    elif suffix == ".json":
+    if suffix in (".ipynb", ".json"):
         yield from _values(json.loads(text), "")
     elif suffix == ".html":
         yield from _sections(text)
     elif kinds_in(text):
         lines = [(f"line {number}", line) for number, line in enumerate(text.splitlines(), 1) if kinds_in(line)]
         yield from lines or [("", text)]  # what is broken over lines is in none of them
-
-
-def _notebook(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    number, heading = 0, ""
-    yield from _values(content.get("metadata", {}), "metadata")
-    for cell in content["cells"]:
-        source = "".join(cell["source"])
-        if cell["cell_type"] == "code":
-            number += 1
-            where = f"code cell {number}"
-        else:
-            heading = next((line.lstrip("# ") for line in source.splitlines() if line.startswith("#")), heading)
-            where = "text"
-        where += f' under "{heading[:60]}"' if heading else ""
-        yield where, source
-        yield from _values({**cell.get("metadata", {}), **cell.get("attachments", {})}, f"{where}, metadata")
-        for output in cell.get("outputs", []):
-            # A list of lines is one text.
-            for key, value in {**output, **output.get("data", {})}.items():
-                if key != "data" and key != "output_type":
-                    whole = isinstance(value, list) and key != "traceback"
-                    yield from _values("".join(map(str, value)) if whole else value, f"{where}, output")
 
 
 def _values(value: Any, place: str) -> Iterator[tuple[str, str]]:
@@ -176,8 +152,8 @@ def _values(value: Any, place: str) -> Iterator[tuple[str, str]]:
         if value and all(isinstance(item, str) for item in value):
             yield place, "\n".join(value)
         else:
-            for item in value:
-                yield from _values(item, place)
+            for number, item in enumerate(value):
+                yield from _values(item, f"{place}[{number}]")
 
 
 _HEADING = re.compile(r"<h[12][^>]*>(.*?)</h[12]>", re.DOTALL)

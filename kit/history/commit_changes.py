@@ -13,7 +13,7 @@ from ..incident.repository import Commit, Repository
 _FIX = re.compile(
     r"\b(fix(e[sd]|ing)?|resolv(e[sd]?|ing)|repair\w*|hotfix|bugfix|solve[sd]?|workaround|cure[sd]?)\b", re.I
 )
-_MOST = 200  # commits whose changes are compared with the recorded fixes
+_MOST = 200  # commits whose whole messages are read
 
 
 @dataclass(frozen=True)
@@ -112,25 +112,18 @@ def claiming(
 ) -> list[tuple[Commit, str, bool]]:
     """Commits that claim to be the fix, each with what makes it one, and whether that is its message.
 
-    Else it is a recorded fix, or carries one.
+    Else it is a recorded fix.
 
     :param names: tables and classes that the incident is about; a message that says "fix" must name one
     """
     about = terms(incident, names)
-    recorded = _recorded(repository, incident)
+    recorded = {name: {*map(repository.resolve, fix.commits)} for name, fix in incident.fixes.items()}
     claims = []
     for number, commit in enumerate(commits):
         message = repository.message(commit.sha) if number < _MOST else commit.subject
         claim = says_fix(message, about)
         reasons = [f"its message says {claim!r} and names what the incident is about"] if claim else []
-        reasons += [f"it is the recorded fix {name!r}" for name, (shas, _) in recorded.items() if commit.sha in shas]
-        if number < _MOST and any(patches for _, patches in recorded.values()):
-            lines = _lines(parse(repository.patch(commit.sha, context=0))[1])
-            patched = ((name, patches) for name, (_, patches) in recorded.items() if patches)
-            most = ((name, [3 * len(it & lines) >= 2 * len(it) > 0 for it in patches]) for name, patches in patched)
-            carried = [name for name, parts in most if all(parts)]
-            if carried:  # at least two thirds of each of its patches
-                reasons.append(f"it carries most of the recorded fix {', '.join(map(repr, carried))}")
+        reasons += [f"it is the recorded fix {name!r}" for name, shas in recorded.items() if commit.sha in shas]
         if reasons:
             claims.append((commit, "; ".join(reasons), bool(claim)))
     return claims
@@ -152,21 +145,6 @@ def says_fix(message: str, about: set[str]) -> str | None:
 def _letters(text: str) -> str:
     """Text without case, spaces and underscores: a class, its table and a sentence about them look alike."""
     return re.sub(r"[^a-z0-9]", "", text.lower())
-
-
-def _recorded(repository: Repository, incident: Incident) -> dict[str, tuple[set[str], list[set[tuple]]]]:
-    """Of each recorded fix the commits it is, and of each of its patches the lines that it adds and removes."""
-    fixes = {}
-    for name, fix in incident.fixes.items():
-        shas = {repository.resolve(commit) for commit in fix.commits}
-        texts = [incident.resolve(path).read_text("utf-8", "replace") for path in fix.patches]
-        fixes[name] = (shas, [_lines(parse(text)[1]) for text in texts])
-    return fixes
-
-
-def _lines(hunks: Iterable[Hunk]) -> set[tuple[str, str, str]]:
-    changed = ((hunk.file, line) for hunk in hunks for line in hunk.text.splitlines()[1:] if line[:1] in ("+", "-"))
-    return {(file, line[0], line[1:].strip()) for file, line in changed if line[1:].strip()}
 
 
 _PLAIN = ("-c", "blame.ignoreRevsFile=", "blame", "--porcelain", "--no-progress")

@@ -322,10 +322,6 @@ class Rates:
         return (1 - rate) ** self.starts
 
     @property
-    def may_be_luck(self) -> bool:
-        return self.shown == 0 and self.by_luck > DOUBT
-
-    @property
     def at_most(self) -> float:
         """The share of starts, at most, in which a race that did not show may still show, but for :data:`DOUBT`."""
         return 1 - DOUBT ** (1 / self.starts)

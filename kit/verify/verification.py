@@ -199,11 +199,7 @@ class _Runs:
             result = judge_fix(self.incident, name, worst, self.control)
         controls = [future.result() for future in self.of_control]  # the first one was chosen for showing it
         rates = Rates(shown, len(tried), sum(control.reproduced for control in controls), len(controls))
-        says = f"{result.because}; it is a race: {rates}"
-        if result.verdict == "cures" and rates.may_be_luck:
-            says = f"it is a race, and that it did not show may be luck: {rates}"
-            return replace(result, verdict="undecided", because=says, rates=rates)
-        return replace(result, because=says, rates=rates)
+        return replace(result, because=f"{result.because}; it is a race: {rates}", rates=rates)
 
     def _worst(self, tried: Sequence[Attempt]) -> tuple[Attempt, int]:
         return of_runs(tried, lambda run: still_there(self.incident, run.trace, self.control.trace))

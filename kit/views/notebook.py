@@ -6,7 +6,6 @@ import difflib
 import gc
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,6 @@ from .progress import show_failed_cell
 # When a kernel ends, IPython looks for garbage twice, and all that is left goes anyway.
 atexit.register(gc.freeze)
 
-# Of all notebooks: a person who misspells one of them means it.
-PARAMETERS = ("incident", "result", "trace", "log", "begin", "end")
 _INJECTED = "# Parameters\n"  # how papermill begins the cell that it adds after the one with the tag
 
 
@@ -39,7 +36,9 @@ def open_incident(path: str, *, result: str = "", trace: str = "") -> Incident:
     """
     _check_parameters()
     if not path:
-        raise IncidentError("incident is not set: run the cell with the parameters, then this cell")
+        raise IncidentError(
+            "incident is not set, or its name is misspelt: run the cell with the parameters, then this cell"
+        )
     check_writable("result", result)
     check_writable("trace", trace)
     gc.freeze()  # what a kernel has imported stays
@@ -72,31 +71,13 @@ def _check_parameters() -> None:
         return
     cells = [str(code) for code in shell.user_ns.get("In", ())]
     injected = next((number for number, code in enumerate(cells) if code.startswith(_INJECTED)), None)
-    if injected:
-        known, names = (_assigned(cells[number]) for number in (injected - 1, injected))
-        refuse_unknown(names, known, "-p ")
-    elif len(cells) > 1:
-        refuse_misspelt(_texts(cells[-2]))
-
-
-def refuse_unknown(names: list[str], known: Sequence[str], sign: str = "") -> None:
-    """
-    :param sign: stands before a name in the message, as ``-p`` of papermill's command line
-    :raises IncidentError: a name is not known; it names the nearest one that is
-    """
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(known)}"
-            raise IncidentError(f"{sign}{name}: this notebook has no such parameter; {hint}")
-
-
-def refuse_misspelt(names: list[str]) -> None:
-    """Refuse those names of a person's own that are nearly a parameter's.
-
-    :raises IncidentError: it names the parameter that was meant
-    """
-    refuse_unknown([name for name in names if difflib.get_close_matches(name, PARAMETERS, 1)], PARAMETERS)
+    if not injected:
+        return
+    known, names = (_assigned(cells[number]) for number in (injected - 1, injected))
+    for name in [name for name in names if name not in known]:
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(known)}"
+        raise IncidentError(f"-p {name}: this notebook has no such parameter; {hint}")
 
 
 def _shell():
@@ -116,16 +97,6 @@ def _assigned(code: str) -> list[str]:
         return []
     targets = [target for statement in statements if isinstance(statement, ast.Assign) for target in statement.targets]
     return [target.id for target in targets if isinstance(target, ast.Name)]
-
-
-def _texts(code: str) -> list[str]:
-    """The names that a cell gives texts; none where it does anything else, as then it is no cell of parameters."""
-    try:
-        statements = ast.parse(code).body
-    except SyntaxError:
-        return []
-    plain = [s for s in statements if isinstance(s, ast.Assign) and isinstance(s.value, ast.Constant)]
-    return _assigned(code) if len(plain) == len(statements) else []
 
 
 def check_writable(name: str, path: str) -> None:

@@ -6,7 +6,7 @@ from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .banner import cured_by
 from .diagnosis import outcome
-from .diff import patch_of, sides, text_of
+from .diff import patch_of
 from .markup import (
     Part,
     Shown,
@@ -124,9 +124,9 @@ def _fold(incident: Incident, fix: FixResult) -> Part:
 
 
 def before_and_after(verification: Verification, *, incident: Incident | None = None) -> Shown:
-    """What the smallest fix that cures changes: what each check saw without and with it, and the changed lines.
+    """What each check saw without and with the smallest fix that cures.
 
-    :param incident: with it, the fix's patches are shown side by side
+    :param incident: with it, the fix's patches are shown too
     """
     fix = min(cured_by(verification), key=lambda fix: len(fix.patches), default=None)
     if fix is None:
@@ -139,10 +139,8 @@ def before_and_after(verification: Verification, *, incident: Incident | None = 
     if same:
         parts.append(para(f"The same before and after: {'; '.join(same)}.", kind="kit-note"))
     paths = incident.fixes[fix.name].patches if incident else ()
-    named = {path: f"Patch {path.rpartition('/')[2]}, before and after" for path in paths}
-    beside = [sides(title, text_of(incident, path)) for path, title in named.items()]
-    if beside:
-        parts.append(fold(join("The lines that ", code(fix.name), " changes, side by side"), *beside))
+    for path in paths:
+        parts += patch_of(incident, path, most=0)
     return Shown(parts)
 
 
