@@ -122,14 +122,6 @@ def test_the_banner_says_in_words_how_it_stands():
     assert "The run broke" in views.verdict(incident, replace(healthy, broke=KILLED)).text
 
 
-def test_the_banner_says_one_reason_for_several_fixes_once():
-    judged = verification(seen="the run broke")
-    judged = replace(judged, fixes=tuple(replace(one, verdict="undecided") for one in judged.fixes), verified=())
-    text = views.verdict(*known(), judged).text
-    assert "one-name, extend-existing, migrate-first are undecided: because of the run broke" in text
-    assert text.count("because of the run broke") == 1
-
-
 def test_the_banner_names_both_definitions_and_their_ways():
     text = views.verdict(*known(), verification()).text
     assert (

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from unidiff import PatchSet, UnidiffParseError
 
@@ -18,17 +18,13 @@ _MOST = 200  # commits whose whole messages are read
 
 @dataclass(frozen=True)
 class Hunk:
-    """A piece of a patch: ``before`` and ``after`` are line ranges ``(first, count)``; ``text`` begins with @@.
-
-    ``telling`` are numbers of lines of ``text`` (the one with @@ is 0) that are on a way that a trace shows.
-    """
+    """A piece of a patch: ``before`` and ``after`` are line ranges ``(first, count)``; ``text`` begins with @@."""
 
     file: str
     old_file: str
     before: tuple[int, int]
     after: tuple[int, int]
     text: str
-    telling: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,22 +84,14 @@ def change_of(repository: Repository, commit: Commit, path: Iterable[tuple[str, 
     files, hunks = parse(repository.patch(commit.sha))
     path = list(path)
 
-    def telling(hunk: Hunk) -> tuple[int, ...]:
-        """Which lines of a hunk are on the way, counted on the side that the way is of."""
-        (line, _), other = (hunk.after, "-") if side == "after" else (hunk.before, "+")
-        file = hunk.file if side == "after" else hunk.old_file
-        wanted, telling_lines = {number for name, number in path if name == file}, []
-        for number, text in enumerate(hunk.text.split("\n")[1:], 1):
-            if text[:1] in (other, "\\"):
-                continue
-            if line in wanted:
-                telling_lines.append(number)
-            line += 1
-        return tuple(telling_lines)
+    def telling(hunk: Hunk) -> bool:
+        """Is a line of a hunk on the way, counted on the side that the way is of?"""
+        file, (first, count) = (hunk.file, hunk.after) if side == "after" else (hunk.old_file, hunk.before)
+        return any(name == file and first <= number < first + count for name, number in path)
 
     named = {file for file, _ in path}
-    on_files = [replace(hunk, telling=telling(hunk)) for hunk in hunks if hunk.file in named or hunk.old_file in named]
-    shown = [file for file in on_files if file.telling] or on_files
+    on_files = [hunk for hunk in hunks if hunk.file in named or hunk.old_file in named]
+    shown = [hunk for hunk in on_files if telling(hunk)] or on_files
     return Change(commit, tuple(dict.fromkeys(files)), tuple(shown), len(hunks) - len(shown))
 
 

@@ -168,23 +168,10 @@ def _output(output: Any, number: int) -> str:
     data = output.get("data", {})
     if "text/html" in data:
         return clean_output(_text(data["text/html"]))
-    if "text/markdown" in data:
-        return clean_output(_markdown(_text(data["text/markdown"])))
-    for kind in ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp"):
-        if kind in data:
-            return clean_output(_image(kind, _text(data[kind]), number))
     if "text/plain" in data:
         return f"<pre>{escape(safe(_text(data['text/plain'])))}</pre>"
     kinds = escape(", ".join(sorted(data)))
     return f'<p class="said">An output of cell {number} that this page cannot show: {kinds}.</p>' if data else ""
-
-
-def _image(kind: str, content: str, number: int) -> str:
-    from base64 import b64encode
-
-    if kind == "image/svg+xml":
-        content = b64encode(content.encode()).decode()
-    return f'<figure><img alt="Picture of cell {number}" src="data:{kind};base64,{"".join(content.split())}"></figure>'
 
 
 def _text(value: Any) -> str:

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from ..diagnose.diagnosis import Diagnosis
 from ..trace.trace import Trace
 from .figure import figure
-from .markup import Part, Shown, absent, code, count, fold, folded_table, items, join, para, part, strong, word
+from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, strong, word
 from .metadata_picture import Moment, metadata_picture
 from .wording import listed
 
 _OTHER = "The mechanism is not about the tables on the metadata."
-_MOST_ROWS = 200  # of one table
 _EACH_STEP = 80  # modules that are shown one by one, whether they changed anything or not
 _MOST_STEPS = 300  # modules with a line of their own
 _MOST_HELD = 40  # tables that one step names
@@ -32,7 +31,7 @@ def _rows(trace: Trace):
 
 
 def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
-    """The metadata after each import: a picture, and folded the modules that changed it or failed; :func:`stepper` has all.
+    """The metadata after each import, as a picture; :func:`stepper` has each module.
 
     :param diagnosis: with it, nothing is shown where the mechanism is not about tables
     """
@@ -43,7 +42,6 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
         return absent("No module of the application was executed.")
     if not any(row["tables_total"] or row["rejected"] for row in rows):
         return absent("No table reached a metadata.")
-    telling = [row for row in rows if _tells(row)]
     moments = [
         Moment(r["module"], r["tables_total"], len(r["registered"]), r["rejected"], r["process"], r["extended"])
         for r in rows
@@ -57,27 +55,12 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     if any(row["extended"] for row in rows):
         caption += " A diamond: a table that was defined again without an error."
     alt = f"Tables over executed modules: {summary}."
-    parts = [figure(metadata_picture(moments), alt, caption, narrow=metadata_picture(moments, narrow=True))]
-    return Shown([*parts, _after_table(telling, len(rows))] if telling else parts)
+    return Shown([figure(metadata_picture(moments), alt, caption, narrow=metadata_picture(moments, narrow=True))])
 
 
 def _tells(row: dict) -> bool:
     """Did a module change the metadata, or fail?"""
     return bool(row["registered"] or row["rejected"] or row["extended"]) or not row["ok"]
-
-
-def _after_table(telling: Sequence[dict], executed: int) -> Part:
-    shown = []
-    for row in telling[:_MOST_ROWS]:
-        new = _few(row["registered"]) + (f" (defined again: {_few(row['extended'])})" if row["extended"] else "")
-        by = code(row["imported_by"]) if _of_a_file(row["imported_by"]) else "the step"
-        module = join(f"{row['number']}. " if row["number"] else None, code(row["module"]))
-        state = word(row["ok"], "ok", _wrong(row))
-        shown.append((module, by, new, _few(row["rejected"]), str(row["tables_total"]), state))
-    first = f", the first {_MOST_ROWS}" if len(telling) > _MOST_ROWS else ""
-    name = f"The modules that changed the metadata or failed: {len(telling)} of {executed}{first}"
-    head = ("module", "imported by", "registered", "rejected", "tables after it", "state")
-    return folded_table(name, head, shown, marked=[n for n, row in enumerate(telling) if row["first_wrong"]])
 
 
 def _few(names: Sequence[str]) -> str:

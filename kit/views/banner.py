@@ -32,7 +32,6 @@ from .markup import (
     para,
     part,
     stack,
-    steady,
     strong,
     top_line,
     with_code,
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from ..history.search import History
     from ..verify.propose import Proposals
 
-_OTHERS = {"hides": "Hides it only", "does-not-cure": "Does not cure it", "breaks": "Breaks something else"}
 _NEXT = (
     "To try a fix: write the change as a patch (",
     code("git diff --relative > fix.patch"),
@@ -132,7 +130,6 @@ def verdict(
         conflict = _conflict(trace, diagnosis)
         facts.append(_swallowed(trace, conflict.error if conflict is not None else None))
     facts += _why(diagnosis) if diagnosis is not None else []
-    facts += _other_fixes(verification) if verification is not None else []
     top = top_line(head.good, head.text)
     return Shown([top, items(facts)] if facts else [top], place=place)
 
@@ -373,21 +370,6 @@ def _behind(diagnosis: "Diagnosis") -> Part | None:
     at = join(" at ", code(independent[0].site)) if independent[0].site else None
     more = f", and {len(independent) - 1} more" if len(independent) > 1 else ""
     return join(strong("Behind it: "), shortly(str(independent[0].error).rstrip(".")), at, more)
-
-
-def _other_fixes(verification: Verification) -> list[Part]:
-    facts = [join(strong(f"{fix.name} cures"), ": ", fix.claim) for fix in cured_by(verification)[:3] if fix.claim]
-    for name, does in _OTHERS.items():
-        of = [fix.name for fix in verification.fixes if fix.verdict == name]
-        if of:
-            facts.append(join(strong(does), f" ({len(of)}): {listed(of)}"))
-    open_for: dict[str, list[str]] = {}
-    for fix in [fix for fix in verification.fixes if fix.verdict == "undecided"]:
-        open_for.setdefault(shortly(steady(fix.because), 280), []).append(fix.name)
-    for because, names in list(open_for.items())[:6]:
-        are = "is" if len(names) == 1 else "are"
-        facts.append(join(strong(f"{listed(names)} {are} undecided"), ": ", because))
-    return facts
 
 
 def cured_by(verification: Verification) -> list[FixResult]:

@@ -1,6 +1,6 @@
 """What a notebook shows of a search over commits. Nothing is decided here."""
 
-from ..history.commit_changes import Change, Hunk
+from ..history.commit_changes import Change
 from ..history.search import Boundary, Build, History
 from ..incident.copying import beside_git
 from ..incident.model import Incident
@@ -29,7 +29,6 @@ from .markup import (
 
 _MOST_IN_STRIP = 14
 _MOST_BESIDE = 12  # files beside the commit that are named
-_NEAR = 8  # lines of a long hunk on each side of one that matters
 
 
 def came_and_went(
@@ -136,9 +135,7 @@ def changes(history: History | None) -> Shown:
             continue
         inner: list[Part] = []
         for hunk in change.hunks:
-            shown = _cut(hunk)
-            whole = [fold("The whole hunk", patch(hunk.text))] if shown != hunk.text else []
-            inner += [para(code(hunk.file)), patch(shown), *whole]
+            inner += [para(code(hunk.file)), patch(hunk.text)]
         if not change.hunks:
             inner.append(para("None of its changes is on an import route of the trace."))
         rest = f"{count(change.left_out, 'hunk')} left out; it changed {count(len(change.files), 'file')}"
@@ -146,23 +143,6 @@ def changes(history: History | None) -> Shown:
         top = join(strong(title), named(change.commit), f", by {change.commit.author}: what it changed")
         parts.append(fold(top, *inner))
     return Shown(parts)
-
-
-def _cut(hunk: Hunk) -> str:
-    """A hunk; if it is long, the lines around those that matter, or its beginning."""
-    lines = hunk.text.split("\n")
-    if len(lines) <= 4 * _NEAR:
-        return hunk.text
-    about = [range(line - _NEAR, line + _NEAR + 1) for line in hunk.telling] or [range(3 * _NEAR)]
-    kept, last = [lines[0]], 0
-    for number in sorted({number for range_ in about for number in range_ if 0 < number < len(lines)}):
-        if number > last + 1:
-            kept.append(f" … {number - last - 1} lines …")
-        kept.append(lines[number])
-        last = number
-    if last < len(lines) - 1:
-        kept.append(f" … {len(lines) - 1 - last} lines …")
-    return "\n".join(kept)
 
 
 def claimed(history: History) -> Shown:
