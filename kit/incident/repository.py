@@ -226,14 +226,14 @@ class Repository:
         (tree,) = self.objects([f"{revision}^{{tree}}" if self.subdir == "." else f"{revision}:{self.subdir}"])
         return tree[0] if tree and tree[1] == "tree" else None
 
-    def patch(self, commit: str, *, context: int = 3, binary: bool = False) -> str:
+    def patch(self, commit: str, *, binary: bool = False) -> str:
         """The patch of a commit against its first parent, below ``subdir``, as ``git apply`` takes it."""
         (changed,) = self.commits("--max-count=1", commit)
         pair = [changed.parents[0], changed.sha] if changed.parents else ["--root", "--no-commit-id", changed.sha]
         words = ["--binary", "--full-index"] if binary else ["--find-renames"]
         words += [] if self.subdir == "." else [f"--relative={self.subdir}"]
         plain = ("--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
-        patch = self.git("diff-tree", "-p", "-r", f"-U{context}", *plain, *words, *pair)
+        patch = self.git("diff-tree", "-p", "-r", "-U3", *plain, *words, *pair)
         return patch.decode("utf-8", "surrogateescape")
 
     def message(self, commit: str) -> str:

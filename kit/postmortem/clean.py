@@ -99,24 +99,13 @@ def clean_output(html: str) -> str:
 class Dresser:
     """Gives cleaned HTML what the page needs: scroll boxes with names of their own, and pictures in place.
 
-    One object per page, so that no name or id occurs twice.
+    One object per page, so that no name occurs twice.
     """
 
     def __init__(self):
         self.names: dict[str, int] = {}
-        self.ids: dict[str, int] = {}
 
     def __call__(self, html: str) -> str:
-        html = self._dressed(html)
-        # An id leads to a place in its own output: a second output that has the same gets one of its own.
-        ids = {name: name for name in re.findall(r'<[^>]*\sid="(kit-[a-z0-9-]+)"', html)}
-        for name in ids:
-            self.ids[name] = self.ids.get(name, 0) + 1
-            ids[name] += f"-again-{self.ids[name]}" if self.ids[name] > 1 else ""
-        html = re.sub(r'(<[^>]*\sid=")(kit-[a-z0-9-]+)"', lambda match: f'{match[1]}{ids[match[2]]}"', html)
-        return re.sub(r'\shref="#(kit-[a-z0-9-]+)"', lambda match: _led(ids, match[1]), html)
-
-    def _dressed(self, html: str) -> str:
         html = re.sub(r"<th([^>]*)>\s*</th>", "<td></td>", html)
         html = re.sub(r"<table[^>]*>(?:\s*<caption>(.*?)</caption>)?", self._table, html, flags=re.S)
         html = html.replace("</table>", "</table></div>")
@@ -160,11 +149,6 @@ def _width(drawing: str) -> float:
     """The width of a drawing in pixels; 0 where it states none."""
     size = re.search(r'<svg[^>]*\swidth="(\d+)(?:\.\d+)?(pt)?"', drawing)
     return int(size[1]) * (4 / 3 if size[2] else 1) if size else 0
-
-
-def _led(ids: dict[str, str], name: str) -> str:
-    """The link to an id, if the page has it."""
-    return f' href="#{ids[name]}"' if name in ids else ""
 
 
 def _drawing(pattern: str, html: str) -> str | None:

@@ -23,16 +23,14 @@ def steps_table(trace: Trace) -> pandas.DataFrame:
     return pandas.DataFrame(rows, columns=["number", "kind", "step", "ok", "error", "seconds"]).set_index("number")
 
 
-def imports_table(trace: Trace, *, application: bool = True) -> pandas.DataFrame:
-    """One row an executed module, in order of beginning.
+def imports_table(trace: Trace) -> pandas.DataFrame:
+    """One row an executed module of the application, in order of beginning.
 
     Columns: ``number`` (among the application's modules), ``step, process, module, file, imported_by``
     (``file:line``), ``again`` (a reload), ``error, seconds`` (of what it imported, too).
-
-    :param application: False: third-party modules as well, numbered among all
     """
     columns = ["number", "step", "process", "module", "file", "imported_by", "again", "error", "seconds"]
-    shown = [import_ for import_ in trace.imports if import_.application or not application]
+    shown = [import_ for import_ in trace.imports if import_.application]
     rows = [
         (n, i.step, i.process, i.module, i.file, _text(i.by), i.again, _text(i.error), i.seconds)
         for n, i in enumerate(shown, 1)
@@ -40,18 +38,16 @@ def imports_table(trace: Trace, *, application: bool = True) -> pandas.DataFrame
     return pandas.DataFrame(rows, columns=columns).set_index("number")
 
 
-def registrations_table(trace: Trace, *, application: bool = True) -> pandas.DataFrame:
-    """One row a table that reached a metadata, in order.
+def registrations_table(trace: Trace) -> pandas.DataFrame:
+    """One row a table that reached a metadata of the application, in order.
 
     Columns: ``table, metadata`` (where it was made), ``outcome`` (registered, rejected, extended, kept,
     reflected), ``site, name, module, columns, step, process, chain`` (application lines), ``removed``.
-
-    :param application: False: those on metadata of a library's own making as well
     """
     names = "table metadata outcome site name module columns step process chain removed"
     rows = []
     for reg in trace.registrations:
-        if reg.application or not application:
+        if reg.application:
             where = (str(reg.site), reg.site.name, reg.site.module)
             chain = " → ".join(map(str, application_frames(reg.chain)))
             label = reg.metadata.label

@@ -153,12 +153,18 @@ def _obstacle(incident: Incident, mechanism: str) -> str | None:
 
 def _useless(incident: Incident, tried: tuple[Tried, ...]) -> str | None:
     """Why the guard that was tried is not given out; None where it fails and passes as it should."""
-    if incident.database == "postgresql" and (other := _not_on_sqlite(tried)):
-        return f"this incident needs PostgreSQL and a guard brings a scratch SQLite database, on which {other}"
-    if tried[0].passes:
-        return "a test of the startup does not see this incident: the guard passes on the broken build"
-    failing = next((trial for trial in tried[1:] if not trial.passes), None)
-    return None if failing is None else f"the guard fails with {failing.fix} too: {failing.because}"
+    broken, *fixed = tried
+    failing = next((trial for trial in fixed if not trial.passes), None)
+    elsewhere = incident.database == "postgresql"
+    if broken.passes:
+        why = "a test of the startup does not see this incident: the guard passes on the broken build"
+    elif failing is not None:
+        why = f"the guard fails with {failing.fix} too: {failing.because}"
+    elif elsewhere and not fixed and not broken.back:
+        why = f"the broken build fails for another reason: {broken.because}"
+    else:
+        return None
+    return f"this incident needs PostgreSQL and a guard brings a scratch SQLite database; {why}" if elsewhere else why
 
 
 def _useless_in_a_clone(here: Tried, cloned: Future, beside: Sequence[str]) -> str | None:
@@ -175,19 +181,6 @@ def _useless_in_a_clone(here: Tried, cloned: Future, beside: Sequence[str]) -> s
         f"in a fresh clone the guard {instead} on the broken build: the incident needs what git does not hold ({named}). "
         "Write what decides under app.env of the incident file, or commit it"
     )
-
-
-def _not_on_sqlite(tried: tuple[Tried, ...]) -> str | None:
-    """Why a guard on SQLite says nothing of an incident on PostgreSQL; None where it fails and passes as it should."""
-    broken, *fixed = tried
-    failing = next((trial for trial in fixed if not trial.passes), None)
-    if broken.passes:
-        return "the broken build passes"
-    if failing is not None:
-        return f"the build with {failing.fix} fails too: {failing.because}"
-    if not fixed and not broken.back:
-        return f"the broken build fails for another reason: {broken.because}"
-    return None
 
 
 def try_guard(incident: Incident, source: str, name: str, fix: str | None, *, without: Sequence[str] = ()) -> Tried:

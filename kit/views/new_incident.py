@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,12 +54,8 @@ def _shown(path: Path) -> str:
 
 
 def _started_by() -> str:
-    """The kit as a shell in the current folder starts it: ``incident-kit``, by its path unless it is on the PATH."""
-    command = Path(sys.argv[0])
-    if command.name == "incident-kit":
-        on_path = shutil.which("incident-kit")
-        return (
-            "incident-kit" if on_path and Path(on_path).samefile(command) else shlex.quote(_shown(command.absolute()))
-        )
+    """The kit as a shell in the current folder starts it."""
+    if Path(sys.argv[0]).name == "incident-kit":
+        return "incident-kit"
     python, here = Path(sys.executable), Path.cwd()
     return shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python)) + " -m kit"
