@@ -91,6 +91,7 @@ def observe(incident: Incident, trace: Trace) -> Seen:
     passed = ((str(it.error), [frame.file for frame in application_frames(it.chain)]) for it in trace.swallowed)
     swallowed = tuple((text, tuple(dict.fromkeys(files))) for text, files in passed)
     taken = [r for r in trace.registrations if r.table in tables and r.outcome in ("registered", "extended", "kept")]
+    ended = {it.file for it in trace.imports if it.application and it.ended is not None and it.error is None}
     met = [definition for conflict in conflicts for definition in (conflict.first, conflict.second) if definition]
     return Seen(
         shown=shown,
@@ -104,13 +105,8 @@ def observe(incident: Incident, trace: Trace) -> Seen:
         first=conflicts[0].first.site.file if conflicts and conflicts[0].first else None,
         defined=tuple(sorted({registration.site.file for registration in taken})),
         stopped=next((step.number for step in trace.steps if not step.ok), None),
-        completed=tuple(sorted(_completed(trace))),
+        completed=tuple(sorted(ended)),
     )
-
-
-def _completed(trace: Trace) -> set[str]:
-    ended = (execution for execution in trace.imports if execution.application and execution.ended is not None)
-    return {execution.file for execution in ended if execution.error is None}
 
 
 def _says(incident: Incident, trace: Trace, conflicts: Sequence[Conflict]) -> str:

@@ -112,7 +112,7 @@ class _Reading:
             if number or _HEADING.match(piece):
                 self.sections.append(Section())
             section = self.sections[-1]
-            cleaned = self.dress(clean_prose(_markdown(piece)))
+            cleaned = self.dress(clean_prose(_reader_of_markdown()(piece)))
             html = with_anchors(cleaned, self.taken, lambda *heading: self.sections[-1].headings.append(heading))
             if html.strip():
                 section.html.append(f'<div class="prose">\n{html}</div>')
@@ -178,38 +178,16 @@ def _text(value: Any) -> str:
     return "".join(value) if isinstance(value, list) else str(value)
 
 
-def _markdown(source: str) -> str:
-    return _reader_of_markdown()(source)
-
-
 @cache
 def _reader_of_markdown() -> Callable[[str], str]:
-    from mistune import HTMLRenderer, create_markdown
-    from pygments.lexers import get_lexer_by_name
-    from pygments.util import ClassNotFound
+    from mistune import create_markdown
 
-    class Renderer(HTMLRenderer):
-        """mistune's renderer, with code coloured by the language that its fence names."""
-
-        def block_code(self, code: str, info: str | None = None) -> str:
-            try:
-                lexer = get_lexer_by_name(*((info or "").split()[:1] or ["text"]))
-            except ClassNotFound:
-                return super().block_code(code)
-            return f"<pre><code>{_coloured(code, lexer)}</code></pre>\n"
-
-    plugins = ["strikethrough", "table", "url", "task_lists", "def_list"]  # those that JupyterLab reads, too
-    return create_markdown(renderer=Renderer(escape=False), plugins=plugins)
+    return create_markdown(escape=False)  # what is active in it is taken out by the cleaning
 
 
 def _highlighted(source: str) -> str:
-    from pygments.lexers import PythonLexer
-
-    return _coloured(source, PythonLexer()).rstrip("\n")
-
-
-def _coloured(code: str, lexer: Any) -> str:
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
 
-    return highlight(code, lexer, HtmlFormatter(nowrap=True))
+    return highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)).rstrip("\n")

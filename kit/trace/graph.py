@@ -125,9 +125,12 @@ def import_graph(trace: Trace, conflict: Conflict | None = None) -> ImportGraph:
     conflict = conflict or (trace.conflicts[0] if trace.conflicts else None)
     if conflict is None:
         return ImportGraph(modules, lines, _route_to_error(trace, modules), None)
-    both = (("first", conflict.first), ("second", conflict.second))
-    ways = tuple(_route(trace, modules, registration, name) for name, registration in both if registration)
-    return ImportGraph(modules, lines, ways, conflict.tables)
+    ways = []
+    for name, met in (("first", conflict.first), ("second", conflict.second)):
+        if met is not None:
+            stops = _stops(trace, modules, met.chain, met.within, met.step)
+            ways.append(ImportRoute(name, stops, met.site, met.outcome))
+    return ImportGraph(modules, lines, tuple(ways), conflict.tables)
 
 
 def _modules(trace: Trace) -> tuple[Module, ...]:
@@ -236,11 +239,6 @@ def asked_for(wanted: Wanted, known: set[str]) -> list[str]:
     below = [f"{name}.{name_}" for name_ in wanted.names if f"{name}.{name_}" in known]
     # `from . import jobs` asks for `jobs`, and not for the package that the module is in.
     return below if wanted.names and len(below) == len(wanted.names) else [name, *below]
-
-
-def _route(trace: Trace, modules: Sequence[Module], registration: Registration, name: str) -> ImportRoute:
-    stops = _stops(trace, modules, registration.chain, registration.within, registration.step)
-    return ImportRoute(name, stops, registration.site, registration.outcome)
 
 
 def _route_to_error(trace: Trace, modules: Sequence[Module]) -> tuple[ImportRoute, ...]:

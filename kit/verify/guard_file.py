@@ -50,13 +50,13 @@ _OF_MIGRATIONS = "- are the migrations at head, and do models and schema agree, 
 _OF_CHECK = "- does the check that failed with the incident pass?\n"
 _CHECK_FAILS = "the check that failed with the incident fails"
 _COMMENTS = {
-    "ERROR": "the error as it was seen, or a part of it",
-    "RECORDED": "the two lines, when this file was written",
-    "MARKER": "a file of the application, from its root",
-    "FROM_OUTSIDE": "they look like secrets: taken from the environment that the guard runs in",
-    "PREPARE": "before the startup, on the same scratch database; must succeed",
-    "FLASK_APPLICATION": "as the steps name it, and as they name it to a server",
-    "SECONDS": "for one step",
+    "ERROR": "  # the error as it was seen, or a part of it",
+    "RECORDED": "  # the two lines, when this file was written",
+    "MARKER": "  # a file of the application, from its root",
+    "FROM_OUTSIDE": "  # they look like secrets: taken from the environment that the guard runs in",
+    "PREPARE": "  # before the startup, on the same scratch database; must succeed",
+    "FLASK_APPLICATION": "  # as the steps name it, and as they name it to a server",
+    "SECONDS": "  # for one step",
 }
 
 
@@ -142,7 +142,10 @@ def text_of(incident: Incident, content: Content, *, tried: str) -> str:
     source = "\n\n".join(
         [
             f"{document}\n{_imports(header for header, _, _ in modules)}",
-            "".join(f"{name} = {_literal(value)}{_comment(name)}\n" for name, value in constants.items()),
+            "".join(
+                f"{name} = {pprint.pformat(value, width=100, sort_dicts=False)}{_COMMENTS.get(name, '')}\n"
+                for name, value in constants.items()
+            ),
             f"def test_{name}(tmp_path):\n    __tracebackhide__ = True\n    passes(tmp_path)\n",
             *(body.strip("\n") + "\n" for _, _, body in modules),
             'if __name__ == "__main__":\n    main()\n',
@@ -158,14 +161,6 @@ def _imports(headers) -> str:
     lines = {ast.unparse(node) for node in nodes if isinstance(node, ast.Import)}
     lines |= {ast.unparse(node) for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
     return "".join(f"{line}\n" for line in sorted(lines, key=lambda line: (line.startswith("from"), line)))
-
-
-def _literal(value: Any) -> str:
-    return pprint.pformat(value, width=100, sort_dicts=False)
-
-
-def _comment(constant: str) -> str:
-    return f"  # {_COMMENTS[constant]}" if constant in _COMMENTS else ""
 
 
 def _in_docstring(text: str) -> str:
