@@ -12,7 +12,7 @@ from .proposals import proposals
 from .ran_with import provenance
 from .startup import errors, steps, swallowed, why
 from .triage import builds, deductions, frames, made_by
-from .verification import before_and_after, claims, fixes, matrix
+from .verification import before_and_after, fixes, matrix
 
 __all__ = [
     "Progress",
@@ -22,7 +22,6 @@ __all__ = [
     "came_and_went",
     "changes",
     "claimed",
-    "claims",
     "collision",
     "deductions",
     "definitions",

@@ -5,7 +5,6 @@ from ..trace.end_state import CheckResult
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .banner import cured_by
-from .diagnosis import outcome
 from .diff import patch_of
 from .markup import (
     Part,
@@ -44,7 +43,6 @@ _ASKS = {
     "clean_start": "every step succeeds, and no error is swallowed",
 }
 _GOOD = {"cures": True, "hides": False, "does-not-cure": False, "breaks": False, "undecided": None}
-_LONG = 170  # characters of a sentence before it folds
 
 
 def judgement(verdict: str) -> Part:
@@ -123,11 +121,8 @@ def _fold(incident: Incident, fix: FixResult) -> Part:
     return fold(join(code(fix.name), ": ", judgement(fix.verdict)), *body, kind="kit-fix")
 
 
-def before_and_after(verification: Verification, *, incident: Incident | None = None) -> Shown:
-    """What each check saw without and with the smallest fix that cures.
-
-    :param incident: with it, the fix's patches are shown too
-    """
+def before_and_after(verification: Verification) -> Shown:
+    """What each check saw without and with the smallest fix that cures."""
     fix = min(cured_by(verification), key=lambda fix: len(fix.patches), default=None)
     if fix is None:
         return absent("No fix is known to cure it, so there is nothing to compare.")
@@ -138,9 +133,6 @@ def before_and_after(verification: Verification, *, incident: Incident | None = 
     parts = [folded_table(name, ("what", "before", "after"), changed)]
     if same:
         parts.append(para(f"The same before and after: {'; '.join(same)}.", kind="kit-note"))
-    paths = incident.fixes[fix.name].patches if incident else ()
-    for path in paths:
-        parts += patch_of(incident, path, most=0)
     return Shown(parts)
 
 
@@ -167,26 +159,3 @@ def _tables(trace: Trace) -> int:
     """Distinct tables: a table that several processes define counts once."""
     registered = (r for r in trace.registrations if r.application and r.outcome == "registered" and not r.removed)
     return len({(registration.metadata.label, registration.table) for registration in registered})
-
-
-def claims(incident: Incident, verification: Verification) -> Shown:
-    """What people wrote or believed, compared with what the runs showed; a hypothesis is undecided until it is diagnosed."""
-    rows: list[tuple] = [
-        (with_code(fix.claim), join("fix ", code(fix.name)), judgement(fix.verdict), _shortened(steady(fix.because)))
-        for fix in verification.fixes
-        if fix.claim
-    ]
-    for belief in incident.hypotheses:
-        unasked = "no experiment for it was run here"
-        rows.append((with_code(belief.claim), "hypothesis", outcome("undecided"), unasked))
-    if not rows:
-        return absent("The incident file holds no claim: neither a hypothesis nor a fix with one.")
-    head = ("claim", "about", "verdict", "what was seen")
-    return Shown([table("Claims, and what running them showed", head, rows)])
-
-
-def _shortened(text: str) -> Part:
-    """A sentence; a long one is cut, and opens to its whole text."""
-    if len(text) <= _LONG:
-        return part(text)
-    return fold(text[:_LONG].rpartition(" ")[0] + " …", para(text))
