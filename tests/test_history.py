@@ -589,4 +589,4 @@ def test_both_notebooks_show_what_they_are_for(tmp_path):
     assert "Introduced by" in repr(views.came_and_went(made)) and "changed nothing" in repr(views.came_and_went(made))
     shown = html.unescape(re.sub("<[^>]*>", "", views.changes(made).html))
     assert "+class EnergyEvent(Base):" in shown and "-class EnergyEvent(Base):" in shown
-    assert "fixed it" in repr(views.claimed(made)) and "does not reproduce" in repr(views.searched(made))
+    assert "changed nothing" in repr(views.claimed(made)) and "does not reproduce" in repr(views.searched(made))
