@@ -2,11 +2,10 @@
 
 ``verify(incident, executor=Portable(client.get_executor(pure=False)))`` and the like: any
 :class:`concurrent.futures.Executor` will do. A worker needs the kit and the application's interpreter. Everything
-else (the application's files or its repository, the patches, the log) is packed once, and unpacked by each worker in
+else (the application's files or its repository, the patches, the log) is packed once, and unpacked for each startup in
 a folder of its own, below ``TMPDIR``.
 """
 
-import atexit
 import hashlib
 import io
 import os
@@ -17,7 +16,7 @@ import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,21 +31,17 @@ from ..incident.steps import Preparation
 from .installed_packages import installed
 from .kept_runs import package_digest
 
-_IDLE = 8  # bundles that a worker keeps for the next startup of the same application
-
 
 class Bundle(NamedTuple):
     """An incident that needs nothing of the machine it was packed on, but for ``app.python`` where it names a path.
 
     :ivar incident: its paths are relative to where the bundle is unpacked
     :ivar folder: where they were relative to, so that messages say the same
-    :ivar digest: of the files
     :ivar left: what of the application was not packed, each with the reason
     """
 
     incident: Incident
     folder: str
-    digest: str
     left: tuple[str, ...]
 
 
@@ -61,7 +56,7 @@ class Portable(Executor):
 
     def __init__(self, executor: Executor, put: Callable[[bytes], Any] = lambda data: data):
         self.executor, self.put = executor, put
-        self._packed: dict[tuple, tuple[str, tuple[str, ...], Any]] = {}
+        self._packed: dict[tuple, tuple[tuple[str, ...], Any]] = {}
         self._packing = threading.Lock()
 
     def submit(self, function, /, *args, **named) -> Future:
@@ -79,9 +74,9 @@ class Portable(Executor):
         with self._packing:
             if key not in self._packed:
                 data, left = pack(incident, files)
-                self._packed[key] = hashlib.sha256(data).hexdigest(), left, self.put(data)
-            digest, left, data = self._packed[key]
-        return Bundle(portable, str(incident.folder), digest, left), data
+                self._packed[key] = left, self.put(data)
+            left, data = self._packed[key]
+        return Bundle(portable, str(incident.folder), left), data
 
 
 def _relative(incident: Incident) -> tuple[Incident, dict[str, Path]]:
@@ -198,7 +193,8 @@ def run_unpacked(data: bytes | None, asked_by: Machine, function: Callable, args
     _refuse_another(asked_by, bundle is not None and bundle.incident.app.python is None)
     if bundle is None:
         return function(*args, **named)
-    with _unpacked(bundle.digest, data) as folder:
+    with temporary_folder() as folder, tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        tar.extractall(folder, filter="tar")
         incident = bundle.incident.model_copy(update={"file": folder / bundle.incident.file})
         incident._packed = bundle.left
         try:
@@ -220,46 +216,6 @@ def _refuse_another(asked_by: Machine, runs_here: bool) -> None:
         raise RunBroke(
             f"the worker on {socket.gethostname()} {' and '.join(differs)}: its answers could differ. Install there what is here"
         )
-
-
-class _Unpacked:
-    """A bundle in a folder of this process, and how many startups use it now."""
-
-    def __init__(self, data: bytes):
-        self.users = 0
-        self.ending = ExitStack()
-        self.folder = self.ending.enter_context(temporary_folder())
-        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-            tar.extractall(self.folder, filter="tar")
-
-
-_here: dict[str, _Unpacked] = {}  # by digest, the last used at the end
-_changing = threading.Lock()
-
-
-@contextmanager
-def _unpacked(digest: str, data: bytes) -> Iterator[Path]:
-    with _changing:
-        unpacked = _here.pop(digest, None) or _Unpacked(data)
-        _here[digest] = unpacked
-        unpacked.users += 1
-    try:
-        yield unpacked.folder
-    finally:
-        with _changing:
-            unpacked.users -= 1
-            idle = [known for known, other in _here.items() if not other.users]
-            for known in idle[:-_IDLE]:
-                _here.pop(known).ending.close()
-
-
-def _forget_all() -> None:
-    while _here:
-        _here.popitem()[1].ending.close()
-
-
-atexit.register(_forget_all)
-os.register_at_fork(after_in_child=_here.clear)
 
 
 VARIABLE = "KIT_EXECUTOR"  # names the executor for the processes that a command starts
