@@ -1,7 +1,6 @@
 """Startups elsewhere: in other processes, on a cluster, on machines that have nothing of this one but what is sent."""
 
 import json
-import os
 import pickle
 import shutil
 import socket
