@@ -14,7 +14,7 @@ def test_a_table_is_told_with_every_registration_and_the_lines_that_led_to_it(ki
     lines = [[f"{frame['file']}:{frame['line']}" for frame in event["chain"]] for event in report["events"]]
     assert lines == [["service/main.py:2", "service/billing.py:5"], ["service/main.py:3", "service/legacy.py:5"]]
     answer = kit("why", incident, "service.db", "--from-trace", kept)
-    assert answer.code == 0 and "1. executed in step 1: file service/db.py" in answer.out
+    assert answer.code == 0 and "1. executed in step 1 | " in answer.out and "| file service/db.py" in answer.out
     assert "service/legacy.py:3" in answer.out  # it asked for what was there already
 
 

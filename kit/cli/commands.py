@@ -67,14 +67,14 @@ def _traced(options, incident: "Incident", reproduce) -> "Trace":
 def why(options) -> int:
     """List who imported, registered or rebound a module, a table or a name, in order."""
     from ..startup.run import reproduce
-    from ..trace.why import near, why
+    from ..trace.why import why
     from ..views.report import why_report
-    from ..views.terminal import why_lines
+    from ..views.startup import why as shown
 
     incident = options.incident
     trace = _traced(options, incident, reproduce)
     events = why(trace, options.name)
-    give(options, why_report(options.name, events), why_lines(options.name, events, near(trace, options.name)))
+    give(options, why_report(options.name, events), [shown(trace, options.name).text])
     return 0 if events else 3
 
 
@@ -120,24 +120,27 @@ def verify(options) -> int:
 def propose(options) -> int:
     """Write fixes, try each one, and show those that cure."""
     from ..investigate import propose
-    from ..views.proposals import first_lines, proposals_lines, write_proposals
+    from ..views.proposals import cure, proposals, write_proposals
     from ..views.report import proposals_report
 
     incident = options.incident
 
     def at_once(proposal) -> None:
         if not options.json:
-            print(plain("\n".join(first_lines(proposal))), flush=True)
+            print(
+                plain(f"the first proposal that cures, while others are still tried:\n\n{cure(proposal).text}\n"),
+                flush=True,
+            )
 
     with progress() as say:
-        proposals = propose(incident, show_maskers=options.show_maskers, progress=say, verified=at_once)
+        tried = propose(incident, show_maskers=options.show_maskers, progress=say, verified=at_once)
     if options.trace:
-        proposals.trace.save(options.trace)
-    lines = proposals_lines(proposals)
+        tried.trace.save(options.trace)
+    lines = [f"mechanism: {tried.mechanism}", "", proposals(tried).text]
     if options.output:
-        lines += write_proposals(proposals, Path(options.output).expanduser(), incident)
-    print(as_json(proposals_report(proposals)) if options.json else plain("\n".join(lines)))
-    return _code(incident, proposals.trace, proposals.reproduced) or (0 if proposals.verified else 1)
+        lines += write_proposals(tried, Path(options.output).expanduser(), incident)
+    print(as_json(proposals_report(tried)) if options.json else plain("\n".join(lines)))
+    return _code(incident, tried.trace, tried.reproduced) or (0 if tried.verified else 1)
 
 
 def _refuse_unknown(incident: "Incident", fixes: list[str] | None) -> None:

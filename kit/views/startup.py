@@ -114,7 +114,8 @@ def why(trace: Trace, name: str = "") -> Shown:
         instead = f" Did you mean {', '.join(alike)}?" if (alike := near(trace, name)) else ""
         return absent(f"Nothing in this startup has the name {name}.{instead}" if name else "Nothing was imported.")
     rows = []
-    for event in events:
+    for number, event in enumerate(events, 1):
         way = " → ".join(map(str, event.chain)) or "the step itself"
-        rows.append((event.what, code(way), event.note))
+        what = f"{number}. {event.what}" + (f" in {event.step}" if event.step else "")
+        rows.append((what, code(way), event.note))
     return Shown([table(f"What happened to {name}", ("what", "by", "more"), rows)])

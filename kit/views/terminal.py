@@ -10,7 +10,6 @@ from ..trace.end_state import where_caught
 from ..trace.expected import advice, refusals, why_not
 from ..trace.trace import Trace
 from ..trace.values import Conflict
-from ..trace.why import Event
 from .wording import count, listed
 
 if TYPE_CHECKING:
@@ -159,16 +158,3 @@ def postmortem_lines(page: object, verdict: str, report: dict[str, Any]) -> list
     lines += [line for line in [refusals(report["refused"])] if line]
     missing = ", ".join(name.replace("_", " ") for name in report["missing"])
     return lines + ([f"still to be written, under postmortem: {missing}"] if missing else [])
-
-
-def why_lines(name: str, events: Sequence[Event], near: Sequence[str]) -> list[str]:
-    """What ``why`` says: each execution, question, registration and entry with the lines that led to it."""
-    if not events:
-        instead = f" Did you mean {', '.join(near)}?" if near else ""
-        return [f"{name}: nothing in this startup has this name.{instead}"]
-    lines = []
-    for number, event in enumerate(events, 1):
-        route = " → ".join(map(str, event.chain)) or "the step itself"
-        lines.append(f"{number}. {event.what}{f' in {event.step}' if event.step else ''}: {event.note}")
-        lines.append(f"   by {route}")
-    return lines
