@@ -158,8 +158,8 @@ def test_the_whole_line_is_searched_from_the_revision_on_and_nothing_is_changed(
 def test_in_words_it_names_both_commits_and_the_claim(kit, pool, written, tmp_path):
     said = kit("history", written(pool.folder), "--cache", tmp_path / "cache")
     assert said.code == 0
-    assert f"introduced: {pool.ids[2][:9]}" in said.out and f"fixed: {pool.ids[5][:9]}" in said.out
-    assert f"claims the fix: {pool.ids[6][:9]} Fix: 'the pool is closed' at startup: changed nothing" in said.out
+    assert f"Introduced by {pool.ids[2][:9]}" in said.out and f"Fixed by {pool.ids[5][:9]}" in said.out
+    assert f"the fix changed nothing: {pool.ids[6][:9]} (Fix: 'the pool is closed' at startup)" in said.out
 
 
 def test_what_reproduces_nowhere_is_exit_3_and_what_cannot_run_anywhere_exit_4(kit, pool, written, tmp_path):

@@ -154,27 +154,28 @@ def _refuse_unknown(incident: "Incident", fixes: list[str] | None) -> None:
 def triage(options) -> int:
     """Say which builds could have written a log; nothing is run."""
     from ..triage.origin import triage_incident
+    from ..views import builds, deductions, frames, made_by
     from ..views.report import triage_report
-    from ..views.terminal import triage_lines
 
-    incident = options.incident
-    report = triage_report(incident, triage_incident(incident, options.log, cache=options.cache))
-    give(options, report, triage_lines(report))
+    read = triage_incident(options.incident, options.log, cache=options.cache)
+    lines = [f"{view(read).text}\n" for view in (made_by, frames, builds, deductions)]
+    give(options, triage_report(options.incident, read), lines)
     return 0
 
 
 def history(options) -> int:
     """Find the commit that introduced the incident, and the commit that fixed it."""
     from ..history.search import history_of
+    from ..views import came_and_went, claimed
+    from ..views import searched as judged
     from ..views.report import history_report
-    from ..views.terminal import history_lines
 
     incident = options.incident
     with progress() as say:
         where = {"first": options.first, "last": options.last, "cache": options.cache, "anew": options.no_cache}
         searched = history_of(incident, **where, progress=say)
-    report = history_report(incident, searched)
-    give(options, report, history_lines(report))
+    lines = [f"{view(searched).text}\n" for view in (came_and_went, judged, claimed)]
+    give(options, history_report(incident, searched), lines)
     if searched.introduced or searched.fixed:
         return 0
     return 4 if searched.reproduced or searched.untestable_only else 3

@@ -10,7 +10,7 @@ from ..trace.end_state import where_caught
 from ..trace.expected import advice, refusals, why_not
 from ..trace.trace import Trace
 from ..trace.values import Conflict
-from .wording import count, listed
+from .wording import listed
 
 if TYPE_CHECKING:
     from ..diagnose.diagnosis import Diagnosis
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _MOST = 10  # lines of one kind on a terminal
 _STEP = {True: "succeeded", False: "failed", None: "not run"}
 _CHECK = {True: "pass", False: "fail", None: "undecided"}
-_LINE = {True: "matches", False: "differs", None: "undecided"}
 
 
 def startup_lines(incident: Incident, trace: Trace, reproduced: bool) -> list[str]:
@@ -125,30 +124,6 @@ def verification_lines(incident: Incident, verification: "Verification") -> list
         lines.append(f"{fix.name}: {fix.verdict}: {_in_line(fix.because)}")
         lines += [f"    {_CHECK[check.ok]}  {check.check}: {_in_line(check.seen)}" for check in fix.checks]
     return [*lines, f"verified: {', '.join(verification.verified) or 'no fix'}"]
-
-
-def triage_lines(report: dict[str, Any]) -> list[str]:
-    """What ``triage`` says, from its report."""
-    lines = [report["error"]]
-    for frame in report["frames"]:
-        lines.append(f"  {_LINE[frame['matches']]}  {frame['file']}:{frame['line']}  {frame['text'] or ''}")
-    lines += [f"{deduction['says']}\n    because {deduction['because']}" for deduction in report["deductions"]]
-    return lines + [f"note: {note}" for note in report["notes"]]
-
-
-def history_lines(report: dict[str, Any]) -> list[str]:
-    """What ``history`` says, from its report."""
-    commits, runs, kept = report["range"]["commits"], report["runs"], report["kept"]
-    lines = [f"{report['incident']}: {count(commits, 'commit')}, {count(runs, 'build')} run now, {kept} run before"]
-    for what in ("introduced", "fixed"):
-        change, because = report["changes"][what], report["because"][what]
-        if change:
-            lines.append(f"{what}: {change['sha'][:9]} {change['date']} {change['subject']}\n    {because}")
-        else:
-            lines.append(f"{what}: not found; {because}")
-    lines += [f"claims the fix: {c['sha'][:9]} {c['subject']}: {c['verdict']}" for c in report["claims"]]
-    lines += [f"  {c['sha'][:9]}  {c['verdict']}  {c['subject']}: {c['because']}" for c in report["commits"]]
-    return lines + [f"note: {note}" for note in report["notes"]]
 
 
 def postmortem_lines(page: object, verdict: str, report: dict[str, Any]) -> list[str]:
