@@ -198,15 +198,14 @@ def static_and_run(diagnosis: Diagnosis) -> Shown:
     parts = [para(f"{counted}, and {len(unsaid)} ran without an import statement.")]
     if unsaid:
         rows = [(code(f"{e.file}:{e.line}"), code(names[e.imported])) for e in unsaid[:_MOST]]
-        shown = table("Ran without an import statement", ("at", "executed"), rows)
-        parts.append(fold(f"{_first_of(unsaid, 'import')} that ran without an import statement", shown))
+        name = f"{_first_of(unsaid, 'import')} that ran without an import statement"
+        parts.append(folded_table(name, ("at", "executed"), rows))
     if never:
-        unloaded = "a module that was not imported"
+        where = [s.where if s.file in loaded else "a module that was not imported" for s in never[:_MOST]]
         places = [(code(f"{s.file}:{s.line}"), code(s.imported)) for s in never[:_MOST]]
-        where = [s.where if s.file in loaded else unloaded for s in never[:_MOST]]
         rows = [(*place, at) for place, at in zip(places, where, strict=True)]
-        shown = table("In the code, and never ran", ("at", "imported", "where"), rows)
-        parts.append(fold(f"{_first_of(never, 'import statement')} that never ran", shown))
+        name = f"{_first_of(never, 'import statement')} that never ran"
+        parts.append(folded_table(name, ("at", "imported", "where"), rows))
     return Shown(parts)
 
 
