@@ -51,7 +51,7 @@ _COMMANDS = {
     "notebooks": "target",
     "reproduce": "incident json -o trace from-trace",
     "why": "incident json -o name trace from-trace",
-    "diagnose": "incident json -o trace from-trace no-cache verbose smallest format",
+    "diagnose": "incident json -o trace from-trace no-cache smallest format",
     "verify": "incident json -o trace no-cache fix",
     "propose": "incident json -o trace no-cache show-maskers",
     "triage": "incident json -o other-log patched",
@@ -101,11 +101,6 @@ _ARGUMENTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "--read-only",
         "only read the sources and the log; run nothing",
         {"dest": "tried", "action": "store_false"},
-    ),
-    "verbose": (
-        "-v --verbose",
-        "also list every table that was not seen, and what rules out each other mechanism",
-        _IS_SET,
     ),
     "smallest": (
         "--smallest",

@@ -96,7 +96,7 @@ def diagnose(options) -> int:
     if options.format:
         give_to_ci(options, incident, report)
     else:
-        give(options, report, diagnosis_lines(incident, diagnosis, verbose=options.verbose))
+        give(options, report, diagnosis_lines(incident, diagnosis))
     return _code(incident, diagnosis.trace, diagnosis.reproduced)
 
 

@@ -66,52 +66,44 @@ def _conflict(conflict: Conflict) -> Iterable[str]:
             yield f"    {which} {site} {site.name or ''}{named}{registration.through} by {route or 'the step itself'}"
 
 
-def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis", *, verbose: bool = False) -> list[str]:
-    """What ``diagnose`` says beyond ``reproduce``: the mechanism, why, what to do, what is hidden behind it.
-
-    :param verbose: every line, and what rules out each other mechanism; all of it is in the JSON too
-    """
-    most = None if verbose else _MOST
+def diagnosis_lines(incident: Incident, diagnosis: "Diagnosis") -> list[str]:
+    """What ``diagnose`` says beyond ``reproduce``: the mechanism, why, what to do, what is hidden behind it."""
     finding, smallest, tried = diagnosis.finding, diagnosis.smallest, diagnosis.experiment
     lines = [*startup_lines(incident, diagnosis.trace, diagnosis.reproduced), f"mechanism: {finding.mechanism}"]
     meaning = MEANINGS.get(finding.mechanism)
     lines += [f"  {meaning.happened}"] if meaning else []
     shown = diagnosis.conflict is not None and diagnosis.conflict in diagnosis.trace.conflicts  # both lines stand above
     because = finding.because[1 if shown and len(finding.because) > 1 else 0 :]
-    lines += [f"  because {_in_line(sentence)}" for sentence in because[:most]] + _more(len(because), most, "  because")
+    lines += [f"  because {_in_line(sentence)}" for sentence in because[:_MOST]] + _more(len(because), "  because")
     lines += [] if shown else [f"  {place.role} {place} {place.name or ''}".rstrip() for place in diagnosis.sites]
     lines += [f"  tried: {tried.says}; {tried.outcome}: {tried.seen}"] if tried else []
     lines += [f"  what to do: {advised}" for advised in [finding.advice] if advised]
     lines += [f"migrations agree with: {diagnosis.definitions.agrees}"] if diagnosis.definitions else []
-    hidden = [error for error in diagnosis.masked if verbose or not error.follows]
-    for error in hidden[:most]:
-        follows = " (follows from an earlier one)" if error.follows else ""
+    hidden = [error for error in diagnosis.masked if not error.follows]
+    for error in hidden[:_MOST]:
         at = f" at {error.site}" if error.site else ""
-        lines.append(f"hidden behind it: {_in_line(error.error)}{at}{follows}")
-    lines += _more(len(hidden), most, "hidden behind it")
+        lines.append(f"hidden behind it: {_in_line(error.error)}{at}")
+    lines += _more(len(hidden), "hidden behind it")
     lines += [f"{tested.verdict}: {tested.claim}\n    {tested.evidence}" for tested in diagnosis.hypotheses]
     lines += [f"smallest reproduction: {smallest.command or smallest.note}"] if smallest else []
-    lines += _unseen(diagnosis.unseen, most)
-    if verbose and finding.against:
-        lines += ["not the other mechanisms:", *(f"  not {slug}: {says}" for slug, says in finding.against.items())]
-    return lines
+    return lines + _unseen(diagnosis.unseen)
 
 
-def _unseen(unseen: "Sequence[Unseen]", most: int | None) -> list[str]:
+def _unseen(unseen: "Sequence[Unseen]") -> list[str]:
     """Tables that nothing saw, one line per module."""
     by_module: dict[tuple[str, str, str], list[str]] = {}
     for model in unseen:
         table = f"{model.named.table} (line {model.named.line})"
         by_module.setdefault((model.by, model.named.file, model.remedy), []).append(table)
     lines = []
-    for (by, file, remedy), tables in list(by_module.items())[:most]:
-        named = listed(tables, most or len(tables))
+    for (by, file, remedy), tables in list(by_module.items())[:_MOST]:
+        named = listed(tables, _MOST)
         lines.append(f"not seen by {by}: {'tables' if len(tables) > 1 else 'table'} {named} of {file}; {remedy}")
-    return lines + _more(len(by_module), most, "modules with tables that were not seen")
+    return lines + _more(len(by_module), "modules with tables that were not seen")
 
 
-def _more(number: int, most: int | None, what: str) -> list[str]:
-    return [f"{what}: {number - most} more (-v shows them, and the JSON has all)"] if most and number > most else []
+def _more(number: int, what: str) -> list[str]:
+    return [f"{what}: {number - _MOST} more (the JSON has all)"] if number > _MOST else []
 
 
 def verification_lines(incident: Incident, verification: "Verification") -> list[str]:
