@@ -18,6 +18,13 @@ import traceback
 from .redact import redact
 
 
+def _alone(error: BaseException) -> list[str]:
+    """What IPython shows: the message alone; with ``KIT_TRACEBACK`` set, the whole traceback."""
+    if "KIT_TRACEBACK" in os.environ:
+        return traceback.format_exception(error)
+    return [f"{type(error).__name__}: {error}"]
+
+
 class KitError(Exception):
     """Base of every error that the kit raises on purpose; ``exit_code`` is the command line's."""
 
@@ -26,9 +33,7 @@ class KitError(Exception):
     def __init__(self, message: str = ""):
         super().__init__(redact(message))
 
-    def _render_traceback_(self) -> list[str]:
-        """What IPython shows: the message alone; with ``KIT_TRACEBACK`` set, the whole traceback."""
-        return _alone(self)
+    _render_traceback_ = _alone
 
 
 class IncidentError(KitError):
@@ -57,11 +62,4 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self):
         super().__init__("every process of the run has been ended; run it again to start over")
 
-    def _render_traceback_(self) -> list[str]:
-        return _alone(self)
-
-
-def _alone(error: BaseException) -> list[str]:
-    if "KIT_TRACEBACK" in os.environ:
-        return traceback.format_exception(error)
-    return [f"{type(error).__name__}: {error}"]
+    _render_traceback_ = _alone

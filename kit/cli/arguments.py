@@ -9,14 +9,9 @@ from .. import __version__
 from . import commands
 
 
-def _called() -> str:
-    """The name by which it was called: ``incident-kit`` where it is installed, else ``python -m kit``."""
-    return "incident-kit" if Path(sys.argv[0]).name == "incident-kit" else "python -m kit"
-
-
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=_called(),
+        prog="incident-kit" if Path(sys.argv[0]).name == "incident-kit" else "python -m kit",
         description="Runs the startup of a Python service that fails, and says why it fails and which fix cures it.",
         epilog="COMMAND --help lists the arguments of a command.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=16),

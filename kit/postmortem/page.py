@@ -130,13 +130,9 @@ class _Reading:
                 section.html.append(f'<div class="output">{html}</div>')
             section.shows, section.empty = section.shows or bool(html), section.empty or not html
         if shown and cell.source.strip():
-            self.page.code.append((_label(tags, self.number), _highlighted(cell.source)))
-
-
-def _label(tags: list[str], number: int) -> str:
-    if "injected-parameters" in tags:
-        return f"Cell {number}, parameters of this run"
-    return f"Cell {number}, parameters" if "parameters" in tags else f"Cell {number}"
+            of_run = " of this run" if "injected-parameters" in tags else ""
+            label = f"Cell {self.number}" + (f", parameters{of_run}" if of_run or "parameters" in tags else "")
+            self.page.code.append((label, _highlighted(cell.source)))
 
 
 def _trouble(notebook: Any) -> str:

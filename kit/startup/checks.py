@@ -202,7 +202,9 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
     if migrated is None or result.behind:
         return result
     problems, about, frozen = [], set(), executed_by_alembic_modules(trace)
-    elsewhere = _created_elsewhere(trace)
+    # Metadata whose tables the startup creates in another database than the one that is migrated.
+    here = {created.metadata for created in trace.created if is_scratch(created.url)}
+    elsewhere = {created.metadata for created in trace.created} - here
     labels = {(metadata.process, metadata.number): metadata.label for metadata in trace.metadata}
     for judged in trace.judged:
         asked_in = (judged.process, *trace.forked_from(judged.process))
@@ -219,12 +221,6 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
         return result
     seen = listed([*([] if result.ok else [result.seen]), *sorted(set(problems))])
     return replace(result, ok=False, seen=seen, tables=tuple(sorted({*result.tables, *about})))
-
-
-def _created_elsewhere(trace: Trace) -> set[str]:
-    """The metadata, by label, whose tables the startup creates in another database than the one that is migrated."""
-    here = {created.metadata for created in trace.created if is_scratch(created.url)}
-    return {created.metadata for created in trace.created} - here
 
 
 def _ask_http(check: Check, request: Http, incident: Incident, port: int | None) -> CheckResult:

@@ -219,21 +219,19 @@ def advice(incident: Incident, error: str | None) -> list[str]:
     return []
 
 
-def refusals(refused: Sequence[dict], most: int = 5) -> str | None:
+def refusals(refused: Sequence[dict]) -> str | None:
     """What the guards refused (``Trace.refused``), as a sentence with the place of each attempt; None: nothing was."""
-    attempts = list(dict.fromkeys(f"{attempt['what']}{_place(attempt)}" for attempt in refused))
+    attempts = []
+    for attempt in refused:
+        by = f" by {attempt['by']}" if attempt.get("by") else ""
+        at = f" at {attempt['site']['file']}:{attempt['site']['line']}" if attempt["site"] else by
+        attempts += [f"{attempt['what']}{at}"] if f"{attempt['what']}{at}" not in attempts else []
     if not attempts:
         return None
-    more = f", and {len(attempts) - most} more (all are in the JSON, under 'refused')" if len(attempts) > most else ""
+    more = f", and {len(attempts) - 5} more (all are in the JSON, under 'refused')" if len(attempts) > 5 else ""
     variable = " If it is the application's database, name the variable that it reads in 'database_env'."
     advised = variable if any("://" in attempt["what"] for attempt in refused) else ""
     return (
-        f"The kit refused {', '.join(attempts[:most])}{more}: a reproduction reaches its scratch database and what it opens "
+        f"The kit refused {', '.join(attempts[:5])}{more}: a reproduction reaches its scratch database and what it opens "
         f"itself, nothing else.{advised}"
     )
-
-
-def _place(attempt: dict) -> str:
-    if attempt["site"]:
-        return f" at {attempt['site']['file']}:{attempt['site']['line']}"
-    return f" by {attempt['by']}" if attempt.get("by") else ""

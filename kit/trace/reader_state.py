@@ -202,6 +202,7 @@ class Collected:
 
     def _execute(self, event: dict, where: At, module: str, raw: str | None, chain, within, how, again=False):
         file, application = self.paths.shown(raw) if raw else (None, False)
+        outside = [frame for frame in chain if "/importlib/" not in frame.file][-1:]  # of the import system
         self.imports.append(
             values.Import(
                 number=len(self.imports) + 1,
@@ -212,7 +213,7 @@ class Collected:
                 file=file,
                 real=self.paths.real(raw),
                 application=application or how == "exec",  # what no loader executes is only told of for the application
-                by=_importer(chain),
+                by=innermost(chain) or next(iter(outside), None),
                 chain=chain,
                 within=within,
                 began=where.at,
@@ -241,12 +242,6 @@ class Collected:
 def innermost(chain: Sequence[values.Frame]) -> values.Frame | None:
     """The application's innermost frame of a chain."""
     return next((frame for frame in reversed(chain) if frame.application), None)
-
-
-def _importer(chain: Sequence[values.Frame]) -> values.Frame | None:
-    """The statement that led to an import: the application's nearest, else a library's, not the import system's."""
-    others = [frame for frame in chain if "/importlib/" not in frame.file]
-    return innermost(chain) or (others or [None])[-1]
 
 
 def _interrupted(error: values.Error | None) -> bool:

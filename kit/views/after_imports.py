@@ -94,13 +94,15 @@ def stepper(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
 
 
 def _step(row: dict, loaded: int) -> Part:
-    state = "ok" if row["ok"] else _wrong(row)
+    wrong = "failed" if not row["first_wrong"] else "the first rejected" if row["rejected"] else "the first failed"
+    state = "ok" if row["ok"] else wrong
     changed = f", {len(row['registered'])} new" if row["registered"] else ""
     changed += f", {len(row['rejected'])} rejected" if row["rejected"] else ""
     number = f"{row['number']}. " if row["number"] else ""
     tables = count(row["tables_total"], "table")
     top = join(number, code(row["module"]), f": {tables}{changed}; ", word(row["ok"], state, state))
-    by = code(row["imported_by"]) if _of_a_file(row["imported_by"]) else "the startup step itself"
+    line = row["imported_by"] or "<"  # the interpreter's own start has a name in angles
+    by = "the startup step itself" if line.startswith("<") else code(line)
     held = [strong(name, " (new)") if name in row["registered"] else part(name) for name in row["held"][:_MOST_HELD]]
     more = f" and {len(row['held']) - _MOST_HELD} more" if len(row["held"]) > _MOST_HELD else None
     facts = [
@@ -120,15 +122,6 @@ def _step(row: dict, loaded: int) -> Part:
     ]
     body = items(fact for fact in facts if fact is not None)
     return fold(top, body, open=row["first_wrong"], group="kit-imports", kind="kit-step")
-
-
-def _of_a_file(line: str | None) -> bool:
-    """Is this a line of a file that a reader can open? The interpreter's own start is not."""
-    return line is not None and not line.startswith("<")
-
-
-def _wrong(row: dict) -> str:
-    return "failed" if not row["first_wrong"] else "the first rejected" if row["rejected"] else "the first failed"
 
 
 def _quiet(rows: Sequence[dict]) -> list[Part]:

@@ -41,7 +41,8 @@ def write_proposals(proposals: "Proposals", folder: Path, incident: Incident) ->
                 refuse_secrets({file.name: proposal.patch})
                 folder.mkdir(parents=True, exist_ok=True)
                 write_whole(file, proposal.patch)
-                fix["patches"] = [_from(file, incident)]
+                place, home = file.absolute(), incident.file.absolute().parent
+                fix["patches"] = [str(place.relative_to(home) if place.is_relative_to(home) else place)]
                 applied.append(f"git apply {shlex.quote(str(file.absolute()))}")
             fixes[proposal.name] = fix
     except OSError as error:
@@ -54,12 +55,6 @@ def write_proposals(proposals: "Proposals", folder: Path, incident: Incident) ->
         f"in {incident.file.name}:",
         *(f"  {line}" for line in _yaml({"fixes": fixes})),
     ]
-
-
-def _from(file: Path, incident: Incident) -> str:
-    """The patch's path as the incident file names it."""
-    file, home = file.absolute(), incident.file.absolute().parent
-    return file.relative_to(home).as_posix() if file.is_relative_to(home) else str(file)
 
 
 def cure(proposal: "Proposal") -> Part:

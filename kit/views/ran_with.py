@@ -5,7 +5,7 @@ import os
 import platform
 import shlex
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def provenance(
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
             rows.append((name.replace("_", " "), shown))
     rows += [("incident-kit", __version__), ("notebook's Python", platform.python_version())]
-    rows += [(name, _version(name)) for name in ("papermill", "pandas", "graphviz-pure")]
+    rows += [(name, version(name)) for name in ("papermill", "pandas", "graphviz-pure")]
     rows += [(f"parameter {name}", code(repr(_short(value)))) for name, value in sorted((parameters or {}).items())]
     times = [f"step {step.number} {step.seconds:.2f} s" for step in trace.steps if step.seconds is not None]
     line = (
@@ -111,10 +111,3 @@ def _from_here(incident: Incident) -> str:
 def _short(value: Any) -> Any:
     """A path without its beginning, which is particular to this machine."""
     return "/".join(value.split(os.sep)[-2:]) if isinstance(value, str) and os.path.isabs(value) else value
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
