@@ -123,7 +123,7 @@ def test_the_banner_says_in_words_how_it_stands():
 
 
 def test_the_banner_names_both_definitions_and_their_ways():
-    text = views.verdict(*known(), verification()).text
+    text = views.verdict(*known(), verification()).text + "\n"
     assert (
         "First definition: dispatch/models.py:7 as dispatch.models reached by dispatch/main.py:4 → dispatch/routers/__init__.py:1 → dispatch/routers/jobs.py:5\n"
         in text
@@ -161,7 +161,7 @@ def test_a_silent_second_definition_has_its_two_ways_and_its_sites(tmp_path):
     assert "nothing was raised" in views.collision(diagnosis.trace, diagnosis.meeting).text
     banner = views.verdict(incident_of(tmp_path, files), diagnosis.trace, None, diagnosis).text
     assert "Second definition: shop/two.py:5" in banner and "Mechanism: extend-existing-merged-two-models" in banner
-    assert "(defined again: orders)" in views.metadata(diagnosis.trace).text
+    assert "defined a table again: orders" in views.stepper(diagnosis.trace).html
     long = replace(diagnosis, finding=replace(diagnosis.finding, because=("word " * 50 + "point",)))
     assert "word point\n" in views.verdict(incident_of(tmp_path, files), diagnosis.trace, None, long).text + "\n"
 
