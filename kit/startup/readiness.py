@@ -2,7 +2,10 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 from ..trace.events import read_events
 from .ports import Heard, ask
@@ -14,7 +17,7 @@ _REST = 0.15  # seconds in which no process works
 _MOST_RESTING = 10.0  # seconds that are waited for that: some never rest
 _MOST_EXECUTING = 40.0  # the same, while bodies are under way
 _QUIET = 3.0  # seconds without any work, after which a body that is under way is no start any more
-_TICKS = 2  # of the processor's time (hundredths of a second) that are no work
+_TICKS = 2  # hundredths of a second of the processor's time that are no work
 _IDLE = 10  # of the same, in all the time in which a worker waits
 _AGAIN = 1.0  # seconds in which a server that answered has to answer once more
 
@@ -112,22 +115,12 @@ def answers_again(process: Process) -> bool:
 
 
 def processor_time(supervisor: int) -> dict[int, int]:
-    """The processes below a supervisor: each with the processor's time that it used, in ticks; empty where the system does not tell."""
-    parents: dict[int, tuple[int, int]] = {}
-    for entry in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/stat", "rb") as stat:
-                    fields = stat.read().rsplit(b")", 1)[1].split()
-            except (OSError, IndexError):
-                continue
-            if fields[0] != b"Z":
-                parents[int(entry)] = int(fields[1]), int(fields[11]) + int(fields[12])
-    below, todo = {}, [supervisor]
-    while todo:
-        parent = todo.pop()
-        for pid, (of, used) in parents.items():
-            if of == parent:
-                below[pid] = used
-                todo.append(pid)
-    return below
+    """The processes below a supervisor: each with the processor's time that it used, in hundredths of a second."""
+    used = {}
+    with suppress(psutil.Error):
+        for process in psutil.Process(supervisor).children(recursive=True):
+            with suppress(psutil.Error):  # it has ended meanwhile
+                times = process.cpu_times()
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    used[process.pid] = round(100 * (times.user + times.system))
+    return used
