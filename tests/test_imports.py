@@ -22,7 +22,7 @@ from kit.trace.tables import (
 )
 from kit.views import graph_picture
 from kit.views.graph_picture import import_picture
-from kit.views.metadata_picture import Moment, metadata_picture
+from kit.views.metadata_picture import metadata_picture
 from kit.views.reduced_graph import reduce
 from kit.views.svg import FONT, clean_svg, plain
 
@@ -378,12 +378,16 @@ def test_what_is_not_plain_svg_is_refused(text):
 
 
 def test_the_picture_through_time_marks_the_rejected_table():
-    moments = [Moment("a", 0, 0, (), 0), Moment("b", 3, 3, (), 0), Moment("<c>", 3, 0, ("orders",), 0)]
+    def moment(module, total, new=(), rejected=(), again=()):
+        row = {"module": module, "process": 0, "tables_total": total, "registered": new}
+        return {**row, "rejected": rejected, "extended": again}
+
+    moments = [moment("a", 0), moment("b", 3, ("x", "y", "z")), moment("<c>", 3, rejected=("orders",))]
     drawn = metadata_picture(moments)
     texts = [element.text for element in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
     assert "+3" in texts and "<c>: orders rejected" in texts
     assert clean_svg(drawn) == drawn and clean_svg(metadata_picture(moments, narrow=True)) is not None
-    met = [*moments, Moment("d", 3, 0, (), 0, ("orders",))]
+    met = [*moments, moment("d", 3, again=("orders",))]
     assert ">d: orders defined again</text>" in metadata_picture(met)
 
 

@@ -6,7 +6,7 @@ from ..diagnose.diagnosis import Diagnosis
 from ..trace.trace import Trace
 from .figure import figure
 from .markup import Part, Shown, absent, code, count, fold, items, join, para, part, strong, word
-from .metadata_picture import Moment, metadata_picture
+from .metadata_picture import metadata_picture
 from .wording import listed
 
 _OTHER = "The mechanism is not about the tables on the metadata."
@@ -42,10 +42,6 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
         return absent("No module of the application was executed.")
     if not any(row["tables_total"] or row["rejected"] for row in rows):
         return absent("No table reached a metadata.")
-    moments = [
-        Moment(r["module"], r["tables_total"], len(r["registered"]), r["rejected"], r["process"], r["extended"])
-        for r in rows
-    ]
     last = max(row["tables_total"] for row in rows)
     rejected = [(row["module"], name) for row in rows for name in row["rejected"]]
     summary = f"{count(last, 'table')} on the application's metadata after {count(len(rows), 'executed module')}"
@@ -55,7 +51,7 @@ def metadata(trace: Trace, diagnosis: Diagnosis | None = None) -> Shown:
     if any(row["extended"] for row in rows):
         caption += " A diamond: a table that was defined again without an error."
     alt = f"Tables over executed modules: {summary}."
-    return Shown([figure(metadata_picture(moments), alt, caption, narrow=metadata_picture(moments, narrow=True))])
+    return Shown([figure(metadata_picture(rows), alt, caption, narrow=metadata_picture(rows, narrow=True))])
 
 
 def _tells(row: dict) -> bool:
