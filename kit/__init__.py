@@ -18,20 +18,10 @@ _NAMES = {
     "load": "kit.incident",
     "reproduce": "kit.diagnose",
 }
-_MODULES = {  # by the names that notebooks know
-    "errors": "kit.base.errors",
-    "history_views": "kit.views.history",
-    "reasons": "kit.views.diagnosis",
-    "report": "kit.views.report",
-    "tables": "kit.trace.tables",
-}
-
-__all__ = ["Incident", "IncidentError", "KitError", "RunBroke", "Trace", "load", "reproduce"]
+__all__ = sorted(_NAMES)
 
 
 def __getattr__(name: str):
-    if name in _NAMES:
-        return getattr(importlib.import_module(_NAMES[name]), name)
-    if name in _MODULES:
-        return importlib.import_module(_MODULES[name])
-    raise AttributeError(f"module 'kit' has no attribute {name!r}")
+    if name not in _NAMES:
+        raise AttributeError(f"module 'kit' has no attribute {name!r}")
+    return getattr(importlib.import_module(_NAMES[name]), name)

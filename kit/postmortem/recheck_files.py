@@ -19,7 +19,6 @@ from .page import fill
 from .recheck import VERDICTS, Checked, Target, check_report, worst
 
 _MOST = 4000  # characters of one message
-_SUMMARY = 900_000  # bytes; GitHub takes 1 MiB a step
 
 
 def write_files(checked: Sequence[Checked], folder: Path) -> None:
@@ -134,14 +133,7 @@ def summary(checked: Sequence[Checked]) -> str:
         if check.drift and check.code == 1:
             differences = (f"- {_markdown(difference)}" for difference in check.drift)
             lines += ["", f"{_markdown(check.name)}:", "", *differences]
-    kept, size = [], 0
-    for line in lines:
-        size += len(line.encode()) + 1
-        if size > _SUMMARY:
-            kept += ["", "The rest is in the index page."]
-            break
-        kept.append(line)
-    return "\n".join(kept) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _text(text: str) -> str:
