@@ -163,12 +163,6 @@ def with_code(text: str) -> Part:
     return join(*(code(piece) if number % 2 else piece for number, piece in enumerate(pieces)))
 
 
-def breakable(text: object) -> Part:
-    """Text with long paths or addresses, which may break only after their punctuation."""
-    shown = safe(text)
-    return Part(_joined(re.findall(r"[^/?&=_.,:\s]+[/?&=_.,:]+|[/?&=_.,:]+|[^/?&=_.,:]+", shown)), shown)
-
-
 def para(*contents: Content, kind: str | None = None) -> Part:
     return tag("p", *contents, kind=kind)
 
@@ -238,7 +232,7 @@ def table(
     marked, caption, head = set(marked), safe(caption), [safe(name) for name in head]
     cells = [[part(cell) for cell in row] for row in rows]
     # The roles and labels keep it a table for readers where a narrow screen shows its rows as cards.
-    top = "".join(f'<th scope="col" role="columnheader"{_CELL}>{breakable(name).html}</th>' for name in head)
+    top = "".join(f'<th scope="col" role="columnheader"{_CELL}>{html.escape(name)}</th>' for name in head)
     body = []
     for number, row in enumerate(cells):
         first, *others = row
