@@ -35,30 +35,24 @@ def timeline(incident: Incident, history: "History | None" = None) -> Shown:
 
     :param history: a search over commits, or None
     """
-    moments, undated, exposed = [], [], []
-    for text, change in (("introduced by ", history.introduced), ("fixed by ", history.fixed)) if history else ():
+    moments, undated, commits = [], [], {}
+    for text, change in (("introduced", history.introduced), ("fixed", history.fixed)) if history else ():
         if change is not None and (when := _read(change.commit.date)):
             at = change.commit.date[:16].replace("T", " ")
-            moments.append(_Moment(when, at, join(strong(text), code(change.commit.sha[:9]))))
-            exposed.append(when)
+            moments.append(_Moment(when, at, join(strong(f"{text} by "), code(change.commit.sha[:9]))))
+            commits[text] = when
     for event in incident.postmortem.timeline:
         when = _read(event.at)
         undated += [] if when else [join(event.at, ": ", with_code(event.what))]
         moments += [_Moment(when, event.at, with_code(event.what))] if when else []
     moments.sort(key=lambda moment: moment.when)
-    within = [
-        n
-        for n, moment in enumerate(moments)
-        if exposed and exposed[0] <= moment.when <= (exposed[1:] or [moment.when])[0]
-    ]
     parts = _paragraphs(incident, "summary", "detection")
     if moments:
-        parts.append(strip((stack(para(day(it.at, 16)), para(it.what)) for it in moments), marked=within))
-    if within:
-        until = "one that fixed it" if exposed[1:] else "last event that was recorded"
-        parts.append(
-            para(f"Under a red line: exposed, from the commit that introduced it to the {until}.", kind="kit-note")
-        )
+        began, ended = commits.get("introduced"), commits.get("fixed", moments[-1].when)
+        exposed = [n for n, moment in enumerate(moments) if began is not None and began <= moment.when <= ended]
+        parts.append(strip((stack(para(day(it.at, 16)), para(it.what)) for it in moments), marked=exposed))
+        note = "Under a red line: exposed, from the commit that introduced it on, as far as is known."
+        parts += [para(note, kind="kit-note")] if exposed else []
     parts += [items(undated)] if undated else []
     nothing = "The incident file has no timeline, and there is no history to draw one from."
     return Shown(parts) if parts else absent(nothing)
