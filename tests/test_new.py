@@ -1195,8 +1195,12 @@ def test_what_fails_of_how_it_is_started_is_no_incident_and_the_file_that_is_wri
         assert any("Python >=3.99" in sentence and "pyproject.toml" in sentence for sentence in said.json["not_found"])
 
 
-def test_a_variable_of_the_tests_is_not_the_databases(tmp_path):
-    text = "import os\nfrom sqlalchemy import create_engine\nengine = create_engine(os.getenv('TESTING_DATABASE_URL', 'sqlite://'))\n"
+@pytest.mark.parametrize(
+    "engine",
+    ["os.getenv('TESTING_DATABASE_URL', 'sqlite://')", "'sqlite:///' + os.getenv('STORE_SQLITE_PATH', 'a.db')"],
+)
+def test_a_variable_of_the_tests_or_of_a_files_place_is_not_the_databases(engine, tmp_path):
+    text = f"import os\nfrom sqlalchemy import create_engine\nengine = create_engine({engine})\n"
     root = written(tmp_path / "app", {"config.py": text})
     assert database_variables(variables_of(Project(root))) == []
 

@@ -62,7 +62,7 @@ class Variable:
             return 0
         usual = name in ("DATABASE_URL", "SQLALCHEMY_DATABASE_URI", "DB_URL")
         by_name = 3 if usual else 2 if _URL_NAME.search(name) else 0
-        if self.engine and _PART_NAME.search(name) and not by_name:
+        if self.engine and (_PART_NAME.search(name) or name.endswith(("_PATH", "_FILE", "_DIR"))) and not by_name:
             return 0
         return by_name + 4 * self.engine + (self.required and bool(by_name or self.engine)) - ("ASYNC" in name)
 
