@@ -10,7 +10,7 @@ import pytest
 from environments import applications_environment
 
 from kit.incident import load
-from kit.incident.environment import database_variables, parts_of, stand_in, stand_ins, variables_of
+from kit.incident.environment import chosen_kinds, database_variables, parts_of, stand_in, stand_ins, variables_of
 from kit.incident.project import Project
 from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
@@ -974,16 +974,23 @@ def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_one_o
             STORE_STAGE: Literal["dev", "prod"]
             DATABASE_TYPE: Literal["mysql", "postgresql"]
             DATABASE_HOST: str
+            DATABASE_PASSWD: str
             DATABASE_SCHEMA: str = "store"
             REDIS_PASSWORD: str
             REDIS_URL: str
 
         zone = os.environ["STORE_ZONE"]
         other = os.environ.get("STORE_ZONE", "north")
+        STORE_DB_DRIVER = os.environ.get("STORE_DB_DRIVER", "mysql")
     """
-    variables = variables_of(project := Project(written(tmp_path, {"settings.py": text})))
+    files = {
+        "settings.py": text,
+        "engine.py": "from settings import STORE_DB_DRIVER\nasked = STORE_DB_DRIVER == 'postgresql'\n",
+    }
+    variables = variables_of(project := Project(written(tmp_path, files)))
     values = stand_ins(project, variables, frozenset())
     secret, _ = values.pop("REDIS_PASSWORD")
+    del values["DATABASE_PASSWD"]
     assert {name: value for name, (value, _) in values.items()} == {
         "STORE_STAGE": "dev",
         "DATABASE_TYPE": "postgresql",
@@ -993,7 +1000,11 @@ def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_one_o
     assert len(secret) >= 32 and len(base64.urlsafe_b64decode(secret)) == 32, "as Fernet asks of a key"
     assert {name: value for name, (value, _) in parts_of(variables).items()} == {
         "DATABASE_HOST": "{database_host}",
+        "DATABASE_PASSWD": "{database_password}",
         "DATABASE_SCHEMA": "{database_name}",
+    }
+    assert {name: value for name, (value, _) in chosen_kinds(project, variables).items()} == {
+        "STORE_DB_DRIVER": "postgresql"
     }
     (zone,) = (variable for variable in variables if variable.name == "STORE_ZONE")
     assert (zone.required, zone.default) == (False, "north")

@@ -27,9 +27,9 @@ _URL_NAME = re.compile(
 )
 _PART_NAME = re.compile(
     r"(?:^|_)(?:DATABASE|DB|SQL|POSTGRES|POSTGRESQL|PG|MYSQL|RDS|PSQL)_*(?:\w+_)?"
-    r"(?:(?P<host>HOST|HOSTNAME|SERVER|ADDRESS)|(?P<port>PORT)|(?P<user>USER|USERNAME)|(?P<password>PASS|PASSWORD|PWD)|(?P<name>NAME|DB|DATABASE|DBNAME))$"
+    r"(?:(?P<host>HOST|HOSTNAME|SERVER|ADDRESS)|(?P<port>PORT)|(?P<user>USER|USERNAME)|(?P<password>PASS|PASSWORD|PASSWD|PWD)|(?P<name>NAME|DB|DATABASE|DBNAME))$"
 )
-_KIND_NAME = re.compile(r"(?:^|_)(?:DATABASE|DB|SQL)_(?:TYPE|KIND|ENGINE|BACKEND|DIALECT|VENDOR)$")
+_KIND_NAME = re.compile(r"(?:^|_)(?:DATABASE|DB|SQL)_(?:TYPE|KIND|ENGINE|BACKEND|DIALECT|DRIVER|VENDOR)$")
 NO_URL = re.compile(r"Could not parse SQLAlchemy URL|Expected string or URL object|SQLALCHEMY_DATABASE_UR[IL]\b")
 _OF_THE_KIT = {
     "PORT", "HOST", "HOME", "PATH", "USER", "PWD", "TMPDIR", "PYTHONPATH", "LANG", "TZ", "HOSTNAME", "SHELL", "VIRTUAL_ENV",
@@ -196,13 +196,12 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
 
 
 def chosen_kinds(project: Project, variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
-    """Variables by which another database is chosen than the usual one: PostgreSQL, as the file spells it that reads them."""
-    choosing = [
-        variable for variable in variables if not variable.required and _KIND_NAME.search(variable.name.upper())
-    ]
-    texts = ((variable, project.text(variable.at.rpartition(":")[0])) for variable in choosing)
-    spelt = ((variable, re.search(r"[\"'](postgres(?:ql)?)[\"']", text, re.I)) for variable, text in texts)
-    return {variable.name: (match[1], variable) for variable, match in spelt if match}
+    """Variables by which another database is chosen than the usual one: PostgreSQL, as a file spells it that reads or names them."""
+    choosing = (it for it in variables if not it.required and _KIND_NAME.search(it.name.upper()))
+    files = ((it, [it.at.rpartition(":")[0], *project.sources]) for it in choosing)
+    texts = ((it, text) for it, names in files for text in map(project.text, names) if it.name in text)
+    spelt = ((it, re.search(r"[\"'](postgres(?:ql)?)[\"']", text, re.I)) for it, text in texts)
+    return {it.name: (match[1], it) for it, match in reversed([*spelt]) if match}
 
 
 def refused_settings(project: Project, text: str) -> bool:
