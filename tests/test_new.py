@@ -975,6 +975,7 @@ def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_one_o
             DATABASE_TYPE: Literal["mysql", "postgresql"]
             DATABASE_HOST: str
             DATABASE_PASSWD: str
+            DATABASE_KIND: Kind = Kind.LITE
             DATABASE_SCHEMA: str = "store"
             REDIS_PASSWORD: str
             REDIS_URL: str
@@ -986,6 +987,7 @@ def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_one_o
     files = {
         "settings.py": text,
         "engine.py": "from settings import STORE_DB_DRIVER\nasked = STORE_DB_DRIVER == 'postgresql'\n",
+        "kinds.py": "from enum import StrEnum\n\nclass Kind(StrEnum):\n    LITE = 'SQLITE'\n    POSTGRES = 'POSTGRESQL'\n",
     }
     variables = variables_of(project := Project(written(tmp_path, files)))
     values = stand_ins(project, variables, frozenset())
@@ -1004,7 +1006,8 @@ def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_one_o
         "DATABASE_SCHEMA": "{database_name}",
     }
     assert {name: value for name, (value, _) in chosen_kinds(project, variables).items()} == {
-        "STORE_DB_DRIVER": "postgresql"
+        "DATABASE_KIND": "POSTGRESQL",
+        "STORE_DB_DRIVER": "postgresql",
     }
     (zone,) = (variable for variable in variables if variable.name == "STORE_ZONE")
     assert (zone.required, zone.default) == (False, "north")

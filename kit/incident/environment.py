@@ -197,10 +197,11 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
 
 def chosen_kinds(project: Project, variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
     """Variables by which another database is chosen than the usual one: PostgreSQL, as a file spells it that reads or names them."""
-    choosing = (it for it in variables if not it.required and _KIND_NAME.search(it.name.upper()))
-    files = ((it, [it.at.rpartition(":")[0], *project.sources]) for it in choosing)
-    texts = ((it, text) for it, names in files for text in map(project.text, names) if it.name in text)
-    spelt = ((it, re.search(r"[\"'](postgres(?:ql)?)[\"']", text, re.I)) for it, text in texts)
+    choosing = [it for it in variables if not it.required and _KIND_NAME.search(it.name.upper())]
+    texts = [project.text(file) for file in project.sources if choosing]
+    marks = [(it, mark) for it in choosing for mark in (f"class {it.kind}(", it.name, *it.names)]
+    asked = ((it, text) for it, mark in marks for text in texts if mark in text)
+    spelt = ((it, re.search(r"[\"'](postgres(?:ql)?)[\"']", text, re.I)) for it, text in asked)
     return {it.name: (match[1], it) for it, match in reversed([*spelt]) if match}
 
 

@@ -210,7 +210,7 @@ def _subject(setup: Setup, project: Project, number: int) -> str:
         return " ".join(last.split()[:3]) if program == "alembic" else last.partition(" --port")[0]
     if program in ("sh", "bash"):
         return next((word for word in last.split() if word.endswith(".sh")), last)
-    target = next((word for word in last.split() if re.fullmatch(r"[\w.]+:\w+(?:\(\))?", word)), "")
+    target = next(iter(re.findall(r"(?<![^\s'\"])[A-Za-z_][\w.]*:\w+(?:\(\))?(?![^\s'\"])", last)), "")
     return f"{target.partition(':')[0]} under {program}" if target else program or PurePosixPath(project.root).name
 
 
