@@ -34,6 +34,7 @@ from kit.verify.propose.kept import endpoints_kept, nothing_lost, settled
 from kit.verify.propose.lessons import nothing
 from kit.verify.propose.metadata import merge_heads
 from kit.verify.propose.search import _Search
+from kit.verify.propose.settings import set_variable
 from kit.verify.verification import Attempt, FixResult, Verification
 from kit.views.banner import overview
 from kit.views.report import postmortem_report
@@ -319,6 +320,13 @@ def test_the_place_of_the_scratch_databases_password_is_shown_and_a_password_is_
     url = "postgresql://{database_user}:{database_password}@{database_host}/x"
     assert redact(url) == url and not kinds_in(url)
     assert "hunter22" not in redact("postgresql://shop:hunter22@db/x") and kinds_in("postgresql://shop:hunter22@db/x")
+
+
+def test_the_verdict_on_a_change_that_gives_a_secret_is_no_secret():
+    lacking, giving = (SimpleNamespace(app=SimpleNamespace(env=env)) for env in ({}, {"SESSION_SECRET": "x"}))
+    fault = SimpleNamespace(experiment=SimpleNamespace(incident=giving))
+    (change,) = set_variable(SimpleNamespace(fault=fault, incident=lacking))
+    assert redact(line := f"  {change.name}: undecided: the error is gone") == line
 
 
 def test_models_that_move_keep_how_their_annotations_are_read():

@@ -36,7 +36,7 @@ def set_variable(broken: Broken) -> Iterator[Candidate]:
         says = (
             f"Set {', '.join(names)} where the application runs; here with a stand-in, since only you know the value."
         )
-        yield Candidate(f"set-{'-'.join(names).lower()}", says, env=missing)
+        yield Candidate(f"{'-'.join(names).lower()}-is-set", says, env=missing)
 
 
 def keep_loggers(broken: Broken) -> Iterator[Candidate]:
