@@ -983,6 +983,8 @@ def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_one_o
         zone = os.environ["STORE_ZONE"]
         other = os.environ.get("STORE_ZONE", "north")
         STORE_DB_DRIVER = os.environ.get("STORE_DB_DRIVER", "mysql")
+        shelf = os.environ.get("STORE_SHELF")
+        place = shelf if shelf else "/store/shelf"
     """
     files = {
         "settings.py": text,
@@ -1009,8 +1011,8 @@ def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_one_o
         "DATABASE_KIND": "POSTGRESQL",
         "STORE_DB_DRIVER": "postgresql",
     }
-    (zone,) = (variable for variable in variables if variable.name == "STORE_ZONE")
-    assert (zone.required, zone.default) == (False, "north")
+    zone, shelf = (variable for variable in variables if variable.name in ("STORE_ZONE", "STORE_SHELF"))
+    assert (zone.required, zone.default, shelf.default) == (False, "north", "/store/shelf")
 
 
 def test_a_secret_of_an_example_file_is_never_taken_over():
@@ -1711,7 +1713,7 @@ def test_an_application_object_is_one_whatever_its_name_and_also_of_a_class_of_t
         "shop/web.py": "from flask import Flask\n\n\nclass Shop(Mixin, Flask):\n    pass\n",
         "shop/jobs.py": "import celery\n\n\nclass Jobs(celery.Celery):\n    pass\n",
         "application.py": "from shop.jobs import Jobs\nfrom shop.web import Shop\n\napplication = Shop('app')\njobs = Jobs()\nother = Money('app')\n",
-        "shop/service.py": "from fastapi import FastAPI\n\nserver = FastAPI(title='Shop')\n",
+        "shop/service.py": "from fastapi import FastAPI\n\nserver = FastAPI(title='Shop')\nsettings = get_app_settings()\n\ndef get_app_settings():\n    pass\n",
     }
     objects = {(item.name, item.kind) for item in Project(written(tmp_path, sources)).objects}
     assert objects == {("application", "wsgi"), ("jobs", "celery"), ("server", "asgi")}

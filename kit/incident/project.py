@@ -21,14 +21,12 @@ _LARGEST = 1 << 20  # bytes of one file that is read
 _MOST_FILES = 40_000
 _CLASSES = "FastAPI|Starlette|Quart|Litestar|Sanic|Flask|APIFlask|Celery|Dash"
 _ASSIGNED = r"^(?P<name>\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)*"
+# The settings of an application and its state are made by a call, too.
+_MAKES = r"(?:create|make|build|get|init)_\w*app(?:lication)?(?:_(?:by|for|from|with|factory|instance|object)\w*)?"
 _OBJECT = re.compile(
-    rf"{_ASSIGNED}(?P<kind>{_CLASSES}|\w*FastAPI|get_asgi_application|get_wsgi_application"
-    r"|(?:create|make|build|get|init)_\w*app\w*|create|factory)\(",
-    re.M,
+    rf"{_ASSIGNED}(?P<kind>{_CLASSES}|\w*FastAPI|get_[aw]sgi_application|{_MAKES}|create|factory)\(", re.M
 )
-_FACTORY = re.compile(
-    r"^(?:async )?def (?P<name>(?:create|make|build|get|init)_\w*app\w*)\((?P<parameters>[^)]*)\)", re.M
-)
+_FACTORY = re.compile(rf"^(?:async )?def (?P<name>{_MAKES})\((?P<parameters>[^)]*)\)", re.M)
 _OWN_CLASS = re.compile(rf"^class (?P<name>\w+)\((?:[\w.]+, *)*(?:\w+\.)?(?P<base>{_CLASSES})\b", re.M)
 _OF_OWN_CLASS = re.compile(rf"{_ASSIGNED}(?P<kind>[A-Z]\w*)\(", re.M)
 _ASGI = re.compile(r"\b(fastapi|starlette|quart|litestar|sanic|get_asgi_application)\b", re.I)

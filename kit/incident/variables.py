@@ -69,6 +69,8 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
     nodes = list(ast.walk(tree))
     targets = {id(value): name for name, value in _bound(nodes)}
     readers, asked = _readers(nodes), _asked_for(nodes)
+    chosen = [node for node in nodes if isinstance(node, ast.IfExp) and isinstance(node.orelse, ast.Constant)]
+    otherwise = {ast.unparse(node.test): node.orelse.value for node in chosen}  # as in X if X else "…"
     for node in nodes:
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             if _of_os(node.value, tree) and (name := _literal(node.slice)):
@@ -81,11 +83,11 @@ def _readings(file: str, tree: ast.Module) -> Iterator[Reading]:
             keywords = {keyword.arg: keyword.value for keyword in node.keywords}
             default = node.args[1] if len(node.args) > 1 else keywords.get("default")
             text = default.value if isinstance(default, ast.Constant) and isinstance(default.value, str) else None
+            target = targets.get(id(node))
             if callee in _ENVIRON:
-                yield Reading(name, file, node.lineno, False, target=targets.get(id(node)), default=text)
+                yield Reading(name, file, node.lineno, False, target=target, default=text or otherwise.get(target))
             elif callee.partition(".")[0] in readers:
                 kind = ast.unparse(keywords["cast"]) if "cast" in keywords else callee.partition(".")[2]
-                target = targets.get(id(node))
                 yield Reading(name, file, node.lineno, default is None, kind, target=target, default=text)
         elif isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Settings") for base in node.bases):
             classes = {other.name: other for other in tree.body if isinstance(other, ast.ClassDef)}

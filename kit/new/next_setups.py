@@ -293,7 +293,7 @@ def _of_the_image(work: Search, setup: Setup, name: str) -> Iterator[Setup]:
         yield setup.changed("prepare", because, prepare=(*(("command", line) for line in lines), *setup.prepare))
     texts = {variable.name: variable.default or "" for variable in work.variables} | setup.env
     folders = ((other, text.rstrip("/")) for other, text in texts.items() if text[:1] == "/")
-    above = (other for other, folder in folders if f"{name}/".startswith(f"{folder}/"))
+    above = (other for other, folder in folders if folder and os.path.commonpath([name, folder]) in (name, folder))
     variable = next(above, None) or variable_of_folder(name)
     place = f"{up}{tail}" if tail else "." if texts.get(variable) != name else PurePosixPath(name).name
     if variable and setup.env.get(variable) != place:
