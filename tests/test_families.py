@@ -111,6 +111,21 @@ FAULTS = {
         "route-shadowed",
         ["service/main.py:8", "service/main.py:9", "service/main.py:5", "service/main.py:6"],
     ),
+    "an attribute of a whole module that the installed line has no longer": (
+        {"main.py": "import sqlalchemy\nnames = sqlalchemy.__all__\n"},
+        "api-removed-in-installed-version",
+        ["service/main.py:2"],
+    ),
+    "a failure that quotes what a disabled logger lost": (
+        {
+            "main.py": "import io\nimport logging\nimport logging.config\nlog = logging.getLogger('service')\nseen = io.StringIO()\n"
+            "log.addHandler(logging.StreamHandler(seen))\nlogging.config.fileConfig('service/logging.ini')\n"
+            "log.warning('no stock left')\nif 'no stock' not in seen.getvalue():\n    raise AssertionError(\"'no stock' not in ''\")\n",
+            "logging.ini": "[loggers]\nkeys = root\n[handlers]\nkeys =\n[formatters]\nkeys =\n[logger_root]\nhandlers =\n",
+        },
+        "loggers-disabled",
+        ["service/main.py:7", "service/main.py:8"],
+    ),
 }
 
 

@@ -10,7 +10,15 @@ import pytest
 from environments import applications_environment
 
 from kit.incident import load
-from kit.incident.environment import chosen_kinds, database_variables, parts_of, stand_in, stand_ins, variables_of
+from kit.incident.environment import (
+    chosen_kinds,
+    database_variables,
+    named,
+    parts_of,
+    stand_in,
+    stand_ins,
+    variables_of,
+)
 from kit.incident.project import Project
 from kit.incident.scripts import lines_of
 from kit.incident.starts import commands_of
@@ -18,6 +26,7 @@ from kit.new.candidates import Start, step_of
 from kit.new.next_setups import lessons
 from kit.new.trial import Search, Setup, Trial, with_what_is_known
 from kit.triage.evidence import Evidence, common, evidence_of, stable
+from kit.triage.frames import Placed
 from kit.triage.logs import read_log
 
 SMALL = (
@@ -898,6 +907,39 @@ def test_fields_of_settings_that_are_classes_are_read_by_the_name_that_a_delimit
         "DATABASE__HOSTNAME": "{database_host}",
         "DATABASE__DB": "{database_name}",
     }
+    assert named({"database"}, variables) == {"DATABASE__HOSTNAME", "DATABASE__DB"}
+    assert named({"database.db"}, variables) == {"DATABASE__DB"}
+
+
+@pytest.mark.parametrize(
+    ("ran", "shown", "after"),
+    [
+        ("alembic upgrade head", "FAILED: Path doesn't exist: store/alembic.  Please", [("alembic -c conf/alembic.ini upgrade head", ".")]),
+        ("alembic upgrade head", "FAILED: Multiple head revisions are present", [("alembic upgrade heads", "conf")]),
+        ("alembic upgrade head", "KeyError: 'tenant'", [("alembic -x tenant=stand-in upgrade head", "conf")]),
+    ],
+)  # fmt: skip
+def test_what_alembic_was_given_where_it_ran_is_given_again(ran, shown, after, tmp_path):
+    files = {
+        "conf/alembic.ini": "[alembic]\nscript_location = store/alembic\n",
+        "store/alembic/env.py": "from alembic import context\nx = context.get_x_argument(as_dictionary=True)\nx['tenant']\n",
+    }
+    project = Project(written(tmp_path, files))
+    place = Placed("store/alembic/env.py", 3, "<module>", None, "/srv/store/alembic/env.py", None)
+    seen = Evidence(error=shown, text=shown, frames=(place,))
+    setup = Setup(Start((("command", ran),), "", 0, workdir="conf"))
+    work = Search(project, Evidence(text="no such table", expected="no such table"), "python", tmp_path, print)
+    setups = lessons(work, Trial(setup, None, 0, shown, seen, 1.0))
+    assert [(other.start.steps[-1][1], other.start.workdir) for other in setups] == after
+
+
+def test_a_revision_that_no_file_has_is_in_the_database_even_where_only_the_application_upgrades_it(tmp_path):
+    text = "Can't locate revision identified by 'c3'"
+    work = Search(Project(written(tmp_path / "app", {"main.py": ""})), Evidence(text=text), "python", tmp_path, print)
+    setup = Setup(Start((("serve", "uvicorn main:app --port {port}"),), "", 0))
+    setups = lessons(work, Trial(setup, None, 0, "every step succeeded", Evidence(), 1.0))
+    state = ("sql", "database-state.sql")
+    assert [other.prepare for other in setups] == [(("upgrade", "head"), state), (state,)]
 
 
 @pytest.mark.parametrize(
@@ -1423,10 +1465,17 @@ def test_a_deprecation_in_a_librarys_file_is_no_incident(tmp_path):
         assert evidence_of(read_log(log), log, project).expected == expected
 
 
-def test_what_says_most_of_a_server_that_found_no_application_is_its_reason(tmp_path):
-    log = "Failed to find attribute 'app' in 'wsgi'.\n[2026-01-01 00:00:00 +0000] [7] [ERROR] Reason: App failed to load.\n"
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("Failed to find attribute 'app' in 'wsgi'.\n[2026-01-01 00:00:00 +0000] [7] [ERROR] Reason: App failed to load.\n", "Failed to find attribute 'app' in 'wsgi'."),
+        ("___ test_x ___\n\n    def test_x(caplog):\n>       assert 'no stock' in caplog.text\nE       AssertionError: assert 'no stock' in ''\n\nwsgi.py:7: AssertionError\n", "assert 'no stock' in ''"),
+    ],
+    ids=["a server that found no application", "a test whose own line failed"],
+)  # fmt: skip
+def test_what_says_most_is_the_reason(log, expected, tmp_path):
     evidence = evidence_of(read_log(log), log, Project(written(tmp_path / "app", {"wsgi.py": "application = None\n"})))
-    assert evidence.expected == "Failed to find attribute 'app' in 'wsgi'."
+    assert evidence.expected == expected
 
 
 def test_a_request_that_the_log_says_failed_is_asked_again(kit, tmp_path, small):

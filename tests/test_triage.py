@@ -174,6 +174,7 @@ FORMS = {
     "several source lines": lambda log: log.replace("(Base):\n", "(Base):\n    ...<2 lines>...\n        id)\n    ^^^^\n"),
     "repeated": lambda log: log.replace("(Base):\n", "(Base):\n  [Previous line repeated 994 more times]\n"),
     "no first line": lambda log: log.split("\n", 1)[1],
+    "a frame marked, as loguru does": lambda log: log.replace('  File "/app/service/models', '> File "/app/service/models'),
     "trimmed lines": lambda log: "\n".join(line.strip() for line in log.splitlines()),
     "json field": lambda log: json.dumps({"level": "error", "message": "failed", "exc_info": log}) + "\n",
     "json field after a prefix": lambda log: "web-1 | " + json.dumps({"log": {"error": {"stack_trace": log}}}),

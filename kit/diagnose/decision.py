@@ -101,7 +101,8 @@ def find_mechanism(
     fault = faults[0] if faults else None
     conflicts = [conflict for conflict in trace.conflicts if conflict.first is not None]
     conflicts.sort(key=lambda conflict: (conflict.table != incident.expect.table, conflict.second.at))
-    if conflicts and not (fault is not None and _is_about_another_error(incident)):
+    expected = incident.expect.error
+    if conflicts and (fault is None or expected is None or "already defined" in expected):
         conflict = conflicts[0]
         return judge(Pair(trace, conflict.first, conflict.second)), conflict, None
     if fault is not None:
@@ -145,11 +146,6 @@ def is_race(incident: Incident, looked: Looked) -> bool:
     mechanisms = {judge(Pair(looked.trace, conflict.first, conflict.second)).mechanism for conflict in conflicts}
     mechanisms |= {fault.mechanism for fault in faults_of(Case.of(incident, looked))}
     return bool(mechanisms & RACES)
-
-
-def _is_about_another_error(incident: Incident) -> bool:
-    """Does the incident name an error that is not a table's second registration?"""
-    return incident.expect.error is not None and "already defined" not in incident.expect.error
 
 
 def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:

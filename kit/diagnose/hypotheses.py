@@ -147,7 +147,8 @@ def double_import(known: Known) -> Answer:
         ran = [e for e in graph.edges if (_name(graph, e.importer), _name(graph, e.imported)) == (importer, target)]
         if ran:
             return "confirmed", experiment, f"{importer} imports {target}, at {ran[0].file}:{ran[0].line}"
-        source = known.trace.sources.get(_file_of(known.trace, importer) or "")
+        file = next((import_.file for import_ in known.trace.imports if import_.module == importer), None)
+        source = known.trace.sources.get(file or "")
         if source is None:
             return "refuted", experiment, f"{importer} did not import {target} in this startup"
         lines = [line for name, line, _, below in imported_names(source, importer) if target in (name, *below)]
@@ -334,7 +335,3 @@ def _modules_named(known: Known) -> list[str]:
 def _name(graph, key: int) -> str | None:
     module = graph.module_of(key)
     return module.module if module else None
-
-
-def _file_of(trace: Trace, module: str) -> str | None:
-    return next((import_.file for import_ in trace.imports if import_.module == module), None)

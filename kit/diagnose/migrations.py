@@ -28,7 +28,7 @@ def several_heads(case: Case, error: Error) -> Fault | None:
         return None
     revisions = _environment(case, error)
     heads = heads_of(revisions)
-    if len(heads) < 2:
+    if len({head.id for head in heads}) < 2:
         return _one_id_twice(revisions, error)
     forks = _forks(revisions, heads)
     because = (

@@ -24,7 +24,8 @@ _VARIABLES = ("WEB_CONCURRENCY", "UVICORN_WORKERS", "GUNICORN_WORKERS", "WORKERS
 
 def startup_race(case: Case, error: Error) -> Fault | None:
     site = innermost(error)
-    if site is None or not (_of_database(error) or _raced_for(error)):
+    of_database = _DATABASE & {error.type.rpartition(".")[2], *(name for _, name, _ in error.links)}
+    if site is None or not (of_database or _raced_for(error)):
         return None
     spans = _spans(case.trace, error)
     if len(spans) < 2:
@@ -51,10 +52,6 @@ def startup_race(case: Case, error: Error) -> Fault | None:
 
 
 MECHANISMS = of_failures(startup_race)
-
-
-def _of_database(error: Error) -> bool:
-    return bool(_DATABASE & {error.type.rpartition(".")[2], *(name for _, name, _ in error.links)})
 
 
 def _spans(trace: Trace, error: Error) -> dict[int, tuple[int, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..incident.environment import stand_in
 from ..incident.source import nodes_at, text_at
-from ..incident.variables import Reading
+from ..incident.variables import Reading, spellings_of
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Record, Silenced
 from .experiments import error_texts, first_line, gone, with_environment
@@ -21,6 +21,7 @@ _NOT_SET = re.compile(
     r"|(?P<dynaconf>\w+) is required in env "
 )
 _CLASS = re.compile(r"\d+ validation errors? for (\w+)")
+_DEPLOYS = re.compile(r"(Dockerfile|Procfile|compose[^/]*\.ya?ml|\.service)$")  # by these it is run, whatever they name
 _MISSING = re.compile(r"^(\S+)\n\s+[Ff]ield required\b", re.M)
 # Set in every run: by the kit, or by Python's and the system's own habits.
 _ALWAYS = {"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHASHSEED", "PORT", "PWD", "USER"}
@@ -85,9 +86,10 @@ def _missing_fields(texts: Sequence[str], unset: Sequence[Reading]) -> list[Read
         names = [name.partition(".")[0] for name in _MISSING.findall(text)] if class_ else []
         of_class = [reading for reading in unset if reading.class_ is not None]
         of_class = [reading for reading in of_class if reading.class_ == class_[1]] or of_class if class_ else []
-        wanted = {name.upper() for name in names}
+        wanted = {name.lower() for name in names}
         required = [reading for reading in of_class if reading.required]
-        missing = [r for r in required if {r.name.upper(), (r.field or "").upper()} & wanted]
+        heads = {r: spellings_of(r.name.partition("__")[0]) for r in required}  # of fields that are classes themselves
+        missing = [r for r in required if {r.name.lower(), (r.field or "").lower(), *heads[r]} & wanted]
         if missing:
             return missing
     return []
@@ -147,16 +149,11 @@ def _deployments(case: Case, names: Sequence[str]) -> list[str]:
     for name in names:
         with_it = [f"{file}:{known[name]}" for file, known in case.deployments.items() if name in known]
         without = [file for file, known in case.deployments.items() if name not in known and read & set(known)]
-        lacking = [file for file, known in case.deployments.items() if name not in known and _deploys(file)]
+        lacking = [file for file, known in case.deployments.items() if name not in known and _DEPLOYS.search(file)]
         without += [file for file in lacking if file not in without]
         named = f"named in {', '.join(with_it[:_MOST])}" if with_it else "named in no deployment file"
         sentences.append(f"{name} is {named}" + (f" and not in {', '.join(without[:_MOST])}" if without else ""))
     return sentences
-
-
-def _deploys(file: str) -> bool:
-    """Is it a file by which the application is run, whatever variables it names?"""
-    return re.search(r"(Dockerfile|Procfile|compose[^/]*\.ya?ml|\.service)$", file) is not None
 
 
 def _with_stand_in(case: Case, lacking: Sequence[Reading], error: Error) -> Experiment | None:
@@ -180,13 +177,15 @@ _LEVEL_OF_ERRORS = 40  # logging's level
 
 
 def loggers_disabled(case: Case) -> Fault | None:
-    """An error was logged by a logger that ``fileConfig`` or ``dictConfig`` had disabled, so nobody could read it."""
-    for record in case.trace.records:
-        if not record.lost or record.site is None or not (record.error is not None or record.level >= _LEVEL_OF_ERRORS):
-            continue
+    """``fileConfig`` or ``dictConfig`` had disabled the logger of an error, which nobody could read, or of what a failure quotes as not logged."""
+    lost = [record for record in case.trace.records if record.lost and record.site is not None]
+    of_errors = ((record, None) for record in lost if record.error is not None or record.level >= _LEVEL_OF_ERRORS)
+    quoted = ((text, error) for error in case.failures for text in re.findall(r"'([^'\n]{5,})'", error.text))
+    asked = ((record, error) for text, error in quoted for record in lost if text in record.text)
+    for record, error in (*of_errors, *asked):
         caller = _disabled_by(case, record)
         if caller is not None and caller.site is not None:
-            return _fault(case, caller, record)
+            return _fault(case, caller, record, error)
     return None
 
 
@@ -197,19 +196,22 @@ def _disabled_by(case: Case, record: Record) -> Silenced | None:
     return next((silencing for silencing in reversed(earlier) if record.logger in silencing.loggers), None)
 
 
-def _fault(case: Case, caller: Silenced, record: Record) -> Fault:
+def _fault(case: Case, caller: Silenced, record: Record, error: Error | None) -> Fault:
     hidden = f": {record.error}" if record.error is not None else ""
+    which = "what it asks for" if error is not None else "the first error that is lost"
     because = (
         f"{caller.site} configures logging and disables {len(caller.loggers)} loggers that were there before, {record.logger} among them",
-        f"the first error that is lost is logged at {record.site}: {record.text!r}{hidden}",
+        f"{which} is logged at {record.site}: {record.text!r}{hidden}",
+        *([f"seen as: {first_line(str(error))}"] if error is not None else []),
     )
     sites = [Place.of("disables", caller.site), Place.of("lost record", record.site)]
     raised = innermost(record.error) if record.error is not None else None
     sites += [Place.of("hidden error", raised)] if raised is not None else []
-    return Fault("loggers-disabled", because, sites=tuple(sites), experiment=_with_loggers(case, caller))
+    experiment = _with_loggers(case, caller, error)
+    return Fault("loggers-disabled", because, sites=tuple(sites), error=error, experiment=experiment)
 
 
-def _with_loggers(case: Case, silenced: Silenced) -> Experiment | None:
+def _with_loggers(case: Case, silenced: Silenced, error: Error | None) -> Experiment | None:
     """The run in which that call keeps the loggers."""
     file, line = silenced.site.file, silenced.site.line
     text = case.sources.get(file)
@@ -231,7 +233,7 @@ def _with_loggers(case: Case, silenced: Silenced) -> Experiment | None:
         return True, f"no record is lost{f', and the log shows {first_line(str(kept.error))}' if kept else ''}"
 
     says = f"disable_existing_loggers=False at {silenced.site}"
-    return Experiment(says, case.incident, judge, {file: "".join(lines)})
+    return Experiment(says, case.incident, gone(first_line(error.text)) if error else judge, {file: "".join(lines)})
 
 
 OF_LOGGERS = (loggers_disabled,)  # asked last: what is lost in a log comes of something else, where that is known

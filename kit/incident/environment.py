@@ -118,10 +118,11 @@ def _engines(tree: ast.Module) -> Iterator[ast.expr]:
 
 
 def named(names: Iterable[str], variables: list[Variable]) -> set[str]:
-    """Names as an error says them, as variables: a settings class is told by its fields, without a prefix and in lower case."""
+    """Names as an error says them, as variables: a settings class is told by its fields, without a prefix and in lower case, one within another."""
     known, variables_named = {variable.name for variable in variables}, set()
     for name in names:
-        ending = {variable_name for variable_name in known if variable_name.upper().endswith(f"_{name.upper()}")}
+        field = re.compile(rf"(?:.*_)?{name.replace('.', '__')}(?:__.*)?", re.I)
+        ending = {variable_name for variable_name in known if field.fullmatch(variable_name)}
         variables_named |= {name} if name in known or name.isupper() else {name.upper()} & known or ending
     return variables_named
 

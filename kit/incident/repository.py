@@ -178,7 +178,9 @@ class Repository:
         """``(id, kind, bytes)`` of each object that is named, as in ``<commit>:<path>``; None where there is none."""
         if not names:
             return []
-        asked = "".join(f"{_in_one_line(name)}\n" for name in names).encode("utf-8", "surrogateescape")
+        # Line ends separate requests, so a name with a line end cannot be asked for.
+        lines = ("0" * 40 if "\n" in name else name for name in names)
+        asked = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")
         out = self.git("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", input=asked)
         objects: list[tuple[str, str, int] | None] = []
         for line in out.decode("utf-8", "surrogateescape").splitlines():
@@ -252,8 +254,3 @@ class Repository:
 def _plain(name: str) -> str:
     """A name with the special characters of a pattern escaped."""
     return "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in name)
-
-
-def _in_one_line(name: str) -> str:
-    """Line ends separate requests, so a name with a line end cannot be asked for."""
-    return "0" * 40 if "\n" in name else name

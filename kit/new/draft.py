@@ -126,9 +126,8 @@ class Draft:
         best, evidence = self.best, self.work.evidence
         error = (best.expected if best is not None and best.shows_incident else None) or evidence.expected
         unknown = "  error: 'not known yet: which error does the incident show?'"
-        if (
-            not error and best is not None and not best.shows_incident and not best.healthy
-        ):  # of how it is started; left out, it would count as the incident
+        # Of how it is started; left out, it would count as the incident.
+        if not error and best is not None and not best.shows_incident and not best.healthy:
             return [_commented("expect:", "what the incident looks like is not known"), unknown]
         expect = expect_of(evidence, self.setup, error, best.trace if best is not None else None)
         if not expect:

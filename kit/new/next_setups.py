@@ -22,6 +22,7 @@ from .trial import Search, Setup, Trial
 
 SCRATCH = "KIT_SCRATCH_URL"  # holds the scratch database's URL where the application is to be given another
 _STATE = "database-state.sql"
+_VERSION = "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32)); DELETE FROM alembic_version; "
 _DRIVERS = {"psycopg2", "psycopg", "asyncpg", "pg8000", "aiosqlite"}
 _NEEDS_ASYNC = re.compile(r"asyncio extension requires an async driver|is not async|with non-asyncio engine")
 _NEEDS_SYNC = "greenlet_spawn has not been called"
@@ -84,11 +85,8 @@ def _variables(work: Search, trial: Trial) -> Iterator[Setup]:
     if not names and not refused_settings(work.project, work.evidence.text):
         shown = refused_examples(work.project, work.variables, trial.seen.text, frozenset(env))
         if shown:
-            yield setup.changed(
-                f"env.{min(shown)}",
-                "a trial refused these settings; the values are the example file's",
-                env=env | shown,
-            )
+            because = "a trial refused these settings; the values are the example file's"
+            yield setup.changed(f"env.{min(shown)}", because, env=env | shown)
     for name in names:
         variable = known.get(name, Variable(name, "", True, "str", False))
         env[name] = "{database_url}" if variable.rank else stand_in(name, variable.kind, variable.default)
@@ -213,13 +211,26 @@ def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
     checks = {"check", "revision"} & set(last.split()) and upgrade in before and not trial.level
     if checks and not any(kind == "serve" for kind, _ in before):
         for server in _servers(work, setup.start.workdir)[:2]:
-            yield _started(
-                setup, "the check may see what the application's own start did", [*before, server, (kind, last)]
-            )
+            because = "the check may see what the application's own start did"
+            yield _started(setup, because, [*before, server, (kind, last)])
     if _NO_CONFIG.search(text) and not _NO_CONFIG.search(log_text):
+        scripts = re.search(r"Path doesn't exist: '?([\w./-]+\w)", text)
+        at = scripts and next((f for f in work.project.named("env.py") if f.endswith(f"{scripts[1]}/env.py")), "")
         for ini in work.project.alembic:
-            if (folder := str(PurePosixPath(ini).parent)) != setup.start.workdir:
+            folder = str(PurePosixPath(ini).parent)
+            if at and " -c " not in last:  # its folder of scripts is named from where Alembic is started
+                folder = at.removesuffix(f"{scripts[1]}/env.py").rstrip("/") or "."
+                line = last.replace("alembic", f"alembic -c {os.path.relpath(ini, folder)}", 1)
+                yield _started(setup, f"{ini} names {scripts[1]}", [*before, (kind, line)], workdir=folder)
+            elif folder != setup.start.workdir:
                 yield _started(setup, f"{ini} lies there", workdir=folder)
+    if last.endswith(" head") and "Multiple head" in text and "Multiple head" not in log_text:
+        yield _started(setup, "there are several branches, and the log knows of none", [*before, (kind, f"{last}s")])
+    wanted = re.match(r"KeyError: '(\w+)'", text)
+    frame = trial.seen.frames[-1] if wanted and trial.seen.frames else None
+    if frame and "get_x_argument" in work.project.text(frame.file) and " -x " not in last:
+        line = last.replace("alembic", f"alembic -x {wanted[1]}={stand_in(wanted[1], 'str')}", 1)
+        yield _started(setup, f"{frame} asks for it", [*before, (kind, line)])
 
 
 def _servers(work: Search, workdir: str) -> list[tuple[str, str]]:
@@ -312,9 +323,11 @@ def _states(work: Search, trial: Trial) -> Iterator[Setup]:
         return
     unknown = re.search(r"Can't locate revision identified by '([\w.+-]+)'", evidence.text)
     if unknown and unknown[1] not in {revision.id for revision in revisions.values()}:
-        (work.folder / _STATE).write_text(f"UPDATE alembic_version SET version_num = '{unknown[1]}';\n", "utf-8")
+        (work.folder / _STATE).write_text(f"{_VERSION}INSERT INTO alembic_version VALUES ('{unknown[1]}');\n", "utf-8")
         because = f"the log's database is at revision {unknown[1]}, which no file has"
-        yield setup.changed("prepare", because, prepare=(*setup.prepare, ("upgrade", "head"), ("sql", _STATE)))
+        # Where only the application itself can upgrade, its version alone says it.
+        for head in ([("upgrade", "head")], []):
+            yield setup.changed("prepare", because, prepare=(*setup.prepare, *head, ("sql", _STATE)))
     file = next((frame.file for frame in reversed(evidence.frames) if frame.file in revisions), None)
     upgraded = (revision.file for revision in revisions.values() if revision.id == evidence.upgrading)
     file = file or next(upgraded, None) or _changing(work)

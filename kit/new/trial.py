@@ -323,13 +323,9 @@ def _at_lines(evidence: Evidence, trace: Trace, seen: Evidence) -> bool:
     frames += [frame for conflict in trace.conflicts for frame in conflict.second.chain]
     frames = [*(frame for frame in frames if frame.application), *seen.frames]
     inside = last.function not in (None, "<module>")
-    near = [frame for frame in frames if _same(frame.file, last.file)]
+    near = [f for f in frames if f"/{f.file}".endswith(f"/{last.file}") or f"/{last.file}".endswith(f"/{f.file}")]
     here = any(frame.line == last.line or (inside and frame.function == last.function) for frame in near)
     return here or any(f"{last.file}:{last.line}" in step.output for step in trace.steps)
-
-
-def _same(file: str, other: str) -> bool:
-    return file == other or file.endswith(f"/{other}") or other.endswith(f"/{file}")
 
 
 _OF_THE_SURROUNDINGS = {  # what an application ends with where a file, a service, a terminal or an argument is missing

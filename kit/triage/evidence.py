@@ -71,7 +71,7 @@ _MISSING = (
     r"[Ee]nvironment variable ['\"]?([A-Z][A-Z0-9_]+)['\"]? (?:is )?(?:not set|missing|undefined|required)",
     r"Config ['\"](\w+)['\"] is missing",
     r"ImproperlyConfigured: Set the (\w+) environment variable",
-    r"^(?:E\s+)?(\w+)\s*\n(?:E\s+)?\s+(?:Field required|field required|none is not an allowed value)",
+    r"^(?:E\s+)?([\w.]*\w)\s*\n(?:E\s+)?\s+(?:Field required|field required|none is not an allowed value)",
     r"\b([A-Z][A-Z0-9_]{3,}) (?:is|was|must be|env(?:ironment)? var(?:iable)?)\b[^\n]{0,30}\b(?:not set|missing|required|unset|not defined|not configured|set)\b",
     r"[Mm]issing (?:required )?(?:env(?:ironment)? var(?:iable)?s?|setting)s?:? ['\"]?([A-Z][A-Z0-9_]+)",
 )  # fmt: skip
@@ -136,10 +136,8 @@ def evidence_of(log: Log, text: str, project: Project) -> Evidence:
     if not (kind and through) and alone is not None:
         kind, message, at = alone
         frames = _warned(text, at, project) or frames
-    if message.startswith("Detected removed "):
-        message = (
-            "New upgrade operations detected"  # as `alembic check` says it, which fails where --autogenerate does not
-        )
+    if message.startswith("Detected removed "):  # `alembic check` fails of it, --autogenerate does not
+        message = "New upgrade operations detected"
     if "Original exception was: " in message:
         message = message.partition("Original exception was: ")[2]
     alike = [str(_raised_in(traceback).text) for traceback, _ in through if kind and _raised_in(traceback).type == kind]

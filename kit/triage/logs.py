@@ -21,6 +21,7 @@ _POINTED = 30  # lines between pytest's mark and the file's name
 _MOST = 500  # different tracebacks kept
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_MARKED = re.compile(r"^> (?=File \")")  # loguru's, of the frame that caught it
 _HEADER = re.compile(r"(?P<group>Exception Group )?Traceback \(most recent call last\):?\s*$")
 _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d{1,9})(?:, in (?P<name>.+?))?\s*$')
 _BOXED = re.compile(r"\s*│ (?P<file>[^│\n]+?\.pyw?):(?P<line>\d{1,9})(?: in (?P<name>\S+))?\s*│?\s*$")
@@ -160,9 +161,10 @@ class _Reader:
         self.logged: tuple[int, str] | None = None
         self.pointed: str | None = None  # pytest's last line with a mark, of the frame that is named below it
         self.pointed_at = 0
+        self.said: tuple[str, str | None] | None = None  # the error below that line, before the file's name
 
     def feed(self, number: int, line: str) -> None:
-        line = _ANSI.sub("", line)
+        line = _MARKED.sub("  ", _ANSI.sub("", line))
         if line.lstrip().startswith(("╭", "│", "╰")):  # drawn in a box, as rich does it
             frame = _BOXED.match(line)
             if frame:
@@ -221,9 +223,12 @@ class _Reader:
                 owner = self._begin(number, head.removesuffix("  "), False, channel)
             elif located and (located["name"] or self.pointed is not None or located["error"]):
                 owner = self._begin(number, "", False, channel)
-                owner.pytest = True
+                owner.pytest, owner.error = True, self.said
             elif line.startswith(">"):
-                self.pointed, self.pointed_at = line[1:].strip(), number
+                self.pointed, self.pointed_at, self.said = line[1:].strip(), number, None
+                return
+            elif line.startswith("E ") and self.pointed is not None and self.said is None:
+                self.said = _error(line[2:].strip()) or ("AssertionError", line[2:].strip())
                 return
             else:
                 if number - self.pointed_at > _POINTED:
@@ -243,9 +248,8 @@ class _Reader:
         for traceback in reversed(self.open):
             chained = traceback.next_link and (traceback.shape.fullmatch(head) or traceback.base.fullmatch(head))
             member = traceback.group and traceback.error is None and not traceback.frames and traceback.done
-            member = (
-                (member or (traceback.group and traceback.error)) and head != plain and traceback.base.fullmatch(plain)
-            )
+            member = member or (traceback.group and traceback.error)
+            member = member and head != plain and traceback.base.fullmatch(plain)
             if traceback.channel == channel and (chained or member):
                 traceback.next_link = traceback.next_link if chained else "member"
                 traceback.finish_one()
