@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,13 +30,17 @@ from miniatures import (
 from showing import active
 
 from kit import views
-from kit.diagnose.decision import find_mechanism
+from kit.diagnose.decision import faults_of, find_mechanism
 from kit.diagnose.diagnosis import diagnose, reproduce
+from kit.diagnose.experiments import decide
 from kit.diagnose.observation import look_at
+from kit.diagnose.values import Case
 from kit.incident.load import load
 from kit.incident.model import Fix
 from kit.trace.end_state import judge_start
 from kit.trace.expected import own_errors, shows_incident
+from kit.trace.trace import Trace
+from kit.trace.values import Error, StepResult
 from kit.verify.verification import judge_fix, verify
 from kit.views import diagnosis as reasons
 from kit.views.report import diagnose_report
@@ -90,6 +95,26 @@ def test_the_kept_traces_are_those_of_the_applications_as_they_are():
     kept = json.loads(SOURCES.read_text())
     changed = [name for name in EXPECTED if kept.get(name) != digest(name)]
     assert not changed, f'make traces ONLY="{" ".join(changed)}"'
+
+
+REFUSED = "a connection to 192.0.2.7:5432"
+
+
+@pytest.mark.parametrize("error", [f"ConnectionRefusedError: {REFUSED}", "ZeroDivisionError: division by zero"])
+def test_a_deciding_run_that_fails_for_a_reason_of_its_own_refutes_nothing_and_where_the_kit_refused_it_decides_nothing(
+    error, monkeypatch
+):
+    step = StepResult(1, "command", "x", False, error, None, Error(*error.split(": ", 1), ()))
+    refused = ({"what": REFUSED, "site": None},) if REFUSED in error else ()
+    ran = replace(Trace.not_begun([], ""), steps=(step,), refused=refused, broke=None)
+    monkeypatch.setattr("kit.diagnose.experiments.trace_of", lambda *_, **__: ran)
+    monkeypatch.setattr("kit.diagnose.experiments.reproduce", lambda *_, **__: ran)
+    for name in (name for name in FIRST if EXPECTED[name]["mechanism"] != "none" and "2.0" in EXPECTED[name]["sqlalchemy"]):
+        incident, diagnosis = judged(name)
+        case = Case.of(incident, diagnosis.looked)
+        for experiment in (fault.experiment for fault in faults_of(case) if fault.experiment):
+            outcome = decide(experiment, case.sources).outcome
+            assert outcome in (("undecided",) if refused else ("undecided", "confirmed")), (name, experiment.says)
 
 
 @pytest.mark.slow

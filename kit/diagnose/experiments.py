@@ -12,6 +12,7 @@ from ..incident.model import Incident
 from ..incident.source import parsed
 from ..incident.steps import Preparation, Step
 from ..startup.run import reproduce
+from ..trace.expected import refused_step
 from ..trace.trace import Trace
 from ..trace.values import Error
 from .observation import trace_of
@@ -41,6 +42,9 @@ def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
     broke = next((trace.broke for trace in seen if trace.cut), None)
     if broke is not None:
         return Outcome(experiment.says, "undecided", f"the run broke: {broke}")
+    refused = next(filter(None, map(refused_step, seen)), None)
+    if refused is not None:
+        return Outcome(experiment.says, "undecided", f"the kit itself refused what the run asked for: {refused}")
     holds, observed = experiment.judge(*seen)
     return Outcome(experiment.says, _WORDS[holds], observed)
 

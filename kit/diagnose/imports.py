@@ -208,7 +208,7 @@ def _alone(case: Case, failed: Import) -> Experiment | None:
 
     def judge(trace) -> tuple[bool | None, str]:
         error = trace.steps[0].error
-        return (True, f"it fails: {error}") if error else (False, "it succeeds")
+        return (failed.error.text in error or None, f"it fails: {error}") if error else (False, "it succeeds")
 
     return Experiment(f"import {failed.module} by itself", with_steps(case.incident, [step]), judge)
 

@@ -14,7 +14,7 @@ from ..incident.source import nodes_at, parsed
 from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame
-from .experiments import error_texts, failure, gone, with_steps
+from .experiments import error_texts, failure, first_line, gone, with_steps
 from .values import Case, Experiment
 
 _UPGRADE = re.compile(r"(?P<before>(?:\bFLASK_APP=\S+\s+)?)(?P<command>\b(?:alembic|flask)\b[^;&|\n]*?\bupgrade)\b")
@@ -49,7 +49,7 @@ def merged(case: Case, revisions: Sequence[Revision], heads: Sequence[Revision])
         reason = next(reason for reason in wrong if reason)
         if all(why is None or _in_a_revision(trace, heads[0]) for why, trace in zip(wrong, traces, strict=True)):
             return True, f"{resolved} comes as far as a revision that fails: {reason}"
-        return (False if all(wrong) else None), reason
+        return False if all("heads" in (why or "") for why in wrong) else None, reason
 
     says = "a merge revision that follows all heads, upgraded to in each order"
     return Experiment(says, first, judge, {file: text}, tuple(others))
@@ -90,8 +90,9 @@ def from_base_and_after(case: Case, first: Revision, name: str) -> Experiment | 
     def judge(base: Trace, later: Trace) -> tuple[bool | None, str]:
         words = [f"{what} {'fails: ' + wrong if (wrong := failure(trace)) else 'passes'}"
                  for what, trace in (("from base to head in one run", base), (f"after {first.id}", later))]  # fmt: skip
-        still = any(wrong is not None and name in wrong for wrong in (failure(base), failure(later)))
-        return still, "; ".join(words)
+        wrong = failure(base), failure(later)
+        still = any(why is not None and name in why for why in wrong)
+        return True if still else None if any(wrong) else False, "; ".join(words)
 
     says = f"an empty database upgraded to head in one run, and one that was at {first.id} before"
     return Experiment(says, whole, judge, beside=(after,))
@@ -142,7 +143,8 @@ def empty_against_a_row(case: Case, revision: Revision, error: Error) -> Experim
     def judge(without: Trace, row: Trace) -> tuple[bool | None, str]:
         on_empty, on_row = failure(without), failure(row)
         if on_empty:
-            return False, f"it fails on empty tables as well: {on_empty}"
+            same = first_line(error_texts(error)[0]) in on_empty
+            return False if same else None, f"it fails on empty tables as well: {on_empty}"
         if on_row:
             return True, f"on empty tables it passes; with a made-up row in each table {on_row}"
         return True, "on empty tables it passes, and with one made-up row, too: it needs the rows that are there"

@@ -128,7 +128,8 @@ def _both_run(name: str) -> Judge:
         functions = {str(e.definition) for e in trace.entries if e.kind == "task" and e.key == name and e.definition}
         failed = failure(trace)
         says = f"; then {failed}" if failed else ", and every step succeeds"
-        return len(functions) == 1, f"the task {name} is {' and '.join(sorted(functions)) or 'no function'}{says}"
+        decided = len(functions) == 1 or (None if failed else False)
+        return decided, f"the task {name} is {' and '.join(sorted(functions)) or 'no function'}{says}"
 
     return judge
 

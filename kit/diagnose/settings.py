@@ -9,7 +9,7 @@ from ..incident.source import nodes_at, text_at
 from ..incident.variables import Reading, spellings_of
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Record, Silenced
-from .experiments import error_texts, first_line, gone, with_environment
+from .experiments import error_texts, failure, first_line, gone, with_environment
 from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
 # What libraries say of a variable that is not there.
@@ -230,7 +230,8 @@ def _with_loggers(case: Case, silenced: Silenced, error: Error | None) -> Experi
         if lost:
             return False, f"{lost[0].logger} still loses a record"
         kept = next((record for record in trace.records if record.error is not None), None)
-        return True, f"no record is lost{f', and the log shows {first_line(str(kept.error))}' if kept else ''}"
+        shows = f", and the log shows {first_line(str(kept.error))}" if kept else ""
+        return None if failure(trace) and not kept else True, f"no record is lost{shows}"
 
     says = f"disable_existing_loggers=False at {silenced.site}"
     return Experiment(says, case.incident, gone(first_line(error.text)) if error else judge, {file: "".join(lines)})

@@ -9,7 +9,7 @@ from ..incident.source import Named, module_name
 from ..trace.chains import application_frames, executed_by_alembic
 from ..trace.trace import Trace
 from ..trace.values import Error, Registration
-from .experiments import texts_of
+from .experiments import failure, texts_of
 from .values import Case, Experiment, Fault, Looked, Place
 
 _OTHER_METADATA = "table-on-metadata-alembic-does-not-migrate"
@@ -222,6 +222,8 @@ def _kept(names: Sequence[str]):
         wanted = [name for name in names if name in still]
         if wanted:
             return False, f"autogenerate still wants to drop {', '.join(wanted)}"
+        if not still and (wrong := failure(trace)) and "upgrade operations" not in wrong:
+            return None, wrong
         rest = f"; it still wants to drop {', '.join(sorted(still))}" if still else ""
         return True, f"autogenerate no longer wants to drop {', '.join(names)}{rest}"
 

@@ -108,6 +108,11 @@ def refusal_in(trace: Trace, text: str) -> str | None:
     return next((refused["what"] for refused in trace.refused if refused["what"] and refused["what"] in text), None)
 
 
+def refused_step(trace: Trace) -> str | None:
+    """What the guards refused, where a step failed for it."""
+    return next(filter(None, (refusal_behind(trace, step.exception, step.error or "") for step in trace.steps)), None)
+
+
 def refusal_behind(trace: Trace, error: Error | None, text: str) -> str | None:
     """What the guards refused, where an error is of that, or a library's came from one that is."""
     by_library = error is not None and error.frames and not error.frames[-1].application

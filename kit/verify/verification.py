@@ -19,7 +19,7 @@ from ..startup.run import HELD
 from ..startup.workspace import refuse_patches
 from ..trace.chains import application_frames
 from ..trace.end_state import CheckResult, judge_start
-from ..trace.expected import expected_error, incident_tables, refusal_behind, shows_incident
+from ..trace.expected import expected_error, incident_tables, refused_step, shows_incident
 from ..trace.trace import Trace
 from ..trace.values import Frame
 from .attempts import (
@@ -311,13 +311,9 @@ def _judge(tried: Attempt, control: Attempt, checks: Sequence[CheckResult], tabl
     wrong = [_in_short(c) for c in failed if c.kind in _STATE and set(c.tables) & set(tables)]
     if wrong and all(step.ok for step in trace.steps):
         return "hides", "the error is gone, but the state is wrong: " + "; ".join(wrong[:2])
-    refusals = (refusal_behind(trace, step.exception, step.error or "") for step in trace.steps)
-    refused = next(filter(None, refusals), None)
-    if refused is not None:
-        return (
-            "undecided",
-            f"the error is gone, but then the kit itself refused what the application asked for: {refused}",
-        )
+    if (refused := refused_step(trace)) is not None:
+        says = f"the error is gone, but then the kit itself refused what the application asked for: {refused}"
+        return "undecided", says
     if not start.ok and any(check.kind == "clean_start" for check in failed):
         return "does-not-cure", f"the error is gone, and the next one was hidden behind it: {start.seen}"
     wrong = "; ".join(f"{check.check}: {check.seen}" for check in failed[:2])
