@@ -109,7 +109,9 @@ def test_a_deciding_run_that_fails_for_a_reason_of_its_own_refutes_nothing_and_w
     ran = replace(Trace.not_begun([], ""), steps=(step,), refused=refused, broke=None)
     monkeypatch.setattr("kit.diagnose.experiments.trace_of", lambda *_, **__: ran)
     monkeypatch.setattr("kit.diagnose.experiments.reproduce", lambda *_, **__: ran)
-    for name in (name for name in FIRST if EXPECTED[name]["mechanism"] != "none" and "2.0" in EXPECTED[name]["sqlalchemy"]):
+    for name in (
+        name for name in FIRST if EXPECTED[name]["mechanism"] != "none" and "2.0" in EXPECTED[name]["sqlalchemy"]
+    ):
         incident, diagnosis = judged(name)
         case = Case.of(incident, diagnosis.looked)
         for experiment in (fault.experiment for fault in faults_of(case) if fault.experiment):

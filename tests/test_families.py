@@ -7,7 +7,10 @@ from miniatures import python
 
 from kit.diagnose.decision import find_mechanism
 from kit.diagnose.diagnosis import diagnose
+from kit.diagnose.explanations import MEANINGS
 from kit.diagnose.observation import look_at
+from kit.diagnose.registered_twice import BY_DEFINITION, ONE_DEFINITION
+from kit.diagnose.registries import _against
 from kit.diagnose.removed_apis import _user
 from kit.incident import load
 from kit.trace.values import Error, Frame
@@ -147,6 +150,17 @@ def test_a_script_that_is_found_first_under_its_packages_name_stands_in_front_of
     assert diagnose(load(incident)).outcomes[0].outcome == "confirmed"
 
 
+def test_the_line_of_a_settings_file_that_has_the_url_of_an_unknown_scheme_is_named(write_incident):
+    files = {
+        "alembic.ini": "[alembic]\nscript_location = moves\n# sqlalchemy.url = driver://commented/out\n"
+        "sqlalchemy.url = driver://user:pass@localhost/dbname\n",
+        "moves/env.py": "from alembic import context\nfrom sqlalchemy import engine_from_config\n"
+        "engine = engine_from_config(context.config.get_section('alembic'))\n",
+    }
+    incident = write_incident(files, startup=[{"command": "alembic upgrade head"}], app={"python": python("2.0")})
+    assert mechanism_of(incident) == ("unknown-url-scheme", ["moves/env.py:3", "alembic.ini:4"])
+
+
 def test_what_a_notebooks_cell_asks_for_and_no_folder_on_the_path_holds_is_named(write_incident):
     cell = '{"source": "import sqlalchemy\\nimport service.models"}'
     files = {"lib/service/__init__.py": "", "lib/service/models.py": "limit = 1\n", "notebooks/report.ipynb": cell}
@@ -209,6 +223,12 @@ def test_the_error_that_a_disabled_logger_loses_is_shown_with_who_disabled_it(wr
     mechanism, places = mechanism_of(write_incident({"service/__init__.py": "", "service/main.py": main}, expect={}))
     assert mechanism == "loggers-disabled"
     assert [place.partition(":")[0] for place in places] == ["service/main.py"] * 3
+
+
+def test_what_a_mechanism_of_every_registry_means_speaks_of_no_table():
+    shared = _against(dict.fromkeys(slug for slug, _ in (*ONE_DEFINITION, *BY_DEFINITION)))
+    assert {"defined-inside-function-called-twice", "main-module-imported-again", "importlib-reload"} <= set(shared)
+    assert not [slug for slug in shared if "table" in " ".join(MEANINGS[slug]) or "model " in " ".join(MEANINGS[slug])]
 
 
 def claims_of(file) -> dict[str, str]:

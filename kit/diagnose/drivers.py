@@ -2,10 +2,20 @@
 
 import difflib
 import re
+from collections.abc import Iterator
 
 from ..startup.installed_packages import DRIVERS, Installed, installed
-from ..trace.values import EngineMade, Error, Frame
-from .experiments import Judge, error_texts, gone, literal_edits, scratch_scheme, with_environment, with_scheme
+from ..trace.values import EngineMade, Error, Frame, Site
+from .experiments import (
+    Judge,
+    error_texts,
+    gone,
+    literal_edits,
+    scheme_in,
+    scratch_scheme,
+    with_environment,
+    with_scheme,
+)
 from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
 _UNKNOWN = re.compile(r"Can't load plugin: sqlalchemy\.dialects:([\w.]+)")
@@ -35,7 +45,7 @@ def unknown_url_scheme(case: Case, error: Error) -> Fault | None:
     against = {"driver-not-installed": "no driver was looked for: the dialect itself was not found"}
     text = f"Can't load plugin: sqlalchemy.dialects:{scheme.replace('+', '.')}"
     experiment = _another_scheme(case, site, scheme, right, gone(text)) if right else None
-    sites = (Place.of("engine", site),)
+    sites = (Place.of("engine", site), *_written(case, scheme, site))
     decided = {"experiment": experiment, "schemes": (scheme, right) if right else None}
     return Fault("unknown-url-scheme", because, sites=sites, against=against, error=error, **decided)
 
@@ -62,7 +72,7 @@ def driver_not_installed(case: Case, error: Error) -> Fault | None:
     schemes = (asked, f"{backend}+{instead[0]}") if instead else None
     text = next(text for text in error_texts(error) if text)
     experiment = _another_scheme(case, site, *schemes, gone(text)) if schemes else None
-    sites = (Place.of("engine", site),)
+    sites = (Place.of("engine", site), *_written(case, asked, site))
     decided = {"experiment": experiment, "schemes": schemes}
     return Fault("driver-not-installed", because, sites=sites, against=against, error=error, **decided)
 
@@ -81,7 +91,8 @@ def async_driver_in_sync_code(case: Case, error: Error) -> Fault | None:
         *_carriers(case, engine.driver, engine.site),
     )
     against = {"driver-not-installed": f"the driver of {engine.driver} was imported, and its engine was made"}
-    sites = (Place.of("engine", engine.site), Place.of("first use", use))
+    written = _written(case, engine.driver, engine.site)
+    sites = (Place.of("engine", engine.site), Place.of("first use", use), *written)
     usual = (_installed(case).drivers(backend) or [""])[0]
     default = DRIVERS.get(backend, (("", "", False),))[0][0]
     right = backend if usual in (default, "") else f"{backend}+{usual}"
@@ -157,6 +168,15 @@ def _carriers(case: Case, scheme: str, site: Frame) -> list[str]:
     read = [f"{reading.name} at {reading}" for reading in case.readings if reading.name in names]
     read = read or [f"{reading.name} at {reading}" for reading in case.readings if reading.file == site.file]
     return [f"the URL comes from {', '.join(dict.fromkeys(read))}"] if read else []
+
+
+def _written(case: Case, scheme: str, engine: Frame | Site) -> Iterator[Place]:
+    """The other lines that write a URL of this scheme down, those of settings such as ``alembic.ini`` among them."""
+    for file, text in case.sources.items():
+        for number, line in enumerate(text.splitlines(), 1):
+            comment = line.lstrip().startswith(("#", ";"))
+            if not comment and (file, number) != (engine.file, engine.line) and scheme_in(scheme).search(line):
+                yield Place("url", file, number, f"{scheme}://…")
 
 
 def _another_scheme(case: Case, site: Frame, old: str, new: str, judge: Judge) -> Experiment | None:

@@ -97,8 +97,13 @@ def scratch_scheme(incident: Incident) -> str:
 
 def literal_edits(sources: dict[str, str], old: str, new: str) -> dict[str, str]:
     """Sources and settings that write a URL of this scheme down, with the other one in its place."""
-    url = re.compile(rf"(?<=['\"=\s]){re.escape(old)}(?=://)")
+    url = scheme_in(old)
     return {file: url.sub(new, text) for file, text in sources.items() if url.search(text)}
+
+
+def scheme_in(scheme: str) -> re.Pattern:
+    """What finds the scheme of a URL where a source or a file of settings writes it down."""
+    return re.compile(rf"(?<=['\"=\s]){re.escape(scheme)}(?=://)")
 
 
 def with_replaced(text: str, node: ast.expr, new: str) -> str:

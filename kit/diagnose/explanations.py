@@ -25,11 +25,12 @@ _TEXTS = {
     "Make the first import succeed: its error is the one to fix.",
     "half-defined-class": "A class failed to map, and its table stayed on the metadata. "
     "Make the first attempt succeed, or remove it.",
-    "importlib-reload": "A module with models was loaded again. Keep models out of what is reloaded.",
-    "script-or-cell-run-again": "A script that defines a model ran again in the same process. "
-    "Move the model to a module that is imported.",
+    "importlib-reload": "A module that registers names was loaded again. "
+    "Keep models, metrics and routes out of what is reloaded.",
+    "script-or-cell-run-again": "A script that registers names ran again in the same process. "
+    "Move what it registers to a module that is imported.",
     "main-module-imported-again": "The file that was started is imported again by its module name. "
-    "Define no tables in the entry point.",
+    "Register nothing in the entry point.",
     "file-loaded-again-by-path": "A loader executed a file that had already been imported. "
     "Import it by its real module name.",
     "test-runner-root-second-name": "The test runner imports the files under another module name than the application "
@@ -38,8 +39,8 @@ _TEXTS = {
     "Reflect into a separate MetaData.",
     "module-and-package-side-by-side": "A module and a package with the same name both define the table. "
     "Remove the one that no import reaches.",
-    "defined-inside-function-called-twice": "A function that defines a table was called twice. "
-    "Define the table at module level, or return the one made first.",
+    "defined-inside-function-called-twice": "A function that registers a name was called twice. "
+    "Register it at module level, or return what was made first.",
     "computed-table-name-collision": "Two classes compute the same table name. Name one of the tables explicitly.",
     "association-table-and-class": "A table and a class define the same association. "
     "Let the relationship use the class' table.",
@@ -49,8 +50,8 @@ _TEXTS = {
     "Describe the table with sa.table() there.",
     "extend-existing-merged-two-models": "extend_existing merged two definitions. "
     "Give each class a table of its own, or keep one.",
-    "race-in-lazy-definition": "Two threads defined the same table at the same time. "
-    "Define the table at module level, or under a lock.",
+    "race-in-lazy-definition": "Two threads registered the same name at the same time. "
+    "Register it at module level, or under a lock.",
     # Tables and names that are not where they are looked for
     "table-on-metadata-alembic-does-not-migrate": "A table is on another MetaData than the one that is created, or "
     "that env.py gives to Alembic. Use one Base, or one SQLAlchemy object, or give env.py both; if two tables have the same "

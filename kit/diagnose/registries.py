@@ -3,6 +3,8 @@
 import ast
 import re
 from collections.abc import Callable, Iterator
+from itertools import permutations
+from operator import attrgetter
 
 from ..incident.source import nodes_at
 from ..trace.routes import Route, endpoint_of, routes_of
@@ -210,6 +212,40 @@ def route_shadowed(case: Case) -> Fault | None:
     return None
 
 
+def route_on_another_application(case: Case) -> Fault | None:
+    """What a request asks is a route of one application object, and the same statement made another one without it."""
+    request = _request_of(case)
+    if request is None or case.failures or case.expected is None or case.expected.ok is not False:
+        return None
+    made: dict[tuple, Entry] = {}  # the first route of an application comes of its construction
+    for entry in case.trace.entries:
+        made.setdefault((entry.process, entry.registry), entry)
+    holds: dict[tuple, Route | None] = {}
+    for routes in routes_of(case.trace.entries):
+        outermost = (*routes[0].includes, routes[0].entry)[0]
+        asked = next((route for route in routes if route.takes(*request)), None)
+        holds[outermost.process, outermost.registry] = asked
+    for (one, route), (other, lacks) in permutations(holds.items(), 2):
+        apart = route is None or lacks is not None or one[0] != other[0]
+        pair = (
+            None
+            if apart
+            else Pair(case.trace, *map(_as_registration, sorted((made[one], made[other]), key=attrgetter("at"))))
+        )
+        if pair is None or not pair.one_definition or (finding := judge(pair)).mechanism == "undecided":
+            continue
+        maker = made[one].frame
+        because = (
+            f"{' '.join(request)} fits a route that {route.entry.frame} adds to the application that {maker} makes in "
+            f"module {maker.module}; another one, which the same line made, has no such route",
+            finding.because[-1],
+        )
+        sites = (Place.of("first", pair.first.frame), Place.of("second", pair.second.frame))
+        sites += (Place.of("route", route.entry.frame, route.path),)
+        return Fault(finding.mechanism, because, sites=sites, against=_against(finding.against))
+    return None
+
+
 def _request_of(case: Case) -> tuple[str, str] | None:
     """Method and path of the check that the incident is, where it is an HTTP check."""
     check = case.incident.expect.check
@@ -288,4 +324,7 @@ def _swapped(case: Case, earlier: Frame, other: Frame, method: str, second: Rout
     return Experiment(says, case.incident, judge, {earlier.file: edited})
 
 
-MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (name_taken, task_defined_twice, route_shadowed)
+MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
+    *(name_taken, task_defined_twice, route_shadowed),
+    route_on_another_application,
+)

@@ -31,7 +31,7 @@ def texts_of(root: Path, collected: Collected, ended: Iterable[Error | None] = (
     happened += [*collected.engines, *collected.created, *(it for it in collected.imports if it.error)]
     for chain in (*(it.chain for it in happened), *(error.frames for error in errors if error)):
         wanted.update(frame.file for frame in chain if frame.application)
-    named = {name for error in errors if error for name in re.findall(r"'(\w+)'", error.text)}
+    named = {name for error in errors if error for name in re.findall(r"'(\w+)", error.text)}
     wanted |= {i.file for i in collected.imports if i.application and i.file and i.module in named}
     labels = Counter(entry.key for entry in collected.entries if entry.kind == "app")
     if any(count > 1 for count in labels.values()):  # one file or more lists Django's applications, by whatever name
