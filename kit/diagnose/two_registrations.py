@@ -15,6 +15,7 @@ from .values import Place
 RUNNERS = re.compile(r"^(_pytest/|pytest/|nose2?/|python3\.\d+/(unittest/|doctest\.py))")
 CELLS = re.compile(r"(^<|ipykernel_\d+/)")  # code that stands in no file
 _VENDORED = re.compile(r"^(_?vendor(ed)?|third[_-]?party|extern(al)?)/|/_vendor/|(site|dist)-packages/")
+_VENDORS = re.compile(r"(^|/)(_?vendor(ed)?|third[_-]?party|extern(al)?)$")  # a folder on the path
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def top_of(module: str | None) -> str:
 
 
 def is_library(frame: Frame) -> bool:
-    return not (frame.application or CELLS.search(frame.file)) or bool(_VENDORED.search(frame.file))
+    vendored = _VENDORED.search(frame.file) or _VENDORS.search(root_of(frame.file, frame.module))
+    return not (frame.application or CELLS.search(frame.file)) or bool(vendored)
 
 
 def is_bytecode(trace: Trace, registration: Registration) -> bool:

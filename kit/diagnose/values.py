@@ -9,11 +9,10 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from ..incident.model import Incident
-from ..incident.source import parsed
+from ..incident.source import module_name, parsed
 from ..incident.sources import Sources
 from ..startup.migrations import Migrations
 from ..trace.chains import application_frames
@@ -176,9 +175,7 @@ class Case(Looked):
     def module_of(self, file: str) -> str:
         """The dotted name of a file: the one that it was executed under, else the one that its path gives it."""
         own = (import_ for import_ in self.trace.imports if import_.application and import_.file == file)
-        ran = next((import_.module for import_ in own), None)
-        stem = PurePosixPath(file).with_suffix("")
-        return ran or ".".join(stem.parent.parts if stem.name == "__init__" else stem.parts)
+        return next((import_.module for import_ in own), None) or module_name(file, self.incident.app.path)
 
 
 def pair_of(conflict: Conflict | None, fault: Fault | None) -> tuple[Registration, Registration] | None:
