@@ -98,6 +98,39 @@ def unseen(file) -> tuple[str, list[str], dict[str, str]]:
 TWO = {"a1": revision("a1", None, table("orders"), table("parcels"))}
 
 
+TWO_DATABASES = """
+    import os
+    from alembic import context
+    from service.models import Base, Other
+    from sqlalchemy import create_engine
+
+    for url, base in ((os.environ["DATABASE_URL"], Base), ("sqlite:///other.db", Other)):
+        with create_engine(url).connect() as connection:
+            context.configure(connection=connection, target_metadata=base.metadata)
+            with context.begin_transaction():
+                context.run_migrations(base=base)
+"""
+
+
+def test_migrations_of_two_databases_that_are_both_at_head_accuse_nothing(write_incident):
+    models = BASE + "Other = declarative_base()\n" + model("Order", "orders", base="service.base")
+    models = (
+        models.replace("from service.base import Base\n", "") + "class Entry(Other):\n    __tablename__ = 'entries'\n"
+    )
+    upgrade = f"if 'orders' in base.metadata.tables: {table('orders')}"
+    made = revision("a1", None, upgrade, f"if 'entries' in base.metadata.tables: {table('entries')}")
+    files = {
+        "service/__init__.py": "",
+        "service/models.py": models + "    id = Column(Integer, primary_key=True)\n",
+        "alembic.ini": INI,
+        "migrations/env.py": TWO_DATABASES,
+        "migrations/versions/a1.py": made.replace("upgrade()", "upgrade(base)"),
+    }
+    checks = [{"migrations": "alembic.ini"}]
+    looked = look_at(load(write_incident(files, startup=UPGRADE, expect={}, checks=checks)))
+    assert [(check.ok, check.seen) for check in looked.checks] == [(True, "at head a1; models and schema agree")]
+
+
 def test_alembic_check_as_the_startup_tells_which_module_env_py_does_not_import(write_incident):
     models = {"service/orders.py": model("Order", "orders"), "service/parcels.py": model("Parcel", "parcels")}
     startup = [*UPGRADE, {"command": "alembic check"}]

@@ -84,12 +84,13 @@ def look(config_file, named="", otherwise=""):
 
     config = configured(config_file)
     script = ScriptDirectory.from_config(config)
-    state = {"heads": sorted(script.get_heads()), "current": [], "models": {}, "database": {}}
-    state["handed"] = []
-    state.update(differences=[], differing=[], passed_over=[])
+    state = {"heads": sorted(script.get_heads()), "current": None, "models": {}, "database": {}}
+    state.update(handed=[], differences=[], differing=[], passed_over=[])
 
     def ask(revision, context):
-        state["current"] += sorted(context.get_current_heads())
+        current = sorted(context.get_current_heads())
+        if state["current"] is None or current != state["heads"]:  # of several databases one that is behind
+            state["current"] = current
         metadata = context.opts.get("target_metadata")
         if metadata is None:
             state["differences"].append("env.py gives Alembic no target_metadata: it cannot compare")
@@ -126,7 +127,7 @@ def look(config_file, named="", otherwise=""):
         script = ScriptDirectory.from_config(config)
         with EnvironmentContext(config, script, fn=ask, as_sql=False, dont_mutate=True):
             script.run_env()
-    return state
+    return {**state, "current": state["current"] or []}
 
 
 def tables_of(inspector, schemas):
