@@ -12,6 +12,7 @@ from kit.diagnose.observation import look_at
 from kit.diagnose.registered_twice import BY_DEFINITION, ONE_DEFINITION
 from kit.diagnose.registries import _against
 from kit.diagnose.removed_apis import _user
+from kit.diagnose.undecided import _meanings, _said
 from kit.incident import load
 from kit.trace.values import Error, Frame
 
@@ -406,6 +407,41 @@ def test_what_no_mechanism_explains_is_told_by_its_lines_and_what_its_error_usua
     assert (finding.mechanism, [str(place) for place in finding.sites]) == ("undecided", lines)
     assert any(f"at {lines[0]}" in sentence for sentence in finding.because)
     assert any(means in sentence for sentence in finding.because) and finding.advice
+
+
+SAID = {  # an error as its library says it, and words of what it usually means; none of what only sounds like it
+    '(sqlite3.OperationalError) near "ALTER": syntax error\n[SQL: ALTER TABLE users ALTER COLUMN id TYPE VARCHAR]': "SQLite cannot alter",
+    '(sqlite3.OperationalError) near "DROP": syntax error\n[SQL: select 1 from DROP table x]': None,
+    "(sqlite3.OperationalError) table users already exists": "Something created it",
+    '(psycopg2.errors.DuplicateObject) type "mood" already exists\n': "Something created it",
+    '(psycopg2.errors.DuplicateTable) relation "users" already exists\n': "Something created it",
+    "queue orders already exists": None,
+    "(sqlite3.OperationalError) no such column: users.name": "older than the models",
+    '(psycopg2.errors.UndefinedColumn) column "name" of relation "users" does not exist\n': "older than the models",
+    "Column x does not exist; Unknown column x": None,
+    "Path doesn't exist: nope.  Please use the 'init' command to create a new scripts folder.": "does not find",
+    "Path doesn't exist: pictures": None,
+    "Requested revision b1 overlaps with other requested revisions a1": "holds two revisions",
+    "Cycle is detected in revisions (a1, b1)": "lead back",
+    "Multiple heads are present for given argument 'head'; a1, a1": "the same revision id",
+    "Multiple heads are present for given argument 'head'; b1, b2": None,
+    "1 validation error for S\nb\n  Extra inputs are not permitted [type=extra_forbidden, input_value=2, input_type=int]": "A pydantic model forbids",
+    "No module named 'shop.models'; 'shop' is not a package": "is a file and not a package",
+    "cannot import name 'Oder' from 'shop' (/srv/shop.py)": "does not have this name",
+    "module 'shop' has no attribute 'Oder'": "does not have this name",
+    "partially initialized module 'shop' has no attribute 'x' (most likely due to a circular import)": None,
+    "cannot import name 'x' from partially initialized module 'shop' (most likely due to a circular import)": None,
+    "asyncio.run() cannot be called from a running event loop": "runs already",
+    "Event loop is closed": "another event loop",
+    "Could not interpret annotation Mapped[Nope].  Check that it uses names that are correctly imported": "when the class is mapped",
+}
+
+
+@pytest.mark.parametrize("text", SAID)
+def test_what_an_error_usually_means_is_told_of_that_error_and_of_none_that_sounds_like_it(text):
+    said = _said(Error("E", text, links=((1, "E", text),)))
+    means = next((meaning.happened for pattern, meaning in _meanings() if pattern.search(said)), None)
+    assert means is None if SAID[text] is None else SAID[text] in (means or "")
 
 
 RELATIVE = {

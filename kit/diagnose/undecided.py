@@ -24,6 +24,7 @@ _NAMES = re.compile(
 )
 # Calls that name what stands elsewhere, or that give a name.
 _NAMING = ("relationship", "ForeignKey", "ForeignKeyConstraint", "Index", "UniqueConstraint", "CheckConstraint")
+_STATEMENT = re.compile(r"\n\[SQL: \w+ \w+")
 _MOST = 4  # lines that are named
 
 
@@ -34,7 +35,7 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
     """
     error = _error(case)
     ways = application_frames(error.frames) if error is not None else ()
-    text = "\n".join(error_texts(error)) if error is not None and not error.own_words else ""
+    text = "" if error is None or error.own_words else _said(error)
     meaning = next((meaning for pattern, meaning in _meanings() if pattern.search(text)), None)
     sites = [Place.of("led to it", ways[-1], ways[-1].function)] if ways else []
     known = list(wrong)
@@ -50,6 +51,13 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
         known.append(f"such an error usually means: {meaning.happened}")
     known.append("no table was rejected, and no mechanism that the kit knows fits")
     return Finding("undecided", tuple(known), against, tuple(sites), meaning)
+
+
+def _said(error: Error) -> str:
+    """What an error says, with how its SQL statement begins, and what those say that it came from."""
+    first, *others = error_texts(error)
+    statement = _STATEMENT.search(error.text)
+    return "\n".join([first + (statement[0] if statement else ""), *others])
 
 
 def _error(case: Case) -> Error | None:
