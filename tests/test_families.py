@@ -12,8 +12,11 @@ from kit.diagnose.observation import look_at
 from kit.diagnose.registered_twice import BY_DEFINITION, ONE_DEFINITION
 from kit.diagnose.registries import _against
 from kit.diagnose.removed_apis import _user
+from kit.diagnose.two_registrations import is_library
 from kit.diagnose.undecided import _meanings, _said
+from kit.diagnose.values import Case, Looked
 from kit.incident import load
+from kit.trace.trace import Trace
 from kit.trace.values import Error, Frame
 
 
@@ -170,6 +173,42 @@ def test_what_a_notebooks_cell_asks_for_and_no_folder_on_the_path_holds_is_named
     assert mechanism_of(incident) == ("module-not-on-path", ["lib/service/__init__.py:1"])
 
 
+NEWER = {
+    "service/__init__.py": "",
+    "service/main.py": "import sqlalchemy\nfrom sqlalchemy.ext.asyncio import async_sessionmaker\n",
+    "requirements.txt": "sqlalchemy>=2.0,<3\n",
+}
+LACKS = "service/main.py:2 uses async_sessionmaker of sqlalchemy.ext.asyncio, which sqlalchemy does not have; 1.4.54 is installed"
+
+
+def test_a_name_that_only_a_later_line_has_is_told_by_the_requirement_that_asks_for_it(write_incident):
+    incident = load(write_incident(NEWER, app={"python": python("1.4")}))
+    looked = look_at(incident)
+    finding, _, fault = find_mechanism(incident, looked)
+    assert finding.mechanism == "api-removed-in-installed-version" and finding.because[0] == LACKS
+    assert [str(place) for place in fault.places] == ["service/main.py:2", "requirements.txt:1"]
+    for asked in ({}, {"sqlalchemy": [("requirements.txt", 1, ">=1.4")]}):
+        finding = find_mechanism(incident, replace(looked, requirements=asked))[0]
+        known = "required by requirements.txt:1 (>=1.4)" if asked else "no file of requirements names sqlalchemy itself"
+        assert finding.mechanism == "undecided"
+        assert f"sqlalchemy 1.4.54 is installed, {known}" in finding.because
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "mechanism"), [("async_sessionmaker", "api-removed-in-installed-version"), ("sessionmakr", "undecided")]
+)
+def test_a_name_that_the_installed_line_lacks_is_decided_by_another_that_a_fix_names(write_incident, name, mechanism):
+    main = NEWER["service/main.py"].replace("async_sessionmaker", name)
+    files = {**NEWER, "service/main.py": main, "requirements.txt": "sqlalchemy\n"}
+    newer = {"newer": {"python": python("2.0"), "claim": "2.0 has it"}}
+    diagnosis = diagnose(load(write_incident(files, app={"python": python("1.4")}, fixes=newer, expect={})))
+    assert diagnosis.finding.mechanism == mechanism
+    assert [outcome.outcome for outcome in diagnosis.outcomes] == [
+        "refuted" if mechanism == "undecided" else "confirmed"
+    ]
+
+
 def test_what_a_library_says_that_it_no_longer_has_is_told_by_its_name(write_incident):
     files = {"service/__init__.py": "", "service/main.py": "import sqlalchemy\nfrom pydantic import BaseSettings\n"}
     finding = diagnose(load(write_incident(files))).finding
@@ -177,6 +216,14 @@ def test_what_a_library_says_that_it_no_longer_has_is_told_by_its_name(write_inc
     assert finding.because[0].startswith(
         "service/main.py:2 uses BaseSettings, which pydantic no longer has, as it says "
     )
+
+
+def test_a_module_and_a_vendored_library_are_known_by_the_folder_on_the_path_that_holds_them(write_incident):
+    incident = load(write_incident({"src/service/__init__.py": ""}, app={"path": ["src"]}))
+    case = Case.of(incident, Looked(trace=Trace.not_begun([], "")))
+    assert case.module_of("src/service/visits.py") == "service.visits"
+    assert is_library(Frame("src/vendor/authkit/models.py", 1, "<module>", "authkit.models", True))
+    assert not is_library(Frame("src/shop/vendor/models.py", 1, "<module>", "shop.vendor.models", True))
 
 
 def test_a_librarys_function_that_stands_in_for_table_defines_nothing_its_callers_do(write_incident):

@@ -81,8 +81,8 @@ _TEXTS = {
     "Install the package, or put its folder on the path in every program that imports it.",
     "library-shadowed": "A file or folder of the application has the name of a library and is found first. "
     "Rename it, or start the program so that its folder is not on the path.",
-    "api-removed-in-installed-version": "The code uses something that the installed version of a library no longer "
-    "has. Change the call, or pin the library to the last version that has it.",
+    "api-removed-in-installed-version": "The code uses something that the installed version of a library does not "
+    "have. Change the call, or install a version that has it.",
     # Migrations and the state of the database
     "several-heads": "Two migrations follow the same one, so there are several heads. "
     "Add a merge revision (alembic merge heads), and run the two in both orders.",

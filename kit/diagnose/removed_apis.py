@@ -1,4 +1,5 @@
-"""Calls of what a library once had: known by a list of what each line took out, and by what libraries themselves say."""
+"""Calls of what the installed version of a library does not have: by a list of what each line took out, by what libraries
+themselves say, and by a requirement, or a fix's interpreter, of another version."""
 
 import re
 from functools import cache
@@ -14,6 +15,7 @@ _NAME = re.compile(r"cannot import name '(?P<name>\w+)' from (?:partially initia
 _MODULE = re.compile(r"No module named '([\w.]+)'")
 _ATTRIBUTE = re.compile(r"'(\w+)' object has no attribute '(\w+)'|type object '(\w+)' has no attribute '(\w+)'")
 _OF_MODULE = re.compile(r"module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'")
+_LEAST = re.compile(r"(?:>=?|~=|===?|\^|~)\s*(\d[\d.]*)")
 _SAYS_SO = re.compile(
     r"\b(?:is|was|has been|have been|are|were) (?:removed|moved to|renamed to)\b|\bno longer (?:supported|accepted|available)\b"
 )
@@ -22,11 +24,16 @@ _QUOTED = re.compile(r"[`'\"]([A-Za-z_][\w.]*)[`'\"]")
 
 
 class Removal(NamedTuple):
-    """What is gone: the library (distribution), the line that took it out ("" where only the library says so), and what it was."""
+    """What is not there: of which library (distribution), and the line that took it out.
+
+    ``line`` is "" where only the library says that it is gone, and None where what is installed may be too old: then ``asked``
+    is the range that a file of requirements has, if it excludes what is installed.
+    """
 
     library: str
-    line: str
+    line: str | None
     what: str
+    asked: str = ""
 
 
 def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
@@ -38,19 +45,20 @@ def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
     asker = error.frames[-1] if error.frames and not error.frames[-1].application else None
     asked_in = f", in {asker}" if asker is not None and site.file != asker.file else ""
     requirements = case.requirements.get(removal.library, ())
-    required = ", ".join(f"{file}:{line} ({range_ or 'any version'})" for file, line, range_ in requirements)
-    unnamed = f"no file of requirements names {removal.library} itself"
     installed_now = f"; {version} is installed" if version else ""
     since = f"has not had since {removal.line}" if removal.line else "no longer has, as it says itself"
+    since = "does not have" if removal.line is None else since
     because = (
         f"{_user(error, site, removal.library)} uses {removal.what}, which {removal.library} {since}{installed_now}",
         f"seen as: {first_line(str(error))}{asked_in}",
-        f"required by {required}" if required else unnamed,
+        _required(case, removal.library),
     )
-    experiment = _line_before(case, error, removal)
+    experiment = _other_line(case, error, removal)
+    if experiment is None and removal.line is None and not removal.asked:
+        return None
     if experiment is None:
         because += (
-            f"undecided by a run: no interpreter of the incident file has the line before; {_would_decide(removal)} in an "
+            f"undecided by a run: no interpreter of the incident file has another line; {_would_decide(removal)} in an "
             "environment of its own, named as python of a fix, would decide it",
         )
     needed = (Place("requirement", file, line, removal.library) for file, line, _ in requirements)
@@ -60,16 +68,28 @@ def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
     return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
 
 
-def _line_before(case: Case, error: Error, removal: Removal) -> Experiment | None:
-    """The startup in an interpreter that a fix of the incident names and that has the library as it was before."""
+def _other_line(case: Case, error: Error, removal: Removal) -> Experiment | None:
+    """The startup in an interpreter that a fix of the incident names and that has the library as it was before, or as it is asked for."""
     for fix in case.incident.fixes.values():
         python = str(case.incident.resolve(fix.python)) if "/" in (fix.python or "") else fix.python
-        version = installed(python).version(removal.library) if python and removal.line else None
-        if version is not None and not _since(version, removal.line):
+        version = installed(python).version(removal.library) if python and removal.line != "" else None
+        later = removal.line is None and version != _version(case, removal.library)
+        if version is not None and (later or removal.line and not _since(version, removal.line)):
             app = case.incident.app.model_copy(update={"python": python})
             incident = case.incident.model_copy(update={"app": app})
             return Experiment(f"{removal.library} {version}, all else equal", incident, gone(first_line(error.text)))
     return None
+
+
+def _required(case: Case, library: str) -> str:
+    requirements = case.requirements.get(library, ())
+    required = ", ".join(f"{file}:{line} ({range_ or 'any version'})" for file, line, range_ in requirements)
+    return f"required by {required}" if required else f"no file of requirements names {library} itself"
+
+
+def version_of(case: Case, library: str) -> str:
+    """Which version of a library is installed and which ones are asked for, as a sentence."""
+    return f"{library} {_version(case, library)} is installed, {_required(case, library)}"
 
 
 def _user(error: Error, site: Frame, library: str) -> str:
@@ -85,9 +105,9 @@ MECHANISMS = of_failures(api_removed_in_installed_version)
 
 
 def _would_decide(removal: Removal) -> str:
-    """The command that brings the line before."""
-    line = re.search(r"\d[\w.]*", removal.line)
-    return f"pip install '{removal.library}{f'<{line[0]}' if line else ''}'"
+    """The command that brings the other line."""
+    line = re.search(r"\d[\w.]*", removal.line or "")
+    return f"pip install '{removal.library}{f'<{line[0]}' if line else removal.asked}'"
 
 
 def _removal(case: Case, error: Error, site: Frame) -> Removal | None:
@@ -99,12 +119,30 @@ def _removal(case: Case, error: Error, site: Frame) -> Removal | None:
             return removal
     last = error.frames[-1] if error.frames else site
     if last.application:
-        return None
+        return lacking(case, error)
     library = last.file.partition("/")[0].removesuffix(".py")
     for text in texts:
         if _SAYS_SO.search(text) and _version(case, library):
             name = _QUOTED.search(text)
             return Removal(library.replace("_", "-"), "", name[1] if name else "something")
+    return None
+
+
+def lacking(case: Case, error: Error) -> Removal | None:
+    """A name or a module that an installed library does not have, with the range by which it is asked for where that excludes it."""
+    for text in error_texts(error):
+        match = _NAME.search(text) or _OF_MODULE.search(text) or _MODULE.search(text)
+        module = match[1] if match and match.re is _MODULE else match and match["module"]
+        library = (module or "").partition(".")[0]
+        version = _version(case, library) if library and "partially" not in text else None
+        own = any(import_.application and import_.module == library for import_ in case.trace.imports)
+        if version is None or own or match.re is _MODULE and module == library:
+            continue
+        library = library.replace("_", "-").lower()
+        what = f"the module {module}" if match.re is _MODULE else f"{match['name']} of {module}"
+        ranges = (range_ for _, _, range_ in case.requirements.get(library, ()))
+        asked = (range_ for range_ in ranges if (least := _LEAST.search(range_)) and not _since(version, least[1]))
+        return Removal(library, None, what, next(asked, ""))
     return None
 
 

@@ -14,6 +14,7 @@ from ..trace.expected import expected_error
 from ..trace.values import Error
 from .experiments import error_texts
 from .explanations import Meaning
+from .removed_apis import lacking, version_of
 from .two_registrations import Finding
 from .values import Case, Place
 
@@ -47,6 +48,8 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
         if str(place) not in map(str, sites):
             sites.append(place)
             known.append(f"the error is about {place.name}, at {place}")
+    if error is not None and (lacks := lacking(case, error)) is not None:
+        known.append(version_of(case, lacks.library))
     if meaning is not None:
         known.append(f"such an error usually means: {meaning.happened}")
     known.append("no table was rejected, and no mechanism that the kit knows fits")
