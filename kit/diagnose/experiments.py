@@ -166,11 +166,11 @@ def texts_of(trace: Trace) -> list[str]:
     return [*texts, *(step.error or "" for step in trace.steps), *(step.output for step in trace.steps)]
 
 
-def gone(*fragments: str) -> Judge:
-    """Judges a run in which an error is expected to be gone: it is so where none of these texts shows any more."""
+def gone(*fragments: str, name: str = "") -> Judge:
+    """Judges a run in which an error is expected to be gone: it is so where none of these texts shows any more, of that name."""
 
     def judge(trace: Trace) -> tuple[bool | None, str]:
-        texts = texts_of(trace)
+        texts = [text for text in texts_of(trace) if name in text]
         shown = next((fragment for fragment in fragments if any(fragment in text for text in texts)), None)
         if shown is not None:
             return False, f"the same error shows: {shown}"

@@ -21,10 +21,7 @@ _SECONDARY = re.compile(r"via secondary table '([\w.]+)'")
 
 
 def no_join_condition(case: Case, error: Error) -> Fault | None:
-    fault = _of_relationship(case, error) or _of_tables(case, error)
-    if fault is not None:
-        return fault
-    return None
+    return _of_relationship(case, error) or _of_tables(case, error)
 
 
 MECHANISMS = of_failures(no_join_condition)

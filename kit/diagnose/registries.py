@@ -10,7 +10,7 @@ from ..incident.source import nodes_at
 from ..trace.routes import Route, endpoint_of, routes_of
 from ..trace.trace import Trace
 from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
-from .experiments import Judge, failure, gone, texts_of, with_class_renamed, with_replaced, with_swapped
+from .experiments import Judge, failure, gone, with_class_renamed, with_replaced, with_swapped
 from .registered_twice import ONE_DEFINITION, judge
 from .two_registrations import Pair
 from .values import Case, Experiment, Fault, Place
@@ -65,7 +65,7 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
         makers = makers or "two statements register it"
         name = second.key if second.key.endswith(".proto") else second.key.split(".")[-1]
         says_so = next(text for text in _TWICE if text in error.text)
-        experiment = _renamed(case, (made[1] or second).frame, name, _not_taken(says_so, name))
+        experiment = _renamed(case, (made[1] or second).frame, name, gone(says_so, name=name))
         against = {} if pair.one_definition else _against(judge(pair).against)
         because = (known, makers)
         return Fault(
@@ -113,16 +113,6 @@ def _label_taken(case: Case, error: Error, first: Entry, second: Entry) -> Fault
     experiment = Experiment(says, case.incident, gone(f"labels aren't unique, duplicates: {second.key}"), edits)
     makers = f"they are listed at {sites[0]} and at {sites[1]}"
     return Fault("name-taken-in-registry", (known, makers), sites=sites, error=error, experiment=experiment)
-
-
-def _not_taken(says_so: str, name: str) -> Judge:
-    def judge(trace: Trace) -> tuple[bool | None, str]:
-        if any(says_so in text and name in text for text in texts_of(trace)):
-            return False, f"{name} is still taken twice"
-        failed = failure(trace)
-        return True, f"that error is gone; then {failed}" if failed else "that error is gone, and every step succeeds"
-
-    return judge
 
 
 def _both_run(name: str) -> Judge:

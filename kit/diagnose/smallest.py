@@ -261,11 +261,10 @@ def _by_path(trace: Trace) -> set[str]:
 def _by_modules(trace: Trace, first: Registration, second: Registration) -> list[list[Step]]:
     """The two modules that register the table, or the one that imports both."""
     by_path = _by_path(trace)
-    names = [registration.frame.module for registration in (first, second)]
-    lists = []
-    if all(_importable(name) and name not in by_path for name in names):
-        lists = [[names[1]], names] if names[0] != names[1] else [[names[0]]]
-    return [[_step(name) for name in chosen] for chosen in lists]
+    names = list(dict.fromkeys(registration.frame.module for registration in (first, second)))
+    if not all(_importable(name) and name not in by_path for name in names):
+        return []
+    return [[_step(name) for name in chosen] for chosen in ([names[-1:], names] if names[1:] else [names])]
 
 
 def _on_the_ways(trace: Trace, first: Registration, second: Registration) -> list[Step]:
@@ -314,15 +313,8 @@ def paste(incident: Incident, steps: Sequence[Step], variables: Sequence[str] | 
 
     :param variables: those that are given; None for all
     """
-    parts = []
-    for step in steps:
-        if step.kind == "import":
-            parts.append(f"import {step.text}")
-        elif step.kind == "call":
-            module, _, name = step.text.partition(":")
-            parts.append(f"import {module}; {module}.{name}()")
-        else:
-            parts.append(step.text)
+    of_kind = {"import": "import {0}", "call": "import {1}; {1}.{2}()"}
+    parts = [of_kind.get(step.kind, "{0}").format(step.text, *step.text.partition(":")[::2]) for step in steps]
     folders = [str(Path(entry)) for entry in incident.app.path]
     plain = not folders or folders == ["."] and incident.app.workdir == "."
     where = "" if plain else f"PYTHONPATH={shlex.quote(':'.join(folders))} "

@@ -3,22 +3,17 @@
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
-
-import yaml
 
 from ..incident.source import attribute_of
 from ..trace.chains import application_frames
 from ..trace.expected import expected_error
 from ..trace.values import Error
 from .experiments import error_texts
-from .explanations import Meaning
+from .explanations import meaning_of_error
 from .removed_apis import lacking, version_of
 from .two_registrations import Finding
 from .values import Case, Place
 
-_ERRORS = Path(__file__).parent / "library_errors.yaml"
 # How a library's error names what the application wrote: 'Order', 'orders.user_id', Order.user, Mapper[Order(orders)], <class 'shop.Order'>.
 _NAMES = re.compile(
     r"['\"]([A-Za-z_][\w.]*)['\"]|\bMapper\[(\w+)\(|\bmapped class (\w+)->|\bno such (?:table|column): ([\w.]+)|\bindex (\w+) already exists|\b([A-Za-z_]\w*\.[A-Za-z_]\w*)\b"
@@ -36,8 +31,7 @@ def undecided(case: Case, wrong: list[str], against: dict[str, str]) -> Finding:
     """
     error = _error(case)
     ways = application_frames(error.frames) if error is not None else ()
-    text = "" if error is None or error.own_words else _said(error)
-    meaning = next((meaning for pattern, meaning in _meanings() if pattern.search(text)), None)
+    meaning = None if error is None or error.own_words else meaning_of_error(_said(error))
     sites = [Place.of("led to it", ways[-1], ways[-1].function)] if ways else []
     known = list(wrong)
     if ways:
@@ -69,12 +63,6 @@ def _error(case: Case) -> Error | None:
     failed = [step.exception for step in case.trace.steps if step.ok is False and step.exception is not None]
     named = [it for it in case.failures if expected is not None and any(expected in text for text in error_texts(it))]
     return next(iter([*named, *failed, *case.failures]), None)
-
-
-@cache
-def _meanings() -> tuple[tuple[re.Pattern, Meaning], ...]:
-    rows = yaml.safe_load(_ERRORS.read_text("utf-8"))
-    return tuple((re.compile(row["says"]), Meaning(row["means"], row["advice"])) for row in rows)
 
 
 def _named(case: Case, error: Error) -> Iterator[Place]:
