@@ -9,7 +9,7 @@ from ..incident.source import Named
 from ..trace.chains import application_frames
 from ..trace.values import Creation, Error, Registration
 from .experiments import error_texts, first_line, gone, said_by, with_line_before, with_replaced
-from .unseen_tables import MISSED, handed_to_alembic, made_at
+from .unseen_tables import MISSED, handed_to_alembic, made_at, same_table
 from .values import Case, Experiment, Fault, Place, of_errors
 
 _NOT_LOCATED = re.compile(
@@ -122,21 +122,19 @@ def _elsewhere(case: Case, asked: Asked, other: Registration, error: Error) -> F
 
 def _asked(case: Case, error: Error) -> Iterator[Asked]:
     """What an error says could not be found, with the definition that asks for it."""
-    texts = error_texts(error)
-    located = next((m for text in texts if (m := _NOT_LOCATED.search(text))), None)
-    mapper = next((m[1] for text in texts if (m := _MAPPER.search(text))), None)
+    located, mapper = said_by(error, _NOT_LOCATED), said_by(error, _MAPPER)
     if located is not None:
         text, name = located["text"], located["name"]
         if re.fullmatch(r"\w+(\.\w+)+", text):
             name = text.rpartition(".")[2]  # a class by its module's path, a table with its schema
         for definition in case.definitions:
-            if _short(definition.class_) == mapper:
+            if mapper is not None and _short(definition.class_) == mapper[1]:
                 yield Asked(definition, text, name, "relationship", located[0])
-    foreign = next((m for text in texts if (m := _FOREIGN_KEY.search(text))), None)
+    foreign = said_by(error, _FOREIGN_KEY)
     if foreign is not None:
         column = f".{foreign['column']}" if foreign["column"] else ""
         for definition in case.definitions:
-            if _same_table(foreign["holder"], definition.table):
+            if same_table(foreign["holder"], definition.table):
                 table = foreign["table"]
                 yield Asked(definition, table + column, table, "foreign key", f"could not find table '{table}'")
 
@@ -147,12 +145,8 @@ def _beside(case: Case, asked: Asked) -> list[Registration]:
 
 def _is_meant(asked: Asked, other: Registration) -> bool:
     if asked.role == "foreign key":
-        return _same_table(asked.name, other.table)
-    return asked.name == _short(other.class_) or _same_table(asked.name, other.table)
-
-
-def _same_table(name: str, table: str) -> bool:
-    return name.rpartition(".")[2] == table.rpartition(".")[2]
+        return same_table(asked.name, other.table)
+    return asked.name == _short(other.class_) or same_table(asked.name, other.table)
 
 
 def _short(class_: str | None) -> str | None:
@@ -164,7 +158,7 @@ def _definition(case: Case, asked: Asked) -> Named | None:
     ran = {i.file for i in case.trace.imports if i.application and i.process == asked.by.process}
 
     def means(named: Named) -> bool:
-        by_table = bool(named.table) and _same_table(asked.name, named.table)
+        by_table = bool(named.table) and same_table(asked.name, named.table)
         return by_table or asked.role == "relationship" and named.class_ == asked.name
 
     return next((named for named in (*case.named, *case.classes) if means(named) and named.file not in ran), None)
@@ -278,7 +272,7 @@ def created_before_import(case: Case, error: Error) -> Fault | None:
     missed = said_by(error, MISSED)
     name = next((group for group in missed.groups() if group), None) if missed is not None else None
     for definition in case.definitions if name is not None else ():
-        if not _same_table(name, definition.table):
+        if not same_table(name, definition.table):
             continue
         label = made_at(definition.metadata.label)
         every = [creation for creation in (*case.trace.before, *case.trace.created) if creation.table is None]

@@ -10,8 +10,9 @@ from ..trace.chains import application_frames
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Registration, Site
 from .definitions import one_place
-from .experiments import said_by
+from .experiments import gone, said_by
 from .registered_twice import Pair, judge
+from .registries import renamed
 from .values import Case, Fault, innermost, of_errors
 
 _RESERVED = re.compile(r"Attribute name 'metadata' is reserved")
@@ -100,8 +101,9 @@ def ambiguous_class_name(case: Case, error: Error) -> Fault | None:
             f"two classes are named {name}, {first.site} for table {first.table} and {second.site} for table "
             f"{second.table}; a bare string cannot say which: {error}"
         )
-        slug = "ambiguous-class-name-in-registry"
-        return Fault(slug, (because,), first.table, first.site, second.site, (first, second), error=error)
+        slug, run = "ambiguous-class-name-in-registry", renamed(case, second.site, name, gone(match[0]))
+        about = (first.table, first.site, second.site, (first, second))
+        return Fault(slug, (because,), *about, error=error, experiment=run)
     return None
 
 

@@ -21,7 +21,6 @@ from .two_registrations import (
     loaded_by_path,
     names_of,
     no_function,
-    other_name,
     root_of,
     runner_roots,
     top_of,
@@ -150,7 +149,8 @@ def file_loaded_again_by_path(pair: Pair) -> Answer:
         loaded = loaded_by_path(pair.trace, body)
         if loaded is not None:
             what = f"{loaded.by or 'the step'} loads {loaded.file} by its path, as {loaded.module}"
-            return True, f"{what}, beside the import as {other_name(pair, body)}"
+            other = pair.first if body is second else pair.second
+            return True, f"{what}, beside the import as {other.frame.module}"
     return False, "the import system executed the file both times; no loader executed it by its path"
 
 

@@ -65,7 +65,7 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
         makers = makers or "two statements register it"
         name = second.key if second.key.endswith(".proto") else second.key.split(".")[-1]
         says_so = next(text for text in _TWICE if text in error.text)
-        experiment = _renamed(case, (made[1] or second).frame, name, gone(says_so, name=name))
+        experiment = renamed(case, (made[1] or second).frame, name, gone(says_so, name=name))
         against = {} if pair.one_definition else _against(judge(pair).against)
         because = (known, makers)
         return Fault(
@@ -126,7 +126,7 @@ def _both_run(name: str) -> Judge:
     return judge
 
 
-def _renamed(case: Case, site: Site | Frame, name: str, judge: Judge) -> Experiment | None:
+def renamed(case: Case, site: Site | Frame, name: str, judge: Judge) -> Experiment | None:
     """The run in which what comes second has another name, where its name is written at the line that makes it."""
     here = [node for call in nodes_at(case.tree(site.file), site.line, ast.Call) for node in ast.walk(call)]
     texts = [node for node in here if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)]
@@ -161,7 +161,7 @@ def task_defined_twice(case: Case) -> Fault | None:
             f"{entry.key} of one application: only one of them can be it, and nothing is raised",
         )
         sites = tuple(Place.of(role, task.definition) for role, task in (("first", first), ("second", entry)))
-        experiment = _renamed(case, entry.definition, entry.key, _both_run(entry.key))
+        experiment = renamed(case, entry.definition, entry.key, _both_run(entry.key))
         return Fault("name-taken-in-registry", because, sites=sites, experiment=experiment)
     return None
 

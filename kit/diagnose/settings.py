@@ -12,6 +12,8 @@ from ..trace.values import Error, Frame, Record, Silenced
 from .experiments import error_texts, failure, first_line, gone, with_environment
 from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
+# The files by which an application is run, whatever variables they name.
+_DEPLOYS = re.compile(r"(Dockerfile|Procfile|compose[^/]*\.ya?ml|\.service)$")
 # What libraries say of a variable that is not there.
 _NOT_SET = re.compile(
     r"^(?P<decouple>\w+) not found\. Declare it as envvar"

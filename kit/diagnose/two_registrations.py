@@ -108,11 +108,8 @@ def root_of(file: str | None, module: str | None) -> str:
 def runner_roots(trace: Trace) -> set[str]:
     """The folders by which a test runner named the files that it imported itself."""
     imports = [import_ for import_ in trace.imports if import_.application and import_.chain]
-    return {root_of(i.real, i.module) for i in imports if RUNNERS.match(last_frame(i.chain).file)}
-
-
-def last_frame(chain) -> Frame:
-    return next((frame for frame in reversed(chain) if "/importlib/" not in frame.file), chain[-1])
+    last = ((i, [f for f in i.chain if "/importlib/" not in f.file] or i.chain) for i in imports)
+    return {root_of(i.real, i.module) for i, frames in last if RUNNERS.match(frames[-1].file)}
 
 
 def is_program(body: Import) -> bool:
@@ -131,10 +128,6 @@ def loaded_by_path(trace: Trace, body: Import) -> Import | None:
             return current
         current = trace.import_of(current.within)
     return None
-
-
-def other_name(pair: Pair, body: Import) -> str | None:
-    return pair.first.frame.module if body is pair.second_import else pair.second.frame.module
 
 
 def top_of(module: str | None) -> str:

@@ -159,7 +159,7 @@ def _lacks_a_column(case: Case, registration: Registration) -> Error | None:
             match = _LACKS.search(text)
             table = match and next(filter(None, (match[name] for name in ("t1", "t2", "t3", "t4"))))
             column = match and next(filter(None, (match[name] for name in ("c1", "c2", "c3", "c4"))))
-            about = match and _same_table(table, registration.table)
+            about = match and same_table(table, registration.table)
             if about and column not in case.migrations.models[registration.table]:
                 return error
     return None
@@ -240,9 +240,9 @@ def table_on_another_metadata(case: Case) -> Fault | None:
         missed = MISSED.search(error.text)
         if key is not None:
             holder, target = key.groups()
-            for definition in (definition for definition in case.definitions if _same_table(holder, definition.table)):
+            for definition in (definition for definition in case.definitions if same_table(holder, definition.table)):
                 beside = [r for r in case.definitions if r.process == definition.process]
-                there = {r.metadata.label for r in beside if _same_table(target, r.table)}
+                there = {r.metadata.label for r in beside if same_table(target, r.table)}
                 if there and definition.metadata.label not in there and _tells_apart(case, definition, there):
                     because = (
                         f"table {holder}, defined at {definition.site}, is on the metadata made at {definition.metadata.label}, and its "
@@ -254,7 +254,7 @@ def table_on_another_metadata(case: Case) -> Fault | None:
             makers = created | handed_to_alembic(case)
             # Where nobody makes a table, that tells of no other metadata.
             for registration in _wanted(case) if makers or missed is None else ():
-                if _same_table(name, registration.table) and registration.metadata.label not in created:
+                if same_table(name, registration.table) and registration.metadata.label not in created:
                     chains = [application_frames(m.chain) for m in case.trace.metadata if m.application]
                     made = {str(chain[-1]): chain[-1] for chain in chains if chain}
                     others = makers or made.keys() - {registration.metadata.label}
@@ -320,7 +320,7 @@ def _symptom(case: Case, registration: Registration) -> list[str]:
     return [f"seen as: {error}" for error in case.errors if _names(registration.table, error.text)][:1]
 
 
-def _same_table(name: str | None, table: str) -> bool:
+def same_table(name: str | None, table: str) -> bool:
     """Is the table that an error names this one? It may leave out the schema, or name the database's own."""
     return name is None or name.split(".")[-1] == table.split(".")[-1]
 
@@ -391,5 +391,5 @@ def _apart(looked: Looked, named: Named) -> Registration | None:
         return None
     handed = {made_at(label) for label in (*seen.handed, *(c.metadata for c in looked.trace.created if c.metadata))}
     every = (it for it in (*looked.trace.registrations, *seen.trace.registrations) if it.application)
-    of_it = [it for it in every if it.site.file == named.file and _same_table(named.table, it.table)]
+    of_it = [it for it in every if it.site.file == named.file and same_table(named.table, it.table)]
     return None if any(made_at(it.metadata.label) in handed for it in of_it) else next(iter(of_it), None)
