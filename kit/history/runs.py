@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from threading import Lock
 
 from ..base.errors import IncidentError, RunBroke
 from ..base.progress import Step
@@ -201,7 +201,7 @@ def _key_of(incident: Incident) -> str:
 
 
 class Runner:
-    """Starts builds side by side, each tree once, and answers searches."""
+    """Starts builds side by side, each tree once, and says what each showed; several searches may ask at once."""
 
     def __init__(self, incident, repository: Repository, tip: str, begin: str | None, kept, pool, run, progress, own):
         self.incident, self.repository, self.tip, self.begin, self.own = incident, repository, tip, begin, own
@@ -216,6 +216,7 @@ class Runner:
         self.runs = 0
         self._trees: dict[str, str] = {}  # commit to tree
         self._by_tree: dict[str, Future] = {}
+        self._noting = Lock()
 
     def judged(self, sha: str) -> str:
         """The verdict on a build that was asked for."""
@@ -227,46 +228,21 @@ class Runner:
 
     def ask(self, shas: Sequence[str]) -> None:
         """Have these builds seen, side by side."""
-        futures = {sha: self._begin(sha) for sha in dict.fromkeys(shas) if sha not in self.seen}
+        with self._noting:
+            futures = {sha: self._begin(sha) for sha in dict.fromkeys(shas) if sha not in self.seen}
         for sha, future in futures.items():
-            self._end(sha, future)
-
-    def drive(self, searches: Sequence[Generator]) -> list:
-        """Answer several searches at once, until each has its result.
-
-        A search is a generator: it gives the commit that it asks for and is sent the verdict.
-        """
-        results: dict[int, Any] = {}
-        waiting: dict[int, tuple[str, Future]] = {}
-
-        def go_on(number: int, answer: str | None) -> None:
-            while True:
-                try:
-                    sha = searches[number].send(answer)
-                except StopIteration as end:
-                    results[number] = end.value
-                    return
+            seen = future.result()
+            with self._noting:
                 if sha not in self.seen:
-                    waiting[number] = (sha, self._begin(sha))
-                    return
-                answer = self.judged(sha)
-
-        for number in range(len(searches)):
-            go_on(number, None)
-        while waiting:
-            done, _ = wait([future for _, future in waiting.values()], return_when=FIRST_COMPLETED)
-            for number in [number for number, (_, future) in waiting.items() if future in done]:
-                sha, future = waiting.pop(number)
-                self._end(sha, future)
-                go_on(number, self.judged(sha))
-        return [results[number] for number in range(len(searches))]
+                    self._note(sha, seen)
 
     def _begin(self, sha: str) -> Future:
         tree = self.repository.tree_of(sha) or f"none of {sha}"
-        self._trees[sha] = tree
         if tree in self._by_tree:
-            self.from_kept.add(sha)
+            self.from_kept.update([sha] if sha not in self._trees else [])  # else another search waits for it too
+            self._trees[sha] = tree
             return self._by_tree[tree]
+        self._trees[sha] = tree
         known = self.kept.get(tree) if self.kept else None
         self.from_kept.update([sha] if known is not None else [])
         if known is None and self.repository.tree_of(sha) is None:  # git says so, without a run
@@ -281,10 +257,8 @@ class Runner:
         self._by_tree[tree] = future
         return future
 
-    def _end(self, sha: str, future: Future) -> None:
-        if sha in self.seen:
-            return
-        seen = self.seen[sha] = future.result()
+    def _note(self, sha: str, seen: Seen) -> None:
+        self.seen[sha] = seen
         if self.kept and sha not in self.from_kept:
             self.kept.put(self._trees[sha], seen)
         verdict, _ = judge(seen, self.reference)

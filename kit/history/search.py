@@ -6,8 +6,8 @@ no more builds are run for it. A build that cannot run for another reason is pas
 ``git bisect skip`` does. Nothing of the repository is checked out or changed.
 """
 
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,9 +22,6 @@ from .commit_changes import Change, Claim, brought, change_of, claiming, took_ou
 from .runs import HEALTHY, REPRODUCES, UNTESTABLE, Kept, Runner, Seen, judge, run_build
 
 _MOST_CLAIMS = 6  # commits that claim the fix and are run
-
-# Asks for a commit and is sent the verdict on it.
-_Search = Generator[str, str, "Boundary"]
 
 
 @dataclass(frozen=True)
@@ -112,10 +109,11 @@ def history(
     incident.python  # noqa: B018 - a missing interpreter is said once, not of every build
     tip = repository.resolve(last)
     begin = repository.resolve(first) if first is not None else None
-    with pool_of(executor) as pool:
+    # The threads of the two searches only wait for the pool, and are left last.
+    with ThreadPoolExecutor(2) as threads, pool_of(executor) as pool:
         shown = repository.resolve(around) if around is not None else None
         runner = Runner(incident, repository, tip, begin, kept, pool, run, progress, shown or tip)
-        return _search(runner, seeds, shown)
+        return _search(runner, seeds, shown, threads)
 
 
 @interruptible
@@ -168,7 +166,7 @@ def history_of(
     )
 
 
-def _search(runner: Runner, seeds: Sequence[str], around: str | None) -> History:
+def _search(runner: Runner, seeds: Sequence[str], around: str | None, threads: Executor) -> History:
     repository, tip, begin = runner.repository, runner.tip, runner.begin
     seeds = [sha for sha in seeds if sha in runner.commits and (begin is None or sha != begin)]
     notes = []
@@ -182,8 +180,8 @@ def _search(runner: Runner, seeds: Sequence[str], around: str | None) -> History
         nowhere = Boundary(None, because)
         return _history(runner, None, nowhere, nowhere, (), notes)
     runner.reference = runner.seen[bad]
-    searches = [_introduced(runner, bad, seeds), _fixed(runner, bad, good, seeds)]
-    introduced, fixed = runner.drive(searches)
+    searches = threads.submit(_introduced, runner, bad, seeds), threads.submit(_fixed, runner, bad, good, seeds)
+    introduced, fixed = (search.result() for search in searches)
     claims = _claims(runner, introduced, bad)
     return _history(runner, bad, introduced, fixed, claims, notes)
 
@@ -211,7 +209,7 @@ def _find_bad(runner: Runner, seeds: Sequence[str], around: str | None) -> tuple
     return None, good
 
 
-def _first_of(runner: Runner, wanted: str, new: str, old: list[str], hints: Sequence[str], *, path, spent) -> _Search:
+def _first_of(runner: Runner, wanted: str, new: str, old: list[str], hints: Sequence[str], *, path, spent) -> Boundary:
     """The first commit with the verdict ``wanted``, among the ancestors of ``new``, which has it.
 
     :param old: commits known not to have it; their ancestors are taken not to have it either
@@ -243,7 +241,7 @@ def _first_of(runner: Runner, wanted: str, new: str, old: list[str], hints: Sequ
             # Away from what cannot run: its neighbours often cannot either.
             sha = able[min(len(able) - 1, len(able) - (len(able) >> misses))]
         spent += 1
-        verdict = yield sha
+        verdict = runner.verdict(sha)
         if verdict == UNTESTABLE:
             skipped.add(sha)
             misses += 1
@@ -257,19 +255,19 @@ def _halvings(count: int) -> int:
     return max(0, count - 1).bit_length()
 
 
-def _introduced(runner: Runner, bad: str, seeds: Sequence[str]) -> _Search:
+def _introduced(runner: Runner, bad: str, seeds: Sequence[str]) -> Boundary:
     begin, repository = runner.begin, runner.repository
     spent = 1
     if begin is not None:
         spent += 1
-        verdict = yield begin
+        verdict = runner.verdict(begin)
         if verdict != HEALTHY:
             says = "already reproduces" if verdict == REPRODUCES else "cannot be run"
             return Boundary(None, f"the range begins with {begin[:9]}, which {says}: begin earlier", (), spent)
     hints = list(runner.commits[seeds[-1]].parents) if seeds and bad in seeds else []
     hints += brought(repository, runner.commits, bad, runner.seen[bad].path)
     old = [begin] if begin is not None else []
-    boundary = yield from _first_of(runner, REPRODUCES, bad, old, hints, path=False, spent=spent)
+    boundary = _first_of(runner, REPRODUCES, bad, old, hints, path=False, spent=spent)
     if boundary.first is None:
         return boundary
     parents = runner.commits[boundary.first].parents
@@ -281,7 +279,7 @@ def _introduced(runner: Runner, bad: str, seeds: Sequence[str]) -> _Search:
     return Boundary(boundary.first, because, (), boundary.runs, boundary.size)
 
 
-def _fixed(runner: Runner, bad: str, good: str | None, seeds: Sequence[str]) -> _Search:
+def _fixed(runner: Runner, bad: str, good: str | None, seeds: Sequence[str]) -> Boundary:
     repository, tip = runner.repository, runner.tip
     spent = 1
     if good is None:
@@ -292,7 +290,7 @@ def _fixed(runner: Runner, bad: str, good: str | None, seeds: Sequence[str]) -> 
         newer, older, step = 0, len(line), 1
         while older - newer > 1:
             middle = newer + step if newer + step < older else (newer + older) // 2
-            verdict = yield line[middle]
+            verdict = runner.verdict(line[middle])
             spent, step = spent + 1, step * 2
             if verdict == HEALTHY:
                 good = line[middle]
@@ -309,7 +307,7 @@ def _fixed(runner: Runner, bad: str, good: str | None, seeds: Sequence[str]) -> 
         # Those made from the newest that could have made the log, then that one: in this order both fit the bound.
         hints = [*(sha for sha, commit in runner.commits.items() if seeds[0] in commit.parents), seeds[0]]
     hints += took_out(repository, runner.commits, bad, good, runner.seen[bad].path)
-    boundary = yield from _first_of(runner, HEALTHY, good, [bad], hints, path=True, spent=spent)
+    boundary = _first_of(runner, HEALTHY, good, [bad], hints, path=True, spent=spent)
     because = "it no longer reproduces, and its parent does" if boundary.first else boundary.because
     return Boundary(boundary.first, because, boundary.between, boundary.runs, boundary.size)
 
