@@ -125,6 +125,48 @@ def _without_libraries(text: str) -> list[str]:
     return [re.sub(r"(?<=\")\S*/?(?=python3\.\d+/)", "", line) for line in text.splitlines()]
 
 
+# How a module begins: its source, and each import statement of it that is executed, as (line, module, names).
+BEGINNINGS = {
+    "docstring": ('"""Begins\nif so."""\nimport os, sys\nX = 1\nfrom . import plain as p\n', "3 os;3 sys;5 . plain"),
+    "tried": (
+        "import os\ntry:\n    import gone\nexcept ImportError:\n    import sys\nimport json\n",
+        "1 os;3 gone;5 sys;6 json",
+    ),
+    "folded": ("if 1:\n    import os\nif 0:\n    import sys\nimport json\n", "2 os;5 json"),
+    "checked": (
+        "import os\nif os.sep == ':':\n    import sys\nelse:\n    from os import path, sep\n",
+        "1 os;5 os path,sep",
+    ),
+    "called": (
+        "import os\ndef f():\n    import sys\nf()\nf()\nimport json.decoder as d\n",
+        "1 os;3 sys;6 json.decoder",
+    ),
+    "star": (
+        "from __future__ import annotations\nfrom os.path import *\nimport os\n",
+        "1 __future__ annotations;2 os.path *;3 os",
+    ),
+    "managed": ("import io\nwith io.StringIO():\n    import sys\nimport os\n", "1 io;3 sys;4 os"),
+    "many": ("".join(f"import plain as p{n}\n" for n in range(300)), ";".join(f"{n} plain" for n in range(1, 301))),
+}
+
+
+@pytest.mark.parametrize("version", each_interpreter())
+def test_each_import_statement_is_told_with_its_line_however_a_module_begins(version, write_incident):
+    files = {f"service/{name}.py": text for name, (text, _) in BEGINNINGS.items()} | {"plain.py": ""}
+    files |= {"service/__init__.py": "", "service/plain.py": ""}
+    files["service/main.py"] = "".join(f"import service.{name}\n" for name in BEGINNINGS)
+    startup = [{"command": "python -c 'import service.main'"}]
+    trace = reproduce(load(write_incident(files, app={"python": interpreters()[version]}, startup=startup)))
+    assert trace.lost == ()
+    for name, (_, expected) in BEGINNINGS.items():
+        edges = [edge for edge in trace.edges if edge.place.importer == f"service.{name}"]
+        told = [f"{it.line} {it.wanted.imported} {','.join(it.wanted.names)}".strip() for it in edges]
+        assert ";".join(told) == expected
+    assert [edge.line for edge in trace.edges if edge.place.importer == "service.main"] == [
+        *range(1, len(BEGINNINGS) + 1)
+    ]
+
+
 def test_what_the_collector_of_garbage_has_left_is_what_it_leaves_without_the_probe():
     """SQLAlchemy warns of a class of the same name as long as the failed module's one is not collected."""
     incident = load(PROJECT / "tests" / "applications" / "half-import-retried")

@@ -255,16 +255,16 @@ def recorded(tmp_path_factory):
         run_startup(
             incident, space, while_up=lambda *_: shutil.copytree(space.folder / "trace", kept, dirs_exist_ok=True)
         )
-    data = max((path.read_bytes().rstrip(b"\0") for path in kept.rglob("*.jsonl")), key=len)
-    # Without the libraries' own modules, which make up most of it: it is read many hundred times.
-    events = [json.loads(line) for line in data.split(b"\n") if line.strip(b"\0")]
-    foreign = {
-        one["n"] for one in events if one["k"] == "exec" and "site-packages" in (one["f"] or "/lib/site-packages")
-    }
-    foreign |= {one["n"] for one in events if one["k"] == "exec" and "/lib/python" in (one["f"] or "")}
-    kept = [one for one in events if not (one["k"] in ("exec", "done") and one["n"] in foreign)]
-    assert {"exec", "done", "edge", "metadata", "table", "process"} <= {one["k"] for one in kept}
-    return incident, space, "".join(json.dumps(one) + "\n" for one in kept).encode()
+        data = max((path.read_bytes().rstrip(b"\0") for path in kept.rglob("*.jsonl")), key=len)
+        # Without the libraries' own modules, which make up most of it: it is read many hundred times.
+        events = [json.loads(line) for line in data.split(b"\n") if line.strip(b"\0")]
+        foreign = {
+            one["n"] for one in events if one["k"] == "exec" and "site-packages" in (one["f"] or "/lib/site-packages")
+        }
+        foreign |= {one["n"] for one in events if one["k"] == "exec" and "/lib/python" in (one["f"] or "")}
+        kept = [one for one in events if not (one["k"] in ("exec", "done") and one["n"] in foreign)]
+        assert {"exec", "done", "edge", "metadata", "table", "process"} <= {one["k"] for one in kept}
+        yield incident, space, "".join(json.dumps(one) + "\n" for one in kept).encode()
 
 
 def read(recorded, folder, files: list[bytes]) -> Trace:

@@ -1,7 +1,9 @@
 """Import edges: which statement ran where. There may be a million, so they are read and kept by column."""
 
+import ast
+import re
 from array import array
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import compress
 from operator import le
 from typing import Any, NamedTuple
@@ -122,6 +124,27 @@ class FileEdges:
             raise TypeError("a statement that asks for no module")
         return len(self.statements)
 
+    def tell(self, source_of: Callable[[int], bytes]) -> None:
+        """An edge whose line is negative is that number of the import statements that its place's source begins with.
+
+        :param source_of: a place's number
+        """
+        place, statement, line, _ = self.columns
+        marks = [(number, place[number], -written) for number, written in enumerate(line) if written < 0]
+        most: dict[int, int] = {}
+        for _, where, count in marks:
+            most[where] = max(count, most.get(where, 0))
+        known = {where: straight_imports(source_of(where), count) for where, count in most.items()}
+        unknown = {number for number, where, count in marks if count > len(known[where])}
+        for number, where, count in marks:
+            if number not in unknown:
+                line[number], to, names = known[where][count - 1]
+                statement[number] = self.statements[to, ..., names, False]
+        if unknown:
+            self.lost = True
+            kept = [number not in unknown for number in range(len(line))]
+            self.columns = [array("q", compress(column, kept)) for column in self.columns]
+
     def leave_out(self, places: Container[int], until: float) -> None:
         """Without the edges after ``until``, and those of a place that nothing tells of."""
         place, _, _, at = self.columns
@@ -131,6 +154,40 @@ class FileEdges:
             self.lost = self.lost or not unknown.isdisjoint(compress(place, in_time))
             kept = [early and number not in unknown for number, early in zip(place, in_time, strict=True)]
             self.columns = [array("q", compress(column, kept)) for column in self.columns]
+
+
+# Where a statement begins that holds others: a source is seldom read beyond that.
+_HOLDS_OTHERS = re.compile(rb"^(?:async|class|def|for|if|match|try|while|with|@)", re.M)
+
+
+def straight_imports(source: bytes, wanted: int) -> Sequence[tuple[int, str, str | None]]:
+    """Line, module and names of the import statements that a module begins with, before all that holds other statements.
+
+    :param wanted: how many, where there are as many: what an older grammar than the application's does not read comes later
+    """
+    holds = _HOLDS_OTHERS.search(source)
+    first = [*_straight(_read(source[: holds.start()]))] if holds else ()
+    return first if holds and len(first) >= wanted else [*_straight(_read(source))]
+
+
+def _read(text: bytes) -> Sequence[ast.stmt]:
+    """The statements of a text, up to the line that this grammar does not read."""
+    while True:
+        try:
+            return ast.parse(text).body
+        except (SyntaxError, ValueError, RecursionError) as error:
+            lines = text.splitlines(keepends=True)
+            text = b"".join(lines[: max(min(getattr(error, "lineno", None) or 1, len(lines)) - 1, 0)])
+
+
+def _straight(body: Sequence[ast.stmt]) -> Iterator[tuple[int, str, str | None]]:
+    for node in body:
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, "." * node.level + (node.module or ""), ",".join(alias.name for alias in node.names)
+        elif isinstance(node, ast.If) and isinstance(node.test, ast.Constant):  # the compiler keeps what it takes
+            yield from _straight(node.body if node.test.value else node.orelse)
 
 
 class _Numbers(dict):

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from ..incident.model import Incident
 from . import values
@@ -89,9 +90,19 @@ def _edges(collected: Collected) -> Iterator[tuple[FileEdges, dict[int, Place]]]
                 with suppress(KeyError):
                     places[number] = collected.code(collected.process_of.get(file), number).place
             written.leave_out(places, min(outcome.until, outcome.answering.at if outcome.answering else math.inf))
+            written.tell(partial(_source, collected, collected.process_of.get(file)))
             if written.lost:
                 collected.lose("edge")
             yield written, places
+
+
+def _source(collected: Collected, process: int, number: int) -> bytes:
+    """The source of the body that a process names by a number."""
+    code = collected.code(process, number)
+    try:
+        return (collected.paths.space.root / code.raw).read_bytes()
+    except (OSError, ValueError):
+        return b""
 
 
 class _Reader:

@@ -1,6 +1,7 @@
 """What the parts of the benchmark share: a row of the table, and ways to measure one command against another."""
 
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -82,21 +83,18 @@ def in_pairs(one: Callable[[], float], other: Callable[[], float], pairs: int) -
 
 
 def instructions(argv: Sequence[str], environment: Mapping[str, str], folder: Path) -> int:
-    """Instructions that a command and its children execute in user space, by callgrind: the same each time.
+    """Instructions that a command and its children execute in user space, by cachegrind without a cache: callgrind's, in half the time.
 
     :raises FileNotFoundError: there is no ``valgrind`` on this machine
     """
     with tempfile.TemporaryDirectory() as kept:
-        tool = ["valgrind", "--tool=callgrind", "--trace-children=yes", f"--callgrind-out-file={kept}/%p"]
+        tool = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--trace-children=yes"]
+        tool += ["--cachegrind-out-file=/dev/null", f"--log-file={kept}/%p"]
         done = subprocess.run(
             [*tool, *argv], env=dict(environment), cwd=folder, capture_output=True, text=True, errors="replace"
         )
         assert done.returncode == 0, done.stderr[-2000:]
-        totals = [
-            int(line.split()[1])
-            for path in Path(kept).iterdir()
-            for line in path.read_text("utf-8", "replace").splitlines()
-            if line.startswith("totals:")
-        ]
-        assert totals, done.stderr[-2000:]
+        logs = [path.read_text("utf-8", "replace") for path in Path(kept).iterdir()]
+        totals = [int(count.replace(",", "")) for log in logs for count in re.findall(r"I\s+refs:\s+([\d,]+)", log)]
+        assert totals, logs
         return sum(totals)

@@ -50,7 +50,7 @@ def _exec_begins(code, namespace):
     number, outer, main = _next(), _body, _ident() == _main_thread
     body = _Body(f"{number}")
     try:
-        _see_body(body, number, outer if main else _NOBODY, code, namespace, _getframe(2), main)
+        _see_body(body, number, outer if main else _NOBODY, code, namespace, main)
     except Exception as problem:
         _lose("_see_body", problem)
     if main:
@@ -63,24 +63,28 @@ def _exec_begins(code, namespace):
     return body.number, None
 
 
-def _see_body(body, number, outer, code, namespace, frame, main):
+def _see_body(body, number, outer, code, namespace, main):
     name, file = namespace.get("__name__"), namespace.get("__file__")
     try:
-        system = frame.f_back.f_back.f_back  # exec_module is before, and two functions of the import system
-        caller = system.f_back if system.f_globals is _bootstrap else None
-        if caller is not outer.caller:
-            if caller.f_globals is outer.namespace and caller.f_back.f_globals is _door:
-                outer.caller = caller
-            else:
+        # Three functions of the import system are before exec_module and the door, in an import statement of a body: to
+        # ask for a frame makes an object of it, and of none between.
+        caller = _getframe(7)
+        if caller is not outer.frame or outer.raw[caller.f_lasti]:
+            if _getframe(6).f_globals is not _bootstrap:
                 caller = None
-    except AttributeError:
+            elif caller is not outer.caller:
+                if caller.f_globals is outer.namespace and caller.f_back.f_globals is _door:
+                    outer.caller = caller
+                else:
+                    caller = None
+    except (AttributeError, ValueError):
         caller = None
     if caller is not None and name not in _declared:
         how, within = "import", outer.number
-        line = outer.line if outer.frame is caller and caller.f_lasti == outer.at else caller.f_lineno
+        line = outer.line_at(caller, caller.f_lasti) if outer.frame is caller else caller.f_lineno
         via = f"[[{outer.place},{line or 0}]]"
     else:
-        how, frame = _how(frame)
+        how, frame = _how(_getframe(3))
         within, via = _walk(frame)
         if name in _declared and how == "import":
             declared = _declaration(name, frame)
@@ -103,7 +107,7 @@ def _see_body(body, number, outer, code, namespace, frame, main):
                 if _packages[place] != package:
                     body.tail = f',"p":{_json(package)}}}\n'
                     package = _packages[place]
-            body.namespace = namespace
+            body.namespace, body.code = namespace, code
             more += f',"c":{body.place},"p":{_quoted[package]}'
         name, file = _quote(name), _quote(file)
     else:

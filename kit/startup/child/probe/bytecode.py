@@ -30,14 +30,39 @@ def _opcodes():
         import a  # noqa: F401
         from b import c  # noqa: F401
 
+    def plain():
+        class Body:
+            import a
+            from b import c  # noqa: F401
+
+    straight = {op for const in plain.__code__.co_consts for op in getattr(const, "co_code", b"")[::2]}
+    if sys.version_info >= (3, 11):  # before, it is where a frame is at a wide statement
+        straight.add(extended)
     raw = names.__code__.co_code
     second = raw.rindex(bytes((import_name,)), 0, len(raw) - 2)
     second -= second % 2
     # How many low bits of an import statement's argument say whether it is lazy: the rest is the number of a name, here 1.
-    return import_name, extended, raw[second - 2], raw[second + 1].bit_length() - 1
+    return import_name, extended, raw[second - 2], raw[second + 1].bit_length() - 1, bytes(straight)
 
 
-_IMPORT_NAME, _EXTENDED_ARG, _LOAD_CONST, _LAZINESS = _opcodes()
+_IMPORT_NAME, _EXTENDED_ARG, _LOAD_CONST, _LAZINESS, _STRAIGHT = _opcodes()
+
+
+def _straight(code, raw):
+    """Up to where import statements and assignments of constants are all there is in the code of a body: each is executed once, in order."""
+    instructions, table = raw[::2], getattr(code, "co_exceptiontable", b"")
+    end = 2 * (len(instructions) - len(instructions.lstrip(_STRAIGHT)))
+    return min(end, 2 * next(_varints(table))) if table else end
+
+
+def _varints(table):
+    """The numbers of an exception table: of each entry start, length, target, depth."""
+    value = 0
+    for byte in table:
+        value = value << 6 | byte & 63
+        if not byte & 64:
+            yield value
+            value = 0
 
 
 def _return_line(function):

@@ -5,6 +5,7 @@ import sys
 
 from .bodies import _WATCHED
 from .frames import _is_app, _walk
+from .imports import _door_of
 from .recorder import _emit, _ident, _main_thread, _quietly, _text, _thread_name
 from .starts import _at_start
 
@@ -77,27 +78,12 @@ def _heard(event, args):
         _heeded[event](args)
 
 
-class _AtFirst:
-    """Adds the hook when Python looks up how to call a function in C that is guarded: before the call, and off the stack."""
-
-    __slots__ = ("plain",)
-
-    def __init__(self, plain):
-        self.plain = plain
-
-    def __get__(self, door, owner=None):
-        _hear()
-        return self.plain
-
-
 def _watch_guarded(namespace):
     """The hook is added with the first socket, look-up of a name or connection of SQLite."""
     if _inside is None:
         return
     for name in ("gethostbyname", "gethostbyname_ex") if "gethostbyname" in namespace else ("connect",):
-        plain = namespace[name]
-        known = {key: getattr(plain, key) for key in ("__doc__", "__module__", "__name__", "__qualname__")}
-        namespace[name] = type("_GuardedDoor", (), {**known, "__call__": _AtFirst(plain)})()
+        namespace[name] = _door_of(namespace[name], _hear)
     if "getaddrinfo" in namespace:
         _at_start(namespace["getaddrinfo"], _hear)
         _at_start(namespace["socket"].__init__, _hear)

@@ -2,7 +2,7 @@
 
 import os
 
-from .bytecode import _IMPORT_NAME, _LAZINESS
+from .bytecode import _IMPORT_NAME, _LAZINESS, _straight
 from .recorder import _DEEP, _FROZEN, _json, _text, _write
 
 # ---- below this line is the text of the probe
@@ -109,8 +109,8 @@ class _Body:
     """
 
     __slots__ = (
-        *("at", "caller", "code", "consts", "end", "frame", "head", "library", "line", "lines", "names", "namespace"),
-        *("number", "odd", "place", "raw", "script", "tail"),
+        *("at", "caller", "code", "consts", "end", "ends", "frame", "head", "library", "line", "lines", "mark"),
+        *("names", "namespace", "number", "odd", "place", "raw", "script", "straight", "tail"),
     )
 
     def __init__(self, number):
@@ -119,6 +119,7 @@ class _Body:
         self.caller = None  # its frame, once it is known to import
         # The same, of a body of the application in the main thread, once its first import statement was seen.
         self.frame = None
+        self.straight = 0  # up to where a statement is told by its number among the first ones of a source
         self.namespace = None  # of a body whose place is its file and name
         self.tail = "}\n"
 
@@ -128,31 +129,53 @@ class _Body:
         :param before: its bytecode as it was left the last time
         :param script: may it run without a loader?
         """
-        self.at, self.script = -1, script  # the statement that was seen last
-        self.code, self.consts, self.names = code, code.co_consts, code.co_names
+        self.code, self.script, self.names = code, script, None
         # Its bytecode: an import statement that was seen is none there any more.
-        self.raw = raw = bytearray(code.co_code)
-        for at in range(min(len(before), len(raw))):
-            if not before[at] and raw[at] == _IMPORT_NAME:
-                raw[at] = 0
-        # Could an instruction that makes up an import statement be a wide one?
-        self.odd = script or len(self.consts) > 256 or len(self.names) > 256 >> _LAZINESS
-        # Where lines begin and end, from the last one seen on, the line, and where it ends.
-        self.lines, self.line, self.end = (), "0", 0
+        raw = code.co_code
+        self.raw = seen = bytearray(raw)
+        if before:
+            for at in range(min(len(before), len(seen))):
+                if not before[at] and seen[at] == _IMPORT_NAME:
+                    seen[at] = 0
+        elif self.namespace is not None and type(self.namespace.get("__loader__")) is _external["SourceFileLoader"]:
+            self.straight = straight = _straight(code, raw)
+            if straight >> 3 >= len(_ENDS):  # a statement takes eight bytes or more, but for the last one
+                _ENDS.extend(b"%d}\n" % number for number in range(len(_ENDS) + 1, straight // 8 + 2))
+            self.mark, self.ends = f'{{"k":"edge","c":{self.place},"to":"","l":-'.encode(), iter(_ENDS)
+        self.at = -1  # nothing was asked for its line yet
+
+    def describe(self):
+        """What telling an import statement in words takes; could an instruction that makes up one be a wide one?"""
+        self.consts, self.names = self.code.co_consts, self.code.co_names
+        self.odd = self.script or len(self.consts) > 256 or len(self.names) > 256 >> _LAZINESS
         self.head = f'{{"k":"edge","c":{self.place},"l":'
+        return self.odd
 
     def line_at(self, frame, at):
         """``f_lineno``, which looks through the code from its start each time, where imports come one after the other."""
-        start = line = 0
-        if at > self.at:
-            for start, self.end, line in self.lines:
-                if at < self.end:
-                    break
-        else:  # back again: from now on it is asked in the long way
-            self.lines, self.end = (), 0
-        return line if line and start <= at else frame.f_lineno or 0
+        if at < _NEAR:
+            return frame.f_lineno or 0
+        if self.at < 0:  # where lines begin and end, from the last one asked for on, its line, and where it ends
+            self.lines, self.end = self.code.co_lines() if hasattr(self.code, "co_lines") else (), 0
+        if self.at <= at < self.end:
+            line = self.line
+        else:
+            start = line = 0
+            if at > self.at:
+                for start, self.end, line in self.lines:
+                    if at < self.end:
+                        break
+            else:  # back again: from now on it is asked in the long way
+                self.lines, self.end = (), 0
+            line = line if line and start <= at else frame.f_lineno or 0
+        self.at, self.line = at, line
+        return line
 
 
+_NEAR = 200  # bytes from the start of the code, up to which ``f_lineno`` is the quicker
+
+
+_ENDS = []  # of the events of the first, second, … import statement of a body
 _NOBODY = _Body("0")
 _NOBODY.place = "0"
 _body = _NOBODY  # the innermost body of the main thread

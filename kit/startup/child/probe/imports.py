@@ -11,71 +11,73 @@ from .recorder import _emit, _file, _getframe, _ident, _json, _lose, _main_threa
 # ---- below this line is the text of the probe
 
 
-_NEAR = 200  # bytes from the start of the code, up to which ``f_lineno`` is the quicker
 _imported = {}  # place of a body -> its bytecode, without the import statements that were executed
 _importers = {}  # (file, first line, function, module) -> ``_Body``, but for the bodies that the main thread executes
 
 
-class _AtImport:
+@property
+def _at_import(door):
     """Acts when Python looks up how to call ``__import__``: before the call, and off the stack."""
-
-    __slots__ = ()
-
-    def __get__(self, door, owner=None):
-        try:
-            importer = _body
-            frame = importer.frame
-            # Is the innermost body at an import statement that was not seen yet? Then that is what asks.
-            if frame is None or importer.raw[(at := frame.f_lasti)] != _IMPORT_NAME or _ident() != _main_thread:
-                if importer.library and _ident() == _main_thread:
+    try:
+        importer = _body
+        frame = importer.frame
+        # Is the innermost body at an import statement that was not seen yet? Then that is what asks.
+        if (
+            frame is None
+            or importer.raw[(at := frame.f_lasti)] != _IMPORT_NAME
+            or not (_alone or _ident() == _main_thread)
+        ):
+            if importer.library and _ident() == _main_thread:
+                return _plain_import
+            frame = _getframe(1)
+            while frame.f_globals is _own:
+                frame = frame.f_back
+                if frame is None:  # an import of the probe's own, below which nothing is
                     return _plain_import
-                frame = _getframe(1)
-                while frame.f_globals is _own:
-                    frame = frame.f_back
-                    if frame is None:  # an import of the probe's own, below which nothing is
-                        return _plain_import
-                if frame is not importer.frame:
-                    importer = _importer_in(importer, frame)
-                    if importer is None:
-                        return _plain_import
-                at, raw = frame.f_lasti, importer.raw
-                if raw[at] != _IMPORT_NAME and not (importer.odd and raw[at] == _EXTENDED_ARG):
+            if frame is not importer.frame:
+                importer = _importer_in(importer, frame)
+                if importer is None:
                     return _plain_import
-            raw = importer.raw
-            if at < _NEAR:
-                line, importer.end = frame.f_lineno or 0, 0
-            elif importer.at < at < importer.end:
-                line = importer.line
-            else:
-                line = importer.line_at(frame, at)
-            if importer.odd:
-                statement = _odd_statement(importer, frame, at)
-                if statement is None:
-                    return _plain_import
-                names, dots, to, tail = statement
-            else:  # the two instructions before it load the names after `from ... import` and the number of dots
-                by, dots, names_by, names, _, to = raw[at - 4 : at + 2]
-                names = importer.consts[names] if names_by == _LOAD_CONST else None
-                dots = importer.consts[dots] if by == _LOAD_CONST else dots
-                to, tail = importer.names[to >> _LAZINESS], importer.tail
-            raw[at], importer.at, importer.line = 0, at, line
-            to = _quoted["." * dots + to if dots else to]
-            if names:
-                line = f'{importer.head}{line},"to":{to},"names":{_quote(",".join(names))}{tail}'
-            else:
-                line = f'{importer.head}{line},"to":{to}{tail}'
+            at, raw = frame.f_lasti, importer.raw
+            if raw[at] != _IMPORT_NAME and (raw[at] != _EXTENDED_ARG or not importer.describe()):
+                return _plain_import
+        if at < importer.straight:
+            importer.raw[at] = 0
             try:
-                _put(line.encode())
+                _put(line := importer.mark + next(importer.ends))
             except ValueError:
-                _file.go_on(line.encode())
-        except (ValueError, TypeError):  # asked by the interpreter itself, as for `python -m`; a strange ``__file__``
-            pass
-        except Exception as problem:
-            _lose("import", problem)
-        return _plain_import
+                _file.go_on(line)
+            return _plain_import
+        raw, line = importer.raw, importer.line_at(frame, at)
+        if importer.names is None:
+            importer.describe()
+        if importer.odd:
+            statement = _odd_statement(importer, frame, at)
+            if statement is None:
+                return _plain_import
+            names, dots, to, tail = statement
+        else:  # the two instructions before it load the names after `from ... import` and the number of dots
+            by, dots, names_by, names, _, to = raw[at - 4 : at + 2]
+            names = importer.consts[names] if names_by == _LOAD_CONST else None
+            dots = importer.consts[dots] if by == _LOAD_CONST else dots
+            to, tail = importer.names[to >> _LAZINESS], importer.tail
+        raw[at] = 0
+        to = _quoted["." * dots + to if dots else to]
+        if names:
+            line = f'{importer.head}{line},"to":{to},"names":{_quote(",".join(names))}{tail}'
+        else:
+            line = f'{importer.head}{line},"to":{to}{tail}'
+        try:
+            _put(line.encode())
+        except ValueError:
+            _file.go_on(line.encode())
+    except (ValueError, TypeError):  # asked by the interpreter itself, as for `python -m`; a strange ``__file__``
+        pass
+    except Exception as problem:
+        _lose("import", problem)
+    return _plain_import
 
 
-_at_import = _AtImport()
 _plain_import = __import__
 
 
@@ -118,14 +120,17 @@ def _importer_in(body, frame):
     if namespace is _external:  # as each time that a module's file is opened: that imports ``_io``
         return None
     code = frame.f_code
-    if body.namespace is namespace and not body.library and body.frame is None and _ident() == _main_thread:
-        outer = frame.f_back
-        if outer is not None and outer.f_globals is _door:
-            body.begin(code, _imported.get(body.place, b""))
-            _imported[body.place] = body.raw
-            body.frame = body.caller = frame
-            body.lines = code.co_lines() if hasattr(code, "co_lines") else ()
-            return body
+    if (
+        body.namespace is namespace
+        and body.code is code
+        and not body.library
+        and body.frame is None
+        and _ident() == _main_thread
+    ):
+        body.begin(code, _imported.get(body.place))
+        _imported[body.place] = body.raw
+        body.frame = body.caller = frame
+        return body
     if _files.get(namespace.get("__file__")) is False:  # a module of a library
         return None
     if not _is_app(code.co_filename):
@@ -136,7 +141,7 @@ def _importer_in(body, frame):
     key = (code.co_filename, code.co_firstlineno, code.co_name, namespace.get("__name__"))
     importer = _importers.get(key)
     if importer is None or importer.code is not code:
-        before = b"" if importer is None else importer.raw  # another code of the same place: executed again
+        before = None if importer is None else importer.raw  # another code of the same place: executed again
         importer = _Body("0")
         place, now = _place_of(code, namespace), namespace.get("__package__")
         importer.place = f"{place}"
@@ -147,17 +152,15 @@ def _importer_in(body, frame):
     return importer
 
 
-class _AtLazyImport:
-    """Acts when Python, from 3.15 on, looks up how to call ``__lazy_import__``: where a ``lazy import`` stands, before it is used."""
+def _door_of(plain, act):
+    """Stands in for a function in C: ``act`` is called when Python looks up how to call it, so before the call, and off the stack."""
 
-    __slots__ = ("plain",)
+    def look_up(door):
+        act()
+        return plain
 
-    def __init__(self, plain):
-        self.plain = plain
-
-    def __get__(self, door, owner=None):
-        _see_declaration()
-        return self.plain
+    known = {key: getattr(plain, key) for key in ("__doc__", "__module__", "__name__", "__qualname__")}
+    return type("_Door", (), {**known, "__call__": property(look_up)})()
 
 
 _declared = {}  # name of a module -> where it is declared lazily: [(file, [place, line]), ...]
@@ -168,8 +171,11 @@ def _see_declaration():
     frame = _getframe(2)
     while frame.f_globals is _own:
         frame = frame.f_back
-    _at_import.__get__(None)
+    _body.straight = 0  # such a source may be one that older grammars do not read beyond this
+    _at_import.fget(None)
     importer = _body if _body.frame is frame else _importer_in(_body, frame)
+    if importer is not None and importer.names is None:
+        importer.describe()
     statement = None if importer is None else _wide_statement(importer, frame.f_lasti)
     if statement is None:
         return
@@ -206,8 +212,7 @@ def _open_import_door():
 
     lazy = getattr(builtins, "__lazy_import__", None)
     if lazy is not None:
-        door = {"__call__": _AtLazyImport(lazy), "__name__": "__lazy_import__", "__qualname__": "__lazy_import__"}
-        builtins.__lazy_import__ = type("_LazyImportDoor", (), {**door, "__module__": "builtins"})()
+        builtins.__lazy_import__ = _door_of(lazy, _see_declaration)
     _plain_import = builtins.__import__
     builtins.__import__ = _ImportDoor()
 

@@ -33,6 +33,7 @@ edge     an import by a module of the application, also one answered from ``sys.
          line, what it asks for; its time is that of the event before it; from a body that did not begin with ``exec`` (a script, ``runpy``),
          with its frames. None by a function that a library calls while its own body runs, nor, before
          3.12, by one in a thread that it started: what such an import executes shows by ``exec``
+         With a negative line it is that number of the import statements that the source of its place begins with
 metadata a ``MetaData`` came to be; ``cleared``: one was emptied; ``created``: its ``create_all`` ran, or ``table.create``
 engine   an engine was made: ``driver`` as in ``postgresql+asyncpg``, ``async`` true if that driver is asynchronous
 table    ``Table(...)`` reached a ``MetaData``: ``outcome`` registered, rejected, extended, kept or
@@ -90,28 +91,9 @@ def _json(value):
     return _quote(str(value))
 
 
-def _plain_quote(text):
-    out = ['"']
-    for c in text:
-        n = ord(c)
-        if c in '"\\':
-            out.append("\\" + c)
-        elif 32 <= n < 127:
-            out.append(c)
-        elif n < 0x10000:
-            out.append("\\u%04x" % n)
-        else:
-            n -= 0x10000
-            out.append("\\u%04x\\u%04x" % (0xD800 | n >> 10, 0xDC00 | n & 0x3FF))
-    return "".join(out) + '"'
-
-
-try:
-    from _json import encode_basestring_ascii as _quote
-except ImportError:  # an interpreter without the accelerator
-    _quote = _plain_quote
 import gc as _gc
 import mmap as _mmap
+from _json import encode_basestring_ascii as _quote
 
 _counts = _gc.get_count()
 for _name in set(sys.modules) - _before:  # as it was: whoever imports these first is the first

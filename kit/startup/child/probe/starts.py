@@ -3,6 +3,7 @@
 import sys
 
 from .bodies import _WATCHED, _see_thread
+from .bytecode import _varints
 from .frames import _error, _files, _is_app, _see_file
 from .recorder import _emit, _quietly, _thread_name
 
@@ -136,16 +137,6 @@ def _with_a_call_311(code, load):
         "co_linetable": lines[:at] + entry + lines[at:],
         "co_exceptiontable": table,
     }
-
-
-def _varints(table):
-    """The numbers of an exception table: of each entry start, length, target, depth."""
-    value = 0
-    for byte in table:
-        value = value << 6 | byte & 63
-        if not byte & 64:
-            yield value
-            value = 0
 
 
 def _varint(value, first):
