@@ -14,6 +14,7 @@ from kit.base.errors import IncidentError
 from kit.base.progress import silent
 from kit.base.redact import redact
 from kit.base.scan import kinds_in
+from kit.diagnose.diagnosis import stands_behind
 from kit.diagnose.experiments import patch_of
 from kit.diagnose.migrations import several_heads
 from kit.diagnose.values import Place
@@ -21,6 +22,7 @@ from kit.incident.model import Fix
 from kit.incident.revisions import Revision
 from kit.incident.steps import Preparation
 from kit.trace.end_state import Answer, CheckResult
+from kit.trace.trace import Trace
 from kit.trace.values import Error, Swallowed
 from kit.verify.attempts import beside, of_the_empty_database
 from kit.verify.propose import Proposal, Proposals, edits, edits_of_classes, edits_of_imports, imports, own_modules
@@ -327,6 +329,17 @@ def test_the_verdict_on_a_change_that_gives_a_secret_is_no_secret():
     fault = SimpleNamespace(experiment=SimpleNamespace(incident=giving))
     (change,) = set_variable(SimpleNamespace(fault=fault, incident=lacking))
     assert redact(line := f"  {change.name}: undecided: the error is gone") == line
+
+
+def test_an_error_that_names_another_port_in_each_run_stands_behind_itself_in_none():
+    def seen(text: str) -> Trace:
+        (step,) = (trace := _broken("setting-missing").trace).steps
+        failed = dataclasses.replace(step, exception=dataclasses.replace(step.exception, text=text))
+        return dataclasses.replace(trace, steps=(failed,), signs=())
+
+    first = seen("1 error: port 26588, SIGNING_KEY is required")
+    assert not stands_behind(first, seen("1 error: port 16847, SIGNING_KEY is required"))
+    assert stands_behind(first, seen("1 error: port 16847, BROKER is required"))
 
 
 def test_models_that_move_keep_how_their_annotations_are_read():

@@ -1,5 +1,6 @@
 """Why it happened: the mechanism with its evidence, the definitions, what stands behind, each hypothesis."""
 
+import re
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -211,14 +212,13 @@ def _diagnosis(
 
 
 def _places(first: Site | None, second: Site | None) -> tuple[Place, ...]:
-    sites = (("first", first), ("second", second))
-    return tuple(Place.of(role, site) for role, site in sites if site is not None)
+    return tuple(Place.of(role, site) for role, site in (("first", first), ("second", second)) if site is not None)
 
 
 def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
     """Further collisions and errors that only the run past the first failure shows, each once, by site."""
     known = {(str(conflict.second.site), conflict.table) for conflict in trace.conflicts}
-    known_errors = {str(error) for error in trace.errors}
+    known_errors = {mark for error in trace.errors for mark in _marks(error)}
     behind = []
     for conflict in beyond.conflicts:
         if (str(conflict.second.site), conflict.table) not in known:
@@ -230,12 +230,17 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
     # A module or function that a step names and that is not there fails in the kit's own driver, and hides behind nothing.
     failed = [step for step in beyond.steps if step.exception is not None and not _of_the_driver(step)]
     candidates = [*beyond.behind, *(_of_step(step.exception, unbound, after=step.number > first) for step in failed)]
-    new = (candidate for candidate in candidates if str(candidate.error) not in known_errors)
+    new = (candidate for candidate in candidates if known_errors.isdisjoint(_marks(candidate.error)))
     behind += [candidate for candidate in new if refusal_in(beyond, str(candidate.error)) is None]
     unique: dict[tuple, Behind] = {}
     for later in behind:
         unique.setdefault((str(later.site), str(later.error)), later)
     return tuple(unique.values())
+
+
+def _marks(error: Error) -> tuple[str, tuple]:
+    """What an error is known by in another run: its text, or without the numbers, as of a port, its place too."""
+    return str(error), (re.sub(r"\d+", "", str(error)), innermost(error))
 
 
 def _of_the_driver(step: StepResult) -> bool:

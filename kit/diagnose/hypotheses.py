@@ -302,11 +302,8 @@ def _without_table(kind: str | None, trace: Trace, mechanism: str) -> Answer | N
         if not graph.cycles:
             return "refuted", experiment, "no modules of the application import each other in this startup"
         names = ", ".join(graph.module_of(key).module for key in graph.cycles[0][:4])
-        return (
-            "undecided",
-            experiment,
-            f"modules import each other ({names}), and that the failure comes of it was not seen",
-        )
+        unseen = f"modules import each other ({names}), and that the failure comes of it was not seen"
+        return "undecided", experiment, unseen
     return None
 
 

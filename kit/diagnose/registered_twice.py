@@ -84,10 +84,8 @@ def half_import_retried(pair: Pair) -> Answer:
     if first.error is None or first.ended is None or first.ended > pair.second.at:
         return False, f"the first execution of {first.module} did not fail"
     where = next((str(f) for f in reversed(first.error.frames) if f.application), first.file)
-    return (
-        True,
-        f"the first import of {first.module} failed after it had registered its tables: {first.error} at {where}",
-    )
+    failed = f"the first import of {first.module} failed after it had registered its tables: {first.error} at {where}"
+    return True, failed
 
 
 def race_in_lazy_definition(pair: Pair) -> Answer:
