@@ -731,6 +731,16 @@ def test_a_command_that_a_script_puts_together_first_is_what_it_starts(tmp_path)
     assert list(lines_of(project, "start.sh"))[-1].text == "exec gunicorn store.wsgi:application -b 0.0.0.0:$PORT"
 
 
+@pytest.mark.parametrize(("seconds", "more"), [(26.0, [75.0]), (3.0, [])])
+def test_migrations_that_were_ended_at_their_limit_are_given_more_time_also_under_prepare(seconds, more, tmp_path):
+    start, text = Start((("command", "alembic upgrade head"),), "", 0), "prepare 1: upgrade: a1: it was ended"
+    work = Search(
+        Project(written(tmp_path, {"main.py": ""})), Evidence(error="E: e", expected="e"), "python", tmp_path, print
+    )
+    after = lessons(work, Trial(Setup(start, prepare=(("upgrade", "a1"),)), None, 0, text, Evidence(), seconds, text))
+    assert [setup.seconds for setup in after] == more
+
+
 @pytest.mark.parametrize(
     ("installed", "database", "driver", "url"),
     [

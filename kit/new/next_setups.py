@@ -69,10 +69,12 @@ def _started(setup: Setup, because: str, steps: Sequence[tuple[str, str]] | None
 
 
 def _slow(work: Search, trial: Trial) -> Iterator[Setup]:
-    """After a run was ended at its limit: more time for a server that printed no error, and for what shows the log's."""
+    """After a run was ended at its limit: more time for what shows the log's error, and for a server or migrations that printed none."""
     setup, trace = trial.setup, trial.trace
-    slow = trial.level >= 2 if trial.seen.error else setup.start.serves
-    if trace is not None and trace.broke and slow and setup.seconds < 60:
+    ended = trial.seconds > setup.seconds if trace is None else trace.broke
+    migrates = "upgrade" in f"{setup.start} {setup.prepare}"
+    slow = migrates if trace is None else trial.level >= 2 if trial.seen.error else setup.start.serves or migrates
+    if ended and slow and setup.seconds < 60:
         yield setup.changed("limits", f"it was not up after {setup.seconds:g} seconds", seconds=75.0)
 
 
