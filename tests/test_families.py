@@ -37,10 +37,20 @@ def test_a_cycle_is_told_by_the_line_that_asks_the_one_that_leads_back_and_the_o
     assert places == ["service/two.py:1", "service/one.py:1", "service/one.py:2"]
 
 
-def test_an_optional_import_that_changes_nothing_is_accused_of_nothing(write_incident):
-    main = "try:\n    import service.fast\nexcept ImportError:\n    pass\n"
-    files = {"service/__init__.py": "", "service/main.py": main, "service/fast.py": "import no_such_library"}
-    assert mechanism_of(write_incident(files, expect={}))[0] == "none"
+ENDPOINT = "\n@app.route('/static/<name>')\ndef {}(name): ...\n"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"main.py": "try:\n    import service.fast\nexcept ImportError:\n    pass\n", "fast.py": "import no_such_library"},
+        {"main.py": f"from flask import Flask\napp = Flask('a')\n{ENDPOINT.format('file')}{ENDPOINT.format('file_as_it_was_called')}"},
+    ],
+    ids=["an optional import that changes nothing", "two endpoints that one file of Flask gives one URL"],
+)  # fmt: skip
+def test_what_only_looks_like_a_fault_is_accused_of_nothing(files, write_incident):
+    files = {"service/__init__.py": "", **{f"service/{name}": text for name, text in files.items()}}
+    assert mechanism_of(write_incident(files, app={"python": python("2.0")}, expect={}))[0] == "none"
 
 
 MODEL = """
