@@ -347,9 +347,6 @@ def of_the_surroundings(seen: Evidence, causes: Sequence[str], project: Project)
 
 
 def decided(trials: Sequence, tier: int) -> bool:
-    """Have the startups that are surer than a tier answered: failed of themselves, or come up?
-
-    From the tier of application objects on, they are ways to start the same: those that are left need not be tried once it is up.
-    """
+    """Have the startups that are surer than a tier, or from that of application objects on as sure, failed of themselves or come up?"""
     surer = [trial for trial in trials if trial.setup.start.tier < tier or trial.setup.start.tier == tier > 0]
     return any(trial.level >= SHOWN or trial.up for trial in surer)
