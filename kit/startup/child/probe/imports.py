@@ -171,11 +171,12 @@ def _see_declaration():
     frame = _getframe(2)
     while frame.f_globals is _own:
         frame = frame.f_back
-    _body.straight = 0  # such a source may be one that older grammars do not read beyond this
-    _at_import.fget(None)
     importer = _body if _body.frame is frame else _importer_in(_body, frame)
-    if importer is not None and importer.names is None:
-        importer.describe()
+    if importer is not None:
+        importer.straight = 0  # an older grammar does not read its source beyond this
+        if importer.names is None:
+            importer.describe()
+    _at_import.fget(None)
     statement = None if importer is None else _wide_statement(importer, frame.f_lasti)
     if statement is None:
         return
