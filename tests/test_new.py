@@ -1347,10 +1347,17 @@ def test_the_words_that_chose_what_a_program_did_are_those_of_the_functions_that
     assert startup == "code: import sys; sys.argv[1:] = ['stock', 'load-all']; from store.cli import main; main()"
 
 
-def test_a_program_that_an_image_runs_by_its_place_in_an_environment_there_is_the_one_of_the_interpreter_here(tmp_path):
+@pytest.mark.parametrize(
+    ("line", "step"),
+    [
+        ("/venv/bin/python3-cap /venv/bin/gunicorn -w 2 store.wsgi:app", "gunicorn -w 2 store.wsgi:app --bind 127.0.0.1:{port}"),
+        ("/venv/bin/waitress-serve --listen=:80 --call store.wsgi:app", "waitress-serve --port={port} --call store.wsgi:app"),
+    ],
+    ids=["a program by its place in an image", "a server whose options end at its application"],
+)  # fmt: skip
+def test_what_a_deployment_runs_is_a_step_on_the_port_that_the_kit_gives(line, step, tmp_path):
     project = Project(written(tmp_path, {"store/wsgi.py": ""}))
-    line = "/venv/bin/python3-cap /venv/bin/gunicorn -w 2 store.wsgi:app"
-    assert step_of(line, project) == ("serve", "gunicorn -w 2 store.wsgi:app --bind 127.0.0.1:{port}")
+    assert step_of(line, project) == ("serve", step)
 
 
 def test_a_server_whose_script_names_its_port_gets_the_free_one_in_the_copy(kit, tmp_path):
@@ -1713,6 +1720,15 @@ def test_a_file_of_the_deployment_that_cannot_be_read_is_told(kit, tmp_path):
     )
     said = kit("new", tmp_path / "x", "--app", root, "--read-only")
     assert "docker-compose.yml:3: this YAML cannot be read" in said.out + said.err
+
+
+def test_a_log_that_ends_before_its_error_is_shown_only_where_its_lines_are(kit, tmp_path, small):
+    root = written(tmp_path / "app", {"main.py": "def begin():\n    raise LookupError('no')\n\nbegin()\nstart()\n"})
+    log = 'Traceback (most recent call last):\n  File "/srv/main.py", line {}, in <module>\n'
+    for line, code in ((5, 3), (4, 0)):
+        name = tmp_path / f"of-{line}"
+        said = kit("new", name, "--app", root, "--log", "-", "--python", small, input=log.format(line))
+        assert said.code == code, said.out + said.err
 
 
 def test_a_service_that_is_not_there_is_told_by_the_variable_that_names_it(kit, tmp_path, small):

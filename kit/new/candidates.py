@@ -167,7 +167,9 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
     text = " ".join(line.split()) if program_name in ("sh", "bash") else _shown(words)
     text = re.sub(r"\$\{?PORT(?::?-\d+)?\}?", "{port}", text)
     if program_name in _WHERE and _SERVING.get(program_name, {words[-1]}) & set(words):
-        return "serve", f"{_without(text, _SET_BY_US[program_name])} {_WHERE[program_name]}"
+        where, rest = _WHERE[program_name], _without(text, _SET_BY_US[program_name])
+        # What stands behind its application, waitress takes for another one.
+        return "serve", rest.replace(" ", f" {where} ", 1) if program_name == "waitress-serve" else f"{rest} {where}"
     if "manage.py" in line and "runserver" in words:
         return "serve", f"{text[: text.index('runserver')]}runserver 127.0.0.1:{{port}} --noreload"
     if program_name == "celery" and "worker" in words and "--pool" not in text and " -P" not in text:

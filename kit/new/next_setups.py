@@ -232,7 +232,7 @@ def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
     frame = trial.seen.frames[-1] if wanted and trial.seen.frames else None
     if frame and "get_x_argument" in work.project.text(frame.file) and " -x " not in last:
         line = last.replace("alembic", f"alembic -x {wanted[1]}={stand_in(wanted[1], 'str')}", 1)
-        yield _started(setup, f"{frame} asks for it", [*before, (kind, line)])
+        yield _started(setup, f"{frame.file}:{frame.line} asks for it", [*before, (kind, line)])
 
 
 def _servers(work: Search, workdir: str) -> list[tuple[str, str]]:

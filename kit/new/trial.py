@@ -289,7 +289,7 @@ def seen_in(work: Search, trace: Trace) -> Evidence:
 def _level(work: Search, setup: Setup, incident: Incident, trace: Trace, seen: Evidence) -> tuple[int, str | None]:
     """How near a trial is to the log, and the expected text if it has to be more general than the log's own."""
     evidence = work.evidence
-    shown = shows_incident(incident, trace)
+    shown, here = shows_incident(incident, trace), _at_lines(evidence, trace, seen)
     if evidence.expected is None:
         failed = any(step.ok is False for step in trace.steps)
         through = seen.frames or any(frame.application for error in trace.errors for frame in error.frames)
@@ -299,8 +299,7 @@ def _level(work: Search, setup: Setup, incident: Incident, trace: Trace, seen: E
         of_setup = chosen or lacks or work.asked_python or evidence.healthy or trace.broke or not through
         if failed and not trace.conflicts and (of_setup or of_the_surroundings(seen, causes, work.project)):
             return 0, None  # of how it was started, as far as anybody can tell
-        return (SHOWN if shown else 0), None
-    here = _at_lines(evidence, trace, seen)
+        return (SHOWN if shown and here else 0), None  # a log may end before its error, and have its lines
     if shown and incident.expect.check is not None:
         # A request fails for many a reason: only the log's own is the incident.
         shown = any(holds(step.output, evidence.expected) for step in trace.steps)

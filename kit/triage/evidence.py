@@ -275,10 +275,8 @@ def _request(text: str, frames: Sequence[Placed], project: Project, raised: bool
         if match := re.search(pattern, text, re.M):
             return (match.groupdict().get("method") or "GET").upper(), match["path"].partition("?")[0]
     for frame in frames:
-        for decorator in project.decorators(frame.file, frame.function):
-            route = re.match(
-                r"\w+(?:\.\w+)*\.(?P<verb>get|post|put|patch|delete|route)\('(?P<path>/[^'{<]*)'", decorator
-            )
+        for text in project.decorators(frame.file, frame.function):
+            route = re.match(r"\w+(?:\.\w+)*\.(?P<verb>get|post|put|patch|delete|route)\('(?P<path>/[^'{<]*)'", text)
             if route:
                 return "GET" if route["verb"] == "route" else route["verb"].upper(), route["path"]
     return None
