@@ -1,6 +1,6 @@
 """One process in a workspace: started under a supervisor, watched at its limits, ended with all below it."""
 
-import json
+import marshal
 import math
 import os
 import select
@@ -55,7 +55,7 @@ class Process:
             text = self.supervisor.stdout.read()
             self.supervisor.wait()
             forget(self.named)
-            self.answer = json.loads(text) if text else self.orphaned()
+            self.answer = marshal.loads(text) if text else self.orphaned()
         return self.answer is not None
 
     def orphaned(self) -> dict:
@@ -174,7 +174,7 @@ def start(argv: list[str], environment: dict[str, str], folder: Path, space: Wor
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl+C in a terminal reaches the kit, which then ends the run in order
     )
-    supervisor.stdin.write((json.dumps(config) + "\n").encode())
+    supervisor.stdin.write(f"{marshal.dumps(config).hex()}\n".encode())
     supervisor.stdin.flush()
     process = Process([], folder, supervisor, time.monotonic(), space.folder, wait_for(supervisor.pid))
     try:

@@ -1,24 +1,24 @@
 """Runs one command so that nothing of it outlives its end: a process between the kit and the application.
 
-Standard library only; started as ``python -I -S supervisor.py``, with a configuration as JSON on its
-standard input, which stays open: a line ``end`` there asks the command by ``SIGINT`` to end, which has a grace
+Standard library only, and little of it, since one is started for each process of a startup: ``python -I -S supervisor.py``,
+with a configuration on its standard input, by ``marshal``, which stays open: a line ``end`` there asks the command by ``SIGINT`` to end, which has a grace
 to do so; when it closes (the kit will not wait, or is gone), everything below this process is ended at once.
 
 Configuration: ``argv``, ``cwd``, ``env``, ``stdout`` and ``stderr`` (paths), ``limits`` (names of
 ``resource``, to numbers), ``processes`` (the most there may be at once), ``guard`` (or null: none):
 ``writable`` (folders and devices that may be changed) and ``allowed`` (``[host, port]`` that may be
-reached beside the ports that the command itself opens). On standard output, when all is over, one line
-of JSON: ``{"status": wait status or null, "error": text or null, "why": the limit that ended it or null,
+reached beside the ports that the command itself opens). On standard output, when all is over,
+by ``marshal``: ``{"status": wait status or null, "error": text or null, "why": the limit that ended it or null,
 "left": processes that had to be killed, "guards": names of those in force, "unguarded": sentences on
 what is missing, "refused": [{"what": target, "by": program}]}``.
 """
 
+import _signal as signal
 import ctypes
-import json
+import marshal
 import os
 import resource
 import select
-import signal
 import sys
 import time
 
@@ -69,9 +69,9 @@ def _start(config):
     os.write(go_write, b"1" if taking else b"0")
     os.close(go_write)
     report = {}
-    with os.fdopen(read, "r") as answer:  # until ``exec`` closes it
-        for line in answer:
-            report.update(json.loads(line))
+    with os.fdopen(read, "rb") as answer:  # until ``exec`` closes it
+        while answer.peek(1):
+            report.update(marshal.load(answer))
     started.guards, started.unguarded = report.get("guards", []), report.get("unguarded", [])
     listener = broker.received(ours) if ours else None
     if listener is not None:
@@ -119,7 +119,7 @@ def _run(config, write, go, channel):
 
 
 def _tell(write, report):
-    os.write(write, json.dumps(report).encode() + b"\n")
+    os.write(write, marshal.dumps(report))
 
 
 def _guard(guard, channel, taking):
@@ -218,23 +218,23 @@ def _reap(ended):
 
 
 class _Count:
-    """How many processes there are below this one, asked every now and then."""
+    """How many processes there are below this one, asked every now and then where no broker is asked before there is one more."""
 
     def __init__(self, most):
         self.most, self.next = most, 0.0
 
-    def beyond(self):
+    def beyond(self, broker):
         """Are there too many? Where there is no ``/proc``, nobody counts."""
         now = time.monotonic()
-        if not self.most or now < self.next:
-            return False
+        if broker or not self.most or now < self.next:
+            return broker and broker.beyond
         self.next = now + _LOOK
         # Which of them are below this one is asked only when there are enough to matter.
         return len(_running() - _strangers) > self.most and len(_descendants()) > self.most
 
 
 def main():
-    config = json.loads(sys.stdin.readline())
+    config = marshal.loads(bytes.fromhex(sys.stdin.readline()))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the kit ends this process by closing its input
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # orphans of the command become children of this process
@@ -252,7 +252,7 @@ def main():
     answer = {"status": ended.get(group), "error": started.error, "why": why, "left": left}
     answer.update(guards=started.guards, unguarded=started.unguarded, refused=refused)
     try:
-        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.buffer.write(marshal.dumps(answer))
         sys.stdout.flush()
     except OSError:
         pass
@@ -260,9 +260,9 @@ def main():
 
 def _wait(group, ended, wake, broker, count):
     """Until the command ends, or must end; the limit that it passed, in words."""
-    asked = None
+    asked, look = None, None if broker else _LOOK
     while group not in ended:
-        timeout = _LOOK if asked is None else max(0, min(_LOOK, asked + _GRACE - time.monotonic()))
+        timeout = look if asked is None else max(0, min(_LOOK, asked + _GRACE - time.monotonic()))
         watched = [wake, 0] + ([broker] if broker else [])
         ready, _, _ = select.select(watched, [], [], timeout)
         if broker in ready:
@@ -270,7 +270,7 @@ def _wait(group, ended, wake, broker, count):
         if wake in ready:
             os.read(wake, 4096)
         _reap(ended)
-        if count.beyond() or (broker and broker.beyond):
+        if count.beyond(broker):
             return f"more than {count.most} processes at once (limits.processes)"
         if group not in ended and 0 in ready:  # the kit asks for the end, or is gone
             order = os.read(0, 100)
