@@ -196,7 +196,7 @@ def catcher_at(text: str, line: int, errors: Sequence[str]) -> int | None:
 
     None where there is none, and where it raises again.
     """
-    for node in sorted(ast.walk(parsed(text)), key=lambda node: -getattr(node, "lineno", 0)):
+    for node in reversed(_around(parsed(text), line)):
         if isinstance(node, ast.With | ast.AsyncWith):
             calls = (item.context_expr for item in node.items if isinstance(item.context_expr, ast.Call))
             types = [kept for call in calls if ast.unparse(call.func).endswith("suppress") for kept in call.args]

@@ -8,6 +8,7 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from .source import decoded, parsed
 
@@ -72,13 +73,12 @@ def read_tables(sources: Mapping[str, bytes], table: str | None = None) -> Table
     unread: list[str] = []
 
     def read(file: str) -> None:
-        text = decoded(sources[file])
-        tree = parsed(text)
-        if not tree.body and text.strip():
+        reader = _read(file, decoded(sources[file]))
+        if reader is None:
             unread.append(file)
-        reader = _Reader(file, tree)
-        definitions.extend(reader.tables)
-        classes.extend(reader.classes)
+        else:
+            definitions.extend(reader.tables)
+            classes.extend(reader.classes)
 
     def telling(content: bytes) -> bool:
         if table is None:
@@ -179,6 +179,13 @@ class _Reader(ast.NodeVisitor):
         if isinstance(value, ast.Constant) and isinstance(value.value, str):
             return value.value
         return self.constants.get(value.id) if isinstance(value, ast.Name) else None
+
+
+@lru_cache(maxsize=4096)  # builds differ in a few files
+def _read(file: str, text: str) -> _Reader | None:
+    """What a file defines; None where it cannot be parsed."""
+    tree = parsed(text)
+    return _Reader(file, tree) if tree.body or not text.strip() else None
 
 
 def _is_true(value: ast.expr) -> bool:

@@ -54,10 +54,11 @@ class Asker:
 
     def __call__(self, space: Workspace, port: int | None) -> None:
         self.uncompiled = _uncompiled(space, self.incident) if space.patched else None
-        self.called = True
+        self.called, late = True, False
         for number, check in self.asked:
             if check.http is not None:
-                self.answers[number] = _ask_http(check, check.http, self.incident, port)
+                self.answers[number], broke = _ask_http(check, check.http, self.incident, port)
+                late = late or broke
             elif check.command is not None:
                 self.answers[number] = _ask_command(check, space, self.incident, f"check-{number}", port)
             elif check.migrations is not None and self.served:
@@ -65,7 +66,7 @@ class Asker:
             elif check.routes:
                 named = check.routes if isinstance(check.routes, list) else ()
                 self.answers[number] = _masked(ask_routes(self.incident, space, port, named))
-        if any(answer.kind == "http" and answer.ok is False for answer in self.answers.values()):
+        if late:
             until_printed(space.folder / "trace")
 
     def ask_afterwards(self, space: Workspace) -> None:
@@ -223,23 +224,25 @@ def with_unseen_models(result: CheckResult, trace: Trace, migrated: Migrations |
     return replace(result, ok=False, seen=seen, tables=tuple(sorted({*result.tables, *about})))
 
 
-def _ask_http(check: Check, request: Http, incident: Incident, port: int | None) -> CheckResult:
+def _ask_http(check: Check, request: Http, incident: Incident, port: int | None) -> tuple[CheckResult, bool]:
+    """What a request shows, and whether the server may still be about to print why it failed: as with routes, only below 500 not."""
     if port is None:
-        return CheckResult(str(check), False, _NO_SERVER, kind="http")
+        return CheckResult(str(check), False, _NO_SERVER, kind="http"), False
     seconds = incident.limits.seconds
     try:
         most, asked = _MOST_READ if request.contains is not None else 2000, (request.method, request.path)
         status, reason, body = _answer(port, seconds, most, *asked, body=request.body, headers=request.headers)
     except TimeoutError:
-        return CheckResult(str(check), None, f"no answer after {seconds:g} seconds (limits.seconds)", kind="http")
+        says = f"no answer after {seconds:g} seconds (limits.seconds)"
+        return CheckResult(str(check), None, says, kind="http"), False
     except (OSError, http.client.HTTPException) as error:
-        return CheckResult(str(check), False, f"no answer: {type(error).__name__}: {error}", kind="http")
+        return CheckResult(str(check), False, f"no answer: {type(error).__name__}: {error}", kind="http"), True
     lacking = request.contains is not None and request.contains not in body
     ok = status in request.statuses and not lacking
     # The body of an answer as it should be may differ from run to run, and says nothing.
     without = f", without {request.contains!r}" if lacking else ""
     seen = f"{status} {reason}{without}" + (f": {_start(body)}" if body and not ok else "")
-    return CheckResult(str(check), ok, redact(seen), kind="http")
+    return CheckResult(str(check), ok, redact(seen), kind="http"), not ok and status >= 500
 
 
 def _answer(port: int, seconds: float, most: int, method: str, path: str, **more) -> tuple[int, str, str]:

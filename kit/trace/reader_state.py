@@ -162,7 +162,7 @@ class Collected:
         index = self.open.get((where.process, event["n"]))
         if index is not None:
             error = self.error(where.process, event.get("error"))
-            self.imports[index] = replace(self.imports[index], ended=where.at, error=error)
+            vars(self.imports[index]).update(ended=where.at, error=error)  # nobody else has it yet, and there are many
 
     def script(self, event: dict, where: At) -> None:
         """A script is about to run, perhaps once more: what follows under its frame belongs to this run."""
