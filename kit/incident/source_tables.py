@@ -73,12 +73,10 @@ def read_tables(sources: Mapping[str, bytes], table: str | None = None) -> Table
     unread: list[str] = []
 
     def read(file: str) -> None:
-        reader = _read(file, decoded(sources[file]))
-        if reader is None:
-            unread.append(file)
-        else:
-            definitions.extend(reader.tables)
-            classes.extend(reader.classes)
+        reader = _reader_of(file, decoded(sources[file]))
+        definitions.extend(reader.tables)
+        classes.extend(reader.classes)
+        unread.extend(reader.unread)
 
     def telling(content: bytes) -> bool:
         if table is None:
@@ -123,8 +121,9 @@ class _Class:
 
 
 class _Reader(ast.NodeVisitor):
-    def __init__(self, file: str, tree: ast.Module):
-        self.file = file
+    def __init__(self, file: str, text: str):
+        self.file, tree = file, parsed(text)
+        self.unread = [file] if text.strip() and not tree.body else []
         self.tables: list[Definition] = []
         self.classes: list[_Class] = []
         self.conditional = 0
@@ -181,11 +180,7 @@ class _Reader(ast.NodeVisitor):
         return self.constants.get(value.id) if isinstance(value, ast.Name) else None
 
 
-@lru_cache(maxsize=4096)  # builds differ in a few files
-def _read(file: str, text: str) -> _Reader | None:
-    """What a file defines; None where it cannot be parsed."""
-    tree = parsed(text)
-    return _Reader(file, tree) if tree.body or not text.strip() else None
+_reader_of = lru_cache(maxsize=4096)(_Reader)  # builds differ in a few files
 
 
 def _is_true(value: ast.expr) -> bool:

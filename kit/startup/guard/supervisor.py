@@ -1,16 +1,15 @@
 """Runs one command so that nothing of it outlives its end: a process between the kit and the application.
 
-Standard library only, and little of it, since one is started for each process of a startup: ``python -I -S supervisor.py``,
-with a configuration on its standard input, by ``marshal``, which stays open: a line ``end`` there asks the command by ``SIGINT`` to end, which has a grace
-to do so; when it closes (the kit will not wait, or is gone), everything below this process is ended at once.
+Standard library only, and little of it, for each process of a startup has one; started as ``python -I -S supervisor.py``,
+with a configuration, by ``marshal`` and in hexadecimal, as a line of its standard input, which stays open: a line ``end`` there
+asks the command by ``SIGINT`` to end, which has a grace; when it closes (the kit will not wait, or is gone), everything below is ended.
 
 Configuration: ``argv``, ``cwd``, ``env``, ``stdout`` and ``stderr`` (paths), ``limits`` (names of
 ``resource``, to numbers), ``processes`` (the most there may be at once), ``guard`` (or null: none):
-``writable`` (folders and devices that may be changed) and ``allowed`` (``[host, port]`` that may be
-reached beside the ports that the command itself opens). On standard output, when all is over,
-by ``marshal``: ``{"status": wait status or null, "error": text or null, "why": the limit that ended it or null,
-"left": processes that had to be killed, "guards": names of those in force, "unguarded": sentences on
-what is missing, "refused": [{"what": target, "by": program}]}``.
+``writable`` (folders and devices that may be changed) and ``allowed`` (``(host, port)`` that may be reached beside the ports that
+the command itself opens). On standard output, when all is over, by ``marshal``: ``{"status": wait status or None, "error": text or None,
+"why": the limit that ended it or None, "left": processes that had to be killed, "guards": names of those in force,
+"unguarded": sentences on what is missing, "refused": [{"what": target, "by": program}]}``.
 """
 
 import _signal as signal
@@ -103,7 +102,7 @@ def _run(config, write, go, channel):
         taking = os.read(go, 1) == b"1"
         if config.get("guard"):
             guards, unguarded = _guard(config["guard"], channel, taking)
-            _tell(write, {"guards": guards, "unguarded": unguarded})
+            os.write(write, marshal.dumps({"guards": guards, "unguarded": unguarded}))
         for name, value in config["limits"].items():
             which = getattr(resource, name, None)
             if which is not None:
@@ -113,13 +112,9 @@ def _run(config, write, go, channel):
                 resource.setrlimit(which, (value, value))
         os.execvpe(config["argv"][0], config["argv"], config["env"])
     except BaseException as error:
-        _tell(write, {"error": str(error) or "cannot be started"})
+        os.write(write, marshal.dumps({"error": str(error) or "cannot be started"}))
     finally:
         os._exit(127)
-
-
-def _tell(write, report):
-    os.write(write, marshal.dumps(report))
 
 
 def _guard(guard, channel, taking):
@@ -218,7 +213,7 @@ def _reap(ended):
 
 
 class _Count:
-    """How many processes there are below this one, asked every now and then where no broker is asked before there is one more."""
+    """How many processes there are below this one, asked every now and then where no broker counts them."""
 
     def __init__(self, most):
         self.most, self.next = most, 0.0
