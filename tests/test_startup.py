@@ -13,7 +13,9 @@ from conftest import PROJECT
 from environments import environment, interpreters
 
 from kit.base.errors import IncidentError, RunBroke
+from kit.diagnose.observation import look_at
 from kit.incident.load import load
+from kit.startup import checks
 from kit.startup.run import reproduce
 
 LIMITS = {"seconds": 3, "disk_mb": 30, "output_mb": 1}
@@ -184,6 +186,33 @@ def test_a_served_application_is_asked_on_its_port_and_ended(write_incident):
     )
     trace = reproduce(load(file), while_up=lambda space, port: asked.append(port))
     assert trace.steps[0].ok and asked[0] > 0 and not trace.broke
+
+
+@pytest.mark.parametrize("status", [500, 404])
+def test_what_a_server_prints_after_an_answer_is_waited_for_where_it_failed_in_giving_it(
+    status, write_incident, monkeypatch
+):
+    source = f"""
+        import http.server, sys, time
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response({status}); self.end_headers()
+                if self.path == "/page":
+                    self.wfile.write(b"x"); time.sleep(0.2)
+                    raise RuntimeError("no rates")
+        if __name__ == "__main__":
+            http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    """
+    waited, wait = [], checks.until_printed
+    monkeypatch.setattr(checks, "until_printed", lambda traces: (waited.append(traces), wait(traces)))
+    file = write_incident(
+        {"service/__init__.py": "", "service/main.py": source},
+        startup=[{"serve": "python -m service.main {port}"}],
+        checks=[{"http": {"path": "/page", "status": 200}}],
+    )
+    (page,) = look_at(load(file), checks=True).checks
+    assert not page.ok and len(waited) == (status >= 500)
+    assert "the server printed: RuntimeError: no rates" in page.seen or not waited
 
 
 def test_a_server_that_speaks_no_http_is_up_when_it_answers(write_incident):
