@@ -30,7 +30,7 @@ BROKEN_WORDS = """selector => {
         const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
         while (walker.nextNode()) {
             const text = walker.currentNode;
-            if (!text.parentElement.checkVisibility() || text.parentElement.closest('pre')) continue;
+            if (!text.parentElement.checkVisibility() || text.parentElement.closest('pre, .kit-sides')) continue;
             for (const word of text.data.matchAll(/[A-Za-z0-9_]{2,24}/g)) {
                 const range = document.createRange();
                 range.setStart(text, word.index);

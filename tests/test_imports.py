@@ -1,5 +1,6 @@
 """The import graph as it ran, what its picture shows, and the tables of a trace."""
 
+import base64
 import itertools
 import random
 import re
@@ -22,6 +23,7 @@ from kit.trace.tables import (
 )
 from kit.views import graph_picture
 from kit.views.graph_picture import import_picture
+from kit.views.import_times import import_timeline
 from kit.views.metadata_picture import metadata_picture
 from kit.views.reduced_graph import reduce
 from kit.views.svg import FONT, clean_svg, plain
@@ -271,10 +273,22 @@ def test_pictures_and_lists_of_thousands_of_modules_stay_small():
         assert len(reduced.nodes) <= 40 and any("more packages" in node.title for node in shown)
         assert import_picture(reduced) is not None and import_picture(reduced, upright=True) is not None
     parts = {name: getattr(views, name)(trace).html for name in ("metadata", "stepper", "collision", "imports")}
+    parts["timeline"] = import_timeline(trace)[0].html
     assert sum(len(html) for html in parts.values()) < 1_100_000, {name: len(html) for name, html in parts.items()}
     assert "p0.m0" in parts["stepper"] and "modules that registered nothing" in parts["stepper"]
     assert parts["stepper"].count(" open>") == 1
     assert views.stepper(many_modules(120)).html.count("<details") < 100  # what changed nothing is one line together
+
+
+def test_the_timeline_draws_each_import_with_its_importer_time_and_tables():
+    html = import_timeline(known()[1])[0].html
+    wide = base64.b64decode(re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', html).group(1)).decode()
+    drawn = clean_svg(wide)
+    assert drawn is not None and drawn.count('class="bar') == len(import_graph(known()[1]).modules)
+    texts = [e.text for e in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}text")]
+    assert any(re.fullmatch(r"\d+ dispatch\.models ← jobs\.py:5", text) for text in texts)
+    assert any(re.search(r"s ●2$", text) for text in texts) and any(text.endswith("× !") for text in texts)
+    assert html.startswith("<details") and " open" not in html.partition(">")[0]
 
 
 def test_the_picture_is_the_same_bytes_each_time_and_holds_every_node_and_edge():

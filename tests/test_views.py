@@ -25,7 +25,7 @@ from kit.incident.model import Action, Expect, Postmortem
 from kit.trace.end_state import LOOKED_AT, CheckResult, judge_start
 from kit.trace.values import Broke, Swallowed
 from kit.verify.verification import Attempt, FixResult, Verification
-from kit.views import collisions, graph_picture, import_ways, markup
+from kit.views import collisions, diff, graph_picture, import_ways, markup
 from kit.views import diagnosis as reasons
 from kit.views.banner import _actions
 from kit.views.by_people import still_to_be_written
@@ -281,10 +281,29 @@ def test_the_fixes_show_their_claims_checks_and_patches():
     assert re.search(r"<ins[^>]*>\+", shown.html) and re.search(r"<del[^>]*>-", shown.html)
 
 
+def test_a_patch_stands_side_by_side_with_its_numbers_and_signs():
+    text = "diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -3,3 +3,4 @@ def f():\n x = 1\n-y = 2\n+y = 3\n+z = 4\n w = 5\n"
+    text += "--- /dev/null\n+++ b/new <b>.py\n@@ -0,0 +1 @@\n+--- a\n"
+    shown = diff.sides("Patch", text).html
+    plain = re.sub(r"<(ins|del) [^>]*>", r"<\1>", shown)
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", plain.partition("<tbody>")[2])
+    assert cells == [
+        "a.py, line 3, in def f():",
+        *("     3  x = 1", "     3  x = 1"),
+        *("<del>-    4  y = 2</del>", "<ins>+    4  y = 3</ins>"),
+        *("", "<ins>+    5  z = 4</ins>"),
+        *("     5  w = 5", "     6  w = 5"),
+        "new &lt;b&gt;.py, line 1",
+        *("", "<ins>+    1  --- a</ins>"),
+    ]
+    assert "4 more lines are in the patch" in diff.sides("Patch", text, most=3).text
+
+
 def test_before_and_after_show_what_changed_and_name_what_did_not():
-    shown = views.before_and_after(verification())
+    shown = views.before_and_after(verification(), incident=known()[0])
     assert "original error no longer occurs | fail: the incident is there | pass: as it should" in shown.text
     assert "The same before and after: tables rejected; " in shown.text
+    assert 'class="kit-sides"' in shown.html and re.search(r"<ins[^>]*>\+", shown.html)
 
 
 def test_before_and_after_count_a_table_once_however_many_processes_define_it():

@@ -14,8 +14,8 @@ _SHAPES = """
 .kit-live .ground,.kit-live .graph>polygon{fill:none}
 .kit-live text{fill:var(--kt)}.kit-live .axis{fill:var(--ks)}.kit-live text[paint-order]{stroke:none}
 .kit-live .grid{stroke:var(--kl)}
-.kit-live circle.first{fill:var(--k1)}.kit-live path.first{stroke:var(--k1)}.kit-live text.first{fill:var(--k1)}
-.kit-live path.second{stroke:var(--k2);fill:none}.kit-live text.second{fill:var(--k2)}
+.kit-live circle.first,.kit-live rect.first{fill:var(--k1)}.kit-live path.first{stroke:var(--k1)}.kit-live text.first{fill:var(--k1)}
+.kit-live rect.second{fill:var(--k2)}.kit-live path.second{stroke:var(--k2);fill:none}.kit-live text.second{fill:var(--k2)}
 .kit-live .node.root path{fill:var(--kt);stroke:var(--kt)}.kit-live .node.root text{fill:var(--kb)}
 .kit-live .node.first path{fill:var(--k1b);stroke:var(--k1)}.kit-live .node.second path{fill:var(--k2b);stroke:var(--k2)}
 .kit-live .node.both path{fill:var(--kb);stroke:var(--kt)}

@@ -22,7 +22,8 @@ _LABEL = 160  # characters of a column's name
 _TABLE = ' style="table-layout:auto;white-space:normal"'
 _CELL = ' style="text-align:left;vertical-align:top"'
 PRE = ' style="white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere"'
-_CAPTION = ' style="text-align:left;font-weight:600"'
+LEFT = ' style="text-align:left;white-space:pre-wrap"'
+CAPTION = ' style="text-align:left;font-weight:600"'
 # In an output that is narrow, a trusted notebook shows the rows of a table as cards, as the page does on a phone.
 _CARDS = """<style>.kit{container-type:inline-size}@container (max-width:50em){
 .kit .kit-cards,.kit .kit-cards :is(caption,tbody,tr,th,td){display:block;overflow-wrap:anywhere}
@@ -51,6 +52,7 @@ _STYLES = {
     "kit-line": f"{_CHANGED};background-color:#fff3bf",
     "kit-differs": f"{_CHANGED};background-color:#e7ecf0;font-style:normal",
     "kit-day": "white-space:nowrap",
+    "kit-sides": "white-space:pre-wrap;text-align:left;table-layout:fixed;width:100%",
 }
 
 
@@ -241,7 +243,7 @@ def table(
             inner += f'<td role="cell" data-label="{html.escape(name[:_LABEL])}"{_CELL}>{cell.html}</td>'
         body.append(f'<tr role="row"{styled("kit-marked" if number in marked else None)}>{inner}</tr>')
     shown = (
-        f'<table role="table"{styled(kind)}{_TABLE}><caption{_CAPTION}>{html.escape(caption)}</caption>'
+        f'<table role="table"{styled(kind)}{_TABLE}><caption{CAPTION}>{html.escape(caption)}</caption>'
         f'<thead role="rowgroup"><tr role="row">{top}</tr></thead><tbody role="rowgroup">{"".join(body)}</tbody></table>'
     )
     lines = [" | ".join(head), *(" | ".join(cell.text.replace("\n", " ") for cell in row) for row in cells)]
@@ -279,7 +281,7 @@ def grid(
         inner = f'<th scope="row"{_CELL}>{name.html}</th><td{_CELL}>{verdict.html}</td>{cells}'
         body.append(f"<tr{styled('kit-marked' if number in marked else None)}>{inner}</tr>")
     shown = (
-        f'<table class="kit-grid"{_TABLE}><caption{_CAPTION}>{html.escape(safe(caption))}</caption>'
+        f'<table class="kit-grid"{_TABLE}><caption{CAPTION}>{html.escape(safe(caption))}</caption>'
         f"<thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     )
     legend = items((f"{name}: {asks}" if asks else name for name, asks in columns.items()), ordered=True)

@@ -13,12 +13,10 @@ from .. import __version__
 from ..base.places import project
 from ..incident.builds import identity
 from ..incident.model import Incident
-from ..trace.graph import import_graph
 from ..trace.trace import Trace
 from .diff import patch_file
-from .markup import Part, Shown, code, count, folded_table, join, line_of_times, para
-
-_SLOWEST = 8  # imports
+from .import_times import import_timeline
+from .markup import Part, Shown, code, folded_table, join, line_of_times, para
 
 
 def provenance(
@@ -30,7 +28,7 @@ def provenance(
 ) -> Shown:
     """The versions and settings of this run, and how to run it again.
 
-    :param took: seconds of the whole run. Every time stands in the last line, those of the imports in a table
+    :param took: seconds of the whole run. Every time stands in the last line, that of the imports in a picture
         there, so that two runs of the same incident give the same page but for that line.
     """
     seen = trace.provenance
@@ -58,29 +56,7 @@ def provenance(
         + "."
     )
     table = folded_table("Provenance", ("what", "value"), rows)
-    return Shown([para(*_again(incident)), table, line_of_times(para(line), *_slowest(trace))])
-
-
-def _slowest(trace: Trace) -> list[Part]:
-    """The application's modules whose own bodies took longest, without what they import of the application."""
-    modules = {module.key: module for module in import_graph(trace).modules}
-    own = {key: trace.import_of(key).seconds or 0.0 for key in modules}
-    whole = dict(own)
-    for key in modules:
-        outer = trace.import_of(trace.import_of(key).within)
-        while outer is not None and outer.number not in modules:
-            outer = trace.import_of(outer.within)
-        if outer is not None:
-            own[outer.number] -= whole[key]
-    rows = []
-    for key in sorted(modules, key=lambda key: (-own[key], key))[:_SLOWEST]:
-        module = modules[key]
-        by = code(module.by) if module.by is not None and module.by.application else "the step"
-        times = (f"{max(0.0, seconds) * 1000:.0f} ms" for seconds in (own[key], whole[key]))
-        rows.append((code(module.module), str(module.number), by, *times))
-    head = ("module", "number", "imported by", "time alone", "time with the application's modules that it imports")
-    name = f"What took longest of {count(len(modules), 'import')}, with the libraries that each imports, and traced"
-    return [folded_table(name, head, rows)] if rows else []
+    return Shown([para(*_again(incident)), table, line_of_times(para(line), *import_timeline(trace))])
 
 
 def _again(incident: Incident) -> tuple:

@@ -16,9 +16,10 @@ INK, GREY, FAINT, BLUE, RED = "#1f2328", "#57606a", "#d0d7de", "#0550ae", "#a324
 
 
 class Sheet:
-    """A drawing while it is made. ``kind`` is the class by which a theme colours a shape."""
+    """A drawing while it is made. ``kind`` is the class by which a theme colours a shape, ``size`` that of its letters."""
 
-    def __init__(self, wide: int, high: int) -> None:
+    def __init__(self, wide: int, high: int, size: int = 12) -> None:
+        self.wide, self.high, self.size = wide, high, size
         self.parts = [f'<svg xmlns="{SVG}" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}">']
         self.parts.append('<rect class="ground" width="100%" height="100%" fill="#ffffff"></rect>')
 
@@ -31,7 +32,7 @@ class Sheet:
     def write(
         self, x: float, y: float, text: str, kind: str = "label", anchor: str = "start", colour: str = INK, **more
     ) -> None:
-        look = {"x": x, "y": y, "font_size": 12, "text_anchor": anchor, "fill": colour, **more}
+        look = {"x": x, "y": y, "font_size": self.size, "text_anchor": anchor, "fill": colour, **more}
         self.parts.append(f'<text class="{kind}"{_written(look | {"font_family": FONT})}>{escape(text)}</text>')
 
     def __str__(self) -> str:

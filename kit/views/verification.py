@@ -5,7 +5,7 @@ from ..trace.end_state import CheckResult
 from ..trace.trace import Trace
 from ..verify.verification import FixResult, Verification
 from .banner import cured_by
-from .diff import patch_of
+from .diff import patch_of, sides, text_of
 from .markup import (
     Part,
     Shown,
@@ -121,8 +121,11 @@ def _fold(incident: Incident, fix: FixResult) -> Part:
     return fold(join(code(fix.name), ": ", judgement(fix.verdict)), *body, kind="kit-fix")
 
 
-def before_and_after(verification: Verification) -> Shown:
-    """What each check saw without and with the smallest fix that cures."""
+def before_and_after(verification: Verification, *, incident: Incident | None = None) -> Shown:
+    """What the smallest fix that cures changes: what each check saw without and with it, and the changed lines.
+
+    :param incident: with it, the fix's patches are shown side by side
+    """
     fix = min(cured_by(verification), key=lambda fix: len(fix.patches), default=None)
     if fix is None:
         return absent("No fix is known to cure it, so there is nothing to compare.")
@@ -133,6 +136,11 @@ def before_and_after(verification: Verification) -> Shown:
     parts = [folded_table(name, ("what", "before", "after"), changed)]
     if same:
         parts.append(para(f"The same before and after: {'; '.join(same)}.", kind="kit-note"))
+    paths = incident.fixes[fix.name].patches if incident else ()
+    named = {path: f"Patch {path.rpartition('/')[2]}, before and after" for path in paths}
+    beside = [sides(title, text_of(incident, path)) for path, title in named.items()]
+    if beside:
+        parts.append(fold(join("The lines that ", code(fix.name), " changes, side by side"), *beside))
     return Shown(parts)
 
 
