@@ -105,13 +105,24 @@ def behind(diagnosis: Diagnosis, verification: Verification | None = None) -> Sh
         return absent("No fault was found, so none can be hidden behind it.")
     with_fixes = _met_by_fixes(diagnosis, verification) if verification is not None else []
     if not diagnosis.masked and diagnosis.beyond is not None and diagnosis.beyond.broke:
-        broke = f"Not known. The second run, which goes on past failures, broke too: {diagnosis.beyond.broke}"
-        return Shown([para(broke), *with_fixes])
+        same = diagnosis.trace.broke is not None and diagnosis.beyond.broke.kind == diagnosis.trace.broke.kind
+        broke = f"The second run, which goes on past failures, broke too{', for the same reason.' if same else ': '}"
+        why = None if same else str(diagnosis.beyond.broke)
+        return Shown([para("" if with_fixes else "Not known. ", broke, why), *with_fixes])
     if not diagnosis.masked:
-        says = "A second run, which went on past the first failure, met no error that the first startup had not shown."
-        cut = [fix.name for fix in (verification.fixes if verification is not None else ()) if fix.trace.cut]
-        says += f" The runs of these fixes broke before their end: {', '.join(cut)}." if cut else ""
-        return Shown([para(says), *with_fixes]) if cut or with_fixes else absent(says)
+        nothing_more = (
+            "A second run, which went on past the first failure, met no error that the first startup had not shown."
+        )
+        if with_fixes:
+            return Shown([para(nothing_more), *with_fixes])
+        tried = verification.fixes if verification is not None else ()
+        broke = [fix.name for fix in tried if fix.trace.cut]
+        if not tried:
+            return absent(f"{nothing_more} Errors that only a fixed build reaches are not known.")
+        if not broke:
+            return absent(f"{nothing_more} No run of a fix met one either.")
+        cut = f" The runs of the fixes met none either, but these broke before their end: {', '.join(broke)}."
+        return Shown([para(nothing_more + cut)])
     rows = [(str(n), str(e.error), code(e.site) if e.site else "") for n, e in enumerate(independent, 1)]
     how = para(
         "A second run went on past failures: a rejected table replaced the first one, a failing statement of a module "
