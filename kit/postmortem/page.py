@@ -178,7 +178,8 @@ def _text(value: Any) -> str:
 def _reader_of_markdown() -> Callable[[str], str]:
     from mistune import create_markdown
 
-    return create_markdown(escape=False)  # what is active in it is taken out by the cleaning
+    # Those that JupyterLab reads, too; what is active in a text is taken out by the cleaning.
+    return create_markdown(escape=False, plugins=["strikethrough", "table", "url", "task_lists", "def_list"])
 
 
 def _highlighted(source: str) -> str:
