@@ -133,6 +133,7 @@ BEGINNINGS = {
         "1 os;3 gone;5 sys;6 json",
     ),
     "folded": ("if 1:\n    import os\nif 0:\n    import sys\nimport json\n", "2 os;5 json"),
+    "debugged": ("if __debug__:\n    import os\nif not __debug__:\n    import sys\nimport json\n", "2 os;5 json"),
     "checked": (
         "import os\nif os.sep == ':':\n    import sys\nelse:\n    from os import path, sep\n",
         "1 os;5 os path,sep",

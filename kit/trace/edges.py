@@ -186,8 +186,18 @@ def _straight(body: Sequence[ast.stmt]) -> Iterator[tuple[int, str, str | None]]
             yield from ((node.lineno, alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.lineno, "." * node.level + (node.module or ""), ",".join(alias.name for alias in node.names)
-        elif isinstance(node, ast.If) and isinstance(node.test, ast.Constant):  # the compiler keeps what it takes
-            yield from _straight(node.body if node.test.value else node.orelse)
+        elif isinstance(node, ast.If) and (taken := _known(node.test)) is not None:  # the compiler keeps what it takes
+            yield from _straight(node.body if taken else node.orelse)
+
+
+def _known(test: ast.expr) -> bool | None:
+    """What the compiler takes a condition for; None where that is known when it runs."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        taken = _known(test.operand)
+        return None if taken is None else not taken
+    if isinstance(test, ast.Name) and test.id == "__debug__":
+        return True
+    return bool(test.value) if isinstance(test, ast.Constant) else None
 
 
 class _Numbers(dict):
