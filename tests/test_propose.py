@@ -340,6 +340,7 @@ def test_an_error_that_names_another_port_in_each_run_stands_behind_itself_in_no
     first = seen("1 error: port 26588, SIGNING_KEY is required")
     assert not stands_behind(first, seen("1 error: port 16847, SIGNING_KEY is required"))
     assert stands_behind(first, seen("1 error: port 16847, BROKER is required"))
+    assert stands_behind(seen("table events1 is defined"), seen("table events2 is defined"))
 
 
 def test_models_that_move_keep_how_their_annotations_are_read():

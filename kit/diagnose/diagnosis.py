@@ -239,8 +239,8 @@ def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:
 
 
 def _marks(error: Error) -> tuple[str, tuple]:
-    """What an error is known by in another run: its text, or without the numbers, as of a port, its place too."""
-    return str(error), (re.sub(r"\d+", "", str(error)), innermost(error))
+    """What an error is known by in another run: its text, or without the numbers that stand alone, as of a port, its place too."""
+    return str(error), (re.sub(r"\b\d+\b", "", str(error)), innermost(error))
 
 
 def _of_the_driver(step: StepResult) -> bool:

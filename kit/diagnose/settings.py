@@ -23,7 +23,6 @@ _NOT_SET = re.compile(
     r"|(?P<dynaconf>\w+) is required in env "
 )
 _CLASS = re.compile(r"\d+ validation errors? for (\w+)")
-_DEPLOYS = re.compile(r"(Dockerfile|Procfile|compose[^/]*\.ya?ml|\.service)$")  # by these it is run, whatever they name
 _MISSING = re.compile(r"^(\S+)\n\s+[Ff]ield required\b", re.M)
 # Set in every run: by the kit, or by Python's and the system's own habits.
 _ALWAYS = {"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHASHSEED", "PORT", "PWD", "USER"}

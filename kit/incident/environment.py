@@ -121,7 +121,7 @@ def named(names: Iterable[str], variables: list[Variable]) -> set[str]:
     """Names as an error says them, as variables: a settings class is told by its fields, without a prefix and in lower case, one within another."""
     known, variables_named = {variable.name for variable in variables}, set()
     for name in names:
-        field = re.compile(rf"(?:.*_)?{name.replace('.', '__')}(?:__.*)?", re.I)
+        field = re.compile(rf"(?:.*_)?{re.escape(name.replace('.', '__'))}(?:__.*)?", re.I)
         ending = {variable_name for variable_name in known if field.fullmatch(variable_name)}
         variables_named |= {name} if name in known or name.isupper() else {name.upper()} & known or ending
     return variables_named

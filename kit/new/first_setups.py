@@ -58,9 +58,9 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
     work.variables = variables_of(work.project)
     missing = called_missing(work.evidence, work.variables)
     if "NoneType" in work.evidence.text and work.evidence.frames:
-        given = {name for command in commands for name in command.env}
+        deployed_names = {name for command in commands for name in command.env}
         places = [(frame.file, frame.line) for frame in reversed(work.evidence.frames)]
-        missing |= unset_in(work.project, places, work.variables) - given
+        missing |= unset_in(work.project, places, work.variables) - deployed_names
     work.evidence = replace(work.evidence, missing_variables=missing)
     work.starts = candidates_of(work.project, work.evidence, commands)
     for _, text in (step for start in work.starts for step in start.steps):
@@ -115,8 +115,8 @@ def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:
     database, driver, known = _database(work, interpreter, bool(parts))
     if parts and database == "postgresql":
         parts |= chosen_kinds(project, work.variables)
-        given = ((name, value, variable.at) for name, (value, variable) in parts.items() if name not in missing)
-        env |= {name: (value, f"read at {at}") for name, value, at in given}
+        parted = ((name, value, variable.at) for name, (value, variable) in parts.items() if name not in missing)
+        env |= {name: (value, f"read at {at}") for name, value, at in parted}
         if all(value != "{database_port}" for value, _ in parts.values()):
             env["PGPORT"] = "{database_port}", "no port is read; PostgreSQL's library takes it from here"
         urls = []
