@@ -39,6 +39,9 @@ class Said(NamedTuple):
 
 def pytest_configure(config):
     os.environ.setdefault("KIT_NO_CACHE", "1")  # what one test ran, another runs again
+    sys.modules.setdefault(
+        "rfc3987_syntax", None
+    )  # jsonschema would build its grammar, 1.3 s a worker; no test needs it
     for number in (signal.SIGINT, signal.SIGHUP):
         if (
             signal.getsignal(number) is signal.SIG_IGN

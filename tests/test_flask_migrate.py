@@ -78,6 +78,7 @@ def test_its_guard_asks_within_the_application_too(kit, service):
     assert drifting.code == 1 and "models and migrations do not agree" in drifting.out
 
 
+@pytest.mark.slow
 def test_why_the_revisions_do_not_run_is_one_sentence(service, tmp_path):
     """Alembic's own sentence ends with a full stop."""
     file = tmp_path / "incident.yaml"

@@ -54,7 +54,7 @@ def scrubbed(page: str) -> str:
     "name",
     [
         "half-import-retried",
-        "computed-table-name-collision",
+        pytest.param("computed-table-name-collision", marks=pytest.mark.slow),
         "extend-existing-merged-two-models",
         "healthy-import-cycle",
     ],

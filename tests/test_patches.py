@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import zlib
+from functools import partial
 
 import pytest
 
@@ -42,7 +43,7 @@ def binary(path: str, size: int) -> str:
     return head + f"literal {size}\n" + "\n".join(out) + "\n\nliteral 0\nHcmV?d00001\n\n"
 
 
-# What is tried: the patches of one fix, OUT standing for a folder beside the application, UP for the way to it.
+# What is tried: the patches of one fix, or what makes each; OUT standing for a folder beside the application, UP for the way to it.
 ATTEMPTS = {
     "a new file by ..": [new("UP/new.txt")],
     "a new file by .. inside the path": [new("service/../../UP/new.txt")],
@@ -70,8 +71,8 @@ ATTEMPTS = {
     "git's configuration": [new(".git/config", "[core]")],
     "git's configuration, in other letters": [new(".GIT/config", "[core]")],
     "git's configuration, below": [new("service/.git/config", "[core]")],
-    "a binary file by ..": [binary("UP/new.bin", 160)],
-    "a file of 200 MB in a few bytes": [binary("big.bin", 200 << 20)],
+    "a binary file by ..": [partial(binary, "UP/new.bin", 160)],
+    "a file of 200 MB in a few bytes": [partial(binary, "big.bin", 200 << 20)],  # which takes a second to make
 }
 
 
@@ -82,14 +83,14 @@ def outside(write_incident, tmp_path):
     folder.mkdir()
     (folder / "kept.txt").write_text("mine\n")
 
-    def write(patches: list[str]):
+    def write(patches: list):
         file = write_incident(
             {"service/__init__.py": "", "service/main.py": "1/0\n", "place/x": "mine\n"},
             app={"workdir": "place"},
             fixes={"hostile": {"patches": [f"{n}.patch" for n in range(len(patches))]}},
         )
         (file.parent / "app" / "inside").symlink_to(folder)
-        for n, text in enumerate(patches):
+        for n, text in enumerate(one() if callable(one) else one for one in patches):
             way = "../" * 12 + str(folder).lstrip("/")
             (file.parent / f"{n}.patch").write_text(text.replace("OUT", str(folder)).replace("UP", way))
         return file, {path: path.read_bytes() for path in folder.rglob("*")}, folder
