@@ -156,7 +156,7 @@ def test_of_every_miniature_all_that_tell_of_it_agree_whatever_is_expected(drawn
         ("healthy", CHECKS[1], {}, True),
         ("a mapper that does not configure", CHECKS[0], {}, True),
         ("a table that changes in silence", CHECKS[0], {}, True),
-        ("a table that changes in silence", CHECKS[0], {"table": "invoices"}, True),
+        pytest.param("a table that changes in silence", CHECKS[0], {"table": "invoices"}, True, marks=pytest.mark.slow),
         ("a failure that the kit makes", CHECKS[1], {}, False),
         ("a step that fails", CHECKS[0], {"check": {"command": "python -c ''"}}, False),
         ("an error that a module raises", CHECKS[0], {}, True),

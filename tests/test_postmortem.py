@@ -19,9 +19,13 @@ def made(kit, tmp_path, folder, *options) -> tuple:
     return said, files
 
 
-def test_a_verified_fix_is_exit_0_and_leaves_three_files(kit, tmp_path):
-    said, files = made(kit, tmp_path, APPLICATIONS / "second-class-same-table-same-file")
+def test_a_verified_fix_is_exit_0_and_leaves_three_files_and_the_incidents_own_folder_as_it_was(kit, tmp_path):
+    folder = tmp_path / "case"
+    shutil.copytree(APPLICATIONS / "second-class-same-table-same-file", folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    said, files = made(kit, tmp_path, folder)
     assert said.code == 0, said.err
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     assert f"page: {files['html']}" in said.out and "verdict: reproduced; verified: one-class" in said.out
     report = json.loads(files["json"].read_text())
     assert report["schema"] == 1 and report["reproduced"] and report["verify"]["verified"] == ["one-class"]
@@ -32,14 +36,6 @@ def test_a_verified_fix_is_exit_0_and_leaves_three_files(kit, tmp_path):
         text = path.read_text().replace("<wbr>", "")
         assert str(tmp_path) not in text and str(PROJECT) not in text and str(Path.home()) + "/" not in text
     assert "still to be written, under postmortem: summary" in said.out
-
-
-def test_the_incidents_own_folder_is_left_as_it_was(kit, tmp_path):
-    folder = tmp_path / "case"
-    shutil.copytree(APPLICATIONS / "metadata-is-reserved", folder)
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    made(kit, tmp_path, folder)
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_without_a_fix_that_cures_it_is_exit_1_and_the_page_says_so(kit, write_incident, duplicate, tmp_path):

@@ -99,7 +99,10 @@ def test_the_bundled_incident_is_cured_by_a_proposal_that_grew_over_what_stood_b
     assert list((tmp_path / "proposed").glob("*.patch")) and "fixes:" in answer.out
 
 
-@pytest.mark.parametrize("application", ["healthy-import-cycle", "healthy-star-imports", "healthy-two-bases"])
+@pytest.mark.parametrize(
+    "application",
+    ["healthy-import-cycle", "healthy-star-imports", pytest.param("healthy-two-bases", marks=pytest.mark.slow)],
+)
 def test_for_a_healthy_application_nothing_is_proposed(kit, application):
     answer = kit("propose", f"tests/applications/{application}", "--json")
     assert answer.code == 3 and answer.json["proposals"] == []

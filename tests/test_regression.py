@@ -127,6 +127,7 @@ def test_it_runs_on_other_interpreters_and_other_sqlalchemys(version, line):
     assert guard.code == 0 and [one.passes for one in guard.tried] == [False, True], guard
 
 
+@pytest.mark.slow
 def test_of_the_bundled_incident_it_passes_with_the_whole_fix_and_not_with_a_half():
     incident = load(PROJECT / "notebooks" / "incidents" / "energy_events")
     guard = make_guard(incident, fixes=["full"])
