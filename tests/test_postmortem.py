@@ -1,7 +1,6 @@
 """``postmortem``: three files side by side, and the exit code that the verdict stands for."""
 
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -20,8 +19,7 @@ def made(kit, tmp_path, folder, *options) -> tuple:
 
 
 def test_a_verified_fix_is_exit_0_and_leaves_three_files_and_the_incidents_own_folder_as_it_was(kit, tmp_path):
-    folder = tmp_path / "case"
-    shutil.copytree(APPLICATIONS / "second-class-same-table-same-file", folder)
+    folder = APPLICATIONS / "second-class-same-table-same-file"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     said, files = made(kit, tmp_path, folder)
     assert said.code == 0, said.err
