@@ -1762,25 +1762,19 @@ def test_a_task_that_a_worker_does_not_know_is_sent_to_one_without_a_broker(kit,
 
 
 @pytest.mark.slow
-def test_where_no_program_is_in_the_log_alembic_looks_at_the_models_too(kit, tmp_path, small):
-    env = ENV_PY.format(package="store").replace("import store.parcels", "import store.labels")
-    label = (
-        MODEL.format(package="store", name="Label")
-        .replace("parcels", "labels")
-        .replace("Integer\n", "ForeignKey, Integer\n", 1)
-    )
+def test_migrations_that_neither_log_nor_deployment_runs_are_not_what_failed(kit, tmp_path, small):
+    """They fail on an empty database as the service did on its own: that shows nothing."""
     ini = "[alembic]\nscript_location = alembic\nprepend_sys_path = .\n"
-    files = {**store(), **migrations(), "store/legacy.py": "", "alembic/env.py": env, "alembic.ini": ini}
-    files["store/labels.py"] = label.rstrip() + "\n        parcel = Column(ForeignKey('parcels.id'))\n"
-    root = written(tmp_path / "app", files)
-    log = (
-        "sqlalchemy.exc.NoReferencedTableError: Foreign key associated with column 'labels.parcel' could not find table 'parcels' with which "
-        "to generate a foreign key to target column 'id'\n"
+    files = {**store(), **migrations(), "store/legacy.py": "", "alembic.ini": ini}
+    create = 'op.create_table("parcels", sa.Column("id", sa.Integer, primary_key=True))'
+    files["alembic/versions/a1.py"] = REVISION.replace(
+        create, 'op.add_column("parcels", sa.Column("weight", sa.Integer))'
     )
-    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, input=log)
-    assert said.code == 0, said.out + said.err
-    assert str(load(tmp_path / "x").startup[-1]) == "command: alembic check"
-    assert kit("diagnose", tmp_path / "x", "--json").json["mechanism"] == "class-not-imported"
+    root = written(tmp_path / "app", files)
+    log = "sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table: parcels\n"
+    said = kit("new", tmp_path / "x", "--app", root, "--log", "-", "--python", small, "--json", input=log)
+    assert said.code == 3, said.out + said.err
+    assert not any("alembic" in trial["startup"] for trial in said.json["tried"])
 
 
 def test_an_application_object_is_one_whatever_its_name_and_also_of_a_class_of_the_applications_own(tmp_path):

@@ -16,6 +16,7 @@ from kit.incident.builds import builds_of, repository_of_patches
 from kit.incident.load import load
 from kit.incident.repository import open_repository
 from kit.incident.source_tables import read_tables
+from kit.triage.log_text import text_of
 from kit.triage.logs import read_log
 from kit.triage.origin import triage
 
@@ -276,6 +277,13 @@ def test_of_several_tracebacks_the_one_about_the_incident_is_taken_and_equal_one
     assert "already defined" in str(found.traceback.error) and found.traceback.times == 2
     assert [str(one.error) for one in found.others] == ["sqlalchemy.exc.InvalidRequestError: another one"]
     assert any("2 different tracebacks" in note for note in found.notes)
+
+
+def test_of_a_line_of_many_megabytes_the_beginning_is_kept(tmp_path):
+    """Minified JSON, or a dump: every pattern would look through all of it."""
+    (tmp_path / "log.txt").write_bytes(b"x" * (9 << 20) + b"\nValueError: no\n")
+    text, _ = text_of(str(tmp_path / "log.txt"))
+    assert len(text) < 1 << 20 and text.endswith("ValueError: no\n")
 
 
 def test_a_log_of_200_megabytes_is_streamed(tmp_path):

@@ -70,8 +70,6 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
     for number, program in enumerate(evidence.programs):
         env = next((command.env for command in commands if command.env), {})
         starts += list(_of_program(project, evidence, program, _points(number), env))
-    if project.alembic and evidence.expected and not evidence.programs:
-        starts += list(_of_program(project, evidence, Program("alembic", "", "the log names no program"), 0, {}))
     starts += list(_of_objects(project, evidence, commands)) + list(_of_scripts(project, evidence))
     starts += list(_of_servers(project, evidence))
     words = subcommand_of(project, evidence.frames)

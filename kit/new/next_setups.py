@@ -207,9 +207,6 @@ def _alembic(work: Search, trial: Trial) -> Iterator[Setup]:
         return
     if "not up to date" in text and "not up to date" not in log_text and upgrade not in before:
         yield _started(setup, "a check needs the database at head", [*before, upgrade, (kind, last)])
-    if last.endswith("upgrade head") and trial.healthy and work.evidence.expected and not work.evidence.programs:
-        check = ("command", "flask db check" if program == "flask" else "alembic check")
-        yield _started(setup, "Alembic compares the models too", [*before, (kind, last), check])
     checks = {"check", "revision"} & set(last.split()) and upgrade in before and not trial.level
     if checks and not any(kind == "serve" for kind, _ in before):
         for server in _servers(work, setup.start.workdir)[:2]:

@@ -68,8 +68,8 @@ def _excerpt(stream: BinaryIO, read: Log) -> bytes:
         tells = telling < _TELLING and _TELLS.search(line) is not None
         telling += tells
         if size < _LONGEST_LOG and (number <= 1000 or number in about or tells):
-            kept.append(line)
-            size += len(line)
+            kept.append(line[:_HEAD])
+            size += len(kept[-1])
         else:
-            end.append(line)
+            end.append(line[-_HEAD:])
     return b"".join(kept) + b"".join(end)[-_LONGEST_LOG:]
