@@ -541,12 +541,17 @@ def test_what_cannot_be_done_is_one_message_and_exit_2(files, words, log, said, 
     assert not (tmp_path / "incidents").exists()
 
 
-def test_packages_that_no_interpreter_has_are_named_with_the_command_that_makes_one(kit, tmp_path):
-    files = {"main.py": "import sqlalchemy, no_such_library\n", "requirements.txt": "no-such-library\n"}
+@pytest.mark.parametrize(
+    ("main", "lacks"),
+    [("import sqlalchemy, no_such_library", "no_such_library"), ("from importlib.metadata import version; version('shop')", "shop")],
+    ids=["a library", "the application itself"],
+)  # fmt: skip
+def test_packages_that_no_interpreter_has_are_named_with_the_command_that_makes_one(main, lacks, kit, tmp_path):
+    files = {"main.py": f"{main}\n", "requirements.txt": "no-such-library\n", "shop/__init__.py": ""}
     root = written(tmp_path / "app", files)
     said = kit("new", tmp_path / "x", "--app", root, "--startup", "command: python main.py", "--json")
     assert said.code == 3, said.out + said.err
-    assert "lacks no_such_library" in said.json["not_found"][0] and "-m venv" in said.json["not_found"][0]
+    assert f"lacks {lacks}" in said.json["not_found"][0] and "-m venv" in said.json["not_found"][0]
 
 
 def test_nothing_is_written_into_the_application(kit, tmp_path):
@@ -1352,11 +1357,13 @@ def test_the_words_that_chose_what_a_program_did_are_those_of_the_functions_that
     [
         ("/venv/bin/python3-cap /venv/bin/gunicorn -w 2 store.wsgi:app", "gunicorn -w 2 store.wsgi:app --bind 127.0.0.1:{port}"),
         ("/venv/bin/waitress-serve --listen=:80 --call store.wsgi:app", "waitress-serve --port={port} --call store.wsgi:app"),
+        ("stored --port $STORE_PORT --workers 2", "stored --workers 2 --port {port}"),
     ],
-    ids=["a program by its place in an image", "a server whose options end at its application"],
+    ids=["a program by its place in an image", "a server whose options end at its application", "a program of its own that takes a port"],
 )  # fmt: skip
 def test_what_a_deployment_runs_is_a_step_on_the_port_that_the_kit_gives(line, step, tmp_path):
-    project = Project(written(tmp_path, {"store/wsgi.py": ""}))
+    setup = "entry_points={'console_scripts': ['stored = store.wsgi:main']}"
+    project = Project(written(tmp_path, {"store/wsgi.py": "", "setup.py": setup}))
     assert step_of(line, project) == ("serve", step)
 
 

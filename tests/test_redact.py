@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from kit.base.known_secrets import secrets_in
 from kit.base.redact import redact
 
 KEY = "-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEowIBAAKCAQEAgeheim\nabcd\n-----END RSA " + "PRIVATE KEY-----"
@@ -88,6 +89,14 @@ def test_home_folders_are_not_named(monkeypatch):
     assert redact('File "/home/ada/shop/x.py"') == 'File "~/shop/x.py"'
     assert redact("/Users/ada/x.py and C:\\Users\\ada\\x.py") == "~/x.py and ~\\x.py"
     assert redact("GET /home/ 200, https://x/home/a/b") == "GET /home/ 200, https://x/home/a/b"
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"), [("postgres://store:store@db/store", set()), ("redis://:geheim@db", {"geheim"}), ("amqp://store:storehouse@mq", {"storehouse"})]
+)  # fmt: skip
+def test_a_password_that_is_its_user_s_name_is_no_secret(url, secrets):
+    """It is the application's name most often, which is in each of its lines."""
+    assert set(secrets_in("DATABASE_URL", url)) == secrets
 
 
 @pytest.mark.parametrize("piece", ["a", "a.", "://", "://a:", "password", "password=", "eyJ", "/", "'", "\\", "-----BEGIN PRIVATE KEY-----", "/home/"])  # fmt: skip

@@ -34,7 +34,7 @@ _COMMON = re.compile(
     r"|disabled|enabled|required|optional|example|dummy|placeholder|string|integer|public|private|insecure|nothing|unused"
     r"|username|[\d.:\-]{1,9}|[*.x]+|<.*>|\$.*"
 )
-_IN_URL = re.compile(r"://[^\s:/@'\"]{0,200}:([^\s'\"]{1,400})@")
+_IN_URL = re.compile(r"://([^\s:/@'\"]{0,200}):(?!\1@)([^\s'\"]{1,400})@")  # shop:shop tells no more than a tutorial's
 _IN_PAIR = re.compile(r"(?i)(?:password|passwd|pwd|secret|token|api_?key)\s?=\s?['\"]?([^\s'\"&;,]{1,400})")
 
 _BETWEEN = re.compile(r"(?:\x1b\[[0-9;?]{0,20}[A-Za-z]|[\W_])+")
@@ -58,8 +58,8 @@ def says_secret(name: str) -> bool:
 def secrets_in(name: str, value: str) -> Iterator[str]:
     """The secret parts of a named value: all of it if the name says so, and the passwords of URLs and pairs in it."""
     for match in [*_IN_URL.finditer(value), *_IN_PAIR.finditer(value)]:
-        yield match[1]
-        yield unquote(match[1])
+        yield match[match.lastindex]
+        yield unquote(match[match.lastindex])
     if says_secret(name) and not (value.startswith(("/", "~/", "./")) or "://" in value):
         yield re.sub(r"^(Bearer|Basic|Token|Digest) +", "", value)
         yield from (line for line in value.splitlines() if len(line) >= _LONG)

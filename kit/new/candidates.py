@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from ..incident.deployments import KNOWN, SERVERS, Command, program_of, words_of
 from ..incident.project import AppObject, Project
+from ..incident.starts import console_scripts
 from ..triage.evidence import Evidence
 from ..triage.programs import Program, as_logged, servers, subcommand_of
 
@@ -182,6 +183,8 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
         if not variable and re.search(r"add_argument\([^)]*[\"']--port[\"']|option\([^)]*[\"']--port[\"']", source):
             return "serve", text if "{port}" in text else f"{_without(text, {'--port': 1})} --port {{port}}"
         return "serve", f"{variable[1]}={{port}} {text}" if variable and variable[1] != "PORT" else text
+    if "--port" in text and program_name in {name for _, _, name, _ in console_scripts(project)}:
+        return "serve", f"{_without(text, {'--port': 1})} --port {{port}}"
     return "command", text
 
 

@@ -330,7 +330,7 @@ def _at_lines(evidence: Evidence, trace: Trace, seen: Evidence) -> bool:
 _OF_THE_SURROUNDINGS = {  # what an application ends with where a file, a service, a terminal or an argument is missing
     "ArgumentError", "BrokenPipeError", "ClickException", "ConnectError", "ConnectTimeout", "ConnectionError", "ConnectionRefusedError",
     "ConnectionResetError", "EOFError", "FileNotFoundError", "InterfaceError", "IsADirectoryError", "NoSuchOption", "NotADirectoryError", "OSError",
-    "PermissionError", "ReadOnlyError", "SystemExit", "TimeoutError", "UsageError", "gaierror",
+    "PackageNotFoundError", "PermissionError", "ReadOnlyError", "SystemExit", "TimeoutError", "UsageError", "gaierror",
 }  # fmt: skip
 _SETTINGS_FILE = re.compile(r"\w[\w-]*\.(?:ini|toml|ya?ml|json|cfg|conf)\b")
 _INSTALL = re.compile(r"\b(?:pip3?|poetry|uv) (?:install|add|sync)\b|\bnot installed\b")

@@ -213,6 +213,7 @@ def _lacking(project: Project, interpreter: Interpreter, work: Search) -> list[s
     if not work.trials:
         return interpreter.lacks(project)
     modules = {module for trial in work.trials for module in trial.seen.missing_modules - work.evidence.missing_modules}
-    programs = re.findall(r"([\w.-]+): not found$", "\n".join(trial.shows for trial in work.trials), re.M)
-    missing = {module.partition(".")[0] for module in modules} | set(programs)
-    return sorted(name for name in missing if name not in interpreter.names and not project.is_own(name))
+    shown = "\n".join(trial.shows for trial in work.trials)
+    missing = {module.partition(".")[0] for module in modules} | set(re.findall(r"([\w.-]+): not found$", shown, re.M))
+    others = {name for name in missing if name not in interpreter.names and not project.is_own(name)}
+    return sorted(others | set(re.findall(r"No package metadata was found for ([\w.-]+)", shown)))
