@@ -241,6 +241,16 @@ LAYOUTS = {
         ["serve: uvicorn store.main:app --port {port}"],
         {"workdir": "api"},
     ),
+    "docker compose, a folder copied below the image's working folder": (
+        {
+            **store(folder="api/"),
+            "api/Dockerfile": "FROM python:3.12\nWORKDIR /srv/api/\nCOPY ./api/start /srv/api/start\nCOPY ./api/store /srv/api/store\n",
+            "api/start/web": "",
+            "docker-compose.yml": COMPOSE.replace("alembic upgrade head && ", "").replace("build: ./api", "build: {context: ., dockerfile: api/Dockerfile}"),
+        },
+        ["serve: uvicorn store.main:app --port {port}"],
+        {"workdir": "api"},
+    ),
     "Flask with a factory": (
         FLASK,
         ["serve: flask --app shop:create_app run --port {port}"],
@@ -1072,6 +1082,13 @@ def test_a_variable_takes_what_another_place_takes_without_it_and_a_choice_one_o
     assert (zone.required, zone.default, shelf.default) == (False, "north", "/store/shelf")
 
 
+def test_credentials_hold_user_and_password_of_the_scratch_database(tmp_path):
+    names = ("DATABASE_HOSTNAME", "DATABASE_NAME", "DATABASE_CREDENTIALS")
+    lines = "".join(f"{name} = os.environ['{name}']\n" for name in names)
+    parts = parts_of(variables_of(Project(written(tmp_path, {"settings.py": f"import os\n{lines}"}))))
+    assert parts["DATABASE_CREDENTIALS"][0] == "{database_user}:{database_password}"
+
+
 def test_a_secret_of_an_example_file_is_never_taken_over():
     assert (
         stand_in("REGION", "str", "north") == "north"
@@ -1358,13 +1375,28 @@ def test_the_words_that_chose_what_a_program_did_are_those_of_the_functions_that
         ("/venv/bin/python3-cap /venv/bin/gunicorn -w 2 store.wsgi:app", "gunicorn -w 2 store.wsgi:app --bind 127.0.0.1:{port}"),
         ("/venv/bin/waitress-serve --listen=:80 --call store.wsgi:app", "waitress-serve --port={port} --call store.wsgi:app"),
         ("stored --port $STORE_PORT --workers 2", "stored --workers 2 --port {port}"),
+        ("stored start --host=0.0.0.0", "stored start --host=0.0.0.0 --port {port}"),
     ],
-    ids=["a program by its place in an image", "a server whose options end at its application", "a program of its own that takes a port"],
+    ids=["a program by its place in an image", "a server whose options end at its application", "a program of its own that takes a port", "one that takes where it listens"],
 )  # fmt: skip
 def test_what_a_deployment_runs_is_a_step_on_the_port_that_the_kit_gives(line, step, tmp_path):
     setup = "entry_points={'console_scripts': ['stored = store.wsgi:main']}"
     project = Project(written(tmp_path, {"store/wsgi.py": "", "setup.py": setup}))
     assert step_of(line, project) == ("serve", step)
+
+
+@pytest.mark.parametrize(
+    ("error", "path"), [("ValueError: no", ["src"]), ("ModuleNotFoundError: No module named 'store'", [])], ids=["as installed", "not as the log has it"]
+)  # fmt: skip
+def test_a_program_of_its_own_has_its_package_on_the_path(error, path, kit, tmp_path):
+    files = {f"src/{name}": text for name, text in store().items()}
+    files["src/store/cli.py"] = "import os\nSSL_TRANSPORT = os.environ.get('SSL_TRANSPORT')\ndef main(): ...\n"
+    files["pyproject.toml"] = '[project]\nname = "store"\n[project.scripts]\nstored = "store.cli:main"\n'
+    files["Dockerfile"] = "FROM python\nCOPY . /app\nWORKDIR /app\nRUN pip install .\nCMD stored start --host=0.0.0.0\n"
+    log = f'Traceback (most recent call last):\n  File "/venv/bin/stored", line 8, in <module>\n    sys.exit(main())\n{error}\n'
+    incident = read_only(kit, tmp_path, files, log)
+    assert list(incident.app.path) == path and incident.title.startswith("store.cli:main fails: ")
+    assert str(incident.startup[0]).endswith("main()' start --host=0.0.0.0 --port {port}")
 
 
 def test_a_server_whose_script_names_its_port_gets_the_free_one_in_the_copy(kit, tmp_path):

@@ -179,10 +179,17 @@ def image_of(project: Project, file: str, context: str = "") -> Command:
     deployed = [name for name in stages if not re.search(r"(?:^|[_-])(?:tests?|dev\w*|debug|lint|ci)(?:$|[_-])", name)]
     entry, command, workdir = stages[deployed[-1]] if any(stages[deployed[-1]][:2]) else stages[stage]
     folder = context or folder
-    homes = [in_image for in_image, source in copied.items() if source in (".", folder)]
+    homes = {in_image: folder for in_image, source in copied.items() if source in (".", folder)}
+    # Of what is copied below the working folder: the folder that it is copied from.
+    work = normpath(workdir or "/")
+    below_it = [(f"./{source}", at[len(work) :]) for at, source in copied.items() if at.startswith(f"{work}/")]
+    for source, rest in below_it:
+        if source.endswith(rest) and (project.root / folder / source).is_dir():
+            homes.setdefault(work, normpath(f"{folder}/{source.removesuffix(rest)}"))
     home = max(homes, key=len, default=workdir)
+    folder = homes.get(home, folder)
     inside = workdir[len(home) :].strip("/") if home and workdir.startswith(home) else ""
-    below = str(PurePosixPath(folder, inside if _folder(project, f"{folder}/{inside}") else "."))
+    below = str(PurePosixPath(folder, inside if (project.root / folder / inside).is_dir() else "."))
     lines = _joined(project, entry, command, below, home)
     path = _path_in(env.pop("PYTHONPATH", ("", ""))[0], workdir, home)
     path = tuple(str(PurePosixPath(folder, part)) for part in path)
@@ -192,10 +199,6 @@ def image_of(project: Project, file: str, context: str = "") -> Command:
 def _filled(text: str, values: dict[str, str]) -> str:
     """A line of a Dockerfile with the defaults of its ``ARG``s."""
     return re.sub(r"\$\{(\w+)(?::-[^}]*)?\}|\$(\w+)", lambda named: values.get(named[1] or named[2], named[0]), text)
-
-
-def _folder(project: Project, name: str) -> bool:
-    return (project.root / name).is_dir()
 
 
 def of_files(project: Project, value, folder: str) -> dict[str, tuple[str, str]]:
@@ -299,7 +302,7 @@ def composes(project: Project) -> Iterator[Command]:
             below = "." if below.startswith("..") or bare else below
             dockerfile = build.get("dockerfile", "Dockerfile") if isinstance(build, dict) else "Dockerfile"
             image = normpath(PurePosixPath(below, str(dockerfile)))
-            base = Command((), file, 0, below if _folder(project, below) else ".")
+            base = Command((), file, 0, below if (project.root / below).is_dir() else ".")
             base = image_of(project, image, below) if project.has(image) else base
             command, lines = service.get("command", service.get("entrypoint")), base.lines
             if command:

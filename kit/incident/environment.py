@@ -27,7 +27,7 @@ _URL_NAME = re.compile(
 )
 _PART_NAME = re.compile(
     r"(?:^|_)(?:DATABASE|DB|SQL|POSTGRES|POSTGRESQL|PG|MYSQL|RDS|PSQL)_*(?:\w+_)?"
-    r"(?:(?P<host>HOST|HOSTNAME|SERVER|ADDRESS)|(?P<port>PORT)|(?P<user>USER|USERNAME)|(?P<password>PASS|PASSWORD|PASSWD|PWD)|(?P<name>NAME|DB|DATABASE|DBNAME))$"
+    r"(?:(?P<host>HOST|HOSTNAME|SERVER|ADDRESS)|(?P<port>PORT)|(?P<user>USER|USERNAME)|(?P<password>PASS|PASSWORD|PASSWD|PWD)|(?P<name>NAME|DB|DATABASE|DBNAME)|(?P<credentials>CREDENTIALS?))$"
 )
 _KIND_NAME = re.compile(r"(?:^|_)(?:DATABASE|DB|SQL)_(?:TYPE|KIND|ENGINE|BACKEND|DIALECT|DRIVER|VENDOR)$")
 NO_URL = re.compile(r"Could not parse SQLAlchemy URL|Expected string or URL object|SQLALCHEMY_DATABASE_UR[IL]\b")
@@ -187,7 +187,8 @@ def parts_of(variables: list[Variable]) -> dict[str, tuple[str, Variable]]:
     for variable in variables:
         part = _PART_NAME.search(variable.name.upper())
         if part and not _URL_NAME.search(variable.name.upper()) and not _NOT_SQL.search(variable.name.upper()):
-            parts[variable.name] = (f"{{database_{part.lastgroup}}}", variable)
+            kind = part.lastgroup.replace("credentials", "user}:{database_password")
+            parts[variable.name] = (f"{{database_{kind}}}", variable)
     values = {value for value, _ in parts.values()}
     if "{database_name}" not in values:  # some call it so
         schemas = {v.name: v for v in variables if re.search(r"(?:^|_)(?:DB|DATABASE)_SCHEMA$", v.name)}

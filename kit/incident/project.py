@@ -148,16 +148,13 @@ class Project:
 
         def order(folder: str) -> tuple:
             """A folder counts before one that is itself inside a package of this project."""
-            return self.inside_package(folder), folder.count("/") + (folder != "."), folder
+            return folder != "." and self.has(f"{folder}/__init__.py"), folder.count("/") + (folder != "."), folder
 
         return {name: sorted(folders, key=order) for name, folders in folders_of.items()}
 
     def shadowed(self, folder: str) -> list[str]:
         """Libraries that sources import under a name that a folder has too."""
         return [name for name, folders in self.importable.items() if folder in folders and name in self.imported]
-
-    def inside_package(self, folder: str) -> bool:
-        return folder != "." and self.has(f"{folder}/__init__.py")
 
     def import_root(self, file: str) -> str:
         """The folder from which a file is imported by its full name: the first above it that is no package."""

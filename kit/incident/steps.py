@@ -22,12 +22,8 @@ def as_text(value: Any) -> Any:
     return str(value) if isinstance(value, (int, float, datetime.date)) else value
 
 
-def as_list(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
 Text = Annotated[str, BeforeValidator(as_text)]
-Texts = Annotated[list[str], BeforeValidator(as_list)]
+Texts = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 
 
 class Part(BaseModel):

@@ -35,7 +35,6 @@ _SERVING = {"flask": {"run"}, "fastapi": {"run", "dev"}, "litestar": {"run"}}  #
 _ASIDE = re.compile(
     r"(?:^|/)(?:examples?|docs?|samples?|demos?|tests?|testing|benchmarks?|ci|pkg|packaging|debian|\.circleci|\.devcontainer|\.github)/"
 )
-_FIRST = 60  # points for what the log's first program says
 
 
 @dataclass(frozen=True)
@@ -68,10 +67,10 @@ class Start:
 def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Command]) -> list[Start]:
     """Every startup with some evidence, the one that explains the log best first."""
     starts = [_of_command(project, evidence, command) for command in commands]
+    env = next((command.env for command in commands if command.env), {})
     for number, program in enumerate(evidence.programs):
-        env = next((command.env for command in commands if command.env), {})
         starts += list(_of_program(project, evidence, program, _points(number), env))
-    starts += list(_of_objects(project, evidence, commands)) + list(_of_scripts(project, evidence))
+    starts += list(_of_objects(project, evidence, env)) + list(_of_scripts(project, evidence))
     starts += list(_of_servers(project, evidence))
     words = subcommand_of(project, evidence.frames)
     pairs = [(start, as_logged(start.steps[-1], words, evidence.task)) for start in starts if start.steps]
@@ -86,7 +85,7 @@ def candidates_of(project: Project, evidence: Evidence, commands: Sequence[Comma
 
 
 def _points(number: int) -> int:
-    return max(_FIRST - 12 * number, 20)
+    return max(60 - 12 * number, 20)
 
 
 # -- deployments
@@ -179,11 +178,12 @@ def step_of(line: str, project: Project, workdir: str = ".") -> tuple[str, str] 
     file = file_of(project, words, workdir) if program_name == "python" else None
     if file and serves(project, file):
         source = project.text(file)
-        variable = re.search(r"(?:environ\.get|getenv|environ)\W+(\w*PORT)\b", source)
+        variable = re.search(r"(?:environ\.get|getenv|environ)\W+((?:\w+_)?PORT)\b", source)
         if not variable and re.search(r"add_argument\([^)]*[\"']--port[\"']|option\([^)]*[\"']--port[\"']", source):
             return "serve", text if "{port}" in text else f"{_without(text, {'--port': 1})} --port {{port}}"
         return "serve", f"{variable[1]}={{port}} {text}" if variable and variable[1] != "PORT" else text
-    if "--port" in text and program_name in {name for _, _, name, _ in console_scripts(project)}:
+    listens = re.search(r" --(?:port|host[= ](?:[\d.]+|localhost|\$\w+))\b", text)
+    if listens and program_name in {name for _, _, name, _ in console_scripts(project)}:
         return "serve", f"{_without(text, {'--port': 1})} --port {{port}}"
     return "command", text
 
@@ -336,8 +336,7 @@ def _script_folder(project: Project, ini: str) -> str:
 # -- what nothing but the sources speaks for
 
 
-def _of_objects(project: Project, evidence: Evidence, commands: Sequence[Command]) -> Iterator[Start]:
-    env = next((command.env for command in commands if command.env), {})
+def _of_objects(project: Project, evidence: Evidence, env: dict) -> Iterator[Start]:
     served = [object_ for object_ in _objects(project, evidence) if object_.kind != "celery"][:3]
     for number, object_ in enumerate(served):
         folder = project.import_root(object_.file)

@@ -204,7 +204,8 @@ def _subject(setup: Setup, project: Project, number: int) -> str:
     if kind in ("import", "call"):
         return last
     if program == "python":
-        return re.sub(r"^.*?python (?:-m )?", "", last).split(" ")[0]
+        called = re.search(r"python -c '[^']*from (\S+) import (\w+);", last)  # as an installer's script does
+        return ":".join(called.groups()) if called else re.sub(r"^.*?python (?:-m )?", "", last).split(" ")[0]
     if program in ("alembic", "flask", "celery"):
         return " ".join(last.split()[:3]) if program == "alembic" else last.partition(" --port")[0]
     if program in ("sh", "bash"):

@@ -25,7 +25,6 @@ from ..incident.interpreters import Interpreter
 from ..incident.project import Project
 from ..incident.starts import commands_of, console_scripts
 from ..startup.installed_packages import DRIVERS
-from ..triage.evidence import Evidence
 from .candidates import Start, candidates_of, file_of, step_of
 from .next_setups import SCRATCH
 from .trial import Search, Setup
@@ -80,30 +79,34 @@ def first_setups(work: Search, interpreter: Interpreter, named_steps: Sequence[t
         )
     scripts = {name: target for _, _, name, target in console_scripts(work.project)}
     starts = starts if work.evidence.expected else sorted(starts, key=lambda start: (start.tier, -start.score))
-    starts = [_runnable(start, interpreter, work.evidence, scripts) for start in starts[:_MOST_STARTS]]
+    starts = [_runnable(work, start, interpreter, scripts) for start in starts[:_MOST_STARTS]]
     setups = [_with_settings(work.project, _setup(work, interpreter, start)) for start in starts]
     return [_with_port(work.project, setup) for setup in setups]
 
 
-def _runnable(start: Start, interpreter: Interpreter, evidence: Evidence, scripts: dict[str, str]) -> Start:
+def _runnable(work: Search, start: Start, interpreter: Interpreter, scripts: dict[str, str]) -> Start:
     """A startup as it can be run here: programs as modules where the interpreter has no scripts beside it, no reloading.
 
-    Several workers of a server that starts those anew for ever only where the log counts them.
+    A console script's package is on the path, as an installer has it. Several workers of a server that starts those anew for ever
+    only where the log counts them.
     """
-    steps = []
+    steps, path = [], start.path
     for kind, text in start.steps:
         name, called = text.split(" ")[0], kind == "call" and text in scripts.values()
         module, _, function = (text if called else scripts.get(name, "")).partition(":")
         if called or function and not interpreter.has_program(name):
             # As an installer writes it: with these two modules there before the application's.
-            words = "" if called else text[len(name) :]
-            kind = "command" if called else kind
-            text = f"python -c 'import re, sys; from {module} import {function}; {function}()'{words}"
-        if kind == "serve" and name in ("uvicorn", "fastapi") and (evidence.workers or 1) == 1:
+            kind, top = "command" if called else kind, module.partition(".")[0]
+            folders = work.project.importable.get(top, [start.workdir])
+            there = top in {*interpreter.names, *work.evidence.missing_modules}
+            if not there and {start.workdir, *path}.isdisjoint(folders):
+                path = (*path, folders[0])
+            text = f"python -c 'import re, sys; from {module} import {function}; {function}()'{'' if called else text[len(name) :]}"
+        if kind == "serve" and name in ("uvicorn", "fastapi") and (work.evidence.workers or 1) == 1:
             text = re.sub(r" --workers[ =]\d+", "", text).replace("fastapi dev", "fastapi run")
         module = kind in ("command", "serve") and _BY_MODULE.fullmatch(name) and not interpreter.has_program(name)
         steps.append((kind, f"python -m {text}" if module else text))
-    return replace(start, steps=tuple(steps))
+    return replace(start, steps=tuple(steps), path=path)
 
 
 def _setup(work: Search, interpreter: Interpreter, start: Start) -> Setup:

@@ -231,7 +231,7 @@ def best_of(trials: Sequence[Trial], by_log: bool = True) -> Trial | None:
     def near(trial: Trial) -> tuple:
         setup, whole = trial.setup, trial.broke is None
         answer = (trial.up, -setup.start.tier, len(setup.known), whole)  # it has what others lacked
-        return trial.level, whole if by_log else answer, setup.score
+        return trial.level, whole if by_log else answer, setup.start.score, len(setup.known)
 
     return max(trials, key=near, default=None)
 
