@@ -311,6 +311,16 @@ def test_a_boundary_among_builds_that_cannot_run_is_undecided_and_named(plain, t
     assert set(found.when_fixed.between) == set(ids[20:24])
 
 
+def test_where_every_build_fails_of_its_surroundings_the_search_ends_after_a_few_and_says_why(plain, tmp_path):
+    repository, ids = line_of(tmp_path / "line", 64)
+    found = search(plain, repository, Builds(ids[52:], broken=ids[:52]), around=ids[60])
+    assert found.when_introduced.first is None and found.runs <= 3 * 8
+    assert (
+        "the others of these 52 were not tried: it does not start for another reason" in found.when_introduced.because
+    )
+    assert set(found.when_introduced.between) == set(ids[:53])
+
+
 def test_a_newest_build_that_cannot_run_gives_way_to_the_newest_that_can(plain, tmp_path):
     repository, ids = line_of(tmp_path / "line", 32)
     found = search(plain, repository, Builds(ids[12:20], broken=ids[30:]), around=ids[15])

@@ -230,9 +230,14 @@ def _first_of(runner: Runner, wanted: str, new: str, old: list[str], hints: Sequ
         if not others:
             return Boundary(new, "", (), spent, size)
         able = [sha for sha in others if sha not in skipped]
-        if not able:
-            names = ", ".join(sha[:9] for sha in others[:5])
-            because = f"{len(others)} builds between cannot be run for another reason ({names}); it came with one of them or with the next"
+        # Builds that fail of their surroundings, as of a server that is not there, tell nothing however many are run.
+        if not able or misses > limit or len(skipped) > 2 * limit:
+            tried = [sha for sha in others if sha in skipped]
+            names = ", ".join(sha[:9] for sha in tried[:5])
+            because = f"{len(tried)} builds between cannot be run for another reason ({names})"
+            why = judge(runner.seen[tried[0]], runner.reference)[1]
+            untried = f", and the others of these {len(others)} were not tried: {why}"
+            because += untried if able else "; it came with one of them or with the next"
             return Boundary(None, because, (*others, new), spent, size)
         hint = next((sha for sha in hints if sha in able), None)
         if hint is not None and spent + 1 + _halvings(len(left) - 1) <= limit:
