@@ -1252,7 +1252,7 @@ OF_HOW_IT_IS_STARTED = {
     "an application object needs what only its machine has, and another enters a cycle of imports by another module": {
         "boot.py": "import store.models\nfrom fastapi import FastAPI\n\nopen('/srv/store.key')\napp = FastAPI()\n",
         "store/__init__.py": "",
-        "store/models.py": "LIMIT = 5\nfrom store.web import app\n",
+        "store/models.py": "LIMIT = 5\nfrom store import web\napp = web.app\n",
         "store/web.py": "from fastapi import FastAPI\nfrom store.models import LIMIT\n\napp = FastAPI()\n",
     },
     "the kit gives a driver that the code does not take": {

@@ -215,7 +215,8 @@ def _of_its_entry(work: Search, trial: Trial) -> bool:
     guessed = start.tier > 0 and not any(other.tier < start.tier and other.entry == start.entry for other in surer)
     others = any(other.entry != start.entry for other in surer)
     alike = (other.setup.start.entry for other in work.trials if other.seen.error == trial.seen.error)
-    return trial.seen.type == "ImportError" and guessed and others and {*alike} <= {start.entry}
+    of_import = trial.seen.type == "ImportError" or "due to a circular import" in trial.seen.error
+    return of_import and guessed and others and {*alike} <= {start.entry}
 
 
 def with_what_is_known(waiting: Sequence[Setup], trial: Trial, taught: Sequence[Setup]) -> list[Setup]:
