@@ -37,6 +37,7 @@ from kit.diagnose.observation import look_at
 from kit.diagnose.values import Case
 from kit.incident.load import load
 from kit.incident.model import Fix
+from kit.startup.kept_runs import Ran
 from kit.trace.end_state import judge_start
 from kit.trace.expected import own_errors, shows_incident
 from kit.trace.trace import Trace
@@ -116,7 +117,7 @@ def test_a_deciding_run_that_fails_for_a_reason_of_its_own_refutes_nothing_and_w
     step = StepResult(1, "command", "x", False, error, None, Error(*error.split(": ", 1), ()))
     refused = ({"what": REFUSED, "site": None},) if REFUSED in error else ()
     ran = replace(Trace.not_begun([], ""), steps=(step,), refused=refused, broke=None)
-    monkeypatch.setattr("kit.diagnose.experiments.trace_of", lambda *_, **__: ran)
+    monkeypatch.setattr("kit.diagnose.experiments.ran_of", lambda *_, **__: Ran(ran))
     monkeypatch.setattr("kit.diagnose.experiments.reproduce", lambda *_, **__: ran)
     for name in (
         name for name in FIRST if EXPECTED[name]["mechanism"] != "none" and "2.0" in EXPECTED[name]["sqlalchemy"]

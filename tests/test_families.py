@@ -1,21 +1,24 @@
 """Faults of imports and of logging: each named with its lines, and what only looks like one accused of nothing."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from miniatures import python
+from miniatures import EXPECTED, judged, python
 
 from kit.diagnose.decision import find_mechanism
 from kit.diagnose.diagnosis import diagnose
 from kit.diagnose.explanations import MEANINGS, meaning_of_error
+from kit.diagnose.metadata_runs import _sees
 from kit.diagnose.observation import look_at
-from kit.diagnose.registered_twice import BY_DEFINITION, ONE_DEFINITION
+from kit.diagnose.registered_twice import BY_DEFINITION, ONE_DEFINITION, TWO_DEFINITIONS, Pair, judge
 from kit.diagnose.registries import _against
 from kit.diagnose.removed_apis import _user
 from kit.diagnose.two_registrations import is_library
 from kit.diagnose.undecided import _said
 from kit.diagnose.values import Case, Looked
 from kit.incident import load
+from kit.startup.migrations import Migrations
 from kit.trace.trace import Trace
 from kit.trace.values import Error, Frame
 
@@ -78,6 +81,13 @@ FAULTS = {
         {"main.py": "import os, sqlalchemy\nuri = os.getenv('SHOP_URI')\nif uri.startswith('postgres'):\n    pass\n"},
         "setting-missing",
         ["service/main.py:2", "service/main.py:3"],
+    ),
+    "a variable that is read where it fails, beside another that is not set": (
+        {
+            "main.py": "import os, sqlalchemy\nport = os.getenv('SHOP_PORT')\nlimit = int(os.getenv('SHOP_LIMIT')) + len(port or '')\n"
+        },
+        "setting-missing",
+        ["service/main.py:3"],
     ),
     "a submodule that its package has not got yet": (
         {
@@ -202,6 +212,11 @@ def test_a_name_that_only_a_later_line_has_is_told_by_the_requirement_that_asks_
         known = "required by requirements.txt:1 (>=1.4)" if asked else "no file of requirements names sqlalchemy itself"
         assert finding.mechanism == "undecided"
         assert f"sqlalchemy 1.4.54 is installed, {known}" in finding.because
+    root = incident.resolve(incident.app.root)
+    root.with_name("env").symlink_to(Path(python("2.0")).parents[1])
+    _, _, fault = find_mechanism(incident, replace(looked, requirements={}))
+    assert fault.experiment.says == "sqlalchemy 2.0.58, all else equal"
+    assert fault.experiment.incident.app.python == f"{root.parent}/env/bin/python"
 
 
 @pytest.mark.slow
@@ -511,3 +526,75 @@ def test_a_relative_import_of_a_script_is_told_by_its_line(write_incident):
     finding = find_mechanism(incident, look_at(incident))[0]
     assert (finding.mechanism, [str(place) for place in finding.sites]) == ("undecided", ["service/main.py:2"])
     assert "python -m package.module" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("version", "mechanism"), [("1.3.24", "computed-table-name-collision"), ("2.0.58", "half-defined-class")]
+)
+def test_a_class_whose_mapper_no_probe_could_see_is_not_said_to_have_none(version, mechanism):
+    trace = judged("computed-table-name-collision")[1].trace
+    first, second = (replace(it, made_mapper=False) for it in judged("computed-table-name-collision")[1].pair)
+    known = {"registrations": (first, second), "provenance": {**trace.provenance, "sqlalchemy": version}}
+    assert judge(Pair(replace(trace, **known), first, second)).mechanism == mechanism
+
+
+# What executed a statement twice the trace has already, and of a doubled table the smallest reproduction is a run.
+BY_THE_TRACE = {"none", "undecided", *(slug for slug, _ in (*BY_DEFINITION, *ONE_DEFINITION, *TWO_DEFINITIONS))}
+NO_OTHER_LINE = "api-removed-in-installed-version"  # is decided by an environment that a miniature has not
+
+
+@pytest.mark.parametrize(
+    "name",
+    [n for n, it in EXPECTED.items() if it["mechanism"] not in BY_THE_TRACE and it["mechanism"] != NO_OTHER_LINE],
+)
+def test_what_decides_a_mechanism_is_run_and_confirms_it(name):
+    line = EXPECTED[name]["sqlalchemy"][0]
+    outcome = judged(name, line)[1].experiment
+    assert outcome is not None and outcome.outcome == "confirmed", outcome
+
+
+def test_what_decides_is_said_where_nothing_at_hand_can_run_it():
+    because = judged(NO_OTHER_LINE)[1].finding.because
+    assert any(
+        "undecided by a run: " in sentence and "pip install 'sqlalchemy<2.0'" in sentence for sentence in because
+    )
+
+
+HANDED = Migrations(None, models={"orders": ["id"]}, database={"orders": ["id"], "visits": ["id"]})
+SEEN = {
+    "a table that env.py hands over then": (HANDED, True, "Alembic then sees orders, and autogenerate does not drop it"),
+    "one that no migration creates": (
+        replace(HANDED, differing=("orders", "visits"), differences=("no migration creates table orders", "no table visits")),
+        True,
+        "Alembic then sees orders, and autogenerate does not drop it; no migration creates table orders; autogenerate still wants to drop visits",
+    ),
+    "one that it still does not see": (replace(HANDED, models={}), False, "Alembic still does not see orders"),
+    "an env.py that fails": (Migrations("ImportError: orders"), None, "ImportError: orders"),
+    "two of one name": (
+        Migrations('ValueError: Duplicate table keys across multiple MetaData objects: "orders"'),
+        True,
+        'Alembic then sees two tables of one name: ValueError: Duplicate table keys across multiple MetaData objects: "orders"',
+    ),
+    "two of another name": (
+        Migrations('Duplicate table keys across multiple MetaData objects: "rooms"'),
+        None,
+        'Duplicate table keys across multiple MetaData objects: "rooms"',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shown", SEEN)
+def test_whether_a_table_is_unseen_is_decided_by_what_alembic_compares_then(shown):
+    seen, holds, says = SEEN[shown]
+    assert _sees(["orders"])(seen) == (holds, says)
+
+
+def test_a_module_that_env_does_not_import_is_decided_by_a_comparison_also_where_no_step_asks_alembic():
+    incident, kept = judged("model-module-not-imported-by-env")
+    trace = replace(
+        kept.trace, steps=tuple(replace(step, ok=True, error=None, exception=None) for step in kept.trace.steps)
+    )
+    incident = incident.model_copy(update={"expect": incident.expect.model_copy(update={"error": None})})
+    finding, _, fault = find_mechanism(incident, replace(kept.looked, trace=trace))
+    assert finding.mechanism == "model-module-not-imported-by-env" and fault.error is None
+    assert fault.experiment.compares and fault.experiment.says == kept.experiment.says

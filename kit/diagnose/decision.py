@@ -1,6 +1,6 @@
 """Which mechanism a startup shows: the first that fits and that its experiment does not refute."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -107,8 +107,11 @@ def find_mechanism(
         return judge(Pair(trace, conflict.first, conflict.second)), conflict, None
     if fault is not None:
         against = {"second-class-same-table-other-file": "no table was rejected: " + _count(trace), **fault.against}
-        because = (*fault.because, *_beside(trace)) if fault.error is None else fault.because
-        return Finding(fault.mechanism, because, {**against, **refuted}), None, fault
+        # What failed beside a mechanism that raises nothing: no run tells whether the one is why of the other.
+        failed = [step for step in trace.steps if fault.error is None and step.ok is False and step.error]
+        why = "whether it is why step {0.number} ({0}) fails was not tested: {1}"
+        beside = (why.format(step, step.error.splitlines()[0]) for step in failed)
+        return Finding(fault.mechanism, (*fault.because, *beside), {**against, **refuted}), None, fault
     if trace.conflicts:
         conflict = trace.conflicts[0]
         known = f"table {conflict.table} was rejected at {conflict.second.site}; its first registration was not seen"
@@ -160,13 +163,6 @@ def _what_is_wrong(incident: Incident, trace: Trace) -> list[str]:
     if not wrong:
         wrong += [f"{sign.text} fails" for sign in trace.signs if sign.kind != "mechanism"]
     return wrong + ([str(trace.broke)] if trace.broke else [])
-
-
-def _beside(trace: Trace) -> Iterator[str]:
-    """What failed beside a mechanism that raises nothing: no run tells whether the one is why of the other."""
-    for step in trace.steps:
-        if step.ok is False and step.error:
-            yield f"whether it is why step {step.number} ({step}) fails was not tested: {step.error.splitlines()[0]}"
 
 
 def _count(trace: Trace) -> str:

@@ -45,7 +45,7 @@ def compare(
     """
     first_by, second_by = ({c["name"]: c for c in side} for side in (second.existing, second.new))
     made_by = {c["name"]: c for c in created.get(second.table) or ()}
-    again = executed_again(first, second)
+    again = first is not None and bool(first.class_ and second.class_ and one_place(first, second))
     columns = []
     for name in dict.fromkeys([*first_by, *second_by, *made_by]):
         sides = (_quiet(name, side.get(name)) for side in (first_by, second_by, made_by))
@@ -59,13 +59,6 @@ def _quiet(name: str, side: dict[str, Any] | None) -> dict[str, Any] | None:
     if side is None or not says_secret(name):
         return side
     return {**side, **{key: "***" for key in ("default", "server_default") if side.get(key)}}
-
-
-def executed_again(first: Registration | None, second: Registration) -> bool:
-    """Are both one class statement that was executed twice?"""
-    if first is None or not (first.class_ and second.class_):
-        return False
-    return (first.site.file, first.site.line) == (second.site.file, second.site.line)
 
 
 def one_place(first: Registration | None, second: Registration) -> str | None:

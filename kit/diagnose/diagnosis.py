@@ -31,15 +31,15 @@ from .observation import (
     look_until_shown,
     look_when_asked,
     may_race,
+    ran_of,
     signed,
     startup_of,
-    trace_of,
 )
 from .registered_twice import Pair, judge
 from .smallest import Budget, Smallest, begin_tries, reduce_startup
 from .two_registrations import Finding
 from .unseen_tables import Unseen, unseen_models
-from .values import Experiment, Fault, Looked, Outcome, Place, innermost
+from .values import Experiment, Fault, Looked, Outcome, Place, innermost, places_of
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,12 @@ def diagnose(
             begun.extend(_first_tries(incident, trace, pool))
 
         seen = pool.submit(look_until_shown, incident, *heard, **({"ended": begin} if heard else {}))
-        going_on = pool.submit(trace_of, incident, go_on=True)
+        going_on = pool.submit(ran_of, incident, go_on=True)
         looked = seen.result()
         if not heard:
             progress(first_answer(looked.trace))
         decision = decide_mechanism(incident, looked, progress)
-        beyond = going_on.result()
+        beyond = going_on.result().trace
         progress(Step(f"{decision.finding.mechanism}; looking for the smallest reproduction", "diagnosis", 2, 3))
         smallest, race = None, decision.finding.mechanism in RACES
         if decision.same_table and race:
@@ -204,15 +204,11 @@ def _diagnosis(
         smallest=smallest,
         hypotheses=hypotheses,
         unseen=unseen_models(incident, looked),
-        sites=fault.places if fault is not None else finding.sites or _places(first, second),
+        sites=fault.places if fault is not None else finding.sites or places_of(first, second),
         experiment=decision.experiment,
         fault=fault and replace(fault, experiment=None),
         outcomes=outcomes,
     )
-
-
-def _places(first: Site | None, second: Site | None) -> tuple[Place, ...]:
-    return tuple(Place.of(role, site) for role, site in (("first", first), ("second", second)) if site is not None)
 
 
 def stands_behind(trace: Trace, beyond: Trace) -> tuple[Behind, ...]:

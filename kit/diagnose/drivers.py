@@ -3,9 +3,10 @@
 import difflib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from ..startup.installed_packages import DRIVERS, Installed, installed
-from ..trace.values import EngineMade, Error, Frame, Site
+from ..trace.values import Error, Frame, Site
 from .experiments import (
     Judge,
     error_texts,
@@ -35,7 +36,7 @@ def unknown_url_scheme(case: Case, error: Error) -> Fault | None:
     site = innermost(error)
     if scheme is None or site is None or error.own_words:
         return None
-    there = _installed(case)
+    there = installed(case.incident.python)
     right = _right_scheme(scheme, there)
     because = (
         f"the engine made at {site} is given a URL that begins with {scheme}:// (the rest is masked), and no dialect has that name",
@@ -44,10 +45,8 @@ def unknown_url_scheme(case: Case, error: Error) -> Fault | None:
     )
     against = {"driver-not-installed": "no driver was looked for: the dialect itself was not found"}
     text = f"Can't load plugin: sqlalchemy.dialects:{scheme.replace('+', '.')}"
-    experiment = _another_scheme(case, site, scheme, right, gone(text)) if right else None
-    sites = (Place.of("engine", site), *_written(case, scheme, site))
-    decided = {"experiment": experiment, "schemes": (scheme, right) if right else None}
-    return Fault("unknown-url-scheme", because, sites=sites, against=against, error=error, **decided)
+    about = _about(case, site, scheme, right, text)
+    return Fault("unknown-url-scheme", because, against=against, error=error, **about)
 
 
 def driver_not_installed(case: Case, error: Error) -> Fault | None:
@@ -57,7 +56,7 @@ def driver_not_installed(case: Case, error: Error) -> Fault | None:
         return None
     backend, driver = dialect
     asked = _asked_scheme(case, backend, driver)
-    there = _installed(case)
+    there = installed(case.incident.python)
     instead = there.drivers(backend) or there.drivers(backend, asynchronous=True)
     names = "explicitly" if "+" in asked else f"as the usual one of {backend}"
     because = (
@@ -69,19 +68,19 @@ def driver_not_installed(case: Case, error: Error) -> Fault | None:
         "unknown-url-scheme": f"the dialect {backend} was found, and failed only when it imported its driver",
         "module-not-on-path": f"no module of the application asks for {error.name or driver}; the dialect does",
     }
-    schemes = (asked, f"{backend}+{instead[0]}") if instead else None
     text = next(text for text in error_texts(error) if text)
-    experiment = _another_scheme(case, site, *schemes, gone(text)) if schemes else None
-    sites = (Place.of("engine", site), *_written(case, asked, site))
-    decided = {"experiment": experiment, "schemes": schemes}
-    return Fault("driver-not-installed", because, sites=sites, against=against, error=error, **decided)
+    about = _about(case, site, asked, f"{backend}+{instead[0]}" if instead else None, text)
+    return Fault("driver-not-installed", because, against=against, error=error, **about)
 
 
 def async_driver_in_sync_code(case: Case, error: Error) -> Fault | None:
     if not any(name == "MissingGreenlet" for _, name, _ in error.links) and "MissingGreenlet" not in error.type:
         return None
     use = innermost(error)
-    engine = _synchronous_engine(case, use)
+    # One that is no asynchronous engine's core; of several the one of the file that uses it.
+    engines = [engine for engine in case.trace.engines if engine.asynchronous and not engine.within_asyncio]
+    near = (engine for engine in engines if use and engine.site and engine.site.file == use.file)
+    engine = next(near, next(iter(engines), None))
     if engine is None or engine.site is None or use is None:
         return None  # an asynchronous engine that is used outside of its greenlet is another fault
     backend = engine.driver.partition("+")[0]
@@ -91,22 +90,22 @@ def async_driver_in_sync_code(case: Case, error: Error) -> Fault | None:
         *_carriers(case, engine.driver, engine.site),
     )
     against = {"driver-not-installed": f"the driver of {engine.driver} was imported, and its engine was made"}
-    written = _written(case, engine.driver, engine.site)
-    sites = (Place.of("engine", engine.site), Place.of("first use", use), *written)
-    usual = (_installed(case).drivers(backend) or [""])[0]
+    usual = (installed(case.incident.python).drivers(backend) or [""])[0]
     default = DRIVERS.get(backend, (("", "", False),))[0][0]
     right = backend if usual in (default, "") else f"{backend}+{usual}"
-    over = gone("greenlet_spawn has not been called")
-    experiment = _another_scheme(case, engine.site, engine.driver, right, over)
-    decided = {"experiment": experiment, "schemes": (engine.driver, right)}
-    return Fault("async-driver-in-sync-code", because, sites=sites, against=against, error=error, **decided)
+    about = _about(case, engine.site, engine.driver, right, "greenlet_spawn has not been called", use)
+    return Fault("async-driver-in-sync-code", because, against=against, error=error, **about)
+
+
+def _about(case: Case, engine: Frame | Site, scheme: str, right: str | None, text: str, *uses: Frame) -> dict[str, Any]:
+    """The lines that a fault of a URL is about, and the run with the scheme that belongs in it, where that is known."""
+    places = (Place.of("engine", engine), *(Place.of("first use", use) for use in uses))
+    run = _another_scheme(case, engine, scheme, right, gone(text)) if right else None
+    sites = (*places, *_written(case, scheme, engine))
+    return {"sites": sites, "experiment": run, "schemes": (scheme, right) if right else None}
 
 
 MECHANISMS = of_failures(unknown_url_scheme, driver_not_installed, async_driver_in_sync_code)
-
-
-def _installed(case: Case) -> Installed:
-    return installed(case.incident.python)
 
 
 def _right_scheme(scheme: str, there: Installed) -> str | None:
@@ -151,13 +150,6 @@ def _asked_scheme(case: Case, backend: str, driver: str) -> str:
         schemes |= set(re.findall(r"['\"](\w+(?:\+\w+)?)://", text))
     explicit = f"{backend}+{driver}"
     return backend if explicit not in schemes and backend in schemes else explicit
-
-
-def _synchronous_engine(case: Case, use: Frame | None) -> EngineMade | None:
-    """The engine with an asynchronous driver that is no asynchronous engine's core; of several the one of the file that uses it."""
-    engines = [engine for engine in case.trace.engines if engine.asynchronous and not engine.within_asyncio]
-    near = (engine for engine in engines if use and engine.site and engine.site.file == use.file)
-    return next(near, next(iter(engines), None))
 
 
 def _carriers(case: Case, scheme: str, site: Frame) -> list[str]:

@@ -14,8 +14,8 @@ from ..incident.steps import Preparation, Step
 from ..startup.run import reproduce
 from ..trace.expected import refused_step
 from ..trace.trace import Trace
-from ..trace.values import Error
-from .observation import trace_of
+from ..trace.values import Error, Registration
+from .observation import ran_of
 from .values import Experiment, Outcome
 
 Judge = Callable[[Trace], tuple[bool | None, str]]
@@ -34,9 +34,9 @@ def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
             patches[0].write_text(patch_of(experiment.edits, sources), encoding="utf-8")
         try:
             how, hold = {"patches": patches, "judge": True}, experiment.hold
-            seen = [trace_of(experiment.incident, **how)]
-            for incident in experiment.beside:
-                seen.append(reproduce(incident, hold=hold, **how) if hold else trace_of(incident, **how))
+            ran = ran_of(experiment.incident, **how, compare=experiment.compares)
+            beside = (reproduce(it, hold=hold, **how) if hold else ran_of(it, **how).trace for it in experiment.beside)
+            seen = [ran.trace, *beside]
         except KitError as error:
             return Outcome(experiment.says, "undecided", f"it could not be run: {error}")
     broke = next((trace.broke for trace in seen if trace.cut), None)
@@ -45,7 +45,7 @@ def decide(experiment: Experiment, sources: dict[str, str]) -> Outcome:
     refused = next(filter(None, map(refused_step, seen)), None)
     if refused is not None:
         return Outcome(experiment.says, "undecided", f"the kit itself refused what the run asked for: {refused}")
-    holds, observed = experiment.judge(*seen)
+    holds, observed = experiment.judge(ran.migrations) if experiment.compares else experiment.judge(*seen)
     return Outcome(experiment.says, _WORDS[holds], observed)
 
 
@@ -106,12 +106,26 @@ def scheme_in(scheme: str) -> re.Pattern:
     return re.compile(rf"(?<=['\"=\s]){re.escape(scheme)}(?=://)")
 
 
+def object_of(definition: Registration) -> str | None:
+    """What a module calls a class or table, as an expression that imports it; None where it has no name there."""
+    module, variable = definition.frame.module, definition.class_ or definition.site.name
+    there = module and re.fullmatch(r"\w+(\.\w+)*", module) and not module.startswith("__")
+    return f"__import__({module!r}, fromlist=['x']).{variable}" if there and (variable or "").isidentifier() else None
+
+
 def with_replaced(text: str, node: ast.expr, new: str) -> str:
     """A source with an expression of it replaced."""
     lines = [line.encode() for line in text.splitlines(keepends=True)]
     before = b"".join(lines[: node.lineno - 1]) + lines[node.lineno - 1][: node.col_offset]
     after = lines[node.end_lineno - 1][node.end_col_offset :] + b"".join(lines[node.end_lineno :])
     return (before + new.encode() + after).decode()
+
+
+def with_keyword(text: str, call: ast.Call, name: str, value: str | bool) -> str:
+    """A source in which a call has this keyword."""
+    others = [keyword for keyword in call.keywords if keyword.arg != name]
+    keyword = ast.keyword(name, ast.Constant(value))
+    return with_replaced(text, call, ast.unparse(ast.Call(call.func, call.args, [*others, keyword])))
 
 
 def with_line_before(text: str, line: int, new: str) -> str | None:
@@ -166,8 +180,11 @@ def texts_of(trace: Trace) -> list[str]:
     return [*texts, *(step.error or "" for step in trace.steps), *(step.output for step in trace.steps)]
 
 
-def gone(*fragments: str, name: str = "") -> Judge:
-    """Judges a run in which an error is expected to be gone: it is so where none of these texts shows any more, of that name."""
+def gone(*fragments: str, name: str = "", elsewhere: bool = False) -> Judge:
+    """Judges a run in which an error is expected to be gone: it is so where none of these texts shows any more, of that name.
+
+    :param elsewhere: in another environment, which tells nothing where it lacks a module
+    """
 
     def judge(trace: Trace) -> tuple[bool | None, str]:
         texts = [text for text in texts_of(trace) if name in text]
@@ -175,6 +192,8 @@ def gone(*fragments: str, name: str = "") -> Judge:
         if shown is not None:
             return False, f"the same error shows: {shown}"
         failed = failure(trace)
+        if elsewhere and any("ModuleNotFoundError: " in text for text in texts):
+            return None, failed or "it lacks a module"
         return True, f"that error is gone; then {failed}" if failed else "that error is gone, and every step succeeds"
 
     return judge

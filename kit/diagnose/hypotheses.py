@@ -17,7 +17,7 @@ from ..trace.graph import ImportGraph, import_graph
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Import
 from ..triage.origin import triage_incident
-from .observation import trace_of
+from .observation import ran_of
 from .smallest import Smallest
 
 
@@ -45,7 +45,7 @@ class Known:
     pool: Executor
 
     def start(self, incident: Incident, *, go_on: bool = False) -> Trace:
-        return self.pool.submit(trace_of, incident, go_on=go_on).result()
+        return self.pool.submit(ran_of, incident, go_on=go_on).result().trace
 
 
 Answer = tuple[str, str, str]  # verdict, experiment, evidence
@@ -76,7 +76,9 @@ def module_imported_twice(known: Known) -> Answer:
     if len(runs) > 1:
         shown = ", ".join(f"as {run.module} by {run.by or 'the step'}" for run in runs)
         return "confirmed", experiment, f"{file} was executed {len(runs)} times: {shown}"
-    earlier = _tables_before(known)
+    second = known.conflict.second
+    here = (r for r in known.trace.registrations if (r.within, r.real) == (second.within, second.real))
+    earlier = [r.table for r in here if r.at < second.at and r.outcome == "registered"]
     first = f"; its first table, {earlier[0]}, did not collide" if earlier else ""
     by = runs[0].by if runs else "the step"
     return "refuted", experiment, f"{file} was executed once, by {by}{first}"
@@ -118,18 +120,14 @@ def _around(graph: ImportGraph, cycle: tuple[int, ...], bodies: set[str | None],
     """The shortest way from a definition's module back to it, and of how many modules it is one."""
     members = set(cycle)
     start = next(key for key in cycle if graph.module_of(key).file in bodies)
-    before: dict[int, int] = {}
-    todo = [start]
-    for key in todo:  # what is appended is looked at too
-        new = sorted(members.intersection(graph.lines.get(key, ())) - set(before))
-        before.update(dict.fromkeys(new, key))
-        if start in before:
-            break
-        todo += new
-    path = [start]
-    while before and (len(path) == 1 or path[-1] != start):
-        path.append(before[path[-1]])
-    names = [graph.module_of(key).module for key in reversed(path)]
+    ways: dict[int, tuple[int, ...]] = {}
+    todo = [(start,)]
+    for way in todo:  # what is appended is looked at too
+        new = sorted(members.intersection(graph.lines.get(way[-1], ())) - set(ways))
+        ways.update({key: (*way, key) for key in new})
+        todo += [ways[key] for key in new]
+    path = ways.get(start, (start,))
+    names = [graph.module_of(key).module for key in path]
     if len(names) > most:
         names = [*names[: most - 1], f"… {len(names) - most} more …", names[-1]]
     rest = len(members) - len(set(path))
@@ -309,13 +307,6 @@ def _without_table(kind: str | None, trace: Trace, mechanism: str) -> Answer | N
 
 def _runs_of(trace: Trace, real: str | None, process: int) -> list[Import]:
     return [import_ for import_ in trace.imports if import_.real == real and import_.process == process]
-
-
-def _tables_before(known: Known) -> list[str]:
-    """Tables that the second definition's module registered without trouble, before the collision."""
-    second = known.conflict.second
-    beside = [r for r in known.trace.registrations if (r.within, r.real) == (second.within, second.real)]
-    return [r.table for r in beside if r.at < second.at and r.outcome == "registered"]
 
 
 def _modules_named(known: Known) -> list[str]:

@@ -296,9 +296,6 @@ def _folder_of(file: str, module: str) -> str | None:
     return "/".join(parts[: parts.index(module)]) if module in parts else None
 
 
-MECHANISMS = [
-    *of_failures(library_shadowed),
-    circular_import,
-    import_failure_swallowed,
-    *of_failures(module_not_on_path),
-]
+MECHANISMS = (
+    of_failures(library_shadowed) + [circular_import, import_failure_swallowed] + of_failures(module_not_on_path)
+)

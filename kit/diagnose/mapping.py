@@ -20,13 +20,6 @@ _SEVERAL = re.compile(r"multiple foreign key paths linking the tables")
 _SECONDARY = re.compile(r"via secondary table '([\w.]+)'")
 
 
-def no_join_condition(case: Case, error: Error) -> Fault | None:
-    return _of_relationship(case, error) or _of_tables(case, error)
-
-
-MECHANISMS = of_failures(no_join_condition)
-
-
 def _of_relationship(case: Case, error: Error) -> Fault | None:
     match = said_by(error, _RELATIONSHIP)
     if match is None:
@@ -36,7 +29,8 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
     parent = classes.get(class_)
     if parent is None:
         return None
-    line, target = _relationship(case, parent, attribute)
+    statement = attribute_of(case.tree(parent.site.file), class_, attribute)
+    line, target = (statement.lineno, _target(statement)) if statement is not None else (parent.site.line, None)
     child = classes.get(target)
     secondary, several = said_by(error, _SECONDARY), said_by(error, _SEVERAL)
     tables = f"{parent.table} ({parent.site})" + (f" and {child.table} ({child.site})" if child else "")
@@ -52,11 +46,9 @@ def _of_relationship(case: Case, error: Error) -> Fault | None:
         "class-not-imported": f"both classes are there, {tables}" if child else f"{class_} is there, at {parent.site}",
         "ambiguous-class-name-in-registry": f"one class is meant by {target}",
     }
-    experiment = None
-    if child is not None and not several and secondary is None:
-        experiment = _with_key(case, parent, child)
-    slug = "no-join-condition"
-    return Fault(slug, because, parent.table, sites=tuple(sites), against=against, error=error, experiment=experiment)
+    run = _with_key(case, parent, child) if child is not None and not several and secondary is None else None
+    more = {"sites": tuple(sites), "against": against, "error": error, "experiment": run}
+    return Fault("no-join-condition", because, parent.table, **more)
 
 
 def _of_tables(case: Case, error: Error) -> Fault | None:
@@ -82,12 +74,6 @@ def _by(case: Case, error: Error) -> str:
     caught = next((swallowed.site for swallowed in case.trace.swallowed if swallowed.error == error), None)
     asked = f" at {site}" if site else " by the kit, after the startup"
     return asked + (f"; it was caught, at {caught}" if caught else "")
-
-
-def _relationship(case: Case, parent: Registration, attribute: str) -> tuple[int, str | None]:
-    """The line of a relationship, and the class that it names; the class statement's line where it is not found."""
-    statement = attribute_of(case.tree(parent.site.file), (parent.class_ or "").rpartition(".")[2], attribute)
-    return (statement.lineno, _target(statement)) if statement is not None else (parent.site.line, None)
 
 
 def _target(statement: ast.stmt) -> str | None:
@@ -148,3 +134,6 @@ def _with_key(case: Case, parent: Registration, child: Registration) -> Experime
 
     says = "configure_mappers() right after the import, with a foreign key between the two tables"
     return Experiment(says, with_steps(case.incident, [*steps, code]), judge)
+
+
+MECHANISMS = of_failures(lambda case, error: _of_relationship(case, error) or _of_tables(case, error))

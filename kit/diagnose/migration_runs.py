@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..base.errors import KitError
 from ..incident.builds import builds_of
 from ..incident.model import Incident
-from ..incident.repository import Commit, Repository
+from ..incident.repository import Commit
 from ..incident.revisions import Revision, heads_of, past_of
 from ..incident.source import nodes_at, parsed
 from ..incident.steps import Step
@@ -187,7 +187,8 @@ def last_seen(incident: Incident, revision: str) -> Seen | None:
             at = f"{commit}^" if status == "D" else commit
             text = repository.git("show", f"{at}:{file}").decode("utf-8", "replace") if file else ""
             if re.search(named, text, re.M):
-                return Seen(_below(file, repository), commit, subject, status == "D", text)
+                below = "" if repository.subdir == "." else f"{repository.subdir}/"
+                return Seen(file.removeprefix(below), commit, subject, status == "D", text)
     except KitError:
         pass
     return None
@@ -209,8 +210,3 @@ def merge_of(incident: Incident, files: Sequence[str]) -> Commit | None:
         return next((merge for merge in merges if holds(merge.sha) and not any(map(holds, merge.parents))), None)
     except KitError:
         return None
-
-
-def _below(file: str, repository: Repository) -> str:
-    """A file of the repository as the application counts its files."""
-    return file if repository.subdir == "." else file.removeprefix(f"{repository.subdir}/")

@@ -114,9 +114,8 @@ def created_by_two_revisions(case: Case) -> Fault | None:
             Place("first", other.file, first.line, other.id),
             Place("second", revision.file, operation.line, revision.id),
         )
-        experiment = runs.from_base_and_after(case, other, name) if other.id != revision.id else None
-        slug = "created-by-two-revisions"
-        return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
+        run = runs.from_base_and_after(case, other, name) if other.id != revision.id else None
+        return Fault("created-by-two-revisions", because, sites=sites, against=against, error=error, experiment=run)
     return None
 
 
@@ -142,9 +141,9 @@ def created_outside_migrations(case: Case) -> Fault | None:
             Place("revision", revision.file, at, revision.id),
         )
         against = {"created-by-two-revisions": f"no other revision creates {what}"}
-        experiment = runs.without_maker(case, makers[0] if makers else None, error)
-        slug = "created-outside-migrations"
-        return Fault(slug, because, name, sites=sites, against=against, error=error, experiment=experiment)
+        run = runs.without_maker(case, makers[0] if makers else None, error)
+        more = {"sites": sites, "against": against, "error": error, "experiment": run}
+        return Fault("created-outside-migrations", because, name, **more)
     return None
 
 
@@ -164,18 +163,12 @@ def migration_fails_on_data(case: Case, error: Error) -> Fault | None:
         "created-by-two-revisions": "nothing is there already that it creates",
         "created-outside-migrations": "nothing is there already that it creates",
     }
-    experiment = runs.empty_against_a_row(case, revision, error)
-    if experiment is None:
-        return None  # whether it is the data cannot be told apart from a revision that never works
-    slug = "migration-fails-on-data"
-    return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
+    run = runs.empty_against_a_row(case, revision, error)
+    return Fault("migration-fails-on-data", because, sites=sites, against=against, error=error, experiment=run)
 
 
-MECHANISMS = [
-    *of_failures(several_heads, unknown_revision),
-    *(created_by_two_revisions, created_outside_migrations),
-    *of_failures(migration_fails_on_data),
-]
+MECHANISMS = of_failures(several_heads, unknown_revision) + [created_by_two_revisions, created_outside_migrations]
+MECHANISMS += of_failures(migration_fails_on_data)
 
 
 def _line(revision: Revision) -> Frame:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from ..incident.source import Named
 from ..trace.chains import application_frames
 from ..trace.values import Creation, Error, Registration
-from .experiments import error_texts, first_line, gone, said_by, with_line_before, with_replaced
-from .unseen_tables import MISSED, handed_to_alembic, made_at, same_table
-from .values import Case, Experiment, Fault, Place, of_errors
+from .experiments import error_texts, first_line, gone, object_of, said_by, with_line_before, with_replaced
+from .unseen_tables import MISSED, handed_to_alembic, key_across_metadata, made_at, same_table
+from .values import Case, Experiment, Fault, Place, of_failures
 
 _NOT_LOCATED = re.compile(
     r"expression ['\"](?P<text>.+?)['\"] failed to locate a name \(['\"]?(?:name ')?(?P<name>\w+)", re.S
@@ -85,14 +85,15 @@ def name_on_another_metadata(case: Case, error: Error) -> Fault | None:
     """A relationship or foreign key names a class or table that is there, on another metadata than where it is looked for."""
     for asked in _asked(case, error):
         meant = [other for other in _beside(case, asked) if _is_meant(asked, other)]
-        label = asked.by.metadata.label
-        if not meant or any(made_at(other.metadata.label) == made_at(label) for other in meant):
+        label, others = asked.by.metadata.label, {other.metadata.label for other in meant}
+        if not meant or label in others:
             continue
-        other = meant[0]
+        place, places = made_at(label), {made_at(other) for other in others}
         served = {made_at(served) for served in handed_to_alembic(case)}
-        if len(served & {made_at(label), made_at(other.metadata.label)}) == 1:
-            continue  # that Alembic does not see one of the two says more
-        return _elsewhere(case, asked, other, error)
+        if place not in places and len(served & {place, *places}) != 1:
+            return _elsewhere(case, asked, meant[0], error)
+        if asked.role == "foreign key":  # that Alembic sees one of the two, or that one line made both, says more
+            return key_across_metadata(case, asked.by, meant, error)
     return None
 
 
@@ -246,25 +247,14 @@ def _as_objects(case: Case, asked: Asked, expression: str) -> str | None:
                 objects[name] = object_
     if asked.name not in named or named - set(objects):
         return None
-    return ast.unparse(_Objects(objects).visit(tree))
-
-
-class _Objects(ast.NodeTransformer):
-    def __init__(self, objects: dict[str, str]):
-        self.objects = objects
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802 - the library's name for it
-        return ast.parse(self.objects[node.id], mode="eval").body
+    names = sorted(named)
+    return f"(lambda {', '.join(names)}: {expression})({', '.join(objects[name] for name in names)})"
 
 
 def _object(definition: Registration, name: str) -> str | None:
-    """What a module calls a class or table, as an expression that imports it; None where it has no name there."""
-    module, variable = definition.frame.module, definition.class_ or definition.site.name
-    there = module and re.fullmatch(r"\w+(\.\w+)*", module) and not module.startswith("__")
-    if not there or not (variable or "").isidentifier():
-        return None
-    object_ = f"__import__({module!r}, fromlist=['x']).{variable}"
-    return f"{object_}.__table__" if definition.class_ and name != definition.class_ else object_
+    """A class or table as an expression that imports it; None where its module has no name for it."""
+    object_ = object_of(definition)
+    return f"{object_}.__table__" if object_ and definition.class_ and name != definition.class_ else object_
 
 
 def created_before_import(case: Case, error: Error) -> Fault | None:
@@ -338,4 +328,7 @@ def task_not_imported(case: Case) -> Fault | None:
     return None
 
 
-MECHANISMS = [*of_errors(class_not_imported, name_on_another_metadata, created_before_import), task_not_imported]
+MECHANISMS = [
+    *of_failures(class_not_imported, name_on_another_metadata, created_before_import, of="errors"),
+    task_not_imported,
+]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..base.progress import Hears, silent
@@ -11,7 +12,7 @@ from ..incident.scripts import is_script
 from ..incident.sources import read_sources
 from ..startup import kept_runs
 from ..startup.checks import Asker, answer_checks, answer_expected
-from ..startup.migrations import build, find_config
+from ..startup.migrations import build, find_config, look
 from ..startup.run import run_startup
 from ..startup.workspace import Workspace, workspace
 from ..trace.end_state import CheckResult, judge_mappers
@@ -136,16 +137,22 @@ def startup_of(incident: Incident, progress: Hears = silent) -> Trace:
         ).trace
 
 
-def trace_of(incident: Incident, *, patches: Sequence[Path] = (), judge: bool = False, go_on: bool = False) -> Trace:
-    """As :func:`kit.startup.run.reproduce`; a run of the same content that is kept is not run again."""
+def ran_of(
+    incident: Incident, *, patches: Sequence[Path] = (), judge: bool = False, go_on: bool = False, compare: bool = False
+) -> kept_runs.Ran:
+    """As :func:`kit.startup.run.reproduce`; a run of the same content that is kept is not run again.
+
+    :param compare: ask Alembic afterwards
+    """
     with workspace(incident, patches) as space:
-        return kept_runs.once(
-            lambda: kept_runs.key_of(incident, space, ["trace", judge, go_on]),
-            space,
-            lambda: kept_runs.Ran(run_startup(incident, space, judge=judge, go_on=go_on)),
-            lasting=lasts,
-            progress=silent,
-        ).trace
+        config = find_config(incident, space) if compare else None
+
+        def run() -> kept_runs.Ran:
+            trace = run_startup(incident, space, judge=judge, go_on=go_on)
+            return kept_runs.Ran(trace, look(incident, space, config, "alembic") if config else None)
+
+        key = partial(kept_runs.key_of, incident, space, ["trace", judge, go_on, compare])
+        return kept_runs.once(key, space, run, lasting=lasts, progress=silent)
 
 
 def _run(

@@ -4,6 +4,7 @@ Where it is known what they race for, the race is forced: each process is held b
 """
 
 import re
+from itertools import pairwise
 
 from ..incident.model import Incident
 from ..trace.trace import Trace
@@ -32,7 +33,8 @@ def startup_race(case: Case, error: Error) -> Fault | None:
         return None
     start = min(began for began, _ in spans.values())
     times = [f"process {p}: {(b - start) / 1e6:.0f} to {(e - start) / 1e6:.0f} ms" for p, (b, e) in spans.items()]
-    overlap = _overlap(spans)
+    order = sorted(spans.values())
+    overlap = any(later[0] <= earlier[1] for earlier, later in pairwise(order))
     because = (
         f"{len(spans)} processes of one step execute {site}; in one of them it raises {first_line(str(error))}",
         f"{'they overlap in time' if overlap else 'they were not seen to overlap in time'}: {', '.join(times)}",
@@ -57,31 +59,22 @@ MECHANISMS = of_failures(startup_race)
 def _spans(trace: Trace, error: Error) -> dict[int, tuple[int, int]]:
     """The processes of one step that execute what an error passed: each with when it began and ended (nanoseconds)."""
     files = {frame.file for frame in error.frames if frame.application}
-    spans: dict[str, dict[int, tuple[int, int]]] = {}
+    created: dict[str, dict[int, list[int]]] = {}
+    ran: dict[str, dict[int, list[int]]] = {}
     for event in trace.created:  # the nearest to the statement itself
-        spans.setdefault(event.step, {})[event.process] = _wider(spans, event.step, event.process, event.at)
-    ran: dict[str, dict[int, tuple[int, int]]] = {}
+        created.setdefault(event.step, {}).setdefault(event.process, []).append(event.at)
     for body in trace.imports:
         if body.application and body.file in files:
-            for at in (body.began, body.ended or body.began):
-                ran.setdefault(body.step, {})[body.process] = _wider(ran, body.step, body.process, at)
-    several = [together for by_step in (spans, ran) for together in by_step.values() if len(together) > 1]
-    return several[0] if several else {}
-
-
-def _wider(spans: dict[str, dict[int, tuple[int, int]]], step: str, process: int, at: int) -> tuple[int, int]:
-    began, ended = spans.get(step, {}).get(process, (at, at))
-    return min(began, at), max(ended, at)
-
-
-def _overlap(spans: dict[int, tuple[int, int]]) -> bool:
-    order = sorted(spans.values())
-    return any(later[0] <= earlier[1] for earlier, later in zip(order, order[1:], strict=False))
+            ran.setdefault(body.step, {}).setdefault(body.process, []).extend((body.began, body.ended or body.began))
+    several = [times for by_step in (created, ran) for times in by_step.values() if len(times) > 1]
+    return {process: (min(times), max(times)) for process, times in several[0].items()} if several else {}
 
 
 def _one_against_all(case: Case, error: Error, site: Frame) -> Experiment | None:
     """One process must not fail, and several must, held where they race; where it is not known for what, without holding them."""
-    alone, script, held = with_one_process(case.incident), _script_with_one(case), _raced_for(error)
+    alone, held = with_one_process(case.incident), _raced_for(error)
+    scripts = {file: _with_one_worker(text) for file, text in case.scripts.items()}
+    script = {file: text for file, text in scripts.items() if text is not None} or None
     times = FORCED if held and alone else _TIMES
 
     def met(trace: Trace) -> bool:
@@ -153,12 +146,6 @@ def with_one_process(incident: Incident) -> Incident | None:
         return None
     incident = with_environment(incident, values) if values else incident
     return incident.model_copy(update={"startup": steps})
-
-
-def _script_with_one(case: Case) -> dict[str, str] | None:
-    """The scripts that the steps run, with one worker in place of several."""
-    edits = {file: _with_one_worker(text) for file, text in case.scripts.items()}
-    return {file: text for file, text in edits.items() if text is not None} or None
 
 
 def _with_one_worker(text: str) -> str | None:

@@ -6,14 +6,15 @@ One function a mechanism. Each takes a :class:`~kit.diagnose.values.Case` and gi
 import ast
 import re
 
+from ..incident.source import nodes_at
 from ..trace.chains import application_frames
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Registration, Site
 from .definitions import one_place
-from .experiments import gone, said_by
+from .experiments import failure, gone, said_by
 from .registered_twice import Pair, judge
 from .registries import renamed
-from .values import Case, Fault, innermost, of_errors
+from .values import Case, Experiment, Fault, innermost, of_failures
 
 _RESERVED = re.compile(r"Attribute name 'metadata' is reserved")
 _SEVERAL = re.compile(r'Multiple classes found for path "([\w.]+)"')
@@ -25,7 +26,28 @@ def metadata_is_reserved(case: Case, error: Error) -> Fault | None:
         frame = _declares(case, error) or innermost(error)
         because = f"a class has an attribute named metadata, which declarative classes keep for themselves: {error} at {frame}"
         site = None if frame is None else Site(frame.file, frame.line, frame.module, None)
-        return Fault("metadata-is-reserved", (because,), case.table, site, error=error)
+        return Fault(
+            "metadata-is-reserved", (because,), case.table, site, error=error, experiment=_renamed(case, frame)
+        )
+    return None
+
+
+def _renamed(case: Case, frame: Frame | None) -> Experiment | None:
+    """The run in which the attribute of the class that a line begins has another name."""
+    edit = _edited(case, frame, r"^(\s+)metadata\b(?=\s*[:=])", r"\1metadata_") if frame is not None else None
+    says = f"metadata_ in place of metadata at {edit[0]}" if edit else ""
+    return Experiment(says, case.incident, gone(_RESERVED.pattern), edit[1]) if edit else None
+
+
+def _edited(case: Case, site: Site | Frame, pattern: str, new: str) -> tuple[str, dict[str, str]] | None:
+    """The first line of the class or call at a site that has something, and the source with something else there."""
+    lines = case.sources.get(site.file, "").splitlines(keepends=True)
+    for holder in reversed(nodes_at(case.tree(site.file), site.line, ast.ClassDef, ast.Call)):
+        for number in range(holder.lineno - 1, holder.end_lineno):
+            edited = re.sub(pattern, new, lines[number])
+            if edited != lines[number]:
+                text = "".join([*lines[:number], edited, *lines[number + 1 :]])
+                return f"{site.file}:{number + 1}", {site.file: text}
     return None
 
 
@@ -63,8 +85,23 @@ def extend_existing_merged(case: Case) -> Fault | None:
         lost = ((mapper, ", ".join(mapper.orphans)) for mapper in mappers if mapper.orphans)
         orphans = [f"{mapper} maps columns that are no longer in the table: {names}" for mapper, names in lost]
         slug = "extend-existing-merged-two-models"
-        return Fault(slug, (merge, *dict.fromkeys(orphans)), first.table, first.site, second.site, (first, second))
+        about = (first.table, first.site, second.site, (first, second))
+        return Fault(slug, (merge, *dict.fromkeys(orphans)), *about, experiment=_without_flag(case, second))
     return None
+
+
+def _without_flag(case: Case, second: Registration) -> Experiment | None:
+    """The run in which the second definition does not say that a table may be there: then it is rejected."""
+
+    def judge(trace: Trace) -> tuple[bool | None, str]:
+        rejected = next((conflict.second.site for conflict in trace.conflicts if conflict.table == second.table), None)
+        wrong = failure(trace) or f"no definition of {second.table} is rejected then"
+        seen = f"table {second.table} is then rejected, at {rejected}" if rejected else wrong
+        return True if rejected else None if failure(trace) else False, seen
+
+    flag = "extend_existing" if second.outcome == "extended" else "keep_existing"
+    edit = _edited(case, second.site, rf"({flag}[\"']?\s*[=:]\s*)True\b", r"\1False")
+    return Experiment(f"without {flag} at {edit[0]}", case.incident, judge, edit[1]) if edit else None
 
 
 def defined_again_after_clear(case: Case) -> Fault | None:
@@ -107,11 +144,8 @@ def ambiguous_class_name(case: Case, error: Error) -> Fault | None:
     return None
 
 
-MECHANISMS = [
-    *of_errors(metadata_is_reserved),
-    *(extend_existing_merged, defined_again_after_clear),
-    *of_errors(ambiguous_class_name),
-]
+MECHANISMS = of_failures(metadata_is_reserved, of="errors") + [extend_existing_merged, defined_again_after_clear]
+MECHANISMS += of_failures(ambiguous_class_name, of="errors")
 
 
 def merged_pairs(trace: Trace, table: str | None = None) -> list[Pair]:

@@ -6,6 +6,7 @@ function, thread, who executed the module and how that ended; never at names or 
 The slugs are the field's vocabulary as the kit uses it; they are promises.
 """
 
+import re
 from collections.abc import Callable
 
 from ..trace.chains import executed_by_alembic
@@ -19,12 +20,9 @@ from .two_registrations import (
     is_library,
     is_program,
     loaded_by_path,
-    names_of,
-    no_function,
     root_of,
     runner_roots,
     top_of,
-    two_files,
     way_to,
     written_name,
 )
@@ -55,15 +53,14 @@ def half_defined_class(pair: Pair) -> Answer:
         return False, f"the class at {first.site} got its mapper"
     if first.later:
         return False, f"the class at {first.site} is to be mapped later, on purpose"
-    others = [r for r in pair.trace.registrations if r.class_ and r is not first and r.outcome != "rejected"]
-    if others and not any(r.made_mapper for r in others):  # this SQLAlchemy does not show them
+    if re.match(r"0\.|1\.[0-3]\.", pair.trace.provenance.get("sqlalchemy") or ""):  # without a registry
         return False, "whether the first class got its mapper is out of sight with this SQLAlchemy"
     return True, f"the class at {first.site} left its table behind and never got a mapper: its mapping failed"
 
 
 def main_module_imported_again(pair: Pair) -> Answer:
     if not pair.same_file:
-        return False, two_files(pair)
+        return False, pair.two_files
     for registration, other in ((pair.first, pair.second), (pair.second, pair.first)):
         body = pair.first_import if registration is pair.first else pair.second_import
         ran_as, named = registration.frame.module, other.frame.module
@@ -72,12 +69,12 @@ def main_module_imported_again(pair: Pair) -> Answer:
             return True, (
                 f"{registration.site.file} runs as {registration.frame.module}, the program itself, and is imported as {other.frame.module}"
             )
-    return False, f"the names that the file ran under are {names_of(pair)}: none is the program's own"
+    return False, f"the names that the file ran under are {pair.names}: none is the program's own"
 
 
 def half_import_retried(pair: Pair) -> Answer:
     if not pair.same_file:
-        return False, two_files(pair)
+        return False, pair.two_files
     first, second = pair.first_import, pair.second_import
     if first is None or first is second:
         return False, "one execution of the module brought both"
@@ -86,6 +83,14 @@ def half_import_retried(pair: Pair) -> Answer:
     where = next((str(f) for f in reversed(first.error.frames) if f.application), first.file)
     failed = f"the first import of {first.module} failed after it had registered its tables: {first.error} at {where}"
     return True, failed
+
+
+def no_function(pair: Pair) -> str:
+    if not pair.same_line:
+        return f"the definitions are at two places, {pair.first.site} and {pair.second.site}"
+    if not pair.same_name:
+        return f"the module ran under {pair.names}"
+    return f"the definition at {pair.first.site} is at module level, in no function"
 
 
 def race_in_lazy_definition(pair: Pair) -> Answer:
@@ -113,7 +118,7 @@ def defined_inside_function_called_twice(pair: Pair) -> Answer:
 
 def runner_root_second_name(pair: Pair) -> Answer:
     if not pair.same_file or pair.same_name:
-        return False, f"the file ran under {names_of(pair)}" if pair.same_file else two_files(pair)
+        return False, f"the file ran under {pair.names}" if pair.same_file else pair.two_files
     for registration, other in ((pair.first, pair.second), (pair.second, pair.first)):
         position = max((n for n, f in enumerate(registration.chain) if RUNNERS.match(f.file)), default=None)
         if position is None:
@@ -135,7 +140,7 @@ def runner_root_second_name(pair: Pair) -> Answer:
 
 def file_loaded_again_by_path(pair: Pair) -> Answer:
     if not pair.same_file:
-        return False, two_files(pair)
+        return False, pair.two_files
     if pair.same_execution:
         return False, "one execution of the file brought both"
     first, second = pair.first_import, pair.second_import
@@ -165,7 +170,7 @@ def script_or_cell_run_again(pair: Pair) -> Answer:
 
 def importlib_reload(pair: Pair) -> Answer:
     if not pair.same_file or not pair.same_name or pair.same_execution:
-        return False, f"the file ran under {names_of(pair)}" if pair.same_file else two_files(pair)
+        return False, f"the file ran under {pair.names}" if pair.same_file else pair.two_files
     second = pair.second_import
     if second is None or second.how == "exec":
         return False, "the import system did not come for the second execution"
@@ -180,7 +185,7 @@ def importlib_reload(pair: Pair) -> Answer:
 
 def alias_two_module_names(pair: Pair) -> Answer:
     if not pair.same_file:
-        return False, two_files(pair)
+        return False, pair.two_files
     if pair.same_name:
         return False, f"the file ran under one module name, {pair.first.frame.module}"
     return True, (
@@ -235,7 +240,7 @@ def computed_table_name_collision(pair: Pair) -> Answer:
 def second_class_same_file(pair: Pair) -> Answer:
     if pair.same_file and not pair.same_line:
         return True, f"one file defines the table twice, at {pair.first.site} and at {pair.second.site}"
-    return False, two_files(pair) if not pair.same_file else f"it is one definition, at {pair.first.site}"
+    return False, pair.two_files if not pair.same_file else f"it is one definition, at {pair.first.site}"
 
 
 def second_class_other_file(pair: Pair) -> Answer:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import permutations
 from operator import attrgetter
 
@@ -10,12 +10,13 @@ from ..incident.source import nodes_at
 from ..trace.routes import Route, endpoint_of, routes_of
 from ..trace.trace import Trace
 from ..trace.values import Entry, Error, Frame, Metadata, Registration, Site
-from .experiments import Judge, failure, gone, with_class_renamed, with_replaced, with_swapped
+from .experiments import Judge, failure, gone, with_class_renamed, with_keyword, with_replaced, with_swapped
 from .registered_twice import ONE_DEFINITION, judge
 from .two_registrations import Pair
 from .values import Case, Experiment, Fault, Place
 
 _UNIQUE = ("metric", "blueprint", "endpoint", "task", "schema", "model", "app", "proto")
+_ROUTING = {"route", "get", "post", "put", "patch", "delete", "add_url_rule", "add_resource"}
 _TWICE = ("Duplicated timeseries in CollectorRegistry", "is already registered for", "overwriting an existing endpoint")
 _TWICE += ("Multiple classes with name", "Conflicting '", "Application labels aren't unique")
 _TWICE += ("into descriptor pool", "already defined in file")
@@ -65,7 +66,8 @@ def _taken(case: Case, error: Error, taken: tuple[Entry, Entry], made: list[Entr
         makers = makers or "two statements register it"
         name = second.key if second.key.endswith(".proto") else second.key.split(".")[-1]
         says_so = next(text for text in _TWICE if text in error.text)
-        experiment = renamed(case, (made[1] or second).frame, name, gone(says_so, name=name))
+        twice, of_flask = gone(says_so, name=name), second.kind == "endpoint"
+        experiment = renamed(case, (made[1] or second).frame, name, twice, endpoint=of_flask)
         against = {} if pair.one_definition else _against(judge(pair).against)
         because = (known, makers)
         return Fault(
@@ -126,20 +128,37 @@ def _both_run(name: str) -> Judge:
     return judge
 
 
-def renamed(case: Case, site: Site | Frame, name: str, judge: Judge) -> Experiment | None:
-    """The run in which what comes second has another name, where its name is written at the line that makes it."""
-    here = [node for call in nodes_at(case.tree(site.file), site.line, ast.Call) for node in ast.walk(call)]
+def renamed(case: Case, site: Site | Frame, name: str, judge: Judge, *, endpoint: bool = False) -> Experiment | None:
+    """The run in which what comes second has another name, where its name is written at the line that makes it.
+
+    :param endpoint: it is one of Flask's, which has the name of its function where the line writes none
+    """
+    calls = nodes_at(case.tree(site.file), site.line, ast.Call)
+    here = [node for call in calls for node in ast.walk(call)]
     texts = [node for node in here if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)]
     literal = next((node for node in texts if node.value == name or isinstance(node.value, bytes)), None)
+    routing = next((call for call in calls if getattr(call.func, "attr", "") in _ROUTING), None) if endpoint else None
     other, new, text = f"{name}_of_its_own", f"{name}_of_its_own", case.sources.get(site.file, "")
     if literal is not None and isinstance(literal.value, bytes):  # a file of protobuf: the name keeps its length
         other = ("x" if name[0] != "x" else "y") + name[1:]
         new = literal.value.replace(name.encode(), other.encode())
-    edited = with_class_renamed(text, site.line, other) if literal is None else with_replaced(text, literal, repr(new))
+    if literal is None and routing is not None:
+        edited = with_keyword(text, routing, "endpoint", other)
+    else:
+        edited = (
+            with_class_renamed(text, site.line, other) if literal is None else with_replaced(text, literal, repr(new))
+        )
     if edited is None:
         return None
     line = site.line if literal is None else literal.lineno
-    return Experiment(f"{other} in place of {name} at {site.file}:{line}", case.incident, judge, {site.file: edited})
+
+    def decides(trace: Trace) -> tuple[bool | None, str]:
+        holds, seen = judge(trace)
+        there = holds is False and any(re.search(rf"\b{re.escape(other)}$", entry.key) for entry in trace.entries)
+        return (True, f"{other} is registered then, and a third one fails: {seen}") if there else (holds, seen)
+
+    says = f"{other} in place of {name} at {site.file}:{line}"
+    return Experiment(says, case.incident, decides, {site.file: edited})
 
 
 def task_defined_twice(case: Case) -> Fault | None:
@@ -168,25 +187,15 @@ def task_defined_twice(case: Case) -> Fault | None:
 
 def _as_registration(entry: Entry) -> Registration:
     """An entry in the form that the mechanisms of tables are asked about."""
-    frame = entry.frame
-    return Registration(
-        table=entry.key,
-        process=entry.process,
-        step=entry.step,
-        thread=entry.thread,
-        metadata=Metadata(entry.process, entry.registry, f"the registry of {entry.kind}s", None, (), True),
-        outcome="registered",
-        site=Site(frame.file, frame.line, frame.module, entry.key),
-        frame=frame,
-        real=entry.real,
-        chain=entry.chain,
-        within=entry.within,
-        class_=None,
-        class_module=None,
-        named=True,
-        columns=0,
-        at=entry.at,
-    )
+    frame, of_both = entry.frame, ("process", "step", "thread", "frame", "real", "chain", "within", "at")
+    metadata = Metadata(entry.process, entry.registry, f"the registry of {entry.kind}s", None, (), True)
+    more = {
+        "metadata": metadata,
+        "site": Site(frame.file, frame.line, frame.module, entry.key),
+        "outcome": "registered",
+    }
+    more |= {"class_": None, "class_module": None, "named": True, "columns": 0}
+    return Registration(table=entry.key, **{name: getattr(entry, name) for name in of_both}, **more)
 
 
 def route_shadowed(case: Case) -> Fault | None:
@@ -315,7 +324,4 @@ def _swapped(case: Case, earlier: Frame, other: Frame, method: str, second: Rout
     return Experiment(says, case.incident, judge, {earlier.file: edited})
 
 
-MECHANISMS: tuple[Callable[[Case], Fault | None], ...] = (
-    *(name_taken, task_defined_twice, route_shadowed),
-    route_on_another_application,
-)
+MECHANISMS = (name_taken, task_defined_twice, route_shadowed, route_on_another_application)

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from ..incident.interpreters import pythons_near
 from ..startup.installed_packages import installed
 from ..trace.values import Error, Frame
 from .experiments import error_texts, first_line, gone
@@ -41,7 +42,7 @@ def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
     removal = _removal(case, error, site) if site is not None and not error.own_words else None
     if removal is None:
         return None
-    version = _version(case, removal.library)
+    version = installed(case.incident.python).version(removal.library)
     asker = error.frames[-1] if error.frames and not error.frames[-1].application else None
     asked_in = f", in {asker}" if asker is not None and site.file != asker.file else ""
     requirements = case.requirements.get(removal.library, ())
@@ -57,27 +58,34 @@ def api_removed_in_installed_version(case: Case, error: Error) -> Fault | None:
     if experiment is None and removal.line is None and not removal.asked:
         return None
     if experiment is None:
+        before = re.search(r"\d[\w.]*", removal.line or "")
+        command = f"pip install '{removal.library}{f'<{before[0]}' if before else removal.asked}'"
         because += (
-            f"undecided by a run: no interpreter of the incident file has another line; {_would_decide(removal)} in an "
+            f"undecided by a run: no interpreter of the incident file, and none in or beside the application's folder, has another line; {command} in an "
             "environment of its own, named as python of a fix, would decide it",
         )
     needed = (Place("requirement", file, line, removal.library) for file, line, _ in requirements)
     sites = (Place.of("call", site), *needed)
     against = {"module-not-on-path": f"{removal.library} is found, and lacks this one thing"}
-    slug = "api-removed-in-installed-version"
-    return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
+    more = {"sites": sites, "against": against, "error": error, "experiment": experiment}
+    return Fault("api-removed-in-installed-version", because, **more)
 
 
 def _other_line(case: Case, error: Error, removal: Removal) -> Experiment | None:
-    """The startup in an interpreter that a fix of the incident names and that has the library as it was before, or as it is asked for."""
-    for fix in case.incident.fixes.values():
-        python = str(case.incident.resolve(fix.python)) if "/" in (fix.python or "") else fix.python
-        version = installed(python).version(removal.library) if python and removal.line != "" else None
-        later = removal.line is None and version != _version(case, removal.library)
-        if version is not None and (later or removal.line and not _since(version, removal.line)):
-            app = case.incident.app.model_copy(update={"python": python})
-            incident = case.incident.model_copy(update={"app": app})
-            return Experiment(f"{removal.library} {version}, all else equal", incident, gone(first_line(error.text)))
+    """The startup in an interpreter that has the library as it was before, or as it is asked for: one that a fix names, or one near."""
+    incident, now = case.incident, installed(case.incident.python).version(removal.library)
+    fixes = (fix.python for fix in incident.fixes.values() if fix.python)
+    named = (str(incident.resolve(python)) if "/" in python else python for python in fixes)
+    near = pythons_near(incident.resolve(incident.app.root)) if incident.app.root is not None else ()
+    for python in (*named, *near):
+        version = installed(python).version(removal.library)
+        before = removal.line is not None and not _since(version, removal.line or now)
+        if version is not None and (before or removal.line is None and version != now):
+            app = incident.app.model_copy(update={"python": python})
+            says = f"{removal.library} {version}, all else equal"
+            return Experiment(
+                says, incident.model_copy(update={"app": app}), gone(first_line(error.text), elsewhere=True)
+            )
     return None
 
 
@@ -89,7 +97,7 @@ def _required(case: Case, library: str) -> str:
 
 def version_of(case: Case, library: str) -> str:
     """Which version of a library is installed and which ones are asked for, as a sentence."""
-    return f"{library} {_version(case, library)} is installed, {_required(case, library)}"
+    return f"{library} {installed(case.incident.python).version(library)} is installed, {_required(case, library)}"
 
 
 def _user(error: Error, site: Frame, library: str) -> str:
@@ -104,25 +112,19 @@ def _user(error: Error, site: Frame, library: str) -> str:
 MECHANISMS = of_failures(api_removed_in_installed_version)
 
 
-def _would_decide(removal: Removal) -> str:
-    """The command that brings the other line."""
-    line = re.search(r"\d[\w.]*", removal.line or "")
-    return f"pip install '{removal.library}{f'<{line[0]}' if line else removal.asked}'"
-
-
 def _removal(case: Case, error: Error, site: Frame) -> Removal | None:
     """What a library took out that an error comes of; None where no list and no library says so."""
     texts = error_texts(error)
     for text in texts:
         removal = _listed(text) or _called(case, error, text)
-        if removal is not None and _since(_version(case, removal.library), removal.line):
+        if removal is not None and _since(installed(case.incident.python).version(removal.library), removal.line):
             return removal
     last = error.frames[-1] if error.frames else site
     if last.application:
         return lacking(case, error)
     library = last.file.partition("/")[0].removesuffix(".py")
     for text in texts:
-        if _SAYS_SO.search(text) and _version(case, library):
+        if _SAYS_SO.search(text) and installed(case.incident.python).version(library):
             name = _QUOTED.search(text)
             return Removal(library.replace("_", "-"), "", name[1] if name else "something")
     return None
@@ -134,7 +136,7 @@ def lacking(case: Case, error: Error) -> Removal | None:
         match = _NAME.search(text) or _OF_MODULE.search(text) or _MODULE.search(text)
         module = match[1] if match and match.re is _MODULE else match and match["module"]
         library = (module or "").partition(".")[0]
-        version = _version(case, library) if library and "partially" not in text else None
+        version = installed(case.incident.python).version(library) if library and "partially" not in text else None
         own = any(import_.application and import_.module == library for import_ in case.trace.imports)
         if version is None or own or match.re is _MODULE and module == library:
             continue
@@ -160,7 +162,7 @@ def _listed(text: str) -> Removal | None:
     else:
         return None
     for where, name, what in wanted:
-        for (library, line, place), names in _removals().names.items():
+        for (library, line, place), names in _removals()[0].items():
             if place == where and name in names:
                 return Removal(library, line, what)
     return None
@@ -168,7 +170,7 @@ def _listed(text: str) -> Removal | None:
 
 def _called(case: Case, error: Error, text: str) -> Removal | None:
     """A call that a line no longer takes; where only Python complains, the library's own object has to stand in the statement."""
-    for library, line, pattern, what in _removals().calls:
+    for library, line, pattern, what in _removals()[1]:
         if pattern.search(text):
             package = library.replace("-", "_")
             inside = any(frame.file.startswith(f"{package}/") for frame in error.frames)
@@ -179,15 +181,9 @@ def _called(case: Case, error: Error, text: str) -> Removal | None:
     return None
 
 
-class _Removals(NamedTuple):
-    """The list: ``(library, line, module or .class)`` to what is gone there, modules under "module"; and calls."""
-
-    names: dict[tuple[str, str, str], frozenset[str]]
-    calls: list[tuple[str, str, re.Pattern, str]]
-
-
 @cache
-def _removals() -> _Removals:
+def _removals() -> tuple[dict[tuple[str, str, str], frozenset[str]], list[tuple[str, str, re.Pattern, str]]]:
+    """``(library, line, module or .class)`` to what is gone there, modules under "module"; and the list's calls."""
     names, calls = {}, []
     for row in (Path(__file__).parent / "removed_apis.txt").read_text("utf-8").splitlines():
         head, _, listed = row.partition(": ")
@@ -197,16 +193,12 @@ def _removals() -> _Removals:
             calls.append((library, line, re.compile(pattern), what))
         elif place:
             names[library, line, place] = frozenset(listed.split(" "))
-    return _Removals(names, calls)
+    return names, calls
 
 
-def _version(case: Case, library: str) -> str | None:
-    return installed(case.incident.python).version(library)
-
-
-def _since(version: str | None, line: str) -> bool:
+def _since(version: str | None, line: str | None) -> bool:
     """Is an installed version of this line or a later one?"""
     if version is None:
         return False
     numbers = [int(n) for n in re.findall(r"\d+", version)[:3]]
-    return numbers >= [int(n) for n in re.findall(r"\d+", line)]
+    return numbers >= [int(n) for n in re.findall(r"\d+", line or "")[:3]]

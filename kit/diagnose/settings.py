@@ -9,7 +9,7 @@ from ..incident.source import nodes_at, text_at
 from ..incident.variables import Reading, spellings_of
 from ..trace.trace import Trace
 from ..trace.values import Error, Frame, Record, Silenced
-from .experiments import error_texts, failure, first_line, gone, with_environment
+from .experiments import error_texts, failure, first_line, gone, with_environment, with_keyword, with_replaced
 from .values import Case, Experiment, Fault, Place, innermost, of_failures
 
 # The files by which an application is run, whatever variables they name.
@@ -36,9 +36,10 @@ def setting_missing(case: Case, error: Error) -> Fault | None:
     if not lacking:
         return None
     names = list(dict.fromkeys(reading.name for reading in lacking))
+    how = "without a default" if any(reading.required for reading in lacking) else "which gives None"
     what = ", ".join(f"{r.class_}.{r.field} ({r.name})" if r.field else r.name for r in lacking)
     because = (
-        f"{what} is read at {', '.join(map(str, lacking))}, {_how(lacking)}, and is not set: {first_line(str(error))}",
+        f"{what} is read at {', '.join(map(str, lacking))}, {how}, and is not set: {first_line(str(error))}",
         *_deployments(case, names),
     )
     fields = [
@@ -48,9 +49,8 @@ def setting_missing(case: Case, error: Error) -> Fault | None:
     needs = Place.of("needs it", site)
     sites = (*fields, *([needs] if str(needs) not in map(str, fields) else []))
     against = {"unknown-url-scheme": "it fails before a URL is looked at"}
-    slug = "setting-missing"
-    experiment = _with_stand_in(case, lacking, error)
-    return Fault(slug, because, sites=sites, against=against, error=error, experiment=experiment)
+    run = _with_stand_in(case, lacking, error)
+    return Fault("setting-missing", because, sites=sites, against=against, error=error, experiment=run)
 
 
 MECHANISMS = of_failures(setting_missing)
@@ -59,6 +59,7 @@ MECHANISMS = of_failures(setting_missing)
 def _lacking(case: Case, error: Error, site: Frame) -> list[Reading]:
     """The readings of variables that are not set and that an error comes of; empty where it does not."""
     unset = [reading for reading in case.readings if reading.name.upper() not in _given(case)]
+    unset.sort(key=lambda reading: (reading.file, reading.line) != site[:2])  # what is read where it fails comes first
     texts = error_texts(error)
     fields = _missing_fields(texts, unset)
     if fields:
@@ -120,7 +121,11 @@ def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Readin
         return []
     statement = text_at(case.tree(site.file), site.line)
     optional = [reading for reading in unset if not reading.required]
-    targeted = [reading for reading in optional if reading.target and _names(reading.target, statement)]
+    targeted = [
+        reading
+        for reading in optional
+        if reading.target and re.search(rf"(?<![\w.]){_last_word(reading.target)}(?!\w)", statement)
+    ]
     in_file = [reading for reading in optional if reading.file == site.file]
     here = [r for r in in_file if r.line == site.line or r.name in statement or r in targeted]
     used = here + targeted
@@ -131,16 +136,8 @@ def _named_or_used(case: Case, error: Error, site: Frame, unset: Sequence[Readin
     return used[:1]
 
 
-def _names(target: str, statement: str) -> bool:
-    return re.search(rf"(?<![\w.]){re.escape(_last_word(target))}(?!\w)", statement) is not None
-
-
 def _last_word(target: str) -> str:
     return (re.findall(r"\w+", target) or [""])[-1]
-
-
-def _how(lacking: Sequence[Reading]) -> str:
-    return "without a default" if any(reading.required for reading in lacking) else "which gives None"
 
 
 def _deployments(case: Case, names: Sequence[str]) -> list[str]:
@@ -216,15 +213,14 @@ def _with_loggers(case: Case, silenced: Silenced, error: Error | None) -> Experi
     """The run in which that call keeps the loggers."""
     file, line = silenced.site.file, silenced.site.line
     text = case.sources.get(file)
-    calls = nodes_at(case.tree(file), line, ast.Call)
-    calls = [call for call in calls if ast.unparse(call.func).endswith("fileConfig")]
-    if text is None or not calls:
+    called = {ast.unparse(call.func).rpartition(".")[2]: call for call in nodes_at(case.tree(file), line, ast.Call)}
+    if text is None or not called.keys() & {"fileConfig", "dictConfig"}:
         return None
-    call, lines = calls[0], text.splitlines(keepends=True)
-    number, column = call.end_lineno - 1, len(lines[call.end_lineno - 1].encode()[: call.end_col_offset].decode()) - 1
-    before = lines[number][:column].rstrip()
-    comma = "" if before.endswith((",", "(")) else ", "
-    lines[number] = f"{before}{comma}disable_existing_loggers=False{lines[number][column:]}"
+    if "fileConfig" in called:
+        edited = with_keyword(text, called["fileConfig"], "disable_existing_loggers", False)
+    else:
+        given = (*called["dictConfig"].args, *(keyword.value for keyword in called["dictConfig"].keywords))[0]
+        edited = with_replaced(text, given, f"dict({ast.unparse(given)}, disable_existing_loggers=False)")
 
     def judge(trace: Trace) -> tuple[bool | None, str]:
         lost = [record for record in trace.records if record.lost and record.level >= _LEVEL_OF_ERRORS]
@@ -235,7 +231,7 @@ def _with_loggers(case: Case, silenced: Silenced, error: Error | None) -> Experi
         return None if failure(trace) and not kept else True, f"no record is lost{shows}"
 
     says = f"disable_existing_loggers=False at {silenced.site}"
-    return Experiment(says, case.incident, gone(first_line(error.text)) if error else judge, {file: "".join(lines)})
+    return Experiment(says, case.incident, gone(first_line(error.text)) if error else judge, {file: edited})
 
 
 OF_LOGGERS = (loggers_disabled,)  # asked last: what is lost in a log comes of something else, where that is known

@@ -18,7 +18,7 @@ from ..incident.model import Expect, Incident
 from ..incident.steps import Step
 from ..trace.trace import Trace
 from ..trace.values import Frame, Registration
-from .observation import trace_of
+from .observation import ran_of
 
 _MOST_CALLS = 3  # functions that are tried by themselves
 _QUICK = 20.0  # seconds that a search may always take
@@ -82,7 +82,7 @@ def reduce_startup(
     :param begun: what :func:`begin_tries` gave for the same two
     """
     budget = budget or Budget.beside(trace)
-    tries = _Tries(incident, first, second, budget, begun, executor, progress)
+    tries = _Tries((incident, first, second), budget, begun, executor, progress)
     lists = _starts(incident, trace, first, second)
     failing = (tries.first_that_fails(candidates) for candidates in lists if budget.left)
     start = next((steps for steps in failing if steps), None)
@@ -108,17 +108,8 @@ def begin_tries(
 class _Tries:
     """Lists of steps that are run, and those of which an earlier run tells already: what a longer list begins with went as it does alone."""
 
-    def __init__(
-        self,
-        incident: Incident,
-        first: Registration,
-        second: Registration,
-        budget: Budget,
-        begun,
-        executor: Executor,
-        progress,
-    ):
-        self.about = incident, first, second
+    def __init__(self, about: tuple, budget: Budget, begun, executor: Executor, progress):
+        self.about = about  # the incident and the two registrations
         self.budget, self.begun, self.executor, self.progress = budget, begun, executor, progress
         self.failed_at: dict[tuple, int] = {}  # variables and steps that were run -> the step that failed so, or 0
 
@@ -230,7 +221,7 @@ def _fails_at(
         named = incident.database_env if incident.database_env in variables else "INCIDENT_UNREAD"
         app = incident.app.model_copy(update={"env": env})
         tried = tried.model_copy(update={"app": app, "database_env": named})
-    trace = trace_of(tried)
+    trace = ran_of(tried).trace
     for registration in trace.registrations:
         same = (registration.table, registration.outcome) == (second.table, second.outcome)
         if same and _site(registration) == _site(second):

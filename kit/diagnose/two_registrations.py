@@ -79,6 +79,16 @@ class Pair:
         bodies = (self.first_import, self.second_import)
         return self.same_line or self.same_file and None not in bodies and bodies[0] is not bodies[1]
 
+    @property
+    def two_files(self) -> str:
+        return f"the definitions are in two files, {self.first.site.file} and {self.second.site.file}"
+
+    @property
+    def names(self) -> str:
+        if self.same_name:
+            return f"one module name, {self.first.frame.module}"
+        return f"{self.first.frame.module} and {self.second.frame.module}"
+
     def _body(self, registration: Registration) -> Import | None:
         """The execution of the module that holds the site, not of one that merely called into it."""
         body = self.trace.import_of(registration.within)
@@ -170,24 +180,6 @@ def _binding(statement: ast.stmt) -> str | None:
     names = {target.id for target in targets if isinstance(target, ast.Name)}
     value = getattr(statement, "value", None)
     return ast.unparse(value) if value is not None and names & {"__tablename__", "__table__"} else None
-
-
-def two_files(pair: Pair) -> str:
-    return f"the definitions are in two files, {pair.first.site.file} and {pair.second.site.file}"
-
-
-def names_of(pair: Pair) -> str:
-    if pair.same_name:
-        return f"one module name, {pair.first.frame.module}"
-    return f"{pair.first.frame.module} and {pair.second.frame.module}"
-
-
-def no_function(pair: Pair) -> str:
-    if not pair.same_line:
-        return f"the definitions are at two places, {pair.first.site} and {pair.second.site}"
-    if not pair.same_name:
-        return f"the module ran under {names_of(pair)}"
-    return f"the definition at {pair.first.site} is at module level, in no function"
 
 
 def importer_of(body: Import | None) -> str:

@@ -93,10 +93,6 @@ def _defined(case: Case, name: str) -> Iterator[Place]:
                 break
 
 
-def _short(source: str, most: int = 80) -> str:
-    return source if len(source) <= most else source[: most - 2] + " …"
-
-
 def _written(case: Case, name: str) -> Iterator[Place]:
     """Where the models have the name as a text: ``back_populates="user"``, and ``ForeignKey("users.id")`` of a table that is not there."""
     there = any(name == definition.table for definition in case.definitions)
@@ -109,4 +105,5 @@ def _written(case: Case, name: str) -> Iterator[Place]:
             constants = (value.value for value in values if isinstance(value, ast.Constant))
             texts = [value for value in constants if isinstance(value, str)]
             if any(text == name or not there and text.startswith(f"{name}.") for text in texts):
-                yield Place("named", file, node.lineno, _short(ast.unparse(node)))
+                source = ast.unparse(node)
+                yield Place("named", file, node.lineno, source if len(source) <= 80 else f"{source[:78]} …")

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from ..incident.model import Incident
 from ..incident.source import Named, module_name
 from ..trace.chains import application_frames, executed_by_alembic
-from ..trace.trace import Trace
 from ..trace.values import Error, Registration
-from .experiments import failure, texts_of
+from . import metadata_runs as runs
+from .experiments import error_texts, said_by
 from .values import Case, Experiment, Fault, Looked, Place
 
 _OTHER_METADATA = "table-on-metadata-alembic-does-not-migrate"
-_FOREIGN = re.compile(r"column '([\w.]+)\.\w+' could not find table '([\w.]+)'")
 MISSED = re.compile(r"no such table: ([\w.]+)|relation \"([\w.]+)\" does not exist|Table '([\w.]+)' doesn't exist")
 _REMOVES = re.compile(r"\('remove_table', Table\('([^']+)'")
 # A database's word for a column that a statement names and its table lacks: the table, the column, or the other way round.
@@ -61,7 +60,7 @@ def _on_other_metadata(case: Case, tables: Sequence[Registration], drops: dict[s
     error = drops[dropped[0]] if dropped else _lacks_a_column(case, first) if _of_the_same_name(case, first) else None
     unchanged = "importing it while env.py runs changes nothing: the metadata that env.py hands over is another one"
     because = (*sentences, *_consequence(dropped, "uses"), *_symptom(case, first))
-    run = _with_metadata(case, tables, drops) if dropped else None
+    run = runs.with_metadata(case, tables)
     more = {"sites": sites, "against": {NOT_IMPORTED: unchanged}, "error": error, "experiment": run}
     return Fault(_OTHER_METADATA, because, first.table, first.site, **more)
 
@@ -94,7 +93,8 @@ def _not_imported(
     sites = [Place.of("table", table.site) for table in tables]
     sites += [*(Place("table", named.file, named.line, named.class_) for named in beside), *makers.values()]
     error = next((drops[name] for name in names if name in drops), None)
-    run = _with_imports(case, tables, beside, names) if error is not None else None
+    modules = [*(table.frame.module or "" for table in tables), *(case.module_of(named.file) for named in beside)]
+    run = runs.with_imports(case, modules, names)
     handed = "the modules that env.py imports put their tables on the metadata that it hands over"
     more = {"sites": tuple(sites), "against": {_OTHER_METADATA: handed}, "error": error, "experiment": run}
     first = tables[0].site if tables else None
@@ -106,10 +106,8 @@ def _dropped(case: Case) -> dict[str, Error]:
     """The tables of which an error of the startup says that autogenerate wants to remove them, as ``alembic check`` does."""
     seen, drops = case.migrations, {}
     for error in case.failures:
-        for text in (error.text, *(text for _, _, text in error.links)):
-            for name in _REMOVES.findall(text):
-                if name not in seen.models:
-                    drops.setdefault(name, error)
+        names = (name for text in error_texts(error) for name in _REMOVES.findall(text))
+        drops |= {name: error for name in names if name not in {*seen.models, *drops}}
     return drops
 
 
@@ -155,12 +153,9 @@ def _of_the_same_name(case: Looked, registration: Registration) -> Registration 
 def _lacks_a_column(case: Case, registration: Registration) -> Error | None:
     """The error that says of a column that the table lacks it, where the definition of this name that Alembic has does too."""
     for error in case.failures:
-        for text in (error.text, *(text for _, _, text in error.links)):
-            match = _LACKS.search(text)
-            table = match and next(filter(None, (match[name] for name in ("t1", "t2", "t3", "t4"))))
-            column = match and next(filter(None, (match[name] for name in ("c1", "c2", "c3", "c4"))))
-            about = match and same_table(table, registration.table)
-            if about and column not in case.migrations.models[registration.table]:
+        if match := said_by(error, _LACKS):
+            table, column = (next(match[f"{of}{n}"] for n in range(1, 5) if match[f"{of}{n}"]) for of in "tc")
+            if same_table(table, registration.table) and column not in case.migrations.models[registration.table]:
                 return error
     return None
 
@@ -178,78 +173,14 @@ def _consequence(tables: Sequence[str], verb: str) -> list[str]:
     return [f"autogenerate would drop {count} that the application {verb}: {', '.join(tables)}"]
 
 
-def _env_file(case: Case) -> tuple[str, str] | None:
-    """The ``env.py`` that ran, and its text."""
-    ran = (i.file for i in case.migrations.trace.imports if i.application and i.module == "env_py" and i.file)
-    file = next(ran, None)
-    text = case.sources.get(file or "")
-    return (file, text) if text else None
-
-
-def _with_imports(case: Case, tables: Sequence[Registration], beside: Sequence[Named], names: Sequence[str]):
-    """The startup with an ``env.py`` that imports the modules."""
-    env = _env_file(case)
-    modules = [*(table.frame.module for table in tables), *(case.module_of(named.file) for named in beside)]
-    if env is None or not all(modules):
-        return None
-    file, text = env
-    last = max((m.end() for m in re.finditer(r"^(?:from|import) [^\n(]*(?:\([^)]*\))?[^\n]*\n", text, re.M)), default=0)
-    imports = "".join(f"import {module}  # noqa\n" for module in dict.fromkeys(modules))
-    says = f"{file} imports {', '.join(dict.fromkeys(modules))} as well"
-    return Experiment(says, case.incident, _kept(names), {file: text[:last] + imports + text[last:]})
-
-
-def _with_metadata(case: Case, tables: Sequence[Registration], drops: dict[str, Error]) -> Experiment | None:
-    """The startup with an ``env.py`` that hands over both metadata."""
-    env = _env_file(case)
-    named = [table for table in tables if table.class_ and "." not in table.class_ and table.frame.module]
-    classes = {table.metadata.label: table for table in named}
-    if env is None or not classes:
-        return None
-    file, text = env
-    others = ", ".join(f"__import__({r.frame.module!r}, fromlist=['x']).{r.class_}.metadata" for r in classes.values())
-    edited = re.sub(r"(target_metadata\s*=\s*)([\w.]+\.metadata)\b", rf"\1[\2, {others}]", text)
-    if edited == text:
-        return None
-    says = f"{file} hands Alembic the metadata of {', '.join(str(r.class_) for r in classes.values())} as well"
-    dropped = [table.table for table in tables if table.table in drops]
-    return Experiment(says, case.incident, _kept(dropped), {file: edited})
-
-
-def _kept(names: Sequence[str]):
-    def judge(trace: Trace) -> tuple[bool | None, str]:
-        still = {name for text in texts_of(trace) for name in _REMOVES.findall(text)}
-        wanted = [name for name in names if name in still]
-        if wanted:
-            return False, f"autogenerate still wants to drop {', '.join(wanted)}"
-        if not still and (wrong := failure(trace)) and "upgrade operations" not in wrong:
-            return None, wrong
-        rest = f"; it still wants to drop {', '.join(sorted(still))}" if still else ""
-        return True, f"autogenerate no longer wants to drop {', '.join(names)}{rest}"
-
-    return judge
-
-
 def table_on_another_metadata(case: Case) -> Fault | None:
-    """An error misses a table that is there, on a metadata that nobody creates or that a foreign key cannot see."""
+    """An error misses a table that is there, on a metadata that nobody creates."""
     if len({metadata.label for metadata in case.trace.metadata if metadata.application}) < 2:
         return None
     created = {creation.metadata for creation in case.trace.created if creation.table is None}
     for error in case.errors:
-        key = _FOREIGN.search(error.text)
         missed = MISSED.search(error.text)
-        if key is not None:
-            holder, target = key.groups()
-            for definition in (definition for definition in case.definitions if same_table(holder, definition.table)):
-                beside = [r for r in case.definitions if r.process == definition.process]
-                there = {r.metadata.label for r in beside if same_table(target, r.table)}
-                if there and definition.metadata.label not in there and _tells_apart(case, definition, there):
-                    because = (
-                        f"table {holder}, defined at {definition.site}, is on the metadata made at {definition.metadata.label}, and its "
-                        f"foreign key's table {target} on the one made at {', '.join(sorted(there))}: {error}"
-                    )
-                    return Fault(_OTHER_METADATA, (because,), holder, definition.site, error=error)
-        elif missed is not None or "is not registered with this 'SQLAlchemy' instance" in error.text:
+        if missed is not None or "is not registered with this 'SQLAlchemy' instance" in error.text:
             name = next((group for group in missed.groups() if group), None) if missed else None
             makers = created | handed_to_alembic(case)
             # Where nobody makes a table, that tells of no other metadata.
@@ -267,8 +198,18 @@ def table_on_another_metadata(case: Case) -> Fault | None:
                     beside = (Place.of("metadata", frame) for frame in made.values()) if missed is None else ()
                     sites = (Place.of("first", registration.site), *beside)
                     about = (registration.table, registration.site)
-                    return Fault(_OTHER_METADATA, (because,), *about, sites=sites, error=error)
+                    run = _decides(case, [registration], error)
+                    return Fault(_OTHER_METADATA, (because,), *about, sites=sites, error=error, experiment=run)
     return None
+
+
+def _decides(case: Case, tables: Sequence[Registration], error: Error) -> Experiment | None:
+    """The run that decides whether these are on another metadata: Alembic is given both, or where it has no part one object serves."""
+    handed = handed_to_alembic(case)
+    if handed:
+        return runs.with_metadata(case, [table for table in tables if table.metadata.label not in handed])
+    made = [application_frames(metadata.chain)[-1:] for metadata in (tables[0].metadata, *case.trace.metadata)]
+    return runs.with_one_object(case, *[frame for frames in made for frame in frames], error=error) if made[0] else None
 
 
 def _file_run_twice(case: Case, registration: Registration, error: Error, because: str) -> Fault | None:
@@ -286,13 +227,15 @@ def _file_run_twice(case: Case, registration: Registration, error: Error, becaus
     return Fault(slug, (ran, because), registration.table, sites=sites, error=error)
 
 
-def _tells_apart(case: Case, definition: Registration, others: set[str]) -> bool:
-    """Is it that the metadata was made twice at one place, or that Alembic has only one of two?
-
-    Where neither is so, the name itself is what is wrong: :func:`kit.diagnose.names.name_on_another_metadata`.
-    """
-    places, place = {made_at(label) for label in others}, made_at(definition.metadata.label)
-    return place in places or len({made_at(label) for label in handed_to_alembic(case)} & {place, *places}) == 1
+def key_across_metadata(case: Case, holder: Registration, targets: Sequence[Registration], error: Error) -> Fault:
+    """A foreign key whose table is on another metadata, that was made twice at one place, or of which Alembic has one of two."""
+    places = ", ".join(sorted({target.metadata.label for target in targets}))
+    because = (
+        f"table {holder.table}, defined at {holder.site}, is on the metadata made at {holder.metadata.label}, and its "
+        f"foreign key's table {targets[0].table} on the one made at {places}: {error}"
+    )
+    run = _decides(case, [holder, *targets], error)
+    return Fault(_OTHER_METADATA, (because,), holder.table, holder.site, error=error, experiment=run)
 
 
 def handed_to_alembic(case: Case) -> set[str]:
@@ -312,12 +255,9 @@ def _wanted(case: Case) -> list[Registration]:
     return list(dict.fromkeys([*named, *named_by_errors, *case.definitions]))
 
 
-def _names(table: str, text: str) -> bool:
-    return bool(re.search(rf"(?<![\w.]){re.escape(table)}(?!\w)", text))
-
-
 def _symptom(case: Case, registration: Registration) -> list[str]:
-    return [f"seen as: {error}" for error in case.errors if _names(registration.table, error.text)][:1]
+    name = re.compile(rf"(?<![\w.]){re.escape(registration.table)}(?!\w)")
+    return [f"seen as: {error}" for error in case.errors if name.search(error.text)][:1]
 
 
 def same_table(name: str | None, table: str) -> bool:
@@ -366,12 +306,15 @@ def unseen_models(incident: Incident, looked: Looked) -> tuple[Unseen, ...]:
         if twin is not None and "env.py" not in lacking:
             lacking.append("env.py")
         if lacking:
-            differences = seen.differences if asked else ()
-            drops = next((d for d in differences if f"table {named.table}," in d and "drop" in d), None)
-            remedy = f"import {module_name(named.file, incident.app.path)}"
+            differences = zip(seen.differing, seen.differences, strict=False) if asked else ()
+            drops = next(
+                (says for table, says in differences if table == named.table and table not in seen.models), None
+            )
+            module = module_name(named.file, incident.app.path)
+            remedy = f"import {module}"
             stopped = next((step.number for step in looked.trace.steps if not step.ok), None)
             if lacking == ["startup"] and stopped is not None:
-                remedy = f"step {stopped} did not succeed, and whether the startup would import {module_name(named.file, incident.app.path)} was not seen"
+                remedy = f"step {stopped} did not succeed, and whether the startup would import {module} was not seen"
             if apart is not None:
                 both = f"rename one, as {twin.site} has this name too" if twin else "give env.py both, or use one Base"
                 remedy = f"its metadata, made at {apart.metadata.label}, is not the one that env.py hands over: {both}"

@@ -1,7 +1,7 @@
 """What a mechanism is asked about, and what it answers: the frame that every family of mechanisms shares.
 
 A family is a module with a tuple ``MECHANISMS``: functions that take a :class:`Case` and give a :class:`Fault` or None; of those
-that are asked of one error :func:`of_failures` and :func:`of_errors` make such.
+that are asked of one error :func:`of_failures` makes such.
 ``decision.py`` holds them in order.
 """
 
@@ -40,6 +40,11 @@ class Place(NamedTuple):
         return cls(role, site.file, site.line, name or getattr(site, "name", None), site.module)
 
 
+def places_of(first: Site | None, second: Site | None) -> tuple[Place, ...]:
+    """The two sites, as far as they are there."""
+    return tuple(Place.of(role, site) for role, site in (("first", first), ("second", second)) if site is not None)
+
+
 @dataclass(frozen=True)
 class Experiment:
     """The run that decides a mechanism, and could refute it.
@@ -49,6 +54,7 @@ class Experiment:
     :ivar beside: further runs; ``judge`` takes their traces after the first
     :ivar edits: file to its whole new text, in the copy that is run
     :ivar hold: what the processes are held before in the runs ``beside``
+    :ivar compares: Alembic is asked when the first run has ended, and ``judge`` takes what it says in place of the traces
     :ivar judge: what the run says: ``(True it is so | False it is not | None undecided, what was seen)``
     """
 
@@ -58,6 +64,7 @@ class Experiment:
     edits: dict[str, str] = field(default_factory=dict)
     beside: tuple[Incident, ...] = ()
     hold: str | None = None
+    compares: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,8 +104,7 @@ class Fault:
     @property
     def places(self) -> tuple[Place, ...]:
         """Every line that it is about, each once."""
-        sites = [(role, site) for role, site in (("first", self.first), ("second", self.second)) if site is not None]
-        return tuple(dict.fromkeys(self.sites or (Place.of(role, site) for role, site in sites)))
+        return tuple(dict.fromkeys(self.sites or places_of(self.first, self.second)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,15 +199,10 @@ def innermost(error: Error) -> Frame | None:
 Mechanism = Callable[[Case], Fault | None]
 
 
-def of_failures(*explains: Callable[[Case, Error], Fault | None]) -> list[Mechanism]:
-    """Mechanisms that are asked of each failure in turn, up to the first that they explain."""
-    return [_asked_of("failures", explain) for explain in explains]
+def of_failures(*explains: Callable[[Case, Error], Fault | None], of: str = "failures") -> list[Mechanism]:
+    """Mechanisms that are asked of each failure in turn, up to the first that they explain; ``of`` "errors": of all that was seen."""
 
+    def asked(explain: Callable[[Case, Error], Fault | None]) -> Mechanism:
+        return lambda case: next(filter(None, (explain(case, error) for error in getattr(case, of))), None)
 
-def of_errors(*explains: Callable[[Case, Error], Fault | None]) -> list[Mechanism]:
-    """As :func:`of_failures`, asked of every error that was seen."""
-    return [_asked_of("errors", explain) for explain in explains]
-
-
-def _asked_of(errors: str, explain: Callable[[Case, Error], Fault | None]) -> Mechanism:
-    return lambda case: next(filter(None, (explain(case, error) for error in getattr(case, errors))), None)
+    return [asked(explain) for explain in explains]

@@ -209,6 +209,12 @@ def _environments_in(folder: Path) -> Iterator[Path]:
         yield from sorted(settings.parent for settings in (folder / tool).glob("*/pyvenv.cfg"))
 
 
+def pythons_near(root: Path) -> tuple[str, ...]:
+    """The interpreters of the environments in a folder and beside it."""
+    pythons = (place / "bin" / "python" for folder in (root, root.parent) for place in _environments_in(folder))
+    return tuple(str(python) for python in pythons if os.access(python, os.X_OK))
+
+
 def _of_tools(folder: Path, home: Path) -> Iterator[tuple[Path, str]]:
     """Environments that poetry, pipenv and virtualenvwrapper keep elsewhere for this folder."""
     data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")

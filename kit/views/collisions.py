@@ -9,22 +9,7 @@ from ..trace.graph import ImportRoute, import_graph
 from ..trace.trace import Trace
 from ..trace.values import Conflict, Registration
 from .banner import place_line
-from .markup import (
-    Part,
-    Shown,
-    absent,
-    beside,
-    code,
-    count,
-    fold,
-    items,
-    join,
-    para,
-    source,
-    stack,
-    strong,
-    word,
-)
+from .markup import Part, Shown, absent, beside, code, count, fold, items, join, para, source, stack, strong, word
 
 _MOST_CONFLICTS = 6  # shown in full
 _MOST_LINES = 14  # of a definition that are shown at once

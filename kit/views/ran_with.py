@@ -20,11 +20,7 @@ from .markup import Part, Shown, code, folded_table, join, line_of_times, para
 
 
 def provenance(
-    incident: Incident,
-    trace: Trace,
-    parameters: Mapping[str, Any] | None = None,
-    *,
-    took: float | None = None,
+    incident: Incident, trace: Trace, parameters: Mapping[str, Any] | None = None, *, took: float | None = None
 ) -> Shown:
     """The versions and settings of this run, and how to run it again.
 
