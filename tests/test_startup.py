@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import venv
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,37 @@ def test_links_never_lead_back_into_the_original(write_incident, tmp_path):
     assert reproduce(load(file)).steps[0].ok
     assert (tmp_path / "outside" / "note.txt").read_text() == "mine"
     assert (root / "own.txt").read_text() == "mine"
+
+
+_FINDER = """
+import sys
+from importlib.util import spec_from_file_location
+
+MAPPING = {'service': %r}
+
+
+class Finder:
+    def find_spec(name, path=None, target=None):
+        return spec_from_file_location(name, MAPPING[name] + '/__init__.py') if name in MAPPING else None
+
+
+sys.meta_path.append(Finder)
+"""
+
+
+@pytest.mark.parametrize("link", ["path", "finder"])
+def test_what_is_installed_as_a_link_to_the_application_is_its_copy(link, write_incident, tmp_path):
+    """As ``pip install -e`` and ``uv sync`` do. Else no patch would change what runs."""
+    files = {"src/service/__init__.py": "", "src/service/main.py": "raise RuntimeError(__file__)"}
+    file = write_incident(files, app={"path": [], "python": str(tmp_path / "env" / "bin" / "python")})
+    venv.create(tmp_path / "env", symlinks=True)
+    packages = next((tmp_path / "env").glob("lib/*/site-packages"))
+    source = file.parent / "app" / "src"
+    (packages / "__editable___service_finder.py").write_text(_FINDER % str(source / "service"))
+    (packages / "service.pth").write_text(f"{source}\n" if link == "path" else "import __editable___service_finder\n")
+    error = reproduce(load(file)).steps[0].exception
+    assert (error.frames[-1].file, error.frames[-1].application) == ("src/service/main.py", True)
+    assert str(source) not in str(error)
 
 
 def test_the_environment_holds_nothing_of_the_callers(write_incident, monkeypatch):

@@ -234,7 +234,8 @@ def _written(incident: Incident, commit: str, folder: Path) -> Path:
 
 def _environment(incident: Incident, folder: Path, root: Path, python: str) -> dict[str, str]:
     """A clean environment: nothing of the caller's own."""
-    path = [str(folder / "probe")] + [str((root / entry).absolute()) for entry in incident.app.path]
+    app = incident.app
+    path = [str(folder / "probe")] + [str((root / entry).absolute()) for entry in app.path]
     return {
         "PATH": f"{Path(python).parent}:{SYSTEM_PATH}",
         "HOME": str(folder / "home"),
@@ -247,6 +248,7 @@ def _environment(incident: Incident, folder: Path, root: Path, python: str) -> d
         "PYTHONUNBUFFERED": "1",  # what was printed is there, however the process ends
         "PYTHONHASHSEED": "0",  # two runs of one build walk sets in the same order
         "INCIDENT_ROOT": str(root),
+        "INCIDENT_SOURCE": os.path.realpath(incident.resolve(app.root or os.path.join(app.repository, app.subdir))),
     }
 
 

@@ -6,7 +6,7 @@ import sys
 from .bodies import _WATCHED, _open_exec_door, _open_module_door
 from .doors import _begin_guards
 from .engines import _begin_holding
-from .frames import _NOBODY, _places
+from .frames import _NOBODY, _places, _root
 from .imports import _look, _open_import_door, _open_import_module_door
 from .recorder import _FOLDER, _before, _counts, _emit, _file, _gc, _getframe, _ident, _TraceFile
 from .starts import _watch_handlers
@@ -65,10 +65,20 @@ def _begin():
 def _hand_over():
     """Leave the place of ``sitecustomize`` to the one that the environment has, or to none."""
     folder = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != folder]
+    sys.path[:] = [_in_copy(entry) for entry in sys.path if os.path.abspath(entry or ".") != folder]
+    for name in [name for name in sys.modules if name.startswith("__editable__")]:
+        mapping = getattr(sys.modules[name], "MAPPING", {})
+        mapping.update([(package, _in_copy(place)) for package, place in mapping.items()])
     sys.path_importer_cache.pop(folder, None)
     sys.modules.pop("sitecustomize", None)
     import sitecustomize  # noqa: F401  none there: an ImportError that site.py takes for just that
+
+
+def _in_copy(place):
+    """Where an environment has the application as a link to its own folder, the same place in the copy."""
+    source, real = os.environ.get("INCIDENT_SOURCE", "?"), os.path.realpath(place)
+    copied = _root + real[len(source) :]
+    return copied if (real + os.sep).startswith(source + os.sep) and os.path.exists(copied) else place
 
 
 def _as_before(counts):
