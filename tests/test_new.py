@@ -677,9 +677,7 @@ def test_variables_of_the_usual_readers_are_found(reader, tmp_path):
     assert {one.name: one.required for one in found} == {"ZONE": True, "OTHER": False}
 
 
-@pytest.mark.parametrize(
-    "why", ["{}", "Unable to load configuration file ({})"], ids=["as Python says", "as Flask says"]
-)
+@pytest.mark.parametrize("why", ["{}", "Unable to load configuration file ({})", "Path doesn't exist"])
 def test_a_file_that_a_source_names_as_in_its_image_is_found_where_it_is(why, kit, tmp_path, small):
     main = f"""
         from fastapi import FastAPI
@@ -1287,7 +1285,11 @@ def test_what_fails_of_how_it_is_started_is_no_incident_and_the_file_that_is_wri
 
 @pytest.mark.parametrize(
     "engine",
-    ["os.getenv('TESTING_DATABASE_URL', 'sqlite://')", "'sqlite:///' + os.getenv('STORE_SQLITE_PATH', 'a.db')"],
+    [
+        "os.getenv('TESTING_DATABASE_URL', 'sqlite://')",
+        "'sqlite:///' + os.getenv('STORE_SQLITE_PATH', 'a.db')",
+        "URL.create('postgresql', host=os.getenv('DB_ENDPOINT'), **json.loads(os.getenv('DB_PARAMETERS_JSON')))",
+    ],
 )
 def test_a_variable_of_the_tests_or_of_a_files_place_is_not_the_databases(engine, tmp_path):
     text = f"import os\nfrom sqlalchemy import create_engine\nengine = create_engine({engine})\n"
@@ -1821,10 +1823,12 @@ def test_an_application_object_is_one_whatever_its_name_and_also_of_a_class_of_t
         "shop/web.py": "from flask import Flask\n\n\nclass Shop(Mixin, Flask):\n    pass\n",
         "shop/jobs.py": "import celery\n\n\nclass Jobs(celery.Celery):\n    pass\n",
         "application.py": "from shop.jobs import Jobs\nfrom shop.web import Shop\n\napplication = Shop('app')\njobs = Jobs()\nother = Money('app')\n",
+        "shop/wsgi.py": "from flask import Flask\nif DEBUG:\n    wsgi = Flask('app')\nelse:\n    wsgi = create_app()\n\ndef create_app():\n    local = Flask('x')\n    return local\n",
         "shop/service.py": "from fastapi import FastAPI\n\nserver = FastAPI(title='Shop')\nsettings = get_app_settings()\n\ndef get_app_settings():\n    pass\n",
     }
     objects = {(item.name, item.kind) for item in Project(written(tmp_path, sources)).objects}
-    assert objects == {("application", "wsgi"), ("jobs", "celery"), ("server", "asgi")}
+    of_a_branch = {("wsgi", "wsgi"), ("create_app", "wsgi")}
+    assert objects == {("application", "wsgi"), ("jobs", "celery"), ("server", "asgi")} | of_a_branch
 
 
 def test_a_variable_that_a_function_of_the_application_is_asked_for_is_read(tmp_path):

@@ -27,7 +27,7 @@ _URL_NAME = re.compile(
 )
 _PART_NAME = re.compile(
     r"(?:^|_)(?:DATABASE|DB|SQL|POSTGRES|POSTGRESQL|PG|MYSQL|RDS|PSQL)_*(?:\w+_)?"
-    r"(?:(?P<host>HOST|HOSTNAME|SERVER|ADDRESS)|(?P<port>PORT)|(?P<user>USER|USERNAME)|(?P<password>PASS|PASSWORD|PASSWD|PWD)|(?P<name>NAME|DB|DATABASE|DBNAME)|(?P<credentials>CREDENTIALS?))$"
+    r"(?:(?P<host>HOST|HOSTNAME|SERVER|ADDRESS|ENDPOINT)|(?P<port>PORT)|(?P<user>USER|USERNAME)|(?P<password>PASS|PASSWORD|PASSWD|PWD)|(?P<name>NAME|DB|DATABASE|DBNAME)|(?P<credentials>CREDENTIALS?))$"
 )
 _KIND_NAME = re.compile(r"(?:^|_)(?:DATABASE|DB|SQL)_(?:TYPE|KIND|ENGINE|BACKEND|DIALECT|DRIVER|VENDOR)$")
 NO_URL = re.compile(r"Could not parse SQLAlchemy URL|Expected string or URL object|SQLALCHEMY_DATABASE_UR[IL]\b")
@@ -62,7 +62,8 @@ class Variable:
             return 0
         usual = name in ("DATABASE_URL", "SQLALCHEMY_DATABASE_URI", "DB_URL")
         by_name = 3 if usual else 2 if _URL_NAME.search(name) else 0
-        if self.engine and (_PART_NAME.search(name) or name.endswith(("_PATH", "_FILE", "_DIR"))) and not by_name:
+        no_url = _PART_NAME.search(name) or name.endswith(("_PATH", "_FILE", "_DIR", "_JSON"))
+        if self.engine and no_url and not by_name:
             return 0
         return by_name + 4 * self.engine + (self.required and bool(by_name or self.engine)) - ("ASYNC" in name)
 

@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -14,13 +15,14 @@ import yaml
 from ..base.errors import IncidentError
 from ..base.progress import Hears, silent
 from .revisions import Revision, revision_in
-from .source import parsed
+from .source import nodes_at, parsed
 from .sources import files_below
 
+_DEFINES = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
 _LARGEST = 1 << 20  # bytes of one file that is read
 _MOST_FILES = 40_000
 _CLASSES = "FastAPI|Starlette|Quart|Litestar|Sanic|Flask|APIFlask|Celery|Dash"
-_ASSIGNED = r"^(?P<name>\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)*"
+_ASSIGNED = r"^ *(?P<name>\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)*"
 # The settings of an application and its state are made by a call, too.
 _MAKES = r"(?:create|make|build|get|init)_\w*app(?:lication)?(?:_(?:by|for|from|with|factory|instance|object)\w*)?"
 _OBJECT = re.compile(
@@ -79,9 +81,9 @@ class Project:
 
     def decorators(self, name: str, function: str | None) -> list[str]:
         """The decorators, as Python writes them, of a file's functions of one name."""
-        nodes = ast.walk(self.tree(name) or ast.Module([], []))
-        kinds = ast.FunctionDef | ast.AsyncFunctionDef
-        functions = [node for node in nodes if isinstance(node, kinds) and node.name == function]
+        functions = [
+            node for node in ast.walk(self.tree(name)) if isinstance(node, _DEFINES[:2]) and node.name == function
+        ]
         return [ast.unparse(decorator) for definition in functions for decorator in definition.decorator_list]
 
     def toml(self, name: str) -> dict:
@@ -208,20 +210,23 @@ class Project:
             text = self.text(file)
             if "app" not in text and "Celery" not in text and not self._kind(text):
                 continue
-            for pattern, factory in ((_OBJECT, False), (_FACTORY, True)):
-                for match in pattern.finditer(text):
-                    made_by = "" if factory else match["kind"]
+            for pattern in (_OBJECT, _FACTORY, _OF_OWN_CLASS):
+                for match, line in self._of_module(file, pattern):
+                    factory, made_by = pattern is _FACTORY, match.groupdict().get("kind", "")
                     kind = "celery" if "celery" in made_by.lower() else self._kind(text) or self._factories.get(made_by)
-                    bare = factory and not _needs_arguments(match["parameters"])
-                    if kind and (bare or not factory):
-                        line = text.count("\n", 0, match.start()) + 1
+                    kind = self._own_classes.get(made_by) if pattern is _OF_OWN_CLASS else kind
+                    if kind and not (factory and _needs_arguments(match["parameters"])):
                         objects.append(AppObject(file, match["name"], line, kind, factory))
-            names = {object_.name for object_ in objects if object_.file == file}
-            for match in _OF_OWN_CLASS.finditer(text):
-                if match["kind"] in self._own_classes and match["name"] not in names:
-                    line = text.count("\n", 0, match.start()) + 1
-                    objects.append(AppObject(file, match["name"], line, self._own_classes[match["kind"]]))
-        return tuple(sorted(objects, key=_order))
+        first = {(object_.file, object_.name): object_ for object_ in reversed(objects)}
+        return tuple(sorted(first.values(), key=_order))
+
+    def _of_module(self, file: str, pattern: re.Pattern) -> Iterator[tuple[re.Match, int]]:
+        """Matches, with their lines, in statements of a module itself, also of a branch of it that its import may take."""
+        for match in pattern.finditer(text := self.text(file)):
+            line = text.count("\n", 0, match.start()) + 1
+            within = nodes_at(self.tree(file), line, *_DEFINES, ast.If) if match[0][0] == " " else []
+            if not any(isinstance(node, _DEFINES) or "__main__" in ast.unparse(node.test) for node in within):
+                yield match, line
 
     @cached_property
     def _own_classes(self) -> dict[str, str]:

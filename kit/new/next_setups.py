@@ -37,7 +37,7 @@ _NO_FLASK = re.compile(r"Could not locate a Flask application|Failed to find (?:
 _THERE_ALREADY = re.compile(r"already exists|DuplicateTable|DuplicateObject|DuplicateColumn|duplicate column")
 _MADE_BEFORE = re.compile(rf"{_THERE_ALREADY.pattern}|UNIQUE constraint failed|duplicate key value|Duplicate entry")
 _NOT_THERE = re.compile(
-    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied): ['\"]([^'\"\n]+)['\"]|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] does not exist"
+    r"(?:file|directory:?|config) ['\"]([^'\"\n]+)['\"] (?:not found|does not exist)|[Dd]irectory ['\"]?([^'\"\n]+?)['\"]? does not exist|(?:No such file or directory\)?|Permission denied|Path doesn't exist): ['\"]([^'\"\n]+)['\"]|['\"]([\w.-]+(?:/[\w.-]+)+)/?['\"] does not exist"
 )
 _LITERAL = re.compile(r"\b(?:postgres(?:ql)?|mysql)(?:\+(\w+))?://[^\s\"'{}$]+")
 _SETTINGS = re.compile(r"^(?!(?:.*/)?(?:tests?|docs?)/|\.github/|.*compose).*\.(?:py|ini|toml|cfg|ya?ml|json)$")
@@ -285,8 +285,8 @@ def _files(work: Search, trial: Trial) -> Iterator[Setup]:
     if inside.startswith("..") or work.project.has(inside):
         return
     folder = lost[2] or not (re.search(r"(^|/)\.env[\w.]*$", inside) or "." in inside.rpartition("/")[2])
-    if folder or re.search(r"(^|/)\.env[\w.]*$", inside):
-        make = f"mkdir -p {shlex.quote(inside)}" if folder else f"touch {shlex.quote(inside)}"
+    make = f"mkdir -p {shlex.quote(inside)}" if folder else f"touch {shlex.quote(inside)}"
+    if (folder or re.search(r"(^|/)\.env[\w.]*$", inside)) and ("command", make) not in setup.prepare:
         because = f"a trial did not find {inside}, which is not among the sources"
         yield setup.changed("prepare", because, prepare=(*setup.prepare, ("command", make)))
 
