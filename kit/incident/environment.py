@@ -38,6 +38,7 @@ _ONLY_POSTGRESQL = r"sqlalchemy\.dialects(?:\.| import )postgresql|[\"']postgres
 _NUMBERS = re.compile(
     r"(?:^|_)(?:PORT|TIMEOUT|SECONDS|MINUTES|HOURS|DAYS|SIZE|LIMIT|COUNT|WORKERS|RETRIES|TTL|MAX\w*|MIN\w*|NUM\w*|POOL\w*)$"
 )
+_BY_KIND = {("int", "positiveint", "float", "decimal"): "1", ("bool",): "false", ("list", "set", "tuple", "sequence", "json"): "[]", ("dict", "mapping"): "{}"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -245,14 +246,9 @@ def stand_in(name: str, kind: str = "str", example: str | None = None) -> str:
         texts = [first or other for first, other in options]
         return next((text for text in texts if text.startswith("postgres")), texts[0])
     plain = re.sub(r"^(?:Optional\[|Annotated\[)", "", kind).lower()
-    if plain.startswith(("int", "positiveint", "float", "decimal")) or (plain == "str" and _NUMBERS.search(name)):
-        return "1"
-    if plain.startswith("bool"):
-        return "false"
-    if plain.startswith(("list", "set", "tuple", "sequence", "json")):
-        return "[]"
-    if plain.startswith(("dict", "mapping")):
-        return "{}"
+    by_kind = next((value for kinds, value in _BY_KIND.items() if plain.startswith(kinds)), None)
+    if by_kind or (plain == "str" and _NUMBERS.search(name)):
+        return by_kind or "1"
     if "email" in plain or name.endswith(("EMAIL", "MAIL_FROM")):
         return "somebody@example.org"
     if "redis" in plain or re.search(r"REDIS(?:_(?:\w+_)?(?:URL|URI|DSN))?$", name):

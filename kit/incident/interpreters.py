@@ -121,7 +121,7 @@ class Interpreter:
 
     def lacks(self, project: Project) -> list[str]:
         """Libraries that the sources import and the interpreter does not have."""
-        return sorted(name for name in project.libraries if name not in self.names)
+        return sorted(project.imported.keys() - project.importable.keys() - self.names)
 
 
 def interpreter_of(project: Project, named: str | None, prefixes: Sequence[str], version: str | None) -> Interpreter:

@@ -58,6 +58,9 @@ class Project:
         self.unreadable: dict[str, str] = {}  # files that are no YAML, each with the place of the first fault
         progress(f"reading {root}")
         self.files = tuple(islice(files_below(root), _MOST_FILES))
+        self._files, self._by_name = frozenset(self.files), {}
+        for file in self.files:
+            self._by_name.setdefault(file.rpartition("/")[2], []).append(file)
         self.python = tuple(name for name in self.files if name.endswith(".py"))
         if not self.python:
             raise IncidentError(
@@ -81,10 +84,8 @@ class Project:
 
     def decorators(self, name: str, function: str | None) -> list[str]:
         """The decorators, as Python writes them, of a file's functions of one name."""
-        functions = [
-            node for node in ast.walk(self.tree(name)) if isinstance(node, _DEFINES[:2]) and node.name == function
-        ]
-        return [ast.unparse(decorator) for definition in functions for decorator in definition.decorator_list]
+        nodes = (node for node in ast.walk(self.tree(name)) if isinstance(node, _DEFINES[:2]))
+        return [ast.unparse(it) for node in nodes if node.name == function for it in node.decorator_list]
 
     def toml(self, name: str) -> dict:
         try:
@@ -114,19 +115,8 @@ class Project:
         files = [file for name in names for file in self._by_name.get(name, ())]
         return sorted(files, key=lambda file: (file.count("/"), file))
 
-    @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
-        files: dict[str, list[str]] = {}
-        for file in self.files:
-            files.setdefault(file.rpartition("/")[2], []).append(file)
-        return files
-
     def has(self, name: str) -> bool:
         return name in self._files
-
-    @cached_property
-    def _files(self) -> frozenset[str]:
-        return frozenset(self.files)
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
@@ -196,11 +186,6 @@ class Project:
                     if top not in sys.stdlib_module_names:
                         places.setdefault(top, f"{name}:{node.lineno}")
         return places
-
-    @property
-    def libraries(self) -> list[str]:
-        """The imported top-level names that are not the project's own."""
-        return [name for name in self.imported if name not in self.importable]
 
     @cached_property
     def objects(self) -> tuple[AppObject, ...]:
