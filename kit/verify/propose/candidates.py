@@ -4,14 +4,12 @@ What only hides a fault (``extend_existing``, clearing the metadata, a Base of i
 on request, to show what it hides (:func:`maskers`). No revision that a database may have run is edited.
 """
 
-import ast
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
 import libcst as cst
 
-from ...incident.source import parsed
 from ...trace.chains import application_frames
 from . import (
     definitions,
@@ -26,9 +24,8 @@ from . import (
     routes,
     settings,
 )
-from .failing_build import Broken, Candidate
+from .failing_build import Broken, Candidate, first
 from .form import in_form
-from .statements import Module
 
 Writer = Callable[[Broken], Iterator[Candidate]]
 
@@ -105,23 +102,19 @@ def why_unsafe(broken: Broken) -> str | None:
 
 def candidates_for(broken: Broken) -> list[Candidate]:
     """Every candidate for the mechanism of a broken build, the likeliest first; and for routes that are declared and not mounted."""
-    functions_ = BY_MECHANISM.get(broken.finding.mechanism, ())
+    writers = BY_MECHANISM.get(broken.finding.mechanism, ())
     if broken.failing and broken.finding.mechanism in ("none", "undecided"):
-        functions_ += (routes.mount_router,)
-    candidates = [candidate for function in functions_ for candidate in _written(function, broken)]
+        writers += (routes.mount_router,)
+    candidates = [candidate for write in writers for candidate in _written(write, broken)]
     in_form_ = (replace(c, edits=in_form(c.edits, broken.sources, broken.own)) for c in map(_tidy, candidates))
     return _named_apart([candidate for candidate in in_form_ if candidate.changes_something])
 
 
-def _written(function: Writer, broken: Broken) -> list[Candidate]:
-    """What a writer gives; where it comes to a source that LibCST does not read, what it gave until then."""
+def _written(write: Writer, broken: Broken) -> list[Candidate]:
+    """What a writer gives; where it comes to a source that LibCST does not read, or asks for what is not known, what it gave until then."""
     written: list[Candidate] = []
-    on_pair = function in _ON_A_PAIR or function in _ON_EITHER
-    known = broken.pair is not None and on_pair or broken.fault is not None and function not in _ON_A_PAIR
-    if not known and function is not routes.mount_router:
-        return written
     with suppress(ValueError, cst.ParserSyntaxError, cst.CSTValidationError, RecursionError):
-        written.extend(candidate for candidate in function(broken))
+        written.extend(candidate for candidate in write(broken))
     return written
 
 
@@ -145,68 +138,35 @@ def _named_apart(candidates: list[Candidate]) -> list[Candidate]:
     return list(kept.values())
 
 
-_ON_A_PAIR = {
-    executed_again.no_reload,
-    executed_again.by_name,
-    executed_again.package_of_tests,
-    own_modules.models_apart,
-    own_modules.models_apart_at_last,
-    own_modules.models_apart_from_env,
-    functions.define_once,
-    functions.one_at_a_time,
-    definitions.one_definition,
-    definitions.own_names,
-    definitions.choose_before,
-    definitions.own_instead_of_library,
-    imports.first_import_succeeds,
-    metadata.reflect_apart,
-}
-_ON_EITHER = {executed_again.one_spelling, executed_again.main_as_object}
-
-
 def maskers(broken: Broken) -> list[Candidate]:
     """The known ones that can be written for this build: each changes the second definition, or what leads to it."""
-    return [*_of_definition(broken), *_caught(broken)] if broken.pair is not None else []
+    return [*_written(_of_definition, broken), *_written(_caught, broken)]
 
 
 def _of_definition(broken: Broken) -> Iterator[Candidate]:
-    site, class_ = broken.pair[1].site, broken.pair[1].class_
-    if class_:
-        new = broken.edited(site.file, edits_of_classes.with_flag, site.line, "extend_existing")
-    else:
-        new = broken.edited(site.file, edits.add_argument, site.line, "Table", "extend_existing", "True")
-    if new is not None:
-        says = f"extend_existing=True at {site}, as the message advises: the second definition changes the table of the first."
-        yield Candidate("extend-existing", says, {site.file: new})
-    base = broken.edited(site.file, edits_of_classes.base_of, site.line) if class_ else None
+    second = broken.both[1]
+    site, file, line = second.site, second.site.file, second.site.line
+    says = (
+        f"extend_existing=True at {site}, as the message advises: the second definition changes the table of the first."
+    )
+    flag = (edits.add_argument, line, "Table", "extend_existing", "True")
+    flag = (edits_of_classes.with_flag, line, "extend_existing") if second.class_ else flag
+    yield from broken.change("extend-existing", says, file, *flag)
+    base = broken.edited(file, edits_of_classes.base_of, line) if second.class_ else None
     cleared = f"{base}.metadata.clear()"
-    new = base and broken.edited(site.file, edits_of_classes.before_class, site.line, cleared)
-    if new:
-        says = f"{cleared} before {site}: the metadata forgets every table that was defined until then."
-        yield Candidate("clear-metadata", says, {site.file: new})
-    bare = base is not None and base.isidentifier()
-    new = broken.edited(site.file, edits_of_classes.with_base, site.line, "OwnBase") if bare else None
-    place = new and Module(new).at(site.line)
-    if place:
-        new = Module(new).inserted(place.number, "OwnBase = declarative_base()")
-        new = edits_of_imports.add_import(new, "from sqlalchemy.orm import declarative_base")
+    says = f"{cleared} before {site}: the metadata forgets every table that was defined until then."
+    if base:
+        yield from broken.change("clear-metadata", says, file, edits_of_classes.before_class, line, cleared)
+    if base and base.isidentifier():
         says = f"A base of its own for the class at {site}: its table is on a metadata that nothing else knows."
-        yield Candidate("second-base", says, {site.file: new})
+        needed = ["from sqlalchemy.orm import declarative_base"]
+        own_base = (edits_of_classes.with_base, line, "OwnBase", "declarative_base()")
+        yield from broken.change("second-base", says, file, *own_base, imports=needed)
 
 
 def _caught(broken: Broken) -> Iterator[Candidate]:
     """``try`` about the import that leads to the second definition."""
-    frames = [f for f in application_frames(broken.pair[1].chain) if f.function == "<module>"]
-    for frame in frames[-2::-1]:
-        text = broken.sources.get(frame.file, "")
-        imports = (node for node in parsed(text).body if isinstance(node, ast.Import | ast.ImportFrom))
-        node = next((node for node in imports if node.lineno == frame.line), None)
-        if node is None:
-            continue
-        lines = text.splitlines(keepends=True)
-        begin, end = node.lineno - 1, node.end_lineno or node.lineno
-        inner = "".join("    " + line for line in lines[begin:end])
-        new = "".join([*lines[:begin], f"try:\n{inner}except Exception:\n    pass\n", *lines[end:]])
-        says = f"try … except around the import at {frame}: the error is no longer seen, and what the module would have brought is missing."
-        yield Candidate("caught", says, {frame.file: new})
-        return
+    frames = [f for f in application_frames(broken.both[1].chain) if f.function == "<module>"]
+    says = "try … except around the import at {}: the error is no longer seen, and what the module would have brought is missing.".format
+    caught = edits_of_imports.caught
+    yield from first(broken.change("caught", says(it), it.file, caught, it.line) for it in frames[-2::-1])

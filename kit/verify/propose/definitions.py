@@ -10,13 +10,13 @@ from ...diagnose.values import Place
 from ...incident.source import assigned_name, parsed
 from ...trace.values import Registration
 from . import edits, edits_of_classes, edits_of_imports
-from .failing_build import Broken, Candidate, strings
+from .failing_build import Broken, Candidate, first, strings
 from .statements import Module
 
 
 def one_definition(broken: Broken) -> Iterator[Candidate]:
     """Two statements define the table: keep one of them, and make the other an import of it."""
-    first, second = broken.pair
+    first, second = broken.both
     order = [(second, first), (first, second)] if broken.agrees != "first" else [(first, second), (second, first)]
     if _odd(second.frame.module) and not _odd(first.frame.module):
         order = [(first, second)]  # the second cannot be imported by its name
@@ -107,15 +107,13 @@ def _table_of_class(broken: Broken, text: str, dropped: Registration, class_: st
     shared = any(re.search(rf"\bimport\b[^\n]*\b{name}\b|\.{name}\b", other) for other in others)
     plain = Module(edits_of_classes.secondary_by_text(text, name, dropped.table) or text)
     place = plain.at(dropped.site.line)
-    if place is None:
-        return None
-    left = plain.without([place.number])
+    left = plain.without([place.number]) if place is not None else text
     if not shared and left != text and not re.search(rf"(?<![\w\"']){name}(?![\w\"'])", left):
         return edits_of_imports.without_unused_imports(left, text)
     if module is None:
         return None  # the class stands below what would take its table
-    new = Module(text).replaced(place.number, f"{name} = {class_}.__table__")
-    return edits_of_imports.add_import(new, f"from {module} import {class_}")
+    new = edits.replace_at(text, dropped.site.line, f"{name} = {class_}.__table__")
+    return new and edits_of_imports.add_import(new, f"from {module} import {class_}")
 
 
 def _table_and_class(broken: Broken, text: str, kept: Registration, dropped: Registration, module: str) -> str | None:
@@ -156,7 +154,7 @@ def _mapped_to(module: Module, table: str):
 
 def own_names(broken: Broken) -> Iterator[Candidate]:
     """Two things got one table name from a rule, or from a flag that lets them share it: give one of them a name of its own."""
-    first, second = broken.pair
+    first, second = broken.both
     for registration in [first, second] if broken.agrees == "second" else [second, first]:
         kept = second if registration is first else first
         if not registration.class_ or is_library(registration.frame):
@@ -189,23 +187,22 @@ def _free_name(broken: Broken, registration: Registration) -> str:
 
 def choose_before(broken: Broken) -> Iterator[Candidate]:
     """``try`` a class, on an error define it otherwise: decide by what the first one hangs on, before anything is defined."""
-    first, second = broken.pair
-    file = first.site.file
-    new = broken.edited(file, edits_of_classes.if_in_place_of_try, first.site.line, second.site.line)
-    if new:
-        says = f"Choose in {file} which of the two classes to define before defining either: the Table of a class that cannot be mapped stays."
-        yield Candidate("choose-before", says, {file: new})
-    base = broken.edited(file, edits_of_classes.base_of, second.site.line)
+    first, second = broken.both
+    file, line = first.site.file, second.site.line
+    says = f"Choose in {file} which of the two classes to define before defining either: the Table of a class that cannot be mapped stays."
+    chosen = (edits_of_classes.if_in_place_of_try, first.site.line, line)
+    yield from broken.change("choose-before", says, file, *chosen)
+    base = broken.edited(file, edits_of_classes.base_of, line)
+    says = f"Remove the Table {second.table}, which the failed class left behind, from the metadata before {second.site} defines it again."
     remove = f'{base}.metadata.remove({base}.metadata.tables["{second.table}"])'
-    new = base and broken.edited(file, edits_of_classes.before_class, second.site.line, remove)
-    if new:
-        says = f"Remove the Table {second.table}, which the failed class left behind, from the metadata before {second.site} defines it again."
-        yield Candidate("remove-what-failed", says, {file: new}, last=True)
+    if base:
+        removed = (edits_of_classes.before_class, line, remove)
+        yield from broken.change("remove-what-failed", says, file, *removed, last=True)
 
 
 def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
     """A library's model and the application's own one for the same table: where the library's is named, name the own one."""
-    library, ours = sorted(broken.pair, key=lambda definition: not is_library(definition.frame))
+    library, ours = sorted(broken.both, key=lambda definition: not is_library(definition.frame))
     if not is_library(library.frame) or is_library(ours.frame) or not (library.class_ and ours.class_):
         return
     home, name = broken.module_of(ours.site.file), _name(ours)
@@ -225,9 +222,9 @@ def own_instead_of_library(broken: Broken) -> Iterator[Candidate]:
                 )
                 yield Candidate("name-the-own-model", says, {file: changed})
     for file in own_files if name == its_name and its_home else ():
-        if changed := broken.edited(file, edits_of_imports.import_from, its_home, [its_name], home):
-            says = f"Import {name} from {ours.site.file} in {file}, and not from the library."
-            yield Candidate("import-the-own-model", says, {file: changed})
+        says = f"Import {name} from {ours.site.file} in {file}, and not from the library."
+        asked = (edits_of_imports.import_from, its_home, [its_name], home)
+        yield from broken.change("import-the-own-model", says, file, *asked)
 
 
 def rename_reserved(broken: Broken) -> Iterator[Candidate]:
@@ -310,16 +307,17 @@ def foreign_key(broken: Broken) -> Iterator[Candidate]:
     """Two tables that a relationship joins and no foreign key links: make the column that is named after the other table one."""
     at = {str(registration.site): registration for registration in reversed(broken.trace.registrations)}
     known = [at[str(place)] for place in broken.sites("table") if str(place) in at]
-    for child, parent in [(a, b) for a in known[::-1] for b in known if a is not b]:
-        key = broken.edited(parent.site.file, _primary_key, parent.site.line)
-        parent_names = {parent.table, parent.table.rstrip("s"), parent.table.removesuffix("es"), _name(parent).lower()}
-        for name in sorted(parent_names) if key else ():
-            column, target = f"{name}_{key}", f"{parent.table}.{key}"
-            new = broken.edited(child.site.file, edits_of_classes.add_foreign_key, child.site.line, column, target)
-            if new is not None:
-                says = f"Make {column} of {child.table} a foreign key to {target}, at {child.site}: the relationship is joined by it."
-                yield Candidate("foreign-key", says, {child.site.file: new})
-                return
+    yield from first(_linked(broken, a, b) for a in known[::-1] for b in known if a is not b)
+
+
+def _linked(broken: Broken, child: Registration, parent: Registration) -> Iterator[Candidate]:
+    key = broken.edited(parent.site.file, _primary_key, parent.site.line)
+    names = {parent.table, parent.table.rstrip("s"), parent.table.removesuffix("es"), _name(parent).lower()}
+    for column in sorted(f"{name}_{key}" for name in names) if key else ():
+        target = f"{parent.table}.{key}"
+        says = f"Make {column} of {child.table} a foreign key to {target}, at {child.site}: the relationship is joined by it."
+        linked = (edits_of_classes.add_foreign_key, child.site.line, column, target)
+        yield from broken.change("foreign-key", says, child.site.file, *linked)
 
 
 def _primary_key(text: str, line: int) -> str | None:

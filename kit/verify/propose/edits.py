@@ -99,9 +99,14 @@ def remove_class(text: str, line: int) -> str | None:
     return replaced(text, class_at(line), lambda class_: cst.RemoveFromParent())
 
 
-def replace_statement(text: str, line: int, statement: str) -> str | None:
-    """Put another statement in the place of the simple one at ``line``."""
-    return replaced(text, m.SimpleStatementLine(metadata=begins_at(line)), instead(statement))
+def replace_at(text: str, line: int, statement: str) -> str | None:
+    """Put another statement in the place of the top-level one that ``line`` stands in, below the same comments."""
+    module = Module(text)
+    body, place = list(module.tree.body), module.at(line)
+    if place is None:
+        return None
+    body[place.number] = instead(statement)(body[place.number])
+    return module.having(body)
 
 
 def remove_statement(text: str, line: int) -> str | None:
@@ -120,9 +125,9 @@ def add_argument(text: str, line: int, call: str, name: str, value: str) -> str 
     return replaced(text, call_of(call, line), with_argument)
 
 
-def replace_call(text: str, line: int, call: str, new: Callable[[cst.Call], cst.BaseExpression]) -> str | None:
-    """Put something in the place of a call of ``call`` at ``line``."""
-    return replaced(text, call_of(call, line), new)
+def without_reload(text: str, line: int) -> str | None:
+    """Put the module itself in the place of ``reload(module)`` at ``line``."""
+    return replaced(text, call_of("reload", line), lambda call: call.args[0].value)
 
 
 def wrap_url(text: str, line: int, old: str, new: str) -> str | None:
@@ -134,7 +139,7 @@ def wrap_url(text: str, line: int, old: str, new: str) -> str | None:
         taken = cst.parse_expression(f'{code_of(call.args[0].value)}.replace("{old}", "{new}", 1)')
         return call.with_changes(args=[call.args[0].with_changes(value=taken), *call.args[1:]])
 
-    return replace_call(text, line, "create_engine", wrapped)
+    return replaced(text, call_of("create_engine", line), wrapped)
 
 
 def decorate(text: str, function: str, line: int, decorator: str) -> str | None:

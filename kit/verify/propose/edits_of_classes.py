@@ -97,10 +97,11 @@ def with_flag(text: str, line: int, flag: str) -> str | None:
     return _in_body(text, class_at(line), edit)
 
 
-def with_base(text: str, line: int, base: str) -> str | None:
-    """The class with another last base."""
+def with_base(text: str, line: int, base: str, made: str) -> str | None:
+    """The class with another last base, which is ``made`` before it."""
     last = argument(base)
-    return replaced(text, class_at(line), lambda class_: class_.with_changes(bases=[*class_.bases[:-1], last]))
+    new = replaced(text, class_at(line), lambda class_: class_.with_changes(bases=[*class_.bases[:-1], last]))
+    return new and before_class(new, line, f"{base} = {made}")
 
 
 def base_of(text: str, line: int) -> str | None:

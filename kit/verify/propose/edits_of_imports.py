@@ -11,7 +11,7 @@ from typing import TypeVar
 import libcst as cst
 from libcst import matchers as m
 
-from .edits import changed, code_of, replaced
+from .edits import begins_at, changed, code_of, replaced
 from .statements import BLANK, Module, asked_by, bound_name, dotted, is_docstring, only
 
 _FOR_TOOLS = re.compile(r"#\s*(noqa|nopep8|pylint|ruff|type:)")
@@ -236,6 +236,18 @@ def absolute(module: str | None, package: str, level: int) -> str:
     """The name of a module that an import asks for with so many dots."""
     parts = package.split(".")[: 1 - level or None] if level else []
     return ".".join([*parts, *filter(None, [module])])
+
+
+def caught(text: str, line: int) -> str | None:
+    """``try`` about the import statement at ``line``, and ``except Exception: pass``."""
+    whole = cst.parse_statement("try:\n    pass\nexcept Exception:\n    pass\n")
+    asking = m.SimpleStatementLine(body=[m.Import() | m.ImportFrom()], metadata=begins_at(line))
+
+    def tried(node: cst.SimpleStatementLine) -> cst.BaseStatement:
+        inner = whole.body.with_changes(body=[node.with_changes(leading_lines=[])])
+        return whole.with_changes(body=inner, leading_lines=node.leading_lines)
+
+    return replaced(text, asking, tried)
 
 
 def import_as(text: str, module: str, name: str, other: str) -> str | None:

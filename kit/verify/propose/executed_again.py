@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from ...incident.model import Incident
-from . import edits, edits_of_functions, edits_of_imports
-from .failing_build import Broken, Candidate, strings
+from . import edits, edits_of_functions
+from .failing_build import Broken, Candidate, first, strings
 
 
 def one_spelling(broken: Broken) -> Iterator[Candidate]:
@@ -57,14 +57,12 @@ def _renamed_steps(incident: Incident, old: str, new: str) -> list[dict[str, str
 def main_as_object(broken: Broken) -> Iterator[Candidate]:
     """A program that is imported again by its own name: hand over the object in place of the name."""
     file, name = _program(broken)
-    text = broken.sources.get(file, "")
-    for line, value in strings(text):
+    for line, value in strings(broken.sources.get(file, "")):
         module, colon, attribute = value.partition(":")
         if colon and module == name and attribute.isidentifier():
-            new = edits.replace_string_by_name(text, line, value, attribute)
-            if new is not None:
-                says = f"Pass {attribute} itself in {file}:{line}, not its name: {name} is then not imported a second time."
-                yield Candidate("hand-over-the-object", says, {file: new})
+            says = f"Pass {attribute} itself in {file}:{line}, not its name: {name} is then not imported a second time."
+            by_name_ = (edits.replace_string_by_name, line, value, attribute)
+            yield from broken.change("hand-over-the-object", says, file, *by_name_)
 
 
 def _program(broken: Broken) -> tuple[str, str]:
@@ -79,8 +77,7 @@ def _program(broken: Broken) -> tuple[str, str]:
 
 def no_reload(broken: Broken) -> Iterator[Candidate]:
     """A module that is executed again: take the reload out, or what takes it out of ``sys.modules``."""
-    first, second = broken.pair
-    for registration in (second, first):
+    for registration in reversed(broken.both):
         for frame in reversed(registration.chain):
             text = broken.sources.get(frame.file) if frame.application else None
             if text is None or frame.file == registration.site.file:
@@ -89,37 +86,29 @@ def no_reload(broken: Broken) -> Iterator[Candidate]:
             for line in range(frame.line, max(0, frame.line - 12), -1):
                 source = lines[line - 1] if line <= len(lines) else ""
                 if re.search(r"\breload\(|sys\.modules\.pop\(|del sys\.modules\[|run_path\(|exec_module\(", source):
-                    yield from _without(broken, frame.file, text, line, source)
+                    says = f"Remove {source.strip()} in {frame.file}:{line}: the module then stays imported, and nothing is defined twice."
+                    alone = "reload(" not in source or source.lstrip().startswith(("reload(", "importlib.reload("))
+                    removed = edits.remove_statement if alone else edits.without_reload
+                    yield from broken.change("without-second-execution", says, frame.file, removed, line, last=True)
                     return
-
-
-def _without(broken: Broken, file: str, text: str, line: int, source: str) -> Iterator[Candidate]:
-    says = f"Remove {source.strip()} in {file}:{line}: the module then stays imported, and nothing is defined twice."
-    removed = edits.remove_statement(text, line)
-    if "reload(" in source and not source.lstrip().startswith(("reload(", "importlib.reload(")):
-        removed = edits.replace_call(text, line, "reload", lambda call: call.args[0].value)
-    if removed is not None:
-        removed = edits_of_imports.without_unused_imports(removed, text)
-        yield Candidate("without-second-execution", says, {file: removed}, last=True)
 
 
 def by_name(broken: Broken) -> Iterator[Candidate]:
     """A file that is loaded by its path: import it by its name, so that ``sys.modules`` has it for all who ask."""
-    packages = ((definition.frame.module or "").rpartition(".")[0] for definition in broken.pair)
+    packages = ((definition.frame.module or "").rpartition(".")[0] for definition in broken.both)
     package = next(filter(None, packages), "")
-    for frame in reversed(broken.pair[1].chain) if package else ():
-        by_name_ = edits_of_functions.import_by_name
-        new = broken.edited(frame.file, by_name_, frame.line, package) if frame.application else None
-        if new:
-            says = f"Let {frame.function}() in {frame.file} import {package}.NAME in place of loading the file by its path: a module that is already imported is then not executed again."
-            yield Candidate("import-by-name", says, {frame.file: new})
-            return
+    says = "Let {0.function}() in {0.file} import {1}.NAME in place of loading the file by its path: a module that is already imported is then not executed again.".format
+    frames = [frame for frame in reversed(broken.both[1].chain) if frame.application and package]
+    by_name_ = edits_of_functions.import_by_name
+    yield from first(
+        broken.change("import-by-name", says(it, package), it.file, by_name_, it.line, package) for it in frames
+    )
 
 
 def package_of_tests(broken: Broken) -> Iterator[Candidate]:
     """A folder above a package that is none itself: with an ``__init__.py`` a test runner finds the names that the application uses."""
-    longer, shorter = sorted((definition.frame.module or "" for definition in broken.pair), key=len, reverse=True)
-    file = broken.pair[0].site.file
+    longer, shorter = sorted((definition.frame.module or "" for definition in broken.both), key=len, reverse=True)
+    file = broken.both[0].site.file
     if not longer.endswith("." + shorter):
         return
     stem = file.removesuffix(".py").removesuffix("/__init__")

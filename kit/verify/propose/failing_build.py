@@ -3,9 +3,10 @@
 import ast
 import posixpath
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain, islice
 
 from ...diagnose.two_registrations import Finding
 from ...diagnose.values import Fault, Place, pair_of
@@ -13,6 +14,7 @@ from ...incident.model import Incident
 from ...incident.source import module_name, parsed
 from ...trace.trace import Trace
 from ...trace.values import Conflict, Registration
+from .edits_of_imports import add_import, without_unused_imports
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,13 @@ class Broken:
     @property
     def pair(self) -> tuple[Registration, Registration] | None:
         return pair_of(self.conflict, self.fault)
+
+    @property
+    def both(self) -> tuple[Registration, Registration]:
+        """:raises ValueError: it is about no two definitions: what asks for them writes nothing then"""
+        if self.pair is None:
+            raise ValueError("there are no two definitions")
+        return self.pair
 
     @cached_property
     def _modules(self) -> dict[str, str]:
@@ -142,6 +151,26 @@ class Broken:
         text = self.sources.get(file)
         return edit(text, *arguments) if text is not None else None
 
+    def change(
+        self,
+        name: str,
+        says: str,
+        file: str,
+        edit: Callable,
+        *arguments,
+        imports: Iterable[str] = (),
+        last: bool = False,
+    ) -> Iterator[Candidate]:
+        """What an edit makes of one source, as a candidate; none where there is no such source, or where it changes nothing.
+
+        :param imports: the statements that bring what the new text needs; those that only the old one needed go
+        """
+        new = self.edited(file, edit, *arguments)
+        for statement in imports:
+            new = new and add_import(new, statement)
+        if new:
+            yield Candidate(name, says, {file: without_unused_imports(new, self.sources[file])}, last=last)
+
     def edited_everywhere(self, edit: Callable[..., str | None], *arguments, but: str = "") -> dict[str, str]:
         """Every Python source that an edit changes, after it."""
         new = {file: edit(text, *arguments) for file, text in self.python if file != but}
@@ -149,6 +178,11 @@ class Broken:
 
     def sites(self, *roles: str) -> list[Place]:
         return [place for place in (self.fault.places if self.fault else ()) if not roles or place.role in roles]
+
+
+def first(changes: Iterable[Iterator[Candidate]]) -> Iterator[Candidate]:
+    """The first candidate among these."""
+    return islice(chain.from_iterable(changes), 1)
 
 
 def strings(text: str) -> list[tuple[int, str]]:

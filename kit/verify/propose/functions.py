@@ -10,37 +10,35 @@ from libcst import matchers as m
 from ...incident.source import nodes_at, parsed
 from ...trace.chains import application_frames
 from ...trace.values import Registration
-from . import edits, edits_of_functions, edits_of_imports
-from .failing_build import Broken, Candidate
+from . import edits, edits_of_functions
+from .failing_build import Broken, Candidate, first
 from .statements import bound_by, dotted, names_read
+
+_FUNCTOOLS = ("import functools",)
 
 
 def define_once(broken: Broken) -> Iterator[Candidate]:
     """A definition in a function that is called twice: keep what the first call made."""
-    registration = broken.pair[1]
+    registration = broken.both[1]
     yield from _class_once(broken, registration)
     yield from _table_of_its_own(broken, registration)
     yield from _wider_fixture(broken, registration)
     for number, (file, function, line) in enumerate(_functions(broken, registration)[:2]):
         if re.search(rf"async def {function}\b|^[ \t]*@[^\n]+\n[ \t]*def {function}\b", broken.sources[file], re.M):
             continue  # a coroutine can be awaited once; what a decorator makes of a function is not known
-        new = edits.decorate(broken.sources[file], function, line, "functools.cache")
-        new = new and edits_of_imports.add_import(new, "import functools")
-        if new is not None:
-            says = f"Cache what {function}() in {file} returns: a second call with the same arguments then returns the same class."
-            yield Candidate(f"cache-{function}", says, {file: new}, last=number > 0)
+        says = f"Cache what {function}() in {file} returns: a second call with the same arguments then returns the same class."
+        cached, last = (edits.decorate, function, line, "functools.cache"), number > 0
+        yield from broken.change(f"cache-{function}", says, file, *cached, imports=_FUNCTOOLS, last=last)
 
 
 def one_at_a_time(broken: Broken) -> Iterator[Candidate]:
     """A definition that two threads reach at once: a lock about the function that tests whether it is there, and makes it."""
-    for number, (file, function, line) in enumerate(_functions(broken, broken.pair[1])[:2]):
+    for number, (file, function, line) in enumerate(_functions(broken, broken.both[1])[:2]):
         taken = re.search(r"\b_lock\b", broken.sources[file])
         lock = f"_{function.strip('_')}_lock" if taken else "_lock"
-        new = broken.edited(file, edits_of_functions.hold, function, line, lock)
-        new = new and edits_of_imports.add_import(new, "import threading")
-        if new is not None:
-            says = f"Lock {function}() in {file}, so that one thread runs it at a time: the second then gets what the first one made."
-            yield Candidate(f"lock-{function}", says, {file: new}, last=number > 0)
+        says = f"Lock {function}() in {file}, so that one thread runs it at a time: the second then gets what the first one made."
+        held, needed = (edits_of_functions.hold, function, line, lock), ["import threading"]
+        yield from broken.change(f"lock-{function}", says, file, *held, imports=needed, last=number > 0)
 
 
 def _functions(broken: Broken, registration: Registration) -> list[tuple[str, str, int]]:
@@ -73,11 +71,9 @@ def _class_once(broken: Broken, registration: Registration) -> Iterator[Candidat
         return
     helper = "_" + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_.name).lower()
     helper += "_class" if re.search(rf"\b{helper}\b", text) else ""
-    new = edits_of_functions.class_in_function(text, line, helper, free, before=outer.lineno)
-    new = new and edits_of_imports.add_import(new, "import functools")
-    if new is not None:
-        says = f"Define {class_.name} in {file} once for the same {' and '.join(free) or 'arguments'}: the first call makes the class, and later calls return it."
-        yield Candidate(f"define-{class_.name}-once", says, {file: new})
+    says = f"Define {class_.name} in {file} once for the same {' and '.join(free) or 'arguments'}: the first call makes the class, and later calls return it."
+    apart = (edits_of_functions.class_in_function, line, helper, free, outer.lineno)
+    yield from broken.change(f"define-{class_.name}-once", says, file, *apart, imports=_FUNCTOOLS)
 
 
 def _from_outside(class_: ast.ClassDef) -> set[str]:
@@ -110,24 +106,22 @@ def _named_at(broken: Broken, file: str, line: int, argument: str, table: str) -
     call = next(iter(nodes_at(parsed(broken.sources.get(file, "")), line, ast.Call)), None)
     called = ast.unparse(call.func).rpartition(".")[2] if call is not None else ""
     new_table = f"{table}_{broken.module_of(file).rpartition('.')[2]}"
-    new = broken.edited(file, edits.add_argument, line, called, argument, f'"{new_table}"') if called else None
-    if new is not None:
-        says = (
-            f"Give the second {called} a table of its own, {new_table}, in {file}:{line}: both used the default of {argument}. "
-            f"Its existing rows stay in {table}."
-        )
-        yield Candidate("table-of-its-own", says, {file: new})
+    says = (
+        f"Give the second {called} a table of its own, {new_table}, in {file}:{line}: both used the default of {argument}. "
+        f"Its existing rows stay in {table}."
+    )
+    named = (edits.add_argument, line, called, argument, f'"{new_table}"')
+    yield from broken.change("table-of-its-own", says, file, *named) if called else ()
 
 
 def _wider_fixture(broken: Broken, registration: Registration) -> Iterator[Candidate]:
     """A fixture of pytest that makes the application for every test: make it once for all of them."""
-    for frame in reversed(application_frames(registration.chain)):
-        name = frame.function.rpartition(".")[2]
-        new = broken.edited(frame.file, _with_scope, name, frame.line)
-        if new:
-            says = f"Create {name} of {frame.file} once for all tests: a second application in the process defines the table again."
-            yield Candidate(f"fixture-{name}-once", says, {frame.file: new})
-            return
+    says = "Create {} of {} once for all tests: a second application in the process defines the table again.".format
+    frames = [(it.function.rpartition(".")[2], it.file, it.line) for it in application_frames(registration.chain)[::-1]]
+    yield from first(
+        broken.change(f"fixture-{name}-once", says(name, file), file, _with_scope, name, line)
+        for name, file, line in frames
+    )
 
 
 def _with_scope(text: str, function: str, line: int) -> str | None:

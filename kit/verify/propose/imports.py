@@ -18,11 +18,9 @@ def import_models(broken: Broken) -> Iterator[Candidate]:
     files = [place.file for place in broken.sites("table", "first", "second")]
     env = env_of(broken.sources)
     for place in _gathering(broken, env) if env is not None else ():
-        text = imported_in(broken, place, files)
-        if text is not None:
-            says = f"Import {', '.join(dict.fromkeys(files))} in {place}: autogenerate and check then see their tables."
-            stem = "env" if place == env else posixpath.basename(place).removesuffix(".py").strip("_")
-            yield Candidate(f"import-in-{stem}", says, {place: text})
+        says = f"Import {', '.join(dict.fromkeys(files))} in {place}: autogenerate and check then see their tables."
+        stem = "env" if place == env else posixpath.basename(place).removesuffix(".py").strip("_")
+        yield from broken.change(f"import-in-{stem}", says, place, lambda _, at=place: imported_in(broken, at, files))
     yield from _declared_too(broken, env and imported_in(broken, env, files))
 
 
@@ -108,18 +106,15 @@ def import_class(broken: Broken) -> Iterator[Candidate]:
     for place in missing[:1]:
         module = broken.module_of(place.file)
         package = posixpath.join(posixpath.dirname(place.file), "__init__.py")
-        new = imported_in(broken, package, [place.file]) if "." in module and package in broken.sources else None
-        if new is not None:
-            says = f"Import {module} in {package}: an import of one model of the package then brings all of them."
-            yield Candidate("import-in-package", says, {package: new})
-        for other in asking[:1]:
-            text = broken.sources.get(other.file)
-            if text is not None and other.file != place.file:
-                new = text.rstrip("\n") + f"\n\n\nimport {module}  # noqa: E402, F401\n"
-                says = (
-                    f"Import {module} at the end of {other.file}: the class is then there when its name is looked up."
-                )
-                yield Candidate("import-beside", says, {other.file: new})
+        says = f"Import {module} in {package}: an import of one model of the package then brings all of them."
+        if "." in module:
+            face = (package, lambda _, of=(package, [place.file]): imported_in(broken, *of))
+            yield from broken.change("import-in-package", says, *face)
+        says = f"Import {module} at the end of {{}}: the class is then there when its name is looked up."
+        below = f"\n\n\nimport {module}  # noqa: E402, F401\n"
+        for file in [other.file for other in asking[:1] if other.file != place.file]:
+            at_end = (file, lambda text, more=below: text.rstrip("\n") + more)
+            yield from broken.change("import-beside", says.format(file), *at_end)
 
 
 def break_cycle(broken: Broken) -> Iterator[Candidate]:
@@ -129,7 +124,7 @@ def break_cycle(broken: Broken) -> Iterator[Candidate]:
 
 def first_import_succeeds(broken: Broken) -> Iterator[Candidate]:
     """A module whose first import failed half way: mend what it failed of, so that nobody imports it again."""
-    file, at = broken.pair[0].site.file, broken.pair[1].at
+    file, at = broken.both[0].site.file, broken.both[1].at
     failed = [b for b in broken.trace.imports if b.error is not None and b.file == file and (b.ended or 0) <= at]
     if not failed:
         return
@@ -146,16 +141,15 @@ def _when_needed(broken: Broken, place: Place) -> Iterator[Candidate]:
     bound = Module(text).at(place.line) if text else None
     module = broken.module_of(place.file)
     unused = bound and bound.is_import and not _used(broken, place.file, module, text, bound.binds)
-    new = bound and (edits.remove_statement if unused else edits_of_functions.when_needed)(text, place.line)
-    if not new or any(_asks(other, module, bound.binds) for file, other in broken.python if file != place.file):
+    if not bound or any(_asks(other, module, bound.binds) for file, other in broken.python if file != place.file):
         return
     names = sorted(bound.binds)
-    if unused:
-        says = f"Leave out the import of {', '.join(names)} at {place}: nothing there or elsewhere uses it."
-        yield Candidate(f"without-{'-'.join(names)}", says, {place.file: new})
-        return
+    name, edit = f"{'-'.join(names)}-when-needed", edits_of_functions.when_needed
     says = f"Read {', '.join(names)} in {place.file} where it is used, not while the module is imported: the import then succeeds without it."
-    yield Candidate(f"{'-'.join(names)}-when-needed", says, {place.file: new})
+    if unused:
+        name, edit = f"without-{'-'.join(names)}", edits.remove_statement
+        says = f"Leave out the import of {', '.join(names)} at {place}: nothing there or elsewhere uses it."
+    yield from broken.change(name, says, place.file, edit, place.line)
 
 
 def _used(broken: Broken, file: str, module: str, text: str, names: Iterable[str]) -> bool:
@@ -243,7 +237,7 @@ def _own_module(broken: Broken, owner: str, module: str, name: str, made: _Bindi
     package = module if posixpath.basename(owner) == "__init__.py" else module.rpartition(".")[0]
     new_module = f"{package}.{posixpath.basename(file)[:-3]}".lstrip(".")
     asked, text = f"from {new_module} import {name}", broken.sources[owner]
-    left = edits.replace_statement(text, made.line, made.later or asked)
+    left = edits.replace_at(text, made.line, made.later or asked)
     if left is not None and made.later is not None:
         left = edits_of_imports.add_import(left, asked)
     if left is None:
@@ -266,18 +260,16 @@ def name_that_is_there(broken: Broken) -> Iterator[Candidate]:
         name, module = match.groups()
         homes = [broken.module_of(file) for file, source in broken.python if _defines(source, name)]
         for home in [home for home in homes if home != module]:
-            new = broken.edited(place.file, edits_of_imports.import_from, module, [name], home)
-            if new:
-                says = f"Import {name} in {place.file} from {home}, where it is defined; {module} has no such name."
-                yield Candidate(f"import-from-{home}", says, {place.file: new})
+            says = f"Import {name} in {place.file} from {home}, where it is defined; {module} has no such name."
+            there = (edits_of_imports.import_from, module, [name], home)
+            yield from broken.change(f"import-from-{home}", says, place.file, *there)
         for other in _called_now(broken, module, name, broken.sources.get(place.file, "")):
-            new = broken.edited(place.file, edits_of_imports.import_as, module, name, other)
-            if new:
-                says = (
-                    f"Import {other} of {module} as {name} in {place.file}: it is the only name there that nobody asks for, and has "
-                    "a word in common. Whether it is the same is for you to decide."
-                )
-                yield Candidate(f"import-{other}", says, {place.file: new})
+            says = (
+                f"Import {other} of {module} as {name} in {place.file}: it is the only name there that nobody asks for, and has "
+                "a word in common. Whether it is the same is for you to decide."
+            )
+            renamed = (edits_of_imports.import_as, module, name, other)
+            yield from broken.change(f"import-{other}", says, place.file, *renamed)
 
 
 def _defines(text: str, name: str) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from ...incident.source import assigned_name, nodes_at, parsed
 from ...trace.values import Frame
-from . import edits, edits_of_classes, edits_of_imports
-from .failing_build import Broken, Candidate
+from . import edits, edits_of_classes
+from .failing_build import Broken, Candidate, first
 from .imports import env_of
 from .statements import Module
 
@@ -21,21 +21,18 @@ def one_metadata(broken: Broken) -> Iterator[Candidate]:
     site = next((registration.metadata.site for registration in registered), None)
     if env is None or site is None or not site.application:
         return
-    text = broken.sources[env]
-    name, handed = broken.edited(site.file, _bound_at, site.line), edits_of_classes.target_of(text)
+    name, handed = broken.edited(site.file, _bound_at, site.line), edits_of_classes.target_of(broken.sources[env])
     if not name or not handed:
         return
     module, base = broken.module_of(site.file), name.partition(".")[0]
     yield from _one_base(broken, env, handed, site, base)
-    clash = re.search(rf"\b{base}\b", text) is not None
+    clash = re.search(rf"\b{base}\b", broken.sources[env]) is not None
     bound = f"{base} as {module.rpartition('.')[0].rpartition('.')[2] or 'other'}_{base.lower()}" if clash else base
     second = bound.rpartition(" ")[2] + name[len(base) :]
     listed = handed[:-1] + f", {second}]" if handed.startswith("[") else f"[{handed}, {second}]"
-    new = edits_of_classes.with_target(text, listed)
-    new = new and edits_of_imports.add_import(new, f"from {module} import {bound}")
-    if new:
-        says = f"Give Alembic the metadata of {site} as well, in {env}: it then sees the tables on it."
-        yield Candidate("both-metadata", says, {env: new})
+    says = f"Give Alembic the metadata of {site} as well, in {env}: it then sees the tables on it."
+    needed = [f"from {module} import {bound}"]
+    yield from broken.change("both-metadata", says, env, edits_of_classes.with_target, listed, imports=needed)
 
 
 def _one_base(broken: Broken, env: str, handed: str, site: Frame, base: str) -> Iterator[Candidate]:
@@ -43,28 +40,23 @@ def _one_base(broken: Broken, env: str, handed: str, site: Frame, base: str) -> 
     wanted, _, rest = handed.partition(".")
     asking = (node for node in ast.walk(parsed(broken.sources[env])) if isinstance(node, ast.ImportFrom))
     source = next((node.module for node in asking if wanted in {a.asname or a.name for a in node.names}), None)
-    text = broken.sources.get(site.file, "")
-    module = Module(text)
-    place = module.at(site.line)
+    place = Module(broken.sources.get(site.file, "")).at(site.line)
     simple = place is not None and place.movable and base in place.binds and "__tablename__" not in place.uses
     if broken.file_of(source) is None or not simple or source == broken.module_of(site.file) or rest != "metadata":
         return
     alias = wanted if wanted == base else f"{wanted} as {base}"
-    new = module.replaced(place.number, f"from {source} import {alias}  # noqa: F401")
     says = f"Use {wanted} of {source} in {site.file} in place of its own base: all tables are then on the metadata that Alembic is given."
-    yield Candidate("one-base", says, {site.file: edits_of_imports.without_unused_imports(new, text)})
+    asking = f"from {source} import {alias}  # noqa: F401"
+    yield from broken.change("one-base", says, site.file, edits.replace_at, site.line, asking)
 
 
 def reflect_apart(broken: Broken) -> Iterator[Candidate]:
     """Tables that are read from the database before the models are declared: read them into a metadata of their own."""
-    first, second = broken.pair
-    reflected = first if first.outcome == "reflected" else second
-    for frame in [frame for frame in reversed(reflected.chain) if frame.application]:
-        new = broken.edited(frame.file, edits_of_classes.reflect_apart, frame.line)
-        if new:
-            says = f"Reflect the tables in {frame} into a separate metadata: the tables of the application are then not defined before it declares them."
-            yield Candidate("reflect-apart", says, {frame.file: new})
-            return
+    reflected = min(broken.both, key=lambda registration: registration.outcome != "reflected")
+    says = "Reflect the tables in {} into a separate metadata: the tables of the application are then not defined before it declares them.".format
+    frames = [frame for frame in reversed(reflected.chain) if frame.application]
+    apart = edits_of_classes.reflect_apart
+    yield from first(broken.change("reflect-apart", says(it), it.file, apart, it.line) for it in frames)
 
 
 def _bound_at(text: str, line: int) -> str | None:
@@ -82,17 +74,13 @@ def on_one_metadata(broken: Broken) -> Iterator[Candidate]:
     if len(places) != 2:
         return
     asked, other = places
-    text = broken.sources[other.file]
-    expression, name = _bound_at(broken.sources[asked.file], asked.line), _bound_at(text, other.line)
-    statement = Module(text).at(other.line)
-    if not expression or not name or "." in name or statement is None or asked.file == other.file:
+    expression, name = (_bound_at(broken.sources[place.file], place.line) for place in places)
+    if not expression or not name or "." in name or asked.file == other.file:
         return
-    new = Module(text).replaced(statement.number, f"{name} = {expression}")
-    base = expression.partition(".")[0]
-    new = edits_of_imports.add_import(new, f"from {broken.module_of(asked.file)} import {base}")
-    if new:
-        says = f"Let {name} of {other} be {expression} of {asked}: names are looked up there, and its tables are then there too. Only you know whether they were kept apart on purpose."
-        yield Candidate("one-metadata", says, {other.file: edits_of_imports.without_unused_imports(new, text)})
+    says = f"Let {name} of {other} be {expression} of {asked}: names are looked up there, and its tables are then there too. Only you know whether they were kept apart on purpose."
+    needed = [f"from {broken.module_of(asked.file)} import {expression.partition('.')[0]}"]
+    bound = (edits.replace_at, other.line, f"{name} = {expression}")
+    yield from broken.change("one-metadata", says, other.file, *bound, imports=needed)
 
 
 # ------------------------------------------------------------------------------------ revisions
@@ -118,12 +106,10 @@ def merge_heads(broken: Broken) -> Iterator[Candidate]:
 def migrations_alone(broken: Broken) -> Iterator[Candidate]:
     """Something beside the migrations makes tables that a revision creates: leave that to the revision."""
     for place in broken.sites("creates it"):
-        text = broken.sources.get(place.file, "")
-        line = "".join(text.splitlines()[place.line - 1 : place.line]).strip()
-        new = edits.remove_statement(text, place.line) if "create" in line else None
-        if new:
-            says = (
-                f"Remove {line} from {place}: the revision creates the table. "
-                "For a database that already has the table, run `alembic stamp` once."
-            )
-            yield Candidate("migrations-alone", says, {place.file: edits_of_imports.without_unused_imports(new, text)})
+        line = "".join(broken.sources.get(place.file, "").splitlines()[place.line - 1 : place.line]).strip()
+        says = (
+            f"Remove {line} from {place}: the revision creates the table. "
+            "For a database that already has the table, run `alembic stamp` once."
+        )
+        if "create" in line:
+            yield from broken.change("migrations-alone", says, place.file, edits.remove_statement, place.line)

@@ -15,7 +15,7 @@ from .statements import Module, Statement, asked_by, dotted, only
 
 def models_apart(broken: Broken) -> Iterator[Candidate]:
     """A file that is executed more than once declares models: they move to a module that the file imports."""
-    file = broken.pair[1].site.file
+    file = broken.both[1].site.file
     tables = [registration for registration in broken.trace.registrations if registration.site.file == file]
     lines = {table.site.line for table in tables if table.application and table.outcome != "reflected"}
     changed = moved(broken, file, lines)
@@ -33,7 +33,7 @@ def models_apart_at_last(broken: Broken) -> Iterator[Candidate]:
 
 def models_apart_from_env(broken: Broken) -> Iterator[Candidate]:
     """The same of Alembic's ``env.py``; a revision is left as it is."""
-    if posixpath.basename(broken.pair[1].site.file) == "env.py":
+    if posixpath.basename(broken.both[1].site.file) == "env.py":
         yield from models_apart(broken)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ...incident.source import nodes_at, parsed
 from ...trace.values import Frame
-from . import edits, edits_of_imports
+from . import edits
 from .failing_build import Broken, Candidate
 
 
@@ -24,15 +24,15 @@ def mount_router(broken: Broken) -> Iterator[Candidate]:
         if any(re.search(rf"include_router\(\s*(?:\w+\.)*{leaf}\b", other) for other in broken.sources.values()):
             continue
         main = max(broken.sources, key=lambda name: broken.sources[name].count(".include_router("))
-        body = broken.sources[main]
-        calls = list(re.finditer(r"^(\w+)\.include_router\([^\n]*\)$", body, re.M))
-        if calls:
-            last = calls[-1]
-            body = body[: last.end()] + f"\n{last[1]}.include_router({leaf}.{router[1]})" + body[last.end() :]
-            new = edits_of_imports.add_import(body, f"from {parent} import {leaf}")
-            if new:
-                says = f"Include the router of {file} in {main}: its routes are declared, but not mounted anywhere."
-                yield Candidate(f"mount-{leaf}", says, {main: new})
+        says = f"Include the router of {file} in {main}: its routes are declared, but not mounted anywhere."
+        included = (_included, f"include_router({leaf}.{router[1]})")
+        yield from broken.change(f"mount-{leaf}", says, main, *included, imports=[f"from {parent} import {leaf}"])
+
+
+def _included(text: str, call: str) -> str | None:
+    """With one more router below the last that is included."""
+    last = next(reversed([*re.finditer(r"^(\w+)\.include_router\([^\n]*\)$", text, re.M)]), None)
+    return last and f"{text[: last.end()]}\n{last[1]}.{call}{text[last.end() :]}"
 
 
 def reach_it(broken: Broken) -> Iterator[Candidate]:
@@ -40,10 +40,8 @@ def reach_it(broken: Broken) -> Iterator[Candidate]:
     for first, second in zip(broken.sites("answers")[:1], broken.sites("never reached")[:1], strict=False):
         if first.file != second.file or first.name == second.name:
             return  # of two with one path, which is meant nobody but you can say
-        new = broken.edited(first.file, edits.swap_statements, first.line, second.line)
-        if new:
-            says = f"Move {second.name} ({second}) before {first.name} ({first}): the first route that matches answers, so the narrower one is then reached."
-            yield Candidate("narrower-first", says, {first.file: new})
+        says = f"Move {second.name} ({second}) before {first.name} ({first}): the first route that matches answers, so the narrower one is then reached."
+        yield from broken.change("narrower-first", says, first.file, edits.swap_statements, first.line, second.line)
 
 
 def name_of_its_own(broken: Broken) -> Iterator[Candidate]:
@@ -104,10 +102,11 @@ def keep_names(broken: Broken) -> Iterator[Candidate]:
             wrapped = decorator.args.args[0].arg
             values = (node.value for node in decorator.body if isinstance(node, ast.Return))
             returns = [value.id for value in values if isinstance(value, ast.Name)]
-            new = broken.edited(place.file, edits.decorate, inner, place.line, f"functools.wraps({wrapped})")
-            if inner in returns and new and (new := edits_of_imports.add_import(new, "import functools")):
-                says = f"Let {inner} in {decorator.name} ({place}) take the name of the function that it wraps: each view then has its own endpoint."
-                yield Candidate(f"wraps-{wrapped}", says, {place.file: new})
+            says = f"Let {inner} in {decorator.name} ({place}) take the name of the function that it wraps: each view then has its own endpoint."
+            named = (edits.decorate, inner, place.line, f"functools.wraps({wrapped})")
+            if inner in returns:
+                needed = ["import functools"]
+                yield from broken.change(f"wraps-{wrapped}", says, place.file, *named, imports=needed)
 
 
 def function_of_its_own_name(broken: Broken) -> Iterator[Candidate]:

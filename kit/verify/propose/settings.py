@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from . import edits, edits_of_calls, edits_of_functions, edits_of_imports
+from . import edits, edits_of_calls, edits_of_functions
 from .failing_build import Broken, Candidate
 
 
@@ -16,14 +16,16 @@ def right_scheme(broken: Broken) -> Iterator[Candidate]:
         if value.startswith(f"{old}://"):
             says = f"Give {name} the scheme {new} in place of {old}, which is not accepted here."
             yield Candidate(f"scheme-{new}", says, env={name: new + value[len(old) :]})
+    schemes = f"{old}://", f"{new}://"
     for place in broken.sites("engine"):
-        changed = broken.edited(place.file, edits.wrap_url, place.line, f"{old}://", f"{new}://")
-        if changed:
-            says = f"Replace the scheme {old}:// by {new}:// in {place}, for every environment that still gives the old one."
-            yield Candidate(f"accept-{old}", says, {place.file: changed})
-    for file, changed in broken.edited_everywhere(edits.replace_prefix, f"{old}://", f"{new}://").items():
-        stem = file.rpartition("/")[2].removesuffix(".py")
-        yield Candidate(f"scheme-{new}-in-{stem}", f"Write {new}:// in place of {old}:// in {file}.", {file: changed})
+        says = (
+            f"Replace the scheme {old}:// by {new}:// in {place}, for every environment that still gives the old one."
+        )
+        yield from broken.change(f"accept-{old}", says, place.file, edits.wrap_url, place.line, *schemes)
+    for file, _ in broken.python:
+        name = f"scheme-{new}-in-{file.rpartition('/')[2].removesuffix('.py')}"
+        says = f"Write {new}:// in place of {old}:// in {file}."
+        yield from broken.change(name, says, file, edits.replace_prefix, *schemes)
 
 
 def set_variable(broken: Broken) -> Iterator[Candidate]:
@@ -42,21 +44,17 @@ def set_variable(broken: Broken) -> Iterator[Candidate]:
 def keep_loggers(broken: Broken) -> Iterator[Candidate]:
     """Logging that is configured and disables what loggers there are: tell it not to."""
     for place in broken.sites():
+        says = f"Let the logging configuration at {place} keep the existing loggers."
         keep = ("fileConfig", "disable_existing_loggers", "False")
-        new = broken.edited(place.file, edits.add_argument, place.line, *keep)
-        new = new or broken.edited(place.file, edits_of_calls.keep_in_dictionary, place.line)
-        if new:
-            says = f"Let the logging configuration at {place} keep the existing loggers."
-            yield Candidate("keep-loggers", says, {place.file: new})
+        yield from broken.change("keep-loggers", says, place.file, edits.add_argument, place.line, *keep)
+        yield from broken.change("keep-loggers", says, place.file, edits_of_calls.keep_in_dictionary, place.line)
 
 
 def new_spelling(broken: Broken) -> Iterator[Candidate]:
     """A call that the installed version no longer has: what its documentation gives in its place, where that is the same."""
     for place in broken.sites("call"):
-        new = broken.edited(place.file, edits_of_calls.respell, place.line)
-        if new:
-            says = f"Write {place} as the installed version expects it; the older version accepts it too."
-            yield Candidate("new-spelling", says, {place.file: new})
+        says = f"Write {place} as the installed version expects it; the older version accepts it too."
+        yield from broken.change("new-spelling", says, place.file, edits_of_calls.respell, place.line)
 
 
 # ------------------------------------------------------------------------------------ processes that do the same at once
@@ -64,19 +62,17 @@ def new_spelling(broken: Broken) -> Iterator[Candidate]:
 
 def one_process_at_a_time(broken: Broken) -> Iterator[Candidate]:
     """Processes that make the tables at once: let one at a time do it, the others then find them."""
+    needed = ("import fcntl", "import os", "import tempfile")
     for place in broken.sites("statement"):
         if re.search(r"^import fcntl$", broken.sources.get(place.file, ""), re.M):
             continue
         lock = f"{broken.module_of(place.file).partition('.')[0]}-startup.lock"
-        new = broken.edited(place.file, edits_of_functions.lock_file, place.line, lock)
-        for module in ("fcntl", "os", "tempfile"):
-            new = new and edits_of_imports.add_import(new, f"import {module}")
-        if new:
-            says = (
-                f"Let one process of this machine at a time execute {place}: the others wait, and then find what it made. "
-                "Across machines, do it once before they start."
-            )
-            yield Candidate("lock-file", says, {place.file: new})
+        says = (
+            f"Let one process of this machine at a time execute {place}: the others wait, and then find what it made. "
+            "Across machines, do it once before they start."
+        )
+        lock_file = edits_of_functions.lock_file
+        yield from broken.change("lock-file", says, place.file, lock_file, place.line, lock, imports=needed)
 
 
 def preload(broken: Broken) -> Iterator[Candidate]:

@@ -158,12 +158,6 @@ class Module:
         new, body = _node(statement, leading_lines), self.tree.body
         return self.having([*body[:number], new, *body[number:]])
 
-    def replaced(self, number: int, statement: str) -> str:
-        """With a statement in the place of that of this number, below the same comments."""
-        body = list(self.tree.body)
-        body[number] = _node(statement, body[number].leading_lines)
-        return self.having(body)
-
     def without(self, numbers: Collection[int]) -> str:
         return self.having(node for number, node in enumerate(self.tree.body) if number not in numbers)
 
