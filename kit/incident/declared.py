@@ -8,6 +8,7 @@ import json
 import re
 import tomllib
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
 from posixpath import normpath
@@ -29,19 +30,7 @@ _NO_COMMAND = re.compile(
     r"^(?:name|description|title|summary|help|label|labels|image|key|keywords|version|id|deps|dependencies|packages|tags|classifiers|env\w*|"
     r"variables|setenv|\w*probe|healthcheck|test)$", re.I
 )  # fmt: skip
-_FOLDERS = (
-    "workingDir",
-    "working_dir",
-    "working-directory",
-    "WorkingDirectory",
-    "directory",
-    "workdir",
-    "cwd",
-    "chdir",
-    "dir",
-    "rootDir",
-    "changedir",
-)
+_FOLDER = re.compile(r"^(?:working[-_]?dir(?:ectory)?|directory|workdir|cwd|ch(?:ange)?dir|dir|rootDir)$", re.I)
 _VARIABLES = re.compile(r"^(?:env|environment|envVars|setenv|variables|containerEnv|remoteEnv|env_variables)$", re.I)
 _PAIR = re.compile(
     r"""(?<![\w=])(?:"([A-Za-z_]\w*)\s*=([^"]*)"|'([A-Za-z_]\w*)\s*=([^']*)'|([A-Za-z_]\w*)\s*=\s*("[^"]*"|'[^']*'|[^\s,"']*))"""
@@ -61,7 +50,9 @@ def declared(project: Project, programs: Collection[str]) -> Iterator[Command]:
         reader = _READERS.get(PurePosixPath(file).suffix)
         if reader is None or _READ_ELSEWHERE.search(file) or not (text := project.text(file)) or len(text) > _LARGEST:
             continue
-        documents = reader(text) if mark.search(text) else []
+        documents = []
+        with suppress(yaml.YAMLError, ValueError, RecursionError):  # it cannot be read
+            documents = reader(text) if mark.search(text) else []
         folder = PurePosixPath(file).parent
         deployed = not _OF_TESTS.search(file)
         home = str(folder) if str(folder) in homes else "."
@@ -101,7 +92,7 @@ def _below(project: Project, node, base: Command, programs: Collection[str]) -> 
             env |= {name: (text, base.at.partition(" (")[0]) for name, text in _pairs(value)}
         elif re.fullmatch(r"env_?files?|EnvironmentFile", str(key), re.I):
             env |= of_files(project, value, str(PurePosixPath(base.at.partition(" (")[0]).parent))
-        elif key in _FOLDERS and isinstance(value, str):
+        elif _FOLDER.match(str(key)) and isinstance(value, str):
             workdir = folder_of_image(project, value, base.workdir)
     base = replace(base, workdir=workdir, env=env)
     name = node.get("name")
@@ -155,31 +146,14 @@ def _pairs(value) -> Iterator[tuple[str, str]]:
             yield str(name), text
 
 
-# -- readers: a text as its documents, none where it cannot be read
+# -- readers: a text as its documents
 
 
 def _yaml(text: str) -> list:
     """A YAML file's documents; of a template of Helm, what stands there without its directives."""
     text = re.sub(r"^\s*\{\{-?(?:(?!\}\}).)*\}\}\s*$", "", text, flags=re.M)
     text = re.sub(r"\$?\{\{.*?\}\}", "", text)
-    try:
-        return list(yaml.load_all(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return []
-
-
-def _toml(text: str) -> list:
-    try:
-        return [tomllib.loads(text)]
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return []
-
-
-def _json(text: str) -> list:
-    try:
-        return [json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.M))]
-    except (ValueError, RecursionError):
-        return []
+    return list(yaml.load_all(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
 
 
 def _ini(text: str) -> list:
@@ -197,20 +171,13 @@ def _ini(text: str) -> list:
         elif pair:
             key = pair[1]
             section.setdefault(key, []).append(re.sub(r"\s;.*", "", pair[2]).strip())
-    plain = {
-        name: {key: values[0] if len(values) == 1 else values for key, values in keys.items()}
-        for name, keys in sections.items()
-    }
-    return [plain]
+    alone = {name: {k: v if len(v) > 1 else v[0] for k, v in keys.items()} for name, keys in sections.items()}
+    return [alone]
 
 
 _READERS = {
-    ".yml": _yaml,
-    ".yaml": _yaml,
-    ".toml": _toml,
-    ".json": _json,
-    ".ini": _ini,
-    ".conf": _ini,
-    ".service": _ini,
-    ".cfg": _ini,
+    **dict.fromkeys((".yml", ".yaml"), _yaml),
+    ".toml": lambda text: [tomllib.loads(text)],
+    ".json": lambda text: [json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.M))],
+    **dict.fromkeys((".ini", ".conf", ".service", ".cfg"), _ini),
 }

@@ -16,12 +16,8 @@ from .values import Broke, Error, Frame, Registration, StepResult, Swallowed
 
 _PRINTED = 200_000  # bytes of each stream that are kept
 _SHOWN = 200  # letters by which a text is known again
-_ENDS = (
-    "SystemExit",
-    "KeyboardInterrupt",
-    "GeneratorExit",
-    "asyncio.exceptions.CancelledError",
-)  # how something is ended
+# How something is ended.
+_ENDS = ("SystemExit", "KeyboardInterrupt", "GeneratorExit", "asyncio.exceptions.CancelledError")
 
 
 class Outcome:

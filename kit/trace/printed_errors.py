@@ -17,10 +17,7 @@ _RAISED_OF_PYTEST = re.compile(
 )
 _OF_A_GROUP = re.compile(r"^ +\| ")  # before each line of an exception group, deeper for its members
 _GOES_ON = ("The above exception was the direct cause of", "During handling of the above exception")
-_GIVES_UP = (
-    "HaltServer",
-    "ExceptionGroup",
-)  # of a server because its worker did, of its members: it says nothing of why
+_GIVES_UP = ("HaltServer", "ExceptionGroup")  # a server as its worker did, of its members: it says nothing of why
 
 
 def printed_error(output: str, is_application: Callable[[str], bool]) -> Error | None:

@@ -1,6 +1,7 @@
 """Reads what the probe wrote of a run into a :class:`~kit.trace.Trace`: a method for each kind of event."""
 
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -23,21 +24,9 @@ _AS_COLLECTED = ("imports", "cleared", "created", "engines", "behind", "judged",
 # The kinds of events that have a method of their name.
 _KINDS = "behind cleared created engine entry exec exit gone handled judged mapped metadata record refused silenced step stepped table"
 # What a request of the kit's own makes the application do, and the startup did not.
-_OF_ANSWERS = {
-    "exec",
-    "script",
-    "done",
-    "table",
-    "gone",
-    "mapped",
-    "handled",
-    "record",
-    "entry",
-    "engine",
-    "created",
-    "cleared",
-    "refused",
-}
+_OF_ANSWERS = re.compile(
+    "exec|script|done|table|gone|mapped|handled|record|entry|engine|created|cleared|refused"
+).fullmatch
 # Libraries with registries.
 _REGISTRIES = {"prometheus_client", "flask", "celery", "kombu", "vine", "starlette", "fastapi", "marshmallow", "django"}
 
@@ -136,7 +125,7 @@ class _Reader:
                     self.hung(event, self.collected.process_of.get(file))
                     continue
                 kind = event["k"]
-                if outcome.answering and _stamped(event) > outcome.answering.at and kind in _OF_ANSWERS:
+                if outcome.answering and _stamped(event) > outcome.answering.at and _OF_ANSWERS(kind):
                     if "c" in event:  # what comes later may name it too
                         process = self.collected.process(file, event, outcome)
                         self.place(event, At(process, step, 0), "<module>")

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from ..diagnose.definitions import one_place
 from ..diagnose.unseen_tables import MISSED, NOT_IMPORTED
@@ -54,8 +53,8 @@ def still_there(incident: Incident, tried: Trace, control: Trace) -> bool:
         return True
     if errors := errors_of_incident(control):
         return bool(errors_of(tried) & errors)
-    left = set(_named(tried.signs)) & set(_named(control.signs))
-    return bool(left) and not (warnings_of(control) and not warnings_of(control) & warnings_of(tried))
+    left, there = ({(sign.kind, sign.text) for sign in trace.signs} for trace in (tried, control))
+    return bool(left & there) and not (warnings_of(control) and not warnings_of(control) & warnings_of(tried))
 
 
 def errors_of(trace: Trace) -> set[str]:
@@ -82,10 +81,6 @@ def warnings_of(trace: Trace) -> set[str]:
     """The warnings that Python printed, by category and text."""
     lines = (line for step in trace.steps for line in step.output.splitlines())
     return {stable(line.partition(": ")[2]) for line in lines if "Warning: " in line}
-
-
-def _named(signs: Iterable[Sign]) -> Iterable[tuple[str, str]]:
-    return ((sign.kind, sign.text) for sign in signs)
 
 
 def shared(check: CheckResult, before: Iterable[CheckResult]) -> bool:
@@ -292,14 +287,6 @@ MOST = 15  # starts of a fix with which it did not show: one that only makes the
 DOUBT = 0.05  # probability of luck above which nothing is said
 
 
-class _Attempt(Protocol):
-    trace: Trace
-    reproduced: bool
-
-
-A = TypeVar("A", bound=_Attempt)
-
-
 @dataclass(frozen=True)
 class Rates:
     """How often a race showed: with a fix, and without it.
@@ -332,7 +319,7 @@ class Rates:
         return f"{says} further ones" + (f" (by luck: {self.by_luck:.1%}; {rarer})" if self.shown == 0 else "")
 
 
-def of_runs(attempts: Sequence[A], is_there: Callable[[A], bool]) -> tuple[A, int]:
+def of_runs(attempts: Sequence[Attempt], is_there: Callable[[Attempt], bool]) -> tuple[Attempt, int]:
     """The run that counts of several starts of one build, and how many of them show the incident.
 
     That is the first that shows it, else the first in which a step failed, else the first.
