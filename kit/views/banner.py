@@ -78,19 +78,15 @@ def headline(
     if trace.broke and not reproduced:
         return Headline("The run broke before it could tell", None, "the run broke")
     if not reproduced and not asked:
-        return Headline(
-            f"It does not reproduce: every step succeeded, and no error was swallowed {looked_at(trace)}",
-            None,
-            "nothing found",
-        )
+        says = f"It does not reproduce: every step succeeded, and no error was swallowed {looked_at(trace)}"
+        return Headline(says, None, "nothing found")
     if not reproduced:
         return Headline("It does not reproduce", False, "does not reproduce")
     if verification is None:
         return Headline("It reproduces", None, "reproduces")
     if not verification.reproduced:
-        return Headline(
-            "It reproduces in the diagnosis and not in the verification: no fix was tried", None, "reproduces"
-        )
+        says = "It reproduces in the diagnosis and not in the verification: no fix was tried"
+        return Headline(says, None, "reproduces")
     return _of_fixes(verification)
 
 
@@ -103,10 +99,8 @@ def _of_fixes(verification: Verification) -> Headline:
         of = f"{len(verified)} of {tried} fixes {cure}" if tried > 1 else "the fix cures"
         return Headline(f"It reproduces, and {of} it: {listed(verified)}", True, "fix verified")
     if verification.broke:
-        open_ = [fix.name for fix in verification.fixes if fix.verdict == "undecided"]
-        return Headline(
-            f"It reproduces, and whether a fix cures it is undecided: {listed(open_)}", None, "fix undecided"
-        )
+        open_ = listed([fix.name for fix in verification.fixes if fix.verdict == "undecided"])
+        return Headline(f"It reproduces, and whether a fix cures it is undecided: {open_}", None, "fix undecided")
     none = f"none of {tried} fixes cures it" if tried > 1 else "its fix does not cure it"
     return Headline(f"It reproduces, and {none}", False, "no fix verified")
 
@@ -148,15 +142,9 @@ def overview(
         says = f"It reproduces, and a change that the kit proposes cures it: {proposals.tried[0].name}"
         head = Headline(says, None, "reproduces, fix proposed")
     line = para(_status(incident, head, history), kind="kit-status")
-    run = line_of_times(
-        para(
-            f"Run {datetime.datetime.now(datetime.UTC):%Y-%m-%d} with incident-kit {__version__} on {identity(incident)}."
-        )
-    )
-    facts = [
-        *_what_broke(incident, trace, _reproduced(incident, trace, diagnosis)),
-        *_failed(incident, trace, diagnosis),
-    ]
+    today = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
+    run = line_of_times(para(f"Run {today} with incident-kit {__version__} on {identity(incident)}."))
+    facts = _what_broke(incident, trace, _reproduced(incident, trace, diagnosis)) + _failed(incident, trace, diagnosis)
     if trace.swallowed and _conflict(trace, diagnosis) is None:
         facts.append(_swallowed(trace, None))
     left = [para(strong("Cause. "), *_cause(trace, diagnosis))]
@@ -210,12 +198,10 @@ def exposure(came: str, went: str) -> str | None:
 
 def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
     """The cause in two sentences: what the mechanism means, and what it did in this startup."""
-    finding = diagnosis.finding
+    finding, conflict = diagnosis.finding, _conflict(trace, diagnosis)
     meaning = MEANINGS.get(finding.mechanism)
-    conflict = _conflict(trace, diagnosis)
-    yield part(
-        "No fault was found. " if finding.mechanism == "none" else f"{meaning.happened if meaning else 'Undecided.'} "
-    )
+    happened = meaning.happened if meaning else "Undecided."
+    yield part("No fault was found. " if finding.mechanism == "none" else f"{happened} ")
     if meaning is None or conflict is None:
         because = finding.because[-1 if finding.mechanism == "undecided" else 0] if finding.because else ""
         # The failed steps are named below, with their errors.
@@ -223,23 +209,17 @@ def _cause(trace: Trace, diagnosis: "Diagnosis") -> Iterable[Part]:
             because = because.replace(f": {error}", "")
         yield with_places(sentence(shortly(because, 300)))
         return
-    failed = next((step for step in trace.steps if step.ok is False), None)
-    if conflict.second.outcome != "rejected":
-        kept = {"extended": "it changed the first one", "kept": "it was left out"}
-        yield part(
-            f"Nothing was raised at the second definition: {kept.get(conflict.second.outcome, 'both were kept')}"
-        )
-        yield part(f", and step {failed.number} of the startup fails later." if failed else ".")
-        return
-    swallowed = any(str(caught.error) == conflict.error for caught in trace.swallowed)
-    yield part("SQLAlchemy rejects the second definition")
-    yield part(
-        ", and the startup catches that error and goes on, without what the failed code should have done."
-        if swallowed
-        else f", and step {failed.number} of the startup fails."
-        if failed
-        else "."
+    failed = next(
+        (f", and step {step.number} of the startup fails{{}}." for step in trace.steps if step.ok is False), "."
     )
+    if conflict.second.outcome != "rejected":
+        outcomes = {"extended": "it changed the first one", "kept": "it was left out"}
+        quiet = outcomes.get(conflict.second.outcome, "both were kept")
+        yield part(f"Nothing was raised at the second definition: {quiet}{failed.format(' later')}")
+        return
+    caught = ", and the startup catches that error and goes on, without what the failed code should have done."
+    swallowed = any(str(caught.error) == conflict.error for caught in trace.swallowed)
+    yield part(f"SQLAlchemy rejects the second definition{caught if swallowed else failed.format('')}")
 
 
 def _change(

@@ -231,23 +231,26 @@ def table(
     kind: str = "kit-cards",
 ) -> Part:
     """A table whose first column heads its rows; ``marked`` are numbers of rows that stand out."""
-    marked, caption, head = set(marked), safe(caption), [safe(name) for name in head]
+    caption, head = safe(caption), [safe(name) for name in head]
     cells = [[part(cell) for cell in row] for row in rows]
-    # The roles and labels keep it a table for readers where a narrow screen shows its rows as cards.
     top = "".join(f'<th scope="col" role="columnheader"{_CELL}>{html.escape(name)}</th>' for name in head)
+    labels = [f'<td role="cell" data-label="{html.escape(name[:_LABEL])}"{_CELL}>' for name in head[1:]]
     body = []
-    for number, row in enumerate(cells):
-        first, *others = row
-        inner = f'<th scope="row" role="rowheader"{_CELL}>{first.html}</th>'
-        for name, cell in zip(head[1:], others, strict=True):
-            inner += f'<td role="cell" data-label="{html.escape(name[:_LABEL])}"{_CELL}>{cell.html}</td>'
-        body.append(f'<tr role="row"{styled("kit-marked" if number in marked else None)}>{inner}</tr>')
-    shown = (
-        f'<table role="table"{styled(kind)}{_TABLE}><caption{CAPTION}>{html.escape(caption)}</caption>'
-        f'<thead role="rowgroup"><tr role="row">{top}</tr></thead><tbody role="rowgroup">{"".join(body)}</tbody></table>'
-    )
+    for first, *others in cells:
+        row = "".join(f"{label}{cell.html}</td>" for label, cell in zip(labels, others, strict=True))
+        body.append(f'<th scope="row" role="rowheader"{_CELL}>{first.html}</th>{row}')
     lines = [" | ".join(head), *(" | ".join(cell.text.replace("\n", " ") for cell in row) for row in cells)]
-    return Part(shown, f"{caption}\n" + "\n".join(lines))
+    return Part(_framed(caption, styled(kind), top, body, set(marked), roles=True), f"{caption}\n" + "\n".join(lines))
+
+
+def _framed(caption: str, look: str, top: str, rows: list[str], marked: set[int], *, roles: bool = False) -> str:
+    """A table's element; with roles it stays a table for readers where a narrow screen shows its rows as cards."""
+    table_, group, row = (f' role="{name}"' if roles else "" for name in ("table", "rowgroup", "row"))
+    looks = (styled("kit-marked" if number in marked else None) for number in range(len(rows)))
+    body = "".join(f"<tr{row}{of_row}>{cells}</tr>" for of_row, cells in zip(looks, rows, strict=True))
+    caption = f"<caption{CAPTION}>{html.escape(caption)}</caption>"
+    head = f"<thead{group}><tr{row}>{top}</tr></thead>"
+    return f"<table{table_}{look}{_TABLE}>{caption}{head}<tbody{group}>{body}</tbody></table>"
 
 
 def mark(ok: bool | None, sign: str, meaning: str) -> Part:
@@ -270,20 +273,15 @@ def grid(
     :param columns: the name of each, with what it asks where the name does not say it
     :param rows: of each the name, the judgement and a mark a column
     """
-    marked, head = set(marked), [part(name) for name in head]
-    rows = [(part(name), part(verdict), marks) for name, verdict, marks in rows]
+    head, rows = [*map(part, head)], [(part(name), part(verdict), marks) for name, verdict, marks in rows]
     narrow = ' style="text-align:center;vertical-align:top"'
     top = "".join(f'<th scope="col"{_CELL}>{name.html}</th>' for name in head)
     top += "".join(f'<th scope="col"{narrow}>{number}</th>' for number in range(1, len(columns) + 1))
     body = []
-    for number, (name, verdict, marks) in enumerate(rows):
+    for name, verdict, marks in rows:
         cells = "".join(f"<td{narrow}>{sign.html}</td>" for sign in marks)
-        inner = f'<th scope="row"{_CELL}>{name.html}</th><td{_CELL}>{verdict.html}</td>{cells}'
-        body.append(f"<tr{styled('kit-marked' if number in marked else None)}>{inner}</tr>")
-    shown = (
-        f'<table class="kit-grid"{_TABLE}><caption{CAPTION}>{html.escape(safe(caption))}</caption>'
-        f"<thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody></table>"
-    )
+        body.append(f'<th scope="row"{_CELL}>{name.html}</th><td{_CELL}>{verdict.html}</td>{cells}')
+    shown = _framed(safe(caption), ' class="kit-grid"', top, body, set(marked))
     legend = items((f"{name}: {asks}" if asks else name for name, asks in columns.items()), ordered=True)
     signs = ((True, "✓", "pass"), (False, "✗", "fail"), (None, "?", "undecided"), (None, "–", "nothing to check"))
     signs = join(*(join(mark(ok, sign, sign), f" {meaning}") for ok, sign, meaning in signs), between=", ")
