@@ -134,16 +134,16 @@ def _calls(node: ast.AST, enums, lists, batch: tuple[str, int, str] | None) -> I
         if isinstance(child, ast.With):
             for item in child.items:
                 call = item.context_expr
-                if isinstance(call, ast.Call) and _attribute(call) == "batch_alter_table" and item.optional_vars:
+                if isinstance(call, ast.Call) and _last(call.func) == "batch_alter_table" and item.optional_vars:
                     table = next(iter(_name_of(call, lists)), "?")
                     inner = (ast.unparse(item.optional_vars), child.lineno, table)
-        if isinstance(child, ast.Call) and _attribute(child) in _OPERATIONS:
+        if isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute) and child.func.attr in _OPERATIONS:
             yield _operation(child, enums, lists, batch)
         yield from _calls(child, enums, lists, inner)
 
 
 def _operation(call: ast.Call, enums, lists, batch) -> Operation:
-    name, creates = _attribute(call), []
+    name, creates = _last(call.func), []
     if name in _CREATING:
         creates += [(_CREATING[name], text) for text in _name_of(call, lists)]
         if name == "create_table":
@@ -206,10 +206,6 @@ def _enum(node: ast.AST) -> str | None:
     if "name" not in keywords or isinstance(made, ast.Constant) and made.value is False:
         return None
     return next(iter(_texts(keywords["name"])), None)
-
-
-def _attribute(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
 def _last(node: ast.expr) -> str:

@@ -110,7 +110,7 @@ def imported_names(source: str, module: str, *, package: bool = False) -> list[t
             elif isinstance(child, ast.Import):
                 names.extend((alias.name, child.lineno, where, ()) for alias in child.names)
             elif isinstance(child, ast.ImportFrom):
-                name = _absolute(child, module, package)
+                name = absolute(child.module, module if package else module.rpartition(".")[0], child.level)
                 below = tuple(f"{name}.{alias.name}" for alias in child.names if alias.name != "*")
                 names.append((name, child.lineno, where, below))
             visit(child, inner)
@@ -120,13 +120,10 @@ def imported_names(source: str, module: str, *, package: bool = False) -> list[t
     return names
 
 
-def _absolute(node: ast.ImportFrom, module: str, package: bool) -> str:
-    if not node.level:
-        return node.module or ""
-    parts = module.split(".")
-    up = node.level - (1 if package else 0)
-    above = parts[: max(0, len(parts) - up)]
-    return ".".join([*above, node.module] if node.module else above)
+def absolute(module: str | None, package: str, level: int) -> str:
+    """The name of a module that an import asks for with so many dots; ``package`` is the one that the import stands in."""
+    parts = package.split(".")[: 1 - level or None] if level else []
+    return ".".join([*parts, *filter(None, [module])])
 
 
 def module_name(file: str, folders: list[str]) -> str:

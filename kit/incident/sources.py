@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from .revisions import Revision, revision_in
 from .source import Named, Statement, decoded, imported_names, module_name, tasks_in
@@ -89,11 +88,10 @@ def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> So
             small = text.lower()
             seen |= {name for name in spellings if name not in seen and any(word in small for word in spellings[name])}
         if suffix == ".py":
-            source = _source(file, text, module_name(file, folders), file in of_application)
-            revisions += source.revisions
-            readings += source.readings
-            tasks += source.tasks
-            statements += _statements(file, source.imports, modules, folders)
+            own = file in of_application
+            its_revisions, imports, its_readings, its_tasks = _source(file, text, module_name(file, folders), own)
+            revisions, readings, tasks = revisions + its_revisions, readings + its_readings, tasks + its_tasks
+            statements += _statements(file, imports, modules, folders)
         if file in of_application:
             contents[file] = content
         if deploys:
@@ -116,23 +114,14 @@ def read_sources(root: Path, folders: list[str], variables: Iterable[str]) -> So
     )
 
 
-class _Source(NamedTuple):
-    """What one Python file says by itself; of one that is not the application's own, only which revision it is."""
-
-    revisions: tuple[Revision, ...]
-    imports: tuple[tuple[str, int, str, tuple[str, ...]], ...] = ()
-    readings: tuple[Reading, ...] = ()
-    tasks: tuple[Named, ...] = ()
-
-
 @lru_cache(maxsize=4096)  # builds differ in a few files
-def _source(file: str, text: str, module: str, own: bool) -> _Source:
-    revision = revision_in(file, text)
-    revisions = (revision,) if revision is not None else ()
+def _source(file: str, text: str, module: str, own: bool) -> tuple[list, list, list, list]:
+    """The revision that a Python file is, its imports, readings and tasks; of one that is not the application's own, only the first."""
+    revisions = list(filter(None, [revision_in(file, text)]))
     if not own:
-        return _Source(revisions)
+        return revisions, [], [], []
     imports = imported_names(text, module, package=file.endswith("__init__.py"))
-    return _Source(revisions, tuple(imports), tuple(readings_in(file, text)), tuple(tasks_in(file, text)))
+    return revisions, imports, readings_in(file, text), tasks_in(file, text)
 
 
 def _content(path: Path) -> bytes | None:

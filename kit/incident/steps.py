@@ -6,7 +6,7 @@ Each step and each check is a mapping of one key, which says its kind.
 import datetime
 import difflib
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
 
@@ -62,18 +62,17 @@ def sound_variables(cls, value: dict[str, str | None]) -> dict[str, str | None]:
 class Step(Part):
     """One startup step: ``kind`` is import, call, code, command or serve; ``text`` what it runs."""
 
-    kinds: ClassVar[tuple[str, ...]] = ("import", "call", "code", "command", "serve")
-
     kind: Literal["import", "call", "code", "command", "serve"]
     text: str
 
     @model_validator(mode="before")
     @classmethod
     def _one_key(cls, value: Any) -> Any:
-        if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in cls.kinds:
+        kinds = get_args(cls.model_fields["kind"].annotation)
+        if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in kinds:
             kind, text = next(iter(value.items()))
             return {"kind": kind, "text": cls.text_of(kind, text)}
-        raise ValueError(f"a step is one of {', '.join(cls.kinds)}, as in '- import: app.main'")
+        raise ValueError(f"a step is one of {', '.join(kinds)}, as in '- import: app.main'")
 
     @classmethod
     def text_of(cls, kind: str, value: Any) -> Any:
@@ -105,8 +104,6 @@ class Preparation(Step):
     ``upgrade`` runs the migrations up to a revision, ``rows`` puts so many made-up rows into each table, ``sql``
     executes a file of statements.
     """
-
-    kinds: ClassVar[tuple[str, ...]] = (*Step.kinds, "upgrade", "rows", "sql")
 
     kind: Literal["import", "call", "code", "command", "serve", "upgrade", "rows", "sql"]
 

@@ -27,14 +27,14 @@ def _in_body(text: str, class_: m.BaseMatcherNode, edit: Callable[[list[cst.Base
     return replaced(text, class_, new)
 
 
-def _binds(node: cst.BaseStatement, name: str) -> bool:
+def _binding(name: str) -> m.SimpleStatementLine:
     assign = m.Assign(targets=[m.AssignTarget(m.Name(name))]) | m.AnnAssign(target=m.Name(name))
-    return m.matches(node, m.SimpleStatementLine(body=[assign]))
+    return m.SimpleStatementLine(body=[assign])
 
 
 def _at(body: Sequence[cst.BaseStatement], name: str) -> int | None:
     """The number of the statement that binds a name."""
-    return next((number for number, node in enumerate(body) if _binds(node, name)), None)
+    return next((number for number, node in enumerate(body) if m.matches(node, _binding(name))), None)
 
 
 def name_table(text: str, line: int, name: str) -> str | None:
@@ -232,16 +232,15 @@ def own_registry(text: str, base: str) -> str | None:
 
     def new(class_: cst.ClassDef) -> cst.ClassDef:
         body = list(class_.body.body)
-        at = _at(body, "metadata")
-        if at is None or any(arg.keyword.value == "registry" for arg in class_.keywords if arg.keyword):
-            return class_
-        value = body.pop(at).body[0].value
+        value = body.pop(_at(body, "metadata")).body[0].value
         inner = f"metadata={code_of(value)}" if isinstance(value, cst.Call) and value.args else ""
-        class_ = class_.with_changes(keywords=[*class_.keywords, argument(f"registry({inner})", "registry")])
         block = class_.body.with_changes(body=body or [cst.parse_statement("pass")])
-        return class_.with_changes(body=block)
+        keywords = [*class_.keywords, argument(f"registry({inner})", "registry")]
+        return class_.with_changes(body=block, keywords=keywords)
 
-    changed = replaced(text, m.ClassDef(name=m.Name(base)), new)
+    of_its_own = m.IndentedBlock([m.ZeroOrMore(), _binding("metadata"), m.ZeroOrMore()])
+    bare = ~m.ClassDef(keywords=[m.ZeroOrMore(), m.Arg(keyword=m.Name("registry")), m.ZeroOrMore()])
+    changed = replaced(text, m.AllOf(m.ClassDef(m.Name(base), of_its_own), bare), new)
     changed = changed and add_import(changed, "from sqlalchemy.orm import registry")
     return changed and without_unused_imports(changed, text)
 

@@ -4,15 +4,14 @@ Each takes a text and gives the new one, or None where it would change nothing.
 """
 
 import ast
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import libcst as cst
 from libcst import matchers as m
 
-from ...incident.source import nodes_at, parsed
-from .edits import begins_at, changed, covers, replaced
-from .edits_of_imports import add_import, without_unused_imports
+from ...incident.source import parsed
+from .edits import begins_at, changed, code_of, covers, instead, named, replaced
+from .edits_of_imports import add_import
 from .statements import BLANK, Module, dotted, is_docstring, names_read
 
 
@@ -144,59 +143,38 @@ def lock_file(text: str, line: int, name: str) -> str | None:
 # ------------------------------------------------------------------------------------ files that are loaded by their paths
 
 
-class _Loader(NamedTuple):
-    """The statements of a function that load a file: their lines, the expression of its path, the name that gets the module."""
-
-    lines: list[int]
-    path: str
-    name: str
+_SPEC = m.Call(func=named("spec_from_file_location"), args=[m.Arg(), m.Arg(), m.ZeroOrMore()])
+_LOADS = [  # the statements of a function that load a file, in their order
+    m.SimpleStatementLine(body=[m.Assign(value=m.MatchIfTrue(lambda value: bool(m.findall(value, _SPEC))))]),
+    m.SimpleStatementLine(body=[m.Assign([m.AssignTarget(m.Name())], m.Call(func=named("module_from_spec")))]),
+    m.SimpleStatementLine(body=[m.Expr(m.Call(func=named("exec_module")))]),
+]
 
 
 def import_by_name(text: str, line: int, package: str) -> str | None:
     """``spec_from_file_location`` … ``exec_module`` about ``line`` as an import of the file's module in a package; None where it has another form."""
-    functions = nodes_at(parsed(text), line, ast.FunctionDef)
-    loader = next((loader for function in functions for loader in _loaders(function)), None)
-    if loader is None:
-        return None
-    import_ = f'{loader.name} = importlib.import_module(f"{package}.{{pathlib.Path({loader.path}).stem}}")'
 
-    def imported(statement: cst.SimpleStatementLine) -> cst.BaseStatement:
-        return cst.parse_statement(import_).with_changes(leading_lines=statement.leading_lines)
+    def imported(function: cst.FunctionDef) -> cst.FunctionDef:
+        spec, made, ran = (
+            next((node for node in function.body.body if m.matches(node, load)), None) for load in _LOADS
+        )
+        if None in (spec, made, ran):
+            return function
+        path = m.findall(spec, _SPEC)[0].args[1].value
+        path = path.args[0].value if m.matches(path, m.Call(m.Name("str"), [m.Arg()])) else path
+        name = f'importlib.import_module(f"{package}.{{pathlib.Path({code_of(path)}).stem}}")'
+        by_name = instead(f"{made.body[0].targets[0].target.value} = {name}")(spec)
+        body = [by_name if node is spec else node for node in function.body.body if node not in (made, ran)]
+        return function.with_changes(body=function.body.with_changes(body=body))
 
-    new: str | None = text
-    for at in loader.lines[:0:-1]:  # from below, so that the lines above stay
-        new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(at)), lambda node: cst.RemoveFromParent())
-    new = new and replaced(new, m.SimpleStatementLine(metadata=begins_at(loader.lines[0])), imported)
+    new = replaced(text, m.FunctionDef(metadata=covers(line)), imported)
     for module in ("pathlib", "importlib"):
         new = new and add_import(new, f"import {module}")
     if new is None:
         return None
     attributes = {ast.unparse(node) for node in ast.walk(parsed(new)) if isinstance(node, ast.Attribute)}
     if not any(name.startswith("importlib.util.") for name in attributes):
-        asking = m.SimpleStatementLine(body=[m.Import(names=[m.ImportAlias(m.MatchIfTrue(_is_util))])])
+        util = m.MatchIfTrue(lambda name: dotted(name) == "importlib.util")
+        asking = m.SimpleStatementLine(body=[m.Import(names=[m.ImportAlias(util)])])
         new = replaced(new, asking, lambda node: cst.RemoveFromParent()) or new
-    return without_unused_imports(new, text)
-
-
-def _is_util(name: cst.BaseExpression) -> bool:
-    return dotted(name) == "importlib.util"
-
-
-def _loaders(function: ast.FunctionDef) -> Iterator[_Loader]:
-    spec = made = None
-    for node in function.body:
-        called = [ast.unparse(call.func).rpartition(".")[2] for call in ast.walk(node) if isinstance(call, ast.Call)]
-        if isinstance(node, ast.Assign) and "spec_from_file_location" in called:
-            spec = node
-        elif isinstance(node, ast.Assign) and "module_from_spec" in called and spec is not None:
-            made = node
-        elif isinstance(node, ast.Expr) and "exec_module" in called and made is not None:
-            calls = (part for part in ast.walk(spec) if isinstance(part, ast.Call))
-            call = next(part for part in calls if "spec_from" in ast.unparse(part.func))
-            if len(call.args) < 2 or not isinstance(made.targets[0], ast.Name):
-                return
-            path = call.args[1]
-            if isinstance(path, ast.Call) and ast.unparse(path.func) == "str" and len(path.args) == 1:
-                path = path.args[0]
-            yield _Loader([spec.lineno, made.lineno, node.lineno], ast.unparse(path), made.targets[0].id)
-            return
+    return new

@@ -11,6 +11,7 @@ from typing import TypeVar
 import libcst as cst
 from libcst import matchers as m
 
+from ...incident.source import absolute
 from .edits import begins_at, changed, code_of, replaced
 from .statements import BLANK, Module, asked_by, bound_name, dotted, is_docstring, only
 
@@ -230,12 +231,6 @@ def _is_from(statement: cst.BaseSmallStatement, module: str, package: str = "") 
     if not _takes_names(statement) or statement.relative and not package:
         return False
     return absolute(dotted(statement.module), package, len(statement.relative)) == module
-
-
-def absolute(module: str | None, package: str, level: int) -> str:
-    """The name of a module that an import asks for with so many dots."""
-    parts = package.split(".")[: 1 - level or None] if level else []
-    return ".".join([*parts, *filter(None, [module])])
 
 
 def caught(text: str, line: int) -> str | None:

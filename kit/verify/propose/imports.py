@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...diagnose.values import Place
-from ...incident.source import parsed
+from ...incident.source import absolute, parsed
 from . import edits, edits_of_classes, edits_of_functions, edits_of_imports
 from .failing_build import Broken, Candidate
 from .statements import Module, bound_by, names_read
@@ -42,7 +42,7 @@ def _modules_asked(node: ast.stmt, package: str) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
-        base = edits_of_imports.absolute(node.module, package, node.level)
+        base = absolute(node.module, package, node.level)
         return [base, *(f"{base}.{alias.name}" for alias in node.names)]
     return []
 

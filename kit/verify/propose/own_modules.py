@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import libcst as cst
 
+from ...incident.source import absolute
 from . import edits_of_imports
 from .failing_build import Broken, Candidate
 from .statements import Module, Statement, asked_by, dotted, only
@@ -124,8 +125,7 @@ def _absolute(node: cst.SimpleStatementLine, here: str) -> str:
     """The statement's text; a relative import as an absolute one."""
     statement = node.body[0]
     if isinstance(statement, cst.ImportFrom) and statement.relative:
-        package = here.split(".")[: -len(statement.relative)]
-        full = ".".join([*package, *([dotted(statement.module)] if statement.module else [])])
+        full = absolute(dotted(statement.module), here.rpartition(".")[0], len(statement.relative))
         node = node.with_changes(body=[statement.with_changes(relative=[], module=cst.parse_expression(full))])
     return cst.Module([node]).code.rstrip("\n")
 

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -148,31 +148,39 @@ def _note(broken: Broken, search: "_Search", tried: list[Proposal]) -> str:
     return "none of the changes that were tried cures it" + (f"; {reason}" if reason else "")
 
 
+@dataclass
 class _Search:
-    """One search: which candidates were tried, and what each showed."""
+    """One search: which candidates were tried, and what each showed.
 
-    def __init__(
-        self,
-        own: Incident,
-        incident: Incident,
-        control: Attempt,
-        sources,
-        folder: Path,
-        pool,
-        progress,
-        verified,
-        teach,
-    ):
-        self.own_checks = {str(check) for check in own.checks}
-        self.incident, self.control, self.sources, self.folder = incident, control, sources, folder
-        self.pool, self.progress, self.verified, self.teach = pool, progress, verified, teach
-        self.lessons: list[Lesson] = []
-        self.startups = 2
-        self.order: list[str] = []  # the names of what was tried, the likeliest first
-        self.tried: list[Proposal] = []
-        self.served = any(check.answers for check in control.checks)  # did the build as it is answer anything?
-        self.answers: dict[str, dict[str, Answer]] = {}  # by candidate what its routes answered
-        self.hidden: str | None = None  # the candidate among them that only hides the error
+    :ivar own: the incident as its file has it; ``incident`` is asked more
+    :ivar order: the names of what was tried, the likeliest first
+    :ivar answers: by candidate what its routes answered; ``hidden`` is the one that only hides the error
+    """
+
+    own: Incident
+    incident: Incident
+    control: Attempt
+    sources: Mapping[str, str]
+    folder: Path
+    pool: Executor
+    progress: Hears
+    verified: Callable[[Proposal], None]
+    teach: Teach
+    lessons: list[Lesson] = field(default_factory=list)
+    startups: int = 2
+    order: list[str] = field(default_factory=list)
+    tried: list[Proposal] = field(default_factory=list)
+    answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
+    hidden: str | None = None
+
+    @property
+    def own_checks(self) -> set[str]:
+        return {str(check) for check in self.own.checks}
+
+    @property
+    def served(self) -> bool:
+        """Did the build as it is answer anything?"""
+        return any(check.answers for check in self.control.checks)
 
     def run(self, broken: Broken) -> None:
         """Round by round, until one cures: what does not cure yet, and shows another error, is gone on with."""
@@ -259,7 +267,6 @@ class _Search:
             control = self.pool.submit(attempt, incident, None, True).result()
             if control.reproduced:
                 self.incident, self.control, self.lessons = incident, control, [*self.lessons, *taught]
-                self.served = any(check.answers for check in control.checks)
                 result = self.kept(incident, candidate, started)
             else:
                 because = f"the error is gone, but the setup lacks something ({taught[0].because}), with which the build as it is does not show the incident either"
