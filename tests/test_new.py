@@ -1584,6 +1584,17 @@ TWO_SERVICES = """services:
   worker: {command: 'celery -A core.jobs worker'}
   beat: {command: 'celery -A core.jobs beat -l info'}
 """
+MANAGED = """Traceback (most recent call last):
+  File "/srv/shop/manage.py", line 3, in <module>
+    manager()
+  File "/srv/venv/lib/python3.12/site-packages/click/core.py", line 1157, in __call__
+    return self.main(*args, **kwargs)
+  File "/srv/venv/lib/python3.12/site-packages/flask_migrate/cli.py", line 150, in upgrade
+    _upgrade(directory, revision, sql, tag, x_arg)
+  File "/srv/venv/lib/python3.12/site-packages/flask_migrate/__init__.py", line 111, in wrapped
+    f(*args, **kwargs)
+sqlalchemy.exc.OperationalError: (sqlite3.OperationalError) no such table: orders
+"""
 OF_LOGS = {
     "Flask-Migrate, by its own name in the log": (
         {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
@@ -1595,6 +1606,15 @@ OF_LOGS = {
         {"shop.py": SHOP, "migrations/alembic.ini": "[alembic]\n", "migrations/env.py": ""},
         "INFO  [alembic.runtime.migration] Context impl SQLiteImpl.\nERROR [flask_migrate] Error: Target database is not up to date.\n",
         "command: flask db check",
+        {},
+    ),
+    "Flask-Migrate, of a script of the application's own": (
+        {
+            "shop.py": SHOP,
+            "manage.py": "from flask.cli import FlaskGroup\nmanager = FlaskGroup(name='shop')\nmanager()\n",
+        },
+        MANAGED,
+        "command: python manage.py db upgrade",
         {},
     ),
     "a URL with a per cent sign": (

@@ -99,13 +99,10 @@ def programs_of(log: Log, chosen, text: str, project: Project) -> Iterator[Progr
 
 
 def _subcommand(name: str, text: str) -> str:
-    if name == "gunicorn":
-        return "sync" if "Using worker: sync" in text else ""
-    if name != "alembic":
-        return ""
-    if re.search(r"New upgrade operations detected|database is not up to date|Detected removed ", text):
-        return "check"
-    return "upgrade head"
+    if name == "alembic":
+        compared = re.search(r"New upgrade operations detected|database is not up to date|Detected removed ", text)
+        return "check" if compared else "upgrade head"
+    return "sync" if name == "gunicorn" and "Using worker: sync" in text else ""
 
 
 def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Program | None:
@@ -123,11 +120,13 @@ def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Pr
         elif is_console_script(frame):
             name = file.rpartition("/")[2]
             if name not in ("alembic", "flask", "gunicorn", "uvicorn", "celery", "pytest", "streamlit", "hypercorn"):
-                return Program("console", name, because)
+                words = _migrating(frames)
+                return Program("line", f"{name} {words}", because) if words else Program("console", name, because)
         elif is_library(frame.file):
             imported = imported or "importlib" in file
         elif frame.function == "<module>":
-            file_of_module = _place_of(frame, frames, project)
+            placed = place(frames, paths_of(project, frames)).placed
+            file_of_module = next((known.file for known in placed if known.logged == frame.file), None)
             if file_of_module is None:
                 return None
             # A log may have lost the outermost frames: what only holds an application object is imported by a server.
@@ -136,15 +135,12 @@ def _of_frames(frames: Sequence[LogFrame], because: str, project: Project) -> Pr
             if imported or loaded:
                 return Program("import", file_of_module, because)
             by_name = by_runpy or file_of_module.endswith("/__main__.py")
+            if not by_name and (words := _migrating(frames)):
+                return Program("line", f"python {file_of_module} {words}", because)
             return Program("module" if by_name else "script", file_of_module, because)
         else:
             return None
     return None
-
-
-def _place_of(frame: LogFrame, frames: Sequence[LogFrame], project: Project) -> str | None:
-    placed = place(frames, paths_of(project, frames)).placed
-    return next((known.file for known in placed if known.logged == frame.file), None)
 
 
 def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program | None:
@@ -154,9 +150,7 @@ def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program 
     if top == "alembic" and ("alembic/config.py" in rest or "alembic/__main__.py" in rest):
         return Program("alembic", _alembic_command(frames), because)
     if top == "flask" and "cli.py" in rest:
-        functions = (frame.function for frame in frames if "flask_migrate/" in frame.file)
-        migrated = next((function for function in functions if function not in ("wrapped", None)), None)
-        return Program("flask", f"db {migrated}" if migrated else "", because)
+        return Program("flask", _migrating(frames), because)
     if top == "celery" and re.search("bin/|__main__|apps/", rest):
         beats = any("celery/beat" in name or "bin/beat" in name for name in names)
         works = any(re.search("bin/worker|apps/worker|celery/worker", name) for name in names)
@@ -169,6 +163,12 @@ def _of_library(rest: str, frames: Sequence[LogFrame], because: str) -> Program 
         return Program("gunicorn", "sync" if any("gunicorn/workers/sync.py" in name for name in names) else "", because)
     name = next((name for packages, name in _PROGRAMS if re.fullmatch(packages, top)), None)
     return Program(name or top, "", because) if name is not None else None
+
+
+def _migrating(frames: Sequence[LogFrame]) -> str:
+    """The words for a command of Flask-Migrate that a stack passes; empty where it passes none."""
+    functions = (frame.function for frame in frames if "flask_migrate/" in frame.file)
+    return next((f"db {function}" for function in functions if function not in ("wrapped", None)), "")
 
 
 def _alembic_command(frames: Sequence[LogFrame]) -> str:
