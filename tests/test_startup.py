@@ -123,6 +123,12 @@ def test_links_never_lead_back_into_the_original(write_incident, tmp_path):
     assert (root / "own.txt").read_text() == "mine"
 
 
+def test_a_settings_file_that_a_step_names_by_a_variable_is_one_of_its_files(write_incident):
+    files = {"service/__init__.py": "", "service/main.py": "", "conf/store.ini": "[store]\n"}
+    startup, app = [{"command": "python -m service.main ${STORE}/store.ini"}], {"env": {"STORE": "conf"}}
+    assert look_at(load(write_incident(files, startup=startup, app=app))).scripts == {"conf/store.ini": "[store]\n"}
+
+
 _FINDER = """
 import sys
 from importlib.util import spec_from_file_location
